@@ -1,0 +1,147 @@
+"""What a source says happened: the vocabulary every stage below the kernel is written in.
+
+A source (the live kernel, a recording, a test's list) yields these facts in order; nothing
+downstream reads a clock, /proc or a socket. Times are nanoseconds of CLOCK_MONOTONIC; `Clock` says
+how they relate to the wall. Positions count bytes of one half of a connection from the first byte
+the source saw, so a missing chunk shows as a jump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Direction(StrEnum):
+    """Which way bytes went, as the watched process sees it."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+class Role(StrEnum):
+    """Which end of the connection the watched process is."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionKey:
+    """One connection as one process sees it.
+
+    `source` is "socket" or a TLS library ("openssl"); `address` is the kernel's `struct sock *` or the
+    library's connection pointer; `generation` tells apart two lives of one address. `pid` is 0 for
+    sockets, which processes may share.
+    """
+
+    source: str
+    address: int
+    generation: int
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One end of a TCP connection; `netns` is the network namespace's inode number."""
+
+    ip: str
+    port: int
+    netns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Facts a replay needs: wall = monotonic + `offset_ns`; `boot_id` makes pids unique over reboots."""
+
+    offset_ns: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSeen:
+    """What /proc said of a process when the source met it; absent facts are None.
+
+    `start_ticks` is field 22 of /proc/PID/stat; `cgroup` the path of /proc/PID/cgroup.
+    """
+
+    time_ns: int
+    pid: int
+    start_ticks: int | None
+    name: str
+    executable: str | None
+    cgroup: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessGone:
+    """The last thread of `pid` has exited."""
+
+    time_ns: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection was established while we watched, so its halves are seen from byte 0."""
+
+    time_ns: int
+    connection: ConnectionKey
+    local: Address | None
+    peer: Address | None
+    role: Role | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """`length` bytes at `position` of one half; `data` holds the captured prefix, perhaps all of it.
+
+    `local`, `peer` and `role` are None where the source could not know them. `from_start` is false
+    where the connection is older than the source (a late join).
+    """
+
+    time_ns: int
+    connection: ConnectionKey
+    direction: Direction
+    position: int
+    length: int
+    data: bytes
+    pid: int
+    local: Address | None
+    peer: Address | None
+    role: Role | None
+    from_start: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection's end: no chunk of this key follows."""
+
+    time_ns: int
+    connection: ConnectionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The source lost `count` of `what` (a bucket of agent/ledger.py), which no position will show."""
+
+    time_ns: int
+    what: str
+    count: int
+
+
+Event = Clock | ProcessSeen | ProcessGone | Opened | Chunk | Closed | Lost
+
+
+class Source(Protocol):
+    """Where events come from. Kernel, recording and test list look alike to the pipeline."""
+
+    def events(self) -> Iterator[Event | None]:
+        """Events in order; None is a pause in which nothing happened, so that the pipeline can tick."""
+        ...
+
+    def ignore(self, connection: ConnectionKey) -> None:
+        """Asks the source to stop sending this connection's bytes (it is not HTTP)."""
+        ...

@@ -1,0 +1,58 @@
+"""Where everything went: each byte and each exchange is counted once, under a name, where it happens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+
+
+class Bytes(StrEnum):
+    """Stream bytes between kernel and parser."""
+
+    PARSED = "parsed"  # part of an HTTP/1 message
+    NOT_HTTP = "not_http"  # the connection speaks something else
+    HTTP2 = "http2_not_parsed"  # recognised, not parsed yet
+    TLS_CIPHERTEXT = "tls_ciphertext"  # seen in plaintext above, or not at all
+    UNIX_SOCKET = "unix_socket"  # AF_UNIX is filtered
+    NOT_TCP = "not_tcp"  # UDP and other sockets
+    FILTERED = "filtered"  # excluded by port, process, or as our own
+    GAP = "gap"  # lost between kernel and parser
+    UNCAPTURED = "uncaptured"  # length known, content not copied (sendfile, beyond the copy cap)
+    RING_FULL = "ring_full"  # the kernel could not hand it over
+    UNSYNCED = "unsynced"  # before the first message boundary of a late join, or after a hole
+    OPAQUE = "opaque"  # after an upgrade or CONNECT
+    TABLE_FULL = "table_full"  # the connection or its reordering was evicted
+
+
+class Exchanges(StrEnum):
+    """Exchanges between parser and store."""
+
+    PARSED = "parsed"
+    SHIPPED = "shipped"  # acknowledged by the server
+    REDACTION_FAILED = "redaction_failed"
+    QUEUE_FULL = "queue_full"  # the oldest dropped: the server was away for too long
+    REFUSED = "refused"  # the server would not take the record
+
+
+class Kernel(StrEnum):
+    """Events the kernel side could not deliver, as counts of events."""
+
+    RING_FULL = "ring_full_events"
+    TABLE_FULL = "kernel_table_full"
+
+
+class Ledger:
+    """Counts by bucket. Not thread-safe: one writer each, merged by the reader."""
+
+    def __init__(self) -> None:
+        self.bytes: Counter[str] = Counter()
+        self.exchanges: Counter[str] = Counter()
+        self.kernel: Counter[str] = Counter()
+
+    def as_map(self) -> dict[str, dict[str, int]]:
+        """The counts for the batch and the status page."""
+        return {
+            "bytes": dict(self.bytes),
+            "exchanges": dict(self.exchanges),
+            "kernel": dict(self.kernel),
+        }

@@ -1,0 +1,309 @@
+"""The record: what an agent says of one exchange, and its msgpack form.
+
+The only module the server imports from the agent. A record is already redacted. Absent is None, times
+are integer nanoseconds since the epoch (UTC), header names and values, paths and bodies are raw bytes.
+`decode_batch` accepts this version and the one before; anything else raises WireError, whatever the
+bytes. Steps between versions live in STEPS, one function each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache, partial
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgpack
+
+VERSION = 1
+MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
+
+Pairs = tuple[tuple[bytes, bytes], ...]
+
+
+class WireError(ValueError):
+    """The bytes are not a batch we accept; the message names the field, never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One end of the connection. `netns` is the namespace's inode, known for ends on this node."""
+
+    ip: str
+    port: int
+    netns: int | None = None
+    pod: str | None = None
+    namespace: str | None = None
+    workload: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The process whose calls were watched; (boot_id, pid, start_ticks) is unique."""
+
+    pid: int
+    name: str
+    boot_id: str
+    start_ticks: int | None = None
+    executable: str | None = None
+    unit: str | None = None
+    container: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A payload after transfer coding; `size` is its true length on the wire, `data` is content-decoded,
+    redacted and at most the cap. `state` is one of agent.http.messages.BodyState, or "masked" where the
+    text has no structure that could be masked in part (data is then None).
+    """
+
+    size: int | None
+    data: bytes | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    scheme: str
+    authority: bytes | None
+    path: bytes  # as sent, percent-encoding kept, without query
+    query: bytes | None  # without "?"; None where there was no "?"
+    headers: Pairs
+    trailers: Pairs
+    body: Body
+    content_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Pairs
+    trailers: Pairs
+    body: Body
+    content_type: str | None
+    interim: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Wall-clock ns: the request's first and last byte, the response's first and last byte."""
+
+    request_start: int | None
+    request_end: int | None
+    first_byte: int | None
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Hints at who called. `credential` is a keyed fingerprint (hex), never the secret; `facts` are what
+    only the node could know of it, such as {"jwt.alg": "RS256", "basic": "true"}.
+    """
+
+    user_agent: str | None = None
+    credential_scheme: str | None = None
+    credential: str | None = None
+    client_name: str | None = None
+    test_name: str | None = None
+    aggregation: str | None = None
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A value that was replaced by a placeholder, which keeps JSON type, format and length class.
+
+    `where` is path, query, header, cookie, request.body, response.header, response.cookie or
+    response.body; `pointer` the parameter's or header's name, the segment's index in the path, or the
+    JSON pointer in the body; `rule` what found it. Enum, pattern and bounds there cannot be judged.
+    """
+
+    where: str
+    pointer: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    id: str  # hex of a hash over (agent, boot id, connection, generation, ordinal, side)
+    agent: str
+    node: str
+    cluster: str | None
+    time: int  # wall ns of the first byte seen
+    monotonic: int
+    protocol: str  # "h1"
+    tls: str | None  # the library, such as "openssl"
+    side: str  # client, server, unknown
+    connection: str
+    stream: int  # ordinal of the exchange in its connection (HTTP/1)
+    client: Endpoint | None
+    server: Endpoint | None
+    process: Process | None
+    request: Request | None
+    response: Response | None
+    timing: Timing
+    consumer: Consumer
+    completeness: str  # one of agent.http.messages.Completeness
+    upgraded: str | None = None
+    error: str | None = None
+    masks: tuple[Mask, ...] = ()
+    masks_left_out: int = 0  # masks beyond the bound: then nothing below `where` can be judged
+    redactions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`epoch` is new at each start of the agent, `seq` counts batches within it from 1.
+
+    `ledger` holds the agent's totals so far: {"bytes": {bucket: n}, "exchanges": …, "kernel": …}.
+    """
+
+    version: int
+    agent: str
+    epoch: str
+    seq: int
+    ledger: dict[str, dict[str, int]]
+    records: tuple[Record, ...]
+
+
+STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""From version N to N+1, for the one version before VERSION. Empty: version 1 has no predecessor."""
+
+Packer = Callable[[Any], Any]
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if is_dataclass(kind):
+        return {name: _plain(getattr(value, name)) for name in _names(kind)}
+    if isinstance(value, tuple) and value and not isinstance(value[0], (bytes, int)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def pack_record(record: Record) -> bytes:
+    """One record as msgpack."""
+    packed: bytes = msgpack.packb(_plain(record))
+    return packed
+
+
+def pack_batch(
+    agent: str, epoch: str, seq: int, ledger: Mapping[str, Mapping[str, int]], records: list[bytes]
+) -> bytes:
+    """A batch around records that are packed already, so that none is packed twice."""
+    packer = msgpack.Packer(autoreset=False)
+    packer.pack_map_header(6)
+    for key, value in (("version", VERSION), ("agent", agent), ("epoch", epoch), ("seq", seq)):
+        packer.pack(key)
+        packer.pack(value)
+    packer.pack("ledger")
+    packer.pack({name: dict(counts) for name, counts in ledger.items()})
+    packer.pack("records")
+    packer.pack_array_header(len(records))
+    packed: bytes = packer.bytes()
+    return packed + b"".join(records)
+
+
+def decode_batch(raw: bytes) -> Batch:
+    """The batch in `raw`. Raises WireError for anything that is not one."""
+    if len(raw) > MAX_BATCH:
+        raise WireError(f"batch is larger than {MAX_BATCH} bytes")
+    try:
+        plain = msgpack.unpackb(raw, raw=False, strict_map_key=True, use_list=True)
+    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        raise WireError(f"not msgpack: {type(error).__name__}") from None
+    if not isinstance(plain, dict):
+        raise WireError("batch: not a map")
+    version = plain.get("version")
+    while version in STEPS and version != VERSION:
+        plain = STEPS[version](plain)
+        version = plain.get("version")
+    if version != VERSION:
+        raise WireError(f"version: this server speaks {VERSION}; upgrade whichever side is older")
+    batch = _typed(Batch, plain, "batch")
+    assert isinstance(batch, Batch)
+    return batch
+
+
+def decode_record(raw: bytes) -> Record:
+    """One record packed by `pack_record`. Raises WireError."""
+    try:
+        plain = msgpack.unpackb(raw, raw=False, strict_map_key=True)
+    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        raise WireError(f"not msgpack: {type(error).__name__}") from None
+    record = _typed(Record, plain, "record")
+    assert isinstance(record, Record)
+    return record
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any, str], Any]:
+    """A function that checks a plain value against an annotation and builds it."""
+    origin, args = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return partial(_typed, kind)
+    if origin in (Union, UnionType):
+        inner = _reader(next(arg for arg in args if arg is not NoneType))
+        return lambda value, where: None if value is None else inner(value, where)
+    if origin is tuple:
+        return _tuple_reader(args)
+    if origin is dict:
+        return _dict_reader(args)
+    return _scalar_reader(kind)
+
+
+def _scalar_reader(kind: type) -> Callable[[Any, str], Any]:
+    def read(value: Any, where: str) -> Any:
+        if type(value) is not kind:
+            raise WireError(f"{where}: not {kind.__name__}")
+        return value
+
+    return read
+
+
+def _tuple_reader(args: tuple[Any, ...]) -> Callable[[Any, str], Any]:
+    inner = _reader(args[0])
+    length = None if args[-1] is Ellipsis else len(args)
+
+    def read(value: Any, where: str) -> Any:
+        if not isinstance(value, list) or (length is not None and len(value) != length):
+            raise WireError(f"{where}: not an array of the right length")
+        return tuple([inner(item, where) for item in value])
+
+    return read
+
+
+def _dict_reader(args: tuple[Any, ...]) -> Callable[[Any, str], Any]:
+    inner = _reader(args[1])
+
+    def read(value: Any, where: str) -> Any:
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise WireError(f"{where}: not a map of text keys")
+        return {key: inner(item, f"{where}.*") for key, item in value.items()}
+
+    return read
+
+
+@cache
+def _readers(kind: type) -> tuple[tuple[str, Callable[[Any, str], Any]], ...]:
+    hints = get_type_hints(kind)
+    return tuple((f.name, _reader(hints[f.name])) for f in fields(kind))
+
+
+def _typed(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise WireError(f"{where}: not a map")
+    found: dict[str, Any] = {}
+    for name, read in _readers(kind):
+        if name not in value:
+            raise WireError(f"{where}.{name}: missing")
+        found[name] = read(value[name], f"{where}.{name}")
+    return kind(**found)
