@@ -32,6 +32,7 @@ class Exchanges(StrEnum):
     REDACTION_FAILED = "redaction_failed"
     QUEUE_FULL = "queue_full"  # the oldest dropped: the server was away for too long
     REFUSED = "refused"  # the server would not take the record
+    UNSENT_AT_EXIT = "unsent_at_exit"  # the agent stopped first
 
 
 class Kernel(StrEnum):
