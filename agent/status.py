@@ -1,0 +1,322 @@
+"""What the agent says of itself on loopback: /healthz, /readyz, /metrics and /status.
+
+It holds no state of its own: each answer is made from a fresh Snapshot. Metrics and their meaning are
+listed in METRICS and in agent/README.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import AF_INET, AF_INET6, AddressFamily, socket
+from typing import Any
+from urllib.parse import urlsplit
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from agent.ledger import Bytes, Exchanges, Kernel
+
+log = logging.getLogger(__name__)
+
+STALLED_S = 10.0  # a pipeline that has not turned for so long is not ready
+MOST_CONNECTIONS = 16
+IDLE_S = 5.0
+
+METRICS: dict[str, str] = {
+    "spectap_agent_info": "Version, agent name and capture backend, as labels.",
+    "spectap_agent_ready": "1 when probes are attached and the pipeline turns.",
+    "spectap_agent_stopping": "1 from the moment the agent was asked to stop.",
+    "spectap_agent_bytes_total": "Stream bytes by bucket; every byte seen is in exactly one.",
+    "spectap_agent_exchanges_total": "Exchanges by bucket, from the parser to the server's acknowledgement.",
+    "spectap_agent_kernel_events_total": "Events that the kernel side could not deliver, by bucket.",
+    "spectap_agent_connections_open": "Connections that the pipeline holds state for.",
+    "spectap_agent_processes_watched": "Processes that the pipeline knows of.",
+    "spectap_agent_attachments": "Probes attached, by what they watch.",
+    "spectap_agent_ring_bytes": "Size of the ring between kernel and agent.",
+    "spectap_agent_ring_used_bytes": "Bytes in the ring when it was last drained.",
+    "spectap_agent_queue_records": "Records not yet acknowledged by the server.",
+    "spectap_agent_queue_bytes": "Bytes of the records that wait to be sent.",
+}
+
+_BUCKETS: dict[str, tuple[str, type[StrEnum]]] = {
+    "bytes": ("spectap_agent_bytes_total", Bytes),
+    "exchanges": ("spectap_agent_exchanges_total", Exchanges),
+    "kernel": ("spectap_agent_kernel_events_total", Kernel),
+}
+
+
+class StatusError(Exception):
+    """The status page cannot be served; the message is a sentence for a person, with the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One thing probes are attached to: `what` is "sockets" or a TLS library, `path` its file."""
+
+    what: str
+    path: str | None
+    probes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The agent at one moment. `turned_at` is time.monotonic() of the pipeline's last turn."""
+
+    agent: str
+    version: str
+    attached: bool
+    turned_at: float | None
+    ledger: Mapping[str, Mapping[str, int]]
+    backend: str | None = None
+    watching: tuple[Watched, ...] = ()
+    connections_open: int = 0
+    processes_watched: int = 0
+    ring_bytes: int = 0
+    ring_used_bytes: int = 0
+    queue_records: int = 0
+    queue_bytes: int = 0
+    stopping: bool = False
+    detach_done: int = 0
+    detach_total: int = 0
+    notes: tuple[str, ...] = field(default=())  # what could not be attached, and why, for a person
+
+
+SnapshotSource = Callable[[], Snapshot]
+
+
+def why_not_ready(snapshot: Snapshot, now: float) -> str | None:
+    """The reason why the agent does not capture at `now` (time.monotonic()), or None when it does."""
+    if snapshot.stopping:
+        return "stopping"
+    if not snapshot.attached:
+        return "probes are not attached yet"
+    if snapshot.turned_at is None:
+        return "the pipeline has not started yet"
+    if now - snapshot.turned_at > STALLED_S:
+        return f"the pipeline has not turned for {int(now - snapshot.turned_at)} s"
+    return None
+
+
+def as_json(snapshot: Snapshot, now: float) -> dict[str, Any]:
+    """The /status document."""
+    reason = why_not_ready(snapshot, now)
+    return {
+        "agent": snapshot.agent,
+        "version": snapshot.version,
+        "ready": reason is None,
+        "why_not_ready": reason,
+        "backend": snapshot.backend,
+        "watching": [asdict(watched) for watched in snapshot.watching],
+        "notes": list(snapshot.notes),
+        "connections_open": snapshot.connections_open,
+        "processes_watched": snapshot.processes_watched,
+        "ring": {"bytes": snapshot.ring_bytes, "used_bytes": snapshot.ring_used_bytes},
+        "queue": {"records": snapshot.queue_records, "bytes": snapshot.queue_bytes},
+        "ledger": {name: dict(counts) for name, counts in snapshot.ledger.items()},
+        "stopping": snapshot.stopping,
+        "detach": {"done": snapshot.detach_done, "total": snapshot.detach_total},
+    }
+
+
+class _Numbers(Collector):
+    """The snapshot as Prometheus metrics."""
+
+    def __init__(self, snapshot: SnapshotSource) -> None:
+        self._snapshot = snapshot
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())  # else the registry would collect once at registration
+
+    def collect(self) -> Iterator[Metric]:
+        snapshot = self._snapshot()
+        info = {"version": snapshot.version, "agent": snapshot.agent, "backend": snapshot.backend or ""}
+        yield InfoMetricFamily("spectap_agent", METRICS["spectap_agent_info"], info)
+        for ledger, (name, buckets) in _BUCKETS.items():
+            yield _counter(name, buckets, snapshot.ledger.get(ledger, {}))
+        attachments = _gauge("spectap_agent_attachments", labels=["what", "path"])
+        for watched in snapshot.watching:
+            attachments.add_metric([watched.what, watched.path or ""], watched.probes)
+        yield attachments
+        for name, value in _gauges(snapshot, time.monotonic()).items():
+            gauge = _gauge(name)
+            gauge.add_metric([], value)
+            yield gauge
+
+
+def _counter(name: str, buckets: type[StrEnum], counts: Mapping[str, int]) -> CounterMetricFamily:
+    """Every bucket of the ledger, at 0 if nothing fell in it, so that an alert can name any of them."""
+    counter = CounterMetricFamily(name, METRICS[name], labels=["bucket"])
+    for bucket in sorted({str(bucket) for bucket in buckets} | set(counts)):
+        counter.add_metric([str(bucket)], counts.get(bucket, 0))
+    return counter
+
+
+def _gauge(name: str, labels: list[str] | None = None) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, METRICS[name], labels=labels or [])
+
+
+def _gauges(snapshot: Snapshot, now: float) -> dict[str, float]:
+    return {
+        "spectap_agent_ready": why_not_ready(snapshot, now) is None,
+        "spectap_agent_stopping": snapshot.stopping,
+        "spectap_agent_connections_open": snapshot.connections_open,
+        "spectap_agent_processes_watched": snapshot.processes_watched,
+        "spectap_agent_ring_bytes": snapshot.ring_bytes,
+        "spectap_agent_ring_used_bytes": snapshot.ring_used_bytes,
+        "spectap_agent_queue_records": snapshot.queue_records,
+        "spectap_agent_queue_bytes": snapshot.queue_bytes,
+    }
+
+
+class StatusServer:
+    """Serves the snapshot at `listen` (HOST:PORT, loopback only; port 0 takes a free one).
+
+    `snapshot` is called from other threads, for every request. Raises StatusError.
+    """
+
+    def __init__(self, listen: str, snapshot: SnapshotSource) -> None:
+        host, port = _loopback(listen)
+        registry = CollectorRegistry()
+        registry.register(_Numbers(snapshot))
+        ProcessCollector(registry=registry)  # what the agent itself costs
+        try:
+            self._server = _Server(host, port, snapshot, registry)
+        except OSError as error:
+            raise StatusError(
+                f"cannot serve the status page at {listen} ({error.strerror}): "
+                "stop what uses that port or choose another with --status-listen"
+            ) from error
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="status", daemon=True
+        )
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as HOST:PORT."""
+        host, port = str(self._server.server_address[0]), self._server.server_address[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def start(self) -> None:
+        """Starts answering in a thread of its own."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops answering."""
+        if self._thread.ident is not None:
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+
+def _loopback(listen: str) -> tuple[str, int]:
+    sentence = f"--status-listen {listen}: give HOST:PORT with a loopback host, such as 127.0.0.1:9478"
+    try:
+        parts = urlsplit(f"//{listen}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise StatusError(sentence) from None
+    if port is None or not _is_loopback(host):
+        raise StatusError(sentence)
+    return ("127.0.0.1" if host == "localhost" else host), port
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    address_family: AddressFamily
+
+    def __init__(self, host: str, port: int, snapshot: SnapshotSource, registry: CollectorRegistry) -> None:
+        self.address_family = AF_INET6 if ":" in host else AF_INET
+        self.snapshot = snapshot
+        self.registry = registry
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__((host, port), _Pages)
+
+    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: object, client_address: Any) -> None:
+        log.debug("a status connection broke", exc_info=True)
+
+
+class _Pages(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = IDLE_S
+
+    def do_GET(self) -> None:
+        pages = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+            "/status": self._status,
+        }
+        page = pages.get(urlsplit(self.path).path)
+        if not self._host_is_ours():
+            self._answer(421, "text/plain", b"this page answers to loopback names only\n")
+        elif page is None:
+            self._answer(404, "text/plain", b"try /healthz, /readyz, /metrics or /status\n")
+        else:
+            page()
+
+    def _host_is_ours(self) -> bool:
+        """Only loopback names, else a web page could reach us through a name of its own (DNS rebinding)."""
+        try:
+            return _is_loopback(urlsplit(f"//{self.headers.get('host', '')}").hostname or "")
+        except ValueError:
+            return False
+
+    def _healthz(self) -> None:
+        self._answer(200, "text/plain", b"ok\n")
+
+    def _readyz(self) -> None:
+        reason = why_not_ready(self.server.snapshot(), time.monotonic())
+        self._answer(503 if reason else 200, "text/plain", f"{reason or 'ready'}\n".encode())
+
+    def _metrics(self) -> None:
+        self._answer(200, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
+
+    def _status(self) -> None:
+        document = as_json(self.server.snapshot(), time.monotonic())
+        self._answer(200, "application/json", json.dumps(document).encode())
+
+    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("cache-control", "no-store")
+        self.send_header("x-content-type-options", "nosniff")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def version_string(self) -> str:
+        return "spectap-agent"
+
+    def log_message(self, *_: object) -> None:
+        """Silent: probes and scrapes are not news."""
