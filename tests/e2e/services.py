@@ -1,0 +1,212 @@
+"""The servers and clients under test, each a real process with a log of what it sent and received."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e import nginx
+from tests.e2e.calls import Call, to_line
+from tests.e2e.certificates import Certificate
+from tests.e2e.observations import Observation, Payload, peer, read
+from tests.e2e.processes import PATIENCE, Running, environment, node, python, running, wait_until
+
+CURL_FACTS = "%{json}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """An echo server and its log."""
+
+    process: Running
+    port: int
+    log: Path
+
+    def observations(self) -> list[Observation]:
+        return read(self.log)
+
+
+@contextmanager
+def echo(
+    name: str,
+    folder: Path,
+    *options: object,
+    certificate: Certificate | None = None,
+    language: str = "python",
+) -> Iterator[Echo]:
+    """`options` go to the program: --host, --asyncio, --workers, --reply-header (Python only)."""
+    log = folder / f"{name}.jsonl"
+    arguments: list[object] = ["--log", log, *options]
+    if language == "node":
+        tls = ["--cert", certificate.certificate, "--key", certificate.key] if certificate else []
+        argv = node("echo.js", *arguments, *tls)
+    else:
+        tls = ["--tls", certificate.certificate, certificate.key] if certificate else []
+        argv = python("echo", *arguments, *tls)
+    with running(name, argv, folder) as process:
+        port = process.first_line()
+        yield Echo(process, 0 if port == "unix" else int(port), log)
+
+
+class Caller:
+    """A client that keeps its connections open between `make` and the next."""
+
+    def __init__(self, process: Running, log: Path) -> None:
+        self.process, self.log = process, log
+        self._asked = 0
+
+    def observations(self) -> list[Observation]:
+        return read(self.log)
+
+    def make(self, calls: Iterable[Call]) -> list[Observation]:
+        """Has the calls made and gives what the client saw of them, in the order they were answered."""
+        lines = [to_line(call) for call in calls]
+        assert self.process.process.stdin is not None
+        self.process.process.stdin.write(b"".join(lines))
+        self.process.process.stdin.flush()
+        before, self._asked = self._asked, self._asked + len(lines)
+
+        def answered() -> list[Observation] | None:
+            seen = self.observations()
+            complaint = self.process.stderr.read_text(errors="replace")
+            assert not complaint, f"{self.process.name}: {complaint}"
+            return seen if len(seen) >= self._asked else None
+
+        return self.process.wait_for(answered, f"{len(lines)} answers")[before:]
+
+
+@contextmanager
+def caller(
+    name: str,
+    folder: Path,
+    port: int,
+    *options: object,
+    certificate: Certificate | None = None,
+    language: str = "python",
+) -> Iterator[Caller]:
+    log = folder / f"{name}.jsonl"
+    tls = ["--ca", certificate.certificate] if certificate else []
+    program = node("caller.js") if language == "node" else python("caller")
+    argv = [*program, *map(str, ["--log", log, "--port", port, *options, *tls])]
+    with running(name, argv, folder, stdin=True) as process:
+        yield Caller(process, log)
+
+
+def curl(folder: Path, base: str, calls: Iterable[Call], *options: object) -> list[Observation]:
+    """One curl process for all calls, on one connection if the server keeps it; what curl says of them."""
+    asked = list(calls)
+    argv = ["curl", "--silent", "--show-error", "--noproxy", "*"]
+    for number, call in enumerate(asked):
+        argv += ["--next", "--silent", "--show-error"] if number else []
+        argv += [*map(str, options), "--request", call.method, "--write-out", CURL_FACTS]
+        argv += ["--output", str(folder / f"{call.id}.body"), "--path-as-is", "--globoff"]
+        for key, value in call.headers:
+            argv += ["--header", (key + b": " + value).decode("utf-8", "surrogateescape")]
+        if call.body is not None:
+            (folder / f"{call.id}.sent").write_bytes(call.body)
+            argv += ["--data-binary", f"@{folder / call.id}.sent"]
+        argv.append(base + call.target.decode("utf-8", "surrogateescape"))
+    start = time.time_ns()
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=folder
+    ) as process:
+        out, error = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, error.decode(errors="replace")
+    facts = [json.loads(line) for line in out.splitlines()]
+    end = time.time_ns()
+    return [
+        _curl_observation(call, fact, folder, process.pid, start, end)
+        for call, fact in zip(asked, facts, strict=True)
+    ]
+
+
+def _curl_observation(
+    call: Call, fact: dict[str, object], folder: Path, pid: int, start: int, end: int
+) -> Observation:
+    body = folder / f"{call.id}.body"
+    return Observation(
+        end="client",
+        id=call.id,
+        method=call.method,
+        target=call.target,
+        status=int(str(fact["http_code"])),
+        request_headers=call.headers,
+        request=Payload.of(call.body or b""),
+        response_headers=None,
+        response=Payload.of(body.read_bytes() if body.exists() else b""),
+        local=peer(str(fact["local_ip"]), int(str(fact["local_port"]))),
+        peer=peer(str(fact["remote_ip"]), int(str(fact["remote_port"]))),
+        start_ns=start,
+        end_ns=end,
+        pid=pid,
+    )
+
+
+def one_shot(folder: Path, argv: list[str], call: Call, body: Path) -> Observation:
+    """A client that makes one call and ends (wget, urllib): it does not say its port. `body` is the file
+    that it saved the answer to."""
+    start = time.time_ns()
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=folder
+    ) as process:
+        _, error = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, error.decode(errors="replace")
+    return Observation(
+        end="client",
+        id=call.id,
+        method=call.method,
+        target=call.target,
+        status=200,
+        request_headers=call.headers,
+        request=Payload.of(call.body or b""),
+        response_headers=None,
+        response=Payload.of(body.read_bytes()),
+        local=None,
+        peer=None,
+        start_ns=start,
+        end_ns=time.time_ns(),
+        pid=process.pid,
+    )
+
+
+def server_saw(server: Echo | nginx.Nginx, calls: Iterable[Observation]) -> dict[str, Observation]:
+    """The server's own lines for these calls, by id, once it has written them all."""
+    wanted = {call.id for call in calls}
+
+    def found() -> dict[str, Observation] | None:
+        lines = {seen.id: seen for seen in server.observations() if seen.id in wanted}
+        return lines if lines.keys() == wanted else None
+
+    return wait_until(found, f"{server.process.name}'s log of {len(wanted)} calls")
+
+
+@contextmanager
+def any_server(kind: str, folder: Path, certificate: Certificate | None) -> Iterator[Echo | nginx.Nginx]:
+    """The server of this kind: python, asyncio, node, or nginx before a plain Python backend."""
+    name = f"{kind}-{'tls' if certificate else 'plain'}"
+    if kind == "nginx":
+        with (
+            echo(f"{name}-backend", folder) as backend,
+            nginx.serving(name, folder, backend.port, certificate=certificate) as front,
+        ):
+            yield front
+        return
+    options = ["--asyncio"] if kind == "asyncio" else []
+    with echo(name, folder, *options, certificate=certificate, language=kind) as server:
+        yield server
+
+
+def any_client(
+    kind: str, folder: Path, port: int, certificate: Certificate | None, calls: list[Call]
+) -> list[Observation]:
+    """The calls made by a client of this kind (python, node, curl) on one connection; what it saw."""
+    if kind == "curl":
+        options = ["--cacert", certificate.certificate, "--http1.1"] if certificate else ["--http1.1"]
+        return curl(folder, f"{'https' if certificate else 'http'}://127.0.0.1:{port}", calls, *options)
+    with caller(f"{kind}-caller-{port}", folder, port, certificate=certificate, language=kind) as client:
+        return client.make(calls)

@@ -1,0 +1,204 @@
+"""The product under test as a user runs it: `spectap server` and `spectap-agent run`, two processes.
+
+`watching` starts both, waits until both are ready and ends them with SIGTERM; it fails the test where
+either does not end with 0 or an eBPF program stays behind.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, Request, build_opener
+
+from tests.e2e import bpf_programs
+from tests.e2e.observations import AGGREGATION_HEADER
+from tests.e2e.processes import PATIENCE, Running, free_port, wait_until
+from tests.e2e.seen import Seen, exchange
+
+PAGE = 200  # items asked of a list at once
+PATIENCE_TO_STOP = 180.0  # seconds; one uprobe takes 0.1 s to go and a host has many
+_opener = build_opener(ProxyHandler({}))
+
+
+def command(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def fetch(url: str, data: bytes | None = None, content_type: str = "application/json") -> bytes:
+    """The body of a 2xx answer. Raises HTTPError and URLError."""
+    headers = {"Content-Type": content_type} if data is not None else {}
+    with _opener.open(Request(url, data, headers), timeout=PATIENCE) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+def ready(url: str) -> bool:
+    try:
+        fetch(url)
+    except (HTTPError, URLError, ConnectionError, TimeoutError):
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The analysis server and what a person can ask of it."""
+
+    process: Running
+    url: str
+    port: int
+    data: Path
+
+    def get(self, path: str, **filters: object) -> Any:
+        query = f"?{urlencode(filters)}" if filters else ""
+        return json.loads(fetch(f"{self.url}/api/v1{path}{query}"))
+
+    def items(self, path: str, **filters: object) -> list[dict[str, Any]]:
+        """All items of a list, page by page."""
+        found, cursor = [], None
+        while True:
+            page = self.get(path, limit=PAGE, **filters, **({"cursor": cursor} if cursor else {}))
+            found += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return found
+
+    def exchanges(self, **filters: object) -> list[Seen]:
+        return [exchange(item) for item in self.items("/exchanges", **filters)]
+
+    def metrics(self) -> str:
+        return fetch(f"{self.url}/metrics").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    process: Running
+    status_url: str
+
+    def status(self) -> Any:
+        return json.loads(fetch(f"{self.status_url}/status"))
+
+    def metrics(self) -> str:
+        return fetch(f"{self.status_url}/metrics").decode()
+
+    def bytes_in(self, bucket: str) -> int:
+        """Stream bytes that the agent's ledger has in `bucket` (agent/ledger.py)."""
+        return int(self.status()["ledger"]["bytes"].get(bucket, 0))
+
+    def exchanges_in(self, bucket: str) -> int:
+        return int(self.status()["ledger"]["exchanges"].get(bucket, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Spectap:
+    server: Server
+    agent: Agent
+
+    def wait_for(self, condition: Callable[[list[Seen]], bool], what: str, **filters: object) -> list[Seen]:
+        """The exchanges under `filters` once `condition` holds of them."""
+
+        def enough() -> list[Seen] | None:
+            found = self.server.exchanges(**filters)
+            return found if condition(found) else None
+
+        def alive() -> list[Seen] | None:
+            for part in (self.server.process, self.agent.process):
+                assert part.alive(), f"{part.name} ended: {part.output()[-3000:]}"
+            return enough()
+
+        return wait_until(alive, what)
+
+    def of_port(self, port: int, ids: set[str], witnesses: int = 2) -> dict[str, Seen]:
+        """The exchanges with the server at `port`, by id, once each has that many witnesses.
+
+        Fails if an id is there twice: an exchange is one however many saw it.
+        """
+
+        def here(found: list[Seen]) -> dict[str, list[Seen]]:
+            mine = [seen for seen in found if seen.server and seen.server[1] == port]
+            return by_id(mine, ids)
+
+        def complete(found: list[Seen]) -> bool:
+            known = here(found)
+            return known.keys() == ids and all(
+                sum(len(seen.witnesses) for seen in one) >= witnesses for one in known.values()
+            )
+
+        try:
+            found = here(self.wait_for(complete, f"{len(ids)} exchanges at port {port}"))
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.account(port, ids)}") from None
+        twice = {name: [_summary(seen) for seen in one] for name, one in found.items() if len(one) > 1}
+        assert not twice, f"stored more than once: {twice}"
+        return {name: one[0] for name, one in found.items()}
+
+    def account(self, port: int, ids: set[str]) -> str:
+        """What is there instead, for the message of a test that waited in vain."""
+        found = by_id(self.server.exchanges(), ids)
+        missing = sorted(ids - found.keys())
+        stored = {name: [_summary(seen) for seen in one] for name, one in list(found.items())[:6]}
+        return (
+            f"port {port}: {len(found)} of {len(ids)} ids stored, missing {missing[:6]}; stored: "
+            f"{json.dumps(stored, indent=1)}\nagent: {json.dumps(self.agent.status())}"
+        )
+
+
+def _summary(seen: Seen) -> str:
+    views = [(witness.side, witness.pid) for witness in seen.witnesses]
+    return f"{seen.client}->{seen.server} tls={seen.tls} {seen.completeness} {seen.status} {views}"
+
+
+def by_id(found: list[Seen], ids: set[str]) -> dict[str, list[Seen]]:
+    """The exchanges whose path ends in one of these ids."""
+    grouped: dict[str, list[Seen]] = {}
+    for seen in found:
+        name = (seen.path or b"").rsplit(b"/", 1)[-1].decode("latin-1")
+        if name in ids:
+            grouped.setdefault(name, []).append(seen)
+    return grouped
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    port = free_port()
+    url, data = f"http://127.0.0.1:{port}", folder / "spectap"
+    argv = [command("spectap"), "server", "--listen", f"127.0.0.1:{port}", "--data", str(data)]
+    process = Running("spectap-server", argv, folder)
+    try:
+        process.wait_for(lambda: ready(f"{url}/readyz"), "readiness")
+        yield Server(process, url, port, data)
+    finally:
+        code = process.stop(PATIENCE_TO_STOP)
+    assert code == 0, f"the server ended with {code}: {process.output()[-3000:]}"
+
+
+@contextmanager
+def agent(folder: Path, server: Server, *options: object) -> Iterator[Agent]:
+    """An agent that reports to `server`; afterwards it has ended with 0 and left no eBPF program."""
+    before, port = bpf_programs.loaded(), free_port()
+    argv = [command("spectap-agent"), "run", "--server", server.url, "--log-json"]
+    argv += ["--aggregation-header", AGGREGATION_HEADER, "--status-listen", f"127.0.0.1:{port}"]
+    argv += ["--exclude-pid", str(server.process.pid), "--key-file", str(folder / "agent.key")]
+    process = Running("spectap-agent", [*argv, *map(str, options)], folder)
+    try:
+        process.wait_for(lambda: ready(f"http://127.0.0.1:{port}/readyz"), "readiness")
+        assert bpf_programs.loaded() - before, "the agent says it is ready and has no eBPF program loaded"
+        yield Agent(process, f"http://127.0.0.1:{port}")
+    finally:
+        code = process.stop(PATIENCE_TO_STOP)
+    assert code == 0, f"the agent ended with {code}: {process.output()[-3000:]}"
+    wait_until(lambda: not bpf_programs.loaded() - before, "the agent's eBPF programs to be gone")
+
+
+@contextmanager
+def watching(folder: Path, *options: object) -> Iterator[Spectap]:
+    """Server and agent, ready; `options` go to the agent."""
+    with serving(folder) as server, agent(folder, server, *options) as watcher:
+        yield Spectap(server, watcher)
