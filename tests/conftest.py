@@ -1,0 +1,28 @@
+"""What holds for every run of the tests: they leave no process behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.strays import running_descendants
+
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned grandchildren become ours, so that none escapes
+SECONDS_TO_LEAVE = 20
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left_behind() -> Iterator[None]:
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield
+    deadline = time.monotonic() + SECONDS_TO_LEAVE
+    while (strays := running_descendants(os.getpid())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in strays:
+        os.kill(pid, signal.SIGKILL)
+    assert not strays, f"processes left behind: {strays}"
