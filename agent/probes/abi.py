@@ -1,0 +1,91 @@
+"""The mirror of bpf/event.h: constants, and the layout of what comes out of the ring.
+
+A test compiles the header and compares every offset and every number here with it.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class EventKind(IntEnum):
+    OPENED = 1
+    CHUNK = 2
+    CLOSED = 3
+    EXEC = 4
+    EXIT = 5
+
+
+class EventSource(IntEnum):
+    SOCKET = 0
+    OPENSSL = 1
+
+
+class EventDirection(IntEnum):
+    SENT = 0
+    RECEIVED = 1
+
+
+class EventRole(IntEnum):
+    UNKNOWN = 0
+    CLIENT = 1
+    SERVER = 2
+
+
+class Counter(IntEnum):
+    CAPTURED = 0
+    UNCAPTURED = 1
+    RING_FULL = 2
+    RING_FULL_EVENTS = 3
+    UNIX_SOCKET = 4
+    NOT_TCP = 5
+    FILTERED = 6
+    TLS_CIPHERTEXT = 7
+    NOT_HTTP = 8
+    TABLE_FULL_CALLS = 9
+    PEEKED = 10
+    EXCHANGED_TLS = 11
+
+
+class Setting(IntEnum):
+    DARK = 0
+    OWN_NETNS = 1
+    OWN_PORT = 2
+    ONLY_PORTS = 3
+    ONLY_PROCESSES = 4
+
+
+class RawEvent(NamedTuple):
+    """struct event, field by field; see bpf/event.h for what each means."""
+
+    time_ns: int
+    address: int
+    generation: int
+    position: int
+    length: int
+    captured: int
+    tgid: int
+    netns: int
+    local_port: int
+    peer_port: int
+    kind: int
+    source: int
+    direction: int
+    role: int
+    from_start: int
+    family: int
+    local: bytes
+    peer: bytes
+    comm: bytes
+
+
+LAYOUT = struct.Struct("<QQQQIIIIHHBBBBBB6x16s16s16s")
+"""struct event as `struct` reads it; the captured bytes follow."""
+
+
+def parse(raw: bytes) -> tuple[RawEvent, bytes]:
+    """The event and the bytes behind it. Raises struct.error where `raw` is shorter than an event."""
+    event = RawEvent._make(LAYOUT.unpack_from(raw))
+    return event, raw[LAYOUT.size : LAYOUT.size + event.captured]

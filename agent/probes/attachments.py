@@ -1,0 +1,134 @@
+"""Which TLS libraries are probed, on whose behalf, and what is still to be looked at.
+
+One file is attached once, however many processes, containers or paths show it: its key is (inode, size,
+mtime, build id), since on overlayfs two containers of one image show different devices for one inode.
+Work is queued and done a little at a time, so that a burst of new processes cannot stall the capture.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.probes import elf, processes, targets
+from agent.probes.programs import ProgramError
+
+MAX_QUEUED = 4096
+LOADER_CACHE = Path("/etc/ld.so.cache")
+HERE = ""  # the root under which the host's own paths are found
+
+FileKey = tuple[int, int, int, str | None]
+Attach = Callable[[str, dict[str, int]], list[int]]
+Detach = Callable[[list[int]], None]
+
+
+@dataclass(slots=True)
+class Attachment:
+    """One probed file: `pids` hold it; a `pinned` one stays without any."""
+
+    path: str
+    handles: list[int]
+    pids: set[int] = field(default_factory=set)
+    pinned: bool = False
+
+
+class Attachments:
+    """Probed files by key. Not thread-safe."""
+
+    def __init__(self, attach: Attach, detach: Detach, names: frozenset[str]) -> None:
+        self._attach, self._detach, self._names = attach, detach, names
+        self._files: dict[FileKey, Attachment] = {}
+        self._barren: dict[FileKey, None] = {}
+        self._queue: deque[int] = deque()
+        self._queued: set[int] = set()
+        self._programs: dict[int, str | None] = {}
+        self.failures: dict[str, str] = {}
+        self.overflowed = 0
+
+    def pin_loader_libraries(self) -> None:
+        """Attaches to every TLS library that the loader would map, before anyone has."""
+        try:
+            cache = LOADER_CACHE.read_bytes()
+        except OSError:
+            return  # no glibc here; processes are looked at one by one
+        for path in targets.loader_libraries(cache):
+            self._use(HERE, path, None)
+
+    def enqueue(self, pid: int) -> None:
+        """Remembers to look at a process; one too many is counted and left to the next rescan."""
+        if pid in self._queued:
+            return
+        if len(self._queue) >= MAX_QUEUED:
+            self.overflowed += 1
+            return
+        self._queued.add(pid)
+        self._queue.append(pid)
+
+    def work(self) -> bool:
+        """Looks at one queued process. False where none is queued."""
+        if not self._queue:
+            return False
+        pid = self._queue.popleft()
+        self._queued.discard(pid)
+        self.look(pid)
+        return True
+
+    def look(self, pid: int) -> None:
+        """Attaches to what this process maps or is."""
+        root = f"/proc/{pid}/root"
+        maps = processes.read(pid, "maps")
+        if not maps:
+            return  # a kernel thread, or gone
+        for path in targets.mapped_libraries(maps.decode(errors="surrogateescape")):
+            self._use(root, path, pid)
+        program = processes.executable(pid)
+        if program and self._programs.get(pid) != program:
+            self._programs[pid] = program
+            self._use(root, program, pid)
+
+    def forget(self, pid: int) -> None:
+        """The process has ended: files that nobody holds any more are detached."""
+        self._programs.pop(pid, None)
+        for key, attachment in list(self._files.items()):
+            attachment.pids.discard(pid)
+            if not attachment.pids and not attachment.pinned:
+                del self._files[key]
+                self._detach(attachment.handles)
+
+    def paths(self) -> list[str]:
+        """What is probed now, for people."""
+        return sorted(attachment.path for attachment in self._files.values())
+
+    def pids(self) -> set[int]:
+        """Processes known to hold a probed library."""
+        return {pid for attachment in self._files.values() for pid in attachment.pids}
+
+    def _use(self, root: str, path: str, pid: int | None) -> None:
+        full = root + path
+        try:
+            with open(full, "rb") as file:
+                status = os.fstat(file.fileno())
+                key = (status.st_ino, status.st_size, status.st_mtime_ns, elf.build_id(file))
+                if key in self._barren:
+                    return
+                if key not in self._files:
+                    self._probe(key, full, path, elf.function_offsets(file, self._names))
+        except (OSError, ProgramError) as error:
+            self.failures[path] = str(error)
+            return
+        attachment = self._files.get(key)
+        if attachment and pid is None:
+            attachment.pinned = True
+        elif attachment and pid is not None:
+            attachment.pids.add(pid)
+
+    def _probe(self, key: FileKey, full: str, path: str, offsets: dict[str, int]) -> None:
+        if not offsets:
+            if len(self._barren) >= MAX_QUEUED:
+                self._barren.pop(next(iter(self._barren)))
+            self._barren[key] = None
+            return
+        self._files[key] = Attachment(path, self._attach(full, offsets))

@@ -1,0 +1,174 @@
+"""Offsets of kernel struct members from the running kernel's own type information (BTF).
+
+The format is the kernel's Documentation/bpf/btf.rst. Reading all types takes about half a second, so the
+few offsets we need are cached by kernel release.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+
+VMLINUX = Path("/sys/kernel/btf/vmlinux")
+MAGIC = 0xEB9F
+
+INT, ARRAY, STRUCT, UNION, ENUM, FUNC_PROTO, VAR, DATASEC, DECL_TAG, ENUM64 = (
+    1,
+    3,
+    4,
+    5,
+    6,
+    13,
+    14,
+    15,
+    17,
+    19,
+)
+TRANSPARENT = frozenset({8, 9, 10, 11, 18})  # typedef, volatile, const, restrict, type tag
+EXTRA_FIXED = {INT: 4, ARRAY: 12, VAR: 4, DECL_TAG: 4}
+EXTRA_EACH = {STRUCT: 12, UNION: 12, ENUM: 8, FUNC_PROTO: 8, DATASEC: 12, ENUM64: 12}
+
+OFFSETS: dict[str, tuple[str, ...]] = {
+    "O_TASK_FILES": ("task_struct", "files"),
+    "O_FILES_FDT": ("files_struct", "fdt"),
+    "O_FDT_FD": ("fdtable", "fd"),
+    "O_FDT_MAX": ("fdtable", "max_fds"),
+    "O_FILE_PRIVATE": ("file", "private_data"),
+    "O_SOCKET_FILE": ("socket", "file"),
+    "O_SOCKET_SK": ("socket", "sk"),
+    "O_SOCK_FAMILY": ("sock", "__sk_common", "skc_family"),
+    "O_SOCK_PROTOCOL": ("sock", "sk_protocol"),
+    "O_SOCK_NUM": ("sock", "__sk_common", "skc_num"),
+    "O_SOCK_DPORT": ("sock", "__sk_common", "skc_dport"),
+    "O_SOCK_NET": ("sock", "__sk_common", "skc_net", "net"),
+    "O_SOCK_V4_LOCAL": ("sock", "__sk_common", "skc_rcv_saddr"),
+    "O_SOCK_V4_PEER": ("sock", "__sk_common", "skc_daddr"),
+    "O_SOCK_V6_LOCAL": ("sock", "__sk_common", "skc_v6_rcv_saddr"),
+    "O_SOCK_V6_PEER": ("sock", "__sk_common", "skc_v6_daddr"),
+    "O_NET_INUM": ("net", "ns", "inum"),
+    "O_BPRM_FILENAME": ("linux_binprm", "filename"),
+}
+"""Macro of the C sources -> struct and the path of members inside it."""
+
+OPTIONAL = frozenset({"O_SOCK_V6_LOCAL", "O_SOCK_V6_PEER"})
+"""Absent where the kernel has no IPv6; 0 is then as good as any, since no socket has that family."""
+
+
+class BtfError(RuntimeError):
+    """The kernel's type information is missing or not what its format says."""
+
+
+class Types:
+    """The types of one BTF blob. Raises BtfError where the blob is broken."""
+
+    def __init__(self, blob: bytes) -> None:
+        try:
+            magic, _, _, header, types_at, types_size, strings_at, strings_size = struct.unpack_from(
+                "<HBBIIIII", blob
+            )
+            if magic != MAGIC:
+                raise BtfError("the BTF data does not start with its magic number")
+            self._strings = blob[header + strings_at : header + strings_at + strings_size]
+            self._types = self._read(blob[header + types_at : header + types_at + types_size])
+        except (struct.error, ValueError) as error:
+            raise BtfError(f"the BTF data is broken: {error}") from None
+        self._structs = {
+            self._name(name): i for i, (name, kind, _, _) in enumerate(self._types) if kind == STRUCT
+        }
+
+    def _read(self, blob: bytes) -> list[tuple[int, int, int, bytes]]:
+        found = [(0, 0, 0, b"")]
+        at, header = 0, struct.Struct("<III")
+        while at < len(blob):
+            name, info, size_or_type = header.unpack_from(blob, at)
+            kind, entries = (info >> 24) & 0x1F, info & 0xFFFF
+            at += 12
+            extra = EXTRA_FIXED.get(kind, 0) + EXTRA_EACH.get(kind, 0) * entries
+            members = blob[at : at + extra] if kind in (STRUCT, UNION) else b""
+            flagged = bool(info >> 31)
+            found.append((name, kind, size_or_type | (flagged << 32), members))
+            at += extra
+        return found
+
+    def _name(self, offset: int) -> str:
+        return self._strings[offset : self._strings.index(b"\0", offset)].decode()
+
+    def _resolve(self, number: int) -> int:
+        while self._types[number][1] in TRANSPARENT:
+            number = self._types[number][2] & 0xFFFFFFFF
+        return number
+
+    def offset(self, structure: str, *path: str) -> int:
+        """Bytes from the start of `structure` to the member at `path`. Raises KeyError."""
+        number, total = self._structs[structure], 0
+        for member in path:
+            found = self._member(number, member)
+            if found is None:
+                raise KeyError(f"{structure}: no member {'.'.join(path)}")
+            total += found[0]
+            number = self._resolve(found[1])
+        return total
+
+    def _member(self, number: int, wanted: str) -> tuple[int, int] | None:
+        _, _, size_or_type, members = self._types[number]
+        bitfields = bool(size_or_type >> 32)
+        for name, kind, position in struct.iter_unpack("<III", members):
+            offset = (position & 0xFFFFFF if bitfields else position) // 8
+            if name and self._name(name) == wanted:
+                return offset, kind
+            inner = self._resolve(kind)
+            if not name and self._types[inner][1] in (STRUCT, UNION):
+                found = self._member(inner, wanted)
+                if found:
+                    return offset + found[0], found[1]
+        return None
+
+
+def offsets(types: Types) -> dict[str, int]:
+    """Every offset of OFFSETS. Raises BtfError for one that this kernel does not have."""
+    found: dict[str, int] = {}
+    for macro, (structure, *path) in OFFSETS.items():
+        try:
+            found[macro] = types.offset(structure, *path)
+        except KeyError as error:
+            if macro not in OPTIONAL:
+                raise BtfError(f"this kernel's types are not as expected: {error}") from None
+            found[macro] = 0
+    return found
+
+
+def kernel_offsets(cache: Path | None = None, vmlinux: Path = VMLINUX) -> dict[str, int]:
+    """The running kernel's offsets, from `cache` (a directory) if it has them. Raises BtfError."""
+    release = os.uname()
+    known = cache / f"btf-{release.release}-{zlib.crc32(release.version.encode())}.json" if cache else None
+    if known and known.is_file():
+        try:
+            stored = json.loads(known.read_text())
+            if stored.keys() == OFFSETS.keys() and all(type(value) is int for value in stored.values()):
+                return dict(stored)
+        except (OSError, ValueError, AttributeError):
+            known.unlink(missing_ok=True)
+    try:
+        blob = vmlinux.read_bytes()
+    except OSError as error:
+        raise BtfError(
+            f"{vmlinux} cannot be read ({error.strerror}): was this kernel built without "
+            "CONFIG_DEBUG_INFO_BTF? Boot a distribution kernel of 5.8 or later"
+        ) from None
+    found = offsets(Types(blob))
+    if known:
+        _store(known, found)
+    return found
+
+
+def _store(path: Path, found: dict[str, int]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(found))
+        partial.replace(path)
+    except OSError:
+        return  # only the next start's half second is lost

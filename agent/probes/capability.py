@@ -1,0 +1,70 @@
+"""What this host allows: each thing the capture needs, tried, with the cure where it is missing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+TRACEFS = Path("/sys/kernel/tracing")
+BTF = Path("/sys/kernel/btf/vmlinux")
+NEEDED = (
+    "syscalls/sys_enter_read",
+    "sock/inet_sock_set_state",
+    "tcp/tcp_destroy_sock",
+    "sched/sched_process_exec",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing that is missing, and what to do about it; both are shown to people."""
+
+    what: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.cure}"
+
+
+def refusals() -> Iterator[Refusal]:
+    """Why capture cannot work here; nothing where it can. Mounts tracefs if absent and allowed."""
+    if os.geteuid() != 0:
+        yield Refusal("attaching probes needs root", "run this with sudo, or in a pod with privileged: true")
+        return
+    if not BTF.exists():
+        yield Refusal(
+            f"the kernel gives no type information ({BTF} is missing)",
+            "boot a kernel built with CONFIG_DEBUG_INFO_BTF, as every supported distribution's is",
+        )
+    if not (TRACEFS / "events").is_dir():
+        reason = mount_tracefs()
+        if reason:
+            yield Refusal(
+                f"tracefs is not mounted and mounting it failed ({reason})",
+                f"run: mount -t tracefs tracefs {TRACEFS} (in a container, mount it from the host)",
+            )
+            return
+    for event in NEEDED:
+        if not (TRACEFS / "events" / event).is_dir():
+            yield Refusal(
+                f"the kernel has no tracepoint {event.replace('/', ':')}",
+                "boot a kernel built with CONFIG_FTRACE_SYSCALLS, as every supported distribution's is",
+            )
+    try:
+        import bcc  # noqa: F401
+    except ImportError:
+        yield Refusal(
+            "BCC's Python module is missing",
+            "install the distribution's python3-bpfcc, for /usr/bin/python3 (PyPI's bcc is something else)",
+        )
+
+
+def mount_tracefs() -> str | None:
+    """Mounts tracefs where it belongs. The kernel's reason where it would not, else None."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"tracefs", bytes(TRACEFS), b"tracefs", 0, None) == 0:
+        return None
+    return os.strerror(ctypes.get_errno())

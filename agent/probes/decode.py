@@ -1,0 +1,61 @@
+"""Raw kernel events to the facts of agent/events.py: a pure translation."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv6Address
+from socket import AF_INET, AF_INET6, inet_ntop
+
+from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened, Role
+from agent.probes.abi import EventDirection, EventKind, EventRole, EventSource, RawEvent
+
+SOURCES = {EventSource.SOCKET: "socket", EventSource.OPENSSL: "openssl"}
+DIRECTIONS = {EventDirection.SENT: Direction.SENT, EventDirection.RECEIVED: Direction.RECEIVED}
+ROLES = {EventRole.CLIENT: Role.CLIENT, EventRole.SERVER: Role.SERVER}
+
+
+@lru_cache(maxsize=4096)
+def address(family: int, raw: bytes, port: int, netns: int) -> Address | None:
+    """One end; an IPv4-mapped IPv6 address becomes IPv4. None where the kernel side did not know it."""
+    if family == AF_INET:
+        return Address(inet_ntop(AF_INET, raw[:4]), port, netns)
+    if family == AF_INET6:
+        mapped = IPv6Address(raw).ipv4_mapped
+        return Address(str(mapped) if mapped else inet_ntop(AF_INET6, raw), port, netns)
+    return None
+
+
+def connection(raw: RawEvent) -> ConnectionKey:
+    """The key of the event's connection: sockets may be shared by processes, TLS connections may not."""
+    source = EventSource(raw.source)
+    pid = 0 if source is EventSource.SOCKET else raw.tgid
+    return ConnectionKey(SOURCES[source], raw.address, raw.generation, pid)
+
+
+def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:
+    """What a connection's event says; None for events of processes. Raises ValueError for an unknown kind."""
+    kind = EventKind(raw.kind)
+    if kind in (EventKind.EXEC, EventKind.EXIT):
+        return None
+    key = connection(raw)
+    if kind is EventKind.CLOSED:
+        return Closed(raw.time_ns, key)
+    local = address(raw.family, raw.local, raw.local_port, raw.netns)
+    peer = address(raw.family, raw.peer, raw.peer_port, raw.netns)
+    role = ROLES.get(EventRole(raw.role))
+    if kind is EventKind.OPENED:
+        return Opened(raw.time_ns, key, local, peer, role)
+    direction = DIRECTIONS[EventDirection(raw.direction)]
+    return Chunk(
+        time_ns=raw.time_ns,
+        connection=key,
+        direction=direction,
+        position=raw.position,
+        length=raw.length,
+        data=data,
+        pid=raw.tgid,
+        local=local,
+        peer=peer,
+        role=role,
+        from_start=bool(raw.from_start),
+    )

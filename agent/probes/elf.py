@@ -1,0 +1,87 @@
+"""Where a function begins in an ELF file, read lazily: a few hash look-ups, never the whole symbol table."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import IO, Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.hash import GNUHashTable
+
+MAX_TABLE_BYTES = 64 * 1024 * 1024
+"""Where a file has no hash table its symbols are walked, if the table is no larger than this."""
+
+SYMBOL = struct.Struct("<IBBHQQ")
+"""Elf64_Sym: name, info, other, section, value, size."""
+
+
+def function_offsets(stream: IO[bytes], names: Iterable[str]) -> dict[str, int]:
+    """File offsets of those `names` that the file defines; empty for what is not an ELF file."""
+    try:
+        elf = ELFFile(stream)
+        found: dict[str, int] = {}
+        for name, value in _addresses(elf, frozenset(names)).items():
+            offset = _file_offset(elf, value)
+            if offset is not None:
+                found[name] = offset
+        return found
+    except (ELFError, ValueError, OverflowError, KeyError, IndexError, AttributeError, TypeError, OSError):
+        return {}  # a broken or hostile file offers nothing to attach to
+
+
+def build_id(stream: IO[bytes]) -> str | None:
+    """The GNU build id, which tells two builds of one name apart; None where there is none."""
+    try:
+        section: Any = ELFFile(stream).get_section_by_name(".note.gnu.build-id")
+        if section is None:
+            return None
+        for note in section.iter_notes():
+            if note["n_type"] == "NT_GNU_BUILD_ID":
+                return str(note["n_desc"])
+    except (ELFError, ValueError, OverflowError, KeyError, IndexError, AttributeError, TypeError, OSError):
+        return None
+    return None
+
+
+def _addresses(elf: ELFFile, names: frozenset[str]) -> dict[str, int]:
+    dynamic: Any = elf.get_section_by_name(".dynsym")
+    hashed: Any = elf.get_section_by_name(".gnu.hash")
+    if dynamic is not None and hashed is not None:
+        table = GNUHashTable(elf, hashed["sh_offset"], dynamic)
+        symbols = (table.get_symbol(name) for name in names)
+        found = {s.name: s["st_value"] for s in symbols if s is not None and s["st_value"]}
+        if found:
+            return found
+    for section in (elf.get_section_by_name(".symtab"), dynamic):
+        if section is not None:
+            return _walk(elf, section, names)
+    return {}
+
+
+def _walk(elf: ELFFile, section: Any, names: frozenset[str]) -> dict[str, int]:
+    """Look-up without a hash table: names first, in the string table, and only then the symbols."""
+    if elf.elfclass != 64 or not elf.little_endian or section["sh_size"] > MAX_TABLE_BYTES:
+        return {}
+    strings: bytes = elf.get_section(section["sh_link"]).data()
+    wanted: dict[int, str] = {}
+    for name in names:
+        needle = name.encode() + b"\0"
+        at = strings.find(needle)
+        while at >= 0:
+            wanted[at] = name
+            at = strings.find(needle, at + 1)
+    if not wanted:
+        return {}
+    whole = section.data()
+    symbols = SYMBOL.iter_unpack(whole[: len(whole) - len(whole) % SYMBOL.size])
+    return {wanted[name]: value for name, _, _, _, value, _ in symbols if name in wanted and value}
+
+
+def _file_offset(elf: ELFFile, address: int) -> int | None:
+    for segment in elf.iter_segments("PT_LOAD"):
+        start = segment["p_vaddr"]
+        if start <= address < start + segment["p_filesz"]:
+            return int(address - start + segment["p_offset"])
+    return None

@@ -1,0 +1,202 @@
+"""The live source: the kernel's ring, drained every few milliseconds and told as facts.
+
+Draining copies bytes only; decoding, /proc and new attachments come between two drains. A process is
+introduced (ProcessSeen) before its first chunk. Stopping first makes every program go dark through one
+setting, then empties the ring; `detach` takes the probes away, which takes the kernel a while.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.events import Clock, ConnectionKey, Event, Lost, ProcessGone
+from agent.ledger import Bytes, Kernel
+from agent.probes import decode, processes
+from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
+from agent.probes.attachments import Attachments
+from agent.probes.capability import refusals
+from agent.probes.programs import OPENSSL, Programs, Sizes
+
+DRAIN_INTERVAL = 0.02  # seconds between two looks at the ring
+COUNT_INTERVAL = 1_000_000_000  # ns between two looks at the kernel's counters
+RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
+LOOKS_PER_DRAIN = 8
+
+COUNTED: dict[Counter, str] = {
+    Counter.RING_FULL: Bytes.RING_FULL,
+    Counter.RING_FULL_EVENTS: Kernel.RING_FULL,
+    Counter.UNIX_SOCKET: Bytes.UNIX_SOCKET,
+    Counter.NOT_TCP: Bytes.NOT_TCP,
+    Counter.FILTERED: Bytes.FILTERED,
+    Counter.TLS_CIPHERTEXT: Bytes.TLS_CIPHERTEXT,
+    Counter.NOT_HTTP: Bytes.NOT_HTTP,
+    Counter.TABLE_FULL_CALLS: Kernel.TABLE_FULL,
+}
+"""The kernel's counters that no chunk will show, and the ledger's name for each."""
+
+
+class SourceError(RuntimeError):
+    """This host does not allow the capture; the message has one sentence per reason, with its cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What is watched. Empty sets do not restrict. `own_port` is the server's, in our network namespace."""
+
+    only_ports: frozenset[int] = frozenset()
+    except_ports: frozenset[int] = frozenset()
+    only_pids: frozenset[int] = frozenset()
+    except_pids: frozenset[int] = frozenset()
+    only_names: frozenset[str] = frozenset()
+    own_port: int | None = None
+
+
+@dataclass(slots=True)
+class Watching:
+    """What the source does now, for status pages."""
+
+    backend: str = "system call tracepoints, OpenSSL uprobes"
+    libraries: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    processes: int = 0
+    detach_done: int = 0
+    detach_total: int = 0
+
+
+class KernelSource:
+    """A Source over the running kernel. Raises SourceError where this host refuses."""
+
+    def __init__(self, filters: Filters, sizes: Sizes, cache: Path | None) -> None:
+        reasons = [str(reason) for reason in refusals()]
+        if reasons:
+            raise SourceError(". ".join(reasons))
+        self._programs = Programs(sizes, cache)
+        self._attachments = Attachments(
+            self._programs.attach_openssl, self._programs.detach, frozenset(OPENSSL)
+        )
+        self._pending: deque[bytes] = deque()
+        self._known: set[int] = set()
+        self._counted: dict[Counter, int] = {}
+        self._stop = threading.Event()
+        self.watching = Watching()
+        self._programs.set(Setting.DARK, 1)
+        self._filter(filters)
+
+    def attach(self) -> None:
+        """Attaches to everything there is now, then lets the programs see. Raises ProgramError."""
+        self._programs.open_ring(self._pending.append)
+        self._programs.attach_system_calls()
+        self._attachments.pin_loader_libraries()
+        for pid in processes.pids():
+            self._attachments.look(pid)
+        self._programs.set(Setting.DARK, 0)
+        self._watching()
+
+    def stop(self) -> None:
+        """Every program returns at once from now on; `events` ends when the ring is empty."""
+        self._programs.set(Setting.DARK, 1)
+        self._stop.set()
+
+    def ignore(self, connection: ConnectionKey) -> None:
+        self._programs.ignore(connection.address, connection.generation)
+
+    def events(self) -> Iterator[Event | None]:
+        yield Clock(time.time_ns() - time.monotonic_ns(), boot_id())
+        counted = rescanned = time.monotonic_ns()
+        while True:
+            stopping = self._stop.is_set()
+            self._programs.consume()
+            busy = len(self._pending) > 0
+            while self._pending:
+                yield from self._facts(self._pending.popleft())
+                if len(self._pending) % 1024 == 0:
+                    self._programs.consume()
+            now = time.monotonic_ns()
+            if now - counted >= COUNT_INTERVAL or stopping:
+                counted = now
+                yield from self._losses(now)
+            if stopping:
+                return
+            if now - rescanned >= RESCAN_INTERVAL:
+                rescanned = now
+                for pid in processes.pids():
+                    self._attachments.enqueue(pid)
+            self._look()
+            yield None
+            if not busy:
+                self._stop.wait(DRAIN_INTERVAL)
+
+    def detach(self) -> Iterator[tuple[int, int]]:
+        """Takes every probe away; yields (done, total)."""
+        for done, total in self._programs.close():
+            self.watching.detach_done, self.watching.detach_total = done, total
+            yield done, total
+
+    def _facts(self, raw: bytes) -> Iterator[Event]:
+        event, data = parse(raw)
+        if event.kind == EventKind.EXIT:
+            self._known.discard(event.tgid)
+            self._attachments.forget(event.tgid)
+            yield ProcessGone(event.time_ns, event.tgid)
+            return
+        if event.kind == EventKind.EXEC:
+            self._known.add(event.tgid)
+            self._attachments.enqueue(event.tgid)
+            yield processes.see(event.tgid, event.time_ns, event.comm, data)
+            return
+        if event.kind == EventKind.CHUNK and event.tgid not in self._known:
+            yield from self._introduce(event)
+        told = decode.fact(event, data)
+        if told is not None:
+            yield told
+
+    def _introduce(self, event: RawEvent) -> Iterator[Event]:
+        self._known.add(event.tgid)
+        self._attachments.enqueue(event.tgid)
+        yield processes.see(event.tgid, event.time_ns, event.comm)
+
+    def _losses(self, now: int) -> Iterator[Event]:
+        for counter, total in self._programs.counters().items():
+            fresh = total - self._counted.get(counter, 0)
+            self._counted[counter] = total
+            if fresh and counter in COUNTED:
+                yield Lost(now, COUNTED[counter], fresh)
+
+    def _look(self) -> None:
+        looked = 0
+        while looked < LOOKS_PER_DRAIN and self._attachments.work():
+            looked += 1
+        if looked:
+            self._watching()
+
+    def _watching(self) -> None:
+        self.watching.libraries = self._attachments.paths()
+        self.watching.failures = dict(self._attachments.failures)
+        self.watching.processes = len(self._known)
+
+    def _filter(self, filters: Filters) -> None:
+        for port in filters.only_ports:
+            self._programs.add_port("only_ports", port)
+        for port in filters.except_ports:
+            self._programs.add_port("except_ports", port)
+        for pid in filters.only_pids:
+            self._programs.add_pid("only_pids", pid)
+        for pid in filters.except_pids:
+            self._programs.add_pid("except_pids", pid)
+        for name in filters.only_names:
+            self._programs.add_name(name)
+        self._programs.set(Setting.ONLY_PORTS, int(bool(filters.only_ports)))
+        self._programs.set(Setting.ONLY_PROCESSES, int(bool(filters.only_pids or filters.only_names)))
+        if filters.own_port:
+            self._programs.set(Setting.OWN_PORT, filters.own_port)
+            self._programs.set(Setting.OWN_NETNS, processes.netns("self") or 0)
+
+
+def boot_id() -> str:
+    """This boot's random id, which makes a pid unique over reboots."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

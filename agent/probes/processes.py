@@ -1,0 +1,80 @@
+"""What /proc says of processes. A process may vanish between two reads: absent is None, never an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent.events import ProcessSeen
+
+PROC = Path("/proc")
+MAX_READ = 4 * 1024 * 1024
+"""Bytes of one /proc file; a process can make its maps as long as it likes."""
+
+
+def pids(proc: Path = PROC) -> Iterator[int]:
+    """Every process there is now."""
+    return (int(entry.name) for entry in os.scandir(proc) if entry.name.isdigit())
+
+
+def read(pid: int, name: str, proc: Path = PROC) -> bytes | None:
+    """/proc/PID/name, at most MAX_READ of it; None if the process or the permission is missing."""
+    try:
+        with open(proc / str(pid) / name, "rb", buffering=0) as file:
+            pieces, left = [], MAX_READ
+            while left > 0 and (piece := file.read(min(left, 65536))):
+                pieces.append(piece)
+                left -= len(piece)
+            return b"".join(pieces)
+    except OSError:
+        return None
+
+
+def see(pid: int, time_ns: int, comm: bytes, program: bytes = b"", proc: Path = PROC) -> ProcessSeen:
+    """The facts of a process met now; `comm` and `program` are what the kernel said, in case it has gone."""
+    stat = read(pid, "stat", proc)
+    return ProcessSeen(
+        time_ns=time_ns,
+        pid=pid,
+        start_ticks=start_ticks(stat) if stat else None,
+        name=(comm_of(stat) if stat else None) or comm.rstrip(b"\0").decode(errors="replace"),
+        executable=executable(pid, proc) or program.decode(errors="replace") or None,
+        cgroup=cgroup(read(pid, "cgroup", proc) or b""),
+    )
+
+
+def start_ticks(stat: bytes) -> int | None:
+    """Field 22 of /proc/PID/stat (proc(5)): clock ticks from boot to the process's start."""
+    fields = stat[stat.rfind(b")") + 1 :].split()
+    return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else None
+
+
+def comm_of(stat: bytes) -> str | None:
+    """Field 2 of /proc/PID/stat: the name, which may itself hold parentheses and spaces."""
+    start, end = stat.find(b"("), stat.rfind(b")")
+    return stat[start + 1 : end].decode(errors="replace") if 0 <= start < end else None
+
+
+def executable(pid: int, proc: Path = PROC) -> str | None:
+    """The program file, as the process's own mount namespace names it."""
+    try:
+        return os.readlink(proc / str(pid) / "exe").removesuffix(" (deleted)")
+    except OSError:
+        return None
+
+
+def cgroup(text: bytes) -> str | None:
+    """The path that says most: cgroup v2's, or of v1's hierarchies the longest one."""
+    paths = [
+        line.split(":", 2)[2] for line in text.decode(errors="replace").splitlines() if line.count(":") >= 2
+    ]
+    return max(paths, key=len) if paths else None
+
+
+def netns(pid: int | str, proc: Path = PROC) -> int | None:
+    """Inode number of the process's network namespace."""
+    try:
+        return os.stat(proc / str(pid) / "ns" / "net").st_ino
+    except OSError:
+        return None

@@ -1,0 +1,196 @@
+"""The kernel programs: compiled by BCC without kernel headers, loaded, attached, and taken away again.
+
+BCC rewrites only the main text, so the sources of bpf/ are joined in order with #line; what it needs of
+kernel headers is bpf/include. Uprobes are attached by file offset and their descriptors kept here: BCC
+names them by path and address, which collide under /proc/PID/root.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.probes import btf
+from agent.probes.abi import Counter, Setting
+
+SOURCES = ("event.h", "conn.h", "windows.h", "sockets_syscall.c", "tls_openssl.c", "lifecycle.c")
+FOLDER = Path(__file__).resolve().parents[2] / "bpf"
+
+SYSCALLS = {
+    "read": "enter_read",
+    "write": "enter_write",
+    "readv": "enter_readv",
+    "writev": "enter_writev",
+    "recvfrom": "enter_recvfrom",
+    "sendto": "enter_write",
+    "recvmsg": "enter_recvmsg",
+    "sendmsg": "enter_sendmsg",
+    "recvmmsg": "enter_recvmmsg",
+    "sendmmsg": "enter_sendmmsg",
+    "sendfile64": "enter_sendfile",
+    "splice": "enter_splice",
+}
+"""System call -> program at its entry; syscall_exit serves all returns."""
+
+OPENSSL = {
+    "SSL_read": ("ssl_enter_read", "ssl_return"),
+    "SSL_write": ("ssl_enter_write", "ssl_return"),
+    "SSL_read_ex": ("ssl_enter_read_ex", "ssl_return"),
+    "SSL_write_ex": ("ssl_enter_write_ex", "ssl_return"),
+    "SSL_do_handshake": ("ssl_enter_plain", "ssl_return"),
+    "SSL_shutdown": ("ssl_enter_plain", "ssl_return"),
+    "SSL_free": ("ssl_enter_free", None),
+}
+"""Function -> programs at its entry and return."""
+
+ENTRY, RETURN = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bounds of the kernel side: ring in bytes (a power of two of pages), table entries."""
+
+    ring_bytes: int = 64 * 1024 * 1024
+    connections: int = 65_536
+    threads: int = 32_768
+
+
+class ProgramError(RuntimeError):
+    """The kernel refused a program or a probe; the message says which and why."""
+
+
+def source_text(folder: Path = FOLDER) -> str:
+    """The joined C text that BCC compiles."""
+    parts = ["#include <linux/types.h>\n"]
+    for name in SOURCES:
+        parts.append(f'#line 1 "{name}"\n{(folder / name).read_text()}')
+    return "\n".join(parts)
+
+
+class Programs:
+    """Loaded programs of one agent. `close` leaves nothing attached."""
+
+    def __init__(self, sizes: Sizes, cache: Path | None) -> None:
+        os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
+        import bcc
+
+        offsets = btf.kernel_offsets(cache)
+        flags = [f"-D{name}={value}" for name, value in offsets.items()]
+        flags += [
+            f"-DRING_PAGES={sizes.ring_bytes // os.sysconf('SC_PAGE_SIZE')}",
+            f"-DCONNECTIONS={sizes.connections}",
+            f"-DTHREADS={sizes.threads}",
+            "-Wno-unused",
+        ]
+        self._bcc = bcc
+        try:
+            self._module: Any = bcc.BPF(text=source_text(), cflags=flags)
+        except Exception as error:  # BCC raises Exception itself
+            raise ProgramError(f"the kernel refused the capture programs: {error}") from None
+        self._uprobes: dict[int, int] = {}
+        self._next = 0
+
+    def attach_system_calls(self) -> None:
+        """Attaches to the calls' tracepoints. Raises ProgramError."""
+        try:
+            for call, program in SYSCALLS.items():
+                self._module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}", fn_name="syscall_exit")
+                self._module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}", fn_name=program)
+        except Exception as error:
+            raise ProgramError(f"a system call's tracepoint cannot be attached: {error}") from None
+
+    def attach_openssl(self, path: str, offsets: dict[str, int]) -> list[int]:
+        """Attaches to the functions at these file offsets of `path`. Returns handles; raises ProgramError."""
+        handles: list[int] = []
+        try:
+            for name, offset in offsets.items():
+                entry, back = OPENSSL[name]
+                # The return first: a call that enters between the two would never be used up.
+                if back:
+                    handles.append(self._uprobe(back, RETURN, path, offset))
+                handles.append(self._uprobe(entry, ENTRY, path, offset))
+        except ProgramError:
+            self.detach(handles)
+            raise
+        return handles
+
+    def _uprobe(self, program: str, kind: int, path: str, offset: int) -> int:
+        function = self._module.load_func(program, self._bcc.BPF.KPROBE)
+        self._next += 1
+        name = f"spectap_{os.getpid()}_{self._next}"
+        descriptor: int = self._bcc.lib.bpf_attach_uprobe(
+            function.fd, kind, name.encode(), path.encode(errors="surrogateescape"), offset, -1, 0
+        )
+        if descriptor < 0:
+            raise ProgramError(f"a probe cannot be attached to {path}: {os.strerror(ctypes.get_errno())}")
+        self._uprobes[self._next] = descriptor
+        return self._next
+
+    def detach(self, handles: list[int]) -> None:
+        """Takes uprobes away; unknown handles are ignored."""
+        for handle in handles:
+            descriptor = self._uprobes.pop(handle, None)
+            if descriptor is not None:
+                self._bcc.lib.bpf_close_perf_event_fd(descriptor)
+
+    def set(self, setting: Setting, value: int) -> None:
+        """Writes one setting of bpf/event.h."""
+        table = self._module["settings"]
+        table[ctypes.c_int(setting)] = ctypes.c_ulonglong(value)
+
+    def add_port(self, table: str, port: int) -> None:
+        """Adds to only_ports or except_ports."""
+        self._module[table][ctypes.c_ushort(port)] = ctypes.c_ubyte(1)
+
+    def add_pid(self, table: str, pid: int) -> None:
+        """Adds to only_pids or except_pids."""
+        self._module[table][ctypes.c_uint(pid)] = ctypes.c_ubyte(1)
+
+    def add_name(self, name: str) -> None:
+        """Adds a process name (as the kernel cuts it, 15 bytes) to only_names."""
+        table = self._module["only_names"]
+        key = table.Key()
+        key.bytes = name.encode()[:15]
+        table[key] = ctypes.c_ubyte(1)
+
+    def ignore(self, address: int, generation: int) -> None:
+        """Stops this life of a connection from being handed over."""
+        self._module["ignored"][ctypes.c_ulonglong(address)] = ctypes.c_ulonglong(generation)
+
+    def open_ring(self, receive: Callable[[bytes], None]) -> None:
+        """Every event's bytes go to `receive`, which must not raise: BCC swallows exceptions there."""
+
+        def copy(_context: object, data: int, size: int) -> None:
+            receive(ctypes.string_at(data, size))
+
+        self._module["events"].open_ring_buffer(copy)
+
+    def consume(self) -> None:
+        """Hands all that the ring holds to the receiver, without waiting."""
+        self._module.ring_buffer_consume()
+
+    def counters(self) -> dict[Counter, int]:
+        """Totals of bpf/event.h's counters over all CPUs."""
+        table = self._module["counters"]
+        return {counter: sum(table[ctypes.c_int(counter)]) for counter in Counter}
+
+    def close(self) -> Iterator[tuple[int, int]]:
+        """Detaches everything; yields (done, total) probes, since each takes the kernel a while."""
+        total = len(self._uprobes) + 2 * len(SYSCALLS)
+        done = 0
+        for handle in list(self._uprobes):
+            self.detach([handle])
+            done += 1
+            yield done, total
+        for call in SYSCALLS:
+            for edge in ("enter", "exit"):
+                name = f"syscalls:sys_{edge}_{call}"
+                if name.encode() in self._module.tracepoint_fds:
+                    self._module.detach_tracepoint(name)
+                done += 1
+                yield done, total
+        self._module.cleanup()

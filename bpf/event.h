@@ -1,0 +1,71 @@
+/* Everything the kernel side says to user space. agent/probes/abi.py mirrors this file, and a test
+ * compiles it and compares every offset. Structs are flat, padded by hand and little-endian.
+ */
+#ifndef SPECTAP_EVENT_H
+#define SPECTAP_EVENT_H
+
+enum event_kind {
+	EVENT_OPENED = 1, /* a TCP connection was established */
+	EVENT_CHUNK = 2,  /* bytes passed; `captured` of them follow the struct */
+	EVENT_CLOSED = 3, /* the connection's end: nothing of this generation follows */
+	EVENT_EXEC = 4,   /* a process runs a new program; its file name follows the struct */
+	EVENT_EXIT = 5,   /* a process has ended */
+};
+
+enum event_source { SOURCE_SOCKET = 0, SOURCE_OPENSSL = 1 };
+enum event_direction { DIRECTION_SENT = 0, DIRECTION_RECEIVED = 1 };
+enum event_role { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1, ROLE_SERVER = 2 };
+
+/* Addresses are in network byte order, IPv4 in the first four bytes; ports in host order. `family` is
+ * AF_INET, AF_INET6, or 0 where the two ends are not known. */
+struct event {
+	unsigned long long time_ns;    /* CLOCK_MONOTONIC; of a send its entry, of a receive its return */
+	unsigned long long address;    /* struct sock *, or the TLS library's connection */
+	unsigned long long generation; /* tells apart two lives of one address */
+	unsigned long long position;   /* of the first byte in its half */
+	unsigned int length;           /* bytes that passed */
+	unsigned int captured;         /* bytes that follow */
+	unsigned int tgid;
+	unsigned int netns;            /* inode number */
+	unsigned short local_port;
+	unsigned short peer_port;
+	unsigned char kind;
+	unsigned char source;
+	unsigned char direction;
+	unsigned char role;
+	unsigned char from_start;      /* the connection was seen from its first byte */
+	unsigned char family;
+	unsigned char padding[6];
+	unsigned char local[16];
+	unsigned char peer[16];
+	char comm[16];
+};
+
+/* What never becomes an event is counted here, in bytes unless the name says otherwise. */
+enum counter {
+	COUNT_CAPTURED = 0,        /* bytes handed over */
+	COUNT_UNCAPTURED = 1,      /* handed over as a length only: sendfile, splice, beyond the copy cap */
+	COUNT_RING_FULL = 2,       /* no room in the ring */
+	COUNT_RING_FULL_EVENTS = 3, /* events that found no room */
+	COUNT_UNIX_SOCKET = 4,
+	COUNT_NOT_TCP = 5,
+	COUNT_FILTERED = 6,        /* by port, process, or as our own traffic */
+	COUNT_TLS_CIPHERTEXT = 7,
+	COUNT_NOT_HTTP = 8,
+	COUNT_TABLE_FULL_CALLS = 9, /* calls that found no room in a table */
+	COUNT_PEEKED = 10,         /* looked at, not consumed: seen again later */
+	COUNT_EXCHANGED_TLS = 11,  /* plaintext bytes seen at a TLS library */
+	COUNTERS = 12,
+};
+
+/* Indices of the settings array, written by user space. */
+enum setting {
+	SETTING_DARK = 0,         /* not 0: every program returns at once */
+	SETTING_OWN_NETNS = 1,    /* the namespace in which SETTING_OWN_PORT is ours */
+	SETTING_OWN_PORT = 2,     /* the analysis server's port, 0 for none */
+	SETTING_ONLY_PORTS = 3,   /* not 0: only ports in `only_ports` */
+	SETTING_ONLY_PROCESSES = 4, /* not 0: only pids in `only_pids` or names in `only_names` */
+	SETTINGS = 5,
+};
+
+#endif

@@ -1,0 +1,1 @@
+/* BCC includes this; it needs nothing from it. */

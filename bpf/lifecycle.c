@@ -1,0 +1,84 @@
+/* Beginnings and ends: of TCP connections (close(2) is not a socket's end after fork or dup, so the
+ * socket's own state tells) and of processes. Raw tracepoints: an interrupt that falls into another
+ * program of ours must not lose them. */
+
+#define NAME_MAX 1024
+
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
+
+static inline void tell(u8 kind, u64 sk, struct conn *conn)
+{
+	struct scratch *scratch = take_scratch();
+	if (!scratch)
+		return;
+	fill_head(&scratch->head, kind, SOURCE_SOCKET, sk, conn->generation, &conn->tuple);
+	scratch->head.from_start = conn->flags & CONN_FROM_START;
+	hand_over(scratch, 0);
+	give_back(scratch);
+}
+
+RAW_TRACEPOINT_PROBE(inet_sock_set_state)
+{
+	u64 sk = ctx->args[0];
+	int before = ctx->args[1], after = ctx->args[2];
+	u8 role = before == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER;
+	struct conn *conn;
+	if (after != TCP_ESTABLISHED || (before != TCP_SYN_SENT && before != TCP_SYN_RECV))
+		return 0;
+	if (setting(SETTING_DARK) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
+		return 0;
+	conn = create_conn(sk, CONN_FROM_START, role);
+	if (conn && !(conn->flags & CONN_FILTERED))
+		tell(EVENT_OPENED, sk, conn);
+	return 0;
+}
+
+/* The last the kernel says of a socket: data may still be read after TCP_CLOSE, but not after this. */
+RAW_TRACEPOINT_PROBE(tcp_destroy_sock)
+{
+	u64 sk = ctx->args[0];
+	struct conn *conn = conns.lookup(&sk);
+	if (!conn)
+		return 0;
+	if (!setting(SETTING_DARK) && !(conn->flags & CONN_FILTERED))
+		tell(EVENT_CLOSED, sk, conn);
+	conns.delete(&sk);
+	return 0;
+}
+
+RAW_TRACEPOINT_PROBE(sched_process_exec)
+{
+	struct scratch *scratch;
+	long size;
+	if (setting(SETTING_DARK))
+		return 0;
+	scratch = take_scratch();
+	if (!scratch)
+		return 0;
+	fill_head(&scratch->head, EVENT_EXEC, SOURCE_SOCKET, 0, 0, 0);
+	size = bpf_probe_read_kernel_str(scratch->bytes, NAME_MAX, (void *)read_u64(ctx->args[2] + O_BPRM_FILENAME));
+	scratch->head.length = size > 0 ? size - 1 : 0;
+	hand_over(scratch, scratch->head.length);
+	give_back(scratch);
+	return 0;
+}
+
+RAW_TRACEPOINT_PROBE(sched_process_exit)
+{
+	struct scratch *scratch;
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id;
+	calls.delete(&tid);
+	windows.delete(&tid);
+	if ((u32)(id >> 32) != tid || setting(SETTING_DARK))
+		return 0;
+	scratch = take_scratch();
+	if (!scratch)
+		return 0;
+	fill_head(&scratch->head, EVENT_EXIT, SOURCE_SOCKET, 0, 0, 0);
+	hand_over(scratch, 0);
+	give_back(scratch);
+	return 0;
+}

@@ -1,0 +1,264 @@
+/* Sockets seen from the system calls' tracepoints: needs neither kprobes nor kernel headers.
+ *
+ * At entry the file descriptor is walked to its struct sock and the call remembered by thread; at
+ * return the result says how many bytes passed, and by then the buffers are in memory. Calls inside a
+ * TLS library's own call carry ciphertext: they only tell which socket that library is using. */
+
+#define MSG_PEEK 2
+#define MSG_TRUNC 0x20
+#define MSG_ERRQUEUE 0x2000
+
+enum shape { SHAPE_BUFFER, SHAPE_IOVEC, SHAPE_MESSAGE, SHAPE_MESSAGES, SHAPE_BLIND };
+
+struct call {
+	u64 sk;
+	u64 buffer; /* the buffer, iovec array, struct msghdr or struct mmsghdr array */
+	u64 time_ns;
+	u32 shape;
+	u16 direction;
+	u16 counter; /* not 0: the bytes are only counted, under this */
+};
+
+/* Layouts of the syscalls category: common fields, number, arguments of eight bytes each. */
+struct syscall_enter {
+	u64 common;
+	u64 number;
+	u64 args[6];
+};
+
+struct syscall_exit {
+	u64 common;
+	u64 number;
+	s64 ret;
+};
+
+BPF_HASH(calls, u32, struct call, THREADS);
+
+static inline u64 socket_of(u32 fd)
+{
+	u64 fdt = read_u64(read_u64(bpf_get_current_task() + O_TASK_FILES) + O_FILES_FDT);
+	u64 file, socket;
+	if (fd >= read_u32(fdt + O_FDT_MAX))
+		return 0;
+	file = read_u64(read_u64(fdt + O_FDT_FD) + 8ul * fd);
+	if (!file)
+		return 0;
+	socket = read_u64(file + O_FILE_PRIVATE);
+	/* Only a socket's private data points back at the file. */
+	if (!socket || read_u64(socket + O_SOCKET_FILE) != file)
+		return 0;
+	return read_u64(socket + O_SOCKET_SK);
+}
+
+static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction, u16 counter)
+{
+	struct call call = {};
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id, tgid = id >> 32;
+	u16 family;
+	struct window *window;
+
+	if (setting(SETTING_DARK))
+		return 0;
+	call.sk = socket_of(fd);
+	if (!call.sk)
+		return 0;
+	family = read_u16(call.sk + O_SOCK_FAMILY);
+	if (family == AF_UNIX)
+		call.counter = COUNT_UNIX_SOCKET;
+	else if ((family != AF_INET && family != AF_INET6) ||
+		 read_u16(call.sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
+		call.counter = COUNT_NOT_TCP;
+	else if (!process_is_watched(tgid))
+		call.counter = COUNT_FILTERED;
+	else {
+		window = windows.lookup(&tid);
+		if (window) {
+			window->sk = call.sk;
+			call.counter = COUNT_TLS_CIPHERTEXT;
+		} else {
+			call.counter = counter;
+		}
+	}
+	call.buffer = buffer;
+	call.shape = shape;
+	call.direction = direction;
+	call.time_ns = bpf_ktime_get_ns();
+	if (calls.update(&tid, &call)) {
+		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
+		count(COUNT_TABLE_FULL_CALLS, 1);
+		conns.delete(&call.sk);
+	}
+	return 0;
+}
+
+static inline void start_walk(struct walk *walk, struct call *call, u32 bytes)
+{
+	u64 header[2] = {};
+	__builtin_memset(walk, 0, sizeof(*walk));
+	walk->left = bytes;
+	if (call->shape == SHAPE_BUFFER) {
+		walk->base = call->buffer;
+		walk->room = bytes;
+	} else if (call->shape == SHAPE_IOVEC) {
+		walk->iov = call->buffer;
+	} else if (call->shape == SHAPE_MESSAGE) {
+		bpf_probe_read_user(header, sizeof(header), (void *)(call->buffer + 16));
+		walk->iov = header[0];
+	} else if (call->shape == SHAPE_MESSAGES) {
+		walk->message = call->buffer;
+		walk->messages = bytes;
+		walk->left = 0;
+	} else {
+		walk->blind = 1;
+	}
+}
+
+/* Does the half's first byte rule HTTP out? A request starts with an upper-case letter (or an empty line). */
+static inline u32 first_byte_says(struct conn *conn, struct call *call, struct walk *walk)
+{
+	u8 byte = 0;
+	u8 requests = conn->tuple.role == ROLE_CLIENT ? DIRECTION_SENT : DIRECTION_RECEIVED;
+	if (!(conn->flags & CONN_FROM_START) || conn->position[call->direction & 1] ||
+	    call->direction != requests || call->shape > SHAPE_IOVEC)
+		return 0;
+	if (!walk->room && walk->iov)
+		next_buffer(walk);
+	if (!walk->room || bpf_probe_read_user(&byte, 1, (void *)walk->base))
+		return 0;
+	if ((byte >= 'A' && byte <= 'Z') || byte == '\r' || byte == '\n')
+		return 0;
+	return byte == 0x16 ? CONN_TLS : CONN_IGNORED;
+}
+
+static inline int is_ignored(u64 sk, struct conn *conn)
+{
+	u64 *generation;
+	if (conn->flags & CONN_IGNORED)
+		return 1;
+	generation = ignored.lookup(&sk);
+	if (!generation || *generation != conn->generation)
+		return 0;
+	conn->flags |= CONN_IGNORED;
+	return 1;
+}
+
+static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
+{
+	u32 side = call->direction & 1;
+	conn->flags |= first_byte_says(conn, call, &scratch->walk);
+	if (conn->flags & CONN_FILTERED) {
+		count(COUNT_FILTERED, bytes);
+	} else if (conn->flags & CONN_TLS) {
+		count(COUNT_TLS_CIPHERTEXT, bytes);
+	} else if (is_ignored(call->sk, conn)) {
+		count(COUNT_NOT_HTTP, bytes);
+	} else {
+		fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);
+		if (call->direction == DIRECTION_SENT)
+			scratch->head.time_ns = call->time_ns;
+		scratch->head.direction = call->direction;
+		scratch->head.from_start = conn->flags & CONN_FROM_START;
+		conn->position[side] = ship(scratch, conn->position[side]);
+	}
+}
+
+int syscall_exit(struct syscall_exit *ctx)
+{
+	struct call call, *found;
+	struct conn *conn;
+	struct scratch *scratch;
+	u32 tid = bpf_get_current_pid_tgid();
+	u64 bytes = ctx->ret;
+
+	found = calls.lookup(&tid);
+	if (!found)
+		return 0;
+	call = *found;
+	calls.delete(&tid);
+	if (ctx->ret <= 0 || setting(SETTING_DARK))
+		return 0;
+	if (call.counter && call.counter != COUNT_TLS_CIPHERTEXT) {
+		count(call.counter, bytes);
+		return 0;
+	}
+	conn = conn_of(call.sk);
+	if (!conn)
+		return 0;
+	if (call.counter)
+		conn->flags |= CONN_TLS;
+	scratch = take_scratch();
+	if (scratch) {
+		start_walk(&scratch->walk, &call, bytes);
+		ship_call(scratch, conn, &call, bytes);
+		give_back(scratch);
+	} else {
+		conn->position[call.direction & 1] += bytes;
+		count(COUNT_RING_FULL, bytes);
+	}
+	return 0;
+}
+
+static inline u16 peek_counter(u64 flags)
+{
+	return flags & (MSG_PEEK | MSG_ERRQUEUE) ? COUNT_PEEKED : 0;
+}
+
+int enter_read(struct syscall_enter *ctx)
+{
+	return enter(ctx->args[0], ctx->args[1], SHAPE_BUFFER, DIRECTION_RECEIVED, 0);
+}
+
+int enter_write(struct syscall_enter *ctx)
+{
+	return enter(ctx->args[0], ctx->args[1], SHAPE_BUFFER, DIRECTION_SENT, 0);
+}
+
+int enter_readv(struct syscall_enter *ctx)
+{
+	return enter(ctx->args[0], ctx->args[1], SHAPE_IOVEC, DIRECTION_RECEIVED, 0);
+}
+
+int enter_writev(struct syscall_enter *ctx)
+{
+	return enter(ctx->args[0], ctx->args[1], SHAPE_IOVEC, DIRECTION_SENT, 0);
+}
+
+int enter_recvfrom(struct syscall_enter *ctx)
+{
+	u32 shape = ctx->args[3] & MSG_TRUNC ? SHAPE_BLIND : SHAPE_BUFFER;
+	return enter(ctx->args[0], ctx->args[1], shape, DIRECTION_RECEIVED, peek_counter(ctx->args[3]));
+}
+
+int enter_recvmsg(struct syscall_enter *ctx)
+{
+	u32 shape = ctx->args[2] & MSG_TRUNC ? SHAPE_BLIND : SHAPE_MESSAGE;
+	return enter(ctx->args[0], ctx->args[1], shape, DIRECTION_RECEIVED, peek_counter(ctx->args[2]));
+}
+
+int enter_sendmsg(struct syscall_enter *ctx)
+{
+	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGE, DIRECTION_SENT, 0);
+}
+
+int enter_recvmmsg(struct syscall_enter *ctx)
+{
+	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGES, DIRECTION_RECEIVED, peek_counter(ctx->args[3]));
+}
+
+int enter_sendmmsg(struct syscall_enter *ctx)
+{
+	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGES, DIRECTION_SENT, 0);
+}
+
+int enter_sendfile(struct syscall_enter *ctx)
+{
+	return enter(ctx->args[0], 0, SHAPE_BLIND, DIRECTION_SENT, 0);
+}
+
+int enter_splice(struct syscall_enter *ctx)
+{
+	if (socket_of(ctx->args[2]))
+		return enter(ctx->args[2], 0, SHAPE_BLIND, DIRECTION_SENT, 0);
+	return enter(ctx->args[0], 0, SHAPE_BLIND, DIRECTION_RECEIVED, 0);
+}

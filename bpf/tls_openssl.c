@@ -1,0 +1,178 @@
+/* OpenSSL in plaintext: SSL_read, SSL_write and their _ex forms at entry and return, by the public ABI
+ * only, so that no release needs offsets of its own. Each entry is remembered by thread and used up by
+ * the return: a probe attached twice counts once. */
+
+struct ssl_key {
+	u64 ssl;
+	u32 tgid;
+	u32 padding;
+};
+
+struct ssl_conn {
+	u64 generation;
+	u64 position[2];
+	u64 sk; /* 0 while unknown: a memory BIO makes no system call in the window */
+	u64 sk_generation;
+	u32 flags;
+	u32 padding;
+	struct tuple tuple;
+	u32 padding2;
+};
+
+BPF_TABLE("lru_hash", struct ssl_key, struct ssl_conn, ssl_conns, CONNECTIONS);
+
+static inline int ssl_enter(struct pt_regs *ctx, u64 buffer, u64 length, u32 direction, u32 carries)
+{
+	struct window window = {};
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id;
+	if (setting(SETTING_DARK) || !process_is_watched(id >> 32))
+		return 0;
+	window.ssl = PT_REGS_PARM1(ctx);
+	window.buffer = buffer;
+	window.length = length;
+	window.direction = direction;
+	window.carries = carries;
+	window.time_ns = bpf_ktime_get_ns();
+	if (windows.update(&tid, &window))
+		count(COUNT_TABLE_FULL_CALLS, 1);
+	return 0;
+}
+
+int ssl_enter_read(struct pt_regs *ctx)
+{
+	return ssl_enter(ctx, PT_REGS_PARM2(ctx), 0, DIRECTION_RECEIVED, 1);
+}
+
+int ssl_enter_write(struct pt_regs *ctx)
+{
+	return ssl_enter(ctx, PT_REGS_PARM2(ctx), 0, DIRECTION_SENT, 1);
+}
+
+int ssl_enter_read_ex(struct pt_regs *ctx)
+{
+	return ssl_enter(ctx, PT_REGS_PARM2(ctx), PT_REGS_PARM4(ctx), DIRECTION_RECEIVED, 1);
+}
+
+int ssl_enter_write_ex(struct pt_regs *ctx)
+{
+	return ssl_enter(ctx, PT_REGS_PARM2(ctx), PT_REGS_PARM4(ctx), DIRECTION_SENT, 1);
+}
+
+int ssl_enter_plain(struct pt_regs *ctx)
+{
+	return ssl_enter(ctx, 0, 0, 0, 0);
+}
+
+static inline void ssl_tell_closed(struct ssl_key *key, struct ssl_conn *conn)
+{
+	struct scratch *scratch = take_scratch();
+	if (!scratch)
+		return;
+	fill_head(&scratch->head, EVENT_CLOSED, SOURCE_OPENSSL, key->ssl, conn->generation, &conn->tuple);
+	hand_over(scratch, 0);
+	give_back(scratch);
+}
+
+/* The connection of this window, made if it is new, begun anew if its SSL object moved to another socket. */
+static inline struct ssl_conn *ssl_conn_of(struct ssl_key *key, struct window *window)
+{
+	struct ssl_conn fresh = {}, *conn = ssl_conns.lookup(key);
+	struct conn *socket = window->sk ? conn_of(window->sk) : 0;
+	if (socket)
+		socket->flags |= CONN_TLS;
+	if (conn && socket && conn->sk &&
+	    (conn->sk != window->sk || conn->sk_generation != socket->generation)) {
+		ssl_tell_closed(key, conn);
+		conn = 0;
+	}
+	if (!conn) {
+		fresh.generation = bpf_ktime_get_ns();
+		/* A connection that begins with its handshake is seen from the first plaintext byte. */
+		fresh.flags = window->carries ? 0 : CONN_FROM_START;
+		ssl_conns.update(key, &fresh);
+		conn = ssl_conns.lookup(key);
+	}
+	if (conn && socket && !conn->sk) {
+		conn->sk = window->sk;
+		conn->sk_generation = socket->generation;
+		conn->tuple = socket->tuple;
+		conn->flags |= socket->flags & CONN_FILTERED;
+	}
+	return conn;
+}
+
+int ssl_return(struct pt_regs *ctx)
+{
+	struct window window, *found;
+	struct ssl_key key = {};
+	struct ssl_conn *conn;
+	struct scratch *scratch;
+	u64 id = bpf_get_current_pid_tgid(), *generation;
+	u32 tid = id, side;
+	int ret = PT_REGS_RC(ctx);
+	u64 bytes = ret > 0 ? ret : 0;
+
+	found = windows.lookup(&tid);
+	if (!found)
+		return 0;
+	window = *found;
+	windows.delete(&tid);
+	if (setting(SETTING_DARK))
+		return 0;
+	key.ssl = window.ssl;
+	key.tgid = id >> 32;
+	if (window.length && ret > 0) {
+		bytes = 0;
+		bpf_probe_read_user(&bytes, sizeof(bytes), (void *)window.length);
+	}
+	if (bytes > 0x7fffffff || !window.carries)
+		bytes = 0;
+	conn = ssl_conn_of(&key, &window);
+	if (!conn || !bytes)
+		return 0;
+	count(COUNT_EXCHANGED_TLS, bytes);
+	if (conn->flags & CONN_FILTERED) {
+		count(COUNT_FILTERED, bytes);
+		return 0;
+	}
+	generation = ignored.lookup(&window.ssl);
+	if (generation && *generation == conn->generation) {
+		count(COUNT_NOT_HTTP, bytes);
+		return 0;
+	}
+	side = window.direction & 1;
+	scratch = take_scratch();
+	if (!scratch) {
+		conn->position[side] += bytes;
+		count(COUNT_RING_FULL, bytes);
+		return 0;
+	}
+	fill_head(&scratch->head, EVENT_CHUNK, SOURCE_OPENSSL, window.ssl, conn->generation, &conn->tuple);
+	if (window.direction == DIRECTION_SENT)
+		scratch->head.time_ns = window.time_ns;
+	scratch->head.direction = window.direction;
+	scratch->head.from_start = conn->flags & CONN_FROM_START;
+	__builtin_memset(&scratch->walk, 0, sizeof(scratch->walk));
+	scratch->walk.base = window.buffer;
+	scratch->walk.room = bytes;
+	scratch->walk.left = bytes;
+	conn->position[side] = ship(scratch, conn->position[side]);
+	give_back(scratch);
+	return 0;
+}
+
+int ssl_enter_free(struct pt_regs *ctx)
+{
+	struct ssl_key key = {};
+	struct ssl_conn *conn;
+	key.ssl = PT_REGS_PARM1(ctx);
+	key.tgid = bpf_get_current_pid_tgid() >> 32;
+	conn = ssl_conns.lookup(&key);
+	if (!conn)
+		return 0;
+	if (!setting(SETTING_DARK) && !(conn->flags & CONN_FILTERED))
+		ssl_tell_closed(&key, conn);
+	ssl_conns.delete(&key);
+	return 0;
+}
