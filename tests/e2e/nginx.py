@@ -37,7 +37,7 @@ http {{
     listen {port}{listen}; listen [::]:{port}{listen};
     {tls}
     root {folder}/www;
-    default_type text/plain;
+    default_type application/json;
     location /static/ {{ sendfile off; output_buffers 2 32k; try_files /static/file =404; }}
     location /sendfile/ {{ sendfile on; try_files /static/file =404; }}
     location / {{

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -174,17 +176,6 @@ def one_shot(folder: Path, argv: list[str], call: Call, body: Path) -> Observati
     )
 
 
-def server_saw(server: Echo | nginx.Nginx, calls: Iterable[Observation]) -> dict[str, Observation]:
-    """The server's own lines for these calls, by id, once it has written them all."""
-    wanted = {call.id for call in calls}
-
-    def found() -> dict[str, Observation] | None:
-        lines = {seen.id: seen for seen in server.observations() if seen.id in wanted}
-        return lines if lines.keys() == wanted else None
-
-    return wait_until(found, f"{server.process.name}'s log of {len(wanted)} calls")
-
-
 @contextmanager
 def any_server(kind: str, folder: Path, certificate: Certificate | None) -> Iterator[Echo | nginx.Nginx]:
     """The server of this kind: python, asyncio, node, or nginx before a plain Python backend."""
@@ -210,3 +201,59 @@ def any_client(
         return curl(folder, f"{'https' if certificate else 'http'}://127.0.0.1:{port}", calls, *options)
     with caller(f"{kind}-caller-{port}", folder, port, certificate=certificate, language=kind) as client:
         return client.make(calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """`python -m http.server`: HTTP/1.0, one exchange per connection; its log says no port and no size."""
+
+    process: Running
+    port: int
+    root: Path
+
+    def observations(self) -> list[Observation]:
+        log = self.process.stderr.read_text()
+        return [
+            Observation(
+                end="server",
+                id=found[2].rsplit("/", 1)[-1],
+                method=found[1],
+                target=found[2].encode(),
+                status=int(found[3]),
+                request_headers=None,
+                request=None,
+                response_headers=None,
+                response=Payload.of((self.root / found[2].lstrip("/")).read_bytes()),
+                local=None,
+                peer=None,
+                start_ns=None,
+                end_ns=None,
+                pid=self.process.pid,
+            )
+            for found in re.finditer(r'"(\S+) (\S+) HTTP/1\.[01]" (\d+)', log)
+        ]
+
+
+@contextmanager
+def http_server(folder: Path) -> Iterator[Static]:
+    root = folder / "www"
+    root.mkdir()
+    argv = [sys.executable, "-u", "-m", "http.server", "0", "--directory", str(root)]
+    with running("http-server", argv, folder) as process:
+        found = re.search(r"port (\d+)", process.first_line())
+        assert found is not None
+        yield Static(process, int(found[1]), root)
+
+
+AnyServer = Echo | nginx.Nginx | Static
+
+
+def server_saw(server: AnyServer, calls: Iterable[Observation]) -> dict[str, Observation]:
+    """The server's own lines for these calls, by id, once it has written them all."""
+    wanted = {call.id for call in calls}
+
+    def found() -> dict[str, Observation] | None:
+        lines = {seen.id: seen for seen in server.observations() if seen.id in wanted}
+        return lines if lines.keys() == wanted else None
+
+    return wait_until(found, f"{server.process.name}'s log of {len(wanted)} calls")

@@ -139,6 +139,21 @@ class Spectap:
         assert not twice, f"stored more than once: {twice}"
         return {name: one[0] for name, one in found.items()}
 
+    def views(self, ids: set[str], pids: set[int]) -> dict[str, list[Seen]]:
+        """The exchanges of these ids, at whatever address, once each was seen in all of these processes."""
+
+        def complete(found: list[Seen]) -> bool:
+            known = by_id(found, ids)
+            seen_in = (
+                {witness.pid for seen in known.get(name, []) for witness in seen.witnesses} for name in ids
+            )
+            return all(pids <= where for where in seen_in)
+
+        try:
+            return by_id(self.wait_for(complete, f"{len(ids)} exchanges seen in {pids}"), ids)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.account(0, ids)}") from None
+
     def account(self, port: int, ids: set[str]) -> str:
         """What is there instead, for the message of a test that waited in vain."""
         found = by_id(self.server.exchanges(), ids)

@@ -28,9 +28,7 @@ function pairs(raw) {
 }
 
 function pattern(size) {
-  const lines = [];
-  for (let n = 0; n * 32 < size; n += 1) lines.push(`${String(n).padStart(31, '0')}\n`);
-  return Buffer.from(lines.join('').slice(0, size));
+  return Buffer.from(`["${'a long answer '.repeat(size / 14).padEnd(size - 4)}"]`);
 }
 
 function answer(request, body) {
@@ -38,7 +36,7 @@ function answer(request, body) {
   const id = request.headers['x-spectap-test'] || segments[segments.length - 1];
   let bytes = body.length ? body : Buffer.from(JSON.stringify({ id }));
   if (segments[1] === 'bytes') bytes = pattern(Number(segments[2]));
-  return { id, bytes, type: segments[1] === 'bytes' ? 'text/plain' : request.headers['content-type'] || 'application/json' };
+  return { id, bytes, type: request.headers['content-type'] || 'application/json' };
 }
 
 function serve(request, response) {

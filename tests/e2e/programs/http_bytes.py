@@ -87,9 +87,13 @@ def call_id(message: Message) -> str:
 
 
 def pattern(size: int) -> bytes:
-    """`size` bytes of text in which every 32-byte line differs, so that a shifted copy is noticed."""
-    lines = (b"%031d\n" % number for number in range(size // 32 + 1))
-    return b"".join(lines)[:size]
+    """`size` bytes of JSON, a list of texts that all differ, so that a shifted copy is noticed.
+
+    Words and small numbers only: nothing in it that redaction would take.
+    """
+    lines = (b'"line %06d of a long answer",\n' % number for number in range(size // 32 + 1))
+    text = b"[" + b"".join(lines)
+    return text[: size - 8].rsplit(b",", 1)[0].ljust(size - 1) + b"]"
 
 
 def _payload(message: Message) -> bytes:
@@ -130,7 +134,7 @@ def reply(request: Message, extra: Pairs) -> Reply:
         *extra,
     ]
     if mode == b"bytes":
-        payload, content_type = pattern(int(segments[1])), b"text/plain"
+        payload, content_type = pattern(int(segments[1])), b"application/json"
     elif mode == b"status":
         status = int(segments[1])
     elif mode == b"gzip":
