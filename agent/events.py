@@ -132,14 +132,21 @@ class Lost:
     count: int
 
 
-Event = Clock | ProcessSeen | ProcessGone | Opened | Chunk | Closed | Lost
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed; whatever waits for more may give up."""
+
+    time_ns: int
+
+
+Event = Clock | ProcessSeen | ProcessGone | Opened | Chunk | Closed | Lost | Tick
 
 
 class Source(Protocol):
     """Where events come from. Kernel, recording and test list look alike to the pipeline."""
 
-    def events(self) -> Iterator[Event | None]:
-        """Events in order; None is a pause in which nothing happened, so that the pipeline can tick."""
+    def events(self) -> Iterator[Event]:
+        """Events in order; a live source ticks when nothing happens."""
         ...
 
     def ignore(self, connection: ConnectionKey) -> None:

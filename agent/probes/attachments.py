@@ -98,13 +98,12 @@ class Attachments:
                 del self._files[key]
                 self._detach(attachment.handles)
 
-    def paths(self) -> list[str]:
-        """What is probed now, for people."""
-        return sorted(attachment.path for attachment in self._files.values())
-
-    def pids(self) -> set[int]:
-        """Processes known to hold a probed library."""
-        return {pid for attachment in self._files.values() for pid in attachment.pids}
+    def probes(self) -> dict[str, int]:
+        """Probes by the file they are in, for people."""
+        counts: dict[str, int] = {}
+        for attachment in self._files.values():
+            counts[attachment.path] = counts.get(attachment.path, 0) + len(attachment.handles)
+        return dict(sorted(counts.items()))
 
     def _use(self, root: str, path: str, pid: int | None) -> None:
         full = root + path

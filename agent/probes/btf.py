@@ -73,11 +73,13 @@ class Types:
                 raise BtfError("the BTF data does not start with its magic number")
             self._strings = blob[header + strings_at : header + strings_at + strings_size]
             self._types = self._read(blob[header + types_at : header + types_at + types_size])
+            self._structs = {
+                self._name(name): number
+                for number, (name, kind, _, _) in enumerate(self._types)
+                if kind == STRUCT
+            }
         except (struct.error, ValueError) as error:
             raise BtfError(f"the BTF data is broken: {error}") from None
-        self._structs = {
-            self._name(name): i for i, (name, kind, _, _) in enumerate(self._types) if kind == STRUCT
-        }
 
     def _read(self, blob: bytes) -> list[tuple[int, int, int, bytes]]:
         found = [(0, 0, 0, b"")]

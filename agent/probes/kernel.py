@@ -14,18 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.events import Clock, ConnectionKey, Event, Lost, ProcessGone
+from agent.events import Clock, ConnectionKey, Event, Lost, ProcessGone, Tick
 from agent.ledger import Bytes, Kernel
 from agent.probes import decode, processes
 from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
 from agent.probes.capability import refusals
+from agent.probes.memory import hand_back
 from agent.probes.programs import OPENSSL, Programs, Sizes
 
 DRAIN_INTERVAL = 0.02  # seconds between two looks at the ring
 COUNT_INTERVAL = 1_000_000_000  # ns between two looks at the kernel's counters
 RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
 LOOKS_PER_DRAIN = 8
+MAX_PENDING_BYTES = 16 * 1024 * 1024  # taken from the ring at once; the rest stays in it
 
 COUNTED: dict[Counter, str] = {
     Counter.RING_FULL: Bytes.RING_FULL,
@@ -61,7 +63,9 @@ class Watching:
     """What the source does now, for status pages."""
 
     backend: str = "system call tracepoints, OpenSSL uprobes"
-    libraries: list[str] = field(default_factory=list)
+    libraries: dict[str, int] = field(default_factory=dict)  # path -> probes
+    socket_probes: int = 0
+    drained_bytes: int = 0  # what the last drain took from the ring
     failures: dict[str, str] = field(default_factory=dict)
     processes: int = 0
     detach_done: int = 0
@@ -80,6 +84,7 @@ class KernelSource:
             self._programs.attach_openssl, self._programs.detach, frozenset(OPENSSL)
         )
         self._pending: deque[bytes] = deque()
+        self._pending_bytes = 0
         self._known: set[int] = set()
         self._counted: dict[Counter, int] = {}
         self._stop = threading.Event()
@@ -89,11 +94,12 @@ class KernelSource:
 
     def attach(self) -> None:
         """Attaches to everything there is now, then lets the programs see. Raises ProgramError."""
-        self._programs.open_ring(self._pending.append)
-        self._programs.attach_system_calls()
+        self._programs.open_ring(self._receive)
+        self.watching.socket_probes = self._programs.attach_system_calls()
         self._attachments.pin_loader_libraries()
         for pid in processes.pids():
             self._attachments.look(pid)
+        hand_back()
         self._programs.set(Setting.DARK, 0)
         self._watching()
 
@@ -105,29 +111,28 @@ class KernelSource:
     def ignore(self, connection: ConnectionKey) -> None:
         self._programs.ignore(connection.address, connection.generation)
 
-    def events(self) -> Iterator[Event | None]:
+    def events(self) -> Iterator[Event]:
         yield Clock(time.time_ns() - time.monotonic_ns(), boot_id())
         counted = rescanned = time.monotonic_ns()
         while True:
             stopping = self._stop.is_set()
-            self._programs.consume()
+            more = self._programs.consume()
             busy = len(self._pending) > 0
             while self._pending:
                 yield from self._facts(self._pending.popleft())
-                if len(self._pending) % 1024 == 0:
-                    self._programs.consume()
+            self.watching.drained_bytes, self._pending_bytes = self._pending_bytes, 0
             now = time.monotonic_ns()
             if now - counted >= COUNT_INTERVAL or stopping:
                 counted = now
                 yield from self._losses(now)
-            if stopping:
+            if stopping and not more:
                 return
             if now - rescanned >= RESCAN_INTERVAL:
                 rescanned = now
                 for pid in processes.pids():
                     self._attachments.enqueue(pid)
             self._look()
-            yield None
+            yield Tick(now)
             if not busy:
                 self._stop.wait(DRAIN_INTERVAL)
 
@@ -136,6 +141,11 @@ class KernelSource:
         for done, total in self._programs.close():
             self.watching.detach_done, self.watching.detach_total = done, total
             yield done, total
+
+    def _receive(self, raw: bytes) -> bool:
+        self._pending.append(raw)
+        self._pending_bytes += len(raw)
+        return self._pending_bytes < MAX_PENDING_BYTES
 
     def _facts(self, raw: bytes) -> Iterator[Event]:
         event, data = parse(raw)
@@ -164,6 +174,8 @@ class KernelSource:
         for counter, total in self._programs.counters().items():
             fresh = total - self._counted.get(counter, 0)
             self._counted[counter] = total
+            if fresh and counter is Counter.RING_FULL_EVENTS:
+                self._known.clear()  # ends may be among the lost: a pid could be another process by now
             if fresh and counter in COUNTED:
                 yield Lost(now, COUNTED[counter], fresh)
 
@@ -175,7 +187,7 @@ class KernelSource:
             self._watching()
 
     def _watching(self) -> None:
-        self.watching.libraries = self._attachments.paths()
+        self.watching.libraries = self._attachments.probes()
         self.watching.failures = dict(self._attachments.failures)
         self.watching.processes = len(self._known)
 

@@ -94,14 +94,15 @@ class Programs:
         self._uprobes: dict[int, int] = {}
         self._next = 0
 
-    def attach_system_calls(self) -> None:
-        """Attaches to the calls' tracepoints. Raises ProgramError."""
+    def attach_system_calls(self) -> int:
+        """Attaches to the calls' tracepoints. Returns how many probes that makes; raises ProgramError."""
         try:
             for call, program in SYSCALLS.items():
                 self._module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}", fn_name="syscall_exit")
                 self._module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}", fn_name=program)
         except Exception as error:
             raise ProgramError(f"a system call's tracepoint cannot be attached: {error}") from None
+        return 2 * len(SYSCALLS)
 
     def attach_openssl(self, path: str, offsets: dict[str, int]) -> list[int]:
         """Attaches to the functions at these file offsets of `path`. Returns handles; raises ProgramError."""
@@ -161,17 +162,21 @@ class Programs:
         """Stops this life of a connection from being handed over."""
         self._module["ignored"][ctypes.c_ulonglong(address)] = ctypes.c_ulonglong(generation)
 
-    def open_ring(self, receive: Callable[[bytes], None]) -> None:
-        """Every event's bytes go to `receive`, which must not raise: BCC swallows exceptions there."""
+    def open_ring(self, receive: Callable[[bytes], bool]) -> None:
+        """Every event's bytes go to `receive`, which answers whether it can take more at once.
 
-        def copy(_context: object, data: int, size: int) -> None:
-            receive(ctypes.string_at(data, size))
+        It must not raise: BCC swallows exceptions there.
+        """
+
+        def copy(_context: object, data: int, size: int) -> int:
+            return 0 if receive(ctypes.string_at(data, size)) else -1
 
         self._module["events"].open_ring_buffer(copy)
 
-    def consume(self) -> None:
-        """Hands all that the ring holds to the receiver, without waiting."""
-        self._module.ring_buffer_consume()
+    def consume(self) -> bool:
+        """Hands what the ring holds to the receiver, without waiting. True if the receiver had enough."""
+        left: int = self._bcc.lib.bpf_consume_ringbuf(self._module._ringbuf_manager)
+        return left < 0
 
     def counters(self) -> dict[Counter, int]:
         """Totals of bpf/event.h's counters over all CPUs."""

@@ -1,0 +1,59 @@
+"""From cgroup paths and process facts to identity."""
+
+import pytest
+
+from agent.events import ProcessSeen
+from agent.identity import table
+from agent.identity.cgroup import Membership, membership
+from agent.identity.table import Processes
+
+ID = "0123456789abcdef" * 4
+UID = "12345678-1234-1234-1234-123456789abc"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"/kubepods/burstable/pod{UID}/{ID}", Membership(ID, None, UID)),
+        (
+            f"/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/cri-containerd-{ID}.scope",
+            Membership(ID, None, UID),
+        ),
+        (f"/docker/{ID}", Membership(ID, None, None)),
+        (f"/system.slice/docker-{ID}.scope", Membership(ID, None, None)),
+        (f"/machine.slice/libpod-{ID}.scope/container", Membership(ID, None, None)),
+        ("/system.slice/nginx.service", Membership(None, "nginx.service", None)),
+        ("/user.slice/user-0.slice/session-1.scope", Membership(None, None, None)),
+        ("/", Membership(None, None, None)),
+        (None, Membership(None, None, None)),
+    ],
+)
+def test_a_cgroup_path_says_container_unit_and_pod(path: str | None, expected: Membership) -> None:
+    assert membership(path) == expected
+
+
+def seen(pid: int, name: str) -> ProcessSeen:
+    return ProcessSeen(0, pid, pid * 10, name, f"/usr/bin/{name}", "/system.slice/web.service")
+
+
+def test_a_pid_that_is_met_again_is_the_new_process() -> None:
+    processes = Processes("boot")
+    processes.see(seen(5, "sh"))
+    processes.see(seen(5, "curl"))
+    found = processes.get(5)
+    assert found is not None
+    assert (found.name, found.executable, found.unit, found.boot_id) == (
+        "curl",
+        "/usr/bin/curl",
+        "web.service",
+        "boot",
+    )
+    assert processes.get(6) is None
+
+
+def test_the_table_is_bounded_and_the_oldest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "MAX_PROCESSES", 3)
+    processes = Processes()
+    for pid in (1, 2, 3, 1, 4):
+        processes.see(seen(pid, "x"))
+    assert [processes.get(pid) is not None for pid in (1, 2, 3, 4)] == [True, False, True, True]

@@ -1,0 +1,81 @@
+"""The header is the truth; agent/probes/abi.py must mirror it, byte for byte and number for number."""
+
+import re
+import shutil
+import subprocess
+from enum import IntEnum
+from pathlib import Path
+
+import pytest
+
+from agent.probes import abi
+from agent.probes.programs import FOLDER, OPENSSL, SOURCES, SYSCALLS, source_text
+
+HEADER = FOLDER / "event.h"
+PREFIXES: dict[str, type[IntEnum]] = {
+    "EVENT_": abi.EventKind,
+    "SOURCE_": abi.EventSource,
+    "DIRECTION_": abi.EventDirection,
+    "ROLE_": abi.EventRole,
+    "COUNT_": abi.Counter,
+    "SETTING_": abi.Setting,
+}
+
+
+def compiled(tmp_path: Path, body: str) -> list[str]:
+    """What a C program that includes the header prints; padding that we did not write is an error."""
+    compiler = shutil.which("cc") or pytest.skip("no C compiler")
+    source = tmp_path / "probe.c"
+    source.write_text(
+        "#include <stdio.h>\n#include <stddef.h>\n"
+        f'#include "{HEADER}"\nint main(void) {{ {body} return 0; }}\n'
+    )
+    program = tmp_path / "probe"
+    subprocess.run([compiler, "-Wpadded", "-Wall", "-Werror", "-o", program, source], check=True)
+    return subprocess.run([program], check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_every_field_of_the_mirror_lies_where_the_compiler_puts_it(tmp_path: Path) -> None:
+    fields = abi.RawEvent._fields
+    printed = compiled(
+        tmp_path,
+        "".join(
+            f'printf("%zu %zu\\n", offsetof(struct event, {name}), sizeof(((struct event *)0)->{name}));'
+            for name in fields
+        )
+        + 'printf("%zu\\n", sizeof(struct event));',
+    )
+    assert int(printed[-1]) == abi.LAYOUT.size
+    for index, name in enumerate(fields):
+        offset, size = int(printed[2 * index]), int(printed[2 * index + 1])
+        raw = bytearray(abi.LAYOUT.size)
+        raw[offset : offset + size] = b"\x01" * size
+        event, _ = abi.parse(bytes(raw))
+        expected = b"\x01" * size if size == 16 else int.from_bytes(b"\x01" * size, "little")
+        assert getattr(event, name) == expected, name
+        assert sum(1 for value in event if value and value != bytes(16)) == 1, name
+
+
+def test_every_number_of_the_mirror_is_the_headers(tmp_path: Path) -> None:
+    names = [f"{prefix}{member.name}" for prefix, kind in PREFIXES.items() for member in kind]
+    printed = compiled(tmp_path, "".join(f'printf("%d\\n", {name});' for name in names))
+    expected = [int(member) for kind in PREFIXES.values() for member in kind]
+    assert [int(number) for number in printed] == expected
+
+
+def test_the_mirror_leaves_no_number_of_the_header_out() -> None:
+    declared = re.findall(
+        r"\b((?:EVENT|SOURCE|DIRECTION|ROLE|COUNT|SETTING)_[A-Z_]+)\b *=", HEADER.read_text()
+    )
+    mirrored = {f"{prefix}{member.name}" for prefix, kind in PREFIXES.items() for member in kind}
+    assert set(declared) == mirrored
+
+
+def test_every_program_that_is_attached_is_in_the_sources() -> None:
+    text = source_text()
+    programs = set(SYSCALLS.values()) | {name for pair in OPENSSL.values() for name in pair if name}
+    assert {name for name in programs if not re.search(rf"^int {name}\(struct", text, re.M)} == set()
+
+
+def test_every_source_is_joined() -> None:
+    assert {path.name for path in FOLDER.iterdir() if path.suffix in (".c", ".h")} == set(SOURCES)
