@@ -102,8 +102,7 @@ class Running:
         return self.process.wait(patience)
 
     def stop(self, patience: float = PATIENCE) -> int:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
+        self.process.terminate()
         try:
             code = self.process.wait(patience)
         finally:

@@ -1,0 +1,116 @@
+"""Looks for a secret wherever it could hide: as it is, in pieces, encoded, or compressed in a database.
+
+`found_in` is what the canary test trusts, so it has tests of its own (test_needles.py).
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import zstandard
+
+PIECE = 12  # characters of a secret that are found even without the rest
+DEPTH = 3  # of compression within compression
+SQLITE_HEAD = b"SQLite format 3\0"
+
+
+def _windows(secret: bytes) -> set[bytes]:
+    if len(secret) <= PIECE:
+        return {secret}
+    return {secret[at : at + PIECE] for at in range(len(secret) - PIECE + 1)}
+
+
+def _base64_forms(secret: bytes) -> Iterator[bytes]:
+    """The characters that base64 of any text around the secret must contain, per alignment."""
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + secret)
+        first = {0: 0, 1: 2, 2: 3}[shift]
+        whole = text.rstrip(b"=")[first:]
+        inner = whole[:-2] if (shift + len(secret)) % 3 else whole
+        yield inner
+        yield inner.replace(b"+", b"-").replace(b"/", b"_")
+
+
+def needles(secret: bytes) -> dict[bytes, str]:
+    """Every form that betrays the secret, lower-cased, with its name."""
+    escaped = "".join(f"%{byte:02x}" for byte in secret).encode()
+    forms = {piece.lower(): "as it is" for piece in _windows(secret)}
+    forms.update({form.lower(): "base64" for form in _base64_forms(secret)})
+    forms[escaped] = "percent-encoded"
+    forms[quote(secret, safe="").lower().encode()] = "percent-encoded where needed"
+    forms[secret.hex().encode()] = "hex"
+    forms[secret[::-1].lower()] = "backwards"
+    return forms
+
+
+def found_in(secrets: dict[str, bytes], places: dict[str, bytes]) -> list[str]:
+    """A sentence per place and secret that is in it in any form."""
+    found = []
+    haystacks = [(place, text.lower()) for place, data in places.items() for text in layers(data)]
+    for name, secret in secrets.items():
+        forms = needles(secret)
+        for place, text in haystacks:
+            form = next((kind for needle, kind in forms.items() if needle in text), None)
+            if form is not None:
+                found.append(f"{name} is in {place}, {form}")
+    return sorted(set(found))
+
+
+def layers(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
+    """The data, and what is in it where it is compressed or a database."""
+    yield data
+    if depth == 0:
+        return
+    for inner in (*_cells(data), *_uncompressed(data)):
+        yield from layers(inner, depth - 1)
+
+
+def _uncompressed(data: bytes) -> Iterator[bytes]:
+    if data[:4] == zstandard.FRAME_HEADER:
+        yield zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    elif data[:2] in (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda"):
+        try:
+            yield zlib.decompressobj(wbits=47).decompress(data)
+        except zlib.error:
+            return
+
+
+def _cells(data: bytes) -> Iterator[bytes]:
+    """Every text and blob of a SQLite database, given as its file's bytes (without journals)."""
+    if not data.startswith(SQLITE_HEAD):
+        return
+    database = sqlite3.connect(":memory:")
+    try:
+        # Byte 18 and 19 of the header ask for a WAL, which an image in memory cannot have.
+        database.deserialize(data[:18] + b"\1\1" + data[20:])
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for row in database.execute(f'SELECT * FROM "{table}"'):
+                for cell in row:
+                    if isinstance(cell, (str, bytes)):
+                        yield cell.encode("utf-8", "surrogateescape") if isinstance(cell, str) else cell
+    finally:
+        database.close()
+
+
+def database_images(folder: Path) -> dict[str, bytes]:
+    """Each database below `folder` with its journal folded in, read through SQLite's own backup."""
+    images = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.read_bytes().startswith(SQLITE_HEAD):
+            copy = sqlite3.connect(":memory:")
+            source = sqlite3.connect(path)
+            source.backup(copy)
+            images[f"{path.name} (rows)"] = copy.serialize()
+            source.close()
+            copy.close()
+    return images
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder` as it lies there: journals and deleted rows too."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,90 @@
+"""What the operator leaves out is not there, and what passed is counted as filtered. One agent per choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import services
+from tests.e2e.calls import echo_call
+from tests.e2e.certificates import Certificate
+from tests.e2e.judged import stored_truly, unexpected
+from tests.e2e.processes import free_port, wait_until
+from tests.e2e.services import server_saw
+from tests.e2e.spectap import Spectap, by_id, watching
+
+pytestmark = pytest.mark.root
+
+SMALL_CAP = 1000  # bytes
+
+
+def stored_ids(spectap: Spectap) -> list[str]:
+    """The last path segment of every exchange that is stored."""
+    return [(seen.path or b"").rsplit(b"/", 1)[-1].decode("latin-1") for seen in spectap.server.exchanges()]
+
+
+def test_only_watched_ports_are_stored_and_bodies_end_at_the_chosen_cap(tmp_path: Path) -> None:
+    with (
+        services.echo("watched", tmp_path) as watched,
+        services.echo("unwatched", tmp_path) as unwatched,
+        services.echo("excluded", tmp_path, "--port", free_port()) as excluded,
+        watching(
+            tmp_path,
+            *("--port", watched.port, "--port", excluded.port, "--exclude-port", excluded.port),
+            *("--body-cap", SMALL_CAP),
+        ) as spectap,
+        services.caller("unwatched-caller", tmp_path, unwatched.port) as unwatched_caller,
+        services.caller("excluded-caller", tmp_path, excluded.port) as excluded_caller,
+        services.caller("watched-caller", tmp_path, watched.port) as caller,
+    ):
+        unwatched_caller.make([echo_call("unwatched", size=3000)])
+        excluded_caller.make([echo_call("excluded", size=3000)])
+        by_client = caller.make([echo_call("watched", size=size) for size in (100, 5000)])
+        by_server = server_saw(watched, by_client)
+        stored = stored_truly(spectap, watched.port, by_client, by_server, body_cap=SMALL_CAP)
+        assert [seen.completeness for seen in stored.values()].count("truncated") == 1
+        assert [name for name in stored_ids(spectap) if name.startswith(("unwatched", "excluded"))] == []
+        wait_until(lambda: spectap.agent.bytes_in("filtered") >= 4 * 2 * 3000, "filtered bytes counted")
+
+
+def test_only_watched_processes_are_witnesses_and_heads_only_leaves_bodies_out(
+    tmp_path: Path, certificate: Certificate
+) -> None:
+    with (
+        services.echo("plain", tmp_path) as plain,
+        services.echo("tls", tmp_path, certificate=certificate) as tls,
+        watching(tmp_path, "--process", "curl", "--heads-only") as spectap,
+        services.caller("caller", tmp_path, plain.port) as caller,
+    ):
+        caller.make([echo_call("unwatched")])
+        for server, trusted in ((plain, None), (tls, certificate)):
+            calls = [echo_call("curl", size=2000) for _ in range(2)]
+            by_client = services.any_client("curl", tmp_path, server.port, trusted, calls)
+            stored = spectap.of_port(server.port, {call.id for call in by_client}, witnesses=1)
+            for call in by_client:
+                seen = stored[call.id]
+                assert [(witness.side, witness.pid) for witness in seen.witnesses] == [("client", call.pid)]
+                assert unexpected(seen, "openssl" if trusted else None)[1:] == []
+                assert seen.request is not None
+                assert seen.response is not None
+                assert (seen.request.data, seen.response.data) == (None, None)
+                sizes = (seen.request.size, seen.response.size)
+                assert sizes == (len(call.request.data or b"") if call.request else None,) * 2
+        assert [name for name in stored_ids(spectap) if name.startswith("unwatched")] == []
+
+
+def test_only_watched_pids_are_witnesses(tmp_path: Path) -> None:
+    with (
+        services.echo("watched", tmp_path) as watched,
+        services.echo("other", tmp_path) as other,
+        watching(tmp_path, "--pid", watched.process.pid) as spectap,
+        services.caller("other-caller", tmp_path, other.port) as other_caller,
+        services.caller("watched-caller", tmp_path, watched.port) as caller,
+    ):
+        unwatched = other_caller.make([echo_call("unwatched")])
+        by_client = caller.make([echo_call("watched") for _ in range(3)])
+        stored = spectap.of_port(watched.port, {call.id for call in by_client}, witnesses=1)
+        views = {(w.side, w.pid) for seen in stored.values() for w in seen.witnesses}
+        assert views == {("server", watched.process.pid)}
+        assert by_id(spectap.server.exchanges(), {call.id for call in unwatched}) == {}
