@@ -1,0 +1,207 @@
+"""Child processes and what happens to them, as facts from one place that waits.
+
+Each child has a session of its own, so that Ctrl-C reaches only us and we decide who stops first. None
+outlives us (leash.py). `Crew.wait` answers lines, ends and signals in the order they came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+LEASH = Path(__file__).with_name("leash.py")
+MOST_LINE = 16 * 1024  # bytes; a longer line is cut into several
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(eq=False, slots=True)
+class Child:
+    """A process we started. `code` is its exit code once it has ended (minus the signal, if killed)."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    pidfd: int
+    code: int | None = None
+    partial: bytearray = field(default_factory=bytearray)
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.code is None
+
+    def send(self, signum: int) -> None:
+        """Signals it, if it is still there."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signum)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A child wrote a line, to standard output or error."""
+
+    child: Child
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A child ended; all its lines came before."""
+
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Somebody asked us to stop."""
+
+    signum: int
+
+
+Happening = Line | Ended | StopAsked
+
+
+class Crew:
+    """Starts children and waits for what happens. Use it as a context in the main thread.
+
+    Leaving the context kills whoever is left.
+    """
+
+    def __init__(self) -> None:
+        self.children: list[Child] = []
+        self._selector = selectors.DefaultSelector()
+        self._signals: list[int] = []
+        self._before: dict[int, Any] = {}
+        self._woken, self._wake = socket.socketpair()
+        self._woken.setblocking(False)
+        self._wake.setblocking(False)
+
+    def __enter__(self) -> Crew:
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._wakeup_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        for signum in STOP_SIGNALS:
+            self._before[signum] = signal.signal(signum, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        for child in self.children:
+            if child.alive:
+                child.popen.wait()
+                self._release(child)
+        for signum, before in self._before.items():
+            signal.signal(signum, before)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self._selector.close()
+        self._woken.close()
+        self._wake.close()
+
+    def start(self, name: str, command: Sequence[str], dies_by: int = signal.SIGTERM) -> Child:
+        """Starts `command` (an absolute path first), which gets `dies_by` should we die without a word.
+
+        Call it from the main thread: the kernel's promise is bound to the thread that started the child.
+        """
+        leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(dies_by))]
+        popen = subprocess.Popen(
+            [*leash, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            bufsize=0,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        assert popen.stdout is not None
+        os.set_blocking(popen.stdout.fileno(), False)
+        child = Child(name, popen, os.pidfd_open(popen.pid))
+        self.children.append(child)
+        self._selector.register(popen.stdout, selectors.EVENT_READ, child)
+        self._selector.register(child.pidfd, selectors.EVENT_READ, child)
+        return child
+
+    def kill(self) -> None:
+        """Kills everybody who is left."""
+        for child in self.children:
+            child.send(signal.SIGKILL)
+
+    def wait(self, seconds: float) -> Iterator[Happening]:
+        """What happened, waiting up to `seconds` for the first of it."""
+        for key, _ in self._selector.select(max(0.0, seconds)):
+            if key.fileobj is self._woken:
+                with contextlib.suppress(BlockingIOError):
+                    self._woken.recv(4096)
+            elif not key.data.alive:
+                continue
+            elif key.fileobj == key.data.pidfd:
+                yield from self._ended(key.data)
+            else:
+                yield from self._lines(key.data)
+        while self._signals:
+            yield StopAsked(self._signals.pop(0))
+
+    def happenings(self, seconds: float) -> Iterator[Happening]:
+        """What happens within `seconds`."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            yield from self.wait(left)
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        self._signals.append(signum)
+
+    def _lines(self, child: Child) -> Iterator[Line]:
+        """One read's worth of lines."""
+        assert child.popen.stdout is not None
+        try:
+            piece = os.read(child.popen.stdout.fileno(), MOST_LINE)
+        except BlockingIOError:
+            return
+        if not piece:
+            self._selector.unregister(child.popen.stdout)
+            return
+        child.partial += piece
+        *lines, rest = bytes(child.partial).split(b"\n")
+        if len(rest) >= MOST_LINE:
+            lines.append(rest)
+            rest = b""
+        child.partial[:] = rest
+        yield from (Line(child, line.decode(errors="replace")) for line in lines)
+
+    def _ended(self, child: Child) -> Iterator[Happening]:
+        """The child's last lines, then its end."""
+        assert child.popen.stdout is not None
+        while child.popen.stdout in self._selector.get_map():
+            before = len(child.partial)
+            lines = list(self._lines(child))
+            yield from lines
+            if not lines and len(child.partial) == before:
+                break  # a grandchild holds the pipe open and has nothing to say
+        if child.partial:
+            yield Line(child, bytes(child.partial).decode(errors="replace"))
+        child.code = child.popen.wait()
+        self._release(child)
+        yield Ended(child)
+
+    def _release(self, child: Child) -> None:
+        assert child.popen.stdout is not None
+        child.code = child.popen.returncode
+        if child.popen.stdout in self._selector.get_map():
+            self._selector.unregister(child.popen.stdout)
+        self._selector.unregister(child.pidfd)
+        child.popen.stdout.close()
+        os.close(child.pidfd)

@@ -1,0 +1,60 @@
+"""The demo's part of `spectap up`: two services, a specification for one of them, a client."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import server.demo
+from server.up.crew import Child, Crew, Line
+from server.up.live import Door
+from server.up.options import UpError
+from server.up.programs import Programs
+
+SPEC = Path(server.demo.__file__).with_name("orders.yaml")
+READY = "ready "
+
+
+class Demo:
+    """The sample processes. `services` say their ports in a line each, which `note` picks up."""
+
+    def __init__(self, crew: Crew, programs: Programs, folder: Path) -> None:
+        self._crew, self._programs = crew, programs
+        self._certificate = folder / "demo.pem"
+        self._ports: dict[str, int] = {}
+        self.children: list[Child] = []
+
+    def start_services(self) -> None:
+        payments = [*self._programs.payments, str(self._certificate)]
+        self.children.append(self._crew.start("orders", self._programs.orders, signal.SIGKILL))
+        self.children.append(self._crew.start("payments", payments, signal.SIGKILL))
+
+    def note(self, line: Line) -> bool:
+        """Takes a line that was meant for us; True if it was."""
+        if line.child not in self.children or not line.text.startswith(READY):
+            return False
+        self._ports[line.child.name] = int(line.text.removeprefix(READY))
+        return True
+
+    @property
+    def ready(self) -> bool:
+        return len(self._ports) == 2
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return tuple(self._ports.values())
+
+    @property
+    def orders_host(self) -> str:
+        return f"127.0.0.1:{self._ports['orders']}"
+
+    def upload(self, door: Door) -> None:
+        """Gives the server the specification of `orders`. Raises UpError."""
+        trouble = door.upload("/api/v1/specs", SPEC, {"host": self.orders_host})
+        if trouble is not None:
+            raise UpError(f"the server did not take the demo's specification: {trouble}")
+
+    def start_shop(self) -> None:
+        ports = [str(self._ports["orders"]), str(self._ports["payments"])]
+        command = [*self._programs.shop, *ports, str(self._certificate)]
+        self.children.append(self._crew.start("shop", command, signal.SIGKILL))

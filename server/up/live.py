@@ -1,0 +1,125 @@
+"""What agent and server say while they run, and how it reads in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+PATIENCE_S = 2.0
+MOST_SHOWN = 8  # libraries, and what could not be attached
+LOST = ("gap", "ring_full", "table_full")  # bytes we should have had
+
+
+class Door:
+    """One child's HTTP pages. Whatever goes wrong there is None: it may be starting or ending."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_S, trust_env=False)
+
+    def ready(self) -> bool:
+        try:
+            return self._client.get("/readyz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def document(self, path: str) -> dict[str, Any] | None:
+        """The JSON object at `path`."""
+        try:
+            response = self._client.get(path)
+            found = response.json() if response.status_code == 200 else None
+        except (httpx.HTTPError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def upload(self, path: str, document: Path, query: Mapping[str, str]) -> str | None:
+        """Posts a YAML file; what went wrong, or None."""
+        headers = {"content-type": "application/yaml"}
+        try:
+            response = self._client.post(
+                path, params=dict(query), content=document.read_bytes(), headers=headers
+            )
+        except httpx.HTTPError as error:
+            return type(error).__name__
+        return None if response.is_success else f"HTTP {response.status_code} {response.text[:500]}"
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The live counts; None where the side that knows did not answer."""
+
+    exchanges: int | None = None
+    stored: int | None = None
+    connections: int | None = None
+    lost_bytes: int | None = None
+    why_not_ready: str | None = None
+    server: Mapping[str, int] = field(default_factory=dict)
+
+    def sentence(self) -> str:
+        if self.exchanges is None:
+            return "nothing was seen yet"
+        parts = [f"{self.exchanges:,} exchanges seen", f"{self.stored or 0:,} stored"]
+        parts += [f"{count:,} {name}" for name, count in self.server.items()]
+        parts += [f"{self.connections or 0:,} connections open", f"{self.lost_bytes or 0:,} bytes lost"]
+        if self.why_not_ready:
+            parts.append(self.why_not_ready)
+        return " · ".join(parts)
+
+    def facts(self) -> dict[str, Any]:
+        """The same for a machine."""
+        return {**asdict(self), "server": dict(self.server)}
+
+
+def counts_of(status: Mapping[str, Any] | None, server: Mapping[str, int] | None = None) -> Counts:
+    """The counts in the agent's /status document and the server's."""
+    if status is None:
+        return Counts()
+    ledger = status.get("ledger", {})
+    exchanges, stream = ledger.get("exchanges", {}), ledger.get("bytes", {})
+    return Counts(
+        exchanges=exchanges.get("parsed", 0),
+        stored=exchanges.get("shipped", 0),
+        connections=status.get("connections_open"),
+        lost_bytes=sum(stream.get(bucket, 0) for bucket in LOST),
+        why_not_ready=status.get("why_not_ready"),
+        server=server or {},
+    )
+
+
+def watching(status: Mapping[str, Any]) -> list[str]:
+    """What is watched, as lines: sockets and how, then each TLS library."""
+    lines = [f"watching HTTP on this machine's sockets (through {status.get('backend') or 'unknown means'})"]
+    libraries = [item for item in status.get("watching", []) if item.get("what") != "sockets"]
+    lines += [f"watching TLS in {item.get('what')}: {item.get('path')}" for item in libraries[:MOST_SHOWN]]
+    if len(libraries) > MOST_SHOWN:
+        lines.append(f"watching TLS in {len(libraries) - MOST_SHOWN} more libraries")
+    if not libraries:
+        lines.append("watching no TLS library: none was found, so encrypted calls stay dark")
+    return lines + [f"not watched: {note}" for note in status.get("notes", [])[:MOST_SHOWN]]
+
+
+def detaching(status: Mapping[str, Any] | None) -> str:
+    """How far detaching is, empty where it is not under way."""
+    detach = (status or {}).get("detach") or {}
+    done, total = detach.get("done", 0), detach.get("total", 0)
+    return f"{done} of {total} probes detached" if total else ""
+
+
+def totals(server: Door) -> dict[str, int]:
+    """What the server has learnt, as counts by name; empty where it does not answer."""
+    apis = (server.document("/api/v1/apis?limit=200") or {}).get("items", [])
+    operations = sum(api.get("operations", 0) for api in apis)
+    return {"APIs": len(apis), "operations": operations}
+
+
+def deviations(server: Door, most: int) -> list[str]:
+    """The latest deviations, a line each."""
+    items = (server.document(f"/api/v1/deviations?limit={most}") or {}).get("items", [])
+    return [f"{item.get('operation')}: {item.get('message')}" for item in items]

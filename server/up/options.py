@@ -1,0 +1,136 @@
+"""What `spectap up` is told, and what it checks before it starts anything.
+
+Each trouble is one sentence, with the cure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DEFAULT_DATA = Path("/var/lib/spectap")
+BTF = Path("/sys/kernel/btf/vmlinux")
+OLDEST_PYTHON = (3, 11)
+
+
+class UpError(Exception):
+    """Why it cannot start or had to stop: a sentence for a person, with the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self._bracketed(self.host)}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+    @property
+    def url(self) -> str:
+        """How this machine reaches it."""
+        host = self.host
+        if host != "localhost" and ipaddress.ip_address(host).is_unspecified:
+            host = "::1" if ":" in host else "127.0.0.1"
+        return f"http://{self._bracketed(host)}:{self.port}"
+
+    @staticmethod
+    def _bracketed(host: str) -> str:
+        return f"[{host}]" if ":" in host else host
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`data` is None for the default directory, or for a temporary one with the demo."""
+
+    listen: Listen
+    data: Path | None
+    demo: bool
+    ports: tuple[int, ...]
+    log_json: bool
+    verbose: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command to `parser`, which decides how a wrong use ends."""
+    add = parser.add_argument
+    add("--listen", type=listen_of, default=Listen("127.0.0.1", 8080), metavar="HOST:PORT")
+    add("--data", type=Path, metavar="DIR", help=f"where the server keeps what it learns ({DEFAULT_DATA})")
+    add("--demo", action="store_true", help="also run two sample services and a client; keeps nothing")
+    add("--port", type=port_of, action="append", metavar="N", help="watch this port only; may be repeated")
+    add("--log-json", action="store_true", help="one JSON object per line")
+    add("-v", "--verbose", action="store_true", help="also show what server and agent log in passing")
+
+
+def options_of(parsed: argparse.Namespace) -> Options:
+    """The parsed arguments as a fact."""
+    return Options(
+        listen=parsed.listen,
+        data=parsed.data,
+        demo=parsed.demo,
+        ports=tuple(parsed.port or ()),
+        log_json=parsed.log_json,
+        verbose=parsed.verbose,
+    )
+
+
+def listen_of(text: str) -> Listen:
+    """HOST:PORT with a literal address or localhost; port 0 takes a free one."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+        if host is None or port is None or parts.path or "@" in text:
+            raise ValueError
+        if host != "localhost":
+            ipaddress.ip_address(host)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ADDRESS:PORT, such as 127.0.0.1:8080") from None
+    return Listen(host, port)
+
+
+def port_of(text: str) -> int:
+    """A TCP port."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (1 to 65535)")
+    return int(text)
+
+
+def check_host() -> None:
+    """Raises UpError where this host or user cannot capture at all. The agent knows the finer reasons."""
+    if sys.version_info < OLDEST_PYTHON:
+        raise UpError(
+            f"this is Python {sys.version_info[0]}.{sys.version_info[1]}, and spectap needs "
+            "3.11 or later: use Debian 12 or 13 or Ubuntu 24.04 and set it up with `make setup`"
+        )
+    if os.geteuid() != 0:
+        raise UpError("only root may watch other processes' calls: run it with sudo")
+    if not BTF.exists():
+        raise UpError(
+            f"this kernel does not describe itself ({BTF} is missing): "
+            "boot one with CONFIG_DEBUG_INFO_BTF=y, as those of Debian 12, 13 and Ubuntu 24.04 are"
+        )
+
+
+def free_listen(listen: Listen) -> Listen:
+    """`listen` with a port that is free right now; 0 chooses one. Raises UpError where it is taken."""
+    try:
+        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        with socket.create_server((listen.host, listen.port), family=family) as server:
+            return Listen(listen.host, server.getsockname()[1])
+    except OSError as error:
+        cure = (
+            f"choose another with --listen, or stop what uses it (ss -ltnp 'sport = :{listen.port}' shows it)"
+        )
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UpError(f"cannot listen at {listen} ({reason}): {cure}") from None

@@ -1,0 +1,100 @@
+"""The commands that `spectap up` starts. The agent is only ever started, never imported."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from server.up.options import Options, UpError
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Files with the server's tokens; only their owner may read them."""
+
+    ingest: Path
+    admin: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """How each program starts, up to its arguments."""
+
+    server: tuple[str, ...]
+    agent: tuple[str, ...]
+    orders: tuple[str, ...]
+    payments: tuple[str, ...]
+    shop: tuple[str, ...]
+
+
+def installed() -> Programs:
+    """The programs of this installation. Raises UpError where the agent is missing."""
+    python = (sys.executable, "-m")
+    return Programs(
+        server=(*python, "server", "server"),
+        agent=_agent(),
+        orders=(*python, "server.demo.orders"),
+        payments=(*python, "server.demo.payments"),
+        shop=(*python, "server.demo.client"),
+    )
+
+
+def _agent() -> tuple[str, ...]:
+    beside = Path(sys.executable).with_name("spectap-agent")
+    if os.access(beside, os.X_OK):
+        return (str(beside),)
+    if find_spec("agent") is not None and find_spec("agent.cli") is not None:
+        return (sys.executable, "-m", "agent")
+    raise UpError(f"the agent is not installed ({beside} is missing): set it up with `make setup`")
+
+
+def tokens_in(data: Path) -> Tokens:
+    """The tokens under `data`, made at random where they are missing. Raises UpError."""
+    tokens = Tokens(data / "tokens" / "ingest", data / "tokens" / "admin")
+    try:
+        tokens.ingest.parent.mkdir(mode=0o700, exist_ok=True)
+        for path in (tokens.ingest, tokens.admin):
+            if not path.exists():
+                opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(opened, "w") as out:
+                    out.write(secrets.token_urlsafe(32) + "\n")
+    except OSError as error:
+        raise UpError(f"cannot write {error.filename} ({error.strerror}): choose another --data") from None
+    return tokens
+
+
+def server_arguments(options: Options, data: Path, tokens: Tokens | None) -> list[str]:
+    arguments = ["--listen", str(options.listen), "--data", str(data)]
+    if tokens is not None:
+        arguments += ["--ingest-token-file", str(tokens.ingest), "--admin-token-file", str(tokens.admin)]
+    return arguments + _logging(options)
+
+
+def agent_arguments(
+    options: Options,
+    data: Path,
+    tokens: Tokens | None,
+    status: str,
+    ports: Sequence[int],
+    ours: Sequence[int],
+) -> list[str]:
+    """`ours` are the pids that must not be watched: their calls are about the watching itself."""
+    arguments = ["run", "--server", options.listen.url, "--status-listen", status]
+    arguments += ["--key-file", str(data / "fingerprint.key")]
+    if tokens is not None:
+        arguments += ["--token-file", str(tokens.ingest)]
+    for port in ports:
+        arguments += ["--port", str(port)]
+    for pid in ours:
+        arguments += ["--exclude-pid", str(pid)]
+    return arguments + _logging(options)
+
+
+def _logging(options: Options) -> list[str]:
+    level = ["--log-level", "info" if options.verbose else "warning"]
+    return [*level, "--log-json"] if options.log_json else level

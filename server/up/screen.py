@@ -1,0 +1,83 @@
+"""What a person sees of `spectap up`: lines, and one live line that is rewritten in place on a terminal.
+
+A screen that went away (a closed terminal, a broken pipe) is no reason to stop watching.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from typing import Any, TextIO
+
+PLAIN_EVERY_S = 10.0  # between live lines where they cannot be rewritten
+CLEAR = "\r\x1b[K"
+
+
+class Screen:
+    """Writes to `out`; as JSON lines with `log_json`."""
+
+    def __init__(self, log_json: bool, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._json = log_json
+        self._rewrites = not log_json and self._out.isatty()
+        self._live = ""
+        self._live_at: float | None = None
+
+    @property
+    def live_every_s(self) -> float:
+        """How often a live line is worth making."""
+        return 1.0 if self._rewrites else PLAIN_EVERY_S
+
+    def say(self, text: str, **facts: Any) -> None:
+        """A line that stays."""
+        if self._json:
+            self._put(json.dumps({"time": time.time(), "from": "up", "message": text, **facts}) + "\n")
+        elif self._rewrites:
+            self._put(f"{CLEAR}{printable(text)}\n{self._live}")
+        else:
+            self._put(printable(text) + "\n")
+
+    def relay(self, name: str, line: str) -> None:
+        """A line of a child's; one that is JSON already passes as it is."""
+        if self._json and line.startswith("{"):
+            self._put(line + "\n")
+        elif self._json:
+            self.say(line, **{"from": name})
+        else:
+            self.say(f"{name}: {line}")
+
+    def live(self, text: str, **facts: Any) -> None:
+        """The state of things: replaces the last on a terminal, else a line now and then."""
+        if self._rewrites:
+            width = shutil.get_terminal_size().columns - 1
+            self._live = printable(text)[:width]
+            self._put(f"{CLEAR}{self._live}")
+            return
+        now = time.monotonic()
+        if self._live_at is None or now - self._live_at >= PLAIN_EVERY_S:
+            self._live_at = now
+            self.say(text, **facts)
+
+    def still(self) -> None:
+        """Ends the live line: the next one starts anew."""
+        if self._live:
+            self._put(CLEAR)
+        self._live, self._live_at = "", None
+
+    def _put(self, text: str) -> None:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except (OSError, ValueError):
+            self._put = _nowhere  # type: ignore[method-assign]
+
+
+def _nowhere(text: str) -> None:
+    pass
+
+
+def printable(text: str) -> str:
+    """`text` without what could steer a terminal: parts of it come from captured traffic."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

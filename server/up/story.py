@@ -1,0 +1,247 @@
+"""What `spectap up` does, from start to end: server, perhaps the demo, agent; watch; stop in order.
+
+The agent stops before the server, so that what it has captured can still be stored.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from os import getpid
+from pathlib import Path
+from typing import NoReturn
+
+from server.up.crew import Child, Crew, Ended, Happening, Line
+from server.up.demo import Demo
+from server.up.live import Counts, Door, counts_of, detaching, deviations, totals, watching
+from server.up.options import DEFAULT_DATA, Listen, Options, UpError, free_listen
+from server.up.programs import Programs, Tokens, agent_arguments, server_arguments, tokens_in
+from server.up.screen import Screen
+
+LOOK_EVERY_S = 0.2
+START_S = 180.0  # compiling and attaching on a slow machine
+STUCK_S = 120.0  # stopping without any progress
+CLEAN = (0, -signal.SIGTERM)
+
+
+class _StopAsked(Exception):
+    """A signal came while all was well."""
+
+
+class Up:
+    """One run. `programs` is what it starts; tests give it others."""
+
+    def __init__(self, options: Options, programs: Programs, screen: Screen) -> None:
+        self._options = replace(options, listen=free_listen(options.listen))
+        self._programs, self._screen = programs, screen
+        self._server: Child | None = None
+        self._agent: Child | None = None
+        self._demo: Demo | None = None
+        self._counts: Counts = counts_of(None)
+        self._stopping = False
+        self._asked = 0  # while stopping
+        self._killed = False
+
+    def run(self) -> int:
+        """The exit code: 0 when stopped on request and all went well, else 1. Raises UpError."""
+        with ExitStack() as stack:
+            data = self._data_folder(stack)
+            tokens = None if self._options.listen.loopback else tokens_in(data)
+            status = free_listen(Listen("127.0.0.1", 0))
+            admin = None if tokens is None else tokens.admin.read_text().strip()
+            self._server_door = stack.enter_context(closing(Door(self._options.listen.url, admin)))
+            self._agent_door = stack.enter_context(closing(Door(status.url)))
+            self._crew = stack.enter_context(Crew())
+            try:
+                self._start(data, tokens, status, stack)
+                self._tell(tokens)
+                self._watch()
+            except _StopAsked:
+                return self._stop()
+            except UpError as error:
+                self._screen.still()
+                self._screen.say(f"spectap up: {error}", level="error")
+                self._stop()
+                return 1
+
+    def _data_folder(self, stack: ExitStack) -> Path:
+        data = self._options.data or DEFAULT_DATA
+        if self._options.demo and self._options.data is None:
+            return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spectap-demo-")))
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UpError(f"cannot make {data} ({error.strerror}): choose another with --data") from None
+        return data
+
+    # Starting.
+
+    def _start(self, data: Path, tokens: Tokens | None, status: Listen, stack: ExitStack) -> None:
+        server = [*self._programs.server, *server_arguments(self._options, data, tokens)]
+        self._server = self._crew.start("server", server)
+        self._until(self._server_door.ready, "the server")
+        ports = self._options.ports
+        if self._options.demo:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spectap-demo-")))
+            self._demo = Demo(self._crew, self._programs, folder)
+            self._demo.start_services()
+            self._until(lambda: self._demo is not None and self._demo.ready, "the demo's services")
+            self._demo.upload(self._server_door)
+            ports = (*ports, *self._demo.ports) if ports else ()
+        ours = [getpid(), self._server.pid]
+        arguments = agent_arguments(self._options, data, tokens, str(status), ports, ours)
+        self._agent = self._crew.start("agent", [*self._programs.agent, *arguments])
+        self._until(self._agent_door.ready, "the agent", "attaching probes")
+        if self._demo is not None:
+            self._demo.start_shop()
+
+    def _until(self, ready: Callable[[], bool], who: str, doing: str = "") -> None:
+        """Waits for `ready`, taking what happens meanwhile. Raises UpError after START_S."""
+        started = time.monotonic()
+        while not ready():
+            waited = time.monotonic() - started
+            if waited > START_S:
+                raise UpError(f"{who} did not get ready within {START_S:.0f} s: -v shows what it was doing")
+            if doing and waited > 1:
+                self._screen.live(f"{doing} ({waited:.0f} s)")
+            self._take_what_happens(LOOK_EVERY_S)
+        self._screen.still()
+
+    def _tell(self, tokens: Tokens | None) -> None:
+        """What is watched and where it can be read."""
+        self._libraries = watching(self._agent_door.document("/status") or {})
+        for line in self._libraries:
+            self._screen.say(line)
+        if tokens is not None:
+            self._screen.say(
+                f"the server asks for a token: {tokens.admin} to read, {tokens.ingest} for agents"
+            )
+        if self._demo is not None:
+            kept = "" if self._options.data else "; what they leave is removed at the end"
+            self._screen.say(
+                f"demo: a shop calls orders (HTTP, {self._demo.orders_host}) and payments (HTTPS){kept}"
+            )
+        url = f"{self._options.listen.url}/"
+        self._screen.say(f"open {url} - Ctrl-C stops", url=url)
+
+    # Watching.
+
+    def _watch(self) -> NoReturn:
+        """Shows live counts until something ends it."""
+        shown_deviations = self._demo is None
+        while True:
+            self._look()
+            self._screen.live(self._counts.sentence(), **self._counts.facts())
+            if not shown_deviations:
+                shown_deviations = self._show_deviations()
+            self._take_for(1.0 if not shown_deviations else self._screen.live_every_s)
+
+    def _look(self) -> None:
+        status = self._agent_door.document("/status")
+        if status is None:
+            return
+        self._counts = counts_of(status, totals(self._server_door))
+        lines = watching(status)
+        for line in lines:
+            if line not in self._libraries:
+                self._screen.say(line)
+        self._libraries = lines
+
+    def _show_deviations(self) -> bool:
+        """The demo's first deviations, once there are some."""
+        found = deviations(self._server_door, most=3)
+        for text in found:
+            self._screen.say(f"deviation: {text}")
+        return bool(found)
+
+    # Stopping.
+
+    def _stop(self) -> int:
+        """Ends everybody, callers first and the server last; the exit code."""
+        self._stopping = True
+        self._screen.still()
+        self._screen.say("stopping: probes go dark now, then are detached while what was seen is stored")
+        demo = self._demo.children if self._demo is not None else []
+        clean = True
+        for child in [*reversed(demo), self._agent, self._server]:
+            if child is not None:
+                clean &= self._end(child)
+        self._screen.still()
+        self._screen.say(f"stopped: {self._counts.sentence()}", **self._counts.facts())
+        return 0 if clean and not self._killed else 1
+
+    def _end(self, child: Child) -> bool:
+        """Asks one child to end and waits for it; True if it ended well."""
+        asked_to = child.alive
+        child.send(signal.SIGTERM)
+        progress, since = "", time.monotonic()
+        while child.alive:
+            self._take_what_happens(LOOK_EVERY_S)
+            found = self._detaching() if child is self._agent and child.alive else ""
+            if found != progress:
+                progress, since = found, time.monotonic()
+            if time.monotonic() - since > STUCK_S:
+                self._screen.say(
+                    f"the {child.name} has not come on for {STUCK_S:.0f} s: killing it", level="error"
+                )
+                child.send(signal.SIGKILL)
+        if asked_to and child.code not in CLEAN:
+            self._screen.say(f"the {child.name} {_how(child)} while stopping", level="error")
+        return child.code in CLEAN
+
+    def _detaching(self) -> str:
+        """How far the agent has come with stopping; shows it."""
+        status = self._agent_door.document("/status")
+        if status is not None:
+            self._counts = counts_of(status, self._counts.server)
+        progress = detaching(status)
+        if progress:
+            self._screen.live(progress)
+        return progress
+
+    # What happens meanwhile.
+
+    def _take_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._take_what_happens(left)
+
+    def _take_what_happens(self, seconds: float) -> None:
+        for happening in self._crew.wait(seconds):
+            self._take(happening)
+
+    def _take(self, happening: Happening) -> None:
+        if isinstance(happening, Line):
+            if self._demo is None or not self._demo.note(happening):
+                self._screen.relay(happening.child.name, happening.text)
+        elif isinstance(happening, Ended):
+            if not self._stopping:
+                raise UpError(f"the {happening.child.name} {_how(happening.child)}; what it said is above")
+        elif not self._stopping:
+            raise _StopAsked
+        elif happening.signum != signal.SIGHUP:
+            self._insist()
+
+    def _insist(self) -> None:
+        """Asked again while stopping: explain once, then obey."""
+        self._asked += 1
+        if self._asked == 1:
+            progress = self._detaching() or "storing what was seen"
+            self._screen.say(
+                f"still stopping ({progress}). The kernel detaches no faster when killed, and what is not "
+                "stored yet would be lost: waiting is wise. Once more kills."
+            )
+        else:
+            self._killed = True
+            self._screen.say("killing everything, as asked")
+            self._crew.kill()
+
+
+def _how(child: Child) -> str:
+    """How a child ended, as a verb."""
+    code = child.code or 0
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended (exit code {code})"

@@ -1,0 +1,102 @@
+"""Stands in for a child of `spectap up`: `fake_program.py LOG ROLE BEHAVIOUR ARGUMENTS...`.
+
+Serves the pages `up` reads, notes what happens to it in LOG, and ends as BEHAVIOUR says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+LOG, ROLE, BEHAVIOUR = sys.argv[1:4]
+TOTAL = 3
+stopping = threading.Event()
+released = threading.Event()
+done = 0
+
+
+def note(text: str) -> None:
+    with open(LOG, "a") as out:
+        out.write(f"{ROLE} {text}\n")
+
+
+def deviations() -> list[dict[str, str]]:
+    """One, as soon as somebody calls."""
+    with open(LOG) as log:
+        opened = "shop started" in log.read()
+    return [{"operation": "GET /v1/orders", "message": "colour\x1b[31m is unknown"}] if opened else []
+
+
+class Pages(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        global done
+        if stopping.is_set() and self.path == "/status" and BEHAVIOUR != "stuck":
+            done = min(TOTAL, done + 1)
+            if done == TOTAL:
+                released.set()
+        self.answer(
+            {
+                "/readyz": {},
+                "/status": {
+                    "backend": "tracepoints",
+                    "watching": [{"what": "openssl", "path": "/usr/lib/libssl.so.3", "probes": TOTAL}],
+                    "connections_open": 2,
+                    "ledger": {"exchanges": {"parsed": 1234, "shipped": 1230}, "bytes": {"gap": 7}},
+                    "detach": {"done": done, "total": TOTAL if stopping.is_set() else 0},
+                },
+                "/api/v1/deviations": {"items": deviations()},
+            }.get(self.path.partition("?")[0], {"items": []})
+        )
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        note(f"POST {self.path.partition('?')[0]}")
+        self.answer({})
+
+    def answer(self, document: object) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def ended(*_: object) -> None:
+    note("asked to stop")
+    stopping.set()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--listen", "--status-listen", dest="listen")
+    listen = parser.parse_known_args(sys.argv[4:])[0].listen
+    signal.signal(signal.SIGTERM, ended)
+    note(f"started {os.getpid()} {' '.join(sys.argv[4:])}")
+    if BEHAVIOUR == "fails":
+        sys.exit("the flux compensator is missing: buy one")
+    if listen:
+        host, port = listen.rsplit(":", 1)
+        server = ThreadingHTTPServer((host, int(port)), Pages)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    else:
+        sys.stdout.write("ready 1234\n")
+        sys.stdout.flush()
+    if BEHAVIOUR == "dies":
+        stopping.wait(0.5)  # long enough to have been ready; correct, only less telling, if it was not
+        note("dies")
+        os._exit(9)
+    stopping.wait()
+    if ROLE == "agent" and BEHAVIOUR != "quick":
+        released.wait()
+    note("ended")
+
+
+main()
