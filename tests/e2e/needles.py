@@ -43,6 +43,8 @@ def needles(secret: bytes) -> dict[bytes, str]:
     forms.update({form.lower(): "base64" for form in _base64_forms(secret)})
     forms[escaped] = "percent-encoded"
     forms[quote(secret, safe="").lower().encode()] = "percent-encoded where needed"
+    forms[quote(quote(secret, safe=""), safe="").lower().encode()] = "percent-encoded twice"
+    forms["".join(f"\\u{byte:04x}" for byte in secret).encode()] = "JSON-escaped"
     forms[secret.hex().encode()] = "hex"
     forms[secret[::-1].lower()] = "backwards"
     return forms
