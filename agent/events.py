@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from agent.ledger import Bytes
+
 
 class Direction(StrEnum):
     """Which way bytes went, as the watched process sees it."""
@@ -149,6 +151,6 @@ class Source(Protocol):
         """Events in order; a live source ticks when nothing happens."""
         ...
 
-    def ignore(self, connection: ConnectionKey) -> None:
-        """Asks the source to stop sending this connection's bytes (it is not HTTP)."""
+    def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
+        """Asks the source to stop sending this connection's bytes and to count them in `bucket`."""
         ...

@@ -35,11 +35,9 @@ struct tuple {
 struct conn {
 	u64 generation; /* when this life was first seen: no two lives of one socket begin at once */
 	u64 position[2];
-	u64 addresses; /* skc_addrpair, and below skc_portpair: the socket's own, for comparison */
-	u32 ports;
+	u64 addresses; /* skc_addrpair as the socket has it, for comparison */
 	u32 flags;
 	struct tuple tuple;
-	u32 padding;
 };
 
 /* One direction's bytes of one call: a buffer, or buffers listed by an iovec array, or message headers
@@ -56,6 +54,13 @@ struct walk {
 	u32 padding;
 };
 
+/* This life of a connection is of no use: its bytes are only counted, under `counter`. */
+struct verdict {
+	u64 generation;
+	u32 counter;
+	u32 padding;
+};
+
 struct scratch {
 	u32 busy;
 	u32 padding;
@@ -69,7 +74,7 @@ BPF_PERCPU_ARRAY(scratches, struct scratch, SCRATCHES);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 BPF_ARRAY(settings, u64, SETTINGS);
 BPF_TABLE("lru_hash", u64, struct conn, conns, CONNECTIONS);
-BPF_TABLE("lru_hash", u64, u64, ignored, CONNECTIONS); /* address → generation, by user space */
+BPF_TABLE("lru_hash", u64, struct verdict, ignored, CONNECTIONS); /* by address, from user space */
 BPF_HASH(only_ports, u16, u8, 256);
 BPF_HASH(except_ports, u16, u8, 256);
 BPF_HASH(only_pids, u32, u8, 1024);
@@ -157,7 +162,6 @@ static inline struct conn *create_conn(u64 sk, u32 flags, u8 role)
 	struct conn fresh = {};
 	fresh.generation = bpf_ktime_get_ns();
 	fresh.addresses = read_u64(sk + O_SOCK_V4_PEER);
-	fresh.ports = read_u32(sk + O_SOCK_DPORT);
 	read_tuple(sk, &fresh.tuple);
 	fresh.tuple.role = role;
 	fresh.flags = flags;
@@ -167,13 +171,21 @@ static inline struct conn *create_conn(u64 sk, u32 flags, u8 role)
 	return conns.lookup(&sk);
 }
 
+/* The local port is not compared: the kernel gives it up while what was received can still be read. */
 static inline struct conn *conn_of(u64 sk)
 {
 	struct conn *conn = conns.lookup(&sk);
 	if (conn && conn->addresses == read_u64(sk + O_SOCK_V4_PEER) &&
-	    conn->ports == read_u32(sk + O_SOCK_DPORT))
+	    conn->tuple.peer_port == __builtin_bswap16(read_u16(sk + O_SOCK_DPORT)))
 		return conn;
 	return create_conn(sk, 0, ROLE_UNKNOWN);
+}
+
+/* The counter for what user space wants no more of, 0 for what it wants. */
+static inline u32 ignored_as(u64 address, u64 generation)
+{
+	struct verdict *verdict = ignored.lookup(&address);
+	return verdict && verdict->generation == generation ? verdict->counter : 0;
 }
 
 static inline struct scratch *take_scratch(void)

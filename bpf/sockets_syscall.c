@@ -131,28 +131,18 @@ static inline u32 first_byte_says(struct conn *conn, struct call *call, struct w
 	return byte == 0x16 ? CONN_TLS : CONN_IGNORED;
 }
 
-static inline int is_ignored(u64 sk, struct conn *conn)
-{
-	u64 *generation;
-	if (conn->flags & CONN_IGNORED)
-		return 1;
-	generation = ignored.lookup(&sk);
-	if (!generation || *generation != conn->generation)
-		return 0;
-	conn->flags |= CONN_IGNORED;
-	return 1;
-}
-
 static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
 {
-	u32 side = call->direction & 1;
+	u32 side = call->direction & 1, counter = ignored_as(call->sk, conn->generation);
 	conn->flags |= first_byte_says(conn, call, &scratch->walk);
 	if (conn->flags & CONN_FILTERED) {
 		count(COUNT_FILTERED, bytes);
 	} else if (conn->flags & CONN_TLS) {
 		count(COUNT_TLS_CIPHERTEXT, bytes);
-	} else if (is_ignored(call->sk, conn)) {
+	} else if (conn->flags & CONN_IGNORED) {
 		count(COUNT_NOT_HTTP, bytes);
+	} else if (counter) {
+		count(counter, bytes);
 	} else {
 		fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);
 		if (call->direction == DIRECTION_SENT)

@@ -108,8 +108,8 @@ int ssl_return(struct pt_regs *ctx)
 	struct ssl_key key = {};
 	struct ssl_conn *conn;
 	struct scratch *scratch;
-	u64 id = bpf_get_current_pid_tgid(), *generation;
-	u32 tid = id, side;
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id, side, counter;
 	int ret = PT_REGS_RC(ctx);
 	u64 bytes = ret > 0 ? ret : 0;
 
@@ -136,9 +136,9 @@ int ssl_return(struct pt_regs *ctx)
 		count(COUNT_FILTERED, bytes);
 		return 0;
 	}
-	generation = ignored.lookup(&window.ssl);
-	if (generation && *generation == conn->generation) {
-		count(COUNT_NOT_HTTP, bytes);
+	counter = ignored_as(window.ssl, conn->generation);
+	if (counter) {
+		count(counter, bytes);
 		return 0;
 	}
 	side = window.direction & 1;

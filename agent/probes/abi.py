@@ -47,6 +47,8 @@ class Counter(IntEnum):
     TABLE_FULL_CALLS = 9
     PEEKED = 10
     EXCHANGED_TLS = 11
+    HTTP2 = 12
+    OPAQUE = 13
 
 
 class Setting(IntEnum):

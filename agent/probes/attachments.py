@@ -115,6 +115,8 @@ class Attachments:
                     return
                 if key not in self._files:
                     self._probe(key, full, path, elf.function_offsets(file, self._names))
+        except FileNotFoundError:
+            return  # gone, or never a file that a path leads to (memfd)
         except (OSError, ProgramError) as error:
             self.failures[path] = str(error)
             return

@@ -37,9 +37,19 @@ COUNTED: dict[Counter, str] = {
     Counter.FILTERED: Bytes.FILTERED,
     Counter.TLS_CIPHERTEXT: Bytes.TLS_CIPHERTEXT,
     Counter.NOT_HTTP: Bytes.NOT_HTTP,
+    Counter.HTTP2: Bytes.HTTP2,
+    Counter.OPAQUE: Bytes.OPAQUE,
     Counter.TABLE_FULL_CALLS: Kernel.TABLE_FULL,
 }
 """The kernel's counters that no chunk will show, and the ledger's name for each."""
+
+
+IGNORED: dict[Bytes, Counter] = {
+    Bytes.HTTP2: Counter.HTTP2,
+    Bytes.OPAQUE: Counter.OPAQUE,
+    Bytes.TLS_CIPHERTEXT: Counter.TLS_CIPHERTEXT,
+}
+"""Where the bytes of a connection go that user space wants no more of; any other is NOT_HTTP."""
 
 
 class SourceError(RuntimeError):
@@ -108,8 +118,9 @@ class KernelSource:
         self._programs.set(Setting.DARK, 1)
         self._stop.set()
 
-    def ignore(self, connection: ConnectionKey) -> None:
-        self._programs.ignore(connection.address, connection.generation)
+    def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
+        counter = IGNORED.get(bucket, Counter.NOT_HTTP)
+        self._programs.ignore(connection.address, connection.generation, counter)
 
     def events(self) -> Iterator[Event]:
         yield Clock(time.time_ns() - time.monotonic_ns(), boot_id())

@@ -158,9 +158,10 @@ class Programs:
         key.bytes = name.encode()[:15]
         table[key] = ctypes.c_ubyte(1)
 
-    def ignore(self, address: int, generation: int) -> None:
-        """Stops this life of a connection from being handed over."""
-        self._module["ignored"][ctypes.c_ulonglong(address)] = ctypes.c_ulonglong(generation)
+    def ignore(self, address: int, generation: int, counter: Counter) -> None:
+        """Stops this life of a connection from being handed over; its bytes go to `counter`."""
+        table = self._module["ignored"]
+        table[table.Key(address)] = table.Leaf(generation, counter, 0)
 
     def open_ring(self, receive: Callable[[bytes], bool]) -> None:
         """Every event's bytes go to `receive`, which answers whether it can take more at once.

@@ -1,0 +1,136 @@
+"""The agent, top to bottom: events → ordered bytes → messages → exchanges → identity → redaction → records.
+
+One object wires the stages; each stage knows only the one before it. It reads no clock and no /proc, so
+the same events always make the same records.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agent import wire
+from agent.events import (
+    Address,
+    Chunk,
+    Clock,
+    Closed,
+    ConnectionKey,
+    Event,
+    Lost,
+    Opened,
+    ProcessGone,
+    ProcessSeen,
+    Role,
+    Tick,
+)
+from agent.http.connections import Connections, Seen
+from agent.identity.table import Processes
+from agent.ledger import Bytes, Exchanges, Kernel, Ledger
+from agent.redact.apply import Sighting, to_record
+from agent.redact.policy import Policy
+from agent.streams.table import Limits
+
+log = logging.getLogger(__name__)
+
+SIDES = {Role.CLIENT: "client", Role.SERVER: "server"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this agent watches from."""
+
+    agent: str
+    node: str
+    cluster: str | None
+
+
+class Pipeline:
+    """From one event to the records it completes. `ignore` is told of connections that are not HTTP."""
+
+    def __init__(
+        self,
+        place: Place,
+        policy: Policy,
+        key: bytes,
+        ledger: Ledger,
+        ignore: Callable[[ConnectionKey, Bytes], None],
+        limits: Limits,
+    ) -> None:
+        self._place, self._policy, self._key, self._ledger = place, policy, key, ledger
+        self._clock = Clock(0, "")
+        self._processes = Processes()
+        self._connections = Connections(limits, policy.body_limit, ledger, ignore)
+        self._now = 0
+
+    def feed(self, event: Event) -> Iterator[wire.Record]:
+        """Records that this event completes."""
+        match event:
+            case Chunk() | Opened() | Closed():
+                yield from self._records(self._connections.feed(event))
+            case Tick(time_ns):
+                self._now = time_ns
+                yield from self._records(self._connections.tick(time_ns))
+            case ProcessSeen():
+                self._processes.see(event)
+            case ProcessGone():
+                pass  # its last bytes may still come; the table of processes is bounded
+            case Lost(what=what, count=count):
+                side = self._ledger.kernel if what in set(Kernel) else self._ledger.bytes
+                side[what] += count
+            case Clock():
+                self._clock = event
+                self._processes.boot_id = event.boot_id
+
+    def finish(self) -> Iterator[wire.Record]:
+        """Records of what was still open when the source ended."""
+        yield from self._records(self._connections.finish(self._now))
+
+    @property
+    def connections(self) -> int:
+        """Connections that state is held for."""
+        return len(self._connections)
+
+    @property
+    def processes(self) -> int:
+        """Processes known."""
+        return len(self._processes)
+
+    def _records(self, seen: Iterator[Seen]) -> Iterator[wire.Record]:
+        for one in seen:
+            self._ledger.exchanges[Exchanges.PARSED] += 1
+            try:
+                yield to_record(one.exchange, self._sighting(one), self._policy, self._key)
+            except Exception as error:
+                # What cannot be redacted must not leave; its type is all that may be said of it.
+                self._ledger.exchanges[Exchanges.REDACTION_FAILED] += 1
+                log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
+
+    def _sighting(self, seen: Seen) -> Sighting:
+        local, peer = _endpoint(seen.local, True), _endpoint(seen.peer, False)
+        client, server = (local, peer) if seen.role is Role.CLIENT else (peer, local)
+        if seen.role is None:
+            client = server = None
+        return Sighting(
+            agent=self._place.agent,
+            node=self._place.node,
+            cluster=self._place.cluster,
+            offset_ns=self._clock.offset_ns,
+            boot_id=self._clock.boot_id,
+            connection=seen.connection,
+            side=SIDES[seen.role] if seen.role else "unknown",
+            tls=None if seen.connection.source == "socket" else seen.connection.source,
+            client=client,
+            server=server,
+            process=None if seen.pid is None else self._processes.get(seen.pid),
+        )
+
+
+def _endpoint(address: Address | None, is_local: bool) -> wire.Endpoint | None:
+    """Only our own end's namespace is known, and the peer's where the address cannot leave it (loopback)."""
+    if address is None:
+        return None
+    known = is_local or ipaddress.ip_address(address.ip).is_loopback
+    return wire.Endpoint(address.ip, address.port, address.netns if known else None)
