@@ -1,0 +1,81 @@
+"""Settings: command line over environment over default, and one sentence for what cannot be used."""
+
+import argparse
+import socket
+from pathlib import Path
+
+import pytest
+
+from agent import config
+from agent.config import SettingError, Settings
+
+
+def settings(*arguments: str, **environment: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    config.add_options(parser, environment)
+    return config.settings(parser.parse_args(arguments))
+
+
+SERVER = ("--server", "http://127.0.0.1:8080")
+
+
+def test_the_defaults_are_safe() -> None:
+    found = settings(*SERVER)
+    assert found.status_listen == "127.0.0.1:9464"
+    assert found.bodies
+    assert found.body_cap == 65536
+    assert found.priority == "idle"
+    assert found.agent == found.node == socket.gethostname()
+    assert not found.only_ports | found.except_ports | found.only_pids | found.except_pids
+
+
+def test_every_option_can_be_given_as_environment_and_the_command_line_wins() -> None:
+    environment = {
+        "SPECTAP_SERVER": "https://spectap.example:8443/",
+        "SPECTAP_PORT": "80,8080",
+        "SPECTAP_HEADS_ONLY": "true",
+        "SPECTAP_BODY_CAP": "1000",
+    }
+    found = settings(**environment)
+    assert found.server == "https://spectap.example:8443"
+    assert found.only_ports == {80, 8080}
+    assert not found.bodies
+    assert found.body_cap == 1000
+    assert settings("--body-cap", "7", **environment).body_cap == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "--server is missing"),
+        (("--server", "127.0.0.1:8080"), "--server is not an http"),
+        (("--server", "http://x:99999999"), "--server is not an http"),
+        ((*SERVER, "--port", "0"), "--port takes a whole number from 1 to 65535"),
+        ((*SERVER, "--port", "http"), "--port takes a whole number"),
+        ((*SERVER, "--pid", "-4"), "--pid takes a whole number"),
+        ((*SERVER, "--body-cap", "1e9"), "--body-cap takes a whole number"),
+        ((*SERVER, "--ring-mib", "48"), "--ring-mib takes a power of two"),
+        ((*SERVER, "--token-file", "/nowhere"), "--token-file /nowhere cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_sentence(arguments: tuple[str, ...], says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        settings(*arguments)
+
+
+def test_a_token_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("abc123\n")
+    assert settings(*SERVER, "--token-file", str(file)).token == "abc123"
+    file.write_text("two words")
+    with pytest.raises(SettingError) as refused:
+        settings(*SERVER, "--token-file", str(file))
+    assert "words" not in str(refused.value)
+
+
+def test_only_a_server_on_this_host_has_a_port_that_is_our_own() -> None:
+    assert config.own_port("http://127.0.0.1:8123") == 8123
+    assert config.own_port("http://localhost") == 80
+    assert config.own_port("https://[::1]") == 443
+    assert config.own_port("http://192.0.2.1:8123") is None
+    assert config.own_port("http://name.invalid:8123") is None
