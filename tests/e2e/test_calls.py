@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.root
 LARGE = 214_890  # bytes, of a response that peers of ours lose two thirds of
 CONNECTIONS = 16
 MANY = 1000
+SHORT_LIVED = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,20 @@ def fetched(client: str, folder: Path, base: str, call: Call) -> Observation:
         return services.one_shot(folder, python("fetch", url, call.id, output), call, output)
     argv = ["wget", "--quiet", "--no-proxy", "--header", f"{AGGREGATION_HEADER}: {call.id}"]
     return services.one_shot(folder, [*argv, "-O", str(output), url], call, output)
+
+
+def test_each_of_many_short_lived_tls_clients_is_seen(
+    spectap: Spectap, tmp_path: Path, certificate: Certificate
+) -> None:
+    with services.any_server("nginx", tmp_path, certificate) as serving, ThreadPoolExecutor(4) as pool:
+
+        def curl(_: int) -> Observation:
+            return services.any_client("curl", tmp_path, serving.port, certificate, [echo_call("short")])[0]
+
+        by_client = list(pool.map(curl, range(SHORT_LIVED)))
+        by_server = server_saw(serving, by_client)
+        stored = stored_truly(spectap, serving.port, by_client, by_server, tls="openssl")
+    assert len(pids(stored, "client")) == SHORT_LIVED
 
 
 @pytest.mark.parametrize("server", ["nginx-plain", "nginx-tls", "python"])
@@ -331,17 +347,20 @@ def test_calls_to_processes_older_than_the_agent_are_seen(
         stored_truly(spectap, server.port, by_client, by_server, tls="openssl" if trusted else None)
 
 
+@pytest.mark.parametrize("client", ["python", "node"])
+@pytest.mark.parametrize("server", ["asyncio", "node"])
 def test_where_tls_touches_no_socket_the_peer_is_null_or_right(
-    spectap: Spectap, tmp_path: Path, certificate: Certificate
+    spectap: Spectap, server: str, client: str, tmp_path: Path, certificate: Certificate
 ) -> None:
-    """asyncio's TLS reads and writes a memory buffer: its own view may not know the addresses."""
+    """asyncio's and Node's TLS read and write a memory buffer: such a view may not know the addresses."""
     with (
-        services.any_server("asyncio", tmp_path, certificate) as server,
-        services.caller("caller", tmp_path, server.port, certificate=certificate) as client,
+        services.any_server(server, tmp_path, certificate) as serving,
+        services.caller("caller", tmp_path, serving.port, certificate=certificate, language=client) as caller,
     ):
-        by_client = client.make([echo_call("memory", number % 4) for number in range(20)])
-        by_server = server_saw(server, by_client)
-        both = {client.process.pid, server.process.pid}
+        caller.make([echo_call("warm-up")])  # so that a probe attached at exec is there
+        by_client = caller.make([echo_call("memory", number % 4) for number in range(20)])
+        by_server = server_saw(serving, by_client)
+        both = {caller.process.pid, serving.process.pid}
         views = spectap.views({call.id for call in by_client}, both)
     for call in by_client:
         for seen in views[call.id]:
