@@ -1,0 +1,162 @@
+"""The head of one message, read by h11: start line, headers, and what frames the body.
+
+Each head goes through a fresh `h11.Connection`, which stays with the head since it also reads a chunked
+body. What h11 is stricter in than the wire (bytes above 0x7f in a target, a missing Host) is put
+right before and restored after, so that facts hold exactly what was sent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import h11
+
+from agent.http.messages import Headers
+
+MAX_HEAD = 64 * 1024
+"""Bytes of start line and headers; servers allow 8 to 80 KiB."""
+
+NO_HOST = "request without Host"
+
+_QUOTED = re.compile(r": (?:bytearray\()?b['\"].*", re.DOTALL)
+_START_LINE = re.compile(rb"([^ \r\n]+) (.+) HTTP/[0-9]\.[0-9]\r?\n")
+_NOT_ASCII = bytes.maketrans(bytes(range(0x80, 0x100)), b"x" * 0x80)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not a head. `error` never quotes the bytes, which may be secret."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    method: bytes
+    target: bytes
+    version: bytes
+    headers: Headers
+    error: str | None  # parsed, but not a valid request: why
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    status: int
+    version: bytes
+    headers: Headers
+
+
+def reason(error: h11.ProtocolError) -> str:
+    """What h11 says is wrong, without the bytes it quotes."""
+    return _QUOTED.sub("", str(error))
+
+
+def read_request(raw: bytes) -> tuple[RequestHead, h11.Connection] | Refused:
+    """The request head in `raw`, which ends with the empty line."""
+    ascii_raw, target = (raw, None) if raw.isascii() else _ascii_target(raw)
+    error = None
+    found = _request_event(ascii_raw)
+    if isinstance(found, Refused) and (line_end := ascii_raw.find(b"\n")) > 0:
+        hosted = _request_event(ascii_raw[: line_end + 1] + b"Host: x\r\n" + ascii_raw[line_end + 1 :])
+        if not isinstance(hosted, Refused):
+            found, error = hosted, NO_HOST
+    if isinstance(found, Refused):
+        return found
+    event, connection = found
+    headers = tuple(event.headers)
+    head = RequestHead(
+        event.method, target or event.target, event.http_version, headers[1:] if error else headers, error
+    )
+    return head, connection
+
+
+def _request_event(raw: bytes) -> tuple[h11.Request, h11.Connection] | Refused:
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+    connection.receive_data(raw)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        return Refused(reason(error))
+    if not isinstance(event, h11.Request):
+        return Refused("illegal request line")
+    return event, connection
+
+
+def _ascii_target(raw: bytes) -> tuple[bytes, bytes | None]:
+    """`raw` with each byte above 0x7f of its target replaced by a letter, and the target as it was."""
+    line = _START_LINE.match(raw)
+    if line is None or line[2].isascii():
+        return raw, None
+    start, end = line.span(2)
+    return raw[:start] + line[2].translate(_NOT_ASCII) + raw[end:], line[2]
+
+
+def read_response(raw: bytes, method: bytes | None) -> tuple[ResponseHead, h11.Connection] | Refused:
+    """The response head in `raw` to a request of `method` (None: unknown)."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+    connection.send(_asked(method or b"GET", raw[9:12] == b"101"))
+    connection.receive_data(raw)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        return Refused(reason(error))
+    if not isinstance(event, (h11.Response, h11.InformationalResponse)):
+        return Refused("illegal status line")
+    return ResponseHead(event.status_code, event.http_version, tuple(event.headers)), connection
+
+
+@lru_cache(maxsize=64)
+def _asked(method: bytes, upgrade: bool) -> h11.Request:
+    """A request that makes h11 expect what the observed one would."""
+    headers = [(b"Host", b"x")]
+    if upgrade:
+        headers += [(b"Connection", b"upgrade"), (b"Upgrade", b"x")]
+    return h11.Request(method=method, target=b"/", headers=headers)
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """The first value of `name` (lower case)."""
+    for found, value in headers:
+        if found == name:
+            return value
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a body ends: after `length` bytes, by its chunks, or (neither) with the connection."""
+
+    chunked: bool
+    length: int | None
+
+
+NO_BODY = Framing(False, 0)
+CHUNKED = Framing(True, None)
+UNTIL_CLOSE = Framing(False, None)
+
+
+def request_framing(head: RequestHead) -> Framing:
+    """RFC 9112 section 6.3 for requests."""
+    found = _declared(head.headers)
+    return NO_BODY if found is UNTIL_CLOSE else found
+
+
+def response_framing(head: ResponseHead, method: bytes | None) -> Framing:
+    """RFC 9112 section 6.3 for final responses to a request of `method` (None: unknown)."""
+    if method == b"HEAD" or head.status in (204, 304) or head.status < 200:
+        return NO_BODY
+    if method == b"CONNECT" and head.status < 300:
+        return NO_BODY
+    return _declared(head.headers)
+
+
+def _declared(headers: Headers) -> Framing:
+    length = None
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            return CHUNKED  # wins over Content-Length; h11 refuses any other coding
+        if name == b"content-length":
+            length = int(value)
+    return UNTIL_CLOSE if length is None else Framing(False, length)

@@ -1,0 +1,271 @@
+"""Which response answers which request of one connection.
+
+Without loss the n-th final response answers the n-th request. A hole that may have swallowed messages
+makes the order worthless; then a response is only paired where a client that waits for each answer
+leaves one possibility, and not at all on a connection that was seen to pipeline. In doubt request and
+response are told apart from each other: no body is ever put on a request it may not belong to.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+from agent.http.h1 import Begun, Broken, Done, Interim
+from agent.http.heads import RequestHead, ResponseHead, header
+from agent.http.messages import Completeness, Exchange, Request, Response
+
+MAX_OUTSTANDING = 128
+"""Requests of one connection that wait for a response; more are given up, oldest first."""
+
+MAX_INTERIM = 16
+"""1xx statuses that are kept of one response."""
+
+RequestFact = Begun[RequestHead] | Done[Request] | Interim | Broken
+ResponseFact = Begun[ResponseHead] | Done[Response] | Interim | Broken
+
+_BY_SEVERITY = (
+    Completeness.COMPLETE,
+    Completeness.TRUNCATED,
+    Completeness.GAP,
+    Completeness.INCOMPLETE,
+)
+
+
+@dataclass(slots=True, eq=False)
+class _Draft:
+    """An exchange in the making. `fenced`: requests before it may have gone by unseen. `given_up`: no
+    response will be paired with it, since one may have been lost.
+    """
+
+    ordinal: int
+    start_ns: int
+    method: bytes | None
+    fenced: bool = False
+    given_up: bool = False
+    switch: bytes | None = None  # the protocol its request offers to go on with
+    upgraded: bytes | None = None
+    request: Request | None = None
+    response: Response | None = None
+    request_cut: Completeness = Completeness.COMPLETE
+    response_cut: Completeness = Completeness.COMPLETE
+    error: str | None = None
+    interim: tuple[int, ...] = ()
+
+
+class Pair:
+    """Takes the facts of both readers; `take` gives the exchanges that are settled.
+
+    `late` is true where the connection is older than the source; `fenced` and `response_lost` where the
+    requests and the responses are not seen from the first byte of their half. `upgraded` names what took the
+    connection over, once something has. `held` is the number of body bytes that wait here.
+    """
+
+    def __init__(self, *, late: bool = False, fenced: bool = False, response_lost: bool = False) -> None:
+        self._queue: deque[_Draft] = deque()  # not answered yet, in order
+        self._sending: _Draft | None = None  # its request has begun and is not over
+        self._current: _Draft | None = None  # its response has begun (1xx count) and is not over
+        self._settled: list[Exchange] = []
+        self._ordinal = 0
+        self._late = late
+        self._request_seen = False
+        self._fence = fenced  # the next request may not be the next that was sent
+        self._response_lost = response_lost  # responses may have gone by unseen
+        self._pipelined = False
+        self._unpaired = False  # pairing is given up on this connection
+        self.upgraded: bytes | None = None
+        self.held = 0
+
+    def take(self) -> list[Exchange]:
+        """The exchanges that were settled since the last call."""
+        settled, self._settled = self._settled, []
+        return settled
+
+    @property
+    def switching(self) -> bool:
+        """Whether the client's next bytes have no meaning yet: its last request offers to go on with
+        another protocol, and the response will tell."""
+        if self._sending is not None:
+            return False
+        last = self._queue[-1] if self._queue else self._current
+        return last is not None and last.switch is not None
+
+    # Requests
+
+    def on_request(self, fact: RequestFact) -> None:
+        """The next fact of the client's half."""
+        if isinstance(fact, Begun):
+            self._request_began(fact)
+        elif isinstance(fact, Done):
+            self._request_done(fact)
+        elif isinstance(fact, Broken):
+            if fact.error is not None:
+                self._enqueue(self._draft(fact.start_ns, None, fact.error))
+            self._fence = True
+
+    def _request_began(self, fact: Begun[RequestHead]) -> None:
+        head = fact.head
+        self._pipelined = self._pipelined or fact.pipelined
+        self._request_seen = True
+        draft = self._draft(fact.start_ns, head.method, head.error)
+        draft.switch = b"CONNECT" if head.method == b"CONNECT" else header(head.headers, b"upgrade")
+        self._sending = draft
+        self._enqueue(draft)
+
+    def _request_done(self, fact: Done[Request]) -> None:
+        draft, self._sending = self._sending, None
+        assert draft is not None
+        draft.request, draft.request_cut = fact.message, fact.cut
+        draft.error = draft.error or fact.error
+        self.held += len(fact.message.body.data)
+        if draft.response is not None or draft.given_up:
+            self._settle(draft)
+
+    def _enqueue(self, draft: _Draft) -> None:
+        if len(self._queue) >= MAX_OUTSTANDING:
+            self._lose_responses()
+        draft.fenced, self._fence = self._fence, False
+        if self._unpaired:
+            self._give_up(draft)
+        else:
+            self._queue.append(draft)
+
+    # Responses
+
+    def bind(self, start_ns: int, must: bool) -> bool:
+        """Decides which request the response that began at `start_ns` answers; `method` is then its.
+
+        False: none is here yet and, unless it `must` be decided now, one may still come.
+        """
+        if self._current is not None:  # a 1xx response came first
+            return True
+        if self._queue:
+            self._current = self._choose(start_ns)
+        elif not must and not self._unpaired:
+            return False
+        if self._current is None:
+            self._fence = True
+            self._current = self._draft(start_ns, None)
+        return True
+
+    @property
+    def method(self) -> bytes | None:
+        """The method of the request whose response is being read; None where it was not seen."""
+        return None if self._current is None else self._current.method
+
+    def _choose(self, start_ns: int) -> _Draft | None:
+        """The request in the queue that a response answers; None where it would be a guess."""
+        queue = self._queue
+        while len(queue) > 1 and queue[0].method is None and queue[1].start_ns <= start_ns:
+            self._settle(queue.popleft())  # unparsable: perhaps nothing the server would answer
+        if not (queue[0].fenced or self._response_lost):
+            if len(queue) > 1 and queue[1].start_ns <= start_ns:
+                self._pipelined = True
+            return queue.popleft()
+        earlier = sum(draft.start_ns <= start_ns for draft in queue)
+        if earlier > 1:
+            self._pipelined = True
+        if self._pipelined:
+            self._unpaired = True
+            self._lose_responses()
+            return None
+        if not earlier or queue[0].start_ns > start_ns:
+            return None  # it answers a request that was lost
+        self._response_lost = False
+        return queue.popleft()
+
+    def on_response(self, fact: ResponseFact) -> None:
+        """The next fact of the server's half. A head was bound before."""
+        if isinstance(fact, Interim):
+            self._interim(fact)
+        elif isinstance(fact, Done):
+            self._response_done(fact)
+        elif isinstance(fact, Broken):
+            self._response_broken(fact)
+
+    def _interim(self, fact: Interim) -> None:
+        draft = self._current
+        assert draft is not None
+        if len(draft.interim) < MAX_INTERIM:
+            draft.interim += (fact.status,)
+
+    def _response_done(self, fact: Done[Response]) -> None:
+        draft, self._current = self._current, None
+        assert draft is not None
+        response = fact.message
+        draft.response = replace(response, interim=draft.interim) if draft.interim else response
+        draft.response_cut = fact.cut
+        draft.error = draft.error or fact.error
+        self.held += len(response.body.data)
+        if response.status == 101:
+            draft.upgraded = header(response.headers, b"upgrade") or draft.switch or b"unknown"
+        elif draft.method == b"CONNECT" and 200 <= response.status < 300:
+            draft.upgraded = b"CONNECT"
+        self.upgraded = draft.upgraded
+        if draft is not self._sending:
+            self._settle(draft)
+
+    def _response_broken(self, fact: Broken) -> None:
+        draft, self._current = self._current, None
+        if draft is None and fact.error is not None and self._queue:
+            draft = self._choose(fact.start_ns)
+        if draft is not None:
+            draft.error = draft.error or fact.error
+            self._give_up(draft)
+        self._lose_responses()
+
+    def _lose_responses(self) -> None:
+        """Any number of responses may be missing from here."""
+        self._response_lost = True
+        self._unpaired = self._unpaired or self._pipelined
+        while self._queue:
+            self._give_up(self._queue.popleft())
+
+    # The end of each
+
+    def end(self, closed: bool, cut_response: bool) -> None:
+        """Settles all that is left. `cut_response`: the head of a response had begun."""
+        silent = Completeness.NO_RESPONSE if closed and not self._response_lost else Completeness.GAP
+        drafts = [self._current, *self._queue]
+        if self._sending is not None and self._sending not in drafts:
+            drafts.append(self._sending)
+        self._queue.clear()
+        self._current = self._sending = None
+        for draft in drafts:
+            if draft is not None:
+                self._settle(draft, Completeness.INCOMPLETE if cut_response and closed else silent)
+                cut_response = False
+
+    def _give_up(self, draft: _Draft) -> None:
+        draft.given_up = True
+        if draft is not self._sending:
+            self._settle(draft)
+
+    def _draft(self, start_ns: int, method: bytes | None, error: str | None = None) -> _Draft:
+        draft = _Draft(self._ordinal, start_ns, method, error=error)
+        self._ordinal += 1
+        return draft
+
+    def _settle(self, draft: _Draft, silent: Completeness = Completeness.GAP) -> None:
+        for message in (draft.request, draft.response):
+            if message is not None:
+                self.held -= len(message.body.data)
+        self._settled.append(
+            Exchange(
+                draft.ordinal,
+                draft.request,
+                draft.response,
+                self._completeness(draft, silent),
+                draft.upgraded,
+                draft.error,
+            )
+        )
+
+    def _completeness(self, draft: _Draft, silent: Completeness) -> Completeness:
+        if draft.error is not None:
+            return Completeness.MALFORMED
+        if draft.request is None:
+            return Completeness.LATE_JOIN if self._late and not self._request_seen else Completeness.GAP
+        if draft.response is None:
+            return draft.request_cut if draft.request_cut is Completeness.INCOMPLETE else silent
+        return max(draft.request_cut, draft.response_cut, key=_BY_SEVERITY.index)

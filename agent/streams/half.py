@@ -1,0 +1,129 @@
+"""One direction of a connection: chunks by position become ordered bytes and stated gaps.
+
+Chunks may come late, twice or overlapping. A short reorder window waits for what is missing; then the
+hole is stated, never filled. What comes after its gap was stated is dropped: it is counted already.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import attrgetter
+
+from agent.events import Chunk
+
+
+class Why(StrEnum):
+    """Why bytes of known length are missing."""
+
+    LOST = "lost"  # no chunk came for them
+    UNCAPTURED = "uncaptured"  # the kernel said their length and did not copy them
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The next bytes of the half, never empty; one segment is (part of) one call of the application."""
+
+    time_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The next `length` bytes of the half are missing."""
+
+    time_ns: int
+    length: int
+    why: Why
+
+
+Segment = Data | Gap
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How long a half waits for a missing chunk: whichever bound is met first ends it."""
+
+    bytes: int = 1 << 20
+    chunks: int = 256
+    wait_ns: int = 200_000_000
+
+
+WINDOW = Window()
+_position = attrgetter("position")
+
+
+class Half:
+    """Orders the chunks of one direction. `position` is where the next segment starts."""
+
+    __slots__ = ("_pending", "_window", "pending_bytes", "position")
+
+    def __init__(self, window: Window = WINDOW, position: int = 0) -> None:
+        self._window = window
+        self._pending: list[Chunk] = []
+        self.position = position
+        self.pending_bytes = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether chunks are held until what is missing before them comes, or `expire` says it will not."""
+        return bool(self._pending)
+
+    def feed(self, chunk: Chunk) -> list[Segment]:
+        """What can be told now that `chunk` is here, in stream order."""
+        out: list[Segment] = []
+        if chunk.position <= self.position:
+            self._deliver(chunk, out)
+            if self._pending:
+                self._drain(out)
+            return out
+        insort(self._pending, chunk, key=_position)
+        self.pending_bytes += len(chunk.data)
+        while len(self._pending) > self._window.chunks or self.pending_bytes > self._window.bytes:
+            self._give_up(out)
+        return out
+
+    def expire(self, now_ns: int) -> list[Segment]:
+        """States the gaps that were waited for longer than the window, and what lies behind them."""
+        out: list[Segment] = []
+        while self._pending and now_ns - min(c.time_ns for c in self._pending) >= self._window.wait_ns:
+            self._give_up(out)
+        return out
+
+    def flush(self) -> list[Segment]:
+        """States every gap and delivers all that is held: nothing more will come."""
+        out: list[Segment] = []
+        while self._pending:
+            self._give_up(out)
+        return out
+
+    def _give_up(self, out: list[Segment]) -> None:
+        first = self._pending[0]
+        out.append(Gap(first.time_ns, first.position - self.position, Why.LOST))
+        self.position = first.position
+        self._drain(out)
+
+    def _drain(self, out: list[Segment]) -> None:
+        ready = 0
+        for chunk in self._pending:
+            if chunk.position > self.position:
+                break
+            self.pending_bytes -= len(chunk.data)
+            self._deliver(chunk, out)
+            ready += 1
+        del self._pending[:ready]
+
+    def _deliver(self, chunk: Chunk, out: list[Segment]) -> None:
+        known = self.position - chunk.position
+        fresh = chunk.length - known
+        if fresh <= 0:
+            return
+        data = chunk.data
+        if known or len(data) > chunk.length:
+            data = data[known : chunk.length]
+        if data:
+            out.append(Data(chunk.time_ns, data))
+        if len(data) < fresh:
+            out.append(Gap(chunk.time_ns, fresh - len(data), Why.UNCAPTURED))
+        self.position += fresh

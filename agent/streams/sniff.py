@@ -1,0 +1,132 @@
+"""What the first bytes of a half are, and where a message starts after a hole.
+
+`sniff` looks at bytes that should start something. `Search` looks for an HTTP/1 message at the starts
+of segments only: a segment is one call of the application, and in the middle of one nothing tells a
+message from a body that quotes one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from enum import StrEnum
+
+from agent.ledger import Bytes
+from agent.streams.half import Data
+
+
+class Kind(StrEnum):
+    """What bytes look like."""
+
+    REQUEST = "request"
+    RESPONSE = "response"
+    HTTP2 = "http2"
+    TLS = "tls"
+    UNDECIDED = "undecided"  # too short to tell
+    OTHER = "other"
+
+
+MAX_START_LINE = 8192
+"""A start line that has not ended by then is not one (RFC 9112 section 3 asks for 8000 octets)."""
+
+KNOWN_METHODS = (
+    "GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|QUERY|PURGE|REPORT|SEARCH|"
+    "PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK"
+)
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]"
+_REQUEST = re.compile(rb"%s{1,64} [^\r\n]+ HTTP/1\.[0-9]\r?\n" % _TOKEN)
+_LONG_REQUEST = re.compile(rb"(?:%s) (?:/|https?://)[^\r\n]{250}" % KNOWN_METHODS.encode())
+_REQUEST_PREFIX = re.compile(rb"%s{1,64}(?: [^\r\n]*\r?)?" % _TOKEN)
+_RESPONSE = re.compile(rb"HTTP/1\.[0-9] [1-9][0-9]{2}[ \r\n]")
+_RESPONSE_PREFIX = re.compile(
+    rb"H(?:T(?:T(?:P(?:/(?:1(?:\.(?:[0-9](?: (?:[1-9](?:[0-9]{1,2})?)?)?)?)?)?)?)?)?)?"
+)
+_KNOWN_METHOD = re.compile(rb"(?:%s) " % KNOWN_METHODS.encode())
+_TLS = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
+_TLS_PREFIX = re.compile(rb"[\x14-\x17]\x03?")
+_SETTINGS = re.compile(rb"\x00[\x00-\x3f].\x04\x00\x00\x00\x00\x00", re.DOTALL)
+_SETTINGS_PREFIX = re.compile(rb"\x00(?:[\x00-\x3f](?:.(?:\x04\x00{0,4})?)?)?", re.DOTALL)
+_PREFIXES = (_REQUEST_PREFIX, _RESPONSE_PREFIX, _TLS_PREFIX, _SETTINGS_PREFIX)
+_STARTS = (
+    (_RESPONSE, Kind.RESPONSE),
+    (_REQUEST, Kind.REQUEST),
+    (_LONG_REQUEST, Kind.REQUEST),
+    (_TLS, Kind.TLS),
+    (_SETTINGS, Kind.HTTP2),
+)
+
+
+def sniff(head: bytes) -> Kind:
+    """What a stream that starts with `head` speaks; line ends before a request are passed over.
+
+    HTTP/2 is the client's preface or the server's first SETTINGS frame (RFC 9113 section 3.4).
+    """
+    head = head.lstrip(b"\r\n") if head[:1] in (b"\r", b"\n") else head
+    if head.startswith(_PREFACE):
+        return Kind.HTTP2
+    for start, kind in _STARTS:
+        if start.match(head):
+            return kind
+    return Kind.UNDECIDED if _may_become(head) else Kind.OTHER
+
+
+def _may_become(head: bytes) -> bool:
+    if len(head) > MAX_START_LINE:
+        return False
+    return _PREFACE.startswith(head) or any(prefix.fullmatch(head) for prefix in _PREFIXES)
+
+
+def sniff_start(head: bytes) -> Kind:
+    """As `sniff`, where anything may stand: only known methods, since any word would do as a method."""
+    kind = sniff(head)
+    if kind not in (Kind.REQUEST, Kind.UNDECIDED) or _KNOWN_METHOD.match(head):
+        return kind
+    if kind is Kind.UNDECIDED and (b" " not in head or _RESPONSE_PREFIX.fullmatch(head)):
+        return kind
+    return Kind.OTHER
+
+
+class Search:
+    """Looks for a start in segments offered in order; what it passes over is counted as unsynced.
+
+    `held` are the last segments, which together are a start or may become one.
+    """
+
+    __slots__ = ("_counts", "held", "passed")
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+        self.held: list[Data] = []
+        self.passed = 0
+
+    def offer(self, segment: Data) -> Kind:
+        """What `held` now starts with; OTHER where nothing is held."""
+        kind = sniff_start(segment.data)
+        if self.held and kind in (Kind.OTHER, Kind.UNDECIDED):
+            joined = sniff_start(b"".join(held.data for held in self.held) + segment.data)
+            if joined is not Kind.OTHER:
+                self.held.append(segment)
+                return joined
+        self.drop()
+        if kind is Kind.OTHER:
+            self._pass(len(segment.data))
+        else:
+            self.held.append(segment)
+        return kind
+
+    def take(self) -> list[Data]:
+        """The held segments, which leave the search uncounted."""
+        held, self.held = self.held, []
+        return held
+
+    def drop(self) -> None:
+        """Passes over what is held: a hole follows it, or it turned out to be nothing."""
+        if self.held:
+            self._pass(sum(len(segment.data) for segment in self.held))
+            self.held.clear()
+
+    def _pass(self, length: int) -> None:
+        self.passed += length
+        self._counts[Bytes.UNSYNCED] += length
