@@ -1,0 +1,159 @@
+"""A body, content-decoded and masked in the way its content type allows.
+
+JSON, forms, multipart forms and event streams are masked in part; other text is kept only if it is short
+and holds nothing suspicious; anything else keeps its length and type alone.
+"""
+
+from __future__ import annotations
+
+import re
+from email.message import Message
+
+from agent import wire
+from agent.http.body import decode
+from agent.http.messages import Body, BodyState, Headers
+from agent.redact import forms, json, placeholders
+from agent.redact.policy import Policy
+from agent.redact.tally import Tally
+from agent.redact.text import MAX_TEXT, Judge
+
+MASKED = "masked"
+BOM = "\ufeff"
+
+_JSON_TYPE = re.compile(
+    r"(?:application|text)/(?:json(?:-seq)?|(?:x-)?(?:ndjson|jsonl|jsonlines)|csp-report)"
+    r"|[^/]+/[^/]+\+json(?:-seq)?"
+)
+_TEXT_TYPE = re.compile(
+    r"text/.*|[^/]+/[^/]+\+(?:xml|yaml)"
+    r"|application/(?:xml|javascript|x-javascript|ecmascript|yaml|x-yaml|graphql|sql|toml)"
+)
+_UNTYPED = frozenset(("", "application/octet-stream", "binary/octet-stream", "application/unknown", "*/*"))
+_EVENT_LINE = re.compile(r"(data|event|id|retry)?:[ ]?")
+
+
+class BodyMasks:
+    """Masks bodies of one side of one exchange; notes go to `tally`."""
+
+    def __init__(self, judge: Judge, policy: Policy, tally: Tally, where: str) -> None:
+        """`where` is "request.body" or "response.body"."""
+        self._judge = judge
+        self._policy = policy
+        self._tally = tally
+        self._where = where
+
+    def masked(self, body: Body, headers: Headers) -> wire.Body:
+        """The body as the record has it."""
+        if body.size == 0 and body.state is BodyState.COMPLETE:
+            return wire.Body(0, b"", BodyState.COMPLETE)
+        if not self._policy.bodies or body.state is BodyState.UNSEEN:
+            return wire.Body(body.size, None, BodyState.UNSEEN)
+        body = decode(body, headers, self._policy.body_limit)
+        data = body.data[: self._policy.body_limit]
+        state = body.state
+        if len(data) < len(body.data) and state is BodyState.COMPLETE:
+            state = BodyState.TRUNCATED
+        if not data:
+            return wire.Body(body.size, None if state is not BodyState.COMPLETE else b"", state)
+        return self._by_type(Body(body.size, data, state), _media(headers))
+
+    def _by_type(self, body: Body, media: Message) -> wire.Body:
+        kind = media.get_content_type() if media["content-type"] else ""
+        if kind == "multipart/form-data":
+            return self._multipart(body, media)
+        try:
+            text, complete = body.data.decode(), body.state is BodyState.COMPLETE
+        except UnicodeDecodeError as error:
+            text, complete = body.data[: error.start].decode(), False
+        looks_json = text.lstrip(BOM + " \t\r\n")[:1] in ("{", "[", '"')
+        if _JSON_TYPE.fullmatch(kind) or (looks_json and (kind in _UNTYPED or _is_form(kind))):
+            return self._json(body, text, complete)
+        if _is_form(kind):
+            return self._form(body)
+        if kind == "text/event-stream":
+            return self._events(body, text, complete)
+        if _TEXT_TYPE.fullmatch(kind) or kind in _UNTYPED:
+            return self._text(body, text)
+        return self._whole(body, "binary")
+
+    def _whole(self, body: Body, rule: str) -> wire.Body:
+        self._tally.mask(self._where, "", rule)
+        return wire.Body(body.size, None, MASKED)
+
+    def _part(self, body: Body, data: bytes, left_out: int) -> wire.Body:
+        """A body of which `left_out` bytes or characters could not be read and are gone."""
+        state: str = body.state
+        if left_out:
+            if not data:
+                return self._whole(body, "unreadable")
+            self._tally.rules["unreadable"] += 1
+            state = BodyState.UNDECODABLE if body.state is BodyState.COMPLETE else body.state
+        return wire.Body(body.size, data, state)
+
+    def _json(self, body: Body, text: str, complete: bool) -> wire.Body:
+        mark = BOM if text.startswith(BOM) else ""
+        walked = json.mask(text[len(mark) :], self._judge, self._note, cut=not complete)
+        unread = len(body.data) - len(text.encode())
+        data = (mark + walked.text).encode() if walked.text else b""
+        return self._part(body, data, walked.left_out + unread)
+
+    def _form(self, body: Body) -> wire.Body:
+        cut = forms.mask_pairs(
+            body.data, self._judge, self._note_name, cut=body.state is not BodyState.COMPLETE
+        )
+        return self._part(body, cut.data, cut.left_out)
+
+    def _multipart(self, body: Body, media: Message) -> wire.Body:
+        boundary = media.get_boundary("").encode("utf-8", "replace")
+        if not boundary:
+            return self._whole(body, "unreadable")
+        cut = forms.mask_multipart(body.data, boundary, self._judge, self._note_name)
+        return self._part(body, cut.data, cut.left_out)
+
+    def _events(self, body: Body, text: str, complete: bool) -> wire.Body:
+        """An event stream, line by line; JSON data is masked as such, other data as text."""
+        kept = text if complete else text[: text.rfind("\n") + 1]
+        lines = re.split(r"(\r\n|\r|\n)", kept)
+        lines[::2] = [self._event_line(line) for line in lines[::2]]
+        unread = len(body.data) - len(kept.encode())
+        return self._part(body, "".join(lines).encode("utf-8", "replace"), unread)
+
+    def _event_line(self, line: str) -> str:
+        field = _EVENT_LINE.match(line)
+        value = line[field.end() :] if field else line
+        if not value:
+            return line
+        new, rule = self._judge.text(value)
+        if rule is None and json.lexed(value) < len(value) and not self._judge.clean(value):
+            new, rule = placeholders.of_text(value), "text"
+        if rule is None:
+            return line
+        self._tally.mask(self._where, "", rule)
+        return (field[0] if field else "") + new
+
+    def _text(self, body: Body, text: str) -> wire.Body:
+        if len(body.data) > MAX_TEXT or len(text.encode()) < len(body.data):
+            return self._whole(body, "text")
+        if body.state is not BodyState.COMPLETE or not self._judge.clean(text):
+            return self._whole(body, "text")
+        return wire.Body(body.size, body.data, body.state)
+
+    def _note(self, pointer: str, rule: str) -> None:
+        self._tally.mask(self._where, pointer, rule)
+
+    def _note_name(self, name: str, rule: str) -> None:
+        self._tally.mask(self._where, "/" + name.replace("~", "~0").replace("/", "~1"), rule)
+
+
+def _is_form(kind: str) -> bool:
+    return kind == "application/x-www-form-urlencoded"
+
+
+def _media(headers: Headers) -> Message:
+    """The content type, in the library that knows its grammar (RFC 9110 section 8.3)."""
+    media = Message()
+    for name, value in headers:
+        if name.lower() == b"content-type":
+            media["content-type"] = value.decode("latin-1")[:256].replace("\r", "").replace("\n", "")
+            break
+    return media

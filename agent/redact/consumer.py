@@ -1,0 +1,64 @@
+"""Hints at who called, taken from what is already masked, but for the client certificate's name."""
+
+from __future__ import annotations
+
+import re
+
+from agent import wire
+from agent.http.messages import Request
+from agent.redact.credentials import Credential
+from agent.redact.policy import Policy
+from agent.redact.text import Judge
+
+MAX_HINT = 256  # characters
+TEST_MARK = " -- "  # a Kubernetes e2e client appends the test's name to its user agent behind this
+
+_CERTIFICATE = b"x-forwarded-client-cert"
+_FIELD = re.compile(r'(?:^|;)\s*(URI|Subject|DNS)=("(?:[^"\\]|\\.)*"|[^;]*)', re.IGNORECASE)
+
+
+def hints(
+    raw: Request | None, masked: wire.Request | None, policy: Policy, judge: Judge, credential: Credential
+) -> wire.Consumer:
+    """The consumer of a request; all None where there is no request."""
+    if raw is None or masked is None:
+        return wire.Consumer()
+    agent = _header(masked.headers, b"user-agent")
+    wanted = policy.aggregation_header
+    return wire.Consumer(
+        user_agent=agent,
+        credential_scheme=credential.scheme,
+        credential=credential.fingerprint,
+        client_name=_client_name(_header(raw.headers, _CERTIFICATE, 16 * MAX_HINT), judge),
+        test_name=agent.partition(TEST_MARK)[2].strip() or None if agent else None,
+        aggregation=_header(masked.headers, wanted.lower().encode()) if wanted else None,
+        facts=credential.facts,
+    )
+
+
+def _header(headers: wire.Pairs, wanted: bytes, limit: int = MAX_HINT) -> str | None:
+    for name, value in headers:
+        if name.lower() == wanted:
+            return value.decode("utf-8", "replace")[:limit]
+    return None
+
+
+def _client_name(header: str | None, judge: Judge) -> str | None:
+    """The name in the last element of Envoy's header, which the proxy next to us has verified."""
+    if header is None:
+        return None
+    last = header[_last_comma(header) + 1 :]
+    fields = {match[1].lower(): match[2].strip('"') for match in _FIELD.finditer(last)}
+    name = fields.get("uri") or fields.get("subject") or fields.get("dns")
+    return judge.text(name)[0][:MAX_HINT] if name else None
+
+
+def _last_comma(text: str) -> int:
+    """Of those outside quotes; -1 where there is none."""
+    found, quoted = -1, False
+    for i, char in enumerate(text):
+        if char == '"':
+            quoted = not quoted
+        elif char == "," and not quoted:
+            found = i
+    return found

@@ -1,0 +1,132 @@
+"""Who called, without the secret: a keyed fingerprint, the scheme, and what only the node can read off.
+
+The fingerprint is HMAC-SHA256 under the cluster's key, cut to 128 bits: the same credential gives the
+same one on every node that has the key, and without the key nothing can be tried against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.http.messages import Headers
+from agent.redact import forms
+from agent.redact.headers import split_scheme
+from agent.redact.text import Judge
+from agent.redact.values import decoded_base64
+
+FINGERPRINT_BYTES = 16
+MAX_JWT = 16 * 1024  # characters; a longer token is not looked into
+MAX_CLAIMS = 32
+MAX_EXP = 2**53
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/#-]{1,64}")
+_ALGORITHM = re.compile(r"[A-Za-z0-9-]{1,20}")
+_CARRIERS = frozenset(("name:key", "name:token", "name:session", "name:secret", "name:policy"))
+_STABLE = {
+    # Of these schemes the credential differs with each request; this part of it names the caller.
+    "digest": re.compile(rb'(?i)\busername="?([^",]*)'),
+    "aws4-hmac-sha256": re.compile(rb"Credential=([^/,\s]*)"),
+    "aws4-ecdsa-p256-sha256": re.compile(rb"Credential=([^/,\s]*)"),
+    "hawk": re.compile(rb'\bid="([^"]*)'),
+    "signature": re.compile(rb'(?i)\bkeyId="([^"]*)'),
+    "sharedkey": re.compile(rb"([^:]*):"),
+    "sharedkeylite": re.compile(rb"([^:]*):"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What may be said of a credential. `facts` never holds a value of it."""
+
+    scheme: str | None = None
+    fingerprint: str | None = None
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def find(headers: Headers, query: bytes | None, judge: Judge, key: bytes) -> Credential:
+    """The request's credential: Authorization, else an API key in a header or the query, else a session."""
+    fields = [(name.decode("latin-1").lower(), value.strip()) for name, value in headers]
+    for wanted in ("authorization", "proxy-authorization"):
+        for name, value in fields:
+            if name == wanted and value:
+                return _authorization(value, judge, key)
+    for name, value in fields:
+        if name not in ("cookie", "set-cookie") and value and judge.names.rule(name) in _CARRIERS:
+            return _carried("header", name, value, judge, key)
+    for pair in (query or b"").split(b"&"):
+        raw_name, _, value = pair.partition(b"=")
+        name = forms.fully(forms.decoded(raw_name))
+        if value and judge.names.rule(name) in _CARRIERS:
+            return _carried("query", name, forms.decoded(value).encode(), judge, key)
+    return _session(fields, judge, key)
+
+
+def fingerprint(key: bytes, kind: str, secret: bytes) -> str:
+    """Hex. `kind` keeps apart equal bytes used in different ways."""
+    digest = hmac.new(key, b"spectap\0" + kind.encode() + b"\0" + secret, hashlib.sha256).digest()
+    return digest[:FINGERPRINT_BYTES].hex()
+
+
+def _authorization(value: bytes, judge: Judge, key: bytes) -> Credential:
+    raw_scheme, secret = split_scheme(value)
+    scheme = raw_scheme.decode("latin-1").lower() or "other"
+    stable = _STABLE[scheme].search(secret) if scheme in _STABLE else None
+    facts = {"basic": "true"} if scheme == "basic" else _jwt(secret, judge, key)
+    return Credential(scheme, fingerprint(key, scheme, stable[1] if stable else secret), facts)
+
+
+def _carried(place: str, name: str, secret: bytes, judge: Judge, key: bytes) -> Credential:
+    facts = {"in": place, **_jwt(secret, judge, key)}
+    if _IDENTIFIER.fullmatch(name) and judge.text(name)[1] is None:
+        facts["name"] = name
+    return Credential("api-key", fingerprint(key, "api-key", secret), facts)
+
+
+def _session(fields: list[tuple[str, bytes]], judge: Judge, key: bytes) -> Credential:
+    for header, value in fields:
+        if header != "cookie":
+            continue
+        for pair in value.split(b";"):
+            raw_name, _, secret = pair.strip().partition(b"=")
+            name = raw_name.decode("latin-1")
+            if secret and judge.names.rule(name) in _CARRIERS:
+                found = _carried("cookie", name, secret, judge, key)
+                return Credential("cookie", fingerprint(key, "cookie", secret), found.facts)
+    return Credential()
+
+
+def _jwt(secret: bytes, judge: Judge, key: bytes) -> dict[str, str]:
+    """Algorithm, expiry (seconds since the epoch), claim names, and a fingerprint of (iss, sub)."""
+    parts = secret.decode("latin-1").split(".")
+    if not 3 <= len(parts) <= 5 or len(secret) > MAX_JWT:
+        return {}
+    header, claims = _json_object(parts[0]), _json_object(parts[1])
+    if not header:
+        return {}
+    algorithm = header.get("alg")
+    known = isinstance(algorithm, str) and _ALGORITHM.fullmatch(algorithm)
+    facts = {"jwt.alg": str(algorithm) if known else "other"}
+    expiry = claims.get("exp")
+    if isinstance(expiry, (int, float)) and 0 <= expiry <= MAX_EXP:
+        facts["jwt.exp"] = str(int(expiry))
+    names = [name for name in sorted(claims) if _IDENTIFIER.fullmatch(name) and judge.text(name)[1] is None]
+    if names:
+        facts["jwt.claims"] = " ".join(names[:MAX_CLAIMS])
+    subject = claims.get("sub")
+    if isinstance(subject, str) and subject:
+        owner = f"{claims.get('iss')}\0{subject}".encode("utf-8", "replace")
+        facts["jwt.subject"] = fingerprint(key, "jwt.subject", owner)
+    return facts
+
+
+def _json_object(part: str) -> dict[str, Any]:
+    try:
+        found = json.loads(decoded_base64(part))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,126 @@
+"""Pairs of name and value: query strings, urlencoded forms, and the fields of multipart forms."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes
+
+from agent.redact import placeholders
+from agent.redact.json import Masked
+from agent.redact.text import Judge
+
+MAX_PARTS = 1000  # of a multipart form; what follows is left out
+
+# An authorization code is a secret, an error code is not: these beside it tell them apart.
+_OAUTH = frozenset(("grant_type", "redirect_uri", "code_verifier", "state", "client_id"))
+_OAUTH_SECRETS = frozenset(("code", "assertion", "device_code", "user_code"))
+_SAFE = "-._~!$'()*,;:@/?"
+_DISPOSITION = re.compile(rb'(?i)^content-disposition:[^\r\n]*?;[ \t]*name="?([^"\r\n;]*)', re.MULTILINE)
+_FILE = re.compile(rb"(?i)^content-disposition:[^\r\n]*?;[ \t]*filename\*?=", re.MULTILINE)
+_FILE_NAME = re.compile(rb'(?i)(;[ \t]*filename\*?=)("(?:[^"\\\r\n]|\\.)*"|[^;\r\n]*)')
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """`data` is what is left after masking; `left_out` counts the input's bytes that are not in it."""
+
+    data: bytes
+    left_out: int
+
+
+def mask_pairs(raw: bytes, judge: Judge, masked: Masked, *, cut: bool = False) -> Cut:
+    """A query or urlencoded form; pairs without a secret stay as they are.
+
+    Where `cut`, the last pair may be half of one and is left out. `masked` gets the decoded name.
+    """
+    left_out = 0
+    if cut:
+        whole, ampersand, _ = raw.rpartition(b"&")
+        left_out, raw = len(raw) - len(whole + ampersand), whole + ampersand
+    pairs = raw.split(b"&")
+    names = [decoded(pair.partition(b"=")[0]) for pair in pairs]
+    oauth = not _OAUTH.isdisjoint(names)
+    return Cut(
+        b"&".join(
+            _pair(pair, name, judge, masked, oauth and name in _OAUTH_SECRETS)
+            for pair, name in zip(pairs, names, strict=True)
+        ),
+        left_out,
+    )
+
+
+def _pair(pair: bytes, name: str, judge: Judge, masked: Masked, oauth: bool) -> bytes:
+    raw_name, equals, raw_value = pair.partition(b"=")
+    value = decoded(raw_value)
+    shown, rule = judge.text(name)
+    if rule is not None:
+        masked(shown, rule)
+        raw_name = encoded(shown)
+    by_name = "name:code" if oauth else judge.names.rule(fully(name))
+    if by_name is not None and value:
+        masked(shown, by_name)
+        return raw_name + equals + encoded(placeholders.of_text(value))
+    new, by_text = judge.text(value)
+    if by_text is None:
+        return raw_name + equals + raw_value
+    masked(shown, by_text)
+    return raw_name + equals + encoded(new)
+
+
+def decoded(raw: bytes) -> str:
+    """One form-decoding; bytes that are not UTF-8 become U+FFFD."""
+    return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8", "replace")
+
+
+def fully(text: str) -> str:
+    """Percent-decoded until nothing changes, or often enough."""
+    for _ in range(4):
+        if "%" not in text:
+            break
+        text = decoded(text.encode("utf-8", "replace"))
+    return text
+
+
+def encoded(text: str) -> bytes:
+    """Percent-encoded so that it is one value of a query or form."""
+    return quote(text, safe=_SAFE, errors="replace").encode()
+
+
+def mask_multipart(raw: bytes, boundary: bytes, judge: Judge, masked: Masked, *, cut: bool = False) -> Cut:
+    """multipart/form-data: fields by name and text, files replaced; a part without its end is left out."""
+    delimiter = b"\r\n--" + boundary
+    pieces = (b"\r\n" + raw).split(delimiter, MAX_PARTS + 1)
+    done = [b""]
+    for piece in pieces[1:-1]:
+        done.append(_part(piece, judge, masked))
+    if pieces[-1].startswith(b"--") and len(pieces) > 1:
+        done.append(b"--\r\n")
+        return Cut(delimiter.join(done)[2:], 0)
+    return Cut((delimiter.join(done) + delimiter)[2:] if len(done) > 1 else b"", len(pieces[-1]))
+
+
+def _part(piece: bytes, judge: Judge, masked: Masked) -> bytes:
+    head, blank, content = piece.partition(b"\r\n\r\n")
+    found = _DISPOSITION.search(head)
+    name = decoded(found[1]) if found else ""
+    if not blank or found is None or _FILE.search(head):
+        masked(name, "file")
+        head = _FILE_NAME.sub(rb'\1"redacted"', head) if found else b""
+        return head + b"\r\n\r\n" + placeholders.of_bytes(len(content))
+    new, rule = _field(name, content, judge)
+    if rule is not None:
+        masked(name, rule)
+    return piece if rule is None else head + blank + new
+
+
+def _field(name: str, content: bytes, judge: Judge) -> tuple[bytes, str | None]:
+    rule = judge.names.rule(name)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return placeholders.of_bytes(len(content)), rule or "binary"
+    if rule is not None:
+        return placeholders.of_text(text).encode(), rule if text else None
+    new, rule = judge.text(text)
+    return new.encode("utf-8", "replace"), rule

@@ -1,0 +1,139 @@
+"""Header fields: names stay, values go, unless a name is known to carry none of a person's secrets.
+
+Kept values are still judged as texts. Cookies keep their names, Set-Cookie its attributes, credentials
+and challenges their scheme.
+"""
+
+from __future__ import annotations
+
+import re
+
+from agent.http.messages import Headers
+from agent.redact import placeholders, urls
+from agent.redact.policy import Policy
+from agent.redact.tally import Tally
+from agent.redact.text import Judge
+from agent.wire import Pairs
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+KEPT = _listed("""
+    accept accept-charset accept-encoding accept-language accept-patch accept-post accept-ranges
+    access-control-allow-credentials access-control-allow-headers access-control-allow-methods
+    access-control-allow-origin access-control-expose-headers access-control-max-age
+    access-control-request-headers access-control-request-method age allow alt-svc
+    api-supported-versions api-version cache-control connection content-disposition content-encoding
+    content-language content-length content-range content-type date deprecation dnt etag expect
+    expires if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive
+    last-modified link max-forwards origin pragma prefer preference-applied priority
+    proxy-authenticate proxy-connection range ratelimit ratelimit-limit ratelimit-policy
+    ratelimit-remaining ratelimit-reset retry-after sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform
+    sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc sec-websocket-version server
+    server-timing strict-transport-security sunset te traceparent trailer transfer-encoding upgrade
+    upgrade-insecure-requests user-agent vary via warning www-authenticate x-api-version
+    x-content-type-options x-correlation-id x-forwarded-host x-forwarded-port x-forwarded-proto
+    x-frame-options x-http-method-override x-powered-by x-ratelimit-limit x-ratelimit-remaining
+    x-ratelimit-reset x-request-id x-requested-with
+""")
+_URLS = frozenset(("location", "content-location", "referer"))
+_CREDENTIALS = frozenset(("authorization", "proxy-authorization"))
+SCHEMES = _listed("""
+    basic bearer concealed digest dpop gnap hoba mutual negotiate ntlm oauth privatetoken
+    scram-sha-1 scram-sha-256 vapid aws4-hmac-sha256 aws4-ecdsa-p256-sha256 apikey api-key token key
+    signature hawk sharedkey sharedkeylite goog4-rsa-sha256 googlelogin
+""")
+_ATTRIBUTES = frozenset(
+    ("path", "domain", "expires", "max-age", "secure", "httponly", "samesite", "partitioned", "priority")
+)
+_NAME = re.compile(rb"[A-Za-z0-9_.!#$%&'*+^`|~-]+")
+
+
+class HeaderMasks:
+    """Masks header fields of one side of one exchange; notes go to `tally`."""
+
+    def __init__(self, judge: Judge, policy: Policy, tally: Tally, side: str) -> None:
+        """`side` is "" for the request and "response." for the response."""
+        self._judge = judge
+        self._tally = tally
+        self._header = f"{side}header"
+        self._cookie = f"{side}cookie"
+        self._aggregation = policy.aggregation_header.lower() if policy.aggregation_header else None
+
+    def masked(self, headers: Headers) -> Pairs:
+        """The fields in their order, values masked."""
+        return tuple([self._field(name, value) for name, value in headers])
+
+    def _field(self, raw_name: bytes, value: bytes) -> tuple[bytes, bytes]:
+        name = raw_name.decode("latin-1").lower()
+        shown, rule = self._judge.text(name) if len(name) > 12 else (name, None)
+        if rule is not None:
+            self._tally.mask(self._header, shown, rule)
+            raw_name, name = shown.encode("latin-1", "replace"), shown
+        return raw_name, self._value(name, value)
+
+    def _value(self, name: str, value: bytes) -> bytes:
+        if not value:
+            return value
+        if name in _CREDENTIALS:
+            return self._credentials(name, value)
+        if name == "cookie":
+            return b"; ".join(self._cookie_pair(pair.strip()) for pair in value.split(b";"))
+        if name == "set-cookie":
+            return self._set_cookie(value)
+        if name in _URLS:
+            return urls.mask_url(value, self._judge, self._tally, self._header, name)
+        if name == "host":
+            return urls.mask_authority(value, self._tally, self._header, name)
+        rule = self._judge.names.rule(name)
+        kept = name in KEPT or self._judge.names.kept(name)
+        if (kept and rule is None) or name == self._aggregation:
+            return self._text(self._header, name, value)
+        self._tally.mask(self._header, name, rule or "header")
+        return placeholders.of_text(value.decode("latin-1")).encode("latin-1")
+
+    def _text(self, where: str, name: str, value: bytes) -> bytes:
+        text, rule = self._judge.text(value.decode("latin-1"))
+        if rule is None:
+            return value
+        self._tally.mask(where, name, rule)
+        return text.encode("latin-1", "replace")
+
+    def _credentials(self, name: str, value: bytes) -> bytes:
+        scheme, rest = split_scheme(value)
+        self._tally.mask(self._header, name, "authorization")
+        return (scheme + b" " if scheme else b"") + placeholders.filler(len(rest)).encode()
+
+    def _cookie_pair(self, pair: bytes) -> bytes:
+        name, equals, value = pair.partition(b"=")
+        text = name.decode("latin-1")
+        if not equals:
+            name, equals, value, text = b"", b"", name, ""
+        elif self._judge.text(text)[1] is not None or not _NAME.fullmatch(name):
+            text = placeholders.of_text(text)
+            name = text.encode("latin-1")
+        if value:
+            self._tally.mask(self._cookie, text, "cookie")
+        return name + equals + placeholders.of_text(value.decode("latin-1")).encode("latin-1")
+
+    def _set_cookie(self, value: bytes) -> bytes:
+        first, *attributes = value.split(b";")
+        return b";".join([self._cookie_pair(first.strip()), *map(self._attribute, attributes)])
+
+    def _attribute(self, raw: bytes) -> bytes:
+        name, equals, value = raw.partition(b"=")
+        known = name.decode("latin-1").strip().lower()
+        if known in _ATTRIBUTES:
+            return name + equals + self._text(self._cookie, known, value) if equals else raw
+        self._tally.mask(self._cookie, "", "cookie")
+        return b" redacted"
+
+
+def split_scheme(value: bytes) -> tuple[bytes, bytes]:
+    """An Authorization value's scheme, b"" where it is none we know, and the rest."""
+    scheme, blank, rest = value.strip().partition(b" ")
+    if blank and scheme.decode("latin-1").lower() in SCHEMES:
+        return scheme, rest.strip()
+    return b"", value.strip()

@@ -1,0 +1,246 @@
+"""JSON, masked token by token: all that is not a secret stays byte for byte.
+
+A lenient lexer walks the text iteratively, in linear time; structure is only followed as far as masking
+needs it, so a cut, malformed or concatenated document (NDJSON, JSON text sequences) is masked up to the
+first character that is no token. What follows is left out. A text in which neither a name nor a shape
+can be (both tests are necessary conditions) is only lexed, in one match.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.redact import placeholders, values
+from agent.redact.names import Names
+
+MAX_DEPTH_NAMED = 32  # levels a pointer names; deeper, it names the ancestor
+MAX_KEY_NAMED = 64  # characters of a key in a pointer; longer, it names the ancestor
+MAX_LABEL = 128  # a longer text is not taken for a name
+
+_STRING = r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*"'
+_NUMBER = r"-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?![0-9A-Za-z.+_-])"
+_WORD = r"(?:true|false|null)(?![0-9A-Za-z_])"
+_BLANK = r"[ \t\n\r]*+"
+_SPACE = r"[ \t\n\r,:\x1e]"
+_KEYED = rf"(?:(?P<key>{_STRING}){_BLANK}:{_SPACE}*+)?"
+_ALONE = rf"(?!{_BLANK}:)"  # a string before a colon is a key, never a value
+# Possessive groups are wrong in CPython before 3.11.5, so only single characters are repeated so.
+_TEXT = re.compile(
+    rf"(?:{_SPACE}++|{_KEYED}(?:{_STRING}{_ALONE}|[{{}}\[\]]|{_NUMBER}|{_WORD}))*".replace("?P<key>", "?:")
+)
+_MEMBER = re.compile(
+    rf'{_SPACE}*+{_KEYED}(?:("[^"\\\x00-\x1f=:]*+"){_ALONE}'
+    rf"|({_STRING}){_ALONE}|({_NUMBER})|({_WORD})|([{{\[])|([}}\]])|\Z)"
+)
+_KEY, _PLAIN, _STRINGS, _DIGITS, _LITERAL, _OPEN, _CLOSE = range(1, 8)
+
+# Where a secret's name is a value itself: {"name": "DB_PASSWORD", "value": "…"}.
+_LABELS = frozenset(("name", "key", "field", "header", "param", "parameter"))
+_LABELLED = frozenset(("value", "values", "val", "content", "default"))
+_KUBERNETES_SECRET = re.compile(r'"kind"\s{0,8}:\s{0,8}"Secret(?:List)?"')
+_KUBERNETES_FIELDS = frozenset(("data", "stringData"))
+_SPECIAL = _LABELS | _LABELLED | _KUBERNETES_FIELDS
+
+Masked = Callable[[str, str], None]
+"""Called with the JSON pointer and the rule of each replaced value."""
+
+
+class Judge(Protocol):
+    """What the walk asks of its owner."""
+
+    names: Names
+
+    def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
+        """The text without its secrets, and the rule that found the first one."""
+        ...
+
+    def pairs(self, text: str) -> tuple[str, str | None]:
+        """The same where only pairs of a name and a value can give a secret away."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """`text` is the masked prefix, `left_out` how many characters were no JSON and are not in it."""
+
+    text: str
+    left_out: int
+
+
+def mask(text: str, judge: Judge, masked: Masked, *, cut: bool = False, depth: int = 0) -> Walked:
+    """`text` with its secrets replaced. `cut` says that it may end inside a token. Never raises."""
+    end = lexed(text, cut)
+    left_out = len(text) - end
+    text = text[:end]
+    raw = text.encode("utf-8", "surrogatepass")
+    suspicion = values.suspicion(raw)
+    if suspicion or raw.count(b"\\") != raw.count(b'\\"') or judge.names.possible(raw):
+        text = _Walk(text, judge, masked, suspicion, depth).run()
+    return Walked(text, left_out)
+
+
+def lexed(text: str, cut: bool = False) -> int:
+    """How much of `text` is JSON tokens. Where `cut`, a number at the very end may be half of one."""
+    match = _TEXT.match(text)
+    end = match.end() if match else 0
+    if cut and end and end == len(text) and text[-1] in "0123456789":
+        end = len(text.rstrip("0123456789.eE+-"))
+    return end
+
+
+def unescaped(token: str) -> str:
+    """The text of a string token, quotes included."""
+    return str(json.loads(token, strict=False)) if "\\" in token else token[1:-1]
+
+
+class _Walk:
+    """One pass over a text that lexes; edits are collected and applied at the end.
+
+    The stacks hold, per open container: the current key (as the output has it) or index, the rule under
+    which all beneath is masked, the rule that a label gave to its sibling, and that sibling, where it
+    came first, with its pointer.
+    """
+
+    def __init__(
+        self, text: str, judge: Judge, masked: Masked, suspicion: values.Suspicion | None, depth: int
+    ) -> None:
+        self.text = text
+        self.judge = judge
+        self.masked = masked
+        self.suspicion = suspicion
+        self.depth = depth
+        self.edits: dict[int, tuple[int, str]] = {}
+        self.keys: list[str | int] = [0]
+        self.rules: list[str | None] = [None]
+        self.labels: list[str | None] = [None]
+        self.waiting: list[tuple[re.Match[str], str] | None] = [None]
+        self.known: dict[str, tuple[str, str | None, bool]] = {}
+        self.kubernetes = _KUBERNETES_SECRET.search(text) is not None
+
+    def run(self) -> str:
+        """The masked text."""
+        keys, rules, known, suspicion = self.keys, self.rules, self.known, self.suspicion
+        rule, special = None, False
+        for match in _MEMBER.finditer(self.text):
+            kind, token = match.lastindex, match[_KEY]
+            if token is not None:
+                keys[-1], rule, special = known.get(token) or self.key(match)
+                rule = rules[-1] or rule or (self.special(keys[-1]) if special else None)
+            if kind == _OPEN:
+                self.open(match[_OPEN], rule)
+                special = False
+                continue
+            if kind == _CLOSE:
+                self.close()
+                rule, special = rules[-1], False
+            elif rule is not None:
+                self.replace(match, rule)
+            elif kind == _STRINGS or (suspicion and kind == _PLAIN and suspicion.of(match[_PLAIN])):
+                self.judged(match)
+            elif suspicion and kind == _DIGITS:
+                self.number(match)
+            if special:
+                self.label(match)
+            top = keys[-1]
+            if type(top) is int:
+                keys[-1] = top + 1
+        return self.applied()
+
+    def key(self, match: re.Match[str]) -> tuple[str, str | None, bool]:
+        """The key's text without what looks like a secret, its rule, and whether it is special."""
+        token = match[_KEY]
+        key = unescaped(token)
+        found = key, self.judge.names.rule(key), key in _SPECIAL
+        if not (self.suspicion and self.suspicion.of(key)) and not any(mark in token for mark in "\\=:"):
+            self.known[token] = found
+            return found
+        masked, rule = self.judge.text(key, self.depth)
+        if rule is None:
+            return found
+        self.keys[-1] = masked
+        self.edit(match, _KEY, json.dumps(masked), rule)
+        return masked, found[1], False
+
+    def open(self, bracket: str, rule: str | None) -> None:
+        """Enters an object or array, all of it masked where `rule` is given."""
+        self.keys.append("" if bracket == "{" else 0)
+        self.rules.append(rule)
+        self.labels.append(None)
+        self.waiting.append(None)
+
+    def close(self) -> None:
+        """Leaves the innermost container; a bracket too many is ignored."""
+        if len(self.keys) > 1:
+            for stack in (self.keys, self.rules, self.labels, self.waiting):
+                stack.pop()
+
+    def special(self, key: str | int) -> str | None:
+        """The rule for a key that means nothing by itself."""
+        if key in _LABELLED:
+            return self.labels[-1]
+        return "name:kubernetes-secret" if self.kubernetes and key in _KUBERNETES_FIELDS else None
+
+    def label(self, match: re.Match[str]) -> None:
+        """Joins a label to the value beside it, whichever comes first."""
+        if self.keys[-1] in _LABELLED:
+            self.waiting[-1] = match, self.pointer()
+        elif self.keys[-1] in _LABELS and match.lastindex in (_PLAIN, _STRINGS):
+            token = match[match.lastindex]
+            rule = self.judge.names.rule(unescaped(token)) if len(token) <= MAX_LABEL else None
+            first, self.labels[-1], self.waiting[-1] = self.waiting[-1], rule, None
+            if rule is not None and first is not None:
+                self.replace(first[0], rule, first[1])
+
+    def judged(self, match: re.Match[str]) -> None:
+        """Masks in a string what its own text gives away."""
+        group = match.lastindex or _PLAIN
+        token = match[group]
+        if "\\" in token or (self.suspicion and self.suspicion.of(token)):
+            text, rule = self.judge.text(unescaped(token), self.depth)
+        else:
+            text, rule = self.judge.pairs(token[1:-1])
+        if rule is not None:
+            self.edit(match, group, json.dumps(text), rule)
+
+    def number(self, match: re.Match[str]) -> None:
+        """Masks a number that looks like a secret."""
+        literal = match[_DIGITS]
+        found = next(values.secrets(literal), None)
+        if found is not None:
+            self.edit(match, _DIGITS, placeholders.of_number(literal), found[2])
+
+    def replace(self, match: re.Match[str], rule: str, pointer: str | None = None) -> None:
+        """Puts the placeholder in the place of a whole scalar; true, false, null and "" stay."""
+        if match.lastindex == _DIGITS:
+            self.edit(match, _DIGITS, placeholders.of_number(match[_DIGITS]), rule, pointer)
+        elif match.lastindex in (_PLAIN, _STRINGS) and (text := unescaped(match[match.lastindex])):
+            self.edit(match, match.lastindex, json.dumps(placeholders.of_text(text)), rule, pointer)
+
+    def edit(
+        self, match: re.Match[str], group: int, text: str, rule: str, pointer: str | None = None
+    ) -> None:
+        """Notes one replacement; a later one at the same place wins."""
+        self.edits[match.start(group)] = (match.end(group), text)
+        self.masked(self.pointer() if pointer is None else pointer, rule)
+
+    def pointer(self) -> str:
+        """RFC 6901, bounded: a place too deep or too long is named by its ancestor."""
+        parts = []
+        for part in self.keys[1 : MAX_DEPTH_NAMED + 1]:
+            if type(part) is str and len(part) > MAX_KEY_NAMED:
+                break
+            parts.append("/" + str(part).replace("~", "~0").replace("/", "~1"))
+        return "".join(parts)
+
+    def applied(self) -> str:
+        """The text with all edits."""
+        parts: list[str] = []
+        position = 0
+        for start, (end, text) in sorted(self.edits.items()):
+            parts += (self.text[position:start], text)
+            position = end
+        return "".join((*parts, self.text[position:]))

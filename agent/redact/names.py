@@ -1,0 +1,179 @@
+"""Which names say that their value is a secret.
+
+A name is cut into words (camelCase, snake_case, kebab-case, dots, brackets), so that `userPassword`,
+`X-Api-Key` and `user[pwd]` are found and `tokenizer_count` is not. The last word decides what the value
+is: `token_type` is a type. `STEMS` is the necessary condition that a whole text is tested with first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+LAST_WORDS = 16  # what is looked at where only the end of a name matters
+CACHED_NAMES = 4096
+CACHED_LENGTH = 64
+
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+
+
+def _rules(**rules: str) -> dict[str, str]:
+    return {word: rule for rule, words in rules.items() for word in words.split()}
+
+
+# Words that make a name a secret's wherever they stand, unless the last word says otherwise.
+_ANYWHERE = _rules(
+    password="password passwords passwd passphrase passcode pwd",
+    secret="secret secrets credential credentials",
+    token="token jwt bearer",
+    csrf="csrf xsrf",
+    code="otp totp",
+    card="cvv cvc",
+    identity="ssn",
+    signature="hmac",
+)
+# Words that do so only as the last one that matters.
+_LAST = _rules(
+    password="pass",
+    secret="auth authorization",
+    session="cookie cookies session sessions sid",
+    code="pin",
+    signature="signature signatures sig",
+    card="iban",
+)
+# Ends of the name with its separators removed; for names that are written without any.
+_ENDINGS = _rules(
+    password="password passwd passphrase passcode",
+    secret="secret connectionstring mnemonic",
+    token=(
+        "token samlresponse samlrequest clientassertion accesstokens refreshtokens idtokens apitokens "
+        "authtokens sessiontokens devicetokens bearertokens securitytokens personaltokens usertokens"
+    ),
+    key=(
+        "apikey accesskey secretkey privatekey signingkey encryptionkey masterkey sharedkey accountkey "
+        "subscriptionkey authkey sshkey clientkey storagekey consumerkey appkey deploykey webhookkey "
+        "apikeys accesskeys secretkeys privatekeys signingkeys encryptionkeys sshkeys authkeys"
+    ),
+    session="sessionid sessid sessionkey",
+    card="creditcard debitcard cardnumber cardno cardnum securitycode",
+    code=(
+        "verificationcode authcode recoverycode backupcode mfacode pincode otpcode codeverifier "
+        "recoverycodes backupcodes"
+    ),
+    identity="socialsecurity socialsecuritynumber",
+)
+_WHOLE = _rules(token="tokens", card="card pan")
+
+# After these the value is about the secret, not the secret.
+_ABOUT = frozenset(
+    _rules(
+        about=(
+            "age alg algorithm at available brand bucket budget changed count counts created date "
+            "description details disabled enabled endpoint endpoints exp expiration expired expires "
+            "expiry format in index issuer kind label len length lifetime limit limits max method methods "
+            "min mode name names policies policy provider ref refs remaining required scheme scopes size "
+            "state status strength supported time timeout ttl type types updated uri url usage used valid "
+            "verified version window"
+        )
+    )
+)
+# These leave the name's meaning as it is: `session_id`, `password_hash`.
+_NEUTRAL = frozenset(
+    _rules(
+        neutral=(
+            "again b base confirm confirmation current data encrypted hash hashed id ids new number old "
+            "pem plain raw repeat string text value values"
+        )
+    )
+)
+_ENDS = tuple(_ENDINGS)
+
+_ALL = {*_ANYWHERE, *_LAST, *_ENDINGS, *_WHOLE}
+STEMS: tuple[bytes, ...] = tuple(
+    word.encode() for word in sorted(_ALL) if not any(other in word for other in _ALL - {word})
+)
+"""Every name that is a secret's has one of these among its letters."""
+
+_NOT_LETTERS = bytes(b for b in range(256) if not chr(b).isascii() or not chr(b).isalpha())
+_LOWER = bytes(range(256)).lower()
+
+
+def words(name: str) -> list[str]:
+    """The name's ASCII words in lower case; digits and all else separate."""
+    return [word.lower() for word in _WORDS.findall(name)]
+
+
+def normal(name: str) -> str:
+    """The form in which an operator's names are compared."""
+    return "".join(char for char in name.lower() if char.isalnum())
+
+
+def squeeze(raw: bytes) -> bytes:
+    """The ASCII letters of a text, lower-case: contains the letters of each of its names in one piece."""
+    return raw.translate(_LOWER, _NOT_LETTERS)
+
+
+class Names:
+    """Judges names, with the operator's additions. Answers are cached, in bounded space."""
+
+    def __init__(self, mask: Iterable[str] = (), keep: Iterable[str] = ()) -> None:
+        self._mask = frozenset(normal(name) for name in mask) - {""}
+        self._keep = frozenset(normal(name) for name in keep) - {""}
+        self._known: dict[str, str | None] = {}
+        extra = {squeeze(name.encode()) for name in self._mask}
+        self._stems = STEMS + tuple(extra)
+        self._always = any(not name.isascii() for name in self._mask)
+
+    def rule(self, name: str) -> str | None:
+        """The rule by which `name`'s value is a secret ("name:password"), or None."""
+        known = self._known
+        try:
+            return known[name]
+        except KeyError:
+            found = self._judge(name)
+        if len(name) <= CACHED_LENGTH:
+            if len(known) >= CACHED_NAMES:
+                known.clear()
+            known[name] = found
+        return found
+
+    def kept(self, name: str) -> bool:
+        """Whether the operator wants this name's value kept."""
+        return normal(name) in self._keep
+
+    def possible(self, raw: bytes) -> bool:
+        """False only where no name in `raw` (UTF-8, no escapes but an escaped quote) can be a secret's."""
+        if self._always:
+            return True
+        letters = squeeze(raw)
+        return any(stem in letters for stem in self._stems)
+
+    def _judge(self, name: str) -> str | None:
+        plain = normal(name)
+        if plain in self._keep:
+            return None
+        if plain in self._mask:
+            return "name:policy"
+        found = _judge_words(words(name))
+        return found and f"name:{found}"
+
+
+def _judge_words(found: list[str]) -> str | None:
+    if not found or found[-1] in _ABOUT:
+        return None
+    for word in found:
+        if word in _ANYWHERE:
+            return _ANYWHERE[word]
+    found = found[-LAST_WORDS:]
+    while len(found) > 1 and found[-1] in _NEUTRAL:
+        if "".join(found) in _ENDINGS:
+            break
+        found.pop()
+    if found[-1] in _LAST:
+        return _LAST[found[-1]]
+    joined = "".join(found)
+    if joined in _WHOLE:
+        return _WHOLE[joined]
+    if joined.endswith(_ENDS):
+        return next(rule for end, rule in _ENDINGS.items() if joined.endswith(end))
+    return None

@@ -1,0 +1,33 @@
+"""What was masked in one record: where, by which rule, and how often. Bounded."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from agent.wire import Mask
+
+MAX_MASKS = 256
+MAX_POINTER = 256  # characters
+
+
+class Tally:
+    """Collects the masks of one record; beyond MAX_MASKS they are only counted."""
+
+    def __init__(self) -> None:
+        self.masks: list[Mask] = []
+        self.left_out = 0
+        self.rules: Counter[str] = Counter()
+
+    def mask(self, where: str, pointer: str, rule: str) -> None:
+        """A value was replaced."""
+        self.rules[rule] += 1
+        if len(self.masks) >= MAX_MASKS:
+            self.left_out += 1
+            return
+        encodable = pointer[:MAX_POINTER].encode("utf-8", "replace").decode()
+        self.masks.append(Mask(where, encodable, rule))
+
+    @property
+    def full(self) -> bool:
+        """Whether further masks are only counted, so that no pointer need be built."""
+        return len(self.masks) >= MAX_MASKS

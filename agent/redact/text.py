@@ -1,0 +1,121 @@
+"""Judges one value: text that may hold JSON, a query string, a URL, percent-encoding, or just a secret."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from urllib.parse import unquote
+
+from agent.redact import json, placeholders, values
+from agent.redact.names import Names
+
+MAX_NESTING = 3  # JSON within a string within JSON …; deeper, the string is masked
+MAX_DECODINGS = 3  # of percent-encoding
+MAX_TEXT = 4096  # characters; longer text without structure is masked
+
+_PAIR = re.compile(
+    r"(?<![\w.$-])(?P<name>[A-Za-z_$][\w.$-]{0,63}+(?:\[[\w.-]{0,32}\])?)"
+    r"[\\\"']{0,4}[ \t]{0,8}(?:=>|[=:])[ \t]{0,8}",
+    re.ASCII,
+)
+_VALUE = re.compile(
+    r"""\\{0,3}"(?P<double>[^"\\]*+)|\\{0,3}'(?P<single>[^'\\]*+)"""
+    r"""|(?P<bare>(?:[A-Za-z0-9-]{2,24}[ ]{1,4}(?=[^\s=]{8}))?[^\s&;,"'<>)}\]\\]++)"""
+)
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
+
+
+class Judge:
+    """Masks texts by what they hold, with the operator's names."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+
+    def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
+        """`text` without its secrets, and the rule that found the first of them, or None."""
+        if '"' in text and text.lstrip()[:1] in ("{", "[", '"'):
+            nested = self._nested(text, depth)
+            if nested is not None:
+                return nested
+        masked, rule = self._scan(text)
+        if "%" not in masked:
+            return masked, rule
+        for plain in decodings(masked):
+            hidden = self._hidden(plain, depth)
+            if hidden is not None:
+                return placeholders.of_text(text), hidden
+        return masked, rule
+
+    def clean(self, text: str) -> bool:
+        """Whether a text without structure may be kept: short, and no word or shape in it is suspicious."""
+        if len(text) > MAX_TEXT or self.text(text)[1] is not None:
+            return False
+        raw = text.encode("utf-8", "surrogatepass")
+        if b"\\" not in raw and not self.names.possible(raw):
+            return True
+        found = _WORD.findall(text)
+        pairs = map(" ".join, pairwise(found))
+        return not any(map(self.names.rule, (*found, *pairs)))
+
+    def pairs(self, text: str) -> tuple[str, str | None]:
+        """As `text`, for one that is known to hold neither shapes nor escapes: by `name=value` alone."""
+        spans = self._pairs(text)
+        return (_replaced(text, spans), spans[0][2]) if spans else (text, None)
+
+    def _hidden(self, plain: str, depth: int) -> str | None:
+        if depth >= MAX_NESTING:
+            return "nested"
+        return self.text(plain, depth + 1)[1]
+
+    def _nested(self, text: str, depth: int) -> tuple[str, str | None] | None:
+        """The masked text where it is JSON from end to end."""
+        if json.lexed(text) < len(text):
+            return None
+        if depth >= MAX_NESTING:
+            return placeholders.of_text(text), "nested"
+        rules: list[str] = []
+        walked = json.mask(text, self, lambda _, rule: rules.append(rule), depth=depth + 1)
+        return walked.text, rules[0] if rules else None
+
+    def _scan(self, text: str) -> tuple[str, str | None]:
+        spans = list(values.secrets(text))
+        if "=" in text or ":" in text:
+            spans += self._pairs(text)
+        if not spans:
+            return text, None
+        return _replaced(text, spans), spans[0][2]
+
+    def _pairs(self, text: str) -> list[tuple[int, int, str]]:
+        spans = []
+        for match in _PAIR.finditer(text):
+            rule = self.names.rule(match["name"])
+            value = _VALUE.match(text, match.end()) if rule is not None else None
+            if rule is not None and value is not None and value.lastgroup is not None:
+                spans.append((*value.span(value.lastgroup), rule))
+        return spans
+
+
+def decodings(text: str) -> list[str]:
+    """What percent-decoding makes of `text`, once and again, as far as it changes anything."""
+    found: list[str] = []
+    while len(found) < MAX_DECODINGS and _ENCODED.search(text):
+        text = unquote(text, errors="replace")
+        found.append(text)
+    return found
+
+
+def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
+    """Each span (overlapping ones together) replaced by its placeholder."""
+    parts: list[str] = []
+    position = 0
+    merged: list[list[int]] = []
+    for start, end, _ in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1][1] = max(end, merged[-1][1])
+        elif start < end:
+            merged.append([start, end])
+    for start, end in merged:
+        parts += (text[position:start], placeholders.of_text(text[start:end]))
+        position = end
+    return "".join((*parts, text[position:]))

@@ -1,0 +1,90 @@
+"""Targets and URLs: authority, path, query, each masked, the rest byte for byte."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent.redact import forms, placeholders
+from agent.redact.tally import Tally
+from agent.redact.text import Judge
+
+_ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]*)(.*)", re.DOTALL)
+_WORDS = re.compile(r"[a-z]+(?:[A-Z][a-z]+)*(?:[-_.][a-z]+)*|v\d{1,2}")
+MAX_WORDS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request target, masked. `scheme` and `authority` are None in origin form."""
+
+    scheme: str | None
+    authority: bytes | None
+    path: bytes
+    query: bytes | None
+
+
+def mask_target(raw: bytes, judge: Judge, tally: Tally, *, connect: bool = False) -> Target:
+    """The parts of a request target (RFC 9112 section 3.2); with `connect` it is an authority."""
+    if connect:
+        return Target(None, mask_authority(raw, tally), b"", None)
+    absolute = _ABSOLUTE.fullmatch(raw)
+    scheme, authority = (absolute[1].decode().lower(), absolute[2]) if absolute else (None, None)
+    path, mark, query = (absolute[3] if absolute else raw).partition(b"?")
+    return Target(
+        scheme,
+        None if authority is None else mask_authority(authority, tally),
+        mask_path(path, judge, tally),
+        mask_query(query, judge, tally) if mark else None,
+    )
+
+
+def mask_authority(raw: bytes, tally: Tally, where: str = "header", pointer: str = "host") -> bytes:
+    """host:port, its user-info replaced."""
+    user, at, host = raw.rpartition(b"@")
+    if not at:
+        return raw
+    tally.mask(where, pointer, "user-info")
+    return placeholders.of_bytes(len(user)) + at + host
+
+
+def mask_query(raw: bytes, judge: Judge, tally: Tally, where: str = "query") -> bytes:
+    """A query without its "?"."""
+    return forms.mask_pairs(raw, judge, lambda name, rule: tally.mask(where, name, rule)).data
+
+
+def mask_path(raw: bytes, judge: Judge, tally: Tally) -> bytes:
+    """A path, segment by segment: by its own shape, and by name where the segment before is one."""
+    segments = raw.split(b"/")
+    before: str | None = None
+    first = 1 if raw.startswith(b"/") else 0
+    for i, segment in enumerate(segments):
+        text = forms.fully(segment.decode("utf-8", "surrogateescape")) if segment else ""
+        new, rule = _segment(text, before, judge)
+        if rule is not None:
+            tally.mask("path", str(i - first), rule)
+            segments[i] = forms.encoded(new).replace(b"/", b"%2F").replace(b"?", b"%3F")
+        before = judge.names.rule(text) if text else before
+    return b"/".join(segments)
+
+
+def _segment(text: str, before: str | None, judge: Judge) -> tuple[str, str | None]:
+    if before is not None and text and not (_WORDS.fullmatch(text) and len(text) <= MAX_WORDS):
+        return placeholders.of_text(text), before
+    return judge.text(text) if len(text) > 3 else (text, None)
+
+
+def mask_url(raw: bytes, judge: Judge, tally: Tally, where: str, pointer: str) -> bytes:
+    """A URL or reference in a header: user-info, path, query and fragment, all noted at the header."""
+    rest, sharp, fragment = raw.partition(b"#")
+    absolute = _ABSOLUTE.fullmatch(rest)
+    own = Tally()
+    prefix = b""
+    if absolute:
+        prefix, rest = absolute[1] + b"://" + mask_authority(absolute[2], own), absolute[3]
+    path, mark, query = rest.partition(b"?")
+    masked = prefix + mask_path(path, judge, own) + mark + mask_query(query, judge, own)
+    masked += sharp + mask_query(fragment, judge, own)
+    for mask in own.masks:
+        tally.mask(where, pointer, mask.rule)
+    return masked

@@ -1,0 +1,215 @@
+"""Which values look like secrets whatever their name is.
+
+Each shape has a cheap necessary condition (its gate) that stays true for every text around a match, so
+that a whole body can be cleared at once. All patterns run in linear time: they start at a literal or at
+the start of a run, and are possessive or bounded.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+RANDOM_LENGTH = 32  # shorter random text is left alone: ids must survive
+CARD_LENGTH = 13
+
+Sure = Callable[[re.Match[str]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One kind of secret: `pattern` finds candidates (group "secret", or all of it), `sure` decides.
+
+    One of `gates` is in the lower-cased text of each match; without gates it holds a run of at least
+    `least` characters.
+    """
+
+    rule: str
+    gates: tuple[str, ...]
+    least: int
+    pattern: re.Pattern[str]
+    sure: Sure | None
+
+
+def _shape(rule: str, gates: str, pattern: str, sure: Sure | None = None, least: int = 0) -> Shape:
+    return Shape(f"shape:{rule}", tuple(gates.split()), least, re.compile(pattern, re.ASCII), sure)
+
+
+def _luhn(digits: str) -> bool:
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (1 + place % 2)
+        total += doubled - 9 if doubled > 9 else doubled
+    return total % 10 == 0
+
+
+_ISSUERS = re.compile(
+    r"4(?:\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|6(?:011|5\d\d|4[4-9]\d)\d{12}"
+    r"|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}|62\d{14,17}"
+)
+
+
+def _card(match: re.Match[str]) -> bool:
+    digits = match[0].replace(" ", "").replace("-", "")
+    return _ISSUERS.fullmatch(digits) is not None and _luhn(digits)
+
+
+def _basic(match: re.Match[str]) -> bool:
+    return b":" in decoded_base64(match["secret"])
+
+
+def _not_a_word(match: re.Match[str]) -> bool:
+    return not match["secret"].islower() or any(map(str.isdigit, match["secret"]))
+
+
+def _key(match: re.Match[str]) -> bool:
+    return not match[0].startswith("sk-") or any(map(str.isdigit, match[0]))
+
+
+_CASES = str.maketrans(
+    {**dict.fromkeys(map(chr, range(65, 91)), "A"), **dict.fromkeys(map(chr, range(97, 123)), "a")}
+    | {**dict.fromkeys("0123456789", "0"), **dict.fromkeys("+/_=-", " ")}
+)
+
+
+def _random(match: re.Match[str]) -> bool:
+    """Letters of both cases and digits in quick change, as in base64 of random bytes; words are not."""
+    text = match[0]
+    cases = text.translate(_CASES)
+    least = len(text) / 16
+    if min(cases.count("A"), cases.count("a")) < least or cases.count("0") < min(2, least):
+        return False
+    changes = sum(a != b and " " not in (a, b) for a, b in pairwise(cases))
+    return changes >= 0.38 * len(text) and _entropy(text[:256]) >= 3.5
+
+
+def _entropy(text: str) -> float:
+    shares = [text.count(char) / len(text) for char in set(text)]
+    return -sum(share * math.log2(share) for share in shares)
+
+
+def decoded_base64(text: str) -> bytes:
+    """The bytes behind standard or URL-safe base64, padded or not; b"" where it is neither."""
+    bare = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+_KEYS = (
+    r"(?:AKIA|ASIA|AROA|AIDA|ABIA|ACCA)[A-Z2-7]{16}",  # AWS
+    r"AIza[\w-]{30,64}",  # Google
+    r"ya29\.[\w.-]{16,4096}",
+    r"GOCSPX-[\w-]{16,64}",
+    r"gh[pousr]_[A-Za-z0-9]{20,255}",  # GitHub
+    r"github_pat_\w{20,255}",
+    r"gl(?:pat|oas|dt|rt|cbt|ptt|ft)-[\w.-]{16,255}",  # GitLab
+    r"xox[a-z](?:\.xox[a-z])?-[\w-]{10,255}",  # Slack
+    r"xapp-[\w-]{10,255}",
+    r"[rs]k_(?:live|test|prod)_\w{10,255}",  # Stripe
+    r"whsec_[\w+/=-]{16,255}",
+    r"sk-[\w-]{20,255}",  # OpenAI, Anthropic
+    r"SG\.[\w-]{16,64}\.[\w-]{16,128}",  # SendGrid
+    r"npm_[A-Za-z0-9]{30,64}",
+    r"pypi-[\w-]{50,512}",
+    r"hf_[A-Za-z0-9]{30,64}",
+    r"do[opr]_v1_[a-f0-9]{32,128}",  # DigitalOcean
+    r"hv[sbr]\.[\w-]{20,512}",  # Vault
+    r"\d{8,10}:AA[\w-]{32,40}",  # Telegram
+)
+_KEY_GATES = (
+    "akia asia aroa aida abia acca aiza ya29. gocspx- ghp_ gho_ ghu_ ghs_ ghr_ hub_pat_ glpat- gloas- "
+    "gldt- glrt- glcbt- glptt- glft- xox xapp- k_live_ k_test_ k_prod_ whsec_ sk- sg. npm_ pypi- hf_ _v1_ "
+    "hvs. hvb. hvr. :aa"
+)
+
+SHAPES = (
+    _shape(
+        "pem",
+        "-----begin",
+        r"-----BEGIN [A-Z0-9 ]{1,64}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,64}-----|\Z)",
+    ),
+    _shape(
+        "jwt",
+        "eyj eya ewo ewk ew0",
+        r"(?<![A-Za-z0-9])e(?:yJ|yA|wo|wk|w0)[\w-]{12,4096}+(?:\.[\w-]*+){2,5}",
+    ),
+    _shape("user-info", "://", r"(?<=://)(?P<secret>[^\s/?#\"'<>\\]+)(?=@)"),
+    _shape("cloud-key", _KEY_GATES, rf"(?<![A-Za-z0-9])(?:{'|'.join(_KEYS)})", _key),
+    _shape("webhook", "hooks.slack.com/", r"(?<=hooks\.slack\.com/)(?P<secret>[\w/-]{8,255})"),
+    _shape("bearer", "bearer", r"(?i)\bbearer[ \t]{1,8}(?P<secret>[\w.~+/=-]{8,}+)", _not_a_word),
+    _shape("basic", "basic", r"(?i)\bbasic[ \t]{1,8}(?P<secret>[A-Za-z0-9+/_-]{4,}+={0,2})", _basic),
+    _shape(
+        "card-number",
+        "",
+        r"(?<![A-Za-z0-9.])(?<![0-9a-fA-F]{4}-)"
+        r"(?:\d{4}(?:[ -]?\d{4}){3}\d{0,3}|\d{4}[ -]?\d{6}[ -]?\d{4,5})"
+        r"(?![A-Za-z0-9])(?!-[0-9a-fA-F]{4})",
+        _card,
+        least=CARD_LENGTH,
+    ),
+    _shape(
+        "random",
+        "",
+        rf"(?<![\w+/=-])[A-Za-z0-9_+/=-]{{{RANDOM_LENGTH},}}+",
+        _random,
+        least=RANDOM_LENGTH,
+    ),
+)
+
+_ROUGH = 15  # each shape in _IN_RUNS holds a run of at least this many of _RUNS
+_IN_RUNS = ("shape:cloud-key", "shape:jwt")
+_GATES = tuple(g.encode() for shape in SHAPES for g in shape.gates if shape.rule not in _IN_RUNS)
+_RUN_GATES = tuple(g.encode() for shape in SHAPES for g in shape.gates if shape.rule in _IN_RUNS)
+_DIGITS = bytes(0x30 if 0x30 <= b <= 0x39 else 0x20 for b in range(256))
+_RUNS = bytes(0x61 if b < 0x80 and (chr(b).isalnum() or chr(b) in "_+/=.-") else 0x20 for b in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What a part of a text must have to look like a secret: one of `gates`, or the length."""
+
+    gates: tuple[str, ...]
+    least: int | None
+
+    def of(self, part: str) -> bool:
+        """False only where `part` holds no secret's shape."""
+        if self.least is not None and len(part) >= self.least:
+            return True
+        lower = part.lower()
+        return any(gate in lower for gate in self.gates)
+
+
+def suspicion(raw: bytes) -> Suspicion | None:
+    """What to look for in the parts of `raw`; None where none of them has a secret's shape, as it stands.
+
+    "%" counts as suspicious, since what it encodes is not looked at here.
+    """
+    lower, runs = raw.lower(), raw.translate(_RUNS)
+    gates = [gate.decode() for gate in _GATES if gate in lower]
+    if b"%" in raw:
+        gates.append("%")
+    if b"a" * _ROUGH in runs:
+        gates += [gate.decode() for gate in _RUN_GATES if gate in lower]
+    least = RANDOM_LENGTH if b"a" * RANDOM_LENGTH in runs else None
+    if b"0" * CARD_LENGTH in raw.translate(_DIGITS, b" -"):
+        least = CARD_LENGTH
+    return Suspicion(tuple(gates), least) if gates or least is not None else None
+
+
+def secrets(text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, rule) of what looks like a secret in `text`; spans of different rules may overlap."""
+    lower = text.lower()
+    for shape in SHAPES:
+        if len(text) < shape.least or (shape.gates and not any(gate in lower for gate in shape.gates)):
+            continue
+        for match in shape.pattern.finditer(text):
+            if shape.sure is None or shape.sure(match):
+                start, end = match.span("secret" if "secret" in shape.pattern.groupindex else 0)
+                yield start, end, shape.rule
