@@ -64,7 +64,7 @@ class Counts:
 
     def sentence(self) -> str:
         if self.exchanges is None:
-            return "nothing was seen yet"
+            return "the agent does not say"
         parts = [f"{self.exchanges:,} exchanges seen", f"{self.stored or 0:,} stored"]
         parts += [f"{count:,} {name}" for name, count in self.server.items()]
         parts += [f"{self.connections or 0:,} connections open", f"{self.lost_bytes or 0:,} bytes lost"]

@@ -164,14 +164,16 @@ class Up:
         """Ends everybody, callers first and the server last; the exit code."""
         self._stopping = True
         self._screen.still()
-        self._screen.say("stopping: probes go dark now, then are detached while what was seen is stored")
+        if self._agent is not None and self._agent.alive:
+            self._screen.say("stopping: probes go dark now, then are detached while what was seen is stored")
         demo = self._demo.children if self._demo is not None else []
         clean = True
         for child in [*reversed(demo), self._agent, self._server]:
             if child is not None:
                 clean &= self._end(child)
         self._screen.still()
-        self._screen.say(f"stopped: {self._counts.sentence()}", **self._counts.facts())
+        if self._counts.exchanges is not None:
+            self._screen.say(f"stopped: {self._counts.sentence()}", **self._counts.facts())
         return 0 if clean and not self._killed else 1
 
     def _end(self, child: Child) -> bool:
