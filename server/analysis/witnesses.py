@@ -1,0 +1,196 @@
+"""Two views of one exchange: the client's and the server's, found to be the same call.
+
+Views agree in the client's address, method, authority, path and query (their `mark`); the server's
+address may differ (DNAT). Among those, time and order within the connection decide: HTTP/1 exchanges of
+one connection do not overlap, so on one clock the intervals must; across clocks the ordinal must agree
+as well. Rather two exchanges counted than two calls merged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from agent.wire import Record
+from server.analysis.inventory import is_loopback
+
+MAX_PENDING = 50_000  # views kept in memory that wait for their other half
+MAX_PEERS = 20_000  # connections whose other end is known
+MAX_SCAN = 256  # views of one mark compared when the other end's connection is not known yet
+SLACK_NS = 1_000_000  # reads and writes are timed at their return: neighbours may seem to overlap by this
+SKEW_NS = 2_000_000_000  # clocks of two nodes differ by less
+OTHER_SIDES = {"client": ("server", "unknown"), "server": ("client", "unknown")}
+ANY_SIDE = ("client", "server", "unknown")
+WHOLE = frozenset({"complete", "truncated"})
+
+Connection = tuple[str, str]  # agent, and the agent's name of it
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What pairing needs of one record. `clock` is equal where two times can be compared exactly."""
+
+    exchange: int
+    mark: int
+    side: str
+    clock: str
+    connection: Connection
+    stream: int
+    start: int
+    end: int
+    server: tuple[str, int] | None
+    status: int | None
+    sizes: tuple[int | None, int | None] | None  # of both bodies, where all of the exchange was seen
+
+
+def mark_of(record: Record) -> int | None:
+    """A 63-bit digest of what both views of a call share; None where it cannot be paired."""
+    client, request = record.client, record.request
+    if client is None or request is None:
+        return None
+    place = ""
+    if is_loopback(client.ip):
+        netns = client.netns or (record.server.netns if record.server else None)
+        place = f"{record.node} {netns}"
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(f"{record.cluster} {place} {client.ip} {client.port} {request.method} ".encode())
+    digest.update(b"\0".join((request.authority or b"", request.path, request.query or b"")))
+    return int.from_bytes(digest.digest(), "big") >> 1
+
+
+def view_of(record: Record, exchange: int, mark: int) -> View:
+    timing, response = record.timing, record.response
+    start = timing.request_start if timing.request_start is not None else record.time
+    sizes = None
+    if record.completeness in WHOLE and record.request is not None and response is not None:
+        sizes = (record.request.body.size, response.body.size)
+    return View(
+        exchange=exchange,
+        mark=mark,
+        side=record.side,
+        clock=record.process.boot_id if record.process else f"{record.node}/{record.agent}",
+        connection=(record.agent, record.connection),
+        stream=record.stream,
+        start=start,
+        end=max(start, timing.end or timing.first_byte or timing.request_end or start),
+        server=(record.server.ip, record.server.port) if record.server else None,
+        status=response.status if response else None,
+        sizes=sizes,
+    )
+
+
+def _same_message(one: View, other: View) -> bool:
+    if one.status is not None and other.status is not None and one.status != other.status:
+        return False
+    if one.sizes is None or other.sizes is None:
+        return True
+    return all(a is None or b is None or a == b for a, b in zip(one.sizes, other.sizes, strict=True))
+
+
+def _overlap(one: View, other: View, slack: int) -> bool:
+    return one.start <= other.end + slack and other.start <= one.end + slack
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """The other end's connection, and what to add to an ordinal here to get the one there."""
+
+    connection: Connection
+    offset: int
+
+
+class Pending:
+    """Views that wait for their other half. Bounded; `horizon` is the start of the newest one given up."""
+
+    def __init__(self, limit: int = MAX_PENDING) -> None:
+        self._limit = limit
+        self._waiting: dict[tuple[int, str], dict[int, list[View]]] = {}
+        self._order: deque[View] = deque()
+        self._peers: OrderedDict[Connection, _Peer] = OrderedDict()
+        self.horizon = 0
+
+    def __len__(self) -> int:
+        return sum(len(views) for streams in self._waiting.values() for views in streams.values())
+
+    def add(self, view: View) -> None:
+        self._waiting.setdefault((view.mark, view.side), {}).setdefault(view.stream, []).append(view)
+        self._order.append(view)
+        if len(self._order) > self._limit:
+            oldest = self._order.popleft()
+            if self._remove(oldest):
+                self.horizon = max(self.horizon, oldest.start)
+
+    def take(self, view: View, others: Iterable[View] = ()) -> View | None:
+        """The view that is the other half of this one, which then waits no more.
+
+        `others` are candidates from elsewhere (the store, for views older than the horizon).
+        """
+        candidates = chain(self._candidates(view), others)
+        best = min(
+            (other for other in candidates if self._plausible(view, other)),
+            key=lambda other: _distance(view, other),
+            default=None,
+        )
+        if best is not None:
+            self._learn(view, best)
+            self._remove(best)
+        return best
+
+    def _candidates(self, view: View) -> Iterator[View]:
+        peer = self._peers.get(view.connection)
+        for side in OTHER_SIDES.get(view.side, ANY_SIDE):
+            streams = self._waiting.get((view.mark, side))
+            if not streams:
+                continue
+            yield from streams.get(view.stream + peer.offset if peer else view.stream, ())
+            if peer is None:
+                every = chain.from_iterable(
+                    views for ordinal, views in streams.items() if ordinal != view.stream
+                )
+                yield from islice(every, MAX_SCAN)
+
+    def _plausible(self, view: View, other: View) -> bool:
+        if view.connection == other.connection or not _same_message(view, other):
+            return False
+        peer = self._peers.get(view.connection)
+        if peer is not None:
+            in_step = peer.connection == other.connection and view.stream + peer.offset == other.stream
+        else:
+            in_step = other.connection not in self._peers and view.stream == other.stream
+        if view.clock == other.clock:
+            free = peer is None and other.connection not in self._peers
+            return (in_step and _overlap(view, other, SLACK_NS)) or (free and _overlap(view, other, 0))
+        return in_step and abs(view.start - other.start) <= SKEW_NS
+
+    def _learn(self, view: View, other: View) -> None:
+        if view.connection in self._peers:
+            return
+        offset = other.stream - view.stream
+        self._peers[view.connection] = _Peer(other.connection, offset)
+        self._peers[other.connection] = _Peer(view.connection, -offset)
+        while len(self._peers) > MAX_PEERS:
+            self._peers.popitem(last=False)
+
+    def _remove(self, view: View) -> bool:
+        streams = self._waiting.get((view.mark, view.side), {})
+        views = streams.get(view.stream, [])
+        if view not in views:
+            return False
+        views.remove(view)
+        if not views:
+            del streams[view.stream]
+        if not streams:
+            del self._waiting[(view.mark, view.side)]
+        return True
+
+
+def _distance(view: View, other: View) -> tuple[bool, bool, bool, int]:
+    return (
+        not _overlap(view, other, 0),
+        view.stream != other.stream,
+        view.server != other.server,
+        abs(view.start - other.start),
+    )

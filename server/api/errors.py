@@ -1,0 +1,84 @@
+"""Errors as RFC 9457 problem documents: one table from our exceptions to HTTP, nothing captured in them."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from agent.wire import WireError
+from server.analysis.specs.model import SpecError
+from server.ingest.attach import NoTarget, UnknownApi
+from server.store.database import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_S = "5"
+
+
+class Problem(Exception):
+    """An answer that is an error. `extra` are further members of the document (RFC 9457, 3.2)."""
+
+    def __init__(self, status: HTTPStatus, detail: str, **extra: object) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.extra = extra
+
+
+def response(
+    status: int, detail: str, headers: dict[str, str] | None = None, **extra: object
+) -> JSONResponse:
+    """A problem document."""
+    document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse({**document, **extra}, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Translates every exception at the door."""
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> JSONResponse:
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+        return response(error.status, error.detail, headers, **error.extra)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        return response(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [
+            {"where": ".".join(map(str, item["loc"])), "reason": item["msg"]} for item in error.errors()
+        ]
+        return response(422, "; ".join(f"{one['where']}: {one['reason']}" for one in errors), errors=errors)
+
+    @app.exception_handler(WireError)
+    async def wire(_: Request, error: WireError) -> JSONResponse:
+        return response(400, str(error))
+
+    @app.exception_handler(SpecError)
+    async def spec(_: Request, error: SpecError) -> JSONResponse:
+        return response(422, str(error), where=error.where, reason=error.reason)
+
+    @app.exception_handler(NoTarget)
+    async def no_target(_: Request, error: NoTarget) -> JSONResponse:
+        return response(422, str(error), where="query", reason=str(error))
+
+    @app.exception_handler(UnknownApi)
+    async def unknown_api(_: Request, error: UnknownApi) -> JSONResponse:
+        return response(404, "there is no API of this id")
+
+    @app.exception_handler(StoreUnavailable)
+    async def unavailable(_: Request, error: StoreUnavailable) -> JSONResponse:
+        return response(503, f"nothing was stored or read: {error}", {"Retry-After": RETRY_S})
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+        log.error("unexpected: %s", type(error).__name__, exc_info=error)
+        return response(500, "this is a defect of the server; its log says more")

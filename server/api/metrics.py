@@ -1,0 +1,66 @@
+"""The server's own numbers, for Prometheus. README.md beside this file documents each; a test holds both
+together. They hold counts only, nothing captured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where gauges read from."""
+
+    file_bytes: Callable[[], float]
+    waiting: Callable[[], float]
+    dropped: Callable[[], float]
+
+
+class Metrics:
+    """One registry per server, so that tests do not share counts."""
+
+    def __init__(self, sources: Sources) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.batches = Counter(
+            "spectap_server_batches", "Batches by outcome.", ["outcome"], registry=registry
+        )
+        self.records = Counter(
+            "spectap_server_records", "Records received, by where they went.", ["outcome"], registry=registry
+        )
+        self.left_out = Counter(
+            "spectap_server_left_out",
+            "What ingest left out of exchanges it stored.",
+            ["what"],
+            registry=registry,
+        )
+        self.write_seconds = Histogram(
+            "spectap_server_accept_seconds", "From a batch's decoding to its commit.", registry=registry
+        )
+        gauges: Mapping[str, tuple[str, Callable[[], float]]] = {
+            "spectap_server_database_bytes": ("Size of the database's files.", sources.file_bytes),
+            "spectap_server_writes_waiting": ("Pieces of work that wait for the writer.", sources.waiting),
+            "spectap_server_exchanges_dropped": ("Exchanges that retention took.", sources.dropped),
+        }
+        for name, (text, read) in gauges.items():
+            Gauge(name, text, registry=registry).set_function(read)
+
+    def names(self) -> list[str]:
+        """Every metric's name as exposed, without suffixes such as _total or _bucket."""
+        return sorted(family.name for family in self.registry.collect())
+
+
+@router.get("/metrics")
+def metrics(request: Request) -> Response:
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

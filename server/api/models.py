@@ -1,0 +1,251 @@
+"""What the API answers, as documented at /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+Time = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-11-23T12:00:00.123456789Z"])]
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    items: list[T]
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
+
+
+class Text(BaseModel):
+    """Bytes that are UTF-8."""
+
+    text: str
+
+
+class Base64(BaseModel):
+    """Bytes that are not UTF-8."""
+
+    base64: str
+
+
+Bytes = Text | Base64
+Header = tuple[Bytes, Bytes]
+
+
+class Acked(BaseModel):
+    acked: int = Field(description="The batch's sequence number: it is stored, now or before.")
+
+
+class Named(BaseModel):
+    id: str
+    title: str
+    version: str
+
+
+class Api(BaseModel):
+    id: str = Field(description="Opaque and stable; the ids in `merged` lead here too.")
+    name: str
+    kind: Literal["workload", "process", "address", "host", "declared"] = Field(
+        description="What it is recognised by. address and host: only clients were seen; declared: a"
+        " specification came before any traffic."
+    )
+    internal: bool
+    hosts: list[str] = Field(description="Names that clients used.")
+    node: str | None
+    process: str | None
+    executable: str | None
+    port: int | None
+    namespace: str | None
+    workload: str | None
+    exchanges: int
+    operations: int
+    verdicts: dict[str, int]
+    first_seen: Time | None
+    last_seen: Time | None
+    specs: list[Named]
+    merged: list[str]
+
+
+class Caller(BaseModel):
+    kind: str
+    name: str
+    count: int
+
+
+class Latency(BaseModel):
+    """Milliseconds, from the request's first byte to the response's last; within 4.5 %."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class Operation(BaseModel):
+    operation: str = Field(description='Such as "GET /users/{id}".')
+    method: str
+    template: str
+    kind: Literal["specified", "provisional", "overflow", "unseen"] = Field(
+        description="provisional: the template was made from traffic; overflow: beyond the bound of them;"
+        " unseen: the request was not seen."
+    )
+    operation_id: str | None
+    deprecated: bool
+    count: int
+    statuses: dict[str, int] = Field(description='By status; "none" where there was no response.')
+    verdicts: dict[str, int]
+    latency_ms: Latency
+    callers: list[Caller] = Field(description="The busiest.")
+    first_seen: Time
+    last_seen: Time
+
+
+class SpecInfo(Named):
+    api: str
+    host: str | None
+    base_path: str | None
+    uploaded: Time
+
+
+class Uploaded(BaseModel):
+    id: str
+    api: str
+    title: str
+    version: str
+    operations: int
+
+
+class Endpoint(BaseModel):
+    ip: str
+    port: int
+    netns: int | None
+    pod: str | None
+    namespace: str | None
+    workload: str | None
+    labels: dict[str, str]
+
+
+class Process(BaseModel):
+    pid: int
+    name: str
+    executable: str | None
+    unit: str | None
+    container: str | None
+    boot_id: str
+    start_ticks: int | None
+
+
+class Timing(BaseModel):
+    request_start: Time | None
+    request_end: Time | None
+    first_byte: Time | None
+    end: Time | None
+
+
+class Witness(BaseModel):
+    """One view of the exchange."""
+
+    id: str
+    agent: str
+    node: str
+    cluster: str | None
+    side: str
+    tls: str | None
+    connection: str
+    stream: int
+    client: Endpoint | None
+    server: Endpoint | None
+    process: Process | None
+    timing: Timing
+    completeness: str
+    error: str | None
+
+
+class Message(BaseModel):
+    headers: list[Header]
+    trailers: list[Header]
+    content_type: str | None
+    size: int | None = Field(description="Of the body on the wire; null where it could not be known.")
+    body: Bytes | None = Field(description="Decoded and redacted; null where nothing of it could be kept.")
+    complete: bool = Field(description="All of the body is here.")
+    state: str = Field(description="How much of the body was seen.")
+
+
+class Consumer(BaseModel):
+    kind: str
+    name: str
+    user_agent: str | None
+    credential_scheme: str | None
+    credential: str | None = Field(description="A keyed fingerprint, never the secret.")
+    client_name: str | None
+    test_name: str | None
+    aggregation: str | None
+    facts: dict[str, str]
+
+
+class Deviation(BaseModel):
+    kind: str
+    where: str
+    pointer: str
+    message: str
+
+
+class Exchange(BaseModel):
+    id: str = Field(description="That of the first witness; any witness's id leads here.")
+    time: Time
+    api: str
+    operation: str | None
+    verdict: str | None = Field(description="Null where the API has no specification.")
+    why: str | None
+    deprecated: bool
+    deviations: list[Deviation]
+    side: str
+    protocol: str
+    tls: str | None
+    method: str | None
+    scheme: str | None
+    host: str | None
+    path: Bytes | None
+    query: Bytes | None
+    status: int | None
+    interim: list[int]
+    request: Message | None
+    response: Message | None
+    duration_ms: float | None
+    client: Endpoint | None
+    server: Endpoint | None
+    process: Process | None
+    consumer: Consumer
+    completeness: str
+    upgraded: str | None
+    error: str | None
+    redactions: dict[str, int]
+    witnesses: list[Witness]
+
+
+class Finding(Deviation):
+    api: str
+    operation: str
+    count: int
+    callers: list[Caller]
+    first_seen: Time
+    last_seen: Time
+    exchange: str | None = Field(description="A sample's id; null once retention took it.")
+
+
+class Agent(BaseModel):
+    agent: str
+    epoch: str
+    node: str | None
+    cluster: str | None
+    last_seq: int
+    records: int
+    first_seen: Time
+    last_seen: Time
+    ledger: dict[str, dict[str, int]]
+
+
+class Ledger(BaseModel):
+    agents: dict[str, dict[str, int]] = Field(
+        description="Totals over all agents and their starts, by bucket."
+    )
+    server: dict[str, int] = Field(description="Where the server put the records it received.")

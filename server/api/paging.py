@@ -1,0 +1,115 @@
+"""Filters, cursors and pages: the same for every list."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sqlite3
+import struct
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+
+from server.api.errors import Problem
+from server.store.database import Store
+from server.store.queries import Cursor, Filters, number_of_api
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items on this page.")]
+After = Annotated[str | None, Query(description="`next` of the page before.", max_length=100)]
+
+
+def store_of(request: Request) -> Store:
+    store = request.app.state.store
+    assert isinstance(store, Store)
+    return store
+
+
+def encode(cursor: Cursor) -> str:
+    return base64.urlsafe_b64encode(struct.pack(">QQ", *cursor)).decode().rstrip("=")
+
+
+def decode(text: str | None) -> Cursor | None:
+    """Raises Problem (422) for anything that `encode` did not make."""
+    if text is None:
+        return None
+    try:
+        time, number = struct.unpack(">QQ", base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, struct.error, ValueError):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "query.cursor: not a cursor of this server") from None
+    if max(time, number) >= 2**63:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "query.cursor: not a cursor of this server")
+    return time, number
+
+
+Rows = Sequence[dict[str, Any]]
+
+
+def page(
+    rows: Rows, more: bool, key: str, shown: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """A page whose last row's `key` and number lead to the next, if there is more."""
+    following = encode((rows[-1][key] or 0, rows[-1]["number"])) if more and rows else None
+    return {"items": [shown(row) for row in rows], "next": following}
+
+
+def cut(rows: Rows, limit: int) -> tuple[Rows, bool]:
+    """Rows that were asked for with one more than `limit`, and whether there was one."""
+    return rows[:limit], len(rows) > limit
+
+
+class Narrowed:
+    """The filters every list takes, as a dependency."""
+
+    def __init__(
+        self,
+        api: Annotated[str | None, Query(description="An API's id.", max_length=100)] = None,
+        method: Annotated[str | None, Query(max_length=32)] = None,
+        path_prefix: Annotated[
+            str | None,
+            Query(description="Of an operation's template or an exchange's path.", max_length=2000),
+        ] = None,
+        status: Annotated[
+            str | None, Query(description="Such as 404, or 4xx.", pattern=r"^\d{3}$|^\dxx$")
+        ] = None,
+        verdict: Annotated[str | None, Query(max_length=32)] = None,
+        consumer: Annotated[str | None, Query(description="A caller's name.", max_length=300)] = None,
+        namespace: Annotated[str | None, Query(max_length=300)] = None,
+        workload: Annotated[str | None, Query(max_length=300)] = None,
+        since: Annotated[datetime | None, Query(description="RFC 3339; inclusive.")] = None,
+        until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
+    ) -> None:
+        self._api = api
+        self._rest = {
+            "method": method,
+            "path_prefix": path_prefix,
+            "status": int(status) if status and status.isdecimal() else None,
+            "status_class": int(status[0]) if status and status.endswith("xx") else None,
+            "verdict": verdict,
+            "consumer": consumer,
+            "namespace": namespace,
+            "workload": workload,
+            "since": _ns(since),
+            "until": _ns(until),
+        }
+
+    def filters(self, db: sqlite3.Connection) -> Filters:
+        """An id that no API has matches nothing."""
+        number = None if self._api is None else number_of_api(db, self._api)
+        missing = self._api is not None and number is None
+        return Filters(api=-1 if missing else number, **self._rest)  # type: ignore[arg-type]
+
+
+def _ns(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - EPOCH
+    return max(0, (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000)

@@ -1,0 +1,71 @@
+"""POST /records: the way in. Acknowledged means committed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request
+from starlette.concurrency import run_in_threadpool
+
+from agent.wire import MAX_BATCH, Batch, WireError
+from server.api.errors import Problem
+from server.api.gate import Role, require
+from server.api.models import Acked
+from server.ingest.accept import Left
+from server.ingest.decode import decode
+from server.store.database import StoreUnavailable
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))], tags=["records"])
+
+OUTCOMES = frozenset(Left)
+
+
+async def bounded_body(request: Request, limit: int) -> bytes:
+    """The body, never more than `limit` bytes of it in memory. Raises Problem (413)."""
+    too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large
+        parts.append(part)
+    return b"".join(parts)
+
+
+@router.post(
+    "/records",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/msgpack": {}}}},
+)
+async def post_records(request: Request, content_encoding: Annotated[str, Header()] = "") -> Acked:
+    """Stores a batch of records (msgpack, agent/wire.py); one that was stored before is only acknowledged."""
+    metrics = request.app.state.metrics
+    started = time.perf_counter()
+    try:
+        raw = await bounded_body(request, MAX_BATCH)
+        batch = await run_in_threadpool(decode, raw, content_encoding.strip().lower())
+    except (WireError, Problem):
+        metrics.batches.labels("refused").inc()
+        raise
+    try:
+        counts = await accept(request, batch)
+    except StoreUnavailable:
+        metrics.batches.labels("unavailable").inc()
+        raise
+    metrics.batches.labels("stored").inc()
+    for outcome, count in counts.items():
+        (metrics.left_out if outcome in OUTCOMES else metrics.records).labels(outcome).inc(count)
+    metrics.write_seconds.observe(time.perf_counter() - started)
+    return Acked(acked=batch.seq)
+
+
+async def accept(request: Request, batch: Batch) -> dict[str, int]:
+    """Commits a batch; how many records went where."""
+    state = request.app.state
+    now = time.time_ns()
+    return await asyncio.wrap_future(state.store.write(lambda db: state.acceptor.accept(batch, now)))

@@ -1,0 +1,106 @@
+"""Specifications: uploaded as they are, read back as they were."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from server.api import models, render
+from server.api.errors import Problem
+from server.api.gate import Role, require
+from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
+from server.api.records import bounded_body
+from server.ingest.attach import Target, UnknownApi, attach
+from server.ingest.judge import based
+from server.store import queries, specs
+from server.store.specs import Upload
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["specifications"])
+
+MAX_SPEC = 32 * 1024 * 1024  # bytes: Kubernetes' own has 5 MB
+BODY = {"requestBody": {"required": True, "content": {"application/yaml": {}, "application/json": {}}}}
+
+Host = Annotated[
+    str | None,
+    Query(
+        description="Where it is served: a host, with port if need be; else its server URLs say.",
+        max_length=200,
+    ),
+]
+Workload = Annotated[str | None, Query(description="Who serves it: NAMESPACE/NAME.", max_length=400)]
+BasePath = Annotated[
+    str | None, Query(description="Replaces the base path of its server URLs.", pattern="^/", max_length=400)
+]
+ApiId = Annotated[str | None, Query(description="Which API it describes.", max_length=100)]
+
+
+@router.post("/specs", status_code=201, response_model=models.Uploaded, openapi_extra=BODY)
+async def post_spec(
+    request: Request,
+    host: Host = None,
+    workload: Workload = None,
+    base_path: BasePath = None,
+    api: ApiId = None,
+) -> Any:
+    """Uploads a specification (OpenAPI 3, YAML or JSON). Creates the API if traffic has not; what is
+    stored of it is judged anew, soon after."""
+    return await _upload(request, Target(api=api, host=host, workload=workload), host, base_path)
+
+
+@router.put("/apis/{id}/spec", response_model=models.Uploaded, openapi_extra=BODY)
+async def put_spec(request: Request, id: str, base_path: BasePath = None) -> Any:
+    """Replaces whatever specifications an API has by this one."""
+    return await _upload(request, Target(api=id, replace=True), None, base_path)
+
+
+async def _upload(
+    request: Request, target: Target, host: str | None, base_path: str | None
+) -> dict[str, Any]:
+    state = request.app.state
+    raw = await bounded_body(request, MAX_SPEC)
+    specification = await run_in_threadpool(based, state.load, raw, base_path)
+    upload = Upload(raw, host.lower() if host else None, base_path)
+    now = time.time_ns()
+    attached = await asyncio.wrap_future(
+        store_of(request).write(lambda db: attach(db, state.acceptor, upload, specification, target, now))
+    )
+    state.jobs.judge_again(attached.number)
+    return {
+        "id": attached.spec,
+        "api": attached.api,
+        "title": specification.title,
+        "version": specification.version,
+        "operations": len(specification.operations),
+    }
+
+
+@router.get("/specs", response_model=models.Page[models.SpecInfo])
+def list_specs(request: Request, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> Any:
+    """All specifications, newest first, without the documents."""
+    after = decode(cursor)
+    with store_of(request).reading() as db:
+        rows = specs.list_specs(db, limit + 1, after[1] if after else None)
+    return page(*cut(rows, limit), "uploaded", render.spec)
+
+
+@router.get("/apis/{id}/spec", response_class=Response)
+def get_spec(
+    request: Request, id: str, spec: Annotated[str | None, Query(max_length=100)] = None
+) -> Response:
+    """An API's specification as it was uploaded: the newest, or the one of this id."""
+    with store_of(request).reading() as db:
+        number = queries.number_of_api(db, id)
+        if number is None:
+            raise UnknownApi
+        found = [row for row in specs.of_api(db, number) if spec in (None, row["id"])]
+    if not found:
+        raise Problem(HTTPStatus.NOT_FOUND, "this API has no such specification")
+    raw: bytes = found[0]["raw"]
+    kind = "application/json" if raw.lstrip()[:1] == b"{" else "application/yaml"
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "inline; filename=spec"}
+    return Response(raw, media_type=kind, headers=headers)

@@ -1,0 +1,58 @@
+"""The wiring: store, acceptor, jobs and routes make the server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
+
+from fastapi import FastAPI
+
+from server.api import agents, apis, errors, exchanges, gate, health, metrics, records, specs
+from server.api.metrics import Metrics, Sources
+from server.config import Settings
+from server.ingest.accept import Acceptor
+from server.ingest.judge import Load
+from server.jobs import Jobs
+from server.store.database import Store
+from server.store.retention import Bounds
+
+TITLE = "spectap"
+VERSION = "v1"
+
+
+def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
+    """The server over an open store, which it closes at the end. `load` reads specifications."""
+    jobs = Jobs(store, Bounds(settings.retention_days, settings.retention_bytes))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.acceptor = store.write(lambda db: Acceptor(db, load, jobs.judge_again)).result()
+        store.on_undo(app.state.acceptor.forget)
+        jobs.start(app.state.acceptor)
+        yield
+        jobs.stop()
+        store.close()
+
+    app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.settings = settings
+    app.state.store = store
+    app.state.load = load
+    app.state.jobs = jobs
+    app.state.metrics = Metrics(
+        Sources(
+            file_bytes=lambda: store.file_bytes, waiting=lambda: store.waiting, dropped=lambda: jobs.dropped
+        )
+    )
+    errors.install(app)
+    app.add_middleware(gate.Door, settings=settings)
+    for router in (records, apis, specs, exchanges, agents, health, metrics):
+        app.include_router(router.router)
+    _include_pages(app)
+    return app
+
+
+def _include_pages(app: FastAPI) -> None:
+    if find_spec("server.ui.pages") is not None:
+        app.include_router(import_module("server.ui.pages").router)

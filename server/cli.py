@@ -1,0 +1,144 @@
+"""`spectap`: the server, and everything a person types. Usage errors exit 64, so that 2 keeps its meaning."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from server import config
+from server.config import ConfigError, Settings
+
+USAGE = 64  # EX_USAGE of sysexits.h
+SUBCOMMANDS = ("server.up",)
+"""Modules with `add_parser(subparsers)`, which sets the default `run`: a function of the parsed arguments
+that returns the exit code."""
+
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse exits 2 on bad usage; ours exits 64."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; its exit code."""
+    parser = Parser(
+        prog="spectap", description="Shows what your APIs really do, against what their specifications say."
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name in SUBCOMMANDS:
+        module = import_module(name)
+        if hasattr(module, "add_parser"):
+            module.add_parser(subparsers)
+    add_server(subparsers)
+    parsed = parser.parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = parsed.run
+    return run(parsed)
+
+
+def add_server(subparsers: Subparsers) -> None:
+    """`spectap server`. Each option's default can be set in the environment: SPECTAP_ and its name."""
+    parser = subparsers.add_parser(
+        "server",
+        help="run the analysis server alone",
+        description="Takes records from agents, keeps them, and shows APIs, exchanges and deviations.",
+        epilog="Every option can be given in the environment too, such as SPECTAP_RETENTION_DAYS=30.",
+    )
+    option = parser.add_argument
+    option(
+        "--listen",
+        metavar="HOST:PORT",
+        default=_env("listen", config.DEFAULT_LISTEN),
+        help="default: %(default)s",
+    )
+    option(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        default=_env("data", config.default_data()),
+        help="default: %(default)s",
+    )
+    token = "file with the token (or sha256:HEX of it) that %s; needed unless listening at loopback"
+    option(
+        "--ingest-token-file",
+        metavar="FILE",
+        type=Path,
+        default=_env("ingest_token_file"),
+        help=token % "agents send",
+    )
+    option(
+        "--admin-token-file",
+        metavar="FILE",
+        type=Path,
+        default=_env("admin_token_file"),
+        help=token % "people send",
+    )
+    option(
+        "--retention-days",
+        metavar="N",
+        type=float,
+        default=_env("retention_days", config.DEFAULT_DAYS),
+        help="keep whole exchanges for so long; counters stay (default: %(default)s)",
+    )
+    option(
+        "--retention-bytes",
+        metavar="N",
+        type=int,
+        default=_env("retention_bytes", config.DEFAULT_BYTES),
+        help="and in a database of at most this size (default: %(default)s)",
+    )
+    option(
+        "--log-json", action="store_true", default=_env("log_json") in ("1", "true"), help="log in JSON lines"
+    )
+    option(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default=_env("log_level", "info"),
+        help="default: %(default)s",
+    )
+    parser.set_defaults(run=_serve)
+
+
+def _env(name: str, default: object = None) -> object:
+    return os.environ.get(f"SPECTAP_{name.upper()}") or default
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    try:
+        settings = _settings(parsed)
+    except ConfigError as error:
+        sys.stderr.write(f"spectap server: {error}\n")
+        return USAGE
+    from server.run import serve  # the web framework costs a second: --help does without
+
+    return serve(settings)
+
+
+def _settings(parsed: argparse.Namespace) -> Settings:
+    host, port = config.parse_listen(parsed.listen)
+    tokens = [
+        path and config.read_token(Path(path)) for path in (parsed.ingest_token_file, parsed.admin_token_file)
+    ]
+    return config.checked(
+        Settings(
+            host=host,
+            port=port,
+            data=Path(parsed.data),
+            ingest_token=tokens[0],
+            admin_token=tokens[1],
+            retention_days=parsed.retention_days,
+            retention_bytes=parsed.retention_bytes,
+            log_json=parsed.log_json,
+            log_level=parsed.log_level,
+        )
+    )

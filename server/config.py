@@ -1,0 +1,105 @@
+"""Settings of the analysis server, checked before anything starts."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_LISTEN = "127.0.0.1:8080"
+DEFAULT_DAYS = 7.0
+DEFAULT_BYTES = 1024**3
+MIN_BYTES = 4 * 1024**2
+MIN_TOKEN = 16  # characters: guessing must be hopeless, since the hash has no salt
+HASHED = "sha256:"
+
+
+class ConfigError(ValueError):
+    """One sentence for the person who typed it, with the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Tokens are SHA-256 digests; None means that this role is open to anyone who can connect."""
+
+    host: str
+    port: int
+    data: Path
+    ingest_token: bytes | None = None
+    admin_token: bytes | None = None
+    retention_days: float = DEFAULT_DAYS
+    retention_bytes: int = DEFAULT_BYTES
+    log_json: bool = False
+    log_level: str = "info"
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+def digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def read_token(path: Path) -> bytes:
+    """The digest of the token in a file, which holds the token itself or "sha256:" and its hex digest.
+
+    Raises ConfigError.
+    """
+    try:
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"cannot read the token file {path}: {reason}") from None
+    if text.startswith(HASHED):
+        try:
+            hashed = bytes.fromhex(text.removeprefix(HASHED))
+        except ValueError:
+            hashed = b""
+        if len(hashed) != 32:
+            raise ConfigError(f"{path}: after {HASHED} come 64 hex digits, as sha256sum prints them")
+        return hashed
+    if len(text) < MIN_TOKEN:
+        raise ConfigError(f"{path}: a token has at least {MIN_TOKEN} characters; try: openssl rand -hex 32")
+    return digest(text)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """HOST:PORT, [V6]:PORT or :PORT (all addresses). Raises ConfigError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"--listen takes HOST:PORT, such as {DEFAULT_LISTEN}")
+    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def default_data() -> Path:
+    """$XDG_STATE_HOME/spectap; /var/lib/spectap for root; else ~/.local/state/spectap."""
+    state = os.environ.get("XDG_STATE_HOME")
+    if state:
+        return Path(state) / "spectap"
+    return Path("/var/lib/spectap") if os.geteuid() == 0 else Path.home() / ".local/state/spectap"
+
+
+def checked(settings: Settings) -> Settings:
+    """The settings if they are safe to start with. Raises ConfigError."""
+    if not settings.loopback and not (settings.ingest_token and settings.admin_token):
+        raise ConfigError(
+            f"{settings.host} can be reached from other machines: give --ingest-token-file and"
+            " --admin-token-file, or listen at 127.0.0.1"
+        )
+    if settings.retention_days <= 0:
+        raise ConfigError("--retention-days takes a number above 0")
+    if settings.retention_bytes < MIN_BYTES:
+        raise ConfigError(f"--retention-bytes takes at least {MIN_BYTES}")
+    return settings

@@ -1,0 +1,145 @@
+"""A specification is uploaded: which API it describes, and how all that is stored is judged anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlite_utils import Database
+
+from agent.wire import Body, Consumer, Record, Request, Timing
+from server.ingest.accept import Acceptor
+from server.ingest.judge import Specification
+from server.store import specs
+from server.store.apis import WORKLOAD_PREFIX
+from server.store.counters import move_counts
+from server.store.queries import number_of_api
+from server.store.specs import Upload
+
+
+class UnknownApi(LookupError):
+    """There is no API of this id."""
+
+
+class NoTarget(ValueError):
+    """Neither the upload nor the document says which API it describes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which API a specification describes: its id, or where it is served. `replace` removes all others."""
+
+    api: str | None = None
+    host: str | None = None
+    workload: str | None = None
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    api: str
+    spec: str
+    number: int  # the API's
+
+
+def attach(
+    db: Database, acceptor: Acceptor, upload: Upload, specification: Specification, target: Target, now: int
+) -> Attached:
+    """Stores a specification with its API, which from now on is judged by it. Writer's thread.
+
+    Raises UnknownApi and NoTarget.
+    """
+    api = _target(db, acceptor, specification, target)
+    acceptor.begin_judging(api)
+    place = (upload.host, set(specification.base_paths))
+    olds = [
+        old.stored.number
+        for old in acceptor.judges.of_api(api)
+        if target.replace or (old.stored.host, set(old.specification.base_paths)) == place
+    ]
+    specs.remove(db, olds)
+    stored = specs.insert(db, api, upload, specification.title, specification.version, now)
+    acceptor.judges.add(stored, specification)
+    return Attached(acceptor.apis.id(api), stored.id, api)
+
+
+def _target(db: Database, acceptor: Acceptor, specification: Specification, target: Target) -> int:
+    if target.api is not None:
+        number = number_of_api(db.conn, target.api)
+        if number is None:
+            raise UnknownApi
+        return number
+    names = [target.host.lower()] if target.host else []
+    if target.workload:
+        namespace, _, workload = target.workload.rpartition("/")
+        names.append(f"{WORKLOAD_PREFIX}{namespace}/{workload}")
+    names = names or hosts_of(specification.document)
+    if not names:
+        raise NoTarget("the document's servers name no host: say host=, workload= or api=")
+    return acceptor.apis.declare(names, specification.title)
+
+
+def hosts_of(document: Mapping[str, Any]) -> list[str]:
+    """Hosts, with port where given, of a document's server URLs (OpenAPI 3) or `host` (Swagger 2.0)."""
+    servers = document.get("servers")
+    known = servers if isinstance(servers, list) else []
+    urls = [server.get("url") for server in known if isinstance(server, dict)]
+    if isinstance(document.get("host"), str):
+        urls.append(f"//{document['host']}")
+    hosts = [_netloc(url) for url in urls if isinstance(url, str)]
+    return [host for host in dict.fromkeys(hosts) if host and "{" not in host]
+
+
+def _netloc(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
+
+
+def settle_leftovers(db: Database, acceptor: Acceptor, api: int) -> None:
+    """After all samples were judged: counts whose samples are gone go to the operation their template
+    belongs to, and deviations that no sample shows any more are removed. Writer's thread.
+    """
+    acceptor.findings.purge(api, acceptor.judges.revision(api))
+    for number, key, method, shape in acceptor.operations.without_samples(api):
+        ruling = acceptor.judges.judge(api, _probe(method, shape))
+        found = ruling.judgement.operation if ruling else None
+        if ruling is None or found is None:
+            continue
+        said = ruling.operation
+        target = acceptor.operations.specified(
+            api, found, ruling.judgement.deprecated, said.operation_id if said else None
+        )
+        if found != key:
+            move_counts(db, number, target)
+            acceptor.operations.forget()
+
+
+def _probe(method: str, shape: str) -> Record:
+    """A record that asks only: which operation is this?"""
+    path = shape.replace("{id}", "0").replace("{date}", "2000-01-01").encode()
+    nothing = Body(0, b"", "complete")
+    return Record(
+        id="probe",
+        agent="",
+        node="",
+        cluster=None,
+        time=0,
+        monotonic=0,
+        protocol="h1",
+        tls=None,
+        side="unknown",
+        connection="",
+        stream=0,
+        client=None,
+        server=None,
+        process=None,
+        request=Request(method, "http", None, path, None, (), (), nothing, None),
+        response=None,
+        timing=Timing(None, None, None, None),
+        consumer=Consumer(),
+        completeness="no-response",
+    )

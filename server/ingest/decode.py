@@ -1,0 +1,62 @@
+"""A request's body → a batch whose every number fits the store. Anything else is a WireError."""
+
+from __future__ import annotations
+
+import zstandard
+
+from agent.wire import MAX_BATCH, Batch, Record, WireError, decode_batch
+
+MAX_TIME = 2**62  # ns: the year 2116
+MAX_ID = 128  # characters of ids and names that agents choose
+MAX_COUNT = 2**62
+
+
+def unpacked(raw: bytes, coding: str) -> bytes:
+    """The body without its content coding (identity or zstd). Raises WireError."""
+    if coding in ("", "identity"):
+        return raw
+    if coding != "zstd":
+        raise WireError("content coding: not zstd or identity")
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=MAX_BATCH).stream_reader(raw) as reader:
+            plain = reader.read(MAX_BATCH + 1)
+    except zstandard.ZstdError:
+        raise WireError("content coding: not zstd") from None
+    if len(plain) > MAX_BATCH:
+        raise WireError(f"batch is larger than {MAX_BATCH} bytes")
+    return plain
+
+
+def decode(raw: bytes, coding: str = "") -> Batch:
+    """The batch in a request's body. Raises WireError, which names a field and never holds a value."""
+    batch = decode_batch(unpacked(raw, coding))
+    if not 1 <= batch.seq < MAX_COUNT:
+        raise WireError("batch.seq: out of range")
+    _short(batch.agent, "batch.agent")
+    _short(batch.epoch, "batch.epoch")
+    if any(not 0 <= n < MAX_COUNT for counts in batch.ledger.values() for n in counts.values()):
+        raise WireError("batch.ledger: out of range")
+    for record in batch.records:
+        _check(record)
+    return batch
+
+
+def _short(text: str, where: str) -> None:
+    if not 0 < len(text) <= MAX_ID:
+        raise WireError(f"{where}: empty or too long")
+
+
+def _check(record: Record) -> None:
+    _short(record.id, "record.id")
+    _short(record.connection, "record.connection")
+    timing = record.timing
+    for moment in (record.time, timing.request_start, timing.request_end, timing.first_byte, timing.end):
+        if moment is not None and not 0 <= moment < MAX_TIME:
+            raise WireError("record.time or timing: out of range")
+    if not 0 <= record.stream < MAX_COUNT:
+        raise WireError("record.stream: out of range")
+    if record.response is not None and not 0 <= record.response.status <= 9999:
+        raise WireError("record.response.status: out of range")
+    for end in (record.client, record.server):
+        if end is not None and not (0 <= end.port <= 65535 and 0 <= (end.netns or 0) < MAX_TIME):
+            raise WireError("record endpoint: out of range")

@@ -1,0 +1,118 @@
+"""What the server does besides answering: judging stored exchanges anew, and letting the oldest go.
+
+One thread decides when; the work itself goes to the store's writer in small pieces, between which
+ingest goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlite_utils import Database
+
+from server.ingest.accept import Acceptor
+from server.ingest.attach import settle_leftovers
+from server.store.database import Store, StoreUnavailable
+from server.store.retention import LOW, Bounds, drop_some, give_back, used_bytes
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PERIOD_S = 5.0  # between looks at age and size
+JUDGED_AT_ONCE = 200  # exchanges in one piece of work
+
+
+class Jobs:
+    """Runs until `stop`; `judge_again` may be called from any thread."""
+
+    def __init__(self, store: Store, bounds: Bounds, clock: Callable[[], int] = time.time_ns) -> None:
+        self._store = store
+        self._bounds = bounds
+        self._clock = clock
+        self._stale: set[int] = set()
+        self._stopping = False
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.dropped = 0  # exchanges that retention took since the start
+
+    def start(self, acceptor: Acceptor) -> None:
+        self._acceptor = acceptor
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._thread.start()
+
+    def judge_again(self, api: int) -> None:
+        """The specifications of an API (its number) have changed."""
+        with self._wake:
+            self._stale.add(api)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for api in self._do(lambda db: self._acceptor.apis.to_judge()):
+                self.judge_again(api)
+        except StoreUnavailable as error:
+            log.error("cannot look for exchanges to judge: %s", error)
+        while True:
+            with self._wake:
+                if not self._stale and not self._stopping:
+                    self._wake.wait(PERIOD_S)
+                if self._stopping:
+                    return
+                stale, self._stale = self._stale, set()
+            self._attempt(stale)
+
+    def _attempt(self, stale: set[int]) -> None:
+        try:
+            while stale:
+                self._judge(next(iter(stale)))
+                stale.pop()
+            self.enforce_retention()
+        except StoreUnavailable as error:
+            log.error("%s; trying again", error)
+            with self._wake:
+                self._stale |= stale
+                self._wake.wait(PERIOD_S)
+
+    def _do(self, work: Callable[[Database], T]) -> T:
+        return self._store.write(work).result()
+
+    def _judge(self, api: int) -> None:
+        judged = 0
+        while found := self._do(lambda db: self._acceptor.judge_again(api, JUDGED_AT_ONCE)):
+            judged += found
+            if self._stopping:
+                return
+        self._do(lambda db: settle_leftovers(db, self._acceptor, api))
+        log.info("judged %d stored exchanges anew", judged)
+
+    def enforce_retention(self) -> int:
+        """Drops what is too old or too much, and returns the space; how many exchanges went."""
+        bound = self._bounds.bytes
+        target = int(bound * LOW) if self._do(used_bytes) > bound else bound
+        dropped = 0
+        while not self._stopping:
+            gone = self._do(
+                lambda db: drop_some(db, self._acceptor.exchanges, self._bounds, self._clock(), target)
+            )
+            if not gone:
+                break
+            dropped += gone
+        if dropped:
+            while self._do(give_back) and not self._stopping:
+                pass
+            self._store.checkpoint()
+            log.info("retention: dropped %d exchanges, the oldest first", dropped)
+        self.dropped += dropped
+        return dropped

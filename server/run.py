@@ -1,0 +1,102 @@
+"""Runs the server until SIGTERM or SIGINT: socket, log, and an end at which all accepted is committed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import socket
+import sys
+
+import uvicorn
+
+from server.app import create_app
+from server.config import Settings
+from server.store.database import Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 256
+SHUTDOWN_S = 10  # for requests under way
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def start_logging(settings: Settings) -> None:
+    out = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    out.setFormatter(JsonLines() if settings.log_json else text)
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[out], force=True)
+
+
+def serve(settings: Settings) -> int:
+    """The exit code: 0 after a clean stop, 1 where it could not start (one sentence on stderr)."""
+    from server.analysis.specs.load import load
+
+    start_logging(settings)
+    try:
+        listener = bind(settings)
+        store = Store(settings.data)
+    except OSError as error:
+        return _refuse(_bind_refusal(settings, error))
+    except StoreUnavailable as error:
+        return _refuse(f"{error}; choose another directory with --data")
+    if not (settings.ingest_token and settings.admin_token):
+        log.warning("open without a token to whoever can log in to this machine (loopback only)")
+    host, port = listener.getsockname()[:2]
+    log.info(
+        "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data
+    )
+    configuration = uvicorn.Config(
+        create_app(settings, store, load),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        lifespan="on",
+    )
+    uvicorn.Server(configuration).run(sockets=[listener])
+    store.close()
+    log.info("stopped; everything accepted is stored")
+    return 0
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket, bound before anything else starts. Raises OSError."""
+    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind_refusal(settings: Settings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        who = f"ss -ltnp 'sport = :{settings.port}' shows it"
+        return f"{where} is taken by another program: stop it ({who}), or choose another with --listen"
+    return f"cannot listen at {where}: {error.strerror}; choose another with --listen"
+
+
+def _refuse(why: str) -> int:
+    sys.stderr.write(f"spectap server: {why}\n")
+    return 1

@@ -1,0 +1,94 @@
+"""Who delivers: which batches are in (so that none counts twice), and both ledgers."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sqlite_utils import Database
+
+from agent.wire import Batch
+
+SEQS_KEPT = 1000  # a batch that arrives later than this many of its followers counts as seen
+
+
+class Deliveries:
+    """The writer's view. Sequence numbers may skip (the agent dropped a batch) and may come late."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def seen(self, batch: Batch) -> bool:
+        """True where this batch is stored already; else notes that it is now."""
+        execute = self._db.conn.execute
+        row = execute(
+            "SELECT floor FROM epochs WHERE agent = ? AND epoch = ?", (batch.agent, batch.epoch)
+        ).fetchone()
+        if row is not None and batch.seq <= row[0]:
+            return True
+        added = execute(
+            "INSERT OR IGNORE INTO batches VALUES (?, ?, ?)", (batch.agent, batch.epoch, batch.seq)
+        )
+        return added.rowcount == 0
+
+    def note(self, batch: Batch, now: int) -> None:
+        """Keeps the agent's ledger (totals, so the newest replaces the older)."""
+        first = batch.records[0] if batch.records else None
+        floor = max(0, batch.seq - SEQS_KEPT)
+        execute = self._db.conn.execute
+        execute(
+            """INSERT INTO epochs
+            (agent, epoch, floor, last_seq, ledger, node, cluster, records, first_seen, last_seen)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET
+                ledger = CASE WHEN excluded.last_seq >= last_seq THEN excluded.ledger ELSE ledger END,
+                floor = max(floor, excluded.floor), last_seq = max(last_seq, excluded.last_seq),
+                node = coalesce(excluded.node, node), cluster = coalesce(excluded.cluster, cluster),
+                records = records + excluded.records, last_seen = max(last_seen, excluded.last_seen)""",
+            (
+                batch.agent,
+                batch.epoch,
+                floor,
+                batch.seq,
+                json.dumps(batch.ledger),
+                first.node if first else None,
+                first.cluster if first else None,
+                len(batch.records),
+                now,
+                now,
+            ),
+        )
+        execute(
+            "DELETE FROM batches WHERE agent = ? AND epoch = ? AND seq <= ?",
+            (batch.agent, batch.epoch, floor),
+        )
+
+    def count(self, buckets: Mapping[str, int]) -> None:
+        """Adds to the server's own ledger."""
+        self._db.conn.executemany(
+            "INSERT INTO ledger VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            [(bucket, count) for bucket, count in buckets.items() if count],
+        )
+
+
+def agents(db: sqlite3.Connection, limit: int, after: tuple[int, int] | None) -> list[dict[str, Any]]:
+    """Every start of every agent, most recently heard of first."""
+    rows = db.execute(
+        """SELECT * FROM epochs WHERE (last_seen, number) < (?, ?)
+        ORDER BY last_seen DESC, number DESC LIMIT ?""",
+        (*(after or (2**63 - 1, 2**63 - 1)), limit),
+    )
+    return [{**dict(row), "ledger": json.loads(row["ledger"])} for row in rows]
+
+
+def ledger(db: sqlite3.Connection) -> dict[str, Any]:
+    """Totals over all agents and starts, and where the server put what it received."""
+    totals: dict[str, Counter[str]] = {}
+    for row in db.execute("SELECT ledger FROM epochs"):
+        for part, counts in json.loads(row["ledger"]).items():
+            totals.setdefault(part, Counter()).update(counts)
+    server = {row["bucket"]: row["count"] for row in db.execute("SELECT bucket, count FROM ledger")}
+    return {"agents": {part: dict(counts) for part, counts in totals.items()}, "server": server}

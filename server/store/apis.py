@@ -1,0 +1,229 @@
+"""APIs and what they are recognised by; two that turn out to be one are merged and lose no counts."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from agent.wire import Record
+from server.analysis.inventory import (
+    PROVISIONAL,
+    ApiKind,
+    Identity,
+    Key,
+    host_of,
+    identify,
+    is_address,
+    is_internal,
+    key_of,
+    name_of,
+)
+
+MAX_APIS = 10_000
+MAX_KEYS = 100_000
+MAX_HOSTS = 100  # aliases kept per API: anyone can send any Host
+OTHER: Key = ("other",)
+
+WORKLOAD_PREFIX = "workload:"  # a declared workload, kept among the hosts
+
+OWN, LEARNED, AMBIGUOUS = "own", "learned", "ambiguous"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """`source` turned out to be `target`."""
+
+    source: int
+    target: int
+
+
+class Apis:
+    """The writer's view, cached; `forget` drops the cache after work was undone."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.forget()
+
+    def forget(self) -> None:
+        execute = self._db.conn.execute
+        self._keys: dict[Key, int] = {}
+        self._states: dict[Key, str] = {}
+        for key, api, state in execute("SELECT key, api, state FROM api_keys"):
+            self._keys[tuple(json.loads(key))] = api
+            self._states[tuple(json.loads(key))] = state
+        self._kinds: dict[int, str] = dict(execute("SELECT number, kind FROM apis WHERE merged_into IS NULL"))
+        self._hosts: dict[int, set[str]] = {}
+        for api, host in execute("SELECT api, host FROM hosts"):
+            self._hosts.setdefault(api, set()).add(host)
+        self._declared: dict[str, int] = dict(
+            execute(
+                """SELECT host, api FROM hosts JOIN apis ON apis.number = hosts.api
+                WHERE declared AND kind = ? AND merged_into IS NULL""",
+                (ApiKind.DECLARED,),
+            )
+        )
+
+    def resolve(self, record: Record) -> tuple[int, Merge | None]:
+        """The record's API, created if new, and a declared API that it turned out to be."""
+        key = key_of(record)
+        number = self._keys.get(key)
+        if number is None:
+            number = self._create(identify(record))
+        declared = self._declared_for(record) if self._declared else None
+        if declared is None or declared == number:
+            return number, None
+        return number, Merge(declared, number)
+
+    def _declared_for(self, record: Record) -> int | None:
+        """A host that was declared with a specification: an address must be the server's, a name is Host."""
+        host, server = host_of(record), record.server
+        if server is not None and server.workload:
+            declared = self._declared.get(f"{WORKLOAD_PREFIX}{server.namespace or ''}/{server.workload}")
+            if declared is not None:
+                return declared
+        if server is not None:
+            at = f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}"
+            if at in self._declared:
+                return self._declared[at]
+        if host is None or (is_address(host) and server is not None):
+            return None
+        return self._declared.get(host, self._declared.get(name_of(host)))
+
+    def learn(self, record: Record, target: int) -> Merge | None:
+        """The server of this client's view is `target`: from now on its address leads there.
+
+        An address that leads to two servers (a virtual one) is not trusted again: it gets an API of its
+        own for calls that only the client saw.
+        """
+        key = key_of(record)
+        number = self._keys.get(key)
+        if number == target or (number is not None and self._states[key] == AMBIGUOUS):
+            return None
+        if number is None:
+            if len(self._keys) < MAX_KEYS:
+                self._bind(key, target, LEARNED)
+            return None
+        if self._states[key] == OWN and self._kinds[number] in PROVISIONAL and key != OTHER:
+            return Merge(number, target)
+        self._bind(key, self.insert(identify(record)), AMBIGUOUS)
+        return None
+
+    def declare(self, names: Sequence[str], title: str) -> int:
+        """The API that goes by one of these names, created if traffic has not.
+
+        A name is a host, with or without port, or a workload after WORKLOAD_PREFIX. Among several APIs
+        that answered to the name, one whose server was seen wins, then the busiest.
+        """
+        for name in names:
+            number = self._known_as(name)
+            if number is not None:
+                return number
+        number = self.insert(named(ApiKind.DECLARED, names[0].removeprefix(WORKLOAD_PREFIX) or title))
+        for name in names:
+            self._db.conn.execute("INSERT OR REPLACE INTO hosts VALUES (?, ?, 1)", (number, name))
+            self._declared[name] = number
+            self._hosts.setdefault(number, set()).add(name)
+        return number
+
+    def _known_as(self, name: str) -> int | None:
+        port = name.rpartition(":")[2] if is_address(name) else ""
+        row = self._db.conn.execute(
+            """SELECT apis.number FROM apis LEFT JOIN hosts ON hosts.api = apis.number
+            LEFT JOIN (SELECT api, sum(count) AS count FROM operations GROUP BY api) AS busy
+            ON busy.api = apis.number
+            WHERE merged_into IS NULL AND (host = ?1 OR substr(host, 1, length(?1) + 1) = ?1 || ':'
+            OR (kind = 'workload' AND ?1 = ?2 || coalesce(namespace, '') || '/' || workload))
+            AND (?3 = '' OR apis.port IS NULL OR apis.port = CAST(?3 AS INTEGER))
+            ORDER BY kind IN ('workload', 'process') DESC, coalesce(busy.count, 0) DESC LIMIT 1""",
+            (name, WORKLOAD_PREFIX, port if port.isdecimal() else ""),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def revise(self, api: int) -> None:
+        """Counts a change of the API's specifications."""
+        self._db.conn.execute("UPDATE apis SET revision = revision + 1 WHERE number = ?", (api,))
+
+    def id(self, api: int) -> str:
+        row = self._db.conn.execute("SELECT id FROM apis WHERE number = ?", (api,)).fetchone()
+        return str(row[0])
+
+    def to_judge(self) -> list[int]:
+        """APIs with stored exchanges that were not judged as the API stands (after a restart)."""
+        rows = self._db.conn.execute(
+            """SELECT DISTINCT api FROM exchanges JOIN apis ON apis.number = exchanges.api
+            WHERE exchanges.revision <> apis.revision"""
+        )
+        return [api for (api,) in rows]
+
+    def note_host(self, api: int, record: Record) -> None:
+        """Keeps the name that the client used as an alias."""
+        host = host_of(record)
+        known = self._hosts.setdefault(api, set())
+        if host is None or host in known or len(known) >= MAX_HOSTS:
+            return
+        known.add(host)
+        self._db.conn.execute("INSERT OR IGNORE INTO hosts VALUES (?, ?, 0)", (api, host))
+
+    def _create(self, identity: Identity) -> int:
+        if len(self._kinds) >= MAX_APIS:
+            return self._other()
+        number = self.insert(identity)
+        self._bind(identity.key, number, OWN)
+        return number
+
+    def _other(self) -> int:
+        if OTHER not in self._keys:
+            self._bind(OTHER, self.insert(named(ApiKind.HOST, "(others)")), OWN)
+        return self._keys[OTHER]
+
+    def insert(self, identity: Identity) -> int:
+        cursor = self._db.conn.execute(
+            """INSERT INTO apis
+            (id, kind, name, internal, node, process, executable, port, namespace, workload)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (
+                secrets.token_hex(8),
+                identity.kind,
+                identity.name,
+                identity.internal,
+                identity.node,
+                identity.process,
+                identity.executable,
+                identity.port,
+                identity.namespace,
+                identity.workload,
+            ),
+        )
+        number = cursor.lastrowid
+        assert number is not None
+        self._kinds[number] = identity.kind
+        return number
+
+    def _bind(self, key: Key, number: int, state: str) -> None:
+        self._keys[key] = number
+        self._states[key] = state
+        self._db.conn.execute(
+            """INSERT INTO api_keys VALUES (?, ?, ?)
+            ON CONFLICT DO UPDATE SET api = excluded.api, state = excluded.state""",
+            (json.dumps(key), number, state),
+        )
+
+
+def named(kind: ApiKind, name: str, namespace: str | None = None, workload: str | None = None) -> Identity:
+    """An API of which only the name is known."""
+    return Identity(
+        key=(kind, name),
+        kind=kind,
+        name=name,
+        internal=is_internal(name_of(name)) if is_address(name) else "." not in name_of(name),
+        node=None,
+        process=None,
+        executable=None,
+        port=None,
+        namespace=namespace,
+        workload=workload,
+    )

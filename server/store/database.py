@@ -1,0 +1,234 @@
+"""One SQLite file: one thread writes, in batched transactions; any thread reads its own snapshot.
+
+Work given to `write` runs on the writer's thread; its future is done only once the transaction is
+committed. Work that fails is undone alone (savepoint); a disk that is full or a file that is locked
+fails what was in that transaction with StoreUnavailable, and the next one tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlite_utils import Database
+
+from server.store.schema import migrations
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FILE = "spectap.db"
+MAX_GROUP = 64  # pieces of work in one transaction
+MAX_WAITING = 256  # pieces of work that wait; more are refused, so that memory stays bounded
+MAX_READERS = 16  # idle connections kept
+BUSY_S = 5.0
+WAL_BYTES = 64 * 1024 * 1024  # the log is cut back to this after a checkpoint
+CACHE_KIB = 65_536
+
+Work = Callable[[Database], Any]
+
+
+class StoreUnavailable(RuntimeError):
+    """Nothing can be written now (disk full, file locked, too much waiting); try again later."""
+
+
+def _reason(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    return {
+        "SQLITE_FULL": "the disk or the allowed file size is full",
+        "SQLITE_BUSY": "the database is locked by another process",
+        "SQLITE_READONLY": "the database is read-only",
+    }.get(name, f"the database answered {name}")
+
+
+class Store:
+    """The database in directory `data`, created and migrated if need be.
+
+    Raises StoreUnavailable where it cannot be opened.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / FILE
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = self._open()
+        except OSError as error:
+            raise StoreUnavailable(f"cannot use {self.path}: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"cannot open {self.path}: {_reason(error)}") from error
+        self._work: queue.Queue[tuple[Work, Future[Any]] | None] = queue.Queue(MAX_WAITING)
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(MAX_READERS)
+        self._closed = False
+        self._undone: list[Callable[[], None]] = []
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> Database:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        # Before the first table, or never: only then can the file give pages back.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on disk
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        db = Database(connection)
+        migrations.apply(db)
+        return db
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait for the writer."""
+        return self._work.qsize()
+
+    def on_undo(self, forget: Callable[[], None]) -> None:
+        """Registers what must be forgotten (caches) whenever work was undone; runs on the writer's thread."""
+        self._undone.append(forget)
+
+    def write(self, work: Callable[[Database], T]) -> Future[T]:
+        """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
+        future: Future[T] = Future()
+        if self._closed:
+            raise StoreUnavailable("the server is shutting down")
+        try:
+            self._work.put_nowait((work, future))
+        except queue.Full:
+            raise StoreUnavailable("too much is waiting to be written") from None
+        return future
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection in one snapshot of the database. Raises StoreUnavailable."""
+        try:
+            connection = self._reader()
+            connection.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise StoreUnavailable(_reason(error)) from error
+        try:
+            yield connection
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(_reason(error)) from error
+        finally:
+            connection.execute("ROLLBACK")
+            self._give_back(connection)
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            return self._readers.get_nowait()
+        except queue.Empty:
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            connection.row_factory = sqlite3.Row
+            return connection
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            self._readers.put_nowait(connection)
+        except queue.Full:
+            connection.close()
+
+    @staticmethod
+    def probe(db: Database) -> None:
+        """The smallest real write: shows that the database takes one."""
+        db.conn.execute("PRAGMA user_version = 1")
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the database and its log."""
+        files = (self.path, self.path.with_name(FILE + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def checkpoint(self) -> None:
+        """Moves the log into the file and cuts both to size, as far as readers allow."""
+        try:
+            with closing(sqlite3.connect(self.path, timeout=BUSY_S)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise StoreUnavailable(_reason(error)) from error
+
+    def close(self) -> None:
+        """Commits all that was accepted, then closes. Later writes raise StoreUnavailable."""
+        if self._closed:
+            return
+        self._closed = True
+        self._work.put(None)
+        self._thread.join()
+        while True:
+            try:
+                self._readers.get_nowait().close()
+            except queue.Empty:
+                break
+        self._db.close()
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            group = [self._work.get()]
+            while len(group) < MAX_GROUP:
+                try:
+                    group.append(self._work.get_nowait())
+                except queue.Empty:
+                    break
+            open_ = None not in group
+            self._commit([item for item in group if item is not None])
+
+    def _commit(self, group: list[tuple[Work, Future[Any]]]) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        left = list(group)
+        try:
+            self._db.conn.execute("BEGIN IMMEDIATE")
+            while left:
+                work, future = left.pop(0)
+                self._one(work, future, done)
+            self._db.conn.execute("COMMIT")
+        except Exception as error:
+            self._undo(error, [future for future, _ in done] + [future for _, future in left])
+            return
+        for future, result in done:
+            future.set_result(result)
+
+    def _one(self, work: Work, future: Future[Any], done: list[tuple[Future[Any], Any]]) -> None:
+        """One piece of work in a savepoint of its own. Raises where the whole transaction is lost."""
+        self._db.conn.execute("SAVEPOINT work")
+        try:
+            result = work(self._db)
+        except Exception as error:
+            future.set_exception(_translated(error))
+            if not self._db.conn.in_transaction:
+                raise
+            self._db.conn.execute("ROLLBACK TO work")
+            self._forget()
+        else:
+            done.append((future, result))
+        finally:
+            if self._db.conn.in_transaction:
+                self._db.conn.execute("RELEASE work")
+
+    def _undo(self, error: Exception, futures: list[Future[Any]]) -> None:
+        if self._db.conn.in_transaction:
+            self._db.conn.execute("ROLLBACK")
+        log.error("nothing was stored: %s", _translated(error))
+        self._forget()
+        for future in futures:
+            future.set_exception(_translated(error))
+
+    def _forget(self) -> None:
+        for forget in self._undone:
+            forget()
+
+
+def _translated(error: Exception) -> Exception:
+    return StoreUnavailable(_reason(error)) if isinstance(error, sqlite3.Error) else error

@@ -1,0 +1,204 @@
+"""Whole exchanges and their witnesses, as the writer keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlite_utils import Database
+
+from agent.wire import Record, decode_record
+from server.analysis.witnesses import SKEW_NS, View, mark_of, view_of
+from server.store.counters import Contribution
+from server.store.findings import Finding
+
+HOUR_NS = 3_600_000_000_000
+COLUMNS = (
+    "number, time, api, operation, consumer, method, path, status, bucket, duration, verdict, why,"
+    " deprecated, deviations, revision, namespaces, workloads, mark, second"
+)
+MARKS = ", ".join("?" * len(COLUMNS.split(",")))
+IDS_AT_ONCE = 500
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One exchange on its way into the store: its views, and what was made of them.
+
+    `number` is that of its first witness; `stored` says whether its row exists. What the counters hold
+    of it is `counted` and `findings` (judged under `revision` of its API).
+    """
+
+    number: int
+    records: list[Record]
+    raw: bytes | None
+    mark: int | None
+    stored: bool = False
+    second: int | None = None
+    second_raw: bytes | None = None
+    api: int = 0
+    duration: int | None = None
+    why: str | None = None
+    deprecated: bool = False
+    revision: int = 0
+    counted: Contribution | None = None
+    findings: tuple[Finding, ...] = field(default=())
+
+    @property
+    def id(self) -> str:
+        return self.records[0].id
+
+
+class Exchanges:
+    """The writer's view. Numbers only grow while the server runs."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._next = 1
+        self.forget()
+
+    def forget(self) -> None:
+        highest = self._db.conn.execute("SELECT max(number) FROM witnesses").fetchone()[0] or 0
+        self._next = max(self._next, highest + 1)
+
+    def number(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Which of these record ids are stored already."""
+        found: set[str] = set()
+        for start in range(0, len(ids), IDS_AT_ONCE):
+            some = ids[start : start + IDS_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            rows = self._db.conn.execute(f"SELECT id FROM witnesses WHERE id IN ({marks})", some)
+            found.update(id for (id,) in rows)
+        return found
+
+    def load(self, number: int) -> Exchange | None:
+        """A stored exchange; None where retention took it."""
+        row = self._db.conn.execute(f"SELECT {COLUMNS} FROM exchanges WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            return None
+        _, time, api, operation, consumer, _, _, status, bucket, duration, verdict, why, deprecated = row[:13]
+        deviations, revision, _, _, mark, second = row[13:]
+        raws = self._db.conn.execute(
+            "SELECT record FROM witnesses WHERE number IN (?, ?) ORDER BY number", (number, second)
+        )
+        return Exchange(
+            number=number,
+            records=[decode_record(raw) for (raw,) in raws],
+            raw=None,
+            mark=mark,
+            stored=True,
+            second=second,
+            api=api,
+            duration=duration,
+            why=why,
+            deprecated=bool(deprecated),
+            revision=revision,
+            counted=Contribution(operation, consumer, status, time, time // HOUR_NS, bucket, verdict),
+            findings=tuple(Finding(*item) for item in json.loads(deviations)) if deviations else (),
+        )
+
+    def write(self, exchanges: Iterable[Exchange]) -> None:
+        """Inserts new exchanges and rewrites changed ones, with their witnesses."""
+        rows: list[tuple[object, ...]] = []
+        changed: list[tuple[object, ...]] = []
+        witnesses: list[tuple[object, ...]] = []
+        for one in exchanges:
+            (changed if one.stored else rows).append(_row(one))
+            if one.raw is not None:
+                witnesses.append((one.number, one.id, one.number, one.raw))
+            if one.second_raw is not None:
+                witnesses.append((one.second, one.records[1].id, one.number, one.second_raw))
+            one.stored, one.raw, one.second_raw = True, None, None
+        many = self._db.conn.executemany
+        many(f"INSERT INTO exchanges ({COLUMNS}) VALUES ({MARKS})", rows)
+        many(f"REPLACE INTO exchanges ({COLUMNS}) VALUES ({MARKS})", changed)
+        many("INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)", witnesses)
+
+    def waiting_near(self, time: int, mark: int) -> list[View]:
+        """Stored views of this mark that wait for their other half, around a time."""
+        rows = self._db.conn.execute(
+            """SELECT number FROM exchanges
+            WHERE time BETWEEN ? AND ? AND mark = ? AND second IS NULL LIMIT 64""",
+            (time - SKEW_NS, time + SKEW_NS, mark),
+        )
+        return self._views([number for (number,) in rows])
+
+    def latest_waiting(self, limit: int) -> list[View]:
+        """The newest views that wait for their other half, oldest first (after a restart)."""
+        rows = self._db.conn.execute(
+            """SELECT number FROM exchanges WHERE mark IS NOT NULL AND second IS NULL
+            ORDER BY time DESC, number DESC LIMIT ?""",
+            (limit,),
+        )
+        return self._views([number for (number,) in rows][::-1])
+
+    def _views(self, numbers: Iterable[int]) -> list[View]:
+        views = []
+        for number in numbers:
+            (raw,) = self._db.conn.execute(
+                "SELECT record FROM witnesses WHERE number = ?", (number,)
+            ).fetchone()
+            record = decode_record(raw)
+            mark = mark_of(record)
+            if mark is not None:
+                views.append(view_of(record, number, mark))
+        return views
+
+    def unjudged(self, api: int, revision: int, limit: int) -> list[int]:
+        """Numbers of an API's exchanges that were not judged under its present specifications."""
+        rows = self._db.conn.execute(
+            "SELECT number FROM exchanges WHERE api = ? AND revision <> ? LIMIT ?", (api, revision, limit)
+        )
+        return [number for (number,) in rows]
+
+    def drop_oldest(self, limit: int, before: int | None = None) -> int:
+        """Deletes up to `limit` of the oldest exchanges (only those before a time, if given); how many."""
+        rows = self._db.conn.execute(
+            "SELECT number, second FROM exchanges WHERE time < ? ORDER BY time, number LIMIT ?",
+            (before if before is not None else 2**63 - 1, limit),
+        ).fetchall()
+        many = self._db.conn.executemany
+        many("DELETE FROM exchanges WHERE number = ?", [(number,) for number, _ in rows])
+        gone = [(number,) for row in rows for number in row if number is not None]
+        many("DELETE FROM witnesses WHERE number = ?", gone)
+        return len(rows)
+
+
+def _row(one: Exchange) -> tuple[object, ...]:
+    counted, first = one.counted, one.records[0]
+    assert counted is not None
+    request = first.request or (one.records[1].request if len(one.records) > 1 else None)
+    findings = [(f.operation, f.kind, f.where, f.pointer, f.message) for f in one.findings]
+    ends = [end for record in one.records for end in (record.client, record.server) if end is not None]
+    return (
+        one.number,
+        counted.time,
+        one.api,
+        counted.operation,
+        counted.consumer,
+        request.method if request else "",
+        request.path if request else b"",
+        counted.status,
+        counted.bucket,
+        one.duration,
+        counted.verdict,
+        one.why,
+        one.deprecated,
+        json.dumps(findings) if findings else None,
+        one.revision,
+        _lines({end.namespace for end in ends}),
+        _lines({end.workload for end in ends}),
+        one.mark,
+        one.second,
+    )
+
+
+def _lines(names: set[str | None]) -> str | None:
+    """Names between newlines, so that a filter finds whole names of either end."""
+    known = sorted(name for name in names if name)
+    return "\n" + "\n".join(known) + "\n" if known else None

@@ -1,0 +1,45 @@
+"""What may stay: whole exchanges for so many days and bytes, whichever ends first. Counters stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from server.store.exchanges import Exchanges
+
+CHUNK = 500  # exchanges deleted in one piece of work, so that ingest goes on in between
+PAGES = 2000  # pages given back in one piece of work
+LOW = 0.9  # once over the bound, go down to this part of it: not one by one
+DAY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    days: float
+    bytes: int
+
+
+def used_bytes(db: Database) -> int:
+    """Bytes of the file that hold something."""
+    pages, free, size = (_pragma(db, name) for name in ("page_count", "freelist_count", "page_size"))
+    return (pages - free) * size
+
+
+def _pragma(db: Database, name: str) -> int:
+    return int(db.conn.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def drop_some(db: Database, exchanges: Exchanges, bounds: Bounds, now: int, target: int) -> int:
+    """Deletes a chunk of the exchanges that are too old, or of the oldest while more than `target` bytes
+    are used; how many."""
+    dropped = exchanges.drop_oldest(CHUNK, before=now - int(bounds.days * DAY_NS))
+    if not dropped and used_bytes(db) > target:
+        dropped = exchanges.drop_oldest(CHUNK)
+    return dropped
+
+
+def give_back(db: Database) -> int:
+    """Returns free pages at the file's end to the file system; how many are left to return."""
+    db.conn.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
+    return _pragma(db, "freelist_count")

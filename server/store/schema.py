@@ -1,0 +1,104 @@
+"""The tables, as named migrations: each runs in one transaction together with the note that it ran.
+
+Never edit one that was released; add another. Times are integer ns UTC, hours and days count from the
+epoch. A number is a row's own key, an id is what the outside sees.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("spectap")
+
+
+@migrations()
+def m001_inventory(db: Database) -> None:
+    """APIs, what they are recognised by, their operations, and who calls."""
+    db.executescript("""
+    CREATE TABLE apis (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
+        internal INTEGER NOT NULL, node TEXT, process TEXT, executable TEXT, port INTEGER, namespace TEXT,
+        workload TEXT, revision INTEGER NOT NULL DEFAULT 0,
+        merged_into INTEGER REFERENCES apis(number));
+    CREATE TABLE api_keys (
+        key TEXT PRIMARY KEY, api INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX api_keys_api ON api_keys(api);
+    CREATE TABLE hosts (
+        api INTEGER NOT NULL, host TEXT NOT NULL, declared INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (api, host)) WITHOUT ROWID;
+    CREATE TABLE operations (
+        number INTEGER PRIMARY KEY, api INTEGER NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,
+        method TEXT NOT NULL, template TEXT NOT NULL, operation_id TEXT,
+        deprecated INTEGER NOT NULL DEFAULT 0, count INTEGER NOT NULL DEFAULT 0, first_seen INTEGER,
+        last_seen INTEGER, UNIQUE (api, key));
+    CREATE TABLE consumers (
+        number INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
+    """)
+
+
+@migrations()
+def m002_counters(db: Database) -> None:
+    """What is counted at ingest, and outlives the samples."""
+    db.executescript("""
+    CREATE TABLE calls (
+        operation INTEGER NOT NULL, hour INTEGER NOT NULL, consumer INTEGER NOT NULL, status INTEGER NOT NULL,
+        count INTEGER NOT NULL, PRIMARY KEY (operation, hour, consumer, status)) WITHOUT ROWID;
+    CREATE TABLE latency (
+        operation INTEGER NOT NULL, day INTEGER NOT NULL, bucket INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (operation, day, bucket)) WITHOUT ROWID;
+    CREATE TABLE verdicts (
+        operation INTEGER NOT NULL, verdict TEXT NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (operation, verdict)) WITHOUT ROWID;
+    CREATE TABLE deviations (
+        number INTEGER PRIMARY KEY, api INTEGER NOT NULL, operation TEXT NOT NULL, kind TEXT NOT NULL,
+        "where" TEXT NOT NULL, pointer TEXT NOT NULL, message TEXT NOT NULL, first_seen INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL, sample TEXT NOT NULL, revision INTEGER NOT NULL,
+        UNIQUE (api, operation, kind, "where", pointer));
+    CREATE INDEX deviations_last_seen ON deviations(last_seen, number);
+    CREATE TABLE deviation_calls (
+        deviation INTEGER NOT NULL, consumer INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (deviation, consumer)) WITHOUT ROWID;
+    """)
+
+
+@migrations()
+def m003_samples(db: Database) -> None:
+    """Whole exchanges, until retention takes them. An exchange's number is that of its first witness."""
+    db.executescript("""
+    CREATE TABLE exchanges (
+        number INTEGER PRIMARY KEY, time INTEGER NOT NULL, api INTEGER NOT NULL, operation INTEGER NOT NULL,
+        consumer INTEGER NOT NULL, method TEXT NOT NULL, path BLOB NOT NULL, status INTEGER NOT NULL,
+        bucket INTEGER, duration INTEGER, verdict TEXT, why TEXT, deprecated INTEGER NOT NULL,
+        deviations TEXT, revision INTEGER NOT NULL, namespaces TEXT, workloads TEXT, mark INTEGER,
+        second INTEGER);
+    CREATE INDEX exchanges_time ON exchanges(time, number);
+    CREATE INDEX exchanges_api ON exchanges(api, time, number);
+    CREATE TABLE witnesses (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, exchange INTEGER NOT NULL, record BLOB NOT NULL);
+    """)
+
+
+@migrations()
+def m004_specifications(db: Database) -> None:
+    db.executescript("""
+    CREATE TABLE specs (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, api INTEGER NOT NULL, host TEXT,
+        base_path TEXT, title TEXT NOT NULL, version TEXT NOT NULL, uploaded INTEGER NOT NULL,
+        raw BLOB NOT NULL);
+    CREATE INDEX specs_api ON specs(api);
+    """)
+
+
+@migrations()
+def m005_agents(db: Database) -> None:
+    """Who delivers, which batches are in, and where every exchange went."""
+    db.executescript("""
+    CREATE TABLE epochs (
+        number INTEGER PRIMARY KEY, agent TEXT NOT NULL, epoch TEXT NOT NULL, floor INTEGER NOT NULL,
+        last_seq INTEGER NOT NULL, ledger TEXT NOT NULL, node TEXT, cluster TEXT, records INTEGER NOT NULL,
+        first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, UNIQUE (agent, epoch));
+    CREATE TABLE batches (
+        agent TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY (agent, epoch, seq)) WITHOUT ROWID;
+    CREATE TABLE ledger (bucket TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+    """)

@@ -1,0 +1,68 @@
+"""Uploaded specifications as they came, and which API each one describes."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSpec:
+    """`host` limits it to calls that name this host; `base_path` replaces that of its server URLs."""
+
+    number: int
+    id: str
+    api: int
+    host: str | None
+    base_path: str | None
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A document as it came, and what it is said to describe."""
+
+    raw: bytes
+    host: str | None = None
+    base_path: str | None = None
+
+
+def stored(db: Database) -> list[StoredSpec]:
+    rows = db.conn.execute("SELECT number, id, api, host, base_path, raw FROM specs ORDER BY number")
+    return [StoredSpec(*row) for row in rows]
+
+
+def insert(db: Database, api: int, upload: Upload, title: str, version: str, now: int) -> StoredSpec:
+    id = secrets.token_hex(8)
+    cursor = db.conn.execute(
+        """INSERT INTO specs (id, api, host, base_path, title, version, uploaded, raw)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        (id, api, upload.host, upload.base_path, title, version, now, upload.raw),
+    )
+    assert cursor.lastrowid is not None
+    return StoredSpec(cursor.lastrowid, id, api, upload.host, upload.base_path, upload.raw)
+
+
+def remove(db: Database, numbers: list[int]) -> None:
+    db.conn.executemany("DELETE FROM specs WHERE number = ?", [(number,) for number in numbers])
+
+
+def list_specs(db: sqlite3.Connection, limit: int, after: int | None = None) -> list[dict[str, Any]]:
+    """Specifications without their documents, newest first; those before number `after`."""
+    rows = db.execute(
+        """SELECT specs.number, specs.id, apis.id AS api, specs.host, specs.base_path, specs.title,
+        specs.version, specs.uploaded FROM specs JOIN apis ON apis.number = specs.api
+        WHERE specs.number < ? ORDER BY specs.number DESC LIMIT ?""",
+        (after if after is not None else 2**63 - 1, limit),
+    )
+    return [dict(row) for row in rows]
+
+
+def of_api(db: sqlite3.Connection, api: int) -> list[dict[str, Any]]:
+    """An API's specifications, newest first, with the raw documents."""
+    rows = db.execute("SELECT * FROM specs WHERE api = ? ORDER BY number DESC", (api,))
+    return [dict(row) for row in rows]

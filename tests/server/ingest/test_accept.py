@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from tests.server.records import batch, both, record
+from tests.server.running import Client
+
+
+def test_what_was_sent_can_be_read(client: Client) -> None:
+    client.send(record(path="/users/7?a=1"))
+    (exchange,) = client.items("/exchanges")
+    assert exchange["path"] == {"text": "/users/7"}
+    assert exchange["query"] == {"text": "a=1"}
+    assert exchange["operation"] == "GET /users/{id}"
+    assert exchange["response"]["body"] == {"text": '{"id": "a"}'}
+    (api,) = client.items("/apis")
+    assert (api["kind"], api["name"], api["hosts"]) == ("process", "nginx:8080", ["shop.local:8080"])
+    assert client.get(f"/exchanges/{exchange['id']}") == exchange
+
+
+def test_a_batch_that_comes_again_is_acknowledged_and_counts_once(client: Client) -> None:
+    raw = batch(1, [record(0), record(1)])
+    for _ in range(3):
+        assert client.http.post("/api/v1/records", content=raw).json() == {"acked": 1}
+    assert len(client.items("/exchanges")) == 2
+    assert client.operations()["GET /users/{id}"]["count"] == 2
+    assert client.server_ledger() == {"stored": 2, "duplicate_batch": 4}
+
+
+def test_a_record_that_comes_again_in_another_batch_counts_once(client: Client) -> None:
+    client.send(record(0), record(1))
+    client.send(record(1), record(2), record(2))
+    assert client.operations()["GET /users/{id}"]["count"] == 3
+    assert client.server_ledger() == {"stored": 3, "duplicate": 2}
+
+
+def test_two_views_are_one_exchange_with_two_witnesses(client: Client) -> None:
+    client.send(*both(0), *both(1))
+    exchanges = client.items("/exchanges")
+    assert [[one["side"] for one in exchange["witnesses"]] for exchange in exchanges] == [
+        ["client", "server"],
+        ["client", "server"],
+    ]
+    (api,) = client.items("/apis")
+    assert (api["kind"], api["exchanges"]) == ("process", 2)
+    assert client.operations()["GET /users/{id}"]["callers"] == [
+        {"kind": "process", "name": "curl", "count": 2}
+    ]

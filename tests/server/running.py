@@ -1,0 +1,97 @@
+"""The real server on a real port, in a thread of the test."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import uvicorn
+
+from agent.wire import Record
+from server.app import create_app
+from server.config import Settings
+from server.ingest.judge import Load
+from server.run import bind
+from server.store.database import Store
+from tests.server import engine
+from tests.server.records import batch
+
+T = TypeVar("T")
+
+PATIENCE_S = 60.0
+
+
+def wait_for(condition: Callable[[], T], what: str) -> T:
+    """The first true value of `condition`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"no {what} in {PATIENCE_S} s"
+        time.sleep(0.01)
+    return value
+
+
+@dataclass
+class Client:
+    """What tests ask of the server. `seq` numbers the batches they send."""
+
+    http: httpx.Client
+    app: Any
+    seq: int = 0
+
+    def send(self, *records: Record) -> None:
+        self.seq += 1
+        answer = self.http.post("/api/v1/records", content=batch(self.seq, list(records)))
+        assert answer.json() == {"acked": self.seq}, answer.text
+
+    def get(self, path: str, **params: Any) -> Any:
+        answer = self.http.get(f"/api/v1{path}", params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def items(self, path: str, **params: Any) -> list[dict[str, Any]]:
+        """All pages of a list."""
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.get(path, **params, **cursor)
+            found += page["items"]
+            if page["next"] is None:
+                return found
+            cursor = {"cursor": page["next"]}
+
+    def operations(self) -> dict[str, dict[str, Any]]:
+        """All operations of all APIs by key; a key that two APIs have is an error."""
+        found: dict[str, dict[str, Any]] = {}
+        for api in self.items("/apis"):
+            for operation in self.items(f"/apis/{api['id']}/operations"):
+                assert operation["operation"] not in found
+                found[operation["operation"]] = operation
+        return found
+
+    def server_ledger(self) -> dict[str, int]:
+        return dict(self.get("/ledger")["server"])
+
+
+@contextmanager
+def serving(data: Path, load: Load = engine.load, **options: Any) -> Iterator[Client]:
+    settings = Settings("127.0.0.1", 0, data, **options)
+    listener = bind(settings)
+    app = create_app(settings, Store(data), load)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        wait_for(lambda: server.started or not thread.is_alive(), "server")
+        with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as http:
+            yield Client(http, app)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
