@@ -51,6 +51,10 @@ _ATTRIBUTES = frozenset(
 _NAME = re.compile(rb"[A-Za-z0-9_.!#$%&'*+^`|~-]+")
 
 
+MAX_NAME = 64  # bytes; a longer name is not a name
+MAX_PLAIN_NAME = 12  # too short to be a secret
+
+
 class HeaderMasks:
     """Masks header fields of one side of one exchange; notes go to `tally`."""
 
@@ -68,7 +72,11 @@ class HeaderMasks:
 
     def _field(self, raw_name: bytes, value: bytes) -> tuple[bytes, bytes]:
         name = raw_name.decode("latin-1").lower()
-        shown, rule = self._judge.text(name) if len(name) > 12 else (name, None)
+        shown, rule = name, None
+        if len(name) > MAX_NAME:
+            shown, rule = placeholders.filler(len(name)), "long-name"
+        elif len(name) > MAX_PLAIN_NAME:
+            shown, rule = self._judge.text(raw_name.decode("latin-1"))
         if rule is not None:
             self._tally.mask(self._header, shown, rule)
             raw_name, name = shown.encode("latin-1", "replace"), shown
