@@ -1,7 +1,4 @@
-"""`spectap up`: server and agent on this machine, with one command.
-
-`add_arguments` describes it to the command line; `run` does it and answers the exit code.
-"""
+"""`spectap up`: server and agent on this machine, with one command."""
 
 from __future__ import annotations
 
@@ -9,11 +6,19 @@ import argparse
 import sys
 
 from server.up.options import UpError, add_arguments, check_host, options_of
-from server.up.programs import installed
-from server.up.screen import Screen
-from server.up.story import Up
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describes the command to the command line."""
+    parser = subparsers.add_parser(
+        "up",
+        help="watch this machine: server and agent together",
+        description="Runs the server and the agent on this machine until Ctrl-C. Needs root.",
+    )
+    add_arguments(parser)
+    parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -21,6 +26,10 @@ def run(parsed: argparse.Namespace) -> int:
     options = options_of(parsed)
     try:
         check_host()
+        from server.up.programs import installed  # not before it is needed: --help is quick
+        from server.up.screen import Screen
+        from server.up.story import Up
+
         return Up(options, installed(), Screen(options.log_json)).run()
     except UpError as error:
         sys.stderr.write(f"spectap up: {error}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,16 @@ import httpx
 
 PATIENCE_S = 2.0
 MOST_SHOWN = 8  # libraries, and what could not be attached
+MOST_APIS = 200  # as many as one page of the server's holds
+VERDICTS = {"shadow": "undocumented", "zombie": "deprecated", "deviating": "deviating"}
+GIVEN_UP = ("redaction_failed", "queue_full", "refused", "unsent_at_exit")  # exchanges that are not stored
+ONE = {
+    "exchanges seen": "exchange seen",
+    "APIs": "API",
+    "operations": "operation",
+    "connections open": "connection open",
+    "bytes lost": "byte lost",
+}
 LOST = ("gap", "ring_full", "table_full")  # bytes we should have had
 
 
@@ -59,15 +70,18 @@ class Counts:
     stored: int | None = None
     connections: int | None = None
     lost_bytes: int | None = None
+    not_stored: int | None = None
     why_not_ready: str | None = None
     server: Mapping[str, int] = field(default_factory=dict)
 
     def sentence(self) -> str:
         if self.exchanges is None:
             return "the agent does not say"
-        parts = [f"{self.exchanges:,} exchanges seen", f"{self.stored or 0:,} stored"]
-        parts += [f"{count:,} {name}" for name, count in self.server.items()]
-        parts += [f"{self.connections or 0:,} connections open", f"{self.lost_bytes or 0:,} bytes lost"]
+        counts = {"exchanges seen": self.exchanges, "stored": self.stored or 0, **self.server}
+        counts |= {"connections open": self.connections or 0, "bytes lost": self.lost_bytes or 0}
+        if self.not_stored:
+            counts["given up"] = self.not_stored
+        parts = [f"{count:,} {ONE.get(name, name) if count == 1 else name}" for name, count in counts.items()]
         if self.why_not_ready:
             parts.append(self.why_not_ready)
         return " · ".join(parts)
@@ -88,6 +102,7 @@ def counts_of(status: Mapping[str, Any] | None, server: Mapping[str, int] | None
         stored=exchanges.get("shipped", 0),
         connections=status.get("connections_open"),
         lost_bytes=sum(stream.get(bucket, 0) for bucket in LOST),
+        not_stored=sum(exchanges.get(bucket, 0) for bucket in GIVEN_UP),
         why_not_ready=status.get("why_not_ready"),
         server=server or {},
     )
@@ -112,14 +127,19 @@ def detaching(status: Mapping[str, Any] | None) -> str:
     return f"{done} of {total} probes detached" if total else ""
 
 
-def totals(server: Door) -> dict[str, int]:
-    """What the server has learnt, as counts by name; empty where it does not answer."""
-    apis = (server.document("/api/v1/apis?limit=200") or {}).get("items", [])
-    operations = sum(api.get("operations", 0) for api in apis)
-    return {"APIs": len(apis), "operations": operations}
+def totals(server: Door) -> dict[str, int] | None:
+    """What the server has learnt, as counts by name."""
+    page = server.document(f"/api/v1/apis?limit={MOST_APIS}")
+    if page is None:
+        return None
+    verdicts: Counter[str] = Counter()
+    for api in page["items"]:
+        verdicts.update(api["verdicts"])
+    counts = {"APIs": len(page["items"]), "operations": sum(api["operations"] for api in page["items"])}
+    return counts | {name: verdicts[verdict] for verdict, name in VERDICTS.items() if verdicts[verdict]}
 
 
 def deviations(server: Door, most: int) -> list[str]:
     """The latest deviations, a line each."""
-    items = (server.document(f"/api/v1/deviations?limit={most}") or {}).get("items", [])
-    return [f"{item.get('operation')}: {item.get('message')}" for item in items]
+    page = server.document(f"/api/v1/deviations?limit={most}") or {"items": []}
+    return [f"{item['operation']}: {item['message']}" for item in page["items"]]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-DEFAULT_DATA = Path("/var/lib/spectap")
+from server.config import DEFAULT_LISTEN, default_data
+
 BTF = Path("/sys/kernel/btf/vmlinux")
 OLDEST_PYTHON = (3, 11)
 
@@ -65,9 +66,20 @@ class Options:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command to `parser`, which decides how a wrong use ends."""
     add = parser.add_argument
-    add("--listen", type=listen_of, default=Listen("127.0.0.1", 8080), metavar="HOST:PORT")
-    add("--data", type=Path, metavar="DIR", help=f"where the server keeps what it learns ({DEFAULT_DATA})")
-    add("--demo", action="store_true", help="also run two sample services and a client; keeps nothing")
+    add(
+        "--listen",
+        type=listen_of,
+        default=listen_of(DEFAULT_LISTEN),
+        metavar="HOST:PORT",
+        help="default: %(default)s",
+    )
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help=f"where the server keeps what it learns (default: {default_data()})",
+    )
+    add("--demo", action="store_true", help="also run two sample services and a client")
     add("--port", type=port_of, action="append", metavar="N", help="watch this port only; may be repeated")
     add("--log-json", action="store_true", help="one JSON object per line")
     add("-v", "--verbose", action="store_true", help="also show what server and agent log in passing")

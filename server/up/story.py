@@ -8,21 +8,23 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from os import getpid
 from pathlib import Path
 from typing import NoReturn
 
+from server.config import default_data
 from server.up.crew import Child, Crew, Ended, Happening, Line
 from server.up.demo import Demo
 from server.up.live import Counts, Door, counts_of, detaching, deviations, totals, watching
-from server.up.options import DEFAULT_DATA, Listen, Options, UpError, free_listen
+from server.up.options import Listen, Options, UpError, free_listen
 from server.up.programs import Programs, Tokens, agent_arguments, server_arguments, tokens_in
 from server.up.screen import Screen
 
 LOOK_EVERY_S = 0.2
+LEARNT_EVERY_S = 3.0
 START_S = 180.0  # compiling and attaching on a slow machine
 STUCK_S = 120.0  # stopping without any progress
 CLEAN = (0, -signal.SIGTERM)
@@ -42,6 +44,7 @@ class Up:
         self._agent: Child | None = None
         self._demo: Demo | None = None
         self._counts: Counts = counts_of(None)
+        self._learnt_at = float("-inf")
         self._stopping = False
         self._asked = 0  # while stopping
         self._killed = False
@@ -69,7 +72,7 @@ class Up:
                 return 1
 
     def _data_folder(self, stack: ExitStack) -> Path:
-        data = self._options.data or DEFAULT_DATA
+        data = self._options.data or default_data()
         if self._options.demo and self._options.data is None:
             return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spectap-demo-")))
         try:
@@ -144,12 +147,20 @@ class Up:
         status = self._agent_door.document("/status")
         if status is None:
             return
-        self._counts = counts_of(status, totals(self._server_door))
+        self._counts = counts_of(status, self._learnt())
         lines = watching(status)
         for line in lines:
             if line not in self._libraries:
                 self._screen.say(line)
         self._libraries = lines
+
+    def _learnt(self) -> Mapping[str, int]:
+        """The server's counts, asked for now and then: over a large store they cost it something."""
+        now = time.monotonic()
+        if now - self._learnt_at >= LEARNT_EVERY_S:
+            self._learnt_at = now
+            self._counts = replace(self._counts, server=totals(self._server_door) or self._counts.server)
+        return self._counts.server
 
     def _show_deviations(self) -> bool:
         """The demo's first deviations, once there are some."""
@@ -173,7 +184,8 @@ class Up:
                 clean &= self._end(child)
         self._screen.still()
         if self._counts.exchanges is not None:
-            self._screen.say(f"stopped: {self._counts.sentence()}", **self._counts.facts())
+            final = replace(self._counts, why_not_ready=None)
+            self._screen.say(f"stopped: {final.sentence()}", **final.facts())
         return 0 if clean and not self._killed else 1
 
     def _end(self, child: Child) -> bool:

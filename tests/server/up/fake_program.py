@@ -49,6 +49,7 @@ class Pages(BaseHTTPRequestHandler):
                     "ledger": {"exchanges": {"parsed": 1234, "shipped": 1230}, "bytes": {"gap": 7}},
                     "detach": {"done": done, "total": TOTAL if stopping.is_set() else 0},
                 },
+                "/api/v1/apis": {"items": [{"operations": 3, "verdicts": {"conforming": 7, "shadow": 2}}]},
                 "/api/v1/deviations": {"items": deviations()},
             }.get(self.path.partition("?")[0], {"items": []})
         )

@@ -16,7 +16,7 @@ from server.up.options import Listen, UpError, check_host, free_listen, listen_o
 
 def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(exit_on_error=False)
-    server.up.add_arguments(parser)
+    options.add_arguments(parser)
     return parser.parse_args(arguments)
 
 

@@ -122,7 +122,7 @@ def test_it_says_what_is_watched_where_to_look_and_what_was_counted(house: House
     assert "(through tracepoints)" in shown
     assert "watching TLS in openssl: /usr/lib/libssl.so.3" in shown
     assert "open http://127.0.0.1:" in shown
-    assert "1,234 exchanges seen · 1,230 stored" in shown
+    assert "1,234 exchanges seen · 1,230 stored · 1 API · 3 operations · 2 undocumented" in shown
     assert "7 bytes lost" in shown
 
 
