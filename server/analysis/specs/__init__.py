@@ -1,0 +1,1 @@
+"""Specifications: from a document's bytes to a judgement of each exchange."""

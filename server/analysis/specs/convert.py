@@ -1,0 +1,329 @@
+"""A schema of OpenAPI 3.0 or 3.1 → JSON Schema 2020-12, for one direction.
+
+Every schema that is referred to becomes a definition whose name says its part. `soft` adds two things
+beside conformity, which errors tell apart by the definition they come from: NAMED lists the fields a
+place may have, REFUSED stands for a field of the other direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from server.analysis.specs.fields import FieldIndex, component_name
+from server.analysis.specs.pointers import Pointers, is_reference, under
+from server.analysis.specs.survey import ONLY_31
+
+Json = dict[str, Any]
+Schema = Json | bool
+NAMED, REFUSED = "named", "refused"  # how the names of these definitions begin
+MAX_SCHEMAS = 50_000  # schemas one root may reach; beyond it nothing is judged by it
+
+_COPIED = (
+    *("type", "format", "enum", "const", "maximum", "minimum", "multipleOf", "maxLength", "minLength"),
+    *("maxItems", "minItems", "uniqueItems", "minContains", "maxContains"),
+    *("maxProperties", "minProperties", "dependentRequired"),
+)
+_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_BELOW = ("items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties")
+
+
+class TooLarge(Exception):
+    """A schema reaches more than MAX_SCHEMAS others."""
+
+
+class Direction(StrEnum):
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """`branches` is true where alternatives or negations make soft findings change what conforms."""
+
+    schema: Json
+    branches: bool
+    size: int  # schemas in it
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """How a definition means its place: `heirs`: a base type may stand for its heirs there."""
+
+    place: str
+    heirs: bool
+    soft: bool
+
+
+class Converter:
+    """Converts what one root reaches. `is_31`: the document is OpenAPI 3.1."""
+
+    def __init__(
+        self,
+        pointers: Pointers,
+        fields: FieldIndex,
+        is_31: bool,
+        bad_patterns: frozenset[str],
+        direction: Direction,
+    ) -> None:
+        self._pointers, self._fields, self._is_31 = pointers, fields, is_31
+        self._bad_patterns = bad_patterns
+        self._other = "readOnly" if direction is Direction.REQUEST else "writeOnly"
+        self._names: dict[_Part, str] = {}
+        self._pending: list[_Part] = []
+        self._definitions: dict[str, Schema] = {}
+        self._branches = False
+        self._size = 0
+        self._soft = False
+
+    def root(self, place: str, soft: bool) -> Converted:
+        """The schema at `place` with all it needs. Raises TooLarge."""
+        self._soft = soft
+        start = self._location(self._pointers.at(place, place), place)
+        while self._pending:
+            part = self._pending.pop()
+            self._soft = part.soft
+            node = self._pointers.at(part.place, part.place)
+            convert = self._with_heirs if part.heirs else self._beside
+            self._definitions[self._names[part]] = convert(node, part.place)
+        schema = {"allOf": [start], "$defs": self._definitions}
+        return Converted(schema, self._branches, self._size)
+
+    def _reference(self, place: str, heirs: bool = False) -> Json:
+        part = _Part(place, heirs, self._soft)
+        if part not in self._names:
+            self._names[part] = f"s{len(self._names)}"
+            self._pending.append(part)
+        return {"$ref": "#/$defs/" + self._names[part]}
+
+    def _target(self, node: Json, place: str) -> str:
+        return self._pointers.target(node["$ref"], place)
+
+    def _reads(self, keyword: str) -> bool:
+        return self._is_31 or keyword not in ONLY_31
+
+    # A schema that stands for a place in the body: nothing but what it names is expected there.
+
+    def _location(self, node: Any, place: str) -> Schema:
+        converted = self._branch(node, place)
+        if not self._soft or not isinstance(node, dict) or isinstance(converted, bool):
+            return converted
+        if "$ref" in node and (not self._is_31 or len(node) == 1):
+            place, node = self._pointers.resolve(place, node)
+        fields = self._fields.of(node, place)
+        if fields.open or not (fields.names or fields.patterns) or fields.patterns & self._bad_patterns:
+            return converted
+        name = f"{NAMED} {place}"
+        self._definitions[name] = {
+            "properties": dict.fromkeys(sorted(fields.names), True),
+            "patternProperties": dict.fromkeys(sorted(fields.patterns), True),
+            "additionalProperties": False,
+        }
+        return {"allOf": [converted, {"$ref": "#/$defs/" + _fragment(name)}]}
+
+    # An alternative at a place, or the place itself: a base type may stand for its heirs.
+
+    def _branch(self, node: Any, place: str) -> Schema:
+        if isinstance(node, dict) and "$ref" in node:
+            if not self._is_31 or len(node) == 1:
+                return self._reference(self._target(node, place), heirs=True)
+            return {**self._keywords(node, place), **self._reference(self._target(node, place), heirs=True)}
+        return self._with_heirs(node, place)
+
+    def _with_heirs(self, node: Any, place: str) -> Schema:
+        if isinstance(node, dict) and "$ref" in node:
+            return self._branch(node, place)
+        converted = self._beside(node, place)
+        if isinstance(converted, bool) or "discriminator" not in node or _alternatives_of(node):
+            return converted
+        name = node["discriminator"]["propertyName"]
+        heirs = self._fields.heirs(node, place)
+        return {"allOf": [converted, *self._choices(name, heirs, heirs=False)]}
+
+    def _choices(self, name: str, targets: dict[str, list[str]], heirs: bool) -> Iterator[Json]:
+        for target, values in targets.items():
+            chosen = {"properties": {name: {"enum": values}}, "required": [name]}
+            yield {"if": {"type": "object", **chosen}, "then": self._reference(target, heirs)}
+
+    # A schema that applies beside others.
+
+    def _beside(self, node: Any, place: str, hidden: frozenset[str] = frozenset()) -> Schema:
+        if isinstance(node, bool):
+            self._count()
+            return node
+        if "$ref" not in node:
+            return self._keywords(node, place, hidden)
+        reference = self._reference(self._target(node, place))
+        if not self._is_31:  # what stands beside $ref is ignored
+            return reference
+        return {**self._keywords(node, place, hidden), **reference}
+
+    def _keywords(self, node: Json, place: str, hidden: frozenset[str] = frozenset()) -> Json:
+        self._count()
+        hidden = hidden | self._fields.of(node, place).hidden[self._other]
+        converted = self._values(node)
+        self._properties(node, place, hidden, converted)
+        self._items(node, place, converted)
+        self._conditions(node, place, converted)
+        parts = [*self._parts(node, place, hidden)]
+        if parts:
+            converted["allOf"] = parts
+        if node.get("nullable") is True and not self._is_31:
+            return _nullable(converted)
+        return converted
+
+    def _count(self) -> None:
+        self._size += 1
+        if self._size > MAX_SCHEMAS:
+            raise TooLarge
+
+    def _values(self, node: Json) -> Json:
+        converted = {key: node[key] for key in _COPIED if key in node and self._reads(key)}
+        if "pattern" in node and node["pattern"] not in self._bad_patterns:
+            converted["pattern"] = node["pattern"]
+        for bound, exclusive in (("maximum", "exclusiveMaximum"), ("minimum", "exclusiveMinimum")):
+            if node.get(exclusive) is True and bound in converted:
+                converted[exclusive] = converted.pop(bound)
+            elif exclusive in node and not isinstance(node[exclusive], bool):
+                converted[exclusive] = node[exclusive]
+        if _types(node) & {"integer", "number"} and node.get("format") in _INTEGERS:
+            low, high = _INTEGERS[converted.pop("format")]
+            converted["minimum"] = max(low, converted.get("minimum", low))
+            converted["maximum"] = min(high, converted.get("maximum", high))
+        return converted
+
+    def _properties(self, node: Json, place: str, hidden: frozenset[str], converted: Json) -> None:
+        required = [name for name in dict.fromkeys(node.get("required", ())) if name not in hidden]
+        if required:
+            converted["required"] = required
+        for keyword in filter(self._reads, ("properties", "patternProperties")):
+            schemas = {
+                name: self._property(schema, under(place, keyword, name), self._soft and name in hidden)
+                for name, schema in node.get(keyword, {}).items()
+                if keyword == "properties" or name not in self._bad_patterns
+            }
+            if schemas:
+                converted[keyword] = schemas
+        for keyword in filter(self._reads, _BELOW):
+            if keyword in node:
+                converted[keyword] = self._location(node[keyword], under(place, keyword))
+
+    def _property(self, node: Any, place: str, refused: bool) -> Schema:
+        if not refused:
+            return self._location(node, place)
+        self._definitions[REFUSED] = False
+        return {"$ref": "#/$defs/" + REFUSED}
+
+    def _items(self, node: Json, place: str, converted: Json) -> None:
+        if not self._is_31:
+            return
+        if node.get("prefixItems"):
+            converted["prefixItems"] = [
+                self._location(schema, under(place, "prefixItems", i))
+                for i, schema in enumerate(node["prefixItems"])
+            ]
+        for keyword in ("contains", "propertyNames"):
+            if keyword in node:
+                converted[keyword] = self._hard(node[keyword], under(place, keyword))
+
+    def _conditions(self, node: Json, place: str, converted: Json) -> None:
+        for keyword in filter(self._reads, ("not", "if")):
+            if keyword in node:
+                converted[keyword] = self._hard(node[keyword], under(place, keyword))
+        for keyword in filter(self._reads, ("then", "else")):
+            if keyword in node:
+                converted[keyword] = self._beside(node[keyword], under(place, keyword))
+        if self._is_31 and node.get("dependentSchemas"):
+            converted["dependentSchemas"] = {
+                name: self._beside(schema, under(place, "dependentSchemas", name))
+                for name, schema in node["dependentSchemas"].items()
+            }
+
+    def _hard(self, node: Any, place: str) -> Schema:
+        """Where a soft finding would turn an answer round, there are none."""
+        soft, self._soft = self._soft, False
+        converted = self._beside(node, place)
+        self._soft = soft
+        return converted
+
+    def _parts(self, node: Json, place: str, hidden: frozenset[str]) -> Iterator[Schema]:
+        for i, schema in enumerate(node.get("allOf", ())):
+            yield self._beside(schema, under(place, "allOf", i), hidden)
+        for keyword in ("oneOf", "anyOf"):
+            if node.get(keyword):
+                yield self._alternatives(node, keyword, place)
+
+    def _alternatives(self, node: Json, keyword: str, place: str) -> Schema:
+        places = [(schema, under(place, keyword, i)) for i, schema in enumerate(node[keyword])]
+        others = [(schema, at) for schema, at in places if not _is_null(schema)]
+        targets = self._chosen(node, others)
+        converted: Schema
+        if targets is not None:
+            name = node["discriminator"]["propertyName"]
+            values = [value for found in targets.values() for value in found]
+            converted = {
+                "type": "object",
+                "required": [name],
+                "properties": {name: {"enum": values}},
+                "allOf": [*self._choices(name, targets, heirs=True)],
+            }
+        elif len(others) == 1:
+            converted = self._branch(*others[0])
+        else:
+            self._branches = True
+            converted = {keyword: [self._branch(*branch) for branch in others or places]}
+        if not others or len(others) == len(places):
+            return converted
+        return {"if": {"type": "null"}, "else": converted}
+
+    def _chosen(self, node: Json, branches: list[tuple[Any, str]]) -> dict[str, list[str]] | None:
+        """Branch → the discriminator's values that choose it; None where it cannot choose."""
+        if "discriminator" not in node:
+            return None
+        if not all(is_reference(schema) for schema, _ in branches):
+            return None
+        targets = self._fields.heirs(node, "")
+        taken = {value for values in targets.values() for value in values}
+        for schema, at in branches:
+            target = self._target(schema, at)
+            values = targets.setdefault(target, [])
+            if component_name(target) not in taken:
+                values.append(component_name(target))
+        return {target: values for target, values in targets.items() if values}
+
+
+def _alternatives_of(node: Json) -> bool:
+    return bool(node.get("oneOf") or node.get("anyOf"))
+
+
+def _is_null(node: Any) -> bool:
+    return isinstance(node, dict) and node.get("type") in ("null", ["null"]) and "$ref" not in node
+
+
+def _types(node: Json) -> set[str]:
+    types = node.get("type", ())
+    return {types} if isinstance(types, str) else set(types)
+
+
+def _nullable(converted: Json) -> Json:
+    """Null is allowed too, also where an enum forgets it or a part has no room for it."""
+    if converted.keys() & {"allOf", "not"}:
+        return {"if": {"type": "null"}, "else": converted}
+    if "type" in converted:
+        kinds = converted["type"]
+        converted["type"] = list(dict.fromkeys([*([kinds] if isinstance(kinds, str) else kinds), "null"]))
+    if "enum" in converted and None not in converted["enum"]:
+        converted["enum"] = [*converted["enum"], None]
+    return converted
+
+
+def _fragment(name: str) -> str:
+    """A definition's name within a URI fragment's JSON pointer."""
+    escaped = name.replace("~", "~0").replace("/", "~1")
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.~") else _percent(c) for c in escaped)
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())

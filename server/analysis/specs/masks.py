@@ -1,0 +1,44 @@
+"""Which values of a record are placeholders, so that what was hidden is never blamed."""
+
+from __future__ import annotations
+
+from agent.wire import Record
+from server.analysis.specs.kinds import HIDDEN_BY_MASK, Kind, Where
+
+
+class Masks:
+    """The masks of one record. Names of headers compare without case."""
+
+    __slots__ = ("_left_out", "_places")
+
+    def __init__(self, record: Record) -> None:
+        self._left_out = record.masks_left_out > 0
+        self._places: dict[str, set[str]] = {}
+        for mask in record.masks:
+            pointer = mask.pointer.lower() if mask.where == Where.HEADER else mask.pointer
+            self._places.setdefault(mask.where, set()).add(pointer)
+
+    def at(self, where: str, pointer: str) -> bool:
+        """Whether just this place is masked, as far as was told."""
+        return pointer in self._places.get(where, ())
+
+    def places(self, where: str) -> set[str]:
+        return self._places.get(where, set())
+
+    def rename(self, where: str, pointer: str, name: str) -> None:
+        """Has a mask at `pointer` stand for `name` too: a path's segment for its parameter."""
+        if self.at(where, pointer):
+            self._places[where].add(name)
+
+    def hide(self, kind: Kind, where: Where, pointer: str, spans: bool = False) -> bool:
+        """Whether a finding may be the placeholder's doing. `spans`: it is about what lies below too."""
+        if kind not in HIDDEN_BY_MASK:
+            return False
+        if self._left_out:
+            return True
+        places = self._places.get(where)
+        if not places:
+            return False
+        if pointer in places or any(pointer.startswith(place + "/") for place in places):
+            return True
+        return spans and any(place.startswith(pointer + "/") for place in places)

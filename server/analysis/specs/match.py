@@ -1,0 +1,174 @@
+"""One exchange against one specification: which operation, and what is different from it."""
+
+from __future__ import annotations
+
+from agent.wire import Record, Request, Response
+from server.analysis.specs.bodies import BodyJudge
+from server.analysis.specs.convert import Direction
+from server.analysis.specs.kinds import Kind, Where
+from server.analysis.specs.masks import Masks
+from server.analysis.specs.model import Content, Judgement, Operation
+from server.analysis.specs.outcome import Outcome
+from server.analysis.specs.parameters import (
+    ParameterJudge,
+    Texts,
+    cookie_texts,
+    header_texts,
+    query_texts,
+    unknown_names,
+)
+from server.analysis.specs.routes import Found, Route, Routes
+from server.analysis.specs.schemas import Schemas
+from server.analysis.specs.security import is_met
+
+_REFUSALS = frozenset({401, 403, 407})
+_BODILESS = frozenset({204, 205, 304})
+_NOTHING: Texts = {}
+
+
+class Matcher:
+    """Judges records by one specification's routes and schemas."""
+
+    def __init__(self, routes: Routes, schemas: Schemas) -> None:
+        self._routes = routes
+        self._schemas = schemas
+        self._parameters = ParameterJudge(schemas)
+        self._bodies = BodyJudge(schemas)
+
+    def match(self, record: Record) -> Judgement:
+        """The judgement of one record; whatever it holds, this answers."""
+        outcome = Outcome(Masks(record))
+        if record.completeness not in ("complete", "truncated"):
+            outcome.unseen(f"the exchange is {record.completeness}")
+        request = record.request
+        if request is None:
+            outcome.unseen("the request was not seen")
+            return outcome.judgement(None)
+        method = request.method.upper()
+        found = self._routes.find(request.path)
+        route = found.route(method) if found else None
+        if found is None or route is None:
+            return self._unrouted(record, request, method, found, outcome)
+        self._judge_request(record, request, found, route, outcome)
+        if record.response is None:
+            outcome.unseen("the response was not seen")
+        else:
+            self._judge_response(record, record.response, method, route.operation, outcome)
+        return outcome.judgement(route.operation)
+
+    def _unrouted(
+        self, record: Record, request: Request, method: str, found: Found | None, outcome: Outcome
+    ) -> Judgement:
+        """No operation for this path and method: a shadow, unless it is no call or a mask may be why."""
+        if method == "OPTIONS" and (request.path == b"*" or _is_preflight(request)):
+            outcome.unseen("a CORS preflight or a question to the whole server is part of no API")
+            return outcome.judgement(None)
+        if found is not None:
+            outcome.add(Kind.UNKNOWN_METHOD, Where.PATH, "", "the path is described, this method is not")
+            return outcome.judgement(None, shadow=True)
+        masked = frozenset(int(place) for place in outcome.masks.places(Where.PATH) if place.isdecimal())
+        if (masked or record.masks_left_out) and self._routes.could_find(request.path, masked):
+            outcome.unseen("a masked path segment decides which operation this is")
+            return outcome.judgement(None)
+        outcome.add(Kind.UNKNOWN_PATH, Where.PATH, "", "no such path is described")
+        return outcome.judgement(None, shadow=True)
+
+    def _judge_request(
+        self, record: Record, request: Request, found: Found, route: Route, outcome: Outcome
+    ) -> None:
+        operation = route.operation
+        texts = _texts(request, found, route, outcome.masks)
+        for parameter in operation.parameters:
+            self._parameters.judge(parameter, texts[parameter.where], outcome)
+        self._judge_names(operation, texts[Where.QUERY], outcome)
+        self._judge_security(record, operation, texts, outcome)
+        self._judge_request_body(record, request, operation, outcome)
+
+    def _judge_names(self, operation: Operation, texts: Texts, outcome: Outcome) -> None:
+        if not texts:
+            return
+        parameters = [one for one in operation.parameters if one.where is Where.QUERY]
+        forms = [self._schemas.form(parameter.schema) for parameter in parameters]
+        keys = {
+            scheme.name
+            for alternative in operation.security
+            for scheme in alternative
+            if scheme.where is Where.QUERY
+        }
+        for name in sorted(unknown_names(parameters, forms, texts) - keys):
+            message = "a query parameter that is not described"
+            outcome.add(Kind.UNKNOWN_PARAMETER, Where.QUERY, name, message)
+
+    def _judge_security(
+        self, record: Record, operation: Operation, texts: dict[Where, Texts], outcome: Outcome
+    ) -> None:
+        """A call without credentials is blamed unless it was turned away, which is what they are for."""
+        response = record.response
+        if not operation.security or response is None or response.status in _REFUSALS:
+            return
+        if not is_met(operation.security, texts, record.consumer.credential_scheme):
+            outcome.add(Kind.SECURITY_UNMET, Where.SECURITY, "", "served without the credentials described")
+
+    def _judge_request_body(
+        self, record: Record, request: Request, operation: Operation, outcome: Outcome
+    ) -> None:
+        body = request.body
+        if body.size == 0 and body.state == "complete":
+            if operation.body and operation.body.required and _is_whole(record):
+                outcome.add(Kind.MISSING_BODY, Where.REQUEST_BODY, "", "a required body is missing")
+        elif operation.body is None:
+            if body.size:
+                outcome.add(Kind.UNKNOWN_BODY, Where.REQUEST_BODY, "", "a body where none is described")
+        else:
+            self._bodies.judge(body, request.content_type, operation.body, Direction.REQUEST, outcome)
+
+    def _judge_response(
+        self, record: Record, response: Response, method: str, operation: Operation, outcome: Outcome
+    ) -> None:
+        content = _answer(operation, response.status)
+        if content is None:
+            if operation.responses:
+                outcome.add(
+                    Kind.UNKNOWN_STATUS, Where.STATUS, str(response.status), "a status that is not described"
+                )
+            return
+        if method == "HEAD" or response.status in _BODILESS or response.status < 200:
+            return
+        if response.body.size == 0 and response.body.state == "complete":
+            if content.media and _is_whole(record):
+                outcome.add(
+                    Kind.MISSING_BODY, Where.RESPONSE_BODY, "", "an empty body where one is described"
+                )
+        else:
+            self._bodies.judge(response.body, response.content_type, content, Direction.RESPONSE, outcome)
+
+
+def _texts(request: Request, found: Found, route: Route, masks: Masks) -> dict[Where, Texts]:
+    """Everything that was sent by name, by place."""
+    path: dict[str, list[bytes]] = {}
+    for name, index, text in route.values(found.segments):
+        path[name] = [text.encode("utf-8", "surrogateescape").replace(b"%", b"%25")]
+        masks.rename(Where.PATH, str(index), name)
+    headers = header_texts(request.headers)
+    return {
+        Where.PATH: path,
+        Where.QUERY: query_texts(request.query),
+        Where.HEADER: headers,
+        Where.COOKIE: cookie_texts(headers) if "cookie" in headers else _NOTHING,
+    }
+
+
+def _answer(operation: Operation, status: int) -> Content | None:
+    """What is described for a status: itself, its range, or the default."""
+    responses = operation.responses
+    return responses.get(str(status)) or responses.get(f"{status // 100}XX") or responses.get("default")
+
+
+def _is_preflight(request: Request) -> bool:
+    names = {name.lower() for name, _ in request.headers}
+    return {b"origin", b"access-control-request-method"} <= names
+
+
+def _is_whole(record: Record) -> bool:
+    """Whether what is absent was truly not sent."""
+    return record.completeness in ("complete", "truncated")

@@ -1,0 +1,98 @@
+"""What a specification says, as facts: operations with their parameters, bodies, answers, security.
+
+A schema is named by the canonical JSON pointer of its place in the document; `schemas.py` turns such a
+pointer into a validator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.analysis.specs.kinds import Kind, Verdict, Where
+
+
+class SpecError(ValueError):
+    """The bytes are not a specification we can judge by.
+
+    `where` is "line N" for what does not parse, else a JSON pointer; `reason` says what is wrong there.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}" if where else reason)
+        self.where = where
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`json` is true where the value is itself a JSON text (`content: application/json`)."""
+
+    name: str  # header names in lower case
+    where: Where
+    required: bool
+    style: str
+    explode: bool
+    allow_empty: bool
+    json: bool
+    schema: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body by media type (lower case, no parameters; may be a range) → its schema's pointer."""
+
+    media: Mapping[str, str | None]
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A way to authenticate. `kind` is apiKey, http, oauth2, openIdConnect or mutualTLS; `where` and
+    `name` are an API key's place; `scheme` is an HTTP scheme in lower case.
+    """
+
+    kind: str
+    where: Where | None = None
+    name: str = ""
+    scheme: str = ""
+
+
+Alternatives = tuple[tuple[Scheme, ...], ...]
+"""Any one of these sets of schemes suffices; an empty set needs none; no set at all: nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    key: str  # "GET /base/template"; the base is left out where the operation has several
+    method: str
+    template: str
+    operation_id: str | None
+    deprecated: bool
+    parameters: tuple[Parameter, ...]
+    body: Content | None
+    responses: Mapping[str, Content]  # by "200", "2XX", "default"
+    security: Alternatives
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """`pointer` is a parameter's name, or a JSON pointer into the body; `message` is built from the
+    specification alone and holds nothing captured.
+    """
+
+    kind: Kind
+    where: Where
+    pointer: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`operation` is an Operation's key, None where none matched; `why` says what could not be judged."""
+
+    operation: str | None
+    deprecated: bool
+    verdict: Verdict
+    why: str | None
+    deviations: tuple[Deviation, ...]

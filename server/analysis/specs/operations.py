@@ -1,0 +1,184 @@
+"""The document's operations as facts; every reference on the way resolved, every type checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from server.analysis.specs.checks import flag, mapping, sequence, text
+from server.analysis.specs.kinds import Where
+from server.analysis.specs.model import Alternatives, Content, Operation, Parameter, Scheme, SpecError
+from server.analysis.specs.pointers import Pointers, under
+from server.analysis.specs.servers import base_paths
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_PLACES = {"path": Where.PATH, "query": Where.QUERY, "header": Where.HEADER, "cookie": Where.COOKIE}
+_STYLES = {Where.PATH: "simple", Where.QUERY: "form", Where.HEADER: "simple", Where.COOKIE: "form"}
+_NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})  # OpenAPI 3.1, 4.8.12.2
+
+
+class Reader:
+    """Reads operations out of one document."""
+
+    def __init__(self, document: dict[str, Any], pointers: Pointers) -> None:
+        self._document = document
+        self._pointers = pointers
+        self._schemes: dict[str, Scheme] = {}
+
+    def operations(self) -> Iterator[tuple[Operation, tuple[str, ...]]]:
+        """Each operation with the base paths it is served under. Raises SpecError."""
+        root = base_paths(self._document, "")
+        for path, item in mapping(self._document.get("paths", {}), "/paths").items():
+            if path.startswith("x-"):
+                continue
+            place = under("/paths", path)
+            if not path.startswith("/"):
+                raise SpecError(place, "a path does not begin with /")
+            place, item = self._pointers.resolve(place, item)
+            bases = base_paths(mapping(item, place), place, root)
+            common = self._parameters(item, place)
+            for method in METHODS:
+                if method in item:
+                    yield self._operation(path, method, item[method], under(place, method), common, bases)
+
+    def _operation(
+        self,
+        path: str,
+        method: str,
+        node: Any,
+        place: str,
+        common: dict[tuple[str, Where], Parameter],
+        bases: tuple[str, ...],
+    ) -> tuple[Operation, tuple[str, ...]]:
+        mapping(node, place)
+        bases = base_paths(node, place, bases)
+        base = bases[0] if len(bases) == 1 else ""
+        name = node.get("operationId")
+        operation = Operation(
+            key=f"{method.upper()} {base}{path}",
+            method=method.upper(),
+            template=path,
+            operation_id=name if isinstance(name, str) else None,
+            deprecated=flag(node, "deprecated", place),
+            parameters=tuple((common | self._parameters(node, place)).values()),
+            body=self._body(node, place),
+            responses=self._responses(node, place),
+            security=self._security(node, place),
+        )
+        return operation, bases
+
+    def _parameters(self, node: dict[str, Any], place: str) -> dict[tuple[str, Where], Parameter]:
+        found: dict[tuple[str, Where], Parameter] = {}
+        place = under(place, "parameters")
+        for i, entry in enumerate(sequence(node.get("parameters", []), place)):
+            at, entry = self._pointers.resolve(under(place, i), entry)
+            parameter = self._parameter(mapping(entry, at), at)
+            if parameter.where is not Where.HEADER or parameter.name not in _NOT_PARAMETERS:
+                found[parameter.name, parameter.where] = parameter
+        return found
+
+    def _parameter(self, node: dict[str, Any], place: str) -> Parameter:
+        name, where = text(node, "name", place), _PLACES.get(text(node, "in", place))
+        if where is None:
+            raise SpecError(under(place, "in"), "not one of path, query, header, cookie")
+        style = node.get("style", _STYLES[where])
+        if not isinstance(style, str):
+            raise SpecError(under(place, "style"), "not a string")
+        json, schema = self._parameter_schema(node, place)
+        return Parameter(
+            name=name.lower() if where is Where.HEADER else name,
+            where=where,
+            required=flag(node, "required", place),
+            style=style,
+            explode=flag(node, "explode", place, style == "form"),
+            allow_empty=flag(node, "allowEmptyValue", place),
+            json=json,
+            schema=schema,
+        )
+
+    def _parameter_schema(self, node: dict[str, Any], place: str) -> tuple[bool, str | None]:
+        """(the value is JSON, its schema); a content type other than JSON leaves the value unjudged."""
+        if "schema" in node:
+            return False, under(place, "schema")
+        content = self._media(node, place)
+        json = next((kind for kind in content if is_json(kind)), None)
+        return json is not None, content[json] if json else None
+
+    def _body(self, node: dict[str, Any], place: str) -> Content | None:
+        if "requestBody" not in node:
+            return None
+        place, body = self._pointers.resolve(under(place, "requestBody"), node["requestBody"])
+        return Content(self._media(mapping(body, place), place), flag(body, "required", place))
+
+    def _responses(self, node: dict[str, Any], place: str) -> dict[str, Content]:
+        found: dict[str, Content] = {}
+        place = under(place, "responses")
+        for status, entry in mapping(node.get("responses", {}), place).items():
+            if status.startswith("x-"):
+                continue
+            at, response = self._pointers.resolve(under(place, status), entry)
+            if status != "default" and not _is_status(status):
+                raise SpecError(under(place, status), "not a status code, a range such as 2XX, or default")
+            found[status if status == "default" else status.upper()] = Content(
+                self._media(mapping(response, at), at)
+            )
+        return found
+
+    def _media(self, node: dict[str, Any], place: str) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
+        place = under(place, "content")
+        for kind, entry in mapping(node.get("content", {}), place).items():
+            at, media = self._pointers.resolve(under(place, kind), entry)
+            schema = under(at, "schema") if "schema" in mapping(media, at) else None
+            found[essence(kind)] = schema
+        return found
+
+    def _security(self, node: dict[str, Any], place: str) -> Alternatives:
+        owner, place = (node, place) if "security" in node else (self._document, "")
+        place = under(place, "security")
+        alternatives: list[tuple[Scheme, ...]] = []
+        for i, entry in enumerate(sequence(owner.get("security", []), place)):
+            at = under(place, i)
+            alternatives.append(tuple(self._scheme(name, under(at, name)) for name in mapping(entry, at)))
+        return tuple(alternatives)
+
+    def _scheme(self, name: str, named_by: str) -> Scheme:
+        if name not in self._schemes:
+            place = under("/components/securitySchemes", name)
+            components = self._document.get("components")
+            known = components.get("securitySchemes") if isinstance(components, dict) else None
+            if not isinstance(known, dict) or name not in known:
+                raise SpecError(named_by, "a security scheme that components do not describe")
+            place, node = self._pointers.resolve(place, known[name])
+            self._schemes[name] = self._read_scheme(mapping(node, place), place)
+        return self._schemes[name]
+
+    def _read_scheme(self, node: dict[str, Any], place: str) -> Scheme:
+        kind = text(node, "type", place)
+        if kind == "apiKey":
+            where = _PLACES.get(text(node, "in", place))
+            if where is None or where is Where.PATH:
+                raise SpecError(under(place, "in"), "not one of query, header, cookie")
+            name = text(node, "name", place)
+            return Scheme(kind, where, name.lower() if where is Where.HEADER else name)
+        if kind == "http":
+            return Scheme(kind, scheme=text(node, "scheme", place).lower())
+        if kind in ("oauth2", "openIdConnect", "mutualTLS"):
+            return Scheme(kind)
+        raise SpecError(under(place, "type"), "not one of apiKey, http, oauth2, openIdConnect, mutualTLS")
+
+
+def essence(kind: str) -> str:
+    """A media type without its parameters, in lower case."""
+    return kind.partition(";")[0].strip().lower()
+
+
+def is_json(kind: str) -> bool:
+    """Of a media type's essence."""
+    return kind.endswith(("/json", "+json"))
+
+
+def _is_status(status: str) -> bool:
+    return (
+        len(status) == 3 and status[0] in "12345" and (status[1:].isdecimal() or status[1:].upper() == "XX")
+    )

@@ -1,0 +1,79 @@
+"""JSON pointers (RFC 6901) into a document, and local references by them.
+
+A place is named by its canonical pointer (without "#"), so that two references to one schema share one
+validator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from server.analysis.specs.model import SpecError
+
+MAX_HOPS = 64  # references to references
+
+
+def escape(token: str) -> str:
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+def pointer(tokens: Iterable[str | int]) -> str:
+    """The pointer of these tokens; "" is the whole document."""
+    return "".join(["/" + escape(str(token)) for token in tokens])
+
+
+def under(place: str, *tokens: str | int) -> str:
+    return place + pointer(tokens)
+
+
+def is_reference(node: Any) -> bool:
+    """Whether a node is a reference and nothing else."""
+    return isinstance(node, dict) and node.keys() == {"$ref"}
+
+
+class Pointers:
+    """Looks places up in one document."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        self._found: dict[str, Any] = {}
+
+    def at(self, place: str, named_by: str) -> Any:
+        """The value at `place`. Raises SpecError that blames `named_by`."""
+        if place in self._found:
+            return self._found[place]
+        value: Any = self._document
+        for token in place.split("/")[1:]:
+            key = token.replace("~1", "/").replace("~0", "~")
+            if isinstance(value, dict) and key in value:
+                value = value[key]
+            elif isinstance(value, list) and key.isdecimal() and len(key) < 9 and int(key) < len(value):
+                value = value[int(key)]
+            else:
+                raise SpecError(named_by, f"$ref to {place}, which is not in the document")
+        self._found[place] = value
+        return value
+
+    def target(self, reference: Any, named_by: str) -> str:
+        """The canonical place a `$ref` names; only local ones are read."""
+        if not isinstance(reference, str):
+            raise SpecError(named_by, "$ref is not a string")
+        if not reference.startswith("#"):
+            raise SpecError(named_by, "$ref to another file or URL; only local references (#/…) are read")
+        place = unquote(reference[1:])
+        if place and not place.startswith("/"):
+            raise SpecError(named_by, "$ref is not a JSON pointer (#/…)")
+        tokens = place.split("/")[1:]
+        return pointer(token.replace("~1", "/").replace("~0", "~") for token in tokens)
+
+    def resolve(self, place: str, node: Any) -> tuple[str, Any]:
+        """(place, value) behind any chain of references that starts at `node`. Raises SpecError."""
+        for _ in range(MAX_HOPS):
+            if not (isinstance(node, dict) and "$ref" in node):
+                return place, node
+            blamed = under(place, "$ref")
+            place = self.target(node["$ref"], blamed)
+            node = self.at(place, blamed)
+        raise SpecError(place, "references lead to one another without end")

@@ -1,0 +1,29 @@
+"""A loaded specification: what it says, and the judgement of records by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from agent.wire import Record
+from server.analysis.specs.match import Matcher
+from server.analysis.specs.model import Judgement, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """`base_paths` are those of the document's own servers, ("",) where it names none; `warnings` say
+    what of the document is not used in judging.
+    """
+
+    title: str
+    version: str
+    document: dict[str, Any]
+    base_paths: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    warnings: tuple[str, ...]
+    matcher: Matcher
+
+    def match(self, record: Record) -> Judgement:
+        """The judgement of one record. Never raises, whatever the record holds."""
+        return self.matcher.match(record)
