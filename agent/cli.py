@@ -138,7 +138,7 @@ class Run:
         try:
             self._source.attach()
             self._attached = True
-            log.info("watching since %.1f s: %s", time.monotonic() - began, self._watching_text())
+            log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
             self._lower_priority()
             self._watch()
         finally:

@@ -69,6 +69,7 @@ class Pipeline:
         """Records that this event completes."""
         match event:
             case Chunk() | Opened() | Closed():
+                self._now = event.time_ns
                 yield from self._records(self._connections.feed(event))
             case Tick(time_ns):
                 self._now = time_ns
@@ -125,6 +126,7 @@ class Pipeline:
             client=client,
             server=server,
             process=None if seen.pid is None else self._processes.get(seen.pid),
+            seen_ns=self._now,
         )
 
 

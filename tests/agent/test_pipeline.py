@@ -1,0 +1,130 @@
+"""The whole agent from a list of events to records: no kernel, no clock, no /proc."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from agent import pipeline
+from agent.events import (
+    Address,
+    Chunk,
+    Clock,
+    Closed,
+    ConnectionKey,
+    Direction,
+    Event,
+    Lost,
+    Opened,
+    ProcessGone,
+    ProcessSeen,
+    Role,
+    Tick,
+)
+from agent.ledger import Bytes, Exchanges, Kernel, Ledger
+from agent.pipeline import Pipeline, Place
+from agent.redact.policy import Policy
+from agent.streams.table import Limits
+from agent.wire import Record, pack_record
+
+KEY = ConnectionKey("socket", 0xFFFF, 1)
+CLIENT, SERVER = Address("10.0.0.2", 51000, 7), Address("10.0.0.1", 8080, 7)
+REQUEST = b"GET /pets/7?token=s3cret HTTP/1.1\r\nHost: pets\r\nAuthorization: Bearer s3cret\r\n\r\n"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+OFFSET = 1_000_000_000_000
+
+
+def chunk(time_ns: int, direction: Direction, data: bytes, role: Role | None = Role.SERVER) -> Chunk:
+    return Chunk(time_ns, KEY, direction, 0, len(data), data, 42, SERVER, CLIENT, role, True)
+
+
+EVENTS: tuple[Event, ...] = (
+    Clock(OFFSET, "boot"),
+    ProcessSeen(1, 42, 9, "petd", "/usr/bin/petd", "/system.slice/petd.service"),
+    Opened(2, KEY, SERVER, CLIENT, Role.SERVER),
+    chunk(10, Direction.RECEIVED, REQUEST),
+    chunk(20, Direction.SENT, RESPONSE),
+    Tick(21),
+    Closed(30, KEY),
+    ProcessGone(31, 42),
+)
+
+
+def records(events: Iterable[Event], ledger: Ledger | None = None) -> list[Record]:
+    made = Pipeline(
+        Place("agent-1", "node-1", None),
+        Policy(),
+        b"k" * 32,
+        ledger or Ledger(),
+        lambda connection, bucket: None,
+        Limits(),
+    )
+    found = [record for event in events for record in made.feed(event)]
+    return found + list(made.finish())
+
+
+def test_an_exchange_becomes_one_record_with_its_process_ends_and_wall_clock_times() -> None:
+    ledger = Ledger()
+    (record,) = records(EVENTS, ledger)
+    assert record.request is not None
+    assert record.response is not None
+    assert (record.request.method, record.request.path, record.response.status) == ("GET", b"/pets/7", 200)
+    assert record.process is not None
+    assert (record.process.name, record.process.unit, record.process.boot_id) == (
+        "petd",
+        "petd.service",
+        "boot",
+    )
+    assert record.client is not None
+    assert record.server is not None
+    assert (record.client.ip, record.client.port) == ("10.0.0.2", 51000)
+    assert (record.server.ip, record.server.port, record.server.netns) == ("10.0.0.1", 8080, 7)
+    assert record.client.netns is None  # it may be another host's
+    assert record.side == "server"
+    assert (record.timing.request_start, record.timing.end) == (OFFSET + 10, OFFSET + 20)
+    assert ledger.exchanges[Exchanges.PARSED] == 1
+    assert ledger.bytes[Bytes.PARSED] == len(REQUEST) + len(RESPONSE)
+
+
+def test_the_same_events_make_the_same_records_byte_for_byte() -> None:
+    first, second = ([pack_record(record) for record in records(EVENTS)] for _ in range(2))
+    assert first == second
+
+
+def test_no_secret_is_in_what_leaves() -> None:
+    assert b"s3cret" in REQUEST
+    assert all(b"s3cret" not in pack_record(record) for record in records(EVENTS))
+
+
+def test_ends_are_absent_where_nobody_knows_which_is_which() -> None:
+    unknown = [
+        Chunk(10, KEY, Direction.SENT, 0, len(REQUEST), REQUEST, 42, None, None, None, False),
+        Chunk(20, KEY, Direction.RECEIVED, 0, len(RESPONSE), RESPONSE, 42, None, None, None, False),
+    ]
+    (record,) = records(unknown)
+    assert record.client is None
+    assert record.server is None
+    assert record.side == "client"  # it sent the request
+    assert record.process is None
+
+
+def test_losses_that_no_chunk_shows_are_counted_under_their_names() -> None:
+    ledger = Ledger()
+    records(
+        [Lost(1, Bytes.UNIX_SOCKET, 10), Lost(2, Kernel.RING_FULL, 3), Lost(3, Bytes.UNIX_SOCKET, 5)], ledger
+    )
+    assert ledger.bytes[Bytes.UNIX_SOCKET] == 15
+    assert ledger.kernel[Kernel.RING_FULL] == 3
+
+
+def test_what_cannot_be_redacted_does_not_leave_and_is_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> Record:
+        raise RuntimeError("s3cret")
+
+    monkeypatch.setattr(pipeline, "to_record", broken)
+    ledger = Ledger()
+    assert records(EVENTS, ledger) == []
+    assert ledger.exchanges[Exchanges.REDACTION_FAILED] == 1
+    assert "RuntimeError" in caplog.text
+    assert "s3cret" not in caplog.text
