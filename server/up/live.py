@@ -13,13 +13,14 @@ import httpx
 PATIENCE_S = 2.0
 MOST_SHOWN = 8  # libraries, and what could not be attached
 MOST_APIS = 200  # as many as one page of the server's holds
+MOST_DEVIATIONS = 50
 VERDICTS = {"shadow": "undocumented", "zombie": "deprecated", "deviating": "deviating"}
 GIVEN_UP = ("redaction_failed", "queue_full", "refused", "unsent_at_exit")  # exchanges that are not stored
 ONE = {
-    "exchanges seen": "exchange seen",
+    "exchanges": "exchange",
+    "views seen": "view seen",
     "APIs": "API",
     "operations": "operation",
-    "connections open": "connection open",
     "bytes lost": "byte lost",
 }
 LOST = ("gap", "ring_full", "table_full")  # bytes we should have had
@@ -64,7 +65,10 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The live counts; None where the side that knows did not answer."""
+    """The live counts, None where the side that knows did not answer.
+
+    `exchanges`, `stored` and `not_stored` are the agent's and count views: two where both ends are here.
+    """
 
     exchanges: int | None = None
     stored: int | None = None
@@ -77,14 +81,19 @@ class Counts:
     def sentence(self) -> str:
         if self.exchanges is None:
             return "the agent does not say"
-        counts = {"exchanges seen": self.exchanges, "stored": self.stored or 0, **self.server}
-        counts |= {"connections open": self.connections or 0, "bytes lost": self.lost_bytes or 0}
+        counts = dict(self.server) or {"views seen": self.exchanges, "stored": self.stored or 0}
+        counts["bytes lost"] = self.lost_bytes or 0
         if self.not_stored:
             counts["given up"] = self.not_stored
         parts = [f"{count:,} {ONE.get(name, name) if count == 1 else name}" for name, count in counts.items()]
         if self.why_not_ready:
             parts.append(self.why_not_ready)
         return " · ".join(parts)
+
+    def balance(self) -> str:
+        """The end: what became of what the agent saw. Both ends of a call on this machine are two views."""
+        text = f"{self.exchanges or 0:,} views of exchanges were seen and {self.stored or 0:,} of them stored"
+        return f"{text}, {self.not_stored:,} given up" if self.not_stored else text
 
     def facts(self) -> dict[str, Any]:
         """The same for a machine."""
@@ -135,11 +144,20 @@ def totals(server: Door) -> dict[str, int] | None:
     verdicts: Counter[str] = Counter()
     for api in page["items"]:
         verdicts.update(api["verdicts"])
-    counts = {"APIs": len(page["items"]), "operations": sum(api["operations"] for api in page["items"])}
+    apis = page["items"]
+    counts = {
+        "exchanges": sum(api["exchanges"] for api in apis),
+        "APIs": len(apis),
+        "operations": sum(api["operations"] for api in apis),
+    }
     return counts | {name: verdicts[verdict] for verdict, name in VERDICTS.items() if verdicts[verdict]}
 
 
-def deviations(server: Door, most: int) -> list[str]:
-    """The latest deviations, a line each."""
-    page = server.document(f"/api/v1/deviations?limit={most}") or {"items": []}
-    return [f"{item['operation']}: {item['message']}" for item in page["items"]]
+def deviations(server: Door) -> list[str]:
+    """A line for each kind of deviation among the latest."""
+    page = server.document(f"/api/v1/deviations?limit={MOST_DEVIATIONS}") or {"items": []}
+    one_per_kind = {item["kind"]: item for item in page["items"]}
+    return [
+        f"{kind}: {item['operation']}, {item['where']} {item['pointer']}".rstrip() + f": {item['message']}"
+        for kind, item in one_per_kind.items()
+    ]

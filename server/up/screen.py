@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 PLAIN_EVERY_S = 10.0  # between live lines where they cannot be rewritten
@@ -33,7 +34,8 @@ class Screen:
     def say(self, text: str, **facts: Any) -> None:
         """A line that stays."""
         if self._json:
-            self._put(json.dumps({"time": time.time(), "from": "up", "message": text, **facts}) + "\n")
+            line = {"time": _now(), "level": "info", "from": "up", "message": text, **facts}
+            self._put(json.dumps(line, ensure_ascii=False) + "\n")
         elif self._rewrites:
             self._put(f"{CLEAR}{printable(text)}\n{self._live}")
         else:
@@ -76,6 +78,10 @@ class Screen:
 
 def _nowhere(text: str) -> None:
     pass
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def printable(text: str) -> str:

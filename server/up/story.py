@@ -24,7 +24,8 @@ from server.up.programs import Programs, Tokens, agent_arguments, server_argumen
 from server.up.screen import Screen
 
 LOOK_EVERY_S = 0.2
-LEARNT_EVERY_S = 3.0
+LEARNT_EVERY_S = 2.0
+KINDS_SHOWN = 3
 START_S = 180.0  # compiling and attaching on a slow machine
 STUCK_S = 120.0  # stopping without any progress
 CLEAN = (0, -signal.SIGTERM)
@@ -141,7 +142,7 @@ class Up:
             self._screen.live(self._counts.sentence(), **self._counts.facts())
             if not shown_deviations:
                 shown_deviations = self._show_deviations()
-            self._take_for(1.0 if not shown_deviations else self._screen.live_every_s)
+            self._take_for(self._screen.live_every_s if shown_deviations else 1.0)
 
     def _look(self) -> None:
         status = self._agent_door.document("/status")
@@ -163,11 +164,13 @@ class Up:
         return self._counts.server
 
     def _show_deviations(self) -> bool:
-        """The demo's first deviations, once there are some."""
-        found = deviations(self._server_door, most=3)
+        """The demo's first deviations, once there are several kinds of them."""
+        found = deviations(self._server_door)
+        if len(found) < KINDS_SHOWN:
+            return False
         for text in found:
-            self._screen.say(f"deviation: {text}")
-        return bool(found)
+            self._screen.say(f"deviation, {text}")
+        return True
 
     # Stopping.
 
@@ -184,8 +187,7 @@ class Up:
                 clean &= self._end(child)
         self._screen.still()
         if self._counts.exchanges is not None:
-            final = replace(self._counts, why_not_ready=None)
-            self._screen.say(f"stopped: {final.sentence()}", **final.facts())
+            self._screen.say(f"stopped: {self._counts.balance()}", **self._counts.facts())
         return 0 if clean and not self._killed else 1
 
     def _end(self, child: Child) -> bool:

@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LOG, ROLE, BEHAVIOUR = sys.argv[1:4]
 TOTAL = 3
+EXCHANGES = {"parsed": 1234, "shipped": 1230, "refused": 3}
+API = {"exchanges": 617, "operations": 3, "verdicts": {"conforming": 615, "shadow": 2}}
 stopping = threading.Event()
 released = threading.Event()
 done = 0
@@ -26,10 +28,11 @@ def note(text: str) -> None:
 
 
 def deviations() -> list[dict[str, str]]:
-    """One, as soon as somebody calls."""
+    """Of three kinds, as soon as somebody calls."""
     with open(LOG) as log:
         opened = "shop started" in log.read()
-    return [{"operation": "GET /v1/orders", "message": "colour\x1b[31m is unknown"}] if opened else []
+    one = {"operation": "GET /v1/orders", "where": "query", "pointer": "colour", "message": "\x1b[31m"}
+    return [{**one, "kind": kind} for kind in ("unknown-parameter", "type", "enum") if opened]
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -46,10 +49,13 @@ class Pages(BaseHTTPRequestHandler):
                     "backend": "tracepoints",
                     "watching": [{"what": "openssl", "path": "/usr/lib/libssl.so.3", "probes": TOTAL}],
                     "connections_open": 2,
-                    "ledger": {"exchanges": {"parsed": 1234, "shipped": 1230}, "bytes": {"gap": 7}},
+                    "ledger": {
+                        "exchanges": {"parsed": 1234, "shipped": 1230, "refused": 3},
+                        "bytes": {"gap": 7},
+                    },
                     "detach": {"done": done, "total": TOTAL if stopping.is_set() else 0},
                 },
-                "/api/v1/apis": {"items": [{"operations": 3, "verdicts": {"conforming": 7, "shadow": 2}}]},
+                "/api/v1/apis": {"items": [API]},
                 "/api/v1/deviations": {"items": deviations()},
             }.get(self.path.partition("?")[0], {"items": []})
         )
