@@ -76,7 +76,7 @@ class HeaderMasks:
         if len(name) > MAX_NAME:
             shown, rule = placeholders.filler(len(name)), "long-name"
         elif len(name) > MAX_PLAIN_NAME:
-            shown, rule = self._judge.text(raw_name.decode("latin-1"))
+            shown, rule = self._judge.repeated(raw_name.decode("latin-1"))
         if rule is not None:
             self._tally.mask(self._header, shown, rule)
             raw_name, name = shown.encode("latin-1", "replace"), shown
@@ -103,7 +103,7 @@ class HeaderMasks:
         return placeholders.of_text(value.decode("latin-1")).encode("latin-1")
 
     def _text(self, where: str, name: str, value: bytes) -> bytes:
-        text, rule = self._judge.text(value.decode("latin-1"))
+        text, rule = self._judge.repeated(value.decode("latin-1"))
         if rule is None:
             return value
         self._tally.mask(where, name, rule)

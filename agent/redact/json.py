@@ -154,7 +154,8 @@ class _Walk:
         """The key's text without what looks like a secret, its rule, and whether it is special."""
         token = match[_KEY]
         key = unescaped(token)
-        found = key, self.judge.names.rule(key), key in _SPECIAL
+        names = self.judge.names
+        found = key, names.rule(key), key in _SPECIAL
         if not (self.suspicion and self.suspicion.of(key)) and not any(mark in token for mark in "\\=:"):
             self.known[token] = found
             return found
@@ -163,7 +164,7 @@ class _Walk:
             return found
         self.keys[-1] = masked
         self.edit(match, _KEY, json.dumps(masked), rule)
-        return masked, found[1], False
+        return masked, found[1] or names.rule(masked), False
 
     def open(self, bracket: str, rule: str | None) -> None:
         """Enters an object or array, all of it masked where `rule` is given."""

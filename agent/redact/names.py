@@ -94,8 +94,9 @@ STEMS: tuple[bytes, ...] = tuple(
 )
 """Every name that is a secret's has one of these among its letters."""
 
-_NOT_LETTERS = bytes(b for b in range(256) if not chr(b).isascii() or not chr(b).isalpha())
 _LOWER = bytes(range(256)).lower()
+_NOT_LETTERS = bytes(b for b in range(256) if not chr(b).isascii() or not chr(b).isalpha())
+_NEITHER_LETTERS_NOR_QUOTES = _NOT_LETTERS.replace(b'"', b"")
 
 
 def words(name: str) -> list[str]:
@@ -109,8 +110,11 @@ def normal(name: str) -> str:
 
 
 def squeeze(raw: bytes) -> bytes:
-    """The ASCII letters of a text, lower-case: contains the letters of each of its names in one piece."""
-    return raw.translate(_LOWER, _NOT_LETTERS)
+    """The ASCII letters of a text, lower-case: contains the letters of each of its names in one piece.
+
+    Where nothing is escaped, no name in JSON spans a quote, so quotes keep strangers apart.
+    """
+    return raw.translate(_LOWER, _NOT_LETTERS if b"\\" in raw else _NEITHER_LETTERS_NOR_QUOTES)
 
 
 class Names:
@@ -142,7 +146,7 @@ class Names:
         return normal(name) in self._keep
 
     def possible(self, raw: bytes) -> bool:
-        """False only where no name in `raw` (UTF-8, no escapes but an escaped quote) can be a secret's."""
+        """False only where no name in `raw` can be a secret's; `raw` is UTF-8 without escapes but `\\"`."""
         if self._always:
             return True
         letters = squeeze(raw)

@@ -11,6 +11,8 @@ from agent.redact.names import Names
 
 MAX_NESTING = 3  # JSON within a string within JSON …; deeper, the string is masked
 MAX_DECODINGS = 3  # of percent-encoding
+MAX_REPEATED = 2048  # texts whose judgement is remembered, none of them a secret
+MAX_REPEATED_LENGTH = 256
 MAX_TEXT = 4096  # characters; longer text without structure is masked
 
 _PAIR = re.compile(
@@ -31,6 +33,7 @@ class Judge:
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self._often: dict[str, tuple[str, str | None]] = {}
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
         """`text` without its secrets, and the rule that found the first of them, or None."""
@@ -57,6 +60,17 @@ class Judge:
         found = _WORD.findall(text)
         pairs = map(" ".join, pairwise(found))
         return not any(map(self.names.rule, (*found, *pairs)))
+
+    def repeated(self, text: str) -> tuple[str, str | None]:
+        """As `text`, for what comes with every message, such as a user agent: answers are kept a while."""
+        known = self._often.get(text)
+        if known is None:
+            known = self.text(text)
+            if len(self._often) >= MAX_REPEATED:
+                self._often.clear()
+            if len(text) <= MAX_REPEATED_LENGTH and known[1] is None:
+                self._often[text] = known
+        return known
 
     def pairs(self, text: str) -> tuple[str, str | None]:
         """As `text`, for one that is known to hold neither shapes nor escapes: by `name=value` alone."""

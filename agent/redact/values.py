@@ -25,19 +25,22 @@ Sure = Callable[[re.Match[str]], bool]
 class Shape:
     """One kind of secret: `pattern` finds candidates (group "secret", or all of it), `sure` decides.
 
-    One of `gates` is in the lower-cased text of each match; without gates it holds a run of at least
-    `least` characters.
+    A text with a match is at least `least` characters long and has, lower-cased, one of `gates` if there
+    are any, and `needs`.
     """
 
     rule: str
     gates: tuple[str, ...]
+    needs: str
     least: int
     pattern: re.Pattern[str]
     sure: Sure | None
 
 
-def _shape(rule: str, gates: str, pattern: str, sure: Sure | None = None, least: int = 0) -> Shape:
-    return Shape(f"shape:{rule}", tuple(gates.split()), least, re.compile(pattern, re.ASCII), sure)
+def _shape(
+    rule: str, gates: str, pattern: str, sure: Sure | None = None, *, least: int = 0, needs: str = ""
+) -> Shape:
+    return Shape(f"shape:{rule}", tuple(gates.split()), needs, least, re.compile(pattern, re.ASCII), sure)
 
 
 def _luhn(digits: str) -> bool:
@@ -129,22 +132,29 @@ _KEY_GATES = (
     "hvs. hvb. hvr. :aa"
 )
 
+_ROUGH = 15  # each shape in _IN_RUNS holds a run of at least this many of _RUNS
+_JOSE = "e(?:yJ|yA|wo|wk|w0)"
+
 SHAPES = (
     _shape(
         "pem",
         "-----begin",
         r"-----BEGIN [A-Z0-9 ]{1,64}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,64}-----|\Z)",
+        least=11,
     ),
     _shape(
         "jwt",
-        "eyj eya ewo ewk ew0",
-        r"(?<![A-Za-z0-9])e(?:yJ|yA|wo|wk|w0)[\w-]{12,4096}+(?:\.[\w-]*+){2,5}",
+        "eyj eya ewo ewk ew0",  # base64 of {" and of { with a blank
+        rf"(?:(?<![\w-]){_JOSE}[\w-]{{12,}}+|(?<![A-Za-z0-9]){_JOSE}[\w-]{{12,512}}+)(?:\.[\w-]*+){{2,5}}",
+        least=_ROUGH,
     ),
-    _shape("user-info", "://", r"(?<=://)(?P<secret>[^\s/?#\"'<>\\]+)(?=@)"),
-    _shape("cloud-key", _KEY_GATES, rf"(?<![A-Za-z0-9])(?:{'|'.join(_KEYS)})", _key),
-    _shape("webhook", "hooks.slack.com/", r"(?<=hooks\.slack\.com/)(?P<secret>[\w/-]{8,255})"),
-    _shape("bearer", "bearer", r"(?i)\bbearer[ \t]{1,8}(?P<secret>[\w.~+/=-]{8,}+)", _not_a_word),
-    _shape("basic", "basic", r"(?i)\bbasic[ \t]{1,8}(?P<secret>[A-Za-z0-9+/_-]{4,}+={0,2})", _basic),
+    _shape("user-info", "://", r"(?<=://)(?P<secret>[^\s/?#\"'<>\\]+)(?=@)", needs="@", least=5),
+    _shape("cloud-key", _KEY_GATES, rf"(?<![A-Za-z0-9])(?:{'|'.join(_KEYS)})", _key, least=_ROUGH),
+    _shape("webhook", "hooks.slack.com/", r"(?<=hooks\.slack\.com/)(?P<secret>[\w/-]{8,255})", least=24),
+    _shape("bearer", "bearer", r"(?i)\bbearer[ \t]{1,8}(?P<secret>[\w.~+/=-]{8,}+)", _not_a_word, least=15),
+    _shape(
+        "basic", "basic", r"(?i)\bbasic[ \t]{1,8}(?P<secret>[A-Za-z0-9+/_-]{4,}+={0,2})", _basic, least=10
+    ),
     _shape(
         "card-number",
         "",
@@ -163,12 +173,17 @@ SHAPES = (
     ),
 )
 
-_ROUGH = 15  # each shape in _IN_RUNS holds a run of at least this many of _RUNS
 _IN_RUNS = ("shape:cloud-key", "shape:jwt")
-_GATES = tuple(g.encode() for shape in SHAPES for g in shape.gates if shape.rule not in _IN_RUNS)
-_RUN_GATES = tuple(g.encode() for shape in SHAPES for g in shape.gates if shape.rule in _IN_RUNS)
+_GATES = tuple(
+    (gate.encode(), shape.needs.encode())
+    for shape in SHAPES
+    for gate in shape.gates
+    if shape.rule not in _IN_RUNS
+)
+_RUN_GATES = tuple(gate.encode() for shape in SHAPES for gate in shape.gates if shape.rule in _IN_RUNS)
 _DIGITS = bytes(0x30 if 0x30 <= b <= 0x39 else 0x20 for b in range(256))
 _RUNS = bytes(0x61 if b < 0x80 and (chr(b).isalnum() or chr(b) in "_+/=.-") else 0x20 for b in range(256))
+_LONG_RUN = re.compile(rb"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{%d,}+" % RANDOM_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +198,10 @@ class Suspicion:
         if self.least is not None and len(part) >= self.least:
             return True
         lower = part.lower()
-        return any(gate in lower for gate in self.gates)
+        for gate in self.gates:  # noqa: SIM110 (any() takes three times as long, and this is the hot path)
+            if gate in lower:
+                return True
+        return False
 
 
 def suspicion(raw: bytes) -> Suspicion | None:
@@ -192,15 +210,21 @@ def suspicion(raw: bytes) -> Suspicion | None:
     "%" counts as suspicious, since what it encodes is not looked at here.
     """
     lower, runs = raw.lower(), raw.translate(_RUNS)
-    gates = [gate.decode() for gate in _GATES if gate in lower]
+    gates = [gate.decode() for gate, needs in _GATES if gate in lower and needs in lower]
     if b"%" in raw:
         gates.append("%")
     if b"a" * _ROUGH in runs:
         gates += [gate.decode() for gate in _RUN_GATES if gate in lower]
-    least = RANDOM_LENGTH if b"a" * RANDOM_LENGTH in runs else None
+    mixed = b"a" * RANDOM_LENGTH in runs and any(map(_mixed_case, _LONG_RUN.findall(raw)))
+    least = RANDOM_LENGTH if mixed else None
     if b"0" * CARD_LENGTH in raw.translate(_DIGITS, b" -"):
         least = CARD_LENGTH
     return Suspicion(tuple(gates), least) if gates or least is not None else None
+
+
+def _mixed_case(run: bytes) -> bool:
+    """What random text has and an id in hexadecimal has not."""
+    return not run.islower() and not run.isupper()
 
 
 def secrets(text: str) -> Iterator[tuple[int, int, str]]:
