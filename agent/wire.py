@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache, partial
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -223,12 +223,14 @@ def decode_batch(raw: bytes) -> Batch:
     if not isinstance(plain, dict):
         raise WireError("batch: not a map")
     version = plain.get("version")
+    if type(version) is not int:
+        raise WireError("batch.version: not int")
     while version in STEPS and version != VERSION:
         plain = STEPS[version](plain)
         version = plain.get("version")
     if version != VERSION:
         raise WireError(f"version: this server speaks {VERSION}; upgrade whichever side is older")
-    batch = _typed(Batch, plain, "batch")
+    batch = _reader(Batch, "batch")(plain)
     assert isinstance(batch, Batch)
     return batch
 
@@ -239,29 +241,32 @@ def decode_record(raw: bytes) -> Record:
         plain = msgpack.unpackb(raw, raw=False, strict_map_key=True)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise WireError(f"not msgpack: {type(error).__name__}") from None
-    record = _typed(Record, plain, "record")
+    record = _reader(Record, "record")(plain)
     assert isinstance(record, Record)
     return record
 
 
+Reader = Callable[[Any], Any]
+
+
 @cache
-def _reader(kind: Any) -> Callable[[Any, str], Any]:
-    """A function that checks a plain value against an annotation and builds it."""
+def _reader(kind: Any, where: str) -> Reader:
+    """Checks a plain value against an annotation and builds it; `where` names it in errors."""
     origin, args = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
-        return partial(_typed, kind)
+        return _dataclass_reader(kind, where)
     if origin in (Union, UnionType):
-        inner = _reader(next(arg for arg in args if arg is not NoneType))
-        return lambda value, where: None if value is None else inner(value, where)
+        inner = _reader(next(arg for arg in args if arg is not NoneType), where)
+        return lambda value: None if value is None else inner(value)
     if origin is tuple:
-        return _tuple_reader(args)
+        return _tuple_reader(args, where)
     if origin is dict:
-        return _dict_reader(args)
-    return _scalar_reader(kind)
+        return _dict_reader(args, where)
+    return _scalar_reader(kind, where)
 
 
-def _scalar_reader(kind: type) -> Callable[[Any, str], Any]:
-    def read(value: Any, where: str) -> Any:
+def _scalar_reader(kind: type, where: str) -> Reader:
+    def read(value: Any) -> Any:
         if type(value) is not kind:
             raise WireError(f"{where}: not {kind.__name__}")
         return value
@@ -269,41 +274,39 @@ def _scalar_reader(kind: type) -> Callable[[Any, str], Any]:
     return read
 
 
-def _tuple_reader(args: tuple[Any, ...]) -> Callable[[Any, str], Any]:
-    inner = _reader(args[0])
+def _tuple_reader(args: tuple[Any, ...], where: str) -> Reader:
+    inner = _reader(args[0], where)
     length = None if args[-1] is Ellipsis else len(args)
 
-    def read(value: Any, where: str) -> Any:
-        if not isinstance(value, list) or (length is not None and len(value) != length):
+    def read(value: Any) -> Any:
+        if type(value) is not list or (length is not None and len(value) != length):
             raise WireError(f"{where}: not an array of the right length")
-        return tuple([inner(item, where) for item in value])
+        return tuple([inner(item) for item in value])
 
     return read
 
 
-def _dict_reader(args: tuple[Any, ...]) -> Callable[[Any, str], Any]:
-    inner = _reader(args[1])
+def _dict_reader(args: tuple[Any, ...], where: str) -> Reader:
+    inner = _reader(args[1], f"{where}.*")
 
-    def read(value: Any, where: str) -> Any:
-        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+    def read(value: Any) -> Any:
+        if type(value) is not dict or not all(type(key) is str for key in value):
             raise WireError(f"{where}: not a map of text keys")
-        return {key: inner(item, f"{where}.*") for key, item in value.items()}
+        return {key: inner(item) for key, item in value.items()}
 
     return read
 
 
-@cache
-def _readers(kind: type) -> tuple[tuple[str, Callable[[Any, str], Any]], ...]:
+def _dataclass_reader(kind: Any, where: str) -> Reader:
     hints = get_type_hints(kind)
-    return tuple((f.name, _reader(hints[f.name])) for f in fields(kind))
+    readers = tuple((name, _reader(hints[name], f"{where}.{name}")) for name in _names(kind))
 
+    def read(value: Any) -> Any:
+        if type(value) is not dict:
+            raise WireError(f"{where}: not a map")
+        try:
+            return kind(*[reader(value[name]) for name, reader in readers])
+        except KeyError as error:
+            raise WireError(f"{where}.{error.args[0]}: missing") from None
 
-def _typed(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise WireError(f"{where}: not a map")
-    found: dict[str, Any] = {}
-    for name, read in _readers(kind):
-        if name not in value:
-            raise WireError(f"{where}.{name}: missing")
-        found[name] = read(value[name], f"{where}.{name}")
-    return kind(**found)
+    return read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import logging
 import socket
@@ -10,6 +11,7 @@ import sys
 
 import uvicorn
 
+from server.analysis.specs.load import load
 from server.app import create_app
 from server.config import Settings
 from server.store.database import Store, StoreUnavailable
@@ -17,6 +19,11 @@ from server.store.database import Store, StoreUnavailable
 log = logging.getLogger(__name__)
 
 BACKLOG = 256
+GC_THRESHOLDS = (
+    20_000,
+    20,
+    100,
+)  # decoded records are trees: the default spends a fifth on looking for cycles
 SHUTDOWN_S = 10  # for requests under way
 
 
@@ -44,8 +51,6 @@ def start_logging(settings: Settings) -> None:
 
 def serve(settings: Settings) -> int:
     """The exit code: 0 after a clean stop, 1 where it could not start (one sentence on stderr)."""
-    from server.analysis.specs.load import load
-
     start_logging(settings)
     try:
         listener = bind(settings)
@@ -56,6 +61,7 @@ def serve(settings: Settings) -> int:
         return _refuse(f"{error}; choose another directory with --data")
     if not (settings.ingest_token and settings.admin_token):
         log.warning("open without a token to whoever can log in to this machine (loopback only)")
+    gc.set_threshold(*GC_THRESHOLDS)
     host, port = listener.getsockname()[:2]
     log.info(
         "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data

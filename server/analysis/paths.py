@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 MAX_SEGMENTS = 32
+SHORT = 20
 MAX_SEGMENT = 120  # characters kept of a literal segment
 
 _DATE = re.compile(r"\d{4}-[01]\d(-[0-3]\d([T_ ].*)?)?")
@@ -54,6 +55,8 @@ def text(path: bytes) -> str:
 
 
 def _segment(segment: str) -> str:
+    if segment.isalpha() and len(segment) < SHORT:  # most are words: no need to try the patterns
+        return segment
     if _DATE.fullmatch(segment):
         return "{date}"
     if _VALUE.fullmatch(segment):

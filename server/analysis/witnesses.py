@@ -71,7 +71,7 @@ def view_of(record: Record, exchange: int, mark: int) -> View:
         exchange=exchange,
         mark=mark,
         side=record.side,
-        clock=record.process.boot_id if record.process else f"{record.node}/{record.agent}",
+        clock=f"{record.cluster}/{record.node}",
         connection=(record.agent, record.connection),
         stream=record.stream,
         start=start,

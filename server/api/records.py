@@ -10,12 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request
 from starlette.concurrency import run_in_threadpool
 
-from agent.wire import MAX_BATCH, Batch, WireError
+from agent.wire import MAX_BATCH, WireError
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.models import Acked
 from server.ingest.accept import Left
-from server.ingest.decode import decode
+from server.ingest.decode import Delivery, decode
 from server.store.database import StoreUnavailable
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))], tags=["records"])
@@ -48,12 +48,12 @@ async def post_records(request: Request, content_encoding: Annotated[str, Header
     started = time.perf_counter()
     try:
         raw = await bounded_body(request, MAX_BATCH)
-        batch = await run_in_threadpool(decode, raw, content_encoding.strip().lower())
+        delivery = await run_in_threadpool(decode, raw, content_encoding.strip().lower())
     except (WireError, Problem):
         metrics.batches.labels("refused").inc()
         raise
     try:
-        counts = await accept(request, batch)
+        counts = await accept(request, delivery)
     except StoreUnavailable:
         metrics.batches.labels("unavailable").inc()
         raise
@@ -61,11 +61,11 @@ async def post_records(request: Request, content_encoding: Annotated[str, Header
     for outcome, count in counts.items():
         (metrics.left_out if outcome in OUTCOMES else metrics.records).labels(outcome).inc(count)
     metrics.write_seconds.observe(time.perf_counter() - started)
-    return Acked(acked=batch.seq)
+    return Acked(acked=delivery.batch.seq)
 
 
-async def accept(request: Request, batch: Batch) -> dict[str, int]:
+async def accept(request: Request, delivery: Delivery) -> dict[str, int]:
     """Commits a batch; how many records went where."""
     state = request.app.state
     now = time.time_ns()
-    return await asyncio.wrap_future(state.store.write(lambda db: state.acceptor.accept(batch, now)))
+    return await asyncio.wrap_future(state.store.write(lambda db: state.acceptor.accept(delivery, now)))

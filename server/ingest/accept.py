@@ -13,12 +13,13 @@ from enum import StrEnum
 
 from sqlite_utils import Database
 
-from agent.wire import Batch, Record, pack_record
+from agent.wire import Record
 from server.analysis.inventory import caller, key_of, server_view
 from server.analysis.latency import bucket_of
 from server.analysis.paths import template
 from server.analysis.specs.kinds import Verdict
 from server.analysis.witnesses import Pending, mark_of, view_of
+from server.ingest.decode import Delivery
 from server.ingest.judge import Judges, Load, Ruling
 from server.store.agents import Deliveries
 from server.store.apis import Apis, Merge
@@ -91,42 +92,43 @@ class Acceptor:
         if len(views) == WAITING_AFTER_RESTART:
             self._pending.horizon = min(view.start for view in views)
 
-    def accept(self, batch: Batch, now: int) -> dict[str, int]:
+    def accept(self, delivery: Delivery, now: int) -> dict[str, int]:
         """Stores a batch; how many records went where (keys are Received and Left)."""
+        batch = delivery.batch
         if self.deliveries.seen(batch):
             self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
         else:
-            self._take_all(batch.records)
+            self._take_all(zip(batch.records, delivery.packed, strict=True))
             self.deliveries.note(batch, now)
         counts = dict(self._counts)
         self._counts.clear()
         self.deliveries.count(counts)
         return counts
 
-    def _take_all(self, records: Iterable[Record]) -> None:
-        fresh: dict[str, Record] = {}
-        for record in records:
+    def _take_all(self, records: Iterable[tuple[Record, bytes]]) -> None:
+        fresh: dict[str, tuple[Record, bytes]] = {}
+        for record, raw in records:
             if record.id in fresh:
                 self._counts[Received.DUPLICATE] += 1
-            fresh.setdefault(record.id, record)
+            fresh.setdefault(record.id, (record, raw))
         known = self.exchanges.known(list(fresh))
         self._counts[Received.DUPLICATE] += len(known)
-        for record in fresh.values():
+        for record, raw in fresh.values():
             if record.id not in known:
-                self._take(record)
+                self._take(record, raw)
         self._flush()
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: Record, raw: bytes) -> None:
         number = self.exchanges.number()
         mark = mark_of(record)
         exchange = None if mark is None else self._other_half(record, number, mark)
         if exchange is None:
-            exchange = Exchange(number=number, records=[record], raw=pack_record(record), mark=mark)
+            exchange = Exchange(number=number, records=[record], raw=raw, mark=mark)
             self._open[number] = exchange
             self._counts[Received.STORED] += 1
         else:
             exchange.records.append(record)
-            exchange.second, exchange.second_raw = number, pack_record(record)
+            exchange.second, exchange.second_raw = number, raw
             self._counts[Received.WITNESS] += 1
         self._settle(exchange)
 

@@ -53,7 +53,7 @@ def record(
     body = Body(11, b'{"id": "a"}', "complete")
     response = None if status is None else Response(status, (), (), body, "application/json")
     plain = Record(
-        id=id or f"{side}-{port}-{ordinal}",
+        id=f"{side}-{port}-{ordinal}" if id is None else id,
         agent="agent-1",
         node="node-1",
         cluster=None,

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgpack
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.wire import MAX_BATCH, Endpoint, Timing, WireError, decode_record, pack_record
+from server.ingest import decode as decoding
+from server.ingest.decode import MAX_TIME, decode
+from tests.server.records import batch, both, record
+
+GOOD = batch(7, [*both(0), record(1, path=b"/\xff")])
+
+
+def test_each_record_comes_with_its_own_bytes() -> None:
+    delivery = decode(GOOD)
+    assert [decode_record(raw) for raw in delivery.packed] == list(delivery.batch.records)
+    assert delivery.packed == tuple(pack_record(one) for one in delivery.batch.records)
+
+
+def test_records_of_an_older_version_are_packed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "VERSION", 2)
+    assert decode(GOOD).packed == tuple(pack_record(one) for one in decode(GOOD).batch.records)
+
+
+def test_a_compressed_batch_is_the_same_batch() -> None:
+    assert decode(zstandard.compress(GOOD), "zstd") == decode(GOOD, "identity") == decode(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("raw", "coding"),
+    [
+        (GOOD, "zstd"),
+        (GOOD, "gzip"),
+        (zstandard.compress(GOOD)[:-5], "zstd"),
+        (zstandard.compress(b"\0" * (MAX_BATCH + 1)), "zstd"),
+        (b"\0" * (MAX_BATCH + 1), ""),
+    ],
+)
+def test_what_cannot_be_unpacked_within_bounds_is_refused(raw: bytes, coding: str) -> None:
+    with pytest.raises(WireError):
+        decode(raw, coding)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"time": -1}, "time"),
+        ({"time": MAX_TIME}, "time"),
+        ({"timing": Timing(None, None, None, 2**63)}, "timing"),
+        ({"id": ""}, "id"),
+        ({"id": "x" * 1000}, "id"),
+        ({"connection": "x" * 1000}, "connection"),
+        ({"stream": -1}, "stream"),
+        ({"client": Endpoint("10.0.0.1", 65536)}, "endpoint"),
+        ({"server": Endpoint("10.0.0.1", 1, -5)}, "endpoint"),
+        ({"status": -3}, "status"),
+    ],
+)
+def test_numbers_and_names_the_store_could_not_hold_are_refused(changed: dict[str, Any], field: str) -> None:
+    with pytest.raises(WireError, match=field):
+        decode(batch(1, [record(**changed)]))
+
+
+def changed(plain: Any, path: list[Any], value: Any) -> bytes:
+    """GOOD with the value at `path` replaced, or removed where it is `...`."""
+    plain = msgpack.unpackb(GOOD) if plain is None else plain
+    at = plain
+    for key in path[:-1]:
+        at = at[key]
+    if value is ...:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    packed: bytes = msgpack.packb(plain)
+    return packed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["version"], 99, "version"),
+        (["seq"], 0, "batch.seq"),
+        (["seq"], True, "batch.seq: not int"),
+        (["agent"], "", "batch.agent"),
+        (["ledger", "bytes", "parsed"], -1, "batch.ledger"),
+        (["ledger"], [], "batch.ledger: not a map"),
+        (["records", 0], [], "batch.records: not a map"),
+        (["records", 0, "id"], ..., "batch.records.id: missing"),
+        (["records", 0, "request", "path"], "text", "batch.records.request.path: not bytes"),
+        (["records", 0, "request", "headers"], [[b"one"]], "batch.records.request.headers: not an array"),
+    ],
+)
+def test_the_refusal_names_the_field(path: list[Any], value: Any, message: str) -> None:
+    with pytest.raises(WireError, match=message):
+        decode(changed(None, path, value))
+
+
+scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary() | st.floats()
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
+)
+
+
+def paths(plain: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a plain value."""
+    yield here
+    pairs = plain.items() if isinstance(plain, dict) else enumerate(plain) if isinstance(plain, list) else ()
+    for key, child in pairs:
+        yield from paths(child, (*here, key))
+
+
+PLACES = [path for path in paths(msgpack.unpackb(batch(1, [record()]))) if path]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(PLACES), values | st.just(...))
+def test_any_value_anywhere_is_a_batch_or_a_refusal(path: tuple[Any, ...], value: Any) -> None:
+    raw = changed(msgpack.unpackb(batch(1, [record()])), list(path), value)
+    try:
+        delivery = decode(raw)
+    except WireError:
+        return
+    assert len(delivery.packed) == len(msgpack.unpackb(raw)["records"])
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["", "zstd"]))
+def test_any_bytes_are_a_batch_or_a_refusal(raw: bytes, coding: str) -> None:
+    with pytest.raises(WireError):
+        decode(raw, coding)
+
+
+@settings(deadline=None)
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
+def test_any_changed_byte_is_a_batch_or_a_refusal(at: int, value: int) -> None:
+    raw = GOOD[:at] + bytes([value]) + GOOD[at + 1 :]
+    try:
+        delivery = decode(raw)
+    except WireError:
+        return
+    assert len(delivery.packed) == len(delivery.batch.records)
+
+
+def test_a_cut_batch_is_refused_wherever_it_is_cut() -> None:
+    for cut in range(len(GOOD)):
+        with pytest.raises(WireError):
+            decode(GOOD[:cut])
+
+
+def test_records_keep_what_they_said() -> None:
+    one = replace(record(), redactions={"jwt": 2}, upgraded="websocket")
+    assert decode(batch(1, [one])).batch.records == (one,)

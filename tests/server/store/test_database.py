@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from server.store import database
+from server.store.database import FILE, Store, StoreUnavailable
+from server.store.schema import migrations
+from tests.server.running import wait_for
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "data")
+    yield store
+    store.close()
+
+
+def count(bucket: str) -> database.Work:
+    def work(db: Database) -> None:
+        db.conn.execute("INSERT INTO ledger VALUES (?, 1)", (bucket,))
+
+    return work
+
+
+def buckets(store: Store) -> list[str]:
+    with store.reading() as db:
+        return [bucket for (bucket,) in db.execute("SELECT bucket FROM ledger ORDER BY bucket")]
+
+
+def test_an_empty_file_is_migrated_and_opens_again(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    for _ in range(2):
+        Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        names = {name for (name,) in db.execute("SELECT name FROM _sqlite_migrations")}
+        (vacuum,) = db.execute("PRAGMA auto_vacuum").fetchone()
+    assert names == {one.name for one in migrations._migrations}
+    assert all(name.startswith(f"m{n:03}_") for n, name in enumerate(sorted(names), 1))
+    assert vacuum == 2  # incremental
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        db.execute("CREATE TABLE operations (stray)")  # in the way of the first migration's second table
+    with pytest.raises(StoreUnavailable):
+        Store(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert "apis" not in tables
+
+
+def test_the_file_is_for_its_owner_only(store: Store) -> None:
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
+
+
+def test_what_is_not_a_database_is_refused_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreUnavailable, match="NOTADB"):
+        Store(tmp_path)
+
+
+def test_a_directory_that_cannot_be_is_refused_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match="cannot use"):
+        Store(tmp_path / "file" / "data")
+
+
+def test_work_that_fails_is_undone_alone(store: Store) -> None:
+    def wrong(db: Database) -> None:
+        count("lost")(db)
+        raise ZeroDivisionError
+
+    held = threading.Event()
+    first = store.write(lambda db: held.wait(30))
+    futures = [store.write(work) for work in (count("a"), wrong, count("b"))]
+    held.set()
+    first.result()
+    futures[0].result()
+    futures[2].result()
+    assert isinstance(futures[1].exception(), ZeroDivisionError)
+    assert buckets(store) == ["a", "b"]
+
+
+def test_caches_are_told_when_work_was_undone(store: Store) -> None:
+    told: list[bool] = []
+    store.on_undo(lambda: told.append(True))
+    store.write(count("a")).result()
+    assert told == []
+    assert store.write(count("a")).exception() is not None
+    assert told == [True]
+
+
+def test_all_that_was_accepted_is_committed_at_the_end(store: Store) -> None:
+    futures = [store.write(count(f"{n:03}")) for n in range(200)]
+    store.close()
+    assert all(future.done() and future.exception() is None for future in futures)
+    with closing(sqlite3.connect(store.path)) as db:
+        assert db.execute("SELECT count(*) FROM ledger").fetchone() == (200,)
+    with pytest.raises(StoreUnavailable):
+        store.write(count("late"))
+
+
+def test_more_work_than_may_wait_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+    first = store.write(lambda db: held.wait(30))
+    wait_for(lambda: store.waiting == 0, "start of the first piece of work")
+    rest = [store.write(count(f"{n}")) for n in range(database.MAX_WAITING)]
+    with pytest.raises(StoreUnavailable, match="too much"):
+        store.write(count("one more"))
+    held.set()
+    for future in [first, *rest]:
+        future.result()
+
+
+def test_a_full_disk_fails_the_work_and_not_the_store(store: Store) -> None:
+    pages = store.write(lambda db: db.conn.execute("PRAGMA page_count").fetchone()[0]).result()
+    store.write(lambda db: db.conn.execute(f"PRAGMA max_page_count = {pages + 1}").fetchall()).result()
+
+    def large(db: Database) -> None:
+        db.conn.execute("INSERT INTO ledger VALUES (?, 1)", ("x" * 100_000,))
+
+    with pytest.raises(StoreUnavailable, match="full"):
+        store.write(large).result()
+    assert buckets(store) == []
+    store.write(lambda db: db.conn.execute("PRAGMA max_page_count = 1000000").fetchall()).result()
+    store.write(large).result()
+    assert len(buckets(store)) == 1
+
+
+def test_a_lock_held_by_another_program_is_said_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_S", 0.01)
+    store = Store(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.write(count("a")).result()
+        other.execute("ROLLBACK")
+    store.write(count("b")).result()
+    assert buckets(store) == ["b"]
+    store.close()
+
+
+def test_a_reader_sees_one_moment_whatever_is_written(store: Store) -> None:
+    store.write(count("a")).result()
+    with store.reading() as db:
+        before = db.execute("SELECT count(*) FROM ledger").fetchone()[0]
+        store.write(count("b")).result()
+        assert db.execute("SELECT count(*) FROM ledger").fetchone()[0] == before == 1
+    assert buckets(store) == ["a", "b"]
+
+
+def test_readers_cannot_write(store: Store) -> None:
+    with pytest.raises(StoreUnavailable, match="read-only"), store.reading() as db:
+        db.execute("DELETE FROM ledger")
