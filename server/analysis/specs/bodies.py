@@ -25,10 +25,21 @@ class TooDeep(ValueError):
     """The text nests too deeply, or a number in it is too long, to be read within bounds."""
 
 
+class _Constant(Exception):
+    """NaN or Infinity, which Python's parser takes and JSON does not have."""
+
+
+def _refuse(name: str) -> Any:
+    raise _Constant
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
 def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Any:
     """The JSON value in `raw`. Raises NotJson, TooDeep."""
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
+        value = _DECODER.decode(raw.decode("utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError, _Constant):
         raise NotJson from None
     except (RecursionError, ValueError):  # the latter for integers of thousands of digits
@@ -36,14 +47,6 @@ def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Any:
     if raw.count(b"[") + raw.count(b"{") > depth and _is_deeper(value, depth):
         raise TooDeep
     return value
-
-
-class _Constant(Exception):
-    """NaN or Infinity, which Python's parser takes and JSON does not have."""
-
-
-def _refuse(name: str) -> Any:
-    raise _Constant
 
 
 def _is_deeper(value: Any, depth: int) -> bool:

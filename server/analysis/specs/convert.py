@@ -27,6 +27,10 @@ _COPIED = (
     *("maxProperties", "minProperties", "dependentRequired"),
 )
 _INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_OF_FIELDS = frozenset(
+    {"properties", "patternProperties", "additionalProperties", "unevaluatedProperties"}
+    | {"allOf", "if", "then", "else", "dependentSchemas"}
+)
 _BELOW = ("items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties")
 
 
@@ -112,16 +116,46 @@ class Converter:
             return converted
         if "$ref" in node and (not self._is_31 or len(node) == 1):
             place, node = self._pointers.resolve(place, node)
+        lists = [*self._lists(node, place)] if isinstance(node, dict) else []
+        return {"allOf": [converted, *lists]} if lists else converted
+
+    def _lists(self, node: Json, place: str) -> Iterator[Json]:
+        """What a place may name: what the schema names, or the one that a discriminator chooses."""
+        every = self._list(node, place)
+        chosen = self._choosable(node, place)
+        if every is None or not chosen:
+            yield from [every] if every else []
+            return
+        name = node["discriminator"]["propertyName"]
+        for target, values in chosen.items():
+            named = self._list(self._pointers.at(target, place), target)
+            if named is not None:
+                yield {"if": _has(name, values), "then": named}
+        yield {"if": _has(name, [value for values in chosen.values() for value in values]), "else": every}
+
+    def _list(self, node: Any, place: str) -> Json | None:
+        """A reference to the list of names that are known at a place; None where others are expected."""
         fields = self._fields.of(node, place)
         if fields.open or not (fields.names or fields.patterns) or fields.patterns & self._bad_patterns:
-            return converted
+            return None
         name = f"{NAMED} {place}"
         self._definitions[name] = {
             "properties": dict.fromkeys(sorted(fields.names), True),
             "patternProperties": dict.fromkeys(sorted(fields.patterns), True),
             "additionalProperties": False,
         }
-        return {"allOf": [converted, {"$ref": "#/$defs/" + _fragment(name)}]}
+        return {"$ref": "#/$defs/" + _fragment(name)}
+
+    def _choosable(self, node: Json, place: str) -> dict[str, list[str]]:
+        """Schemas of which a discriminator chooses one to say all that is said → their values."""
+        if "discriminator" not in node:
+            return {}
+        if not _alternatives_of(node):
+            return self._fields.heirs(node, place)
+        if node.keys() & _OF_FIELDS or ("oneOf" in node and "anyOf" in node):
+            return {}
+        branches = [(schema, place) for schema in node.get("oneOf") or node["anyOf"]]
+        return self._chosen(node, branches) or {}
 
     # An alternative at a place, or the place itself: a base type may stand for its heirs.
 
@@ -144,8 +178,7 @@ class Converter:
 
     def _choices(self, name: str, targets: dict[str, list[str]], heirs: bool) -> Iterator[Json]:
         for target, values in targets.items():
-            chosen = {"properties": {name: {"enum": values}}, "required": [name]}
-            yield {"if": {"type": "object", **chosen}, "then": self._reference(target, heirs)}
+            yield {"if": _has(name, values), "then": self._reference(target, heirs)}
 
     # A schema that applies beside others.
 
@@ -292,6 +325,11 @@ class Converter:
             if component_name(target) not in taken:
                 values.append(component_name(target))
         return {target: values for target, values in targets.items() if values}
+
+
+def _has(name: str, values: list[str]) -> Json:
+    """A condition: an object whose field has one of these values."""
+    return {"type": "object", "required": [name], "properties": {name: {"enum": values}}}
 
 
 def _alternatives_of(node: Json) -> bool:

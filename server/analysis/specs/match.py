@@ -9,14 +9,7 @@ from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.masks import Masks
 from server.analysis.specs.model import Content, Judgement, Operation
 from server.analysis.specs.outcome import Outcome
-from server.analysis.specs.parameters import (
-    ParameterJudge,
-    Texts,
-    cookie_texts,
-    header_texts,
-    query_texts,
-    unknown_names,
-)
+from server.analysis.specs.parameters import Parameters, Texts, cookie_texts, header_texts, query_texts
 from server.analysis.specs.routes import Found, Route, Routes
 from server.analysis.specs.schemas import Schemas
 from server.analysis.specs.security import is_met
@@ -32,7 +25,7 @@ class Matcher:
     def __init__(self, routes: Routes, schemas: Schemas) -> None:
         self._routes = routes
         self._schemas = schemas
-        self._parameters = ParameterJudge(schemas)
+        self._parameters: dict[int, Parameters] = {}  # by the identity of an operation
         self._bodies = BodyJudge(schemas)
 
     def match(self, record: Record) -> Judgement:
@@ -77,27 +70,17 @@ class Matcher:
         self, record: Record, request: Request, found: Found, route: Route, outcome: Outcome
     ) -> None:
         operation = route.operation
-        texts = _texts(request, found, route, outcome.masks)
-        for parameter in operation.parameters:
-            self._parameters.judge(parameter, texts[parameter.where], outcome)
-        self._judge_names(operation, texts[Where.QUERY], outcome)
+        parameters = self._parameters_of(operation)
+        texts = _texts(request, found, route, parameters, outcome.masks)
+        parameters.judge(texts, outcome)
         self._judge_security(record, operation, texts, outcome)
         self._judge_request_body(record, request, operation, outcome)
 
-    def _judge_names(self, operation: Operation, texts: Texts, outcome: Outcome) -> None:
-        if not texts:
-            return
-        parameters = [one for one in operation.parameters if one.where is Where.QUERY]
-        forms = [self._schemas.form(parameter.schema) for parameter in parameters]
-        keys = {
-            scheme.name
-            for alternative in operation.security
-            for scheme in alternative
-            if scheme.where is Where.QUERY
-        }
-        for name in sorted(unknown_names(parameters, forms, texts) - keys):
-            message = "a query parameter that is not described"
-            outcome.add(Kind.UNKNOWN_PARAMETER, Where.QUERY, name, message)
+    def _parameters_of(self, operation: Operation) -> Parameters:
+        known = self._parameters.get(id(operation))
+        if known is None:
+            known = self._parameters[id(operation)] = Parameters(operation, self._schemas)
+        return known
 
     def _judge_security(
         self, record: Record, operation: Operation, texts: dict[Where, Texts], outcome: Outcome
@@ -143,16 +126,19 @@ class Matcher:
             self._bodies.judge(response.body, response.content_type, content, Direction.RESPONSE, outcome)
 
 
-def _texts(request: Request, found: Found, route: Route, masks: Masks) -> dict[Where, Texts]:
-    """Everything that was sent by name, by place."""
+def _texts(
+    request: Request, found: Found, route: Route, parameters: Parameters, masks: Masks
+) -> dict[Where, Texts]:
+    """Everything that was sent by name, by place, as far as these parameters are interested."""
     path: dict[str, list[bytes]] = {}
-    for name, index, text in route.values(found.segments):
-        path[name] = [text.encode("utf-8", "surrogateescape").replace(b"%", b"%25")]
-        masks.rename(Where.PATH, str(index), name)
-    headers = header_texts(request.headers)
+    if parameters.in_path:
+        for name, index, text in route.values(found.segments):
+            path[name] = [text.encode("utf-8", "surrogateescape").replace(b"%", b"%25")]
+            masks.rename(Where.PATH, str(index), name)
+    headers = header_texts(request.headers) if parameters.in_headers else _NOTHING
     return {
         Where.PATH: path,
-        Where.QUERY: query_texts(request.query),
+        Where.QUERY: query_texts(request.query) if request.query else _NOTHING,
         Where.HEADER: headers,
         Where.COOKIE: cookie_texts(headers) if "cookie" in headers else _NOTHING,
     }

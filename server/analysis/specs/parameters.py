@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from server.analysis.specs.bodies import NotJson, TooDeep, json_value
 from server.analysis.specs.convert import Direction
 from server.analysis.specs.kinds import Kind, Where
-from server.analysis.specs.model import Parameter
+from server.analysis.specs.model import Operation, Parameter
 from server.analysis.specs.outcome import Outcome
 from server.analysis.specs.schemas import Schemas
-from server.analysis.specs.values import DELIMITERS, Form, object_of, readings, text_of
+from server.analysis.specs.values import DELIMITERS, Form, object_of, plain_readings, readings, text_of
 
 Texts = Mapping[str, Sequence[bytes]]
 """Names as sent → every text sent for each, percent-encoded as sent."""
@@ -31,8 +32,8 @@ def header_texts(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, list[bytes
     """Header values by lower-case name."""
     found: dict[str, list[bytes]] = {}
     for name, value in headers:
-        # Headers are not percent-encoded; this way they read back as they are.
-        found.setdefault(name.decode("latin-1").lower(), []).append(value.strip().replace(b"%", b"%25"))
+        text = value.replace(b"%", b"%25")  # no percent-encoding there; so it reads back as it is
+        found.setdefault(name.decode("latin-1").lower(), []).append(text)
     return found
 
 
@@ -47,36 +48,81 @@ def cookie_texts(headers: Texts) -> dict[str, list[bytes]]:
     return found
 
 
-class ParameterJudge:
-    """Judges the parameters of operations of one specification."""
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A parameter made ready: how its texts read, and whether its fields are sent under names of their
+    own.
+    """
 
-    def __init__(self, schemas: Schemas) -> None:
+    parameter: Parameter
+    form: Form
+    is_plain: bool  # one text, one value
+    is_spread: bool
+
+
+class Parameters:
+    """The parameters of one operation, ready to judge by."""
+
+    def __init__(self, operation: Operation, schemas: Schemas) -> None:
         self._schemas = schemas
+        self._described = [_described(one, schemas.form(one.schema)) for one in operation.parameters]
+        in_query = [one for one in self._described if one.parameter.where is Where.QUERY]
+        self._spread = [one for one in in_query if one.is_spread]
+        self._names = {one.parameter.name for one in in_query} | {
+            scheme.name
+            for alternative in operation.security
+            for scheme in alternative
+            if scheme.where is Where.QUERY
+        }
+        self._any_name = any(one.form.other_fields for one in self._spread if one.parameter.style == "form")
+        named = {one.where for one in operation.parameters}
+        self.in_headers = bool(operation.security or named & {Where.HEADER, Where.COOKIE})
+        self.in_path = Where.PATH in named
 
-    def judge(self, parameter: Parameter, texts: Texts, outcome: Outcome) -> None:
-        """One parameter, which stands in `texts` under its name or spread over names of its own."""
-        form = self._schemas.form(parameter.schema)
-        if _is_spread(parameter, form):
-            self._judge_spread(parameter, form, texts, outcome)
+    def judge(self, texts: Mapping[Where, Texts], outcome: Outcome) -> None:
+        """All parameters, then the names that none of them accounts for."""
+        for described in self._described:
+            self._judge(described, texts[described.parameter.where], outcome)
+        query = texts[Where.QUERY]
+        if query and not self._any_name:
+            unknown = query.keys() - self._names
+            for described in self._spread:
+                unknown -= spread_names(described, query).keys()
+            for name in sorted(unknown):
+                message = "a query parameter that is not described"
+                outcome.add(Kind.UNKNOWN_PARAMETER, Where.QUERY, name, message)
+
+    def _judge(self, described: Described, texts: Texts, outcome: Outcome) -> None:
+        parameter = described.parameter
+        if described.is_spread:
+            self._judge_spread(described, texts, outcome)
             return
         sent = texts.get(parameter.name)
         if sent is None:
             _missing(parameter, outcome)
+        elif parameter.schema is None or (parameter.allow_empty and sent == [b""]):
+            pass
         elif parameter.json:
             self._judge_json(parameter, sent[0], outcome)
-        elif parameter.style in DELIMITERS and not (parameter.allow_empty and sent == [b""]):
-            if parameter.where is Where.HEADER:
-                sent = [b", ".join(sent)]
-            values = readings(sent, form, parameter.style, parameter.explode)
-            self._judge_readings(parameter, [*values], sent, outcome)
+        elif parameter.style in DELIMITERS:
+            if described.is_plain and len(sent) == 1:
+                values = plain_readings(text_of(sent[0]), described.form.types)
+            else:
+                values = readings(sent, described.form, parameter.style, parameter.explode)
+            if described.form.outlives_masks or not outcome.masks.at(parameter.where, parameter.name):
+                self._judge_readings(parameter, values, sent, outcome)
+            else:
+                outcome.unseen(f"a masked value in {parameter.where}")
 
-    def _judge_spread(self, parameter: Parameter, form: Form, texts: Texts, outcome: Outcome) -> None:
-        names = spread_names(parameter, form, texts)
+    def _judge_spread(self, described: Described, texts: Texts, outcome: Outcome) -> None:
+        parameter = described.parameter
+        names = spread_names(described, texts)
         if any(outcome.masks.at(parameter.where, name) for name in names):
             outcome.unseen(f"a masked value in {parameter.where}")
         elif names:
             fields = {field: texts[name][0] for name, field in names.items()}
-            self._judge_readings(parameter, [object_of(fields, form)], [*fields.values()], outcome)
+            value = object_of(fields, described.form)
+            self._judge_readings(parameter, [value], [*fields.values()], outcome)
         elif parameter.name in texts and parameter.style == "deepObject":
             outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not name[field]=value")
         else:
@@ -103,12 +149,21 @@ class ParameterJudge:
         if checker.why or checker.too_much(size):
             outcome.unseen(checker.why or f"a {parameter.where} parameter is too large to judge")
         elif not values:
-            outcome.add(
-                Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not in the parameter's style"
-            )
+            message = "not in the parameter's style"
+            outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, message)
         elif not any(map(checker.conforms, values)):
             for finding in checker.findings(values[0], size):
                 outcome.add(finding.kind, parameter.where, parameter.name, finding.message)
+
+
+def _described(parameter: Parameter, form: Form) -> Described:
+    style = parameter.style
+    spread = (
+        parameter.where is Where.QUERY
+        and not parameter.json
+        and (style == "deepObject" or (style == "form" and parameter.explode and form.is_object))
+    )
+    return Described(parameter, form, form.is_plain, spread)
 
 
 def _missing(parameter: Parameter, outcome: Outcome) -> None:
@@ -117,33 +172,11 @@ def _missing(parameter: Parameter, outcome: Outcome) -> None:
         outcome.add(Kind.MISSING_PARAMETER, parameter.where, parameter.name, message)
 
 
-def _is_spread(parameter: Parameter, form: Form) -> bool:
-    """Whether the fields of an object are sent as names of their own."""
-    if parameter.where is not Where.QUERY or parameter.json:
-        return False
-    if parameter.style == "deepObject":
-        return True
-    return parameter.style == "form" and parameter.explode and "object" in form.types and len(form.types) <= 2
-
-
-def spread_names(parameter: Parameter, form: Form, texts: Texts) -> dict[str, str]:
+def spread_names(described: Described, texts: Texts) -> dict[str, str]:
     """Names in `texts` that belong to a spread parameter → the field each stands for."""
-    if parameter.style == "deepObject":
-        start = parameter.name + "["
+    if described.parameter.style == "deepObject":
+        start = described.parameter.name + "["
         return {
             name: name[len(start) : -1] for name in texts if name.startswith(start) and name.endswith("]")
         }
-    return {name: name for name in form.fields or () if name in texts}
-
-
-def unknown_names(parameters: Sequence[Parameter], forms: Sequence[Form], texts: Texts) -> set[str]:
-    """Query names that no parameter accounts for."""
-    unknown = set(texts)
-    for parameter, form in zip(parameters, forms, strict=True):
-        if not _is_spread(parameter, form):
-            unknown.discard(parameter.name)
-        elif parameter.style != "deepObject" and form.other_fields:
-            return set()
-        else:
-            unknown.difference_update(spread_names(parameter, form, texts), (parameter.name,))
-    return unknown
+    return {name: name for name in described.form.fields or () if name in texts}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from server.analysis.specs.fields import FieldIndex
 from server.analysis.specs.pointers import Pointers, under
 from server.analysis.specs.survey import TYPES
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]{1,300})?([eE][-+]?[0-9]{1,3})?")
+_INTEGER = re.compile(r"-?[0-9]{1,300}")
+_NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][-+]?[0-9]{1,3})?")
 _WORDS = {"true": True, "false": False}
 _TYPE_OF = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
@@ -26,6 +26,21 @@ class Form:
     items: frozenset[str] = frozenset()
     fields: Mapping[str, frozenset[str]] | None = None
     other_fields: bool = True  # fields that are not named may occur
+
+    @property
+    def is_object(self) -> bool:
+        """Whether an object is meant, as opposed to anything at all."""
+        return "object" in self.types and self.types <= {"object", "null"}
+
+    @property
+    def outlives_masks(self) -> bool:
+        """Whether a masked text still shows its type: collections and true or false become plain text."""
+        return self.types == TYPES or not self.types & {"array", "object", "boolean"}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no text stands for a collection."""
+        return not self.types & {"array", "object"}
 
 
 TEXT = Form(frozenset({"string"}))
@@ -70,8 +85,11 @@ def text_of(raw: bytes) -> str:
 
 def scalar(text: str, types: Iterable[str]) -> Any:
     """The value a text stands for: the narrowest allowed type it can be read as, else the text."""
-    if ("integer" in types or "number" in types) and _NUMBER.fullmatch(text):
-        return json.loads(text)
+    if "integer" in types or "number" in types:
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _NUMBER.fullmatch(text):
+            return float(text)
     if "boolean" in types and text in _WORDS:
         return _WORDS[text]
     if "null" in types and text in ("", "null") and not ("string" in types and text == ""):
@@ -87,27 +105,29 @@ DELIMITERS = {
 }
 
 
-def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool) -> Iterator[Any]:
-    """The values that a parameter's texts may stand for, likeliest first."""
+def plain_readings(text: str, types: frozenset[str]) -> list[Any]:
+    """The values one text may stand for, none of them a collection; the likeliest first."""
+    narrow = scalar(text, types)
+    if isinstance(narrow, str):
+        return [text]
+    return [narrow, text] if "string" in types else [narrow]
+
+
+def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool) -> list[Any]:
+    """The values that a parameter's texts may stand for; the likeliest first."""
     delimiter = DELIMITERS[style]
+    found: list[Any] = []
     if "array" in form.types:
         apart = style == "form" and explode
         parts = texts if apart else [part for text in texts for part in delimiter.split(text)]
-        yield [
-            scalar(text_of(part).strip() if style == "simple" else text_of(part), form.items)
-            for part in parts
-        ]
+        found.append([scalar(text_of(part).strip(" "), form.items) for part in parts])
     if "object" in form.types:
         fields = dict(_fields(delimiter.split(texts[0]), explode))
         if fields:
-            yield object_of(fields, form)
-    if len(texts) == 1 or not form.types & {"array"}:
-        text = text_of(texts[0])
-        narrow = scalar(text, form.types)
-        if not isinstance(narrow, str):
-            yield narrow
-        if isinstance(narrow, str) or "string" in form.types:
-            yield text
+            found.append(object_of(fields, form))
+    if form.types - {"array", "object"} and (len(texts) == 1 or not found):
+        found = plain_readings(text_of(texts[0]), form.types) + found
+    return found
 
 
 def _fields(parts: Sequence[bytes], explode: bool) -> Iterator[tuple[str, bytes]]:
