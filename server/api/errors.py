@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.wire import WireError
 from server.analysis.specs.model import SpecError
@@ -41,6 +42,7 @@ def response(
 
 def install(app: FastAPI) -> None:
     """Translates every exception at the door."""
+    app.add_middleware(Unexpected)
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
@@ -78,7 +80,25 @@ def install(app: FastAPI) -> None:
     async def unavailable(_: Request, error: StoreUnavailable) -> JSONResponse:
         return response(503, f"nothing was stored or read: {error}", {"Retry-After": RETRY_S})
 
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        log.error("unexpected: %s", type(error).__name__, exc_info=error)
-        return response(500, "this is a defect of the server; its log says more")
+
+class Unexpected:
+    """Defects become 500 and one entry in the log; the connection lives on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            log.exception("unexpected: %s", type(error).__name__)
+            await response(500, "this is a defect of the server; its log says more")(scope, receive, send)

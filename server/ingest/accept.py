@@ -18,7 +18,7 @@ from server.analysis.inventory import caller, key_of, server_view
 from server.analysis.latency import bucket_of
 from server.analysis.paths import template
 from server.analysis.specs.kinds import Verdict
-from server.analysis.witnesses import Pending, mark_of, view_of
+from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
 from server.ingest.decode import Delivery
 from server.ingest.judge import Judges, Load, Ruling
 from server.store.agents import Deliveries
@@ -134,7 +134,7 @@ class Acceptor:
 
     def _other_half(self, record: Record, number: int, mark: int) -> Exchange | None:
         view = view_of(record, number, mark)
-        late = view.start <= self._pending.horizon
+        late = view.start <= self._pending.horizon + SKEW_NS
         other = self._pending.take(view, self.exchanges.waiting_near(record.time, mark) if late else ())
         exchange = self._exchange(other.exchange) if other else None
         if exchange is None or exchange.second is not None:

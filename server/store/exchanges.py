@@ -123,8 +123,8 @@ class Exchanges:
         """Stored views of this mark that wait for their other half, around a time."""
         rows = self._db.conn.execute(
             """SELECT number FROM exchanges
-            WHERE time BETWEEN ? AND ? AND mark = ? AND second IS NULL LIMIT 64""",
-            (time - SKEW_NS, time + SKEW_NS, mark),
+            WHERE mark = ? AND second IS NULL AND +time BETWEEN ? AND ? LIMIT 64""",
+            (mark, time - SKEW_NS, time + SKEW_NS),
         )
         return self._views([number for (number,) in rows])
 

@@ -9,6 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from server.analysis.inventory import ApiKind
 from server.store.counters import PROVISIONAL, SPECIFIED
 
 END = 2**63 - 1
@@ -69,14 +70,14 @@ def apis(db: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | N
     _called(where, filters)
     after = after or (END, END)
     rows = db.execute(
-        f"""SELECT apis.*, coalesce(sum(operations.count), 0) AS exchanges,
+        f"""SELECT * FROM (SELECT apis.*, coalesce(sum(operations.count), 0) AS exchanges,
         coalesce(sum(operations.count > 0), 0) AS operations, min(operations.first_seen) AS first_seen,
         coalesce(max(operations.last_seen), 0) AS last_seen
         FROM apis LEFT JOIN operations ON operations.api = apis.number
-        WHERE apis.merged_into IS NULL AND {where} GROUP BY apis.number
-        HAVING (exchanges > 0 OR apis.kind = 'declared') AND (last_seen, apis.number) < (?, ?)
+        WHERE apis.merged_into IS NULL AND {where} GROUP BY apis.number)
+        WHERE (exchanges > 0 OR kind = '{ApiKind.DECLARED}') AND (last_seen, number) < (?, ?)
         AND last_seen >= ? AND coalesce(first_seen, 0) < ?
-        ORDER BY last_seen DESC, apis.number DESC LIMIT ?""",
+        ORDER BY last_seen DESC, number DESC LIMIT ?""",
         (*where.values, *after, filters.since or 0, filters.until or END, limit),
     )
     return [{**dict(row), **_of_api(db, row["number"])} for row in rows]

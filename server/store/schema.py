@@ -72,6 +72,7 @@ def m003_samples(db: Database) -> None:
         deviations TEXT, revision INTEGER NOT NULL, namespaces TEXT, workloads TEXT, mark INTEGER,
         second INTEGER);
     CREATE INDEX exchanges_time ON exchanges(time, number);
+    CREATE INDEX exchanges_mark ON exchanges(mark) WHERE mark IS NOT NULL AND second IS NULL;
     CREATE INDEX exchanges_api ON exchanges(api, time, number);
     CREATE TABLE witnesses (
         number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, exchange INTEGER NOT NULL, record BLOB NOT NULL);

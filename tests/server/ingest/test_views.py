@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent.wire import Endpoint, Process
+from agent.wire import Endpoint
+from server.analysis.witnesses import Pending
 from server.ingest import accept
-from tests.server.records import NETNS, NOON, both, record
+from tests.server.records import NETNS, NOON, batch, both, record
 from tests.server.running import Client, serving
 
 
@@ -50,8 +51,8 @@ def test_the_order_of_arrival_changes_nothing_that_is_counted(tmp_path: Path) ->
             for one in order:
                 client.send(one)
             operations = client.operations()
-            for one in operations.values():
-                one.pop("first_seen"), one.pop("last_seen")
+            for operation in operations.values():
+                del operation["first_seen"], operation["last_seen"]
             seen.append(operations)
     assert seen[0] == seen[1] == seen[2]
 
@@ -81,7 +82,7 @@ def test_a_virtual_address_before_several_servers_takes_no_ones_calls(client: Cl
 
     for n, port in enumerate([8081, 8082, 8081, 8082]):
         client.send(*through_service(n, port))
-    client.send(record(0, "client", client=Endpoint("10.0.0.1", 5), server=Endpoint("10.96.0.1", 80)))
+    client.send(record(0, "client", client=Endpoint("10.0.0.1", 5), server=Endpoint("10.96.0.1", 80), id="x"))
     apis = {api["name"]: api["exchanges"] for api in client.items("/apis")}
     assert apis == {"nginx:8081": 2, "nginx:8082": 2, "10.96.0.1:80": 1}
 
@@ -89,10 +90,10 @@ def test_a_virtual_address_before_several_servers_takes_no_ones_calls(client: Cl
 def test_loopback_ports_of_two_network_namespaces_stay_two_apis(client: Client) -> None:
     for netns in (1, 2):
         end, server = Endpoint("127.0.0.1", 40000, netns), Endpoint("127.0.0.1", 8080, netns)
-        client.send(*both(0, client=end, server=server, id=None) if netns == 1 else [])
-        if netns == 2:
-            views = both(0, client=end, server=server)
-            client.send(*[replace(one, id=f"other-{one.id}") for one in views])
+        views = both(0, client=end, server=server)
+        client.send(
+            *[replace(one, id=f"{netns}-{one.id}", connection=f"{netns}-{one.side}") for one in views]
+        )
     assert [api["exchanges"] for api in client.items("/apis")] == [1, 1]
 
 
@@ -110,16 +111,18 @@ def test_a_half_that_comes_long_after_is_found_in_the_store(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.send(record(0, "client"))
-    client.app.state.acceptor._pending.__init__(limit=1)
-    client.app.state.acceptor._pending.horizon = NOON + 1000
+    monkeypatch.setattr(client.app.state.acceptor, "_pending", Pending())
+    client.app.state.acceptor._pending.horizon = NOON
     client.send(record(0, "server"))
     (exchange,) = client.items("/exchanges")
     assert len(exchange["witnesses"]) == 2
 
 
 def test_what_the_server_saw_wins_and_nothing_seen_is_lost(client: Client) -> None:
-    unseen = replace(record().response, body=replace(record().response.body, data=None, state="unseen"))  # type: ignore[arg-type, union-attr]
-    client.send(record(0, "server", response=unseen, completeness="complete"))
+    answer = record().response
+    assert answer is not None
+    unseen = replace(answer, body=replace(answer.body, data=None, state="unseen"))
+    client.send(record(0, "server", response=unseen))
     client.send(record(0, "client"))
     (exchange,) = client.items("/exchanges")
     assert exchange["response"]["body"] == {"text": '{"id": "a"}'}
@@ -179,24 +182,19 @@ def test_a_failed_write_leaves_memory_and_store_of_one_mind(
 ) -> None:
     client.send(record(0, "client"))
     deliveries = client.app.state.acceptor.deliveries
+    views = [record(0, "server"), record(1, "server", "/fresh")]
 
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
         patch.setattr(deliveries, "note", fail)
-        answer = client.http.post("/api/v1/records", content=accept_batch(2))
+        answer = client.http.post("/api/v1/records", content=batch(2, views))
         assert answer.status_code == 500
     client.seq = 1
-    client.send(record(0, "server"), record(1, "server", "/fresh", process=Process(1, "new", "boot-1")))
+    client.send(*views)
     assert totals(client) == {"GET /users/{id}": 1, "GET /fresh": 1}
     assert [len(one["witnesses"]) for one in client.items("/exchanges")] == [1, 2]
-
-
-def accept_batch(seq: int) -> bytes:
-    from tests.server.records import batch
-
-    return batch(seq, [record(0, "server"), record(1, "server", "/fresh")])
 
 
 def test_every_outcome_is_a_name() -> None:
