@@ -35,8 +35,9 @@ def _base(server: Any, place: str) -> str:
             raise SpecError(under(at, "default"), "missing")
         return str(value)
 
+    url = _VARIABLE.sub(default, url)
     try:
-        path = urlsplit(_VARIABLE.sub(default, url)).path
+        path = urlsplit(url).path
     except ValueError:
         raise SpecError(under(place, "url"), "not a URL") from None
     path = path.removeprefix(".").rstrip("/")

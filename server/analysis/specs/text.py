@@ -101,6 +101,8 @@ def _yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise SpecError(f"line {mark.line + 1}" if mark else "", f"not YAML: {error.problem}") from None
+    except SpecError:
+        raise
     except (yaml.YAMLError, ValueError):
         raise SpecError("", "not YAML: a character that YAML does not allow") from None
     return builder.document

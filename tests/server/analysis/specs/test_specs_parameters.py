@@ -1,0 +1,150 @@
+"""Parameters in each place and style: what reads as which value, and what is blamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.wire import Mask
+from server.analysis.specs.model import Judgement
+from tests.server.analysis.specs.spec_calls import call, found, operation, parameter, spec
+
+INTEGERS = {"type": "array", "items": {"type": "integer"}}
+POINT = {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}}
+
+
+def judged(template: str, parameters: list[Any], **said: Any) -> Judgement:
+    return spec({template: {"get": operation(parameters=parameters)}}).match(call(**said))
+
+
+QUERY: list[tuple[str, Any, dict[str, Any], bytes, list[str]]] = [
+    ("integer", {"type": "integer"}, {}, b"q=1", []),
+    ("integer-with-zeros", {"type": "integer"}, {}, b"q=007", []),
+    ("integer-is-no-number", {"type": "integer"}, {}, b"q=1.5", ["type"]),
+    ("number", {"type": "number"}, {}, b"q=-1.5e3", []),
+    ("boolean", {"type": "boolean"}, {}, b"q=true", []),
+    ("boolean-otherwise", {"type": "boolean"}, {}, b"q=1", ["type"]),
+    ("digits-of-a-string", {"type": "string", "minLength": 2}, {}, b"q=12", []),
+    ("string-or-integer", {"anyOf": [{"type": "integer", "maximum": 5}, {"type": "string"}]}, {}, b"q=9", []),
+    ("plus-is-a-space", {"enum": ["a b"]}, {}, b"q=a+b", []),
+    ("percent-encoded", {"enum": ["a&b"]}, {}, b"q=a%26b", []),
+    ("name-percent-encoded", {"enum": ["1"]}, {}, b"%71=1", []),
+    ("not-utf-8", {"type": "string"}, {}, b"q=%FF", []),
+    ("empty-allowed", {"type": "integer"}, {"allowEmptyValue": True}, b"q=", []),
+    ("empty-not-allowed", {"type": "integer"}, {}, b"q=", ["type"]),
+    ("nothing-said", {}, {}, b"q=anything", []),
+    ("array-exploded", INTEGERS, {}, b"q=1&q=2", []),
+    ("array-of-one", INTEGERS, {}, b"q=1", []),
+    ("array-exploded-otherwise", INTEGERS, {}, b"q=1&q=x", ["type"]),
+    ("array-commas", INTEGERS, {"explode": False}, b"q=1,2,3", []),
+    ("array-commas-otherwise", INTEGERS, {"explode": False}, b"q=1,,3", ["type"]),
+    ("array-spaces", INTEGERS, {"style": "spaceDelimited", "explode": False}, b"q=1%202", []),
+    ("array-pipes", INTEGERS, {"style": "pipeDelimited", "explode": False}, b"q=1|2%7C3", []),
+    ("array-bounds", {**INTEGERS, "maxItems": 1}, {}, b"q=1&q=2", ["bounds"]),
+    ("object-commas", POINT, {"explode": False}, b"q=x,1,y,2", []),
+    ("object-commas-odd", POINT, {"explode": False}, b"q=x,1,y", ["malformed-parameter"]),
+    ("object-exploded", POINT, {}, b"x=1&y=2", []),
+    ("object-exploded-otherwise", POINT, {}, b"x=a", ["type"]),
+    ("object-exploded-unknown", POINT, {}, b"x=1&z=2", ["unknown-parameter"]),
+    ("object-open", {"type": "object", "additionalProperties": True}, {}, b"anything=1", []),
+    ("deep-object", POINT, {"style": "deepObject"}, b"q[x]=1&q%5By%5D=2", []),
+    ("deep-object-otherwise", POINT, {"style": "deepObject"}, b"q[x]=a", ["type"]),
+    ("deep-object-unknown-field", POINT, {"style": "deepObject"}, b"q[z]=a", ["unknown-field"]),
+    ("deep-object-flat", POINT, {"style": "deepObject"}, b"q=1", ["malformed-parameter"]),
+    ("deep-object-missing", POINT, {"style": "deepObject", "required": True}, b"", ["missing-parameter"]),
+    ("unread-style", {"type": "integer"}, {"style": "made-up"}, b"q=x", []),
+    ("given-twice-alone-counts-once", {"type": "integer"}, {}, b"q=1&q=2", []),
+]
+
+
+@pytest.mark.parametrize(
+    ("schema", "said", "query", "kinds"), [pytest.param(*case[1:], id=case[0]) for case in QUERY]
+)
+def test_a_query_reads_by_its_style(
+    schema: Any, said: dict[str, Any], query: bytes, kinds: list[str]
+) -> None:
+    judgement = judged("/x", [parameter("q", "query", schema, **said)], query=query)
+    assert [kind for kind, _, _ in found(judgement)] == kinds
+
+
+def test_a_json_parameter_is_judged_by_its_schema() -> None:
+    content = {"application/json": {"schema": POINT}}
+    described = [{"name": "q", "in": "query", "content": content}]
+    assert found(judged("/x", described, query=b"q=%7B%22x%22%3A1%7D")) == []
+    assert found(judged("/x", described, query=b'q={"x":"a"}')) == [("type", "query", "q")]
+
+
+def test_path_header_and_cookie_parameters_are_judged_by_name() -> None:
+    described = [
+        parameter("id", "path", {"type": "integer"}),
+        parameter("X-List", "header", INTEGERS),
+        parameter("token", "cookie", {"type": "string", "pattern": "^t"}),
+        parameter("Accept", "header", {"type": "integer"}, required=True),
+    ]
+    headers = [(b"x-list", b"1, 2"), (b"X-LIST", b"a"), (b"cookie", b"a=b; token=x")]
+    judgement = judged("/x/{id}", described, path=b"/x/%61", headers=headers)
+    assert found(judgement) == [
+        ("pattern", "cookie", "token"),
+        ("type", "header", "x-list"),
+        ("type", "path", "id"),
+    ]
+
+
+def test_a_percent_sign_in_a_header_or_decoded_path_stands_for_itself() -> None:
+    described = [
+        parameter("id", "path", {"enum": ["%41"]}),
+        parameter("h", "header", {"enum": ["%41"]}),
+    ]
+    assert found(judged("/x/{id}", described, path=b"/x/%2541", headers=[(b"h", b"%41")])) == []
+
+
+def test_an_operations_parameter_stands_in_for_its_paths() -> None:
+    item = {
+        "parameters": [parameter("q", "query", {"type": "integer"})],
+        "get": operation(parameters=[parameter("q", "query", {"type": "string"})]),
+        "put": operation(),
+    }
+    judge = spec({"/x": item}).match
+    assert found(judge(call(query=b"q=a"))) == []
+    assert found(judge(call("PUT", query=b"q=a"))) == [("type", "query", "q")]
+
+
+def test_a_key_in_the_query_is_no_unknown_parameter() -> None:
+    schemes = {"k": {"type": "apiKey", "in": "query", "name": "key"}}
+    paths = {"/x": {"get": operation(security=[{"k": []}])}}
+    judge = spec(paths, components={"securitySchemes": schemes}).match
+    assert found(judge(call(query=b"key=1"))) == []
+
+
+MASKED: list[tuple[str, Any, bytes, str]] = [
+    ("enum", {"enum": ["a"]}, b"q=xxxx", "unjudged"),
+    ("pattern", {"type": "string", "pattern": "^a$"}, b"q=xxxx", "unjudged"),
+    ("bounds", {"type": "integer", "minimum": 10}, b"q=0", "unjudged"),
+    ("boolean", {"type": "boolean"}, b"q=xxxx", "unjudged"),
+    ("array", INTEGERS, b"q=xxxx", "unjudged"),
+    ("type", {"type": "integer"}, b"q=xxxx", "deviating"),
+    ("format", {"type": "string", "format": "uuid"}, b"q=xxxx", "deviating"),
+    ("type-that-fits", {"type": "integer"}, b"q=000", "conforming"),
+]
+
+
+@pytest.mark.parametrize(
+    ("schema", "query", "verdict"), [pytest.param(*case[1:], id=case[0]) for case in MASKED]
+)
+def test_a_masked_parameter_is_judged_by_what_its_placeholder_keeps(
+    schema: Any, query: bytes, verdict: str
+) -> None:
+    masks = [Mask("query", "q", "name")]
+    assert judged("/x", [parameter("q", "query", schema)], query=query, masks=masks).verdict == verdict
+
+
+def test_a_masked_path_segment_counts_for_its_parameter() -> None:
+    described = [parameter("id", "path", {"type": "string", "pattern": "^z"})]
+    judgement = judged("/x/{id}", described, path=b"/x/rrrr", masks=[Mask("path", "1", "shape")])
+    assert (judgement.verdict, judgement.why) == ("unjudged", "a masked value in path")
+
+
+def test_masks_that_were_left_out_may_be_anywhere() -> None:
+    described = [parameter("q", "query", {"enum": ["a"]})]
+    assert judged("/x", described, query=b"q=b", masks_left_out=1).verdict == "unjudged"
