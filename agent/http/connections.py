@@ -105,11 +105,12 @@ def _seen(told: tuple[Ends, Spoken]) -> Seen:
 class _Opening:
     """One half before it is known which one carries the requests."""
 
-    __slots__ = ("first", "search")
+    __slots__ = ("first", "lost_ns", "search")
 
     def __init__(self, from_start: bool, counts: Counter[str]) -> None:
         self.first: list[Data] | None = [] if from_start else None  # None: joined late, or after a hole
         self.search = Search(counts)
+        self.lost_ns = -1  # time of the last hole
 
     def offer(self, segment: Segment) -> Kind:
         """What the half speaks, as far as this segment tells."""
@@ -117,6 +118,7 @@ class _Opening:
             self.search.held += self.first or []
             self.search.drop()
             self.first = None
+            self.lost_ns = segment.time_ns
             return Kind.UNDECIDED
         if self.first is None:
             kind = self.search.offer(segment)
@@ -230,12 +232,14 @@ class _Talk:
         cap: int,
         counts: Counter[str],
     ) -> None:
-        asks, answers = opening[asking].whole, opening[_OTHER_WAY[asking]].whole
+        asks, answers = opening[asking], opening[_OTHER_WAY[asking]]
         self._asking = asking
         self._role = Role.CLIENT if asking is Direction.SENT else Role.SERVER
-        self._pair = Pair(late=late, fenced=not asks, response_lost=not answers)
-        self._requests = RequestReader(counts, cap, synced=asks)
-        self.responses = ResponseReader(counts, cap, synced=answers)
+        self._pair = Pair(
+            late=late, fenced=not asks.whole, response_lost=not answers.whole, lost_ns=answers.lost_ns
+        )
+        self._requests = RequestReader(counts, cap, synced=asks.whole)
+        self.responses = ResponseReader(counts, cap, synced=answers.whole)
         self.verdict: Bytes | None = None
 
     @property

@@ -51,7 +51,7 @@ _SNIFFED = 1024
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _EMPTY_LINES = re.compile(rb"[\r\n]*")
-_RESPONSE_LOOKS = re.compile(rb"HTTP/1\.[0-9] ")
+_STATUS_LINE = b"HTTP/1."
 
 Head = TypeVar("Head", RequestHead, ResponseHead)
 Message = TypeVar("Message", Request, Response)
@@ -86,9 +86,10 @@ class Interim:
 class Broken:
     """From here on any number of messages may have passed unread.
 
-    `error` is set where this is due to bytes that are no message, and `start_ns` is when they began.
+    `error` is set where this is due to bytes that are no message, which began at `start_ns`.
     """
 
+    time_ns: int
     start_ns: int
     error: str | None = None
 
@@ -319,7 +320,7 @@ class _Reader(Generic[Head, Message]):
                     return
         except h11.RemoteProtocolError as error:
             self._count(Bytes.UNSYNCED, len(piece))
-            self._finish(cut=Completeness.GAP, error=reason(error))
+            self._finish(cut=Completeness.GAP, error=reason(error), size_known=False)
             self._lose_sync()
             return
         self._count(Bytes.PARSED, len(piece))
@@ -352,9 +353,10 @@ class _Reader(Generic[Head, Message]):
         trailers: Headers = (),
         cut: Completeness | None = None,
         error: str | None = None,
+        size_known: bool = True,
     ) -> None:
+        """The message is over: as it should be, or `cut` short."""
         payload, self._payload = self._payload, _Payload(self._cap)
-        size_known = self._chunks is None or cut is not Completeness.GAP
         body = payload.body(size_known=size_known, whole=cut is None)
         if cut is None:
             cut = Completeness.COMPLETE
@@ -387,7 +389,7 @@ class _Reader(Generic[Head, Message]):
                 return
         elif self._head is not None:
             self._payload.hole(0, gap.why)
-            self._finish(cut=Completeness.GAP)
+            self._finish(cut=Completeness.GAP, size_known=False)
         self._drop_start(Bytes.UNSYNCED)
         self._search.drop()
         self._lose_sync()
@@ -400,7 +402,7 @@ class _Reader(Generic[Head, Message]):
         self._lose_sync(error if self._sure else None)
 
     def _lose_sync(self, error: str | None = None) -> None:
-        self._facts.append(Broken(self._start_ns if error else self._time_ns, error))
+        self._facts.append(Broken(self._time_ns, self._start_ns, error))
         self._state = self._resync
 
     def _drop_start(self, bucket: Bytes) -> None:
@@ -442,6 +444,7 @@ class ResponseReader(_Reader[ResponseHead, Response]):
         super().__init__(counts, cap, synced)
         self._raw = b""
         self._method: bytes | None = None
+        self._body_state = self._read_head
 
     @property
     def waiting(self) -> int | None:
@@ -481,13 +484,24 @@ class ResponseReader(_Reader[ResponseHead, Response]):
         self._raw = raw
         self._blocked = True
 
-    def _read_counted(self) -> None:
-        """A body that starts like a response is none: the unknown request was a HEAD."""
-        if self._method is None and not self._payload.size and _RESPONSE_LOOKS.match(self._data, self._at):
-            self._left = 0
+    def _open(self, head: ResponseHead, raw: bytes, connection: h11.Connection, framing: Framing) -> None:
+        super()._open(head, raw, connection, framing)
+        if self._method is None and self._head is not None:
+            self._body_state, self._state = self._state, self._read_doubtful_body
+
+    def _read_doubtful_body(self) -> None:
+        """The request was not seen: if it was a HEAD, what follows is no body but the next response."""
+        self._start += self._data[self._at :]
+        self._at = len(self._data)
+        if len(self._start) < len(_STATUS_LINE) and _STATUS_LINE.startswith(self._start):
+            return
+        again = bytes(self._start)
+        self._start.clear()
+        self._segments.appendleft(Data(self._time_ns, again))
+        self._queued += len(again)
+        self._state = self._body_state
+        if again.startswith(_STATUS_LINE):
             self._finish()
-        else:
-            super()._read_counted()
 
     def _message(self, body: Body, trailers: Headers, end_ns: int | None) -> Response:
         head = self._head

@@ -57,11 +57,19 @@ class Pair:
     """Takes the facts of both readers; `take` gives the exchanges that are settled.
 
     `late` is true where the connection is older than the source; `fenced` and `response_lost` where the
-    requests and the responses are not seen from the first byte of their half. `upgraded` names what took the
+    requests and the responses are not seen from the first byte of their half, the latter with a hole
+    that was there until `lost_ns`. `upgraded` names what took the
     connection over, once something has. `held` is the number of body bytes that wait here.
     """
 
-    def __init__(self, *, late: bool = False, fenced: bool = False, response_lost: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        late: bool = False,
+        fenced: bool = False,
+        response_lost: bool = False,
+        lost_ns: int = -1,
+    ) -> None:
         self._queue: deque[_Draft] = deque()  # not answered yet, in order
         self._sending: _Draft | None = None  # its request has begun and is not over
         self._current: _Draft | None = None  # its response has begun (1xx count) and is not over
@@ -71,6 +79,7 @@ class Pair:
         self._request_seen = False
         self._fence = fenced  # the next request may not be the next that was sent
         self._response_lost = response_lost  # responses may have gone by unseen
+        self._lost_ns = lost_ns  # of requests from before then the response may be lost
         self._pipelined = False
         self._unpaired = False  # pairing is given up on this connection
         self.upgraded: bytes | None = None
@@ -123,9 +132,9 @@ class Pair:
 
     def _enqueue(self, draft: _Draft) -> None:
         if len(self._queue) >= MAX_OUTSTANDING:
-            self._lose_responses()
+            self._lose_responses(self._lost_ns)
         draft.fenced, self._fence = self._fence, False
-        if self._unpaired:
+        if self._unpaired or draft.start_ns <= self._lost_ns:
             self._give_up(draft)
         else:
             self._queue.append(draft)
@@ -167,7 +176,7 @@ class Pair:
             self._pipelined = True
         if self._pipelined:
             self._unpaired = True
-            self._lose_responses()
+            self._lose_responses(start_ns)
             return None
         if not earlier or queue[0].start_ns > start_ns:
             return None  # it answers a request that was lost
@@ -212,11 +221,12 @@ class Pair:
         if draft is not None:
             draft.error = draft.error or fact.error
             self._give_up(draft)
-        self._lose_responses()
+        self._lose_responses(fact.time_ns)
 
-    def _lose_responses(self) -> None:
+    def _lose_responses(self, time_ns: int) -> None:
         """Any number of responses may be missing from here."""
         self._response_lost = True
+        self._lost_ns = max(self._lost_ns, time_ns)
         self._unpaired = self._unpaired or self._pipelined
         while self._queue:
             self._give_up(self._queue.popleft())
@@ -250,6 +260,8 @@ class Pair:
         for message in (draft.request, draft.response):
             if message is not None:
                 self.held -= len(message.body.data)
+        if draft.request is None and draft.response is None and draft.error is None:
+            return  # only 1xx responses to a request that was not seen
         self._settled.append(
             Exchange(
                 draft.ordinal,

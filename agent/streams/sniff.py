@@ -63,7 +63,8 @@ def sniff(head: bytes) -> Kind:
 
     HTTP/2 is the client's preface or the server's first SETTINGS frame (RFC 9113 section 3.4).
     """
-    head = head.lstrip(b"\r\n") if head[:1] in (b"\r", b"\n") else head
+    if head[:1] in (b"\r", b"\n"):
+        head = head.lstrip(b"\r\n")
     if head.startswith(_PREFACE):
         return Kind.HTTP2
     for start, kind in _STARTS:
@@ -80,6 +81,7 @@ def _may_become(head: bytes) -> bool:
 
 def sniff_start(head: bytes) -> Kind:
     """As `sniff`, where anything may stand: only known methods, since any word would do as a method."""
+    head = head.lstrip(b"\r\n")
     kind = sniff(head)
     if kind not in (Kind.REQUEST, Kind.UNDECIDED) or _KNOWN_METHOD.match(head):
         return kind

@@ -11,7 +11,7 @@ from dataclasses import replace
 import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.http.body import MAX_CODINGS, decode
@@ -139,6 +139,7 @@ def test_a_stacked_bomb_is_bounded_at_every_stage() -> None:
     assert peak < 1 << 20
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=300),
     st.sampled_from([b"gzip", b"deflate", b"br", b"zstd", b"gzip, br", b"zstd, deflate"]),
@@ -153,6 +154,7 @@ def test_any_bytes_decode_to_a_body_within_the_limit_and_never_an_exception(
     assert got.size == len(raw)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000), st.sampled_from(CODERS), st.data())
 def test_a_corrupted_byte_never_raises(
     text: bytes, coder: tuple[bytes, Callable[[bytes], bytes]], data: st.DataObject
