@@ -21,8 +21,10 @@ _PAIR = re.compile(
     re.ASCII,
 )
 _VALUE = re.compile(
-    r"""\\{0,3}"(?P<double>[^"\\]*+)|\\{0,3}'(?P<single>[^'\\]*+)"""
-    r"""|(?P<bare>(?:[A-Za-z0-9-]{2,24}[ ]{1,4}(?=[^\s=]{8}))?[^\s&;,"'<>)}\]\\]++)"""
+    r"""\\{1,3}["'](?P<escaped>[^"'\\]*+)"""
+    r"""|"(?P<double>[^"\\]*+(?:\\.[^"\\]*+)*)|'(?P<single>[^'\\]*+(?:\\.[^'\\]*+)*)"""
+    r"""|(?P<bare>(?:[A-Za-z0-9-]{2,24}[ ]{1,4}(?=[^\s=]{8}))?[^\s&"'<>]++)""",
+    re.DOTALL,
 )
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
@@ -101,12 +103,14 @@ class Judge:
         return _replaced(text, spans), spans[0][2]
 
     def _pairs(self, text: str) -> list[tuple[int, int, str]]:
-        spans = []
-        for match in _PAIR.finditer(text):
+        spans, position = [], 0
+        while (match := _PAIR.search(text, position)) is not None:
+            position = match.end()
             rule = self.names.rule(match["name"])
-            value = _VALUE.match(text, match.end()) if rule is not None else None
+            value = _VALUE.match(text, position) if rule is not None else None
             if rule is not None and value is not None and value.lastgroup is not None:
                 spans.append((*value.span(value.lastgroup), rule))
+                position = value.end()  # not again within: that would take quadratic time
         return spans
 
 

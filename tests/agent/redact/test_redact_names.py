@@ -1,0 +1,128 @@
+"""Which names are secrets' names."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.redact import names
+from agent.redact.names import Names
+from agent.redact.policy import Policy
+
+SECRET = (
+    *(
+        "password",
+        "passwd",
+        "pwd",
+        "userPassword",
+        "new_password",
+        "password_confirmation",
+        "PASSWORD",
+        "pass",
+    ),
+    *("secret", "client_secret", "clientSecret", "AWS_SECRET_ACCESS_KEY", "SecretString", "secrets"),
+    *(
+        "token",
+        "accessToken",
+        "access_token",
+        "refresh-token",
+        "id_token",
+        "X-Auth-Token",
+        "csrfmiddlewaretoken",
+    ),
+    *(
+        "api_key",
+        "apikey",
+        "apiKey",
+        "X-API-Key",
+        "APIKey",
+        "api_key_id",
+        "subscription-key",
+        "privateKeyPem",
+    ),
+    *("session", "session_id", "sessionId", "PHPSESSID", "JSESSIONID", "connect.sid", "sid", "auth_session"),
+    *(
+        "ssn",
+        "card",
+        "card_number",
+        "cardNumber",
+        "cvv",
+        "cvv2",
+        "pin",
+        "pinCode",
+        "otp",
+        "one_time_password",
+    ),
+    *("signature", "X-Amz-Signature", "sig", "authorization", "credentials", "X-Amz-Credential", "auth"),
+    *("user[password]", "user.password", "pass_word", "tokens", "accessTokens"),
+)
+HARMLESS = (
+    *("name", "id", "key", "value", "user", "email", "path", "code", "count", "state"),
+    *(
+        "tokenizer_count",
+        "tokenizer",
+        "max_tokens",
+        "total_tokens",
+        "token_type",
+        "expires_in",
+        "token_count",
+    ),
+    *("secretName", "password_policy", "passwordExpiresAt", "session_timeout", "card_type", "pinned", "spin"),
+    *("shipping", "inside", "design", "author", "authority", "company", "span", "public_key", "primaryKey"),
+    *(
+        "keyboard",
+        "monkey",
+        "discard",
+        "cardinality",
+        "assignee",
+        "topic",
+        "description",
+        "",
+        "123",
+        "日本語",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", SECRET)
+def test_a_secrets_name_is_known_in_every_spelling(name: str) -> None:
+    assert Names().rule(name) is not None
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_name_that_only_resembles_one_is_not(name: str) -> None:
+    assert Names().rule(name) is None
+
+
+def test_operators_may_add_and_take_away() -> None:
+    judge = Names({"Employee-Number"}, {"session", "X_Api_Key"})
+    assert judge.rule("employeeNumber") == "name:policy"
+    assert judge.rule("session") is None
+    assert judge.rule("x-api-key") is None
+    assert judge.rule("session_id") == "name:session"
+    assert judge.kept("x-api-key")
+    assert not judge.kept("host")
+
+
+def test_a_very_long_name_is_still_judged() -> None:
+    assert Names().rule("password" + "_a" * 10_000) is not None
+    assert Names().rule("a_" * 10_000 + "pin") is not None
+
+
+def test_remembered_answers_stay_bounded() -> None:
+    judge = Names()
+    for number in range(3 * names.CACHED_NAMES):
+        judge.rule(f"field{number}")
+        assert len(judge._known) <= names.CACHED_NAMES
+
+
+def test_each_stem_is_needed_and_each_word_has_one() -> None:
+    words = {*names._ANYWHERE, *names._LAST, *names._ENDINGS, *names._WHOLE}
+    stems = [stem.decode() for stem in names.STEMS]
+    assert all(any(stem in word for stem in stems) for word in words)
+    assert all(any(stem in word for word in words) for stem in stems)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "cookie", "Set-Cookie", "X-Forwarded-Client-Cert"])
+def test_the_aggregation_header_may_not_carry_credentials(name: str) -> None:
+    with pytest.raises(ValueError, match="credentials"):
+        Policy(aggregation_header=name)

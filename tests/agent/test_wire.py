@@ -1,0 +1,165 @@
+"""The wire format: any bytes are a batch or a WireError, and what was packed is read back."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import fields, is_dataclass
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent import wire
+from agent.redact.apply import to_record
+from tests.agent.redact.redaction import JSON, KEY, POLICY, SIGHTING, body, exchange, request, response
+
+SECRET = "Quokka-Bassoon-8814"
+RECORD = to_record(
+    exchange(request(headers=JSON, payload=body(b'{"password": "x"}')), response()), SIGHTING, POLICY, KEY
+)
+
+integers = st.integers(-(2**63), 2**63 - 1)
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
+
+
+def _strategy(kind: Any) -> st.SearchStrategy[Any]:
+    """Values of an annotation of wire.py."""
+    origin, args = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return st.builds(kind, **{f.name: _strategy(hints[f.name]) for f in fields(kind)})  # type: ignore[arg-type]
+    if origin is UnionType:
+        return st.one_of(*map(_strategy, args))
+    if origin is tuple and args[-1] is Ellipsis:
+        return st.lists(_strategy(args[0]), max_size=3).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(_strategy, args))
+    if origin is dict:
+        return st.dictionaries(texts, _strategy(args[1]), max_size=3)
+    scalars = {str: texts, int: integers, bytes: st.binary(max_size=8), type(None): st.none()}
+    return scalars[kind]
+
+
+records: st.SearchStrategy[wire.Record] = _strategy(wire.Record)
+plain = st.recursive(
+    st.one_of(st.none(), st.booleans(), integers, st.floats(), texts, st.binary(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+def _batch(records: list[bytes]) -> bytes:
+    return wire.pack_batch("agent-1", "epoch-1", 7, {"bytes": {"parsed": 3}}, records)
+
+
+def _tree(raw: bytes) -> Any:
+    return msgpack.unpackb(raw, raw=False)
+
+
+def _places(tree: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) in a tree."""
+    keys = list(tree) if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else []
+    found: list[tuple[Any, Any]] = []
+    for key in keys:
+        found += [(tree, key), *_places(tree[key])]
+    return found
+
+
+@given(st.lists(records, max_size=3))
+def test_a_batch_is_read_as_it_was_packed(packed: list[wire.Record]) -> None:
+    batch = wire.decode_batch(_batch([wire.pack_record(record) for record in packed]))
+    assert batch == wire.Batch(wire.VERSION, "agent-1", "epoch-1", 7, {"bytes": {"parsed": 3}}, tuple(packed))
+
+
+@given(records)
+def test_a_record_is_read_as_it_was_packed(record: wire.Record) -> None:
+    assert wire.decode_record(wire.pack_record(record)) == record
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_batch_or_a_wire_error(raw: bytes) -> None:
+    _batch_or_error(raw)
+
+
+@settings(max_examples=300)
+@given(plain)
+def test_any_msgpack_is_a_batch_or_a_wire_error(tree: Any) -> None:
+    _batch_or_error(msgpack.packb(tree))
+    _batch_or_error(msgpack.packb({"version": tree}))
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_batch_with_any_place_changed_is_a_batch_or_a_wire_error(data: st.DataObject) -> None:
+    tree = _tree(_batch([wire.pack_record(RECORD)]))
+    container, key = data.draw(st.sampled_from(_places(tree)))
+    if data.draw(st.booleans()) and isinstance(container, dict):
+        del container[key]
+    else:
+        container[key] = data.draw(plain)
+    _batch_or_error(msgpack.packb(tree))
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_batch_with_any_byte_changed_or_cut_is_a_batch_or_a_wire_error(data: st.DataObject) -> None:
+    raw = bytearray(_batch([wire.pack_record(RECORD)]))
+    at = data.draw(st.integers(0, len(raw) - 1))
+    raw[at] = data.draw(st.integers(0, 255))
+    _batch_or_error(bytes(raw))
+    _batch_or_error(bytes(raw[:at]))
+
+
+def test_an_error_names_the_field_and_never_the_value() -> None:
+    tree = _tree(_batch([wire.pack_record(RECORD)]))
+    errors = []
+    for container, key in _places(tree):
+        before, container[key] = container[key], {SECRET: SECRET}
+        errors.append(_batch_or_error(msgpack.packb(tree)))
+        container[key] = before
+    said = [traceback.format_exception(error) for error in errors if error is not None]
+    assert len(said) > len(errors) / 2
+    assert SECRET not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ([], "batch: not a map"),
+        ({}, "version"),
+        ({"version": 99}, "version"),
+        ({"version": [1]}, "version"),
+        ({"version": wire.VERSION}, r"batch\.agent: missing"),
+    ],
+)
+def test_what_is_no_batch_is_refused_by_name(tree: Any, message: str) -> None:
+    with pytest.raises(wire.WireError, match=message):
+        wire.decode_batch(msgpack.packb(tree))
+
+
+def test_a_batch_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = _batch([])
+    monkeypatch.setattr(wire, "MAX_BATCH", len(raw))
+    assert wire.decode_batch(raw).records == ()
+    with pytest.raises(wire.WireError, match="larger"):
+        wire.decode_batch(raw + b"\0")
+
+
+@pytest.mark.parametrize("raw", [b"\x91" * 100_000, b"\x81\xa1a" * 100_000, b"\xdf\xff\xff\xff\xff", b"\xc7"])
+def test_depth_and_false_lengths_are_refused(raw: bytes) -> None:
+    _batch_or_error(raw)
+    with pytest.raises(wire.WireError):
+        wire.decode_record(raw)
+
+
+def _batch_or_error(raw: bytes) -> wire.WireError | None:
+    """The error, if it is none of a batch; any other exception fails the test."""
+    try:
+        assert isinstance(wire.decode_batch(raw), wire.Batch)
+    except wire.WireError as error:
+        return error
+    return None
