@@ -42,6 +42,7 @@ class Limits:
     connect_s: float = 3.0
     answer_s: float = 10.0
     answer_bytes: int = 64 * 1024
+    say_after_s: float = 3.0  # what passes by itself sooner is not worth a line
     say_again_s: float = 60.0  # the same trouble is logged no more often
 
 
@@ -106,6 +107,7 @@ class Shipper:
         self._deadline: float | None = None  # set once by close()
         self._abandoned = False
         self._seq = 0
+        self._trouble_since: float | None = None
         self._said: tuple[str, float] | None = None
         self._thread = threading.Thread(target=self._run, name="ship", daemon=True)
 
@@ -221,10 +223,9 @@ class Shipper:
             if answer is Answer.STORED:
                 self._say_all_well()
                 return answer
+            self._say(trouble, at_once=answer is not Answer.LATER)
             if answer is Answer.REFUSED:
-                self._say(trouble)
                 return answer
-            self._say(trouble)
             if not records and self._deadline is not None:
                 return None  # nothing but the ledger is left
             self._pause(self.limits.retry_slow_s if answer in SLOW else self._backoff(attempt))
@@ -294,14 +295,19 @@ class Shipper:
         if records:
             self._ledger.exchanges[bucket] += records
 
-    def _say(self, trouble: str) -> None:
+    def _say(self, trouble: str, at_once: bool) -> None:
         """One sentence when the trouble is new, and again now and then while it lasts."""
         now = time.monotonic()
+        if self._trouble_since is None:
+            self._trouble_since = now
+        if not at_once and now - self._trouble_since < self.limits.say_after_s:
+            return
         if self._said is None or self._said[0] != trouble or now - self._said[1] >= self.limits.say_again_s:
             self._said = (trouble, now)
             log.warning("the server at %s %s", self._shown, trouble)
 
     def _say_all_well(self) -> None:
+        self._trouble_since = None
         if self._said is not None:
             self._said = None
             log.info("the server at %s takes records again", self._shown)

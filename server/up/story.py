@@ -85,20 +85,22 @@ class Up:
     # Starting.
 
     def _start(self, data: Path, tokens: Tokens | None, status: Listen, stack: ExitStack) -> None:
+        """All start at the same time, but for the shop, whose first call is to be seen."""
         server = [*self._programs.server, *server_arguments(self._options, data, tokens)]
         self._server = self._crew.start("server", server)
-        self._until(self._server_door.ready, "the server")
         ports = self._options.ports
         if self._options.demo:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spectap-demo-")))
             self._demo = Demo(self._crew, self._programs, folder)
             self._demo.start_services()
             self._until(lambda: self._demo is not None and self._demo.ready, "the demo's services")
-            self._demo.upload(self._server_door)
             ports = (*ports, *self._demo.ports) if ports else ()
         ours = [getpid(), self._server.pid]
         arguments = agent_arguments(self._options, data, tokens, str(status), ports, ours)
         self._agent = self._crew.start("agent", [*self._programs.agent, *arguments])
+        self._until(self._server_door.ready, "the server")
+        if self._demo is not None:
+            self._demo.upload(self._server_door)
         self._until(self._agent_door.ready, "the agent", "attaching probes")
         if self._demo is not None:
             self._demo.start_shop()

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -302,6 +303,21 @@ def test_the_token_goes_along_and_neither_it_nor_user_info_is_ever_logged(
     assert "takes records again" in sentences[1]
     assert "hunter2" not in caplog.text
     assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(("say_after_s", "sentences"), [(0.0, 2), (3600.0, 0)])
+def test_trouble_that_passes_soon_is_not_worth_a_line(
+    say_after_s: float, sentences: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "agent")
+    store = Store([status(503)])
+    with serving(store) as url:
+        ship = shipper(url, replace(QUICK, say_after_s=say_after_s))
+        ship.start()
+        ship.offer(packed(1))
+        store.wait(lambda: bool(store.stored))
+        ship.close(PATIENCE_S)
+    assert len([record for record in caplog.records if record.name.startswith("agent")]) == sentences
 
 
 @pytest.mark.parametrize(
