@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
-from importlib.util import find_spec
 
 from fastapi import FastAPI
 
 from server.api import agents, apis, errors, exchanges, gate, health, metrics, records, specs
 from server.api.metrics import Metrics, Sources
+from server.api.sessions import Sessions
 from server.config import Settings
 from server.ingest.accept import Acceptor
 from server.ingest.judge import Load
 from server.jobs import Jobs
 from server.store.database import Store
 from server.store.retention import Bounds
+from server.ui import pages
 
 TITLE = "spectap"
 VERSION = "v1"
@@ -40,6 +40,7 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     app.state.store = store
     app.state.load = load
     app.state.jobs = jobs
+    app.state.sessions = Sessions()
     app.state.metrics = Metrics(
         Sources(
             file_bytes=lambda: store.file_bytes, waiting=lambda: store.waiting, dropped=lambda: jobs.dropped
@@ -49,10 +50,5 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     app.add_middleware(gate.Door, settings=settings)
     for router in (records, apis, specs, exchanges, agents, health, metrics):
         app.include_router(router.router)
-    _include_pages(app)
+    pages.install(app)
     return app
-
-
-def _include_pages(app: FastAPI) -> None:
-    if find_spec("server.ui.pages") is not None:
-        app.include_router(import_module("server.ui.pages").router)

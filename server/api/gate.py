@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.analysis.inventory import name_of
 from server.api import errors
 from server.api.errors import Problem
+from server.api.sessions import COOKIE
 from server.config import Settings, digest, is_loopback
 
-COOKIE = "spectap_token"  # holds the admin token, for pages
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SAME = frozenset({"same-origin", "none"})
 
@@ -37,21 +37,30 @@ def allowed(settings: Settings, role: Role, token: str | None) -> bool:
 
 
 def offered(request: Request) -> str | None:
-    """The token of a request: Authorization: Bearer, or the pages' cookie."""
+    """The token of a request: Authorization: Bearer."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return request.cookies.get(COOKIE)
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def logged_in(request: Request) -> bool:
+    """Whether the request comes from a page that someone opened with the admin token."""
+    return bool(request.app.state.sessions.holds(request.cookies.get(COOKIE)))
+
+
+def entitled(request: Request, role: Role) -> bool:
+    """Whether a request may do what the role may."""
+    if allowed(request.app.state.settings, role, offered(request)):
+        return True
+    return role is Role.ADMIN and logged_in(request)
 
 
 def require(role: Role) -> Callable[[Request], None]:
     """A dependency that answers 401 (no token) or 403 (not this one)."""
 
     def check(request: Request) -> None:
-        token = offered(request)
-        if allowed(request.app.state.settings, role, token):
+        if entitled(request, role):
             return
-        if token is None:
+        if offered(request) is None:
             raise Problem(HTTPStatus.UNAUTHORIZED, f"this needs the {role} token: Authorization: Bearer …")
         raise Problem(HTTPStatus.FORBIDDEN, f"this is not the {role} token")
 

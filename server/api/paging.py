@@ -65,7 +65,7 @@ def cut(rows: Rows, limit: int) -> tuple[Rows, bool]:
 
 
 class Narrowed:
-    """The filters every list takes, as a dependency."""
+    """The filters every list takes, as a dependency. One that is empty, as forms send it, is none."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Narrowed:
             Query(description="Of an operation's template or an exchange's path.", max_length=2000),
         ] = None,
         status: Annotated[
-            str | None, Query(description="Such as 404, or 4xx.", pattern=r"^\d{3}$|^\dxx$")
+            str | None, Query(description="Such as 404, or 4xx.", pattern=r"^(\d{3}|\dxx)?$")
         ] = None,
         verdict: Annotated[str | None, Query(max_length=32)] = None,
         consumer: Annotated[str | None, Query(description="A caller's name.", max_length=300)] = None,
@@ -85,16 +85,16 @@ class Narrowed:
         since: Annotated[datetime | None, Query(description="RFC 3339; inclusive.")] = None,
         until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
     ) -> None:
-        self._api = api
+        self._api = api or None
         self._rest = {
-            "method": method,
-            "path_prefix": path_prefix,
+            "method": method or None,
+            "path_prefix": path_prefix or None,
             "status": int(status) if status and status.isdecimal() else None,
             "status_class": int(status[0]) if status and status.endswith("xx") else None,
-            "verdict": verdict,
-            "consumer": consumer,
-            "namespace": namespace,
-            "workload": workload,
+            "verdict": verdict or None,
+            "consumer": consumer or None,
+            "namespace": namespace or None,
+            "workload": workload or None,
             "since": _ns(since),
             "until": _ns(until),
         }

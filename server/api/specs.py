@@ -49,20 +49,22 @@ async def post_spec(
 ) -> Any:
     """Uploads a specification (OpenAPI 3, YAML or JSON). Creates the API if traffic has not; what is
     stored of it is judged anew, soon after."""
-    return await _upload(request, Target(api=api, host=host, workload=workload), host, base_path)
+    raw = await bounded_body(request, MAX_SPEC)
+    return await keep(request, raw, Target(api=api, host=host, workload=workload), host, base_path)
 
 
 @router.put("/apis/{id}/spec", response_model=models.Uploaded, openapi_extra=BODY)
 async def put_spec(request: Request, id: str, base_path: BasePath = None) -> Any:
     """Replaces whatever specifications an API has by this one."""
-    return await _upload(request, Target(api=id, replace=True), None, base_path)
-
-
-async def _upload(
-    request: Request, target: Target, host: str | None, base_path: str | None
-) -> dict[str, Any]:
-    state = request.app.state
     raw = await bounded_body(request, MAX_SPEC)
+    return await keep(request, raw, Target(api=id, replace=True), None, base_path)
+
+
+async def keep(
+    request: Request, raw: bytes, target: Target, host: str | None = None, base_path: str | None = None
+) -> dict[str, Any]:
+    """Stores a document with the API it describes. Raises SpecError, UnknownApi and NoTarget."""
+    state = request.app.state
     specification = await run_in_threadpool(based, state.load, raw, base_path)
     upload = Upload(raw, host.lower() if host else None, base_path)
     now = time.time_ns()

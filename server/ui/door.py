@@ -1,0 +1,141 @@
+"""What every page has in common: the templates, the headers a browser is held to, the login, and errors
+as pages.
+
+Captured data is hostile: templates escape everything, and the policy lets nothing run that they missed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+
+from server.analysis.specs.model import SpecError
+from server.api.errors import RETRY_S, Problem
+from server.api.gate import Role, entitled
+from server.ingest.attach import UnknownApi
+from server.store.database import StoreUnavailable
+from server.ui import show
+
+FOLDER = Path(__file__).parent
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+templates = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=show.visible,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+templates.filters.update(show.FILTERS)
+templates.globals.update(between=show.between)
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class LoginNeeded(Exception):
+    """Tokens are set, and this browser has not shown the admin's."""
+
+
+def admin(request: Request) -> None:
+    """A dependency that sends to the login whoever may not see captured data."""
+    if not entitled(request, Role.ADMIN):
+        raise LoginNeeded
+
+
+def page(request: Request, template: str, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
+    """A template as an answer."""
+    common = {
+        "now": time.time(),
+        "here": request.url.path,
+        "tokens": request.app.state.settings.admin_token is not None,
+    }
+    return HTMLResponse(templates.get_template(template).render(common | values), status)
+
+
+class Page(APIRoute):
+    """A route that answers with a page, whatever happens."""
+
+    def get_route_handler(self) -> Handler:
+        answer = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                response = await answer(request)
+            except LoginNeeded:
+                response = _to_login(request)
+            except tuple(ERRORS) as error:
+                response = _failed(request, error)
+            secure(response.headers)
+            return response
+
+        return handler
+
+
+def secure(headers: MutableHeaders) -> None:
+    """Adds the headers that an answer has not set itself."""
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+
+
+def _to_login(request: Request) -> Response:
+    if "hx-request" in request.headers:  # a page that refreshes itself: it must load anew, whole
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"HX-Refresh": "true"})
+    query = urlencode({"next": request.url.path}) if request.method == "GET" else ""
+    return RedirectResponse(f"/login?{query}".rstrip("?"), HTTPStatus.SEE_OTHER)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    status, text = next(said(error) for kind, said in ERRORS.items() if isinstance(error, kind))
+    heading = HTTPStatus(status).phrase
+    response = page(request, "error.html", status, heading=heading, text=text)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = RETRY_S
+    return response
+
+
+def _problem(error: Any) -> tuple[int, str]:
+    return error.status, error.detail
+
+
+def _http(error: Any) -> tuple[int, str]:
+    return error.status_code, str(error.detail)
+
+
+ERRORS: dict[type[Exception], Callable[[Exception], tuple[int, str]]] = {
+    Problem: _problem,
+    HTTPException: _http,
+    RequestValidationError: lambda _: (422, "This address has a part that means nothing here."),
+    UnknownApi: lambda _: (404, "There is no API of this id."),
+    SpecError: lambda error: (422, f"The specification was not taken: {error}"),
+    StoreUnavailable: lambda error: (503, f"Nothing was stored or read: {error}"),
+}

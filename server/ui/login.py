@@ -1,0 +1,61 @@
+"""The way to the pages where tokens are set: the admin token once, then a cookie that is not the token."""
+
+from __future__ import annotations
+
+import logging
+import re
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from server.api.gate import Role, allowed, entitled
+from server.api.records import bounded_body
+from server.api.sessions import COOKIE, LASTS_S
+from server.ui.door import Page, page
+
+log = logging.getLogger(__name__)
+
+MAX_FORM = 8 * 1024
+OURS = re.compile(r"/(?![/\\])[\x21-\x7e]*")  # a path, never another site
+
+router = APIRouter(route_class=Page, include_in_schema=False)
+
+
+@router.get("/login")
+def login_page(request: Request, next: str = "/") -> Response:
+    if entitled(request, Role.ADMIN):
+        return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    return page(request, "login.html", next=_ours(next), wrong=False)
+
+
+@router.post("/login")
+async def log_in(request: Request) -> Response:
+    form = parse_qs((await bounded_body(request, MAX_FORM)).decode("latin-1"))
+    token, following = form.get("token", [""])[0].strip(), _ours(form.get("next", ["/"])[0])
+    if not allowed(request.app.state.settings, Role.ADMIN, token):
+        log.warning("a login was refused: not the admin token")
+        return page(request, "login.html", HTTPStatus.FORBIDDEN, next=following, wrong=True)
+    answer = RedirectResponse(following, HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        COOKIE,
+        request.app.state.sessions.begin(),
+        max_age=LASTS_S,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+@router.post("/logout")
+def log_out(request: Request) -> Response:
+    request.app.state.sessions.end(request.cookies.get(COOKIE))
+    answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+def _ours(path: str) -> str:
+    return path if OURS.fullmatch(path) else "/"

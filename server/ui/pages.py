@@ -1,0 +1,183 @@
+"""The pages: what the API says, for people. They read the store as the API does, in the same shapes."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from server.api import render
+from server.api.errors import Problem
+from server.api.paging import After, Narrowed, cut, decode, store_of
+from server.api.paging import page as listed
+from server.api.specs import keep
+from server.ingest.attach import Target, UnknownApi
+from server.store import agents, queries, specs
+from server.store.queries import Filters
+from server.ui import login
+from server.ui.door import FOLDER, POLICY, Page, admin, page, secure
+from server.ui.upload import uploaded
+
+APIS = 100  # rows on one page
+OPERATIONS = 200
+EXCHANGES = 50
+DEVIATIONS = 100
+LATEST = 20
+LOST_BYTES = ("gap", "ring_full", "table_full")
+LOST_EXCHANGES = ("redaction_failed", "queue_full", "refused", "unsent_at_exit")
+PLAIN_HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
+SWAGGER_POLICY = "; ".join(f"{name} {value}" for name, value in POLICY.items())
+
+router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depends(admin)])
+
+Narrow = Annotated[Narrowed, Depends()]
+
+
+class Static(StaticFiles):
+    """Files that are ours or vendored. The names of vendored folders hold the version."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        kept = "max-age=31536000, immutable" if path.startswith("vendor/") else "no-cache"
+        response.headers["Cache-Control"] = kept
+        secure(response.headers)
+        return response
+
+
+def install(app: FastAPI) -> None:
+    """Adds the pages to the server."""
+    app.include_router(login.router)
+    app.include_router(router)
+    app.mount("/static", Static(directory=FOLDER / "static"))
+
+
+@router.get("/")
+def first_page(request: Request, cursor: After = None) -> Response:
+    after = decode(cursor)
+    with store_of(request).reading() as db:
+        apis = queries.apis(db, Filters(), APIS + 1, after)
+        latest = queries.deviations(db, Filters(), LATEST + 1, None)
+        ledger = agents.ledger(db)
+        heard = agents.agents(db, 1, None)
+    return page(
+        request,
+        "first.html",
+        apis=listed(*cut(apis, APIS), "last_seen", render.api),
+        deviations=listed(*cut(latest, LATEST), "last_seen", render.finding),
+        totals=_totals(ledger),
+        heard=render.agent(heard[0]) if heard else None,
+        server=_server(request),
+    )
+
+
+def _totals(ledger: dict[str, Any]) -> dict[str, int]:
+    seen = ledger["agents"]
+    counted, exchanges = seen.get("bytes", {}), seen.get("exchanges", {})
+    return {
+        "bytes": counted.get("parsed", 0),
+        "bytes_lost": sum(counted.get(bucket, 0) for bucket in LOST_BYTES),
+        "exchanges_lost": sum(exchanges.get(bucket, 0) for bucket in LOST_EXCHANGES),
+    }
+
+
+def _server(request: Request) -> str:
+    """This server's URL, to be pasted into a shell."""
+    host = request.headers.get("host", "")
+    return f"{request.url.scheme}://{host if PLAIN_HOST.fullmatch(host) else 'SERVER:8080'}"
+
+
+@router.get("/apis/{id}")
+def api_page(request: Request, id: str, cursor: After = None) -> Response:
+    after = decode(cursor)
+    with store_of(request).reading() as db:
+        number = queries.number_of_api(db, id)
+        rows = [] if number is None else queries.apis(db, Filters(api=number), 1, None)
+        if number is None or not rows:
+            raise UnknownApi
+        operations = queries.operations(db, number, Filters(), OPERATIONS + 1, after)
+        found = queries.deviations(db, Filters(api=number), LATEST + 1, None)
+        exchanges, more = queries.exchanges(db, Filters(api=number), LATEST, None)
+    return page(
+        request,
+        "api.html",
+        api=render.api(rows[0]),
+        operations=listed(*cut(operations, OPERATIONS), "count", render.operation),
+        deviations=listed(*cut(found, LATEST), "last_seen", render.finding),
+        exchanges=listed(exchanges, more, "time", render.exchange),
+        server=_server(request),
+    )
+
+
+@router.post("/apis/{id}/spec")
+async def upload(request: Request, id: str) -> Response:
+    form = await uploaded(request)
+    await keep(request, form.document, Target(api=id, replace=not form.beside))
+    return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
+
+
+@router.get("/apis/{id}/spec")
+def spec_page(request: Request, id: str, spec: str | None = None) -> Response:
+    with store_of(request).reading() as db:
+        number = queries.number_of_api(db, id)
+        rows = [] if number is None else queries.apis(db, Filters(api=number), 1, None)
+        if number is None or not rows:
+            raise UnknownApi
+        kept = specs.of_api(db, number)
+    chosen = next((one for one in kept if spec in (None, one["id"])), None)
+    if chosen is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "This API has no such specification.")
+    response = page(request, "spec.html", api=render.api(rows[0]), spec=chosen)
+    response.headers["Content-Security-Policy"] = SWAGGER_POLICY
+    return response
+
+
+@router.get("/exchanges")
+def exchanges_page(request: Request, narrow: Narrow, cursor: After = None) -> Response:
+    after = decode(cursor)
+    with store_of(request).reading() as db:
+        rows, more = queries.exchanges(db, narrow.filters(db), EXCHANGES, after)
+    return page(
+        request,
+        "exchanges.html",
+        exchanges=listed(rows, more, "time", render.exchange),
+        asked=_asked(request),
+    )
+
+
+@router.get("/deviations")
+def deviations_page(request: Request, narrow: Narrow, cursor: After = None) -> Response:
+    after = decode(cursor)
+    with store_of(request).reading() as db:
+        rows = queries.deviations(db, narrow.filters(db), DEVIATIONS + 1, after)
+    return page(
+        request,
+        "deviations.html",
+        deviations=listed(*cut(rows, DEVIATIONS), "last_seen", render.finding),
+        asked=_asked(request),
+    )
+
+
+def _asked(request: Request) -> dict[str, str]:
+    """The filters in the address, for the form and the link to the next page."""
+    return {name: value for name, value in request.query_params.items() if name != "cursor" and value}
+
+
+@router.get("/exchanges/{id}")
+def exchange_page(request: Request, id: str) -> Response:
+    with store_of(request).reading() as db:
+        row = queries.exchange(db, id)
+        if row is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "There is no exchange of this id, or retention took it.")
+        number = queries.number_of_api(db, row["api_id"])
+        api = queries.apis(db, Filters(api=number), 1, None)
+    return page(
+        request,
+        "exchange.html",
+        exchange=render.exchange(row),
+        api=render.api(api[0]) if api else None,
+    )

@@ -1,0 +1,172 @@
+"""How values read on a page: ages, sizes, shares; and captured text, whose odd characters become visible.
+
+HTML is escaped by the templates; here goes what escaping leaves: characters that hide or reorder others.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+ABSENT = "\u2013"  # an en dash
+MAX_LAID_OUT = 256 * 1024  # characters of JSON that are given lines and indents; more is shown as it is
+MAX_DEPTH = 60  # indents beyond this stay at this
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+|"')
+UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+VERDICTS = ("conforming", "unjudged", "zombie", "deviating", "shadow")
+CLASSES = ("2xx", "3xx", "4xx", "5xx", "other")
+
+
+def visible(value: object) -> object:
+    """What any value in a template becomes before it is escaped: None a dash, hidden characters \\u…."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    return value
+
+
+def text(shown: Mapping[str, str] | None) -> str | None:
+    """Bytes as the API shows them → text; what is not UTF-8 becomes \\x…."""
+    if shown is None:
+        return None
+    if "text" in shown:
+        return shown["text"]
+    return base64.b64decode(shown["base64"]).decode("utf-8", "backslashreplace")
+
+
+def body(message: Mapping[str, Any]) -> str | None:
+    """A message's body as text; JSON gets lines and indents, its tokens stay as they were sent."""
+    found = text(message["body"])
+    kind = message["content_type"] or ""
+    if found and len(found) <= MAX_LAID_OUT and "json" in kind and found.lstrip()[:1] in ("{", "["):
+        return "".join(_laid_out(found))
+    return found
+
+
+def _laid_out(json: str) -> Iterator[str]:
+    depth, last = 0, ""
+    for token in JSON_TOKEN.findall(json):
+        closes = token in ("}", "]")
+        if closes:
+            depth = max(0, depth - 1)
+        if (last in ("{", "[") and not closes) or last == "," or (closes and last not in ("{", "[")):
+            yield _line(depth)
+        yield ": " if token == ":" else token
+        if token in ("{", "["):
+            depth += 1
+        last = token
+
+
+def _line(depth: int) -> str:
+    return "\n" + "  " * min(depth, MAX_DEPTH)
+
+
+def ago(time: str, now: float) -> str:
+    """How long before `now` (s since the epoch) an RFC 3339 time was."""
+    seconds = now - datetime.fromisoformat(time).timestamp()
+    if seconds < 0:
+        return "just now" if seconds > -5 else "in the future"
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def between(earlier: str | None, later: str | None) -> float | None:
+    """Milliseconds between two RFC 3339 times."""
+    if earlier is None or later is None:
+        return None
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds() * 1000
+
+
+def size(count: int | None) -> str | None:
+    """Bytes with a unit, three digits."""
+    if count is None:
+        return None
+    amount, units = float(count), iter(UNITS)
+    unit = next(units)
+    while amount >= 999.5 and unit != UNITS[-1]:
+        amount, unit = amount / 1000, next(units)
+    return f"{count} B" if unit == "B" else f"{amount:.3g} {unit}"
+
+
+def duration(milliseconds: float | None) -> str | None:
+    """A duration with a unit."""
+    if milliseconds is None:
+        return None
+    if milliseconds >= 10_000:
+        return f"{milliseconds / 1000:,.0f} s"
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.2g} ms"
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def segment(value: str) -> str:
+    """A captured value as one segment of a path of ours."""
+    return quote(value, safe="")
+
+
+def status_class(status: str | int | None) -> str:
+    """2xx for 204; "other" for what has no such class, such as no response at all."""
+    found = f"{str(status)[:1]}xx"
+    return found if found in CLASSES else "other"
+
+
+def by_class(statuses: Mapping[str, int]) -> dict[str, int]:
+    """Counts by status → counts by class of status."""
+    found = dict.fromkeys(CLASSES, 0)
+    for status, number in statuses.items():
+        found[status_class(status)] += number
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One part of a bar that is 100 wide."""
+
+    name: str
+    count: int
+    start: float
+    width: float
+
+
+def shares(counts: Mapping[str, int]) -> list[Share]:
+    """The parts of a bar, verdicts in order of gravity, without those that are zero."""
+    order = [name for name in VERDICTS if name in counts] + [n for n in counts if n not in VERDICTS]
+    total = sum(counts.values())
+    found, start = [], 0.0
+    for name in order:
+        if counts[name] > 0:
+            width = 100 * counts[name] / total
+            found.append(Share(name, counts[name], round(start, 2), round(width, 2)))
+            start += width
+    return found
+
+
+FILTERS = {
+    "ago": ago,
+    "body": body,
+    "by_class": by_class,
+    "count": count,
+    "duration": duration,
+    "segment": segment,
+    "shares": shares,
+    "size": size,
+    "status_class": status_class,
+    "text": text,
+}
