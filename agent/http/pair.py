@@ -76,7 +76,7 @@ class Pair:
         self._settled: list[Exchange] = []
         self._ordinal = 0
         self._late = late
-        self._request_seen = False
+        self._first_ns: int | None = None  # when the first request began
         self._fence = fenced  # the next request may not be the next that was sent
         self._response_lost = response_lost  # responses may have gone by unseen
         self._lost_ns = lost_ns  # of requests from before then the response may be lost
@@ -115,7 +115,8 @@ class Pair:
     def _request_began(self, fact: Begun[RequestHead]) -> None:
         head = fact.head
         self._pipelined = self._pipelined or fact.pipelined
-        self._request_seen = True
+        if self._first_ns is None:
+            self._first_ns = fact.start_ns
         draft = self._draft(fact.start_ns, head.method, head.error)
         draft.switch = b"CONNECT" if head.method == b"CONNECT" else header(head.headers, b"upgrade")
         self._sending = draft
@@ -132,7 +133,7 @@ class Pair:
 
     def _enqueue(self, draft: _Draft) -> None:
         if len(self._queue) >= MAX_OUTSTANDING:
-            self._lose_responses(self._lost_ns)
+            self._lose_responses(draft.start_ns)
         draft.fenced, self._fence = self._fence, False
         if self._unpaired or draft.start_ns <= self._lost_ns:
             self._give_up(draft)
@@ -224,12 +225,16 @@ class Pair:
         self._lose_responses(fact.time_ns)
 
     def _lose_responses(self, time_ns: int) -> None:
-        """Any number of responses may be missing from here."""
+        """Responses to requests from before `time_ns`, any number of them, may have gone by unseen."""
         self._response_lost = True
         self._lost_ns = max(self._lost_ns, time_ns)
         self._unpaired = self._unpaired or self._pipelined
-        while self._queue:
-            self._give_up(self._queue.popleft())
+        waiting, self._queue = self._queue, deque()
+        for draft in waiting:
+            if self._unpaired or draft.start_ns <= self._lost_ns:
+                self._give_up(draft)
+            else:
+                self._queue.append(draft)
 
     # The end of each
 
@@ -277,7 +282,8 @@ class Pair:
         if draft.error is not None:
             return Completeness.MALFORMED
         if draft.request is None:
-            return Completeness.LATE_JOIN if self._late and not self._request_seen else Completeness.GAP
+            before = self._first_ns is None or draft.start_ns < self._first_ns
+            return Completeness.LATE_JOIN if self._late and before else Completeness.GAP
         if draft.response is None:
             return draft.request_cut if draft.request_cut is Completeness.INCOMPLETE else silent
         return max(draft.request_cut, draft.response_cut, key=_BY_SEVERITY.index)

@@ -1,0 +1,118 @@
+"""What is paired after a hole, told as conversations in which some messages were lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.events import Chunk
+from agent.http.messages import Completeness
+from agent.http.pair import MAX_OUTSTANDING
+from tests.agent.http.talks import C, S, Steps, chunks, tell
+
+
+def ask(n: int) -> bytes:
+    return b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % n
+
+
+def say(n: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nX-N: %d\r\nContent-Length: 1\r\n\r\n%d" % (n, n)
+
+
+def story(words: str) -> tuple[Steps, set[int]]:
+    """`q1 a1 -q2 q3+q4`: request 1, its response, a lost request 2, requests 3 and 4 in one segment."""
+    steps: Steps = []
+    lost = set()
+    for word in words.split():
+        if word.startswith("-"):
+            lost.add(len(steps))
+        parts = word.lstrip("-").split("+")
+        raw = b"".join((ask if part[0] == "q" else say)(int(part[1:])) for part in parts)
+        steps.append((C if parts[0][0] == "q" else S, raw))
+    return steps, lost
+
+
+def heard(words: str, from_start: bool = True) -> list[str]:
+    """The exchanges of a story as `q1=a1`, `q2` (no response) and `a3` (no request)."""
+    steps, lost = story(words)
+    made = [c for n, c in enumerate(chunks(steps, from_start)) if n not in lost]
+    return pairs(made, from_start)
+
+
+def pairs(made: list[Chunk], from_start: bool = True) -> list[str]:
+    found = []
+    for x in tell(made, opened=from_start).exchanges:
+        asked = "" if x.request is None else f"q{x.request.target[1:].decode()}"
+        said = "" if x.response is None else f"a{x.response.body.data.decode()}"
+        found.append("=".join(part for part in (asked, said) if part))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("q1 a1 q2 a2", "q1=a1 q2=a2"),
+        ("q1+q2 a1+a2", "q1=a1 q2=a2"),
+        # A request is lost: its response stays alone, all others are paired.
+        ("q1 a1 -q2 a2 q3 a3 q4 a4", "q1=a1 a2 q3=a3 q4=a4"),
+        ("-q1 a1 q2 a2", "a1 q2=a2"),
+        # A response is lost, which shows when the next is read: whose that is cannot be told.
+        ("q1 -a1 q2 a2 q3 a3", "q1 q2 a2 q3=a3"),
+        ("q1 a1 q2 -a2 q3 a3 q4 a4", "q1=a1 q2 q3 a3 q4=a4"),
+        # Both: the next response is not the answer to the last request that was seen.
+        ("q1 -a1 -q2 a2 q3 a3", "q1 a2 q3=a3"),
+        ("q1 a1 q2 -a2 -q3 a3 q4 a4", "q1=a1 q2 a3 q4=a4"),
+        ("q1 a1 -q2 -a2 q3 a3 q4 a4", "q1=a1 q3 a3 q4=a4"),
+        # A pipelining client: after a hole nothing is certain again.
+        ("q1+q2 a1+a2 q3+q4 -a3 a4 q5 a5", "q1=a1 q2=a2 q3 q4 a4 q5 a5"),
+        ("q1+q2 a1+a2 -q3 q4 a3 a4", "q1=a1 q2=a2 q4 a3 a4"),
+    ],
+)
+def test_after_a_hole(words: str, expected: str) -> None:
+    assert heard(words) == sorted(expected.split())
+
+
+def test_pipelining_shows_by_a_request_that_did_not_wait() -> None:
+    assert heard("q1 q2 a1 a2 q3 q4 -a3 a4 q5 a5") == sorted(["q1=a1", "q2=a2", "q3", "q4", "a4", "q5", "a5"])
+
+
+def test_a_late_join_pairs_from_the_first_request_on() -> None:
+    assert heard("a0 q1 a1 q2 a2", from_start=False) == ["a0", "q1=a1", "q2=a2"]
+
+
+def test_a_response_before_any_request_is_a_late_join() -> None:
+    exchanges = tell(
+        chunks([(S, say(0)), (C, ask(1)), (S, say(1))], from_start=False), opened=False
+    ).exchanges
+    assert [x.completeness for x in exchanges] == [Completeness.LATE_JOIN, Completeness.COMPLETE]
+
+
+def test_a_request_captured_after_its_response_is_waited_for() -> None:
+    first, second = chunks([(C, ask(1)), (S, say(1))])
+    assert pairs([second, first]) == ["q1=a1"]
+
+
+def test_but_not_for_ever_and_then_it_may_not_take_the_next_response() -> None:
+    made = chunks([(C, ask(1)), (S, say(1)), (C, ask(2)), (S, say(2))])
+    late = [made[1], *(c for c in made if c is not made[1])]
+    far = [c if c.time_ns == made[1].time_ns else later(c, 300) for c in late]
+    assert "q1=a2" not in pairs(far)
+
+
+def later(chunk: Chunk, milliseconds: int) -> Chunk:
+    return replace(chunk, time_ns=chunk.time_ns + milliseconds * 1_000_000)
+
+
+def test_requests_without_answers_are_bounded() -> None:
+    steps = [(C, ask(n)) for n in range(MAX_OUTSTANDING * 3)]
+    told = tell(chunks(steps), closed=False)
+    assert len(told.exchanges) == len(steps)
+    assert all(x.response is None for x in told.exchanges)
+
+
+def test_a_response_lost_in_the_middle_of_its_head_leaves_the_request_alone() -> None:
+    made = chunks(
+        [(C, ask(1)), (S, say(1)[:10]), (S, say(1)[10:20]), (S, say(1)[20:]), (C, ask(2)), (S, say(2))]
+    )
+    assert pairs([c for c in made if c is not made[2]]) == ["q1", "q2=a2"]
