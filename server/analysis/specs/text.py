@@ -155,6 +155,8 @@ class _Builder:
     def _start(self, value: dict[str, Any] | list[Any], event: Any) -> None:
         if self._expects_key():
             raise SpecError(_line(event), "a mapping's key is not a scalar")
+        if len(self._open) >= MAX_DEPTH:  # at once: the parser takes quadratic time in depth
+            raise SpecError(_line(event), f"nests deeper than {MAX_DEPTH} levels")
         self._open.append(_Open(value, event.anchor, self._nodes))
 
     def _end(self) -> None:
