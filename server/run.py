@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import logging
+import signal
 import socket
 import sys
 
@@ -74,7 +75,13 @@ def serve(settings: Settings) -> int:
         timeout_graceful_shutdown=SHUTDOWN_S,
         lifespan="on",
     )
-    uvicorn.Server(configuration).run(sockets=[listener])
+    server = uvicorn.Server(configuration)
+    for sign in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # uvicorn raises them again once it is done: that is no failure
+        signal.signal(sign, lambda *_: setattr(server, "should_exit", True))
+    server.run(sockets=[listener])
     store.close()
     log.info("stopped; everything accepted is stored")
     return 0

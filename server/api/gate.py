@@ -13,7 +13,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.analysis.inventory import name_of
 from server.api import errors
@@ -79,7 +79,7 @@ class Door:
         if refusal is not None:
             await errors.response(HTTPStatus.FORBIDDEN, refusal)(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _unsniffed(send))
 
     def _refusal(self, scope: Scope) -> str | None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -96,3 +96,14 @@ class Door:
     def _open(self) -> bool:
         settings = self._settings
         return settings.loopback and not (settings.ingest_token and settings.admin_token)
+
+
+def _unsniffed(send: Send) -> Send:
+    """What is said to be JSON stays JSON: browsers must not guess at captured bytes."""
+
+    async def forward(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+        await send(message)
+
+    return forward

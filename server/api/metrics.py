@@ -19,6 +19,18 @@ from prometheus_client import (
 router = APIRouter(include_in_schema=False)
 
 
+METRICS = (
+    "spectap_server_batches_total",
+    "spectap_server_records_total",
+    "spectap_server_left_out_total",
+    "spectap_server_accept_seconds",
+    "spectap_server_database_bytes",
+    "spectap_server_writes_waiting",
+    "spectap_server_exchanges_dropped",
+)
+"""All names, as exposed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where gauges read from."""
@@ -55,10 +67,6 @@ class Metrics:
         }
         for name, (text, read) in gauges.items():
             Gauge(name, text, registry=registry).set_function(read)
-
-    def names(self) -> list[str]:
-        """Every metric's name as exposed, without suffixes such as _total or _bucket."""
-        return sorted(family.name for family in self.registry.collect())
 
 
 @router.get("/metrics")

@@ -104,5 +104,4 @@ def get_spec(
         raise Problem(HTTPStatus.NOT_FOUND, "this API has no such specification")
     raw: bytes = found[0]["raw"]
     kind = "application/json" if raw.lstrip()[:1] == b"{" else "application/yaml"
-    headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "inline; filename=spec"}
-    return Response(raw, media_type=kind, headers=headers)
+    return Response(raw, media_type=kind, headers={"Content-Disposition": "inline; filename=spec"})

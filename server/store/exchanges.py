@@ -156,17 +156,27 @@ class Exchanges:
         )
         return [number for (number,) in rows]
 
-    def drop_oldest(self, limit: int, before: int | None = None) -> int:
-        """Deletes up to `limit` of the oldest exchanges (only those before a time, if given); how many."""
+    def drop_oldest(self, limit: int, before: int = 2**63 - 1, size: int | None = None) -> int:
+        """Deletes up to `limit` of the oldest exchanges from before a time, and no more of them than hold
+        `size` bytes; how many."""
         rows = self._db.conn.execute(
-            "SELECT number, second FROM exchanges WHERE time < ? ORDER BY time, number LIMIT ?",
-            (before if before is not None else 2**63 - 1, limit),
-        ).fetchall()
-        many = self._db.conn.executemany
-        many("DELETE FROM exchanges WHERE number = ?", [(number,) for number, _ in rows])
-        gone = [(number,) for row in rows for number in row if number is not None]
-        many("DELETE FROM witnesses WHERE number = ?", gone)
-        return len(rows)
+            """SELECT number, second, (SELECT sum(length(record)) FROM witnesses
+            WHERE witnesses.number IN (exchanges.number, second)) FROM exchanges
+            WHERE time < ? ORDER BY time, number LIMIT ?""",
+            (before, limit),
+        )
+        gone: list[tuple[int]] = []
+        witnesses: list[tuple[int]] = []
+        freed = 0
+        for number, second, held in rows:
+            if size is not None and freed >= size:
+                break
+            gone.append((number,))
+            witnesses += [(one,) for one in (number, second) if one is not None]
+            freed += held
+        self._db.conn.executemany("DELETE FROM exchanges WHERE number = ?", gone)
+        self._db.conn.executemany("DELETE FROM witnesses WHERE number = ?", witnesses)
+        return len(gone)
 
 
 def _row(one: Exchange) -> tuple[object, ...]:

@@ -88,6 +88,10 @@ _CALLED = """SELECT 1 FROM calls JOIN consumers ON consumers.number = calls.cons
     WHERE operation = operations.number"""
 
 
+_SHOWS = """SELECT 1 FROM operations
+    WHERE operations.api = deviations.api AND operations.key = deviations.operation"""
+
+
 def _called(where: Where, filters: Filters) -> None:
     """Narrows operations to those called with a status or by a consumer."""
     where.add(f"EXISTS ({_CALLED} AND consumers.name = ?)", filters.consumer)
@@ -230,6 +234,9 @@ def deviations(
     )
     where.add("apis.namespace = ?", filters.namespace)
     where.add("apis.workload = ?", filters.workload)
+    where.add(f"EXISTS ({_SHOWS} AND EXISTS ({_JUDGED} AND verdict = ?))", filters.verdict)
+    where.add(f"EXISTS ({_SHOWS} AND EXISTS ({_CALLED} AND status = ?))", filters.status)
+    where.add(f"EXISTS ({_SHOWS} AND EXISTS ({_CALLED} AND status / 100 = ?))", filters.status_class)
     where.add("deviations.last_seen >= ?", filters.since)
     where.add("deviations.first_seen < ?", filters.until)
     where.add(

@@ -34,8 +34,9 @@ def drop_some(db: Database, exchanges: Exchanges, bounds: Bounds, now: int, targ
     """Deletes a chunk of the exchanges that are too old, or of the oldest while more than `target` bytes
     are used; how many."""
     dropped = exchanges.drop_oldest(CHUNK, before=now - int(bounds.days * DAY_NS))
-    if not dropped and used_bytes(db) > target:
-        dropped = exchanges.drop_oldest(CHUNK)
+    excess = used_bytes(db) - target
+    if not dropped and excess > 0:
+        dropped = exchanges.drop_oldest(CHUNK, size=excess)
     return dropped
 
 

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from agent.wire import Body, Endpoint
+from server.api.paging import MAX_LIMIT
+from server.store import queries
+from tests.server.engine import spec
+from tests.server.records import NOON, both, record
+from tests.server.running import Client
+
+CALLER = Endpoint("10.1.0.9", 40000, 7, pod="till-1", namespace="front", workload="till")
+SHOP = Endpoint("10.1.0.5", 8080, 7, pod="shop-1", namespace="store", workload="shop")
+
+
+def paths(page: dict[str, Any]) -> list[str]:
+    return [one["path"]["text"] for one in page["items"]]
+
+
+def test_pages_hold_every_exchange_once_while_others_arrive(client: Client) -> None:
+    client.send(*[record(n, path=f"/{n}") for n in range(20)])
+    page = client.get("/exchanges", limit=7)
+    seen = paths(page)
+    fresh = 100
+    while page["next"]:
+        client.send(*[record(n, path=f"/{n}") for n in range(fresh, fresh + 5)])
+        fresh += 5
+        page = client.get("/exchanges", limit=7, cursor=page["next"])
+        seen += paths(page)
+    assert seen == [f"/{n}" for n in range(19, -1, -1)]
+    assert paths(client.get("/exchanges", limit=1)) == [f"/{fresh - 1}"]
+
+
+def test_exchanges_of_one_moment_are_paged_too(client: Client) -> None:
+    client.send(*[record(0, id=f"r{n}", port=n + 1, start=NOON) for n in range(5)])
+    assert sorted(one["id"] for one in client.items("/exchanges", limit=2)) == [f"r{n}" for n in range(5)]
+
+
+def test_a_page_ends_where_its_bodies_grow_too_large(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "PAGE_BYTES", 250_000)
+    answer = record().response
+    assert answer is not None
+    large = replace(answer, body=Body(100_000, b"x" * 100_000, "complete"))
+    client.send(*[record(n, response=large) for n in range(5)])
+    page = client.get("/exchanges")
+    assert len(page["items"]) == 2
+    assert len(client.items("/exchanges")) == 5
+
+
+def test_every_list_is_narrowed_by_the_same_filters(client: Client) -> None:
+    raw = spec("GET /users/{id}")
+    client.http.post("/api/v1/specs", params={"workload": "store/shop"}, content=raw).raise_for_status()
+    client.send(
+        record(0, server=SHOP, client=CALLER),
+        record(1, path="/users/2", server=SHOP, client=CALLER, status=503),
+        record(100, method="POST", path="/orders", server=SHOP),
+        record(200, "client", "/elsewhere", server=Endpoint("10.0.0.1", 80)),
+    )
+    shop = next(api["id"] for api in client.items("/apis") if api["workload"] == "shop")
+    late = "2026-11-23T12:00:01Z"
+    cases: dict[tuple[str, str], list[str]] = {
+        ("api", shop): ["/orders", "/users/2", "/users/1"],
+        ("api", "no-such-id"): [],
+        ("method", "POST"): ["/orders"],
+        ("path_prefix", "/users/2"): ["/users/2"],
+        ("path_prefix", "/users/"): ["/users/2", "/users/1"],
+        ("status", "503"): ["/users/2"],
+        ("status", "2xx"): ["/elsewhere", "/orders", "/users/1"],
+        ("verdict", "shadow"): ["/orders"],
+        ("consumer", "front/till"): ["/users/2", "/users/1"],
+        ("namespace", "front"): ["/users/2", "/users/1"],
+        ("namespace", "fron"): [],
+        ("workload", "shop"): ["/orders", "/users/2", "/users/1"],
+        ("since", late): ["/elsewhere", "/orders"],
+        ("until", late): ["/users/2", "/users/1"],
+    }
+    for (name, value), expected in cases.items():
+        assert paths(client.get("/exchanges", **{name: value})) == expected, name
+    assert paths(client.get("/exchanges", api=shop, status="2xx", method="GET")) == ["/users/1"]
+
+    def names(path: str, **filters: str) -> list[str]:
+        return [one["operation"] for one in client.items(path, **filters)]
+
+    operations = f"/apis/{shop}/operations"
+    assert names(operations) == ["GET /users/{id}", "POST /orders"]
+    assert names(operations, method="POST") == ["POST /orders"]
+    assert names(operations, status="5xx") == ["GET /users/{id}"]
+    assert names(operations, path_prefix="/users") == ["GET /users/{id}"]
+    assert names(operations, verdict="shadow") == ["POST /orders"]
+    assert names(operations, consumer="front/till") == ["GET /users/{id}"]
+    assert names(operations, since=late) == ["POST /orders"]
+    assert names(operations, until=late) == ["GET /users/{id}"]
+    assert names("/deviations") == ["POST /orders", "GET /users/{id}"]
+    assert names("/deviations", method="GET") == ["GET /users/{id}"]
+    assert names("/deviations", path_prefix="/orders") == ["POST /orders"]
+    assert names("/deviations", consumer="front/till") == ["GET /users/{id}"]
+    assert names("/deviations", namespace="store", workload="shop", api=shop, since=late) == ["POST /orders"]
+    assert names("/deviations", verdict="shadow") == ["POST /orders"]
+    assert names("/deviations", status="503") == ["GET /users/{id}"]
+    assert [api["exchanges"] for api in client.items("/apis", status="503")] == [2]
+    assert [api["name"] for api in client.items("/apis", namespace="store")] == ["store/shop"]
+    assert [api["name"] for api in client.items("/apis", method="GET", until=late)] == ["store/shop"]
+
+
+def test_each_list_can_be_paged_one_by_one(client: Client) -> None:
+    client.http.post("/api/v1/specs", params={"host": "h"}, content=spec("GET /")).raise_for_status()
+    for n in range(3):
+        server = Endpoint("127.0.0.1", 9000 + n, 1)
+        client.send(
+            *[record(m, path=f"/p{n}{'x' * m}", server=server, id=f"{n}{m}", host=b"h") for m in range(3)]
+        )
+    for path in ("/apis", "/exchanges", "/deviations", "/specs", "/agents"):
+        assert client.items(path, limit=1) == client.items(path, limit=MAX_LIMIT) != []
+    api = client.items("/apis")[0]["id"]
+    assert len(client.items(f"/apis/{api}/operations", limit=1)) == 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        f"limit={MAX_LIMIT + 1}",
+        "limit=x",
+        "cursor=nonsense",
+        "cursor=" + "A" * 300,
+        "cursor=%00%ff",
+        "cursor=______________________",
+        "status=abc",
+        "status=1234",
+        "since=yesterday",
+        "until=2026-13-01T00:00:00Z",
+    ],
+)
+@pytest.mark.parametrize("path", ["/apis", "/exchanges", "/deviations"])
+def test_a_query_that_makes_no_sense_is_a_problem_document(client: Client, path: str, query: str) -> None:
+    answer = client.http.get(f"/api/v1{path}?{query}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith("query.")
+
+
+def test_bytes_are_shown_and_never_interpreted(client: Client) -> None:
+    html = b"<script>alert(1)</script>"
+    answer = record().response
+    assert answer is not None
+    hostile = replace(
+        answer, body=Body(4, b"\xff\xfe\0\1", "complete"), headers=((b"x", html), (b"\xff", b""))
+    )
+    client.send(record(0, path=b"/\xff" + html + b"?\xfe", response=hostile, host=html))
+    (one,) = client.items("/exchanges")
+    assert one["path"] == {"base64": "/zxzY3JpcHQ+YWxlcnQoMSk8L3NjcmlwdD4="} or "base64" in one["path"]
+    assert one["query"] == {"base64": "/g=="}
+    assert one["response"]["body"] == {"base64": "//4AAQ=="}
+    assert one["response"]["headers"] == [
+        [{"text": "x"}, {"text": html.decode()}],
+        [{"base64": "/w=="}, {"text": ""}],
+    ]
+    answer_ = client.http.get("/api/v1/exchanges")
+    assert answer_.headers["content-type"] == "application/json"
+    assert answer_.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_exchange_says_all_that_its_witnesses_know(client: Client) -> None:
+    client.send(*both(0, "/users/1?a=1", tls="openssl"))
+    (one,) = client.items("/exchanges")
+    assert (one["time"], one["side"], one["protocol"], one["tls"]) == (
+        "2026-11-23T12:00:00.000000000Z",
+        "client",
+        "h1",
+        "openssl",
+    )
+    assert (one["method"], one["scheme"], one["host"], one["status"]) == (
+        "GET",
+        "http",
+        "shop.local:8080",
+        200,
+    )
+    assert one["duration_ms"] == 1.8
+    assert (one["client"]["ip"], one["server"]["port"], one["process"]["name"]) == (
+        "127.0.0.1",
+        8080,
+        "nginx",
+    )
+    assert one["request"]["headers"] == [[{"text": "host"}, {"text": "shop.local:8080"}]]
+    assert (one["request"]["size"], one["response"]["size"], one["response"]["complete"]) == (0, 11, True)
+    assert one["witnesses"][1]["timing"]["request_start"] == "2026-11-23T12:00:00.000100000Z"
+
+
+def test_latency_comes_from_the_servers_view(client: Client) -> None:
+    client.send(*[one for n in range(100) for one in both(n, took=(2 if n < 90 else 100) * 1_000_000)])
+    latency = client.operations()["GET /users/{id}"]["latency_ms"]
+    assert latency["p50"] == pytest.approx(1.8, rel=0.05)
+    assert latency["p95"] == latency["p99"] == pytest.approx(99.8, rel=0.05)
+
+
+def test_what_is_not_there_is_a_problem_document(client: Client) -> None:
+    for path in ("/nowhere", "/api/v1/apis/x", "/api/v1/apis/x/operations", "/api/v1/exchanges/x"):
+        answer = client.http.get(path)
+        assert (answer.status_code, answer.json()["status"]) == (404, 404)
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert client.http.delete("/api/v1/apis").status_code == 405
+
+
+def test_the_api_describes_itself(client: Client) -> None:
+    document = client.http.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+    assert sorted(document["paths"]) == [
+        "/api/v1/agents",
+        "/api/v1/apis",
+        "/api/v1/apis/{id}",
+        "/api/v1/apis/{id}/operations",
+        "/api/v1/apis/{id}/spec",
+        "/api/v1/deviations",
+        "/api/v1/exchanges",
+        "/api/v1/exchanges/{id}",
+        "/api/v1/ledger",
+        "/api/v1/records",
+        "/api/v1/specs",
+    ]
+
+
+def test_agents_and_their_ledgers_add_up(client: Client) -> None:
+    from tests.server.records import batch
+
+    for epoch, seq in (("one", 1), ("one", 3), ("one", 2), ("two", 1)):
+        client.http.post("/api/v1/records", content=batch(seq, [], epoch)).raise_for_status()
+    assert {(one["epoch"], one["last_seq"]) for one in client.items("/agents")} == {("one", 3), ("two", 1)}
+    assert client.get("/ledger")["agents"]["bytes"] == {"parsed": 400}

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from server.api import metrics
+from server.api.metrics import METRICS
+from tests.server.records import batch, both, record
+from tests.server.running import Client
+
+README = Path(metrics.__file__).with_name("README.md")
+
+
+def value(client: Client, sample: str) -> float:
+    found = re.search(rf"^{re.escape(sample)} (\S+)$", client.http.get("/metrics").text, re.MULTILINE)
+    assert found, sample
+    return float(found[1])
+
+
+def test_every_metric_is_listed_and_documented(client: Client) -> None:
+    client.send(*both(0))
+    exposed = re.findall(r"^# TYPE (\S+)", client.http.get("/metrics").text, re.MULTILINE)
+    assert sorted(name for name in exposed if not name.endswith("_created")) == sorted(METRICS)
+    text = README.read_text()
+    assert not [name for name in METRICS if f"`{name}`" not in text and f"`{name}{{" not in text]
+
+
+def test_metrics_count_batches_and_records_by_where_they_went(client: Client) -> None:
+    client.send(*both(0), record(1))
+    client.http.post("/api/v1/records", content=batch(1, [record(2)]))
+    client.http.post("/api/v1/records", content=b"nonsense")
+    assert value(client, 'spectap_server_batches_total{outcome="stored"}') == 2
+    assert value(client, 'spectap_server_batches_total{outcome="refused"}') == 1
+    assert value(client, 'spectap_server_records_total{outcome="stored"}') == 2
+    assert value(client, 'spectap_server_records_total{outcome="witness"}') == 1
+    assert value(client, 'spectap_server_records_total{outcome="duplicate_batch"}') == 1
+    assert value(client, "spectap_server_database_bytes") > 0
+    assert value(client, "spectap_server_accept_seconds_count") == 2

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import zstandard
+
+from server.api import records, specs
+from tests.server.records import batch, record
+from tests.server.running import Client, wait_for
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xc1", b"\x80", b"[]", b"\x93\x01\x02", b"x" * 5000])
+def test_what_is_no_batch_is_refused_and_nothing_of_it_is_repeated(client: Client, raw: bytes) -> None:
+    answer = client.http.post("/api/v1/records", content=raw)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "xxxx" not in answer.text
+    assert client.server_ledger() == {}
+
+
+def test_a_compressed_batch_is_taken(client: Client) -> None:
+    raw = zstandard.compress(batch(1, [record()]))
+    answer = client.http.post("/api/v1/records", content=raw, headers={"Content-Encoding": "zstd"})
+    assert answer.json() == {"acked": 1}
+
+
+def test_bodies_beyond_the_bound_are_refused_declared_or_not(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "MAX_BATCH", 1000)
+    monkeypatch.setattr(specs, "MAX_SPEC", 1000)
+
+    def chunks() -> Iterator[bytes]:
+        yield from (b"x" * 400 for _ in range(3))
+
+    for path in ("/api/v1/records", "/api/v1/specs?host=x"):
+        for content in (b"x" * 1001, chunks()):
+            answer = client.http.post(path, content=content)
+            assert answer.status_code == 413, path
+
+
+def test_a_full_disk_is_said_and_nothing_is_acknowledged(client: Client) -> None:
+    store = client.app.state.store
+
+    def pragma(statement: str) -> int:
+        return int(store.write(lambda db: db.conn.execute(f"PRAGMA {statement}").fetchone()[0]).result())
+
+    client.send(record(0))
+    pragma(f"max_page_count = {pragma('page_count')}")
+    many = [record(n, path=f"/{n}") for n in range(1, 300)]
+    answer = client.http.post("/api/v1/records", content=batch(2, many))
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert "full" in answer.json()["detail"]
+    assert "retry-after" in answer.headers
+    assert len(client.items("/exchanges")) == 1
+    pragma("max_page_count = 1000000")
+    assert client.http.post("/api/v1/records", content=batch(2, many)).json() == {"acked": 2}
+    assert client.server_ledger() == {"stored": 300}
+    assert sum(one["count"] for one in client.operations().values()) == 300
+
+
+def test_readiness_follows_the_database(client: Client) -> None:
+    assert client.http.get("/healthz").json() == {"status": "ok"}
+    assert client.http.get("/readyz").json() == {"status": "ok"}
+    client.app.state.store.close()
+    answer = wait_for(lambda: client.http.get("/readyz"), "answer")
+    assert answer.status_code == 503
+    assert client.http.get("/healthz").status_code == 200

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from agent.wire import Body, Record
+from server.store.retention import DAY_NS, used_bytes
+from tests.server.engine import spec
+from tests.server.records import NOON, record
+from tests.server.running import Client, serving, wait_for
+
+MIB = 1024 * 1024
+
+
+def bulky(n: int, start: int | None = None) -> Record:
+    answer = record().response
+    assert answer is not None
+    body = Body(60_000, bytes((n + k) % 256 for k in range(60_000)), "complete")
+    return record(n, path=f"/users/{n}", response=replace(answer, body=body), start=start)
+
+
+def file_size(client: Client) -> int:
+    client.app.state.store.checkpoint()
+    return int(client.app.state.store.path.stat().st_size)
+
+
+def test_the_file_shrinks_to_its_bound_and_the_oldest_go_first(tmp_path: Path) -> None:
+    with serving(tmp_path, retention_bytes=8 * MIB, retention_days=36500) as client:
+        client.app.state.jobs.stop()
+        client.send(*[bulky(n) for n in range(200)])
+        client.send(*[bulky(n) for n in range(200, 400)])
+        before = file_size(client)
+        assert before > 20 * MIB
+        client.app.state.jobs._stopping = False
+        dropped = client.app.state.jobs.enforce_retention()
+        assert file_size(client) < 8 * MIB
+        left = [one["path"]["text"] for one in client.items("/exchanges", limit=20)]
+        assert left == [f"/users/{n}" for n in range(399, dropped - 1, -1)]
+        assert 0 < len(left) < 200
+        assert client.operations()["GET /users/{id}"]["count"] == 400
+        client.send(bulky(400))
+        assert client.operations()["GET /users/{id}"]["count"] == 401
+
+
+def test_what_is_too_old_goes_though_there_is_room(tmp_path: Path) -> None:
+    with serving(tmp_path, retention_days=7) as client:
+        jobs = client.app.state.jobs
+        jobs._clock = lambda: NOON
+        client.send(record(0, start=NOON - 8 * DAY_NS), record(1, start=NOON - 6 * DAY_NS, path="/young"))
+        wait_for(lambda: len(client.items("/exchanges")) == 1, "retention")
+        (left,) = client.items("/exchanges")
+        assert left["path"] == {"text": "/young"}
+        assert sum(one["count"] for one in client.operations().values()) == 2
+        assert jobs.dropped == 1
+
+
+def test_a_sample_that_went_leaves_its_deviation(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        client.http.post("/api/v1/specs?host=shop.local:8080", content=spec("GET /x")).raise_for_status()
+        client.send(record(0))
+        (before,) = client.items("/deviations")
+        assert before["exchange"] == "server-40000-0"
+        state = client.app.state
+        assert state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result() == 1
+        (after,) = client.items("/deviations")
+        assert after == {**before, "exchange": None}
+
+
+def test_a_half_whose_other_half_went_is_an_exchange_of_its_own(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        client.send(record(0, "client"))
+        state = client.app.state
+        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
+        client.send(record(0, "server"))
+        (one,) = client.items("/exchanges")
+        assert len(one["witnesses"]) == 1
+
+
+def test_used_bytes_leave_out_what_is_free(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        state = client.app.state
+        client.send(*[bulky(n) for n in range(50)])
+        full = state.store.write(used_bytes).result()
+        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(50)).result()
+        assert state.store.write(used_bytes).result() < full / 4

@@ -1,0 +1,130 @@
+"""`spectap server` as a process: how it starts, refuses to, and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server.records import batch, record
+from tests.server.running import PATIENCE_S, wait_for
+
+SPECTAP = [sys.executable, "-m", "server"]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SPECTAP, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+@contextmanager
+def started(data: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """The process, its URL and the lines it logs."""
+    command = [*SPECTAP, "server", "--listen", "127.0.0.1:0", "--data", str(data), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    lines: list[str] = []
+    assert process.stderr is not None
+    reader = threading.Thread(target=lines.extend, args=(process.stderr,))
+    reader.start()
+    try:
+        said = wait_for(lambda: [line for line in lines if "listening at " in line], "address")
+        url = said[0].split("listening at ")[1].split(",")[0]
+        wait_for(lambda: _ready(url), "server")
+        yield process, url, lines
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        process.stderr.close()
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_with_all_that_was_accepted(tmp_path: Path, sign: signal.Signals) -> None:
+    with started(tmp_path) as (process, url, lines):
+        assert any("without a token" in line for line in lines)
+        with httpx.Client(base_url=url, trust_env=False) as http:
+            for seq in range(1, 6):
+                records = [record(n, id=f"{seq}-{n}") for n in range(20)]
+                assert http.post("/api/v1/records", content=batch(seq, records)).json() == {"acked": seq}
+        process.send_signal(sign)
+        assert process.wait(PATIENCE_S) == 0
+    assert "everything accepted is stored" in lines[-1]
+    assert not (tmp_path / "spectap.db-wal").exists()
+    with started(tmp_path) as (_, url, _):
+        ledger = httpx.get(f"{url}/api/v1/ledger", trust_env=False).json()
+    assert ledger["server"]["stored"] == 100
+
+
+def test_it_can_log_json_lines(tmp_path: Path) -> None:
+    with started(tmp_path, "--log-json") as (process, _, lines):
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+    entries = [json.loads(line) for line in lines]
+    assert {"time", "level", "logger", "message"} <= entries[0].keys()
+
+
+def test_a_taken_port_is_one_sentence_with_the_cure(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = run("server", "--listen", f"127.0.0.1:{port}", "--data", str(tmp_path))
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    assert f"127.0.0.1:{port} is taken" in found.stderr
+    assert "--listen" in found.stderr
+
+
+def test_an_address_for_others_without_tokens_is_refused(tmp_path: Path) -> None:
+    found = run("server", "--listen", "0.0.0.0:0", "--data", str(tmp_path / "data"))
+    assert found.returncode == 64
+    assert found.stderr.count("\n") == 1
+    assert "--admin-token-file" in found.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_directory_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = run("server", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "file"))
+    assert (found.returncode, found.stderr.count("\n")) == (1, 1)
+    assert "--data" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["server", "--nonsense"], ["server", "--retention-days", "x"]]
+)
+def test_bad_usage_exits_64(arguments: list[str]) -> None:
+    assert run(*arguments).returncode == 64
+
+
+def test_options_can_come_from_the_environment() -> None:
+    found = run("server", SPECTAP_LISTEN="nonsense")
+    assert found.returncode == 64
+    assert "HOST:PORT" in found.stderr
+
+
+def test_help_tells_each_option() -> None:
+    found = run("server", "--help")
+    assert found.returncode == 0
+    assert "--retention-bytes" in found.stdout
