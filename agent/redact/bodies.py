@@ -15,7 +15,7 @@ from agent.http.messages import Body, BodyState, Headers
 from agent.redact import forms, json, placeholders
 from agent.redact.policy import Policy
 from agent.redact.tally import Tally
-from agent.redact.text import MAX_TEXT, Judge
+from agent.redact.text import Judge
 
 MASKED = "masked"
 BOM = "\ufeff"
@@ -132,9 +132,8 @@ class BodyMasks:
         return (field[0] if field else "") + new
 
     def _text(self, body: Body, text: str) -> wire.Body:
-        if len(body.data) > MAX_TEXT or len(text.encode()) < len(body.data):
-            return self._whole(body, "text")
-        if body.state is not BodyState.COMPLETE or not self._judge.clean(text):
+        whole = body.state is BodyState.COMPLETE and len(text.encode()) == len(body.data)
+        if not whole or not self._judge.clean(text):
             return self._whole(body, "text")
         return wire.Body(body.size, body.data, body.state)
 

@@ -9,8 +9,7 @@ from urllib.parse import unquote
 from agent.redact import json, placeholders, values
 from agent.redact.names import Names
 
-MAX_NESTING = 3  # JSON within a string within JSON …; deeper, the string is masked
-MAX_DECODINGS = 3  # of percent-encoding
+MAX_NESTING = 3  # JSON within a string within JSON, percent-encoding of percent-encoding; deeper is masked
 MAX_REPEATED = 2048  # texts whose judgement is remembered, none of them a secret
 MAX_REPEATED_LENGTH = 256
 MAX_TEXT = 4096  # characters; longer text without structure is masked
@@ -44,13 +43,8 @@ class Judge:
             if nested is not None:
                 return nested
         masked, rule = self._scan(text)
-        if "%" not in masked:
-            return masked, rule
-        for plain in decodings(masked):
-            hidden = self._hidden(plain, depth)
-            if hidden is not None:
-                return placeholders.of_text(text), hidden
-        return masked, rule
+        hidden = self._hidden(masked, depth) if _ENCODED.search(masked) else None
+        return (masked, rule) if hidden is None else (placeholders.of_text(text), hidden)
 
     def clean(self, text: str) -> bool:
         """Whether a text without structure may be kept: short, and no word or shape in it is suspicious."""
@@ -79,10 +73,11 @@ class Judge:
         spans = self._pairs(text)
         return (_replaced(text, spans), spans[0][2]) if spans else (text, None)
 
-    def _hidden(self, plain: str, depth: int) -> str | None:
+    def _hidden(self, text: str, depth: int) -> str | None:
+        """The rule that finds a secret behind percent-encoding."""
         if depth >= MAX_NESTING:
             return "nested"
-        return self.text(plain, depth + 1)[1]
+        return self.text(unquote(text, errors="replace"), depth + 1)[1]
 
     def _nested(self, text: str, depth: int) -> tuple[str, str | None] | None:
         """The masked text where it is JSON from end to end."""
@@ -112,15 +107,6 @@ class Judge:
                 spans.append((*value.span(value.lastgroup), rule))
                 position = value.end()  # not again within: that would take quadratic time
         return spans
-
-
-def decodings(text: str) -> list[str]:
-    """What percent-decoding makes of `text`, once and again, as far as it changes anything."""
-    found: list[str] = []
-    while len(found) < MAX_DECODINGS and _ENCODED.search(text):
-        text = unquote(text, errors="replace")
-        found.append(text)
-    return found
 
 
 def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:

@@ -94,7 +94,7 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "set-cookie path": (JWT, _answer((b"set-cookie", b"id=1; Path=/" + JWT))),
     "api key": (WORDY, _header(b"x-api-key", WORDY)),
     "unknown header": (WORDY, _header(b"x-odd", WORDY)),
-    "header name": (JWT, _header(b"x-" + JWT, b"1")),
+    "header name": (JWT, _header((b"x-" + JWT).lower(), b"1")),
     "client certificate": (
         WORDY,
         _header(b"x-forwarded-client-cert", b"Hash=" + WORDY + b";URI=spiffe://a/b"),

@@ -126,3 +126,9 @@ def test_each_stem_is_needed_and_each_word_has_one() -> None:
 def test_the_aggregation_header_may_not_carry_credentials(name: str) -> None:
     with pytest.raises(ValueError, match="credentials"):
         Policy(aggregation_header=name)
+
+
+def test_each_word_makes_a_text_suspicious_that_has_it_as_a_name() -> None:
+    for word in {*names._ANYWHERE, *names._LAST, *names._ENDINGS, *names._WHOLE}:
+        assert Names().rule(word) is not None
+        assert Names().possible(b'{"x": [{"%s": 1}]}' % "_".join(word.upper()).encode())

@@ -10,8 +10,9 @@ import pytest
 
 from agent.http.messages import Body, BodyState, Headers
 from agent.redact.policy import Policy
+from agent.redact.text import MAX_NESTING
 from agent.wire import Body as WireBody
-from agent.wire import Mask, Record
+from agent.wire import Mask, Record, decode_record, pack_record
 from tests.agent.redact.redaction import FORM, JSON, body, body_record, kept, record, request, response
 
 TEXT: Headers = ((b"content-type", b"text/plain"),)
@@ -168,6 +169,7 @@ def test_json_keeps_every_other_byte(sent: bytes, masked: bytes | None, pointers
         (b'{"a":"\xc3', BodyState.TRUNCATED, b"{", "truncated"),
         (b'{"a":1} trailing', BodyState.COMPLETE, b'{"a":1} ', "undecodable"),
         (b'{"a":1,\xff"b":2}', BodyState.COMPLETE, b'{"a":1,', "undecodable"),
+        (b"[1,401288\xff", BodyState.COMPLETE, b"[1,", "undecodable"),
         (b"password=x", BodyState.COMPLETE, None, "masked"),
         (b"\xff\xfe{\0}\0", BodyState.COMPLETE, None, "masked"),
         (b"", BodyState.UNSEEN, None, "unseen"),
@@ -202,6 +204,11 @@ def test_very_many_keys_are_no_trouble() -> None:
     one = record(request(headers=JSON, payload=body(wide)), policy=Policy(body_limit=1 << 25))
     assert one.request is not None
     assert one.request.body.data == wide[:-2] + b"0}"
+
+
+def test_a_pointer_with_half_a_surrogate_can_be_packed() -> None:
+    one = body_record(b'{"\\ud800": {"pin": 5}}')
+    assert [mask.pointer for mask in decode_record(pack_record(one)).masks] == ["/?/pin"]
 
 
 def test_a_kubernetes_secret_keeps_its_shape_only() -> None:
@@ -276,6 +283,20 @@ def test_an_event_stream_is_masked_line_by_line() -> None:
 def test_text_is_kept_only_if_short_and_unsuspicious(sent: bytes, is_kept: bool) -> None:
     for headers in (TEXT, ((b"content-type", b"application/xml"),), ()):
         assert kept(sent, headers) == (sent if is_kept else None)
+
+
+def test_text_that_was_cut_is_not_kept() -> None:
+    assert kept(b"ok", TEXT, BodyState.TRUNCATED) is None
+    assert kept(b"ok\xff", TEXT) is None
+
+
+def test_what_is_encoded_too_often_to_look_into_is_masked() -> None:
+    value: object = {"pin": 5, "note": "words"}
+    for _ in range(MAX_NESTING):
+        value = json.dumps([value])
+    assert b"words" in (kept(json.dumps([value]).encode()) or b"")
+    assert b"words" not in (kept(json.dumps([json.dumps([value])]).encode()) or b"")
+    assert _target(b"/a?x=%2525252520")[3] == b"x=redactedxxxxxxxxxxxxxxxxxxxxxxxx"
 
 
 @pytest.mark.parametrize("kind", [b"image/png", b"application/protobuf", b"application/grpc", b"video/mp4"])
