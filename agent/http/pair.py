@@ -228,7 +228,6 @@ class Pair:
         """Responses to requests from before `time_ns`, any number of them, may have gone by unseen."""
         self._response_lost = True
         self._lost_ns = max(self._lost_ns, time_ns)
-        self._unpaired = self._unpaired or self._pipelined
         waiting, self._queue = self._queue, deque()
         for draft in waiting:
             if self._unpaired or draft.start_ns <= self._lost_ns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Event, Opened, Role
+from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Event, Opened, Role, Tick
 from agent.http.connections import Connections, Seen
 from agent.http.h1 import DEFAULT_BODY_CAP
 from agent.http.messages import Exchange
@@ -90,9 +90,9 @@ def tell(
     if opened:
         seen += connections.feed(Opened(0, KEY, LOCAL, PEER, Role.CLIENT))
     for event in events:
-        assert isinstance(event, (Opened, Chunk, Closed))
+        assert isinstance(event, (Opened, Chunk, Closed, Tick))
         last = max(last, event.time_ns)
-        seen += connections.feed(event)
+        seen += connections.tick(last) if isinstance(event, Tick) else connections.feed(event)
     if closed:
         seen += connections.feed(Closed(last + 1, KEY))
     seen += connections.finish(last + 2)
