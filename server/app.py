@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -40,6 +41,7 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     app.state.store = store
     app.state.load = load
     app.state.jobs = jobs
+    app.state.batches_at_once = asyncio.Semaphore(records.BATCHES_AT_ONCE)
     app.state.sessions = Sessions()
     app.state.metrics = Metrics(
         Sources(

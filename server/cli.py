@@ -6,20 +6,15 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from server import config
+from server import config, up
 from server.config import ConfigError, Settings
 
 USAGE = 64  # EX_USAGE of sysexits.h
-SUBCOMMANDS = ("server.up",)
-"""Modules with `add_parser(subparsers)`, which sets the default `run`: a function of the parsed arguments
-that returns the exit code."""
 
-
-Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,14 +27,11 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; its exit code."""
-    parser = Parser(
+    parser: argparse.ArgumentParser = Parser(
         prog="spectap", description="Shows what your APIs really do, against what their specifications say."
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    for name in SUBCOMMANDS:
-        module = import_module(name)
-        if hasattr(module, "add_parser"):
-            module.add_parser(subparsers)
+    up.add_parser(subparsers)
     add_server(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run

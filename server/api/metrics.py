@@ -1,5 +1,4 @@
-"""The server's own numbers, for Prometheus. README.md beside this file documents each; a test holds both
-together. They hold counts only, nothing captured."""
+"""The server's own numbers, for Prometheus. server/README.md documents each; a test holds both together. They hold counts only, nothing captured."""
 
 from __future__ import annotations
 
@@ -17,18 +16,6 @@ from prometheus_client import (
 )
 
 router = APIRouter(include_in_schema=False)
-
-
-METRICS = (
-    "spectap_server_batches_total",
-    "spectap_server_records_total",
-    "spectap_server_left_out_total",
-    "spectap_server_accept_seconds",
-    "spectap_server_database_bytes",
-    "spectap_server_writes_waiting",
-    "spectap_server_exchanges_dropped",
-)
-"""All names, as exposed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +54,13 @@ class Metrics:
         }
         for name, (text, read) in gauges.items():
             Gauge(name, text, registry=registry).set_function(read)
+
+    def names(self) -> list[str]:
+        """All names, as exposed (a histogram's without its suffixes)."""
+        return sorted(
+            f"{family.name}_total" if family.type == "counter" else family.name
+            for family in self.registry.collect()
+        )
 
 
 @router.get("/metrics")

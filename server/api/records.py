@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from http import HTTPStatus
 from typing import Annotated
@@ -20,6 +21,9 @@ from server.store.database import StoreUnavailable
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))], tags=["records"])
 
+log = logging.getLogger(__name__)
+
+BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
 OUTCOMES = frozenset(Left)
 
 
@@ -48,12 +52,13 @@ async def post_records(request: Request, content_encoding: Annotated[str, Header
     started = time.perf_counter()
     try:
         raw = await bounded_body(request, MAX_BATCH)
-        delivery = await run_in_threadpool(decode, raw, content_encoding.strip().lower())
-    except (WireError, Problem):
+        async with request.app.state.batches_at_once:
+            delivery = await run_in_threadpool(decode, raw, content_encoding.strip().lower())
+            counts = await accept(request, delivery)
+    except (WireError, Problem) as error:
         metrics.batches.labels("refused").inc()
+        log.warning("a batch was refused: %s", error)
         raise
-    try:
-        counts = await accept(request, delivery)
     except StoreUnavailable:
         metrics.batches.labels("unavailable").inc()
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -21,6 +22,8 @@ from server.store import queries, specs
 from server.store.specs import Upload
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["specifications"])
+
+log = logging.getLogger(__name__)
 
 MAX_SPEC = 32 * 1024 * 1024  # bytes: Kubernetes' own has 5 MB
 BODY = {"requestBody": {"required": True, "content": {"application/yaml": {}, "application/json": {}}}}
@@ -72,6 +75,12 @@ async def keep(
         store_of(request).write(lambda db: attach(db, state.acceptor, upload, specification, target, now))
     )
     state.jobs.judge_again(attached.number)
+    log.info(
+        "specification %r (%d operations) for API %s",
+        specification.title,
+        len(specification.operations),
+        attached.api,
+    )
     return {
         "id": attached.spec,
         "api": attached.api,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from sqlite_utils import Database
 
 from agent.wire import Batch
 
+log = logging.getLogger(__name__)
+
 SEQS_KEPT = 1000  # a batch that arrives later than this many of its followers counts as seen
 
 
@@ -20,6 +23,7 @@ class Deliveries:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._heard: set[tuple[str, str]] = set()
 
     def seen(self, batch: Batch) -> bool:
         """True where this batch is stored already; else notes that it is now."""
@@ -36,6 +40,9 @@ class Deliveries:
 
     def note(self, batch: Batch, now: int) -> None:
         """Keeps the agent's ledger (totals, so the newest replaces the older)."""
+        if (batch.agent, batch.epoch) not in self._heard:
+            self._heard.add((batch.agent, batch.epoch))
+            log.info("agent %r delivers", batch.agent)
         first = batch.records[0] if batch.records else None
         floor = max(0, batch.seq - SEQS_KEPT)
         execute = self._db.conn.execute

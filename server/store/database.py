@@ -7,6 +7,7 @@ fails what was in that transaction with StoreUnavailable, and the next one tries
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import queue
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FILE = "spectap.db"
+LOCK = "spectap.lock"
 MAX_GROUP = 64  # pieces of work in one transaction
 MAX_WAITING = 256  # pieces of work that wait; more are refused, so that memory stays bounded
 MAX_READERS = 16  # idle connections kept
@@ -50,6 +52,17 @@ def _reason(error: sqlite3.Error) -> str:
     }.get(name, f"the database answered {name}")
 
 
+def _locked(path: Path) -> int:
+    """A lock on the directory: what one server knows in memory, another must not change in the file."""
+    lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise StoreUnavailable(f"{path.parent} is used by another server") from None
+    return lock
+
+
 class Store:
     """The database in directory `data`, created and migrated if need be.
 
@@ -61,10 +74,12 @@ class Store:
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._lock = _locked(data / LOCK)
             self._db = self._open()
         except OSError as error:
             raise StoreUnavailable(f"cannot use {self.path}: {error.strerror}") from error
         except sqlite3.Error as error:
+            os.close(self._lock)
             raise StoreUnavailable(f"cannot open {self.path}: {_reason(error)}") from error
         self._work: queue.Queue[tuple[Work, Future[Any]] | None] = queue.Queue(MAX_WAITING)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(MAX_READERS)
@@ -172,6 +187,7 @@ class Store:
             except queue.Empty:
                 break
         self._db.close()
+        os.close(self._lock)
 
     def _run(self) -> None:
         open_ = True

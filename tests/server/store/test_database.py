@@ -163,3 +163,10 @@ def test_a_reader_sees_one_moment_whatever_is_written(store: Store) -> None:
 def test_readers_cannot_write(store: Store) -> None:
     with pytest.raises(StoreUnavailable, match="read-only"), store.reading() as db:
         db.execute("DELETE FROM ledger")
+
+
+def test_a_directory_has_one_server(store: Store) -> None:
+    with pytest.raises(StoreUnavailable, match="another server"):
+        Store(store.path.parent)
+    store.close()
+    Store(store.path.parent).close()

@@ -7,7 +7,7 @@ from agent.wire import Body, Record
 from server.store.retention import DAY_NS, used_bytes
 from tests.server.engine import spec
 from tests.server.records import NOON, record
-from tests.server.running import Client, serving, wait_for
+from tests.server.running import Client, serving
 
 MIB = 1024 * 1024
 
@@ -47,7 +47,7 @@ def test_what_is_too_old_goes_though_there_is_room(tmp_path: Path) -> None:
         jobs = client.app.state.jobs
         jobs._clock = lambda: NOON
         client.send(record(0, start=NOON - 8 * DAY_NS), record(1, start=NOON - 6 * DAY_NS, path="/young"))
-        wait_for(lambda: len(client.items("/exchanges")) == 1, "retention")
+        jobs.enforce_retention()
         (left,) = client.items("/exchanges")
         assert left["path"] == {"text": "/young"}
         assert sum(one["count"] for one in client.operations().values()) == 2

@@ -1,0 +1,144 @@
+"""Whatever arrives in whatever order, all that is counted equals the exchanges."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from sqlite_utils import Database
+
+from agent.wire import Batch, Endpoint, Record, pack_record
+from server.ingest.accept import Acceptor
+from server.ingest.attach import Target, attach
+from server.ingest.decode import Delivery
+from server.store.database import Store
+from server.store.specs import Upload
+from tests.server.engine import load, spec
+from tests.server.records import NETNS, NOON, record
+
+T = TypeVar("T")
+Counts = Counter[tuple[object, ...]]
+
+
+def counted(db: Database) -> dict[str, Counts]:
+    """What the counters say, by table."""
+
+    def of(query: str) -> Counts:
+        return Counter({tuple(key): count for *key, count in db.conn.execute(query)})
+
+    return {
+        "operations": of("SELECT number, count FROM operations WHERE count <> 0"),
+        "calls": of("SELECT operation, hour, consumer, status, count FROM calls"),
+        "latency": of("SELECT operation, bucket, sum(count) FROM latency GROUP BY 1, 2"),
+        "verdicts": of("SELECT operation, verdict, count FROM verdicts"),
+        "deviations": of(
+            """SELECT api, operation, kind, pointer, consumer, count FROM deviation_calls
+            JOIN deviations ON number = deviation"""
+        ),
+    }
+
+
+def expected(db: Database) -> dict[str, Counts]:
+    """What the stored exchanges add up to."""
+    found: dict[str, Counts] = {name: Counter() for name in counted(db)}
+    cursor = db.conn.execute("SELECT * FROM exchanges")
+    cursor.row_factory = sqlite3.Row
+    for row in cursor:
+        operation = row["operation"]
+        found["operations"][(operation,)] += 1
+        found["calls"][operation, row["time"] // 3_600_000_000_000, row["consumer"], row["status"]] += 1
+        if row["bucket"] is not None:
+            found["latency"][operation, row["bucket"]] += 1
+        if row["verdict"] is not None:
+            found["verdicts"][operation, row["verdict"]] += 1
+        for key, kind, _, pointer, _ in json.loads(row["deviations"] or "[]"):
+            found["deviations"][row["api"], key, kind, pointer, row["consumer"]] += 1
+    return found
+
+
+def traffic(chance: random.Random) -> list[Record]:
+    """Views of calls to three servers, one of them behind an address that leads to another as well."""
+    views = []
+    for call in range(60):
+        port = chance.choice([8080, 8081, 8082])
+        source = Endpoint("127.0.0.1", 40000 + call, NETNS)
+        path = chance.choice(["/users/1", "/users/2", "/admin", "/old", "/x"])
+        called = Endpoint("10.96.0.1", 80) if port != 8080 and chance.random() < 0.5 else None
+        status = chance.choice([200, 200, 404, None])
+        for side in ("client", "server"):
+            if chance.random() < 0.2:
+                continue
+            served = Endpoint("127.0.0.1", port, NETNS)
+            end = called if called and side == "client" else served
+            one = record(0, side, path, port=40000 + call, status=status, client=source, server=end)
+            views.append(replace(one, time=NOON + chance.randrange(4) * 3_600_000_000_000))
+            if chance.random() < 0.1:
+                views.append(views[-1])
+    chance.shuffle(views)
+    return views
+
+
+class Bench:
+    """An acceptor on a store, whose counters must balance after each step."""
+
+    def __init__(self, data: Path) -> None:
+        self.store = Store(data)
+        self.stale: set[int] = set()
+        self.seq = 0
+        self.restart()
+
+    def restart(self) -> None:
+        self.acceptor = self.do(lambda db: Acceptor(db, load, self.stale.add))
+
+    def do(self, work: Callable[[Database], T]) -> T:
+        return self.store.write(work).result()
+
+    def deliver(self, views: list[Record]) -> None:
+        self.seq += 1
+        batch = Batch(1, "agent-1", "epoch-1", self.seq, {}, tuple(views))
+        delivery = Delivery(batch, tuple(pack_record(one) for one in views))
+        self.do(lambda db: self.acceptor.accept(delivery, NOON))
+
+    def upload(self, raw: bytes, host: str) -> None:
+        done = self.do(lambda db: attach(db, self.acceptor, Upload(raw), load(raw), Target(host=host), NOON))
+        self.stale.add(done.number)
+
+    def judge(self, api: int) -> int:
+        return self.do(lambda db: self.acceptor.judge_again(api, 5))
+
+    def balance(self) -> None:
+        assert self.do(counted) == self.do(expected)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_counters_equal_the_exchanges_whatever_comes_in_whatever_order(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    views, bench = traffic(chance), Bench(tmp_path)
+    specs = [
+        (spec("GET /users/{id}", "!GET /old"), "127.0.0.1:8080"),
+        (spec("GET /users/{id}", "GET /admin"), "127.0.0.1:8081"),
+        (spec("GET /x"), "shop.local:8080"),
+    ]
+    while views:
+        count = chance.randrange(1, 15)
+        bench.deliver(views[:count])
+        views = views[count:]
+        if specs and chance.random() < 0.4:
+            bench.upload(*specs.pop())
+        if bench.stale and chance.random() < 0.5:
+            bench.judge(min(bench.stale))
+        if chance.random() < 0.2:
+            bench.restart()
+        bench.balance()
+    for api in bench.stale:
+        while bench.judge(api):
+            pass
+    bench.balance()
+    bench.store.close()
