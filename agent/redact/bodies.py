@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from email.message import Message
+from itertools import groupby
 
 from agent import wire
 from agent.http.body import decode
@@ -114,22 +115,27 @@ class BodyMasks:
         """An event stream, line by line; JSON data is masked as such, other data as text."""
         kept = text if complete else text[: text.rfind("\n") + 1]
         lines = re.split(r"(\r\n|\r|\n)", kept)
-        lines[::2] = [self._event_line(line) for line in lines[::2]]
+        heads = [match[0] if (match := _EVENT_LINE.match(line)) else "" for line in lines[::2]]
+        for _, run in groupby(range(len(heads)), lambda i: -1 if heads[i].startswith("data") else i):
+            self._event_lines(lines, [(2 * i, heads[i]) for i in run])
         unread = len(body.data) - len(kept.encode())
         return self._part(body, "".join(lines).encode("utf-8", "replace"), unread)
 
-    def _event_line(self, line: str) -> str:
-        field = _EVENT_LINE.match(line)
-        value = line[field.end() :] if field else line
-        if not value:
-            return line
-        new, rule = self._judge.text(value)
-        if rule is None and json.lexed(value) < len(value) and not self._judge.clean(value):
-            new, rule = placeholders.of_text(value), "text"
+    def _event_lines(self, lines: list[str], run: list[tuple[int, str]]) -> None:
+        """Masks one value, which may span lines: those at the places of `run`, each behind its head."""
+        values = [lines[place][len(head) :] for place, head in run]
+        whole = "\n".join(values)
+        new, rule = self._judge.text(whole)
+        if rule is None and json.lexed(whole) < len(whole) and not self._judge.clean(whole):
+            rule = "text"
         if rule is None:
-            return line
+            return
         self._tally.mask(self._where, "", rule)
-        return (field[0] if field else "") + new
+        masked = new.split("\n")
+        if rule == "text" or len(masked) != len(values):
+            masked = [placeholders.of_text(value) for value in values]
+        for (place, head), value in zip(run, masked, strict=True):
+            lines[place] = head + value
 
     def _text(self, body: Body, text: str) -> wire.Body:
         whole = body.state is BodyState.COMPLETE and len(text.encode()) == len(body.data)

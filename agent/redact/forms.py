@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from agent.redact import placeholders
 from agent.redact.json import Masked
 from agent.redact.text import Judge
 
+MAX_DECODINGS = 4  # of percent-encoding in names and paths
 MAX_PARTS = 1000  # of a multipart form; what follows is left out
 
 # An authorization code is a secret, an error code is not: these beside it tell them apart.
+_PART_HEADERS = frozenset((b"content-disposition", b"content-type", b"content-transfer-encoding"))
+MAX_PART_HEADER = 32  # bytes of the name of any other header of a part
 _OAUTH = frozenset(("grant_type", "redirect_uri", "code_verifier", "state", "client_id"))
 _OAUTH_SECRETS = frozenset(("code", "assertion", "device_code", "user_code"))
 _SAFE = "-._~!$'()*,;:@/?"
@@ -75,10 +78,10 @@ def decoded(raw: bytes) -> str:
 
 def fully(text: str) -> str:
     """Percent-decoded until nothing changes, or often enough."""
-    for _ in range(4):
+    for _ in range(MAX_DECODINGS):
         if "%" not in text:
             break
-        text = decoded(text.encode("utf-8", "replace"))
+        text = unquote(text, errors="replace")
     return text
 
 
@@ -90,28 +93,45 @@ def encoded(text: str) -> bytes:
 def mask_multipart(raw: bytes, boundary: bytes, judge: Judge, masked: Masked, *, cut: bool = False) -> Cut:
     """multipart/form-data: fields by name and text, files replaced; a part without its end is left out."""
     delimiter = b"\r\n--" + boundary
-    pieces = (b"\r\n" + raw).split(delimiter, MAX_PARTS + 1)
-    done = [b""]
-    for piece in pieces[1:-1]:
-        done.append(_part(piece, judge, masked))
-    if pieces[-1].startswith(b"--") and len(pieces) > 1:
-        done.append(b"--\r\n")
-        return Cut(delimiter.join(done)[2:], 0)
-    return Cut((delimiter.join(done) + delimiter)[2:] if len(done) > 1 else b"", len(pieces[-1]))
+    preamble, *pieces = (b"\r\n" + raw).split(delimiter, MAX_PARTS + 1)
+    if not pieces:
+        return Cut(b"", len(raw))
+    end = pieces.pop()
+    close = end[: 4 if end.startswith(b"--\r\n") else 2] if end.startswith(b"--") else b""
+    parts = [_part(piece, judge, masked) for piece in pieces]
+    left_out = len(preamble) + len(end) - len(close)
+    return Cut(delimiter.join([b"", *parts, close])[2:] if parts or close else b"", left_out)
 
 
 def _part(piece: bytes, judge: Judge, masked: Masked) -> bytes:
     head, blank, content = piece.partition(b"\r\n\r\n")
     found = _DISPOSITION.search(head)
     name = decoded(found[1]) if found else ""
-    if not blank or found is None or _FILE.search(head):
+    shown, odd = judge.text(name)
+    if not blank or found is None or odd is not None:
+        masked(shown, odd or "malformed")
+        return b"\r\n\r\n" + placeholders.of_bytes(len(content))
+    new_head = _part_head(head, judge)
+    if _FILE.search(head):
         masked(name, "file")
-        head = _FILE_NAME.sub(rb'\1"redacted"', head) if found else b""
-        return head + b"\r\n\r\n" + placeholders.of_bytes(len(content))
+        return new_head + blank + placeholders.of_bytes(len(content))
     new, rule = _field(name, content, judge)
-    if rule is not None:
-        masked(name, rule)
-    return piece if rule is None else head + blank + new
+    if rule is not None or new_head != head:
+        masked(name, rule or "header")
+    return new_head + blank + (content if rule is None else new)
+
+
+def _part_head(head: bytes, judge: Judge) -> bytes:
+    """The part's header lines: what is not about the form is masked like any header."""
+    lines = _FILE_NAME.sub(rb'\1"redacted"', head).split(b"\r\n")
+    for i, line in enumerate(lines):
+        name, colon, value = line.partition(b":")
+        if name.lower() in _PART_HEADERS:
+            text, rule = judge.text(value.decode("latin-1"))
+            lines[i] = line if rule is None else name + colon + text.encode("latin-1", "replace")
+        elif line:
+            lines[i] = name[:MAX_PART_HEADER] + colon + placeholders.of_bytes(len(value))
+    return b"\r\n".join(lines)
 
 
 def _field(name: str, content: bytes, judge: Judge) -> tuple[bytes, str | None]:

@@ -34,7 +34,7 @@ _ANYWHERE = _rules(
 )
 # Words that do so only as the last one that matters.
 _LAST = _rules(
-    password="pass",
+    password="pass pw",
     secret="auth authorization",
     session="cookie cookies session sessions sid",
     code="pin",
@@ -57,8 +57,8 @@ _ENDINGS = _rules(
     session="sessionid sessid sessionkey",
     card="creditcard debitcard cardnumber cardno cardnum securitycode",
     code=(
-        "verificationcode authcode recoverycode backupcode mfacode pincode otpcode codeverifier "
-        "recoverycodes backupcodes"
+        "verificationcode authcode authorizationcode accesscode onetimecode recoverycode backupcode mfacode "
+        "pincode otpcode codeverifier recoverycodes backupcodes"
     ),
     identity="socialsecurity socialsecuritynumber",
 )
