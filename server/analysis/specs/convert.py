@@ -7,9 +7,9 @@ place may have, REFUSED stands for a field of the other direction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Any
 
 from server.analysis.specs.fields import FieldIndex, component_name
@@ -19,7 +19,7 @@ from server.analysis.specs.survey import ONLY_31
 Json = dict[str, Any]
 Schema = Json | bool
 NAMED, REFUSED = "named", "refused"  # how the names of these definitions begin
-MAX_SCHEMAS = 50_000  # schemas one root may reach; beyond it nothing is judged by it
+MAX_SCHEMAS = 300_000  # of one document and direction; a compiled one takes about 1 KB
 
 _COPIED = (
     *("type", "format", "enum", "const", "maximum", "minimum", "multipleOf", "maxLength", "minLength"),
@@ -35,7 +35,7 @@ _BELOW = ("items", "additionalProperties", "unevaluatedItems", "unevaluatedPrope
 
 
 class TooLarge(Exception):
-    """A schema reaches more than MAX_SCHEMAS others."""
+    """The schemas of one document are more than MAX_SCHEMAS."""
 
 
 class Direction(StrEnum):
@@ -43,26 +43,27 @@ class Direction(StrEnum):
     RESPONSE = "response"
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
-    """`branches` is true where alternatives or negations make soft findings change what conforms."""
+class _Meant(Enum):
+    """How a definition means its place."""
 
-    schema: Json
-    branches: bool
-    size: int  # schemas in it
+    LOCATION = auto()  # it stands for a value in the body: nothing but what it names is expected there
+    BRANCH = auto()  # it may stand for a value: a base type may be one of its heirs
+    BESIDE = auto()  # it applies beside others
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """How a definition means its place: `heirs`: a base type may stand for its heirs there."""
-
     place: str
-    heirs: bool
+    meant: _Meant
     soft: bool
 
 
 class Converter:
-    """Converts what one root reaches. `is_31`: the document is OpenAPI 3.1."""
+    """Converts schemas of one document for one direction into one set of definitions.
+
+    `references` then has a `$ref` for each root; `branching` are the roots for which alternatives make
+    soft findings change what conforms.
+    """
 
     def __init__(
         self,
@@ -76,31 +77,55 @@ class Converter:
         self._bad_patterns = bad_patterns
         self._other = "readOnly" if direction is Direction.REQUEST else "writeOnly"
         self._names: dict[_Part, str] = {}
+        self._users: dict[_Part, set[_Part]] = {}
+        self._branching: set[_Part] = set()
         self._pending: list[_Part] = []
-        self._definitions: dict[str, Schema] = {}
-        self._branches = False
-        self._size = 0
+        self._current: _Part | None = None
         self._soft = False
+        self._size = 0
+        self.definitions: dict[str, Schema] = {}
+        self.references: dict[str, Json] = {}
 
-    def root(self, place: str, soft: bool) -> Converted:
-        """The schema at `place` with all it needs. Raises TooLarge."""
+    def convert(self, places: Iterable[str], soft: bool) -> frozenset[str]:
+        """Converts these roots; answers those that branch. Raises TooLarge."""
         self._soft = soft
-        start = self._location(self._pointers.at(place, place), place)
+        self.references = {place: self._reference(place, _Meant.LOCATION) for place in places}
         while self._pending:
-            part = self._pending.pop()
+            part = self._current = self._pending.pop()
             self._soft = part.soft
             node = self._pointers.at(part.place, part.place)
-            convert = self._with_heirs if part.heirs else self._beside
-            self._definitions[self._names[part]] = convert(node, part.place)
-        schema = {"allOf": [start], "$defs": self._definitions}
-        return Converted(schema, self._branches, self._size)
+            self.definitions[self._names[part]] = self._definition(node, part)
+        branching = self._reaching(self._branching)
+        return frozenset(part.place for part in branching if part.place in self.references)
 
-    def _reference(self, place: str, heirs: bool = False) -> Json:
-        part = _Part(place, heirs, self._soft)
+    def _definition(self, node: Any, part: _Part) -> Schema:
+        match part.meant:
+            case _Meant.LOCATION:
+                return self._location(node, part.place)
+            case _Meant.BRANCH:
+                return self._with_heirs(node, part.place)
+            case _Meant.BESIDE:
+                return self._beside(node, part.place)
+
+    def _reference(self, place: str, meant: _Meant) -> Json:
+        part = _Part(place, meant, self._soft)
         if part not in self._names:
             self._names[part] = f"s{len(self._names)}"
             self._pending.append(part)
+        if self._current is not None:
+            self._users.setdefault(part, set()).add(self._current)
         return {"$ref": "#/$defs/" + self._names[part]}
+
+    def _reaching(self, parts: set[_Part]) -> set[_Part]:
+        """The parts, and all that refer to them at any distance."""
+        reaching: set[_Part] = set()
+        pending = list(parts)
+        while pending:
+            part = pending.pop()
+            if part not in reaching:
+                reaching.add(part)
+                pending += self._users.get(part, ())
+        return reaching
 
     def _target(self, node: Json, place: str) -> str:
         return self._pointers.target(node["$ref"], place)
@@ -108,15 +133,13 @@ class Converter:
     def _reads(self, keyword: str) -> bool:
         return self._is_31 or keyword not in ONLY_31
 
-    # A schema that stands for a place in the body: nothing but what it names is expected there.
+    # How a place is meant: see _Meant.
 
     def _location(self, node: Any, place: str) -> Schema:
+        if isinstance(node, dict) and "$ref" in node and (not self._is_31 or len(node) == 1):
+            return self._reference(self._target(node, place), _Meant.LOCATION)
         converted = self._branch(node, place)
-        if not self._soft or not isinstance(node, dict) or isinstance(converted, bool):
-            return converted
-        if "$ref" in node and (not self._is_31 or len(node) == 1):
-            place, node = self._pointers.resolve(place, node)
-        lists = [*self._lists(node, place)] if isinstance(node, dict) else []
+        lists = [*self._lists(node, place)] if self._soft and isinstance(node, dict) else []
         return {"allOf": [converted, *lists]} if lists else converted
 
     def _lists(self, node: Json, place: str) -> Iterator[Json]:
@@ -139,7 +162,7 @@ class Converter:
         if fields.open or not (fields.names or fields.patterns) or fields.patterns & self._bad_patterns:
             return None
         name = f"{NAMED} {place}"
-        self._definitions[name] = {
+        self.definitions[name] = {
             "properties": dict.fromkeys(sorted(fields.names), True),
             "patternProperties": dict.fromkeys(sorted(fields.patterns), True),
             "additionalProperties": False,
@@ -157,13 +180,12 @@ class Converter:
         branches = [(schema, place) for schema in node.get("oneOf") or node["anyOf"]]
         return self._chosen(node, branches) or {}
 
-    # An alternative at a place, or the place itself: a base type may stand for its heirs.
-
     def _branch(self, node: Any, place: str) -> Schema:
         if isinstance(node, dict) and "$ref" in node:
             if not self._is_31 or len(node) == 1:
-                return self._reference(self._target(node, place), heirs=True)
-            return {**self._keywords(node, place), **self._reference(self._target(node, place), heirs=True)}
+                return self._reference(self._target(node, place), _Meant.BRANCH)
+            reference = self._reference(self._target(node, place), _Meant.BRANCH)
+            return {**self._keywords(node, place), **reference}
         return self._with_heirs(node, place)
 
     def _with_heirs(self, node: Any, place: str) -> Schema:
@@ -174,13 +196,11 @@ class Converter:
             return converted
         name = node["discriminator"]["propertyName"]
         heirs = self._fields.heirs(node, place)
-        return {"allOf": [converted, *self._choices(name, heirs, heirs=False)]}
+        return {"allOf": [converted, *self._choices(name, heirs, _Meant.BESIDE)]}
 
-    def _choices(self, name: str, targets: dict[str, list[str]], heirs: bool) -> Iterator[Json]:
+    def _choices(self, name: str, targets: dict[str, list[str]], meant: _Meant) -> Iterator[Json]:
         for target, values in targets.items():
-            yield {"if": _has(name, values), "then": self._reference(target, heirs)}
-
-    # A schema that applies beside others.
+            yield {"if": _has(name, values), "then": self._reference(target, meant)}
 
     def _beside(self, node: Any, place: str, hidden: frozenset[str] = frozenset()) -> Schema:
         if isinstance(node, bool):
@@ -188,7 +208,7 @@ class Converter:
             return node
         if "$ref" not in node:
             return self._keywords(node, place, hidden)
-        reference = self._reference(self._target(node, place))
+        reference = self._reference(self._target(node, place), _Meant.BESIDE)
         if not self._is_31:  # what stands beside $ref is ignored
             return reference
         return {**self._keywords(node, place, hidden), **reference}
@@ -200,9 +220,7 @@ class Converter:
         self._properties(node, place, hidden, converted)
         self._items(node, place, converted)
         self._conditions(node, place, converted)
-        parts = [*self._parts(node, place, hidden)]
-        if parts:
-            converted["allOf"] = parts
+        self._combine(node, place, hidden, converted)
         if node.get("nullable") is True and not self._is_31:
             return _nullable(converted)
         return converted
@@ -214,6 +232,11 @@ class Converter:
 
     def _values(self, node: Json) -> Json:
         converted = {key: node[key] for key in _COPIED if key in node and self._reads(key)}
+        if isinstance(node.get("type"), list):
+            converted["type"] = list(dict.fromkeys(node["type"]))
+        if "dependentRequired" in converted:
+            needs = node["dependentRequired"].items()
+            converted["dependentRequired"] = {name: list(dict.fromkeys(names)) for name, names in needs}
         if "pattern" in node and node["pattern"] not in self._bad_patterns:
             converted["pattern"] = node["pattern"]
         for bound, exclusive in (("maximum", "exclusiveMaximum"), ("minimum", "exclusiveMinimum")):
@@ -246,7 +269,7 @@ class Converter:
     def _property(self, node: Any, place: str, refused: bool) -> Schema:
         if not refused:
             return self._location(node, place)
-        self._definitions[REFUSED] = False
+        self.definitions[REFUSED] = False
         return {"$ref": "#/$defs/" + REFUSED}
 
     def _items(self, node: Json, place: str, converted: Json) -> None:
@@ -281,12 +304,20 @@ class Converter:
         self._soft = soft
         return converted
 
-    def _parts(self, node: Json, place: str, hidden: frozenset[str]) -> Iterator[Schema]:
-        for i, schema in enumerate(node.get("allOf", ())):
-            yield self._beside(schema, under(place, "allOf", i), hidden)
+    def _combine(self, node: Json, place: str, hidden: frozenset[str], converted: Json) -> None:
+        parts = [
+            self._beside(schema, under(place, "allOf", i), hidden)
+            for i, schema in enumerate(node.get("allOf", ()))
+        ]
         for keyword in ("oneOf", "anyOf"):
             if node.get(keyword):
-                yield self._alternatives(node, keyword, place)
+                alternatives = self._alternatives(node, keyword, place)
+                if isinstance(alternatives, dict) and not alternatives.keys() & {*converted, "allOf"}:
+                    converted.update(alternatives)
+                else:
+                    parts.append(alternatives)
+        if parts:
+            converted["allOf"] = parts
 
     def _alternatives(self, node: Json, keyword: str, place: str) -> Schema:
         places = [(schema, under(place, keyword, i)) for i, schema in enumerate(node[keyword])]
@@ -300,12 +331,12 @@ class Converter:
                 "type": "object",
                 "required": [name],
                 "properties": {name: {"enum": values}},
-                "allOf": [*self._choices(name, targets, heirs=True)],
+                "allOf": [*self._choices(name, targets, _Meant.BRANCH)],
             }
         elif len(others) == 1:
             converted = self._branch(*others[0])
         else:
-            self._branches = True
+            self._branching.update([self._current] if self._current else [])
             converted = {keyword: [self._branch(*branch) for branch in others or places]}
         if not others or len(others) == len(places):
             return converted
@@ -347,7 +378,7 @@ def _types(node: Json) -> set[str]:
 
 def _nullable(converted: Json) -> Json:
     """Null is allowed too, also where an enum forgets it or a part has no room for it."""
-    if converted.keys() & {"allOf", "not"}:
+    if converted.keys() & {"allOf", "oneOf", "anyOf", "not", "if", "$ref"}:
         return {"if": {"type": "null"}, "else": converted}
     if "type" in converted:
         kinds = converted["type"]

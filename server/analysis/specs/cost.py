@@ -7,7 +7,7 @@ depth of body up to which one value is checked at most MAX_LOAD times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from server.analysis.specs.pointers import Pointers, is_reference, under
 from server.analysis.specs.survey import ONLY_31
 
 MAX_LOAD = 500
+_TOO_MUCH = MAX_LOAD + 1
 MAX_CHAIN = 64  # schemas that apply at one place, one within the other
 MAX_BODY_DEPTH = 64
 _ANY, _ITEMS = "*", "[]"  # keys of fields that are not named, and of items
@@ -73,27 +74,41 @@ class Costs:
         self._pointers, self._fields, self._is_31 = pointers, fields, is_31
         self._expansions: dict[str, _Expansion] = {}
 
-    def limits(self, place: str) -> Limits:
-        """Raises TooCostly where no body at all can be judged in bounds."""
-        reached = self._reached(place)
-        loads = {at: expansion.weight for at, expansion in reached.items()}
-        for depth in range(1, MAX_BODY_DEPTH):
-            deeper = {at: _load(expansion, loads) for at, expansion in reached.items()}
-            if deeper[place] > MAX_LOAD:
-                return Limits(depth, loads[place])
-            if deeper == loads:
+    def limits(self, roots: Iterable[str]) -> dict[str, Limits]:
+        """Limits of each root; none where not even a value without depth can be judged in bounds."""
+        roots = list(roots)
+        reached = self._reached(roots)
+        users = _users(reached)
+        loads = {at: expansion.weight if expansion else _TOO_MUCH for at, expansion in reached.items()}
+        found = {root: Limits(0, loads[root]) for root in roots if loads[root] <= MAX_LOAD}
+        rising: Iterable[str] = reached
+        for depth in range(1, MAX_BODY_DEPTH + 1):
+            changed = _deeper(rising, reached, loads)
+            loads |= changed
+            for root in found:
+                if loads[root] <= MAX_LOAD:
+                    found[root] = Limits(depth, loads[root])
+            if not changed:
                 break
-            loads = deeper
-        return Limits(MAX_BODY_DEPTH, loads[place])
+            rising = {user for at in changed for user in users.get(at, ())}
+        return {
+            root: limits if loads[root] > MAX_LOAD else Limits(MAX_BODY_DEPTH, limits.load)
+            for root, limits in found.items()
+        }
 
-    def _reached(self, place: str) -> dict[str, _Expansion]:
-        reached: dict[str, _Expansion] = {}
-        pending = [place]
+    def _reached(self, roots: Iterable[str]) -> dict[str, _Expansion | None]:
+        reached: dict[str, _Expansion | None] = {}
+        pending = list(roots)
         while pending:
             at = pending.pop()
-            if at not in reached:
-                reached[at] = self._expansion(at, set())
-                pending += [below for places in reached[at].below.values() for below in places]
+            if at in reached:
+                continue
+            try:
+                expansion = reached[at] = self._expansion(at, set())
+            except TooCostly:
+                reached[at] = None
+            else:
+                pending += [below for places in expansion.below.values() for below in places]
         return reached
 
     def _expansion(self, place: str, within: set[str]) -> _Expansion:
@@ -163,7 +178,31 @@ class Costs:
                 yield key, under(place, keyword)
 
 
+def _users(reached: dict[str, _Expansion | None]) -> dict[str, set[str]]:
+    """Place → the places right above it."""
+    users: dict[str, set[str]] = {}
+    for at, expansion in reached.items():
+        for places in expansion.below.values() if expansion else ():
+            for place in places:
+                users.setdefault(place, set()).add(at)
+    return users
+
+
+def _deeper(
+    places: Iterable[str], reached: dict[str, _Expansion | None], loads: dict[str, int]
+) -> dict[str, int]:
+    """The loads that change where the body is one level deeper."""
+    changed: dict[str, int] = {}
+    for place in places:
+        expansion = reached[place]
+        if expansion is not None:
+            load = _load(expansion, loads)
+            if load != loads[place]:
+                changed[place] = load
+    return changed
+
+
 def _load(expansion: _Expansion, loads: dict[str, int]) -> int:
     others = sum(loads[place] for place in expansion.below.get(_ANY, ()))
     below = (sum(loads[place] for place in places) for places in expansion.below.values())
-    return max(expansion.weight, others + max(below, default=0))
+    return min(max(expansion.weight, others + max(below, default=0)), _TOO_MUCH)

@@ -82,7 +82,7 @@ def _is_soft(error: ValidationError) -> bool:
 
 
 def _finding(error: ValidationError, direction: Direction) -> Iterator[Finding]:
-    path, kind = error.instance_path, error.kind
+    path, kind = error.instance_path[1:], error.kind  # without the root's name
     softness = _softness(error)
     if softness == REFUSED:
         if direction is Direction.REQUEST:

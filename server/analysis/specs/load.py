@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from server.analysis.specs.checks import mapping, text
+from server.analysis.specs.convert import Direction
 from server.analysis.specs.fields import inheritance
 from server.analysis.specs.match import Matcher
 from server.analysis.specs.model import Content, Operation, SpecError
@@ -42,10 +45,14 @@ def load(raw: bytes) -> Specification:
     for operation, bases in Reader(document, pointers).operations():
         for base in bases:
             routes.add(operation, base, warn)
-        for place in _schemas_of(operation):
-            survey.walk(place)
         operations.append(operation)
-    schemas = Schemas(pointers, is_31, heirs, survey.bad_patterns)
+    roots = {
+        Direction.REQUEST: [place for operation in operations for place in _sent(operation)],
+        Direction.RESPONSE: [place for operation in operations for place in _answered(operation)],
+    }
+    for place in chain.from_iterable(roots.values()):
+        survey.walk(place)
+    schemas = Schemas(roots, survey, warn)
     return Specification(
         title=title,
         version=version,
@@ -80,8 +87,17 @@ def _info(document: dict[str, Any]) -> tuple[str, str]:
     return text(info, "title", "/info"), str(info["version"])
 
 
-def _schemas_of(operation: Operation) -> list[str]:
-    contents: list[Content] = [*operation.responses.values(), *([operation.body] if operation.body else [])]
-    places = [place for content in contents for place in content.media.values()]
-    places += [parameter.schema for parameter in operation.parameters]
-    return [place for place in places if place is not None]
+def _sent(operation: Operation) -> Iterator[str]:
+    """Places of the schemas that requests are judged by."""
+    yield from (parameter.schema for parameter in operation.parameters if parameter.schema is not None)
+    if operation.body is not None:
+        yield from _places(operation.body)
+
+
+def _answered(operation: Operation) -> Iterator[str]:
+    for content in operation.responses.values():
+        yield from _places(content)
+
+
+def _places(content: Content) -> Iterator[str]:
+    return (place for place in content.media.values() if place is not None)

@@ -1,55 +1,57 @@
-"""Validators of a document's schemas: converted and compiled on first use, kept within a bound."""
+"""Validators of a document's schemas, converted and compiled once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
 
 from server.analysis.specs.convert import Converter, Direction, TooLarge
-from server.analysis.specs.cost import Costs, Limits, TooCostly
-from server.analysis.specs.fields import FieldIndex, Heirs
+from server.analysis.specs.cost import Costs, Limits
+from server.analysis.specs.fields import FieldIndex
 from server.analysis.specs.findings import Finding, findings, soft_findings
-from server.analysis.specs.pointers import Pointers
-from server.analysis.specs.survey import PATTERN_OPTIONS
+from server.analysis.specs.survey import PATTERN_OPTIONS, Survey
 from server.analysis.specs.values import TEXT, Form, form_of
 
-MAX_COMPILED = 500_000  # schemas in all validators kept; one is about 1 KB
 MAX_WORK = 1_000_000  # checks of single values that one body may cost
 MAX_WORK_FOR_ALL = 50_000  # beyond it only the first error is told: making each costs far more than a check
 MAX_ERRORS = 200
+_TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 
 
 @dataclass(frozen=True, slots=True)
 class Checker:
     """Judges values by one schema. `why` is set where no value can be judged by it.
 
-    `hard` says what conforms; `soft` (None: the same) also refuses fields that are not named, or of the
-    other direction.
+    `soft` refuses also fields that are not named, or of the other direction; `hard` says what conforms,
+    None where that is all that `soft` says beside. Both know many schemas, this one by `name`.
     """
 
+    name: str
     soft: Draft202012Validator | None
     hard: Draft202012Validator | None
     direction: Direction
     limits: Limits
-    size: int
     why: str | None = None
 
     def conforms(self, value: Any) -> bool:
         """Whether there is nothing to find."""
         assert self.soft is not None
-        return self.soft.is_valid(value) and (self.hard is None or self.hard.is_valid(value))
+        named = {self.name: value}
+        return self.soft.is_valid(named) and (self.hard is None or self.hard.is_valid(named))
 
     def findings(self, value: Any, size: int) -> list[Finding]:
         """What is wrong with a value of `size` bytes that does not conform."""
         assert self.soft is not None
+        named = {self.name: value}
         every = self.limits.load * size // 4 <= MAX_WORK_FOR_ALL
         if self.hard is None:
-            return findings(_errors(self.soft, value, every), self.direction)
-        hard = findings(_errors(self.hard, value, every), self.direction)
+            return findings(_errors(self.soft, named, every), self.direction)
+        hard = findings(_errors(self.hard, named, every), self.direction)
         blamed = {finding.pointer for finding in hard}
-        soft = soft_findings(_errors(self.soft, value, every), self.direction)
+        soft = soft_findings(_errors(self.soft, named, every), self.direction)
         return hard + [finding for finding in soft if finding.pointer not in blamed]
 
     def too_much(self, size: int) -> bool:
@@ -68,26 +70,29 @@ def _errors(validator: Draft202012Validator, value: Any, every: bool) -> list[Va
 
 
 class Schemas:
-    """Checkers of one document, by place and direction. The document has been surveyed."""
+    """Checkers of one document's schemas, all of a direction compiled together: what they share is
+    compiled once.
+    """
 
     def __init__(
-        self,
-        pointers: Pointers,
-        is_31: bool,
-        heirs: Heirs,
-        bad_patterns: frozenset[str],
+        self, roots: Mapping[Direction, Iterable[str]], surveyed: Survey, warn: Callable[[str], None]
     ) -> None:
-        self._pointers, self._is_31, self._bad_patterns = pointers, is_31, bad_patterns
-        self._fields = FieldIndex(pointers, is_31, heirs)
-        self._costs = Costs(pointers, self._fields, is_31)
+        """`roots`: the places of the schemas that values are judged by."""
+        self._surveyed, self._warn = surveyed, warn
+        self._pointers = surveyed.pointers
+        self._fields = FieldIndex(surveyed.pointers, surveyed.is_31, surveyed.heirs)
+        self._costs = Costs(surveyed.pointers, self._fields, surveyed.is_31)
         self._checkers: dict[tuple[str, Direction], Checker] = {}
         self._forms: dict[str, Form] = {}
-        self._compiled = 0
+        if surveyed.has_directions:
+            for direction, places in roots.items():
+                self._add(dict.fromkeys(places), [direction])
+        else:
+            self._add(dict.fromkeys(place for places in roots.values() for place in places), [*roots])
 
     def checker(self, place: str, direction: Direction) -> Checker:
-        """The checker of the schema at `place`."""
-        found = self._checkers.get((place, direction))
-        return found if found is not None else self._remember(place, direction)
+        """The checker of a root."""
+        return self._checkers[place, direction]
 
     def form(self, place: str | None) -> Form:
         """What texts may stand for by the schema at `place`; text where there is none."""
@@ -97,37 +102,48 @@ class Schemas:
             self._forms[place] = form_of(place, self._pointers, self._fields)
         return self._forms[place]
 
-    def _remember(self, place: str, direction: Direction) -> Checker:
-        made = self._make(place, direction)
-        while self._checkers and self._compiled + made.size > MAX_COMPILED:
-            self._compiled -= self._checkers.pop(next(iter(self._checkers))).size
-        self._checkers[place, direction] = made
-        self._compiled += made.size
-        return made
-
-    def _make(self, place: str, direction: Direction) -> Checker:
+    def _add(self, places: Iterable[str], directions: Sequence[Direction]) -> None:
+        """Compiles roots of these directions, which read the same."""
+        limits = self._costs.limits(places)
+        for place in places:
+            if place not in limits:
+                self._refuse(place, directions, _TOO_COSTLY)
         try:
-            limits = self._costs.limits(place)
-            soft = self._converter(direction).root(place, soft=True)
-            hard = self._converter(direction).root(place, soft=False) if soft.branches else None
-            return Checker(
-                _compile(soft.schema),
-                _compile(hard.schema) if hard else None,
-                direction,
-                limits,
-                soft.size + (hard.size if hard else 0),
-            )
-        except (TooCostly, TooLarge, RecursionError):
-            why = "the schema expands beyond what can be checked in bounded time"
+            self._compile(limits, directions)
+        except (TooLarge, RecursionError):
+            reason = "the document has more schemas than can be kept"
         except (ValueError, ReferencingError):
-            why = "the schema cannot be compiled"
-        return Checker(None, None, direction, Limits(0, 0), 1, why)
+            reason = "the document's schemas cannot be compiled"
+        else:
+            return
+        for place in limits:
+            self._refuse(place, directions, reason)
 
-    def _converter(self, direction: Direction) -> Converter:
-        return Converter(self._pointers, self._fields, self._is_31, self._bad_patterns, direction)
+    def _compile(self, limits: Mapping[str, Limits], directions: Sequence[Direction]) -> None:
+        """Raises TooLarge, and what the compiler raises."""
+        soft, branching = self._converted(limits, directions[0], soft=True)
+        hard = self._converted(branching, directions[0], soft=False)[0] if branching else None
+        for place, limit in limits.items():
+            own = hard if place in branching else None
+            for direction in directions:
+                self._checkers[place, direction] = Checker(place, soft, own, direction, limit)
+
+    def _converted(
+        self, places: Iterable[str], direction: Direction, soft: bool
+    ) -> tuple[Draft202012Validator, frozenset[str]]:
+        said = self._surveyed
+        converter = Converter(self._pointers, self._fields, said.is_31, said.bad_patterns, direction)
+        branching = converter.convert(places, soft)
+        schema = {"properties": converter.references, "$defs": converter.definitions}
+        return _compiled(schema), branching
+
+    def _refuse(self, place: str, directions: Sequence[Direction], why: str) -> None:
+        self._warn(f"{place}: {why}; it is not judged")
+        for direction in directions:
+            self._checkers[place, direction] = Checker(place, None, None, direction, Limits(0, 0), why)
 
 
-def _compile(schema: dict[str, Any]) -> Draft202012Validator:
+def _compiled(schema: dict[str, Any]) -> Draft202012Validator:
     return Draft202012Validator(
         schema,
         validate_formats=True,

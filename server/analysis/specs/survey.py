@@ -104,10 +104,11 @@ class Survey:
         warn: Callable[[str], None],
     ) -> None:
         """`heirs`: by base type, the schemas that a discriminator may choose in its stead."""
-        self._pointers = pointers
-        self._heirs = heirs
-        self._is_31 = is_31
+        self.pointers = pointers
+        self.heirs = heirs
+        self.is_31 = is_31
         self._warn = warn
+        self.has_directions = False  # whether requests and responses read differently
         self._seen: set[str] = set()
         self._patterns: dict[str, bool] = {}
 
@@ -122,7 +123,7 @@ class Survey:
             at, named_by = pending.pop()
             if at not in self._seen:
                 self._seen.add(at)
-                pending += self._check(self._pointers.at(at, named_by), at)
+                pending += self._check(self.pointers.at(at, named_by), at)
 
     def _check(self, node: Any, place: str) -> Iterator[tuple[str, str]]:
         """Checks one schema; yields (place, named by) of those directly in it."""
@@ -132,23 +133,25 @@ class Survey:
             raise SpecError(place, "a schema is not an object")
         if "$ref" in node:
             at = under(place, "$ref")
-            yield self._pointers.target(node["$ref"], at), at
-            self._pointers.resolve(place, node)  # refuses references that go in a circle
-            if not self._is_31:
+            yield self.pointers.target(node["$ref"], at), at
+            self.pointers.resolve(place, node)  # refuses references that go in a circle
+            if not self.is_31:
                 return
         for keyword, (holds, reason) in _CHECKS.items():
             if keyword in node and self._reads(keyword) and not holds(node[keyword]):
                 raise SpecError(under(place, keyword), reason)
+        if node.get("readOnly") is True or node.get("writeOnly") is True:
+            self.has_directions = True
         if "pattern" in node:
             self._pattern(node["pattern"], under(place, "pattern"))
-        if "$dynamicRef" in node and self._is_31:
+        if "$dynamicRef" in node and self.is_31:
             self._warn(f"{place}: $dynamicRef is not followed; what it describes is not judged")
         yield from self._discriminator(node, place)
         for at in self._below(node, place):
             yield at, at
 
     def _reads(self, keyword: str) -> bool:
-        return self._is_31 or keyword not in ONLY_31
+        return self.is_31 or keyword not in ONLY_31
 
     def _below(self, node: dict[str, Any], place: str) -> Iterator[str]:
         for keyword in filter(self._reads, LISTS):
@@ -175,8 +178,8 @@ class Survey:
             if not isinstance(target, str):
                 raise SpecError(under(at, "mapping", name), "not a string")
             named_by = under(at, "mapping", name)
-            yield self._pointers.target(mapped(target), named_by), named_by
-        for heir in self._heirs.get(place, ()):
+            yield self.pointers.target(mapped(target), named_by), named_by
+        for heir in self.heirs.get(place, ()):
             yield heir, heir
 
     def _pattern(self, pattern: str, place: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.analysis.specs import schemas, text
+from server.analysis.specs import convert, schemas, text
 from server.analysis.specs.load import load
 from server.analysis.specs.model import SpecError
 from tests.server.analysis.specs.spec_calls import (
@@ -155,16 +155,33 @@ def test_warnings_are_bounded() -> None:
     assert len(answering({"properties": properties}).warnings) == 100
 
 
-def test_validators_kept_are_bounded_and_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schemas, "MAX_COMPILED", 10)
-    schema = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}
-    content = {"content": {"application/json": {"schema": schema}}}
-    paths = {f"/x{i}": {"get": {"responses": {"200": {"description": "", **content}}}} for i in range(20)}
-    loaded = spec(paths)
-    for _ in range(2):
-        for i in range(20):
-            judgement = loaded.match(call(path=b"/x%d" % i, answer=body({"a": "x"})))
-            assert found(judgement) == [("type", "response.body", "/a")]
+def test_schemas_beyond_the_bound_leave_bodies_unjudged_and_the_rest_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(convert, "MAX_SCHEMAS", 10)
+    loaded = answering({"properties": {f"p{i}": {"type": "string"} for i in range(20)}})
+    assert "more schemas than can be kept" in loaded.warnings[0]
+    judgement = loaded.match(call(answer=body({}), query=b"z=1"))
+    assert found(judgement) == [("unknown-parameter", "query", "z")]
+    assert judgement.why is not None
+
+
+def test_schemas_that_all_lead_to_one_another_are_read_once() -> None:
+    count, width = 300, 10
+
+    def fields(i: int) -> Any:
+        targets = [reference((i * width + k) % count) for k in range(width)]
+        return {f"p{k}": {"anyOf": [target, {"type": "string"}]} for k, target in enumerate(targets)}
+
+    components: Any = {f"S{i}": {"type": "object", "properties": fields(i)} for i in range(count)}
+    content = [{"content": {"application/json": {"schema": reference(i)}}} for i in range(count)]
+    paths = {
+        f"/x{i}": {"get": {"responses": {"200": {"description": "", **content[i]}}}} for i in range(count)
+    }
+    loaded = spec(paths, components={"schemas": components})
+    for i in range(count):
+        judgement = loaded.match(call(path=b"/x%d" % i, answer=body({"p1": {"p2": 3}})))
+        assert found(judgement) == [("one-of", "response.body", "/p1")]
 
 
 def test_a_document_of_many_operations_is_read() -> None:
