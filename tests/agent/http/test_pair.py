@@ -110,7 +110,7 @@ def test_a_request_held_for_reordering_past_a_hole_in_the_responses_is_not_answe
     made = chunks([(C, ask(0)), (S, say(0)), (C, ask(1)), (S, say(1)), (C, ask(2)), (S, say(2))])
     hole = replace(made[3], data=b"")  # sendfile
     # Request 1 waits for the lost request 0; response 0 is given up before, so the hole is read first.
-    fed = [made[1], made[2], hole, Tick(made[1].time_ns + 200 * MS), made[5]]
+    fed: list[Chunk | Tick] = [made[1], made[2], hole, Tick(made[1].time_ns + 200 * MS), made[5]]
     assert pairs(fed) == ["a0", "a2", "q1"]
 
 
