@@ -17,7 +17,7 @@ from sqlite_utils import Database
 from server.ingest.accept import Acceptor
 from server.ingest.attach import settle_leftovers
 from server.store.database import Store, StoreUnavailable
-from server.store.retention import LOW, Bounds, drop_some, give_back, used_bytes
+from server.store.retention import DAY_NS, LOW, Bounds, drop_some, fold_hours, give_back, used_bytes
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class Jobs:
         self._stopping = False
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._folded: int | None = None  # the day
         self.dropped = 0  # exchanges that retention took since the start
 
     def start(self, acceptor: Acceptor) -> None:
@@ -99,6 +100,7 @@ class Jobs:
 
     def enforce_retention(self) -> int:
         """Drops what is too old or too much, and returns the space; how many exchanges went."""
+        self._fold_once_a_day()
         bound = self._bounds.bytes
         target = int(bound * LOW) if self._do(used_bytes) > bound else bound
         dropped = 0
@@ -116,3 +118,9 @@ class Jobs:
             log.info("retention: dropped %d exchanges, the oldest first", dropped)
         self.dropped += dropped
         return dropped
+
+    def _fold_once_a_day(self) -> None:
+        today = self._clock() // DAY_NS
+        if today != self._folded:
+            self._do(lambda db: fold_hours(db, self._bounds, self._clock()))
+            self._folded = today

@@ -47,6 +47,7 @@ def start_logging(settings: Settings) -> None:
     out = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     out.setFormatter(JsonLines() if settings.log_json else text)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # starting and stopping are said here
     logging.basicConfig(level=settings.log_level.upper(), handlers=[out], force=True)
 
 

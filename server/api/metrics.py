@@ -1,4 +1,7 @@
-"""The server's own numbers, for Prometheus. server/README.md documents each; a test holds both together. They hold counts only, nothing captured."""
+"""The server's own numbers, for Prometheus: counts only, nothing captured.
+
+server/README.md documents each; a test holds both together.
+"""
 
 from __future__ import annotations
 

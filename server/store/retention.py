@@ -11,6 +11,7 @@ from server.store.exchanges import Exchanges
 CHUNK = 500  # exchanges deleted in one piece of work, so that ingest goes on in between
 PAGES = 2000  # pages given back in one piece of work
 LOW = 0.9  # once over the bound, go down to this part of it: not one by one
+HOURLY_DAYS = 30  # counters are kept by the hour for so long, then by the day
 DAY_NS = 86_400_000_000_000
 
 
@@ -38,6 +39,21 @@ def drop_some(db: Database, exchanges: Exchanges, bounds: Bounds, now: int, targ
     if not dropped and excess > 0:
         dropped = exchanges.drop_oldest(CHUNK, size=excess)
     return dropped
+
+
+def fold_hours(db: Database, bounds: Bounds, now: int) -> None:
+    """Counters of hours that are long past are added up by day. Not of hours that still have samples: an
+    exchange takes its count back from the hour it was counted in.
+    """
+    kept_days = max(HOURLY_DAYS, bounds.days + 1)
+    before = (now - int(kept_days * DAY_NS)) // DAY_NS * 24
+    db.conn.execute(
+        """INSERT INTO calls SELECT operation, hour / 24 * 24, consumer, status, sum(count) FROM calls
+        WHERE hour < ? AND hour % 24 GROUP BY operation, hour / 24, consumer, status
+        ON CONFLICT DO UPDATE SET count = count + excluded.count""",
+        (before,),
+    )
+    db.conn.execute("DELETE FROM calls WHERE hour < ? AND hour % 24", (before,))
 
 
 def give_back(db: Database) -> int:

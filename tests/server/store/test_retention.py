@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.wire import Body, Record
-from server.store.retention import DAY_NS, used_bytes
+from server.store.exchanges import HOUR_NS
+from server.store.retention import DAY_NS, Bounds, fold_hours, used_bytes
 from tests.server.engine import spec
 from tests.server.records import NOON, record
 from tests.server.running import Client, serving
@@ -74,6 +75,24 @@ def test_a_half_whose_other_half_went_is_an_exchange_of_its_own(tmp_path: Path) 
         client.send(record(0, "server"))
         (one,) = client.items("/exchanges")
         assert len(one["witnesses"]) == 1
+
+
+def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
+    with serving(tmp_path, retention_days=36500) as client:
+        client.send(*[record(n, start=NOON + n * HOUR_NS) for n in range(30)])
+        state = client.app.state
+
+        def hours() -> list[tuple[int, int]]:
+            with state.store.reading() as db:
+                return [tuple(row) for row in db.execute("SELECT hour, count FROM calls ORDER BY hour")]
+
+        before = client.operations()
+        state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON + 31 * DAY_NS)).result()
+        noon = NOON // HOUR_NS
+        assert hours() == [(noon - 12, 12), *((noon + 12 + n, 1) for n in range(18))]
+        assert client.operations() == before
+        state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON + 32 * DAY_NS)).result()
+        assert hours() == [(noon - 12, 12), (noon + 12, 18)]
 
 
 def test_used_bytes_leave_out_what_is_free(tmp_path: Path) -> None:
