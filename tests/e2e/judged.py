@@ -27,7 +27,7 @@ def stored_truly(
 
     Fails with every fact in which they differ from the ends' own logs.
     """
-    stored = spectap.of_port(port, {call.id for call in by_client})
+    stored = spectap.of_port(port, by_client)
     wrong = [
         f"{call.id}: {text}"
         for call in by_client

@@ -74,12 +74,14 @@ REPLY_HEADERS = (f"Set-Cookie: {SET_COOKIE.decode()}", f"X-Auth-Token: {SECRETS[
 class Planted:
     """A call, the names of the secrets in it, and the verdict that the specification leads to.
 
-    `verdicts` is None where the case is about something that has no verdict of its own.
+    `verdicts` is None where the case is about something that has no verdict of its own; `parsable` is off
+    where the call is not HTTP to a strict parser, so that no path of it can be stored.
     """
 
     call: Call
     secrets: tuple[str, ...]
     verdicts: tuple[str, ...] | None = None
+    parsable: bool = True
 
     @property
     def case(self) -> str:
@@ -203,7 +205,7 @@ def _in_hostile_places() -> Iterator[Planted]:
     yield Planted(_post("chunked", long, JSON_TYPE, path="/chunked/json"), ("chunked password",))
     yield Planted(_post("cap", _at_the_cap("password at the cap"), JSON_TYPE), ("password at the cap",))
     none = (b"Not A Header", SECRETS["key in a header that is none"])
-    yield Planted(_get("bad-header", none), ("key in a header that is none",))
+    yield Planted(_get("bad-header", none), ("key in a header that is none",), parsable=False)
 
 
 def with_user_info(port: int) -> Planted:
@@ -239,8 +241,21 @@ SPECIFICATION: dict[str, Any] = {
                                     "user": {
                                         "type": "object",
                                         "required": ["password"],
-                                        "properties": {"password": {"type": "string"}},
+                                        "properties": {
+                                            "name": {"type": "string"},
+                                            "password": {"type": "string"},
+                                        },
                                     },
+                                    "list": {
+                                        "type": "array",
+                                        "items": {
+                                            "type": "object",
+                                            "properties": {"access_token": {"type": "string"}},
+                                        },
+                                    },
+                                    "hook": {"type": "string", "format": "uri"},
+                                    "note": {"type": "string"},
+                                    "other": {"type": "string"},
                                 },
                             }
                         },

@@ -86,7 +86,7 @@ def _content(message: Json | None) -> Content | None:
     if message is None:
         return None
     headers = tuple((octets(name) or b"", octets(value) or b"") for name, value in message["headers"])
-    return Content(headers, message["size"], octets(message["body"]), message["complete"])
+    return Content(headers, message["size"], octets(message["body"]), message["state"])
 
 
 def _witness(value: Json) -> Witness:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -18,10 +19,11 @@ from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 from tests.e2e import bpf_programs
-from tests.e2e.observations import AGGREGATION_HEADER
+from tests.e2e.observations import AGGREGATION_HEADER, Observation
 from tests.e2e.processes import PATIENCE, Running, free_port, wait_until
 from tests.e2e.seen import Seen, exchange
 
+MARGIN = timedelta(seconds=3)  # between a client's clock reading and the agent's of the same call
 PAGE = 200  # items asked of a list at once
 PATIENCE_TO_STOP = 180.0  # seconds; one uprobe takes 0.1 s to go and a host has many
 _opener = build_opener(ProxyHandler({}))
@@ -101,25 +103,34 @@ class Spectap:
     server: Server
     agent: Agent
 
-    def wait_for(self, condition: Callable[[list[Seen]], bool], what: str, **filters: object) -> list[Seen]:
+    def wait_for(
+        self,
+        condition: Callable[[list[Seen]], bool],
+        what: str,
+        patience: float = PATIENCE,
+        **filters: object,
+    ) -> list[Seen]:
         """The exchanges under `filters` once `condition` holds of them."""
 
         def enough() -> list[Seen] | None:
+            for part in (self.server.process, self.agent.process):
+                assert part.alive(), f"{part.name} ended: {part.output()[-3000:]}"
             found = self.server.exchanges(**filters)
             return found if condition(found) else None
 
-        def alive() -> list[Seen] | None:
-            for part in (self.server.process, self.agent.process):
-                assert part.alive(), f"{part.name} ended: {part.output()[-3000:]}"
-            return enough()
+        return wait_until(enough, what, patience)
 
-        return wait_until(alive, what)
+    def at_port(self, port: int, since: str) -> list[Seen]:
+        """All exchanges with the server at `port`, from a moment on."""
+        return [seen for seen in self.server.exchanges(since=since) if seen.server and seen.server[1] == port]
 
-    def of_port(self, port: int, ids: set[str], witnesses: int = 2) -> dict[str, Seen]:
-        """The exchanges with the server at `port`, by id, once each has that many witnesses.
+    def of_port(self, port: int, calls: Iterable[Observation], witnesses: int = 2) -> dict[str, Seen]:
+        """The exchanges of these calls to the server at `port`, by id, once each has so many witnesses.
 
         Fails if an id is there twice: an exchange is one however many saw it.
         """
+        made = list(calls)
+        ids, since = {call.id for call in made}, just_before(made)
 
         def here(found: list[Seen]) -> dict[str, list[Seen]]:
             mine = [seen for seen in found if seen.server and seen.server[1] == port]
@@ -132,15 +143,19 @@ class Spectap:
             )
 
         try:
-            found = here(self.wait_for(complete, f"{len(ids)} exchanges at port {port}"))
+            found = here(self.wait_for(complete, f"{len(ids)} exchanges at port {port}", since=since))
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account(port, ids)}") from None
         twice = {name: [_summary(seen) for seen in one] for name, one in found.items() if len(one) > 1}
         assert not twice, f"stored more than once: {twice}"
         return {name: one[0] for name, one in found.items()}
 
-    def views(self, ids: set[str], pids: set[int]) -> dict[str, list[Seen]]:
-        """The exchanges of these ids, at whatever address, once each was seen in all of these processes."""
+    def views(
+        self, calls: Iterable[Observation], pids: set[int], patience: float = PATIENCE
+    ) -> dict[str, list[Seen]]:
+        """The exchanges of these calls, at whatever address, once each was seen in all of these processes."""
+        made = list(calls)
+        ids, since = {call.id for call in made}, just_before(made)
 
         def complete(found: list[Seen]) -> bool:
             known = by_id(found, ids)
@@ -150,7 +165,9 @@ class Spectap:
             return all(pids <= where for where in seen_in)
 
         try:
-            return by_id(self.wait_for(complete, f"{len(ids)} exchanges seen in {pids}"), ids)
+            what = f"{len(ids)} exchanges seen in {pids}"
+            found = self.wait_for(complete, what, patience, since=since)
+            return by_id(found, ids)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account(0, ids)}") from None
 
@@ -168,6 +185,12 @@ class Spectap:
 def _summary(seen: Seen) -> str:
     views = [(witness.side, witness.pid) for witness in seen.witnesses]
     return f"{seen.client}->{seen.server} tls={seen.tls} {seen.completeness} {seen.status} {views}"
+
+
+def just_before(calls: Iterable[Observation]) -> str:
+    """A moment just before the first of these calls, as the API's filters take it."""
+    start = min(call.start_ns for call in calls if call.start_ns is not None)
+    return (datetime.fromtimestamp(start / 1e9, UTC) - MARGIN).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def by_id(found: list[Seen], ids: set[str]) -> dict[str, list[Seen]]:

@@ -91,9 +91,15 @@ def test_each_wrong_fact_is_told(changed: dict[str, Any], told: str) -> None:
 
 
 def test_a_body_over_the_cap_must_be_the_exact_prefix_and_marked() -> None:
-    cut = replace(RIGHT, data=BODY[:10], state="truncated")
-    assert disagreements(replace(STORED, request=cut, response=cut), [CLIENT], body_cap=10) == []
-    assert disagreements(STORED, [CLIENT], body_cap=10)
+    def told(data: bytes) -> list[str]:
+        cut = replace(RIGHT, data=data, state="truncated")
+        return disagreements(replace(STORED, request=cut, response=cut), [CLIENT], body_cap=27)
+
+    assert told(BODY[:27]) == []
+    assert told(BODY[: BODY.index(b'"text"')]) == [], "the member that the cap cut in two may be missing"
+    assert told(BODY[: BODY.index(b'"t-1"')]), "a whole one may not"
+    assert told(BODY[:10] + b"x" + BODY[11:27])
+    assert disagreements(STORED, [CLIENT], body_cap=27)
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import services
-from tests.e2e.calls import echo_call
+from tests.e2e import nginx, services
+from tests.e2e.calls import echo_call, get_call
 from tests.e2e.certificates import Certificate
+from tests.e2e.compare import BODY_CAP, disagreements
 from tests.e2e.judged import stored_truly, unexpected
 from tests.e2e.processes import free_port, wait_until
+from tests.e2e.programs.http_bytes import pattern
 from tests.e2e.services import server_saw
 from tests.e2e.spectap import Spectap, by_id, watching
 
 pytestmark = pytest.mark.root
 
 SMALL_CAP = 1000  # bytes
+LARGE = 214_890  # bytes
 
 
 def stored_ids(spectap: Spectap) -> list[str]:
@@ -40,7 +43,7 @@ def test_only_watched_ports_are_stored_and_bodies_end_at_the_chosen_cap(tmp_path
     ):
         unwatched_caller.make([echo_call("unwatched", size=3000)])
         excluded_caller.make([echo_call("excluded", size=3000)])
-        by_client = caller.make([echo_call("watched", size=size) for size in (100, 5000)])
+        by_client = caller.make([echo_call("watched", size=100), get_call("watched", "/bytes/5000")])
         by_server = server_saw(watched, by_client)
         stored = stored_truly(spectap, watched.port, by_client, by_server, body_cap=SMALL_CAP)
         assert [seen.completeness for seen in stored.values()].count("truncated") == 1
@@ -61,7 +64,7 @@ def test_only_watched_processes_are_witnesses_and_heads_only_leaves_bodies_out(
         for server, trusted in ((plain, None), (tls, certificate)):
             calls = [echo_call("curl", size=2000) for _ in range(2)]
             by_client = services.any_client("curl", tmp_path, server.port, trusted, calls)
-            stored = spectap.of_port(server.port, {call.id for call in by_client}, witnesses=1)
+            stored = spectap.of_port(server.port, by_client, witnesses=1)
             for call in by_client:
                 seen = stored[call.id]
                 assert [(witness.side, witness.pid) for witness in seen.witnesses] == [("client", call.pid)]
@@ -84,7 +87,31 @@ def test_only_watched_pids_are_witnesses(tmp_path: Path) -> None:
     ):
         unwatched = other_caller.make([echo_call("unwatched")])
         by_client = caller.make([echo_call("watched") for _ in range(3)])
-        stored = spectap.of_port(watched.port, {call.id for call in by_client}, witnesses=1)
+        stored = spectap.of_port(watched.port, by_client, witnesses=1)
         views = {(w.side, w.pid) for seen in stored.values() for w in seen.witnesses}
         assert views == {("server", watched.process.pid)}
         assert by_id(spectap.server.exchanges(), {call.id for call in unwatched}) == {}
+
+
+def test_what_nginx_sends_by_sendfile_is_counted_and_null_where_only_nginx_is_watched(tmp_path: Path) -> None:
+    with (
+        nginx.serving("nginx", tmp_path, 1, static=pattern(LARGE)) as server,
+        watching(tmp_path, "--process", "nginx") as spectap,
+        services.caller("caller", tmp_path, server.port) as caller,
+    ):
+        blind = caller.make([get_call("blind", "/sendfile") for _ in range(3)])
+        plain = caller.make([get_call("plain", "/static") for _ in range(3)])
+        by_server = server_saw(server, [*blind, *plain])
+        stored = spectap.of_port(server.port, [*blind, *plain], witnesses=1)
+        wrong = [text for name, seen in stored.items() for text in disagreements(seen, [by_server[name]])]
+        assert wrong == []
+        for call in (*blind, *plain):
+            seen = stored[call.id]
+            assert [witness.side for witness in seen.witnesses] == ["server"]
+            assert seen.response is not None
+            assert seen.response.size == LARGE
+            if call in blind:
+                assert (seen.response.state, seen.response.data) == ("unseen", None)
+            else:
+                kept = (seen.response.state, seen.response.data)
+                assert kept == ("truncated", pattern(LARGE)[:BODY_CAP])

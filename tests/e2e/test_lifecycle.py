@@ -30,7 +30,7 @@ def test_the_first_curl_after_the_start_is_captured(tmp_path: Path, certificate:
     ):
         call = echo_call("first", size=500)
         seen_by_curl = services.any_client("curl", tmp_path, server.port, certificate, [call])[0]
-        stored = spectap.of_port(server.port, {call.id}, witnesses=1)[call.id]
+        stored = spectap.of_port(server.port, [seen_by_curl], witnesses=1)[call.id]
         assert {w.side: w.pid for w in stored.witnesses}["client"] == seen_by_curl.pid
         assert (stored.tls, stored.client, stored.server) == (
             "openssl",
