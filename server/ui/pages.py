@@ -20,7 +20,7 @@ from server.ingest.attach import Target, UnknownApi
 from server.store import agents, queries, specs
 from server.store.queries import Filters
 from server.ui import login
-from server.ui.door import FOLDER, POLICY, Page, admin, page, secure
+from server.ui.door import FOLDER, Page, admin, page, secure
 from server.ui.upload import uploaded
 
 APIS = 100  # rows on one page
@@ -31,7 +31,6 @@ LATEST = 20
 LOST_BYTES = ("gap", "ring_full", "table_full")
 LOST_EXCHANGES = ("redaction_failed", "queue_full", "refused", "unsent_at_exit")
 PLAIN_HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
-SWAGGER_POLICY = "; ".join(f"{name} {value}" for name, value in POLICY.items())
 
 router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depends(admin)])
 
@@ -72,6 +71,7 @@ def first_page(request: Request, cursor: After = None) -> Response:
         totals=_totals(ledger),
         heard=render.agent(heard[0]) if heard else None,
         server=_server(request),
+        newest=after is None,
     )
 
 
@@ -110,6 +110,7 @@ def api_page(request: Request, id: str, cursor: After = None) -> Response:
         deviations=listed(*cut(found, LATEST), "last_seen", render.finding),
         exchanges=listed(exchanges, more, "time", render.exchange),
         server=_server(request),
+        newest=after is None,
     )
 
 
@@ -131,9 +132,7 @@ def spec_page(request: Request, id: str, spec: str | None = None) -> Response:
     chosen = next((one for one in kept if spec in (None, one["id"])), None)
     if chosen is None:
         raise Problem(HTTPStatus.NOT_FOUND, "This API has no such specification.")
-    response = page(request, "spec.html", api=render.api(rows[0]), spec=chosen)
-    response.headers["Content-Security-Policy"] = SWAGGER_POLICY
-    return response
+    return page(request, "spec.html", api=render.api(rows[0]), spec=chosen)
 
 
 @router.get("/exchanges")

@@ -21,7 +21,8 @@ MAX_DEPTH = 60  # indents beyond this stay at this
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
-JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+|"')
+JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.?)*"?|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
+PUNCTUATION = frozenset("{}[],:")
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 VERDICTS = ("conforming", "unjudged", "zombie", "deviating", "shadow")
 CLASSES = ("2xx", "3xx", "4xx", "5xx", "other")
@@ -62,6 +63,8 @@ def _laid_out(json: str) -> Iterator[str]:
             depth = max(0, depth - 1)
         if (last in ("{", "[") and not closes) or last == "," or (closes and last not in ("{", "[")):
             yield _line(depth)
+        elif last and not {last, token} & PUNCTUATION:  # not JSON after all
+            yield " "
         yield ": " if token == ":" else token
         if token in ("{", "["):
             depth += 1
