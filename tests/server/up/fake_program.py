@@ -76,16 +76,11 @@ class Pages(BaseHTTPRequestHandler):
         pass
 
 
-def ended(*_: object) -> None:
-    note("asked to stop")
-    stopping.set()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--listen", "--status-listen", dest="listen")
     listen = parser.parse_known_args(sys.argv[4:])[0].listen
-    signal.signal(signal.SIGTERM, ended)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # in every thread: only sigwait takes it
     note(f"started {os.getpid()} {' '.join(sys.argv[4:])}")
     if BEHAVIOUR == "fails":
         sys.exit("the flux compensator is missing: buy one")
@@ -97,10 +92,12 @@ def main() -> None:
         sys.stdout.write("ready 1234\n")
         sys.stdout.flush()
     if BEHAVIOUR == "dies":
-        stopping.wait(0.5)  # long enough to have been ready; correct, only less telling, if it was not
+        signal.sigtimedwait({signal.SIGTERM}, 0.5)  # only more telling if it was ready by then
         note("dies")
         os._exit(9)
-    stopping.wait()
+    signal.sigwait({signal.SIGTERM})
+    note("asked to stop")
+    stopping.set()
     if ROLE == "agent" and BEHAVIOUR != "quick":
         released.wait()
     note("ended")
