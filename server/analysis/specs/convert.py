@@ -13,20 +13,13 @@ from enum import Enum, StrEnum, auto
 from typing import Any
 
 from server.analysis.specs.fields import FieldIndex, component_name
+from server.analysis.specs.keywords import Json, Schema, has, is_null, nullable, of_value
 from server.analysis.specs.pointers import Pointers, is_reference, under
 from server.analysis.specs.survey import ONLY_31
 
-Json = dict[str, Any]
-Schema = Json | bool
 NAMED, REFUSED = "named", "refused"  # how the names of these definitions begin
 MAX_SCHEMAS = 300_000  # of one document and direction; a compiled one takes about 1 KB
 
-_COPIED = (
-    *("type", "format", "enum", "const", "maximum", "minimum", "multipleOf", "maxLength", "minLength"),
-    *("maxItems", "minItems", "uniqueItems", "minContains", "maxContains"),
-    *("maxProperties", "minProperties", "dependentRequired"),
-)
-_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _OF_FIELDS = frozenset(
     {"properties", "patternProperties", "additionalProperties", "unevaluatedProperties"}
     | {"allOf", "if", "then", "else", "dependentSchemas"}
@@ -153,8 +146,8 @@ class Converter:
         for target, values in chosen.items():
             named = self._list(self._pointers.at(target, place), target)
             if named is not None:
-                yield {"if": _has(name, values), "then": named}
-        yield {"if": _has(name, [value for values in chosen.values() for value in values]), "else": every}
+                yield {"if": has(name, values), "then": named}
+        yield {"if": has(name, [value for values in chosen.values() for value in values]), "else": every}
 
     def _list(self, node: Any, place: str) -> Json | None:
         """A reference to the list of names that are known at a place; None where others are expected."""
@@ -200,7 +193,7 @@ class Converter:
 
     def _choices(self, name: str, targets: dict[str, list[str]], meant: _Meant) -> Iterator[Json]:
         for target, values in targets.items():
-            yield {"if": _has(name, values), "then": self._reference(target, meant)}
+            yield {"if": has(name, values), "then": self._reference(target, meant)}
 
     def _beside(self, node: Any, place: str, hidden: frozenset[str] = frozenset()) -> Schema:
         if isinstance(node, bool):
@@ -216,39 +209,19 @@ class Converter:
     def _keywords(self, node: Json, place: str, hidden: frozenset[str] = frozenset()) -> Json:
         self._count()
         hidden = hidden | self._fields.of(node, place).hidden[self._other]
-        converted = self._values(node)
+        converted = of_value(node, self._reads, self._bad_patterns)
         self._properties(node, place, hidden, converted)
         self._items(node, place, converted)
         self._conditions(node, place, converted)
         self._combine(node, place, hidden, converted)
         if node.get("nullable") is True and not self._is_31:
-            return _nullable(converted)
+            return nullable(converted)
         return converted
 
     def _count(self) -> None:
         self._size += 1
         if self._size > MAX_SCHEMAS:
             raise TooLarge
-
-    def _values(self, node: Json) -> Json:
-        converted = {key: node[key] for key in _COPIED if key in node and self._reads(key)}
-        if isinstance(node.get("type"), list):
-            converted["type"] = list(dict.fromkeys(node["type"]))
-        if "dependentRequired" in converted:
-            needs = node["dependentRequired"].items()
-            converted["dependentRequired"] = {name: list(dict.fromkeys(names)) for name, names in needs}
-        if "pattern" in node and node["pattern"] not in self._bad_patterns:
-            converted["pattern"] = node["pattern"]
-        for bound, exclusive in (("maximum", "exclusiveMaximum"), ("minimum", "exclusiveMinimum")):
-            if node.get(exclusive) is True and bound in converted:
-                converted[exclusive] = converted.pop(bound)
-            elif exclusive in node and not isinstance(node[exclusive], bool):
-                converted[exclusive] = node[exclusive]
-        if _types(node) & {"integer", "number"} and node.get("format") in _INTEGERS:
-            low, high = _INTEGERS[converted.pop("format")]
-            converted["minimum"] = max(low, converted.get("minimum", low))
-            converted["maximum"] = min(high, converted.get("maximum", high))
-        return converted
 
     def _properties(self, node: Json, place: str, hidden: frozenset[str], converted: Json) -> None:
         required = [name for name in dict.fromkeys(node.get("required", ())) if name not in hidden]
@@ -321,26 +294,36 @@ class Converter:
 
     def _alternatives(self, node: Json, keyword: str, place: str) -> Schema:
         places = [(schema, under(place, keyword, i)) for i, schema in enumerate(node[keyword])]
-        others = [(schema, at) for schema, at in places if not _is_null(schema)]
-        targets = self._chosen(node, others)
+        others = [(schema, at) for schema, at in places if not is_null(schema)]
         converted: Schema
+        targets = self._chosen(node, others)
         if targets is not None:
-            name = node["discriminator"]["propertyName"]
-            values = [value for found in targets.values() for value in found]
-            converted = {
-                "type": "object",
-                "required": [name],
-                "properties": {name: {"enum": values}},
-                "allOf": [*self._choices(name, targets, _Meant.BRANCH)],
-            }
+            converted = self._by_choice(node, targets, keyword, others)
         elif len(others) == 1:
             converted = self._branch(*others[0])
         else:
-            self._branching.update([self._current] if self._current else [])
-            converted = {keyword: [self._branch(*branch) for branch in others or places]}
+            converted = self._by_trial(keyword, others or places)
         if not others or len(others) == len(places):
             return converted
         return {"if": {"type": "null"}, "else": converted}
+
+    def _by_trial(self, keyword: str, branches: list[tuple[Any, str]]) -> Json:
+        self._branching.update([self._current] if self._current else [])
+        return {keyword: [self._branch(*branch) for branch in branches]}
+
+    def _by_choice(
+        self, node: Json, targets: dict[str, list[str]], keyword: str, branches: list[tuple[Any, str]]
+    ) -> Json:
+        """The discriminator's value chooses; where no value need be there, its absence is no fault."""
+        name = node["discriminator"]["propertyName"]
+        chosen = {
+            **has(name, [value for found in targets.values() for value in found]),
+            "allOf": [*self._choices(name, targets, _Meant.BRANCH)],
+        }
+        if all(self._fields.demands(*branch, name) for branch in branches):
+            return chosen
+        trial = self._by_trial(keyword, branches)
+        return {"if": {"type": "object", "required": [name]}, "then": chosen, "else": trial}
 
     def _chosen(self, node: Json, branches: list[tuple[Any, str]]) -> dict[str, list[str]] | None:
         """Branch → the discriminator's values that choose it; None where it cannot choose."""
@@ -358,34 +341,8 @@ class Converter:
         return {target: values for target, values in targets.items() if values}
 
 
-def _has(name: str, values: list[str]) -> Json:
-    """A condition: an object whose field has one of these values."""
-    return {"type": "object", "required": [name], "properties": {name: {"enum": values}}}
-
-
 def _alternatives_of(node: Json) -> bool:
     return bool(node.get("oneOf") or node.get("anyOf"))
-
-
-def _is_null(node: Any) -> bool:
-    return isinstance(node, dict) and node.get("type") in ("null", ["null"]) and "$ref" not in node
-
-
-def _types(node: Json) -> set[str]:
-    types = node.get("type", ())
-    return {types} if isinstance(types, str) else set(types)
-
-
-def _nullable(converted: Json) -> Json:
-    """Null is allowed too, also where an enum forgets it or a part has no room for it."""
-    if converted.keys() & {"allOf", "oneOf", "anyOf", "not", "if", "$ref"}:
-        return {"if": {"type": "null"}, "else": converted}
-    if "type" in converted:
-        kinds = converted["type"]
-        converted["type"] = list(dict.fromkeys([*([kinds] if isinstance(kinds, str) else kinds), "null"]))
-    if "enum" in converted and None not in converted["enum"]:
-        converted["enum"] = [*converted["enum"], None]
-    return converted
 
 
 def _fragment(name: str) -> str:

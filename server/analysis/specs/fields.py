@@ -71,6 +71,25 @@ class FieldIndex:
                 yield part, at
             pending += self._beside(part, at, heirs)
 
+    def demands(self, node: Any, place: str, name: str) -> bool:
+        """Whether only an object with a field of this name can fit."""
+        is_object, is_required = False, False
+        seen: set[str] = set()
+        pending = [place]
+        while pending:
+            at = pending.pop()
+            part = node if at == place else self._pointers.at(at, place)
+            if at in seen or not isinstance(part, dict):
+                continue
+            seen.add(at)
+            if self._is_31 or "$ref" not in part:
+                is_object = is_object or part.get("type") == "object"
+                is_required = is_required or name in part.get("required", ())
+                pending += [under(at, "allOf", i) for i in range(len(part.get("allOf", ())))]
+            if "$ref" in part:
+                pending.append(self._pointers.target(part["$ref"], at))
+        return is_object and is_required
+
     def _beside(self, node: dict[str, Any], place: str, heirs: bool) -> Iterator[tuple[str, bool]]:
         """(place, whether heirs may stand for it); what is extended by `allOf` is meant as it is."""
         if "$ref" in node:

@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hypothesis import settings
+
 from agent.wire import Body, Consumer, Mask, Record, Request, Response, Timing
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Judgement
 from server.analysis.specs.specification import Specification
 
 Json = dict[str, Any]
+PATIENT = settings(deadline=None)  # for machines with much else to do
 EMPTY = Body(0, b"", "complete")
 
 

@@ -175,6 +175,26 @@ def test_a_discriminator_chooses_among_alternatives(value: Any, expected: list[t
     assert found(verdict_on(PET, value, V30, **PETS)) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "kinds"),
+    [
+        ([{"lives": 9}], []),
+        ({"lives": 9}, []),
+        ({"lives": 9, "kind": "List"}, ["type"]),
+        ({"lives": "x", "kind": "Cat"}, ["type"]),
+        ({"lives": "x"}, ["one-of"]),
+    ],
+)
+def test_a_discriminator_that_need_not_be_there_is_not_missed(value: Any, kinds: list[str]) -> None:
+    cat = {"type": "object", "properties": {"kind": {}, "lives": {"type": "integer"}}}
+    several = {"type": "array", "items": {"$ref": "#/components/schemas/Cat"}}
+    schema = {
+        "oneOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/List"}],
+        "discriminator": {"propertyName": "kind"},
+    }
+    assert [kind for kind, _, _ in found(verdict_on(schema, value, V30, Cat=cat, List=several))] == kinds
+
+
 HEIRS: dict[str, Any] = {
     "Pet": {
         "type": "object",

@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from server.analysis.specs.load import load
 from server.analysis.specs.model import SpecError
 from server.analysis.specs.specification import Specification
-from tests.server.analysis.specs.spec_calls import body, call, document, operation, spec
+from tests.server.analysis.specs.spec_calls import PATIENT, body, call, document, operation, spec
 
 YAML = b"""
 openapi: 3.0.3
@@ -213,11 +213,13 @@ def loads_or_refuses(raw: bytes) -> None:
     loaded.match(call("POST", path=b"/a", sent=body({"q": {"q": None}})))
 
 
+@settings(PATIENT)
 @given(st.binary(max_size=200))
 def test_any_bytes_become_a_specification_or_one_refusal(raw: bytes) -> None:
     loads_or_refuses(raw)
 
 
+@settings(PATIENT)
 @given(st.text(alphabet="{}[]:,&*<!?|>-'\"#%@`ab \n\t0", max_size=60))
 def test_any_yaml_like_text_becomes_a_specification_or_one_refusal(text: str) -> None:
     loads_or_refuses(text.encode())
@@ -240,7 +242,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(PATIENT, max_examples=300)
 @given(JSON, JSON, st.sampled_from(["3.0.0", "3.1.0"]))
 def test_any_json_in_the_right_places_becomes_a_specification_or_one_refusal(
     paths: Any, schema: Any, openapi: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.wire import Mask
 from server.analysis.specs.routes import segments_of
 from server.analysis.specs.trie import Partial, Trie, parse_segment
-from tests.server.analysis.specs.spec_calls import call, found, operation, spec
+from tests.server.analysis.specs.spec_calls import PATIENT, call, found, operation, spec
 
 TEMPLATES = [
     "/",
@@ -175,6 +175,7 @@ SEGMENTS = st.sampled_from(["a", "b", "{x}", "{x}.j", "a{x}", "{x}-{y}"])
 TEXTS = st.sampled_from(["a", "b", "ab", "a.j", "x", "1-2", "", "a-b.j"])
 
 
+@settings(PATIENT)
 @given(st.lists(st.lists(SEGMENTS, max_size=4), max_size=8), st.lists(TEXTS, max_size=4))
 def test_the_trie_finds_a_template_exactly_if_one_fits(templates: list[list[str]], path: list[str]) -> None:
     trie: Trie[list[str]] = Trie()
@@ -191,6 +192,7 @@ def test_the_trie_finds_a_template_exactly_if_one_fits(templates: list[list[str]
     assert (trie.find(path) is not None) == any(map(fits, parsed))
 
 
+@settings(PATIENT)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_path(raw: bytes) -> None:
     assert all(isinstance(segment, str) for segment in segments_of(raw))
