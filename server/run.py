@@ -84,6 +84,8 @@ def serve(settings: Settings) -> int:
         signal.signal(sign, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
     store.close()
+    if not server.started:
+        return 1
     log.info("stopped; everything accepted is stored")
     return 0
 

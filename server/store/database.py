@@ -15,7 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,7 +84,8 @@ class Store:
         self._work: queue.Queue[tuple[Work, Future[Any]] | None] = queue.Queue(MAX_WAITING)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(MAX_READERS)
         self._closed = False
-        self._undone: list[Callable[[], None]] = []
+        self._forgetful: list[Callable[[], None]] = []
+        self._undone = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -109,7 +110,7 @@ class Store:
 
     def on_undo(self, forget: Callable[[], None]) -> None:
         """Registers what must be forgotten (caches) whenever work was undone; runs on the writer's thread."""
-        self._undone.append(forget)
+        self._forgetful.append(forget)
 
     def write(self, work: Callable[[Database], T]) -> Future[T]:
         """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
@@ -202,48 +203,54 @@ class Store:
             self._commit([item for item in group if item is not None])
 
     def _commit(self, group: list[tuple[Work, Future[Any]]]) -> None:
+        """One transaction. Whatever goes wrong, every future is done and the thread lives on."""
+        left = [item for item in group if item[1].set_running_or_notify_cancel()]
         done: list[tuple[Future[Any], Any]] = []
-        left = list(group)
         try:
+            self._forget_if_undone()
             self._db.conn.execute("BEGIN IMMEDIATE")
             while left:
-                work, future = left.pop(0)
-                self._one(work, future, done)
+                self._one(*left[0], done)
+                left.pop(0)
             self._db.conn.execute("COMMIT")
         except Exception as error:
-            self._undo(error, [future for future, _ in done] + [future for _, future in left])
+            self._roll_back()
+            log.error("nothing was stored: %s", _translated(error))
+            for future in (*(future for future, _ in done), *(future for _, future in left)):
+                future.set_exception(_translated(error))
             return
         for future, result in done:
             future.set_result(result)
 
     def _one(self, work: Work, future: Future[Any], done: list[tuple[Future[Any], Any]]) -> None:
         """One piece of work in a savepoint of its own. Raises where the whole transaction is lost."""
-        self._db.conn.execute("SAVEPOINT work")
+        execute = self._db.conn.execute
+        execute("SAVEPOINT work")
         try:
-            result = work(self._db)
+            done.append((future, work(self._db)))
         except Exception as error:
-            future.set_exception(_translated(error))
-            if not self._db.conn.in_transaction:
+            self._undone = True
+            if not self._db.conn.in_transaction:  # SQLite itself gave all of it up
                 raise
-            self._db.conn.execute("ROLLBACK TO work")
-            self._forget()
-        else:
-            done.append((future, result))
-        finally:
-            if self._db.conn.in_transaction:
-                self._db.conn.execute("RELEASE work")
-
-    def _undo(self, error: Exception, futures: list[Future[Any]]) -> None:
-        if self._db.conn.in_transaction:
-            self._db.conn.execute("ROLLBACK")
-        log.error("nothing was stored: %s", _translated(error))
-        self._forget()
-        for future in futures:
+            execute("ROLLBACK TO work")
+            execute("RELEASE work")
+            self._forget_if_undone()
             future.set_exception(_translated(error))
+        else:
+            execute("RELEASE work")
 
-    def _forget(self) -> None:
-        for forget in self._undone:
-            forget()
+    def _roll_back(self) -> None:
+        self._undone = True
+        with suppress(sqlite3.Error):
+            if self._db.conn.in_transaction:
+                self._db.conn.execute("ROLLBACK")
+
+    def _forget_if_undone(self) -> None:
+        """What failed to be read anew is read anew before anything else is written."""
+        if self._undone:
+            for forget in self._forgetful:
+                forget()
+            self._undone = False
 
 
 def _translated(error: Exception) -> Exception:

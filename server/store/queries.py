@@ -227,7 +227,7 @@ def deviations(
     """Deviations, most recently seen first, with counts, callers and a sample exchange's id."""
     where = Where()
     where.add("deviations.api = ?", filters.api)
-    where.add("deviations.operation LIKE ? || ' %'", filters.method)
+    where.add("substr(deviations.operation, 1, length(?) + 1) = ? || ' '", *_twice(filters.method))
     where.add(
         "substr(deviations.operation, instr(deviations.operation, ' ') + 1, length(?)) = ?",
         *_twice(filters.path_prefix),

@@ -130,6 +130,7 @@ def test_a_document_that_cannot_be_read_is_refused_with_where_and_why(client: Cl
     client.send(record(0))
     (api,) = client.items("/apis")
     client.http.put(f"/api/v1/apis/{api['id']}/spec", content=USERS).raise_for_status()
+    wait_for(lambda: "GET /users/{userId}" in client.operations(), "the operation of the specification")
     for method, path in (("POST", "/specs?host=x"), ("PUT", f"/apis/{api['id']}/spec")):
         answer = client.http.request(method, f"/api/v1{path}", content=b"{nonsense")
         assert answer.status_code == 422

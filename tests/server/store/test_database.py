@@ -90,6 +90,33 @@ def test_work_that_fails_is_undone_alone(store: Store) -> None:
     assert buckets(store) == ["a", "b"]
 
 
+def test_work_that_nobody_waits_for_any_more_is_not_begun(store: Store) -> None:
+    held = threading.Event()
+    store.write(lambda db: held.wait(30))
+    wait_for(lambda: store.waiting == 0, "start of the first piece of work")
+    given_up, kept = store.write(count("given up")), store.write(count("kept"))
+    assert given_up.cancel()
+    held.set()
+    kept.result()
+    assert buckets(store) == ["kept"]
+
+
+def test_caches_that_cannot_be_read_anew_hold_up_what_comes_next(store: Store) -> None:
+    trouble = [sqlite3.OperationalError("disk I/O error")] * 2
+
+    def forget() -> None:
+        if trouble:
+            raise trouble.pop()
+
+    store.on_undo(forget)
+    store.write(count("a")).result()
+    assert store.write(count("a")).exception() is not None
+    with pytest.raises(StoreUnavailable):
+        store.write(count("b")).result()
+    store.write(count("c")).result()
+    assert buckets(store) == ["a", "c"]
+
+
 def test_caches_are_told_when_work_was_undone(store: Store) -> None:
     told: list[bool] = []
     store.on_undo(lambda: told.append(True))
