@@ -143,7 +143,7 @@ class Run:
             self._watch()
         finally:
             self._attached = False
-            self._source.stop()
+            self._source.go_dark()
             unsent = self._shipper.close(SHIP_DEADLINE)
             if unsent:
                 log.warning("%d records could not be sent in time and are counted as such", unsent)
@@ -169,9 +169,8 @@ class Run:
                 log.info("detached %d of %d probes", done, total)
 
     def _asked_to_stop(self, number: int, _frame: FrameType | None) -> None:
-        if not self._stopping:
-            self._stopping = True
-            self._source.stop()
+        self._stopping = True
+        self._source.ask_to_stop()
 
     def _lower_priority(self) -> None:
         """What parses must not compete with what it watches; the ring holds what comes meanwhile."""
@@ -243,4 +242,5 @@ def start_logging(settings: Settings) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("httpcore").setLevel(logging.WARNING)
+    for chatty in ("httpcore", "hpack"):  # the latter would log what it decodes
+        logging.getLogger(chatty).setLevel(logging.WARNING)

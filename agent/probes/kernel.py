@@ -7,7 +7,6 @@ setting, then empties the ring; `detach` takes the probes away, which takes the 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -97,7 +96,7 @@ class KernelSource:
         self._pending_bytes = 0
         self._known: set[int] = set()
         self._counted: dict[Counter, int] = {}
-        self._stop = threading.Event()
+        self._stopping = False
         self.watching = Watching()
         self._programs.set(Setting.DARK, 1)
         self._filter(filters)
@@ -108,15 +107,19 @@ class KernelSource:
         self.watching.socket_probes = self._programs.attach_system_calls()
         self._attachments.pin_loader_libraries()
         for pid in processes.pids():
-            self._attachments.look(pid)
+            if not self._stopping:
+                self._attachments.look(pid)
         hand_back()
         self._programs.set(Setting.DARK, 0)
         self._watching()
 
-    def stop(self) -> None:
-        """Every program returns at once from now on; `events` ends when the ring is empty."""
+    def ask_to_stop(self) -> None:
+        """For a signal handler, which may interrupt anything: only leaves a note for `events`."""
+        self._stopping = True
+
+    def go_dark(self) -> None:
+        """Every program returns at once from now on."""
         self._programs.set(Setting.DARK, 1)
-        self._stop.set()
 
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
         counter = IGNORED.get(bucket, Counter.NOT_HTTP)
@@ -126,7 +129,9 @@ class KernelSource:
         yield Clock(time.time_ns() - time.monotonic_ns(), boot_id())
         counted = rescanned = time.monotonic_ns()
         while True:
-            stopping = self._stop.is_set()
+            stopping = self._stopping
+            if stopping:
+                self.go_dark()
             more = self._programs.consume()
             busy = len(self._pending) > 0
             while self._pending:
@@ -145,7 +150,7 @@ class KernelSource:
             self._look()
             yield Tick(now)
             if not busy:
-                self._stop.wait(DRAIN_INTERVAL)
+                time.sleep(DRAIN_INTERVAL)
 
     def detach(self) -> Iterator[tuple[int, int]]:
         """Takes every probe away; yields (done, total)."""
