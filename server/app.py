@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
 
-from server.api import agents, apis, errors, exchanges, gate, health, metrics, records, specs
+from server.api import agents, apis, errors, exchanges, gate, health, metrics, models, records, specs
 from server.api.metrics import Metrics, Sources
 from server.api.sessions import Sessions
 from server.config import Settings
@@ -21,6 +23,13 @@ from server.ui import pages
 
 TITLE = "spectap"
 VERSION = "v1"
+PROBLEM = models.Problem.model_json_schema()
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": "A problem document.", "content": {errors.MEDIA_TYPE: {"schema": PROBLEM}}}
+    for status in ("4XX", "5XX")
+}
+TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for records, else the admin's."))
+"""For the document at /openapi.json; `require` is what checks."""
 
 
 def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
@@ -50,7 +59,9 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
-    for router in (records, apis, specs, exchanges, agents, health, metrics):
-        app.include_router(router.router)
+    for router in (records, apis, specs, exchanges, agents):
+        app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN])
+    for plain in (health, metrics):
+        app.include_router(plain.router)
     pages.install(app)
     return app

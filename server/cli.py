@@ -94,7 +94,7 @@ def add_server(subparsers: Subparsers) -> None:
     )
     option(
         "--log-level",
-        choices=("debug", "info", "warning", "error"),
+        choices=config.LOG_LEVELS,
         default=_env("log_level", "info"),
         help="default: %(default)s",
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DAYS = 7.0
 DEFAULT_BYTES = 1024**3
+LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_BYTES = 4 * 1024**2
 MIN_TOKEN = 16  # characters: guessing must be hopeless, since the hash has no salt
 HASHED = "sha256:"
@@ -98,6 +99,8 @@ def checked(settings: Settings) -> Settings:
             f"{settings.host} can be reached from other machines: give --ingest-token-file and"
             " --admin-token-file, or listen at 127.0.0.1"
         )
+    if settings.log_level not in LOG_LEVELS:
+        raise ConfigError(f"--log-level is one of {', '.join(LOG_LEVELS)}")
     if settings.retention_days <= 0:
         raise ConfigError("--retention-days takes a number above 0")
     if settings.retention_bytes < MIN_BYTES:

@@ -11,6 +11,15 @@ Time = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-11-23T
 T = TypeVar("T")
 
 
+class Problem(BaseModel):
+    """RFC 9457. Nothing captured is ever in it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
 class Page(BaseModel, Generic[T]):
     items: list[T]
     next: str | None = Field(description="The cursor of the next page; null on the last.")

@@ -68,6 +68,11 @@ def test_retention_has_to_leave_something() -> None:
         checked(Settings("::1", 1, Path("."), retention_bytes=1))
 
 
+def test_a_log_level_is_one_of_four() -> None:
+    with pytest.raises(ConfigError, match="--log-level"):
+        checked(Settings("::1", 1, Path("."), log_level="loud"))
+
+
 def test_data_goes_where_the_system_keeps_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_data() == Path("/state/spectap")

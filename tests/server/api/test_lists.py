@@ -209,6 +209,10 @@ def test_the_api_describes_itself(client: Client) -> None:
     document = client.http.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     validate(document)
+    for path in document["paths"].values():
+        for operation in path.values():
+            assert operation["responses"]["4XX"]["content"].keys() == {"application/problem+json"}
+            assert operation["security"] == [{"HTTPBearer": []}]
     assert sorted(document["paths"]) == [
         "/api/v1/agents",
         "/api/v1/apis",
