@@ -17,11 +17,8 @@ from agent.http.messages import Exchange
 from agent.http.pair import Pair
 from agent.ledger import Bytes, Ledger
 from agent.streams.half import Data, Gap, Segment
-from agent.streams.sniff import Kind, Search, sniff
+from agent.streams.sniff import SEARCH_BYTES, Kind, Search, sniff
 from agent.streams.table import Ends, Limits, Reader, Table
-
-SEARCH_BYTES = 1 << 20
-"""Bytes in which no HTTP message starts, after which a connection without any is not HTTP."""
 
 HOLD_NS = 200_000_000
 """How long a response waits for its request, in event time."""
@@ -89,55 +86,55 @@ class Connections:
         return self._table.held
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """An exchange and the role of the watched process in it."""
-
-    role: Role
-    exchange: Exchange
+Spoken = tuple[Role, Exchange]
+"""An exchange and what the watched process is in it."""
 
 
 def _seen(told: tuple[Ends, Spoken]) -> Seen:
-    ends, spoken = told
-    return Seen(ends.connection, ends.pid, ends.local, ends.peer, spoken.role, spoken.exchange)
+    ends, (role, exchange) = told
+    return Seen(ends.connection, ends.pid, ends.local, ends.peer, role, exchange)
 
 
 class _Opening:
     """One half before it is known which one carries the requests."""
 
-    __slots__ = ("first", "lost_ns", "search")
+    __slots__ = ("_first", "_joined", "lost_ns", "search", "whole")
 
     def __init__(self, from_start: bool, counts: Counter[str]) -> None:
-        self.first: list[Data] | None = [] if from_start else None  # None: joined late, or after a hole
+        self.whole = from_start  # seen from its first byte
+        self._first: list[Data] = []
+        self._joined = b""
         self.search = Search(counts)
         self.lost_ns = -1  # time of the last hole
 
     def offer(self, segment: Segment) -> Kind:
         """What the half speaks, as far as this segment tells."""
         if isinstance(segment, Gap):
-            self.search.held += self.first or []
-            self.search.drop()
-            self.first = None
-            self.lost_ns = segment.time_ns
+            self._lose(segment)
             return Kind.UNDECIDED
-        if self.first is None:
+        if not self.whole:
             kind = self.search.offer(segment)
             return Kind.UNDECIDED if kind is Kind.OTHER else kind
-        self.first.append(segment)
-        return sniff(segment.data if len(self.first) == 1 else b"".join(s.data for s in self.first))
+        self._first.append(segment)
+        self._joined += segment.data
+        return sniff(self._joined)
 
-    @property
-    def whole(self) -> bool:
-        """Whether the half was seen from its first byte."""
-        return self.first is not None
+    def _lose(self, gap: Gap) -> None:
+        self.search.drop()
+        if self._first:
+            self.search.skip(len(self._joined))
+            self.take()
+        self.whole = False
+        self.lost_ns = gap.time_ns
 
     @property
     def held(self) -> int:
-        return sum(len(segment.data) for segment in self.first or self.search.held)
+        return len(self._joined) + len(self.search.joined)
 
     def take(self) -> list[Data]:
         """What was offered and not passed over."""
-        return self.search.take() if self.first is None else self.first
+        found, self._first, self._joined = self._first or self.search.take(), [], b""
+        return found
 
 
 class Conversation:
@@ -256,9 +253,9 @@ class _Talk:
         self._read(now_ns, must=False)
         if self._pair.upgraded is not None:
             self._stop(Bytes.OPAQUE)
-        elif self._pair.switching and self._requests.queued > HOLD_BYTES:
+        elif self._pair.switching and self._requests.backlog > HOLD_BYTES:
             self._stop(Bytes.OPAQUE)  # the answer was not seen, but by the amount it must have been yes
-        elif any(not r.read_any and r.passed > SEARCH_BYTES for r in (self._requests, self.responses)):
+        elif self._requests.hopeless or self.responses.hopeless:
             self._stop(Bytes.NOT_HTTP)
         return self._spoken()
 
@@ -270,21 +267,32 @@ class _Talk:
         return self._spoken()
 
     def _read(self, now_ns: int, must: bool) -> None:
-        requests, responses, pair = self._requests, self.responses, self._pair
+        pair = self._pair
+        while True:
+            self._read_requests()
+            switching = pair.switching
+            self._read_responses(now_ns, must)
+            if not switching or pair.switching or pair.upgraded is not None:
+                return  # else the offer was declined, and what was held back are requests
+
+    def _read_requests(self) -> None:
+        requests, pair = self._requests, self._pair
+        while not pair.switching and (fact := requests.next()) is not None:
+            pair.on_request(fact)
+
+    def _read_responses(self, now_ns: int, must: bool) -> None:
+        responses, pair = self.responses, self._pair
         while pair.upgraded is None:
-            while not pair.switching and (asked := requests.next()) is not None:
-                pair.on_request(asked)
+            if (fact := responses.next()) is not None:
+                pair.on_response(fact)
+                continue
             began = responses.waiting
-            if began is not None:
-                decide = must or now_ns - began >= HOLD_NS or responses.queued > HOLD_BYTES
-                if not pair.bind(began, decide):
-                    return
-                responses.answer(pair.method)
-            answered = responses.next()
-            if answered is not None:
-                pair.on_response(answered)
-            elif responses.waiting is None:
+            if began is None:
                 return
+            decide = must or now_ns - began >= HOLD_NS or responses.backlog > HOLD_BYTES
+            if not pair.bind(began, decide):
+                return
+            responses.answer(pair.method)
 
     def _stop(self, verdict: Bytes) -> None:
         self.verdict = verdict
@@ -303,4 +311,4 @@ class _Talk:
         pair.end(closed, cut_response)
 
     def _spoken(self) -> list[Spoken]:
-        return [Spoken(self._role, exchange) for exchange in self._pair.take()]
+        return [(self._role, exchange) for exchange in self._pair.take()]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 
-from agent.http.h1 import Begun, Broken, Done, Interim
+from agent.http.facts import Begun, Broken, Done, Interim
 from agent.http.heads import RequestHead, ResponseHead, header
 from agent.http.messages import Completeness, Exchange, Request, Response
 

@@ -29,6 +29,9 @@ class Kind(StrEnum):
 MAX_START_LINE = 8192
 """A start line that has not ended by then is not one (RFC 9112 section 3 asks for 8000 octets)."""
 
+SEARCH_BYTES = 1 << 20
+"""Bytes in which no message starts, after which a connection that never had one is not HTTP."""
+
 KNOWN_METHODS = (
     "GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|QUERY|PURGE|REPORT|SEARCH|"
     "PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK"
@@ -93,42 +96,48 @@ def sniff_start(head: bytes) -> Kind:
 class Search:
     """Looks for a start in segments offered in order; what it passes over is counted as unsynced.
 
-    `held` are the last segments, which together are a start or may become one.
+    `held` are the last segments, which together are a start or may become one; `joined` their bytes.
     """
 
-    __slots__ = ("_counts", "held", "passed")
+    __slots__ = ("_counts", "_held", "joined", "passed")
 
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts
-        self.held: list[Data] = []
+        self._held: list[Data] = []
+        self.joined = b""
         self.passed = 0
 
     def offer(self, segment: Data) -> Kind:
-        """What `held` now starts with; OTHER where nothing is held."""
+        """What the held segments now start with; OTHER where none is held."""
         kind = sniff_start(segment.data)
-        if self.held and kind in (Kind.OTHER, Kind.UNDECIDED):
-            joined = sniff_start(b"".join(held.data for held in self.held) + segment.data)
-            if joined is not Kind.OTHER:
-                self.held.append(segment)
-                return joined
+        if self._held and kind in (Kind.OTHER, Kind.UNDECIDED):
+            joined_kind = sniff_start(self.joined + segment.data)
+            if joined_kind is not Kind.OTHER:
+                self._hold(segment)
+                return joined_kind
         self.drop()
         if kind is Kind.OTHER:
-            self._pass(len(segment.data))
+            self.skip(len(segment.data))
         else:
-            self.held.append(segment)
+            self._hold(segment)
         return kind
 
     def take(self) -> list[Data]:
         """The held segments, which leave the search uncounted."""
-        held, self.held = self.held, []
+        held, self._held, self.joined = self._held, [], b""
         return held
 
     def drop(self) -> None:
         """Passes over what is held: a hole follows it, or it turned out to be nothing."""
-        if self.held:
-            self._pass(sum(len(segment.data) for segment in self.held))
-            self.held.clear()
+        if self._held:
+            self.skip(len(self.joined))
+            self.take()
 
-    def _pass(self, length: int) -> None:
+    def skip(self, length: int) -> None:
+        """Counts bytes that are no start."""
         self.passed += length
         self._counts[Bytes.UNSYNCED] += length
+
+    def _hold(self, segment: Data) -> None:
+        self._held.append(segment)
+        self.joined += segment.data

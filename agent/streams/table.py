@@ -67,12 +67,13 @@ class Ends:
 
 
 class _Entry(Generic[Fact]):
-    __slots__ = ("halves", "held", "key", "last_ns", "local", "peer", "pid", "reader")
+    __slots__ = ("both", "halves", "held", "key", "last_ns", "local", "peer", "pid", "reader")
 
     def __init__(self, key: ConnectionKey, reader: Reader[Fact], window: Window, at: _Positions) -> None:
         self.key = key
         self.reader = reader
         self.halves = {way: Half(window, at.get(way, 0)) for way in Direction}
+        self.both = (self.halves[Direction.SENT], self.halves[Direction.RECEIVED])
         self.held = 0
         self.last_ns = 0
         self.pid: int | None = None
@@ -81,7 +82,13 @@ class _Entry(Generic[Fact]):
 
     @property
     def waiting(self) -> bool:
-        return self.reader.waiting or any(half.waiting for half in self.halves.values())
+        sent, received = self.both
+        return self.reader.waiting or sent.waiting or received.waiting
+
+    @property
+    def memory(self) -> int:
+        sent, received = self.both
+        return self.reader.held + sent.pending_bytes + received.pending_bytes
 
     def learn(self, event: Opened | Chunk) -> None:
         self.last_ns = event.time_ns
@@ -185,6 +192,7 @@ class Table(Generic[Fact]):
                 return
             positions = {} if finished is None else finished.positions
             entry = self._enter(key, chunk.from_start and finished is None, positions)
+            self._make_room()
         else:
             self._entries.move_to_end(key)
         entry.learn(chunk)
@@ -193,7 +201,8 @@ class Table(Generic[Fact]):
             self._expire(entry, chunk.time_ns)
         self._read(entry, chunk.direction, entry.halves[chunk.direction].feed(chunk), chunk.time_ns)
         self._update(entry)
-        self._make_room()
+        if self.held > self._limits.held_bytes:
+            self._make_room()
 
     def _expire(self, entry: _Entry[Fact], now_ns: int) -> None:
         for way, half in entry.halves.items():
@@ -222,7 +231,7 @@ class Table(Generic[Fact]):
             self._waiting[entry.key] = entry
         elif self._waiting:
             self._waiting.pop(entry.key, None)
-        held = entry.reader.held + sum([half.pending_bytes for half in entry.halves.values()])
+        held = entry.memory
         self.held += held - entry.held
         entry.held = held
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Event, Opened, Role, Tick
 from agent.http.connections import Connections, Seen
-from agent.http.h1 import DEFAULT_BODY_CAP
 from agent.http.messages import Exchange
 from agent.ledger import Bytes, Ledger
 from agent.streams.table import Limits
@@ -77,7 +76,7 @@ def tell(
     *,
     opened: bool = True,
     closed: bool = True,
-    cap: int = DEFAULT_BODY_CAP,
+    cap: int = 65536,
     limits: Limits | None = None,
 ) -> Told:
     """Feeds the events and ends the connection."""
