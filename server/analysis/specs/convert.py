@@ -236,8 +236,9 @@ class Converter:
             if schemas:
                 converted[keyword] = schemas
         for keyword in filter(self._reads, _BELOW):
+            convert = self._hard if keyword.startswith("unevaluated") else self._location
             if keyword in node:
-                converted[keyword] = self._location(node[keyword], under(place, keyword))
+                converted[keyword] = convert(node[keyword], under(place, keyword))
 
     def _property(self, node: Any, place: str, refused: bool) -> Schema:
         if not refused:
@@ -285,7 +286,7 @@ class Converter:
         for keyword in ("oneOf", "anyOf"):
             if node.get(keyword):
                 alternatives = self._alternatives(node, keyword, place)
-                if isinstance(alternatives, dict) and not alternatives.keys() & {*converted, "allOf"}:
+                if isinstance(alternatives, dict) and alternatives.keys() <= {keyword}:
                     converted.update(alternatives)
                 else:
                     parts.append(alternatives)

@@ -57,12 +57,17 @@ def _sound(errors: Sequence[ValidationError]) -> Iterator[ValidationError]:
     """Without complaints of a schema's own `unevaluatedProperties` where a part of it failed: all that
     the part names then counts as unevaluated.
     """
+    failed = [error for error in errors if not _is_unevaluated(error) and not _softness(error)]
     for error in errors:
         here = error.instance_path
-        if not isinstance(error.kind, _E.UnevaluatedProperties) or not any(
-            other is not error and other.instance_path[: len(here)] == here for other in errors
+        if not _is_unevaluated(error) or not any(
+            other.instance_path[: len(here)] == here for other in failed
         ):
             yield error
+
+
+def _is_unevaluated(error: ValidationError) -> bool:
+    return isinstance(error.kind, _E.UnevaluatedProperties)
 
 
 def _softness(error: ValidationError) -> str | None:
