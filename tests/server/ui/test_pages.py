@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.analysis.specs.load import load
+from tests.server.records import both, record
+from tests.server.running import Client, serving, wait_for
+from tests.server.ui.reading import crawled, read
+from tests.server.ui.shop import CANARY, SPEC, describe, filled, hostile, hostile_spec, only_api
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+TAGS = """html head meta title link body header main nav section a img form button h1 h2 h3 p span dl dt dd
+    div ul li code pre table thead tbody tr th td caption time svg rect script noscript label input select
+    option"""
+ATTRIBUTES = """charset name content lang rel href type src defer id class width height alt aria-current
+    aria-hidden aria-label aria-labelledby role data-label data-url title scope datetime viewbox
+    preserveaspectratio x y method action enctype value size maxlength pattern required accept hx-get
+    hx-trigger hx-select hx-swap"""
+OURS = {*TAGS.split(), *ATTRIBUTES.split()}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    with serving(tmp_path, load) as client:
+        yield client
+
+
+def page(client: Client, path: str, status: int = 200) -> str:
+    answer = client.http.get(path)
+    assert answer.status_code == status, answer.text
+    return " ".join(read(answer.text).text.split())
+
+
+def test_an_empty_server_says_what_to_do(client: Client) -> None:
+    text = page(client, "/")
+    assert "No agent has reported yet" in text
+    assert f"spectap-agent run --server {client.http.base_url}".rstrip("/") in text
+    assert "curl --data-binary @openapi.yaml" in text
+    client.send()
+    assert "The agent is here, and has seen no call yet" in page(client, "/")
+
+
+def test_the_first_page_lists_apis_and_latest_deviations(client: Client) -> None:
+    api = filled(client)
+    text = page(client, "/")
+    for said in ("nginx:8080", "internal", "shop.local:8080", "Shop", "1 shadow", "1 deviating", "1 zombie"):
+        assert said in text
+    assert "unknown-path GET /admin path" in text
+    assert "unknown-parameter GET /users/{id} query colour" in text
+    assert "Last heard of node-1" in text
+    assert {f"/apis/{api}"} < set(read(client.http.get("/").text).links)
+
+
+def test_an_apis_page_lists_its_operations_deviations_and_exchanges(client: Client) -> None:
+    text = page(client, f"/apis/{filled(client)}")
+    assert "GET /carts deprecated 1 1 2xx 1 zombie" in text
+    assert re.search(r"GET /users/{id} 2 2 2xx 1 conforming 1 deviating (\d\.?\d* ms ){3}curl", text)
+    assert re.search(r"/users/2\?colour=red 200 deviating 1.8 ms 0 B 11 B curl client, server", text)
+    assert "Specification Shop 1.2" in text
+
+
+def test_an_exchanges_page_shows_both_witnesses_and_both_messages(client: Client) -> None:
+    filled(client)
+    found = next(one for one in client.items("/exchanges") if one["verdict"] == "deviating")
+    text = page(client, f"/exchanges/{found['id']}")
+    assert text.count("127.0.0.1:40000") == 2
+    assert "client /usr/bin/curl curl, pid 200" in text
+    assert "server /usr/sbin/nginx nginx, pid 100" in text
+    assert "unknown-parameter query colour" in text
+    assert "host shop.local:8080" in text
+    assert '{ "id": "a" }' in text
+    assert "+0.1 ms +1.9 ms +2 ms" in text
+
+
+def test_what_was_not_seen_is_said(client: Client) -> None:
+    client.send(record(0, status=None, request=None, response=None))
+    (found,) = client.items("/exchanges")
+    text = page(client, f"/exchanges/{found['id']}")
+    assert text.count("It was not seen.") == 2
+    assert "request not seen" in page(client, f"/apis/{found['api']}")
+
+
+def test_bytes_that_are_not_text_and_characters_that_hide_are_visible(client: Client) -> None:
+    client.send(*both(0, b"/caf\xe9/\xe2\x80\xaegnp.exe\x1b"))
+    text = page(client, "/exchanges")
+    assert "/caf\\xe9/" in text
+    client.send(*both(1, "/\u202egnp.exe\x1b\u200b"))
+    assert "/\\u202egnp.exe\\u001b\\u200b" in page(client, "/exchanges")
+
+
+def test_exchanges_are_narrowed_as_in_the_api_and_an_empty_field_narrows_nothing(client: Client) -> None:
+    api = filled(client)
+    assert page(client, f"/exchanges?api={api}&method=&path_prefix=&status=&verdict=").count("200") == 4
+    text = page(client, "/exchanges?verdict=shadow&method=GET&status=2xx&path_prefix=/a")
+    assert "/admin" in text
+    assert "/carts" not in text
+    assert "There is no such exchange" in page(client, "/exchanges?status=500")
+    assert "means nothing here" in page(client, "/exchanges?status=boo", 422)
+
+
+def test_what_does_not_fit_a_page_is_on_the_next(client: Client) -> None:
+    client.send(*(record(n, path=f"/page/{n}") for n in range(60)))
+    pages = {address: answer.text for address, answer in crawled(client.http, "/exchanges?method=GET")}
+    following = [
+        text for address, text in pages.items() if address.startswith("/exchanges?method=GET&cursor")
+    ]
+    assert len(following) == 1
+    assert "/page/0<" in following[0]
+    assert "/page/59<" not in following[0]
+
+
+@pytest.mark.parametrize("path", ["/apis/nope", "/apis/nope/spec", "/exchanges/nope"])
+def test_what_is_not_there_is_a_page_that_says_so(client: Client, path: str) -> None:
+    answer = client.http.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Not Found" in answer.text
+    assert answer.headers["content-security-policy"] == POLICY
+
+
+def test_a_cursor_of_another_making_is_refused_as_a_page(client: Client) -> None:
+    assert "not a cursor" in page(client, "/?cursor=x", 422)
+
+
+def test_every_page_holds_the_browser_to_the_policy(client: Client) -> None:
+    filled(client)
+    pages = list(crawled(client.http))
+    assert len(pages) >= 9
+    for address, answer in pages:
+        assert answer.status_code == 200, address
+        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_no_captured_value_becomes_markup_on_any_page(client: Client) -> None:
+    client.send(*hostile())
+    api = only_api(client)
+    describe(client, hostile_spec("http://127.0.0.1:9"), f"/apis/{api}/spec")
+    wait_for(lambda: client.items("/deviations"), "deviation")
+    pages = list(crawled(client.http))
+    assert {"/", f"/apis/{api}", "/deviations", "/exchanges"} <= {address for address, _ in pages}
+    assert any(address.startswith("/exchanges/") for address, _ in pages)
+    assert any("/spec?spec=" in address for address, _ in pages)
+    seen = 0
+    for address, answer in pages:
+        assert answer.status_code == 200, (address, answer.text)
+        found = read(answer.text)
+        assert found.names <= OURS, address
+        assert all(link.startswith(("/", "#")) and not link.startswith("//") for link in found.links)
+        assert all(
+            values.get("src", "").startswith("/static/") for tag, values in found.elements if tag == "script"
+        )
+        assert "49" not in found.text.replace(CANARY, "")
+        seen += CANARY in found.text
+    assert seen >= 5  # it is shown, as text
+
+
+def test_files_are_served_with_their_types_and_vendored_ones_are_kept(client: Client) -> None:
+    filled(client)
+    files = {
+        link for _, answer in crawled(client.http) for link in read(answer.text).links if "/static/" in link
+    }
+    assert len(files) == 6
+    for file in files:
+        answer = client.http.get(file)
+        assert answer.status_code == 200, file
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert ("immutable" in answer.headers["cache-control"]) == ("/vendor/" in file)
+    assert client.http.get("/static/../pages.py").status_code == 404
+    assert client.http.get("/static/%2e%2e/pages.py").status_code == 404
+
+
+def test_vendored_files_have_their_licence_and_version_beside_them() -> None:
+    folder = Path(__file__).parents[3] / "server/ui/static/vendor"
+    said = (folder / "VENDORED.md").read_text()
+    for package in (one for one in folder.iterdir() if one.is_dir()):
+        name, _, version = package.name.rpartition("-")
+        assert f"| `{name}` | {version} |" in said
+        assert (package / "LICENSE").exists()
+
+
+def test_the_specification_is_that_which_was_uploaded(client: Client) -> None:
+    api = filled(client)
+    document = next(link for link in read(client.http.get(f"/apis/{api}/spec").text).links if "/api/" in link)
+    assert client.http.get(document).json() == SPEC
