@@ -20,8 +20,12 @@ NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One thing that is missing, and what to do about it; both are shown to people."""
+    """One thing that is missing, and what to do about it; both are shown to people.
 
+    `subject` is one word for what was looked at: root, btf, tracefs, tracepoints or bcc.
+    """
+
+    subject: str
     what: str
     cure: str
 
@@ -32,10 +36,13 @@ class Refusal:
 def refusals() -> Iterator[Refusal]:
     """Why capture cannot work here; nothing where it can. Mounts tracefs if absent and allowed."""
     if os.geteuid() != 0:
-        yield Refusal("attaching probes needs root", "run this with sudo, or in a pod with privileged: true")
+        yield Refusal(
+            "root", "attaching probes needs root", "run this with sudo, or in a pod with privileged: true"
+        )
         return
     if not BTF.exists():
         yield Refusal(
+            "btf",
             f"the kernel gives no type information ({BTF} is missing)",
             "boot a kernel built with CONFIG_DEBUG_INFO_BTF, as every supported distribution's is",
         )
@@ -43,6 +50,7 @@ def refusals() -> Iterator[Refusal]:
         reason = mount_tracefs()
         if reason:
             yield Refusal(
+                "tracefs",
                 f"tracefs is not mounted and mounting it failed ({reason})",
                 f"run: mount -t tracefs tracefs {TRACEFS} (in a container, mount it from the host)",
             )
@@ -50,16 +58,25 @@ def refusals() -> Iterator[Refusal]:
     for event in NEEDED:
         if not (TRACEFS / "events" / event).is_dir():
             yield Refusal(
+                "tracepoints",
                 f"the kernel has no tracepoint {event.replace('/', ':')}",
                 "boot a kernel built with CONFIG_FTRACE_SYSCALLS, as every supported distribution's is",
             )
-    try:
-        import bcc  # noqa: F401
-    except ImportError:
+    if bcc_version() is None:
         yield Refusal(
+            "bcc",
             "BCC's Python module is missing",
             "install the distribution's python3-bpfcc, for /usr/bin/python3 (PyPI's bcc is something else)",
         )
+
+
+def bcc_version() -> str | None:
+    """The version of the distribution's BCC; None where it cannot be imported."""
+    try:
+        import bcc
+    except ImportError:
+        return None
+    return str(getattr(bcc, "__version__", "unknown"))
 
 
 def mount_tracefs() -> str | None:
