@@ -1,0 +1,193 @@
+"""Holes, roles, bounds and hostile connections, from events to exchanges."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+
+from agent.events import Chunk, Closed, ConnectionKey, Direction, Opened, Role
+from agent.http.connections import Connections, Seen
+from agent.http.messages import Body, BodyState, Completeness
+from agent.ledger import Bytes, Ledger
+from agent.streams.half import Window
+from agent.streams.sniff import SEARCH_BYTES
+from agent.streams.table import Limits
+from tests.agent.http.talks import KEY, C, S, chunk, chunks, tell
+
+GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+BODY = bytes(n % 251 for n in range(1000))
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+NEXT = [(C, GET), (S, b"HTTP/1.1 204 No Content\r\n\r\n")]
+
+
+def body_of(made: list[Chunk]) -> tuple[Body, Completeness]:
+    exchange = tell(made).exchanges[0]
+    assert exchange.response is not None
+    return exchange.response.body, exchange.completeness
+
+
+def test_a_lost_chunk_inside_a_body_of_known_length_breaks_nothing_else() -> None:
+    made = chunks([(C, GET), (S, OK + BODY[:300]), (S, BODY[300:500]), (S, BODY[500:]), *NEXT])
+    told = tell([c for c in made if c is not made[2]])
+    assert [x.completeness for x in told.exchanges] == [Completeness.GAP, Completeness.COMPLETE]
+    first = told.exchanges[0].response
+    assert first is not None
+    assert first.body == Body(1000, BODY[:300], BodyState.GAP)
+
+
+def test_what_the_kernel_did_not_copy_is_truncated_or_unseen() -> None:
+    made = chunks([(C, GET), (S, OK), (S, BODY), *NEXT])
+    some = [replace(c, data=c.data[:400]) if c is made[2] else c for c in made]
+    none = [replace(c, data=b"") if c is made[2] else c for c in made]
+    assert body_of(some) == (Body(1000, BODY[:400], BodyState.TRUNCATED), Completeness.TRUNCATED)
+    assert body_of(none) == (Body(1000, b"", BodyState.UNSEEN), Completeness.TRUNCATED)
+    assert tell(none).exchanges[1].completeness is Completeness.COMPLETE
+    assert tell(none).ledger.bytes[Bytes.UNCAPTURED] == 1000
+
+
+def test_a_hole_in_a_chunked_body_leaves_size_unknown_and_the_next_exchange_whole() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    made = chunks([(C, GET), (S, head + b"4\r\nabcd\r\n"), (S, b"4\r\nefgh\r\n"), (S, b"0\r\n\r\n"), *NEXT])
+    told = tell([c for c in made if c is not made[2]])
+    first = told.exchanges[0].response
+    assert first is not None
+    assert first.body == Body(None, b"abcd", BodyState.GAP)
+    assert [x.completeness for x in told.exchanges] == [Completeness.GAP, Completeness.COMPLETE]
+    assert told.ledger.bytes[Bytes.UNSYNCED] == len(b"0\r\n\r\n")
+
+
+def test_a_huge_uncaptured_body_costs_nothing() -> None:
+    size = 1 << 40
+    head = chunk(S, 0, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, 2)
+    rest = replace(chunk(S, head.length, b"", 3), length=size)
+    tracemalloc.start()
+    try:
+        told = tell([chunk(C, 0, GET, 1), head, rest])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    response = told.exchanges[0].response
+    assert response is not None
+    assert (response.body.size, response.body.state) == (size, BodyState.UNSEEN)
+    assert peak < 1 << 20
+
+
+@pytest.mark.parametrize(("asks", "role"), [(Direction.SENT, Role.CLIENT), (Direction.RECEIVED, Role.SERVER)])
+def test_who_sends_requests_is_the_client_whatever_the_source_says(asks: Direction, role: Role) -> None:
+    other = Direction.RECEIVED if asks is Direction.SENT else Direction.SENT
+    told = tell(chunks([(asks, GET), (other, OK + BODY)]))  # opened as a client's
+    assert [seen.role for seen in told.seen] == [role]
+
+
+def test_a_late_join_without_any_message_is_given_up() -> None:
+    made = chunks([(C, b"\x01" * 65536) for _ in range(SEARCH_BYTES // 65536 + 5)], from_start=False)
+    told = tell(made, opened=False)
+    assert told.dismissed == [Bytes.NOT_HTTP]
+    assert set(told.ledger.bytes) == {Bytes.UNSYNCED, Bytes.NOT_HTTP}
+    assert sum(told.ledger.bytes.values()) == sum(c.length for c in made)
+
+
+def test_a_connection_that_has_spoken_http_is_not_given_up() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    noise = [(S, b"\x01" * 65536) for _ in range(SEARCH_BYTES // 65536 + 5)]
+    made = chunks([(C, GET), (S, head), (S, b"4\r\nabcd\r\n"), *noise, *NEXT])
+    told = tell([c for c in made if c is not made[2]])
+    assert told.dismissed == []
+    assert told.exchanges[-1].completeness is Completeness.COMPLETE
+
+
+def test_after_an_upgrade_the_bytes_are_opaque_and_the_source_hears() -> None:
+    ask = GET.replace(b"\r\n\r\n", b"\r\nUpgrade: websocket\r\n\r\n")
+    say = b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n"
+    told = tell(chunks([(C, ask), (C, b"\x81\x00"), (S, say + b"\x81\x01x"), (S, b"GET / HTTP/1.1\r\n\r\n")]))
+    assert told.dismissed == [Bytes.OPAQUE]
+    assert told.ledger.bytes == {Bytes.PARSED: len(ask + say), Bytes.OPAQUE: 2 + 3 + 18}
+    assert len(told.exchanges) == 1
+
+
+def test_requests_after_a_declined_upgrade_are_read() -> None:
+    ask = GET.replace(b"\r\n\r\n", b"\r\nUpgrade: h2c\r\n\r\n")
+    told = tell(chunks([(C, ask), (C, GET), (S, OK + BODY), NEXT[1]]))
+    assert [x.completeness for x in told.exchanges] == [Completeness.COMPLETE] * 2
+
+
+def test_stopping_to_watch_is_not_the_connections_end() -> None:
+    told = tell(chunks([(C, GET)]), closed=False)
+    assert [x.completeness for x in told.exchanges] == [Completeness.GAP]
+    told = tell(chunks([(C, GET), (S, b"HTTP/1.1 200 OK\r\n\r\npart")]), closed=False)
+    assert [x.completeness for x in told.exchanges] == [Completeness.GAP]
+
+
+def test_one_connection_never_speaks_for_another() -> None:
+    connections = Connections(Limits(), 65536, Ledger())
+    keys = [replace(KEY, generation=n) for n in range(20)]
+    seen: list[Seen] = []
+    for key in keys:
+        ask = GET.replace(b"/a", b"/%d" % key.generation)
+        seen += connections.feed(replace(chunk(C, 0, ask, 1), connection=key))
+    for key in reversed(keys):
+        say = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d" % key.generation
+        seen += connections.feed(replace(chunk(S, 0, say, 2), connection=key))
+    for one in seen:
+        assert one.exchange.request is not None
+        assert one.exchange.response is not None
+        number = one.connection.generation
+        assert one.exchange.request.target == b"/%d" % number
+        assert one.exchange.response.body.data == b"%02d" % number
+    assert len(seen) == 20
+
+
+FLOODS = {
+    "heads that never end": [(C, b"GET /a HTTP/1.1\r\n"), *[(C, b"X: " + b"a" * 4000 + b"\r\n")] * 40],
+    "bodies byte by byte": [
+        (C, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\n"),
+        *[(C, b"x")] * 3000,
+    ],
+    "responses nobody asked for": [(S, OK + BODY)] * 100,
+    "requests nobody answers": [(C, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + BODY)]
+    * 100,
+    "tunnel before its answer": [
+        (C, b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n"),
+        *[(C, b"\x16" * 1000)] * 200,
+    ],
+    "a word byte by byte": [(C, b"w")] * 3000,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
+def test_memory_is_bounded_over_many_hostile_connections(flood: list[tuple[Direction, bytes]]) -> None:
+    """Bounds count payload; objects around it may take a small multiple."""
+    held = 1 << 20
+    limits = Limits(connections=200, held_bytes=held, window=Window(bytes=1 << 16))
+    ledger = Ledger()
+    connections = Connections(limits, 65536, ledger)
+    total = 0
+    tracemalloc.start()
+    try:
+        for n in range(40):
+            key = ConnectionKey("socket", n, 1)
+            for _ in connections.feed(Opened(0, key, None, None, None)):
+                pass
+            for piece in chunks(flood):
+                total += piece.length
+                list(connections.feed(replace(piece, connection=key)))
+            assert connections.held <= held
+        now, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert now < 8 * held
+    list(connections.finish(1 << 40))
+    assert sum(ledger.bytes.values()) == total
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
+def test_a_flood_is_told_in_full_when_it_is_closed(flood: list[tuple[Direction, bytes]]) -> None:
+    told = tell(chunks(flood))
+    assert sum(told.ledger.bytes.values()) == sum(len(data) for _, data in flood)
+    assert told.held == 0
+
+
+def test_closing_an_unknown_connection_tells_nothing() -> None:
+    assert not list(Connections(Limits(), 65536, Ledger()).feed(Closed(1, KEY)))
