@@ -15,7 +15,7 @@ from server.analysis.specs.fields import FieldIndex
 from server.analysis.specs.pointers import Pointers, is_reference, under
 from server.analysis.specs.survey import ONLY_31
 
-MAX_LOAD = 500
+MAX_LOAD = 2_000
 _TOO_MUCH = MAX_LOAD + 1
 MAX_CHAIN = 64  # schemas that apply at one place, one within the other
 MAX_BODY_DEPTH = 64

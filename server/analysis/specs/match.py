@@ -135,7 +135,8 @@ def _texts(
         for name, index, text in route.values(found.segments):
             path[name] = [text.encode("utf-8", "surrogateescape").replace(b"%", b"%25")]
             masks.rename(Where.PATH, str(index), name)
-    headers = header_texts(request.headers) if parameters.in_headers else _NOTHING
+    wanted = parameters.headers
+    headers = header_texts(request.headers, wanted) if wanted else _NOTHING
     return {
         Where.PATH: path,
         Where.QUERY: query_texts(request.query) if request.query else _NOTHING,

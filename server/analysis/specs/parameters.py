@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +28,14 @@ def query_texts(query: bytes | None) -> dict[str, list[bytes]]:
     return found
 
 
-def header_texts(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, list[bytes]]:
-    """Header values by lower-case name."""
+def header_texts(headers: Sequence[tuple[bytes, bytes]], wanted: Container[bytes]) -> dict[str, list[bytes]]:
+    """Values of the wanted headers, by lower-case name."""
     found: dict[str, list[bytes]] = {}
     for name, value in headers:
-        text = value.replace(b"%", b"%25")  # no percent-encoding there; so it reads back as it is
-        found.setdefault(name.decode("latin-1").lower(), []).append(text)
+        name = name.lower()
+        if name in wanted:
+            text = value.replace(b"%", b"%25")  # no percent-encoding there; so it reads back as it is
+            found.setdefault(name.decode("latin-1"), []).append(text)
     return found
 
 
@@ -75,9 +77,8 @@ class Parameters:
             if scheme.where is Where.QUERY
         }
         self._any_name = any(one.form.other_fields for one in self._spread if one.parameter.style == "form")
-        named = {one.where for one in operation.parameters}
-        self.in_headers = bool(operation.security or named & {Where.HEADER, Where.COOKIE})
-        self.in_path = Where.PATH in named
+        self.headers = frozenset(_headers_of(operation))
+        self.in_path = any(one.where is Where.PATH for one in operation.parameters)
 
     def judge(self, texts: Mapping[Where, Texts], outcome: Outcome) -> None:
         """All parameters, then the names that none of them accounts for."""
@@ -164,6 +165,19 @@ def _described(parameter: Parameter, form: Form) -> Described:
         and (style == "deepObject" or (style == "form" and parameter.explode and form.is_object))
     )
     return Described(parameter, form, form.is_plain, spread)
+
+
+def _headers_of(operation: Operation) -> Iterator[bytes]:
+    """Names of the headers that an operation's parameters and security are about."""
+    schemes = [scheme for alternative in operation.security for scheme in alternative]
+    if schemes:
+        yield b"authorization"
+    named = [(one.where, one.name) for one in operation.parameters]
+    for where, name in [*named, *((one.where, one.name) for one in schemes)]:
+        if where is Where.HEADER:
+            yield name.encode()
+        elif where is Where.COOKIE:
+            yield b"cookie"
 
 
 def _missing(parameter: Parameter, outcome: Outcome) -> None:

@@ -22,8 +22,14 @@ class Partial:
     literals: tuple[str, ...]
     names: tuple[str, ...]
 
+    @property
+    def is_bare(self) -> bool:
+        return self.literals == ("", "")
+
     def values(self, segment: str) -> list[str] | None:
         """The parameters' texts, each at least one character and as short as can be; None: no fit."""
+        if self.is_bare:
+            return [segment] if segment else None
         first, *middle, last = self.literals
         end = len(segment) - len(last)
         if not segment.startswith(first) or not segment.endswith(last):
@@ -118,7 +124,7 @@ class Trie(Generic[T]):
 def _child(node: _Node[T], segment: str | Partial) -> _Node[T]:
     if isinstance(segment, str):
         return node.literals.setdefault(segment, _Node())
-    if segment.literals == ("", ""):
+    if segment.is_bare:
         if node.any is None:
             node.any = _Node()
         return node.any
