@@ -195,21 +195,28 @@ def pack_record(record: Record) -> bytes:
     return packed
 
 
-def pack_batch(
-    agent: str, epoch: str, seq: int, ledger: Mapping[str, Mapping[str, int]], records: list[bytes]
+def pack_head(
+    agent: str, epoch: str, seq: int, ledger: Mapping[str, Mapping[str, int]], records: int, version: int
 ) -> bytes:
-    """A batch around records that are packed already, so that none is packed twice."""
+    """A batch up to its first record; as many packed records of that version are to follow."""
     packer = msgpack.Packer(autoreset=False)
     packer.pack_map_header(6)
-    for key, value in (("version", VERSION), ("agent", agent), ("epoch", epoch), ("seq", seq)):
+    for key, value in (("version", version), ("agent", agent), ("epoch", epoch), ("seq", seq)):
         packer.pack(key)
         packer.pack(value)
     packer.pack("ledger")
     packer.pack({name: dict(counts) for name, counts in ledger.items()})
     packer.pack("records")
-    packer.pack_array_header(len(records))
+    packer.pack_array_header(records)
     packed: bytes = packer.bytes()
-    return packed + b"".join(records)
+    return packed
+
+
+def pack_batch(
+    agent: str, epoch: str, seq: int, ledger: Mapping[str, Mapping[str, int]], records: list[bytes]
+) -> bytes:
+    """A batch around records that are packed already, so that none is packed twice."""
+    return pack_head(agent, epoch, seq, ledger, len(records), VERSION) + b"".join(records)
 
 
 def decode_batch(raw: bytes) -> Batch:

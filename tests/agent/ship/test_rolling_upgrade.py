@@ -1,0 +1,51 @@
+"""Server first, agents later: a batch of the wire version before is stored like one of today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgpack
+import pytest
+import zstandard
+
+from agent import wire
+from tests.server.running import Client, serving
+
+BATCHES = Path(__file__).parents[2] / "data" / "wire"
+PREVIOUS = (BATCHES / "batch-v1.msgpack").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with serving(tmp_path_factory.mktemp("server")) as client:
+        for body, coding in ((PREVIOUS, "identity"), (zstandard.compress(PREVIOUS), "zstd")):
+            answer = client.http.post("/api/v1/records", content=body, headers={"Content-Encoding": coding})
+            assert (answer.status_code, answer.json()) == (200, {"acked": 3}), answer.text
+        yield client
+
+
+def test_the_batch_under_test_is_of_this_version_or_the_one_before() -> None:
+    assert msgpack.unpackb(PREVIOUS)["version"] in (wire.VERSION, wire.VERSION - 1)
+
+
+def test_each_of_its_records_is_stored_once(client: Client) -> None:
+    records = msgpack.unpackb(PREVIOUS)["records"]
+    shown = client.items("/exchanges")
+    assert sum(len(one["witnesses"]) for one in shown) == len(records) == 6
+    assert client.server_ledger() == {"stored": 5, "witness": 1, "duplicate_batch": 6}
+
+
+def test_what_its_records_said_is_shown(client: Client) -> None:
+    shown = {one["id"]: one for one in client.items("/exchanges")}
+    paid = shown["server-40001-1"]
+    assert (paid["method"], paid["status"], paid["tls"]) == ("POST", 201, "openssl")
+    assert paid["request"]["headers"][2] == [{"text": "x-raw"}, {"base64": "//4="}]
+    assert paid["server"]["workload"] == "payments"
+    assert shown["client-40001-2"]["status"] is None
+
+
+def test_its_ledger_counts(client: Client) -> None:
+    (agent,) = client.items("/agents")
+    assert (agent["agent"], agent["last_seq"]) == ("agent-v1", 3)
+    assert agent["ledger"]["exchanges"] == {"parsed": 7, "shipped": 1}
