@@ -16,7 +16,7 @@ from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.models import Acked
 from server.ingest.accept import Left
-from server.ingest.decode import Delivery, decode
+from server.ingest.decode import CODINGS, Delivery, decode
 from server.store.database import StoreUnavailable
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))], tags=["records"])
@@ -51,9 +51,12 @@ async def post_records(request: Request, content_encoding: Annotated[str, Header
     metrics = request.app.state.metrics
     started = time.perf_counter()
     try:
+        coding = content_encoding.strip().lower()
+        if coding not in CODINGS:
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content coding: not zstd or identity")
         raw = await bounded_body(request, MAX_BATCH)
         async with request.app.state.batches_at_once:
-            delivery = await run_in_threadpool(decode, raw, content_encoding.strip().lower())
+            delivery = await run_in_threadpool(decode, raw, coding)
             counts = await accept(request, delivery)
     except (WireError, Problem) as error:
         metrics.batches.labels("refused").inc()

@@ -12,6 +12,7 @@ from agent.wire import MAX_BATCH, VERSION, Batch, Record, WireError, decode_batc
 MAX_TIME = 2**62  # ns: the year 2116
 MAX_ID = 128  # characters of ids and names that agents choose
 MAX_COUNT = 2**62
+CODINGS = frozenset({"", "identity", "zstd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,17 @@ class Delivery:
 
 
 def unpacked(raw: bytes, coding: str) -> bytes:
-    """The body without its content coding (identity or zstd). Raises WireError."""
-    if coding in ("", "identity"):
-        return raw
-    if coding != "zstd":
+    """The body without its content coding, one of CODINGS; zstd may be several frames (RFC 8878, 3.1).
+
+    Raises WireError.
+    """
+    if coding not in CODINGS:
         raise WireError("content coding: not zstd or identity")
+    if coding != "zstd":
+        return raw
+    unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_BATCH)
     try:
-        with zstandard.ZstdDecompressor(max_window_size=MAX_BATCH).stream_reader(raw) as reader:
+        with unpacker.stream_reader(raw, read_across_frames=True) as reader:
             plain = reader.read(MAX_BATCH + 1)
     except zstandard.ZstdError:
         raise WireError("content coding: not zstd") from None

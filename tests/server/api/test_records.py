@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
+from agent.wire import MAX_BATCH
 from server.api import records, specs
 from tests.server.records import batch, record
 from tests.server.running import Client, wait_for
@@ -23,6 +24,20 @@ def test_a_compressed_batch_is_taken(client: Client) -> None:
     raw = zstandard.compress(batch(1, [record()]))
     answer = client.http.post("/api/v1/records", content=raw, headers={"Content-Encoding": "zstd"})
     assert answer.json() == {"acked": 1}
+
+
+def test_a_content_coding_we_do_not_know_is_said_so_that_the_agent_sends_none(client: Client) -> None:
+    answer = client.http.post("/api/v1/records", content=batch(1, []), headers={"Content-Encoding": "br"})
+    assert (answer.status_code, answer.headers["content-type"]) == (415, "application/problem+json")
+    assert client.http.post("/api/v1/records", content=batch(1, [])).json() == {"acked": 1}
+
+
+def test_a_small_body_that_would_unpack_beyond_the_bound_is_refused(client: Client) -> None:
+    bomb = zstandard.compress(b"\0" * MAX_BATCH) * 1000
+    assert len(bomb) < 5_000_000
+    answer = client.http.post("/api/v1/records", content=bomb, headers={"Content-Encoding": "zstd"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert "larger than" in answer.json()["detail"]
 
 
 def test_bodies_beyond_the_bound_are_refused_declared_or_not(

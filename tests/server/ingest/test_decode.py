@@ -33,13 +33,22 @@ def test_a_compressed_batch_is_the_same_batch() -> None:
     assert decode(zstandard.compress(GOOD), "zstd") == decode(GOOD, "identity") == decode(GOOD)
 
 
+def test_a_compressed_batch_may_be_cut_into_frames_anywhere() -> None:
+    for cut in range(0, len(GOOD), 7):
+        frames = zstandard.compress(GOOD[:cut]) + zstandard.compress(GOOD[cut:])
+        assert decode(frames, "zstd") == decode(GOOD)
+
+
 @pytest.mark.parametrize(
     ("raw", "coding"),
     [
         (GOOD, "zstd"),
         (GOOD, "gzip"),
         (zstandard.compress(GOOD)[:-5], "zstd"),
+        (zstandard.compress(GOOD) + b"more", "zstd"),
         (zstandard.compress(b"\0" * (MAX_BATCH + 1)), "zstd"),
+        (zstandard.compress(b"\0" * (MAX_BATCH // 2 + 1)) * 2, "zstd"),
+        (zstandard.compress(b"\0" * MAX_BATCH) * 100, "zstd"),
         (b"\0" * (MAX_BATCH + 1), ""),
     ],
 )
