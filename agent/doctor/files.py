@@ -1,0 +1,89 @@
+"""What a program file tells of the TLS code inside it: by symbols where it has them, else by marks.
+
+Marks are texts that compilers leave even in stripped files. They are evidence, not proof: a file may hold
+code that never runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import IO
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from agent.probes import elf
+
+PIECE = 1 << 20
+MAX_SEARCHED = 512 << 20
+"""Bytes of a file in which marks are looked for."""
+
+ELF_MAGIC, CLASS_32 = b"\x7fELF", 1
+
+
+class Mark(StrEnum):
+    """Code that was recognised without symbols."""
+
+    GO = "go"  # Go, with or without TLS
+    GO_TLS = "go-tls"  # Go's crypto/tls
+    NATIVE_IMAGE = "native-image"  # Java compiled ahead of time
+    OPENSSL = "openssl"
+    BORINGSSL = "boringssl"
+    RUSTLS = "rustls"
+
+
+TEXTS = {
+    Mark.GO_TLS: b"crypto/tls.(*Conn).Read",
+    Mark.BORINGSSL: b"ssl/ssl_lib.cc",
+    Mark.OPENSSL: b"ssl/ssl_lib.c\0",
+    Mark.RUSTLS: b"/rustls-0.",
+}
+"""Names of source files that assertions and panics carry, and Go's own table of function names."""
+
+SECTIONS = {".go.buildinfo": Mark.GO, ".note.go.buildid": Mark.GO, ".svm_heap": Mark.NATIVE_IMAGE}
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFile:
+    """`functions` are those asked for that the file defines; marks are sought only where it has none."""
+
+    bits: int
+    functions: tuple[str, ...]
+    marks: frozenset[Mark]
+
+
+def inspect(stream: IO[bytes], names: Iterable[str]) -> ProgramFile | None:
+    """What the file holds; None for what is not an ELF file. Raises OSError."""
+    head = stream.read(5)
+    if len(head) < 5 or not head.startswith(ELF_MAGIC):
+        return None
+    functions = tuple(sorted(elf.function_offsets(stream, names)))
+    marks = set() if functions else sections(stream) | texts(stream)
+    if Mark.GO not in marks:
+        marks -= {Mark.GO_TLS}  # another program that quotes the name
+    return ProgramFile(32 if head[4] == CLASS_32 else 64, functions, frozenset(marks))
+
+
+def sections(stream: IO[bytes]) -> set[Mark]:
+    """Marks by the names of sections."""
+    try:
+        found = {section.name for section in ELFFile(stream).iter_sections()}
+    except (ELFError, ValueError, OverflowError, KeyError, IndexError, AttributeError, TypeError):
+        return set()  # a broken or hostile file
+    return {mark for name, mark in SECTIONS.items() if name in found}
+
+
+def texts(stream: IO[bytes]) -> set[Mark]:
+    """Marks by text, read in overlapping pieces, since a mapped file can be cut short underneath."""
+    found: set[Mark] = set()
+    overlap = max(map(len, TEXTS.values())) - 1
+    stream.seek(0)
+    tail, left = b"", MAX_SEARCHED
+    while left > 0 and (piece := stream.read(min(PIECE, left))):
+        left -= len(piece)
+        window = tail + piece
+        found |= {mark for mark, text in TEXTS.items() if mark not in found and text in window}
+        tail = window[-overlap:]
+    return found

@@ -1,0 +1,276 @@
+"""What this host allows, one check each. Nothing here loads or attaches anything (tracefs may be mounted).
+
+Facts come from /proc and /sys below `Host.root`, so that a test can make a host of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.doctor.facts import Check, State
+from agent.identity.cgroup import membership
+from agent.probes import capability, elf, processes, targets
+from agent.probes.attachments import LOADER_CACHE
+from agent.probes.capability import Refusal
+from agent.probes.programs import OPENSSL
+
+CAPABILITIES = {19: "SYS_PTRACE", 21: "SYS_ADMIN", 38: "PERFMON", 39: "BPF"}
+"""Those that count, by bit (include/uapi/linux/capability.h)."""
+SYS_PTRACE, SYS_ADMIN, PERFMON, BPF = CAPABILITIES
+
+FIRST_KERNEL = (5, 8)  # the BPF ring buffer
+FIRST_WITHOUT_MEMLOCK = (5, 11)  # BPF memory is charged to the cgroup from then on
+INITIAL_PID_NAMESPACE, INITIAL_USER_NAMESPACE = 0xEFFFFFFC, 0xEFFFFFFD  # include/linux/proc_ns.h
+RING_SHARE = 4  # the ring may take one part in so many of the memory there is
+MACHINES = ("x86_64",)
+
+POD = "in a pod set privileged: true and hostPID: true"
+TYPES = "the kernel describes its types"
+UNPRIVILEGED = {"0": "allowed to everybody", "1": "refused until the next boot", "2": "refused"}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where to look."""
+
+    root: Path = Path("/")
+
+    def text(self, path: str) -> str | None:
+        """A small file's text; None where it is missing or may not be read."""
+        try:
+            return (self.root / path).read_text(errors="replace").strip()
+        except OSError:
+            return None
+
+    def has(self, path: str) -> bool:
+        return (self.root / path).exists()
+
+    def namespace(self, kind: str) -> int | None:
+        """The inode number of our own namespace of this kind."""
+        try:
+            found = re.search(r"\[(\d+)\]", os.readlink(self.root / "proc/self/ns" / kind))
+        except OSError:
+            return None
+        return int(found[1]) if found else None
+
+
+def checks(host: Host, refusals: Iterable[Refusal], ring_bytes: int) -> Iterator[Check]:
+    """Everything that can be told without loading a program. `refusals` are what the agent itself says."""
+    refused = {refusal.subject: refusal for refusal in refusals}
+    yield needed("root", refused, "running as root")
+    yield capabilities(host)
+    yield kernel(os.uname())
+    if "root" in refused:
+        yield from without_root(host)
+    else:
+        yield needed("btf", refused, TYPES)
+        yield needed("tracefs", refused, "mounted")
+        if "tracefs" not in refused:
+            yield needed("tracepoints", refused, "there for system calls, sockets and processes")
+        yield needed("bcc", refused, f"BCC {capability.bcc_version()}")
+    yield uprobes(host)
+    yield lockdown(host)
+    yield kprobes(host)
+    yield unprivileged_bpf(host)
+    yield memlock(os.uname().release, resource.getrlimit(resource.RLIMIT_MEMLOCK)[0])
+    yield ring(host, ring_bytes)
+    yield cgroups(host)
+    yield container(host)
+    yield loader(host)
+
+
+def needed(subject: str, refused: Mapping[str, Refusal], what: str) -> Check:
+    """A check that the agent makes itself at its start."""
+    if subject in refused:
+        return Check(subject, State.REFUSED, refused[subject].what, refused[subject].cure)
+    return Check(subject, State.OK, what)
+
+
+def without_root(host: Host) -> Iterator[Check]:
+    """What the agent would look at as root, as far as others may."""
+    if host.has("sys/kernel/btf/vmlinux"):
+        yield Check("btf", State.OK, TYPES)
+    else:
+        cure = "boot a kernel built with CONFIG_DEBUG_INFO_BTF, as every supported distribution's is"
+        yield Check("btf", State.REFUSED, "the kernel gives no type information", cure)
+    for subject in ("tracefs", "tracepoints"):
+        yield Check(subject, State.UNKNOWN, "cannot be looked at without root", "run this as root")
+    found = capability.bcc_version()
+    if found is None:
+        cure = "install the distribution's python3-bpfcc, for /usr/bin/python3"
+        yield Check("bcc", State.REFUSED, "BCC's Python module is missing", cure)
+    else:
+        yield Check("bcc", State.OK, f"BCC {found}")
+
+
+def version(release: str) -> tuple[int, int]:
+    """Major and minor of a kernel release; (0, 0) for what is none."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def capabilities(host: Host) -> Check:
+    """The effective ones. SYS_ADMIN stands for BPF and PERFMON, which kernels before 5.8 do not know."""
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)", host.text("proc/self/status") or "", re.MULTILINE)
+    held = int(found[1], 16) if found else 0
+    missing = [number for number in CAPABILITIES if not held >> number & 1]
+    if SYS_ADMIN not in missing:
+        missing = [number for number in missing if number not in (BPF, PERFMON)]
+    elif BPF not in missing and PERFMON not in missing:
+        missing.remove(SYS_ADMIN)
+    if not missing:
+        return Check("capabilities", State.OK, "to load and attach programs, and to look at every process")
+    names = ", ".join(f"CAP_{CAPABILITIES[number]}" for number in missing)
+    only_processes = missing == [SYS_PTRACE]
+    state = State.WARNING if only_processes else State.REFUSED
+    what = f"missing {names}" + ("; other users' processes stay unknown" if only_processes else "")
+    return Check("capabilities", state, what, f"run this as root, outside of containers; {POD}")
+
+
+def kernel(name: os.uname_result) -> Check:
+    what = f"Linux {name.release} on {name.machine}"
+    if version(name.release) < FIRST_KERNEL:
+        return Check(
+            "kernel", State.REFUSED, f"{what} has no BPF ring buffer", "boot a kernel of 5.8 or later"
+        )
+    if name.machine not in MACHINES:
+        cure = f"use a machine of {' or '.join(MACHINES)}"
+        return Check("kernel", State.WARNING, f"{what}: this machine type is untried", cure)
+    return Check("kernel", State.OK, what)
+
+
+def uprobes(host: Host) -> Check:
+    if host.has("sys/bus/event_source/devices/uprobe/type"):
+        return Check("uprobes", State.OK, "there for TLS libraries")
+    cure = "boot a kernel built with CONFIG_UPROBE_EVENTS, as every supported distribution's is"
+    return Check("uprobes", State.WARNING, "the kernel has none, so that all TLS stays dark", cure)
+
+
+def lockdown(host: Host) -> Check:
+    """Integrity mode does not matter; confidentiality mode keeps BPF from reading the kernel's memory."""
+    text = host.text("sys/kernel/security/lockdown")
+    given = re.search(r"\blockdown=(\w+)", host.text("proc/cmdline") or "")
+    chosen = re.search(r"\[(\w+)\]", text) if text else None
+    mode = chosen[1] if chosen else given[1] if given else None
+    if mode == "confidentiality":
+        cure = "boot with lockdown=integrity or none"
+        return Check("lockdown", State.REFUSED, "confidentiality: BPF may not read kernel memory", cure)
+    if mode:
+        return Check("lockdown", State.OK, f"{mode}, which does not hinder")
+    return Check("lockdown", State.OK, "not told by this kernel")
+
+
+def kprobes(host: Host) -> Check:
+    there = host.has("sys/bus/event_source/devices/kprobe/type")
+    return Check("kprobes", State.OK, f"{'there' if there else 'not in this kernel'}; not needed")
+
+
+def unprivileged_bpf(host: Host) -> Check:
+    text = host.text("proc/sys/kernel/unprivileged_bpf_disabled") or ""
+    meaning = UNPRIVILEGED.get(text, "not told by this kernel")
+    return Check("unprivileged-bpf", State.OK, f"{meaning}; root is not concerned")
+
+
+def memlock(release: str, limit: int) -> Check:
+    if version(release) >= FIRST_WITHOUT_MEMLOCK or limit == resource.RLIM_INFINITY:
+        what = "unlimited" if limit == resource.RLIM_INFINITY else "limited, but this kernel does not ask"
+        return Check("memlock", State.OK, what)
+    what = f"RLIMIT_MEMLOCK is {limit} bytes, which counts BPF memory on this kernel"
+    cure = "raise it if loading fails: ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit"
+    return Check("memlock", State.WARNING, what, cure)
+
+
+def ring(host: Host, ring_bytes: int) -> Check:
+    """The ring between kernel and agent against what memory is left here, cgroup included."""
+    left = [value for value in (_available(host), _cgroup_left(host)) if value is not None]
+    size = f"{ring_bytes >> 20} MiB"
+    if not left:
+        return Check("ring", State.UNKNOWN, f"{size}; how much memory there is was not told", "mount /proc")
+    what = f"{size} of {min(left) >> 20} MiB available"
+    if ring_bytes * RING_SHARE > min(left):
+        cure = "give spectap-agent run a smaller --ring-mib, or this machine (or pod) more memory"
+        return Check("ring", State.WARNING, what, cure)
+    return Check("ring", State.OK, what)
+
+
+def _available(host: Host) -> int | None:
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", host.text("proc/meminfo") or "", re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def _cgroup_left(host: Host) -> int | None:
+    """Bytes left of the own cgroup's limit (version 2, as a container mounts it); None without one."""
+    own = re.search(r"^0::/(.*)$", host.text("proc/self/cgroup") or "", re.MULTILINE)
+    if own is None:
+        return None
+    folder = f"sys/fs/cgroup/{own[1]}".rstrip("/")
+    limit, used = host.text(f"{folder}/memory.max"), host.text(f"{folder}/memory.current")
+    if limit and used and limit.isdigit() and used.isdigit():
+        return max(int(limit) - int(used), 0)
+    return None
+
+
+def cgroups(host: Host) -> Check:
+    lines = (host.text("proc/self/cgroup") or "").splitlines()
+    unified = any(line.startswith("0::") for line in lines)
+    legacy = any(not line.startswith("0::") for line in lines)
+    kind = {(True, False): "version 2", (True, True): "versions 1 and 2", (False, True): "version 1"}
+    if (unified, legacy) not in kind:
+        cure = "boot a kernel with cgroups, if containers are to be told apart"
+        return Check("cgroup", State.WARNING, "none: containers cannot be told apart", cure)
+    return Check("cgroup", State.OK, f"{kind[unified, legacy]}; containers and units are told by it")
+
+
+def container(host: Host) -> Check:
+    """Whether others than this container's processes are in sight, and whether this root is the host's."""
+    users, pids = host.namespace("user"), host.namespace("pid")
+    if users is not None and users != INITIAL_USER_NAMESPACE:
+        what = "this root is one of a user namespace, not the host's"
+        return Check("container", State.REFUSED, what, f"run this as the host's root; {POD}")
+    where = "in a container" if _in_container(host) else "on the host"
+    if pids is not None and pids != INITIAL_PID_NAMESPACE:
+        what = "in a process namespace of its own: only processes inside it are found, others stay dark"
+        return Check("container", State.WARNING, what, f"run this on the host; {POD}; docker run --pid=host")
+    return Check("container", State.OK, f"{where}, with every process in sight")
+
+
+def _in_container(host: Host) -> bool:
+    own = membership(processes.cgroup((host.text("proc/self/cgroup") or "").encode()))
+    marks = (".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io")
+    return own.container is not None or any(host.has(mark) for mark in marks)
+
+
+def loader(host: Host) -> Check:
+    """The OpenSSL that the next program will be given: probed before anyone maps it."""
+    paths = list(_probed_libraries(host))
+    if paths:
+        return Check("loader", State.OK, f"{', '.join(paths)}: probed before a program maps it")
+    what = "the loader knows no OpenSSL: a program's first TLS calls may be missed"
+    return Check("loader", State.WARNING, what, "none needed where programs bring their own OpenSSL")
+
+
+def _probed_libraries(host: Host) -> Iterator[str]:
+    """Of the loader's libraries those with OpenSSL's functions, each file once."""
+    known = set()
+    try:
+        cache = _below(host, LOADER_CACHE).read_bytes()
+    except OSError:
+        return
+    for path in targets.loader_libraries(cache):
+        try:
+            with _below(host, path).open("rb") as file:
+                key = os.fstat(file.fileno()).st_ino
+                if key not in known and elf.function_offsets(file, OPENSSL):
+                    yield path
+                known.add(key)
+        except OSError:
+            continue
+
+
+def _below(host: Host, path: str | Path) -> Path:
+    return host.root / str(path).lstrip("/")

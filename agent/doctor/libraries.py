@@ -1,0 +1,64 @@
+"""TLS code that is known by the name of the file that carries it, and what is said of each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent.doctor.files import Mark
+
+OTHER_END = "watch the other end if it uses OpenSSL, or let a proxy that does, such as nginx, terminate TLS"
+RESTART = "restart the process, which still runs a file that has since been replaced"
+DYNAMIC = "use a build that links the distribution's OpenSSL dynamically, or " + OTHER_END
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """TLS that cannot be seen: `of` names it in JSON, `title` for people."""
+
+    of: str
+    title: str
+    file: re.Pattern[str]
+
+
+def _foreign(of: str, title: str, names: str) -> Foreign:
+    return Foreign(of, title, re.compile(rf"/(?:{names})[^/]*$"))
+
+
+FOREIGN = (
+    _foreign("java", "Java's own TLS (JSSE)", r"libjvm\.so"),
+    _foreign("gnutls", "GnuTLS", r"libgnutls\.so"),
+    _foreign("nss", "NSS", r"libssl3\.so"),
+    _foreign("mbedtls", "Mbed TLS", r"libmbedtls\.so"),
+    _foreign("wolfssl", "wolfSSL", r"libwolfssl\.so"),
+    _foreign("s2n", "s2n-tls", r"libs2n\.so"),
+    _foreign("rustls", "rustls", r"librustls"),
+    _foreign(
+        "boringssl",
+        "BoringSSL",
+        r"cygrpc\.|libgrpc\.so|libnetty_tcnative|libconscrypt|libcronet|libboringssl",
+    ),
+)
+"""By the executable mappings of a process. The last row are libraries that carry BoringSSL, hidden."""
+
+MARKED = {
+    Mark.GO_TLS: ("go", "Go's own TLS (crypto/tls)", OTHER_END),
+    Mark.NATIVE_IMAGE: ("java", "Java's own TLS (JSSE), compiled ahead of time", OTHER_END),
+    Mark.BORINGSSL: ("boringssl", "BoringSSL, linked in without symbols", DYNAMIC),
+    Mark.OPENSSL: ("openssl", "OpenSSL, linked in without symbols", DYNAMIC),
+    Mark.RUSTLS: ("rustls", "rustls", OTHER_END),
+}
+"""By what was recognised inside a file: name in JSON, title, cure."""
+
+
+def foreign(maps: str) -> dict[Foreign, str]:
+    """The libraries of FOREIGN among the executable mappings of /proc/PID/maps, with their paths."""
+    found: dict[Foreign, str] = {}
+    for line in maps.splitlines():
+        fields = line.split(None, 5)
+        if len(fields) == 6 and "x" in fields[1]:
+            path = fields[5].removesuffix(" (deleted)")
+            for library in FOREIGN:
+                if library.file.search(path):
+                    found.setdefault(library, path)
+    return found

@@ -1,0 +1,234 @@
+"""What each process allows to be seen, from what it maps and runs.
+
+The same questions the agent asks when it attaches, but every answer is kept, and where the answer is no,
+the reason is looked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import IO
+
+from agent.doctor import files
+from agent.doctor.facts import Program, Sight, View, printable
+from agent.doctor.files import ProgramFile
+from agent.doctor.libraries import DYNAMIC, MARKED, OTHER_END, RESTART, foreign
+from agent.doctor.sockets import Descriptors, Socket, Tables, descriptors
+from agent.identity.cgroup import membership
+from agent.probes import processes, targets
+from agent.probes.processes import PROC
+from agent.probes.programs import OPENSSL
+
+TLS_PORTS = frozenset({443, 6443, 8443})
+"""Ports at which TLS is spoken by custom: a program with a connection there has TLS code somewhere."""
+
+DATA_FUNCTIONS = frozenset({"SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex"})
+DELETED = " (deleted)"
+PLAIN = View("plain", Sight.SEEN, "HTTP without TLS is seen")
+
+FileKey = tuple[int, int, int, int]
+
+
+class Survey:
+    """Looks at processes. `failures` are paths that the agent could not probe, with the kernel's reason."""
+
+    def __init__(self, failures: Mapping[str, str], proc: Path = PROC) -> None:
+        self._failures, self._proc = failures, proc
+        self._tables = Tables(proc)
+        self._files: dict[FileKey, ProgramFile | None] = {}
+
+    @property
+    def cut(self) -> bool:
+        """Whether a table of sockets was longer than is read."""
+        return self._tables.cut
+
+    def of(self, pids: Iterable[int]) -> tuple[Program, ...]:
+        """These processes, one by one, in the given order."""
+        return tuple(self._program(pid, descriptors(pid, self._proc)) for pid in pids)
+
+    def of_all(self, but: frozenset[int] = frozenset()) -> tuple[Program, ...]:
+        """Every process that owns a TCP socket, those that are alike as one program."""
+        found = (self._networked(pid) for pid in processes.pids(self._proc) if pid not in but)
+        return tuple(alike(program for program in found if program))
+
+    def hidden(self) -> int:
+        """Processes whose descriptors may not be looked at, so that it is unknown if they have sockets."""
+        return sum(
+            1
+            for pid in processes.pids(self._proc)
+            if descriptors(pid, self._proc) is None and (self._proc / str(pid)).exists()
+        )
+
+    def _networked(self, pid: int) -> Program | None:
+        opened = descriptors(pid, self._proc)
+        if not opened or not opened.sockets or opened.sockets.isdisjoint(self._tables.of(pid)):
+            return None
+        program = self._program(pid, opened)
+        return program if (self._proc / str(pid)).exists() else None  # it may end while it is looked at
+
+    def _program(self, pid: int, opened: Descriptors | None) -> Program:
+        sockets = self._sockets(pid, opened)
+        stat = processes.read(pid, "stat", self._proc)
+        name = processes.comm_of(stat) if stat else None
+        executable = processes.executable(pid, self._proc)
+        belongs = membership(processes.cgroup(processes.read(pid, "cgroup", self._proc) or b""))
+        return Program(
+            pids=(pid,),
+            names=(printable(name),) if name else (),
+            executable=printable(executable) if executable else None,
+            container=belongs.container,
+            unit=printable(belongs.unit) if belongs.unit else None,
+            listening=tuple(sorted({socket.local_port for socket in sockets if socket.listening})),
+            connections=sum(not socket.listening for socket in sockets),
+            views=tuple(self._views(pid, stat is not None, opened, sockets)),
+        )
+
+    def _sockets(self, pid: int, opened: Descriptors | None) -> list[Socket]:
+        known = self._tables.of(pid) if opened else {}
+        return [known[inode] for inode in opened.sockets if inode in known] if opened else []
+
+    def _views(
+        self, pid: int, exists: bool, opened: Descriptors | None, sockets: list[Socket]
+    ) -> Iterator[View]:
+        if not exists:
+            yield View("process", Sight.UNKNOWN, "there is no such process", "give the pid of one that runs")
+            return
+        maps = processes.read(pid, "maps", self._proc)
+        if maps is None or opened is None:
+            yield View("process", Sight.UNKNOWN, "it may not be looked at", "run this as root")
+            return
+        if not maps:
+            yield View("process", Sight.UNKNOWN, "it has no program of its own (a kernel thread)", OTHER_END)
+            return
+        program = self._executable(pid)
+        if program is not None and program.bits == 32:
+            yield View("plain", Sight.DARK, "a 32-bit program's calls are not seen", "use a 64-bit build")
+            return
+        yield ring() if opened.io_uring else PLAIN
+        tls = list(self._tls(pid, maps.decode(errors="surrogateescape"), program))
+        yield from tls
+        if not tls and any({socket.local_port, socket.peer_port} & TLS_PORTS for socket in sockets):
+            yield View(
+                "tls",
+                Sight.UNKNOWN,
+                "it uses a port of TLS, but has no TLS code that is known (linked in, such as rustls?)",
+                DYNAMIC,
+            )
+
+    def _executable(self, pid: int) -> ProgramFile | None:
+        try:
+            with open(self._proc / str(pid) / "exe", "rb") as file:
+                return self._inspect(file)
+        except OSError:
+            return None
+
+    def _tls(self, pid: int, maps: str, program: ProgramFile | None) -> Iterator[View]:
+        views = [*self._libraries(pid, maps), *self._linked_in(pid, program)]
+        yield from views
+        beside = any(view.sight is Sight.SEEN for view in views)
+        for library, path in foreign(maps).items():
+            if beside:
+                what = f"{library.title} is loaded beside OpenSSL: what goes through it is dark"
+                yield View(library.of, Sight.UNKNOWN, what, OTHER_END, printable(path))
+            else:
+                yield dark(library.of, library.title, OTHER_END, path)
+
+    def _libraries(self, pid: int, maps: str) -> Iterator[View]:
+        """What is mapped under a name of OpenSSL's. One without its functions only calls another's."""
+        gone = set(deleted(maps))
+        for path in targets.mapped_libraries(maps):
+            if path in gone:
+                yield View(
+                    "openssl", Sight.DARK, "its OpenSSL was replaced on disk", RESTART, printable(path)
+                )
+                continue
+            try:
+                with open(f"{self._proc}/{pid}/root{path}", "rb") as file:
+                    library = self._inspect(file)
+            except OSError as error:
+                what = f"its OpenSSL cannot be read: {error.strerror}"
+                cure = "run this as root on the host, or in a pod with hostPID: true and privileged: true"
+                yield View("openssl", Sight.DARK, what, cure, printable(path))
+                continue
+            if library is not None:
+                yield from self._judged(library, path)
+
+    def _linked_in(self, pid: int, program: ProgramFile | None) -> Iterator[View]:
+        if program is None:
+            return
+        path = processes.executable(pid, self._proc) or ""
+        if program.functions and is_deleted(pid, self._proc):
+            what = "OpenSSL is linked in, and the program was replaced on disk"
+            yield View("openssl", Sight.DARK, what, RESTART, printable(path))
+            return
+        yield from self._judged(program, path)
+
+    def _judged(self, file: ProgramFile, path: str) -> Iterator[View]:
+        """What a file with TLS code in it allows; nothing where it has none."""
+        if DATA_FUNCTIONS & set(file.functions):
+            yield self._probed(file, path)
+            return
+        for mark in MARKED:
+            if mark in file.marks:
+                of, title, cure = MARKED[mark]
+                yield dark(of, title, cure, path)
+
+    def _probed(self, file: ProgramFile, path: str) -> View:
+        if path in self._failures:
+            what = f"its OpenSSL could not be probed: {printable(self._failures[path])}"
+            return View("openssl", Sight.DARK, what, OTHER_END, printable(path))
+        return View("openssl", Sight.SEEN, "OpenSSL is seen", None, printable(path), file.functions)
+
+    def _inspect(self, file: IO[bytes]) -> ProgramFile | None:
+        status = os.fstat(file.fileno())
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if key not in self._files:
+            self._files[key] = files.inspect(file, OPENSSL)
+        return self._files[key]
+
+
+def dark(of: str, title: str, cure: str, path: str) -> View:
+    return View(of, Sight.DARK, f"{title} is not seen", cure, printable(path))
+
+
+def ring() -> View:
+    """A ring may carry files only, hence unknown."""
+    what = "it has an io_uring: what its sockets carry through that is not seen"
+    return View("plain", Sight.UNKNOWN, what, "turn io_uring off in the program, or watch the other end")
+
+
+def deleted(maps: str) -> Iterator[str]:
+    """Paths of mapped files that are no longer what is on disk under that name."""
+    for line in maps.splitlines():
+        if line.endswith(DELETED):
+            yield line.split(None, 5)[5].removesuffix(DELETED)
+
+
+def is_deleted(pid: int, proc: Path = PROC) -> bool:
+    """Whether the program file is no longer on disk."""
+    try:
+        return os.readlink(proc / str(pid) / "exe").endswith(DELETED)
+    except OSError:
+        return False
+
+
+def alike(programs: Iterable[Program]) -> Iterator[Program]:
+    """Processes of one executable, container and unit that allow the same, as one."""
+
+    def key(program: Program) -> tuple[str, ...]:
+        belongs = (program.executable, program.container, program.unit)
+        return (*(part or "" for part in belongs), repr(program.views))
+
+    for _, group in groupby(sorted(programs, key=key), key):
+        members = list(group)
+        yield replace(
+            members[0],
+            pids=tuple(sorted(pid for member in members for pid in member.pids)),
+            names=tuple(sorted({name for member in members for name in member.names})),
+            listening=tuple(sorted({port for member in members for port in member.listening})),
+            connections=sum(member.connections for member in members),
+        )
