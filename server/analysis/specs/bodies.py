@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from agent.wire import Body
@@ -21,8 +22,10 @@ class NotJson(ValueError):
     """The bytes are not JSON text in UTF-8."""
 
 
-class TooDeep(ValueError):
-    """The text nests too deeply, or a number in it is too long, to be read within bounds."""
+class Unreadable(ValueError):
+    """The text nests too deeply, a number in it is too long, or a string is no Unicode (half of a
+    surrogate pair), to be read within bounds.
+    """
 
 
 class _Constant(Exception):
@@ -33,20 +36,31 @@ def _refuse(name: str) -> Any:
     raise _Constant
 
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Any:
-    """The JSON value in `raw`. Raises NotJson, TooDeep."""
+    """The JSON value in `raw`. Raises NotJson, Unreadable."""
     try:
         value = _DECODER.decode(raw.decode("utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError, _Constant):
         raise NotJson from None
     except (RecursionError, ValueError):  # the latter for integers of thousands of digits
-        raise TooDeep from None
+        raise Unreadable from None
     if raw.count(b"[") + raw.count(b"{") > depth and _is_deeper(value, depth):
-        raise TooDeep
+        raise Unreadable
+    if _SURROGATE.search(raw):
+        _refuse_halves(value)
     return value
+
+
+def _refuse_halves(value: Any) -> None:
+    """Raises Unreadable where an escape left half of a surrogate pair, which no validator takes."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Unreadable from None
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
@@ -103,10 +117,8 @@ class BodyJudge:
                     outcome.add(finding.kind, where, finding.pointer, finding.message, finding.spans)
         except NotJson:
             outcome.add(Kind.MALFORMED_BODY, where, "", "the body is not JSON")
-        except UnicodeEncodeError:
-            outcome.unseen(f"{where} holds half of a surrogate pair")
-        except TooDeep:
-            outcome.unseen(f"{where} nests too deeply to judge")
+        except Unreadable:
+            outcome.unseen(f"{where} nests too deeply, or holds what cannot be read, to be judged")
 
 
 def _described(kind: str, content: Content) -> tuple[str, str | None] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from agent.wire import Record
 from server.analysis.specs.kinds import HIDDEN_BY_MASK, Kind, Where
 
+MAX_DIGITS = 6  # of a segment's index
+
 
 class Masks:
     """The masks of one record. Names of headers compare without case."""
@@ -22,8 +24,10 @@ class Masks:
         """Whether just this place is masked, as far as was told."""
         return pointer in self._places.get(where, ())
 
-    def places(self, where: str) -> set[str]:
-        return self._places.get(where, set())
+    def segments(self) -> frozenset[int]:
+        """The masked segments of the path."""
+        places = self._places.get(Where.PATH, ())
+        return frozenset(int(place) for place in places if place.isdecimal() and len(place) < MAX_DIGITS)
 
     def rename(self, where: str, pointer: str, name: str) -> None:
         """Has a mask at `pointer` stand for `name` too: a path's segment for its parameter."""

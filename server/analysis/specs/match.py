@@ -59,7 +59,7 @@ class Matcher:
         if found is not None:
             outcome.add(Kind.UNKNOWN_METHOD, Where.PATH, "", "the path is described, this method is not")
             return outcome.judgement(None, shadow=True)
-        masked = frozenset(int(place) for place in outcome.masks.places(Where.PATH) if place.isdecimal())
+        masked = outcome.masks.segments()
         if (masked or record.masks_left_out) and self._routes.could_find(request.path, masked):
             outcome.unseen("a masked path segment decides which operation this is")
             return outcome.judgement(None)

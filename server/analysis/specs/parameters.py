@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server.analysis.specs.bodies import NotJson, TooDeep, json_value
+from server.analysis.specs.bodies import NotJson, Unreadable, json_value
 from server.analysis.specs.convert import Direction
 from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.model import Operation, Parameter
@@ -134,8 +134,8 @@ class Parameters:
             value = json_value(text_of(text).encode())
         except NotJson:
             outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not JSON")
-        except TooDeep:
-            outcome.unseen(f"a {parameter.where} parameter nests too deeply to judge")
+        except Unreadable:
+            outcome.unseen(f"a {parameter.where} parameter nests too deeply to be judged")
         else:
             self._judge_readings(parameter, [value], [text], outcome)
 

@@ -75,6 +75,14 @@ def test_a_json_parameter_is_judged_by_its_schema() -> None:
     assert found(judged("/x", described, query=b'q={"x":"a"}')) == [("type", "query", "q")]
 
 
+@pytest.mark.parametrize("query", [b'q="\\ud800"', b"q=" + b"[" * 100 + b"]" * 100, b"q=" + b"9" * 5000])
+def test_a_json_parameter_that_cannot_be_read_within_bounds_is_unjudged(query: bytes) -> None:
+    described = [
+        {"name": "q", "in": "query", "content": {"application/json": {"schema": {"type": "object"}}}}
+    ]
+    assert judged("/x", described, query=query).verdict == "unjudged"
+
+
 def test_path_header_and_cookie_parameters_are_judged_by_name() -> None:
     described = [
         parameter("id", "path", {"type": "integer"}),
