@@ -9,14 +9,14 @@ bytes. Steps between versions live in STEPS, one function each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgpack
 
-VERSION = 1
+VERSION = 2
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
 
 Pairs = tuple[tuple[bytes, bytes], ...]
@@ -113,6 +113,15 @@ class Consumer:
 
 
 @dataclass(frozen=True, slots=True)
+class Grpc:
+    """gRPC's own status, and messages each way; None where it was not seen."""
+
+    status: int | None
+    request_messages: int | None
+    response_messages: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Mask:
     """A value that was replaced by a placeholder, which keeps JSON type, format and length class.
 
@@ -134,11 +143,11 @@ class Record:
     cluster: str | None
     time: int  # wall ns of the first byte seen
     monotonic: int
-    protocol: str  # "h1"
+    protocol: str  # "h1", "h2", "grpc"
     tls: str | None  # the library, such as "openssl"
     side: str  # client, server, unknown
     connection: str
-    stream: int  # ordinal of the exchange in its connection (HTTP/1)
+    stream: int  # HTTP/2: the stream's number; HTTP/1: the exchange's ordinal in its connection
     client: Endpoint | None
     server: Endpoint | None
     process: Process | None
@@ -152,6 +161,8 @@ class Record:
     masks: tuple[Mask, ...] = ()
     masks_left_out: int = 0  # masks beyond the bound: then nothing below `where` can be judged
     redactions: dict[str, int] = field(default_factory=dict)
+    grpc: Grpc | None = None
+    fields_unknown: int = 0  # header fields that only HPACK entries older than our watching would tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +180,13 @@ class Batch:
     records: tuple[Record, ...]
 
 
-STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From version N to N+1, for the one version before VERSION. Empty: version 1 has no predecessor."""
+def _from_1(batch: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 added `grpc` and `fields_unknown`, whose defaults are what an older agent knew: nothing."""
+    return {**batch, "version": 2}
+
+
+STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+"""From version N to N+1, for the one version before VERSION."""
 
 Packer = Callable[[Any], Any]
 
@@ -307,13 +323,21 @@ def _dict_reader(args: tuple[Any, ...], where: str) -> Reader:
 def _dataclass_reader(kind: Any, where: str) -> Reader:
     hints = get_type_hints(kind)
     readers = tuple((name, _reader(hints[name], f"{where}.{name}")) for name in _names(kind))
+    required = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+
+    def older(value: dict[str, Any]) -> Any:
+        """Fields with a default may be missing: whoever wrote them did not know of them."""
+        missing = sorted(required - value.keys())
+        if missing:
+            raise WireError(f"{where}.{missing[0]}: missing")
+        return kind(**{name: reader(value[name]) for name, reader in readers if name in value})
 
     def read(value: Any) -> Any:
         if type(value) is not dict:
             raise WireError(f"{where}: not a map")
         try:
             return kind(*[reader(value[name]) for name, reader in readers])
-        except KeyError as error:
-            raise WireError(f"{where}.{error.args[0]}: missing") from None
+        except KeyError:
+            return older(value)
 
     return read

@@ -12,23 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened, Role
-from agent.http.h1 import RequestReader, ResponseReader
+from agent.http.frames import PREFACE, carries_headers, plausible
 from agent.http.messages import Exchange
-from agent.http.pair import Pair
+from agent.http.talk import OTHER_WAY, Http1Talk, Http2Talk, Spoken, Talk
 from agent.ledger import Bytes, Ledger
 from agent.streams.half import Data, Gap, Segment
 from agent.streams.sniff import SEARCH_BYTES, Kind, Search, sniff
 from agent.streams.table import Ends, Limits, Reader, Table
 
-HOLD_NS = 200_000_000
-"""How long a response waits for its request, in event time."""
-
-HOLD_BYTES = 256 * 1024
-"""What may queue up behind a message that waits."""
-
-_OTHER_WAY = {Direction.SENT: Direction.RECEIVED, Direction.RECEIVED: Direction.SENT}
 _VERDICTS = {
-    Kind.HTTP2: Bytes.HTTP2,
     Kind.TLS: Bytes.TLS_CIPHERTEXT,
     Kind.OTHER: Bytes.NOT_HTTP,
 }
@@ -86,10 +78,6 @@ class Connections:
         return self._table.held
 
 
-Spoken = tuple[Role, Exchange]
-"""An exchange and what the watched process is in it."""
-
-
 def _seen(told: tuple[Ends, Spoken]) -> Seen:
     ends, (role, exchange) = told
     return Seen(ends.connection, ends.pid, ends.local, ends.peer, role, exchange)
@@ -113,6 +101,10 @@ class _Opening:
             self._lose(segment)
             return Kind.UNDECIDED
         if not self.whole:
+            if plausible(segment.data) and carries_headers(segment.data):
+                self.search.drop()
+                self._first.append(segment)
+                return Kind.HTTP2
             kind = self.search.offer(segment)
             return Kind.UNDECIDED if kind is Kind.OTHER else kind
         self._first.append(segment)
@@ -126,6 +118,11 @@ class _Opening:
             self.take()
         self.whole = False
         self.lost_ns = gap.time_ns
+
+    @property
+    def prefaced(self) -> bool:
+        """Whether this is the half of an HTTP/2 client, as far as its first bytes tell."""
+        return bool(self._joined) and PREFACE.startswith(self._joined[: len(PREFACE)])
 
     @property
     def held(self) -> int:
@@ -145,13 +142,13 @@ class Conversation:
         self._cap = body_cap
         self._late = not from_start
         self._opening = {way: _Opening(from_start, counts) for way in Direction}
-        self._talk: _Talk | None = None
+        self._talk: Talk | None = None
         self.verdict: Bytes | None = None
 
     @property
     def waiting(self) -> bool:
         """Whether a response waits for its request."""
-        return self._talk is not None and self._talk.responses.waiting is not None
+        return self._talk is not None and self._talk.waiting
 
     @property
     def held(self) -> int:
@@ -178,6 +175,7 @@ class Conversation:
             return []
         spoken = self._talk.advance(now_ns)
         self.verdict = self._talk.verdict
+        self._talk = self._talk.successor or self._talk
         return spoken
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[Spoken]:
@@ -192,14 +190,29 @@ class Conversation:
         if kind is Kind.REQUEST:
             self._begin(direction)
         elif kind is Kind.RESPONSE:
-            self._begin(_OTHER_WAY[direction])
+            self._begin(OTHER_WAY[direction])
+        elif kind is Kind.HTTP2:
+            self._begin_http2(direction)
         elif kind in _VERDICTS:
             self._dismiss(_VERDICTS[kind])
         elif sum(opening.search.passed for opening in self._opening.values()) > SEARCH_BYTES:
             self._dismiss(Bytes.NOT_HTTP)
 
     def _begin(self, asking: Direction) -> None:
-        talk = self._talk = _Talk(asking, self._opening, self._late, self._cap, self._counts)
+        self._talk = Http1Talk(asking, self._opening, self._late, self._cap, self._counts)
+        self._hand_over(self._talk)
+
+    def _begin_http2(self, direction: Direction) -> None:
+        """The client starts with the preface, the server with SETTINGS; a late join sees neither."""
+        opening = self._opening[direction]
+        asking = None
+        if opening.whole:
+            asking = direction if opening.prefaced else OTHER_WAY[direction]
+        whole = {way: self._opening[way].whole for way in Direction}
+        self._talk = Http2Talk(asking, whole, self._cap, self._counts)
+        self._hand_over(self._talk)
+
+    def _hand_over(self, talk: Talk) -> None:
         for way, opening in self._opening.items():
             for segment in opening.take():
                 talk.receive(way, segment)
@@ -216,99 +229,3 @@ class Conversation:
         for segment in segments:
             if isinstance(segment, Data):
                 self._counts[bucket] += len(segment.data)
-
-
-class _Talk:
-    """A conversation of which it is known that `asking` is the direction of the requests."""
-
-    def __init__(
-        self,
-        asking: Direction,
-        opening: dict[Direction, _Opening],
-        late: bool,
-        cap: int,
-        counts: Counter[str],
-    ) -> None:
-        asks, answers = opening[asking], opening[_OTHER_WAY[asking]]
-        self._asking = asking
-        self._role = Role.CLIENT if asking is Direction.SENT else Role.SERVER
-        self._pair = Pair(
-            late=late, fenced=not asks.whole, response_lost=not answers.whole, lost_ns=answers.lost_ns
-        )
-        self._requests = RequestReader(counts, cap, synced=asks.whole)
-        self.responses = ResponseReader(counts, cap, synced=answers.whole)
-        self.verdict: Bytes | None = None
-
-    @property
-    def held(self) -> int:
-        return self._requests.held + self.responses.held + self._pair.held
-
-    def receive(self, direction: Direction, segment: Segment) -> None:
-        if direction is self._asking:
-            self._requests.receive(segment)
-        else:
-            self.responses.receive(segment)
-
-    def advance(self, now_ns: int) -> list[Spoken]:
-        self._read(now_ns, must=False)
-        if self._pair.upgraded is not None:
-            self._stop(Bytes.OPAQUE)
-        elif self._pair.switching and self._requests.backlog > HOLD_BYTES:
-            self._stop(Bytes.OPAQUE)  # the answer was not seen, but by the amount it must have been yes
-        elif self._requests.hopeless or self.responses.hopeless:
-            self._stop(Bytes.NOT_HTTP)
-        return self._spoken()
-
-    def end(self, closed: bool, leftover: Bytes) -> list[Spoken]:
-        self._read(0, must=True)
-        if self._pair.upgraded is not None or self._pair.switching:
-            leftover = Bytes.OPAQUE
-        self._finish(closed, leftover)
-        return self._spoken()
-
-    def _read(self, now_ns: int, must: bool) -> None:
-        pair = self._pair
-        while True:
-            self._read_requests()
-            switching = pair.switching
-            self._read_responses(now_ns, must)
-            if not switching or pair.switching or pair.upgraded is not None:
-                return  # else the offer was declined, and what was held back are requests
-
-    def _read_requests(self) -> None:
-        requests, pair = self._requests, self._pair
-        while not pair.switching and (fact := requests.next()) is not None:
-            pair.on_request(fact)
-
-    def _read_responses(self, now_ns: int, must: bool) -> None:
-        responses, pair = self.responses, self._pair
-        while pair.upgraded is None:
-            if (fact := responses.next()) is not None:
-                pair.on_response(fact)
-                continue
-            began = responses.waiting
-            if began is None:
-                return
-            decide = must or now_ns - began >= HOLD_NS or responses.backlog > HOLD_BYTES
-            if not pair.bind(began, decide):
-                return
-            responses.answer(pair.method)
-
-    def _stop(self, verdict: Bytes) -> None:
-        self.verdict = verdict
-        self._finish(False, verdict)
-
-    def _finish(self, closed: bool, leftover: Bytes) -> None:
-        """Settles what has begun; what is not read by now goes to `leftover`."""
-        requests, responses, pair = self._requests, self.responses, self._pair
-        cut_response = responses.within_head
-        requests.end(closed, leftover)
-        while (asked := requests.next()) is not None:
-            pair.on_request(asked)
-        responses.end(closed, leftover)
-        while (answered := responses.next()) is not None:
-            pair.on_response(answered)
-        pair.end(closed, cut_response)
-
-    def _spoken(self) -> list[Spoken]:
-        return [(self._role, exchange) for exchange in self._pair.take()]

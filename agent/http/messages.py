@@ -59,6 +59,8 @@ class Request:
     body: Body
     start_ns: int  # time of the chunk that holds the first byte
     end_ns: int | None  # time of the chunk that holds the last byte
+    authority: bytes | None = None  # HTTP/2's :authority
+    scheme: bytes | None = None  # HTTP/2's :scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,21 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Grpc:
+    """What gRPC adds to an exchange: its status, and messages each way; None where bytes are missing."""
+
+    status: int | None
+    request_messages: int | None
+    response_messages: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """A request with its response, as one end of one connection saw them.
 
-    `ordinal` counts exchanges of the connection from 0. `upgraded` names the protocol that took the
-    connection over (Upgrade's value, or b"CONNECT"). `error` is the parser's reason where MALFORMED.
+    `ordinal` counts exchanges of the connection from 0; in HTTP/2 it is the stream's number. `upgraded`
+    names the protocol that took the connection over (Upgrade's value, or b"CONNECT"). `error` is the
+    parser's reason where MALFORMED.
     """
 
     ordinal: int
@@ -87,3 +99,5 @@ class Exchange:
     completeness: Completeness
     upgraded: bytes | None = None
     error: str | None = None
+    grpc: Grpc | None = None
+    fields_unknown: int = 0  # HPACK entries older than our watching

@@ -21,14 +21,14 @@ from agent.http.heads import (
     reason,
 )
 from agent.http.messages import (
-    EMPTY_BODY,
     Body,
     BodyState,
     Completeness,
     Headers,
 )
+from agent.http.payload import Payload
 from agent.ledger import Bytes
-from agent.streams.half import Data, Gap, Segment, Why
+from agent.streams.half import Data, Gap, Segment
 from agent.streams.sniff import SEARCH_BYTES, Kind, Search, sniff
 
 HEAD_TOO_LARGE = "head is larger than 64 KiB"
@@ -50,46 +50,6 @@ def _head_end(data: bytes | bytearray, at: int) -> int:
     return bare if bare > 1 else end if end > 2 else 0
 
 
-class _Payload:
-    """A body as it passes: its true size, and the prefix that is kept."""
-
-    __slots__ = ("_cap", "_hole", "kept", "lost", "size")
-
-    def __init__(self, cap: int) -> None:
-        self._cap = cap
-        self._hole = False
-        self.kept = bytearray()
-        self.size = 0
-        self.lost = False
-
-    def add(self, data: bytes | bytearray) -> None:
-        """The next bytes of the body."""
-        self.size += len(data)
-        room = self._cap - len(self.kept)
-        if room > 0 and not self._hole:
-            self.kept += data if len(data) <= room else data[:room]
-
-    def hole(self, length: int, why: Why) -> None:
-        """The next bytes are missing; what follows them is not kept."""
-        self.size += length
-        self._hole = True
-        self.lost = self.lost or why is Why.LOST
-
-    def body(self, *, size_known: bool = True, whole: bool = True) -> Body:
-        """What was kept. `whole` is false where the end of the body did not come."""
-        if whole and not self.size:
-            return EMPTY_BODY
-        return Body(self.size if size_known else None, bytes(self.kept), self._state(size_known, whole))
-
-    def _state(self, size_known: bool, whole: bool) -> BodyState:
-        kept = len(self.kept)
-        if self._hole and not kept:
-            return BodyState.UNSEEN
-        if not size_known or (self.lost and kept < self._cap):
-            return BodyState.GAP
-        return BodyState.COMPLETE if whole and kept == self.size else BodyState.TRUNCATED
-
-
 class MessageReader(Generic[Head, Message]):
     """What both halves have in common; the subclasses know heads and build messages."""
 
@@ -107,7 +67,7 @@ class MessageReader(Generic[Head, Message]):
         self._start = bytearray()  # of a head that is not complete yet
         self._facts: deque[Begun[Head] | Done[Message] | Interim | Broken] = deque()
         self._search = Search(counts)
-        self._payload = _Payload(cap)
+        self._payload = Payload(cap)
         self._left = 0
         self._chunks: h11.Connection | None = None
         self._head: Head | None = None
@@ -159,6 +119,17 @@ class MessageReader(Generic[Head, Message]):
                 self._queued -= len(segment.data)
             self._state()
         return self._facts.popleft()
+
+    def take_unread(self) -> list[Segment]:
+        """What was received and not looked at: another protocol begins there."""
+        unread: list[Segment] = []
+        if self._at < len(self._data):
+            unread.append(Data(self._time_ns, self._data[self._at :]))
+        unread += self._segments
+        self._segments.clear()
+        self._queued = 0
+        self._data, self._at = b"", 0
+        return unread
 
     def end(self, closed: bool, leftover: Bytes) -> None:
         """Nothing more is received: `next` then tells the rest. `closed`: the connection ended here.
@@ -317,7 +288,7 @@ class MessageReader(Generic[Head, Message]):
         size_known: bool = True,
     ) -> None:
         """The message is over: as it should be, or `cut` short."""
-        payload, self._payload = self._payload, _Payload(self._cap)
+        payload, self._payload = self._payload, Payload(self._cap)
         body = payload.body(size_known=size_known, whole=cut is None)
         if cut is None:
             cut = Completeness.COMPLETE

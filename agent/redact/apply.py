@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 from agent import wire
@@ -80,7 +80,7 @@ def to_record(exchange: Exchange, sighting: Sighting, policy: Policy, key: bytes
         cluster=sighting.cluster,
         time=first + sighting.offset_ns,
         monotonic=first,
-        protocol="h1",
+        protocol=_protocol(exchange),
         tls=sighting.tls,
         side=sighting.side,
         connection=_digest(CONNECTION_BYTES, sighting),
@@ -98,7 +98,16 @@ def to_record(exchange: Exchange, sighting: Sighting, policy: Policy, key: bytes
         masks=tuple(tally.masks),
         masks_left_out=tally.left_out,
         redactions=dict(tally.rules),
+        grpc=None if exchange.grpc is None else wire.Grpc(*astuple(exchange.grpc)),
+        fields_unknown=exchange.fields_unknown,
     )
+
+
+def _protocol(exchange: Exchange) -> str:
+    if exchange.grpc is not None:
+        return "grpc"
+    message = exchange.request or exchange.response
+    return "h2" if message is not None and message.version == b"2" else "h1"
 
 
 @lru_cache(maxsize=16)
@@ -116,8 +125,8 @@ def _request(
     headers = masks.masked(request.headers)
     return wire.Request(
         method=_method(request.method, tally),
-        scheme=target.scheme or ("https" if sighting.tls else "http"),
-        authority=target.authority if target.authority is not None else _first(headers, b"host"),
+        scheme=target.scheme or _scheme(request) or ("https" if sighting.tls else "http"),
+        authority=_authority(request, target.authority, headers, tally),
         path=target.path,
         query=target.query,
         headers=headers,
@@ -125,6 +134,18 @@ def _request(
         body=_body(BodyMasks(judge, policy, tally, "request.body"), request),
         content_type=_content_type(headers),
     ), credentials.find(request.headers, request.target.partition(b"?")[2], judge, key)
+
+
+def _scheme(request: Request) -> str | None:
+    """HTTP/2 says the scheme itself; anything but these two would be the peer's free text."""
+    return {b"http": "http", b"https": "https"}.get(request.scheme or b"")
+
+
+def _authority(request: Request, target: bytes | None, headers: wire.Pairs, tally: Tally) -> bytes | None:
+    """From the target in absolute form, HTTP/2's :authority, or Host, in this order."""
+    if target is None and request.authority is not None:
+        return urls.mask_authority(request.authority, tally)
+    return target if target is not None else _first(headers, b"host")
 
 
 def _response(response: Response | None, judge: Judge, policy: Policy, tally: Tally) -> wire.Response | None:

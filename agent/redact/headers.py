@@ -21,7 +21,7 @@ def _listed(text: str) -> frozenset[str]:
 
 
 KEPT = _listed("""
-    accept accept-charset accept-encoding accept-language accept-patch accept-post accept-ranges
+    accept accept-charset accept-encoding accept-language accept-patch accept-post accept-ranges grpc-status
     access-control-allow-credentials access-control-allow-headers access-control-allow-methods
     access-control-allow-origin access-control-expose-headers access-control-max-age
     access-control-request-headers access-control-request-method age allow alt-svc

@@ -9,6 +9,7 @@ import pytest
 
 from agent.events import Chunk, Closed, ConnectionKey, Direction, Opened, Role
 from agent.http.connections import Connections, Seen
+from agent.http.talk import HOLD_BYTES
 from agent.http.messages import Body, BodyState, Completeness
 from agent.ledger import Bytes, Ledger
 from agent.streams.half import Window
@@ -187,6 +188,15 @@ def test_a_flood_is_told_in_full_when_it_is_closed(flood: list[tuple[Direction, 
     told = tell(chunks(flood))
     assert sum(told.ledger.bytes.values()) == sum(len(data) for _, data in flood)
     assert told.held == 0
+
+
+def test_a_response_waits_for_its_request_only_until_too_much_queues_behind_it() -> None:
+    connections = Connections(Limits(), 65536, Ledger())
+    most = 0
+    for n in range(HOLD_BYTES // 1000 + 10):
+        list(connections.feed(chunk(S, n * 1000, b"HTTP/1.1 204 X\r\n\r\n".ljust(1000, b"\n"), 1)))
+        most = max(most, connections.held)
+    assert most < HOLD_BYTES + 4096
 
 
 def test_closing_an_unknown_connection_tells_nothing() -> None:

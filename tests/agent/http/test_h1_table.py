@@ -377,8 +377,6 @@ def test_a_head_without_end_is_bounded_and_malformed() -> None:
 @pytest.mark.parametrize(
     ("first", "bucket"),
     [
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Bytes.HTTP2),
-        (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" + b"\0" * 18, Bytes.HTTP2),
         (b"\x16\x03\x01\x02\x00\x01\x00", Bytes.TLS_CIPHERTEXT),
         (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", Bytes.NOT_HTTP),
         (b"220 mail.test ESMTP\r\n", Bytes.NOT_HTTP),

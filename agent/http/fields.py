@@ -1,0 +1,79 @@
+"""HPACK for an observer (RFC 7541): hpack's decoder, with a table that knows what it does not know.
+
+Whoever joins late has not seen the older entries of the dynamic table. Indices count from the newest, so
+entries inserted since resolve exactly; an older one is marked unknown, and never ends the decoding, which
+would spoil every later block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hpack import Decoder, HPACKError
+from hpack.table import HeaderTable
+
+from agent.http.messages import Headers
+
+UNKNOWN = b"\0unknown"
+"""Stands for a name that only an entry unseen would tell; no field name can hold a NUL."""
+
+MAX_LIST = 256 * 1024
+"""Bytes of a decoded header list."""
+
+MAX_TABLE = 1 << 20
+"""Bytes of dynamic table that are kept; an encoder that uses more has older entries unknown."""
+
+
+class FieldsError(ValueError):
+    """The block cannot be decoded; the table is of no use any more. Holds no part of the block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A decoded block: pseudo fields by name, the others in order, and how many stayed unknown."""
+
+    pseudo: dict[bytes, bytes]
+    headers: Headers
+    unknown: int
+
+
+class _LateTable(HeaderTable):
+    """Answers UNKNOWN for dynamic entries it has not seen inserted."""
+
+    def get_by_index(self, index: int) -> tuple[bytes, bytes]:
+        if index > self.STATIC_TABLE_LENGTH + len(self.dynamic_entries):
+            return UNKNOWN, b""
+        return super().get_by_index(index)
+
+
+class FieldDecoder:
+    """Decodes one half's blocks in order. `late`: the table's older entries were not seen."""
+
+    def __init__(self, late: bool) -> None:
+        self._decoder = Decoder(MAX_LIST)
+        self._decoder.header_table = _LateTable() if late else HeaderTable()
+        if late:
+            self._decoder.max_allowed_table_size = MAX_TABLE
+            self._decoder.header_table_size = MAX_TABLE
+
+    def allow(self, size: int) -> None:
+        """The other side's SETTINGS_HEADER_TABLE_SIZE. What it may use now, it may have used before."""
+        self._decoder.max_allowed_table_size = max(self._decoder.max_allowed_table_size, min(size, MAX_TABLE))
+
+    def decode(self, block: bytes) -> Fields:
+        """The fields of `block`. Raises FieldsError."""
+        try:
+            decoded = self._decoder.decode(block, raw=True)
+        except (HPACKError, IndexError, ValueError) as error:
+            raise FieldsError(type(error).__name__) from None
+        pseudo: dict[bytes, bytes] = {}
+        headers: list[tuple[bytes, bytes]] = []
+        unknown = 0
+        for name, value in decoded:
+            if name == UNKNOWN:
+                unknown += 1
+            elif name[:1] == b":":
+                pseudo.setdefault(bytes(name), bytes(value))
+            else:
+                headers.append((bytes(name), bytes(value)))
+        return Fields(pseudo, tuple(headers), unknown)

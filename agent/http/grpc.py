@@ -1,0 +1,47 @@
+"""gRPC over HTTP/2, as far as an observer needs it: how many messages went each way.
+
+A message is one byte of compression flag, four of length, and the message (the protocol's
+PROTOCOL-HTTP2 description); what the messages hold is not looked at.
+"""
+
+from __future__ import annotations
+
+from agent.http.messages import Headers
+
+PREFIX = 5
+
+
+def is_grpc(headers: Headers) -> bool:
+    """Whether the content type is gRPC's."""
+    kind = next((value for name, value in headers if name == b"content-type"), b"")
+    return kind.startswith(b"application/grpc") and not kind.startswith(b"application/grpc-web")
+
+
+class Messages:
+    """Counts messages in one direction of a stream, whatever the pieces."""
+
+    __slots__ = ("_left", "_prefix", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._prefix = b""
+        self._left = 0
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes; a message counts once its last byte has come."""
+        at = 0
+        while at < len(data):
+            if self._left:
+                take = min(self._left, len(data) - at)
+                self._left -= take
+                at += take
+            else:
+                take = PREFIX - len(self._prefix)
+                self._prefix += data[at : at + take]
+                at += take
+                if len(self._prefix) < PREFIX:
+                    return
+                self._left = int.from_bytes(self._prefix[1:], "big")
+                self._prefix = b""
+            if not self._left:
+                self.count += not self._prefix

@@ -1,0 +1,46 @@
+"""A message's body as it passes by."""
+
+from __future__ import annotations
+
+from agent.http.messages import EMPTY_BODY, Body, BodyState
+from agent.streams.half import Why
+
+
+class Payload:
+    """A body as it passes: its true size, and the prefix that is kept."""
+
+    __slots__ = ("_cap", "_hole", "kept", "lost", "size")
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+        self._hole = False
+        self.kept = bytearray()
+        self.size = 0
+        self.lost = False
+
+    def add(self, data: bytes | bytearray) -> None:
+        """The next bytes of the body."""
+        self.size += len(data)
+        room = self._cap - len(self.kept)
+        if room > 0 and not self._hole:
+            self.kept += data if len(data) <= room else data[:room]
+
+    def hole(self, length: int, why: Why) -> None:
+        """The next bytes are missing; what follows them is not kept."""
+        self.size += length
+        self._hole = True
+        self.lost = self.lost or why is Why.LOST
+
+    def body(self, *, size_known: bool = True, whole: bool = True) -> Body:
+        """What was kept. `whole` is false where the end of the body did not come."""
+        if whole and not self.size:
+            return EMPTY_BODY
+        return Body(self.size if size_known else None, bytes(self.kept), self._state(size_known, whole))
+
+    def _state(self, size_known: bool, whole: bool) -> BodyState:
+        kept = len(self.kept)
+        if self._hole and not kept:
+            return BodyState.UNSEEN
+        if not size_known or (self.lost and kept < self._cap):
+            return BodyState.GAP
+        return BodyState.COMPLETE if whole and kept == self.size else BodyState.TRUNCATED

@@ -1,0 +1,262 @@
+"""HTTP/2 read passively: conversations of two real h2 endpoints, whole, cut everywhere, holed and late."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.http.h2 import Http2
+from agent.http.messages import BodyState, Completeness, Exchange
+from agent.ledger import Bytes
+from agent.streams.half import Data, Gap, Why
+
+CAP = 65536
+ASK, ANSWER = 0, 1
+Wire = list[tuple[int, bytes]]
+
+
+@dataclass
+class Talk:
+    """Two h2 endpoints that talk to each other; `wire` is what passed, one entry a flight."""
+
+    wire: Wire = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+        self.server = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        self.client.initiate_connection()
+        self.server.initiate_connection()
+        self.flush()
+
+    def flush(self) -> list[h2.events.Event]:
+        events: list[h2.events.Event] = []
+        while True:
+            to_server, to_client = self.client.data_to_send(), self.server.data_to_send()
+            if not to_server and not to_client:
+                return events
+            if to_server:
+                self.wire.append((ASK, to_server))
+                events += self.server.receive_data(to_server)
+            if to_client:
+                self.wire.append((ANSWER, to_client))
+                events += self.client.receive_data(to_client)
+
+    def ask(self, number: int, method: str, path: str, body: bytes = b"", /, **more: str) -> None:
+        fields = [(":method", method), (":scheme", "https"), (":authority", "pets"), (":path", path)]
+        fields += [(name.replace("_", "-"), value) for name, value in more.items()]
+        self.client.send_headers(number, fields, end_stream=not body)
+        if body:
+            self.client.send_data(number, body, end_stream=True, pad_length=7)
+        self.flush()
+
+    def answer(self, number: int, body: bytes = b"", trailers: bool = False, **more: str) -> None:
+        fields = [(":status", "200"), ("server", "test"), ("x-number", str(number))]
+        fields += [(name.replace("_", "-"), value) for name, value in more.items()]
+        self.server.send_headers(number, fields, end_stream=not body and not trailers)
+        if body:
+            self.server.send_data(number, body, end_stream=not trailers)
+        if trailers:
+            self.server.send_headers(number, [("grpc-status", "0")], end_stream=True)
+        self.flush()
+
+
+def conversation() -> Wire:
+    """Eight interleaved streams: bodies each way, padding, trailers, a 103, a reset, and dynamic tables."""
+    talk = Talk()
+    for number in (1, 3, 5, 7):
+        talk.ask(number, "POST", f"/pets/{number}", f"body {number}".encode(), x_id=str(number))
+    talk.server.send_headers(3, [(":status", "103"), ("link", "</a.css>")])
+    for number in (7, 3, 1):
+        talk.answer(number, f"answer {number}".encode() * 40, trailers=number == 3)
+    talk.client.reset_stream(5)
+    talk.flush()
+    for number in (9, 11, 13):
+        talk.ask(number, "GET", f"/pets/{number}?q={number}", x_id=str(number))
+    for number in (13, 9, 11):
+        talk.answer(number, f"answer {number}".encode())
+    return talk.wire
+
+
+WIRE = conversation()
+NUMBERS = (1, 3, 5, 7, 9, 11, 13)
+
+
+def read(
+    segments: list[tuple[int, bytes | int]], whole: tuple[bool, bool] = (True, True), asking: int | None = ASK
+) -> tuple[list[Exchange], Counter[str]]:
+    """Exchanges and byte counts; a number among the segments is the length of a hole."""
+    counts: Counter[str] = Counter()
+    connection = Http2(counts, CAP, asking, whole)
+    told: list[Exchange] = []
+    for time_ns, (half, what) in enumerate(segments):
+        segment = Gap(time_ns, what, Why.LOST) if isinstance(what, int) else Data(time_ns, what)
+        told += connection.read(half, segment)
+    return told + connection.end(closed=True), counts
+
+
+def check(exchange: Exchange) -> None:
+    """Request and response carry the stream's number everywhere: nothing of another stream is here."""
+    number = str(exchange.ordinal).encode()
+    if exchange.request is not None:
+        assert exchange.request.target.split(b"?")[0] == b"/pets/" + number
+        assert (b"body " + number).startswith(exchange.request.body.data)
+    if exchange.response is not None:
+        assert dict(exchange.response.headers).get(b"x-number", number) == number
+        assert ((b"answer " + number) * 1000).startswith(exchange.response.body.data)
+
+
+def test_every_stream_is_an_exchange_with_its_own_request_and_response() -> None:
+    told, counts = read(list(WIRE))
+    assert sorted(exchange.ordinal for exchange in told) == list(NUMBERS)
+    by_number = {exchange.ordinal: exchange for exchange in told}
+    for number, exchange in by_number.items():
+        check(exchange)
+        expected = Completeness.NO_RESPONSE if number == 5 else Completeness.COMPLETE
+        assert exchange.completeness is expected
+    third = by_number[3]
+    assert third.request is not None
+    assert third.response is not None
+    assert third.response.interim == (103,)
+    assert third.response.trailers == ((b"grpc-status", b"0"),)
+    assert third.request.body.data == b"body 3"
+    assert (third.request.authority, third.request.scheme) == (b"pets", b"https")
+    assert counts == {Bytes.PARSED: sum(len(data) for _, data in WIRE)}
+
+
+def test_where_the_bytes_are_cut_makes_no_difference() -> None:
+    whole, _ = read(list(WIRE))
+    bodies = [(e.ordinal, e.request and e.request.body, e.response and e.response.body) for e in whole]
+    for size in (1, 2, 3, 7, 9, 10, 64):
+        pieces: list[tuple[int, bytes | int]] = [
+            (half, data[at : at + size]) for half, data in WIRE for at in range(0, len(data), size)
+        ]
+        told, _ = read(pieces)
+        assert [
+            (e.ordinal, e.request and e.request.body, e.response and e.response.body) for e in told
+        ] == bodies, size
+
+
+def test_a_header_block_over_many_continuations_is_one_block() -> None:
+    talk = Talk()
+    talk.ask(1, "GET", "/pets/1", b"", **{f"x_{i}": "v" * 1000 for i in range(40)})
+    talk.answer(1, b"answer 1")
+    (exchange,), _ = read(list(talk.wire))
+    assert exchange.request is not None
+    assert len(exchange.request.headers) == 40
+
+
+def test_a_hole_inside_a_body_costs_that_body_only() -> None:
+    talk = Talk()
+    talk.ask(1, "GET", "/pets/1")
+    talk.ask(3, "GET", "/pets/3")
+    talk.answer(1, b"answer 1" * 1000)
+    talk.answer(3, b"answer 3")
+    segments: list[tuple[int, bytes | int]] = []
+    for half, data in talk.wire:
+        if len(data) > 8000:
+            segments += [(half, data[:1000]), (half, 4000), (half, data[5000:])]
+        else:
+            segments.append((half, data))
+    told, _ = read(segments)
+    by_number = {exchange.ordinal: exchange for exchange in told}
+    holed, intact = by_number[1], by_number[3]
+    assert holed.response is not None
+    assert holed.response.body.size == 8000
+    assert holed.response.body.state is BodyState.GAP
+    assert (b"answer 1" * 1000).startswith(holed.response.body.data)
+    assert holed.completeness is Completeness.GAP
+    assert intact.completeness is Completeness.COMPLETE
+
+
+def late(skip: int) -> list[tuple[int, bytes | int]]:
+    return list(WIRE[skip:])
+
+
+@pytest.mark.parametrize("skip", range(1, len(WIRE)))
+def test_a_late_join_resolves_what_was_inserted_since_and_never_guesses(skip: int) -> None:
+    told, _ = read(late(skip), whole=(False, False), asking=None)
+    for exchange in told:
+        check(exchange)
+
+
+def test_a_late_join_finds_whole_exchanges_once_their_fields_are_known() -> None:
+    talk = Talk()
+    for number in range(1, 9, 2):
+        talk.ask(number, "POST", f"/pets/{number}", f"body {number}".encode(), x_id=str(number))
+        talk.answer(number, f"answer {number}".encode())
+    told, _ = read(list(talk.wire[6:]), whole=(False, False), asking=None)
+    assert [e.ordinal for e in told if e.completeness is Completeness.COMPLETE][-2:] == [5, 7]
+
+
+@st.composite
+def holed(draw: st.DrawFn) -> list[tuple[int, bytes | int]]:
+    segments: list[tuple[int, bytes | int]] = []
+    for half, data in WIRE:
+        start = draw(st.integers(0, len(data)))
+        end = draw(st.integers(start, len(data))) if draw(st.integers(0, 4)) == 0 else start
+        pieces: Iterator[bytes | int] = iter((data[:start], end - start, data[end:]))
+        segments += [(half, piece) for piece in pieces if piece]
+    return segments
+
+
+@settings(max_examples=300, deadline=None)
+@given(holed())
+def test_whatever_is_lost_no_stream_gets_what_is_anothers(segments: list[tuple[int, bytes | int]]) -> None:
+    told, counts = read(segments)
+    for exchange in told:
+        check(exchange)
+    assert sum(counts.values()) == sum(len(what) for _, what in segments if isinstance(what, bytes))
+    assert len({exchange.ordinal for exchange in told}) == len(told)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1), st.binary(min_size=1, max_size=80))), st.booleans())
+def test_any_bytes_are_exchanges_or_nothing_and_never_an_exception(
+    segments: list[tuple[int, bytes]], synced: bool
+) -> None:
+    told, counts = read(list(segments), whole=(synced, synced))
+    assert isinstance(told, list)
+    assert sum(counts.values()) == sum(len(data) for _, data in segments)
+
+
+def test_grpc_messages_are_counted_each_way_and_its_status_read_from_the_trailers() -> None:
+    def message(size: int) -> bytes:
+        return b"\0" + size.to_bytes(4, "big") + b"m" * size
+
+    talk = Talk()
+    talk.ask(1, "POST", "/pets.Pets/List", message(10) + message(0), content_type="application/grpc")
+    talk.answer(1, message(3) * 5, trailers=True, content_type="application/grpc+proto")
+    for size in (1, 4, 5, 1000):
+        pieces: list[tuple[int, bytes | int]] = [
+            (half, data[at : at + size]) for half, data in talk.wire for at in range(0, len(data), size)
+        ]
+        (exchange,), _ = read(pieces)
+        assert exchange.grpc is not None
+        assert (exchange.grpc.status, exchange.grpc.request_messages, exchange.grpc.response_messages) == (
+            0,
+            2,
+            5,
+        )
+
+
+def test_streams_that_never_end_are_bounded() -> None:
+    talk = Talk()
+    counts: Counter[str] = Counter()
+    connection = Http2(counts, CAP, ASK, (True, True))
+    encoder = talk.client.encoder
+    told = []
+    connection.read(ASK, Data(0, WIRE[0][1]))
+    for number in range(1, 6000, 2):
+        block = encoder.encode([(":method", "GET"), (":scheme", "http"), (":path", f"/pets/{number}")])
+        header = len(block).to_bytes(3, "big") + b"\x01\x05" + number.to_bytes(4, "big")
+        told += connection.read(ASK, Data(number, header + block))
+    assert len(told) == 3000 - 1024
+    assert all(exchange.completeness is Completeness.GAP for exchange in told)
