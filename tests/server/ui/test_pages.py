@@ -136,7 +136,7 @@ def test_every_page_holds_the_browser_to_the_policy(client: Client) -> None:
         assert answer.status_code == 200, address
         assert answer.headers["content-security-policy"] == POLICY
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
 
 
