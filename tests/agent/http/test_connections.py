@@ -9,8 +9,8 @@ import pytest
 
 from agent.events import Chunk, Closed, ConnectionKey, Direction, Opened, Role
 from agent.http.connections import Connections, Seen
-from agent.http.talk import HOLD_BYTES
 from agent.http.messages import Body, BodyState, Completeness
+from agent.http.talk import HOLD_BYTES
 from agent.ledger import Bytes, Ledger
 from agent.streams.half import Window
 from agent.streams.sniff import SEARCH_BYTES
