@@ -74,10 +74,10 @@ def test_a_hostile_specification_runs_nothing_and_fetches_nothing(browser: Brows
     with elsewhere() as other, visiting(browser, client.http.base_url) as visit:
         describe(client, hostile_spec(other), f"/apis/{api}/spec")
         page = visit.open(f"/apis/{api}/spec")
-        expect(page.locator(".info .description")).to_contain_text("{{7*7}}")
+        expect(page.locator(".info .description")).to_contain_text("{{7777*7777}}")
         block = page.locator(".opblock").first
         block.get_by_role("button").first.click()
-        expect(block.locator(".parameters")).to_contain_text("{{7*7}}")
+        expect(block.locator(".parameters")).to_contain_text("{{7777*7777}}")
         for link in page.locator("#swagger a").all():
             assert not (link.get_attribute("href") or "").strip().lower().startswith("javascript:")
         for found in ("script", "iframe", "form", "[onerror]", "[onload]"):

@@ -11,7 +11,7 @@ from tests.server.records import both, record
 from tests.server.running import Client, wait_for
 
 NAME = "canary"  # what a script that ran would leave in the window
-CANARY = f"\"'><img src=x onerror={NAME}=1><script>{NAME}=1</script>{{{{7*7}}}}"
+CANARY = f"\"'><img src=x onerror={NAME}=1><script>{NAME}=1</script>{{{{7777*7777}}}}"
 SPEC: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "Shop", "version": "1.2"},
