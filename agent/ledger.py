@@ -9,9 +9,8 @@ from enum import StrEnum
 class Bytes(StrEnum):
     """Stream bytes between kernel and parser."""
 
-    PARSED = "parsed"  # part of an HTTP/1 message
+    PARSED = "parsed"  # part of an HTTP message or frame
     NOT_HTTP = "not_http"  # the connection speaks something else
-    HTTP2 = "http2_not_parsed"  # recognised, not parsed yet
     TLS_CIPHERTEXT = "tls_ciphertext"  # seen in plaintext above, or not at all
     UNIX_SOCKET = "unix_socket"  # AF_UNIX is filtered
     NOT_TCP = "not_tcp"  # UDP and other sockets
@@ -31,6 +30,9 @@ class Exchanges(StrEnum):
     SHIPPED = "shipped"  # acknowledged by the server
     REDACTION_FAILED = "redaction_failed"
     QUEUE_FULL = "queue_full"  # the oldest dropped: the server was away for too long
+    SPOOL_FULL = "spool_full"  # the same, on disk
+    SPOOL_EXPIRED = "spool_expired"  # too old, on disk
+    SPOOL_UNREADABLE = "spool_unreadable"  # the disk did not give back what was written
     REFUSED = "refused"  # the server would not take the record
     UNSENT_AT_EXIT = "unsent_at_exit"  # the agent stopped first
 
@@ -40,6 +42,13 @@ class Kernel(StrEnum):
 
     RING_FULL = "ring_full_events"
     TABLE_FULL = "kernel_table_full"
+
+
+class Stops(StrEnum):
+    """How an epoch ended, if not well: entered by the agent's next start, from the spool."""
+
+    KILLED = "killed"
+    BLIND_MS = "blind_ms"  # between the epoch's last entry and that next start; not a count of anything
 
 
 class Ledger:

@@ -55,9 +55,8 @@ enum counter {
 	COUNT_TABLE_FULL_CALLS = 9, /* calls that found no room in a table */
 	COUNT_PEEKED = 10,         /* looked at, not consumed: seen again later */
 	COUNT_EXCHANGED_TLS = 11,  /* plaintext bytes seen at a TLS library */
-	COUNT_HTTP2 = 12,          /* on connections that user space found to speak HTTP/2 */
-	COUNT_OPAQUE = 13,         /* after an upgrade or CONNECT */
-	COUNTERS = 14,
+	COUNT_OPAQUE = 12,         /* after an upgrade or CONNECT */
+	COUNTERS = 13,
 };
 
 /* Indices of the settings array, written by user space. */

@@ -47,8 +47,7 @@ class Counter(IntEnum):
     TABLE_FULL_CALLS = 9
     PEEKED = 10
     EXCHANGED_TLS = 11
-    HTTP2 = 12
-    OPAQUE = 13
+    OPAQUE = 12
 
 
 class Setting(IntEnum):

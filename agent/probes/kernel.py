@@ -36,7 +36,6 @@ COUNTED: dict[Counter, str] = {
     Counter.FILTERED: Bytes.FILTERED,
     Counter.TLS_CIPHERTEXT: Bytes.TLS_CIPHERTEXT,
     Counter.NOT_HTTP: Bytes.NOT_HTTP,
-    Counter.HTTP2: Bytes.HTTP2,
     Counter.OPAQUE: Bytes.OPAQUE,
     Counter.TABLE_FULL_CALLS: Kernel.TABLE_FULL,
 }
@@ -44,7 +43,6 @@ COUNTED: dict[Counter, str] = {
 
 
 IGNORED: dict[Bytes, Counter] = {
-    Bytes.HTTP2: Counter.HTTP2,
     Bytes.OPAQUE: Counter.OPAQUE,
     Bytes.TLS_CIPHERTEXT: Counter.TLS_CIPHERTEXT,
 }

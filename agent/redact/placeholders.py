@@ -19,7 +19,7 @@ _FORMATS = re.compile(
     r"|(?P<date>\d{4}-\d\d-\d\d)"
     r"|(?P<time>\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:[Zz]|[+-]\d\d:\d\d))"
     r"|(?P<ipv4>(?:\d{1,3}\.){3}\d{1,3})"
-    r"|(?P<digits>[0-9]+)"
+    r"|(?P<digits>[+-]?[0-9]+)"
     r"|(?P<decimal>[+-]?\d+\.\d+)"
     r"|(?P<email>[^\s@:/]{1,64}@[A-Za-z0-9.-]{1,255})"
     r"|(?P<uri>[A-Za-z][A-Za-z0-9+.-]{1,31}://\S*)"
@@ -49,7 +49,7 @@ def of_text(value: str) -> str:
     if match is None:
         return filler(len(value))
     kind = str(match.lastgroup)
-    return "0" * min(len(value), MAX_DIGITS) if kind == "digits" else _STANDINS[kind]
+    return "0" * min(len(value.lstrip("+-")), MAX_DIGITS) if kind == "digits" else _STANDINS[kind]
 
 
 def of_number(literal: str) -> str:

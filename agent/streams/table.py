@@ -25,7 +25,7 @@ class Limits:
 
     connections: int = 16_384
     remembered: int = 65_536
-    held_bytes: int = 256 << 20
+    held_bytes: int = 64 << 20
     idle_ns: int = 600 * 1_000_000_000
     window: Window = WINDOW
 

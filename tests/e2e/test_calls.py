@@ -385,25 +385,36 @@ def test_where_tls_touches_no_socket_the_peer_is_null_or_right(
             assert [text for text in told if not text.startswith(addresses)] == [], seen.completeness
 
 
-def test_http2_is_counted_and_not_parsed(spectap: Spectap, tmp_path: Path, certificate: Certificate) -> None:
-    before = spectap.agent.bytes_in("http2_not_parsed")
+def test_http2_is_stored_like_any_other_with_both_witnesses(
+    spectap: Spectap, tmp_path: Path, certificate: Certificate
+) -> None:
     with (
         services.echo("backend", tmp_path) as backend,
         nginx.serving("h2c", tmp_path, backend.port, http2=True) as plain,
         nginx.serving("h2", tmp_path, backend.port, http2=True, certificate=certificate) as tls,
     ):
-        calls = [echo_call("h2", size=2000)]
-        seen = services.curl(tmp_path, f"http://127.0.0.1:{plain.port}", calls, "--http2-prior-knowledge")
-        calls = [echo_call("h2", size=2000)]
-        trust = ["--http2", "--cacert", certificate.certificate]
-        seen += services.curl(tmp_path, f"https://127.0.0.1:{tls.port}", calls, *trust)
-        stored = spectap.of_port(backend.port, seen)
-        assert len(stored) == 2, "the HTTP/1.1 hop behind nginx is stored as ever"
-        wait_until(
-            lambda: spectap.agent.bytes_in("http2_not_parsed") >= before + 4 * 2000, "HTTP/2 bytes counted"
-        )
-        ports = {item.server[1] for item in spectap.server.exchanges() if item.server}
-        assert ports.isdisjoint({plain.port, tls.port})
+        known = [echo_call("h2c", size=2000), echo_call("h2c", size=100)]
+        secret = [echo_call("h2", size=2000), echo_call("h2", size=100)]
+        by_port = {
+            plain.port: services.curl(
+                tmp_path, f"http://127.0.0.1:{plain.port}", known, "--http2-prior-knowledge"
+            ),
+            tls.port: services.curl(
+                tmp_path,
+                f"https://127.0.0.1:{tls.port}",
+                secret,
+                "--http2",
+                "--cacert",
+                certificate.certificate,
+            ),
+        }
+        for port, calls in by_port.items():
+            stored = spectap.of_port(port, calls)
+            for call in calls:
+                assert stored[call.id].protocol == "h2"
+                assert disagreements(stored[call.id], [call]) == []
+        hops = [call for calls in by_port.values() for call in calls]
+        assert {seen.protocol for seen in spectap.of_port(backend.port, hops).values()} == {"h1"}
 
 
 def test_unix_sockets_are_counted_as_filtered(spectap: Spectap, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_ids_hashes_times_and_words_survive(text: str) -> None:
         ("https://example.org/a", "https://redacted.invalid/"),
         ("P3DT4H", "PT0S"),
         ("4711", "0000"),
+        ("-5", "0"),
         ("47.11", "0.5"),
         ("hunter2", "redacted"),
         ("hunter2-hunter2", "redacted" + "x" * 24),
