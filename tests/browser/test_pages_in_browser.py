@@ -84,6 +84,7 @@ def test_a_hostile_specification_runs_nothing_and_fetches_nothing(browser: Brows
             assert page.locator(f"#swagger {found}").count() == 0, found
         assert page.evaluate(f"window.{NAME}") is None
         assert visit.dialogs == []
+        assert len([url for url in visit.asked if "/api/" in url]) == 1  # the document, not what it refers to
         assert page.url == f"{visit.origin}/apis/{api}/spec"
 
 

@@ -26,6 +26,7 @@ class Visit:
     origin: str
     errors: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
     astray: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> Page:
@@ -50,6 +51,7 @@ class Visit:
         dialog.dismiss()
 
     def on_request(self, request: Request) -> None:
+        self.asked.append(request.url)
         if not request.url.startswith((f"{self.origin}/", "data:")):
             self.astray.append(request.url)
 

@@ -127,7 +127,8 @@ def hostile_spec(elsewhere: str) -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"type": "object", "description": markdown}}},
             }
         },
-        "x-more": {"$ref": f"{elsewhere}/schema.json"},
+        "x-far": {"$ref": f"{elsewhere}/schema.json"},
+        "x-near": {"$ref": "/api/v1/agents"},
     }
     return {
         "openapi": "3.0.3",
