@@ -88,9 +88,10 @@ class Programs:
         ]
         self._bcc = bcc
         try:
-            self._module: Any = bcc.BPF(text=source_text(), cflags=flags)
+            self._module: Any = bcc.BPF(text=source_text().encode(), cflags=flags)
         except Exception as error:  # BCC raises Exception itself
-            raise ProgramError(f"the kernel refused the capture programs: {error}") from None
+            reason = str(error)[:300]  # BCC may quote the whole source
+            raise ProgramError(f"the kernel refused the capture programs: {reason}") from None
         self._uprobes: dict[int, int] = {}
         self._next = 0
 
@@ -98,8 +99,12 @@ class Programs:
         """Attaches to the calls' tracepoints. Returns how many probes that makes; raises ProgramError."""
         try:
             for call, program in SYSCALLS.items():
-                self._module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}", fn_name="syscall_exit")
-                self._module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}", fn_name=program)
+                self._module.attach_tracepoint(
+                    tp=f"syscalls:sys_exit_{call}".encode(), fn_name=b"syscall_exit"
+                )
+                self._module.attach_tracepoint(
+                    tp=f"syscalls:sys_enter_{call}".encode(), fn_name=program.encode()
+                )
         except Exception as error:
             raise ProgramError(f"a system call's tracepoint cannot be attached: {error}") from None
         return 2 * len(SYSCALLS)
@@ -120,7 +125,7 @@ class Programs:
         return handles
 
     def _uprobe(self, program: str, kind: int, path: str, offset: int) -> int:
-        function = self._module.load_func(program, self._bcc.BPF.KPROBE)
+        function = self._module.load_func(program.encode(), self._bcc.BPF.KPROBE)
         self._next += 1
         name = f"spectap_{os.getpid()}_{self._next}"
         descriptor: int = self._bcc.lib.bpf_attach_uprobe(
@@ -140,27 +145,27 @@ class Programs:
 
     def set(self, setting: Setting, value: int) -> None:
         """Writes one setting of bpf/event.h."""
-        table = self._module["settings"]
+        table = self._module[b"settings"]
         table[ctypes.c_int(setting)] = ctypes.c_ulonglong(value)
 
     def add_port(self, table: str, port: int) -> None:
         """Adds to only_ports or except_ports."""
-        self._module[table][ctypes.c_ushort(port)] = ctypes.c_ubyte(1)
+        self._module[table.encode()][ctypes.c_ushort(port)] = ctypes.c_ubyte(1)
 
     def add_pid(self, table: str, pid: int) -> None:
         """Adds to only_pids or except_pids."""
-        self._module[table][ctypes.c_uint(pid)] = ctypes.c_ubyte(1)
+        self._module[table.encode()][ctypes.c_uint(pid)] = ctypes.c_ubyte(1)
 
     def add_name(self, name: str) -> None:
         """Adds a process name (as the kernel cuts it, 15 bytes) to only_names."""
-        table = self._module["only_names"]
+        table = self._module[b"only_names"]
         key = table.Key()
         key.bytes = name.encode()[:15]
         table[key] = ctypes.c_ubyte(1)
 
     def ignore(self, address: int, generation: int, counter: Counter) -> None:
         """Stops this life of a connection from being handed over; its bytes go to `counter`."""
-        table = self._module["ignored"]
+        table = self._module[b"ignored"]
         table[table.Key(address)] = table.Leaf(generation, counter, 0)
 
     def open_ring(self, receive: Callable[[bytes], bool]) -> None:
@@ -172,7 +177,7 @@ class Programs:
         def copy(_context: object, data: int, size: int) -> int:
             return 0 if receive(ctypes.string_at(data, size)) else -1
 
-        self._module["events"].open_ring_buffer(copy)
+        self._module[b"events"].open_ring_buffer(copy)
 
     def consume(self) -> bool:
         """Hands what the ring holds to the receiver, without waiting. True if the receiver had enough."""
@@ -181,7 +186,7 @@ class Programs:
 
     def counters(self) -> dict[Counter, int]:
         """Totals of bpf/event.h's counters over all CPUs."""
-        table = self._module["counters"]
+        table = self._module[b"counters"]
         return {counter: sum(table[ctypes.c_int(counter)]) for counter in Counter}
 
     def close(self) -> Iterator[tuple[int, int]]:
@@ -194,8 +199,8 @@ class Programs:
             yield done, total
         for call in SYSCALLS:
             for edge in ("enter", "exit"):
-                name = f"syscalls:sys_{edge}_{call}"
-                if name.encode() in self._module.tracepoint_fds:
+                name = f"syscalls:sys_{edge}_{call}".encode()
+                if name in self._module.tracepoint_fds:
                     self._module.detach_tracepoint(name)
                 done += 1
                 yield done, total
