@@ -1,0 +1,156 @@
+"""`spectap-agent run`: the kernel as source, the pipeline, the shipper and the status page, in one process.
+
+Signals only leave a note; starting, watching, going dark, shipping the rest and detaching happen in order.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import time
+import uuid
+from importlib.metadata import version
+from types import FrameType
+
+from agent import config
+from agent.config import Settings
+from agent.ledger import Ledger
+from agent.pipeline import Pipeline, Place
+from agent.probes.kernel import Filters, KernelSource
+from agent.probes.programs import Sizes
+from agent.redact.key import load_or_create
+from agent.redact.policy import Policy
+from agent.ship.client import Shipper
+from agent.status import Snapshot, StatusServer, Watched
+from agent.streams.table import Limits
+from agent.wire import pack_record
+
+log = logging.getLogger(__name__)
+
+SHIP_DEADLINE = 10.0  # seconds in which what is queued may still be sent at the end
+
+
+class Run:
+    """One run of the agent. Signals only ask it to stop; everything else happens in order, here."""
+
+    def __init__(self, settings: Settings, policy: Policy) -> None:
+        self._settings = settings
+        self._ledger = Ledger()
+        self._turned_at: float | None = None
+        self._attached = self._stopping = False
+        key = load_or_create(settings.key_file)
+        own_port = config.own_port(settings.server)
+        self._source = KernelSource(
+            Filters(
+                only_ports=settings.only_ports,
+                except_ports=settings.except_ports,
+                only_pids=settings.only_pids,
+                except_pids=settings.except_pids | {os.getpid()},
+                only_names=settings.only_names,
+                own_port=own_port,
+            ),
+            Sizes(ring_bytes=settings.ring_bytes),
+            settings.cache,
+        )
+        self._pipeline = Pipeline(
+            Place(settings.agent, settings.node, settings.cluster),
+            policy,
+            key,
+            self._ledger,
+            self._source.ignore,
+            Limits(),
+        )
+        self._shipper = Shipper(
+            settings.server, settings.token, settings.agent, uuid.uuid4().hex, self._totals
+        )
+        self._status = StatusServer(settings.status_listen, self._snapshot)
+
+    def run(self) -> None:
+        """Watches until asked to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked_to_stop)
+        self._status.start()
+        log.info("status on http://%s", self._status.address)
+        self._shipper.start()
+        began = time.monotonic()
+        try:
+            self._source.attach()
+            self._attached = True
+            log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
+            self._lower_priority()
+            self._watch()
+        finally:
+            self._attached = False
+            self._source.go_dark()
+            unsent = self._shipper.close(SHIP_DEADLINE)
+            if unsent:
+                log.warning("%d records could not be sent in time and are counted as such", unsent)
+            self._detach()
+            self._status.close()
+        log.info("stopped: %s", json.dumps(self._totals(), separators=(",", ":")))
+
+    def _watch(self) -> None:
+        for event in self._source.events():
+            self._turned_at = time.monotonic()
+            for record in self._pipeline.feed(event):
+                self._shipper.offer(pack_record(record))
+        for record in self._pipeline.finish():
+            self._shipper.offer(pack_record(record))
+
+    def _detach(self) -> None:
+        log.info("every probe is dark; detaching")
+        said = time.monotonic()
+        for done, total in self._source.detach():
+            if done == total or time.monotonic() - said >= 1:
+                said = time.monotonic()
+                log.info("detached %d of %d probes", done, total)
+
+    def _asked_to_stop(self, number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        self._source.ask_to_stop()
+
+    def _lower_priority(self) -> None:
+        """What parses must not compete with what it watches; the ring holds what comes meanwhile."""
+        if self._settings.priority == "idle":
+            try:
+                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            except OSError as error:
+                log.warning("cannot run at idle priority: %s", error.strerror)
+
+    def _watching_text(self) -> str:
+        watching = self._source.watching
+        libraries = ", ".join(watching.libraries) or "no TLS library"
+        return f"{watching.backend}; {libraries}"
+
+    def _totals(self) -> dict[str, dict[str, int]]:
+        totals = self._ledger.as_map()
+        for name, counts in self._shipper.totals().items():
+            for bucket, count in counts.items():
+                totals[name][bucket] = totals[name].get(bucket, 0) + count
+        return totals
+
+    def _snapshot(self) -> Snapshot:
+        watching = self._source.watching
+        queue_records, queue_bytes = self._shipper.waiting()
+        libraries = tuple(Watched("openssl", path, probes) for path, probes in watching.libraries.items())
+        return Snapshot(
+            agent=self._settings.agent,
+            version=version("spectap"),
+            attached=self._attached,
+            turned_at=self._turned_at,
+            ledger=self._totals(),
+            backend=watching.backend,
+            watching=(Watched("sockets", None, watching.socket_probes), *libraries),
+            connections_open=self._pipeline.connections,
+            processes_watched=self._pipeline.processes,
+            ring_bytes=self._settings.ring_bytes,
+            ring_used_bytes=watching.drained_bytes,
+            queue_records=queue_records,
+            queue_bytes=queue_bytes,
+            stopping=self._stopping,
+            detach_done=watching.detach_done,
+            detach_total=watching.detach_total,
+            notes=tuple(f"{path}: {reason}" for path, reason in watching.failures.items()),
+        )
