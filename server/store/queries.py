@@ -92,6 +92,15 @@ _SHOWS = """SELECT 1 FROM operations
     WHERE operations.api = deviations.api AND operations.key = deviations.operation"""
 
 
+def totals(db: sqlite3.Connection) -> dict[str, int]:
+    """How many APIs there are, and how many exchanges were counted for them."""
+    row = db.execute(
+        """SELECT count(DISTINCT api) AS apis, coalesce(sum(count), 0) AS exchanges FROM operations
+        WHERE count > 0"""
+    ).fetchone()
+    return dict(row)
+
+
 def _called(where: Where, filters: Filters) -> None:
     """Narrows operations to those called with a status or by a consumer."""
     where.add(f"EXISTS ({_CALLED} AND consumers.name = ?)", filters.consumer)

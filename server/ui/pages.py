@@ -23,13 +23,21 @@ from server.ui import login
 from server.ui.door import FOLDER, Page, admin, page, secure
 from server.ui.upload import uploaded
 
-APIS = 100  # rows on one page
+APIS = 25  # rows on one page: few enough that the latest deviations are not far below
 OPERATIONS = 200
 EXCHANGES = 50
 DEVIATIONS = 100
 LATEST = 20
 LOST_BYTES = ("gap", "ring_full", "table_full")
-LOST_EXCHANGES = ("redaction_failed", "queue_full", "refused", "unsent_at_exit")
+LOST_EXCHANGES = (
+    "redaction_failed",
+    "queue_full",
+    "spool_full",
+    "spool_expired",
+    "spool_unreadable",
+    "refused",
+    "unsent_at_exit",
+)
 PLAIN_HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depends(admin)])
@@ -61,21 +69,21 @@ def first_page(request: Request, cursor: After = None) -> Response:
     with store_of(request).reading() as db:
         apis = queries.apis(db, Filters(), APIS + 1, after)
         latest = queries.deviations(db, Filters(), LATEST + 1, None)
-        ledger = agents.ledger(db)
+        totals = queries.totals(db) | _ledger(agents.ledger(db))
         heard = agents.agents(db, 1, None)
     return page(
         request,
         "first.html",
         apis=listed(*cut(apis, APIS), "last_seen", render.api),
         deviations=listed(*cut(latest, LATEST), "last_seen", render.finding),
-        totals=_totals(ledger),
+        totals=totals,
         heard=render.agent(heard[0]) if heard else None,
         server=_server(request),
         newest=after is None,
     )
 
 
-def _totals(ledger: dict[str, Any]) -> dict[str, int]:
+def _ledger(ledger: dict[str, Any]) -> dict[str, int]:
     seen = ledger["agents"]
     counted, exchanges = seen.get("bytes", {}), seen.get("exchanges", {})
     return {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.wire import Endpoint
 from server.analysis.specs.load import load
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
@@ -55,6 +56,7 @@ def test_the_first_page_lists_apis_and_latest_deviations(client: Client) -> None
     assert "unknown-path GET /admin path" in text
     assert "unknown-parameter GET /users/{id} query colour" in text
     assert "Last heard of node-1" in text
+    assert "APIs 1 Exchanges 4" in text
     assert {f"/apis/{api}"} < set(read(client.http.get("/").text).links)
 
 
@@ -114,6 +116,18 @@ def test_what_does_not_fit_a_page_is_on_the_next(client: Client) -> None:
     assert len(following) == 1
     assert "/page/0<" in following[0]
     assert "/page/59<" not in following[0]
+
+
+def test_totals_are_of_all_apis_also_of_those_on_the_next_page(client: Client) -> None:
+    ports = range(1, 31)
+    client.send(
+        *(record(n, port=n, server=Endpoint("127.0.0.1", 9000 + n, 1), host=b"x:%d" % n) for n in ports)
+    )
+    text = page(client, "/")
+    assert "APIs 30 Exchanges 30" in text
+    assert ("nginx:9030" in text, "nginx:9001" in text) == (True, False)
+    pages = {address: answer.text for address, answer in crawled(client.http)}
+    assert any("nginx:9001" in text for address, text in pages.items() if address.startswith("/?cursor="))
 
 
 @pytest.mark.parametrize("path", ["/apis/nope", "/apis/nope/spec", "/exchanges/nope"])
