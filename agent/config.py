@@ -17,6 +17,8 @@ DEFAULT_STATUS = "127.0.0.1:9464"
 DEFAULT_BODY_CAP = 64 * 1024
 MAX_BODY_CAP = 16 * 1024 * 1024
 DEFAULT_RING_MIB = 64
+DEFAULT_SPOOL_MIB = 256
+DEFAULT_SPOOL_HOURS = 24
 
 
 class SettingError(ValueError):
@@ -46,6 +48,9 @@ class Settings:
     key_file: Path
     cache: Path
     ring_bytes: int
+    spool: Path
+    spool_bytes: int
+    spool_age_s: int
     priority: str
     log_json: bool
     log_level: str
@@ -103,6 +108,19 @@ def add_options(parser: argparse.ArgumentParser, environment: Mapping[str, str] 
         metavar="FILE",
     )
     option("--cache", "folder for what is slow to compute", metavar="DIR")
+    option("--spool", "folder for records that the server does not have yet", metavar="DIR")
+    option(
+        "--spool-mib",
+        "its size; the oldest are dropped, and 0 keeps none on disk (default %(default)s)",
+        DEFAULT_SPOOL_MIB,
+        metavar="MIB",
+    )
+    option(
+        "--spool-hours",
+        "how long records wait there for the server (default %(default)s)",
+        DEFAULT_SPOOL_HOURS,
+        metavar="HOURS",
+    )
     option(
         "--ring-mib",
         "size of the ring between kernel and agent, a power of two (default %(default)s)",
@@ -148,6 +166,9 @@ def settings(options: argparse.Namespace) -> Settings:
         key_file=Path(options.key_file) if options.key_file else state / "fingerprint.key",
         cache=Path(options.cache) if options.cache else state / "cache",
         ring_bytes=_ring(options.ring_mib),
+        spool=Path(options.spool) if options.spool else state / "spool",
+        spool_bytes=_number("--spool-mib", options.spool_mib, 0, 1024 * 1024) * 1024 * 1024,
+        spool_age_s=_number("--spool-hours", options.spool_hours, 1, 24 * 365) * 3600,
         priority=options.priority,
         log_json=options.log_json,
         log_level=options.log_level,
@@ -155,7 +176,7 @@ def settings(options: argparse.Namespace) -> Settings:
 
 
 def state_folder() -> Path:
-    """Where the agent keeps its key and caches: /var/lib/spectap-agent, or the user's state folder."""
+    """Where the agent keeps its key, cache and spool: /var/lib/spectap-agent, or the user's state folder."""
     if os.geteuid() == 0:
         return Path("/var/lib/spectap-agent")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "spectap-agent"

@@ -22,6 +22,7 @@ from agent.probes.kernel import Filters, KernelSource
 from agent.probes.programs import Sizes
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
+from agent.ship.client import Place as SpoolPlace
 from agent.ship.client import Shipper
 from agent.status import Snapshot, StatusServer, Watched
 from agent.streams.table import Limits
@@ -63,7 +64,12 @@ class Run:
             Limits(),
         )
         self._shipper = Shipper(
-            settings.server, settings.token, settings.agent, uuid.uuid4().hex, self._totals
+            settings.server,
+            settings.token,
+            settings.agent,
+            uuid.uuid4().hex,
+            self._totals,
+            spool=spool_place(settings),
         )
         self._status = StatusServer(settings.status_listen, self._snapshot)
 
@@ -154,3 +160,10 @@ class Run:
             detach_total=watching.detach_total,
             notes=tuple(f"{path}: {reason}" for path, reason in watching.failures.items()),
         )
+
+
+def spool_place(settings: Settings) -> SpoolPlace | None:
+    """Where records wait on disk; None where none are to."""
+    if not settings.spool_bytes:
+        return None
+    return SpoolPlace(settings.spool / "spool.db", settings.spool_bytes, settings.spool_age_s)

@@ -1,33 +1,16 @@
-"""What waits to be shipped. In memory, bounded by bytes: the oldest goes first when it is full."""
+"""What waits in memory. Bounded by bytes: the oldest goes first when it is full."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
-
-
-class Backlog(Protocol):
-    """Packed records between the pipeline and the network, oldest first. The shipper does the locking."""
-
-    @property
-    def records(self) -> int: ...
-
-    @property
-    def size(self) -> int:
-        """Bytes held."""
-        ...
-
-    def put(self, packed: bytes) -> int:
-        """Keeps one record; answers how many records were dropped for it."""
-        ...
-
-    def take(self, most_records: int, most_bytes: int) -> list[bytes]:
-        """Removes and answers the oldest: at least one if there is one, else no more than both bounds."""
-        ...
+from collections.abc import Sequence
 
 
 class MemoryBacklog:
-    """A Backlog that never holds more than `most_bytes`; a record larger than that is dropped itself."""
+    """Packed records, oldest first, never more than `most_bytes`; a larger record is dropped itself.
+
+    Whoever shares it does the locking.
+    """
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -40,20 +23,25 @@ class MemoryBacklog:
 
     @property
     def size(self) -> int:
+        """Bytes held."""
         return self._size
 
     def put(self, packed: bytes) -> int:
+        """Keeps one record; answers how many were dropped for it."""
         if len(packed) > self._most:
             return 1
         self._waiting.append(packed)
         self._size += len(packed)
-        dropped = 0
-        while self._size > self._most:
-            self._size -= len(self._waiting.popleft())
-            dropped += 1
-        return dropped
+        return self._shrink()
+
+    def put_back(self, records: Sequence[bytes]) -> int:
+        """Keeps records again that were taken as the oldest; answers how many were dropped."""
+        self._waiting.extendleft(reversed(records))
+        self._size += sum(map(len, records))
+        return self._shrink()
 
     def take(self, most_records: int, most_bytes: int) -> list[bytes]:
+        """Removes and answers the oldest: at least one if there is one, else no more than both bounds."""
         taken: list[bytes] = []
         size = 0
         while self._waiting and len(taken) < most_records:
@@ -63,3 +51,10 @@ class MemoryBacklog:
             self._size -= len(self._waiting[0])
             taken.append(self._waiting.popleft())
         return taken
+
+    def _shrink(self) -> int:
+        dropped = 0
+        while self._size > self._most:
+            self._size -= len(self._waiting.popleft())
+            dropped += 1
+        return dropped

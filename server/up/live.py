@@ -15,7 +15,15 @@ MOST_SHOWN = 8  # libraries, and what could not be attached
 MOST_APIS = 200  # as many as one page of the server's holds
 MOST_DEVIATIONS = 50
 VERDICTS = {"shadow": "undocumented", "zombie": "deprecated", "deviating": "deviating"}
-GIVEN_UP = ("redaction_failed", "queue_full", "refused", "unsent_at_exit")  # exchanges that are not stored
+GIVEN_UP = (  # exchanges that are not stored
+    "redaction_failed",
+    "queue_full",
+    "spool_full",
+    "spool_expired",
+    "spool_unreadable",
+    "refused",
+    "unsent_at_exit",
+)
 ONE = {
     "exchanges": "exchange",
     "views seen": "view seen",

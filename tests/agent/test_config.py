@@ -26,6 +26,7 @@ def test_the_defaults_are_safe() -> None:
     assert found.body_cap == 65536
     assert found.priority == "idle"
     assert found.agent == found.node == socket.gethostname()
+    assert (found.spool.name, found.spool_bytes, found.spool_age_s) == ("spool", 256 * 1024 * 1024, 24 * 3600)
     assert not found.only_ports | found.except_ports | found.only_pids | found.except_pids
 
 
@@ -55,6 +56,8 @@ def test_every_option_can_be_given_as_environment_and_the_command_line_wins() ->
         ((*SERVER, "--pid", "-4"), "--pid takes a whole number"),
         ((*SERVER, "--body-cap", "1e9"), "--body-cap takes a whole number"),
         ((*SERVER, "--ring-mib", "48"), "--ring-mib takes a power of two"),
+        ((*SERVER, "--spool-mib", "-1"), "--spool-mib takes a whole number from 0"),
+        ((*SERVER, "--spool-hours", "0"), "--spool-hours takes a whole number from 1"),
         ((*SERVER, "--token-file", "/nowhere"), "--token-file /nowhere cannot be read"),
     ],
 )

@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgpack
 import pytest
+import zstandard
 
-from agent.ship.client import Answer, Limits, Shipper, answer_of
+from agent.ship.client import Limits, Shipper
+from agent.ship.post import Answer, answer_of
 
 QUICK = Limits(flush_s=0.02, retry_first_s=0.01, retry_most_s=0.05, retry_slow_s=0.05, say_again_s=3600)
 PATIENCE_S = 30.0
@@ -66,6 +69,15 @@ class Store:
             assert self.change.wait_for(condition, PATIENCE_S), f"posts so far: {len(self.posts)}"
 
 
+def plain(body: bytes, headers: Message) -> bytes:
+    """A request's body without its content coding."""
+    if headers["content-encoding"] is None:
+        return body
+    assert headers["content-encoding"] == "zstd"
+    with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+        return reader.read()
+
+
 @contextmanager
 def serving(store: Store, port: int = 0) -> Iterator[str]:
     class Door(BaseHTTPRequestHandler):
@@ -74,7 +86,9 @@ def serving(store: Store, port: int = 0) -> Iterator[str]:
         def do_POST(self) -> None:
             assert self.path == "/api/v1/records"
             store.headers.append({name.lower(): value for name, value in self.headers.items()})
-            status, body = store.answer(self.rfile.read(int(self.headers["content-length"])))
+            status, body = store.answer(
+                plain(self.rfile.read(int(self.headers["content-length"])), self.headers)
+            )
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()

@@ -1,0 +1,111 @@
+"""A parcel: records that go to the server as one batch, compressed once and kept so.
+
+The body of a POST is a sequence of zstd frames (RFC 8878, 3.1): the batch's head, then the frames of its
+records. So parcels can be kept without knowing their number, and merged without compressing them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgpack
+import zstandard
+
+from agent.wire import MAX_BATCH
+
+LEVEL = 3
+
+LedgerMap = Mapping[str, Mapping[str, int]]
+
+
+class Unreadable(Exception):
+    """The frames do not hold the records they should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How the server knows a batch. `head` is the batch up to its first record; it never changes."""
+
+    agent: str
+    epoch: str
+    seq: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parcel:
+    """`agent` and `epoch` are whose ledger counts it, `version` its records' wire version, `size` their
+    bytes unpacked. `first` is the first record's place in the spool and `at` since when it is there (wall
+    ns), None where it is in memory only. `address` is set where it is decided, since it may have been sent.
+    With no records it carries a ledger only.
+    """
+
+    agent: str
+    epoch: str
+    version: int
+    records: int
+    size: int
+    frames: bytes
+    first: int | None = None
+    at: int | None = None
+    address: Address | None = None
+
+
+def compressed(records: Sequence[bytes]) -> bytes:
+    """A frame of packed records."""
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(b"".join(records))
+
+
+def body(parcel: Parcel, address: Address, coded: bool) -> bytes:
+    """What is posted: as zstd, or plain for a server that does not know it. Raises Unreadable."""
+    if coded:
+        return compressed([address.head]) + parcel.frames
+    return address.head + _plain(parcel)
+
+
+def records_of(parcel: Parcel) -> list[bytes]:
+    """Each packed record of a parcel. Raises Unreadable."""
+    plain = _plain(parcel)
+    unpacker = msgpack.Unpacker(max_buffer_size=MAX_BATCH)
+    found: list[bytes] = []
+    try:
+        unpacker.feed(plain)
+        start = 0
+        for _ in range(parcel.records):
+            unpacker.skip()
+            found.append(plain[start : unpacker.tell()])
+            start = unpacker.tell()
+    except (ValueError, msgpack.exceptions.UnpackException) as error:
+        raise Unreadable(type(error).__name__) from None
+    return found
+
+
+def halves_of(parcel: Parcel) -> tuple[Parcel, Parcel]:
+    """Two parcels of half the records each. Raises Unreadable."""
+    records = records_of(parcel)
+    middle = len(records) // 2
+    return _part(parcel, 0, records[:middle]), _part(parcel, middle, records[middle:])
+
+
+def _part(parcel: Parcel, start: int, records: Sequence[bytes]) -> Parcel:
+    return replace(
+        parcel,
+        records=len(records),
+        size=sum(map(len, records)),
+        frames=compressed(records),
+        first=None if parcel.first is None else parcel.first + start,
+        address=None,
+    )
+
+
+def _plain(parcel: Parcel) -> bytes:
+    unpacker = zstandard.ZstdDecompressor()
+    try:
+        with unpacker.stream_reader(parcel.frames, read_across_frames=True) as reader:
+            plain = reader.read(parcel.size + 1)
+    except zstandard.ZstdError as error:
+        raise Unreadable(type(error).__name__) from None
+    if len(plain) != parcel.size:
+        raise Unreadable("length")
+    return plain

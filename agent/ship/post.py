@@ -1,0 +1,121 @@
+"""One POST to the server and what its answer means. Nothing here retries, counts or waits for more."""
+
+from __future__ import annotations
+
+import json
+import time
+from enum import Enum, auto
+from urllib.parse import urlsplit
+
+import httpx
+
+from agent.ship.limits import Limits
+from agent.ship.parcel import Address, Parcel, Unreadable, body
+
+
+class Answer(Enum):
+    """What the server's answer means for the batch."""
+
+    STORED = auto()
+    REFUSED = auto()  # never, as it is
+    LATER = auto()
+    NOT_ALLOWED = auto()  # not before the token changes
+    NOT_OURS = auto()  # not before the address changes
+    NOT_CODED = auto()  # only without compression
+
+
+REFUSALS = frozenset({400, 413, 422})
+TROUBLE = {
+    Answer.STORED: "took the batch",
+    Answer.REFUSED: "refuses a batch (HTTP {status}); sending its records one by one to find which",
+    Answer.LATER: "did not acknowledge a batch (HTTP {status}); trying again",
+    Answer.NOT_ALLOWED: "does not accept this agent's token (HTTP {status}): give it one with --token-file",
+    Answer.NOT_OURS: "does not take records (HTTP {status}): check the address given to --server",
+    Answer.NOT_CODED: "does not take a batch, compressed or not (HTTP {status})",
+}
+
+
+def answer_of(status: int, body: bytes, seq: int) -> Answer:
+    """The meaning of an HTTP answer to batch `seq`; only `{"acked": seq}` means stored."""
+    if status in REFUSALS:
+        return Answer.REFUSED
+    if status in (401, 403):
+        return Answer.NOT_ALLOWED
+    if status in (404, 405) or 300 <= status < 400:
+        return Answer.NOT_OURS
+    if status == 415:
+        return Answer.NOT_CODED
+    if not 200 <= status < 300:
+        return Answer.LATER
+    try:
+        acked = json.loads(body)["acked"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Answer.LATER
+    return Answer.STORED if type(acked) is int and acked == seq else Answer.LATER
+
+
+class Post:
+    """The way to the server at `url` (its root). Use it as a context; it keeps one connection."""
+
+    def __init__(self, url: str, token: str | None, limits: Limits) -> None:
+        self.shown = shown(url)
+        self._url = url.rstrip("/") + "/api/v1/records"
+        self._limits = limits
+        self._client = _client(token, limits)
+        self._coded = True  # until this server says that it does not know zstd
+
+    def close(self) -> None:
+        self._client.close()
+
+    def send(self, parcel: Parcel, address: Address) -> tuple[Answer, str]:
+        """One attempt: what came of it, and what to tell a person if it was not stored."""
+        found, trouble = self._attempt(parcel, address)
+        if found is Answer.NOT_CODED and self._coded:
+            self._coded = False
+            found, trouble = self._attempt(parcel, address)
+        return found, trouble
+
+    def _attempt(self, parcel: Parcel, address: Address) -> tuple[Answer, str]:
+        headers = {"content-encoding": "zstd"} if self._coded else {}
+        try:
+            content = body(parcel, address, self._coded)
+            with self._client.stream("POST", self._url, content=content, headers=headers) as response:
+                found = answer_of(response.status_code, self._bounded(response), address.seq)
+                return found, TROUBLE[found].format(status=response.status_code)
+        except Unreadable:
+            return Answer.REFUSED, "was to get a batch that the spool no longer holds as it was written"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            self._coded = True  # whoever answers next may know it
+            return Answer.LATER, f"cannot be reached ({type(error).__name__}); keeping records meanwhile"
+
+    def _bounded(self, response: httpx.Response) -> bytes:
+        """The answer's first bytes; an answer that is too long or too slow is cut, hence not understood."""
+        until = time.monotonic() + self._limits.answer_s
+        answer = b""
+        for piece in response.iter_raw(4096):
+            answer += piece
+            if len(answer) > self._limits.answer_bytes or time.monotonic() > until:
+                return b""
+        return answer
+
+
+def shown(url: str) -> str:
+    """The address without what a URL may hold of secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _client(token: str | None, limits: Limits) -> httpx.Client:
+    headers = {
+        "content-type": "application/msgpack",
+        "user-agent": "spectap-agent",
+        "accept-encoding": "identity",
+    }
+    timeout = httpx.Timeout(limits.answer_s, connect=limits.connect_s)
+
+    def bearer(request: httpx.Request) -> httpx.Request:
+        request.headers["authorization"] = f"Bearer {token}"
+        return request
+
+    auth = bearer if token is not None else None  # as auth, it wins over user-info in the URL
+    return httpx.Client(headers=headers, auth=auth, timeout=timeout, trust_env=False, follow_redirects=False)
