@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from agent import config
 from agent.config import SettingError
+from agent.doctor import command as doctor
 from agent.logs import start_logging
 from agent.redact.key import KeyFileError
 from agent.redact.policy import Policy
@@ -43,12 +44,21 @@ def parser() -> Parser:
         epilog="Each option can be given as the environment variable in brackets; lists by commas.",
     )
     config.add_options(run)
+    look = commands.add_parser(
+        "doctor",
+        help="say what can be seen here, and why not",
+        description="Says what this host and each process allow to be seen and, where not, why and the cure.",
+        epilog="Exit status: 0 all can be seen, 2 some, 3 nothing.",
+    )
+    doctor.add_options(look)
     return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit status."""
     options = parser().parse_args(arguments)
+    if options.command == "doctor":
+        return doctor.run(options)
     try:
         settings = config.settings(options)
         policy = Policy(

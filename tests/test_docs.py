@@ -24,7 +24,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 }
 COMMANDS = {
     "spectap": ("up", "server"),
-    "spectap-agent": ("run",),
+    "spectap-agent": ("run", "doctor"),
 }
 
 

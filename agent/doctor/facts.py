@@ -10,7 +10,8 @@ class State(StrEnum):
     """How one thing of the host stands to the capture."""
 
     OK = "ok"
-    WARNING = "warning"  # the capture works, but something may go wrong or be missing
+    WARNING = "warning"  # all can be captured, but something may go wrong
+    LIMITED = "limited"  # a part of the traffic cannot be captured
     REFUSED = "refused"  # nothing can be captured
     UNKNOWN = "unknown"  # could not be looked at
 
@@ -122,11 +123,11 @@ class Report:
 
     @property
     def sees(self) -> Sees:
-        """ALL where nothing is dark, unknown or unparsed; NONE where the host refuses, or nothing is seen.
-
-        Warnings, and calls that could not be made, do not count.
+        """ALL where nothing is limited, dark, unknown or unparsed; NONE where the host refuses, or nothing
+        is seen. Warnings, and calls that could not be made, do not count.
         """
-        if any(check.state is State.REFUSED for check in self.host):
+        states = {check.state for check in self.host}
+        if State.REFUSED in states:
             return Sees.NONE
         made = [trial.outcome for trial in self.self_test.trials if trial.outcome is not Outcome.SKIPPED]
         if made and not {Outcome.SEEN, Outcome.PARTLY} & set(made):
@@ -134,7 +135,8 @@ class Report:
         sights = [view.sight for program in self.programs for view in program.views]
         if sights and Sight.SEEN not in sights:
             return Sees.NONE
-        whole = all(sight is Sight.SEEN for sight in sights) and set(made) <= {Outcome.SEEN}
+        whole = states <= {State.OK, State.WARNING}
+        whole = whole and set(sights) <= {Sight.SEEN} and set(made) <= {Outcome.SEEN}
         return Sees.ALL if whole else Sees.SOME
 
 

@@ -127,7 +127,7 @@ def capabilities(host: Host) -> Check:
         return Check("capabilities", State.OK, "to load and attach programs, and to look at every process")
     names = ", ".join(f"CAP_{CAPABILITIES[number]}" for number in missing)
     only_processes = missing == [SYS_PTRACE]
-    state = State.WARNING if only_processes else State.REFUSED
+    state = State.LIMITED if only_processes else State.REFUSED
     what = f"missing {names}" + ("; other users' processes stay unknown" if only_processes else "")
     return Check("capabilities", state, what, f"run this as root, outside of containers; {POD}")
 
@@ -148,7 +148,7 @@ def uprobes(host: Host) -> Check:
     if host.has("sys/bus/event_source/devices/uprobe/type"):
         return Check("uprobes", State.OK, "there for TLS libraries")
     cure = "boot a kernel built with CONFIG_UPROBE_EVENTS, as every supported distribution's is"
-    return Check("uprobes", State.WARNING, "the kernel has none, so that all TLS stays dark", cure)
+    return Check("uprobes", State.LIMITED, "the kernel has none, so that all TLS stays dark", cure)
 
 
 def lockdown(host: Host) -> Check:
@@ -235,7 +235,7 @@ def container(host: Host) -> Check:
     where = "in a container" if _in_container(host) else "on the host"
     if pids is not None and pids != INITIAL_PID_NAMESPACE:
         what = "in a process namespace of its own: only processes inside it are found, others stay dark"
-        return Check("container", State.WARNING, what, f"run this on the host; {POD}; docker run --pid=host")
+        return Check("container", State.LIMITED, what, f"run this on the host; {POD}; docker run --pid=host")
     return Check("container", State.OK, f"{where}, with every process in sight")
 
 

@@ -1,0 +1,110 @@
+"""`spectap-agent doctor`: its options, the order of its questions, and its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from types import FrameType
+
+from agent import config
+from agent.doctor import host, report, selftest
+from agent.doctor.facts import Check, Report, Sees, SelfTest, State, printable
+from agent.doctor.programs import Survey
+from agent.probes import capability
+from agent.probes.programs import Sizes
+
+EXIT = {Sees.ALL: 0, Sees.SOME: 2, Sees.NONE: 3}
+EXIT_STOPPED = 1
+MAX_PID = 2**31 - 1
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, as agent/doctor/schema.json has it")
+    parser.add_argument(
+        "--pid",
+        action="append",
+        type=_pid,
+        metavar="PID",
+        help="look at this process only, even without TCP sockets; repeatable",
+    )
+    parser.add_argument(
+        "--no-self-test", action="store_true", help="do not make calls on loopback and try to see them"
+    )
+
+
+def _pid(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_PID:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_PID} is wanted")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Looks, prints, and returns the exit status."""
+    checks, test, stopped = examine(not options.no_self_test)
+    if stopped:
+        _say("stopped; nothing of the self-test is left behind")
+        return EXIT_STOPPED
+    survey = Survey(dict(test.failures))
+    programs = survey.of(dict.fromkeys(options.pid)) if options.pid else survey.of_all()
+    found = Report(
+        spectap=version("spectap"),
+        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        host=checks,
+        programs=programs,
+        self_test=test,
+        notes=tuple(notes(survey, bool(options.pid))),
+    )
+    if options.json:
+        _print(json.dumps(report.document(found), indent=2))
+    else:
+        for line in report.lines(found):
+            _print(line)
+    return EXIT[found.sees]
+
+
+def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
+    """The host's checks, the self-test, and whether someone asked to stop."""
+    checks = list(host.checks(host.Host(), capability.refusals(), Sizes().ring_bytes))
+    cache = config.state_folder() / "cache"
+    if any(check.state is State.REFUSED for check in checks):
+        return tuple(checks), selftest.not_made("this host refuses the capture, as said above"), False
+    if not with_test:
+        checks.append(selftest.load(cache))
+        return tuple(checks), selftest.not_made("it was not asked for"), False
+    test = selftest.Run(cache, _say)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        test.ask_to_stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        check, told = test.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    failures = tuple((printable(path), printable(reason)) for path, reason in told.failures)
+    return (*checks, check), SelfTest(told.trials, told.why_not, told.seconds, failures), test.stopped
+
+
+def notes(survey: Survey, chosen: bool) -> Iterator[str]:
+    """What was left out."""
+    if survey.cut:
+        yield "a table of sockets was too long to be read whole: some processes may be missing"
+    hidden = 0 if chosen else survey.hidden()
+    if hidden:
+        yield f"{hidden} processes may not be looked at: run this as root"
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _say(line: str) -> None:
+    """Progress, apart from the report."""
+    sys.stderr.write(f"spectap-agent: {line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,92 @@
+"""The report for programs (schema.json) and for people."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from agent.doctor.facts import Program, Report, Sees
+
+VERSION = 1
+"""Of the JSON document; it grows when a field changes its meaning or goes."""
+
+SHOWN_PIDS = 6
+INDENT = " " * 28
+
+ANSWER = {
+    Sees.ALL: "everything that was looked at can be seen",
+    Sees.SOME: "some can be seen, some not; each line that is not ok or seen says why",
+    Sees.NONE: "nothing can be seen",
+}
+
+
+def document(report: Report) -> dict[str, Any]:
+    """What `--json` prints, as schema.json describes it."""
+    facts = dataclasses.asdict(report)
+    failures = [{"path": path, "reason": reason} for path, reason in report.self_test.failures]
+    return {
+        "version": VERSION,
+        "spectap": facts["spectap"],
+        "time": facts["time"],
+        "sees": report.sees,
+        "host": facts["host"],
+        "self_test": facts["self_test"] | {"failures": failures},
+        "programs": facts["programs"],
+        "notes": facts["notes"],
+    }
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The same for people: one fact a line, its cure on the next."""
+    yield f"spectap {report.spectap}: {ANSWER[report.sees]}"
+    yield ""
+    yield "Host"
+    for check in report.host:
+        yield from _fact(check.state, check.subject, check.what, check.cure)
+    yield ""
+    yield "Self-test"
+    yield from _self_test(report)
+    yield ""
+    yield "Processes" if report.programs else "Processes: none has a TCP socket"
+    for program in report.programs:
+        yield f"  {_heading(program)}"
+        for view in program.views:
+            where = f" ({view.path})" if view.path else ""
+            what = f"{view.what}{where}" + (f": {', '.join(view.functions)}" if view.functions else "")
+            yield from _fact(view.sight, view.of, what, view.cure)
+    for note in report.notes:
+        yield f"  {note}"
+
+
+def _self_test(report: Report) -> Iterator[str]:
+    test = report.self_test
+    if test.why_not:
+        yield f"  not made to its end: {test.why_not}"
+    else:
+        for trial in test.trials:
+            yield from _fact(trial.outcome, trial.protocol, trial.what, trial.cure)
+    for path, reason in test.failures:
+        yield from _fact("warning", "probe", f"{path}: {reason}", None)
+
+
+def _fact(state: str, subject: str, what: str, cure: str | None) -> Iterator[str]:
+    yield f"  {state:8}  {subject:16}{what}"
+    if cure:
+        yield f"{INDENT}cure: {cure}"
+
+
+def _heading(program: Program) -> str:
+    shown = ", ".join(map(str, program.pids[:SHOWN_PIDS]))
+    more = len(program.pids) - SHOWN_PIDS
+    parts = [f"pid {shown}" + (f" and {more} more" if more > 0 else "")]
+    if program.listening:
+        parts.append(f"listening at {', '.join(map(str, program.listening))}")
+    if program.connections:
+        parts.append(f"{program.connections} connection{'s' if program.connections > 1 else ''}")
+    if program.unit:
+        parts.append(program.unit)
+    if program.container:
+        parts.append(f"container {program.container[:12]}")
+    names = f" ({', '.join(program.names)})" if program.names else ""
+    return f"{program.executable or 'no program file'}{names}: {'; '.join(parts)}"

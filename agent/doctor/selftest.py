@@ -1,0 +1,274 @@
+"""The live self-test: two child processes call each other on loopback, and the agent's own capture looks on.
+
+Each call carries an id of its own, and counts as seen where that id comes out of the other end of the
+parsers. All waits are bounded but the detaching, whose pace is the kernel's.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+from agent.doctor.facts import Check, Outcome, SelfTest, State, Trial
+from agent.doctor.talk import H2, HERE, PLAIN, TLS
+from agent.doctor.trials import TITLES, Call, Trials
+from agent.events import Tick
+from agent.probes.abi import Setting
+from agent.probes.btf import BtfError
+from agent.probes.kernel import Filters, KernelSource, SourceError
+from agent.probes.programs import ProgramError, Programs, Sizes
+
+START_SECONDS = 20.0  # for a child to say that it is ready
+ATTACH_SECONDS = 60.0
+CALL_SECONDS = 30.0  # from the first call to the last answer
+GRACE_SECONDS = 1.5  # from the last answer to giving up on what has not been seen
+LEAVE_SECONDS = 10.0  # for a child to end by itself
+CERTIFICATE_SECONDS = 20.0
+
+PROTOCOLS = (PLAIN, TLS, H2)
+LOADED = "they load, and their probes attach"
+CURE = "in a container allow bpf() and perf_event_open() (privileged: true); else report it, with the message"
+
+Say = Callable[[str], None]
+
+
+class SelfTestError(RuntimeError):
+    """The self-test could not be made; the message says why."""
+
+
+def not_made(why: str) -> SelfTest:
+    """A self-test that was not even begun."""
+    return SelfTest(tuple(skipped(protocol, why) for protocol in PROTOCOLS), why, 0.0)
+
+
+def skipped(protocol: str, why: str, cure: str | None = None) -> Trial:
+    return Trial(protocol, Outcome.SKIPPED, False, False, f"{TITLES[protocol]}: not tried: {why}", cure)
+
+
+def load(cache: Path | None) -> Check:
+    """Loads and attaches the kernel programs, dark, and takes them away again."""
+    try:
+        programs = Programs(Sizes(), cache)
+        try:
+            programs.set(Setting.DARK, 1)
+            programs.attach_system_calls()
+        finally:
+            for _ in programs.close():
+                pass
+    except (ProgramError, BtfError) as error:
+        return refused(error)
+    return Check("programs", State.OK, LOADED)
+
+
+def refused(error: Exception) -> Check:
+    return Check("programs", State.REFUSED, str(error), CURE)
+
+
+class Run:
+    """One self-test. `say` hears of progress."""
+
+    def __init__(self, cache: Path | None, say: Say) -> None:
+        self._cache, self._say = cache, say
+        self._source: KernelSource | None = None
+        self._why_not: str | None = None
+        self.stopped = False
+
+    def ask_to_stop(self) -> None:
+        """For a signal handler: leaves a note; what was attached is still taken away."""
+        self.stopped = True
+        if self._source is not None:
+            self._source.ask_to_stop()
+
+    def run(self) -> tuple[Check, SelfTest]:
+        """Whether the programs load and attach, and what became of the calls."""
+        began = time.monotonic()
+        try:
+            with TemporaryDirectory(prefix="spectap-doctor-") as folder:
+                check, test = self._in(Path(folder))
+        except (SourceError, ProgramError, BtfError) as error:
+            check, test = refused(error), not_made("the capture programs do not load")
+        except SelfTestError as error:
+            check, test = (
+                Check("programs", State.UNKNOWN, "not tried", "see the self-test"),
+                not_made(str(error)),
+            )
+        return check, replace(test, seconds=round(time.monotonic() - began, 3))
+
+    def _in(self, folder: Path) -> tuple[Check, SelfTest]:
+        certificate, why_not = make_certificate(folder)
+        with child("server", *certificate) as server, child("client") as client:
+            ports = read_line(server)
+            calls = [Call(name, ports[name], uuid.uuid4().hex) for name in PROTOCOLS if name in ports]
+            self._say("self-test: loading the capture programs")
+            filters = Filters(only_pids=frozenset({server.pid, client.pid}))
+            self._source = source = KernelSource(filters, Sizes(), self._cache)
+            trials = Trials(calls, source.ignore)
+            try:
+                self._attach(source)
+                errors = self._watch(source, client, calls, certificate, trials)
+            finally:
+                source.go_dark()
+                self._detach(source)
+        failures = tuple(sorted(source.watching.failures.items()))
+        made = tuple(self._verdict(name, errors, why_not, trials) for name in PROTOCOLS)
+        return Check("programs", State.OK, LOADED), SelfTest(made, self._why_not, 0.0, failures)
+
+    def _attach(self, source: KernelSource) -> None:
+        self._say("self-test: attaching to this host's TLS libraries and system calls")
+        late = threading.Timer(ATTACH_SECONDS, self._too_late)
+        late.daemon = True
+        late.start()
+        if self.stopped:
+            source.ask_to_stop()
+        source.attach()
+        late.cancel()
+
+    def _too_late(self) -> None:
+        self._why_not = f"attaching took longer than {ATTACH_SECONDS:.0f} s"
+        if self._source is not None:
+            self._source.ask_to_stop()
+
+    def _watch(
+        self,
+        source: KernelSource,
+        client: subprocess.Popen[bytes],
+        calls: list[Call],
+        certificate: tuple[str, ...],
+        trials: Trials,
+    ) -> dict[str, str | None]:
+        """Has the calls made and looks on. Returns what the client said of each: None or an error."""
+        self._say("self-test: making calls")
+        for call in calls:
+            ask(client, call, certificate[0] if certificate else None)
+        answers: dict[str, str | None] = {}
+        last = time.monotonic()
+        deadline = last + CALL_SECONDS
+        for event in source.events():
+            trials.feed(event)
+            if not isinstance(event, Tick):
+                continue
+            now = time.monotonic()
+            while len(answers) < len(calls) and (answer := try_line(client, 0)) is not None:
+                answers[answer["protocol"]], last = answer["error"], now
+            done = len(answers) == len(calls) and (trials.complete or now - last > GRACE_SECONDS)
+            if done or now > deadline:
+                source.ask_to_stop()
+        trials.finish()
+        if self.stopped:
+            self._why_not = "it was stopped"
+        return answers
+
+    def _detach(self, source: KernelSource) -> None:
+        said = time.monotonic()
+        for done, total in source.detach():
+            if done == total or time.monotonic() - said >= 1:
+                said = time.monotonic()
+                self._say(f"self-test: detached {done} of {total} probes")
+
+    def _verdict(
+        self, protocol: str, errors: dict[str, str | None], no_tls: str | None, trials: Trials
+    ) -> Trial:
+        if protocol == TLS and no_tls is not None:
+            return skipped(TLS, no_tls, "install the openssl command")
+        if protocol not in errors:
+            return skipped(protocol, self._why_not or f"no answer within {CALL_SECONDS:.0f} s")
+        error = errors[protocol]
+        return skipped(protocol, f"the call failed: {error}") if error else trials.verdict(protocol)
+
+
+def make_certificate(folder: Path) -> tuple[tuple[str, ...], str | None]:
+    """Paths of a certificate and its key for loopback, or () and the reason why there are none."""
+    certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    command += ["-days", "2", "-subj", "/CN=spectap-doctor", "-addext", f"subjectAltName=IP:{HERE}"]
+    command += ["-keyout", key, "-out", certificate]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=CERTIFICATE_SECONDS)
+    except FileNotFoundError:
+        return (), "there is no openssl command to make a certificate with"
+    except (OSError, subprocess.SubprocessError):
+        return (), "the openssl command could not make a certificate"
+    return (certificate, key), None
+
+
+@contextmanager
+def child(role: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One end of the calls, in a session of its own, so that Ctrl-C reaches only us. Ended on leaving."""
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "agent.doctor.talk", role, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,  # so that nothing waits in a buffer where select does not see it
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SelfTestError(f"a process of the test could not be started: {error.strerror}") from None
+    try:
+        yield process
+    finally:
+        _stdin(process).close()
+        try:
+            process.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _stdout(process).close()
+
+
+def ask(client: subprocess.Popen[bytes], call: Call, authority: str | None) -> None:
+    wanted = {"protocol": call.protocol, "port": call.port, "id": call.id, "authority": authority}
+    try:
+        _stdin(client).write(json.dumps(wanted).encode() + b"\n")
+    except OSError:
+        raise SelfTestError("the client of the test ended early") from None
+
+
+def read_line(process: subprocess.Popen[bytes]) -> Any:
+    """What a child said first. Raises SelfTestError."""
+    found = try_line(process, START_SECONDS)
+    if found is None:
+        raise SelfTestError(f"a process of the test said nothing for {START_SECONDS:.0f} s")
+    return found
+
+
+def try_line(process: subprocess.Popen[bytes], seconds: float) -> Any:
+    """The next line of JSON, None if none comes in this time. Raises SelfTestError if the child is gone."""
+    stdout = _stdout(process)
+    if not select.select([stdout], [], [], seconds)[0]:
+        return None
+    line = stdout.readline()
+    if not line:
+        raise SelfTestError("a process of the test ended early")
+    return json.loads(line)
+
+
+def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None
+    return process.stdin
+
+
+def _stdout(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdout is not None
+    return process.stdout

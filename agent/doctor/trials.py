@@ -1,0 +1,129 @@
+"""Which of the self-test's calls have been seen: events in, verdicts out. Pure, like the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agent.doctor.facts import Outcome, Trial
+from agent.doctor.talk import H2, PATH, PLAIN, TLS
+from agent.events import Address, Chunk, Closed, ConnectionKey, Event, Opened, Role, Tick
+from agent.http.connections import Connections, Seen
+from agent.http.messages import Completeness
+from agent.ledger import Bytes, Ledger
+from agent.streams.table import Limits
+
+BODY_CAP = 1024
+SOCKET = "socket"
+BOTH = frozenset({Role.CLIENT, Role.SERVER})
+TITLES = {PLAIN: "HTTP/1.1", TLS: "HTTP/1.1 over TLS", H2: "HTTP/2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to be made: to the server's `port`, with an id that nothing else has."""
+
+    protocol: str
+    port: int
+    id: str
+
+
+class Trials:
+    """`ignore` is told what the pipeline would tell the source (agent.http.connections.Connections)."""
+
+    def __init__(self, calls: list[Call], ignore: Callable[[ConnectionKey, Bytes], None]) -> None:
+        self._calls = {call.port: call for call in calls}
+        self._tell_source = ignore
+        self._connections = Connections(Limits(), BODY_CAP, Ledger(), self._ignore)
+        self._call_of: dict[ConnectionKey, Call] = {}
+        self._witnesses: dict[str, set[Role]] = {call.protocol: set() for call in calls}
+        self._arrived: set[str] = set()
+        self._dismissed: dict[str, Bytes] = {}
+        self._now = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every call has been seen at both ends."""
+        return all(witnesses == BOTH for witnesses in self._witnesses.values())
+
+    def feed(self, event: Event) -> None:
+        """The next event of the source; those of other programs' connections are passed over."""
+        if isinstance(event, Tick):
+            self._now = event.time_ns
+            self._learn(self._connections.tick(event.time_ns))
+        elif isinstance(event, (Opened, Chunk)):
+            call = self._calls.get(_port(event.local)) or self._calls.get(_port(event.peer))
+            if call is not None:
+                self._call_of[event.connection] = call
+                self._follow(event)
+        elif isinstance(event, Closed) and event.connection in self._call_of:
+            self._follow(event)
+
+    def finish(self) -> None:
+        """The source has ended."""
+        self._learn(self._connections.finish(self._now))
+
+    def verdict(self, protocol: str) -> Trial:
+        """What became of a call that was made."""
+        title, seen = TITLES[protocol], self._witnesses[protocol]
+        outcome, what, cure = self._outcome(protocol, seen)
+        return Trial(protocol, outcome, Role.CLIENT in seen, Role.SERVER in seen, f"{title}: {what}", cure)
+
+    def _follow(self, event: Opened | Chunk | Closed) -> None:
+        self._now = event.time_ns
+        call = self._call_of[event.connection]
+        if isinstance(event, Chunk) and event.data and self._is_way(call, event.connection):
+            self._arrived.add(call.protocol)
+        self._learn(self._connections.feed(event))
+
+    def _learn(self, told: Iterator[Seen]) -> None:
+        for seen in told:
+            call = self._call_of.get(seen.connection)
+            if call and seen.role and self._is_way(call, seen.connection) and _is_whole(seen, call):
+                self._witnesses[call.protocol].add(seen.role)
+
+    def _ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
+        call = self._call_of.get(connection)
+        if call is not None and self._is_way(call, connection):
+            self._dismissed[call.protocol] = bucket
+        self._tell_source(connection, bucket)
+
+    @staticmethod
+    def _is_way(call: Call, connection: ConnectionKey) -> bool:
+        """Whether the call can be read on this connection: TLS above the socket, all else at it."""
+        return (connection.source != SOCKET) == (call.protocol == TLS)
+
+    def _outcome(self, protocol: str, seen: set[Role]) -> tuple[Outcome, str, str | None]:
+        if seen == BOTH:
+            return Outcome.SEEN, "the whole call is seen at both ends", None
+        if seen:
+            (role,) = seen
+            cure = "make the test again; if it stays, report it with the output of --json"
+            return Outcome.PARTLY, f"the whole call is seen, but at the {role} only", cure
+        if protocol in self._dismissed:
+            what = f"recognised, not parsed: its bytes are counted as {self._dismissed[protocol]}"
+            return Outcome.UNPARSED, what, "use a version of spectap that parses it"
+        if protocol in self._arrived:
+            cure = "report it, with the output of --json"
+            return Outcome.UNPARSED, "its bytes are captured, but make no exchange", cure
+        if protocol == TLS:
+            cure = "look above and below for what keeps OpenSSL from being probed"
+            return Outcome.UNSEEN, "its plaintext is not seen", cure
+        return Outcome.UNSEEN, "nothing of it is seen", "look above for what the host refuses"
+
+
+def _port(address: Address | None) -> int:
+    return address.port if address else 0
+
+
+def _is_whole(seen: Seen, call: Call) -> bool:
+    """Whether this is the call, request and response rightly paired and nothing missing."""
+    request, response = seen.exchange.request, seen.exchange.response
+    return (
+        seen.exchange.completeness is Completeness.COMPLETE
+        and request is not None
+        and request.target == (PATH + call.id).encode()
+        and response is not None
+        and response.status == 200
+        and response.body.data == call.id.encode()
+    )
