@@ -317,7 +317,7 @@ class Spool:
         with suppress(sqlite3.Error):
             (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
             if free > FREE_PAGES:
-                self._db.execute("PRAGMA incremental_vacuum").fetchall()
+                self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
 
     def _forget(self, epoch: str) -> None:
         self._epochs.pop(epoch, None)
