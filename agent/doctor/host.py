@@ -31,7 +31,7 @@ MACHINES = ("x86_64",)
 
 POD = "in a pod set privileged: true and hostPID: true"
 TYPES = "the kernel describes its types"
-UNPRIVILEGED = {"0": "allowed to everybody", "1": "refused until the next boot", "2": "refused"}
+UNPRIVILEGED = {"0": "allowed to all", "1": "root only, until the next boot", "2": "root only"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def kprobes(host: Host) -> Check:
 def unprivileged_bpf(host: Host) -> Check:
     text = host.text("proc/sys/kernel/unprivileged_bpf_disabled") or ""
     meaning = UNPRIVILEGED.get(text, "not told by this kernel")
-    return Check("unprivileged-bpf", State.OK, f"{meaning}; root is not concerned")
+    return Check("unprivileged-bpf", State.OK, f"{meaning}, which does not hinder")
 
 
 def memlock(release: str, limit: int) -> Check:

@@ -139,8 +139,10 @@ class Survey:
 
     def _libraries(self, pid: int, maps: str) -> Iterator[View]:
         """What is mapped under a name of OpenSSL's. One without its functions only calls another's."""
-        gone = set(deleted(maps))
+        gone, others = set(deleted(maps)), set(foreign(maps).values())
         for path in targets.mapped_libraries(maps):
+            if path in others:
+                continue  # NSS, too, has a libssl
             if path in gone:
                 yield View(
                     "openssl", Sight.DARK, "its OpenSSL was replaced on disk", RESTART, printable(path)

@@ -12,7 +12,7 @@ VERSION = 1
 """Of the JSON document; it grows when a field changes its meaning or goes."""
 
 SHOWN_PIDS = 6
-INDENT = " " * 28
+INDENT = " " * 30
 
 ANSWER = {
     Sees.ALL: "everything that was looked at can be seen",
@@ -71,7 +71,7 @@ def _self_test(report: Report) -> Iterator[str]:
 
 
 def _fact(state: str, subject: str, what: str, cure: str | None) -> Iterator[str]:
-    yield f"  {state:8}  {subject:16}{what}"
+    yield f"  {state:8}  {subject:18}{what}"
     if cure:
         yield f"{INDENT}cure: {cure}"
 
