@@ -20,6 +20,7 @@ def stored_truly(
     by_server: Mapping[str, Observation],
     *,
     tls: str | None = None,
+    protocol: str = "h1",
     body_cap: int = BODY_CAP,
     bodies: bool = True,
 ) -> dict[str, Seen]:
@@ -33,7 +34,7 @@ def stored_truly(
         for call in by_client
         for text in [
             *disagreements(stored[call.id], [call, by_server[call.id]], body_cap=body_cap, bodies=bodies),
-            *unexpected(stored[call.id], tls),
+            *unexpected(stored[call.id], tls, protocol),
         ]
     ]
     shown = "\n".join(wrong[:DIFFERENCES_SHOWN])
@@ -41,13 +42,13 @@ def stored_truly(
     return stored
 
 
-def unexpected(seen: Seen, tls: str | None) -> list[str]:
+def unexpected(seen: Seen, tls: str | None, protocol: str = "h1") -> list[str]:
     """What must be so of every exchange of a call between two processes on this host."""
     truncated = any(part and part.state == "truncated" for part in (seen.request, seen.response))
     unseen = any(part and part.state == "unseen" for part in (seen.request, seen.response))
     facts = [
         ("witnesses", sorted(witness.side for witness in seen.witnesses), BOTH),
-        ("protocol", seen.protocol, "h1"),
+        ("protocol", seen.protocol, protocol),
         ("tls", seen.tls, tls),
         ("scheme", seen.scheme, "https" if tls else "http"),
     ]

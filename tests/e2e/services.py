@@ -100,7 +100,10 @@ def caller(
 
 
 def curl(folder: Path, base: str, calls: Iterable[Call], *options: object) -> list[Observation]:
-    """One curl process for all calls, on one connection if the server keeps it; what curl says of them."""
+    """One curl process for all calls, on one connection if the server keeps it; what curl says of them.
+
+    curl 7.88 cannot use a connection again after --http2-prior-knowledge: give it one call then.
+    """
     asked = list(calls)
     argv = ["curl", "--silent", "--show-error", "--noproxy", "*"]
     for number, call in enumerate(asked):
@@ -119,12 +122,14 @@ def curl(folder: Path, base: str, calls: Iterable[Call], *options: object) -> li
     ) as process:
         out, error = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, error.decode(errors="replace")
-    facts = [json.loads(line) for line in out.splitlines()]
     end = time.time_ns()
-    return [
-        _curl_observation(call, fact, folder, process.pid, start, end)
-        for call, fact in zip(asked, facts, strict=True)
-    ]
+    facts = {called(fact["url_effective"]): fact for fact in map(json.loads, out.splitlines())}
+    return [_curl_observation(call, facts[call.id], folder, process.pid, start, end) for call in asked]
+
+
+def called(url: str) -> str:
+    """The id of the call to this URL."""
+    return url.partition("?")[0].rsplit("/", 1)[-1]
 
 
 def _curl_observation(
