@@ -7,14 +7,16 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import NoReturn
 
-from agent import config
-from agent.config import SettingError
+from agent import config, recordings
+from agent.config import SettingError, Settings
 from agent.doctor import command as doctor
 from agent.logs import start_logging
 from agent.redact.key import KeyFileError
 from agent.redact.policy import Policy
+from agent.sources.recording import RecordingError
 from agent.status import StatusError
 
 log = logging.getLogger("agent")
@@ -44,6 +46,27 @@ def parser() -> Parser:
         epilog="Each option can be given as the environment variable in brackets; lists by commas.",
     )
     config.add_options(run)
+    record = commands.add_parser(
+        "record",
+        help="watch this machine into a file",
+        description="Watches this machine and writes the raw event stream, secrets and all, to a new file.",
+    )
+    record.add_argument("file", type=Path, metavar="FILE", help="the recording to make; must not exist")
+    config.add_options(record, groups={"place", "filters", "key", "kernel", "log"})
+    read = commands.add_parser(
+        "read",
+        help="redacted records from recordings, to standard output",
+        description="Reads recordings through the agent's pipeline; writes redacted records as msgpack maps.",
+    )
+    read.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recordings, in order")
+    config.add_options(read, groups={"redaction", "key", "log"})
+    replay = commands.add_parser(
+        "replay",
+        help="ship a recording's records to a server",
+        description="Reads a recording through the agent's pipeline and ships the redacted records.",
+    )
+    replay.add_argument("file", type=Path, metavar="FILE", help="the recording")
+    config.add_options(replay, groups={"server", "redaction", "key", "log"})
     look = commands.add_parser(
         "doctor",
         help="say what can be seen here, and why not",
@@ -73,13 +96,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     start_logging(settings.log_level, settings.log_json)
     try:
-        from agent.run import Run
-
-        Run(settings, policy).run()
-        return EXIT_OK
+        return command(options, settings, policy)
     except tuple(expected_errors()) as error:
         log.error("%s", error)
         return EXIT_ERROR
+
+
+def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> int:
+    """Does what was asked for. What only the kernel side needs is imported only there."""
+    if options.command == "record":
+        recordings.record(settings, options.file)
+    elif options.command == "read":
+        recordings.read(options.files, settings, policy, sys.stdout.buffer)
+    elif options.command == "replay":
+        return EXIT_ERROR if recordings.replay(options.file, settings, policy) else EXIT_OK
+    else:
+        from agent.run import Run
+
+        Run(settings, policy).run()
+    return EXIT_OK
 
 
 def expected_errors() -> Sequence[type[Exception]]:
@@ -88,4 +123,13 @@ def expected_errors() -> Sequence[type[Exception]]:
     from agent.probes.kernel import SourceError
     from agent.probes.programs import ProgramError
 
-    return SourceError, ProgramError, BtfError, StatusError, KeyFileError, SettingError
+    return (
+        SourceError,
+        ProgramError,
+        BtfError,
+        StatusError,
+        KeyFileError,
+        SettingError,
+        RecordingError,
+        OSError,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -56,98 +56,135 @@ class Settings:
     log_level: str
 
 
-def add_options(parser: argparse.ArgumentParser, environment: Mapping[str, str] = os.environ) -> None:
-    """Declares `run`'s options, with defaults from the environment."""
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, with the group that says which commands have it."""
 
-    def option(name: str, help: str, default: object = None, **more: object) -> None:
-        variable = "SPECTAP_" + name.strip("-").replace("-", "_").upper()
-        given: object = environment.get(variable)
-        if given is not None and more.get("action") == "append":
-            given = [part for part in str(given).split(",") if part]
-        if given is not None and more.get("action") == "store_true":
-            given = str(given).lower() in ("1", "true", "yes", "on")
-        text = f"{help} [{variable}]"
-        parser.add_argument(name, help=text, default=default if given is None else given, **more)  # type: ignore[arg-type]
+    group: str
+    name: str
+    help: str
+    metavar: str | None = None
+    default: object = None
+    many: bool = False
+    flag: bool = False
+    choices: tuple[str, ...] | None = None
 
-    option("--server", "the analysis server's URL, such as http://127.0.0.1:8080", metavar="URL")
-    option("--token-file", "file with the server's ingest token", metavar="FILE")
-    option("--agent", "this agent's name (default: the node's)", metavar="NAME")
-    option("--node", "this node's name (default: the host's)", metavar="NAME")
-    option("--cluster", "the cluster's name", metavar="NAME")
-    option("--port", "watch only connections with this port; repeatable", action="append", metavar="PORT")
-    option("--exclude-port", "do not watch this port; repeatable", action="append", metavar="PORT")
-    option("--process", "watch only processes of this name; repeatable", action="append", metavar="NAME")
-    option("--pid", "watch only this process; repeatable", action="append", metavar="PID")
-    option("--exclude-pid", "do not watch this process; repeatable", action="append", metavar="PID")
-    option("--body-cap", "bytes kept of each body (default %(default)s)", DEFAULT_BODY_CAP, metavar="BYTES")
-    option("--heads-only", "ship no bodies at all", action="store_true")
-    option(
-        "--aggregation-header", "one request header whose value is kept, to group calls by", metavar="NAME"
-    )
-    option(
+    @property
+    def variable(self) -> str:
+        return "SPECTAP_" + self.name.strip("-").replace("-", "_").upper()
+
+    @property
+    def field(self) -> str:
+        return self.name.strip("-").replace("-", "_")
+
+
+LEVELS = ("debug", "info", "warning", "error")
+OPTIONS = (
+    Option("server", "--server", "the analysis server's URL, such as http://127.0.0.1:8080", "URL"),
+    Option("server", "--token-file", "file with the server's ingest token", "FILE"),
+    Option("place", "--agent", "this agent's name (default: the node's)", "NAME"),
+    Option("place", "--node", "this node's name (default: the host's)", "NAME"),
+    Option("place", "--cluster", "the cluster's name", "NAME"),
+    Option("filters", "--port", "watch only connections with this port; repeatable", "PORT", many=True),
+    Option("filters", "--exclude-port", "do not watch this port; repeatable", "PORT", many=True),
+    Option("filters", "--process", "watch only processes of this name; repeatable", "NAME", many=True),
+    Option("filters", "--pid", "watch only this process; repeatable", "PID", many=True),
+    Option("filters", "--exclude-pid", "do not watch this process; repeatable", "PID", many=True),
+    Option("redaction", "--body-cap", "bytes kept of each body", "BYTES", DEFAULT_BODY_CAP),
+    Option("redaction", "--heads-only", "ship no bodies at all", flag=True),
+    Option(
+        "redaction",
+        "--aggregation-header",
+        "one request header whose value is kept, to group calls by",
+        "NAME",
+    ),
+    Option(
+        "redaction",
         "--mask",
         "mask values of this name too, wherever they occur; repeatable",
-        action="append",
-        metavar="NAME",
-    )
-    option(
+        "NAME",
+        many=True,
+    ),
+    Option(
+        "redaction",
         "--keep",
         "do not mask values of this name unless they look secret; repeatable",
-        action="append",
-        metavar="NAME",
-    )
-    option(
-        "--status-listen",
-        "health, metrics and status, on loopback (default %(default)s)",
-        DEFAULT_STATUS,
-        metavar="HOST:PORT",
-    )
-    option(
+        "NAME",
+        many=True,
+    ),
+    Option(
+        "status", "--status-listen", "health, metrics, status; loopback only", "HOST:PORT", DEFAULT_STATUS
+    ),
+    Option(
+        "key",
         "--key-file",
         "key of the credentials' fingerprints, made if missing; share it within a cluster",
-        metavar="FILE",
-    )
-    option("--cache", "folder for what is slow to compute", metavar="DIR")
-    option("--spool", "folder for records that the server does not have yet", metavar="DIR")
-    option(
+        "FILE",
+    ),
+    Option("kernel", "--cache", "folder for what is slow to compute", "DIR"),
+    Option("spool", "--spool", "folder for records that the server does not have yet", "DIR"),
+    Option(
+        "spool",
         "--spool-mib",
-        "its size; the oldest are dropped, and 0 keeps none on disk (default %(default)s)",
+        "its size; the oldest are dropped, and 0 keeps none on disk",
+        "MIB",
         DEFAULT_SPOOL_MIB,
-        metavar="MIB",
-    )
-    option(
-        "--spool-hours",
-        "how long records wait there for the server (default %(default)s)",
-        DEFAULT_SPOOL_HOURS,
-        metavar="HOURS",
-    )
-    option(
+    ),
+    Option("spool", "--spool-hours", "how long records wait there", "HOURS", DEFAULT_SPOOL_HOURS),
+    Option(
+        "kernel",
         "--ring-mib",
-        "size of the ring between kernel and agent, a power of two (default %(default)s)",
+        "size of the ring between kernel and agent, a power of two",
+        "MIB",
         DEFAULT_RING_MIB,
-        metavar="MIB",
-    )
-    option(
-        "--priority",
-        "scheduling of the agent's own work (default %(default)s)",
-        "idle",
-        choices=("idle", "normal"),
-    )
-    option("--log-json", "log as JSON lines", action="store_true")
-    option(
-        "--log-level",
-        "debug, info, warning or error (default %(default)s)",
-        "info",
-        choices=("debug", "info", "warning", "error"),
-    )
+    ),
+    Option(
+        "kernel", "--priority", "scheduling of the agent's own work", None, "idle", choices=("idle", "normal")
+    ),
+    Option("log", "--log-json", "log as JSON lines", flag=True),
+    Option("log", "--log-level", "the least that is logged", None, "info", choices=LEVELS),
+)
+GROUPS = frozenset(option.group for option in OPTIONS)
 
 
-def settings(options: argparse.Namespace) -> Settings:
-    """The checked settings. Raises SettingError."""
+def add_options(
+    parser: argparse.ArgumentParser,
+    environment: Mapping[str, str] = os.environ,
+    groups: Set[str] = GROUPS,
+) -> None:
+    """Declares the options of these groups, with defaults from the environment."""
+    for option in OPTIONS:
+        if option.group in groups:
+            _declare(parser, option, environment.get(option.variable))
+
+
+def _declare(parser: argparse.ArgumentParser, option: Option, given: str | None) -> None:
+    shown = "" if option.default is None else " (default %(default)s)"
+    text = f"{option.help}{shown} [{option.variable}]"
+    if option.flag:
+        on = given is not None and given.lower() in ("1", "true", "yes", "on")
+        parser.add_argument(option.name, help=text, action="store_true", default=on)
+    elif option.many:
+        several = None if given is None else [part for part in given.split(",") if part]
+        parser.add_argument(option.name, help=text, action="append", default=several, metavar=option.metavar)
+    else:
+        parser.add_argument(
+            option.name,
+            help=text,
+            default=option.default if given is None else given,
+            metavar=option.metavar,
+            choices=option.choices,
+        )
+
+
+def settings(given: argparse.Namespace) -> Settings:
+    """The checked settings; options the command does not have are at their defaults. Raises SettingError."""
+    options = argparse.Namespace(**{option.field: option.default for option in OPTIONS})
+    options.__dict__.update(vars(given))
     node = options.node or socket.gethostname()
     state = state_folder()
     return Settings(
-        server=_server(options.server),
+        server=_server(options.server) if hasattr(given, "server") else "",
         token=_token(options.token_file),
         agent=options.agent or node,
         node=node,
@@ -170,7 +207,7 @@ def settings(options: argparse.Namespace) -> Settings:
         spool_bytes=_number("--spool-mib", options.spool_mib, 0, 1024 * 1024) * 1024 * 1024,
         spool_age_s=_number("--spool-hours", options.spool_hours, 1, 24 * 365) * 3600,
         priority=options.priority,
-        log_json=options.log_json,
+        log_json=bool(options.log_json),
         log_level=options.log_level,
     )
 

@@ -33,6 +33,22 @@ log = logging.getLogger(__name__)
 SHIP_DEADLINE = 10.0  # seconds in which what is queued may still be sent at the end
 
 
+def kernel_source(settings: Settings, own_port: int | None = None) -> KernelSource:
+    """The live source that these settings ask for. Raises SourceError and ProgramError."""
+    return KernelSource(
+        Filters(
+            only_ports=settings.only_ports,
+            except_ports=settings.except_ports,
+            only_pids=settings.only_pids,
+            except_pids=settings.except_pids | {os.getpid()},
+            only_names=settings.only_names,
+            own_port=own_port,
+        ),
+        Sizes(ring_bytes=settings.ring_bytes),
+        settings.cache,
+    )
+
+
 class Run:
     """One run of the agent. Signals only ask it to stop; everything else happens in order, here."""
 
@@ -42,19 +58,7 @@ class Run:
         self._turned_at: float | None = None
         self._attached = self._stopping = False
         key = load_or_create(settings.key_file)
-        own_port = config.own_port(settings.server)
-        self._source = KernelSource(
-            Filters(
-                only_ports=settings.only_ports,
-                except_ports=settings.except_ports,
-                only_pids=settings.only_pids,
-                except_pids=settings.except_pids | {os.getpid()},
-                only_names=settings.only_names,
-                own_port=own_port,
-            ),
-            Sizes(ring_bytes=settings.ring_bytes),
-            settings.cache,
-        )
+        self._source = kernel_source(settings, config.own_port(settings.server))
         self._pipeline = Pipeline(
             Place(settings.agent, settings.node, settings.cluster),
             policy,

@@ -24,7 +24,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 }
 COMMANDS = {
     "spectap": ("up", "server"),
-    "spectap-agent": ("run", "doctor"),
+    "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
 
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sqlite3
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
 import zstandard
 
-from agent.ship.client import Limits, Shipper
+from agent.ship.client import Limits, Place, Shipper
 from agent.ship.post import Answer, answer_of
 
-QUICK = Limits(flush_s=0.02, retry_first_s=0.01, retry_most_s=0.05, retry_slow_s=0.05, say_again_s=3600)
+QUICK = Limits(
+    keep_s=0.01, flush_s=0.02, retry_first_s=0.01, retry_most_s=0.05, retry_slow_s=0.05, say_again_s=3600
+)
 PATIENCE_S = 30.0
 
 Reply = tuple[int, bytes]
@@ -46,6 +49,7 @@ class Store:
         self.headers: list[dict[str, str]] = []
         self.stored: dict[tuple[str, int], list[int]] = {}
         self.ledgers: list[dict[str, dict[str, int]]] = []
+        self.epochs: list[str] = []  # of each
 
     def answer(self, raw: bytes) -> Reply:
         batch = msgpack.unpackb(raw)
@@ -58,6 +62,7 @@ class Store:
             if spoilt is None or self.commit_first:
                 self.stored.setdefault((batch["epoch"], batch["seq"]), batch["records"])
                 self.ledgers.append(batch["ledger"])
+                self.epochs.append(batch["epoch"])
             self.change.notify_all()
         return spoilt or (200, json.dumps({"acked": batch["seq"]}).encode())
 
@@ -109,14 +114,26 @@ def serving(store: Store, port: int = 0) -> Iterator[str]:
         server.server_close()
 
 
-def shipper(url: str, limits: Limits = QUICK, token: str | None = None) -> Shipper:
+def shipper(
+    url: str,
+    limits: Limits = QUICK,
+    token: str | None = None,
+    place: Place | None = None,
+    epoch: str = "epoch-1",
+) -> Shipper:
     made: list[Shipper] = []
 
     def view() -> dict[str, dict[str, int]]:
         return made[0].totals()
 
-    made.append(Shipper(url, token, "agent-1", "epoch-1", view, limits))
+    made.append(Shipper(url, token, "agent-1", epoch, view, limits, place))
     return made[0]
+
+
+@pytest.fixture(params=["memory", "disk"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place | None:
+    """Where records wait; what holds of the one holds of the other."""
+    return None if request.param == "memory" else Place(tmp_path / "spool.db", 1 << 26, 3600)
 
 
 def packed(number: int) -> bytes:
@@ -136,10 +153,10 @@ def totals(ship: Shipper) -> dict[str, int]:
     return ship.totals()["exchanges"]
 
 
-def test_every_record_arrives_once_and_is_counted_as_shipped() -> None:
+def test_every_record_arrives_once_and_is_counted_as_shipped(place: Place | None) -> None:
     store = Store([])
     with serving(store) as url:
-        ship = shipper(url)
+        ship = shipper(url, place=place)
         ship.start()
         for number in range(2000):
             ship.offer(packed(number))
@@ -150,10 +167,10 @@ def test_every_record_arrives_once_and_is_counted_as_shipped() -> None:
     assert all(headers["content-type"] == "application/msgpack" for headers in store.headers)
 
 
-def test_the_last_batch_carries_the_final_ledger() -> None:
+def test_the_last_batch_carries_the_final_ledger(place: Place | None) -> None:
     store = Store([])
     with serving(store) as url:
-        ship = shipper(url)
+        ship = shipper(url, place=place)
         ship.start()
         ship.offer(packed(7))
         ship.close(PATIENCE_S)
@@ -184,16 +201,17 @@ def test_an_idle_agent_still_sends_its_ledger() -> None:
         pytest.param(status(401), id="401"),
         pytest.param(status(403), id="403"),
         pytest.param(status(404), id="404"),
+        pytest.param(status(408), id="408"),
         pytest.param(status(301), id="301"),
     ],
 )
 @pytest.mark.parametrize("commit_first", [False, True])
 def test_a_batch_is_retried_with_the_same_seq_and_bytes_until_it_is_acknowledged(
-    spoilt: Callable[[dict[str, Any]], Reply], commit_first: bool
+    spoilt: Callable[[dict[str, Any]], Reply], commit_first: bool, place: Place | None
 ) -> None:
     store = Store([spoilt, spoilt, spoilt], commit_first)
     with serving(store) as url:
-        ship = shipper(url)
+        ship = shipper(url, place=place)
         ship.start()
         for number in range(10):
             ship.offer(packed(number))
@@ -204,17 +222,14 @@ def test_a_batch_is_retried_with_the_same_seq_and_bytes_until_it_is_acknowledged
     assert totals(ship) == {"shipped": 10}
 
 
-def test_a_server_that_is_away_at_first_gets_everything_once() -> None:
+def test_a_server_that_is_away_at_first_gets_everything_once(place: Place | None) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
-    ship = shipper(f"http://127.0.0.1:{port}")
+    ship = shipper(f"http://127.0.0.1:{port}", place=place)
     ship.start()
     for number in range(100):
         ship.offer(packed(number))
-    deadline = time.monotonic() + PATIENCE_S
-    while ship.waiting()[1] and time.monotonic() < deadline:
-        time.sleep(0.005)
     store = Store([])
     with serving(store, port):
         store.wait(lambda: sum(store.records().values()) == 100)
@@ -223,11 +238,11 @@ def test_a_server_that_is_away_at_first_gets_everything_once() -> None:
     assert totals(ship) == {"shipped": 100}
 
 
-def test_only_the_refused_record_is_lost_and_it_is_counted() -> None:
+def test_only_the_refused_record_is_lost_and_it_is_counted(place: Place | None) -> None:
     store = Store([])
     store.always = refusing(13)
     with serving(store) as url:
-        ship = shipper(url)
+        ship = shipper(url, place=place)
         for number in range(40):
             ship.offer(packed(number))
         ship.start()
@@ -236,11 +251,13 @@ def test_only_the_refused_record_is_lost_and_it_is_counted() -> None:
     assert totals(ship) == {"shipped": 39, "refused": 1}
 
 
-def test_where_even_an_empty_batch_is_refused_records_are_kept_for_the_upgraded_server() -> None:
+def test_where_even_an_empty_batch_is_refused_records_are_kept_for_the_upgraded_server(
+    place: Place | None,
+) -> None:
     store = Store([])
     store.always = status(400)
     with serving(store) as url:
-        ship = shipper(url)
+        ship = shipper(url, place=place)
         ship.start()
         for number in range(10):
             ship.offer(packed(number))
@@ -340,3 +357,162 @@ def test_trouble_that_passes_soon_is_not_worth_a_line(
 def test_only_the_right_number_is_an_acknowledgement(body: bytes) -> None:
     assert answer_of(200, body, 1) is Answer.LATER
     assert answer_of(200, b'{"acked": 1}', 1) is Answer.STORED
+
+
+def test_a_server_without_zstd_gets_plain_batches_under_the_same_numbers(place: Place | None) -> None:
+    def knows_identity(batch: dict[str, Any]) -> Reply | None:
+        return (415, b"no") if "content-encoding" in store.headers[-1] else None
+
+    store = Store([])
+    store.always = knows_identity
+    with serving(store) as url:
+        ship = shipper(url, place=place)
+        ship.start()
+        for number in range(1000):
+            ship.offer(packed(number))
+        assert ship.close(PATIENCE_S) == 0
+    assert store.records() == Counter(range(1000))
+    assert totals(ship) == {"shipped": 1000}
+    assert store.posts[0] == store.posts[1]
+    assert ["content-encoding" in headers for headers in store.headers].count(True) == 1
+
+
+def test_a_server_that_takes_no_batch_in_any_coding_is_tried_again_without_losing_records() -> None:
+    store = Store([status(415), status(415), status(415)])
+    with serving(store) as url:
+        ship = shipper(url)
+        ship.start()
+        ship.offer(packed(1))
+        store.wait(lambda: bool(store.stored))
+        ship.close(PATIENCE_S)
+    assert store.records() == Counter([1])
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Place:
+    return Place(tmp_path / "spool.db", 1 << 26, 3600)
+
+
+def nowhere() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{reserved.getsockname()[1]}"
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_start(spool: Place) -> None:
+    first = shipper(nowhere(), place=spool)
+    first.start()
+    for number in range(1200):
+        first.offer(packed(number))
+    assert first.close(1.0) == 0
+    assert totals(first) == {}
+    store = Store([])
+    with serving(store) as url:
+        second = shipper(url, place=spool, epoch="epoch-2")
+        second.start()
+        second.offer(packed(5000))
+        assert second.close(PATIENCE_S) == 0
+    assert store.records() == Counter([*range(1200), 5000])
+    assert totals(second) == {"shipped": 1}
+    ledgers = {epoch: ledger for epoch, ledger in zip(store.epochs, store.ledgers, strict=True)}
+    assert ledgers["epoch-1"]["exchanges"] == {"shipped": 1200}
+    assert ledgers["epoch-2"]["exchanges"] == {"shipped": 1}
+
+
+def test_a_batch_whose_answer_was_lost_with_its_sender_keeps_its_number_and_bytes(spool: Place) -> None:
+    store = Store([], commit_first=True)
+    store.always = status(503)
+    with serving(store) as url:
+        first = shipper(url, place=spool)
+        first.start()
+        for number in range(30):
+            first.offer(packed(number))
+        store.wait(lambda: sum(store.records().values()) > 0)
+        first.close(0.0)
+        before = len(store.posts)
+        store.always = lambda batch: None
+        second = shipper(url, place=spool, epoch="epoch-2")
+        second.start()
+        assert second.close(PATIENCE_S) == 0
+    assert store.posts[before] == store.posts[before - 1]
+    assert store.records() == Counter(range(30))
+
+
+def test_a_spool_that_cannot_be_used_is_said_once_and_memory_takes_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "agent")
+    (tmp_path / "file").touch()
+    store = Store([])
+    with serving(store) as url:
+        ship = shipper(
+            url, replace(QUICK, keep_again_s=0.01), place=Place(tmp_path / "file" / "spool.db", 1, 1)
+        )
+        ship.start()
+        for number in range(100):
+            ship.offer(packed(number))
+            store.wait(lambda: sum(store.records().values()) >= number)
+        assert ship.close(PATIENCE_S) == 0
+    assert store.records() == Counter(range(100))
+    assert totals(ship) == {"shipped": 100}
+    (said,) = [record.getMessage() for record in caplog.records if "spool" in record.getMessage()]
+    assert "kept in memory until it can" in said
+
+
+def test_once_the_disk_works_again_records_go_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "agent")
+    folder = tmp_path / "folder"
+    folder.touch()
+    limits = replace(QUICK, keep_again_s=0.01)
+    ship = shipper(nowhere(), limits, place=Place(folder / "spool.db", 1 << 26, 3600))
+    ship.start()
+    for number in range(100):
+        ship.offer(packed(number))
+    folder.unlink()
+    with ship._change:
+        assert ship._change.wait_for(lambda: ship._backlog._to_disk, PATIENCE_S)
+    ship.offer(packed(100))
+    lost = ship.close(0.5)
+    assert lost <= 100  # the batch that was being sent from memory
+    store = Store([])
+    with serving(store) as url:
+        second = shipper(url, place=Place(folder / "spool.db", 1 << 26, 3600), epoch="epoch-2")
+        second.start()
+        second.close(PATIENCE_S)
+    assert sum(store.records().values()) == 101 - lost
+    assert "the spool works again" in caplog.text
+
+
+def test_where_the_disk_and_the_server_are_away_the_oldest_is_dropped_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    limits = replace(QUICK, queue_bytes=1000, batch_records=10)
+    ship = shipper(nowhere(), limits, place=Place(tmp_path / "file" / "spool.db", 1, 1))
+    for number in range(120):  # one byte each
+        ship.offer(packed(number))
+    ship.start()
+    ship.offer(b"x" * 995)
+    lost = ship.close(0.5)
+    found = totals(ship)
+    assert found["queue_full"] + found["unsent_at_exit"] == 121
+    assert found["unsent_at_exit"] == lost > 0
+
+
+def test_a_record_the_spool_did_not_give_back_is_counted_and_the_others_arrive(spool: Place) -> None:
+    first = shipper(nowhere(), place=spool)
+    first.start()
+    for number in range(3):
+        first.offer(packed(number))
+    first.close(1.0)
+    with sqlite3.connect(spool.file) as db:
+        db.execute("UPDATE parcels SET frame = x'00', number = 1, records = 3 WHERE number = 1")
+    db.close()
+    store = Store([])
+    store.always = lambda batch: None
+    with serving(store) as url:
+        second = shipper(url, place=spool, epoch="epoch-2")
+        second.start()
+        second.offer(packed(9))
+        second.close(PATIENCE_S)
+    assert store.records() == Counter([9])
+    assert store.ledgers[store.epochs.index("epoch-1")]["exchanges"] == {"spool_unreadable": 3}

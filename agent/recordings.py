@@ -1,0 +1,116 @@
+"""`spectap-agent record`, `read` and `replay`: the event stream into a file, and the same pipeline from it.
+
+A recording holds raw bytes, secrets and all, which is said loudly; what `read` and `replay` make of it is
+redacted as ever, and the same each time.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from agent.config import Settings
+from agent.events import Tick
+from agent.ledger import Ledger
+from agent.pipeline import Pipeline, Place
+from agent.redact.key import load_or_create
+from agent.redact.policy import Policy
+from agent.ship.client import Shipper
+from agent.sources.recording import Header, Recording, Writer, key_id
+from agent.streams.table import Limits
+from agent.wire import Record, pack_record
+
+log = logging.getLogger(__name__)
+
+SHIP_DEADLINE = 60.0  # seconds in which a replay's last records may be sent
+
+
+def record(settings: Settings, path: Path) -> None:
+    """Watches this machine into a new file until asked to stop. Raises OSError and the source's errors."""
+    from agent.run import kernel_source
+
+    key = load_or_create(settings.key_file)
+    source = kernel_source(settings)
+
+    def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
+        source.ask_to_stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, asked_to_stop)
+    writer = Writer(path, Header(settings.agent, settings.node, settings.cluster, key_id(key)))
+    log.warning("%s will hold raw traffic, secrets and all: keep it safe, and delete it after use", path)
+    events = 0
+    try:
+        source.attach()
+        log.info("recording")
+        for event in source.events():
+            if not isinstance(event, Tick):
+                events += 1
+            writer.write(event)
+    finally:
+        source.go_dark()
+        writer.close()
+        for done, total in source.detach():
+            if done == total:
+                log.info("detached %d probes", total)
+    log.info("%d events in %s", events, path)
+
+
+def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: Ledger) -> Iterator[Record]:
+    """The redacted records of these recordings, in order. Raises RecordingError and OSError."""
+    key = load_or_create(settings.key_file)
+    for path in files:
+        with path.open("rb") as file:
+            yield from _records(Recording(file, str(path)), key, policy, ledger)
+
+
+def _records(recording: Recording, key: bytes, policy: Policy, ledger: Ledger) -> Iterator[Record]:
+    header = recording.header
+    if header.key_id != key_id(key):
+        log.warning("recorded with another fingerprint key: credentials will not match those of then")
+    place = Place(header.agent, header.node, header.cluster)
+    pipeline = Pipeline(place, policy, key, ledger, recording.ignore, Limits())
+    for event in recording.events():
+        yield from pipeline.feed(event)
+    yield from pipeline.finish()
+    if recording.cut:
+        log.warning("the recording ends within an event; all before it was read")
+
+
+def read(files: Iterable[Path], settings: Settings, policy: Policy, out: IO[bytes]) -> None:
+    """Writes the records as msgpack maps, one after the other."""
+    for one in records(files, settings, policy, Ledger()):
+        out.write(pack_record(one))
+    out.flush()
+
+
+def replay(path: Path, settings: Settings, policy: Policy) -> int:
+    """Ships a recording's records. Returns how many could not be sent."""
+    ledger = Ledger()
+
+    def totals() -> dict[str, dict[str, int]]:
+        both = ledger.as_map()
+        for name, counts in shipper.totals().items():
+            for bucket, count in counts.items():
+                both[name][bucket] = both[name].get(bucket, 0) + count
+        return both
+
+    shipper = Shipper(settings.server, settings.token, settings.agent, uuid.uuid4().hex, totals)
+    shipper.start()
+    shipped = 0
+    try:
+        for one in records([path], settings, policy, ledger):
+            shipper.offer(pack_record(one))
+            shipped += 1
+            while shipper.waiting()[1] > shipper.limits.queue_bytes // 2 and shipper.alive:
+                time.sleep(0.05)  # a file can wait for the network; live traffic could not
+    finally:
+        unsent = shipper.close(SHIP_DEADLINE)
+    log.info("%d records, %d not sent", shipped, unsent)
+    return unsent

@@ -1,0 +1,232 @@
+"""A source's events in a file, and the same source again from that file.
+
+A recording is the one place with raw bytes: it is made only when asked for, readable by its owner alone.
+After a header (format version, whence, the id of the fingerprint key) it holds one msgpack array per
+event, in order, so that a cut file is a recording up to its last whole event. The format has an integer
+version of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+import msgpack
+
+from agent.events import (
+    Address,
+    Chunk,
+    Clock,
+    Closed,
+    ConnectionKey,
+    Direction,
+    Event,
+    Lost,
+    Opened,
+    ProcessGone,
+    ProcessSeen,
+    Role,
+    Tick,
+)
+from agent.ledger import Bytes
+
+MAGIC = b"spectap recording\n"
+VERSION = 1
+MAX_EVENT = 1 << 20
+"""Bytes of one packed event; what is longer was not written by us."""
+
+KINDS: tuple[type[Any], ...] = (Clock, ProcessSeen, ProcessGone, Opened, Chunk, Closed, Lost, Tick)
+"""An event is written as its index here, then its fields. Append only."""
+
+
+class RecordingError(ValueError):
+    """The file is not a recording that this version reads; the message is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a replay needs beside the events. `key_id` tells which fingerprint key was in use."""
+
+    agent: str
+    node: str
+    cluster: str | None
+    key_id: str
+
+
+def key_id(key: bytes) -> str:
+    """Names a fingerprint key without giving it away."""
+    return hashlib.sha256(b"spectap key id\0" + key).hexdigest()[:16]
+
+
+class Writer:
+    """Writes events to a new file that only its owner can read. Raises OSError."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(descriptor, "wb")
+        self._file.write(MAGIC + msgpack.packb([VERSION, *astuple(header)]))
+
+    def write(self, event: Event) -> None:
+        """Appends one event."""
+        self._file.write(msgpack.packb(_plain(event)))
+
+    def close(self) -> None:
+        """Writes out what is buffered."""
+        self._file.close()
+
+
+def _plain(event: Event) -> list[Any]:
+    values = (getattr(event, field.name) for field in fields(event))
+    return [KINDS.index(type(event)), *(_value(value) for value in values)]
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, ConnectionKey):
+        return [value.source, value.address, value.generation, value.pid]
+    if isinstance(value, Address):
+        return [value.ip, value.port, value.netns]
+    return str(value) if isinstance(value, (Direction, Role)) else value
+
+
+class Recording:
+    """A Source over a recording. Raises RecordingError where the file is none."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._name = name
+        if file.read(len(MAGIC)) != MAGIC:
+            raise RecordingError(f"{name}: not a spectap recording")
+        self._unpacker = msgpack.Unpacker(
+            file, raw=False, max_buffer_size=4 * MAX_EVENT, max_bin_len=MAX_EVENT
+        )
+        self.header = self._header()
+        self.cut = False
+        """Whether the file ended within an event, as after a crash."""
+
+    def _header(self) -> Header:
+        try:
+            version, *rest = self._unpacker.unpack()
+            if version != VERSION:
+                raise RecordingError(
+                    f"{self._name}: recorded in format {version}; this version reads {VERSION}"
+                )
+            header = Header(*rest)
+        except (msgpack.exceptions.UnpackException, ValueError, TypeError) as error:
+            if isinstance(error, RecordingError):
+                raise
+            raise RecordingError(f"{self._name}: the recording's header is damaged") from None
+        return header
+
+    def events(self) -> Iterator[Event]:
+        """The events in order. Raises RecordingError at one that is damaged; a cut end is only noted."""
+        while True:
+            at = self._unpacker.tell()
+            try:
+                plain = self._unpacker.unpack()
+            except msgpack.exceptions.OutOfData:
+                self.cut = self._unpacker.tell() != at
+                return
+            except (msgpack.exceptions.UnpackException, ValueError) as error:
+                raise RecordingError(
+                    f"{self._name}: damaged near byte {at} ({type(error).__name__})"
+                ) from None
+            yield self._event(plain, at)
+
+    def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
+        """A recording cannot be asked for less; the table counts what still comes in the same bucket."""
+
+    def _event(self, plain: Any, at: int) -> Event:
+        try:
+            kind, *values = plain
+            event: Event = READERS[kind](values)
+            return event
+        except (TypeError, ValueError, IndexError, KeyError):
+            raise RecordingError(f"{self._name}: not an event near byte {at}") from None
+
+
+def _key(value: list[Any]) -> ConnectionKey:
+    source, address, generation, pid = value
+    return ConnectionKey(_text(source), _number(address), _number(generation), _number(pid))
+
+
+def _address(value: list[Any] | None) -> Address | None:
+    if value is None:
+        return None
+    ip, port, netns = value
+    return Address(_text(ip), _number(port), None if netns is None else _number(netns))
+
+
+def _role(value: Any) -> Role | None:
+    return None if value is None else Role(value)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError
+    return value
+
+
+def _maybe_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _maybe_number(value: Any) -> int | None:
+    return None if value is None else _number(value)
+
+
+def _seen(v: list[Any]) -> ProcessSeen:
+    time_ns, pid, ticks, name, executable, cgroup = v
+    return ProcessSeen(
+        _number(time_ns),
+        _number(pid),
+        _maybe_number(ticks),
+        _text(name),
+        _maybe_text(executable),
+        _maybe_text(cgroup),
+    )
+
+
+def _opened(v: list[Any]) -> Opened:
+    time_ns, key, local, peer, role = v
+    return Opened(_number(time_ns), _key(key), _address(local), _address(peer), _role(role))
+
+
+def _chunk(v: list[Any]) -> Chunk:
+    time_ns, key, direction, position, length, data, pid, local, peer, role, from_start = v
+    if type(data) is not bytes or type(from_start) is not bool or len(data) > _number(length) or position < 0:
+        raise TypeError
+    return Chunk(
+        _number(time_ns),
+        _key(key),
+        Direction(direction),
+        _number(position),
+        length,
+        data,
+        _number(pid),
+        _address(local),
+        _address(peer),
+        _role(role),
+        from_start,
+    )
+
+
+READERS: tuple[Callable[[list[Any]], Event], ...] = (
+    lambda v: Clock(_number(v[0]), _text(v[1])),
+    _seen,
+    lambda v: ProcessGone(_number(v[0]), _number(v[1])),
+    _opened,
+    _chunk,
+    lambda v: Closed(_number(v[0]), _key(v[1])),
+    lambda v: Lost(_number(v[0]), _text(v[1]), _number(v[2])),
+    lambda v: Tick(_number(v[0])),
+)
+"""One reader for each of KINDS."""

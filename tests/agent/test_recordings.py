@@ -1,0 +1,76 @@
+"""From a recording to records: the same each time, redacted, and refused in one sentence where damaged."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from agent import cli, config, recordings
+from agent.events import Event
+from agent.redact.policy import Policy
+from agent.sources.recording import Header, Writer, key_id
+from agent.wire import decode_record, pack_record
+from tests.agent.test_pipeline import EVENTS
+
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    file = tmp_path / "key"
+    file.write_bytes(KEY)
+    file.chmod(0o600)
+    return file
+
+
+def record(path: Path, events: tuple[Event, ...] = EVENTS) -> Path:
+    writer = Writer(path, Header("agent-1", "node-1", None, key_id(KEY)))
+    for event in events:
+        writer.write(event)
+    writer.close()
+    return path
+
+
+def read(path: Path, key_file: Path) -> bytes:
+    parser = cli.parser()
+    options = parser.parse_args(["read", str(path), "--key-file", str(key_file)])
+    out = io.BytesIO()
+    recordings.read(options.files, config.settings(options), Policy(), out)
+    return out.getvalue()
+
+
+def test_a_recording_gives_the_same_records_byte_for_byte_each_time(tmp_path: Path, key_file: Path) -> None:
+    path = record(tmp_path / "recording")
+    first, second = read(path, key_file), read(path, key_file)
+    assert first == second
+    (plain,) = msgpack.Unpacker(io.BytesIO(first))
+    found = decode_record(msgpack.packb(plain))
+    assert pack_record(found) == first
+    assert (found.agent, found.node) == ("agent-1", "node-1")
+
+
+def test_what_is_read_is_redacted_though_the_recording_is_not(tmp_path: Path, key_file: Path) -> None:
+    path = record(tmp_path / "recording")
+    assert b"s3cret" in path.read_bytes()
+    assert b"s3cret" not in read(path, key_file)
+
+
+def test_a_file_that_is_no_recording_ends_with_one_sentence(
+    tmp_path: Path, key_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_bytes(b"GET / HTTP/1.1\r\n")
+    assert cli.main(["read", str(wrong), "--key-file", str(key_file)]) == 1
+    assert "not a spectap recording" in caplog.text
+
+
+def test_another_fingerprint_key_is_told(
+    tmp_path: Path, key_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = record(tmp_path / "recording")
+    key_file.write_bytes(b"x" * 32)
+    read(path, key_file)
+    assert "another fingerprint key" in caplog.text
