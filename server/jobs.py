@@ -12,11 +12,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlite_utils import Database
-
 from server.ingest.accept import Acceptor
 from server.ingest.attach import settle_leftovers
-from server.store.database import Store, StoreUnavailable
+from server.store.database import Database, Store, StoreUnavailable
 from server.store.retention import DAY_NS, LOW, Bounds, drop_some, fold_hours, give_back, used_bytes
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import sqlite3
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 
 from server.api.errors import Problem
-from server.store.database import Store
+from server.store.database import Connection, Store
 from server.store.queries import Cursor, Filters, number_of_api
 
 DEFAULT_LIMIT = 50
@@ -99,7 +98,7 @@ class Narrowed:
             "until": _ns(until),
         }
 
-    def filters(self, db: sqlite3.Connection) -> Filters:
+    def filters(self, db: Connection) -> Filters:
         """An id that no API has matches nothing."""
         number = None if self._api is None else number_of_api(db, self._api)
         missing = self._api is not None and number is None

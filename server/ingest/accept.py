@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
-from sqlite_utils import Database
-
 from agent.wire import Record
 from server.analysis.inventory import caller, key_of, server_view
 from server.analysis.latency import bucket_of
@@ -24,6 +22,7 @@ from server.ingest.judge import Judges, Load, Ruling
 from server.store.agents import Deliveries
 from server.store.apis import Apis, Merge
 from server.store.counters import Consumers, Contribution, Operations, Tally
+from server.store.database import Database
 from server.store.exchanges import HOUR_NS, Exchange, Exchanges
 from server.store.findings import Finding, Findings, Sighting, bounded
 from server.store.merge import merge_apis

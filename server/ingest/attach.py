@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlite_utils import Database
-
 from agent.wire import Body, Consumer, Record, Request, Timing
 from server.ingest.accept import Acceptor
 from server.ingest.judge import Specification
 from server.store import specs
 from server.store.apis import WORKLOAD_PREFIX
 from server.store.counters import move_counts
+from server.store.database import Database
 from server.store.queries import number_of_api
 from server.store.specs import Upload
 

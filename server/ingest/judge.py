@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sqlite_utils import Database
-
 from agent.wire import Record
 from server.analysis.inventory import host_of, name_of
 from server.analysis.specs.model import Judgement, Operation, SpecError
 from server.store import specs
+from server.store.database import Database
 from server.store.specs import StoredSpec
 
 log = logging.getLogger(__name__)
@@ -92,7 +91,7 @@ class Judges:
             loaded = self._load(spec)
             if loaded is not None:
                 self._by_api[spec.api] = (*self._by_api.get(spec.api, ()), loaded)
-        self._revisions: dict[int, int] = dict(self._db.conn.execute("SELECT number, revision FROM apis"))
+        self._revisions: dict[int, int] = specs.revisions(self._db)
 
     def _load(self, spec: StoredSpec) -> Loaded | None:
         if spec.number not in self._parsed:

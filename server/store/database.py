@@ -19,9 +19,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlite_utils import Database
+from sqlite_utils import Database as Database
 
 from server.store.schema import migrations
+
+Connection = sqlite3.Connection
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +95,18 @@ class Store:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=512
         )
-        # Before the first table, or never: only then can the file give pages back.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on disk
-        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        db = Database(connection)
-        migrations.apply(db)
+        try:
+            # Before the first table, or never: only then can the file give pages back.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on disk
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            db = Database(connection)
+            migrations.apply(db)
+        except BaseException:
+            connection.close()
+            raise
         return db
 
     @property

@@ -66,3 +66,8 @@ def of_api(db: sqlite3.Connection, api: int) -> list[dict[str, Any]]:
     """An API's specifications, newest first, with the raw documents."""
     rows = db.execute("SELECT * FROM specs WHERE api = ? ORDER BY number DESC", (api,))
     return [dict(row) for row in rows]
+
+
+def revisions(db: Database) -> dict[int, int]:
+    """Of each API, how often its specifications have changed."""
+    return dict(db.conn.execute("SELECT number, revision FROM apis"))
