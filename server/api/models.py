@@ -198,6 +198,12 @@ class Deviation(BaseModel):
     message: str
 
 
+class Grpc(BaseModel):
+    status: int | None
+    request_messages: int | None
+    response_messages: int | None
+
+
 class Exchange(BaseModel):
     id: str = Field(description="That of the first witness; any witness's id leads here.")
     time: Time
@@ -228,6 +234,8 @@ class Exchange(BaseModel):
     upgraded: str | None
     error: str | None
     redactions: dict[str, int]
+    grpc: Grpc | None = Field(description="Of gRPC calls: its own status, and messages each way.")
+    fields_unknown: int = Field(description="HTTP/2 fields that only traffic before the watching would tell.")
     witnesses: list[Witness]
 
 

@@ -110,6 +110,8 @@ def exchange(row: dict[str, Any]) -> dict[str, Any]:
         "upgraded": best.upgraded,
         "error": best.error,
         "redactions": best.redactions,
+        "grpc": None if best.grpc is None else asdict(best.grpc),
+        "fields_unknown": best.fields_unknown,
         "witnesses": [_witness(record) for record in records],
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from agent.wire import Body, Endpoint
+from agent.wire import Body, Endpoint, Grpc
 from server.api.paging import MAX_LIMIT
 from server.store import queries
 from tests.server.engine import spec
@@ -235,3 +235,10 @@ def test_agents_and_their_ledgers_add_up(client: Client) -> None:
         client.http.post("/api/v1/records", content=batch(seq, [], epoch)).raise_for_status()
     assert {(one["epoch"], one["last_seq"]) for one in client.items("/agents")} == {("one", 3), ("two", 1)}
     assert client.get("/ledger")["agents"]["bytes"] == {"parsed": 400}
+
+
+def test_a_grpc_call_shows_its_own_status_and_how_many_messages_passed(client: Client) -> None:
+    client.send(record(1, protocol="grpc", grpc=Grpc(5, 1, None), fields_unknown=2))
+    (shown,) = client.items("/exchanges")
+    assert (shown["protocol"], shown["fields_unknown"]) == ("grpc", 2)
+    assert shown["grpc"] == {"status": 5, "request_messages": 1, "response_messages": None}
