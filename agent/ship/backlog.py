@@ -275,6 +275,8 @@ class Backlog:
     def _open(self) -> None:
         """Opens the spool if that is possible now; the disk's lock is held."""
         assert self._place is not None
+        if self._abandoned:
+            return
         try:
             spool = Spool(self._place, self._agent, self._epoch, time.time_ns())
         except SpoolError as error:

@@ -1,0 +1,144 @@
+"""What one start of the agent could not send, the next one does; and what happens where the disk fails."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.ship.client import Place
+from tests.agent.ship.stores import (
+    PATIENCE_S,
+    QUICK,
+    Store,
+    nowhere,
+    packed,
+    serving,
+    shipper,
+    status,
+    totals,
+)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Place:
+    return Place(tmp_path / "spool.db", 1 << 26, 3600)
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_start(spool: Place) -> None:
+    first = shipper(nowhere(), place=spool)
+    first.start()
+    for number in range(1200):
+        first.offer(packed(number))
+    assert first.close(1.0) == 0
+    assert totals(first) == {}
+    store = Store([])
+    with serving(store) as url:
+        second = shipper(url, place=spool, epoch="epoch-2")
+        second.start()
+        second.offer(packed(5000))
+        assert second.close(PATIENCE_S) == 0
+    assert store.records() == Counter([*range(1200), 5000])
+    assert totals(second) == {"shipped": 1}
+    ledgers = dict(zip(store.epochs, store.ledgers, strict=True))
+    assert ledgers["epoch-1"]["exchanges"] == {"shipped": 1200}
+    assert ledgers["epoch-2"]["exchanges"] == {"shipped": 1}
+
+
+def test_a_batch_whose_answer_was_lost_with_its_sender_keeps_its_number_and_bytes(spool: Place) -> None:
+    store = Store([], commit_first=True)
+    store.always = status(503)
+    with serving(store) as url:
+        first = shipper(url, place=spool)
+        first.start()
+        for number in range(30):
+            first.offer(packed(number))
+        store.wait(lambda: sum(store.records().values()) > 0)
+        first.close(0.0)
+        before = len(store.posts)
+        store.always = lambda batch: None
+        second = shipper(url, place=spool, epoch="epoch-2")
+        second.start()
+        assert second.close(PATIENCE_S) == 0
+    assert store.posts[before] == store.posts[before - 1]
+    assert store.records() == Counter(range(30))
+
+
+def test_a_spool_that_cannot_be_used_is_said_once_and_memory_takes_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "agent")
+    (tmp_path / "file").touch()
+    store = Store([])
+    with serving(store) as url:
+        ship = shipper(url, place=Place(tmp_path / "file" / "spool.db", 1, 1))
+        ship.start()
+        for number in range(100):
+            ship.offer(packed(number))
+        store.wait(lambda: sum(store.records().values()) == 100)
+        assert ship.close(PATIENCE_S) == 0
+    assert store.records() == Counter(range(100))
+    assert totals(ship) == {"shipped": 100}
+    (said,) = [record.getMessage() for record in caplog.records if "spool" in record.getMessage()]
+    assert "kept in memory until it can" in said
+
+
+def test_once_the_disk_works_again_records_go_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "agent")
+    folder = tmp_path / "folder"
+    folder.touch()
+    ship = shipper(nowhere(), place=Place(folder / "spool.db", 1 << 26, 3600))
+    ship.start()
+    for number in range(100):
+        ship.offer(packed(number))
+    folder.unlink()
+    with ship._change:
+        assert ship._change.wait_for(lambda: ship._backlog._to_disk, PATIENCE_S)
+    ship.offer(packed(100))
+    lost = ship.close(0.5)
+    assert lost <= 100  # the batch that was being sent from memory
+    store = Store([])
+    with serving(store) as url:
+        second = shipper(url, place=Place(folder / "spool.db", 1 << 26, 3600), epoch="epoch-2")
+        second.start()
+        second.close(PATIENCE_S)
+    assert sum(store.records().values()) == 101 - lost
+    assert "the spool works again" in caplog.text
+
+
+def test_where_the_disk_and_the_server_are_away_the_oldest_is_dropped_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    limits = replace(QUICK, queue_bytes=1000, batch_records=10)
+    ship = shipper(nowhere(), limits, place=Place(tmp_path / "file" / "spool.db", 1, 1))
+    for number in range(120):  # one byte each
+        ship.offer(packed(number))
+    ship.start()
+    ship.offer(b"x" * 995)
+    lost = ship.close(0.5)
+    found = totals(ship)
+    assert found["queue_full"] + found["unsent_at_exit"] == 121
+    assert found["unsent_at_exit"] == lost > 0
+
+
+def test_a_record_the_spool_did_not_give_back_is_counted_and_the_others_arrive(spool: Place) -> None:
+    first = shipper(nowhere(), place=spool)
+    first.start()
+    for number in range(3):
+        first.offer(packed(number))
+    first.close(1.0)
+    with sqlite3.connect(spool.file) as db:
+        db.execute("UPDATE parcels SET frame = x'00', number = 1, records = 3 WHERE number = 1")
+    db.close()
+    store = Store([])
+    store.always = lambda batch: None
+    with serving(store) as url:
+        second = shipper(url, place=spool, epoch="epoch-2")
+        second.start()
+        second.offer(packed(9))
+        second.close(PATIENCE_S)
+    assert store.records() == Counter([9])
+    assert store.ledgers[store.epochs.index("epoch-1")]["exchanges"] == {"spool_unreadable": 3}
