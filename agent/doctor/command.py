@@ -45,13 +45,27 @@ def _pid(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Looks, prints, and returns the exit status."""
-    checks, test, stopped = examine(not options.no_self_test)
-    if stopped:
+    try:
+        found = look(options)
+    except KeyboardInterrupt:  # outside of the self-test, where nothing is attached
+        found = None
+    if found is None:
         _say("stopped; nothing of the self-test is left behind")
         return EXIT_STOPPED
+    lines = [json.dumps(report.document(found), indent=2)] if options.json else report.lines(found)
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    return EXIT[found.sees]
+
+
+def look(options: argparse.Namespace) -> Report | None:
+    """The report; None where someone asked to stop."""
+    checks, test, stopped = examine(not options.no_self_test)
+    if stopped:
+        return None
     survey = Survey(dict(test.failures))
     programs = survey.of(dict.fromkeys(options.pid)) if options.pid else survey.of_all()
-    found = Report(
+    return Report(
         spectap=version("spectap"),
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         host=checks,
@@ -59,12 +73,6 @@ def run(options: argparse.Namespace) -> int:
         self_test=test,
         notes=tuple(notes(survey, bool(options.pid))),
     )
-    if options.json:
-        _print(json.dumps(report.document(found), indent=2))
-    else:
-        for line in report.lines(found):
-            _print(line)
-    return EXIT[found.sees]
 
 
 def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
@@ -98,10 +106,6 @@ def notes(survey: Survey, chosen: bool) -> Iterator[str]:
     hidden = 0 if chosen else survey.hidden()
     if hidden:
         yield f"{hidden} processes may not be looked at: run this as root"
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
 
 
 def _say(line: str) -> None:

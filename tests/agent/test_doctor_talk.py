@@ -1,0 +1,75 @@
+"""The self-test's two ends speak to each other with nobody looking on, and leave when they are left."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from agent.doctor import selftest, talk
+from agent.doctor.selftest import SelfTestError, ask, child, make_certificate, read_line
+from agent.doctor.trials import Call
+
+
+def test_each_call_is_answered_with_its_own_id(tmp_path: Path) -> None:
+    certificate, why_not = make_certificate(tmp_path)
+    if why_not:
+        pytest.skip(why_not)
+    with child("server", *certificate) as server, child("client") as client:
+        ports = read_line(server)
+        assert ports.keys() == set(selftest.PROTOCOLS)
+        for protocol in selftest.PROTOCOLS:
+            ask(client, Call(protocol, ports[protocol], uuid.uuid4().hex), certificate[0])
+            assert read_line(client) == {"protocol": protocol, "error": None}
+    assert (server.returncode, client.returncode) == (0, 0)
+
+
+def test_a_call_that_fails_is_told_with_its_reason_and_the_next_one_is_made(tmp_path: Path) -> None:
+    with child("server") as server, child("client") as client:
+        ports = read_line(server)
+        assert ports.keys() == {talk.PLAIN, talk.H2}
+        ask(client, Call(talk.H2, ports[talk.PLAIN], "x"), None)  # the wrong protocol
+        assert read_line(client)["error"]
+        ask(client, Call(talk.PLAIN, ports[talk.PLAIN], "x"), None)
+        assert read_line(client)["error"] is None
+
+
+def test_the_client_takes_no_other_certificate(tmp_path: Path) -> None:
+    certificates = []
+    for name in ("server", "stranger"):
+        (tmp_path / name).mkdir()
+        certificates.append(make_certificate(tmp_path / name))
+    (mine, why_not), (other, _) = certificates
+    if why_not:
+        pytest.skip(why_not)
+    with child("server", *mine) as server, child("client") as client:
+        ask(client, Call(talk.TLS, read_line(server)[talk.TLS], "x"), other[0])
+        assert "certificate" in read_line(client)["error"].lower()
+
+
+def test_an_end_that_is_gone_is_one_clear_sentence() -> None:
+    with child("nobody") as server:
+        server.kill()
+        with pytest.raises(SelfTestError, match="ended early"):
+            read_line(server)
+
+
+def test_the_certificate_is_for_loopback_alone(tmp_path: Path) -> None:
+    certificate, why_not = make_certificate(tmp_path)
+    if why_not:
+        pytest.skip(why_not)
+    command = ["openssl", "x509", "-in", certificate[0], "-noout", "-ext", "subjectAltName"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert shown.split("\n", 1)[1].strip() == f"IP Address:{talk.HERE}"
+
+
+def test_without_openssl_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shutil.which("openssl") is None
+    paths, why_not = make_certificate(tmp_path)
+    assert paths == ()
+    assert why_not is not None
+    assert "openssl" in why_not
