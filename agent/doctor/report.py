@@ -12,7 +12,7 @@ VERSION = 1
 """Of the JSON document; it grows when a field changes its meaning or goes."""
 
 SHOWN_PIDS = 6
-INDENT = " " * 30
+WITHIN = "  "
 
 ANSWER = {
     Sees.ALL: "everything that was looked at can be seen",
@@ -48,21 +48,21 @@ def lines(report: Report) -> Iterator[str]:
     yield "Self-test"
     yield from _self_test(report)
     yield ""
-    yield "Processes" if report.programs else "Processes: none has a TCP socket"
+    yield "Processes" if report.programs else "Processes: none in sight has a TCP socket"
     for program in report.programs:
-        yield f"  {_heading(program)}"
+        yield WITHIN + _heading(program)
         for view in program.views:
             where = f" ({view.path})" if view.path else ""
             what = f"{view.what}{where}" + (f": {', '.join(view.functions)}" if view.functions else "")
-            yield from _fact(view.sight, view.of, what, view.cure)
+            yield from (WITHIN + line for line in _fact(view.sight, view.of, what, view.cure))
     for note in report.notes:
-        yield f"  {note}"
+        yield WITHIN + note
 
 
 def _self_test(report: Report) -> Iterator[str]:
     test = report.self_test
     if test.why_not:
-        yield f"  not made to its end: {test.why_not}"
+        yield f"{WITHIN}not made to its end: {test.why_not}"
     else:
         for trial in test.trials:
             yield from _fact(trial.outcome, trial.protocol, trial.what, trial.cure)
@@ -71,9 +71,10 @@ def _self_test(report: Report) -> Iterator[str]:
 
 
 def _fact(state: str, subject: str, what: str, cure: str | None) -> Iterator[str]:
-    yield f"  {state:8}  {subject:18}{what}"
+    start = f"{WITHIN}{state:8}  {subject:18}"
+    yield start + what
     if cure:
-        yield f"{INDENT}cure: {cure}"
+        yield f"{' ' * len(start)}cure: {cure}"
 
 
 def _heading(program: Program) -> str:

@@ -116,7 +116,7 @@ def test_the_schema_refuses_what_the_doctor_would_never_say(spoil: dict[str, obj
 
 def test_the_text_has_one_line_per_fact_and_the_cure_on_the_next() -> None:
     lines = list(report.lines(made(programs=(program(PLAIN, GO, pids=range(1, 10)),))))
-    at = lines.index("    dark      go                Go's own TLS is not seen (/app/shop)"[2:])
+    at = lines.index("    dark      go                Go's own TLS is not seen (/app/shop)")
     assert lines[at + 1].strip() == "cure: watch the other end"
     assert lines[at + 1].index("cure") == lines[at].index("Go's")
     heading = next(line for line in lines if "/app/shop (shop)" in line)
