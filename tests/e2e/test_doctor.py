@@ -94,8 +94,7 @@ def test_the_self_test_sees_its_calls_and_nothing_stays_behind() -> None:
     found = assert_valid(done.stdout)
     assert {check["subject"]: check["state"] for check in found["host"]}["programs"] == "ok"
     outcomes = {trial["protocol"]: trial["outcome"] for trial in found["self_test"]["trials"]}
-    assert (outcomes["plain"], outcomes["tls"]) == ("seen", "seen")
-    assert outcomes["h2"] in ("seen", "unparsed")
+    assert outcomes == {"plain": "seen", "tls": "seen", "h2": "seen"}
     assert done.returncode == {"all": 0, "some": 2}[found["sees"]]
     assert not bpf_programs.loaded() - before
     assert "detached" in done.stderr
