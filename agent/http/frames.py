@@ -61,6 +61,7 @@ class Piece:
 
     stream: int
     data: bytes
+    time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,7 @@ class FrameReader:
         take = min(self._left, len(data) - at)
         payload = min(take, max(0, self._left - self._padding))
         if payload:
-            self._facts.append(Piece(self._stream, data[at : at + payload]))
+            self._facts.append(Piece(self._stream, data[at : at + payload], self._time_ns))
         self._left -= take
         if not self._left:
             self._data_ended()

@@ -32,7 +32,7 @@ _INTERIM = range(100, 200)
 class _Side:
     """One direction of a stream: a request or a response in the making."""
 
-    __slots__ = ("body", "ended_ns", "fields", "messages", "start_ns", "trailers", "unknown")
+    __slots__ = ("body", "ended_ns", "fields", "last_ns", "messages", "start_ns", "trailers", "unknown")
 
     def __init__(self, cap: int) -> None:
         self.fields: Fields | None = None
@@ -40,8 +40,17 @@ class _Side:
         self.body = Payload(cap)
         self.messages: Messages | None = None
         self.start_ns = 0
+        self.last_ns = 0  # of its last DATA
         self.ended_ns: int | None = None
         self.unknown = 0
+
+    def settle(self) -> None:
+        """A peer that has all of a declared length may go without reading the stream's formal end."""
+        if self.ended_ns is not None or self.fields is None or self.body.lost:
+            return
+        length = dict(self.fields.headers).get(b"content-length", b"")
+        if length.isdigit() and len(length) < 20 and int(length) == self.body.size:
+            self.ended_ns = self.last_ns or self.start_ns
 
     @property
     def cut(self) -> Completeness:
@@ -146,6 +155,7 @@ class Http2:
             side = self._side(half, fact.stream)
             if side is not None:
                 side.body.add(fact.data)
+                side.last_ns = fact.time_ns
                 if side.messages is not None:
                     side.messages.feed(fact.data)
         elif isinstance(fact, Hole):
@@ -259,6 +269,8 @@ class Http2:
         self._settled[stream.number] = None
         if len(self._settled) > MAX_SETTLED:
             self._settled.popitem(last=False)
+        stream.ask.settle()
+        stream.answer.settle()
         request, response = _request(stream.ask), _response(stream)
         if request is None and response is None:
             return

@@ -81,6 +81,8 @@ class Pair:
         self._response_lost = response_lost  # responses may have gone by unseen
         self._lost_ns = lost_ns  # of requests from before then the response may be lost
         self._pipelined = False
+        self._excusable = response_lost  # a lost answer has not been held to account for a queue yet
+        self._owed = 0  # answers that may still come to requests that were given up
         self._unpaired = False  # pairing is given up on this connection
         self.upgraded: bytes | None = None
         self.held = 0
@@ -173,6 +175,13 @@ class Pair:
                 self._pipelined = True
             return queue.popleft()
         earlier = sum(draft.start_ns <= start_ns for draft in queue)
+        if earlier > 1 and self._excusable and not self._pipelined:
+            self._excuse(earlier)
+            return None
+        if earlier and self._owed:
+            self._owed -= 1
+            self._excuse(earlier)
+            return None
         if earlier > 1:
             self._pipelined = True
         if self._pipelined:
@@ -183,6 +192,17 @@ class Pair:
             return None  # it answers a request that was lost
         self._response_lost = False
         return queue.popleft()
+
+    def _excuse(self, earlier: int) -> None:
+        """More requests wait than a client that waits for each answer can have sent. One lost answer
+        explains that, once: which of them this response is for is not known, so none is paired, nor are
+        those that come while answers to these may still be out.
+        """
+        if self._excusable:
+            self._excusable = False
+            self._owed = earlier - 1
+        for _ in range(earlier):
+            self._give_up(self._queue.popleft())
 
     def on_response(self, fact: ResponseFact) -> None:
         """The next fact of the server's half. A head was bound before."""

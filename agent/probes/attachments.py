@@ -2,7 +2,8 @@
 
 One file is attached once, however many processes, containers or paths show it: its key is (inode, size,
 mtime, build id), since on overlayfs two containers of one image show different devices for one inode.
-Work is queued and done a little at a time, so that a burst of new processes cannot stall the capture.
+Work is queued and done a little at a time, so that neither a burst of new processes nor a detaching, which
+takes the kernel a tenth of a second a probe, can stall the capture.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from agent.probes import elf, processes, targets
 from agent.probes.programs import ProgramError
 
 MAX_QUEUED = 4096
+MAX_FAILURES = 64
+GRACE_NS = 60 * 1_000_000_000  # a program that is restarted finds its probes still there
 LOADER_CACHE = Path("/etc/ld.so.cache")
 HERE = ""  # the root under which the host's own paths are found
 
@@ -33,6 +36,7 @@ class Attachment:
     handles: list[int]
     pids: set[int] = field(default_factory=set)
     pinned: bool = False
+    idle_ns: int | None = None  # since when nobody holds it
 
 
 class Attachments:
@@ -45,6 +49,7 @@ class Attachments:
         self._queue: deque[int] = deque()
         self._queued: set[int] = set()
         self._programs: dict[int, str | None] = {}
+        self._leaving: deque[int] = deque()
         self.failures: dict[str, str] = {}
         self.overflowed = 0
 
@@ -89,14 +94,24 @@ class Attachments:
             self._programs[pid] = program
             self._use(root, program, pid)
 
-    def forget(self, pid: int) -> None:
-        """The process has ended: files that nobody holds any more are detached."""
+    def forget(self, pid: int, now_ns: int) -> None:
+        """The process has ended: files that nobody holds any more are detached, after a while."""
         self._programs.pop(pid, None)
-        for key, attachment in list(self._files.items()):
+        for attachment in self._files.values():
             attachment.pids.discard(pid)
-            if not attachment.pids and not attachment.pinned:
+            if not attachment.pids and not attachment.pinned and attachment.idle_ns is None:
+                attachment.idle_ns = now_ns
+
+    def tidy(self, now_ns: int) -> bool:
+        """Detaches one probe of a file that was idle for long enough. False where there is none."""
+        for key, attachment in list(self._files.items()):
+            if attachment.idle_ns is not None and now_ns - attachment.idle_ns >= GRACE_NS:
                 del self._files[key]
-                self._detach(attachment.handles)
+                self._leaving.extend(attachment.handles)
+        if not self._leaving:
+            return False
+        self._detach([self._leaving.popleft()])
+        return True
 
     def probes(self) -> dict[str, int]:
         """Probes by the file they are in, for people."""
@@ -118,13 +133,15 @@ class Attachments:
         except FileNotFoundError:
             return  # gone, or never a file that a path leads to (memfd)
         except (OSError, ProgramError) as error:
-            self.failures[path] = str(error)
+            if os.path.exists(full) and len(self.failures) < MAX_FAILURES:
+                self.failures[path] = str(error)
             return
         attachment = self._files.get(key)
         if attachment and pid is None:
             attachment.pinned = True
         elif attachment and pid is not None:
             attachment.pids.add(pid)
+            attachment.idle_ns = None
 
     def _probe(self, key: FileKey, full: str, path: str, offsets: dict[str, int]) -> None:
         if not offsets:
@@ -133,3 +150,4 @@ class Attachments:
             self._barren[key] = None
             return
         self._files[key] = Attachment(path, self._attach(full, offsets))
+        self.failures.pop(path, None)

@@ -145,7 +145,7 @@ class KernelSource:
                 rescanned = now
                 for pid in processes.pids():
                     self._attachments.enqueue(pid)
-            self._look()
+            self._look(now)
             yield Tick(now)
             if not busy:
                 time.sleep(DRAIN_INTERVAL)
@@ -165,7 +165,7 @@ class KernelSource:
         event, data = parse(raw)
         if event.kind == EventKind.EXIT:
             self._known.discard(event.tgid)
-            self._attachments.forget(event.tgid)
+            self._attachments.forget(event.tgid, event.time_ns)
             yield ProcessGone(event.time_ns, event.tgid)
             return
         if event.kind == EventKind.EXEC:
@@ -193,8 +193,8 @@ class KernelSource:
             if fresh and counter in COUNTED:
                 yield Lost(now, COUNTED[counter], fresh)
 
-    def _look(self) -> None:
-        looked = 0
+    def _look(self, now: int) -> None:
+        looked = int(self._attachments.tidy(now))
         while looked < LOOKS_PER_DRAIN and self._attachments.work():
             looked += 1
         if looked:

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from agent.ledger import Exchanges, Stops
 from agent.ship.parcel import Address, LedgerMap, Parcel, compressed
-from agent.ship.spool_file import SpoolBroken, SpoolError, opened, set_aside, transaction, translated
+from agent.ship.spool_file import DAMAGED, SpoolBroken, SpoolError, opened, set_aside, transaction, translated
 from agent.wire import VERSION, pack_head
 
 FREE_PAGES = 1024  # given back to the file system when the spool is empty
+MOST_EPOCHS = 1000  # whose last words wait; a crash every minute for more than half a day goes beyond
 FAREWELL_GAP = 1000  # a power failure may have taken an epoch's last sequence numbers from us
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -156,7 +157,7 @@ class Spool:
         with translated():
             parcel = self._resent() or self._farewell() or self._merged(most_records, most_bytes)
         if parcel is None and self.waiting:
-            raise SpoolBroken("the file is damaged")
+            raise SpoolBroken(DAMAGED)
         if parcel is not None and parcel.first is not None:
             self._in_hand_until = parcel.first + parcel.records
             self._in_hand[parcel.epoch] += parcel.records
@@ -224,10 +225,9 @@ class Spool:
             raise
         except (ValueError, TypeError):
             self.close()
-            raise SpoolBroken("the file is damaged") from None
+            raise SpoolBroken(DAMAGED) from None
 
     def _load(self, agent: str, now: int) -> None:
-        oldest = now - self._place.most_age_s * SECOND
         with translated():
             execute = self._db.execute
             waiting = dict(execute("SELECT epoch, sum(records) FROM parcels GROUP BY epoch"))
@@ -240,7 +240,8 @@ class Spool:
                 raise SpoolBroken("parcels of no epoch")
             (beyond,) = execute("SELECT coalesce(max(number + records), 1) FROM parcels").fetchone()
             out = execute("SELECT agent, epoch, seq, head, first, beyond FROM sent").fetchone()
-        self._gone = {name for name, epoch in found.items() if not epoch.records and epoch.at < oldest}
+        said_all = [name for name, epoch in found.items() if not epoch.records]
+        self._gone = set(said_all[:-MOST_EPOCHS])
         self._epochs = {name: epoch for name, epoch in found.items() if name not in self._gone}
         self._changed = set(self._epochs)
         self._epochs[self._epoch] = Epoch(agent, 1, {}, now, False)

@@ -34,12 +34,13 @@ CREATE TABLE sent (
 as it has records."""
 
 BROKEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+DAMAGED = "the file is damaged"
 REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_BUSY: "another agent uses it",
     sqlite3.SQLITE_READONLY: "it cannot be written",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_NOTADB: "the file is no spool",
 }
 
@@ -101,11 +102,20 @@ def translated() -> Iterator[None]:
     """SQLite's errors as SpoolError, or SpoolBroken where they will not pass."""
     try:
         yield
+    except UnicodeDecodeError:  # what sqlite3 makes of its own message about a damaged name
+        raise SpoolBroken(DAMAGED) from None
+    except sqlite3.OperationalError as error:
+        if not hasattr(error, "sqlite_errorcode"):  # text that is not UTF-8
+            raise SpoolBroken(DAMAGED) from None
+        raise _told(error) from None
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        kind = SpoolBroken if code is not None and code & 0xFF in BROKEN else SpoolError
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise kind(REASONS.get((code or 0) & 0xFF, name)) from None
+        raise _told(error) from None
+
+
+def _told(error: sqlite3.Error) -> SpoolError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    kind = SpoolBroken if code in BROKEN else SpoolError
+    return kind(REASONS.get(code, getattr(error, "sqlite_errorname", type(error).__name__)))
 
 
 def _prepare(db: sqlite3.Connection) -> None:

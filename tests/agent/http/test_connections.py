@@ -201,3 +201,24 @@ def test_a_response_waits_for_its_request_only_until_too_much_queues_behind_it()
 
 def test_closing_an_unknown_connection_tells_nothing() -> None:
     assert not list(Connections(Limits(), 65536, Ledger()).feed(Closed(1, KEY)))
+
+
+def test_one_answer_lost_at_a_late_join_does_not_unpair_the_connection_for_good() -> None:
+    connections = Connections(Limits(), 65536, Ledger())
+    events = [
+        chunk(C, 0, b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, from_start=False)
+    ]  # its answer is not seen
+    asked, answered = 28, 0
+    for number in range(2, 8):
+        request = b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number
+        response = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number
+        events.append(chunk(C, asked, request, 2 * number, from_start=False))
+        events.append(chunk(S, answered, response, 2 * number + 1, from_start=False))
+        asked, answered = asked + len(request), answered + len(response)
+    seen = [one.exchange for event in events for one in connections.feed(event)]
+    whole = [exchange for exchange in seen if exchange.completeness is Completeness.COMPLETE]
+    assert len(whole) >= 4
+    for exchange in whole:
+        assert exchange.request is not None
+        assert exchange.response is not None
+        assert exchange.request.target == b"/" + exchange.response.body.data

@@ -207,6 +207,19 @@ def holed(draw: st.DrawFn) -> list[tuple[int, bytes | int]]:
     return segments
 
 
+def test_a_peer_that_has_the_declared_length_may_go_without_the_streams_formal_end() -> None:
+    talk = Talk()
+    talk.ask(1, "GET", "/pets/1")
+    talk.server.send_headers(1, [(":status", "200"), ("content-length", "8")])
+    talk.server.send_data(1, b"answer 1")
+    talk.flush()
+    (exchange,), _ = read(list(talk.wire))
+    assert exchange.completeness is Completeness.COMPLETE
+    assert exchange.response is not None
+    assert exchange.response.end_ns is not None
+    assert exchange.response.body.state is BodyState.COMPLETE
+
+
 @settings(max_examples=300, deadline=None)
 @given(holed())
 def test_whatever_is_lost_no_stream_gets_what_is_anothers(segments: list[tuple[int, bytes | int]]) -> None:

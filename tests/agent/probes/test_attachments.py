@@ -1,0 +1,119 @@
+"""Which files are probed for whom: with this process's own libraries, and probes that only count."""
+
+from __future__ import annotations
+
+import os
+import ssl  # noqa: F401  # maps OpenSSL into this process
+from pathlib import Path
+
+import pytest
+
+from agent.probes import attachments
+from agent.probes.attachments import GRACE_NS, Attachments
+from agent.probes.programs import ProgramError
+
+NAMES = frozenset({"SSL_read", "SSL_write"})
+
+
+class Probes:
+    """Stands in for the kernel: hands out handles and takes them back."""
+
+    def __init__(self) -> None:
+        self.attached: dict[int, str] = {}
+        self.refuse = False
+        self._next = 0
+
+    def attach(self, path: str, offsets: dict[str, int]) -> list[int]:
+        if self.refuse:
+            raise ProgramError(f"refused: {path}")
+        handles = []
+        for _ in offsets:
+            self._next += 1
+            self.attached[self._next] = path
+            handles.append(self._next)
+        return handles
+
+    def detach(self, handles: list[int]) -> None:
+        for handle in handles:
+            del self.attached[handle]
+
+
+@pytest.fixture
+def probes() -> Probes:
+    return Probes()
+
+
+@pytest.fixture
+def files(probes: Probes) -> Attachments:
+    return Attachments(probes.attach, probes.detach, NAMES)
+
+
+def test_a_file_is_probed_once_however_many_processes_hold_it(files: Attachments, probes: Probes) -> None:
+    files.look(os.getpid())
+    once = dict(probes.attached)
+    assert len(once) >= 2
+    files.look(os.getpid())
+    files.look(os.getppid())
+    assert {path.split("/root")[-1] for path in once.values()} <= {*files.probes()}
+    assert all(handle in probes.attached for handle in once)
+
+
+def test_nobody_left_means_detached_after_a_while_one_probe_at_a_time(
+    files: Attachments, probes: Probes
+) -> None:
+    files.look(os.getpid())
+    held = len(probes.attached)
+    files.forget(os.getpid(), 1000)
+    assert not files.tidy(1000 + GRACE_NS - 1)
+    assert len(probes.attached) == held
+    steps = 0
+    while files.tidy(1000 + GRACE_NS):
+        steps += 1
+        assert len(probes.attached) == held - steps
+    assert steps == held
+
+
+def test_a_program_that_is_restarted_within_that_while_keeps_its_probes(
+    files: Attachments, probes: Probes
+) -> None:
+    files.look(os.getpid())
+    held = dict(probes.attached)
+    files.forget(os.getpid(), 1000)
+    files.look(os.getpid())
+    assert not files.tidy(1000 + 2 * GRACE_NS)
+    assert probes.attached == held
+
+
+def test_what_the_loader_would_map_stays_though_nobody_holds_it(files: Attachments, probes: Probes) -> None:
+    files.pin_loader_libraries()
+    held = dict(probes.attached)
+    files.look(os.getpid())
+    files.forget(os.getpid(), 0)
+    while files.tidy(2 * GRACE_NS):
+        pass
+    assert held.items() <= probes.attached.items()
+
+
+def test_a_refusal_is_remembered_for_people_until_it_succeeds(files: Attachments, probes: Probes) -> None:
+    probes.refuse = True
+    files.look(os.getpid())
+    assert files.failures
+    probes.refuse = False
+    files.look(os.getpid())
+    assert not {path for path in files.failures if "ssl" in path}
+
+
+def test_the_queue_is_bounded_and_holds_a_process_once(
+    files: Attachments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "MAX_QUEUED", 2)
+    for pid in (-1, -1, -2, -3):
+        files.enqueue(pid)
+    assert files.overflowed == 1
+    assert [files.work(), files.work(), files.work()] == [True, True, False]
+
+
+def test_a_process_that_has_gone_costs_nothing(files: Attachments, probes: Probes, tmp_path: Path) -> None:
+    files.look(2**22 + 1)
+    assert not probes.attached
+    assert not files.failures
