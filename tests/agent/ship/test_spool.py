@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.ledger import Exchanges
+from agent.ship import spool as spool_module
 from agent.ship.parcel import Address, Parcel, body, halves_of, records_of
 from agent.ship.spool import Place, Spool, SpoolBroken, SpoolError
 from agent.wire import VERSION, pack_head
@@ -208,6 +209,17 @@ def test_a_start_that_said_all_leaves_nothing_to_be_said(place: Place) -> None:
     assert started(place, "epoch-2").take(*ALL) is None
 
 
+def test_of_a_thousand_crashes_and_more_the_latest_are_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "MOST_EPOCHS", 5)
+    for number in range(20):
+        spool = started(place, f"epoch-{number}", NOW + number)
+        spool.put([], LEDGER, NOW + number)
+        spool.close()
+    assert len(started(place, "epoch-20")._epochs) <= 6
+
+
 def noise(size: int, seed: int) -> bytes:
     raw: bytes = msgpack.packb(random.Random(seed).randbytes(size))
     return raw
@@ -350,6 +362,13 @@ def without_a_table(file: Path) -> None:
     db.close()
 
 
+def with_a_name_that_is_no_text(file: Path) -> None:
+    Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
+    raw = file.read_bytes()
+    assert b"CREATE TABLE sent" in raw
+    file.write_bytes(raw.replace(b"CREATE TABLE sent", b"CREATE TABLE s\xfft"))
+
+
 def with_a_ledger_that_is_none(file: Path) -> None:
     spool = Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW)
     spool.put(packed(1), LEDGER, NOW)
@@ -368,6 +387,7 @@ def with_a_ledger_that_is_none(file: Path) -> None:
         of_the_future,
         without_a_table,
         with_a_ledger_that_is_none,
+        with_a_name_that_is_no_text,
     ],
 )
 def test_a_file_that_is_no_spool_is_moved_aside(place: Place, spoil: Callable[[Path], object]) -> None:
@@ -402,7 +422,7 @@ def test_any_damage_is_a_spool_error_or_fewer_records_and_never_another_exceptio
 ) -> None:
     file = tmp_path / "spool.db"
     for old in tmp_path.iterdir():
-        old.unlink()
+        old.unlink(missing_ok=True)
     at = data.draw(st.one_of(st.integers(0, 200), st.integers(0, len(full) - 1)))
     wrong = data.draw(st.binary(min_size=1, max_size=64))
     cut = data.draw(st.one_of(st.none(), st.integers(0, len(full))))
