@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -205,7 +206,7 @@ class Backlog:
         return due - now
 
     def _keep(self) -> None:
-        """Writes what is in memory and, once that is empty, the ledger as it then is."""
+        """Writes what is in memory, and the ledger."""
         more = True
         while more:
             with self._disk:
@@ -222,7 +223,7 @@ class Backlog:
             records = self._fresh.take(self._limits.batch_records, self._limits.batch_bytes)
             self._moving = len(records)
             more = self._fresh.records > 0
-            ledger = None if more else self._ledger_view()
+            ledger = self._checkpoint()
         try:
             dropped = spool.put(records, ledger, time.time_ns())
         except SpoolError as error:
@@ -238,6 +239,13 @@ class Backlog:
             self._works()
             self._survey()
         return more
+
+    def _checkpoint(self) -> LedgerMap:
+        """The ledger as a successor should find it: what is in memory only would not have been."""
+        ledger = self._ledger_view()
+        exchanges = Counter(ledger.get("exchanges", {}))
+        exchanges[Exchanges.PARSED] -= self._fresh.records + self._sending
+        return {**ledger, "exchanges": exchanges}
 
     def _take_from_disk(self) -> Parcel | None:
         spool = self._spool
@@ -263,7 +271,8 @@ class Backlog:
     def _survey(self) -> None:
         """Notes what the spool holds; both locks are held."""
         assert self._spool is not None
-        self._on_disk, self._disk_bytes = self._spool.records, self._spool.size
+        self._on_disk = self._spool.records
+        self._disk_bytes = self._spool.size if self._on_disk else 0
         if not self._spool.has_more:
             self._due_at = None
         elif self._spool.has_past or self._spool.waiting >= self._limits.batch_records:

@@ -17,7 +17,16 @@ from pathlib import Path
 
 from agent.ledger import Exchanges, Stops
 from agent.ship.parcel import Address, LedgerMap, Parcel, compressed
-from agent.ship.spool_file import DAMAGED, SpoolBroken, SpoolError, opened, set_aside, transaction, translated
+from agent.ship.spool_file import (
+    DAMAGED,
+    SpoolBroken,
+    SpoolError,
+    opened,
+    removed,
+    set_aside,
+    transaction,
+    translated,
+)
 from agent.wire import VERSION, pack_head
 
 FREE_PAGES = 1024  # given back to the file system when the spool is empty
@@ -125,18 +134,29 @@ class Spool:
             used = self._used()
         return used
 
-    def put(self, records: Sequence[bytes], ledger: LedgerMap | None, now: int) -> Counter[str]:
+    def put(self, records: Sequence[bytes], ledger: LedgerMap, now: int) -> Counter[str]:
         """Keeps records; answers how many of this start's were dropped for them, by bucket.
 
-        `ledger` is the agent's at a moment when all that it counts as parsed is in here, with these.
+        `ledger` is the agent's; all that it counts as parsed is in here, these included, or counted.
         """
+        mine = self._epochs[self._epoch]
+        mine = replace(mine, ledger=ledger, at=now, records=mine.records + len(records))
         frame, size = compressed(records) if records else b"", sum(map(len, records))
         row = (self._next, self._epoch, VERSION, len(records), size, now, frame)
-        epochs = dict(self._epochs)
-        mine = epochs[self._epoch]
-        if ledger is not None:
-            mine = replace(mine, ledger=ledger, at=now)
-        epochs[self._epoch] = replace(mine, records=mine.records + len(records))
+        try:
+            dropped = self._insert(row, mine)
+        except SpoolError:
+            if self.records:
+                raise
+            self._begin_anew()
+            dropped = self._insert(row, mine)
+        if not self.records:
+            self._give_back()
+        return dropped
+
+    def _insert(self, row: tuple[int, str, int, int, int, int, bytes], mine: Epoch) -> Counter[str]:
+        epochs = {**self._epochs, self._epoch: mine}
+        _, _, _, records, _, now, _ = row
         with self._transaction() as execute:
             if records:
                 execute("INSERT INTO parcels VALUES (?, ?, ?, ?, ?, ?, ?)", row)
@@ -145,11 +165,16 @@ class Spool:
                 epochs[name] = epochs[name].counted(counts)
             for name in {self._epoch, *dropped}:
                 _write(execute, name, epochs[name])
-        self._next += len(records)
+        self._next += records
         self._epochs = epochs
-        if not self.records:
-            self._give_back()
         return dropped.get(self._epoch, Counter())
+
+    def _begin_anew(self) -> None:
+        """With an empty file: on a full disk one of which nothing is needed could not even be emptied."""
+        self.close()
+        removed(self._place.file)
+        self._db = opened(self._place.file)
+        self._changed = set(self._epochs)
 
     def take(self, most_records: int, most_bytes: int) -> Parcel | None:
         """The oldest parcel, which stays here until it is settled; before others the batch that was out

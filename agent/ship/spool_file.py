@@ -76,10 +76,19 @@ def set_aside(file: Path) -> Path:
     aside = file.with_suffix(".broken")
     try:
         os.replace(file, aside)
-        file.with_name(file.name + "-wal").unlink(missing_ok=True)
     except OSError as error:
         raise SpoolError(error.strerror or type(error).__name__) from None
+    removed(file)
     return aside
+
+
+def removed(file: Path) -> None:
+    """Removes the file and its journal. Nobody may have it open."""
+    try:
+        for name in (file.name, file.name + "-wal"):
+            file.with_name(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise SpoolError(error.strerror or type(error).__name__) from None
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -10,6 +12,9 @@ import pytest
 import zstandard
 
 from agent import wire
+from agent.ship import spool
+from agent.ship.client import Place, Shipper
+from tests.server.records import record
 from tests.server.running import Client, serving
 
 BATCHES = Path(__file__).parents[2] / "data" / "wire"
@@ -49,3 +54,30 @@ def test_its_ledger_counts(client: Client) -> None:
     (agent,) = client.items("/agents")
     assert (agent["agent"], agent["last_seq"]) == ("agent-v1", 3)
     assert agent["ledger"]["exchanges"] == {"parsed": 7, "shipped": 1}
+
+
+def test_records_that_an_older_agent_left_in_the_spool_are_sent_as_its_version(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path / "spool.db", 1 << 20, 3600)
+    older = [replace(record(n), id=f"left-{n}") for n in range(3)]
+    version, packed = older_form(older)
+    monkeypatch.setattr(spool, "VERSION", version)
+    left = spool.Spool(place, "agent-v1", "epoch-v1", time.time_ns())
+    left.put(packed, {}, time.time_ns())
+    left.close()
+    monkeypatch.undo()
+    newer = Shipper(str(client.http.base_url), None, "agent-v2", "epoch-v2", lambda: {}, spool=place)
+    newer.start()
+    newer.offer(wire.pack_record(replace(record(9), id="new-9")))
+    assert newer.close(30) == 0
+    stored = {one["id"] for one in client.items("/exchanges")}
+    assert stored >= {"left-0", "left-1", "left-2", "new-9"}
+
+
+def older_form(records: list[wire.Record]) -> tuple[int, list[bytes]]:
+    """These records as the batch of the older version has them: with its fields alone."""
+    batch = msgpack.unpackb(PREVIOUS)
+    fields = batch["records"][0].keys()
+    plain = [msgpack.unpackb(wire.pack_record(one)) for one in records]
+    return batch["version"], [msgpack.packb({name: one[name] for name in fields}) for one in plain]

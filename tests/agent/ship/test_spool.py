@@ -62,7 +62,7 @@ def settle_all(spool: Spool) -> list[int]:
 def test_what_was_put_is_taken_oldest_first_in_batches_within_both_bounds(place: Place) -> None:
     spool = started(place)
     for first in range(0, 40, 4):
-        spool.put(packed(*range(first, first + 4)), None, NOW)
+        spool.put(packed(*range(first, first + 4)), LEDGER, NOW)
     for most_records, most_bytes, expected in (
         (10, 1000, range(8)),
         (1000, 5, range(8, 12)),
@@ -79,7 +79,7 @@ def test_what_was_put_is_taken_oldest_first_in_batches_within_both_bounds(place:
 def test_a_batch_that_was_out_at_the_end_comes_back_with_the_same_address_and_bytes(place: Place) -> None:
     spool = started(place)
     for number in range(20):
-        spool.put(packed(number), None, NOW)
+        spool.put(packed(number), LEDGER, NOW)
     parcel = spool.take(12, MIB)
     assert parcel is not None
     sent = address(parcel, 5)
@@ -97,19 +97,19 @@ def test_a_batch_that_was_out_at_the_end_comes_back_with_the_same_address_and_by
 
 def test_what_was_settled_before_the_last_write_never_comes_back(place: Place) -> None:
     spool = started(place)
-    spool.put(packed(1, 2), None, NOW)
+    spool.put(packed(1, 2), LEDGER, NOW)
     parcel = spool.take(*ALL)
     assert parcel is not None
     spool.note(parcel, address(parcel, 1))
     spool.settle(parcel, Exchanges.SHIPPED)
-    spool.put(packed(3), None, NOW)
+    spool.put(packed(3), LEDGER, NOW)
     spool.close()
     assert settle_all(started(place, "epoch-2")) == [3]
 
 
 def test_what_was_settled_after_the_last_write_comes_back_under_its_address(place: Place) -> None:
     spool = started(place)
-    spool.put(packed(1, 2), None, NOW)
+    spool.put(packed(1, 2), LEDGER, NOW)
     parcel = spool.take(*ALL)
     assert parcel is not None
     spool.note(parcel, address(parcel, 1))
@@ -122,8 +122,8 @@ def test_what_was_settled_after_the_last_write_comes_back_under_its_address(plac
 
 def test_halves_of_a_refused_batch_are_not_put_together_again_while_in_hand(place: Place) -> None:
     spool = started(place)
-    spool.put(packed(*range(5)), None, NOW)
-    spool.put(packed(5, 6), None, NOW)
+    spool.put(packed(*range(5)), LEDGER, NOW)
+    spool.put(packed(5, 6), LEDGER, NOW)
     parcel = spool.take(*ALL)
     assert parcel is not None
     first, second = halves_of(parcel)
@@ -141,7 +141,7 @@ def test_halves_of_a_refused_batch_are_not_put_together_again_while_in_hand(plac
 
 def test_where_halves_cannot_be_written_the_whole_stays_until_both_are_settled(place: Place) -> None:
     spool = started(place)
-    spool.put(packed(0, 1, 2, 3), None, NOW)
+    spool.put(packed(0, 1, 2, 3), LEDGER, NOW)
     parcel = spool.take(*ALL)
     assert parcel is not None
     halves = halves_of(parcel)
@@ -152,7 +152,7 @@ def test_where_halves_cannot_be_written_the_whole_stays_until_both_are_settled(p
     spool.split(halves[0], quarters)
     spool.settle(quarters[0], Exchanges.SHIPPED)
     spool.settle(quarters[1], Exchanges.SHIPPED)
-    spool.put([], None, NOW)
+    spool.put([], LEDGER, NOW)
     spool.close()
     assert settle_all(started(place, "epoch-2")) == [0, 1, 2, 3]
 
@@ -177,7 +177,7 @@ def test_an_earlier_start_is_given_its_last_word_once_all_its_records_are_accoun
     assert "stops" not in said["ledger"]
     spool.settle(farewell, Exchanges.SHIPPED)
     assert spool.take(*ALL) is None
-    spool.put([], None, NOW)
+    spool.put([], LEDGER, NOW)
     spool.close()
     assert not started(place, "epoch-3")._epochs.keys() & {"epoch-1"}
 
@@ -193,7 +193,7 @@ def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: Place) 
     assert farewell.address is not None
     ledger = msgpack.unpackb(farewell.address.head + b"")["ledger"]
     assert ledger == {**LEDGER, "stops": {"killed": 1, "blind_ms": 5000}}
-    spool.put([], None, NOW)
+    spool.put([], LEDGER, NOW)
     spool.close()
     again = started(place, "epoch-4", NOW + 9_000_000_000).take(*ALL)
     assert again is not None
@@ -230,7 +230,7 @@ def test_beyond_its_bytes_the_oldest_are_dropped_counted_and_the_file_stays_with
     spool = started(place)
     dropped: Counter[str] = Counter()
     for number in range(200):
-        dropped += spool.put([noise(20_000, 2 * number), noise(20_000, 2 * number + 1)], None, NOW)
+        dropped += spool.put([noise(20_000, 2 * number), noise(20_000, 2 * number + 1)], LEDGER, NOW)
         assert place.file.stat().st_size <= 2.1 * MIB
     assert place.file.with_name("spool.db-wal").stat().st_size <= 5 * MIB
     assert dropped == {"spool_full": 400 - spool.records}
@@ -245,7 +245,7 @@ def test_small_records_are_bounded_by_what_they_take_on_disk(place: Place) -> No
     spool = started(place)
     dropped: Counter[str] = Counter()
     for number in range(6000):
-        dropped += spool.put([noise(300, number)], None, NOW)
+        dropped += spool.put([noise(300, number)], LEDGER, NOW)
     assert place.file.stat().st_size <= 1.1 * MIB
     assert dropped.total() + spool.records == 6000
     assert 1500 < spool.records < 5000
@@ -253,9 +253,9 @@ def test_small_records_are_bounded_by_what_they_take_on_disk(place: Place) -> No
 
 def test_what_is_older_than_allowed_is_dropped_and_counted_as_that(place: Place) -> None:
     spool = started(replace(place, most_age_s=HOUR))
-    spool.put(packed(1, 2), None, NOW)
-    spool.put(packed(3), None, NOW + 1800 * 1_000_000_000)
-    assert spool.put(packed(4), None, NOW + 3601 * 1_000_000_000) == {"spool_expired": 2}
+    spool.put(packed(1, 2), LEDGER, NOW)
+    spool.put(packed(3), LEDGER, NOW + 1800 * 1_000_000_000)
+    assert spool.put(packed(4), LEDGER, NOW + 3601 * 1_000_000_000) == {"spool_expired": 2}
     assert settle_all(spool) == [3, 4]
 
 
@@ -265,7 +265,7 @@ def test_what_an_earlier_start_kept_is_dropped_on_its_own_account(place: Place) 
     spool.end(LEDGER, NOW, told=False)
     spool.close()
     spool = started(replace(place, most_age_s=HOUR), "epoch-2", NOW)
-    assert spool.put([], None, NOW + 2 * 3600 * 1_000_000_000) == {}
+    assert spool.put([], LEDGER, NOW + 2 * 3600 * 1_000_000_000) == {}
     farewell = spool.take(*ALL)
     assert farewell is not None
     assert farewell.address is not None
@@ -274,12 +274,12 @@ def test_what_an_earlier_start_kept_is_dropped_on_its_own_account(place: Place) 
 
 def test_what_is_being_sent_is_never_dropped(place: Place) -> None:
     spool = started(replace(place, most_bytes=MIB))
-    spool.put([noise(400_000, 0)], None, NOW)
-    spool.put([noise(400_000, 1)], None, NOW)
+    spool.put([noise(400_000, 0)], LEDGER, NOW)
+    spool.put([noise(400_000, 1)], LEDGER, NOW)
     parcel = spool.take(1, 1)
     assert parcel is not None
     for number in range(2, 9):
-        spool.put([noise(400_000, number)], None, NOW + 10**9 * 24 * HOUR * number)
+        spool.put([noise(400_000, number)], LEDGER, NOW + 10**9 * 24 * HOUR * number)
     spool.settle(parcel, Exchanges.SHIPPED)
     assert spool.records == 1
 
@@ -287,11 +287,11 @@ def test_what_is_being_sent_is_never_dropped(place: Place) -> None:
 def test_the_disk_is_given_back_once_all_is_sent(place: Place) -> None:
     spool = started(place)
     for number in range(20):
-        spool.put([noise(MIB // 2, number)], None, NOW)
-    spool.put([], None, NOW)
+        spool.put([noise(MIB // 2, number)], LEDGER, NOW)
+    spool.put([], LEDGER, NOW)
     full = spool.size
     settle_all(spool)
-    spool.put([], None, NOW)
+    spool.put([], LEDGER, NOW)
     spool.close()
     assert full > 10 * MIB
     assert place.file.stat().st_size < MIB
@@ -301,7 +301,7 @@ def test_only_its_owner_may_read_it(place: Place) -> None:
     place.file.parent.mkdir(mode=0o755)
     place.file.touch(mode=0o644)
     spool = started(place)
-    spool.put(packed(1), None, NOW)
+    spool.put(packed(1), LEDGER, NOW)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.file.parent.iterdir()}
     assert modes == {"spool.db": 0o600, "spool.db-wal": 0o600}
     spool.close()
@@ -315,7 +315,7 @@ def test_one_agent_uses_it_at_a_time(place: Place) -> None:
     with pytest.raises(SpoolError, match="another agent") as refused:
         started(place, "epoch-2")
     assert not isinstance(refused.value, SpoolBroken)
-    spool.put(packed(1), None, NOW)
+    spool.put(packed(1), LEDGER, NOW)
     spool.close()
     assert settle_all(started(place, "epoch-2")) == [1]
 
@@ -397,7 +397,7 @@ def test_a_file_that_is_no_spool_is_moved_aside(place: Place, spoil: Callable[[P
     spool = started(place)
     assert spool.set_aside == place.file.with_name("spool.broken")
     assert spool.set_aside.read_bytes()[SQLITE_HEADER:] == before[SQLITE_HEADER:]
-    spool.put(packed(1), None, NOW)
+    spool.put(packed(1), LEDGER, NOW)
     assert settle_all(spool) == [1]
 
 
