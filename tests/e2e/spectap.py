@@ -224,6 +224,7 @@ def agent(folder: Path, server: Server, *options: object) -> Iterator[Agent]:
     argv = [command("spectap-agent"), "run", "--server", server.url, "--log-json"]
     argv += ["--aggregation-header", AGGREGATION_HEADER, "--status-listen", f"127.0.0.1:{port}"]
     argv += ["--exclude-pid", str(server.process.pid), "--key-file", str(folder / "agent.key")]
+    argv += ["--spool", str(folder / "agent-spool")]
     process = Running("spectap-agent", [*argv, *map(str, options)], folder)
     try:
         process.wait_for(lambda: ready(f"http://127.0.0.1:{port}/readyz"), "readiness")

@@ -113,6 +113,7 @@ def test_a_taken_status_port_is_one_clear_sentence(tmp_path: Path) -> None:
     with services.echo("taken", tmp_path) as taken:
         argv = [command("spectap-agent"), "run", "--server", f"http://127.0.0.1:{free_port()}"]
         argv += ["--status-listen", f"127.0.0.1:{taken.port}", "--key-file", str(tmp_path / "key")]
+        argv += ["--spool", str(tmp_path / "spool")]
         with running("agent", argv, tmp_path) as process:
             assert process.finish(PATIENCE_TO_STOP) == 1
             assert str(taken.port) in process.output()
