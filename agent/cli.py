@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from agent import config, recordings
@@ -95,11 +97,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"spectap-agent: {error}\n")
         return EXIT_USAGE
     start_logging(settings.log_level, settings.log_json)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
     try:
         return command(options, settings, policy)
     except tuple(expected_errors()) as error:
         log.error("%s", error)
         return EXIT_ERROR
+
+
+def leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Asked to stop before anything is attached; what attaches takes the signals over."""
+    raise SystemExit(EXIT_OK)
 
 
 def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> int:
