@@ -183,17 +183,24 @@ class Backlog:
                 self._disk.release()
 
     def _keep_on(self) -> None:
-        with self._disk:
-            self._open()
-        while not self._kept:
+        try:
+            with self._disk:
+                self._open()
+            while self._keep_once_due():
+                pass
+        finally:  # whatever comes now, or is left by a defect, goes from memory
             with self._change:
-                while not self._closing and (seconds := self._until_keeping()) > 0:
-                    self._change.wait(seconds)
-                last = self._closing
-            self._keep()
-            with self._change:
-                self._kept = last
+                self._kept, self._to_disk = True, False
                 self._change.notify_all()
+
+    def _keep_once_due(self) -> bool:
+        """Waits, then writes; whether there will be more to write."""
+        with self._change:
+            while not self._closing and (seconds := self._until_keeping()) > 0:
+                self._change.wait(seconds)
+            last = self._closing
+        self._keep()
+        return not last
 
     def _until_keeping(self) -> float:
         """Seconds until something is to be written: records, the ledger, or one more attempt."""
@@ -226,10 +233,12 @@ class Backlog:
             ledger = self._checkpoint()
         try:
             dropped = spool.put(records, ledger, time.time_ns())
-        except SpoolError as error:
+        except Exception as error:
             with self._change:
                 self._moving = 0
                 self._count(Exchanges.QUEUE_FULL, self._fresh.put_back(records))
+            if not isinstance(error, SpoolError):
+                raise
             self._failed(error)
             return False
         with self._change:

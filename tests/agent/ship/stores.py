@@ -18,7 +18,13 @@ import zstandard
 from agent.ship.client import Limits, Place, Shipper
 
 QUICK = Limits(
-    keep_s=0.01, flush_s=0.02, retry_first_s=0.01, retry_most_s=0.05, retry_slow_s=0.05, say_again_s=3600
+    keep_s=0.01,
+    keep_again_s=0.01,
+    flush_s=0.02,
+    retry_first_s=0.01,
+    retry_most_s=0.05,
+    retry_slow_s=0.05,
+    say_again_s=3600,
 )
 PATIENCE_S = 30.0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.ship.client import Place
+from agent.ship.spool import Spool
 from tests.agent.ship.stores import (
     PATIENCE_S,
     QUICK,
@@ -142,3 +143,23 @@ def test_a_record_the_spool_did_not_give_back_is_counted_and_the_others_arrive(s
         second.close(PATIENCE_S)
     assert store.records() == Counter([9])
     assert store.ledgers[store.epochs.index("epoch-1")]["exchanges"] == {"spool_unreadable": 3}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_of_the_spool_costs_its_safety_and_not_the_records(
+    spool: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    store = Store([])
+    with serving(store) as url:
+        ship = shipper(url, place=spool)
+        monkeypatch.setattr(Spool, "take", lambda *_: None)
+        monkeypatch.setattr(Spool, "_trim", fails)
+        ship.start()
+        for number in range(50):
+            ship.offer(packed(number))
+        store.wait(lambda: sum(store.records().values()) == 50)
+        assert ship.close(PATIENCE_S) == 0
+    assert store.records() == Counter(range(50))
