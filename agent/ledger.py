@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -66,3 +67,14 @@ class Ledger:
             "exchanges": dict(self.exchanges),
             "kernel": dict(self.kernel),
         }
+
+
+def merged(*views: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """The sum of several writers' counts."""
+    total: dict[str, dict[str, int]] = {}
+    for view in views:
+        for name, counts in view.items():
+            into = total.setdefault(name, {})
+            for bucket, count in counts.items():
+                into[bucket] = into.get(bucket, 0) + count
+    return total

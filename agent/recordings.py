@@ -17,7 +17,7 @@ from typing import IO
 
 from agent.config import Settings
 from agent.events import Tick
-from agent.ledger import Ledger
+from agent.ledger import Ledger, merged
 from agent.pipeline import Pipeline, Place
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
@@ -95,11 +95,7 @@ def replay(path: Path, settings: Settings, policy: Policy) -> int:
     ledger = Ledger()
 
     def totals() -> dict[str, dict[str, int]]:
-        both = ledger.as_map()
-        for name, counts in shipper.totals().items():
-            for bucket, count in counts.items():
-                both[name][bucket] = both[name].get(bucket, 0) + count
-        return both
+        return merged(ledger.as_map(), shipper.totals())
 
     shipper = Shipper(settings.server, settings.token, settings.agent, uuid.uuid4().hex, totals)
     shipper.start()

@@ -16,7 +16,7 @@ from types import FrameType
 
 from agent import config
 from agent.config import Settings
-from agent.ledger import Ledger
+from agent.ledger import Ledger, merged
 from agent.pipeline import Pipeline, Place
 from agent.probes.kernel import Filters, KernelSource
 from agent.probes.programs import Sizes
@@ -135,11 +135,7 @@ class Run:
         return f"{watching.backend}; {libraries}"
 
     def _totals(self) -> dict[str, dict[str, int]]:
-        totals = self._ledger.as_map()
-        for name, counts in self._shipper.totals().items():
-            for bucket, count in counts.items():
-                totals[name][bucket] = totals[name].get(bucket, 0) + count
-        return totals
+        return merged(self._ledger.as_map(), self._shipper.totals())
 
     def _snapshot(self) -> Snapshot:
         watching = self._source.watching
