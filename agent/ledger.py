@@ -21,6 +21,7 @@ class Bytes(StrEnum):
     RING_FULL = "ring_full"  # the kernel could not hand it over
     UNSYNCED = "unsynced"  # before the first message boundary of a late join, or after a hole
     OPAQUE = "opaque"  # after an upgrade or CONNECT
+    UNREAD_AT_EXIT = "unread_at_exit"  # captured, and not parsed in the time that stopping may take
     TABLE_FULL = "table_full"  # the connection or its reordering was evicted
 
 

@@ -11,6 +11,7 @@ import os
 import signal
 import time
 import uuid
+from contextlib import suppress
 from importlib.metadata import version
 from types import FrameType
 
@@ -120,6 +121,8 @@ class Run:
     def _asked_to_stop(self, number: int, _frame: FrameType | None) -> None:
         self._stopping = True
         self._source.ask_to_stop()
+        with suppress(OSError):  # nothing is watched any more that we could slow down
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
     def _lower_priority(self) -> None:
         """What parses must not compete with what it watches; the ring holds what comes meanwhile."""

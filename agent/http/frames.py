@@ -103,7 +103,12 @@ class Broken:
     time_ns: int
 
 
-FrameFact = Block | Piece | Hole | Ended | Reset | TableSize | Broken
+@dataclass(frozen=True, slots=True)
+class Prefaced:
+    """The client's preface, met by a reader that had joined late: nothing came before it."""
+
+
+FrameFact = Prefaced | Block | Piece | Hole | Ended | Reset | TableSize | Broken
 
 
 def plausible(data: bytes) -> bool:
@@ -184,6 +189,10 @@ class FrameReader:
         return facts
 
     def _found(self, segment: Data) -> bool:
+        if segment.data.startswith(PREFACE):
+            self._synced = self._preface = True
+            self._facts.append(Prefaced())
+            return True
         if plausible(segment.data):
             self._synced = True
             self.passed = 0

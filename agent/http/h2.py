@@ -10,7 +10,18 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from agent.http.fields import FieldDecoder, Fields, FieldsError
-from agent.http.frames import Block, Broken, Ended, FrameFact, FrameReader, Hole, Piece, Reset, TableSize
+from agent.http.frames import (
+    Block,
+    Broken,
+    Ended,
+    FrameFact,
+    FrameReader,
+    Hole,
+    Piece,
+    Prefaced,
+    Reset,
+    TableSize,
+)
 from agent.http.grpc import Messages, is_grpc
 from agent.http.messages import Body, Completeness, Exchange, Grpc, Headers, Request, Response
 from agent.http.payload import Payload
@@ -147,6 +158,9 @@ class Http2:
     def _take(self, half: int, fact: FrameFact) -> None:
         if isinstance(fact, Block):
             self._block(half, fact)
+        elif isinstance(fact, Prefaced):
+            for index, each in enumerate(self._halves):
+                each.decoder, each.asks = FieldDecoder(late=False), index == half
         elif isinstance(fact, TableSize):
             self._halves[1 - half].decoder.allow(fact.size)
         elif isinstance(fact, Broken):

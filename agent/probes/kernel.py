@@ -24,6 +24,7 @@ from agent.probes.programs import OPENSSL, Programs, Sizes
 
 DRAIN_INTERVAL = 0.02  # seconds between two looks at the ring
 COUNT_INTERVAL = 1_000_000_000  # ns between two looks at the kernel's counters
+STOP_NS = 10_000_000_000  # in which what was captured may still be parsed when stopping
 RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
 LOOKS_PER_DRAIN = 8
 MAX_PENDING_BYTES = 16 * 1024 * 1024  # taken from the ring at once; the rest stays in it
@@ -95,6 +96,7 @@ class KernelSource:
         self._known: set[int] = set()
         self._counted: dict[Counter, int] = {}
         self._stopping = False
+        self._deadline = 0
         self.watching = Watching()
         self._programs.set(Setting.DARK, 1)
         self._filter(filters)
@@ -108,12 +110,13 @@ class KernelSource:
             if not self._stopping:
                 self._attachments.look(pid)
         hand_back()
-        self._programs.set(Setting.DARK, 0)
+        self._programs.set(Setting.DARK, int(self._stopping))
         self._watching()
 
     def ask_to_stop(self) -> None:
-        """For a signal handler, which may interrupt anything: only leaves a note for `events`."""
+        """Dark at once, and a note for `events`. For signal handlers too: it takes no lock."""
         self._stopping = True
+        self.go_dark()
 
     def go_dark(self) -> None:
         """Every program returns at once from now on."""
@@ -128,12 +131,13 @@ class KernelSource:
         counted = rescanned = time.monotonic_ns()
         while True:
             stopping = self._stopping
-            if stopping:
-                self.go_dark()
             more = self._programs.consume()
             busy = len(self._pending) > 0
             while self._pending:
                 yield from self._facts(self._pending.popleft())
+                if self._stopping and self._late():
+                    yield from self._unread()
+                    return
             self.watching.drained_bytes, self._pending_bytes = self._pending_bytes, 0
             now = time.monotonic_ns()
             if now - counted >= COUNT_INTERVAL or stopping:
@@ -149,6 +153,25 @@ class KernelSource:
             yield Tick(now)
             if not busy:
                 time.sleep(DRAIN_INTERVAL)
+
+    def _late(self) -> bool:
+        """Whether stopping has taken all the time it may; the first to ask starts the clock."""
+        now = time.monotonic_ns()
+        self._deadline = self._deadline or now + STOP_NS
+        return now > self._deadline
+
+    def _unread(self) -> Iterator[Event]:
+        """Counts what is still in hand and in the ring, unparsed."""
+        more, unread = True, 0
+        while more or self._pending:
+            while self._pending:
+                event, _ = parse(self._pending.popleft())
+                unread += event.length if event.kind == EventKind.CHUNK else 0
+            self._pending_bytes = 0
+            more = self._programs.consume()
+        now = time.monotonic_ns()
+        yield Lost(now, Bytes.UNREAD_AT_EXIT, unread)
+        yield from self._losses(now)
 
     def detach(self) -> Iterator[tuple[int, int]]:
         """Takes every probe away; yields (done, total)."""

@@ -39,9 +39,14 @@ def see(pid: int, time_ns: int, comm: bytes, program: bytes = b"", proc: Path = 
         pid=pid,
         start_ticks=start_ticks(stat) if stat else None,
         name=(comm_of(stat) if stat else None) or comm.rstrip(b"\0").decode(errors="replace"),
-        executable=executable(pid, proc) or program.decode(errors="replace") or None,
+        executable=executable(pid, proc) or absolute(program),
         cgroup=cgroup(read(pid, "cgroup", proc) or b""),
     )
+
+
+def absolute(program: bytes) -> str | None:
+    """What exec was given, where that names one file whoever reads it."""
+    return program.decode(errors="replace") if program.startswith(b"/") else None
 
 
 def start_ticks(stat: bytes) -> int | None:

@@ -105,10 +105,14 @@ class Narrowed:
         return Filters(api=-1 if missing else number, **self._rest)  # type: ignore[arg-type]
 
 
+MAX_NS = 2**63 - 1  # what the store can compare with: the year 2262
+
+
 def _ns(moment: datetime | None) -> int | None:
     if moment is None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     since = moment - EPOCH
-    return max(0, (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000)
+    ns = (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+    return min(max(0, ns), MAX_NS)

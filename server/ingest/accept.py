@@ -33,6 +33,9 @@ WAITING_AFTER_RESTART = 5000  # views read back, so that halves on both sides of
 MAX_METHOD = 32
 
 
+NOT_FOUND = frozenset({400, 404, 405, 410, 501})  # nothing says that there is such an operation
+
+
 class Received(StrEnum):
     """Where each record that arrived went."""
 
@@ -259,8 +262,9 @@ class Acceptor:
         masked = [
             int(mask.pointer) for mask in record.masks if mask.where == "path" and mask.pointer.isdecimal()
         ]
+        found = record.response is None or record.response.status not in NOT_FOUND
         return self.operations.provisional(
-            api, record.request.method[:MAX_METHOD], template(record.request.path, masked)
+            api, record.request.method[:MAX_METHOD], template(record.request.path, masked), found
         )
 
     def begin_judging(self, api: int) -> None:

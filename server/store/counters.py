@@ -60,13 +60,17 @@ class Operations:
         """Such as "GET /users/{id}"."""
         return self._keys[number]
 
-    def provisional(self, api: int, method: str, template: str) -> int:
-        """The operation a template stands for; beyond the bound, the API's overflow."""
+    def provisional(self, api: int, method: str, template: str, found: bool = True) -> int:
+        """The operation a template stands for; beyond the bound, the API's overflow.
+
+        Half of the room is for what the server says it has (`found`): who guesses at paths must not
+        displace what is really there.
+        """
         key = f"{method} {template}"[:MAX_KEY]
         number = self._numbers.get((api, key))
         if number is not None:
             return number
-        if self._provisional[api] >= MAX_PROVISIONAL:
+        if self._provisional[api] >= (MAX_PROVISIONAL if found else MAX_PROVISIONAL // 2):
             return self._find(api, OVERFLOW_KEY, OVERFLOW, "", "")
         self._provisional[api] += 1
         return self._find(api, key, PROVISIONAL, method, template)

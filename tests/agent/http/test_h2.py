@@ -196,6 +196,14 @@ def test_a_late_join_finds_whole_exchanges_once_their_fields_are_known() -> None
     assert [e.ordinal for e in told if e.completeness is Completeness.COMPLETE][-2:] == [5, 7]
 
 
+def test_a_late_join_that_meets_the_preface_has_missed_nothing() -> None:
+    told, _ = read(list(WIRE), whole=(False, False), asking=None)
+    whole, _ = read(list(WIRE))
+    assert [(e.ordinal, e.request, e.response) for e in told] == [
+        (e.ordinal, e.request, e.response) for e in whole
+    ]
+
+
 @st.composite
 def holed(draw: st.DrawFn) -> list[tuple[int, bytes | int]]:
     segments: list[tuple[int, bytes | int]] = []

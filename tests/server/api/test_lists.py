@@ -242,3 +242,10 @@ def test_a_grpc_call_shows_its_own_status_and_how_many_messages_passed(client: C
     (shown,) = client.items("/exchanges")
     assert (shown["protocol"], shown["fields_unknown"]) == ("grpc", 2)
     assert shown["grpc"] == {"status": 5, "request_messages": 1, "response_messages": None}
+
+
+@pytest.mark.parametrize("moment", ["2300-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_a_moment_beyond_what_the_store_can_hold_is_only_far_away(client: Client, moment: str) -> None:
+    client.send(record(0))
+    assert len(client.items("/exchanges", since=moment)) == (moment < "2000")
+    assert len(client.items("/exchanges", until=moment)) == (moment > "2000")

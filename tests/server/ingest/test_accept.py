@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+
 from tests.server.records import batch, both, record
 from tests.server.running import Client
 
@@ -44,3 +46,14 @@ def test_two_views_are_one_exchange_with_two_witnesses(client: Client) -> None:
     assert client.operations()["GET /users/{id}"]["callers"] == [
         {"kind": "process", "name": "curl", "count": 2}
     ]
+
+
+def test_who_guesses_at_paths_does_not_displace_what_is_there(client: Client) -> None:
+    words = ("".join(letters) for letters in product("abcdefgh", "klmnopqr", "stuvwxyzij"))
+    guesses = [record(n, path=f"/guess-{word}/x", status=404) for n, word in enumerate(words)]
+    for at in range(0, len(guesses), 200):
+        client.send(*guesses[at : at + 200])
+    client.send(record(1000, path="/real"))
+    operations = client.operations()
+    assert operations["GET /real"]["count"] == 1
+    assert sum(operation["count"] for operation in operations.values()) == len(guesses) + 1
