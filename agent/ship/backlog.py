@@ -319,7 +319,7 @@ class Backlog:
             self._to_disk = False
             if isinstance(error, SpoolBroken) and self._spool is not None:
                 self._count(Exchanges.SPOOL_UNREADABLE, self._spool.own_waiting)
-                self._spool.close()
+                self._spool.give_up()
                 self._spool, self._due_at = None, None
                 self._on_disk = self._disk_bytes = 0
             self._change.notify_all()

@@ -241,6 +241,12 @@ class Spool:
         with suppress(sqlite3.Error):
             self._db.close()
 
+    def give_up(self) -> None:
+        """Moves the file aside: of what it holds nothing more is to be sent."""
+        self.close()
+        with suppress(SpoolError):
+            set_aside(self._place.file)
+
     def _open(self, agent: str, now: int) -> None:
         self._db = opened(self._place.file)
         try:
@@ -261,8 +267,8 @@ class Spool:
                 name: Epoch(of, seq, json.loads(ledger), at, bool(ended), waiting.pop(name, 0)).cut_off(now)
                 for name, of, seq, ledger, at, ended in rows
             }
-            if waiting:
-                raise SpoolBroken("parcels of no epoch")
+            if waiting or self._epoch in found:  # parcels of no start, or of this one: we gave it up before
+                raise SpoolBroken(DAMAGED)
             (beyond,) = execute("SELECT coalesce(max(number + records), 1) FROM parcels").fetchone()
             out = execute("SELECT agent, epoch, seq, head, first, beyond FROM sent").fetchone()
         said_all = [name for name, epoch in found.items() if not epoch.records]

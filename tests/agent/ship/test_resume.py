@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.ship.client import Place
-from agent.ship.spool import Spool
+from agent.ship.client import Place, Shipper
+from agent.ship.parcel import LedgerMap
+from agent.ship.spool import Spool, SpoolBroken
 from tests.agent.ship.stores import (
     PATIENCE_S,
     QUICK,
@@ -163,3 +165,54 @@ def test_a_defect_of_the_spool_costs_its_safety_and_not_the_records(
         store.wait(lambda: sum(store.records().values()) == 50)
         assert ship.close(PATIENCE_S) == 0
     assert store.records() == Counter(range(50))
+
+
+def test_a_checkpoint_counts_as_parsed_what_is_on_disk_and_not_what_is_still_in_memory(
+    spool: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+    put = Spool.put
+
+    def watched(self: Spool, records: list[bytes], ledger: LedgerMap, now: int) -> Counter[str]:
+        parsed.append(ledger["exchanges"]["parsed"])
+        return put(self, records, ledger, now)
+
+    monkeypatch.setattr(Spool, "put", watched)
+    ship = Shipper(
+        nowhere(), None, "agent-1", "epoch-1", lambda: {"exchanges": {"parsed": 1200}}, QUICK, spool
+    )
+    for number in range(1200):
+        ship.offer(packed(number))
+    ship.start()
+    assert ship.close(1.0) == 0
+    assert parsed[:3] == [500, 1000, 1200]
+
+
+def test_what_a_spool_holds_that_breaks_is_counted_and_the_next_records_arrive(
+    spool: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = threading.Event()
+    put = Spool.put
+
+    def breaking(self: Spool, records: list[bytes], ledger: LedgerMap, now: int) -> Counter[str]:
+        if records and self.records >= 50 and not broken.is_set():
+            broken.set()
+            raise SpoolBroken("the file is damaged")
+        return put(self, records, ledger, now)
+
+    monkeypatch.setattr(Spool, "put", breaking)
+    store = Store([])
+    store.always = status(503)
+    with serving(store) as url:
+        ship = shipper(url, replace(QUICK, batch_records=10), place=spool)
+        for number in range(60):
+            ship.offer(packed(number))
+        ship.start()
+        assert broken.wait(PATIENCE_S)
+        store.always = lambda batch: None
+        assert ship.close(PATIENCE_S) == 0
+    found = totals(ship)
+    assert found["shipped"] + found["spool_unreadable"] == 60
+    assert found["spool_unreadable"] >= 40
+    assert set(store.records().values()) == {1}
+    assert spool.file.with_suffix(".broken").exists()

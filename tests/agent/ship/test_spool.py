@@ -275,13 +275,26 @@ def test_what_an_earlier_start_kept_is_dropped_on_its_own_account(place: Place) 
 def test_what_is_being_sent_is_never_dropped(place: Place) -> None:
     spool = started(replace(place, most_bytes=MIB))
     spool.put([noise(400_000, 0)], LEDGER, NOW)
-    spool.put([noise(400_000, 1)], LEDGER, NOW)
     parcel = spool.take(1, 1)
     assert parcel is not None
-    for number in range(2, 9):
-        spool.put([noise(400_000, number)], LEDGER, NOW + 10**9 * 24 * HOUR * number)
+    dropped: Counter[str] = Counter()
+    for number in range(1, 9):
+        dropped += spool.put([noise(400_000, number)], LEDGER, NOW + 10**9 * 25 * HOUR * number)
+    assert dropped == {"spool_expired": 7}
     spool.settle(parcel, Exchanges.SHIPPED)
     assert spool.records == 1
+
+
+def test_records_of_two_versions_never_share_a_batch(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = started(place)
+    for number in range(4):
+        monkeypatch.setattr(spool_module, "VERSION", 1 + number // 2)
+        spool.put(packed(number), LEDGER, NOW)
+    found: list[tuple[int, list[int]]] = []
+    while (parcel := spool.take(*ALL)) is not None:
+        found.append((parcel.version, numbers(parcel)))
+        spool.settle(parcel, Exchanges.SHIPPED)
+    assert found == [(1, [0, 1]), (2, [2, 3])]
 
 
 def test_the_disk_is_given_back_once_all_is_sent(place: Place) -> None:
