@@ -10,6 +10,8 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import zstandard
@@ -100,17 +102,33 @@ def _cells(data: bytes) -> Iterator[bytes]:
 
 
 def database_images(folder: Path) -> dict[str, bytes]:
-    """Each database below `folder` with its journal folded in, read through SQLite's own backup."""
+    """Each database below `folder` with its journal folded in, read from a copy: the agent's spool is
+    locked while the agent lives, and a copy torn by a writer is taken again."""
     images = {}
     for path in folder.rglob("*"):
         if path.is_file() and path.read_bytes().startswith(SQLITE_HEAD):
-            copy = sqlite3.connect(":memory:")
-            source = sqlite3.connect(path)
-            source.backup(copy)
-            images[f"{path.name} (rows)"] = copy.serialize()
-            source.close()
-            copy.close()
+            images[f"{path.name} (rows)"] = _image(path)
     return images
+
+
+def _image(path: Path, tries: int = 20) -> bytes:
+    with TemporaryDirectory() as scratch:
+        copied = Path(scratch) / "copy"
+        for suffix in ("", "-wal"):
+            beside = path.with_name(path.name + suffix)
+            if beside.exists():
+                copyfile(beside, copied.with_name(copied.name + suffix))
+        source, image = sqlite3.connect(copied), sqlite3.connect(":memory:")
+        try:
+            source.backup(image)
+            return image.serialize()
+        except sqlite3.DatabaseError:
+            if tries == 0:
+                raise
+        finally:
+            source.close()
+            image.close()
+    return _image(path, tries - 1)
 
 
 def files(folder: Path) -> dict[str, bytes]:
