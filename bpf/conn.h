@@ -231,7 +231,7 @@ static inline void fill_head(struct event *head, u8 kind, u8 source, u64 address
 	}
 }
 
-/* Hands over the head and `captured` bytes behind it; `bytes` is what is lost if there is no room. */
+/* Hands over the head and `captured` bytes behind it, or counts what found no room. */
 static inline void hand_over(struct scratch *scratch, u32 captured)
 {
 	struct event *head = &scratch->head;

@@ -54,9 +54,8 @@ enum counter {
 	COUNT_NOT_HTTP = 8,
 	COUNT_TABLE_FULL_CALLS = 9, /* calls that found no room in a table */
 	COUNT_PEEKED = 10,         /* looked at, not consumed: seen again later */
-	COUNT_EXCHANGED_TLS = 11,  /* plaintext bytes seen at a TLS library */
-	COUNT_OPAQUE = 12,         /* after an upgrade or CONNECT */
-	COUNTERS = 13,
+	COUNT_OPAQUE = 11,         /* after an upgrade or CONNECT */
+	COUNTERS = 12,
 };
 
 /* Indices of the settings array, written by user space. */

@@ -133,7 +133,7 @@ static inline u32 first_byte_says(struct conn *conn, struct call *call, struct w
 
 static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
 {
-	u32 side = call->direction & 1, counter = ignored_as(call->sk, conn->generation);
+	u32 side = call->direction & 1, counter;
 	conn->flags |= first_byte_says(conn, call, &scratch->walk);
 	if (conn->flags & CONN_FILTERED) {
 		count(COUNT_FILTERED, bytes);
@@ -141,7 +141,7 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 		count(COUNT_TLS_CIPHERTEXT, bytes);
 	} else if (conn->flags & CONN_IGNORED) {
 		count(COUNT_NOT_HTTP, bytes);
-	} else if (counter) {
+	} else if ((counter = ignored_as(call->sk, conn->generation))) {
 		count(counter, bytes);
 	} else {
 		fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);

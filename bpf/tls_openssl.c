@@ -131,7 +131,6 @@ int ssl_return(struct pt_regs *ctx)
 	conn = ssl_conn_of(&key, &window);
 	if (!conn || !bytes)
 		return 0;
-	count(COUNT_EXCHANGED_TLS, bytes);
 	if (conn->flags & CONN_FILTERED) {
 		count(COUNT_FILTERED, bytes);
 		return 0;

@@ -46,8 +46,7 @@ class Counter(IntEnum):
     NOT_HTTP = 8
     TABLE_FULL_CALLS = 9
     PEEKED = 10
-    EXCHANGED_TLS = 11
-    OPAQUE = 12
+    OPAQUE = 11
 
 
 class Setting(IntEnum):
