@@ -1,0 +1,54 @@
+"""The learner's contract: what it hands out, whatever it decides."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+
+from server.analysis.rebuild.template_model import ParameterType
+from server.analysis.rebuild.templates import TemplateLearner
+
+PATHS = ["/users/1", "/users/2", "/users/2/posts/2024-01-31", "/v1/a b/{x}", "/", "/users/"]
+
+
+def segments(path: str) -> tuple[str, ...]:
+    return tuple(path[1:].split("/"))
+
+
+def learner(paths: list[str]) -> TemplateLearner:
+    learning = TemplateLearner()
+    for path in paths:
+        learning.observe("GET", segments(path))
+    return learning
+
+
+def test_values_that_show_their_kind_become_typed_parameters_named_after_the_word_before() -> None:
+    template = learner(PATHS).templates().resolve(segments("/users/77/posts/2026-02-28"))
+    assert template is not None
+    assert template.text == "/users/{userId}/posts/{postDate}"
+    assert [parameter.type for parameter in template.parameters] == [
+        ParameterType.INTEGER,
+        ParameterType.DATE,
+    ]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_observed_path_has_a_template(path: str) -> None:
+    assert learner(PATHS).templates().resolve(segments(path)) is not None
+
+
+def test_what_was_not_found_teaches_nothing() -> None:
+    learning = TemplateLearner()
+    assert not learning.observe("GET", ("wp-admin",), status=404)
+    assert learning.templates().templates == ()
+
+
+def test_a_learner_survives_its_state() -> None:
+    learning = learner(PATHS)
+    again = TemplateLearner.restore(msgpack.unpackb(msgpack.packb(learning.state())))
+    assert again.templates().templates == learning.templates().templates
+
+
+def test_a_state_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="version"):
+        TemplateLearner.restore({"version": 99})
