@@ -61,6 +61,7 @@ def load(raw: bytes) -> Specification:
         operations=tuple(operations),
         warnings=tuple(warnings),
         matcher=Matcher(routes, schemas),
+        schemas=schemas,
     )
 
 

@@ -108,13 +108,14 @@ class Matcher:
     def _judge_response(
         self, record: Record, response: Response, method: str, operation: Operation, outcome: Outcome
     ) -> None:
-        content = _answer(operation, response.status)
-        if content is None:
+        answer = answer_of(operation, response.status)
+        if answer is None:
             if operation.responses:
                 outcome.add(
                     Kind.UNKNOWN_STATUS, Where.STATUS, str(response.status), "a status that is not described"
                 )
             return
+        content = answer[1]
         if method == "HEAD" or response.status in _BODILESS or response.status < 200:
             return
         if response.body.size == 0 and response.body.state == "complete":
@@ -145,10 +146,13 @@ def _texts(
     }
 
 
-def _answer(operation: Operation, status: int) -> Content | None:
-    """What is described for a status: itself, its range, or the default."""
-    responses = operation.responses
-    return responses.get(str(status)) or responses.get(f"{status // 100}XX") or responses.get("default")
+def answer_of(operation: Operation, status: int) -> tuple[str, Content] | None:
+    """What is described for a status, and under which name: itself, its range, or the default."""
+    for name in (str(status), f"{status // 100}XX", "default"):
+        content = operation.responses.get(name)
+        if content is not None:
+            return name, content
+    return None
 
 
 def _is_preflight(request: Request) -> bool:

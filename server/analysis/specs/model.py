@@ -73,6 +73,7 @@ class Operation:
     body: Content | None
     responses: Mapping[str, Content]  # by "200", "2XX", "default"
     security: Alternatives
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

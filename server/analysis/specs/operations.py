@@ -64,6 +64,7 @@ class Reader:
             body=self._body(node, place),
             responses=self._responses(node, place),
             security=self._security(node, place),
+            tags=_tags(node),
         )
         return operation, bases
 
@@ -166,6 +167,12 @@ class Reader:
         if kind in ("oauth2", "openIdConnect", "mutualTLS"):
             return Scheme(kind)
         raise SpecError(under(place, "type"), "not one of apiKey, http, oauth2, openIdConnect, mutualTLS")
+
+
+def _tags(node: dict[str, Any]) -> tuple[str, ...]:
+    """An operation's tags; what is no text among them is left out."""
+    tags = node.get("tags")
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
 
 
 def essence(kind: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
 
 from server.analysis.specs.convert import Converter, Direction, TooLarge
 from server.analysis.specs.cost import Costs, Limits
-from server.analysis.specs.fields import FieldIndex
+from server.analysis.specs.fields import MAX_CLOSURE, FieldIndex
 from server.analysis.specs.findings import Finding, findings, soft_findings
 from server.analysis.specs.survey import PATTERN_OPTIONS, Survey
 from server.analysis.specs.values import TEXT, Form, form_of
@@ -18,6 +19,8 @@ from server.analysis.specs.values import TEXT, Form, form_of
 MAX_WORK = 1_000_000  # checks of single values that one body may cost
 MAX_WORK_FOR_ALL = 50_000  # beyond it only the first error is told: making each costs far more than a check
 MAX_ERRORS = 200
+Parts = Mapping[str, Mapping[str, Any]]
+
 _TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 
 
@@ -101,6 +104,11 @@ class Schemas:
         if place not in self._forms:
             self._forms[place] = form_of(place, self._pointers, self._fields)
         return self._forms[place]
+
+    def parts(self, place: str) -> Parts:
+        """Every schema that may apply at `place`, by its own place: references, alternatives, heirs."""
+        node = self._pointers.at(place, place)
+        return {at: part for part, at in islice(self._fields.closure(node, place), MAX_CLOSURE)}
 
     def _add(self, places: Iterable[str], directions: Sequence[Direction]) -> None:
         """Compiles roots of these directions, which read the same."""

@@ -8,6 +8,7 @@ from typing import Any
 from agent.wire import Record
 from server.analysis.specs.match import Matcher
 from server.analysis.specs.model import Judgement, Operation
+from server.analysis.specs.schemas import Schemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Specification:
     operations: tuple[Operation, ...]
     warnings: tuple[str, ...]
     matcher: Matcher
+    schemas: Schemas
 
     def match(self, record: Record) -> Judgement:
         """The judgement of one record. Never raises, whatever the record holds."""

@@ -1,0 +1,103 @@
+"""Counts of exercised parts, by operation and by caller, however they came: from files or the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+
+from agent.wire import Record
+from server.analysis.coverage.outline import Outline
+from server.analysis.coverage.parts import Parts, parts_of, status_class
+from server.analysis.inventory import MAX_NAME
+from server.analysis.paths import template
+from server.analysis.specs.model import Judgement
+
+MAX_CALLERS = 2_000  # kept by name; the rest counts as one
+MAX_UNKNOWN = 500  # templates of calls that no operation describes; the rest counts as one
+OTHER = "(other)"
+NOBODY = "(unknown)"
+
+
+class By(StrEnum):
+    """What callers are told apart by."""
+
+    WORKLOAD = "workload"
+    POD = "pod"
+    PROCESS = "process"
+    USER_AGENT = "user_agent"
+    TEST = "test"  # what follows " -- " in a user agent, as Kubernetes' end-to-end tests write it
+    AGGREGATION = "aggregation"  # the header that the agent was told to keep
+    ADDRESS = "address"
+
+
+def callers(records: Sequence[Record]) -> Iterator[tuple[By, str]]:
+    """Everything an exchange's views tell of who called, once per kind."""
+    told: set[By] = set()
+    for record in records:
+        for by, name in _told_by(record):
+            if name and by not in told:
+                told.add(by)
+                yield by, name[:MAX_NAME]
+
+
+def _told_by(record: Record) -> Iterator[tuple[By, str | None]]:
+    client, consumer = record.client, record.consumer
+    if client is not None:
+        yield By.WORKLOAD, client.workload and "/".join(filter(None, (client.namespace, client.workload)))
+        yield By.POD, client.pod and "/".join(filter(None, (client.namespace, client.pod)))
+        yield By.ADDRESS, client.ip
+    if record.side == "client" and record.process is not None:
+        yield By.PROCESS, record.process.unit or record.process.name
+    yield By.USER_AGENT, consumer.user_agent
+    yield By.TEST, consumer.test_name
+    yield By.AGGREGATION, consumer.aggregation
+
+
+class Counts:
+    """`everyone[operation][part]`, `callers[operation][caller][part]`, `unknown[method, path][status]`."""
+
+    def __init__(self) -> None:
+        self.exchanges = 0
+        self.everyone: dict[str, Counter[str]] = {}
+        self.callers: dict[str, dict[str, Counter[str]]] = {}
+        self.unknown: dict[tuple[str, str], Counter[str]] = {}
+        self._known: set[str] = set()
+
+    def add(self, operation: str, caller: str | None, parts: Iterable[str], count: int = 1) -> None:
+        """Counts parts, of one caller or (None) of everyone; a caller's are not everyone's yet."""
+        if caller is None:
+            into = self.everyone.setdefault(operation, Counter())
+        else:
+            into = self.callers.setdefault(operation, {}).setdefault(self._bounded(caller), Counter())
+        for part in parts:
+            into[part] += count
+
+    def add_unknown(self, method: str, path: str, status: str, count: int = 1) -> None:
+        """A call that no operation describes."""
+        key = (method, path)
+        if key not in self.unknown and len(self.unknown) >= MAX_UNKNOWN:
+            key = ("", OTHER)
+        self.unknown.setdefault(key, Counter())[status] += count
+
+    def add_exchange(self, record: Record, outline: Outline, judgement: Judgement, by: By) -> Parts:
+        """One exchange of which only `record` is known; the parts it exercised."""
+        self.exchanges += 1
+        parts = parts_of(record, outline, judgement)
+        if judgement.operation is not None and parts:
+            self.add(judgement.operation, None, parts)
+            self.add(judgement.operation, dict(callers([record])).get(by, NOBODY), parts)
+        elif record.request is not None:
+            request = record.request
+            masked = [
+                int(one.pointer) for one in record.masks if one.where == "path" and one.pointer.isdecimal()
+            ]
+            self.add_unknown(request.method, template(request.path, masked), status_class(record))
+        return parts
+
+    def _bounded(self, caller: str) -> str:
+        if caller not in self._known:
+            if len(self._known) >= MAX_CALLERS:
+                return OTHER
+            self._known.add(caller)
+        return caller

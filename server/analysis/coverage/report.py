@@ -1,0 +1,166 @@
+"""Counts against an outline → what of a specification was exercised, as plain JSON.
+
+An operation is hit by any answered or unanswered call but a watch; deprecated ones are listed and left out
+of the totals. Of operations that nobody called the fields are not listed, only counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from server.analysis.coverage.counts import Counts
+from server.analysis.coverage.outline import LEVELS, Offer, Outline
+from server.analysis.coverage.parts import DEVIATING, FIELD, HIT, NO_ANSWER, PARAMETER, UNSEEN, WATCH
+
+Json = dict[str, Any]
+
+
+def report(
+    outline: Outline,
+    counts: Counts,
+    *,
+    level: str | None = None,
+    tag: str | None = None,
+    caller: str | None = None,
+) -> Json:
+    """The coverage, restricted to a level, a tag, and to callers whose name fits a pattern (`*`, `?`)."""
+    operations = [
+        _operation(outline, offer, counts, caller)
+        for offer in outline.offers.values()
+        if level in (None, offer.level) and (tag is None or tag in offer.operation.tags)
+    ]
+    counted = [one for one in operations if not one["deprecated"]]
+    return {
+        "spec": {"title": outline.title, "version": outline.version},
+        "exchanges": counts.exchanges,
+        **_totals(counted),
+        "levels": {
+            name: _totals([one for one in counted if one["level"] == name])
+            for name in LEVELS
+            if any(one["level"] == name for one in counted)
+        },
+        "tags": {name: _totals(some) for name, some in _by_tag(counted).items()},
+        "deprecated": _totals([one for one in operations if one["deprecated"]]),
+        "operations": operations,
+        "unknown": [
+            {"method": method, "path": path, "hits": dict(hits)}
+            for (method, path), hits in sorted(counts.unknown.items(), key=_most_called)
+        ],
+    }
+
+
+def _most_called(entry: tuple[tuple[str, str], Counter[str]]) -> tuple[int, tuple[str, str]]:
+    return -entry[1].total(), entry[0]
+
+
+def _totals(operations: Iterable[Json]) -> Json:
+    some = list(operations)
+    hit = sum(is_hit(one) for one in some)
+    succeeded = sum(bool(one["hits"].get("2xx")) for one in some)
+    return {
+        "total": len(some),
+        "hit": hit,
+        "percent": _percent(hit, len(some)),
+        "hit_2xx": succeeded,
+        "percent_2xx": _percent(succeeded, len(some)),
+        "parameters": _part_totals(some, "parameters"),
+        "fields": _part_totals(some, "fields"),
+    }
+
+
+def _part_totals(operations: list[Json], kind: str) -> Json:
+    total = sum(one["totals"][kind]["total"] for one in operations)
+    hit = sum(one["totals"][kind]["hit"] for one in operations)
+    return {"total": total, "hit": hit, "percent": _percent(hit, total)}
+
+
+def _percent(hit: int, total: int) -> float | None:
+    """With two decimals; null where there is nothing to hit."""
+    return round(100 * hit / total, 2) if total else None
+
+
+def is_hit(operation: Mapping[str, Any]) -> bool:
+    return any(operation["hits"].values())
+
+
+def _by_tag(operations: Iterable[Json]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for one in operations:
+        for tag in one["tags"]:
+            found.setdefault(tag, []).append(one)
+    return found
+
+
+def _operation(outline: Outline, offer: Offer, counts: Counts, caller: str | None) -> Json:
+    operation = offer.operation
+    named = counts.callers.get(offer.key, {})
+    if caller is None:
+        parts = counts.everyone.get(offer.key, Counter())
+    else:
+        named = {name: some for name, some in named.items() if fnmatchcase(name, caller)}
+        parts = sum(named.values(), Counter())
+    parameters = {
+        name: parts[PARAMETER + name]
+        for name in sorted(f"{one.where}:{one.name}" for one in operation.parameters)
+    }
+    fields = {name: parts[FIELD + name] for name in outline.field_names(offer)} if parts else {}
+    return {
+        "operation": offer.key,
+        "operationId": operation.operation_id,
+        "level": offer.level,
+        "tags": list(operation.tags),
+        "deprecated": operation.deprecated,
+        "hits": _with(parts, HIT),
+        "watch": _with(parts, WATCH),
+        "deviating": parts[DEVIATING],
+        "bodies_unseen": parts[UNSEEN],
+        "totals": {
+            "parameters": {"total": len(parameters), "hit": _hit(parameters)},
+            "fields": {"total": outline.field_count(offer), "hit": _hit(fields)},
+        },
+        "parameters": parameters,
+        "fields": fields,
+        "consumers": {
+            name: {"hits": _with(some, HIT), "watch": _with(some, WATCH)}
+            for name, some in sorted(named.items(), key=lambda entry: (-_calls(entry[1]), entry[0]))
+        },
+    }
+
+
+def _hit(parts: Mapping[str, int]) -> int:
+    return sum(map(bool, parts.values()))
+
+
+def _with(parts: Mapping[str, int], start: str) -> dict[str, int]:
+    return {name[len(start) :]: n for name, n in sorted(parts.items()) if name.startswith(start) and n}
+
+
+def _calls(parts: Mapping[str, int]) -> int:
+    return sum(n for name, n in parts.items() if name.startswith((HIT, WATCH)))
+
+
+def rows(coverage: Mapping[str, Any]) -> list[Json]:
+    """One row an operation, for CSV and tables."""
+    return [_row(one) for one in coverage["operations"]]
+
+
+def _row(one: Mapping[str, Any]) -> Json:
+    hits = one["hits"]
+    return {
+        "operation": one["operation"],
+        "operationId": one["operationId"] or "",
+        "level": one["level"],
+        "tags": " ".join(one["tags"]),
+        "deprecated": "yes" if one["deprecated"] else "",
+        "calls": sum(hits.values()),
+        **{status: hits.get(status, 0) for status in ("1xx", "2xx", "3xx", "4xx", "5xx")},
+        "unanswered": hits.get(NO_ANSWER, 0),
+        "watch": sum(one["watch"].values()),
+        "deviating": one["deviating"],
+        "parameters": "{hit}/{total}".format(**one["totals"]["parameters"]),
+        "fields": "{hit}/{total}".format(**one["totals"]["fields"]),
+        "consumers": len(one["consumers"]),
+    }
