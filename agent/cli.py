@@ -12,13 +12,14 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from agent import config, recordings
+from agent import config, reading, recordings
 from agent.config import SettingError, Settings
 from agent.doctor import command as doctor
 from agent.logs import start_logging
 from agent.redact.key import KeyFileError
 from agent.redact.policy import Policy
 from agent.sources.recording import RecordingError
+from agent.sources.told import FormatError
 from agent.status import StatusError
 
 log = logging.getLogger("agent")
@@ -47,7 +48,7 @@ def parser() -> Parser:
         description="Watches this machine's HTTP and HTTPS calls and ships them, redacted, to a server.",
         epilog="Each option can be given as the environment variable in brackets; lists by commas.",
     )
-    config.add_options(run)
+    config.add_options(run, groups=config.GROUPS - {"files"})
     record = commands.add_parser(
         "record",
         help="watch this machine into a file",
@@ -57,11 +58,14 @@ def parser() -> Parser:
     config.add_options(record, groups={"place", "filters", "key", "kernel", "log"})
     read = commands.add_parser(
         "read",
-        help="redacted records from recordings, to standard output",
-        description="Reads recordings through the agent's pipeline; writes redacted records as msgpack maps.",
+        help="redacted records from files, to standard output",
+        description="Reads files through the agent's pipeline; writes redacted records as msgpack maps.",
+        epilog="Exit status: 0 all files were read (what could not be is counted and named), 1 one was not.",
     )
-    read.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recordings, in order")
-    config.add_options(read, groups={"redaction", "key", "log"})
+    read.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="HAR files and recordings, in order"
+    )
+    config.add_options(read, groups={"files", "redaction", "key", "log"})
     replay = commands.add_parser(
         "replay",
         help="ship a recording's records to a server",
@@ -98,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     start_logging(settings.log_level, settings.log_json)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
+        signal.signal(number, signal.SIG_DFL if options.command == "read" else leave)
     try:
         return command(options, settings, policy)
     except tuple(expected_errors()) as error:
@@ -116,7 +120,8 @@ def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> 
     if options.command == "record":
         recordings.record(settings, options.file)
     elif options.command == "read":
-        recordings.read(options.files, settings, policy, sys.stdout.buffer)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads from us has enough
+        reading.read(options.files, settings, policy, sys.stdout.buffer)
     elif options.command == "replay":
         return EXIT_ERROR if recordings.replay(options.file, settings, policy) else EXIT_OK
     else:
@@ -140,5 +145,6 @@ def expected_errors() -> Sequence[type[Exception]]:
         KeyFileError,
         SettingError,
         RecordingError,
+        FormatError,
         OSError,
     )

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.sources.files import Format
+
 DEFAULT_STATUS = "127.0.0.1:9464"
 DEFAULT_BODY_CAP = 64 * 1024
 MAX_BODY_CAP = 16 * 1024 * 1024
@@ -54,6 +56,7 @@ class Settings:
     priority: str
     log_json: bool
     log_level: str
+    format: Format | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ OPTIONS = (
         "NAME",
         many=True,
     ),
+    Option("files", "--format", "what the files are; told by their content", choices=tuple(Format)),
     Option(
         "status", "--status-listen", "health, metrics, status; loopback only", "HOST:PORT", DEFAULT_STATUS
     ),
@@ -209,6 +213,7 @@ def settings(given: argparse.Namespace) -> Settings:
         priority=options.priority,
         log_json=bool(options.log_json),
         log_level=options.log_level,
+        format=None if options.format is None else Format(options.format),
     )
 
 

@@ -28,6 +28,7 @@ class Bytes(StrEnum):
 class Exchanges(StrEnum):
     """Exchanges between parser and store."""
 
+    UNREADABLE = "unreadable"  # told of by a file or a gateway, in a form that cannot be read
     PARSED = "parsed"
     SHIPPED = "shipped"  # acknowledged by the server
     REDACTION_FAILED = "redaction_failed"

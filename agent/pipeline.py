@@ -10,6 +10,7 @@ import ipaddress
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from agent import wire
 from agent.events import (
@@ -27,6 +28,7 @@ from agent.events import (
     Tick,
 )
 from agent.http.connections import Connections, Seen
+from agent.http.messages import Exchange
 from agent.identity.table import Processes
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.redact.apply import Sighting, to_record
@@ -101,13 +103,8 @@ class Pipeline:
 
     def _records(self, seen: Iterator[Seen]) -> Iterator[wire.Record]:
         for one in seen:
-            self._ledger.exchanges[Exchanges.PARSED] += 1
-            try:
-                yield to_record(one.exchange, self._sighting(one), self._policy, self._key)
-            except Exception as error:
-                # What cannot be redacted must not leave; its type is all that may be said of it.
-                self._ledger.exchanges[Exchanges.REDACTION_FAILED] += 1
-                log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
+            sighting = partial(self._sighting, one)
+            yield from redacted(one.exchange, sighting, self._policy, self._key, self._ledger)
 
     def _sighting(self, seen: Seen) -> Sighting:
         local, peer = _endpoint(seen.local, True), _endpoint(seen.peer, False)
@@ -128,6 +125,19 @@ class Pipeline:
             process=None if seen.pid is None else self._processes.get(seen.pid),
             seen_ns=self._now,
         )
+
+
+def redacted(
+    exchange: Exchange, sighting: Callable[[], Sighting], policy: Policy, key: bytes, ledger: Ledger
+) -> Iterator[wire.Record]:
+    """The record of an exchange, counted; none where redaction fails."""
+    ledger.exchanges[Exchanges.PARSED] += 1
+    try:
+        yield to_record(exchange, sighting(), policy, key)
+    except Exception as error:
+        # What cannot be redacted must not leave; its type is all that may be said of it.
+        ledger.exchanges[Exchanges.REDACTION_FAILED] += 1
+        log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
 
 
 def _endpoint(address: Address | None, is_local: bool) -> wire.Endpoint | None:

@@ -1,7 +1,7 @@
-"""`spectap-agent record`, `read` and `replay`: the event stream into a file, and the same pipeline from it.
+"""`spectap-agent record` and `replay`: the event stream into a file, and from a file to a server.
 
-A recording holds raw bytes, secrets and all, which is said loudly; what `read` and `replay` make of it is
-redacted as ever, and the same each time.
+A recording holds raw bytes, secrets and all, which is said loudly; what `replay` makes of it is redacted as
+ever, and the same each time.
 """
 
 from __future__ import annotations
@@ -10,21 +10,18 @@ import logging
 import signal
 import time
 import uuid
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from agent.config import Settings
 from agent.events import Tick
 from agent.ledger import Ledger, merged
-from agent.pipeline import Pipeline, Place
+from agent.reading import records
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.ship.client import Shipper
-from agent.sources.recording import Header, Recording, Writer, key_id
-from agent.streams.table import Limits
-from agent.wire import Record, pack_record
+from agent.sources.recording import Header, Writer, key_id
+from agent.wire import pack_record
 
 log = logging.getLogger(__name__)
 
@@ -60,34 +57,6 @@ def record(settings: Settings, path: Path) -> None:
             if done == total:
                 log.info("detached %d probes", total)
     log.info("%d events in %s", events, path)
-
-
-def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: Ledger) -> Iterator[Record]:
-    """The redacted records of these recordings, in order. Raises RecordingError and OSError."""
-    key = load_or_create(settings.key_file)
-    for path in files:
-        with path.open("rb") as file:
-            yield from _records(Recording(file, str(path)), key, policy, ledger)
-
-
-def _records(recording: Recording, key: bytes, policy: Policy, ledger: Ledger) -> Iterator[Record]:
-    header = recording.header
-    if header.key_id != key_id(key):
-        log.warning("recorded with another fingerprint key: credentials will not match those of then")
-    place = Place(header.agent, header.node, header.cluster)
-    pipeline = Pipeline(place, policy, key, ledger, recording.ignore, Limits())
-    for event in recording.events():
-        yield from pipeline.feed(event)
-    yield from pipeline.finish()
-    if recording.cut:
-        log.warning("the recording ends within an event; all before it was read")
-
-
-def read(files: Iterable[Path], settings: Settings, policy: Policy, out: IO[bytes]) -> None:
-    """Writes the records as msgpack maps, one after the other."""
-    for one in records(files, settings, policy, Ledger()):
-        out.write(pack_record(one))
-    out.flush()
 
 
 def replay(path: Path, settings: Settings, policy: Policy) -> int:

@@ -8,11 +8,11 @@ bytes. Steps between versions live in STEPS, one function each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import IO, Any, Union, get_args, get_origin, get_type_hints
 
 import msgpack
 
@@ -267,6 +267,19 @@ def decode_record(raw: bytes) -> Record:
     record = _reader(Record, "record")(plain)
     assert isinstance(record, Record)
     return record
+
+
+def read_records(stream: IO[bytes]) -> Iterator[Record]:
+    """The records that `spectap-agent read` writes one behind the other. Raises WireError."""
+    read = _reader(Record, "record")
+    unpacker = msgpack.Unpacker(stream, raw=False, strict_map_key=True, max_buffer_size=MAX_BATCH)
+    try:
+        for plain in unpacker:
+            yield read(plain)
+    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        if isinstance(error, WireError):
+            raise
+        raise WireError(f"not msgpack: {type(error).__name__}") from None
 
 
 Reader = Callable[[Any], Any]

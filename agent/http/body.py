@@ -40,7 +40,7 @@ def decode(body: Body, headers: Headers, limit: int) -> Body:
     A prefix of a coded body gives the decodable prefix in the state it has; output beyond `limit` is
     TRUNCATED; what cannot be decoded, or is of a coding we do not know, is UNDECODABLE.
     """
-    codings = _codings(headers)
+    codings = _codings(headers) if body.coded else []
     if not codings or not body.data:
         return body
     if len(codings) > MAX_CODINGS or any(coding not in _DECODERS for coding in codings):

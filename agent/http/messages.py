@@ -38,12 +38,14 @@ class Completeness(StrEnum):
 class Body:
     """A message's payload after transfer coding, before content coding.
 
-    `size` counts every payload byte that passed, kept or not; None where framing was lost.
+    `size` counts every payload byte that passed, kept or not; None where framing was lost. `coded` is
+    false where whoever told of it has undone the content coding that the headers name.
     """
 
     size: int | None
     data: bytes
     state: BodyState
+    coded: bool = True
 
 
 EMPTY_BODY = Body(0, b"", BodyState.COMPLETE)

@@ -7,9 +7,9 @@ import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
+from server.agent_program import AgentMissing, agent_program
 from server.up.options import Options, UpError
 
 
@@ -35,22 +35,17 @@ class Programs:
 def installed() -> Programs:
     """The programs of this installation. Raises UpError where the agent is missing."""
     python = (sys.executable, "-m")
+    try:
+        agent = agent_program()
+    except AgentMissing as error:
+        raise UpError(str(error)) from None
     return Programs(
         server=(*python, "server", "server"),
-        agent=_agent(),
+        agent=agent,
         orders=(*python, "server.demo.orders"),
         payments=(*python, "server.demo.payments"),
         shop=(*python, "server.demo.client"),
     )
-
-
-def _agent() -> tuple[str, ...]:
-    beside = Path(sys.executable).with_name("spectap-agent")
-    if os.access(beside, os.X_OK):
-        return (str(beside),)
-    if find_spec("agent") is not None and find_spec("agent.cli") is not None:
-        return (sys.executable, "-m", "agent")
-    raise UpError(f"the agent is not installed ({beside} is missing): set it up with `make setup`")
 
 
 def tokens_in(data: Path) -> Tokens:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from agent import cli, config, recordings
+from agent import cli, config, reading
 from agent.events import Event
 from agent.redact.policy import Policy
 from agent.sources.recording import Header, Writer, key_id
@@ -38,7 +38,7 @@ def read(path: Path, key_file: Path) -> bytes:
     parser = cli.parser()
     options = parser.parse_args(["read", str(path), "--key-file", str(key_file)])
     out = io.BytesIO()
-    recordings.read(options.files, config.settings(options), Policy(), out)
+    reading.read(options.files, config.settings(options), Policy(), out)
     return out.getvalue()
 
 
@@ -64,7 +64,7 @@ def test_a_file_that_is_no_recording_ends_with_one_sentence(
     wrong = tmp_path / "wrong"
     wrong.write_bytes(b"GET / HTTP/1.1\r\n")
     assert cli.main(["read", str(wrong), "--key-file", str(key_file)]) == 1
-    assert "not a spectap recording" in caplog.text
+    assert "not in a format that can be told" in caplog.text
 
 
 def test_another_fingerprint_key_is_told(

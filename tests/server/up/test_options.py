@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import server.up
+from server import agent_program
 from server.up import options, programs
 from server.up.options import Listen, UpError, check_host, free_listen, listen_of, options_of, port_of
 
@@ -88,7 +89,7 @@ def test_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_installation_without_the_agent_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setattr(programs, "find_spec", lambda name: None)
+    monkeypatch.setattr(agent_program, "find_spec", lambda name: None)
     with pytest.raises(UpError, match=r"agent is not installed .* `make setup`"):
         programs.installed()
 

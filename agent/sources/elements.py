@@ -1,0 +1,133 @@
+"""The elements of an array within a JSON document of any size, one at a time, as bytes.
+
+The document is never in memory as a whole, and only its brackets and strings are looked at: whether an
+element is valid JSON is for whoever decodes it, so one that is not spoils no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+MAX_ELEMENT = 24 * 1024 * 1024
+"""Bytes of one element: a body of 16 MiB in base64, and its heads."""
+
+PIECE = 256 * 1024
+_BEFORE = 64  # bytes before a bracket that may hold the array's name
+
+_OUTSIDE = re.compile(rb'[^"{}\[\]]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"{}\[\]]*)*', re.DOTALL)
+_INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_GLUE = re.compile(rb"[\s,]*")
+_OPENING, _QUOTE = frozenset(b"{["), ord('"')
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element; `raw` is None where it is larger than MAX_ELEMENT."""
+
+    raw: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something between the elements that is no object."""
+
+
+def elements(read: Callable[[int], bytes], name: bytes, depth: int) -> Iterator[Element | Stray]:
+    """The objects in each array that is called `name` and lies `depth` brackets deep."""
+    return _Scan(name, depth).run(read)
+
+
+class _Scan:
+    """Where the scan is: `depth` brackets deep, in a string or not, in the array or not, in an element."""
+
+    def __init__(self, name: bytes, depth: int) -> None:
+        self._wanted = re.compile(rb'"' + re.escape(name) + rb'"\s*:\s*')
+        self._array_depth = depth
+        self._depth = 0
+        self._in_string = False
+        self._in_array = False
+        self._start: int | None = None  # where the element begins in the buffer
+        self._too_large = False
+        self._glued = 0  # where the text between elements begins
+        self._buffer = bytearray()
+        self._at = 0
+
+    def run(self, read: Callable[[int], bytes]) -> Iterator[Element | Stray]:
+        while piece := read(PIECE):
+            self._buffer += piece
+            yield from self._scan()
+            self._forget()
+        if self._start is not None or self._too_large:
+            yield Element(None if self._too_large else bytes(self._buffer[self._start :]))
+
+    def _scan(self) -> Iterator[Element | Stray]:
+        buffer = self._buffer
+        while self._at < len(buffer):
+            if self._in_string:
+                match = _INSIDE.match(buffer, self._at)
+                assert match is not None
+                self._at = match.end()
+                if self._at == len(buffer) or buffer[self._at] != _QUOTE:
+                    return  # within the string, perhaps behind a backslash
+                self._in_string = False
+                self._at += 1
+                continue
+            match = _OUTSIDE.match(buffer, self._at)
+            assert match is not None
+            self._at = match.end()
+            if self._at == len(buffer):
+                return
+            byte = buffer[self._at]
+            if byte == _QUOTE:
+                self._in_string = True
+                self._at += 1
+            elif byte in _OPENING:
+                yield from self._open(byte)
+            else:
+                yield from self._close()
+
+    def _open(self, byte: int) -> Iterator[Stray]:
+        if self._in_array and self._depth == self._array_depth + 1:
+            yield from self._between()
+            self._start = self._at
+        elif byte == ord("[") and self._depth == self._array_depth and not self._in_array:
+            before = bytes(self._buffer[max(0, self._at - _BEFORE) : self._at])
+            named = before.rfind(b'"', 0, before.rfind(b'"'))
+            self._in_array = named >= 0 and self._wanted.fullmatch(before, named) is not None
+            self._glued = self._at + 1
+        self._depth += 1
+        self._at += 1
+
+    def _close(self) -> Iterator[Element | Stray]:
+        self._depth -= 1
+        if self._in_array and self._depth == self._array_depth + 1:
+            raw = None if self._start is None else bytes(self._buffer[self._start : self._at + 1])
+            yield Element(None if self._too_large else raw)
+            self._start, self._too_large, self._glued = None, False, self._at + 1
+        elif self._in_array and self._depth <= self._array_depth:
+            yield from self._between()
+            self._in_array = False
+        self._at += 1
+
+    def _between(self) -> Iterator[Stray]:
+        glue = _GLUE.match(self._buffer, self._glued, self._at)
+        if glue is None or glue.end() != self._at:
+            yield Stray()
+
+    def _forget(self) -> None:
+        """Lets go of what was scanned, but for the element that has begun."""
+        if self._start is not None and len(self._buffer) - self._start > MAX_ELEMENT:
+            self._start, self._too_large = None, True
+        if self._start is not None:
+            keep = self._start
+        elif self._in_array and not self._too_large and self._at - self._glued <= PIECE:
+            keep = self._glued
+        else:
+            keep = max(0, self._at - _BEFORE)
+        del self._buffer[:keep]
+        self._at -= keep
+        self._glued = max(0, self._glued - keep)
+        if self._start is not None:
+            self._start = 0

@@ -1,0 +1,109 @@
+"""Values out of decoded JSON that anybody may have written: of the wanted type, or absent."""
+
+from __future__ import annotations
+
+import binascii
+import json
+import re
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from agent.http.messages import Headers
+from agent.sources.told import Unreadable
+
+MAX_BRACKETS = 500_000
+"""Objects and arrays of one entry: each costs some fifty times its two bytes once decoded."""
+
+MAX_HEADERS = 1000
+MAX_TIME_NS = 2**62
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?(Z|z|[+-]\d\d:?\d\d)?")
+
+
+def decoded(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`. Raises Unreadable."""
+    if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
+        raise Unreadable("too many objects in it")
+    try:
+        found = json.loads(raw, parse_constant=_no_constant)
+    except RecursionError:
+        raise Unreadable("nested too deeply") from None
+    except ValueError:
+        raise Unreadable("not JSON") from None
+    if not isinstance(found, dict):
+        raise Unreadable("not a JSON object")
+    return found
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+def part(value: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object within an object; empty where there is none."""
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def parts(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of an array within an object."""
+    found = value.get(name)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def text(value: dict[str, Any], name: str) -> str | None:
+    """Text that is not empty."""
+    found = value.get(name)
+    return found if isinstance(found, str) and found else None
+
+
+def number(value: dict[str, Any], name: str) -> float | None:
+    """A number that is not negative: -1 is how several formats say that they do not know."""
+    found = value.get(name)
+    if not isinstance(found, (int, float)) or isinstance(found, bool):
+        return None
+    return float(found) if 0 <= found < MAX_TIME_NS else None  # which NaN is not
+
+
+def size(value: dict[str, Any], name: str) -> int | None:
+    found = number(value, name)
+    return None if found is None else int(found)
+
+
+def encoded(found: str) -> bytes:
+    """As UTF-8; JSON may hold halves of surrogate pairs, which nothing can encode."""
+    return found.encode("utf-8", "replace")
+
+
+def base64(found: str) -> bytes:
+    """Raises Unreadable."""
+    try:
+        return b64decode(found, validate=False)
+    except (binascii.Error, ValueError):
+        raise Unreadable("a body is not base64") from None
+
+
+def headers(value: dict[str, Any], key: str, name: str = "name") -> Headers:
+    """Header fields from an array of objects, names in lower case."""
+    found = []
+    for item in parts(value, key)[:MAX_HEADERS]:
+        field, content = item.get(name), item.get("value")
+        if isinstance(field, str) and field and isinstance(content, str):
+            found.append((encoded(field.lower()), encoded(content)))
+    return tuple(found)
+
+
+def time_ns(found: str | None) -> int | None:
+    """Nanoseconds since the epoch of an RFC 3339 time, UTC where it names no zone."""
+    match = _TIME.fullmatch(found) if found and len(found) < 64 else None
+    if match is None:
+        return None
+    zone = match[4].upper().replace("Z", "+00:00") if match[4] else "+00:00"
+    try:
+        at = datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}")
+        seconds = int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    except (ValueError, OverflowError):
+        return None
+    ns = seconds * 1_000_000_000 + int((match[3] or "0")[:9].ljust(9, "0"))
+    return ns if 0 <= ns < MAX_TIME_NS else None

@@ -1,0 +1,29 @@
+"""Which format a file is in, told by its first bytes and never by its name."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from agent.sources import recording
+
+HEAD = 64 * 1024
+"""Bytes that are looked at."""
+
+
+class Format(StrEnum):
+    """What `--format` takes."""
+
+    RECORDING = "recording"
+    HAR = "har"
+
+
+_HAR = re.compile(rb'\s*\{(?:\s*"[^"\\]*"\s*:\s*"(?:[^"\\]|\\.)*"\s*,)*\s*"log"\s*:\s*\{', re.DOTALL)
+_BOM = b"\xef\xbb\xbf"
+
+
+def format_of(head: bytes) -> Format | None:
+    """The format of a file that begins with `head`; None where it is none of them."""
+    if head.startswith(recording.MAGIC):
+        return Format.RECORDING
+    return Format.HAR if _HAR.match(head.removeprefix(_BOM)) else None

@@ -1,0 +1,221 @@
+"""HAR 1.2, as browsers and proxies write it: each entry is an exchange.
+
+Writers differ: sizes are missing or -1, HTTP/2's pseudo headers stand among the headers, fields of their
+own begin with `_`. Bodies stand there after content decoding, as text or base64, though the headers still
+name the coding. What a writer left out is unseen, not empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlencode
+
+from agent.http.heads import header
+from agent.http.messages import (
+    EMPTY_BODY,
+    Body,
+    BodyState,
+    Completeness,
+    Exchange,
+    Headers,
+    Request,
+    Response,
+)
+from agent.sources import fields
+from agent.sources.elements import Stray, elements
+from agent.sources.told import Broken, Skipped, Telling, Told, Unreadable, identity
+from agent.wire import Endpoint
+
+MILLISECOND = 1_000_000
+
+_CALL = re.compile(r"(?:http|ws)(s?)://([^/?#]*)([^#]*)", re.IGNORECASE)
+_VERSION = re.compile(r"(?:http/|h)([0-3])(?:\.([0-9]))?", re.IGNORECASE)
+_CHARSET = re.compile(r"charset\s*=\s*\"?([\w-]+)", re.IGNORECASE)
+_UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
+_BODILESS = (204, 304)
+_FORM = "application/x-www-form-urlencoded"
+
+
+def tellings(read: Callable[[int], bytes]) -> Iterator[Telling]:
+    """The exchanges of the HAR document that `read` gives piece by piece."""
+    for index, element in enumerate(elements(read, b"entries", 2)):
+        place = f"entry {index + 1}"
+        if isinstance(element, Stray):
+            yield Broken(place, "not a JSON object")
+        elif element.raw is None:
+            yield Broken(place, "too large")
+        else:
+            yield _telling(element.raw, index, place)
+
+
+def _telling(raw: bytes, index: int, place: str) -> Telling:
+    try:
+        return _told(fields.decoded(raw), index, raw)
+    except Unreadable as error:
+        return Broken(place, str(error))
+
+
+def _told(entry: dict[str, Any], index: int, raw: bytes) -> Telling:
+    start = fields.time_ns(fields.text(entry, "startedDateTime"))
+    asked, answered = fields.part(entry, "request"), fields.part(entry, "response")
+    method, url = fields.text(asked, "method"), fields.text(asked, "url")
+    if start is None:
+        raise Unreadable("no startedDateTime")
+    if method is None or url is None:
+        raise Unreadable("no request method or no URL")
+    call = _CALL.fullmatch(url)
+    if call is None:
+        return Skipped("not an HTTP URL")
+    sent, first, end = _moments(entry, start)
+    request = _request(asked, method, call, (start, sent))
+    response = _response(answered, request, (first, end))
+    cut = {message.body.state for message in (request, response) if message}
+    exchange = Exchange(0, request, response, _completeness(response, cut))
+    if response is not None and response.status == 101:
+        exchange = replace(exchange, upgraded=header(request.headers, b"upgrade") or b"websocket")
+    return Told(exchange, identity("har", index, raw), "client", None, _server(entry, call))
+
+
+def _completeness(response: Response | None, bodies: set[BodyState]) -> Completeness:
+    if response is None:
+        return Completeness.NO_RESPONSE
+    return Completeness.TRUNCATED if BodyState.TRUNCATED in bodies else Completeness.COMPLETE
+
+
+def _moments(entry: dict[str, Any], start: int) -> tuple[int | None, int | None, int | None]:
+    """When the request was out, when the response began, when it ended; None where it is not said."""
+    timings = fields.part(entry, "timings")
+    before, sending, waiting, receiving = (
+        [fields.number(timings, name) for name in names]
+        for names in (("blocked", "dns", "connect"), ("send",), ("wait",), ("receive",))
+    )
+    total = fields.number(entry, "time")
+    if sending == [None] or waiting == [None]:
+        return None, None, None if total is None else start + _ns(total)
+    sent = start + _ns(*before, *sending)
+    first = sent + _ns(*waiting)
+    return sent, first, first + _ns(*receiving)
+
+
+def _ns(*milliseconds: float | None) -> int:
+    return int(sum(value or 0 for value in milliseconds) * MILLISECOND)
+
+
+def _request(
+    asked: dict[str, Any], method: str, call: re.Match[str], moments: tuple[int, int | None]
+) -> Request:
+    named = fields.headers(asked, "headers")
+    secure, authority, target = call.groups()
+    return Request(
+        method=fields.encoded(method),
+        target=fields.encoded(target if target.startswith("/") else "/" + target),
+        version=_version(asked),
+        headers=_plain(named),
+        trailers=(),
+        body=_sent_body(asked, _plain(named)),
+        start_ns=moments[0],
+        end_ns=moments[1],
+        authority=fields.encoded(authority) or header(named, b":authority"),
+        scheme=b"https" if secure else b"http",
+    )
+
+
+def _response(
+    answered: dict[str, Any], request: Request, moments: tuple[int | None, int | None]
+) -> Response | None:
+    status = fields.size(answered, "status")
+    if not status or status > 999:
+        return None
+    headers = _plain(fields.headers(answered, "headers"))
+    first, end = moments
+    return Response(
+        status=status,
+        version=_version(answered),
+        headers=headers,
+        trailers=(),
+        body=_received_body(answered, headers, status, request.method),
+        start_ns=first or end or request.start_ns,
+        end_ns=end,
+    )
+
+
+def _plain(headers: Headers) -> Headers:
+    """Without HTTP/2's pseudo headers, which the start line says already."""
+    return tuple(pair for pair in headers if not pair[0].startswith(b":"))
+
+
+def _version(message: dict[str, Any]) -> bytes:
+    match = _VERSION.match(fields.text(message, "httpVersion") or "")
+    if match is None:
+        return b"1.1"
+    return b"1." + (match[2] or "1").encode() if match[1] in "01" else match[1].encode()
+
+
+def _sent_body(asked: dict[str, Any], headers: Headers) -> Body:
+    post, passed = fields.part(asked, "postData"), fields.size(asked, "bodySize")
+    data = _text(post, "text")
+    if data is None and (fields.text(post, "mimeType") or "").lower().startswith(_FORM):
+        params = [
+            (fields.text(item, "name"), fields.text(item, "value")) for item in fields.parts(post, "params")
+        ]
+        data = fields.encoded(
+            urlencode([(name or "", value or "") for name, value in params], errors="replace")
+        )
+    if data:
+        return _whole(data, passed, headers)
+    declared = header(headers, b"content-length")
+    announced = header(headers, b"transfer-encoding") is not None or declared not in (None, b"0")
+    return Body(passed, b"", BodyState.UNSEEN) if passed or (passed is None and announced) else EMPTY_BODY
+
+
+def _received_body(answered: dict[str, Any], headers: Headers, status: int, method: bytes) -> Body:
+    content, passed = fields.part(answered, "content"), fields.size(answered, "bodySize")
+    data, full = _text(content, "text"), fields.size(content, "size")
+    if data:
+        body = _whole(data, passed, headers)
+        charset = _CHARSET.search(fields.text(content, "mimeType") or "")
+        countable = charset is None or charset[1].lower() in _UTF8
+        cut = countable and full is not None and len(data) < full
+        return replace(body, state=BodyState.TRUNCATED) if cut else body
+    if (
+        method == b"HEAD"
+        or status in _BODILESS
+        or status < 200
+        or full == 0
+        or (full is None and passed == 0)
+    ):
+        return EMPTY_BODY
+    return Body(passed or full, b"", BodyState.UNSEEN)
+
+
+def _text(content: dict[str, Any], name: str) -> bytes | None:
+    """A body's bytes; None where the writer left them out. Raises Unreadable."""
+    found = fields.text(content, name)
+    if found is None:
+        return None
+    return fields.base64(found) if content.get("encoding") == "base64" else fields.encoded(found)
+
+
+def _whole(data: bytes, passed: int | None, headers: Headers) -> Body:
+    """A body of which all is there, its content coding undone unless it looks as if it were not."""
+    coding = (header(headers, b"content-encoding") or b"").strip().lower()
+    magic = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd"}.get(coding)
+    return Body(
+        passed or len(data), data, BodyState.COMPLETE, coded=magic is not None and data.startswith(magic)
+    )
+
+
+def _server(entry: dict[str, Any], call: re.Match[str]) -> Endpoint | None:
+    address = (fields.text(entry, "serverIPAddress") or "").strip("[]")
+    port = call[2].rpartition("@")[2].rpartition(":")[2]
+    known = int(port) if port.isascii() and port.isdecimal() and len(port) < 6 else 443 if call[1] else 80
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return Endpoint(str(mapped or ip), known) if 0 < known < 65536 else None

@@ -1,0 +1,70 @@
+"""Exchanges that somebody else saw and wrote down: what the readers of HAR, audit logs and telemetry yield.
+
+No bytes of a stream are behind them, so they enter the pipeline after the parsers. What cannot be read is a
+result, too, with its place in the file and a reason that quotes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from agent.events import ConnectionKey
+from agent.http.messages import Exchange
+from agent.wire import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An exchange with what its teller says of both ends. Its times are wall-clock nanoseconds.
+
+    `connection` makes its identity: the same entry is the same record each time it is read. `side` is
+    whose view it is: client, server or unknown.
+    """
+
+    exchange: Exchange
+    connection: ConnectionKey
+    side: str
+    client: Endpoint | None = None
+    server: Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Something that should be an exchange and cannot be read. `place` is such as "line 7"."""
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that is read and is no exchange of its own, and why."""
+
+    reason: str
+
+
+Telling = Told | Broken | Skipped
+
+
+class Unreadable(ValueError):
+    """One entry cannot be read; the reason quotes nothing of it."""
+
+
+class FormatError(ValueError):
+    """A file cannot be read at all; the message is for people."""
+
+
+def identity(source: str, index: int, raw: bytes) -> ConnectionKey:
+    """By the entry's bytes and its place among the others: equal entries of one file stay two."""
+    digest = hashlib.blake2b(raw, digest_size=8).digest()
+    return ConnectionKey(source, int.from_bytes(digest, "big"), index)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of a file's entries."""
+
+    read: int = 0
+    broken: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)

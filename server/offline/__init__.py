@@ -1,0 +1,1 @@
+"""Commands that work from files, without a server of their own."""

@@ -1,0 +1,91 @@
+"""Files of any format as redacted records: `spectap-agent read` does it, as a child whose output we decode.
+
+Nothing is held: a record is decoded when it is asked for, and the child waits meanwhile. What the child
+says (which entries it cannot read, how far it has come) goes to standard error as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from agent.wire import Record, WireError, read_records
+from server.agent_program import AgentMissing, agent_program
+
+STOP_S = 10.0  # for the child to end once it is asked to
+
+_PASSED = {
+    "--format": ("NAME", "what the files are; told by their content"),
+    "--body-cap": ("BYTES", "bytes kept of each body"),
+    "--aggregation-header": ("NAME", "one request header whose value is kept, to group calls by"),
+    "--key-file": ("FILE", "key of the credentials' fingerprints, made if missing"),
+}
+_PASSED_MANY = {
+    "--mask": ("NAME", "mask values of this name too; repeatable"),
+    "--keep": ("NAME", "do not mask values of this name unless they look secret; repeatable"),
+}
+
+
+class ReadingError(Exception):
+    """The files were not read to their end; the message is one sentence for a person."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """FILE... and how to read them, as `spectap-agent read` takes it."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="HAR files and recordings")
+    for name, (metavar, text) in _PASSED.items():
+        parser.add_argument(name, metavar=metavar, help=text)
+    for name, (metavar, text) in _PASSED_MANY.items():
+        parser.add_argument(name, metavar=metavar, help=text, action="append", default=[])
+
+
+def options(parsed: argparse.Namespace) -> list[str]:
+    """What was given of `add_options`, as arguments for the child."""
+    given: list[str] = []
+    for name in (*_PASSED, *_PASSED_MANY):
+        value = getattr(parsed, name.strip("-").replace("-", "_"))
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        given += [f"{name}={one}" for one in values]
+    return given
+
+
+def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[Record, None, None]:
+    """The redacted records of these files, in order. Raises ReadingError where one cannot be read.
+
+    The child ends with the generator, however that ends.
+    """
+    try:
+        command = [*agent_program(), "read", *arguments, "--", *map(str, files)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    except (AgentMissing, OSError) as error:
+        raise ReadingError(str(error)) from None
+    assert child.stdout is not None
+    with child.stdout:
+        try:
+            yield from read_records(child.stdout)
+            status = child.wait()
+        except WireError as error:
+            raise ReadingError(f"what spectap-agent writes cannot be read: {error}") from None
+        finally:
+            _stopped(child)
+    if status:
+        raise ReadingError(_why(status))
+
+
+def _why(status: int) -> str:
+    if status < 0:
+        return f"spectap-agent was ended by signal {-status} while it read"
+    return "the files could not be read; what spectap-agent said is above"
+
+
+def _stopped(child: subprocess.Popen[bytes]) -> int:
+    """The child's status; it is asked to end, and made to, if it still runs."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+    return child.wait()

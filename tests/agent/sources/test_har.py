@@ -1,0 +1,239 @@
+"""HAR as browsers and proxies write it → exchanges; what is broken is named and spoils nothing else."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.http.messages import BodyState, Completeness
+from agent.sources import har
+from agent.sources.told import Broken, Skipped, Telling, Told
+from tests.har import document, entry
+
+STARTED = 1_772_366_400_250_000_000  # 2026-03-01T12:00:00.250Z
+
+
+def tellings(raw: bytes) -> list[Telling]:
+    return list(har.tellings(io.BytesIO(raw).read))
+
+
+def told(*entries: Any) -> Told:
+    (one,) = tellings(document(*entries))
+    assert isinstance(one, Told), one
+    return one
+
+
+def changed(change: Callable[[dict[str, Any]], object], **given: Any) -> Told:
+    one = entry(**given)
+    change(one)
+    return told(one)
+
+
+def test_an_entry_is_an_exchange_with_its_times_and_ends() -> None:
+    found = told(entry("POST", body={"a": 1}, answer={"id": 7}, status=201, serverIPAddress="[::1]"))
+    request, response = found.exchange.request, found.exchange.response
+    assert request is not None
+    assert response is not None
+    assert (request.method, request.target, request.scheme) == (b"POST", b"/pets/7?full=true", b"http")
+    assert request.authority == b"shop.example"
+    assert (request.body.data, request.body.size) == (b'{"a": 1}', 8)
+    assert (response.status, response.body.data) == (201, b'{"id": 7}')
+    assert request.start_ns == STARTED
+    assert request.end_ns == STARTED + 1_500_000
+    assert (response.start_ns, response.end_ns) == (STARTED + 11_500_000, STARTED + 12_500_000)
+    assert found.exchange.completeness is Completeness.COMPLETE
+    assert found.server is not None
+    assert (found.server.ip, found.server.port) == ("::1", 80)
+
+
+def test_the_same_entry_has_the_same_identity_and_equal_entries_of_one_file_differ() -> None:
+    first = [one.connection for one in tellings(document(entry(), entry())) if isinstance(one, Told)]
+    again = [one.connection for one in tellings(document(entry(), entry())) if isinstance(one, Told)]
+    assert first == again
+    assert len(set(first)) == 2
+
+
+def test_http2_pseudo_headers_are_no_headers() -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["request"]["httpVersion"] = "h2"
+        one["request"]["headers"] = [{"name": ":authority", "value": "x"}, {"name": "Accept", "value": "*/*"}]
+
+    request = changed(change, url="https://shop.example/").exchange.request
+    assert request is not None
+    assert request.headers == ((b"accept", b"*/*"),)
+    assert (request.version, request.scheme) == (b"2", b"https")
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [
+        ("HTTP/1.0", b"1.0"),
+        ("http/1.1", b"1.1"),
+        ("HTTP/2.0", b"2"),
+        ("h3", b"3"),
+        ("", b"1.1"),
+        ("unknown", b"1.1"),
+    ],
+)
+def test_versions_as_they_are_written(written: str, version: bytes) -> None:
+    request = changed(lambda one: one["request"].update(httpVersion=written)).exchange.request
+    assert request is not None
+    assert request.version == version
+
+
+def test_base64_bodies_are_decoded_and_their_content_coding_is_not_undone_twice() -> None:
+    def change(one: dict[str, Any]) -> None:
+        data = base64.b64encode(b'{"id": 7}').decode()
+        one["response"]["content"].update(text=data, encoding="base64", size=9)
+
+    response = changed(change, answer_headers={"Content-Encoding": "br"}).exchange.response
+    assert response is not None
+    assert (response.body.data, response.body.coded) == (b'{"id": 7}', False)
+
+
+def test_a_body_that_is_still_coded_is_known_by_its_magic() -> None:
+    def change(one: dict[str, Any]) -> None:
+        data = base64.b64encode(gzip.compress(b"{}")).decode()
+        one["response"]["content"].update(text=data, encoding="base64")
+
+    response = changed(change, answer_headers={"Content-Encoding": "gzip"}).exchange.response
+    assert response is not None
+    assert response.body.coded
+
+
+def test_what_the_writer_left_out_is_unseen_and_not_empty() -> None:
+    response = changed(lambda one: one["response"]["content"].update(size=500)).exchange.response
+    assert response is not None
+    assert (response.body.size, response.body.state) == (500, BodyState.UNSEEN)
+    response = changed(lambda one: one["response"]["content"].update(size=-1)).exchange.response
+    assert response is not None
+    assert (response.body.size, response.body.state) == (None, BodyState.UNSEEN)
+
+
+def test_a_body_shorter_than_its_size_was_cut_by_the_writer() -> None:
+    found = changed(lambda one: one["response"]["content"].update(size=5000), answer={"id": 7})
+    assert found.exchange.completeness is Completeness.TRUNCATED
+    assert found.exchange.response is not None
+    assert found.exchange.response.body.state is BodyState.TRUNCATED
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_what_has_no_body_has_an_empty_one(method: str, status: int) -> None:
+    found = changed(lambda one: one["response"]["content"].update(size=-1), method=method, status=status)
+    assert found.exchange.response is not None
+    assert (found.exchange.response.body.size, found.exchange.response.body.state) == (0, BodyState.COMPLETE)
+
+
+def test_missing_and_negative_sizes_are_unknown() -> None:
+    def change(one: dict[str, Any]) -> None:
+        del one["response"]["content"]["size"], one["response"]["bodySize"], one["timings"], one["time"]
+        one["request"]["bodySize"] = -1
+
+    found = changed(change, method="POST", body={"a": 1}, answer={"id": 7}).exchange
+    assert found.request is not None
+    assert found.response is not None
+    assert (found.request.body.size, found.response.body.size) == (8, 9)
+    assert (found.request.end_ns, found.response.end_ns) == (None, None)
+
+
+def test_form_params_without_text_are_the_form_that_was_sent() -> None:
+    def change(one: dict[str, Any]) -> None:
+        params = [{"name": "a b", "value": "1&2"}]
+        one["request"]["postData"] = {"mimeType": "application/x-www-form-urlencoded", "params": params}
+
+    request = changed(change, method="POST").exchange.request
+    assert request is not None
+    assert request.body.data == b"a+b=1%262"
+
+
+def test_a_blocked_call_has_no_response() -> None:
+    found = told(entry(status=0)).exchange
+    assert (found.response, found.completeness) == (None, Completeness.NO_RESPONSE)
+
+
+def test_data_urls_are_left_out() -> None:
+    assert tellings(document(entry(url="data:text/plain,x"))) == [Skipped("not an HTTP URL")]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (b'{"startedDateTime": nonsense}', "not JSON"),
+        (b'{"startedDateTime": "x"}', "no startedDateTime"),
+        (b'{"startedDateTime": "2026-03-01T12:00:00Z"}', "no request method or no URL"),
+        (b'"text"', "not a JSON object"),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested too deeply"),
+        (b'{"a": NaN}', "not JSON"),
+        (b"[1]", "not a JSON object"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, bytes) else None,
+)
+def test_a_broken_entry_is_named_and_spoils_no_other(broken: bytes, reason: str) -> None:
+    whole = json.dumps(entry()).encode()
+    raw = b'{"log": {"version": "1.2", "entries": [' + whole + b", " + broken + b", " + whole + b"]}}"
+    kinds = tellings(raw)
+    assert [type(one) for one in kinds] == [Told, Broken, Told]
+    assert kinds[1] == Broken("entry 2", reason)
+
+
+def test_a_cut_file_is_read_to_its_last_whole_entry() -> None:
+    raw = document(entry(), entry())
+    assert [type(one) for one in tellings(raw[: len(raw) - 300])] == [Told, Broken]
+
+
+def whole(read: Callable[[int], bytes]) -> list[Telling]:
+    return list(har.tellings(read))
+
+
+def pieces(raw: bytes, cuts: Iterable[int]) -> Callable[[int], bytes]:
+    places = sorted({0, len(raw), *cuts})
+    parts = iter([raw[start:end] for start, end in pairwise(places)])
+    return lambda _size: next(parts, b"")
+
+
+def test_any_cut_gives_the_same_entries() -> None:
+    tricky = entry(answer={'a"\\': 'x}]{"\\"'})
+    raw = document(tricky, entry())
+    expected = tellings(raw)
+    for cut in range(1, len(raw)):
+        assert whole(pieces(raw, [cut])) == expected
+    assert whole(pieces(raw, range(len(raw)))) == expected
+
+
+@given(
+    st.binary() | st.lists(st.sampled_from([*map(bytes, b'{}[]"\\,:'), b'"entries"', b'"log"'])).map(b"".join)
+)
+def test_any_bytes_are_entries_or_broken_and_never_an_exception(raw: bytes) -> None:
+    start = b'{"log": {"entries": ['
+    for one in [*tellings(raw), *tellings(start + raw)]:
+        assert isinstance(one, (Told, Broken, Skipped))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_any_values_in_an_entry_are_an_exchange_or_broken_and_never_an_exception(data: st.DataObject) -> None:
+    one = entry("POST", body={"a": 1}, answer={"id": 7})
+    place: Any = one
+    while isinstance(place, (dict, list)) and place:
+        keys = sorted(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(place[key], (dict, list)) or data.draw(st.booleans()):
+            place[key] = data.draw(JSON)
+            break
+        place = place[key]
+    assert len(tellings(document(one))) == 1

@@ -1,0 +1,106 @@
+"""`spectap-agent read`: the format by content, each record redacted, what cannot be read counted."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from agent import cli, config, reading
+from agent.ledger import Exchanges, Ledger
+from agent.progress import Progress
+from agent.redact.policy import Policy
+from agent.wire import Record, pack_record, read_records
+from tests.har import document, entry
+
+
+def records(path: Path, *options: str, ledger: Ledger | None = None) -> list[Record]:
+    key_file = str(path.with_name("key"))
+    parsed = cli.parser().parse_args(["read", str(path), "--key-file", key_file, *options])
+    return list(reading.records([path], config.settings(parsed), Policy(), ledger or Ledger()))
+
+
+def file(tmp_path: Path, content: bytes, name: str = "traffic") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+def test_a_har_is_known_by_its_content_and_its_records_are_redacted(tmp_path: Path) -> None:
+    call = entry(
+        "POST", body={"password": "hunter22"}, answer={"id": 7}, headers={"Cookie": "sid=s3cretvalue"}
+    )
+    (one,) = records(file(tmp_path, document(call), "misnamed.pcap"))
+    assert one.request is not None
+    assert one.response is not None
+    assert (one.request.method, one.request.path, one.response.status) == ("POST", b"/pets/7", 200)
+    assert one.response.body.data == b'{"id": 7}'
+    packed = pack_record(one)
+    assert b"hunter22" not in packed
+    assert b"s3cretvalue" not in packed
+
+
+def test_bodies_that_the_writer_has_decoded_are_read_though_a_coding_is_named(tmp_path: Path) -> None:
+    (one,) = records(
+        file(tmp_path, document(entry(answer={"id": 7}, answer_headers={"Content-Encoding": "br"})))
+    )
+    assert one.response is not None
+    assert (one.response.body.data, one.response.body.state) == (b'{"id": 7}', "complete")
+
+
+def test_a_gzipped_file_is_read_as_what_it_holds(tmp_path: Path) -> None:
+    assert len(records(file(tmp_path, gzip.compress(document(entry(), entry()))))) == 2
+
+
+def test_the_same_file_gives_the_same_records_under_any_name(tmp_path: Path) -> None:
+    first = records(file(tmp_path, document(entry(), entry())))
+    again = records(file(tmp_path, document(entry(), entry()), "other"))
+    assert first == again
+    assert len({one.id for one in first}) == 2
+
+
+def test_broken_entries_are_counted_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Ledger()
+    path = file(tmp_path, document(entry(), {"nothing": "s3cret"}, entry()))
+    assert len(records(path, ledger=ledger)) == 2
+    assert ledger.exchanges == {Exchanges.PARSED: 2, Exchanges.UNREADABLE: 1}
+    assert "entry 2: no startedDateTime" in caplog.text
+    assert "1 of its entries could not be read" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"GET / HTTP/1.1\r\n", b"{}", b"\x00" * 100])
+def test_a_file_of_no_known_format_is_refused_in_one_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    path = file(tmp_path, content)
+    assert cli.main(["read", str(path), "--key-file", str(tmp_path / "key")]) == 1
+    assert "not in a format that can be told" in caplog.text
+
+
+def test_the_format_can_be_said(tmp_path: Path) -> None:
+    wide = json.dumps({"comment": [1, 2], **json.loads(document(entry()))}).encode()
+    path = file(tmp_path, wide)
+    assert len(records(path, "--format", "har")) == 1
+
+
+def test_what_is_written_can_be_read_back(tmp_path: Path) -> None:
+    found = records(file(tmp_path, document(entry(), entry(status=404))))
+    assert list(read_records(io.BytesIO(b"".join(map(pack_record, found))))) == found
+
+
+def test_progress_tells_the_part_of_the_file_that_was_read(tmp_path: Path) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    path = file(tmp_path, b"x" * 1000)
+    screen = Screen()
+    with path.open("rb", buffering=0) as opened, Progress(opened.fileno(), path.name, screen) as progress:
+        opened.read(500)
+        progress.count()
+        assert progress.line() == "traffic: [############            ]  50%  1 records"
+    assert screen.getvalue() == "\r\033[K"

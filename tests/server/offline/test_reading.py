@@ -1,0 +1,68 @@
+"""The server's side of reading files: a child whose end is ours, in memory that does not grow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.offline import reading
+from server.offline.reading import ReadingError
+from tests.har import document, entry
+
+
+def file(tmp_path: Path, *entries: object) -> Path:
+    path = tmp_path / "traffic.har"
+    path.write_bytes(document(*entries))
+    return path
+
+
+def key(tmp_path: Path) -> list[str]:
+    return [f"--key-file={tmp_path / 'key'}"]
+
+
+def test_files_become_records(tmp_path: Path) -> None:
+    path = file(tmp_path, entry(status=200), entry(status=404))
+    found = [one.response.status for one in reading.records([path, path], key(tmp_path)) if one.response]
+    assert found == [200, 404, 200, 404]
+
+
+def test_a_file_that_cannot_be_read_is_an_error_after_what_the_agent_says(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ReadingError, match="what spectap-agent said is above"):
+        list(reading.records([tmp_path / "missing"], key(tmp_path)))
+    assert "No such file" in capfd.readouterr().err
+
+
+def test_who_has_enough_leaves_no_child_behind(tmp_path: Path) -> None:
+    found = reading.records([file(tmp_path, *[entry(answer={"pad": "x" * 1000})] * 2000)], key(tmp_path))
+    next(found)
+    found.close()  # the last test of all fails if the child still runs
+
+
+def test_a_child_that_is_ended_by_a_signal_is_no_end_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+    monkeypatch.setattr(reading, "agent_program", lambda: dying)
+    with pytest.raises(ReadingError, match="ended by signal 15"):
+        list(reading.records([tmp_path / "file"]))
+
+
+def test_output_that_is_no_record_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "agent_program", lambda: (sys.executable, "-c", "print('nonsense')"))
+    with pytest.raises(ReadingError, match="cannot be read"):
+        list(reading.records([tmp_path / "file"]))
+
+
+def test_options_reach_the_agent(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    reading.add_options(parser)
+    path = str(file(tmp_path, entry(answer={"colour": "red"})))
+    parsed = parser.parse_args([path, "--mask", "colour", "--format", "har", *key(tmp_path)])
+    (one,) = reading.records(parsed.files, reading.options(parsed))
+    assert one.response is not None
+    assert one.response.body.data == b'{"colour": "redacted"}'
