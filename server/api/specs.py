@@ -50,8 +50,8 @@ async def post_spec(
     base_path: BasePath = None,
     api: ApiId = None,
 ) -> Any:
-    """Uploads a specification (OpenAPI 3, YAML or JSON). Creates the API if traffic has not; what is
-    stored of it is judged anew, soon after."""
+    """Uploads a specification (OpenAPI 3 or Swagger 2.0, YAML or JSON). Creates the API if traffic has
+    not; what is stored of it is judged anew, soon after."""
     raw = await bounded_body(request, MAX_SPEC)
     return await keep(request, raw, Target(api=api, host=host, workload=workload), host, base_path)
 

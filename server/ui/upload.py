@@ -35,7 +35,10 @@ async def uploaded(request: Request) -> Uploaded:
     try:
         document = form.get("document")
         if not isinstance(document, UploadFile) or not document.size:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Choose a file first: OpenAPI 3, YAML or JSON.")
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "Choose a file first: OpenAPI 3 or Swagger 2.0, YAML or JSON.",
+            )
         return Uploaded(await document.read(), "beside" in form)
     finally:
         await form.close()

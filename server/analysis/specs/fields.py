@@ -125,6 +125,8 @@ class FieldIndex:
         )
         if any(node.get(keyword, False) is not False for keyword in keywords):
             return True
+        if node.get("x-kubernetes-preserve-unknown-fields") is True:
+            return True
         return any(
             self._is_free(branch, under(place, keyword, i))
             for keyword in ("oneOf", "anyOf")
@@ -166,14 +168,16 @@ def component_name(place: str) -> str:
 def inheritance(document: dict[str, Any], pointers: Pointers) -> dict[str, tuple[str, ...]]:
     """For each component schema those that extend it by `allOf`, directly or not."""
     components = document.get("components")
-    schemas = components.get("schemas") if isinstance(components, dict) else None
-    if not isinstance(schemas, dict):
-        return {}
+    homes = {
+        "/components/schemas": components.get("schemas") if isinstance(components, dict) else None,
+        "/definitions": document.get("definitions"),
+    }
     direct: dict[str, list[str]] = {}
-    for name, schema in schemas.items():
-        heir = under("/components/schemas", name)
-        for named_by, reference in _extended(schema, heir):
-            direct.setdefault(pointers.target(reference, named_by), []).append(heir)
+    for home, schemas in homes.items():
+        for name, schema in schemas.items() if isinstance(schemas, dict) else ():
+            heir = under(home, name)
+            for named_by, reference in _extended(schema, heir):
+                direct.setdefault(pointers.target(reference, named_by), []).append(heir)
     return {
         base: tuple(_descendants(base, direct))
         for base in direct

@@ -19,6 +19,8 @@ _INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 def of_value(node: Json, reads: Callable[[str], bool], bad_patterns: frozenset[str]) -> Json:
     """The keywords that speak of one value alone. `reads`: whether this OpenAPI has a keyword."""
     converted = {key: node[key] for key in _COPIED if key in node and reads(key)}
+    if node.get("format") == "int-or-string" and node.get("type") == "string":  # Kubernetes'
+        converted["type"] = ["string", "integer"]
     if isinstance(node.get("type"), list):
         converted["type"] = list(dict.fromkeys(node["type"]))
     if "dependentRequired" in converted:

@@ -27,6 +27,7 @@ class Where(StrEnum):
     COOKIE = "cookie"
     REQUEST_BODY = "request.body"
     STATUS = "status"
+    RESPONSE_HEADER = "response.header"
     RESPONSE_BODY = "response.body"
     SECURITY = "security"
 

@@ -9,25 +9,26 @@ from typing import Any
 from server.analysis.specs.checks import mapping, text
 from server.analysis.specs.convert import Direction
 from server.analysis.specs.fields import inheritance
+from server.analysis.specs.kubernetes import meant
 from server.analysis.specs.match import Matcher
 from server.analysis.specs.model import Content, Operation, SpecError
 from server.analysis.specs.operations import Reader
 from server.analysis.specs.pointers import Pointers
 from server.analysis.specs.routes import Routes
 from server.analysis.specs.schemas import Schemas
-from server.analysis.specs.servers import base_paths
 from server.analysis.specs.specification import Specification
 from server.analysis.specs.survey import Survey
+from server.analysis.specs.swagger import SwaggerReader, modern
 from server.analysis.specs.text import parse
 
 MAX_WARNINGS = 100
-_READ = "OpenAPI 3.0 and 3.1 are read"
+_READ = "Swagger 2.0 and OpenAPI 3.0, 3.1 and 3.2 are read"
 
 
 def load(raw: bytes) -> Specification:
-    """Reads OpenAPI 3.0 or 3.1, JSON or YAML. Raises SpecError."""
+    """Reads Swagger 2.0 or OpenAPI 3, JSON or YAML. Raises SpecError."""
     document = parse(raw)
-    is_31 = _is_31(document)
+    is_swagger, is_31 = _version(document)
     title, version = _info(document)
     warnings: dict[str, None] = {}
 
@@ -37,12 +38,14 @@ def load(raw: bytes) -> Specification:
 
     if not is_31 and "paths" not in document:
         raise SpecError("/paths", "missing")
-    pointers = Pointers(document)
-    heirs = inheritance(document, pointers)
+    read = modern(document) if is_swagger else _modern_3(document)
+    pointers = Pointers(read)
+    heirs = inheritance(read, pointers)
     survey = Survey(pointers, is_31, heirs, warn)
     routes = Routes()
     operations: list[Operation] = []
-    for operation, bases in Reader(document, pointers).operations():
+    reader = (SwaggerReader if is_swagger else Reader)(read, pointers)
+    for operation, bases in reader.operations():
         for base in bases:
             routes.add(operation, base, warn)
         operations.append(operation)
@@ -57,7 +60,7 @@ def load(raw: bytes) -> Specification:
         title=title,
         version=version,
         document=document,
-        base_paths=base_paths(document, ""),
+        base_paths=reader.bases(),
         operations=tuple(operations),
         warnings=tuple(warnings),
         matcher=Matcher(routes, schemas),
@@ -65,17 +68,30 @@ def load(raw: bytes) -> Specification:
     )
 
 
-def _is_31(document: dict[str, Any]) -> bool:
-    """Whether the document is OpenAPI 3.1; False is 3.0. Raises SpecError for anything else."""
+def _version(document: dict[str, Any]) -> tuple[bool, bool]:
+    """(whether it is Swagger 2.0, whether it is OpenAPI 3.1 or later). Raises SpecError for others."""
     if "swagger" in document:
-        raise SpecError("/swagger", f"Swagger 2.0 is not read; convert the document ({_READ})")
+        if str(document["swagger"]) not in ("2.0", "2"):
+            raise SpecError("/swagger", f"not a version that is read; {_READ}")
+        return True, False
     if "openapi" not in document:
         raise SpecError("/openapi", f"missing; {_READ}")
     version = str(document["openapi"])
-    for known in ("3.0", "3.1"):
+    for known in ("3.0", "3.1", "3.2"):
         if version == known or version.startswith((known + ".", known + "-")):
-            return known == "3.1"
+            return False, known != "3.0"
     raise SpecError("/openapi", f"not a version that is read; {_READ}")
+
+
+def _modern_3(document: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI 3 document, Kubernetes' schemas as they are meant."""
+    components = document.get("components")
+    if not isinstance(components, dict) or "schemas" not in components:
+        return document
+    schemas = meant(components["schemas"])
+    if schemas is components["schemas"]:
+        return document
+    return {**document, "components": {**components, "schemas": schemas}}
 
 
 def _info(document: dict[str, Any]) -> tuple[str, str]:
@@ -98,7 +114,9 @@ def _sent(operation: Operation) -> Iterator[str]:
 def _answered(operation: Operation) -> Iterator[str]:
     for content in operation.responses.values():
         yield from _places(content)
+        yield from (header.schema for header in content.headers if header.schema is not None)
 
 
 def _places(content: Content) -> Iterator[str]:
-    return (place for place in content.media.values() if place is not None)
+    yield from (place for place in content.media.values() if place is not None)
+    yield from content.items.values()

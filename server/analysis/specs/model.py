@@ -7,7 +7,7 @@ pointer into a validator.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.analysis.specs.kinds import Kind, Verdict, Where
 
@@ -26,7 +26,9 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`json` is true where the value is itself a JSON text (`content: application/json`)."""
+    """`json` is true where the value is itself a JSON text (`content: application/json`). The style
+    `querystring` makes it the whole query, `tabDelimited` is Swagger's tsv.
+    """
 
     name: str  # header names in lower case
     where: Where
@@ -39,11 +41,28 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a field of a form is sent; without a style arrays are repeated and objects are JSON."""
+
+    style: str | None
+    explode: bool
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """A body by media type (lower case, no parameters; may be a range) → its schema's pointer."""
+    """A body by media type (lower case, no parameters; may be a range) → its schema's pointer.
+
+    `encoding` says by media type how fields are sent, `items` the schema of each item of a sequence;
+    `headers` are a response's. `streams`: it may also be an endless stream of the items.
+    """
 
     media: Mapping[str, str | None]
     required: bool = False
+    encoding: Mapping[str, Mapping[str, Encoding]] = field(default_factory=dict)
+    items: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[Parameter, ...] = ()
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True)

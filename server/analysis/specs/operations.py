@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from server.analysis.specs.checks import flag, mapping, sequence, text
 from server.analysis.specs.kinds import Where
-from server.analysis.specs.model import Alternatives, Content, Operation, Parameter, Scheme, SpecError
+from server.analysis.specs.model import (
+    Alternatives,
+    Content,
+    Encoding,
+    Operation,
+    Parameter,
+    Scheme,
+    SpecError,
+)
 from server.analysis.specs.pointers import Pointers, under
 from server.analysis.specs.servers import base_paths
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-_PLACES = {"path": Where.PATH, "query": Where.QUERY, "header": Where.HEADER, "cookie": Where.COOKIE}
-_STYLES = {Where.PATH: "simple", Where.QUERY: "form", Where.HEADER: "simple", Where.COOKIE: "form"}
+PLACES = {"path": Where.PATH, "query": Where.QUERY, "header": Where.HEADER, "cookie": Where.COOKIE}
+QUERYSTRING = "querystring"  # a parameter that is the whole query (OpenAPI 3.2)
+_STYLES = {Where.QUERY: "form", Where.COOKIE: "form"} | dict.fromkeys(
+    (Where.PATH, Where.HEADER, Where.RESPONSE_HEADER), "simple"
+)
+_HEADERS = (Where.HEADER, Where.RESPONSE_HEADER)
 _NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})  # OpenAPI 3.1, 4.8.12.2
 
 
 class Reader:
     """Reads operations out of one document."""
+
+    schemes_at = "/components/securitySchemes"
 
     def __init__(self, document: dict[str, Any], pointers: Pointers) -> None:
         self._document = document
@@ -27,7 +42,7 @@ class Reader:
 
     def operations(self) -> Iterator[tuple[Operation, tuple[str, ...]]]:
         """Each operation with the base paths it is served under. Raises SpecError."""
-        root = base_paths(self._document, "")
+        root = self.bases()
         for path, item in mapping(self._document.get("paths", {}), "/paths").items():
             if path.startswith("x-"):
                 continue
@@ -37,20 +52,36 @@ class Reader:
             place, item = self._pointers.resolve(place, item)
             bases = base_paths(mapping(item, place), place, root)
             common = self._parameters(item, place)
-            for method in METHODS:
-                if method in item:
-                    yield self._operation(path, method, item[method], under(place, method), common, bases)
+            for method, at, node in self._methods(item, place):
+                yield self._operation(path, method, mapping(node, at), at, common, bases, item, place)
+
+    def bases(self) -> tuple[str, ...]:
+        """The base paths of the whole document."""
+        return base_paths(self._document, "")
+
+    def _methods(self, item: dict[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
+        """(method, place, operation)."""
+        for method in METHODS:
+            if method in item:
+                yield method, under(place, method), item[method]
+        if str(self._document.get("openapi", "")).startswith("3.2"):
+            if "query" in item:
+                yield "query", under(place, "query"), item["query"]
+            at = under(place, "additionalOperations")
+            for method, node in mapping(item.get("additionalOperations", {}), at).items():
+                yield method, under(at, method), node
 
     def _operation(
         self,
         path: str,
         method: str,
-        node: Any,
+        node: dict[str, Any],
         place: str,
         common: dict[tuple[str, Where], Parameter],
         bases: tuple[str, ...],
+        item: dict[str, Any],
+        item_place: str,
     ) -> tuple[Operation, tuple[str, ...]]:
-        mapping(node, place)
         bases = base_paths(node, place, bases)
         base = bases[0] if len(bases) == 1 else ""
         name = node.get("operationId")
@@ -61,7 +92,7 @@ class Reader:
             operation_id=name if isinstance(name, str) else None,
             deprecated=flag(node, "deprecated", place),
             parameters=tuple((common | self._parameters(node, place)).values()),
-            body=self._body(node, place),
+            body=self._body(node, place, item, item_place),
             responses=self._responses(node, place),
             security=self._security(node, place),
             tags=_tags(node),
@@ -79,19 +110,25 @@ class Reader:
         return found
 
     def _parameter(self, node: dict[str, Any], place: str) -> Parameter:
-        name, where = text(node, "name", place), _PLACES.get(text(node, "in", place))
+        name, said = text(node, "name", place), text(node, "in", place)
+        where = Where.QUERY if said == QUERYSTRING else PLACES.get(said)
         if where is None:
             raise SpecError(under(place, "in"), "not one of path, query, header, cookie")
-        style = node.get("style", _STYLES[where])
+        return self._described(node, place, name, where, said == QUERYSTRING)
+
+    def _described(
+        self, node: dict[str, Any], place: str, name: str, where: Where, whole: bool = False
+    ) -> Parameter:
+        style = QUERYSTRING if whole else node.get("style", _STYLES[where])
         if not isinstance(style, str):
             raise SpecError(under(place, "style"), "not a string")
         json, schema = self._parameter_schema(node, place)
         return Parameter(
-            name=name.lower() if where is Where.HEADER else name,
+            name=name.lower() if where in _HEADERS else name,
             where=where,
             required=flag(node, "required", place),
             style=style,
-            explode=flag(node, "explode", place, style == "form"),
+            explode=flag(node, "explode", place, style in ("form", "cookie")),
             allow_empty=flag(node, "allowEmptyValue", place),
             json=json,
             schema=schema,
@@ -101,38 +138,64 @@ class Reader:
         """(the value is JSON, its schema); a content type other than JSON leaves the value unjudged."""
         if "schema" in node:
             return False, under(place, "schema")
-        content = self._media(node, place)
+        content = self._content(node, place).media
         json = next((kind for kind in content if is_json(kind)), None)
         return json is not None, content[json] if json else None
 
-    def _body(self, node: dict[str, Any], place: str) -> Content | None:
+    def _body(
+        self, node: dict[str, Any], place: str, item: dict[str, Any], item_place: str
+    ) -> Content | None:
+        """`item` is the path item, which in Swagger 2.0 may describe the body too."""
         if "requestBody" not in node:
             return None
         place, body = self._pointers.resolve(under(place, "requestBody"), node["requestBody"])
-        return Content(self._media(mapping(body, place), place), flag(body, "required", place))
+        return replace(self._content(mapping(body, place), place), required=flag(body, "required", place))
 
     def _responses(self, node: dict[str, Any], place: str) -> dict[str, Content]:
         found: dict[str, Content] = {}
-        place = under(place, "responses")
+        owner, place = place, under(place, "responses")
         for status, entry in mapping(node.get("responses", {}), place).items():
             if status.startswith("x-"):
                 continue
             at, response = self._pointers.resolve(under(place, status), entry)
             if status != "default" and not _is_status(status):
                 raise SpecError(under(place, status), "not a status code, a range such as 2XX, or default")
-            found[status if status == "default" else status.upper()] = Content(
-                self._media(mapping(response, at), at)
+            found[status if status == "default" else status.upper()] = self._answer(
+                mapping(response, at), at, node, owner
             )
         return found
 
-    def _media(self, node: dict[str, Any], place: str) -> dict[str, str | None]:
-        found: dict[str, str | None] = {}
+    def _answer(self, response: dict[str, Any], place: str, node: dict[str, Any], owner: str) -> Content:
+        """What one status answers; `node` at `owner` is the operation."""
+        return replace(self._content(response, place), headers=self._headers(response, place))
+
+    def _headers(self, response: dict[str, Any], place: str) -> tuple[Parameter, ...]:
+        found: list[Parameter] = []
+        place = under(place, "headers")
+        for name, entry in mapping(response.get("headers", {}), place).items():
+            at, header = self._pointers.resolve(under(place, name), entry)
+            if name.lower() != "content-type":  # OpenAPI 3.1, 4.8.17
+                found.append(self._header(name, mapping(header, at), at))
+        return tuple(found)
+
+    def _header(self, name: str, node: dict[str, Any], place: str) -> Parameter:
+        return self._described(node, place, name, Where.RESPONSE_HEADER)
+
+    def _content(self, node: dict[str, Any], place: str) -> Content:
+        media: dict[str, str | None] = {}
+        items: dict[str, str] = {}
+        encoding: dict[str, dict[str, Encoding]] = {}
         place = under(place, "content")
-        for kind, entry in mapping(node.get("content", {}), place).items():
-            at, media = self._pointers.resolve(under(place, kind), entry)
-            schema = under(at, "schema") if "schema" in mapping(media, at) else None
-            found[essence(kind)] = schema
-        return found
+        for said, entry in mapping(node.get("content", {}), place).items():
+            kind = essence(said)
+            at, described = self._pointers.resolve(under(place, said), entry)
+            media[kind] = under(at, "schema") if "schema" in mapping(described, at) else None
+            if "itemSchema" in described:
+                items[kind] = under(at, "itemSchema")
+            if "encoding" in described:
+                encoding[kind] = _encoding(described["encoding"], under(at, "encoding"))
+        streams = any("stream=" in said for said in node.get("content", ()))
+        return Content(media, encoding=encoding, items=items, streams=streams)
 
     def _security(self, node: dict[str, Any], place: str) -> Alternatives:
         owner, place = (node, place) if "security" in node else (self._document, "")
@@ -145,19 +208,19 @@ class Reader:
 
     def _scheme(self, name: str, named_by: str) -> Scheme:
         if name not in self._schemes:
-            place = under("/components/securitySchemes", name)
-            components = self._document.get("components")
-            known = components.get("securitySchemes") if isinstance(components, dict) else None
+            known: Any = self._document
+            for token in self.schemes_at.split("/")[1:]:
+                known = known.get(token) if isinstance(known, dict) else None
             if not isinstance(known, dict) or name not in known:
-                raise SpecError(named_by, "a security scheme that components do not describe")
-            place, node = self._pointers.resolve(place, known[name])
+                raise SpecError(named_by, f"a security scheme that {self.schemes_at} does not describe")
+            place, node = self._pointers.resolve(under(self.schemes_at, name), known[name])
             self._schemes[name] = self._read_scheme(mapping(node, place), place)
         return self._schemes[name]
 
     def _read_scheme(self, node: dict[str, Any], place: str) -> Scheme:
         kind = text(node, "type", place)
         if kind == "apiKey":
-            where = _PLACES.get(text(node, "in", place))
+            where = PLACES.get(text(node, "in", place))
             if where is None or where is Where.PATH:
                 raise SpecError(under(place, "in"), "not one of query, header, cookie")
             name = text(node, "name", place)
@@ -167,6 +230,20 @@ class Reader:
         if kind in ("oauth2", "openIdConnect", "mutualTLS"):
             return Scheme(kind)
         raise SpecError(under(place, "type"), "not one of apiKey, http, oauth2, openIdConnect, mutualTLS")
+
+
+def _encoding(node: Any, place: str) -> dict[str, Encoding]:
+    """How the fields of a form are sent (OpenAPI 3.1, 4.8.15)."""
+    found: dict[str, Encoding] = {}
+    for name, entry in mapping(node, place).items():
+        at = under(place, name)
+        style = mapping(entry, at).get("style")
+        kind = entry.get("contentType")
+        explode = flag(entry, "explode", at, style in (None, "form"))
+        found[name] = Encoding(
+            style if isinstance(style, str) else None, explode, kind if isinstance(kind, str) else None
+        )
+    return found
 
 
 def _tags(node: dict[str, Any]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.analysis.specs.model import Operation, SpecError
 from server.analysis.specs.pointers import under
@@ -20,7 +20,8 @@ class Route:
     def values(self, segments: list[str]) -> Iterator[tuple[str, int, str]]:
         """(parameter, index of its segment, its text)."""
         for index, partial in self.places:
-            for name, text in zip(partial.names, partial.values(segments[index]) or (), strict=False):
+            held = "/".join(segments[index:]) if partial.spans else segments[index]
+            for name, text in zip(partial.names, partial.values(held) or (), strict=False):
                 yield name, index, text
 
 
@@ -53,6 +54,7 @@ class Routes:
             segments += map(parse_segment, _split(operation.template))
         except ValueError as error:
             raise SpecError(place, str(error)) from None
+        _span(segments)
         routes = self._trie.leaf(segments, dict[str, Route])
         places = tuple((i, part) for i, part in enumerate(segments) if isinstance(part, Partial))
         if operation.method in routes:
@@ -80,6 +82,17 @@ def segments_of(path: bytes) -> list[str]:
     text = path.decode("utf-8", "surrogateescape")
     segments = (text[1:] if text.startswith("/") else text).split("/")
     return [*map(decode_segment, segments)] if "%" in text else segments
+
+
+def _span(segments: list[str | Partial]) -> None:
+    """Has a parameter at the end take what is left of the path where it is one: by its name, as Kubernetes'
+    `proxy/{path}`, or by the marks of API gateways, `{name+}` and `{name*}`.
+    """
+    last = segments[-1] if segments else ""
+    if isinstance(last, Partial) and last.is_bare:
+        name = last.names[0]
+        if name.lower().endswith("path") or name[-1] in "+*":
+            segments[-1] = replace(last, names=(name.rstrip("+*"),), spans=True)
 
 
 def _split(path: str) -> list[str]:

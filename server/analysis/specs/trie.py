@@ -1,8 +1,8 @@
 """Path templates in a trie by segment: which template does a path fit, and with which values.
 
 Per segment a literal wins over a template with literal parts ("{id}.json"), which wins over a bare
-parameter; a choice that leads nowhere is taken back. A node stands at one depth only, so a lookup visits
-each node at most once.
+parameter, which wins over one that takes all that is left of the path; a choice that leads nowhere is
+taken back. A node stands at one depth only, so a lookup visits each node at most once.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """A segment of literals around parameters: `{a}-{b}.json` is ("", "-", ".json"), ("a", "b")."""
+    """A segment of literals around parameters: `{a}-{b}.json` is ("", "-", ".json"), ("a", "b").
+
+    `spans`: a bare one that takes this segment and all that follow.
+    """
 
     literals: tuple[str, ...]
     names: tuple[str, ...]
+    spans: bool = False
 
     @property
     def is_bare(self) -> bool:
@@ -77,12 +81,13 @@ def decode_segment(segment: str) -> str:
 
 
 class _Node(Generic[T]):
-    __slots__ = ("any", "leaf", "literals", "partials")
+    __slots__ = ("any", "leaf", "literals", "partials", "rest")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node[T]] = {}
         self.partials: list[tuple[Partial, _Node[T]]] = []
         self.any: _Node[T] | None = None
+        self.rest: _Node[T] | None = None
         self.leaf: T | None = None
 
 
@@ -124,6 +129,10 @@ class Trie(Generic[T]):
 def _child(node: _Node[T], segment: str | Partial) -> _Node[T]:
     if isinstance(segment, str):
         return node.literals.setdefault(segment, _Node())
+    if segment.spans:
+        if node.rest is None:
+            node.rest = _Node()
+        return node.rest
     if segment.is_bare:
         if node.any is None:
             node.any = _Node()
@@ -146,6 +155,8 @@ def _fits(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -> It
             if node.leaf is not None:
                 yield node.leaf
             continue
+        if node.rest is not None and (segments[depth] or depth + 1 < len(segments)):
+            stack.append((node.rest, len(segments)))
         for below in reversed(_choices(node, segments[depth], depth in masked)):
             stack.append((below, depth + 1))
 

@@ -102,6 +102,7 @@ DELIMITERS = {
     "simple": re.compile(rb","),
     "spaceDelimited": re.compile(rb"%20| "),
     "pipeDelimited": re.compile(rb"\||%7[Cc]"),
+    "tabDelimited": re.compile(rb"\t|%09"),
 }
 
 

@@ -49,7 +49,7 @@ def call(
     status: int = 200,
     *,
     query: bytes | None = None,
-    headers: Sequence[tuple[bytes, bytes]] = (),
+    headers: Sequence[tuple[bytes, bytes]] = ((b"host", b"h"),),
     sent: Body = EMPTY,
     sent_type: str | None = "application/json",
     answer: Body = EMPTY,

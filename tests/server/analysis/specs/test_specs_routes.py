@@ -196,3 +196,42 @@ def test_the_trie_finds_a_template_exactly_if_one_fits(templates: list[list[str]
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_path(raw: bytes) -> None:
     assert all(isinstance(segment, str) for segment in segments_of(raw))
+
+
+PROXY = "/pods/{name}/proxy/{path}"
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        (b"/pods/a/proxy/x", PROXY),
+        (b"/pods/a/proxy/x/metrics", PROXY),
+        (b"/pods/a/proxy/healthz/", PROXY),
+        (b"/pods/a/proxy//x", PROXY),
+        (b"/pods/a/proxy", "/pods/{name}/proxy"),
+        (b"/pods/a/proxy/", "/pods/{name}/proxy"),
+        (b"/pods/a/proxy/known/{id}", "/pods/{name}/proxy/known/{id}"),
+        (b"/all/x/y", "/all/{proxy+}"),
+        (b"/all", None),
+        (b"/pods/a/b", None),
+    ],
+)
+def test_a_path_parameter_at_the_end_takes_what_is_left(path: bytes, operation: str | None) -> None:
+    templates = [
+        "/pods/{name}",
+        "/pods/{name}/proxy",
+        PROXY,
+        "/pods/{name}/proxy/known/{id}",
+        "/all/{proxy+}",
+    ]
+    loaded = spec({template: {"get": {"responses": {"200": {"description": ""}}}} for template in templates})
+    found = loaded.match(call(path=path)).operation
+    assert found == (operation and f"GET {operation}")
+
+
+def test_what_is_left_of_the_path_is_judged_as_one_value() -> None:
+    described = {"name": "path", "in": "path", "required": True, "schema": {"enum": ["a/b"]}}
+    item = {"get": {"parameters": [described], "responses": {"200": {"description": ""}}}}
+    loaded = spec({"/x/{path}": item})
+    assert loaded.match(call(path=b"/x/a/b")).verdict == "conforming"
+    assert loaded.match(call(path=b"/x/a/c")).verdict == "deviating"

@@ -75,3 +75,11 @@ def test_the_documents_requirement_holds_where_an_operation_says_nothing() -> No
 @pytest.mark.parametrize("status", [401, 403, 407])
 def test_a_call_that_was_turned_away_is_no_deviation(status: int) -> None:
     assert not unmet([{"header": []}], status=status)
+
+
+def test_what_headers_would_show_is_not_missed_where_none_were_seen() -> None:
+    described = [{"name": "X-Id", "in": "header", "required": True, "schema": {"type": "string"}}]
+    item = {"get": operation(security=[{"header": []}], parameters=described)}
+    judge = spec({"/x": item}, components={"securitySchemes": SCHEMES}).match
+    assert judge(call(headers=[])).verdict == "unjudged"
+    assert [kind for kind, _, _ in found(judge(call()))] == ["missing-parameter", "security-unmet"]
