@@ -1,6 +1,6 @@
 """`spectap-agent read`: files of any format we know, through the agent's pipeline, to redacted records.
 
-Streams of events (recordings) take the whole way; what tells of whole exchanges (HAR) joins behind the
+Streams of events (recordings) take the whole way; what tells of whole exchanges (all others) joins behind the
 parsers. An entry that cannot be read is counted and named, and stops nothing.
 """
 
@@ -22,7 +22,7 @@ from agent.progress import Progress
 from agent.redact.apply import Sighting
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
-from agent.sources import har
+from agent.sources import audit, har, telemetry
 from agent.sources.files import HEAD, Format, format_of
 from agent.sources.recording import Recording, key_id
 from agent.sources.told import Broken, Counts, FormatError, Skipped, Telling, Told
@@ -82,7 +82,13 @@ def _records(
         raise FormatError(f"{path}: not in a format that can be told ({formats}); say which with --format")
     if found is Format.RECORDING:
         return _recorded(Recording(file, str(path)), key, policy, ledger)
-    return _told(har.tellings(file.read1), path, policy, key, ledger)
+    return _told(_tellings(file, found), path, policy, key, ledger)
+
+
+def _tellings(file: File, found: Format) -> Iterator[Telling]:
+    if found is Format.AUDIT:
+        return audit.tellings(file)
+    return telemetry.tellings(file) if found is Format.TELEMETRY else har.tellings(file.read1)
 
 
 def _recorded(recording: Recording, key: bytes, policy: Policy, ledger: Ledger) -> Iterator[Record]:

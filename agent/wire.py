@@ -162,7 +162,7 @@ class Record:
     masks_left_out: int = 0  # masks beyond the bound: then nothing below `where` can be judged
     redactions: dict[str, int] = field(default_factory=dict)
     grpc: Grpc | None = None
-    fields_unknown: int = 0  # header fields that only HPACK entries older than our watching would tell
+    fields_unknown: int = 0  # header fields unseen: HPACK entries older than our watching; 1 if none is told
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,17 @@ class Grpc:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who called, as a server says that has checked it. `user` is None where it turned the caller away;
+    `acting_as` names whom the user acted as; `facts` hold no name.
+    """
+
+    user: str | None
+    acting_as: str | None
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """A request with its response, as one end of one connection saw them.
 
@@ -102,4 +113,5 @@ class Exchange:
     upgraded: bytes | None = None
     error: str | None = None
     grpc: Grpc | None = None
-    fields_unknown: int = 0  # HPACK entries older than our watching
+    fields_unknown: int = 0  # HPACK entries older than our watching; 1 where no headers are told at all
+    caller: Caller | None = None

@@ -91,7 +91,7 @@ def to_record(exchange: Exchange, sighting: Sighting, policy: Policy, key: bytes
         request=request,
         response=response,
         timing=_timing(exchange, sighting.offset_ns),
-        consumer=consumer.hints(exchange.request, request, policy, judge, found),
+        consumer=consumer.hints(exchange, request, policy, judge, found, key),
         completeness=exchange.completeness.value,
         upgraded=_upgraded(exchange.upgraded),
         error=None if exchange.error is None else _reason(exchange.error),

@@ -5,35 +5,77 @@ from __future__ import annotations
 import re
 
 from agent import wire
-from agent.http.messages import Request
-from agent.redact.credentials import Credential
+from agent.http.messages import Caller, Exchange
+from agent.redact.credentials import Credential, fingerprint
 from agent.redact.policy import Policy
 from agent.redact.text import Judge
 
 MAX_HINT = 256  # characters
 TEST_MARK = " -- "  # a Kubernetes e2e client appends the test's name to its user agent behind this
 
+USER = "user"  # the scheme of a credential that a server has checked and named the user of
+ANONYMOUS = "system:anonymous"
+
 _CERTIFICATE = b"x-forwarded-client-cert"
 _FIELD = re.compile(r'(?:^|;)\s*(URI|Subject|DNS)=("(?:[^"\\]|\\.)*"|[^;]*)', re.IGNORECASE)
 
 
 def hints(
-    raw: Request | None, masked: wire.Request | None, policy: Policy, judge: Judge, credential: Credential
+    exchange: Exchange,
+    masked: wire.Request | None,
+    policy: Policy,
+    judge: Judge,
+    credential: Credential,
+    key: bytes,
 ) -> wire.Consumer:
     """The consumer of a request; all None where there is no request."""
+    raw = exchange.request
     if raw is None or masked is None:
         return wire.Consumer()
+    name = _client_name(_header(raw.headers, _CERTIFICATE, 16 * MAX_HINT), judge)
+    if exchange.caller is not None:
+        credential = _credential(exchange.caller, key)
+        name = _public_name(exchange.caller.user, judge)
     agent = _header(masked.headers, b"user-agent")
     wanted = policy.aggregation_header
     return wire.Consumer(
         user_agent=agent,
         credential_scheme=credential.scheme,
         credential=credential.fingerprint,
-        client_name=_client_name(_header(raw.headers, _CERTIFICATE, 16 * MAX_HINT), judge),
+        client_name=name,
         test_name=agent.partition(TEST_MARK)[2].strip() or None if agent else None,
         aggregation=_header(masked.headers, wanted.lower().encode()) if wanted else None,
         facts=credential.facts,
     )
+
+
+def _credential(caller: Caller, key: bytes) -> Credential:
+    """A user by the fingerprint of the name, which may be a person's."""
+    facts = {**caller.facts, "user": _kind(caller.user)}
+    if caller.acting_as is not None:
+        facts["acting-as"] = _kind(caller.acting_as)
+        facts["acting-as.fingerprint"] = fingerprint(key, USER, _name(caller.acting_as))
+    known = caller.user is not None and caller.user != ANONYMOUS
+    return Credential(
+        USER if known else None, fingerprint(key, USER, _name(caller.user or "")) if known else None, facts
+    )
+
+
+def _kind(user: str | None) -> str:
+    if user is None or user == ANONYMOUS:
+        return "unauthenticated" if user is None else "anonymous"
+    prefixes = ("serviceaccount", "node", "")
+    found = next((prefix for prefix in prefixes if user.startswith(f"system:{prefix}")), "other")
+    return found or "system"
+
+
+def _public_name(user: str | None, judge: Judge) -> str | None:
+    """Names of the cluster's own parts are kept; whatever else may be a person."""
+    return judge.text(user)[0][:MAX_HINT] if user and user.startswith("system:") else None
+
+
+def _name(user: str) -> bytes:
+    return user.encode("utf-8", "replace")
 
 
 def _header(headers: wire.Pairs, wanted: bytes, limit: int = MAX_HINT) -> str | None:

@@ -7,6 +7,7 @@ import json
 import re
 from base64 import b64decode
 from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address
 from typing import Any, NoReturn
 
 from agent.http.messages import Headers
@@ -92,6 +93,16 @@ def headers(value: dict[str, Any], key: str, name: str = "name") -> Headers:
         if isinstance(field, str) and field and isinstance(content, str):
             found.append((encoded(field.lower()), encoded(content)))
     return tuple(found)
+
+
+def ip(found: str) -> str | None:
+    """An address in its one form: without brackets and zone, IPv4 where it is mapped into IPv6."""
+    try:
+        known = ip_address(found.strip("[]").partition("%")[0]) if len(found) < 64 else None
+    except ValueError:
+        return None
+    mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
+    return None if known is None else str(mapped or known)
 
 
 def time_ns(found: str | None) -> int | None:

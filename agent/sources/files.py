@@ -16,9 +16,15 @@ class Format(StrEnum):
 
     RECORDING = "recording"
     HAR = "har"
+    AUDIT = "audit"
+    TELEMETRY = "telemetry"
 
 
 _HAR = re.compile(rb'\s*\{(?:\s*"[^"\\]*"\s*:\s*"(?:[^"\\]|\\.)*"\s*,)*\s*"log"\s*:\s*\{', re.DOTALL)
+_AUDIT = re.compile(rb'"apiVersion"\s*:\s*"audit\.k8s\.io/|"auditID"\s*:\s*"')
+_TELEMETRY = re.compile(
+    rb'"(?:destinationAddress|sourceAddress|destinationNamespace)"\s*:\s*"|"TruncatedBody"'
+)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -26,4 +32,8 @@ def format_of(head: bytes) -> Format | None:
     """The format of a file that begins with `head`; None where it is none of them."""
     if head.startswith(recording.MAGIC):
         return Format.RECORDING
-    return Format.HAR if _HAR.match(head.removeprefix(_BOM)) else None
+    if _HAR.match(head.removeprefix(_BOM)):
+        return Format.HAR
+    if _AUDIT.search(head):
+        return Format.AUDIT
+    return Format.TELEMETRY if _TELEMETRY.search(head) else None

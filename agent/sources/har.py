@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlencode
 
@@ -210,12 +209,7 @@ def _whole(data: bytes, passed: int | None, headers: Headers) -> Body:
 
 
 def _server(entry: dict[str, Any], call: re.Match[str]) -> Endpoint | None:
-    address = (fields.text(entry, "serverIPAddress") or "").strip("[]")
+    ip = fields.ip(fields.text(entry, "serverIPAddress") or "")
     port = call[2].rpartition("@")[2].rpartition(":")[2]
     known = int(port) if port.isascii() and port.isdecimal() and len(port) < 6 else 443 if call[1] else 80
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return Endpoint(str(mapped or ip), known) if 0 < known < 65536 else None
+    return Endpoint(ip, known) if ip is not None and 0 < known < 65536 else None

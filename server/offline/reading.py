@@ -34,7 +34,9 @@ class ReadingError(Exception):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """FILE... and how to read them, as `spectap-agent read` takes it."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="HAR files and recordings")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="HAR, audit log, telemetry or recording"
+    )
     for name, (metavar, text) in _PASSED.items():
         parser.add_argument(name, metavar=metavar, help=text)
     for name, (metavar, text) in _PASSED_MANY.items():

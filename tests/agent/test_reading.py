@@ -15,6 +15,9 @@ from agent.progress import Progress
 from agent.redact.policy import Policy
 from agent.wire import Record, pack_record, read_records
 from tests.har import document, entry
+from tests.telemetry import common, telemetry
+
+AUDIT_LOG = Path(__file__).parents[1] / "data/audit/kube-apiserver.jsonl"
 
 
 def records(path: Path, *options: str, ledger: Ledger | None = None) -> list[Record]:
@@ -49,6 +52,44 @@ def test_bodies_that_the_writer_has_decoded_are_read_though_a_coding_is_named(tm
     )
     assert one.response is not None
     assert (one.response.body.data, one.response.body.state) == (b'{"id": 7}', "complete")
+
+
+def test_an_audit_log_is_known_and_names_its_users_by_fingerprint_alone(tmp_path: Path) -> None:
+    found = records(file(tmp_path, AUDIT_LOG.read_bytes()))
+    assert len(found) == 18
+    assert not [one for one in found if b"alice" in pack_record(one)]
+    admins = {one.consumer.credential for one in found if one.consumer.facts["user"] == "other"}
+    assert len(admins) == 1
+    (impersonated,) = [one for one in found if "acting-as" in one.consumer.facts]
+    assert impersonated.consumer.facts["acting-as"] == "other"
+    assert impersonated.consumer.facts["acting-as.fingerprint"] not in admins
+    named = {one.consumer.client_name for one in found}
+    assert named == {None, "system:anonymous", "system:serviceaccount:shop:default"}
+
+
+def test_an_audit_log_keeps_the_test_that_called(tmp_path: Path) -> None:
+    found = records(file(tmp_path, AUDIT_LOG.read_bytes()))
+    tests = {one.consumer.test_name for one in found} - {None}
+    assert tests == {
+        "[sig-node] Pods should be submitted and removed [Conformance]",
+        "[sig-node] Pods should list",
+    }
+
+
+def test_no_secret_of_an_audit_log_is_in_its_records(tmp_path: Path) -> None:
+    raw = AUDIT_LOG.read_bytes()
+    assert b"c2NydWJiZWQ=" in raw
+    packed = b"".join(pack_record(one) for one in records(file(tmp_path, raw)))
+    assert b"c2NydWJiZWQ=" not in packed
+    assert b'"token":"scrubbed"' in raw
+    assert b'"token":"scrubbed"' not in packed
+
+
+def test_telemetry_is_known_and_redacted(tmp_path: Path) -> None:
+    call = telemetry(asked=common(Authorization="Bearer s3cretvalue"))
+    (one,) = records(file(tmp_path, call + b"\n"))
+    assert one.consumer.credential_scheme == "bearer"
+    assert b"s3cretvalue" not in pack_record(one)
 
 
 def test_a_gzipped_file_is_read_as_what_it_holds(tmp_path: Path) -> None:

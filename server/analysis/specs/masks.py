@@ -1,4 +1,4 @@
-"""Which values of a record are placeholders, so that what was hidden is never blamed."""
+"""Which values of a record are placeholders or were not seen, so that what was hidden is never blamed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ MAX_DIGITS = 6  # of a segment's index
 class Masks:
     """The masks of one record. Names of headers compare without case."""
 
-    __slots__ = ("_left_out", "_places")
+    __slots__ = ("_fields_unknown", "_left_out", "_places")
 
     def __init__(self, record: Record) -> None:
+        self._fields_unknown = record.fields_unknown > 0
         self._left_out = record.masks_left_out > 0
         self._places: dict[str, set[str]] = {}
         for mask in record.masks:
@@ -33,6 +34,13 @@ class Masks:
         """Has a mask at `pointer` stand for `name` too: a path's segment for its parameter."""
         if self.at(where, pointer):
             self._places[where].add(name)
+
+    def unseen_field(self, kind: Kind, where: Where) -> bool:
+        """Whether what is missing may be in header fields that were sent and not seen."""
+        return self._fields_unknown and (
+            kind is Kind.SECURITY_UNMET
+            or (kind is Kind.MISSING_PARAMETER and where in (Where.HEADER, Where.COOKIE))
+        )
 
     def hide(self, kind: Kind, where: Where, pointer: str, spans: bool = False) -> bool:
         """Whether a finding may be the placeholder's doing. `spans`: it is about what lies below too."""

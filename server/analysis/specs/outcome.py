@@ -28,6 +28,9 @@ class Outcome:
         if self.masks.hide(kind, where, pointer, spans):
             self.unseen(f"a masked value in {where}")
             return
+        if self.masks.unseen_field(kind, where):
+            self.unseen("some header fields were not seen")
+            return
         place = _INDEX.sub("/*", pointer)
         if len(self._found) < MAX_DEVIATIONS:
             shown = pointer if len(pointer) <= MAX_POINTER else pointer[:MAX_POINTER] + "…"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from server.analysis.specs.kinds import Verdict
 from tests.server.analysis.specs.spec_calls import call, found, operation, spec
 
 SCHEMES: Any = {
@@ -83,3 +85,14 @@ def test_what_headers_would_show_is_not_missed_where_none_were_seen() -> None:
     judge = spec({"/x": item}, components={"securitySchemes": SCHEMES}).match
     assert judge(call(headers=[])).verdict == "unjudged"
     assert [kind for kind, _, _ in found(judge(call()))] == ["missing-parameter", "security-unmet"]
+
+
+def test_what_may_be_in_header_fields_that_were_not_seen_is_not_missed() -> None:
+    header: Any = {"name": "X-Tenant", "in": "header", "required": True, "schema": {}}
+    query: Any = {"name": "q", "in": "query", "required": True, "schema": {}}
+    item = {"get": operation(security=[{"bearer": []}], parameters=[header, query])}
+    judge = spec({"/x": item}, components={"securitySchemes": SCHEMES}).match
+    partly = replace(call(), fields_unknown=1)
+    assert found(judge(partly)) == [("missing-parameter", "query", "q")]
+    whole = judge(replace(partly, request=call(query=b"q=1").request))
+    assert (whole.verdict, whole.why) == (Verdict.UNJUDGED, "some header fields were not seen")

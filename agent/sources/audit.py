@@ -1,0 +1,183 @@
+"""Kubernetes audit logs (audit.k8s.io/v1), one event a line: what the API server says of the calls it took.
+
+An event is written at several stages of one call; the last one is taken: ResponseComplete or Panic. A call
+without a valid credential has no other than ResponseStarted (its user is empty), so that is taken then. An
+event tells the verb and no method, and no headers but the user agent; bodies only at the levels Request and
+RequestResponse, decoded and written as JSON whatever they were sent as.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from agent.http.messages import (
+    EMPTY_BODY,
+    Body,
+    BodyState,
+    Caller,
+    Completeness,
+    Exchange,
+    Headers,
+    Request,
+    Response,
+)
+from agent.sources import fields
+from agent.sources.lines import Lines, lines
+from agent.sources.told import Broken, Skipped, Telling, Told, Unreadable, identity
+from agent.wire import Endpoint
+
+HOST = b"kubernetes.default.svc"
+"""Events name no host; this is what the API server is called in every cluster."""
+
+METHODS = {
+    "get": b"GET",
+    "list": b"GET",
+    "watch": b"GET",
+    "create": b"POST",
+    "update": b"PUT",
+    "patch": b"PATCH",
+    "delete": b"DELETE",
+    "deletecollection": b"DELETE",
+    # Of these two no method is told; every operation that they may mean knows GET.
+    "proxy": b"GET",
+    "connect": b"GET",
+}
+"""Verbs of resources. A HEAD is written as a get. Other URLs have their method as the verb."""
+
+_PLAIN_VERB = re.compile(r"[a-z]{1,20}")
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+_POD = "authentication.kubernetes.io/pod-name"
+_USER = re.compile(r'\b(User \\")((?:[^"\\]|\\\\\\.)*)(\\")')
+"""How refusals name the user, within JSON text."""
+
+_JSON: Headers = ((b"content-type", b"application/json"),)
+_WHOLE_LEVELS = {"request": ("Request", "RequestResponse"), "response": ("RequestResponse",)}
+
+
+def tellings(file: Lines) -> Iterator[Telling]:
+    """The calls of an audit log; a line may also hold a list of events, as webhooks are sent them."""
+    for number, line in lines(file):
+        place = f"line {number}"
+        try:
+            if line is None:
+                raise Unreadable("too long")
+            found = fields.decoded(line)
+            events = fields.parts(found, "items") if fields.text(found, "kind") == "EventList" else [found]
+        except Unreadable as error:
+            yield Broken(place, str(error))
+            continue
+        for event in events:
+            yield _telling(event, place)
+
+
+def _telling(event: dict[str, Any], place: str) -> Telling:
+    stage, user = fields.text(event, "stage"), fields.text(fields.part(event, "user"), "username")
+    if stage not in ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"):
+        return Broken(place, "not an audit event")
+    turned_away = stage == "ResponseStarted" and user is None
+    if stage not in ("ResponseComplete", "Panic") and not turned_away:
+        return Skipped(f"the stage {stage} of a call that a later stage tells of")
+    try:
+        return _told(event, user)
+    except Unreadable as error:
+        return Broken(place, str(error))
+
+
+def _told(event: dict[str, Any], user: str | None) -> Told:
+    target, verb = fields.text(event, "requestURI"), event.get("verb")
+    start = fields.time_ns(fields.text(event, "requestReceivedTimestamp"))
+    end = fields.time_ns(fields.text(event, "stageTimestamp"))
+    if target is None or not isinstance(verb, str):
+        raise Unreadable("no requestURI or no verb")
+    start = start if start is not None else end
+    if start is None:
+        raise Unreadable("no time")
+    method = _method(verb)
+    body, typed = _body(event, "request", method)
+    request = Request(
+        method=method,
+        target=fields.encoded(target),
+        version=b"1.1",
+        headers=(*_agent(event), *typed),
+        trailers=(),
+        body=body,
+        start_ns=start,
+        end_ns=None,
+        authority=HOST,
+        scheme=b"https",
+    )
+    response = _response(event, method, start, end)
+    done = Completeness.COMPLETE if response else Completeness.NO_RESPONSE
+    exchange = Exchange(0, request, response, done, fields_unknown=1, caller=_caller(event, verb, user))
+    named = fields.text(event, "auditID")
+    whole = named.encode("utf-8", "replace") if named else json.dumps(event).encode()
+    return Told(exchange, identity("audit", 0, whole), "server", _client(event, user), None)
+
+
+def _agent(event: dict[str, Any]) -> Headers:
+    found = fields.text(event, "userAgent")
+    return () if found is None else ((b"user-agent", fields.encoded(found)),)
+
+
+def _method(verb: str) -> bytes:
+    known = METHODS.get(verb)
+    if known is None:
+        return verb.upper().encode() if _PLAIN_VERB.fullmatch(verb) else b"OTHER"
+    return known
+
+
+def _response(event: dict[str, Any], method: bytes, start: int, end: int | None) -> Response | None:
+    status = fields.size(fields.part(event, "responseStatus"), "code")
+    if status is None or not 100 <= status <= 999:
+        return None
+    body, typed = _body(event, "response", method)
+    return Response(status, b"1.1", typed, (), body, end if end is not None else start, end)
+
+
+def _body(event: dict[str, Any], side: str, method: bytes) -> tuple[Body, Headers]:
+    """A body and the header of its type. Where the level has none, it is unseen, not absent."""
+    found = event.get(f"{side}Object")
+    if isinstance(found, (dict, list)) and found:
+        data = _USER.sub(_private, json.dumps(found, separators=(",", ":"), ensure_ascii=False))
+        patch = method == b"PATCH" and side == "request" and isinstance(found, dict)
+        return Body(None, fields.encoded(data), BodyState.COMPLETE), () if patch else _JSON
+    seen = fields.text(event, "level") in _WHOLE_LEVELS[side]
+    if side == "request" and seen and method in (b"GET", b"HEAD", b"DELETE"):
+        return EMPTY_BODY, ()
+    return Body(None, b"", BodyState.UNSEEN), ()
+
+
+def _private(match: re.Match[str]) -> str:
+    """A user's name where it is the cluster's own; else without it, since it may be a person's."""
+    return match[0] if match[2].startswith("system:") else f"{match[1]}user{match[3]}"
+
+
+def _caller(event: dict[str, Any], verb: str, user: str | None) -> Caller:
+    about = {"audit.verb": verb if verb in METHODS else "other", "audit.level": str(event.get("level"))[:32]}
+    other = fields.text(fields.part(event, "impersonatedUser"), "username")
+    return Caller(user, other, about)
+
+
+def _client(event: dict[str, Any], user: str | None) -> Endpoint | None:
+    """The end that called, by the first of the addresses; with its namespace and pod where a pod's token
+    says so. No port is told: it is 0.
+    """
+    addresses = event.get("sourceIPs")
+    first = addresses[0] if isinstance(addresses, list) and addresses else None
+    ip = fields.ip(first) if isinstance(first, str) else None
+    if ip is None:
+        return None
+    namespace = None
+    if user is not None and user.startswith(_SERVICE_ACCOUNT):
+        namespace = _name(user.removeprefix(_SERVICE_ACCOUNT).partition(":")[0])
+    pods = fields.part(fields.part(event, "user"), "extra").get(_POD)
+    pod = _name(pods[0]) if isinstance(pods, list) and pods and isinstance(pods[0], str) else None
+    return Endpoint(ip, 0, pod=pod, namespace=namespace)
+
+
+def _name(text: str) -> str | None:
+    return text if _NAME.fullmatch(text) else None

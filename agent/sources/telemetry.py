@@ -1,0 +1,121 @@
+"""Telemetry as gateways' plugins for APIClarity post it: one JSON object for each exchange.
+
+Plugins leave out what they do not know: an address without IP or port, a time, a request id. Bodies are
+base64, still in their content coding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from agent.http.messages import EMPTY_BODY, Body, BodyState, Completeness, Exchange, Request, Response
+from agent.sources import fields
+from agent.sources.lines import Lines, lines
+from agent.sources.told import Broken, Telling, Told, Unreadable, identity
+from agent.wire import Endpoint
+
+MILLISECOND = 1_000_000
+SOURCE = "telemetry"
+
+_VERSION = re.compile(r"(?:HTTP/)?([0-3])(?:\.([0-9]))?0*", re.IGNORECASE)
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def tellings(file: Lines) -> Iterator[Telling]:
+    """The exchanges of a file with one object a line."""
+    for number, line in lines(file):
+        try:
+            if line is None:
+                raise Unreadable("too long")
+            yield told(line, number, None)
+        except Unreadable as error:
+            yield Broken(f"line {number}", str(error))
+
+
+def told(raw: bytes, index: int, now_ns: int | None) -> Told:
+    """One object; `index` tells equal ones apart, `now_ns` is for those without a time. Raises Unreadable."""
+    found = fields.decoded(raw)
+    asked, answered = fields.part(found, "request"), fields.part(found, "response")
+    method, path = fields.text(asked, "method"), fields.text(asked, "path")
+    if method is None or path is None:
+        raise Unreadable("no request method or no path")
+    start, end = _time(asked), _time(answered)
+    start = next((at for at in (start, end, now_ns) if at is not None), None)
+    if start is None:
+        raise Unreadable("no time")
+    request = _request(asked, method, path, start, (fields.text(found, "scheme") or "http").lower())
+    response = _response(answered, start, end)
+    bodies = {message.body.state for message in (request, response) if message}
+    whole = Completeness.TRUNCATED if BodyState.TRUNCATED in bodies else Completeness.COMPLETE
+    return Told(
+        Exchange(0, request, response, whole if response else Completeness.NO_RESPONSE),
+        identity(SOURCE, index, raw.strip()),
+        "server",
+        _endpoint(fields.text(found, "sourceAddress"), None),
+        _endpoint(fields.text(found, "destinationAddress"), fields.text(found, "destinationNamespace")),
+    )
+
+
+def _time(message: dict[str, Any]) -> int | None:
+    milliseconds = fields.size(fields.part(message, "common"), "time")
+    if not milliseconds or milliseconds >= fields.MAX_TIME_NS // MILLISECOND:
+        return None
+    return milliseconds * MILLISECOND
+
+
+def _request(asked: dict[str, Any], method: str, path: str, start: int, scheme: str) -> Request:
+    common = fields.part(asked, "common")
+    host = fields.text(asked, "host")
+    return Request(
+        method=fields.encoded(method),
+        target=fields.encoded(path if path.startswith("/") else "/" + path),
+        version=_version(common),
+        headers=fields.headers(common, "headers", "key"),
+        trailers=(),
+        body=_body(common),
+        start_ns=start,
+        end_ns=None,
+        authority=fields.encoded(host) if host else None,
+        scheme=b"https" if scheme == "https" else b"http",
+    )
+
+
+def _response(answered: dict[str, Any], start: int, end: int | None) -> Response | None:
+    code = answered.get("statusCode")
+    status = int(code) if isinstance(code, (str, int)) and re.fullmatch(r"[1-9][0-9]{2}", str(code)) else None
+    if status is None:
+        return None
+    common = fields.part(answered, "common")
+    headers = fields.headers(common, "headers", "key")
+    return Response(
+        status, _version(common), headers, (), _body(common), end if end is not None else start, end
+    )
+
+
+def _version(common: dict[str, Any]) -> bytes:
+    match = _VERSION.fullmatch(fields.text(common, "version") or "")
+    if match is None:
+        return b"1.1"
+    return match[1].encode() if match[1] in "23" else b"1." + (match[2] or "1").encode()
+
+
+def _body(common: dict[str, Any]) -> Body:
+    cut = common.get("TruncatedBody") is True
+    found = fields.text(common, "body")
+    data = fields.base64(found) if found else b""
+    if cut:  # how long it was is not told
+        return Body(None, data, BodyState.TRUNCATED if data else BodyState.UNSEEN)
+    return Body(len(data), data, BodyState.COMPLETE) if data else EMPTY_BODY
+
+
+def _endpoint(address: str | None, namespace: str | None) -> Endpoint | None:
+    """ "ip:port", "[v6]:port", or one of both alone; without an IP there is no end to name."""
+    host, _, port = (address or "").rpartition(":")
+    ip = fields.ip(host) or fields.ip(address or "")
+    if ip is None:
+        return None
+    known = port.isascii() and port.isdecimal() and len(port) < 6 and int(port) < 65536 and fields.ip(host)
+    within = namespace if namespace and _NAMESPACE.fullmatch(namespace) else None
+    return Endpoint(ip, int(port) if known else 0, namespace=within)

@@ -1,0 +1,141 @@
+"""Telemetry of gateways' plugins → exchanges, with what each of them leaves out."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.http.messages import EMPTY_BODY, BodyState, Completeness
+from agent.sources import telemetry as reader
+from agent.sources.told import Broken, Telling, Told, Unreadable
+from agent.wire import Endpoint
+from tests.telemetry import common, telemetry
+
+NOW = 1_772_366_400_250_000_000
+
+
+def tellings(raw: bytes) -> list[Telling]:
+    return list(reader.tellings(io.BytesIO(raw)))
+
+
+def told(raw: bytes, now_ns: int | None = None) -> Told:
+    return reader.told(raw, 0, now_ns)
+
+
+def test_an_object_is_an_exchange_with_both_ends() -> None:
+    (one,) = tellings(telemetry())
+    assert isinstance(one, Told)
+    request, response = one.exchange.request, one.exchange.response
+    assert request is not None
+    assert response is not None
+    assert (request.method, request.target, request.authority) == (
+        b"GET",
+        b"/pets/7?full=true",
+        b"shop.example",
+    )
+    assert (request.scheme, request.start_ns) == (b"https", NOW)
+    assert request.headers == ((b"host", b"shop.example"), (b"user-agent", b"curl/8"))
+    assert (response.status, response.body.data) == (200, b'{"id": 7}')
+    assert one.client == Endpoint("10.0.0.7", 51000)
+    assert one.server == Endpoint("10.0.0.9", 8080, namespace="shop")
+    assert one.exchange.completeness is Completeness.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("address", "end"),
+    [
+        ("10.0.0.9:8080", Endpoint("10.0.0.9", 8080)),
+        ("[fd00::1]:80", Endpoint("fd00::1", 80)),
+        ("fd00::1", Endpoint("fd00::1", 0)),
+        ("10.0.0.9:", Endpoint("10.0.0.9", 0)),
+        ("10.0.0.9", Endpoint("10.0.0.9", 0)),
+        ("10.0.0.9:99999", Endpoint("10.0.0.9", 0)),
+        (":8080", None),
+        ("", None),
+        ("orders:8080", None),
+    ],
+)
+def test_addresses_as_plugins_write_them(address: str, end: Endpoint | None) -> None:
+    assert told(telemetry(sourceAddress=address)).client == end
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [("HTTP/1.1", b"1.1"), ("1.100000", b"1.1"), ("2", b"2"), ("HTTP/2.0", b"2"), ("", b"1.1")],
+)
+def test_versions_as_plugins_write_them(written: str, version: bytes) -> None:
+    request = told(telemetry(asked={**common(), "version": written})).exchange.request
+    assert request is not None
+    assert request.version == version
+
+
+def test_a_time_that_is_not_told_is_that_of_arrival_and_in_a_file_there_is_none() -> None:
+    untimed: dict[str, Any] = {"asked": {**common(), "time": 0}, "answered": {**common(), "time": None}}
+    request = told(telemetry(**untimed), 5).exchange.request
+    assert request is not None
+    assert request.start_ns == 5
+    with pytest.raises(Unreadable, match="no time"):
+        told(telemetry(**untimed))
+
+
+def test_a_truncated_body_is_one_and_an_absent_one_is_empty() -> None:
+    found = told(telemetry(answered=common(b'{"id', cut=True))).exchange
+    assert found.response is not None
+    assert (found.response.body.size, found.response.body.state) == (None, BodyState.TRUNCATED)
+    assert found.completeness is Completeness.TRUNCATED
+    assert found.request is not None
+    assert found.request.body == EMPTY_BODY
+
+
+def test_bodies_are_still_coded() -> None:
+    found = told(telemetry(answered=common(gzip.compress(b"{}"), Content_Encoding="gzip"))).exchange
+    assert found.response is not None
+    assert found.response.body.coded
+
+
+def test_no_status_is_no_response() -> None:
+    found = told(telemetry(response={"statusCode": ""})).exchange
+    assert (found.response, found.completeness) == (None, Completeness.NO_RESPONSE)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"nonsense", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "no request method or no path"),
+        (telemetry(asked={**common(), "body": "x"}), "a body is not base64"),
+    ],
+)
+def test_a_broken_line_is_named(raw: bytes, reason: str) -> None:
+    found = tellings(telemetry() + b"\n" + raw + b"\n" + telemetry())
+    assert [type(one) for one in found] == [Told, Broken, Told]
+    assert found[1] == Broken("line 2", reason)
+
+
+@given(st.binary())
+def test_any_bytes_are_exchanges_or_broken_and_never_an_exception(raw: bytes) -> None:
+    assert all(isinstance(one, (Told, Broken)) for one in tellings(raw))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_any_value_anywhere_is_an_exchange_or_broken_and_never_an_exception(data: st.DataObject) -> None:
+    whole: Any = json.loads(telemetry())
+    place = data.draw(
+        st.sampled_from([whole, whole["request"], whole["response"], whole["request"]["common"]])
+    )
+    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(VALUES)
+    assert len(tellings(json.dumps(whole).encode())) == 1
