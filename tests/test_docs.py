@@ -23,7 +23,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
     "spectap-agent": agent.cli.main,
 }
 COMMANDS = {
-    "spectap": ("up", "server"),
+    "spectap": ("up", "server", "import"),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
 
