@@ -12,13 +12,13 @@ from typing import Any
 
 from agent.wire import Body, Record, Request
 from server.analysis.coverage.outline import ANY, Fields, Offer, Outline
-from server.analysis.specs.bodies import NotJson, Unreadable, json_value
 from server.analysis.specs.kinds import Verdict, Where
 from server.analysis.specs.match import answer_of
 from server.analysis.specs.model import Judgement, Parameter
 from server.analysis.specs.operations import essence, is_json
 from server.analysis.specs.parameters import Texts, cookie_texts, header_texts, query_texts
 from server.analysis.specs.pointers import escape
+from server.analysis.specs.reading import NotJson, Unreadable, json_value
 
 HIT, WATCH, PARAMETER, FIELD = "hits:", "watch:", "parameter:", "field:"
 DEVIATING = "deviating"

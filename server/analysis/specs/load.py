@@ -14,6 +14,7 @@ from server.analysis.specs.match import Matcher
 from server.analysis.specs.model import Content, Operation, SpecError
 from server.analysis.specs.operations import Reader
 from server.analysis.specs.pointers import Pointers
+from server.analysis.specs.policy import Policy
 from server.analysis.specs.routes import Routes
 from server.analysis.specs.schemas import Schemas
 from server.analysis.specs.specification import Specification
@@ -22,10 +23,11 @@ from server.analysis.specs.swagger import SwaggerReader, modern
 from server.analysis.specs.text import parse
 
 MAX_WARNINGS = 100
+_REPORTING = Policy()
 _READ = "Swagger 2.0 and OpenAPI 3.0, 3.1 and 3.2 are read"
 
 
-def load(raw: bytes) -> Specification:
+def load(raw: bytes, policy: Policy = _REPORTING) -> Specification:
     """Reads Swagger 2.0 or OpenAPI 3, JSON or YAML. Raises SpecError."""
     document = parse(raw)
     is_swagger, is_31 = _version(document)
@@ -63,7 +65,7 @@ def load(raw: bytes) -> Specification:
         base_paths=reader.bases(),
         operations=tuple(operations),
         warnings=tuple(warnings),
-        matcher=Matcher(routes, schemas),
+        matcher=Matcher(routes, schemas, policy),
         schemas=schemas,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.wire import Record
 from server.analysis.specs.kinds import HIDDEN_BY_MASK, Kind, Where
 
+_HEADERS = (Where.HEADER, Where.RESPONSE_HEADER)
 MAX_DIGITS = 6  # of a segment's index
 
 
@@ -18,7 +19,7 @@ class Masks:
         self._left_out = record.masks_left_out > 0
         self._places: dict[str, set[str]] = {}
         for mask in record.masks:
-            pointer = mask.pointer.lower() if mask.where == Where.HEADER else mask.pointer
+            pointer = mask.pointer.lower() if mask.where in _HEADERS else mask.pointer
             self._places.setdefault(mask.where, set()).add(pointer)
 
     def at(self, where: str, pointer: str) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from agent.wire import Record, Request, Response
+from agent.wire import Pairs, Record, Request, Response
 from server.analysis.specs.bodies import BodyJudge
 from server.analysis.specs.convert import Direction
 from server.analysis.specs.kinds import Kind, Where
+from server.analysis.specs.kubernetes import watches
 from server.analysis.specs.masks import Masks
 from server.analysis.specs.model import Content, Judgement, Operation
 from server.analysis.specs.outcome import Outcome
 from server.analysis.specs.parameters import Parameters, Texts, cookie_texts, header_texts, query_texts
+from server.analysis.specs.policy import STANDARD_HEADERS, Policy
 from server.analysis.specs.routes import Found, Route, Routes
 from server.analysis.specs.schemas import Schemas
 from server.analysis.specs.security import is_met
@@ -22,15 +24,17 @@ _NOTHING: Texts = {}
 class Matcher:
     """Judges records by one specification's routes and schemas."""
 
-    def __init__(self, routes: Routes, schemas: Schemas) -> None:
+    def __init__(self, routes: Routes, schemas: Schemas, policy: Policy) -> None:
         self._routes = routes
         self._schemas = schemas
+        self._policy = policy
         self._parameters: dict[int, Parameters] = {}  # by the identity of an operation
+        self._headers: dict[int, Parameters] = {}  # by the identity of a response's content
         self._bodies = BodyJudge(schemas)
 
     def match(self, record: Record) -> Judgement:
         """The judgement of one record; whatever it holds, this answers."""
-        outcome = Outcome(Masks(record))
+        outcome = Outcome(Masks(record), self._policy)
         if record.completeness not in ("complete", "truncated"):
             outcome.unseen(f"the exchange is {record.completeness}")
         request = record.request
@@ -78,12 +82,16 @@ class Matcher:
         parameters.judge(texts, outcome, blind)
         if not blind:
             self._judge_security(record, operation, texts, outcome)
+        if self._policy.headers:
+            _judge_names(request.headers, parameters, Where.HEADER, outcome)
         self._judge_request_body(record, request, operation, outcome)
 
     def _parameters_of(self, operation: Operation) -> Parameters:
         known = self._parameters.get(id(operation))
         if known is None:
-            known = self._parameters[id(operation)] = Parameters(operation, self._schemas)
+            known = self._parameters[id(operation)] = Parameters(
+                operation.parameters, operation.security, self._schemas
+            )
         return known
 
     def _judge_security(
@@ -122,15 +130,42 @@ class Matcher:
                 )
             return
         content = answer[1]
+        if content.headers or self._policy.headers:
+            self._judge_headers(response, content, outcome)
         if method == "HEAD" or response.status in _BODILESS or response.status < 200:
             return
-        if response.body.size == 0 and response.body.state == "complete":
-            if content.media and _is_whole(record):
+        if content.streams and record.request is not None and watches(record.request.query):
+            outcome.unseen("a watch answers with a stream of events")
+        elif response.body.size == 0 and response.body.state == "complete":
+            if _is_whole(record) and not self._bodies.may_be_empty(content):
                 outcome.add(
                     Kind.MISSING_BODY, Where.RESPONSE_BODY, "", "an empty body where one is described"
                 )
         else:
             self._bodies.judge(response.body, response.content_type, content, Direction.RESPONSE, outcome)
+
+    def _judge_headers(self, response: Response, content: Content, outcome: Outcome) -> None:
+        if not response.headers:
+            if content.headers:
+                outcome.unseen("the response's headers were not seen")
+            return
+        headers = self._headers.get(id(content))
+        if headers is None:
+            headers = Parameters(content.headers, (), self._schemas, Direction.RESPONSE)
+            self._headers[id(content)] = headers
+        texts = header_texts(response.headers, headers.headers)
+        headers.judge({Where.RESPONSE_HEADER: texts, Where.QUERY: _NOTHING}, outcome)
+        if self._policy.headers:
+            _judge_names(response.headers, headers, Where.RESPONSE_HEADER, outcome)
+
+
+def _judge_names(headers: Pairs, described: Parameters, where: Where, outcome: Outcome) -> None:
+    """Headers that neither the specification nor HTTP knows."""
+    names = {name.lower() for name, _ in headers} - described.headers - STANDARD_HEADERS
+    for name in sorted(names):
+        if not name.startswith((b":", b"sec-")):
+            shown = name.decode("latin-1")
+            outcome.add(Kind.UNKNOWN_HEADER, where, shown, "a header that is not described")
 
 
 def _texts(

@@ -22,6 +22,7 @@ from server.analysis.specs.servers import base_paths
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 PLACES = {"path": Where.PATH, "query": Where.QUERY, "header": Where.HEADER, "cookie": Where.COOKIE}
+FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 QUERYSTRING = "querystring"  # a parameter that is the whole query (OpenAPI 3.2)
 _STYLES = {Where.QUERY: "form", Where.COOKIE: "form"} | dict.fromkeys(
     (Where.PATH, Where.HEADER, Where.RESPONSE_HEADER), "simple"
@@ -122,7 +123,7 @@ class Reader:
         style = QUERYSTRING if whole else node.get("style", _STYLES[where])
         if not isinstance(style, str):
             raise SpecError(under(place, "style"), "not a string")
-        json, schema = self._parameter_schema(node, place)
+        json, schema = self._parameter_schema(node, place, whole)
         return Parameter(
             name=name.lower() if where in _HEADERS else name,
             where=where,
@@ -134,11 +135,13 @@ class Reader:
             schema=schema,
         )
 
-    def _parameter_schema(self, node: dict[str, Any], place: str) -> tuple[bool, str | None]:
-        """(the value is JSON, its schema); a content type other than JSON leaves the value unjudged."""
+    def _parameter_schema(self, node: dict[str, Any], place: str, whole: bool) -> tuple[bool, str | None]:
+        """(the value is JSON, its schema); a content type that is not read leaves the value unjudged."""
         if "schema" in node:
             return False, under(place, "schema")
         content = self._content(node, place).media
+        if whole and FORM in content:
+            return False, content[FORM]
         json = next((kind for kind in content if is_json(kind)), None)
         return json is not None, content[json] if json else None
 

@@ -7,6 +7,7 @@ import re
 from server.analysis.specs.kinds import Kind, Verdict, Where
 from server.analysis.specs.masks import Masks
 from server.analysis.specs.model import Deviation, Judgement, Operation
+from server.analysis.specs.policy import Policy
 
 MAX_DEVIATIONS = 100
 MAX_POINTER = 400  # characters
@@ -16,15 +17,18 @@ _INDEX = re.compile(r"/[0-9]+(?=/|$)")
 class Outcome:
     """Collects deviations, each kind once per place (array items count as one), and what was not seen."""
 
-    __slots__ = ("_found", "_unseen", "masks")
+    __slots__ = ("_found", "_policy", "_unseen", "masks")
 
-    def __init__(self, masks: Masks) -> None:
+    def __init__(self, masks: Masks, policy: Policy) -> None:
         self.masks = masks
+        self._policy = policy
         self._found: dict[tuple[Kind, Where, str], Deviation] = {}
         self._unseen: dict[str, None] = {}
 
     def add(self, kind: Kind, where: Where, pointer: str, message: str, spans: bool = False) -> None:
-        """Notes a deviation, unless a mask may have made it."""
+        """Notes a deviation, unless a mask may have made it, or the policy says that it is none."""
+        if not self._policy.tells(kind, pointer):
+            return
         if self.masks.hide(kind, where, pointer, spans):
             self.unseen(f"a masked value in {where}")
             return

@@ -1,4 +1,4 @@
-"""Judging a request's parameters: names first, then values by their schemas."""
+"""Judging parameters, and a response's headers: names first, then values by their schemas."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server.analysis.specs.bodies import NotJson, Unreadable, json_value
 from server.analysis.specs.convert import Direction
 from server.analysis.specs.kinds import Kind, Where
-from server.analysis.specs.model import Operation, Parameter
+from server.analysis.specs.model import Alternatives, Parameter
+from server.analysis.specs.operations import QUERYSTRING
 from server.analysis.specs.outcome import Outcome
+from server.analysis.specs.reading import NotJson, Unreadable, json_value
 from server.analysis.specs.schemas import Schemas
-from server.analysis.specs.values import DELIMITERS, Form, object_of, plain_readings, readings, text_of
+from server.analysis.specs.values import (
+    DELIMITERS,
+    Form,
+    Unclear,
+    object_of,
+    plain_readings,
+    readings,
+    text_of,
+)
 
 Texts = Mapping[str, Sequence[bytes]]
 """Names as sent → every text sent for each, percent-encoded as sent."""
@@ -63,22 +72,29 @@ class Described:
 
 
 class Parameters:
-    """The parameters of one operation, ready to judge by."""
+    """The parameters of one operation, or the headers of one response, ready to judge by."""
 
-    def __init__(self, operation: Operation, schemas: Schemas) -> None:
-        self._schemas = schemas
-        self._described = [_described(one, schemas.form(one.schema)) for one in operation.parameters]
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        security: Alternatives,
+        schemas: Schemas,
+        direction: Direction = Direction.REQUEST,
+    ) -> None:
+        self._schemas, self._direction = schemas, direction
+        self._described = [_described(one, schemas.form(one.schema)) for one in parameters]
         in_query = [one for one in self._described if one.parameter.where is Where.QUERY]
         self._spread = [one for one in in_query if one.is_spread]
         self._names = {one.parameter.name for one in in_query} | {
-            scheme.name
-            for alternative in operation.security
-            for scheme in alternative
-            if scheme.where is Where.QUERY
+            scheme.name for alternative in security for scheme in alternative if scheme.where is Where.QUERY
         }
-        self._any_name = any(one.form.other_fields for one in self._spread if one.parameter.style == "form")
-        self.headers = frozenset(_headers_of(operation))
-        self.in_path = any(one.where is Where.PATH for one in operation.parameters)
+        self._any_name = any(
+            one.form.other_fields or one.parameter.style == QUERYSTRING
+            for one in self._spread
+            if one.parameter.style in ("form", QUERYSTRING)
+        )
+        self.headers = frozenset(_headers_of(parameters, security))
+        self.in_path = any(one.where is Where.PATH for one in parameters)
 
     def judge(self, texts: Mapping[Where, Texts], outcome: Outcome, blind: bool = False) -> None:
         """All parameters, then the names that none of them accounts for. `blind`: headers were not seen."""
@@ -107,25 +123,40 @@ class Parameters:
             pass
         elif parameter.json:
             self._judge_json(parameter, sent[0], outcome)
-        elif parameter.style in DELIMITERS:
-            if described.is_plain and len(sent) == 1:
-                values = plain_readings(text_of(sent[0]), described.form.types)
-            else:
-                values = readings(sent, described.form, parameter.style, parameter.explode)
-            if described.form.outlives_masks or not outcome.masks.at(parameter.where, parameter.name):
-                self._judge_readings(parameter, values, sent, outcome)
-            else:
+        elif parameter.style in DELIMITERS or parameter.style in ("label", "matrix"):
+            if not described.form.outlives_masks and outcome.masks.at(parameter.where, parameter.name):
                 outcome.unseen(f"a masked value in {parameter.where}")
+            else:
+                self._judge_texts(described, sent, outcome)
+
+    def _judge_texts(self, described: Described, sent: Sequence[bytes], outcome: Outcome) -> None:
+        parameter, form = described.parameter, described.form
+        if described.is_plain and len(sent) == 1 and parameter.style in DELIMITERS:
+            values = plain_readings(text_of(sent[0]), form.types)
+        else:
+            try:
+                values = readings(sent, form, parameter.style, parameter.explode, parameter.name)
+            except Unclear:
+                outcome.unseen(f"how a {parameter.where} parameter is to be read is not defined")
+                return
+        self._judge_readings(parameter, values, sent, outcome)
 
     def _judge_spread(self, described: Described, texts: Texts, outcome: Outcome) -> None:
         parameter = described.parameter
         names = spread_names(described, texts)
-        if any(outcome.masks.at(parameter.where, name) for name in names):
+        if names and (parameter.json or parameter.schema is None):
+            outcome.unseen("a query as a whole is judged as a form only")
+        elif any(outcome.masks.at(parameter.where, name) for name in names):
             outcome.unseen(f"a masked value in {parameter.where}")
         elif names:
-            fields = {field: texts[name][0] for name, field in names.items()}
-            value = object_of(fields, described.form)
-            self._judge_readings(parameter, [value], [*fields.values()], outcome)
+            fields = {field: texts[name] for name, field in names.items()}
+            sent = [text for field in fields.values() for text in field]
+            try:
+                value = _object(fields, described.form)
+            except Unclear:
+                outcome.unseen(f"how a {parameter.where} parameter is to be read is not defined")
+            else:
+                self._judge_readings(parameter, [value], sent, outcome)
         elif parameter.name in texts and parameter.style == "deepObject":
             outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not name[field]=value")
         else:
@@ -147,7 +178,7 @@ class Parameters:
         """Whether one of the readings conforms; if none, what is wrong with the likeliest."""
         if parameter.schema is None:
             return
-        checker = self._schemas.checker(parameter.schema, Direction.REQUEST)
+        checker = self._schemas.checker(parameter.schema, self._direction)
         size = sum(map(len, texts))
         if checker.why or checker.too_much(size):
             outcome.unseen(checker.why or f"a {parameter.where} parameter is too large to judge")
@@ -161,31 +192,40 @@ class Parameters:
 
 def _described(parameter: Parameter, form: Form) -> Described:
     style = parameter.style
-    spread = (
-        parameter.where is Where.QUERY
-        and not parameter.json
-        and (style == "deepObject" or (style == "form" and parameter.explode and form.is_object))
-    )
+    by_field = style == "deepObject" or (style == "form" and parameter.explode and form.is_object)
+    spread = parameter.where is Where.QUERY and (style == QUERYSTRING or (by_field and not parameter.json))
     return Described(parameter, form, form.is_plain, spread)
 
 
-def _headers_of(operation: Operation) -> Iterator[bytes]:
-    """Names of the headers that an operation's parameters and security are about."""
-    schemes = [scheme for alternative in operation.security for scheme in alternative]
+def _headers_of(parameters: Sequence[Parameter], security: Alternatives) -> Iterator[bytes]:
+    """Names of the headers that parameters and security are about."""
+    schemes = [scheme for alternative in security for scheme in alternative]
     if schemes:
         yield b"authorization"
-    named = [(one.where, one.name) for one in operation.parameters]
+    named = [(one.where, one.name) for one in parameters]
     for where, name in [*named, *((one.where, one.name) for one in schemes)]:
-        if where is Where.HEADER:
+        if where in (Where.HEADER, Where.RESPONSE_HEADER):
             yield name.encode()
         elif where is Where.COOKIE:
             yield b"cookie"
 
 
 def _missing(parameter: Parameter, outcome: Outcome) -> None:
-    if parameter.required:
+    if not parameter.required:
+        return
+    if parameter.where is Where.RESPONSE_HEADER:
+        message = "a required header is missing"
+        outcome.add(Kind.MISSING_HEADER, parameter.where, parameter.name, message)
+    else:
         message = f"a required {parameter.where} parameter is missing"
         outcome.add(Kind.MISSING_PARAMETER, parameter.where, parameter.name, message)
+
+
+def _object(fields: Mapping[str, Sequence[bytes]], form: Form) -> dict[str, Any]:
+    """The object that was sent under names of its own. Raises Unclear for objects within."""
+    if any("[" in name and name not in form.fields for name in fields):
+        raise Unclear
+    return object_of(fields, form)
 
 
 def spread_names(described: Described, texts: Texts) -> dict[str, str]:
@@ -195,4 +235,6 @@ def spread_names(described: Described, texts: Texts) -> dict[str, str]:
         return {
             name: name[len(start) : -1] for name in texts if name.startswith(start) and name.endswith("]")
         }
-    return {name: name for name in described.form.fields or () if name in texts}
+    if described.parameter.style == QUERYSTRING:
+        return {name: name for name in texts}
+    return {name: name for name in described.form.fields if name in texts}

@@ -15,10 +15,9 @@ from server.analysis.specs.keywords import Json
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.kubernetes import meant
 from server.analysis.specs.model import Content, Encoding, Parameter, Scheme, SpecError
-from server.analysis.specs.operations import METHODS, PLACES, Reader, essence
+from server.analysis.specs.operations import FORM, METHODS, MULTIPART, PLACES, Reader, essence
 from server.analysis.specs.pointers import under
 
-MULTIPART, URLENCODED = "multipart/form-data", "application/x-www-form-urlencoded"
 _OF_PARAMETERS = frozenset({"name", "in", "required", "description", "allowEmptyValue", "collectionFormat"})
 _STYLES = {
     "csv": ("form", False),
@@ -194,7 +193,7 @@ class SwaggerReader(Reader):
         return self._form(fields, place, kinds) if fields else None
 
     def _form(self, fields: list[tuple[str, Json]], place: str, kinds: list[str]) -> Content:
-        forms = [kind for kind in kinds if kind in (MULTIPART, URLENCODED)] or [MULTIPART, URLENCODED]
+        forms = [kind for kind in kinds if kind in (MULTIPART, FORM)] or [MULTIPART, FORM]
         encoding = {entry["name"]: Encoding(*_style(entry, at)) for at, entry in fields if "name" in entry}
         return Content(
             media=dict.fromkeys(forms, under(place, "formData")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -18,19 +18,32 @@ _WORDS = {"true": True, "false": False}
 _TYPE_OF = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
+class Unclear(Exception):
+    """No style defines how this text is to be read, so nothing is said of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a schema lets a text stand for: `items` and `fields` of the values within."""
+    """What a schema lets a text stand for; `items` and `fields` are told two levels deep."""
 
     types: frozenset[str]
-    items: frozenset[str] = frozenset()
-    fields: Mapping[str, frozenset[str]] | None = None
+    items: Form | None = None
+    fields: Mapping[str, Form] = field(default_factory=dict)
     other_fields: bool = True  # fields that are not named may occur
 
     @property
     def is_object(self) -> bool:
         """Whether an object is meant, as opposed to anything at all."""
         return "object" in self.types and self.types <= {"object", "null"}
+
+    @property
+    def is_array(self) -> bool:
+        return "array" in self.types and self.types <= {"array", "null"}
+
+    @property
+    def is_text(self) -> bool:
+        """Whether any text will do as far as types go, and nothing else is meant."""
+        return self.types <= {"string", "null"}
 
     @property
     def outlives_masks(self) -> bool:
@@ -44,23 +57,34 @@ class Form:
 
 
 TEXT = Form(frozenset({"string"}))
+ANYTHING = Form(TYPES)
+_LEVELS = 2
 
 
 def form_of(place: str, pointers: Pointers, fields: FieldIndex) -> Form:
     """The form of the schema at `place`."""
-    named: dict[str, set[str]] = {}
-    items: set[str] = set()
-    node = pointers.at(place, place)
-    for part, at in fields.closure(node, place):
-        for name in part.get("properties", ()):
-            named.setdefault(name, set()).update(_types(under(at, "properties", name), pointers, fields))
-        if "items" in part:
-            items |= _types(under(at, "items"), pointers, fields)
+    return _form([place], pointers, fields, _LEVELS)
+
+
+def _form(places: Sequence[str], pointers: Pointers, fields: FieldIndex, levels: int) -> Form:
+    """The form of a value that these schemas are about."""
+    types = frozenset[str]().union(*(_types(place, pointers, fields) for place in places))
+    if not levels:
+        return Form(types)
+    named: dict[str, list[str]] = {}
+    items: list[str] = []
+    for place in places:
+        for part, at in fields.closure(pointers.at(place, place), place):
+            for name in part.get("properties", ()):
+                named.setdefault(name, []).append(under(at, "properties", name))
+            if "items" in part:
+                items.append(under(at, "items"))
+    is_open = any(fields.of(pointers.at(place, place), place).open for place in places)
     return Form(
-        frozenset(_types(place, pointers, fields)),
-        frozenset(items),
-        {name: frozenset(types) for name, types in named.items()},
-        fields.of(node, place).open or not named,
+        types,
+        _form(items, pointers, fields, levels - 1) if items else None,
+        {name: _form(at, pointers, fields, levels - 1) for name, at in named.items()},
+        is_open or not named,
     )
 
 
@@ -102,6 +126,8 @@ DELIMITERS = {
     "simple": re.compile(rb","),
     "spaceDelimited": re.compile(rb"%20| "),
     "pipeDelimited": re.compile(rb"\||%7[Cc]"),
+    "cookie": re.compile(rb","),
+    "dotted": re.compile(rb"[.,]"),
     "tabDelimited": re.compile(rb"\t|%09"),
 }
 
@@ -114,21 +140,45 @@ def plain_readings(text: str, types: frozenset[str]) -> list[Any]:
     return [narrow, text] if "string" in types else [narrow]
 
 
-def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool) -> list[Any]:
-    """The values that a parameter's texts may stand for; the likeliest first."""
+def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool, name: str = "") -> list[Any]:
+    """The values that a parameter's texts may stand for; the likeliest first. Raises Unclear."""
+    if style in ("label", "matrix"):
+        return _prefixed(texts[0], form, style, explode, name)
     delimiter = DELIMITERS[style]
     found: list[Any] = []
     if "array" in form.types:
-        apart = style == "form" and explode
+        apart = explode and style in ("form", "cookie")
         parts = texts if apart else [part for text in texts for part in delimiter.split(text)]
-        found.append([scalar(text_of(part).strip(" "), form.items) for part in parts])
+        found.append(items_of(parts, form))
     if "object" in form.types:
         fields = dict(_fields(delimiter.split(texts[0]), explode))
         if fields:
-            found.append(object_of(fields, form))
+            found.append(object_of({name: [text] for name, text in fields.items()}, form))
     if form.types - {"array", "object"} and (len(texts) == 1 or not found):
         found = plain_readings(text_of(texts[0]), form.types) + found
     return found
+
+
+def _prefixed(text: bytes, form: Form, style: str, explode: bool, name: str) -> list[Any]:
+    """Values of a path's segment in the styles `.a.b` and `;name=a,b` (RFC 6570, 3.2.5 and 3.2.7)."""
+    mark, own = (b".", b"") if style == "label" else (b";", name.encode())
+    if not text.startswith(mark):
+        return []
+    text = text[1:]
+    if own and (form.is_plain or not explode):
+        key, _, text = text.partition(b"=")
+        if key != own:
+            return []
+    if form.is_plain:
+        return plain_readings(text_of(text), form.types)
+    if not explode:
+        return readings([text], form, "dotted" if style == "label" else "simple", False)
+    parts = text.split(mark)
+    if "array" not in form.types:
+        return [object_of({name: [value] for name, value in _fields(parts, explode)}, form)]
+    if own and not all(part.startswith(own + b"=") for part in parts):
+        return []
+    return [items_of([part[len(own) + 1 :] if own else part for part in parts], form)]
 
 
 def _fields(parts: Sequence[bytes], explode: bool) -> Iterator[tuple[str, bytes]]:
@@ -141,6 +191,23 @@ def _fields(parts: Sequence[bytes], explode: bool) -> Iterator[tuple[str, bytes]
             yield text_of(parts[i]).strip(), parts[i + 1]
 
 
-def object_of(fields: Mapping[str, bytes], form: Form) -> dict[str, Any]:
-    named = form.fields or {}
-    return {name: scalar(text_of(value), named.get(name, TYPES)) for name, value in fields.items()}
+def items_of(texts: Sequence[bytes], form: Form) -> list[Any]:
+    """The items of an array. Raises Unclear where they are collections themselves."""
+    items = form.items or ANYTHING
+    if not items.types - {"array", "object"}:
+        raise Unclear
+    return [scalar(text_of(text).strip(" "), items.types) for text in texts]
+
+
+def object_of(fields: Mapping[str, Sequence[bytes]], form: Form) -> dict[str, Any]:
+    """An object whose fields were sent by these texts. Raises Unclear for objects within."""
+    return {name: field_of(texts, form.fields.get(name, ANYTHING)) for name, texts in fields.items()}
+
+
+def field_of(texts: Sequence[bytes], form: Form) -> Any:
+    """A field's value: repeated texts are an array's items. Raises Unclear."""
+    if form.is_object:
+        raise Unclear
+    if form.is_array or ("array" in form.types and len(texts) > 1):
+        return items_of(texts, form)
+    return scalar(text_of(texts[0]), form.types)

@@ -11,10 +11,12 @@ from hypothesis import settings
 from agent.wire import Body, Consumer, Mask, Record, Request, Response, Timing
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Judgement
+from server.analysis.specs.policy import Policy
 from server.analysis.specs.specification import Specification
 
 Json = dict[str, Any]
 PATIENT = settings(deadline=None)  # for machines with much else to do
+REPORTING = Policy()
 EMPTY = Body(0, b"", "complete")
 
 
@@ -22,8 +24,8 @@ def document(paths: Json, openapi: str = "3.1.0", **others: Any) -> Json:
     return {"openapi": openapi, "info": {"title": "t", "version": "1"}, "paths": paths, **others}
 
 
-def spec(paths: Json, openapi: str = "3.1.0", **others: Any) -> Specification:
-    return load(json.dumps(document(paths, openapi, **others)).encode())
+def spec(paths: Json, openapi: str = "3.1.0", policy: Policy = REPORTING, **others: Any) -> Specification:
+    return load(json.dumps(document(paths, openapi, **others)).encode(), policy)
 
 
 def operation(**said: Any) -> Json:
@@ -54,6 +56,7 @@ def call(
     sent_type: str | None = "application/json",
     answer: Body = EMPTY,
     answer_type: str | None = "application/json",
+    answer_headers: Sequence[tuple[bytes, bytes]] = ((b"date", b"now"),),
     masks: Sequence[Mask] = (),
     masks_left_out: int = 0,
     completeness: str = "complete",
@@ -75,7 +78,7 @@ def call(
         server=None,
         process=None,
         request=Request(method, "http", b"h", path, query, tuple(headers), (), sent, sent_type),
-        response=Response(status, (), (), answer, answer_type),
+        response=Response(status, tuple(answer_headers), (), answer, answer_type),
         timing=Timing(0, 0, 0, 0),
         consumer=Consumer(credential_scheme=scheme),
         completeness=completeness,

@@ -9,6 +9,7 @@ import pytest
 from agent.wire import Body
 from server.analysis.specs.kinds import Kind
 from server.analysis.specs.model import Judgement
+from server.analysis.specs.policy import Policy
 from server.analysis.specs.specification import Specification
 from tests.server.analysis.specs.spec_calls import (
     EMPTY,
@@ -192,6 +193,36 @@ CASES: dict[Kind, list[tuple[Judgement, list[tuple[str, str, str]]]]] = {
         (verdict_of_sending({"properties": {"key": {"writeOnly": True}}}, {"key": 1}), []),
     ],
 }
+
+NAMED = {"X-Known": {"schema": {"type": "integer"}, "required": True}}
+HEADED = {"200": {"description": "", "headers": NAMED}}
+CASES[Kind.MISSING_HEADER] = [
+    (get(responses=HEADED).match(call()), [("missing-header", "response.header", "x-known")]),
+    (get(responses=HEADED).match(call(answer_headers=[(b"X-KNOWN", b"1")])), []),
+    (
+        get(responses=HEADED).match(call(answer_headers=[(b"x-known", b"a")])),
+        [("type", "response.header", "x-known")],
+    ),
+]
+
+TELLING = Policy(headers=True)
+CASES[Kind.UNKNOWN_HEADER] = [
+    (
+        spec({"/x": {"get": operation()}}, policy=TELLING).match(call(headers=[(b"X-Odd", b"1")])),
+        [("unknown-header", "header", "x-odd")],
+    ),
+    (
+        spec({"/x": {"get": operation()}}, policy=TELLING).match(call(answer_headers=[(b"X-Odd", b"1")])),
+        [("unknown-header", "response.header", "x-odd")],
+    ),
+    (get().match(call(headers=[(b"X-Odd", b"1")], answer_headers=[(b"X-Odd", b"1")])), []),
+    (
+        spec({"/x": {"get": operation(responses=HEADED)}}, policy=TELLING).match(
+            call(headers=[(b"Accept", b"*/*")], answer_headers=[(b"x-known", b"1"), (b"Vary", b"*")])
+        ),
+        [],
+    ),
+]
 
 KEY: Any = {"components": {"securitySchemes": {"k": {"type": "apiKey", "in": "header", "name": "X-Key"}}}}
 PROTECTED = spec({"/x": {"get": operation(security=[{"k": []}])}}, **KEY)

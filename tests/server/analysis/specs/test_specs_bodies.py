@@ -31,7 +31,7 @@ def judged(described: Any, answer: Body, answer_type: str | None, **said: Any) -
         (["*/*"], "application/json", "deviating"),
         (["application/problem+json"], "application/problem+json", "deviating"),
         (["application/json"], None, "deviating"),
-        (["application/xml"], "application/xml", "unjudged"),
+        (["application/xml"], "application/xml", "deviating"),
     ],
 )
 def test_a_body_is_read_by_its_media_type(described: list[str], sent: str | None, verdict: str) -> None:

@@ -18,6 +18,8 @@ def judged(template: str, parameters: list[Any], **said: Any) -> Judgement:
     return spec({template: {"get": operation(parameters=parameters)}}).match(call(**said))
 
 
+LISTED = {"type": "object", "properties": {"l": {"type": "array", "items": {"type": "integer"}}}}
+
 QUERY: list[tuple[str, Any, dict[str, Any], bytes, list[str]]] = [
     ("integer", {"type": "integer"}, {}, b"q=1", []),
     ("integer-with-zeros", {"type": "integer"}, {}, b"q=007", []),
@@ -53,6 +55,10 @@ QUERY: list[tuple[str, Any, dict[str, Any], bytes, list[str]]] = [
     ("deep-object-unknown-field", POINT, {"style": "deepObject"}, b"q[z]=a", ["unknown-field"]),
     ("deep-object-flat", POINT, {"style": "deepObject"}, b"q=1", ["malformed-parameter"]),
     ("deep-object-missing", POINT, {"style": "deepObject", "required": True}, b"", ["missing-parameter"]),
+    ("deep-object-list", LISTED, {"style": "deepObject"}, b"q[l]=1&q[l]=2", []),
+    ("deep-object-list-otherwise", LISTED, {"style": "deepObject"}, b"q[l]=1&q[l]=x", ["type"]),
+    ("reserved-characters", {"enum": ["a/b?c:d@e"]}, {"allowReserved": True}, b"q=a/b?c:d@e", []),
+    ("reserved-but-not-allowed", {"enum": ["a/b"]}, {}, b"q=a/b", []),
     ("unread-style", {"type": "integer"}, {"style": "made-up"}, b"q=x", []),
     ("given-twice-alone-counts-once", {"type": "integer"}, {}, b"q=1&q=2", []),
 ]
@@ -156,3 +162,73 @@ def test_a_masked_path_segment_counts_for_its_parameter() -> None:
 def test_masks_that_were_left_out_may_be_anywhere() -> None:
     described = [parameter("q", "query", {"enum": ["a"]})]
     assert judged("/x", described, query=b"q=b", masks_left_out=1).verdict == "unjudged"
+
+
+PATHS: list[tuple[str, Any, dict[str, Any], bytes, list[str]]] = [
+    ("label", {"type": "number"}, {"style": "label"}, b".1.5", []),
+    ("label-otherwise", {"type": "integer"}, {"style": "label"}, b".x", ["type"]),
+    ("label-without-dot", {"type": "integer"}, {"style": "label"}, b"1", ["malformed-parameter"]),
+    ("label-commas", INTEGERS, {"style": "label"}, b".1,2", []),
+    ("label-dots", INTEGERS, {"style": "label"}, b".1.x", ["type"]),
+    ("label-exploded", INTEGERS, {"style": "label", "explode": True}, b".1.2", []),
+    ("label-object", POINT, {"style": "label"}, b".x,1,y,2", []),
+    ("label-object-exploded", POINT, {"style": "label", "explode": True}, b".x=1.y=a", ["type"]),
+    ("matrix", {"type": "integer"}, {"style": "matrix"}, b";id=1", []),
+    ("matrix-empty", {"type": "string"}, {"style": "matrix"}, b";id", []),
+    ("matrix-otherwise", {"type": "integer"}, {"style": "matrix"}, b";id=x", ["type"]),
+    ("matrix-other-name", {"type": "integer"}, {"style": "matrix"}, b";z=1", ["malformed-parameter"]),
+    ("matrix-commas", INTEGERS, {"style": "matrix"}, b";id=1,x", ["type"]),
+    ("matrix-exploded", INTEGERS, {"style": "matrix", "explode": True}, b";id=1;id=2", []),
+    ("matrix-object", POINT, {"style": "matrix"}, b";id=x,1", []),
+    ("matrix-object-exploded", POINT, {"style": "matrix", "explode": True}, b";x=1;y=a", ["type"]),
+    ("simple-object-exploded", POINT, {"explode": True}, b"x=1,y=a", ["type"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("schema", "said", "segment", "kinds"), [pytest.param(*case[1:], id=case[0]) for case in PATHS]
+)
+def test_a_path_parameter_reads_by_its_style(
+    schema: Any, said: dict[str, Any], segment: bytes, kinds: list[str]
+) -> None:
+    described = [parameter("id", "path", schema, **said)]
+    judgement = judged("/x/{id}", described, path=b"/x/" + segment)
+    assert [kind for kind, _, _ in found(judgement)] == kinds
+
+
+@pytest.mark.parametrize(
+    ("schema", "said", "query"),
+    [
+        ({"type": "array", "items": INTEGERS}, {"explode": False}, b"q=1,2"),
+        (POINT, {"style": "deepObject"}, b"q[x][y]=1"),
+    ],
+)
+def test_what_no_style_defines_is_unjudged(schema: Any, said: dict[str, Any], query: bytes) -> None:
+    judgement = judged("/x", [parameter("q", "query", schema, **said)], query=query)
+    assert judgement.verdict == "unjudged"
+
+
+def whole_query(kind: str, query: bytes | None) -> list[str]:
+    described = {"name": "q", "in": "querystring", "required": True, "content": {kind: {"schema": POINT}}}
+    loaded = spec({"/x": {"get": operation(parameters=[described])}}, "3.2.0")
+    return [kind for kind, _, _ in found(loaded.match(call(query=query)))]
+
+
+def test_a_query_can_be_described_as_a_whole() -> None:
+    form = "application/x-www-form-urlencoded"
+    assert whole_query(form, b"x=1&y=2") == []
+    assert whole_query(form, b"x=a") == ["type"]
+    assert whole_query(form, b"z=1") == ["unknown-field"]
+    assert whole_query(form, None) == ["missing-parameter"]
+    assert whole_query("application/json", b"%7B%7D") == []
+
+
+def test_the_methods_that_openapi_3_2_adds_are_read() -> None:
+    item = {"query": operation(), "additionalOperations": {"COPY": operation()}}
+    loaded = spec({"/x": item}, "3.2.0")
+    assert [loaded.match(call(method)).verdict for method in ("QUERY", "COPY", "MOVE")] == [
+        "conforming",
+        "conforming",
+        "shadow",
+    ]
+    assert spec({"/x": item}, "3.1.0").match(call("QUERY")).verdict == "shadow"

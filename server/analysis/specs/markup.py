@@ -1,0 +1,51 @@
+"""Whether XML is well-formed, in bounded time: the parser builds nothing and follows no entity."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.parsers import expat
+
+MAX_XML_DEPTH = 1_000
+
+
+class NotXml(ValueError):
+    """The bytes are not well-formed XML."""
+
+
+class _Refused(Exception):
+    """A document type or a depth that is not looked into."""
+
+
+def check_xml(raw: bytes) -> bool:
+    """Whether it could be told; what declares a document type, or nests too deeply, is not read.
+
+    Raises NotXml.
+    """
+    parser = expat.ParserCreate()
+    parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+    depth = 0
+
+    def start(*_: Any) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_XML_DEPTH:
+            raise _Refused
+
+    def end(_: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def refuse(*_: Any) -> None:
+        raise _Refused
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(raw, True)
+    except _Refused:
+        return False
+    except (LookupError, ValueError):  # an encoding that is not known, or not one character at a time
+        return False
+    except expat.ExpatError:
+        raise NotXml from None
+    return True

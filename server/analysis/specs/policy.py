@@ -1,0 +1,61 @@
+"""What is said of things that a specification does not mention: reported, ignored, or ignored by pattern."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cached_property
+
+from server.analysis.specs.kinds import Kind
+
+STANDARD_HEADERS = frozenset(
+    b"accept accept-charset accept-encoding accept-language access-control-allow-credentials"
+    b" access-control-allow-headers access-control-allow-methods access-control-allow-origin"
+    b" access-control-expose-headers access-control-max-age access-control-request-headers"
+    b" access-control-request-method age allow alt-svc authorization cache-control connection"
+    b" content-disposition content-encoding content-language content-length content-location content-range"
+    b" content-security-policy content-type cookie date dnt etag expect expires forwarded from host if-match"
+    b" if-modified-since if-none-match if-range if-unmodified-since keep-alive last-modified link location"
+    b" max-forwards origin permissions-policy pragma priority proxy-authenticate proxy-authorization range"
+    b" referer referrer-policy retry-after sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest"
+    b" sec-fetch-mode sec-fetch-site sec-fetch-user server set-cookie strict-transport-security te"
+    b" traceparent tracestate trailer transfer-encoding upgrade upgrade-insecure-requests user-agent vary via"
+    b" warning www-authenticate x-content-type-options x-forwarded-for x-forwarded-host x-forwarded-port"
+    b" x-forwarded-proto x-frame-options x-real-ip x-request-id x-xss-protection".split()
+)
+"""Headers of HTTP itself, of browsers and of proxies, which no API has to describe."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Whether what is not described is told, and patterns (as of a shell, `*` over any characters) of
+    what is never told. A field's pattern is held against its JSON pointer and against its name.
+    """
+
+    fields: bool = True
+    parameters: bool = True
+    headers: bool = False
+    ignored_fields: tuple[str, ...] = ()
+    ignored_parameters: tuple[str, ...] = ()
+    ignored_headers: tuple[str, ...] = ()
+
+    @cached_property
+    def _kinds(self) -> dict[Kind, tuple[bool, re.Pattern[str] | None]]:
+        return {
+            Kind.UNKNOWN_FIELD: (self.fields, _any(self.ignored_fields)),
+            Kind.UNKNOWN_PARAMETER: (self.parameters, _any(self.ignored_parameters)),
+            Kind.UNKNOWN_HEADER: (self.headers, _any([name.lower() for name in self.ignored_headers])),
+        }
+
+    def tells(self, kind: Kind, pointer: str) -> bool:
+        """Whether a deviation is to be told."""
+        reported, ignored = self._kinds.get(kind, (True, None))
+        if not reported or ignored is None:
+            return reported
+        name = pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+        return not (ignored.fullmatch(pointer) or ignored.fullmatch(name))
+
+
+def _any(patterns: tuple[str, ...] | list[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(translate, patterns))) if patterns else None

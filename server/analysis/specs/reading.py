@@ -1,0 +1,67 @@
+"""JSON text in UTF-8 → a value, within bounds."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from server.analysis.specs.cost import MAX_BODY_DEPTH
+
+
+class NotJson(ValueError):
+    """The bytes are not JSON text in UTF-8."""
+
+
+class Unreadable(ValueError):
+    """The text nests too deeply, a number in it is too long, or a string is no Unicode (half of a
+    surrogate pair), to be read within bounds.
+    """
+
+
+class _Constant(Exception):
+    """NaN or Infinity, which Python's parser takes and JSON does not have."""
+
+
+def _refuse(name: str) -> Any:
+    raise _Constant
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Any:
+    """The JSON value in `raw`. Raises NotJson, Unreadable."""
+    try:
+        value = _DECODER.decode(raw.decode("utf-8-sig"))
+    except (json.JSONDecodeError, UnicodeDecodeError, _Constant):
+        raise NotJson from None
+    except (RecursionError, ValueError):  # the latter for integers of thousands of digits
+        raise Unreadable from None
+    if raw.count(b"[") + raw.count(b"{") > depth and _is_deeper(value, depth):
+        raise Unreadable
+    if _SURROGATE.search(raw):
+        _refuse_halves(value)
+    return value
+
+
+def _refuse_halves(value: Any) -> None:
+    """Raises Unreadable where an escape left half of a surrogate pair, which no validator takes."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Unreadable from None
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    level = [value]
+    while level and depth >= 0:
+        depth -= 1
+        level = [
+            below
+            for one in level
+            if isinstance(one, (dict, list))
+            for below in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
