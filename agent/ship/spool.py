@@ -306,13 +306,18 @@ class Spool:
         return (name for name, epoch in self._epochs.items() if name != self._epoch and not epoch.records)
 
     def _merged(self, most_records: int, most_bytes: int) -> Parcel | None:
-        """As many of the oldest rows as make a batch: of one epoch and version, at least one row."""
+        """As many of the oldest rows as make a batch: of one epoch and version, at least one row. Places
+        between them must not be missing (dropped for their age): a parcel covers all from its first on."""
         rows: list[Row] = []
         records = size = 0
         found = self._db.execute(f"{ROWS} ORDER BY number", (self._settled,))
         for row in found:
             records, size = records + row[3], size + row[4]
-            if rows and (row[1:3] != rows[0][1:3] or records > most_records or size > most_bytes):
+            if rows and (
+                row[:3] != (rows[-1][0] + rows[-1][3], *rows[0][1:3])
+                or records > most_records
+                or size > most_bytes
+            ):
                 break
             rows.append(row)
         found.close()

@@ -1,0 +1,189 @@
+"""The spool's file: who may use it, and what becomes of a damaged one."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.ledger import Exchanges
+from agent.ship.parcel import Parcel
+from agent.ship.spool import Place, Spool, SpoolBroken, SpoolError
+from tests.agent.ship.spools import (
+    HOUR,
+    LEDGER,
+    MIB,
+    NOW,
+    address,
+    noise,
+    packed,
+    place_in,
+    settle_all,
+    started,
+)
+
+SQLITE_HEADER = 100  # bytes, which opening it may change
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return place_in(tmp_path)
+
+
+def test_only_its_owner_may_read_it(place: Place) -> None:
+    place.file.parent.mkdir(mode=0o755)
+    place.file.touch(mode=0o644)
+    spool = started(place)
+    spool.put(packed(1), LEDGER, NOW)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.file.parent.iterdir()}
+    assert modes == {"spool.db": 0o600, "spool.db-wal": 0o600}
+    spool.close()
+    fresh = replace(place, file=place.file.parent / "new" / "folder" / "spool.db")
+    started(fresh).close()
+    assert stat.S_IMODE(fresh.file.parent.stat().st_mode) == 0o700
+
+
+def test_one_agent_uses_it_at_a_time(place: Place) -> None:
+    spool = started(place)
+    with pytest.raises(SpoolError, match="another agent") as refused:
+        started(place, "epoch-2")
+    assert not isinstance(refused.value, SpoolBroken)
+    spool.put(packed(1), LEDGER, NOW)
+    spool.close()
+    assert settle_all(started(place, "epoch-2")) == [1]
+
+
+def test_a_folder_that_cannot_be_is_said(place: Place) -> None:
+    place.file.parent.touch()
+    with pytest.raises(SpoolError, match=r"exists|directory"):
+        started(place)
+
+
+def test_a_link_is_not_followed(place: Place, tmp_path: Path) -> None:
+    place.file.parent.mkdir()
+    place.file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SpoolError):
+        started(place)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def garbage(file: Path) -> None:
+    file.write_bytes(b"garbage" * 1000)
+
+
+def half_a_header(file: Path) -> None:
+    file.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+
+
+def foreign(file: Path) -> None:
+    with sqlite3.connect(file) as db:
+        db.execute("CREATE TABLE epochs (what TEXT)")
+    db.close()
+
+
+def of_the_future(file: Path) -> None:
+    Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
+    with sqlite3.connect(file) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+
+
+def without_a_table(file: Path) -> None:
+    Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
+    with sqlite3.connect(file) as db:
+        db.execute("DROP TABLE sent")
+    db.close()
+
+
+def with_a_name_that_is_no_text(file: Path) -> None:
+    Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
+    raw = file.read_bytes()
+    assert b"CREATE TABLE sent" in raw
+    file.write_bytes(raw.replace(b"CREATE TABLE sent", b"CREATE TABLE s\xfft"))
+
+
+def with_a_ledger_that_is_none(file: Path) -> None:
+    spool = Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW)
+    spool.put(packed(1), LEDGER, NOW)
+    spool.close()
+    with sqlite3.connect(file) as db:
+        db.execute("UPDATE epochs SET ledger = '[1'")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        garbage,
+        half_a_header,
+        foreign,
+        of_the_future,
+        without_a_table,
+        with_a_ledger_that_is_none,
+        with_a_name_that_is_no_text,
+    ],
+)
+def test_a_file_that_is_no_spool_is_moved_aside(place: Place, spoil: Callable[[Path], object]) -> None:
+    place.file.parent.mkdir()
+    spoil(place.file)
+    before = place.file.read_bytes()
+    spool = started(place)
+    assert spool.set_aside == place.file.with_name("spool.broken")
+    assert spool.set_aside.read_bytes()[SQLITE_HEADER:] == before[SQLITE_HEADER:]
+    spool.put(packed(1), LEDGER, NOW)
+    assert settle_all(spool) == [1]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A spool's file, of some pages."""
+    place = Place(tmp_path_factory.mktemp("full") / "spool.db", MIB, HOUR)
+    spool = started(place)
+    for number in range(30):
+        spool.put([noise(1500, number)], LEDGER, NOW)
+    parcel = spool.take(5, MIB)
+    assert parcel is not None
+    spool.note(parcel, address(parcel, 1))
+    spool.close()
+    return place.file.read_bytes()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_damage_is_a_spool_error_or_fewer_records_and_never_another_exception(
+    full: bytes, tmp_path: Path, data: st.DataObject
+) -> None:
+    file = tmp_path / "spool.db"
+    for old in tmp_path.iterdir():
+        old.unlink(missing_ok=True)
+    at = data.draw(st.one_of(st.integers(0, 200), st.integers(0, len(full) - 1)))
+    wrong = data.draw(st.binary(min_size=1, max_size=64))
+    cut = data.draw(st.one_of(st.none(), st.integers(0, len(full))))
+    file.write_bytes((full[:at] + wrong + full[at + len(wrong) :])[:cut])
+    try:
+        spool = started(Place(file, MIB, HOUR), "epoch-2")
+    except SpoolError:
+        return
+    try:
+        for parcel in parcels(spool):
+            spool.settle(parcel, Exchanges.SHIPPED)
+        spool.put(packed(1), LEDGER, NOW)
+    except SpoolError:
+        pass
+    finally:
+        spool.close()
+
+
+def parcels(spool: Spool) -> Iterator[Parcel]:
+    for _ in range(100):
+        parcel = spool.take(5, MIB)
+        if parcel is None:
+            return
+        yield parcel
+    raise AssertionError("there is no end of parcels")
