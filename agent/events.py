@@ -127,7 +127,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The source lost `count` of `what` (a bucket of agent/ledger.py), which no position will show."""
+    """The source counted `count` under `what` (a bucket of agent/ledger.py), which no chunk will show."""
 
     time_ns: int
     what: str

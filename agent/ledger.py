@@ -8,28 +8,30 @@ from enum import StrEnum
 
 
 class Bytes(StrEnum):
-    """Stream bytes between kernel and parser."""
+    """Stream bytes between kernel and parser. Each that was seen is in exactly one of the others."""
 
+    SEEN = "seen"  # passed a call that was watched; of TLS once in the library and once at the socket
     PARSED = "parsed"  # part of an HTTP message or frame
     NOT_HTTP = "not_http"  # the connection speaks something else
     TLS_CIPHERTEXT = "tls_ciphertext"  # seen in plaintext above, or not at all
     UNIX_SOCKET = "unix_socket"  # AF_UNIX is filtered
     NOT_TCP = "not_tcp"  # UDP and other sockets
     FILTERED = "filtered"  # excluded by port, process, or as our own
-    GAP = "gap"  # lost between kernel and parser
+    LATE = "late"  # came when their hole had been stated already, or came twice
     UNCAPTURED = "uncaptured"  # length known, content not copied (sendfile, beyond the copy cap)
     RING_FULL = "ring_full"  # the kernel could not hand it over
     UNSYNCED = "unsynced"  # before the first message boundary of a late join, or after a hole
     OPAQUE = "opaque"  # after an upgrade or CONNECT
     UNREAD_AT_EXIT = "unread_at_exit"  # captured, and not parsed in the time that stopping may take
-    TABLE_FULL = "table_full"  # the connection or its reordering was evicted
+    TABLE_FULL = "table_full"  # no room for the connection, in the kernel or here
 
 
 class Exchanges(StrEnum):
-    """Exchanges between parser and store."""
+    """Exchanges between parser and store. Each that was parsed is in exactly one of the others."""
 
     UNREADABLE = "unreadable"  # told of by a file or a gateway, in a form that cannot be read
     PARSED = "parsed"
+    IN_FLIGHT = "in_flight"  # in memory, in the spool or being sent: the only count that goes down
     SHIPPED = "shipped"  # acknowledged by the server
     REDACTION_FAILED = "redaction_failed"
     QUEUE_FULL = "queue_full"  # the oldest dropped: the server was away for too long
@@ -41,10 +43,11 @@ class Exchanges(StrEnum):
 
 
 class Kernel(StrEnum):
-    """Events the kernel side could not deliver, as counts of events."""
+    """What the kernel side could not deliver."""
 
     RING_FULL = "ring_full_events"
-    TABLE_FULL = "kernel_table_full"
+    TABLE_FULL = "kernel_table_full"  # calls, of whose bytes nothing is known
+    UNACCOUNTED = "unaccounted_bytes"  # seen there and in no bucket: a defect
 
 
 class Stops(StrEnum):

@@ -37,6 +37,7 @@ from agent.streams.table import Limits
 
 log = logging.getLogger(__name__)
 
+KERNEL = frozenset(Kernel)
 SIDES = {Role.CLIENT: "client", Role.SERVER: "server"}
 
 
@@ -72,6 +73,8 @@ class Pipeline:
         match event:
             case Chunk() | Opened() | Closed():
                 self._now = event.time_ns
+                if isinstance(event, Chunk):
+                    self._ledger.bytes[Bytes.SEEN] += event.length
                 yield from self._records(self._connections.feed(event))
             case Tick(time_ns):
                 self._now = time_ns
@@ -81,8 +84,7 @@ class Pipeline:
             case ProcessGone():
                 pass  # its last bytes may still come; the table of processes is bounded
             case Lost(what=what, count=count):
-                side = self._ledger.kernel if what in set(Kernel) else self._ledger.bytes
-                side[what] += count
+                self._count(what, count)
             case Clock():
                 self._clock = event
                 self._processes.boot_id = event.boot_id
@@ -100,6 +102,13 @@ class Pipeline:
     def processes(self) -> int:
         """Processes known."""
         return len(self._processes)
+
+    def _count(self, what: str, count: int) -> None:
+        if what in KERNEL:
+            self._ledger.kernel[what] += count
+        else:
+            self._ledger.bytes[Bytes.SEEN] += count
+            self._ledger.bytes[what] += count
 
     def _records(self, seen: Iterator[Seen]) -> Iterator[wire.Record]:
         for one in seen:
@@ -130,14 +139,16 @@ class Pipeline:
 def redacted(
     exchange: Exchange, sighting: Callable[[], Sighting], policy: Policy, key: bytes, ledger: Ledger
 ) -> Iterator[wire.Record]:
-    """The record of an exchange, counted; none where redaction fails."""
-    ledger.exchanges[Exchanges.PARSED] += 1
+    """The record of an exchange; none where redaction fails, which is counted. Whoever takes the record
+    counts it as parsed, at the moment it is in another bucket as well."""
     try:
-        yield to_record(exchange, sighting(), policy, key)
+        record = to_record(exchange, sighting(), policy, key)
     except Exception as error:
         # What cannot be redacted must not leave; its type is all that may be said of it.
-        ledger.exchanges[Exchanges.REDACTION_FAILED] += 1
+        ledger.exchanges.update((Exchanges.PARSED, Exchanges.REDACTION_FAILED))
         log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
+    else:
+        yield record
 
 
 def _endpoint(address: Address | None, is_local: bool) -> wire.Endpoint | None:

@@ -115,7 +115,7 @@ def _told(
             yield from redacted(one.exchange, partial(sighting, one, PLACE), policy, key, ledger)
         elif isinstance(one, Broken):
             counts.broken += 1
-            ledger.exchanges[Exchanges.UNREADABLE] += 1
+            ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))
             if counts.broken <= MOST_NAMED:
                 log.warning("%s: %s: %s", path, one.place, one.reason)
         elif isinstance(one, Skipped):

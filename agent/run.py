@@ -5,7 +5,6 @@ Signals only leave a note; starting, watching, going dark, shipping the rest and
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -27,7 +26,7 @@ from agent.ship.client import Place as SpoolPlace
 from agent.ship.client import Shipper
 from agent.status import Snapshot, StatusServer, Watched
 from agent.streams.table import Limits
-from agent.wire import pack_record
+from agent.wire import balances, pack_record
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +99,15 @@ class Run:
                 log.warning("%d records could not be sent in time and are counted as such", unsent)
             self._detach()
             self._status.close()
-        log.info("stopped: %s", json.dumps(self._totals(), separators=(",", ":")))
+        self._say_ledgers()
+
+    def _say_ledgers(self) -> None:
+        """The end: where everything went, and that it adds up."""
+        totals = self._totals()
+        for balance in balances(totals):
+            log.info("%s", balance)
+        for bucket, count in totals["kernel"].items():
+            log.info("the kernel could not deliver all: %s %s", f"{count:,}", bucket)
 
     def _watch(self) -> None:
         for event in self._source.events():

@@ -37,7 +37,7 @@ METRICS: dict[str, str] = {
     "spectap_agent_stopping": "1 from the moment the agent was asked to stop.",
     "spectap_agent_bytes_total": "Stream bytes by bucket; every byte seen is in exactly one.",
     "spectap_agent_exchanges_total": "Exchanges by bucket, from the parser to the server's acknowledgement.",
-    "spectap_agent_kernel_events_total": "Events that the kernel side could not deliver, by bucket.",
+    "spectap_agent_kernel_events_total": "What the kernel side could not deliver, by bucket.",
     "spectap_agent_connections_open": "Connections that the pipeline holds state for.",
     "spectap_agent_processes_watched": "Processes that the pipeline knows of.",
     "spectap_agent_attachments": "Probes attached, by what they watch.",
@@ -155,7 +155,7 @@ class _Numbers(Collector):
 def _counter(name: str, buckets: type[StrEnum], counts: Mapping[str, int]) -> CounterMetricFamily:
     """Every bucket of the ledger, at 0 if nothing fell in it, so that an alert can name any of them."""
     counter = CounterMetricFamily(name, METRICS[name], labels=["bucket"])
-    for bucket in sorted({str(bucket) for bucket in buckets} | set(counts)):
+    for bucket in sorted(({str(bucket) for bucket in buckets} | set(counts)) - {Exchanges.IN_FLIGHT}):
         counter.add_metric([str(bucket)], counts.get(bucket, 0))
     return counter
 

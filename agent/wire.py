@@ -22,6 +22,10 @@ MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
 Pairs = tuple[tuple[bytes, bytes], ...]
 
 
+TOTALS = {"bytes": "seen", "exchanges": "parsed"}
+"""Parts of a batch's ledger, and of each the bucket that the others add up to."""
+
+
 class WireError(ValueError):
     """The bytes are not a batch we accept; the message names the field, never its value."""
 
@@ -280,6 +284,41 @@ def read_records(stream: IO[bytes]) -> Iterator[Record]:
         if isinstance(error, WireError):
             raise
         raise WireError(f"not msgpack: {type(error).__name__}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One part of a ledger. `total` was counted at one end, `settled` in all the buckets at the other;
+    what lies between is still at work, or was when its agent was killed.
+    """
+
+    part: str
+    total: int
+    settled: int
+    buckets: tuple[tuple[str, int], ...]  # largest first, none at zero
+
+    @property
+    def open(self) -> int:
+        """What has no bucket yet: 0 once a run has ended."""
+        return self.total - self.settled
+
+    def __str__(self) -> str:
+        sum_of = " + ".join(f"{count:,} {bucket}" for bucket, count in self.buckets) or "0"
+        end = f" + {self.open:,} in no bucket" if self.open else ", balanced"
+        return f"{self.total:,} {self.part} {TOTALS[self.part]} = {sum_of}{end}"
+
+
+def balances(ledger: Mapping[str, Mapping[str, int]]) -> tuple[Balance, ...]:
+    """How a ledger's parts add up. Agents before this version did not count the bytes they saw: of theirs
+    the buckets are all there is."""
+    return tuple(_balance(part, ledger.get(part, {}), total) for part, total in TOTALS.items())
+
+
+def _balance(part: str, counts: Mapping[str, int], total: str) -> Balance:
+    buckets = [(bucket, count) for bucket, count in counts.items() if bucket != total and count]
+    settled = sum(count for _, count in buckets)
+    ordered = tuple(sorted(buckets, key=lambda item: (-item[1], item[0])))
+    return Balance(part, counts.get(total, settled), settled, ordered)
 
 
 Reader = Callable[[Any], Any]

@@ -49,9 +49,9 @@ struct walk {
 	u64 iov;      /* the next struct iovec, 0 for none */
 	u64 message;  /* the next struct mmsghdr, 0 for none */
 	u32 messages; /* how many more */
-	u32 left;     /* bytes of this call (or message) not walked yet */
+	u32 left;     /* bytes of the current message not walked yet */
+	u32 total;    /* and of the whole call */
 	u32 blind;    /* not 0: there is no user memory to copy from */
-	u32 padding;
 };
 
 /* This life of a connection is of no use: its bytes are only counted, under `counter`. */
@@ -93,8 +93,8 @@ static inline u64 setting(int index)
 static inline void count(int index, u64 amount)
 {
 	u64 *value = counters.lookup(&index);
-	if (value)
-		*value += amount;
+	if (value) /* a uprobe can be preempted by another one on its CPU */
+		__sync_fetch_and_add(value, amount);
 }
 
 static inline u64 read_u64(u64 address)
@@ -238,12 +238,7 @@ static inline void hand_over(struct scratch *scratch, u32 captured)
 	u64 size = captured;
 	head->captured = captured;
 	BOUND(size);
-	if (events.ringbuf_output(head, sizeof(*head) + size, BPF_RB_NO_WAKEUP) == 0) {
-		if (head->kind == EVENT_CHUNK) {
-			count(COUNT_CAPTURED, captured);
-			count(COUNT_UNCAPTURED, head->length - captured);
-		}
-	} else {
+	if (events.ringbuf_output(head, sizeof(*head) + size, BPF_RB_NO_WAKEUP)) {
 		if (head->kind == EVENT_CHUNK)
 			count(COUNT_RING_FULL, head->length);
 		count(COUNT_RING_FULL_EVENTS, 1);
@@ -300,17 +295,13 @@ static inline u64 ship(struct scratch *scratch, u64 position)
 		walk->base += size;
 		walk->room -= size;
 		walk->left -= size;
+		walk->total -= size;
 	}
-	for (int i = 0; i < PIECES_MAX && walk->messages; i++) {
-		u32 before = walk->left;
-		next_message(walk);
-		walk->left += before;
-	}
-	if (walk->left) {
+	if (walk->total) {
 		scratch->head.position = position;
-		scratch->head.length = walk->left;
+		scratch->head.length = walk->total;
 		hand_over(scratch, 0);
-		position += walk->left;
+		position += walk->total;
 	}
 	return position;
 }

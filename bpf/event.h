@@ -43,8 +43,8 @@ struct event {
 
 /* What never becomes an event is counted here, in bytes unless the name says otherwise. */
 enum counter {
-	COUNT_CAPTURED = 0,        /* bytes handed over */
-	COUNT_UNCAPTURED = 1,      /* handed over as a length only: sendfile, splice, beyond the copy cap */
+	COUNT_SEEN = 0,            /* all bytes that passed: handed over, or in one of the others */
+	COUNT_TABLE_FULL = 1,      /* no room for their connection */
 	COUNT_RING_FULL = 2,       /* no room in the ring */
 	COUNT_RING_FULL_EVENTS = 3, /* events that found no room */
 	COUNT_UNIX_SOCKET = 4,
@@ -53,9 +53,8 @@ enum counter {
 	COUNT_TLS_CIPHERTEXT = 7,
 	COUNT_NOT_HTTP = 8,
 	COUNT_TABLE_FULL_CALLS = 9, /* calls that found no room in a table */
-	COUNT_PEEKED = 10,         /* looked at, not consumed: seen again later */
-	COUNT_OPAQUE = 11,         /* after an upgrade or CONNECT */
-	COUNTERS = 12,
+	COUNT_OPAQUE = 10,         /* after an upgrade or CONNECT */
+	COUNTERS = 11,
 };
 
 /* Indices of the settings array, written by user space. */

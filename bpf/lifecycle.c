@@ -11,8 +11,10 @@
 static inline void tell(u8 kind, u64 sk, struct conn *conn)
 {
 	struct scratch *scratch = take_scratch();
-	if (!scratch)
+	if (!scratch) {
+		count(COUNT_RING_FULL_EVENTS, 1);
 		return;
+	}
 	fill_head(&scratch->head, kind, SOURCE_SOCKET, sk, conn->generation, &conn->tuple);
 	scratch->head.from_start = conn->flags & CONN_FROM_START;
 	hand_over(scratch, 0);

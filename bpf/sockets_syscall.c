@@ -7,6 +7,7 @@
 #define MSG_PEEK 2
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
+#define MESSAGES_MAX 1024 /* UIO_MAXIOV: of one call */
 
 enum shape { SHAPE_BUFFER, SHAPE_IOVEC, SHAPE_MESSAGE, SHAPE_MESSAGES, SHAPE_BLIND };
 
@@ -50,7 +51,7 @@ static inline u64 socket_of(u32 fd)
 	return read_u64(socket + O_SOCKET_SK);
 }
 
-static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction, u16 counter)
+static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
 {
 	struct call call = {};
 	u64 id = bpf_get_current_pid_tgid();
@@ -76,8 +77,6 @@ static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction, u16 counte
 		if (window) {
 			window->sk = call.sk;
 			call.counter = COUNT_TLS_CIPHERTEXT;
-		} else {
-			call.counter = counter;
 		}
 	}
 	call.buffer = buffer;
@@ -92,11 +91,28 @@ static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction, u16 counte
 	return 0;
 }
 
-static inline void start_walk(struct walk *walk, struct call *call, u32 bytes)
+/* What passed: several messages' call answers how many there were, and writes the length into each. */
+static inline u64 bytes_of(struct call *call, u64 result)
+{
+	u64 bytes = 0;
+	if (call->shape != SHAPE_MESSAGES)
+		return result;
+	for (int i = 0; i < MESSAGES_MAX; i++) {
+		u32 length = 0;
+		if (i >= result)
+			break;
+		bpf_probe_read_user(&length, sizeof(length), (void *)(call->buffer + 64ul * i + 56));
+		bytes += length;
+	}
+	return bytes;
+}
+
+static inline void start_walk(struct walk *walk, struct call *call, u64 result, u32 bytes)
 {
 	u64 header[2] = {};
 	__builtin_memset(walk, 0, sizeof(*walk));
 	walk->left = bytes;
+	walk->total = bytes;
 	if (call->shape == SHAPE_BUFFER) {
 		walk->base = call->buffer;
 		walk->room = bytes;
@@ -107,7 +123,7 @@ static inline void start_walk(struct walk *walk, struct call *call, u32 bytes)
 		walk->iov = header[0];
 	} else if (call->shape == SHAPE_MESSAGES) {
 		walk->message = call->buffer;
-		walk->messages = bytes;
+		walk->messages = result;
 		walk->left = 0;
 	} else {
 		walk->blind = 1;
@@ -159,7 +175,7 @@ int syscall_exit(struct syscall_exit *ctx)
 	struct conn *conn;
 	struct scratch *scratch;
 	u32 tid = bpf_get_current_pid_tgid();
-	u64 bytes = ctx->ret;
+	u64 bytes;
 
 	found = calls.lookup(&tid);
 	if (!found)
@@ -168,18 +184,22 @@ int syscall_exit(struct syscall_exit *ctx)
 	calls.delete(&tid);
 	if (ctx->ret <= 0 || setting(SETTING_DARK))
 		return 0;
+	bytes = bytes_of(&call, ctx->ret);
+	count(COUNT_SEEN, bytes);
 	if (call.counter && call.counter != COUNT_TLS_CIPHERTEXT) {
 		count(call.counter, bytes);
 		return 0;
 	}
 	conn = conn_of(call.sk);
-	if (!conn)
+	if (!conn) {
+		count(call.counter ? call.counter : COUNT_TABLE_FULL, bytes);
 		return 0;
+	}
 	if (call.counter)
 		conn->flags |= CONN_TLS;
 	scratch = take_scratch();
 	if (scratch) {
-		start_walk(&scratch->walk, &call, bytes);
+		start_walk(&scratch->walk, &call, ctx->ret, bytes);
 		ship_call(scratch, conn, &call, bytes);
 		give_back(scratch);
 	} else {
@@ -189,66 +209,69 @@ int syscall_exit(struct syscall_exit *ctx)
 	return 0;
 }
 
-static inline u16 peek_counter(u64 flags)
+/* What is looked at and not consumed will be seen again; an error queue holds what was sent already. */
+static inline int consumes(u64 flags)
 {
-	return flags & (MSG_PEEK | MSG_ERRQUEUE) ? COUNT_PEEKED : 0;
+	return !(flags & (MSG_PEEK | MSG_ERRQUEUE));
 }
 
 int enter_read(struct syscall_enter *ctx)
 {
-	return enter(ctx->args[0], ctx->args[1], SHAPE_BUFFER, DIRECTION_RECEIVED, 0);
+	return enter(ctx->args[0], ctx->args[1], SHAPE_BUFFER, DIRECTION_RECEIVED);
 }
 
 int enter_write(struct syscall_enter *ctx)
 {
-	return enter(ctx->args[0], ctx->args[1], SHAPE_BUFFER, DIRECTION_SENT, 0);
+	return enter(ctx->args[0], ctx->args[1], SHAPE_BUFFER, DIRECTION_SENT);
 }
 
 int enter_readv(struct syscall_enter *ctx)
 {
-	return enter(ctx->args[0], ctx->args[1], SHAPE_IOVEC, DIRECTION_RECEIVED, 0);
+	return enter(ctx->args[0], ctx->args[1], SHAPE_IOVEC, DIRECTION_RECEIVED);
 }
 
 int enter_writev(struct syscall_enter *ctx)
 {
-	return enter(ctx->args[0], ctx->args[1], SHAPE_IOVEC, DIRECTION_SENT, 0);
+	return enter(ctx->args[0], ctx->args[1], SHAPE_IOVEC, DIRECTION_SENT);
 }
 
 int enter_recvfrom(struct syscall_enter *ctx)
 {
 	u32 shape = ctx->args[3] & MSG_TRUNC ? SHAPE_BLIND : SHAPE_BUFFER;
-	return enter(ctx->args[0], ctx->args[1], shape, DIRECTION_RECEIVED, peek_counter(ctx->args[3]));
+	return consumes(ctx->args[3]) ? enter(ctx->args[0], ctx->args[1], shape, DIRECTION_RECEIVED) : 0;
 }
 
 int enter_recvmsg(struct syscall_enter *ctx)
 {
 	u32 shape = ctx->args[2] & MSG_TRUNC ? SHAPE_BLIND : SHAPE_MESSAGE;
-	return enter(ctx->args[0], ctx->args[1], shape, DIRECTION_RECEIVED, peek_counter(ctx->args[2]));
+	return consumes(ctx->args[2]) ? enter(ctx->args[0], ctx->args[1], shape, DIRECTION_RECEIVED) : 0;
 }
 
 int enter_sendmsg(struct syscall_enter *ctx)
 {
-	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGE, DIRECTION_SENT, 0);
+	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGE, DIRECTION_SENT);
 }
 
 int enter_recvmmsg(struct syscall_enter *ctx)
 {
-	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGES, DIRECTION_RECEIVED, peek_counter(ctx->args[3]));
+	if (!consumes(ctx->args[3]))
+		return 0;
+	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGES, DIRECTION_RECEIVED);
 }
 
 int enter_sendmmsg(struct syscall_enter *ctx)
 {
-	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGES, DIRECTION_SENT, 0);
+	return enter(ctx->args[0], ctx->args[1], SHAPE_MESSAGES, DIRECTION_SENT);
 }
 
 int enter_sendfile(struct syscall_enter *ctx)
 {
-	return enter(ctx->args[0], 0, SHAPE_BLIND, DIRECTION_SENT, 0);
+	return enter(ctx->args[0], 0, SHAPE_BLIND, DIRECTION_SENT);
 }
 
 int enter_splice(struct syscall_enter *ctx)
 {
 	if (socket_of(ctx->args[2]))
-		return enter(ctx->args[2], 0, SHAPE_BLIND, DIRECTION_SENT, 0);
-	return enter(ctx->args[0], 0, SHAPE_BLIND, DIRECTION_RECEIVED, 0);
+		return enter(ctx->args[2], 0, SHAPE_BLIND, DIRECTION_SENT);
+	return enter(ctx->args[0], 0, SHAPE_BLIND, DIRECTION_RECEIVED);
 }

@@ -34,8 +34,12 @@ static inline int ssl_enter(struct pt_regs *ctx, u64 buffer, u64 length, u32 dir
 	window.direction = direction;
 	window.carries = carries;
 	window.time_ns = bpf_ktime_get_ns();
-	if (windows.update(&tid, &window))
+	if (windows.update(&tid, &window)) {
+		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
+		struct ssl_key key = {.ssl = window.ssl, .tgid = id >> 32};
 		count(COUNT_TABLE_FULL_CALLS, 1);
+		ssl_conns.delete(&key);
+	}
 	return 0;
 }
 
@@ -128,7 +132,10 @@ int ssl_return(struct pt_regs *ctx)
 	}
 	if (bytes > 0x7fffffff || !window.carries)
 		bytes = 0;
+	count(COUNT_SEEN, bytes);
 	conn = ssl_conn_of(&key, &window);
+	if (!conn)
+		count(COUNT_TABLE_FULL, bytes);
 	if (!conn || !bytes)
 		return 0;
 	if (conn->flags & CONN_FILTERED) {
@@ -156,6 +163,7 @@ int ssl_return(struct pt_regs *ctx)
 	scratch->walk.base = window.buffer;
 	scratch->walk.room = bytes;
 	scratch->walk.left = bytes;
+	scratch->walk.total = bytes;
 	conn->position[side] = ship(scratch, conn->position[side]);
 	give_back(scratch);
 	return 0;

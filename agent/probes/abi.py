@@ -35,8 +35,8 @@ class EventRole(IntEnum):
 
 
 class Counter(IntEnum):
-    CAPTURED = 0
-    UNCAPTURED = 1
+    SEEN = 0
+    TABLE_FULL = 1
     RING_FULL = 2
     RING_FULL_EVENTS = 3
     UNIX_SOCKET = 4
@@ -45,8 +45,7 @@ class Counter(IntEnum):
     TLS_CIPHERTEXT = 7
     NOT_HTTP = 8
     TABLE_FULL_CALLS = 9
-    PEEKED = 10
-    OPAQUE = 11
+    OPAQUE = 10
 
 
 class Setting(IntEnum):

@@ -38,6 +38,7 @@ COUNTED: dict[Counter, str] = {
     Counter.TLS_CIPHERTEXT: Bytes.TLS_CIPHERTEXT,
     Counter.NOT_HTTP: Bytes.NOT_HTTP,
     Counter.OPAQUE: Bytes.OPAQUE,
+    Counter.TABLE_FULL: Bytes.TABLE_FULL,
     Counter.TABLE_FULL_CALLS: Kernel.TABLE_FULL,
 }
 """The kernel's counters that no chunk will show, and the ledger's name for each."""
@@ -95,6 +96,7 @@ class KernelSource:
         self._pending_bytes = 0
         self._known: set[int] = set()
         self._counted: dict[Counter, int] = {}
+        self._told = 0  # bytes, in chunks or under the name of a bucket
         self._stopping = False
         self._deadline = 0
         self.watching = Watching()
@@ -129,6 +131,7 @@ class KernelSource:
     def events(self) -> Iterator[Event]:
         yield Clock(time.time_ns() - time.monotonic_ns(), boot_id())
         counted = rescanned = time.monotonic_ns()
+        ending = False
         while True:
             stopping = self._stopping
             more = self._programs.consume()
@@ -143,8 +146,11 @@ class KernelSource:
             if now - counted >= COUNT_INTERVAL or stopping:
                 counted = now
                 yield from self._losses(now)
-            if stopping and not more:
-                return
+            if stopping and not more and not busy:
+                if ending:
+                    yield from self._unaccounted(now)
+                    return
+                ending = True  # what began before all went dark may hand over one thing more
             if now - rescanned >= RESCAN_INTERVAL:
                 rescanned = now
                 for pid in processes.pids():
@@ -170,8 +176,10 @@ class KernelSource:
             self._pending_bytes = 0
             more = self._programs.consume()
         now = time.monotonic_ns()
+        self._told += unread
         yield Lost(now, Bytes.UNREAD_AT_EXIT, unread)
         yield from self._losses(now)
+        yield from self._unaccounted(now)
 
     def detach(self) -> Iterator[tuple[int, int]]:
         """Takes every probe away; yields (done, total)."""
@@ -196,8 +204,10 @@ class KernelSource:
             self._attachments.enqueue(event.tgid)
             yield processes.see(event.tgid, event.time_ns, event.comm, data)
             return
-        if event.kind == EventKind.CHUNK and event.tgid not in self._known:
-            yield from self._introduce(event)
+        if event.kind == EventKind.CHUNK:
+            self._told += event.length
+            if event.tgid not in self._known:
+                yield from self._introduce(event)
         told = decode.fact(event, data)
         if told is not None:
             yield told
@@ -214,7 +224,15 @@ class KernelSource:
             if fresh and counter is Counter.RING_FULL_EVENTS:
                 self._known.clear()  # ends may be among the lost: a pid could be another process by now
             if fresh and counter in COUNTED:
-                yield Lost(now, COUNTED[counter], fresh)
+                what = COUNTED[counter]
+                self._told += fresh if isinstance(what, Bytes) else 0
+                yield Lost(now, what, fresh)
+
+    def _unaccounted(self, now: int) -> Iterator[Event]:
+        """At the end: what the programs saw pass must be what was told of, byte for byte."""
+        unaccounted = self._counted[Counter.SEEN] - self._told
+        if unaccounted:
+            yield Lost(now, Kernel.UNACCOUNTED, abs(unaccounted))
 
     def _look(self, now: int) -> None:
         looked = int(self._attachments.tidy(now))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -65,6 +64,7 @@ class Backlog:
     def put(self, packed: bytes) -> None:
         """Takes a packed record, without waiting for disk or network. The oldest goes when it is full."""
         with self._change:
+            self._count(Exchanges.PARSED, 1)
             if self._abandoned:
                 self._count(Exchanges.UNSENT_AT_EXIT, 1)
                 return
@@ -78,6 +78,13 @@ class Backlog:
     def records(self) -> int:
         """Records not settled, wherever they are."""
         return self._fresh.records + self._moving + self._sending + self._on_disk
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """What became of what was put; call it with `change` held."""
+        ledger = self.ledger.as_map()
+        if self.records:
+            ledger["exchanges"][Exchanges.IN_FLIGHT] = self.records
+        return ledger
 
     @property
     def size(self) -> int:
@@ -170,7 +177,7 @@ class Backlog:
                 self._fresh = MemoryBacklog(0)
                 self._moving = self._sending = 0
                 self._count(Exchanges.UNSENT_AT_EXIT, lost)
-                ledger = self._ledger_view()
+                ledger = self._last_word()
                 self._change.notify_all()
             if reached and self._spool is not None:
                 with suppress(SpoolError):
@@ -251,10 +258,16 @@ class Backlog:
 
     def _checkpoint(self) -> LedgerMap:
         """The ledger as a successor should find it: what is in memory only would not have been."""
-        ledger = self._ledger_view()
-        exchanges = Counter(ledger.get("exchanges", {}))
-        exchanges[Exchanges.PARSED] -= self._fresh.records + self._sending
-        return {**ledger, "exchanges": exchanges}
+        ledger = self._last_word()
+        counts = ledger["exchanges"]
+        counts[Exchanges.PARSED] = counts.get(Exchanges.PARSED, 0) - self._fresh.records - self._sending
+        return ledger
+
+    def _last_word(self) -> dict[str, dict[str, int]]:
+        """The ledger for the spool, which knows itself what it holds."""
+        ledger = {part: dict(counts) for part, counts in self._ledger_view().items()}
+        ledger.setdefault("exchanges", {}).pop(Exchanges.IN_FLIGHT, None)
+        return ledger
 
     def _take_from_disk(self) -> Parcel | None:
         spool = self._spool

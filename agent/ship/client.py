@@ -71,7 +71,7 @@ class Shipper:
     def totals(self) -> dict[str, dict[str, int]]:
         """The shipper's own counts, to be merged into the agent's."""
         with self._change:
-            return self._backlog.ledger.as_map()
+            return self._backlog.totals()
 
     def waiting(self) -> tuple[int, int]:
         """Records not yet settled, and the bytes that wait in memory and on disk."""

@@ -1,17 +1,19 @@
 """One direction of a connection: chunks by position become ordered bytes and stated gaps.
 
 Chunks may come late, twice or overlapping. A short reorder window waits for what is missing; then the
-hole is stated, never filled. What comes after its gap was stated is dropped: it is counted already.
+hole is stated, never filled. What comes after its gap was stated is dropped, and counted as late.
 """
 
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 
 from agent.events import Chunk
+from agent.ledger import Bytes
 
 
 class Why(StrEnum):
@@ -55,11 +57,14 @@ _position = attrgetter("position")
 
 
 class Half:
-    """Orders the chunks of one direction. `position` is where the next segment starts."""
+    """Orders the chunks of one direction. `position` is where the next segment starts; bytes that are
+    told in no segment go to `counts`, as Bytes.LATE.
+    """
 
-    __slots__ = ("_pending", "_window", "pending_bytes", "position")
+    __slots__ = ("_counts", "_pending", "_window", "pending_bytes", "position")
 
-    def __init__(self, window: Window = WINDOW, position: int = 0) -> None:
+    def __init__(self, counts: Counter[str], window: Window = WINDOW, position: int = 0) -> None:
+        self._counts = counts
         self._window = window
         self._pending: list[Chunk] = []
         self.position = position
@@ -117,6 +122,8 @@ class Half:
     def _deliver(self, chunk: Chunk, out: list[Segment]) -> None:
         known = self.position - chunk.position
         fresh = chunk.length - known
+        if known:
+            self._counts[Bytes.LATE] += min(known, chunk.length)
         if fresh <= 0:
             return
         data = chunk.data

@@ -34,7 +34,8 @@ Fact = TypeVar("Fact")
 
 
 class Reader(Protocol[Fact]):
-    """What reads one connection. It counts every byte of Data it is given; the table counts the rest.
+    """What reads one connection. It counts every byte of Data it is given; the table counts the rest of
+    what comes. Bytes that never came are counted where they were lost.
 
     `verdict`: the bucket for all further bytes, once there is nothing more to read here. `waiting`:
     whether `tick` may have something to tell. `held`: bytes of memory kept.
@@ -69,10 +70,10 @@ class Ends:
 class _Entry(Generic[Fact]):
     __slots__ = ("both", "halves", "held", "key", "last_ns", "local", "peer", "pid", "reader")
 
-    def __init__(self, key: ConnectionKey, reader: Reader[Fact], window: Window, at: _Positions) -> None:
+    def __init__(self, key: ConnectionKey, reader: Reader[Fact], halves: dict[Direction, Half]) -> None:
         self.key = key
         self.reader = reader
-        self.halves = {way: Half(window, at.get(way, 0)) for way in Direction}
+        self.halves = halves
         self.both = (self.halves[Direction.SENT], self.halves[Direction.RECEIVED])
         self.held = 0
         self.last_ns = 0
@@ -211,7 +212,7 @@ class Table(Generic[Fact]):
     def _read(self, entry: _Entry[Fact], way: Direction, segments: list[Segment], now_ns: int) -> None:
         if not segments:
             return
-        self._count_gaps(segments)
+        self._count_uncaptured(segments)
         verdict = entry.reader.verdict
         if verdict is None:
             self._hear(entry, entry.reader.read(way, segments, now_ns))
@@ -259,7 +260,9 @@ class Table(Generic[Fact]):
             self._hear(entry, entry.reader.end(closed=closed, leftover=Bytes.UNSYNCED))
 
     def _enter(self, key: ConnectionKey, from_start: bool, positions: _Positions) -> _Entry[Fact]:
-        entry = _Entry(key, self._reader(from_start), self._limits.window, positions)
+        window = self._limits.window
+        halves = {way: Half(self._counts, window, positions.get(way, 0)) for way in Direction}
+        entry = _Entry(key, self._reader(from_start), halves)
         self._entries[key] = entry
         return entry
 
@@ -277,22 +280,21 @@ class Table(Generic[Fact]):
     def _drop_pending(self, entry: _Entry[Fact], bucket: Bytes) -> None:
         for half in entry.halves.values():
             rest = half.flush()
-            self._count_gaps(rest)
+            self._count_uncaptured(rest)
             self._count_data(bucket, rest)
 
     def _count_unread(self, bucket: Bytes, positions: _Positions, chunk: Chunk) -> None:
         seen, end = positions[chunk.direction], chunk.position + chunk.length
-        if end > seen:
-            if chunk.position > seen:
-                self._counts[Bytes.GAP] += chunk.position - seen
-            self._counts[bucket] += end - max(chunk.position, seen)
-            positions[chunk.direction] = end
+        fresh = min(chunk.length, max(0, end - seen))
+        self._counts[bucket] += fresh
+        if fresh < chunk.length:
+            self._counts[Bytes.LATE] += chunk.length - fresh
+        positions[chunk.direction] = max(seen, end)
 
-    def _count_gaps(self, segments: list[Segment]) -> None:
+    def _count_uncaptured(self, segments: list[Segment]) -> None:
         for segment in segments:
-            if isinstance(segment, Gap):
-                bucket = Bytes.GAP if segment.why is Why.LOST else Bytes.UNCAPTURED
-                self._counts[bucket] += segment.length
+            if isinstance(segment, Gap) and segment.why is Why.UNCAPTURED:
+                self._counts[Bytes.UNCAPTURED] += segment.length
 
     def _count_data(self, bucket: Bytes, segments: list[Segment]) -> None:
         for segment in segments:

@@ -28,7 +28,7 @@ OPERATIONS = 200
 EXCHANGES = 50
 DEVIATIONS = 100
 LATEST = 20
-LOST_BYTES = ("gap", "ring_full", "table_full")
+LOST_BYTES = ("late", "ring_full", "table_full", "unread_at_exit")
 LOST_EXCHANGES = (
     "redaction_failed",
     "queue_full",

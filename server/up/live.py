@@ -31,7 +31,7 @@ ONE = {
     "operations": "operation",
     "bytes lost": "byte lost",
 }
-LOST = ("gap", "ring_full", "table_full")  # bytes we should have had
+LOST = ("late", "ring_full", "table_full", "unread_at_exit")  # bytes we should have had
 
 
 class Door:

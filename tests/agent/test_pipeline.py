@@ -81,8 +81,7 @@ def test_an_exchange_becomes_one_record_with_its_process_ends_and_wall_clock_tim
     assert record.client.netns is None  # it may be another host's
     assert record.side == "server"
     assert (record.timing.request_start, record.timing.end) == (OFFSET + 10, OFFSET + 20)
-    assert ledger.exchanges[Exchanges.PARSED] == 1
-    assert ledger.bytes[Bytes.PARSED] == len(REQUEST) + len(RESPONSE)
+    assert ledger.bytes[Bytes.SEEN] == ledger.bytes[Bytes.PARSED] == len(REQUEST) + len(RESPONSE)
 
 
 def test_the_same_events_make_the_same_records_byte_for_byte() -> None:
@@ -112,7 +111,7 @@ def test_losses_that_no_chunk_shows_are_counted_under_their_names() -> None:
     records(
         [Lost(1, Bytes.UNIX_SOCKET, 10), Lost(2, Kernel.RING_FULL, 3), Lost(3, Bytes.UNIX_SOCKET, 5)], ledger
     )
-    assert ledger.bytes[Bytes.UNIX_SOCKET] == 15
+    assert ledger.bytes == {Bytes.SEEN: 15, Bytes.UNIX_SOCKET: 15}
     assert ledger.kernel[Kernel.RING_FULL] == 3
 
 
@@ -125,6 +124,6 @@ def test_what_cannot_be_redacted_does_not_leave_and_is_counted(
     monkeypatch.setattr(pipeline, "to_record", broken)
     ledger = Ledger()
     assert records(EVENTS, ledger) == []
-    assert ledger.exchanges[Exchanges.REDACTION_FAILED] == 1
+    assert ledger.exchanges == {Exchanges.PARSED: 1, Exchanges.REDACTION_FAILED: 1}
     assert "RuntimeError" in caplog.text
     assert "s3cret" not in caplog.text

@@ -13,7 +13,6 @@ import logging
 import random
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -36,16 +35,14 @@ def packed(number: int, padding: int) -> bytes:
 
 class Program:
     def __init__(self, server: str, place: Place | None) -> None:
-        self._parsed: Counter[str] = Counter()
         self._shipper = Shipper(server, None, "agent-1", uuid4().hex, self._totals, QUICK, place)
         self._shipper.start()
 
     def _totals(self) -> dict[str, dict[str, int]]:
-        return {"exchanges": dict(self._parsed + self._shipper._backlog.ledger.exchanges)}
+        return self._shipper.totals()
 
     def offer(self, first: int, count: int, padding: int = 0) -> int:
         for number in range(first, first + count):
-            self._parsed["parsed"] += 1
             self._shipper.offer(packed(number, padding))
         return count
 

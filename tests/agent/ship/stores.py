@@ -146,7 +146,10 @@ def refusing(bad: int) -> Callable[[dict[str, Any]], Reply | None]:
 
 
 def totals(ship: Shipper) -> dict[str, int]:
-    return ship.totals()["exchanges"]
+    """Where the records are that were put, and the proof that all are somewhere."""
+    counts = ship.totals()["exchanges"]
+    assert counts.pop("parsed", 0) == sum(counts.values())
+    return counts
 
 
 def nowhere() -> str:

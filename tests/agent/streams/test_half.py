@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.events import Chunk, ConnectionKey, Direction
-from agent.streams.half import Data, Gap, Half, Segment, Why, Window
+from agent.ledger import Bytes
+from agent.streams.half import WINDOW, Data, Gap, Half, Segment, Why, Window
 
 KEY = ConnectionKey("socket", 1, 1)
 MS = 1_000_000
@@ -17,19 +20,23 @@ def chunk(position: int, data: bytes, *, at: int = 0, length: int | None = None)
     return Chunk(at * MS, KEY, Direction.SENT, position, size, data, 7, None, None, None, True)
 
 
+def half_of(window: Window = WINDOW) -> Half:
+    return Half(Counter(), window)
+
+
 def text(segments: list[Segment]) -> list[bytes | int]:
     """Data as bytes, gaps as their length."""
     return [segment.data if isinstance(segment, Data) else segment.length for segment in segments]
 
 
 def test_chunks_in_order_pass_as_they_are() -> None:
-    half = Half()
+    half = half_of()
     assert half.feed(chunk(0, b"ab", at=1)) == [Data(MS, b"ab")]
     assert half.feed(chunk(2, b"c", at=2)) == [Data(2 * MS, b"c")]
 
 
 def test_a_chunk_that_came_too_early_waits_for_the_one_before() -> None:
-    half = Half()
+    half = half_of()
     assert half.feed(chunk(2, b"cd")) == []
     assert half.waiting
     assert text(half.feed(chunk(0, b"ab"))) == [b"ab", b"cd"]
@@ -38,19 +45,21 @@ def test_a_chunk_that_came_too_early_waits_for_the_one_before() -> None:
 
 
 def test_what_came_already_is_trimmed() -> None:
-    half = Half()
+    counts: Counter[str] = Counter()
+    half = Half(counts)
     half.feed(chunk(0, b"abcd"))
     assert half.feed(chunk(0, b"abcd")) == []
     assert text(half.feed(chunk(2, b"cdef"))) == [b"ef"]
+    assert counts == {Bytes.LATE: 4 + 2}
 
 
 def test_what_was_not_copied_is_a_gap_of_known_length() -> None:
-    assert Half().feed(chunk(0, b"ab", length=10)) == [Data(0, b"ab"), Gap(0, 8, Why.UNCAPTURED)]
-    assert Half().feed(chunk(0, b"", length=10)) == [Gap(0, 10, Why.UNCAPTURED)]
+    assert half_of().feed(chunk(0, b"ab", length=10)) == [Data(0, b"ab"), Gap(0, 8, Why.UNCAPTURED)]
+    assert half_of().feed(chunk(0, b"", length=10)) == [Gap(0, 10, Why.UNCAPTURED)]
 
 
 def test_a_missing_chunk_is_a_gap_once_the_window_has_passed() -> None:
-    half = Half()
+    half = half_of()
     half.feed(chunk(0, b"ab"))
     half.feed(chunk(5, b"fg", at=10))
     assert half.expire(209 * MS) == []
@@ -59,22 +68,22 @@ def test_a_missing_chunk_is_a_gap_once_the_window_has_passed() -> None:
 
 
 def test_the_window_is_bounded_in_chunks_and_bytes() -> None:
-    few = Half(Window(chunks=2))
+    few = half_of(Window(chunks=2))
     assert not few.feed(chunk(10, b"a")) + few.feed(chunk(20, b"b"))
     assert text(few.feed(chunk(30, b"c"))) == [10, b"a"]
-    small = Half(Window(bytes=10))
+    small = half_of(Window(bytes=10))
     assert text(small.feed(chunk(5, b"a" * 11))) == [5, b"a" * 11]
 
 
 def test_flush_states_every_gap() -> None:
-    half = Half()
+    half = half_of()
     half.feed(chunk(3, b"d"))
     half.feed(chunk(5, b"f"))
     assert text(half.flush()) == [3, b"d", 1, b"f"]
 
 
 def test_more_data_than_length_is_cut_to_it() -> None:
-    assert text(Half().feed(chunk(0, b"abcdef", length=2))) == [b"ab"]
+    assert text(half_of().feed(chunk(0, b"abcdef", length=2))) == [b"ab"]
 
 
 stories = st.lists(
@@ -84,11 +93,12 @@ stories = st.lists(
 
 @settings(deadline=None)
 @given(stories, st.integers(1, 8), st.integers(1, 60))
-def test_every_position_is_told_once_in_order_and_truly(
+def test_every_position_is_told_once_in_order_and_truly_and_every_byte_is_told_or_late(
     story: list[tuple[int, int, int, int]], chunks: int, size: int
 ) -> None:
     true = bytes(n % 251 for n in range(200))
-    half, told, fed = Half(Window(bytes=size, chunks=chunks)), list[Segment](), 0
+    counts: Counter[str] = Counter()
+    half, told, fed = Half(counts, Window(bytes=size, chunks=chunks)), list[Segment](), 0
     for position, length, captured, at in story:
         piece = chunk(position, true[position : position + min(length, captured)], at=at, length=length)
         fed = max(fed, position + length if length else 0)
@@ -107,3 +117,5 @@ def test_every_position_is_told_once_in_order_and_truly(
             at += segment.length
     assert at == half.position
     assert fed <= at
+    lost = sum(one.length for one in told if isinstance(one, Gap) and one.why is Why.LOST)
+    assert at - lost + counts[Bytes.LATE] == sum(length for _, length, _, _ in story)

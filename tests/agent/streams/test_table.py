@@ -81,7 +81,7 @@ def test_what_an_evicted_connection_held_for_reordering_is_counted_so() -> None:
     world = World(Limits(connections=1))
     world.feed(chunk(1, 4, b"late"))
     world.feed(chunk(2, 0, b"b"))
-    assert world.ledger.bytes == {Bytes.GAP: 4, Bytes.TABLE_FULL: 4, Bytes.PARSED: 1}
+    assert world.ledger.bytes == {Bytes.TABLE_FULL: 4, Bytes.PARSED: 1}
 
 
 def test_an_evicted_connection_goes_on_as_a_late_join_where_it_was() -> None:
@@ -108,7 +108,7 @@ def test_a_verdict_dismisses_the_connection_once_and_names_its_bytes() -> None:
     assert world.feed(chunk(1, 3, b"more")) == []
     world.feed(chunk(1, 10, b"jump"))
     assert world.dismissed == [(key(1), Bytes.NOT_HTTP)]
-    assert world.ledger.bytes == {Bytes.PARSED: 3, Bytes.NOT_HTTP: 8, Bytes.GAP: 3}
+    assert world.ledger.bytes == {Bytes.PARSED: 3, Bytes.NOT_HTTP: 4 + 4, Bytes.LATE: 4}
     assert len(world.table) == 0
 
 
@@ -148,7 +148,7 @@ def test_a_tick_gives_up_on_what_is_missing() -> None:
     world = World(Limits())
     world.feed(chunk(1, 2, b"c", at=1))
     assert [fact for _, fact in world.table.tick(1 + SECOND)] == ["c"]
-    assert world.ledger.bytes == {Bytes.GAP: 2, Bytes.PARSED: 1}
+    assert world.ledger.bytes == {Bytes.PARSED: 1}
 
 
 def test_addresses_may_come_late_and_the_pid_is_of_the_last_chunk() -> None:

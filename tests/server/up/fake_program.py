@@ -51,7 +51,7 @@ class Pages(BaseHTTPRequestHandler):
                     "connections_open": 2,
                     "ledger": {
                         "exchanges": {"parsed": 1234, "shipped": 1230, "refused": 3},
-                        "bytes": {"gap": 7},
+                        "bytes": {"late": 7},
                     },
                     "detach": {"done": done, "total": TOTAL if stopping.is_set() else 0},
                 },
