@@ -84,6 +84,9 @@ class Agent:
     process: Running
     status_url: str
 
+    def ready(self) -> bool:
+        return ready(f"{self.status_url}/readyz")
+
     def status(self) -> Any:
         return json.loads(fetch(f"{self.status_url}/status"))
 
@@ -217,19 +220,29 @@ def serving(folder: Path) -> Iterator[Server]:
     assert code == 0, f"the server ended with {code}: {process.output()[-3000:]}"
 
 
+def start_agent(program: list[str], folder: Path, url: str, *options: object, name: str = "agent") -> Agent:
+    """An agent that reports to the server at `url`, not ready yet. `name` tells agents of a folder apart."""
+    port = free_port()
+    argv = [*program, "run", "--server", url, "--log-json", "--status-listen", f"127.0.0.1:{port}"]
+    argv += ["--aggregation-header", AGGREGATION_HEADER, "--key-file", str(folder / "agent.key")]
+    argv += ["--spool", str(folder / f"{name}-spool")]
+    process = Running(f"spectap-{name}", [*argv, *map(str, options)], folder)
+    return Agent(process, f"http://127.0.0.1:{port}")
+
+
 @contextmanager
-def agent(folder: Path, server: Server, *options: object) -> Iterator[Agent]:
+def agent(
+    folder: Path, server: Server, *options: object, program: list[str] | None = None
+) -> Iterator[Agent]:
     """An agent that reports to `server`; afterwards it has ended with 0 and left no eBPF program."""
-    before, port = bpf_programs.loaded(), free_port()
-    argv = [command("spectap-agent"), "run", "--server", server.url, "--log-json"]
-    argv += ["--aggregation-header", AGGREGATION_HEADER, "--status-listen", f"127.0.0.1:{port}"]
-    argv += ["--exclude-pid", str(server.process.pid), "--key-file", str(folder / "agent.key")]
-    argv += ["--spool", str(folder / "agent-spool")]
-    process = Running("spectap-agent", [*argv, *map(str, options)], folder)
+    before = bpf_programs.loaded()
+    options = ("--exclude-pid", server.process.pid, *options)
+    started = start_agent(program or [command("spectap-agent")], folder, server.url, *options)
+    process = started.process
     try:
-        process.wait_for(lambda: ready(f"http://127.0.0.1:{port}/readyz"), "readiness")
+        process.wait_for(started.ready, "readiness")
         assert bpf_programs.loaded() - before, "the agent says it is ready and has no eBPF program loaded"
-        yield Agent(process, f"http://127.0.0.1:{port}")
+        yield started
     finally:
         code = process.stop(PATIENCE_TO_STOP)
     assert code == 0, f"the agent ended with {code}: {process.output()[-3000:]}"

@@ -21,60 +21,8 @@ from typing import Any
 import pytest
 
 from tests.agent.ship.proxy import Proxy, Weather, between
-from tests.e2e.processes import Running, free_port, wait_until
-from tests.e2e.spectap import Server, command, ready
-
-
-class Analysis:
-    """`spectap server` on one port and one folder, as often as it is started."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
-        self._server: Server | None = None
-
-    def start(self) -> None:
-        data = self._folder / "data"
-        argv = [command("spectap"), "server", "--listen", f"127.0.0.1:{self.port}", "--data", str(data)]
-        process = Running("server", argv, self._folder)
-        self._server = Server(process, self.url, self.port, data)
-        process.wait_for(lambda: ready(f"{self.url}/readyz"), "readiness")
-
-    def end(self, signum: int = signal.SIGKILL) -> None:
-        assert self._server is not None
-        self._server.process.process.send_signal(signum)
-        self._server.process.process.wait()
-        self._server = None
-
-    def stored(self) -> int:
-        """Records that the server has counted as stored."""
-        assert self._server is not None
-        return int(self._server.get("/ledger")["server"].get("stored", 0))
-
-    def has(self, record: str) -> bool:
-        return ready(f"{self.url}/api/v1/exchanges/{record}")
-
-    def numbers(self) -> Counter[int]:
-        """How often each record is there."""
-        assert self._server is not None
-        items = self._server.items("/exchanges")
-        witnesses = sum(len(item["witnesses"]) for item in items)
-        assert witnesses == len(items)
-        return Counter(int(item["id"].removeprefix("record-")) for item in items)
-
-    def ledgers(self) -> list[dict[str, dict[str, int]]]:
-        """The ledger of each start of the agent, oldest first."""
-        assert self._server is not None
-        starts = sorted(self._server.items("/agents"), key=lambda item: item["first_seen"])
-        return [start["ledger"] for start in starts]
-
-    def totals(self) -> Counter[str]:
-        """The exchanges of all starts of the agent, by bucket."""
-        found: Counter[str] = Counter()
-        for ledger in self.ledgers():
-            found.update(ledger.get("exchanges", {}))
-        return found
+from tests.e2e.analysis import Analysis
+from tests.e2e.processes import Running, wait_until
 
 
 class Ship(Running):

@@ -1,0 +1,17 @@
+"""`spectap-agent` with tables that a test can fill: SMALL_AGENT holds JSON of Sizes' and Limits' fields."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import partial
+
+from agent import run
+from agent.cli import main
+from agent.probes.programs import Sizes
+from agent.streams.table import Limits
+
+sizes, limits = json.loads(os.environ["SMALL_AGENT"])
+vars(run).update(Sizes=partial(Sizes, **sizes), Limits=partial(Limits, **limits))
+sys.exit(main())

@@ -1,0 +1,168 @@
+"""Where every byte and every exchange went, held against what our own client and server counted.
+
+The agent watches one port. What both programs wrote and read is then all there is in its ledger, but for
+the buckets of what it does not watch. One agent per test: each ends with its ledger told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.analysis import Analysis
+from tests.e2e.certificates import Certificate
+from tests.e2e.processes import Running, python, running, wait_until
+from tests.e2e.spectap import agent
+
+pytestmark = pytest.mark.root
+
+OTHERS = {"seen", "filtered", "not_tcp", "unix_socket", "tls_ciphertext"}
+Ledger = dict[str, dict[str, int]]
+
+
+class Bursts:
+    """A counting server, and clients that call it; `tally` is the sum of what all of them counted."""
+
+    def __init__(self, folder: Path, server: Running, options: list[str]) -> None:
+        self.port = int(server.first_line())
+        self.tally: Counter[str] = Counter()
+        self._folder, self._server, self._options = folder, server, options
+        self._made = 0
+
+    def client(self, connections: int, calls: int) -> Running:
+        """A client that is at work."""
+        self._made += 1
+        sizes = ("--connections", connections, "--calls", calls, "--name", f"call-{self._made}")
+        argv = python("burst", "client", "--port", self.port, *sizes, *self._options)
+        return Running(f"burst-{self._made}", argv, self._folder)
+
+    def count(self, client: Running) -> None:
+        assert client.finish() == 0, client.output()
+        self.tally.update(json.loads(client.stdout.read_text()))
+
+    def burst(self, connections: int, calls: int) -> None:
+        self.count(self.client(connections, calls))
+
+    def end(self) -> None:
+        assert self._server.finish() == 0, self._server.output()
+        counted = json.loads(self._server.stdout.read_text().splitlines()[1])
+        assert counted["calls"] == self.tally["calls"]
+        self.tally.update(counted)
+
+    @property
+    def bytes(self) -> int:
+        """What passed all their calls to send and recv."""
+        return self.tally["sent"] + self.tally["received"]
+
+    @property
+    def views(self) -> int:
+        """One exchange of each call at either end."""
+        return self.tally["calls"]
+
+
+@contextmanager
+def bursts(folder: Path, body: int, certificate: Certificate | None = None) -> Iterator[Bursts]:
+    serve = ["--tls", certificate.certificate, certificate.key] if certificate else []
+    ask = ["--ca", str(certificate.certificate)] if certificate else []
+    argv = python("burst", "server", "--body", body, *serve)
+    with running("burst-server", argv, folder, stdin=True) as server:
+        yield Bursts(folder, server, ask)
+
+
+@pytest.fixture
+def analysis(tmp_path: Path) -> Iterator[Analysis]:
+    server = Analysis(tmp_path)
+    server.start()
+    yield server
+    server.end(signal.SIGTERM)
+
+
+def final(analysis: Analysis) -> Ledger:
+    """The last word of the latest start, which balances in both parts, as the server has it."""
+    ledger = analysis.ledgers()[-1]
+    for part, total in (("bytes", "seen"), ("exchanges", "parsed")):
+        counts = dict(ledger[part])
+        assert counts.pop(total) == sum(counts.values()), ledger
+    assert "unaccounted_bytes" not in ledger["kernel"]
+    assert "in_flight" not in ledger["exchanges"]
+    return ledger
+
+
+def ours(ledger: Ledger) -> Counter[str]:
+    """Bytes of the watched port, by bucket."""
+    return Counter({bucket: count for bucket, count in ledger["bytes"].items() if bucket not in OTHERS})
+
+
+def calls_stored(analysis: Analysis) -> Counter[str]:
+    """Names of all calls that are stored; each answer is its own call's."""
+    names: Counter[str] = Counter()
+    for seen in analysis.server.exchanges():
+        name = (seen.path or b"").rpartition(b"/")[2].decode()
+        names[name] += 1
+        data = seen.response.data if seen.response else None
+        if seen.path is not None and data:
+            assert data.startswith(f'{{"id":"{name}"'.encode()), (name, data[:40])
+    return names
+
+
+def server_balances(analysis: Analysis, shipped: int) -> None:
+    """Each record that an agent calls shipped is stored, a witness, or one the server had already."""
+    counts = dict(analysis.server.get("/ledger")["server"])
+    counts.pop("duplicate_batch", None)  # sent again, and shipped once
+    assert sum(counts.values()) == shipped
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_in_a_normal_run_every_byte_is_parsed_and_every_call_is_stored_once(
+    analysis: Analysis, tmp_path: Path, certificate: Certificate, tls: bool
+) -> None:
+    trusted = certificate if tls else None
+    with bursts(tmp_path, 3000, trusted) as made:
+        with agent(tmp_path, analysis.server, "--port", made.port) as watcher:
+            made.burst(8, 50)
+            made.end()
+            wait_until(lambda: watcher.exchanges_in("shipped") >= made.views, "all to be shipped")
+        ledger = final(analysis)
+        assert ours(ledger) == {"parsed": made.bytes}
+        assert (ledger["bytes"].get("tls_ciphertext", 0) > made.bytes) is tls
+        assert ledger["kernel"] == {}
+        assert ledger["exchanges"] == {"parsed": made.views, "shipped": made.views}
+        server_balances(analysis, made.views)
+        assert set(calls_stored(analysis).values()) == {1}
+        told = [json.loads(line)["message"] for line in watcher.process.stderr.read_text().splitlines()]
+        assert [line.endswith("balanced") for line in told[-2:]] == [True, True], told[-2:]
+
+
+def test_what_a_ring_made_tiny_loses_is_in_its_bucket_and_marked_in_the_exchanges(
+    analysis: Analysis, tmp_path: Path
+) -> None:
+    with bursts(tmp_path, 3000) as made:
+        with agent(tmp_path, analysis.server, "--port", made.port, "--ring-mib", 1) as watcher:
+            made.burst(4, 5)
+            os.kill(watcher.process.pid, signal.SIGSTOP)  # nobody drains the ring meanwhile
+            made.burst(4, 200)
+            os.kill(watcher.process.pid, signal.SIGCONT)
+            wait_until(lambda: watcher.bytes_in("ring_full") > 0, "the loss to be told")
+            made.burst(4, 5)
+            made.end()
+            wait_until(lambda: watcher.bytes_in("seen") >= made.bytes, "all bytes to be told of")
+        ledger = final(analysis)
+        counts = ours(ledger)
+        assert sum(counts.values()) == made.bytes
+        assert counts["ring_full"] > 1_000_000
+        assert counts.keys() <= {"parsed", "ring_full", "unsynced", "not_http"}, counts
+        assert ledger["kernel"]["ring_full_events"] > 0
+        assert ledger["exchanges"]["parsed"] == ledger["exchanges"]["shipped"] < made.views
+        server_balances(analysis, ledger["exchanges"]["shipped"])
+        names = calls_stored(analysis)
+        whole = {f"call-{burst}-{line}-{n}" for burst in (1, 3) for line in range(4) for n in range(5)}
+        assert whole <= names.keys()
+        seen = Counter(one.completeness for one in analysis.server.exchanges())
+        assert seen["gap"] > 0, seen
