@@ -10,7 +10,19 @@ from typing import Any
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 
-from server.api import agents, apis, errors, exchanges, gate, health, metrics, models, records, specs
+from server.api import (
+    agents,
+    apis,
+    coverage,
+    errors,
+    exchanges,
+    gate,
+    health,
+    metrics,
+    models,
+    records,
+    specs,
+)
 from server.api.metrics import Metrics, Sources
 from server.api.sessions import Sessions
 from server.config import Settings
@@ -59,7 +71,7 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
-    for router in (records, apis, specs, exchanges, agents):
+    for router in (records, apis, specs, coverage, exchanges, agents):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN])
     for plain in (health, metrics):
         app.include_router(plain.router)

@@ -11,7 +11,7 @@ from typing import NoReturn, TypeAlias
 
 from server import config, up
 from server.config import ConfigError, Settings
-from server.offline import importing
+from server.offline import coverage
 
 USAGE = 64  # EX_USAGE of sysexits.h
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     up.add_parser(subparsers)
     add_server(subparsers)
-    importing.add_parser(subparsers)
+    coverage.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     return run(parsed)

@@ -38,6 +38,8 @@ class ConsumerKind(StrEnum):
     CERTIFICATE = "certificate"
     PROCESS = "process"
     USER_AGENT = "user_agent"
+    TEST = "test"
+    AGGREGATION = "aggregation"
     IP = "ip"
     UNKNOWN = "unknown"
     OTHER = "other"  # beyond the bound of kept consumers

@@ -16,12 +16,15 @@ from server.analysis.inventory import caller, key_of, server_view
 from server.analysis.latency import bucket_of
 from server.analysis.paths import template
 from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.model import Judgement
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
+from server.ingest.covering import Covering
 from server.ingest.decode import Delivery
 from server.ingest.judge import Judges, Load, Ruling
 from server.store.agents import Deliveries
 from server.store.apis import Apis, Merge
 from server.store.counters import Consumers, Contribution, Operations, Tally
+from server.store.coverage import CoverageCounters, Covered
 from server.store.database import Database
 from server.store.exchanges import HOUR_NS, Exchange, Exchanges
 from server.store.findings import Finding, Findings, Sighting, bounded
@@ -50,6 +53,7 @@ class Left(StrEnum):
 
     DEVIATIONS = "deviations_over_bound"
     ENGINE = "matching_failed"
+    COVERAGE = "coverage_failed"
 
 
 class Acceptor:
@@ -63,6 +67,8 @@ class Acceptor:
         self.findings = Findings(db)
         self.exchanges = Exchanges(db)
         self.judges = Judges(db, load)
+        self.coverage = CoverageCounters(db)
+        self.covering = Covering(self.consumers, self.judges)
         self.deliveries = Deliveries(db)
         self._db = db
         self._stale = stale
@@ -80,6 +86,7 @@ class Acceptor:
             self.findings,
             self.exchanges,
             self.judges,
+            self.coverage,
         ):
             part.forget()
         self._open.clear()
@@ -159,6 +166,7 @@ class Acceptor:
             del self._open[exchange.number]
         self.tally.flush()
         self.findings.flush()
+        self.coverage.flush()
 
     def _settle(self, exchange: Exchange) -> None:
         """Decides API, operation, caller and verdict by all that is known now, and counts accordingly."""
@@ -170,23 +178,28 @@ class Acceptor:
                 learnt = self.apis.learn(record, api)
                 merged = (learnt is not None and self._merge(learnt)) or merged
         if merged:
+            views = exchange.views
             exchange = self._exchange(exchange.number) or exchange
+            exchange.views = views
         for record in exchange.records:
             self.apis.note_host(api, record)
         self._count(exchange, api)
 
     def _merge(self, merge: Merge) -> bool:
         self._flush()
+        before = self.judges.revision(merge.target)
         merge_apis(self._db, merge.source, merge.target)
-        for part in (self.apis, self.operations, self.findings, self.judges):
+        for part in (self.apis, self.operations, self.findings, self.judges, self.coverage):
             part.forget()
+        if self.judges.revision(merge.target) != before:
+            self.coverage.reset(merge.target)
         self._stale(merge.target)
         return True
 
     def _count(self, exchange: Exchange, api: int) -> None:
         """Replaces what was counted of an exchange by what is known of it now."""
         old, server = exchange.counted, server_view(exchange.records)
-        self._take_back(exchange)
+        covered = self._take_back(exchange)
         revision = self.judges.revision(api)
         kept = (
             old is not None
@@ -197,6 +210,7 @@ class Acceptor:
             operation, verdict = self._judge(exchange, api)
         else:
             operation, verdict = old.operation, old.verdict
+            exchange.covered = self.covering.with_callers(covered, exchange.records)
         time = exchange.records[0].time
         exchange.api, exchange.revision, exchange.duration = api, revision, _duration(server)
         exchange.counted = Contribution(
@@ -211,24 +225,32 @@ class Acceptor:
         self.tally.add(exchange.counted)
         at = _sighting(exchange, exchange.counted)
         exchange.findings = tuple(f for f in exchange.findings if self._find(at, f))
+        exchange.views = len(exchange.records)
+        if exchange.covered is not None:
+            self.coverage.add(exchange.covered)
 
     def _find(self, at: Sighting, finding: Finding) -> bool:
         kept = self.findings.add(at, finding)
         self._counts[Left.DEVIATIONS] += not kept
         return kept
 
-    def _take_back(self, exchange: Exchange) -> None:
+    def _take_back(self, exchange: Exchange) -> Covered | None:
+        """Takes back what was counted of an exchange; which parts of its operation those were."""
         if exchange.counted is None:
-            return
+            return None
         self.tally.add(exchange.counted, -1)
         at = _sighting(exchange, exchange.counted)
         for finding in exchange.findings:
             self.findings.add(at, finding, -1)
+        covered = self.covering.recall(exchange, most_seen(exchange.records[: exchange.views]))
+        if covered is not None:
+            self.coverage.add(covered, -1)
+        return covered
 
     def _judge(self, exchange: Exchange, api: int) -> tuple[int, str | None]:
         """The operation's number and the verdict; sets the exchange's findings."""
         record = most_seen(exchange.records)
-        exchange.findings, exchange.why, exchange.deprecated = (), None, False
+        exchange.findings, exchange.why, exchange.deprecated, exchange.covered = (), None, False, None
         if record.request is None:
             return self.operations.unseen(api), None
         ruling = self._ruling(api, record)
@@ -243,6 +265,7 @@ class Acceptor:
             operation = self.operations.specified(
                 api, judgement.operation, judgement.deprecated, said.operation_id if said else None
             )
+        exchange.covered = self._covered(exchange, api, operation, record, judgement)
         key = self.operations.key(operation)
         exchange.findings = tuple(
             dict.fromkeys(bounded(key, d.kind, d.where, d.pointer, d.message) for d in judgement.deviations)
@@ -257,6 +280,16 @@ class Acceptor:
             self._counts[Left.ENGINE] += 1
             return None
 
+    def _covered(
+        self, exchange: Exchange, api: int, operation: int, record: Record, judgement: Judgement
+    ) -> Covered | None:
+        try:
+            return self.covering.cover(exchange.records, api, operation, record, judgement)
+        except Exception as error:
+            log.error("coverage failed: %s", type(error).__name__)
+            self._counts[Left.COVERAGE] += 1
+            return None
+
     def _provisional(self, api: int, record: Record) -> int:
         assert record.request is not None
         masked = [
@@ -269,6 +302,7 @@ class Acceptor:
 
     def begin_judging(self, api: int) -> None:
         """The API's specifications are about to change: every stored exchange is to be judged anew."""
+        self.coverage.reset(api)
         self.operations.demote(api)
         self.apis.revise(api)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from agent.wire import Record
 from server.analysis.inventory import host_of, name_of
 from server.analysis.specs.model import Judgement, Operation, SpecError
+from server.analysis.specs.schemas import Parts
 from server.store import specs
 from server.store.database import Database
 from server.store.specs import StoredSpec
@@ -33,6 +34,7 @@ class Specification(Protocol):
     def operations(self) -> Sequence[Operation]: ...
 
     def match(self, record: Record) -> Judgement: ...
+    def parts(self, place: str) -> Parts: ...
 
 
 Load = Callable[[bytes], Specification]

@@ -32,10 +32,14 @@ class ReadingError(Exception):
     """The files were not read to their end; the message is one sentence for a person."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     """FILE... and how to read them, as `spectap-agent read` takes it."""
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="HAR, audit log, telemetry or recording"
+        "files",
+        nargs="+" if needed else "*",
+        type=Path,
+        metavar="FILE",
+        help="HAR, audit log, telemetry or recording",
     )
     for name, (metavar, text) in _PASSED.items():
         parser.add_argument(name, metavar=metavar, help=text)

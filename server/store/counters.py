@@ -18,7 +18,12 @@ MAX_PROVISIONAL = 500  # templates per API; calls beyond them count under one op
 MAX_CONSUMERS = 2000  # of each kind; the rest counts as one
 MAX_KEY = 600  # characters
 
-KEYS = {"calls": "hour, consumer, status", "latency": "day, bucket", "verdicts": "verdict"}
+KEYS = {
+    "calls": "hour, consumer, status",
+    "latency": "day, bucket",
+    "verdicts": "verdict",
+    "coverage": "consumer, part",
+}
 """What each table of counts is keyed by, besides the operation."""
 
 PROVISIONAL, SPECIFIED, OVERFLOW, UNSEEN = "provisional", "specified", "overflow", "unseen"

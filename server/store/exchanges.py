@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from agent.wire import Record, decode_record
 from server.analysis.witnesses import SKEW_NS, View, mark_of, view_of
 from server.store.counters import Contribution
+from server.store.coverage import Covered
 from server.store.findings import Finding
 
 HOUR_NS = 3_600_000_000_000
@@ -27,7 +28,7 @@ class Exchange:
     """One exchange on its way into the store: its views, and what was made of them.
 
     `number` is that of its first witness; `stored` says whether its row exists. What the counters hold
-    of it is `counted` and `findings` (judged under `revision` of its API).
+    of it is `counted`, `findings` and `covered` (judged under `revision` of its API).
     """
 
     number: int
@@ -44,6 +45,8 @@ class Exchange:
     revision: int = 0
     counted: Contribution | None = None
     findings: tuple[Finding, ...] = field(default=())
+    covered: Covered | None = None  # None: nothing, or (if stored) not known any more
+    views: int = 0  # how many of the records `covered` was made of
 
     @property
     def id(self) -> str:
@@ -86,9 +89,11 @@ class Exchanges:
         raws = self._db.conn.execute(
             "SELECT record FROM witnesses WHERE number IN (?, ?) ORDER BY number", (number, second)
         )
+        records = [decode_record(raw) for (raw,) in raws]
         return Exchange(
             number=number,
-            records=[decode_record(raw) for (raw,) in raws],
+            records=records,
+            views=len(records),
             raw=None,
             mark=mark,
             stored=True,

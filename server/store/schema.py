@@ -103,3 +103,13 @@ def m005_agents(db: Database) -> None:
         PRIMARY KEY (agent, epoch, seq)) WITHOUT ROWID;
     CREATE TABLE ledger (bucket TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
     """)
+
+
+@migrations()
+def m006_coverage(db: Database) -> None:
+    """Parts of specifications that were exercised; consumer 0 is everyone."""
+    db.executescript("""
+    CREATE TABLE coverage (
+        operation INTEGER NOT NULL, consumer INTEGER NOT NULL, part TEXT NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (operation, consumer, part)) WITHOUT ROWID;
+    """)

@@ -15,6 +15,7 @@ from typing import Any
 from agent.wire import Record
 from server.analysis.specs.kinds import Kind, Verdict, Where
 from server.analysis.specs.model import Deviation, Judgement, Operation, SpecError
+from server.analysis.specs.schemas import Parts
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class StandIn:
             deprecated = said.get("deprecated", False)
             found.append(Operation(key, method, template, key.lower(), deprecated, (), None, {}, ()))
         return tuple(found)
+
+    def parts(self, place: str) -> Parts:
+        return {}
 
     def match(self, record: Record) -> Judgement:
         assert record.request is not None

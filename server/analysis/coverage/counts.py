@@ -28,7 +28,7 @@ class By(StrEnum):
     USER_AGENT = "user_agent"
     TEST = "test"  # what follows " -- " in a user agent, as Kubernetes' end-to-end tests write it
     AGGREGATION = "aggregation"  # the header that the agent was told to keep
-    ADDRESS = "address"
+    IP = "ip"
 
 
 def callers(records: Sequence[Record]) -> Iterator[tuple[By, str]]:
@@ -46,7 +46,7 @@ def _told_by(record: Record) -> Iterator[tuple[By, str | None]]:
     if client is not None:
         yield By.WORKLOAD, client.workload and "/".join(filter(None, (client.namespace, client.workload)))
         yield By.POD, client.pod and "/".join(filter(None, (client.namespace, client.pod)))
-        yield By.ADDRESS, client.ip
+        yield By.IP, client.ip
     if record.side == "client" and record.process is not None:
         yield By.PROCESS, record.process.unit or record.process.name
     yield By.USER_AGENT, consumer.user_agent
@@ -80,13 +80,20 @@ class Counts:
             key = ("", OTHER)
         self.unknown.setdefault(key, Counter())[status] += count
 
-    def add_exchange(self, record: Record, outline: Outline, judgement: Judgement, by: By) -> Parts:
-        """One exchange of which only `record` is known; the parts it exercised."""
+    def add_exchange(
+        self,
+        record: Record,
+        outline: Outline,
+        judgement: Judgement,
+        by: By,
+        views: Sequence[Record] | None = None,
+    ) -> Parts:
+        """One exchange, judged by `record`; all its views tell who called. The parts it exercised."""
         self.exchanges += 1
         parts = parts_of(record, outline, judgement)
         if judgement.operation is not None and parts:
             self.add(judgement.operation, None, parts)
-            self.add(judgement.operation, dict(callers([record])).get(by, NOBODY), parts)
+            self.add(judgement.operation, dict(callers(views or [record])).get(by, NOBODY), parts)
         elif record.request is not None:
             request = record.request
             masked = [

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Content, Operation
 from server.analysis.specs.operations import is_json
 from server.analysis.specs.pointers import escape, under
-from server.analysis.specs.schemas import Parts, Schemas
-from server.analysis.specs.specification import Specification
+from server.analysis.specs.schemas import Parts
 
 MAX_FIELDS = 2_000  # of one body; the rest is not counted
 MAX_DEPTH = 12  # of a field's pointer
@@ -24,8 +24,38 @@ _VERSION = re.compile(r"v\d+(?:(alpha|beta)\d*)?")
 STABLE = "stable"
 LEVELS = (STABLE, "beta", "alpha")
 ANY = "*"
+_ANYTHING = ("*/*", "application/*")
 
-Fields = frozenset[str]
+
+class Field:
+    """A field, or a body itself: its pointer, and the fields within by name (ANY for all others)."""
+
+    __slots__ = ("fields", "pointer")
+
+    def __init__(self, pointer: str) -> None:
+        self.pointer = pointer
+        self.fields: dict[str, Field] = {}
+
+    def pointers(self) -> Iterator[str]:
+        """Of all fields within, at any depth."""
+        pending = [*self.fields.values()]
+        while pending:
+            field = pending.pop()
+            yield field.pointer
+            pending += field.fields.values()
+
+
+class Said(Protocol):
+    """What coverage asks of a specification."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def operations(self) -> Sequence[Operation]: ...
+
+    def parts(self, place: str) -> Parts: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +74,32 @@ class Offer:
 class Outline:
     """All that one or several specifications of an API offer, by operation key."""
 
-    def __init__(self, specifications: Sequence[Specification]) -> None:
+    def __init__(self, specifications: Sequence[Said]) -> None:
         self.title = ", ".join(dict.fromkeys(one.title for one in specifications))
         self.version = ", ".join(dict.fromkeys(one.version for one in specifications))
         self.offers: dict[str, Offer] = {}
-        self._schemas: dict[str, Schemas] = {}
-        self._fields: dict[tuple[int, str], Fields] = {}
+        self._said: dict[str, Said] = {}
+        self._fields: dict[tuple[int, str], Field] = {}
+        self._sets: dict[tuple[int, ...], frozenset[str]] = {}
         for specification in specifications:
             for operation in specification.operations:
                 if operation.key not in self.offers:
                     self.offers[operation.key] = _offer(operation)
-                    self._schemas[operation.key] = specification.schemas
+                    self._said[operation.key] = specification
 
-    def fields(self, offer: Offer, content: Content | None) -> Fields:
-        """The fields that a body of this content may hold, as far as it is JSON."""
-        schemas = self._schemas[offer.key]
-        found: Fields = frozenset()
-        for kind, place in content.media.items() if content else ():
-            if place is not None and (is_json(kind) or kind in ("*/*", "application/*")):
-                found |= self._at(schemas, place)
-        return found
+    def fields(self, offer: Offer, content: Content | None) -> Sequence[Field]:
+        """The bodies of this content, as far as they are JSON: a tree of fields for each schema."""
+        said = self._said[offer.key]
+        return [
+            self._at(said, place)
+            for kind, place in (content.media.items() if content else ())
+            if place is not None and (is_json(kind) or kind in _ANYTHING)
+        ]
 
-    def _at(self, schemas: Schemas, place: str) -> Fields:
-        known = self._fields.get((id(schemas), place))
+    def _at(self, said: Said, place: str) -> Field:
+        known = self._fields.get((id(said), place))
         if known is None:
-            pointers = (pointer for pointer, _ in zip(_walk(schemas, place), range(MAX_FIELDS), strict=False))
-            known = self._fields[id(schemas), place] = frozenset(pointers)
+            known = self._fields[id(said), place] = _tree(said, place)
         return known
 
     def field_names(self, offer: Offer) -> list[str]:
@@ -77,12 +107,19 @@ class Outline:
         return [
             f"{at}{pointer}"
             for at, content in _bodies(offer.operation)
-            for pointer in sorted(self.fields(offer, content))
+            for pointer in sorted(self._pointers(offer, content))
         ]
 
     def field_count(self, offer: Offer) -> int:
         """How many `field_names` there are, without making them: a large document has millions."""
-        return sum(len(self.fields(offer, content)) for _, content in _bodies(offer.operation))
+        return sum(len(self._pointers(offer, content)) for _, content in _bodies(offer.operation))
+
+    def _pointers(self, offer: Offer, content: Content) -> frozenset[str]:
+        trees = self.fields(offer, content)
+        key = tuple(map(id, trees))
+        if key not in self._sets:
+            self._sets[key] = frozenset(pointer for tree in trees for pointer in tree.pointers())
+        return self._sets[key]
 
 
 def _bodies(operation: Operation) -> Iterator[tuple[str, Content]]:
@@ -108,33 +145,36 @@ def level_of(template: str) -> str:
     return STABLE
 
 
-def _walk(schemas: Schemas, place: str) -> Iterator[str]:
-    """Pointers of all fields below a schema, nearest first, each once.
+def _tree(said: Said, place: str) -> Field:
+    """All fields below a schema, nearest first, as far as the bounds go.
 
     A schema that contains itself is told once, not once again in each of its own fields.
     """
-    told: set[str] = set()
-    parts = schemas.parts(place)
-    level = [("", parts, frozenset(parts))]
+    root = Field("")
+    parts = said.parts(place)
+    level = [(root, parts, frozenset(parts))]
+    room = MAX_FIELDS
     for _ in range(MAX_DEPTH):
-        below: list[tuple[str, Parts, frozenset[str]]] = []
-        for pointer, parts, above in level:
-            for name, child in _children(parts):
-                field = f"{pointer}/{name}"
-                if field not in told:
-                    told.add(field)
-                    yield field
-                inner = schemas.parts(child)
+        below: list[tuple[Field, Parts, frozenset[str]]] = []
+        for field, parts, above in level:
+            for token, child in _children(parts):
+                if token not in field.fields:
+                    if not room:
+                        return root
+                    room -= 1
+                    field.fields[token] = Field(f"{field.pointer}/{escape(token)}")
+                inner = said.parts(child)
                 if above.isdisjoint(inner):
-                    below.append((field, inner, above.union(inner)))
+                    below.append((field.fields[token], inner, above.union(inner)))
         level = below
+    return root
 
 
 def _children(parts: Parts) -> Iterator[tuple[str, str]]:
     """(token, place) of the schemas of fields, additional properties and items."""
     for at, node in parts.items():
         for name in node.get("properties", ()):
-            yield escape(name), under(at, "properties", name)
+            yield name, under(at, "properties", name)
         for i, _ in enumerate(node.get("prefixItems", ())):
             yield ANY, under(at, "prefixItems", i)
         for keyword in ("items", "additionalProperties"):

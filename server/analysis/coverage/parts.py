@@ -7,17 +7,17 @@ was asked to watch), `parameter:query:limit`, `field:request.body/items/*/id`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from agent.wire import Body, Record, Request
-from server.analysis.coverage.outline import ANY, Fields, Offer, Outline
+from server.analysis.coverage.outline import ANY, Field, Offer, Outline
 from server.analysis.specs.kinds import Verdict, Where
 from server.analysis.specs.match import answer_of
 from server.analysis.specs.model import Judgement, Parameter
 from server.analysis.specs.operations import essence, is_json
 from server.analysis.specs.parameters import Texts, cookie_texts, header_texts, query_texts
-from server.analysis.specs.pointers import escape
 from server.analysis.specs.reading import NotJson, Unreadable, json_value
 
 HIT, WATCH, PARAMETER, FIELD = "hits:", "watch:", "parameter:", "field:"
@@ -89,41 +89,48 @@ def _is_spread(parameter: Parameter, texts: Texts) -> bool:
     return parameter.style == "deepObject" and any(name.startswith(start) for name in texts)
 
 
-def _of_body(body: Body, content_type: str | None, fields: Fields, at: str) -> Iterator[str]:
-    if not fields or body.size == 0:
-        return
+def _of_body(body: Body, content_type: str | None, trees: Sequence[Field], at: str) -> Parts:
+    if not any(tree.fields for tree in trees) or body.size == 0:
+        return ()
     if body.data is None or body.state != "complete":
-        yield UNSEEN
-        return
+        return (UNSEEN,)
     kind = essence(content_type or "")
     if kind and not is_json(kind):
-        return
+        return ()
     try:
         value = json_value(body.data)
     except (NotJson, Unreadable):
-        yield UNSEEN
-        return
-    for pointer in _present(value, fields):
-        yield at + pointer
+        return (UNSEEN,)
+    return _named(at, tuple(dict.fromkeys(pointer for tree in trees for pointer in _present(value, tree))))
 
 
-def _present(value: Any, fields: Fields) -> Iterator[str]:
-    """Those of `fields` that occur in a value; names that no schema has stand for additional properties."""
-    pending: list[tuple[str, Any]] = [("", value)]
+@lru_cache(maxsize=4096)
+def _named(at: str, pointers: Parts) -> Parts:
+    """Most calls of an operation have the same fields."""
+    return tuple(at + pointer for pointer in pointers)
+
+
+def _present(value: Any, tree: Field) -> dict[str, None]:
+    """Pointers of those fields that occur in a value; names that no schema has are additional properties."""
+    found: dict[str, None] = {}
+    pending: list[tuple[Any, Field]] = [(value, tree)]
     looked = 0
     while pending and looked < MAX_VALUES:
-        pointer, at = pending.pop()
-        below: list[tuple[str, Any]] = []
+        at, field = pending.pop()
+        fields = field.fields
+        other = fields.get(ANY)
         if isinstance(at, dict):
-            below = [(escape(name), child) for name, child in at.items()]
-        elif isinstance(at, list):
-            below = [(ANY, child) for child in at]
-        looked += len(below)
-        for token, child in below:
-            field = f"{pointer}/{token}"
-            if field not in fields:
-                field = f"{pointer}/{ANY}"
-            if field in fields:
-                yield field
-                if isinstance(child, (dict, list)):
-                    pending.append((field, child))
+            for name, child in at.items():
+                one = fields.get(name, other)
+                if one is not None:
+                    found[one.pointer] = None
+                    if one.fields:
+                        pending.append((child, one))
+        elif isinstance(at, list) and other is not None and at:
+            found[other.pointer] = None
+            if other.fields:
+                pending += [(child, other) for child in at]
+        else:
+            continue
+        looked += len(at)
+    return found

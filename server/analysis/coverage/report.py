@@ -13,7 +13,7 @@ from typing import Any
 
 from server.analysis.coverage.counts import Counts
 from server.analysis.coverage.outline import LEVELS, Offer, Outline
-from server.analysis.coverage.parts import DEVIATING, FIELD, HIT, NO_ANSWER, PARAMETER, UNSEEN, WATCH
+from server.analysis.coverage.parts import DEVIATING, FIELD, HIT, PARAMETER, UNSEEN, WATCH
 
 Json = dict[str, Any]
 
@@ -125,7 +125,7 @@ def _operation(outline: Outline, offer: Offer, counts: Counts, caller: str | Non
         "fields": fields,
         "consumers": {
             name: {"hits": _with(some, HIT), "watch": _with(some, WATCH)}
-            for name, some in sorted(named.items(), key=lambda entry: (-_calls(entry[1]), entry[0]))
+            for name, some in sorted(named.items(), key=lambda entry: (-calls(entry[1]), entry[0]))
         },
     }
 
@@ -138,29 +138,6 @@ def _with(parts: Mapping[str, int], start: str) -> dict[str, int]:
     return {name[len(start) :]: n for name, n in sorted(parts.items()) if name.startswith(start) and n}
 
 
-def _calls(parts: Mapping[str, int]) -> int:
+def calls(parts: Mapping[str, int]) -> int:
+    """Exchanges: each has exactly one of these parts."""
     return sum(n for name, n in parts.items() if name.startswith((HIT, WATCH)))
-
-
-def rows(coverage: Mapping[str, Any]) -> list[Json]:
-    """One row an operation, for CSV and tables."""
-    return [_row(one) for one in coverage["operations"]]
-
-
-def _row(one: Mapping[str, Any]) -> Json:
-    hits = one["hits"]
-    return {
-        "operation": one["operation"],
-        "operationId": one["operationId"] or "",
-        "level": one["level"],
-        "tags": " ".join(one["tags"]),
-        "deprecated": "yes" if one["deprecated"] else "",
-        "calls": sum(hits.values()),
-        **{status: hits.get(status, 0) for status in ("1xx", "2xx", "3xx", "4xx", "5xx")},
-        "unanswered": hits.get(NO_ANSWER, 0),
-        "watch": sum(one["watch"].values()),
-        "deviating": one["deviating"],
-        "parameters": "{hit}/{total}".format(**one["totals"]["parameters"]),
-        "fields": "{hit}/{total}".format(**one["totals"]["fields"]),
-        "consumers": len(one["consumers"]),
-    }

@@ -29,18 +29,30 @@ def _refuse(name: str) -> Any:
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+_latest: tuple[bytes | None, Any] = (None, None)
 
 
 def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Any:
-    """The JSON value in `raw`. Raises NotJson, Unreadable."""
+    """The JSON value in `raw`, which must not be changed. Raises NotJson, Unreadable.
+
+    The latest value is remembered: whoever judges a body is followed by others who read it.
+    """
+    global _latest
+    latest = _latest  # one look: threads may replace it meanwhile
+    value = latest[1] if latest[0] is raw else _parsed(raw)
+    _latest = (raw, value)
+    if raw.count(b"[") + raw.count(b"{") > depth and _is_deeper(value, depth):
+        raise Unreadable
+    return value
+
+
+def _parsed(raw: bytes) -> Any:
     try:
         value = _DECODER.decode(raw.decode("utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError, _Constant):
         raise NotJson from None
     except (RecursionError, ValueError):  # the latter for integers of thousands of digits
         raise Unreadable from None
-    if raw.count(b"[") + raw.count(b"{") > depth and _is_deeper(value, depth):
-        raise Unreadable
     if _SURROGATE.search(raw):
         _refuse_halves(value)
     return value

@@ -8,7 +8,7 @@ from typing import Any
 from agent.wire import Record
 from server.analysis.specs.match import Matcher
 from server.analysis.specs.model import Judgement, Operation
-from server.analysis.specs.schemas import Schemas
+from server.analysis.specs.schemas import Parts, Schemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,10 @@ class Specification:
     warnings: tuple[str, ...]
     matcher: Matcher
     schemas: Schemas
+
+    def parts(self, place: str) -> Parts:
+        """Every schema that may apply at a place that an operation names, by its own place."""
+        return self.schemas.parts(place)
 
     def match(self, record: Record) -> Judgement:
         """The judgement of one record. Never raises, whatever the record holds."""

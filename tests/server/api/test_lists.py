@@ -217,6 +217,8 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/agents",
         "/api/v1/apis",
         "/api/v1/apis/{id}",
+        "/api/v1/apis/{id}/coverage",
+        "/api/v1/apis/{id}/coverage/gaps",
         "/api/v1/apis/{id}/operations",
         "/api/v1/apis/{id}/spec",
         "/api/v1/deviations",

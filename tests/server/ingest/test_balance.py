@@ -14,7 +14,8 @@ from typing import TypeVar
 import pytest
 from sqlite_utils import Database
 
-from agent.wire import Batch, Endpoint, Record, pack_record
+from agent.wire import Batch, Endpoint, Record, decode_record, pack_record
+from server.analysis.coverage.counts import callers
 from server.ingest.accept import Acceptor
 from server.ingest.attach import Target, attach
 from server.ingest.decode import Delivery
@@ -42,6 +43,10 @@ def counted(db: Database) -> dict[str, Counts]:
             """SELECT api, operation, kind, pointer, consumer, count FROM deviation_calls
             JOIN deviations ON number = deviation"""
         ),
+        "coverage": of(
+            """SELECT coverage.operation, coalesce(kind, 'everyone'), sum(count) FROM coverage
+            LEFT JOIN consumers ON number = consumer WHERE part LIKE 'hits:%' GROUP BY 1, 2"""
+        ),
     }
 
 
@@ -60,6 +65,20 @@ def expected(db: Database) -> dict[str, Counts]:
             found["verdicts"][operation, row["verdict"]] += 1
         for key, kind, _, pointer, _ in json.loads(row["deviations"] or "[]"):
             found["deviations"][row["api"], key, kind, pointer, row["consumer"]] += 1
+    found["coverage"] = covered(db)
+    return found
+
+
+def covered(db: Database) -> Counts:
+    """What the exchanges that were judged as their APIs stand add to coverage, by kind of caller."""
+    found: Counts = Counter()
+    for number, second, operation in db.conn.execute(
+        """SELECT exchanges.number, second, operation FROM exchanges JOIN apis ON apis.number = api
+        WHERE exchanges.revision = apis.revision AND verdict IS NOT NULL AND verdict <> 'shadow'"""
+    ):
+        rows = db.conn.execute("SELECT record FROM witnesses WHERE number IN (?, ?)", (number, second))
+        for kind in {"everyone", *(by for by, _ in callers([decode_record(raw) for (raw,) in rows]))}:
+            found[operation, str(kind)] += 1
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +16,7 @@ from server.analysis.coverage import counts as counting
 from server.analysis.coverage.counts import By, Counts, callers
 from server.analysis.coverage.outline import MAX_FIELDS, Outline, level_of
 from server.analysis.coverage.parts import parts_of
-from server.analysis.coverage.report import rows
+from server.analysis.coverage.table import csv_text, rows
 from tests.server.analysis.coverage.shop import ORDER_FIELDS, by_agent, covered, creating, listing, of, shop
 from tests.server.analysis.specs.spec_calls import PATIENT, answering, body, call
 
@@ -132,7 +134,7 @@ def test_all_views_together_tell_who_called() -> None:
         By.PROCESS: "curl",
         By.WORKLOAD: "n/Deployment/d",
         By.POD: "n/p",
-        By.ADDRESS: "10.0.0.1",
+        By.IP: "10.0.0.1",
     }
 
 
@@ -173,6 +175,14 @@ def test_a_schema_without_end_has_a_bounded_number_of_fields() -> None:
 def test_a_row_shows_what_the_report_says() -> None:
     row = next(row for row in rows(covered(listing(query=b"limit=1"))) if row["operation"] == LIST)
     assert (row["calls"], row["2xx"], row["parameters"], row["level"]) == (1, 1, "1/2", "stable")
+
+
+def test_csv_reads_back_and_runs_nothing_in_a_spreadsheet() -> None:
+    coverage = covered(listing())
+    of(coverage, LIST)["operationId"] = "=1+1"
+    table = list(csv.DictReader(io.StringIO(csv_text(coverage))))
+    assert [row["operation"] for row in table] == [one["operation"] for one in coverage["operations"]]
+    assert table[0]["operationId"] == "'=1+1"
 
 
 JSON = st.recursive(

@@ -1,0 +1,95 @@
+"""What the coverage routes answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class CoveredPart(BaseModel):
+    total: int
+    hit: int
+
+
+class PartTotals(CoveredPart):
+    percent: float | None
+
+
+class OperationParts(BaseModel):
+    parameters: CoveredPart
+    fields: CoveredPart
+
+
+class CoverageTotals(BaseModel):
+    """Operations; deprecated ones are counted apart."""
+
+    total: int
+    hit: int = Field(description="Called at all, right or wrong; a watch is no list.")
+    percent: float | None
+    hit_2xx: int
+    percent_2xx: float | None
+    parameters: PartTotals
+    fields: PartTotals
+
+
+class CoverageCalls(BaseModel):
+    hits: dict[str, int] = Field(description="By status class: 2xx, …, and none without an answer.")
+    watch: dict[str, int] = Field(description="The same of lists that were asked to watch.")
+
+
+class CoveredOperation(CoverageCalls):
+    operation: str
+    operationId: str | None
+    level: str
+    tags: list[str]
+    deprecated: bool
+    deviating: int
+    bodies_unseen: int = Field(description="Exchanges of which a body was not seen whole.")
+    totals: OperationParts
+    parameters: dict[str, int]
+    fields: dict[str, int] = Field(description="By JSON pointer, with * for items; empty if never called.")
+    consumers: dict[str, CoverageCalls]
+
+
+class Undescribed(BaseModel):
+    method: str
+    path: str
+    hits: dict[str, int]
+
+
+class Titled(BaseModel):
+    title: str
+    version: str
+
+
+class Coverage(CoverageTotals):
+    spec: Titled
+    exchanges: int
+    levels: dict[str, CoverageTotals]
+    tags: dict[str, CoverageTotals]
+    deprecated: CoverageTotals
+    operations: list[CoveredOperation]
+    unknown: list[Undescribed]
+
+
+class GapOperation(CoverageCalls):
+    operation: str
+    operationId: str | None
+    level: str
+    deprecated: bool
+    described: bool
+    calls: int
+    consumers: dict[str, CoverageCalls]
+
+
+class GapPart(BaseModel):
+    operation: str
+    kind: Literal["hits", "parameters", "fields"]
+    part: str
+    calls: int
+
+
+class Gaps(BaseModel):
+    operations: list[GapOperation]
+    parts: list[GapPart]

@@ -1,0 +1,85 @@
+"""Coverage as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from server.analysis.coverage.table import rows
+
+MAX_UNKNOWN = 20
+MAX_PARTS = 50
+PLAIN_WIDTH = 160  # where no terminal says how wide it is
+
+COLUMNS = ("operation", "level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "consumers")
+
+
+def show_coverage(coverage: Mapping[str, Any]) -> None:
+    """Totals first, then an operation a line: those called, most called first, then the others."""
+    console = _console()
+    spec = coverage["spec"]
+    console.print(_text(f"{spec['title']} {spec['version']}: {coverage['exchanges']} exchanges"))
+    console.print(_totals(coverage))
+    table = Table(*COLUMNS, box=None, header_style="bold")
+    found = sorted(rows(coverage), key=lambda row: (-row["calls"] - row["watch"], row["operation"]))
+    for row in found:
+        called = row["calls"] or row["watch"]
+        name = row["operation"] + (" (deprecated)" if row["deprecated"] else "")
+        cells = [name, *(str(row[column] or "") for column in COLUMNS[1:])]
+        table.add_row(*map(_text, cells), style=None if called else "dim")
+    console.print(table)
+    _show_unknown(console, coverage["unknown"])
+
+
+def _totals(coverage: Mapping[str, Any]) -> Table:
+    table = Table("", "operations", "called", "%", "with 2xx", "%", "parameters", "fields", box=None)
+    named = [("all", coverage), *coverage["levels"].items(), ("deprecated", coverage["deprecated"])]
+    for name, one in named:
+        if one["total"]:
+            parts = [f"{one[kind]['hit']}/{one[kind]['total']}" for kind in ("parameters", "fields")]
+            cells = [one["total"], one["hit"], one["percent"], one["hit_2xx"], one["percent_2xx"], *parts]
+            table.add_row(_text(name), *(_text(str(cell)) for cell in cells))
+    return table
+
+
+def _show_unknown(console: Console, unknown: list[Mapping[str, Any]]) -> None:
+    if not unknown:
+        return
+    calls = sum(sum(one["hits"].values()) for one in unknown)
+    console.print(_text(f"{calls} calls that the specification does not describe:"))
+    for one in unknown[:MAX_UNKNOWN]:
+        console.print(_text(f"  {sum(one['hits'].values())}  {one['method']} {one['path']}"))
+    if len(unknown) > MAX_UNKNOWN:
+        console.print(_text(f"  and {len(unknown) - MAX_UNKNOWN} more; --json has all"))
+
+
+def show_gaps(found: Mapping[str, Any]) -> None:
+    """What is used and not tested, most called first."""
+    console = _console()
+    console.print(_text(f"{len(found['operations'])} operations are used and not tested"))
+    table = Table("calls", "operation", "level", "by", box=None, header_style="bold")
+    for one in found["operations"]:
+        by = ", ".join(list(one["consumers"])[:3])
+        cells = (str(one["calls"]), one["operation"], one["level"], by)
+        table.add_row(*map(_text, cells))
+    console.print(table)
+    parts = found["parts"]
+    console.print(_text(f"{len(parts)} parts of operations that are tested are used and not tested"))
+    for one in parts[:MAX_PARTS]:
+        console.print(_text(f"  {one['calls']}  {one['operation']}  {one['part']}"))
+    if len(parts) > MAX_PARTS:
+        console.print(_text(f"  and {len(parts) - MAX_PARTS} more; --json has all"))
+
+
+def _text(text: str) -> Text:
+    """As it is: names come from the network, and must be neither markup nor terminal commands."""
+    return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+
+
+def _console() -> Console:
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PLAIN_WIDTH)

@@ -1,0 +1,156 @@
+"""`spectap coverage`, as it is typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.cli import main
+from tests.har import document, entry
+from tests.server.analysis.specs.spec_calls import document as spec_document
+from tests.server.analysis.specs.spec_calls import operation, parameter
+
+SHOP = spec_document(
+    {
+        "/pets/{id}": {
+            "get": operation(
+                operationId="showPet",
+                parameters=[parameter("id", "path", {}), parameter("full", "query", {"type": "boolean"})],
+            ),
+            "delete": operation(),
+        },
+        "/v1beta1/pets": {"post": operation(operationId="=addPet")},
+        "/old": {"get": operation(deprecated=True)},
+    }
+)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """--spec, a key and a file of two callers' traffic."""
+    (tmp_path / "spec.json").write_text(json.dumps(SHOP))
+    entries = [
+        *[entry(headers={"User-Agent": "shop/2"})] * 3,
+        entry("DELETE", headers={"User-Agent": "shop/2"}),
+        entry(status=404, headers={"User-Agent": "e2e"}),
+        entry(url="http://shop.example/admin"),
+    ]
+    (tmp_path / "a.har").write_bytes(document(*entries))
+    return [
+        "coverage",
+        f"--spec={tmp_path / 'spec.json'}",
+        f"--key-file={tmp_path / 'key'}",
+        str(tmp_path / "a.har"),
+    ]
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
+    assert main(list(words)) == status
+    return capsys.readouterr().out
+
+
+def as_json(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    return json.loads(printed(capsys, *words, "--json"))
+
+
+def test_json_says_what_was_hit(capsys: pytest.CaptureFixture[str], files: list[str]) -> None:
+    found = as_json(capsys, *files)
+    assert (found["total"], found["hit"], found["percent"], found["exchanges"]) == (3, 2, 66.67, 6)
+    shown = next(one for one in found["operations"] if one["operationId"] == "showPet")
+    assert shown["hits"] == {"2xx": 3, "4xx": 1}
+    assert shown["parameters"] == {"path:id": 4, "query:full": 4}
+    assert shown["consumers"]["e2e"] == {"hits": {"4xx": 1}, "watch": {}}
+    assert [one["path"] for one in found["unknown"]] == ["/admin"]
+
+
+def test_csv_has_a_line_an_operation(capsys: pytest.CaptureFixture[str], files: list[str]) -> None:
+    rows = list(csv.DictReader(io.StringIO(printed(capsys, *files, "--csv"))))
+    assert {row["operation"]: row["calls"] for row in rows} == {
+        "GET /pets/{id}": "4",
+        "DELETE /pets/{id}": "1",
+        "POST /v1beta1/pets": "0",
+        "GET /old": "0",
+    }
+
+
+def test_the_table_shows_totals_and_operations(capsys: pytest.CaptureFixture[str], files: list[str]) -> None:
+    shown = printed(capsys, *files)
+    assert "66.67" in shown
+    assert "GET /pets/{id}" in shown
+    assert "GET /old (deprecated)" in shown
+    assert "1 calls that the specification does not describe" in shown
+
+
+def test_terminal_commands_in_names_are_not_passed_on(
+    capsys: pytest.CaptureFixture[str], files: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.har").write_bytes(document(entry(url="http://shop.example/x%0d[red]\x1b[31m")))
+    assert "\x1b" not in printed(capsys, *files)
+
+
+def test_one_caller_can_be_looked_at_alone(capsys: pytest.CaptureFixture[str], files: list[str]) -> None:
+    found = as_json(capsys, *files, "--consumer", "e2e")
+    assert (found["hit"], found["hit_2xx"]) == (1, 0)
+
+
+def test_what_one_uses_and_another_does_not_test(
+    capsys: pytest.CaptureFixture[str], files: list[str]
+) -> None:
+    words = [*files, "--used-by", "shop/*", "--not-by", "e2e"]
+    found = as_json(capsys, *words)
+    assert [one["operation"] for one in found["operations"]] == ["DELETE /pets/{id}"]
+    assert {one["part"] for one in found["parts"]} == {"2xx"}
+    assert "DELETE /pets/{id}" in printed(capsys, *words)
+
+
+def test_two_reports_can_be_compared(
+    capsys: pytest.CaptureFixture[str], files: list[str], tmp_path: Path
+) -> None:
+    used, tested = tmp_path / "used.json", tmp_path / "tested.json"
+    used.write_text(printed(capsys, *files, "--json", "--consumer", "shop/*"))
+    tested.write_text(printed(capsys, *files, "--json", "--consumer", "e2e"))
+    found = as_json(capsys, "coverage", "--diff", str(used), str(tested))
+    assert [one["operation"] for one in found["operations"]] == ["DELETE /pets/{id}"]
+
+
+def test_the_same_traffic_is_held_against_several_releases(
+    capsys: pytest.CaptureFixture[str], files: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "next.json").write_text(json.dumps(spec_document({"/admin": {"get": operation()}})))
+    old, new = as_json(capsys, *files, f"--spec={tmp_path / 'next.json'}")
+    assert (old["total"], new["total"], new["hit"]) == (3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["file"],
+        ["--spec=x"],
+        ["--used-by=a", "--spec=x", "file"],
+        ["--diff", "a", "b", "file"],
+        ["--csv", "--diff", "a", "b"],
+        ["--consumer=a", "--used-by=a", "--not-by=b", "--spec=x", "file"],
+    ],
+)
+def test_what_does_not_go_together_is_a_wrong_option(words: list[str]) -> None:
+    assert main(["coverage", *words]) == 64
+
+
+def test_what_cannot_be_read_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], files: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "spec.json").write_text("{")
+    assert main(files) == 1
+    assert "line 1" in capsys.readouterr().err
+    assert main(["coverage", f"--spec={tmp_path / 'none'}", files[-1]]) == 1
+    assert "No such file" in capsys.readouterr().err
+    (tmp_path / "spec.json").write_text(json.dumps(SHOP))
+    assert main([*files[:-1], str(tmp_path / "none.har")]) == 1
+    assert main(["coverage", "--diff", str(tmp_path / "spec.json"), str(tmp_path / "spec.json")]) == 1
+    assert "is no report" in capsys.readouterr().err
