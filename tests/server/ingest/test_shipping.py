@@ -28,7 +28,7 @@ def test_all_that_an_agent_ships_is_stored_once(client: Client) -> None:
     shipper = ship(client, 250)
     assert shipper.close(30) == 0
     assert client.server_ledger() == {"stored": 250}
-    assert shipper.totals()["exchanges"] == {"shipped": 250}
+    assert shipper.totals()["exchanges"] == {"parsed": 250, "shipped": 250}
 
 
 def test_an_answer_that_is_lost_makes_no_duplicate(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
