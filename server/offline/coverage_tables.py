@@ -12,6 +12,7 @@ from rich.text import Text
 
 from server.analysis.coverage.table import rows
 
+MAX_UNCALLED = 50
 MAX_UNKNOWN = 20
 MAX_PARTS = 50
 PLAIN_WIDTH = 160  # where no terminal says how wide it is
@@ -27,13 +28,18 @@ def show_coverage(coverage: Mapping[str, Any]) -> None:
     console.print(_totals(coverage))
     table = Table(*COLUMNS, box=None, header_style="bold")
     found = sorted(rows(coverage), key=lambda row: (-row["calls"] - row["watch"], row["operation"]))
-    for row in found:
-        called = row["calls"] or row["watch"]
+    for row in found[: sum(map(_is_called, found)) + MAX_UNCALLED]:
         name = row["operation"] + (" (deprecated)" if row["deprecated"] else "")
         cells = [name, *(str(row[column] or "") for column in COLUMNS[1:])]
-        table.add_row(*map(_text, cells), style=None if called else "dim")
+        table.add_row(*map(_text, cells), style=None if _is_called(row) else "dim")
     console.print(table)
+    if table.row_count < len(found):
+        console.print(_text(f"and {len(found) - table.row_count} more that nobody called; --csv has all"))
     _show_unknown(console, coverage["unknown"])
+
+
+def _is_called(row: Mapping[str, Any]) -> bool:
+    return bool(row["calls"] or row["watch"])
 
 
 def _totals(coverage: Mapping[str, Any]) -> Table:

@@ -14,6 +14,7 @@ from typing import Any
 from agent.wire import Body, Record, Request
 from server.analysis.coverage.outline import ANY, Field, Offer, Outline
 from server.analysis.specs.kinds import Verdict, Where
+from server.analysis.specs.kubernetes import watches
 from server.analysis.specs.match import answer_of
 from server.analysis.specs.model import Judgement, Parameter
 from server.analysis.specs.operations import essence, is_json
@@ -41,7 +42,7 @@ def _parts(
     record: Record, request: Request, outline: Outline, offer: Offer, judgement: Judgement
 ) -> Iterator[str]:
     query = query_texts(request.query) if request.query else {}
-    yield (WATCH if offer.watches and _is_true(query.get("watch")) else HIT) + status_class(record)
+    yield (WATCH if offer.watches and watches(request.query) else HIT) + status_class(record)
     if judgement.verdict is Verdict.DEVIATING:
         yield DEVIATING
     for parameter in _sent(request, query, offer):
@@ -60,11 +61,6 @@ def _parts(
 def status_class(record: Record) -> str:
     """Such as "2xx"; "none" where no answer was seen."""
     return f"{record.response.status // 100}xx" if record.response else NO_ANSWER
-
-
-def _is_true(texts: list[bytes] | None) -> bool:
-    """As Kubernetes reads it: `watch`, `watch=1` and `watch=true` ask to watch."""
-    return texts is not None and texts[0].lower() not in (b"0", b"false", b"f")
 
 
 def _sent(request: Request, query: Texts, offer: Offer) -> Iterator[Parameter]:

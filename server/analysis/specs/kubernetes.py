@@ -6,6 +6,7 @@ Patch is an array where `Patch` says object. `int-or-string` is read in `keyword
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,7 +18,7 @@ _MEANT: dict[str, Json] = {
     "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": {"nullable": True},
 }
 _PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
-_YES = frozenset({"1", "t", "T", "true", "True", "TRUE"})  # as Go's strconv.ParseBool reads it
+_NO = frozenset({"0", "false"})  # of a boolean parameter; all else, the empty text too, is true
 
 
 def meant(definitions: Any) -> Any:
@@ -38,4 +39,15 @@ def watches(query: bytes | None) -> bool:
     """Whether a query asks for a stream of events instead of a list."""
     if not query or b"watch" not in query:
         return False
-    return any(name == "watch" and value in _YES for name, value in parse_qsl(query.decode("latin-1")))
+    sent = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return next((value.lower() not in _NO for name, value in sent if name == "watch"), False)
+
+
+def is_deprecated(operation: Mapping[str, Any]) -> bool:
+    """Whether an operation of a Kubernetes document is deprecated: only its description says so."""
+    description = operation.get("description")
+    return (
+        "x-kubernetes-action" in operation
+        and isinstance(description, str)
+        and "deprecated" in description.lower()
+    )

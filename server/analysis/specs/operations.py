@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from server.analysis.specs import kubernetes
 from server.analysis.specs.checks import flag, mapping, sequence, text
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import (
@@ -91,7 +92,7 @@ class Reader:
             method=method.upper(),
             template=path,
             operation_id=name if isinstance(name, str) else None,
-            deprecated=flag(node, "deprecated", place),
+            deprecated=flag(node, "deprecated", place) or kubernetes.is_deprecated(node),
             parameters=tuple((common | self._parameters(node, place)).values()),
             body=self._body(node, place, item, item_place),
             responses=self._responses(node, place),
