@@ -137,13 +137,13 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
 
 
 def _load(path: Path) -> Any:
-    from server.analysis.specs.load import load
     from server.analysis.specs.model import SpecError
+    from server.offline import spec
 
     try:
-        return load(path.read_bytes())
-    except OSError as error:
-        raise _Wrong(f"cannot read {path}: {error.strerror}") from None
+        return spec.specification(path)
+    except spec.SpecMissing as error:
+        raise _Wrong(str(error)) from None
     except SpecError as error:
         raise _Wrong(f"{path}: {error}") from None
 

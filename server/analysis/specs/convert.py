@@ -65,9 +65,11 @@ class Converter:
         is_31: bool,
         bad_patterns: frozenset[str],
         direction: Direction,
+        nulls: bool = False,
     ) -> None:
         self._pointers, self._fields, self._is_31 = pointers, fields, is_31
         self._bad_patterns = bad_patterns
+        self._nulls = nulls
         self._other = "readOnly" if direction is Direction.REQUEST else "writeOnly"
         self._names: dict[_Part, str] = {}
         self._users: dict[_Part, set[_Part]] = {}
@@ -214,7 +216,7 @@ class Converter:
         self._items(node, place, converted)
         self._conditions(node, place, converted)
         self._combine(node, place, hidden, converted)
-        if node.get("nullable") is True and not self._is_31:
+        if self._nulls or (node.get("nullable") is True and not self._is_31):
             return nullable(converted)
         return converted
 

@@ -1,7 +1,7 @@
 """What Kubernetes' own documents say otherwise than its servers mean, set right before they are read.
 
-`Quantity` is described as a string and may be sent as a number; an unset `Time` is sent as null; a JSON
-Patch is an array where `Patch` says object. `int-or-string` is read in `keywords`, `{path}` in `routes`.
+`Quantity` is described as a string and may be sent as a number; a JSON Patch is an array where `Patch`
+says object; null is sent for what is absent. `int-or-string` is read in `keywords`, `{path}` in `routes`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from server.analysis.specs.keywords import Json
 
 _MEANT: dict[str, Json] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number"]},
-    "io.k8s.apimachinery.pkg.apis.meta.v1.Time": {"nullable": True},
-    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": {"nullable": True},
 }
 _PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 _NO = frozenset({"0", "false"})  # of a boolean parameter; all else, the empty text too, is true
+
+
+def is_kubernetes(document: Json) -> bool:
+    """Whether a document describes Kubernetes' own API."""
+    components = document.get("components")
+    homes = [document.get("definitions"), components.get("schemas") if isinstance(components, dict) else None]
+    return any(name.startswith("io.k8s.") for home in homes if isinstance(home, dict) for name in home)
 
 
 def meant(definitions: Any) -> Any:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+from server.analysis.specs.bundle import Read, bundle
 from server.analysis.specs.checks import mapping, text
 from server.analysis.specs.convert import Direction
 from server.analysis.specs.fields import inheritance
-from server.analysis.specs.kubernetes import meant
+from server.analysis.specs.kubernetes import is_kubernetes, meant
 from server.analysis.specs.match import Matcher
 from server.analysis.specs.model import Content, Operation, SpecError
 from server.analysis.specs.operations import Reader
@@ -29,7 +30,20 @@ _READ = "Swagger 2.0 and OpenAPI 3.0, 3.1 and 3.2 are read"
 
 def load(raw: bytes, policy: Policy = _REPORTING) -> Specification:
     """Reads Swagger 2.0 or OpenAPI 3, JSON or YAML. Raises SpecError."""
-    document = parse(raw)
+    return understand(parse(raw), policy)
+
+
+def load_files(root: str, read: Read, policy: Policy = _REPORTING) -> Specification:
+    """Reads a document that may be spread over files; `root` is the one it begins in. Raises SpecError."""
+    bundled = bundle(root, read)
+    try:
+        return understand(bundled.document, policy)
+    except SpecError as error:
+        raise bundled.blame(error) from None
+
+
+def understand(document: dict[str, Any], policy: Policy = _REPORTING) -> Specification:
+    """What a document that is parsed says. Raises SpecError."""
     is_swagger, is_31 = _version(document)
     title, version = _info(document)
     warnings: dict[str, None] = {}
@@ -43,7 +57,7 @@ def load(raw: bytes, policy: Policy = _REPORTING) -> Specification:
     read = modern(document) if is_swagger else _modern_3(document)
     pointers = Pointers(read)
     heirs = inheritance(read, pointers)
-    survey = Survey(pointers, is_31, heirs, warn)
+    survey = Survey(pointers, is_31, heirs, warn, is_kubernetes(document))
     routes = Routes()
     operations: list[Operation] = []
     reader = (SwaggerReader if is_swagger else Reader)(read, pointers)

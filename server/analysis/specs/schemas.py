@@ -140,7 +140,9 @@ class Schemas:
         self, places: Iterable[str], direction: Direction, soft: bool
     ) -> tuple[Draft202012Validator, frozenset[str]]:
         said = self._surveyed
-        converter = Converter(self._pointers, self._fields, said.is_31, said.bad_patterns, direction)
+        converter = Converter(
+            self._pointers, self._fields, said.is_31, said.bad_patterns, direction, said.nulls
+        )
         branching = converter.convert(places, soft)
         schema = {"properties": converter.references, "$defs": converter.definitions}
         return _compiled(schema), branching

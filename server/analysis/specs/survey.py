@@ -102,11 +102,15 @@ class Survey:
         is_31: bool,
         heirs: Mapping[str, tuple[str, ...]],
         warn: Callable[[str], None],
+        nulls: bool = False,
     ) -> None:
-        """`heirs`: by base type, the schemas that a discriminator may choose in its stead."""
+        """`heirs`: by base type, the schemas that a discriminator may choose in its stead; `nulls`: null
+        stands for what is absent, everywhere.
+        """
         self.pointers = pointers
         self.heirs = heirs
         self.is_31 = is_31
+        self.nulls = nulls
         self._warn = warn
         self.has_directions = False  # whether requests and responses read differently
         self._seen: set[str] = set()

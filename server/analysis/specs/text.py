@@ -32,15 +32,21 @@ _TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:timesta
 
 def parse(raw: bytes) -> dict[str, Any]:
     """The document in `raw`. Raises SpecError."""
+    document = parse_any(raw)
+    if not isinstance(document, dict):
+        raise SpecError("", "the document is not a JSON object or YAML mapping")
+    return document
+
+
+def parse_any(raw: bytes) -> Any:
+    """The JSON or YAML value in `raw`. Raises SpecError."""
     if len(raw) > MAX_BYTES:
         raise SpecError("", f"the document is larger than {MAX_BYTES} bytes")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpecError(f"line {raw.count(10, 0, error.start) + 1}", "not UTF-8") from None
-    document = _json(text) if text.lstrip().startswith("{") else _yaml(text)
-    if not isinstance(document, dict):
-        raise SpecError("", "the document is not a JSON object or YAML mapping")
+    document = _json(text) if text.lstrip().startswith(("{", "[")) else _yaml(text)
     _bound(document)
     return document
 

@@ -206,6 +206,7 @@ def test_a_bad_document_is_refused_with_place_and_reason(document: Any, where: s
 
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.Time"
+META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 
 
@@ -214,6 +215,7 @@ PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
     [
         (QUANTITY, {"type": "string"}, ["1Gi", 1, 0.5], True),
         (TIME, {"type": "string", "format": "date-time"}, ["2026-01-01T00:00:00Z", None], "yesterday"),
+        (META, {"type": "object", "properties": {"labels": {"type": "object"}}}, [{"labels": None}], []),
         (PATCH, {"type": "object"}, [[{"op": "remove", "path": "/a"}], {"a": None}], None),
         ("Port", {"type": "string", "format": "int-or-string"}, ["http", 80], False),
     ],

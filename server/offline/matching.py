@@ -1,0 +1,93 @@
+"""`spectap match`: each exchange of files against a specification, one JSON line each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from typing import Any
+
+from agent.wire import Record
+from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.model import Judgement, SpecError
+from server.analysis.specs.specification import Specification
+from server.offline import policy, reading, spec
+from server.offline.reading import ReadingError
+
+EXIT_ERROR, EXIT_FOUND = 1, 2
+FOUND = frozenset({Verdict.SHADOW, Verdict.ZOMBIE, Verdict.DEVIATING})
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`spectap match [--spec SPEC] FILE...`."""
+    parser = subparsers.add_parser(
+        "match",
+        help="hold files against a specification",
+        description="Reads files through the agent's redaction and judges each exchange by a specification:"
+        " one JSON line each, a summary on standard error. Exit status 2 where any is shadow, zombie or"
+        " deviating.",
+    )
+    spec.add_options(parser, required=False)
+    policy.add_options(parser)
+    reading.add_options(parser)
+    parser.add_argument("--json", action="store_true", help="JSON lines, which is what is printed anyway")
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """The exit code: 2 where anything was found, 1 where not everything was read."""
+    try:
+        said = policy.policy(parsed)
+        found = spec.specification(parsed.spec, parsed.spec_root, said) if parsed.spec else None
+        counts = _print(parsed, found)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it goes nowhere
+        return EXIT_ERROR
+    except (SpecError, spec.SpecMissing, ReadingError, OSError) as error:
+        sys.stderr.write(f"spectap match: {_spec_named(parsed, error)}{error}\n")
+        return EXIT_ERROR
+    sys.stderr.write(summary(counts) + "\n")
+    return EXIT_FOUND if FOUND & counts.keys() else 0
+
+
+def _spec_named(parsed: argparse.Namespace, error: Exception) -> str:
+    return f"{parsed.spec}: " if isinstance(error, SpecError) else ""
+
+
+def _print(parsed: argparse.Namespace, found: Specification | None) -> Counter[Verdict | None]:
+    """Prints a line for each exchange; how many there were of each verdict."""
+    counts: Counter[Verdict | None] = Counter()
+    for i, record in enumerate(reading.records(parsed.files, reading.options(parsed))):
+        judgement = found.match(record) if found else None
+        counts[judgement.verdict if judgement else None] += 1
+        sys.stdout.write(json.dumps(line(i, record, judgement), ensure_ascii=False) + "\n")
+    return counts
+
+
+def line(i: int, record: Record, judgement: Judgement | None) -> dict[str, Any]:
+    """What is printed of one exchange; without a specification there is no verdict."""
+    request = record.request
+    return {
+        "i": i,
+        "method": request.method if request else None,
+        "path": request.path.decode("utf-8", "replace") if request else None,
+        "operation": judgement.operation if judgement else None,
+        "deprecated": judgement.deprecated if judgement else False,
+        "verdict": judgement.verdict if judgement else None,
+        "why": judgement.why if judgement else None,
+        "deviations": [
+            {"kind": one.kind, "where": one.where, "pointer": one.pointer, "message": one.message}
+            for one in (judgement.deviations if judgement else ())
+        ],
+    }
+
+
+def summary(counts: Counter[Verdict | None]) -> str:
+    """One sentence: how many exchanges, and of which verdict."""
+    total = sum(counts.values())
+    told = [f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict]]
+    text = f"{total:,} exchange{'' if total == 1 else 's'}"
+    return f"{text}: {', '.join(told)}" if told else text

@@ -1,0 +1,51 @@
+"""The specification that a command is given: a file, or a folder that holds one over several files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from server.analysis.specs.bundle import from_folder
+from server.analysis.specs.load import load_files
+from server.analysis.specs.policy import Policy
+from server.analysis.specs.specification import Specification
+
+NAMES = [f"{name}.{ending}" for name in ("openapi", "swagger") for ending in ("yaml", "yml", "json")]
+
+
+class SpecMissing(ValueError):
+    """There is no specification where one was said to be; one sentence for a person."""
+
+
+def add_options(parser: argparse.ArgumentParser, required: bool) -> None:
+    """`--spec` and where the files lie that it refers to."""
+    parser.add_argument(
+        "--spec",
+        type=Path,
+        metavar="SPEC",
+        required=required,
+        help="OpenAPI 3 or Swagger 2.0, YAML or JSON: a file, or a folder with openapi.yaml or the like",
+    )
+    parser.add_argument(
+        "--spec-root",
+        type=Path,
+        metavar="DIR",
+        help="folder that files it refers to lie in (default: its own)",
+    )
+
+
+def specification(path: Path, root: Path | None = None, policy: Policy | None = None) -> Specification:
+    """The specification at `path`. Raises SpecError and SpecMissing."""
+    if path.is_dir():
+        found = next((path / name for name in NAMES if (path / name).is_file()), None)
+        if found is None:
+            raise SpecMissing(f"{path} holds none of {', '.join(NAMES)}")
+        path = found
+    folder = (root or path.parent).resolve()
+    try:
+        name = path.resolve().relative_to(folder)
+    except ValueError:
+        raise SpecMissing(f"{path} does not lie in --spec-root {root}") from None
+    if not path.is_file():
+        raise SpecMissing(f"--spec {path}: No such file")
+    return load_files(name.as_posix(), from_folder(folder), policy or Policy())

@@ -1,0 +1,180 @@
+"""`spectap match`: its lines, its summary and its exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server import cli
+from tests.har import document, entry
+
+SPEC = """
+openapi: 3.0.3
+info: {title: shop, version: '1'}
+servers: [{url: https://shop.example/v1}]
+paths:
+  /pets/{id}:
+    get:
+      parameters: [{name: id, in: path, required: true, schema: {type: integer}}]
+      responses:
+        '200':
+          description: ok
+          content:
+            application/json: {schema: {type: object, properties: {name: {type: string}}}}
+  /old: {get: {deprecated: true, responses: {'200': {description: ok}}}}
+"""
+PET = "http://shop.example/v1/pets/7"
+
+
+def matched(tmp_path: Path, *entries: Any, options: tuple[str, ...] = (), spec: str | None = SPEC) -> int:
+    har = tmp_path / "traffic.har"
+    har.write_bytes(document(*entries))
+    arguments = ["match", *options, str(har), "--key-file", str(tmp_path / "key")]
+    if spec is not None:
+        (tmp_path / "openapi.yaml").write_text(spec)
+        arguments += ["--spec", str(tmp_path / "openapi.yaml")]
+    return cli.main(arguments)
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_line_says_what_was_found_of_an_exchange(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = matched(
+        tmp_path,
+        entry(url=PET, answer={"name": "Bo"}),
+        entry(url=PET, answer={"name": 7}),
+        entry(url="http://shop.example/v1/old"),
+        entry(url="http://shop.example/v1/secret"),
+    )
+    assert found == 2
+    lines = printed(capsys)
+    assert lines[1] == {
+        "i": 1,
+        "method": "GET",
+        "path": "/v1/pets/7",
+        "operation": "GET /v1/pets/{id}",
+        "deprecated": False,
+        "verdict": "deviating",
+        "why": None,
+        "deviations": [
+            {"kind": "type", "where": "response.body", "pointer": "/name", "message": "not of type string"}
+        ],
+    }
+    assert [(line["i"], line["verdict"], line["deprecated"]) for line in lines] == [
+        (0, "conforming", False),
+        (1, "deviating", False),
+        (2, "zombie", True),
+        (3, "shadow", False),
+    ]
+    assert lines[3]["operation"] is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "status"),
+    [
+        ([entry(url=PET, answer={})], 0),
+        ([entry(url=PET, answer={}, status=404)], 2),
+        ([entry(url="http://shop.example/v1/old")], 2),
+        ([], 0),
+    ],
+)
+def test_the_exit_status_is_2_where_anything_was_found(tmp_path: Path, entries: Any, status: int) -> None:
+    assert matched(tmp_path, *entries) == status
+
+
+def test_without_a_specification_there_is_no_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert matched(tmp_path, entry(url=PET, answer={"name": 7}), spec=None) == 0
+    (line,) = printed(capsys)
+    assert (line["verdict"], line["operation"], line["deprecated"], line["deviations"]) == (
+        None, None, False, [],
+    )  # fmt: skip
+
+
+def test_exchanges_of_several_files_are_counted_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.har"
+    other.write_bytes(document(entry(url=PET, answer={}), entry(url=PET, answer={})))
+    assert matched(tmp_path, entry(url=PET, answer={}), options=(str(other),)) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["i"] for line in out.splitlines()] == [0, 1, 2]
+    assert err.splitlines()[-1] == "3 exchanges: 3 conforming"
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ((), 2),
+        (("--unknown-fields", "ignore", "--ignore-parameter", "utm_*"), 0),
+        (("--ignore-field", "x-*", "--unknown-parameters", "ignore"), 0),
+        (("--unknown-fields", "ignore"), 2),
+    ],
+)
+def test_what_is_not_described_is_told_or_not(tmp_path: Path, options: Any, status: int) -> None:
+    assert matched(tmp_path, entry(url=PET + "?utm_s=1", answer={"x-a": 1}), options=options) == status
+
+
+def test_a_folder_holds_a_specification_over_several_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "spec"
+    (folder / "schemas").mkdir(parents=True)
+    inline = "{type: object, properties: {name: {type: string}}}"
+    (folder / "openapi.yaml").write_text(SPEC.replace(inline, "{$ref: schemas/Pet.yaml}"))
+    (folder / "schemas/Pet.yaml").write_text(f"allOf: [{inline}]")
+    options = ("--spec", str(folder))
+    assert matched(tmp_path, entry(url=PET, answer={"name": 7}), options=options, spec=None) == 2
+    assert printed(capsys)[0]["deviations"][0]["pointer"] == "/name"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [("openapi: 3.0.3\ninfo: [", "line 3"), ("openapi: 9.0\ninfo: {}", "/openapi"), ("{", "line 1")],
+)
+def test_a_bad_specification_is_an_error_that_says_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], spec: str, said: str
+) -> None:
+    assert matched(tmp_path, entry(url=PET), spec=spec) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert "openapi.yaml" in err
+
+
+def test_files_that_are_not_there_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert matched(tmp_path, spec=None, options=("--spec", str(tmp_path / "none.yaml"))) == 1
+    assert "No such file" in capsys.readouterr().err
+    assert matched(tmp_path, spec=None, options=("--spec", str(tmp_path))) == 1
+    assert matched(tmp_path, spec=None, options=(str(tmp_path / "none.har"),)) == 1
+
+
+@pytest.mark.parametrize("arguments", [["match"], ["match", "--unknown-fields", "x", "f"]])
+def test_wrong_usage_exits_64(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 64
+
+
+def test_a_reader_that_has_enough_is_no_defect(tmp_path: Path) -> None:
+    har = tmp_path / "traffic.har"
+    har.write_bytes(document(*[entry(url=PET, answer={"pad": "x" * 500})] * 3000))
+    command = [sys.executable, "-m", "server", "match", str(har), "--key-file", str(tmp_path / "key")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline()
+    child.stdout.close()
+    assert child.stderr is not None
+    assert b"Traceback" not in child.stderr.read()
+    child.stderr.close()
+    assert child.wait() == 1
