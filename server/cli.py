@@ -11,7 +11,7 @@ from typing import NoReturn, TypeAlias
 
 from server import config, up
 from server.config import ConfigError, Settings
-from server.offline import coverage, matching
+from server.offline import coverage, importing, matching
 
 USAGE = 64  # EX_USAGE of sysexits.h
 
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     up.add_parser(subparsers)
     add_server(subparsers)
     coverage.add_parser(subparsers)
+    importing.add_parser(subparsers)
     matching.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run

@@ -8,14 +8,14 @@ import time
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from agent.wire import MAX_BATCH, WireError
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.models import Acked
-from server.ingest.accept import Left
+from server.ingest.accept import Left, Received
 from server.ingest.decode import CODINGS, Delivery, decode
 from server.store.database import StoreUnavailable
 
@@ -46,8 +46,13 @@ async def bounded_body(request: Request, limit: int) -> bytes:
     "/records",
     openapi_extra={"requestBody": {"required": True, "content": {"application/msgpack": {}}}},
 )
-async def post_records(request: Request, content_encoding: Annotated[str, Header()] = "") -> Acked:
-    """Stores a batch of records (msgpack, agent/wire.py); one that was stored before is only acknowledged."""
+async def post_records(
+    request: Request, response: Response, content_encoding: Annotated[str, Header()] = ""
+) -> Acked:
+    """Stores a batch of records (msgpack, agent/wire.py); one that was stored before is only acknowledged.
+
+    The header Spectap-Stored says how many records are new.
+    """
     metrics = request.app.state.metrics
     started = time.perf_counter()
     try:
@@ -69,6 +74,7 @@ async def post_records(request: Request, content_encoding: Annotated[str, Header
     for outcome, count in counts.items():
         (metrics.left_out if outcome in OUTCOMES else metrics.records).labels(outcome).inc(count)
     metrics.write_seconds.observe(time.perf_counter() - started)
+    response.headers["spectap-stored"] = str(counts.get(Received.STORED, 0) + counts.get(Received.WITNESS, 0))
     return Acked(acked=delivery.batch.seq)
 
 

@@ -1,0 +1,113 @@
+"""`spectap import`: files into a server, each record once however often it is tried.
+
+Records have ids that follow from the file, so the server knows those it has. It forgets them with their
+exchanges; so batches have addresses that follow from the files' content, too, and a file that was imported
+once adds nothing ever after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import stat
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import zstandard
+
+from agent.wire import Record, pack_batch, pack_record
+from server.offline import reading, remote
+from server.offline.reading import ReadingError
+from server.offline.remote import AddressError, Remote, RemoteError
+
+AGENT = "import"
+BATCH_RECORDS = 200
+BATCH_BYTES = 4 * 1024 * 1024  # packed; one record more may come on top
+PIECE = 1024 * 1024
+EXIT_ERROR, EXIT_USAGE = 1, 64
+
+
+@dataclass(slots=True)
+class Imported:
+    """Records that were read, and those of them that the server had not yet."""
+
+    records: int = 0
+    new: int = 0
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`spectap import FILE... --server URL`."""
+    parser = subparsers.add_parser(
+        "import",
+        help="send files into a server",
+        description="Reads files through the agent's redaction and sends the records to a server, each once.",
+    )
+    reading.add_options(parser)
+    remote.add_options(parser, "ingest")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """The exit code: 1 where not everything was read and stored."""
+    arguments = reading.options(parsed)
+    try:
+        with Remote(parsed.server, parsed.token_file) as server:
+            epoch = epoch_of(parsed.files, arguments)
+            counts = send(reading.records(parsed.files, arguments), epoch, server)
+    except AddressError as error:
+        sys.stderr.write(f"spectap import: {error}\n")
+        return EXIT_USAGE
+    except (ReadingError, RemoteError, OSError) as error:
+        sys.stderr.write(f"spectap import: {error}\n")
+        return EXIT_ERROR
+    known = counts.records - counts.new
+    text = f"{counts.records:,} records read: {counts.new:,} new, {known:,} known to the server"
+    sys.stdout.write((json.dumps({**asdict(counts), "known": known}) if parsed.json else text) + "\n")
+    return 0
+
+
+def epoch_of(files: Sequence[Path], arguments: Sequence[str]) -> str:
+    """The same for the same content read in the same way; at random where a file can be read only once."""
+    digest = hashlib.sha256("\0".join((version("spectap"), *arguments)).encode())
+    for path in files:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return uuid.uuid4().hex
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+        digest.update(b"\0end of file\0")
+    return digest.hexdigest()[:32]
+
+
+def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
+    """Sends all records, batch by batch. Raises RemoteError and what `records` raises."""
+    counts = Imported()
+    for batch in batches(records):
+        first = counts.records + 1  # a batch is addressed by its first record
+        counts.records += len(batch)
+        ledger = {"exchanges": {"parsed": counts.records, "shipped": counts.records}}
+        content = zstandard.compress(pack_batch(AGENT, epoch, first, ledger, batch))
+        coded = {"content-type": "application/msgpack", "content-encoding": "zstd"}
+        answer = server.post("/records", content, coded)
+        counts.new += int(answer.headers.get("spectap-stored", "0"))
+    return counts
+
+
+def batches(records: Iterable[Record]) -> Iterator[list[bytes]]:
+    """Packed records, so many at a time that a batch is neither large nor slow to store."""
+    batch: list[bytes] = []
+    size = 0
+    for record in records:
+        batch.append(pack_record(record))
+        size += len(batch[-1])
+        if len(batch) >= BATCH_RECORDS or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

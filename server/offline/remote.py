@@ -1,0 +1,113 @@
+"""A server somewhere, as the commands that need one reach it: tried for a while, then one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import httpx
+
+PATIENCE_S = 30.0  # a server that restarts is waited for
+PAUSE_S = 0.5
+ANSWER_S = 60.0
+LATER = frozenset({429, 500, 502, 503, 504})
+
+
+class RemoteError(Exception):
+    """The server did not do as asked; the message is one sentence for a person, with the cure."""
+
+
+class AddressError(ValueError):
+    """What was given cannot be a server's address or token."""
+
+
+def add_options(parser: argparse.ArgumentParser, role: str) -> None:
+    """`--server` and `--token-file`; `role` is the token's."""
+    parser.add_argument("--server", required=True, metavar="URL", help="such as http://127.0.0.1:8080")
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help=f"file with the server's {role} token, if it has one"
+    )
+
+
+class Remote:
+    """The server at `url`. Use it as a context. Raises AddressError."""
+
+    def __init__(self, url: str, token_file: Path | None, patience_s: float = PATIENCE_S) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise AddressError("--server takes an http:// or https:// URL")
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._patience_s = patience_s
+        headers = {} if token_file is None else {"authorization": f"Bearer {_token(token_file)}"}
+        self._http = httpx.Client(
+            base_url=url.rstrip("/") + "/api/v1",
+            headers={"user-agent": "spectap", **headers},
+            timeout=ANSWER_S,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def post(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """Raises RemoteError. What is posted may arrive twice."""
+        return self._done(self._http.build_request("POST", path, content=content, headers=headers))
+
+    def get(self, path: str, params: Mapping[str, str]) -> httpx.Response:
+        """Raises RemoteError."""
+        return self._done(self._http.build_request("GET", path, params=params))
+
+    def _done(self, request: httpx.Request) -> httpx.Response:
+        until, pause = time.monotonic() + self._patience_s, PAUSE_S
+        while True:
+            try:
+                response = self._http.send(request)
+                trouble = f"answers HTTP {response.status_code}"
+                if response.status_code not in LATER:
+                    return self._good(response)
+            except httpx.HTTPError as error:
+                trouble = f"cannot be reached ({type(error).__name__})"
+            if time.monotonic() + pause > until:
+                raise RemoteError(f"the server at {self._shown} {trouble}: check --server, and that it runs")
+            time.sleep(pause)
+            pause = min(2 * pause, 4.0)
+
+    def _good(self, response: httpx.Response) -> httpx.Response:
+        status = response.status_code
+        if status in (401, 403):
+            raise RemoteError(f"the server at {self._shown} does not accept the token: give --token-file")
+        if status in (404, 405) or response.is_redirect:
+            raise RemoteError(f"what answers at {self._shown} is no spectap server: check --server")
+        if not response.is_success:
+            raise RemoteError(f"the server at {self._shown} refuses (HTTP {status}): {_reason(response)}")
+        return response
+
+
+def _reason(response: httpx.Response) -> str:
+    """What the server's problem document says."""
+    try:
+        found = response.json()
+    except ValueError:
+        found = None
+    detail = found.get("detail") if isinstance(found, dict) else None
+    return detail[:500] if isinstance(detail, str) else "it does not say why"
+
+
+def _token(path: Path) -> str:
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise AddressError(f"--token-file {path} cannot be read: {reason}") from None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise AddressError(f"--token-file {path} holds no token")
+    return token

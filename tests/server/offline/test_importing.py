@@ -1,0 +1,136 @@
+"""`spectap import` against a real server: everything once, however often it is tried."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.wire import Record
+from server import cli
+from server.config import digest
+from server.offline import importing
+from server.offline.importing import BATCH_RECORDS, epoch_of, send
+from server.offline.reading import records
+from server.offline.remote import Remote, RemoteError
+from tests.har import document, entry
+from tests.server.running import Client, serving
+
+AUDIT_LOG = Path(__file__).parents[2] / "data/audit/kube-apiserver.jsonl"
+
+
+def har(tmp_path: Path, count: int, name: str = "traffic.har") -> Path:
+    path = tmp_path / name
+    path.write_bytes(document(*[entry(url=f"http://shop.example/pets/{i}") for i in range(count)]))
+    return path
+
+
+def imported(client: Client, tmp_path: Path, *files: Path, options: tuple[str, ...] = ()) -> int:
+    url = str(client.http.base_url)
+    arguments = [*map(str, files), "--server", url, "--key-file", str(tmp_path / "key"), *options]
+    return cli.main(["import", "--json", *arguments])
+
+
+def counts(capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
+    found: dict[str, int] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_file_is_imported_and_a_second_time_adds_nothing(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = har(tmp_path, BATCH_RECORDS + 7)
+    assert imported(client, tmp_path, path) == 0
+    assert counts(capsys) == {"records": 207, "new": 207, "known": 0}
+    assert len(client.items("/exchanges")) == 207
+    before = client.items("/apis")
+    assert imported(client, tmp_path, path) == 0
+    assert counts(capsys) == {"records": 207, "new": 0, "known": 207}
+    assert client.items("/apis") == before
+
+
+def test_what_retention_took_is_not_counted_again(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = har(tmp_path, 3)
+    imported(client, tmp_path, path)
+    exchanges = client.app.state.acceptor.exchanges
+    assert client.app.state.store.write(lambda db: exchanges.drop_oldest(500, before=2**62)).result() == 3
+    capsys.readouterr()
+    imported(client, tmp_path, path)
+    assert counts(capsys)["new"] == 0
+    (operation,) = client.operations().values()
+    assert operation["statuses"] == {"200": 3}
+
+
+def test_of_a_file_that_grew_only_the_rest_is_new(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "audit.log"
+    lines = AUDIT_LOG.read_bytes().splitlines(True)
+    log.write_bytes(b"".join(lines[:10]))
+    imported(client, tmp_path, log)
+    first = counts(capsys)["new"]
+    log.write_bytes(b"".join(lines))
+    imported(client, tmp_path, log)
+    assert counts(capsys) == {"records": 18, "new": 18 - first, "known": first}
+
+
+def test_an_import_that_broke_off_goes_on_where_it_did(client: Client, tmp_path: Path) -> None:
+    path = har(tmp_path, BATCH_RECORDS + 7)
+    options = [f"--key-file={tmp_path / 'key'}"]
+    epoch = epoch_of([path], options)
+
+    class Cut(Exception):
+        pass
+
+    def cut() -> Iterator[Record]:
+        for number, one in enumerate(records([path], options)):
+            if number == BATCH_RECORDS + 3:
+                raise Cut
+            yield one
+
+    with Remote(str(client.http.base_url), None) as server:
+        with pytest.raises(Cut):
+            send(cut(), epoch, server)
+        assert len(client.items("/exchanges")) == BATCH_RECORDS
+        found = send(records([path], options), epoch, server)
+    assert (found.records, found.new) == (207, 7)
+
+
+def test_a_token_is_needed_where_the_server_has_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("t" * 32)
+    path = har(tmp_path, 1)
+    with serving(tmp_path / "data", ingest_token=digest("t" * 32), admin_token=digest("a" * 32)) as client:
+        assert imported(client, tmp_path, path) == 1
+        assert "does not accept the token: give --token-file" in capsys.readouterr().err
+        assert imported(client, tmp_path, path, options=("--token-file", str(token))) == 0
+        assert counts(capsys)["new"] == 1
+
+
+def test_no_server_is_one_sentence(tmp_path: Path) -> None:
+    with (
+        Remote("http://127.0.0.1:9", None, patience_s=0) as server,
+        pytest.raises(RemoteError, match="cannot be reached"),
+    ):
+        server.post("/records", b"", {})
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "nonsense", "http://"])
+def test_an_address_that_is_none_is_a_usage_error(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["import", str(har(tmp_path, 1)), "--server", url]) == importing.EXIT_USAGE
+    assert "--server takes" in capsys.readouterr().err
+
+
+def test_a_missing_file_is_one_sentence(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(client, tmp_path, tmp_path / "missing") == 1
+    assert "No such file" in capsys.readouterr().err
