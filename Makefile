@@ -1,7 +1,7 @@
 # The default is what CI runs. `make help` lists the rest.
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: help setup setup-tests run test lint format audit clean
+.PHONY: help setup setup-tests run test bench lint format audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -17,6 +17,9 @@ run: setup ## watch this machine: spectap up $(ARGS)
 
 test: setup-tests lint ## every check and test; ARGS go to pytest
 	@tools/pytest $(ARGS)
+
+bench: setup-tests ## measure; ARGS are parts (all) and options; see tests/bench/README.md
+	@.venv/bin/python -m tests.bench $(ARGS)
 
 lint: setup ## style, types, import contracts, dependencies
 	.venv/bin/ruff check .

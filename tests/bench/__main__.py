@@ -1,0 +1,77 @@
+"""`python -m tests.bench [PART…]`: measures in processes of their own, prints a table, writes JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.bench import registry, report
+from tests.bench.figures import Figure
+
+ROUNDS = 5
+REPOSITORY = Path(__file__).parents[2]
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    known = registry.names()
+    listed = "\n".join(f"  {name:12}{registry.about(name)}" for name in known)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=f"Measures spectap. Parts:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="what to measure; everything if none is named"
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often (default: {ROUNDS})")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file to write the figures to")
+    parser.add_argument("--within", help=argparse.SUPPRESS)  # this process is the one that measures this part
+    options = parser.parse_args(argv)
+    unknown = sorted(set(options.parts) - set(known))
+    if unknown:
+        parser.error(f"no such part: {', '.join(unknown)}")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status 0, or 1 where a part could not be measured; a goal that is missed is not an error."""
+    options = arguments(argv)
+    if options.within:
+        for figure in registry.part(options.within).figures(options.rounds):
+            print(json.dumps(asdict(figure)), flush=True)  # noqa: T201 (it is what this process is for)
+        return 0
+    console, failed = Console(), []
+    measured: dict[str, list[Figure]] = {}
+    for name in options.parts or registry.names():
+        console.print(f"measuring {name}: {registry.about(name)}", highlight=False)
+        try:
+            measured[name] = list(measure(name, options.rounds))
+        except subprocess.CalledProcessError as error:
+            failed.append(name)
+            console.print(f"[bold]{name} failed[/bold] with exit status {error.returncode}")
+    report.show(measured, console)
+    options.json.write_text(report.as_json(measured))
+    console.print(f"as JSON: {options.json}", highlight=False)
+    return 1 if failed else 0
+
+
+def measure(name: str, rounds: int) -> Iterator[Figure]:
+    """One part, in a process of its own; as root only where it must be. Raises CalledProcessError."""
+    command = [sys.executable, "-m", "tests.bench", "--within", name, "--rounds", str(rounds)]
+    if registry.part(name).NEEDS_ROOT and os.geteuid() != 0:
+        command = ["tools/as-root", *command]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
+    for line in done.stdout.splitlines():
+        yield report.figure_of(json.loads(line))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
