@@ -11,7 +11,7 @@ from typing import NoReturn, TypeAlias
 
 from server import config, up
 from server.config import ConfigError, Settings
-from server.offline import coverage, importing, matching
+from server.offline import coverage, importing, matching, policy
 
 USAGE = 64  # EX_USAGE of sysexits.h
 
@@ -93,6 +93,7 @@ def add_server(subparsers: Subparsers) -> None:
         default=_env("retention_bytes", config.DEFAULT_BYTES),
         help="and in a database of at most this size (default: %(default)s)",
     )
+    policy.add_options(parser, _env)
     option(
         "--log-json", action="store_true", default=_env("log_json") in ("1", "true"), help="log in JSON lines"
     )
@@ -136,5 +137,6 @@ def _settings(parsed: argparse.Namespace) -> Settings:
             retention_bytes=parsed.retention_bytes,
             log_json=parsed.log_json,
             log_level=parsed.log_level,
+            policy=policy.policy(parsed),
         )
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from server.analysis.specs.policy import Policy
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DAYS = 7.0
@@ -34,6 +36,7 @@ class Settings:
     retention_bytes: int = DEFAULT_BYTES
     log_json: bool = False
     log_level: str = "info"
+    policy: Policy = field(default_factory=Policy)
 
     @property
     def loopback(self) -> bool:

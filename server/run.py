@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 import sys
+from functools import partial
 
 import uvicorn
 
@@ -69,7 +70,7 @@ def serve(settings: Settings) -> int:
         "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data
     )
     configuration = uvicorn.Config(
-        create_app(settings, store, load),
+        create_app(settings, store, partial(load, policy=settings.policy)),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -16,11 +16,12 @@ from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.report import calls, report
 from server.analysis.coverage.table import csv_text
 from server.api import coverage_models as models
+from server.api.bundles import MAX_SPEC
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.paging import store_of
 from server.api.records import bounded_body
-from server.api.specs import BODY, MAX_SPEC
+from server.api.specs import BODY
 from server.ingest.accept import most_seen
 from server.ingest.attach import UnknownApi
 from server.ingest.judge import Specification, based

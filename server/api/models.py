@@ -115,6 +115,20 @@ class SpecInfo(Named):
     uploaded: Time
 
 
+class Fetch(BaseModel):
+    url: str = Field(
+        description="Of the document, or of the service: then the usual places are tried.", max_length=2000
+    )
+    host: str | None = Field(None, description="Where it is served, if not there.", max_length=200)
+    workload: str | None = Field(None, description="Who serves it: NAMESPACE/NAME.", max_length=400)
+    base_path: str | None = Field(None, pattern="^/", max_length=400)
+    api: str | None = Field(None, description="Which API it describes.", max_length=100)
+    token: str | None = Field(
+        None, description="Sent as a bearer token; not kept.", max_length=10_000, repr=False
+    )
+    verify: bool = Field(True, description="Whether the service's certificate is checked.")
+
+
 class Uploaded(BaseModel):
     id: str
     api: str

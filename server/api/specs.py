@@ -7,16 +7,19 @@ import logging
 import time
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from server.analysis.specs.model import SpecError
 from server.api import models, render
+from server.api.bundles import MAX_SPEC, Sent, sent
 from server.api.errors import Problem
+from server.api.fetch import fetched
 from server.api.gate import Role, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
-from server.api.records import bounded_body
-from server.ingest.attach import Target, UnknownApi, attach
+from server.ingest.attach import NoTarget, Target, UnknownApi, attach
 from server.ingest.judge import based
 from server.store import queries, specs
 from server.store.specs import Upload
@@ -25,8 +28,8 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))]
 
 log = logging.getLogger(__name__)
 
-MAX_SPEC = 32 * 1024 * 1024  # bytes: Kubernetes' own has 5 MB
-BODY = {"requestBody": {"required": True, "content": {"application/yaml": {}, "application/json": {}}}}
+KINDS = ("application/yaml", "application/json", "application/zip", "multipart/form-data")
+BODY = {"requestBody": {"required": True, "content": {kind: {} for kind in KINDS}}}
 
 Host = Annotated[
     str | None,
@@ -39,6 +42,10 @@ Workload = Annotated[str | None, Query(description="Who serves it: NAMESPACE/NAM
 BasePath = Annotated[
     str | None, Query(description="Replaces the base path of its server URLs.", pattern="^/", max_length=400)
 ]
+Root = Annotated[
+    str | None,
+    Query(description="Of several files, the one the document begins in.", max_length=400),
+]
 ApiId = Annotated[str | None, Query(description="Which API it describes.", max_length=100)]
 
 
@@ -49,27 +56,45 @@ async def post_spec(
     workload: Workload = None,
     base_path: BasePath = None,
     api: ApiId = None,
+    root: Root = None,
 ) -> Any:
     """Uploads a specification (OpenAPI 3 or Swagger 2.0, YAML or JSON). Creates the API if traffic has
-    not; what is stored of it is judged anew, soon after."""
-    raw = await bounded_body(request, MAX_SPEC)
-    return await keep(request, raw, Target(api=api, host=host, workload=workload), host, base_path)
+    not; what is stored of it is judged anew, soon after. Several files that refer to one another come as a
+    zip archive, or as a form's files whose names are their paths."""
+    document = await sent(request, root)
+    return await keep(request, document, Target(api=api, host=host, workload=workload), host, base_path)
 
 
 @router.put("/apis/{id}/spec", response_model=models.Uploaded, openapi_extra=BODY)
-async def put_spec(request: Request, id: str, base_path: BasePath = None) -> Any:
+async def put_spec(request: Request, id: str, base_path: BasePath = None, root: Root = None) -> Any:
     """Replaces whatever specifications an API has by this one."""
-    raw = await bounded_body(request, MAX_SPEC)
-    return await keep(request, raw, Target(api=id, replace=True), None, base_path)
+    document = await sent(request, root)
+    return await keep(request, document, Target(api=id, replace=True), None, base_path)
+
+
+@router.post("/specs/fetch", status_code=201, response_model=models.Uploaded)
+async def fetch_spec(request: Request, ask: models.Fetch) -> Any:
+    """Fetches a specification from a running service, and keeps it as if it were uploaded. Where neither
+    the question nor the document says whom it describes, it is the service."""
+    raw = await run_in_threadpool(fetched, ask.url, MAX_SPEC, ask.token, ask.verify)
+    target = Target(api=ask.api, host=ask.host, workload=ask.workload)
+    try:
+        return await keep(request, Sent(raw), target, ask.host, ask.base_path)
+    except NoTarget:
+        host = urlsplit(ask.url).netloc
+        return await keep(request, Sent(raw), Target(host=host), None, ask.base_path)
 
 
 async def keep(
-    request: Request, raw: bytes, target: Target, host: str | None = None, base_path: str | None = None
+    request: Request, sent: Sent, target: Target, host: str | None = None, base_path: str | None = None
 ) -> dict[str, Any]:
     """Stores a document with the API it describes. Raises SpecError, UnknownApi and NoTarget."""
     state = request.app.state
-    specification = await run_in_threadpool(based, state.load, raw, base_path)
-    upload = Upload(raw, host.lower() if host else None, base_path)
+    try:
+        specification = await run_in_threadpool(based, state.load, sent.raw, base_path)
+    except SpecError as error:
+        raise (sent.bundle.blame(error) if sent.bundle else error) from None
+    upload = Upload(sent.raw, host.lower() if host else None, base_path)
     now = time.time_ns()
     attached = await asyncio.wrap_future(
         store_of(request).write(lambda db: attach(db, state.acceptor, upload, specification, target, now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from server.analysis.specs.policy import Policy
 
@@ -10,31 +11,43 @@ _THINGS = ("field", "parameter", "header")
 _REPORT, _IGNORE = "report", "ignore"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """`--unknown-fields report|ignore` and `--ignore-field PATTERN`; so for parameters and headers."""
+def add_options(
+    parser: argparse.ArgumentParser, said: Callable[[str, object], object] = lambda name, default: default
+) -> None:
+    """`--unknown-fields report|ignore` and `--ignore-field PATTERN`; so for parameters and headers.
+
+    `said` gives the default of an option that is set elsewhere, patterns with commas between them.
+    """
     for thing in _THINGS:
-        default = _IGNORE if thing == "header" else _REPORT
+        default = said(f"unknown_{thing}s", _IGNORE if thing == "header" else _REPORT)
         parser.add_argument(
             f"--unknown-{thing}s",
-            choices=(_REPORT, _IGNORE),
+            metavar="report|ignore",
+            type=_whether,
             default=default,
-            help=f"{thing}s that the specification does not mention (default: {default})",
+            help=f"{thing}s that the specification does not mention (default: %(default)s)",
         )
         parser.add_argument(
             f"--ignore-{thing}",
             metavar="PATTERN",
             action="append",
-            default=[],
+            default=[one for one in str(said(f"ignore_{thing}", "")).split(",") if one],
             help=f"never report unknown {thing}s that match, such as 'x-*'; repeatable",
         )
+
+
+def _whether(text: str) -> bool:
+    if text not in (_REPORT, _IGNORE):
+        raise argparse.ArgumentTypeError(f"{_REPORT} or {_IGNORE}")
+    return text == _REPORT
 
 
 def policy(parsed: argparse.Namespace) -> Policy:
     """What was given of `add_options`."""
     return Policy(
-        fields=parsed.unknown_fields == _REPORT,
-        parameters=parsed.unknown_parameters == _REPORT,
-        headers=parsed.unknown_headers == _REPORT,
+        fields=parsed.unknown_fields,
+        parameters=parsed.unknown_parameters,
+        headers=parsed.unknown_headers,
         ignored_fields=tuple(parsed.ignore_field),
         ignored_parameters=tuple(parsed.ignore_parameter),
         ignored_headers=tuple(parsed.ignore_header),

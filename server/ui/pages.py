@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from server.api import render
+from server.api.bundles import Sent
 from server.api.errors import Problem
 from server.api.paging import After, Narrowed, cut, decode, store_of
 from server.api.paging import page as listed
@@ -125,7 +126,7 @@ def api_page(request: Request, id: str, cursor: After = None) -> Response:
 @router.post("/apis/{id}/spec")
 async def upload(request: Request, id: str) -> Response:
     form = await uploaded(request)
-    await keep(request, form.document, Target(api=id, replace=not form.beside))
+    await keep(request, Sent(form.document), Target(api=id, replace=not form.beside))
     return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
 
 

@@ -1,0 +1,109 @@
+"""A specification as it is sent: one document, or several files as an archive or a form's parts."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from server.analysis.specs.bundle import MAX_FILES, Bundle, bundle, from_memory
+from server.analysis.specs.operations import MULTIPART, essence
+from server.api.errors import Problem
+from server.api.records import bounded_body
+
+MAX_SPEC = 32 * 1024 * 1024  # bytes, of all files together: Kubernetes' own has 5 MB
+ARCHIVES = frozenset({"application/zip", "application/x-zip-compressed"})
+ROOTS = frozenset(f"{name}.{end}" for name in ("openapi", "swagger") for end in ("yaml", "yml", "json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A document of one file, and what files it was made of where they were several."""
+
+    raw: bytes
+    bundle: Bundle | None = None
+
+
+async def sent(request: Request, root: str | None) -> Sent:
+    """The document in a request's body; `root` is the file it begins in. Raises Problem, SpecError."""
+    raw = await bounded_body(request, MAX_SPEC)
+    kind = essence(request.headers.get("content-type", ""))
+    if kind in ARCHIVES:
+        files = await run_in_threadpool(unzipped, raw)
+    elif kind == MULTIPART:
+        files = await _parts(request, raw)
+    else:
+        return Sent(raw)
+    return await run_in_threadpool(together, files, root)
+
+
+def together(files: Mapping[str, bytes], root: str | None) -> Sent:
+    """One document of several files. Raises Problem, SpecError."""
+    bundled = bundle(root or root_of(files), from_memory(files))
+    return Sent(json.dumps(bundled.document, ensure_ascii=False).encode(), bundled)
+
+
+def root_of(files: Mapping[str, bytes]) -> str:
+    """The file to begin in: the one that is named so, nearest the top; or the only one. Raises Problem."""
+    named = sorted((path.count("/"), path) for path in files if path.rpartition("/")[2].lower() in ROOTS)
+    if named and (len(named) == 1 or named[0][0] < named[1][0]):
+        return named[0][1]
+    if len(files) == 1:
+        return next(iter(files))
+    raise Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "which file does it begin in? Say root=, such as openapi.yaml"
+    )
+
+
+def unzipped(raw: bytes) -> dict[str, bytes]:
+    """The files of an archive, by path. Raises Problem."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > MAX_FILES:
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_FILES} files")
+            return _contents(archive, entries)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, UnicodeError):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "not a zip archive that can be read") from None
+
+
+def _contents(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    left = MAX_SPEC
+    for entry in entries:
+        with archive.open(entry) as file:
+            content = file.read(left + 1)
+        left -= len(content)
+        if left < 0:
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the files are larger than {MAX_SPEC} bytes together"
+            )
+        files[entry.filename] = content
+    return files
+
+
+async def _parts(request: Request, raw: bytes) -> dict[str, bytes]:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield raw
+
+    try:
+        form = await MultiPartParser(request.headers, stream(), max_files=MAX_FILES, max_fields=0).parse()
+    except (MultiPartException, KeyError):
+        raise Problem(HTTPStatus.BAD_REQUEST, "not a form of files only") from None
+    try:
+        return {
+            part.filename: await part.read()
+            for _, part in form.multi_items()
+            if isinstance(part, UploadFile) and part.filename
+        }
+    finally:
+        await form.close()

@@ -1,0 +1,244 @@
+"""Specifications of several files, and those fetched from a running service."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server import cli
+from server.analysis.specs.load import load
+from server.api import bundles, fetch
+from server.api.errors import Problem
+from server.config import Settings, digest
+from tests.server.records import record
+from tests.server.running import Client, serving
+
+ROOT = """
+openapi: 3.1.0
+info: {title: Shop, version: '1'}
+paths:
+  /users/{id}:
+    get:
+      responses:
+        '200': {description: ok, content: {application/json: {schema: {$ref: schemas/User.yaml}}}}
+"""
+USER = "type: object\nproperties: {id: {type: integer}}"
+FILES = {"api/openapi.yaml": ROOT, "api/schemas/User.yaml": USER, "README.md": "hello"}
+ZIP = {"content-type": "application/zip"}
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Client]:
+    with serving(tmp_path, load) as client:
+        yield client
+
+
+def zipped(files: Mapping[str, str], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return out.getvalue()
+
+
+def deviations(client: Client) -> list[tuple[str, str]]:
+    return [(one["kind"], one["pointer"]) for one in client.items("/deviations")]
+
+
+def test_an_archive_is_one_specification(real: Client) -> None:
+    answer = real.http.post("/api/v1/specs?host=shop.local:8080", content=zipped(FILES), headers=ZIP)
+    assert answer.status_code == 201, answer.text
+    real.send(record(0))
+    assert deviations(real) == [("type", "/id")]
+    kept = json.loads(real.http.get(f"/api/v1/apis/{answer.json()['api']}/spec").content)
+    assert kept["x-bundled"]["User"]["type"] == "object"
+
+
+def test_files_of_a_form_are_one_specification(real: Client) -> None:
+    files = [("file", (path, text.encode())) for path, text in FILES.items()]
+    answer = real.http.post("/api/v1/specs", params={"host": "shop.local:8080"}, files=files)
+    assert answer.status_code == 201, answer.text
+    real.send(record(0))
+    assert deviations(real) == [("type", "/id")]
+
+
+def test_which_file_to_begin_in_can_be_said(real: Client) -> None:
+    files = {"a.yaml": ROOT, "b.yaml": ROOT.replace("Shop", "Other"), "schemas/User.yaml": USER}
+    params = {"host": "h"}
+    answer = real.http.post("/api/v1/specs", params=params, content=zipped(files), headers=ZIP)
+    assert (answer.status_code, "root=" in answer.json()["detail"]) == (422, True)
+    params["root"] = "b.yaml"
+    answer = real.http.post("/api/v1/specs", params=params, content=zipped(files), headers=ZIP)
+    assert answer.json()["title"] == "Other"
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"api/schemas/User.yaml": "type: madeup"}, "api/schemas/User.yaml#/type"),
+        ({"api/schemas/User.yaml": "type: [\n"}, "api/schemas/User.yaml line 2"),
+        ({"api/openapi.yaml": ROOT.replace("schemas/User", "../../etc/User")}, "/paths/~1users~1{id}"),
+    ],
+)
+def test_a_bad_file_is_refused_by_name_and_what_is_stored_stays(
+    real: Client, changed: dict[str, str], where: str
+) -> None:
+    good = real.http.post("/api/v1/specs?host=h", content=zipped(FILES), headers=ZIP).json()
+    answer = real.http.post("/api/v1/specs?host=h", content=zipped({**FILES, **changed}), headers=ZIP)
+    assert answer.status_code == 422
+    assert answer.json()["where"].startswith(where)
+    assert [one["id"] for one in real.items("/specs")] == [good["id"]]
+
+
+def test_what_is_no_archive_or_too_much_of_one_is_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status(raw: bytes) -> int:
+        return client.http.post("/api/v1/specs?host=h", content=raw, headers=ZIP).status_code
+
+    assert status(b"PK nonsense") == 422
+    assert status(zipped(FILES)[:-30]) == 422
+    broken = bytearray(zipped(FILES))
+    broken[60:90] = b"\xff" * 30
+    assert status(bytes(broken)) == 422
+    monkeypatch.setattr(bundles, "MAX_SPEC", 100_000)
+    assert status(zipped({"openapi.yaml": "x" * 100_001})) == 413
+    assert status(zipped({f"{i}.yaml": "" for i in range(1001)})) == 413
+
+
+@contextmanager
+def service(answers: Mapping[str, tuple[int, dict[str, str], bytes]]) -> Iterator[tuple[str, list[Any]]]:
+    """(URL, the requests' paths and Authorization) of a service with these answers."""
+    asked: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["authorization"]))
+            status, headers, body = answers.get(self.path, (404, {}, b""))
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+DOCUMENT = json.dumps({"openapi": "3.1.0", "info": {"title": "Live", "version": "2"}, "paths": {}}).encode()
+
+
+def fetching(client: Client, url: str, **said: Any) -> Any:
+    return client.http.post("/api/v1/specs/fetch", json={"url": url, **said})
+
+
+def test_a_document_is_fetched_where_it_usually_is_and_describes_its_service(real: Client) -> None:
+    with service({"/openapi/v2": (200, {}, DOCUMENT)}) as (url, asked):
+        answer = fetching(real, url, token="secret")
+    assert (answer.status_code, answer.json()["title"]) == (201, "Live")
+    assert asked == [("/openapi.json", "Bearer secret"), ("/openapi/v2", "Bearer secret")]
+    (api,) = real.items("/apis")
+    assert api["hosts"] == [url.removeprefix("http://")]
+
+
+def test_a_redirect_is_followed_within_the_service_alone(real: Client) -> None:
+    answers = {
+        "/old": (302, {"location": "/new"}, b""),
+        "/new": (200, {}, DOCUMENT),
+        "/away": (302, {"location": "http://127.0.0.1:1/new"}, b""),
+        "/round": (302, {"location": "/round"}, b""),
+    }
+    with service(answers) as (url, _):
+        assert fetching(real, url + "/old").status_code == 201
+        for path, said in (("/away", "another host"), ("/round", "more than 3 times"), ("/no", "HTTP 404")):
+            answer = fetching(real, url + path)
+            assert (answer.status_code, said in answer.json()["detail"]) == (502, True)
+
+
+def test_what_is_fetched_is_bounded_and_no_secret_is_shown(
+    real: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with service({"/big": (200, {}, b" " * 2000), "/no": (200, {}, b"the secret of the service")}) as (
+        url,
+        _,
+    ):
+        answer = fetching(real, url + "/no")
+        assert (answer.status_code, "secret" in answer.text) == (422, False)
+        monkeypatch.setattr("server.api.specs.MAX_SPEC", 1000)
+        assert "larger than 1000" in fetching(real, url + "/big").json()["detail"]
+    assert real.items("/specs") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("ftp://h/x", 422),
+        ("file:///etc/passwd", 422),
+        ("http://user:secret@127.0.0.1/x", 422),
+        ("http://169.254.169.254/latest", 422),
+        ("http://[::ffff:169.254.169.254]/latest", 422),
+        ("http://127.0.0.1:1/openapi.json", 502),
+        ("http://", 422),
+    ],
+)
+def test_where_nothing_is_fetched_from(client: Client, url: str, status: int) -> None:
+    answer = fetching(client, url)
+    assert answer.status_code == status, answer.text
+    assert "secret" not in answer.text
+
+
+def test_only_the_admin_fetches(tmp_path: Path) -> None:
+    tokens = digest("i" * 20), digest("a" * 20)
+    with serving(tmp_path, load, ingest_token=tokens[0], admin_token=tokens[1]) as client:
+        assert fetching(client, "http://127.0.0.1:1/").status_code == 401
+        client.http.headers["authorization"] = f"Bearer {'i' * 20}"
+        assert fetching(client, "http://127.0.0.1:1/").status_code == 403
+
+
+def test_a_slow_document_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "TOTAL_S", -1.0)
+    with (
+        service({"/x": (200, {}, DOCUMENT)}) as (url, _),
+        pytest.raises(Problem, match="took longer"),
+    ):
+        fetch.fetched(url + "/x", 10_000)
+
+
+def test_the_servers_policy_is_read_from_options_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Settings] = []
+
+    def serve(settings: Settings) -> int:
+        found.append(settings)
+        return 0
+
+    monkeypatch.setattr("server.run.serve", serve)
+    monkeypatch.setenv("SPECTAP_IGNORE_PARAMETER", "utm_*,x-*")
+    monkeypatch.setenv("SPECTAP_UNKNOWN_FIELDS", "ignore")
+    assert cli.main(["server", "--unknown-headers", "report", "--ignore-header", "x-b3-*"]) == 0
+    policy = found[0].policy
+    assert (policy.fields, policy.parameters, policy.headers) == (False, True, True)
+    assert policy.ignored_parameters == ("utm_*", "x-*")
+    assert policy.ignored_headers == ("x-b3-*",)
+    monkeypatch.setenv("SPECTAP_UNKNOWN_FIELDS", "perhaps")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["server"])
+    assert end.value.code == 64
