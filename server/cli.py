@@ -11,7 +11,7 @@ from typing import NoReturn, TypeAlias
 
 from server import config, up
 from server.config import ConfigError, Settings
-from server.offline import coverage, importing, matching, policy
+from server.offline import coverage, importing, matching, policy, rebuilding
 
 USAGE = 64  # EX_USAGE of sysexits.h
 
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     coverage.add_parser(subparsers)
     importing.add_parser(subparsers)
     matching.add_parser(subparsers)
+    rebuilding.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     return run(parsed)

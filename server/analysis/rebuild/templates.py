@@ -93,6 +93,12 @@ class TemplateLearner:
             self._learned = compile_templates(self._root, self._given, self._decisions)
         return self._learned
 
+    def absorb(self, other: TemplateLearner) -> None:
+        """Adds all that another has learnt; `other` is not to be used any more."""
+        self._root.absorb(other._root)
+        self._nodes = sum(1 for _ in self._root.walk())
+        self._learned = None
+
     def state(self) -> dict[str, Any]:
         """All that was learnt, for msgpack; what was given and decided is not part of it."""
         return {"version": VERSION, "root": dump(self._root)}

@@ -1,0 +1,132 @@
+"""Objects that more than one place holds become components, named after a field or a path.
+
+Objects are the same if they are of one direction and hold keys of the same names and kinds. What places of
+one object have learnt is added up; so the component allows what each of them showed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from server.analysis.rebuild.shape_objects import Variant
+from server.analysis.rebuild.shape_render import Style, kind_of_values, object_schema, together
+
+Json = dict[str, Any]
+
+LEAST_KEYS = 2
+PREFIX = "#/components/schemas/"
+_WORDS = re.compile(r"[^A-Za-z0-9]+")
+
+Signature = tuple[str, tuple[tuple[str, frozenset[str]], ...]]
+
+
+def signature(direction: str, variant: Variant) -> Signature:
+    kinds = ((key, kind_of_values(field.shape)) for key, field in variant.fields.items())
+    return direction, tuple(sorted(kinds, key=lambda pair: pair[0]))
+
+
+class Survey:
+    """First pass: which objects there are, and where."""
+
+    def __init__(self) -> None:
+        self.direction = ""
+        self.found: dict[Signature, list[tuple[str, Variant]]] = {}
+
+    def place(self, name: str, variant: Variant, found: Json) -> Json:
+        if len(variant.fields) >= LEAST_KEYS:
+            self.found.setdefault(signature(self.direction, variant), []).append((name, variant))
+        return found
+
+    def named(self, name: str, found: Json) -> Json:
+        return {"$ref": ""}
+
+
+class Components:
+    """Second pass: references to what is shared, and its schemas."""
+
+    def __init__(self, survey: Survey, taken: Iterable[str] = ()) -> None:
+        self.direction = ""
+        self.schemas: dict[str, Json] = {}
+        self._taken = set(taken)
+        self._shared = {key: places for key, places in survey.found.items() if len(places) > 1}
+        self._names: dict[Signature, str] = {}
+
+    def place(self, name: str, variant: Variant, found: Json) -> Json:
+        key = signature(self.direction, variant)
+        places = self._shared.get(key)
+        if places is None:
+            return found
+        return {"$ref": PREFIX + self._name_of(key, places)}
+
+    def named(self, name: str, found: Json) -> Json:
+        chosen = self._free(type_name(name))
+        self.schemas[chosen] = found
+        return {"$ref": PREFIX + chosen}
+
+    def _name_of(self, key: Signature, places: list[tuple[str, Variant]]) -> str:
+        if key not in self._names:
+            names = sorted({type_name(name) for name, _ in places}, key=lambda name: (len(name), name))
+            ending = "Input" if key[0] == "request" else ""
+            self._names[key] = self._free(names[0] + ending)
+        return self._names[key]
+
+    def _free(self, name: str) -> str:
+        number, free = 2, name
+        while free in self._taken:
+            free, number = f"{name}{number}", number + 1
+        self._taken.add(free)
+        return free
+
+    def finish(self, style: Style) -> dict[str, Json]:
+        """The schemas by name, those that a reference leads to."""
+        done: set[Signature] = set()
+        while waiting := [key for key in self._names if key not in done]:
+            for key in waiting:
+                done.add(key)
+                self.direction = key[0]
+                every = together([variant for _, variant in self._shared[key]])
+                self.schemas[self._names[key]] = object_schema(every, style)
+        return dict(sorted(self.schemas.items()))
+
+
+def inline_single(document: Json, schemas: dict[str, Json]) -> dict[str, Json]:
+    """Puts a schema that only one reference leads to where that stands; those that are left."""
+    uses: dict[str, list[Json]] = {}
+    for node in _nodes([document, schemas]):
+        target = node.get("$ref")
+        if isinstance(target, str) and target.startswith(PREFIX):
+            uses.setdefault(target.removeprefix(PREFIX), []).append(node)
+    mapped = {
+        target.removeprefix(PREFIX)
+        for node in _nodes([document, schemas])
+        if isinstance(node.get("discriminator"), dict)
+        for target in node["discriminator"].get("mapping", {}).values()
+    }
+    left = dict(schemas)
+    for name, nodes in uses.items():
+        if len(nodes) == 1 and name in left and name not in mapped:
+            node = nodes[0]
+            del node["$ref"]
+            for key, value in left.pop(name).items():
+                node.setdefault(key, value)
+    return left
+
+
+def _nodes(root: Any) -> Iterable[Json]:
+    stack = [root]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            yield one
+            stack.extend(one.values())
+        elif isinstance(one, list):
+            stack.extend(one)
+
+
+def type_name(name: str) -> str:
+    """A word or several → the name of a type: `order_items` → OrderItems."""
+    parts = [part for part in _WORDS.split(name) if part]
+    joined = "".join(part[0].upper() + part[1:] for part in parts)[:60]
+    return joined if joined and joined[0].isalpha() else f"Type{joined}"

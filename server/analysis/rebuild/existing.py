@@ -1,0 +1,220 @@
+"""An existing specification comes first: it stays as it is, and what traffic showed besides is added.
+
+OpenAPI 3.0 is written anew as 3.1, since what is added speaks 3.1. Nothing that is added is required: who
+wrote the document did not ask for it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from server.analysis.rebuild.document import OPENAPI
+from server.analysis.specs.model import SpecError
+from server.analysis.specs.servers import base_paths
+
+Json = dict[str, Any]
+
+MOST_STEPS = 64  # of references followed, and of levels descended
+
+_OPAQUE = frozenset(("example", "examples", "default", "enum", "const", "mapping"))
+_METHODS = frozenset(("get", "put", "post", "delete", "options", "head", "patch", "trace"))
+
+
+def templates_of(document: Json) -> list[str]:
+    """The paths a document describes, with its base path. Raises SpecError for Swagger 2.0."""
+    base = _base(document)
+    return [base + path for path in document.get("paths") or {} if path.startswith("/")]
+
+
+def extended(existing: Json, learnt: Json) -> Json:
+    """The existing document and what a document made of traffic says besides. Raises SpecError."""
+    return _Extension(upgraded(existing), learnt).made()
+
+
+def _base(document: Json) -> str:
+    if "swagger" in document:
+        raise SpecError("/swagger", "Swagger 2.0 is not extended; convert the document to OpenAPI 3 first")
+    return base_paths(document, "")[0].rstrip("/")
+
+
+def upgraded(document: Json) -> Json:
+    """An OpenAPI 3 document as 3.1 (the changes of 3.1.0's release notes)."""
+    found: Json = copy.deepcopy(document)
+    if not str(found.get("openapi", "")).startswith("3.0"):
+        return found
+    found["openapi"] = OPENAPI
+    for part in ("paths", "components"):
+        for node in _schemas(found.get(part)):
+            _upgrade(node)
+    return found
+
+
+def _schemas(root: Any) -> Iterator[Json]:
+    stack = [root]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            yield one
+            stack += [
+                value for key, value in one.items() if key not in _OPAQUE and not str(key).startswith("x-")
+            ]
+        elif isinstance(one, list):
+            stack += one
+
+
+def _upgrade(node: Json) -> None:
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if node.get(exclusive) is True and bound in node:
+            node[exclusive] = node.pop(bound)
+        elif isinstance(node.get(exclusive), bool):
+            del node[exclusive]
+    if not isinstance(node.get("nullable"), bool):
+        return
+    if node.pop("nullable") and isinstance(node.get("type"), str):
+        node["type"] = [node["type"], "null"]
+        if isinstance(node.get("enum"), list) and None not in node["enum"]:
+            node["enum"].append(None)
+
+
+class _Extension:
+    def __init__(self, document: Json, learnt: Json) -> None:
+        self._document = document
+        self._learnt = learnt
+        self._base = _base(document)
+        self._parts: Json = document.get("components") or {}
+        self._done: set[tuple[int, int]] = set()
+        self._names: dict[str, str] = {}
+        self._ids = {
+            operation.get("operationId")
+            for item in (document.get("paths") or {}).values()
+            for operation in item.values()
+            if isinstance(operation, dict)
+        }
+
+    def made(self) -> Json:
+        self._take_components()
+        paths = self._document.setdefault("paths", {})
+        for path, item in self._learnt["paths"].items():
+            known, servers = self._known(path)
+            mine = self._resolved(paths.setdefault(known, servers))
+            for method, operation in item.items():
+                if method in _METHODS:
+                    self._operation(mine, method, operation)
+        return self._document
+
+    def _known(self, path: str) -> tuple[str, Json]:
+        """Where a path belongs in the document, and what a new item there says first."""
+        if path.startswith(self._base + "/"):
+            return path[len(self._base) :], {}
+        return path, {"servers": [{"url": "/"}]}
+
+    def _take_components(self) -> None:
+        """Puts what was learnt beside what is there, under names that are free."""
+        for kind, parts in (self._learnt.get("components") or {}).items():
+            mine = self._parts.setdefault(kind, {})
+            for name in parts:
+                free, number = name, 2
+                while free in mine and mine[free] != parts[name]:
+                    free, number = f"{name}{number}", number + 1
+                self._names[f"#/components/{kind}/{name}"] = free
+                mine[free] = parts[name]
+        for node in _schemas([self._learnt["paths"], self._learnt.get("components")]):
+            self._rename(node)
+        if self._parts:
+            self._document["components"] = self._parts
+
+    def _rename(self, node: Json) -> None:
+        if isinstance(node.get("$ref"), str) and node["$ref"] in self._names:
+            node["$ref"] = f"{node['$ref'].rpartition('/')[0]}/{self._names[node['$ref']]}"
+
+    def _operation(self, item: Json, method: str, learnt: Json) -> None:
+        if method not in item:
+            if learnt.get("operationId") in self._ids:
+                learnt = {key: value for key, value in learnt.items() if key != "operationId"}
+            item[method] = learnt
+            return
+        mine = item[method]
+        self._parameters(item, mine, learnt.get("parameters", []))
+        if "requestBody" in learnt:
+            if "requestBody" not in mine:
+                mine["requestBody"] = {k: v for k, v in learnt["requestBody"].items() if k != "required"}
+            else:
+                self._content(self._resolved(mine["requestBody"]), learnt["requestBody"])
+        answers = mine.setdefault("responses", {})
+        for status, answer in learnt["responses"].items():
+            known = next((one for one in (status, f"{status[0]}XX", "default") if one in answers), None)
+            if known is None:
+                answers[status] = answer
+            else:
+                self._content(self._resolved(answers[known]), answer)
+
+    def _parameters(self, item: Json, mine: Json, learnt: Sequence[Json]) -> None:
+        said = [*item.get("parameters", ()), *mine.get("parameters", ())]
+        known = {(one.get("in"), str(one.get("name")).lower()) for one in map(self._resolved, said)}
+        for parameter in learnt:
+            if parameter["in"] != "path" and (parameter["in"], parameter["name"].lower()) not in known:
+                optional = {key: value for key, value in parameter.items() if key != "required"}
+                mine.setdefault("parameters", []).append(optional)
+
+    def _content(self, mine: Json, learnt: Json) -> None:
+        """Bodies by type; a described answer without any body stays without."""
+        if not mine.get("content"):
+            return
+        for kind, media in learnt.get("content", {}).items():
+            ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
+            known = next((one for one in ranges if one in mine["content"]), None)
+            if known is None:
+                mine["content"][kind] = media
+            elif "schema" in media and "schema" in mine["content"][known]:
+                self._schema(mine["content"][known]["schema"], media["schema"], 0)
+
+    def _schema(self, mine: Any, learnt: Any, depth: int) -> None:
+        """Adds fields that a schema does not name."""
+        mine, learnt = self._resolved(mine), self._resolved(learnt)
+        if depth > MOST_STEPS or (id(mine), id(learnt)) in self._done:
+            return
+        self._done.add((id(mine), id(learnt)))
+        parts = list(self._parts_of(mine, 0))
+        named: Json = {}
+        for part in parts:
+            for name, said in (part.get("properties") or {}).items():
+                named.setdefault(name, said)
+        open_ = not named or any(isinstance(part.get("additionalProperties"), dict) for part in parts)
+        for name, said in (learnt.get("properties") or {}).items():
+            if name in named:
+                self._schema(named[name], said, depth + 1)
+            elif not open_:
+                parts[0].setdefault("properties", {})[name] = said
+        if "items" in learnt:
+            for part in parts:
+                if "items" in part:
+                    self._schema(part["items"], learnt["items"], depth + 1)
+        for branch in learnt.get("oneOf", learnt.get("anyOf", ())):
+            self._schema(mine, branch, depth + 1)
+
+    def _parts_of(self, node: Json, depth: int) -> Iterator[Json]:
+        """A schema and those it is put together of."""
+        yield node
+        if depth < MOST_STEPS:
+            for keyword in ("allOf", "oneOf", "anyOf"):
+                for part in node.get(keyword) or ():
+                    yield from self._parts_of(self._resolved(part), depth + 1)
+
+    def _resolved(self, node: Any) -> Json:
+        """What a local reference leads to; a reference elsewhere leads nowhere."""
+        for _ in range(MOST_STEPS):
+            if not isinstance(node, dict):
+                return {}
+            target = node.get("$ref")
+            if not isinstance(target, str):
+                return node
+            if not target.startswith("#/"):
+                return {}
+            node = self._document
+            for step in target[2:].split("/"):
+                node = (
+                    node.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
+                )
+        return {}

@@ -1,0 +1,50 @@
+"""Traffic of several APIs, told apart by the host that was asked for, or by the address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from agent.wire import Record
+from server.analysis.inventory import host_of
+from server.analysis.rebuild.learner import Learner
+
+MOST_HOSTS = 100  # learnt apart; records of others are counted
+
+UNKNOWN = "unknown"
+
+
+class ByHost:
+    """One learner for each host; only those of `wanted`, if any are."""
+
+    def __init__(self, wanted: Iterable[str] = ()) -> None:
+        self.learners: dict[str, Learner] = {}
+        self.schemes: dict[str, str] = {}
+        self.left_out = 0  # records of hosts beyond the bound
+        self.others: Counter[str] = Counter()  # records of hosts that are not wanted
+        self._wanted = {host.lower() for host in wanted}
+
+    def learn(self, record: Record) -> None:
+        host = _host(record)
+        learner = self.learners.get(host)
+        if learner is None:
+            if self._wanted and host not in self._wanted:
+                if host in self.others or len(self.others) < MOST_HOSTS:
+                    self.others[host] += 1
+                return
+            if len(self.learners) >= MOST_HOSTS:
+                self.left_out += 1
+                return
+            learner = self.learners[host] = Learner()
+            self.schemes[host] = record.request.scheme if record.request else "http"
+        learner.learn(record)
+
+
+def _host(record: Record) -> str:
+    known = host_of(record)
+    if known:
+        return known
+    server = record.server
+    if server is None:
+        return UNKNOWN
+    return f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}"

@@ -1,0 +1,193 @@
+"""What was sent by name → parameters with their styles, fields of forms, and headers of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from server.analysis.rebuild.operation import Answer, Operation, Security
+from server.analysis.rebuild.sent import COMMAS
+from server.analysis.rebuild.shape_model import Shape
+from server.analysis.rebuild.shape_objects import Field, Variant
+from server.analysis.rebuild.shape_render import Style, evidence, is_map, merged, schema, together
+
+Json = dict[str, Any]
+
+ENOUGH_FOR_QUERY = 10  # calls, all of which sent it, before a query parameter is required
+ENOUGH_FOR_HEADER = 50  # the same for headers and cookies, which a client's library may add by itself
+COMMON = 0.5  # of an answer's responses, the part that has a header worth saying
+LISTED = 0.3  # of a parameter's values, the part that has commas where they mean a list
+REST = "others"  # the parameter that stands for names without number
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What was sent under one name: plainly, and as a list between commas."""
+
+    plain: Field | None
+    listed: Field | None
+
+    @property
+    def count(self) -> int:
+        return sum(field.count for field in (self.plain, self.listed) if field)
+
+    def evidence(self) -> Json:
+        fields = [field for field in (self.plain, self.listed) if field]
+        return evidence(self.count, min(f.first for f in fields), max(f.last for f in fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """All that was sent in one part of a request, over `calls`; `free` if names are without number."""
+
+    named: dict[str, Named]
+    calls: int
+    free: bool
+
+
+def sent_of(shape: Shape) -> Sent:
+    """What a place holds that learnt from objects of names and texts."""
+    objects = shape.objects
+    if objects is None:
+        return Sent({}, shape.count, shape.unknown > 0)
+    objects.settle()
+    variant = together(objects.variants) if objects.variants else Variant()
+    free = objects.open or objects.others is not None or is_map(variant, None)
+    names = sorted({key.removesuffix(COMMAS) for key in variant.fields})
+    fields = variant.fields
+    named = {name: Named(fields.get(name), fields.get(name + COMMAS)) for name in names}
+    return Sent({} if is_map(variant, None) else named, objects.count, free)
+
+
+def parameters(operation: Operation, schemes: set[Security], style: Style) -> Iterator[Json]:
+    """Parameters in query, header and cookie; those that carry credentials are said elsewhere."""
+    wire = replace(style, wire=True)
+    parts = (
+        ("query", operation.query, ENOUGH_FOR_QUERY),
+        ("header", operation.headers, ENOUGH_FOR_HEADER),
+        ("cookie", operation.cookies, ENOUGH_FOR_HEADER),
+    )
+    for where, shape, enough in parts:
+        secret = {name for _, place, name, _ in schemes if place == where}
+        sent = sent_of(shape)
+        for name, named in sent.named.items():
+            if name.lower() not in {one.lower() for one in secret} and (where == "query" or _is_plain(name)):
+                yield _parameter(where, name, named, sent, enough, wire)
+        if sent.free and where == "query":
+            rest = {"type": "object", "additionalProperties": {"type": "string"}}
+            yield {"name": REST, "in": "query", "style": "form", "explode": True, "schema": rest}
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name could stand in a header or cookie by RFC 9110; anything may come from the network."""
+    return name.isascii() and name.isprintable() and not set(name) & set(' ()<>@,;:\\"/[]?={}')
+
+
+def _parameter(where: str, name: str, named: Named, sent: Sent, enough: int, style: Style) -> Json:
+    found: Json = {"name": name, "in": where}
+    if named.count == sent.calls >= enough:
+        found["required"] = True
+    plain = named.plain.shape if named.plain else None
+    if where == "query" and plain is not None and plain.nulls:
+        found["allowEmptyValue"] = True
+    if where == "query":
+        found.update(_query_style(named))
+    found["schema"] = value_schema(named, name, style)
+    if style.evidence:
+        found["x-spectap"] = named.evidence()
+    return found
+
+
+def _query_style(named: Named) -> Json:
+    plain = named.plain.shape if named.plain else None
+    if plain is not None and plain.objects is not None:
+        return {"style": "deepObject", "explode": True}
+    if is_list(named):
+        return {"style": "form", "explode": False}
+    if plain is not None and plain.arrays:
+        return {"style": "form", "explode": True}
+    return {}
+
+
+def is_list(named: Named) -> bool:
+    """Whether commas between values mean a list."""
+    if named.listed is None or (named.plain is not None and named.plain.shape.arrays):
+        return False
+    return named.listed.count >= LISTED * named.count
+
+
+def value_schema(named: Named, name: str, style: Style) -> Json:
+    """The schema of what a name holds, empty values apart."""
+    shapes = [_without_nulls(named.plain.shape)] if named.plain else []
+    if named.listed is None:
+        return _one_of(shapes[0], name, style)
+    pieces = named.listed.shape.items or Shape()
+    if is_list(named):
+        return {"type": "array", "items": schema(merged([*shapes, pieces]), name, style)}
+    if shapes and shapes[0].arrays:
+        return {"type": "array", "items": {"type": "string"}}
+    return {"type": "string"}
+
+
+def _one_of(shape: Shape, name: str, style: Style) -> Json:
+    """Where a name was sent once or more often, an array stands for both."""
+    if shape.objects is not None:
+        found = schema(shape, name, style)
+        return found if found.get("type") == "object" else {"type": "object", "additionalProperties": {}}
+    if not shape.arrays:
+        return schema(shape, name, style) or {"type": "string"}
+    single = merged([shape, Shape()])
+    items = single.items or Shape()
+    single.arrays, single.items = 0, None
+    return {"type": "array", "items": schema(merged([single, items]), name, style)}
+
+
+def _without_nulls(shape: Shape) -> Shape:
+    if not shape.nulls:
+        return shape
+    copy = merged([shape, Shape()])
+    copy.nulls = 0
+    return copy
+
+
+def schema_of_form(shape: Shape, style: Style) -> Json:
+    """The schema of a form's fields; a file is a string of any content."""
+    wire = replace(style, wire=True, shared=None)
+    sent = sent_of(shape)
+    found: Json = {"type": "object"}
+    required = [name for name, one in sent.named.items() if one.count == sent.calls >= ENOUGH_FOR_QUERY]
+    if required:
+        found["required"] = required
+    properties = {name: _form_field(named, name, wire) for name, named in sent.named.items()}
+    if properties:
+        found["properties"] = properties
+    if sent.free:
+        found["additionalProperties"] = True
+    return found
+
+
+def _form_field(named: Named, name: str, style: Style) -> Json:
+    if named.plain is not None and named.plain.shape.booleans:
+        return {"type": "string", "contentMediaType": "application/octet-stream"}
+    found: Json = {"type": "string"} if named.listed else value_schema(named, name, style)
+    if named.plain is not None and named.plain.shape.nulls:
+        found = {"type": "string"}
+    if style.evidence:
+        found["x-spectap"] = named.evidence()
+    return found
+
+
+def headers_said(answer: Answer, style: Style) -> Json:
+    """Headers of an answer that most responses have."""
+    sent = sent_of(answer.headers)
+    wire = replace(style, wire=True)
+    return {
+        name: {"schema": value_schema(named, name, wire), **_noted(named, style)}
+        for name, named in sent.named.items()
+        if named.count >= COMMON * sent.calls and _is_plain(name)
+    }
+
+
+def _noted(named: Named, style: Style) -> Json:
+    return {"x-spectap": named.evidence()} if style.evidence else {}

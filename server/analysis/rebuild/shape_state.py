@@ -1,0 +1,92 @@
+"""Shapes as lists that msgpack takes, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.analysis.rebuild.shape_model import Shape
+from server.analysis.rebuild.shape_objects import Field, Layout, Objects, Variant
+
+State = list[Any]
+
+
+def dump(shape: Shape) -> State:
+    """A place and all below it."""
+    return [
+        [shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden],
+        [shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, shape.low],
+        shape.texts,
+        dump(shape.items) if shape.items else None,
+        _dump_objects(shape.objects) if shape.objects else None,
+    ]
+
+
+def load(state: State) -> Shape:
+    """The place that `dump` wrote."""
+    shape = Shape()
+    scalars, rest, shape.texts, items, objects = state
+    shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden = scalars
+    shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, shape.low = rest
+    shape.items = load(items) if items else None
+    shape.objects = _load_objects(objects) if objects else None
+    return shape
+
+
+def size(shape: Shape) -> int:
+    """How many places a place takes of a budget, all below it included."""
+    total, stack = 0, [shape]
+    while stack:
+        one = stack.pop()
+        total += 1
+        if one.items:
+            stack.append(one.items)
+        if one.objects:
+            total += 1 + len(one.objects.layouts or ())
+            stack += [field.shape for variant in one.objects.variants for field in variant.fields.values()]
+            stack += [one.objects.others] if one.objects.others else []
+    return total
+
+
+def _dump_objects(objects: Objects) -> State:
+    objects.settle()
+    numbers = {id(variant): index for index, variant in enumerate(objects.variants)}
+    layouts = objects.layouts
+    return [
+        None if layouts is None else [[keys, numbers[id(one.variant)]] for keys, one in layouts.items()],
+        [[one.count, one.first, one.last, _dump_fields(one)] for one in objects.variants],
+        dump(objects.others) if objects.others else None,
+        objects.open,
+        objects.folded,
+    ]
+
+
+def _dump_fields(variant: Variant) -> State:
+    return [
+        [key, field.count, field.first, field.last, dump(field.shape)]
+        for key, field in variant.fields.items()
+    ]
+
+
+def _load_objects(state: State) -> Objects:
+    objects = Objects()
+    layouts, variants, others, objects.open, objects.folded = state
+    for count, first, last, fields in variants:
+        variant = Variant()
+        variant.count, variant.first, variant.last = count, first, last
+        variant.fields = {
+            key: Field(load(shape), times, since, until) for key, times, since, until, shape in fields
+        }
+        objects.variants.append(variant)
+    objects.others = load(others) if others else None
+    objects.layouts = None if layouts is None else dict(_layouts(layouts, objects))
+    return objects
+
+
+def _layouts(state: State, objects: Objects) -> list[tuple[tuple[str, ...], Layout]]:
+    found = []
+    for keys, number in state:
+        sequence, variant = tuple(keys), objects.variants[number]
+        layout = Layout(frozenset(sequence), variant)
+        layout.shapes = [variant.fields[key].shape for key in sequence]
+        found.append((sequence, layout))
+    return found

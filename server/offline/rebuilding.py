@@ -1,0 +1,172 @@
+"""`spectap rebuild`: an OpenAPI 3.1 document from the traffic in files."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from server.offline import reading
+from server.offline.reading import ReadingError
+
+if TYPE_CHECKING:
+    from agent.wire import Record
+    from server.analysis.rebuild.hosts import ByHost
+
+REPORT_EVERY = 10_000  # records between two lines of progress
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class _Wrong(Exception):
+    """One sentence for the person who typed it."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """`spectap rebuild`."""
+    parser = subparsers.add_parser(
+        "rebuild",
+        help="make a specification from the traffic in files",
+        description="Learns paths, parameters, bodies, answers and security from traffic, and writes them as"
+        " OpenAPI 3.1, with the evidence for each statement.",
+        epilog="Exit status: 0 when done, 1 when something cannot be read or written, 64 for a wrong option.",
+    )
+    option = parser.add_argument
+    option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write here: YAML, or JSON if the name ends so; a name that ends in / is a folder for one file"
+        " each API (default: YAML to standard output)",
+    )
+    option(
+        "--host", action="append", default=[], metavar="HOST", help="only traffic of this host; repeatable"
+    )
+    option(
+        "--spec",
+        type=Path,
+        metavar="SPEC",
+        help="an existing specification, OpenAPI 3: it stays as it is, and only what is new is added",
+    )
+    option("--title", metavar="TEXT", help="title of the document (default: the host)")
+    option("--no-evidence", action="store_true", help="leave out counts, times and examples")
+    option("--json", action="store_true", help="write JSON")
+    reading.add_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    try:
+        learnt = _learn(parsed, reading.records(parsed.files, reading.options(parsed)))
+        _write(parsed, learnt)
+    except (_Wrong, ReadingError) as error:
+        sys.stderr.write(f"spectap rebuild: {error}\n")
+        return 1
+    return 0
+
+
+def _learn(parsed: argparse.Namespace, records: Iterable[Record]) -> ByHost:
+    from server.analysis.rebuild.hosts import ByHost
+
+    learnt = ByHost(parsed.host)
+    for record in _counted(records):
+        learnt.learn(record)
+    if not learnt.learners:
+        heard = ", ".join(host for host, _ in learnt.others.most_common(10))
+        raise _Wrong(
+            f"no traffic of this host; there is some of {heard}" if heard else "no traffic to learn from"
+        )
+    if learnt.left_out:
+        sys.stderr.write(f"spectap rebuild: {learnt.left_out} records of further hosts were left out\n")
+    return learnt
+
+
+def _counted(records: Iterable[Record]) -> Iterator[Record]:
+    """Says on a terminal how far it has come."""
+    shown = sys.stderr.isatty()
+    for number, record in enumerate(records, 1):
+        yield record
+        if shown and number % REPORT_EVERY == 0:
+            sys.stderr.write(f"\r{number:,} exchanges learnt")
+            sys.stderr.flush()
+    if shown:
+        sys.stderr.write("\r\033[K")
+
+
+def _write(parsed: argparse.Namespace, learnt: ByHost) -> None:
+    output = Path(parsed.output) if parsed.output else None
+    folder = output is not None and (output.is_dir() or parsed.output.endswith("/"))
+    if not folder and len(learnt.learners) > 1:
+        hosts = ", ".join(sorted(learnt.learners))
+        raise _Wrong(f"traffic of several APIs: choose with --host, or write all with -o FOLDER/ ({hosts})")
+    for host in sorted(learnt.learners):
+        document = _document(parsed, learnt, host)
+        if output is None:
+            _to_stdout(_bytes(document, parsed.json))
+            continue
+        as_json = parsed.json or output.suffix == ".json"
+        path = output / f"{_UNSAFE.sub('_', host)}.{'json' if parsed.json else 'yaml'}" if folder else output
+        _to_file(path, _bytes(document, as_json))
+        _say(path, document)
+
+
+def _document(parsed: argparse.Namespace, learnt: ByHost, host: str) -> dict[str, Any]:
+    from server.analysis.rebuild.document import Options, document
+    from server.analysis.rebuild.existing import extended, templates_of
+    from server.analysis.specs.model import SpecError
+
+    options = Options(
+        title=parsed.title or host,
+        servers=(f"{learnt.schemes[host]}://{host}",),
+        evidence=not parsed.no_evidence,
+    )
+    if parsed.spec is None:
+        return document(learnt.learners[host], options)
+    try:
+        existing = _existing(parsed.spec)
+        learnt.learners[host].give(templates_of(existing))
+        return extended(existing, document(learnt.learners[host], options))
+    except SpecError as error:
+        raise _Wrong(f"--spec {parsed.spec}: {error}") from None
+
+
+def _existing(path: Path) -> dict[str, Any]:
+    """An existing specification's document. Raises SpecError."""
+    from server.analysis.specs.load import load
+
+    try:
+        return load(path.read_bytes()).document
+    except OSError as error:
+        raise _Wrong(f"--spec {path}: {error.strerror}") from None
+
+
+def _bytes(document: dict[str, Any], as_json: bool) -> bytes:
+    from server.analysis.rebuild.text import to_json, to_yaml
+
+    return to_json(document) if as_json else to_yaml(document)
+
+
+def _to_stdout(content: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read has seen enough
+
+
+def _to_file(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise _Wrong(f"cannot write {path}: {error.strerror}") from None
+
+
+def _say(path: Path, document: dict[str, Any]) -> None:
+    operations = sum(len(item) for item in document["paths"].values())
+    sys.stderr.write(f"{path}: {len(document['paths'])} paths, {operations} operations\n")

@@ -1,0 +1,115 @@
+"""`spectap rebuild`, as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from server.cli import main
+from tests.har import document, entry
+from tests.server.analysis.rebuild.traffic import validate
+from tests.server.analysis.specs.spec_calls import document as spec_document
+from tests.server.analysis.specs.spec_calls import operation, parameter
+
+PETS = [entry(url=f"http://shop.example/pets/{i}?full=true", answer={"id": i}) for i in range(12)]
+OTHER = entry(url="http://bank.example/accounts", answer=[])
+
+
+@pytest.fixture
+def rebuild(tmp_path: Path) -> Any:
+    """Runs the command on entries; its exit status."""
+
+    def run(entries: list[Any], *options: str) -> int:
+        (tmp_path / "a.har").write_bytes(document(*entries))
+        return main(["rebuild", f"--key-file={tmp_path / 'key'}", str(tmp_path / "a.har"), *options])
+
+    return run
+
+
+def test_a_file_of_one_api_becomes_a_valid_document(rebuild: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rebuild(PETS) == 0
+    found = yaml.safe_load(capsys.readouterr().out)
+    validate(found)
+    assert found["info"] == {"title": "shop.example", "version": "1.0.0"}
+    assert found["servers"] == [{"url": "http://shop.example"}]
+    assert found["paths"]["/pets/{petId}"]["get"]["x-spectap"]["count"] == 12
+
+
+def test_json_a_title_and_no_evidence(rebuild: Any, tmp_path: Path) -> None:
+    assert rebuild(PETS, "-o", str(tmp_path / "spec.json"), "--title", "Pets", "--no-evidence") == 0
+    text = (tmp_path / "spec.json").read_text()
+    assert json.loads(text)["info"]["title"] == "Pets"
+    assert "x-spectap" not in text
+    assert rebuild(PETS, "-o", str(tmp_path / "spec"), "--json") == 0
+    assert json.loads((tmp_path / "spec").read_text())["paths"]
+
+
+def test_several_apis_need_a_choice(rebuild: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rebuild([*PETS, OTHER]) == 1
+    assert "--host" in (said := capsys.readouterr().err)
+    assert "bank.example, shop.example" in said
+    assert rebuild([*PETS, OTHER], "--host", "bank.example", "-o", str(tmp_path / "bank.yaml")) == 0
+    assert [*yaml.safe_load((tmp_path / "bank.yaml").read_text())["paths"]] == ["/accounts"]
+    assert rebuild([*PETS, OTHER], "-o", f"{tmp_path}/all/") == 0
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [
+        "bank.example.yaml",
+        "shop.example.yaml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "options", "reason"),
+    [
+        ([], [], "no traffic"),
+        (PETS, ["--host", "bank.example"], "shop.example"),
+        (PETS, ["-o", "/dev/null/spec.yaml"], "cannot write"),
+        (PETS, ["--spec", "/nonexistent"], "No such file"),
+        (PETS, ["--spec", "/dev/null"], "--spec /dev/null: "),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(
+    rebuild: Any, capsys: pytest.CaptureFixture[str], entries: list[Any], options: list[str], reason: str
+) -> None:
+    assert rebuild(entries, *options) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("spectap rebuild: ")
+    assert reason in said
+
+
+def test_an_existing_specification_stays_and_what_is_new_is_added(
+    rebuild: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pet = {"type": "object", "properties": {"name": {"type": "string", "nullable": True}}}
+    answer = {
+        "description": "One.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Pet"}}},
+    }
+    named = {"parameters": [parameter("name", "path", {})]}
+    known = spec_document(
+        {"/pets/{name}": {"get": operation(responses={"200": answer}), "delete": operation(), **named}},
+        openapi="3.0.3",
+        components={"schemas": {"Pet": pet}},
+    )
+    (tmp_path / "known.json").write_text(json.dumps(known))
+    more = [
+        *PETS,
+        entry(url="http://shop.example/pets/1", status=404, answer={"error": "x"}),
+        entry("POST", url="http://shop.example/pets", status=201, answer={"id": 1}),
+    ]
+    assert rebuild(more, "--spec", str(tmp_path / "known.json"), "--no-evidence") == 0
+    found = yaml.safe_load(capsys.readouterr().out)
+    validate(found)
+    assert [*found["paths"]] == ["/pets/{name}", "/pets"]
+    get = found["paths"]["/pets/{name}"]["get"]
+    assert get["responses"]["200"] == answer
+    assert get["responses"]["404"]["content"]["application/json"]
+    assert [one["name"] for one in get["parameters"] if one["in"] == "query"] == ["full"]
+    assert found["components"]["schemas"]["Pet"] == {
+        "type": "object",
+        "properties": {"name": {"type": ["string", "null"]}, "id": {"type": "integer"}},
+    }
+    assert "delete" in found["paths"]["/pets/{name}"]
