@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
@@ -14,6 +15,7 @@ from server.config import ConfigError, Settings
 from server.offline import coverage, importing, matching, policy, rebuilding
 
 USAGE = 64  # EX_USAGE of sysexits.h
+BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE ended
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -31,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser: argparse.ArgumentParser = Parser(
         prog="spectap", description="Shows what your APIs really do, against what their specifications say."
     )
+    parser.add_argument("--version", action="version", version=f"spectap {version('spectap')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     up.add_parser(subparsers)
     add_server(subparsers)
@@ -40,7 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rebuilding.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
-    return run(parsed)
+    try:
+        status = run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read our output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return status
 
 
 def add_server(subparsers: Subparsers) -> None:

@@ -138,14 +138,16 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
 
 def _load(path: Path) -> Any:
     from server.analysis.specs.model import SpecError
-    from server.offline import spec
+    from server.offline.spec import SpecMissing, specification
 
     try:
-        return spec.specification(path)
-    except spec.SpecMissing as error:
-        raise _Wrong(str(error)) from None
+        return specification(path)
+    except OSError as error:
+        raise _Wrong(f"cannot read {path}: {error.strerror}") from None
     except SpecError as error:
         raise _Wrong(f"{path}: {error}") from None
+    except SpecMissing as error:
+        raise _Wrong(str(error)) from None
 
 
 def _diff(used: Path, tested: Path) -> dict[str, Any]:
