@@ -40,4 +40,4 @@ def test_a_reader_that_has_enough_ends_a_command_quietly(tmp_path: Path) -> None
     child.stdout.close()
     assert child.stderr.read() == b""
     child.stderr.close()
-    assert child.wait() == 141
+    assert child.wait() in (0, 141)
