@@ -80,7 +80,7 @@ class Outline:
         self.offers: dict[str, Offer] = {}
         self._said: dict[str, Said] = {}
         self._fields: dict[tuple[int, str], Field] = {}
-        self._sets: dict[tuple[int, ...], frozenset[str]] = {}
+        self._counts: dict[tuple[int, tuple[str, ...]], int] = {}
         for specification in specifications:
             for operation in specification.operations:
                 if operation.key not in self.offers:
@@ -90,11 +90,7 @@ class Outline:
     def fields(self, offer: Offer, content: Content | None) -> Sequence[Field]:
         """The bodies of this content, as far as they are JSON: a tree of fields for each schema."""
         said = self._said[offer.key]
-        return [
-            self._at(said, place)
-            for kind, place in (content.media.items() if content else ())
-            if place is not None and (is_json(kind) or kind in _ANYTHING)
-        ]
+        return [self._at(said, place) for place in _places(content)]
 
     def _at(self, said: Said, place: str) -> Field:
         known = self._fields.get((id(said), place))
@@ -107,19 +103,30 @@ class Outline:
         return [
             f"{at}{pointer}"
             for at, content in _bodies(offer.operation)
-            for pointer in sorted(self._pointers(offer, content))
+            for pointer in sorted({name for tree in self.fields(offer, content) for name in tree.pointers()})
         ]
 
     def field_count(self, offer: Offer) -> int:
-        """How many `field_names` there are, without making them: a large document has millions."""
-        return sum(len(self._pointers(offer, content)) for _, content in _bodies(offer.operation))
+        """How many `field_names` there are. Of what was not called the numbers alone are kept: the names
+        of a large document take hundreds of megabytes."""
+        return sum(self._count(offer, content) for _, content in _bodies(offer.operation))
 
-    def _pointers(self, offer: Offer, content: Content) -> frozenset[str]:
-        trees = self.fields(offer, content)
-        key = tuple(map(id, trees))
-        if key not in self._sets:
-            self._sets[key] = frozenset(pointer for tree in trees for pointer in tree.pointers())
-        return self._sets[key]
+    def _count(self, offer: Offer, content: Content) -> int:
+        said = self._said[offer.key]
+        key = (id(said), tuple(_places(content)))
+        if key not in self._counts:
+            trees = [self._fields.get((id(said), place)) or _tree(said, place) for place in _places(content)]
+            self._counts[key] = len({name for tree in trees for name in tree.pointers()})
+        return self._counts[key]
+
+
+def _places(content: Content | None) -> list[str]:
+    """The schemas of a content's JSON bodies, each once."""
+    media = content.media if content else {}
+    found = [
+        place for kind, place in media.items() if place is not None and (is_json(kind) or kind in _ANYTHING)
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _bodies(operation: Operation) -> Iterator[tuple[str, Content]]:
