@@ -63,7 +63,7 @@ def parser() -> Parser:
         epilog="Exit status: 0 all files were read (what could not be is counted and named), 1 one was not.",
     )
     read.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="HAR, audit log, telemetry or recording"
+        "files", type=Path, nargs="+", metavar="FILE", help="HAR, pcap, audit log, telemetry or recording"
     )
     config.add_options(read, groups={"files", "redaction", "key", "log"})
     replay = commands.add_parser(

@@ -34,10 +34,12 @@ from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.redact.apply import Sighting, to_record
 from agent.redact.policy import Policy
 from agent.streams.table import Limits
+from agent.streams.tcp import PACKET
 
 log = logging.getLogger(__name__)
 
 KERNEL = frozenset(Kernel)
+PLAIN = frozenset({"socket", PACKET})
 SIDES = {Role.CLIENT: "client", Role.SERVER: "server"}
 
 
@@ -120,6 +122,7 @@ class Pipeline:
         client, server = (local, peer) if seen.role is Role.CLIENT else (peer, local)
         if seen.role is None:
             client = server = None
+        source = seen.connection.source
         return Sighting(
             agent=self._place.agent,
             node=self._place.node,
@@ -127,8 +130,8 @@ class Pipeline:
             offset_ns=self._clock.offset_ns,
             boot_id=self._clock.boot_id,
             connection=seen.connection,
-            side=SIDES[seen.role] if seen.role else "unknown",
-            tls=None if seen.connection.source == "socket" else seen.connection.source,
+            side="unknown" if seen.role is None or source == PACKET else SIDES[seen.role],
+            tls=None if source in PLAIN else source,
             client=client,
             server=server,
             process=None if seen.pid is None else self._processes.get(seen.pid),

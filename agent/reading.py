@@ -1,6 +1,6 @@
 """`spectap-agent read`: files of any format we know, through the agent's pipeline, to redacted records.
 
-Streams of events (recordings) take the whole way; what tells of whole exchanges (all others) joins behind the
+Streams of events (recordings, captures) take the whole way; what tells of whole exchanges joins behind the
 parsers. An entry that cannot be read is counted and named, and stops nothing.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from agent.config import Settings
+from agent.events import Tick
 from agent.ledger import Exchanges, Ledger
 from agent.pipeline import Pipeline, Place, redacted
 from agent.progress import Progress
@@ -23,16 +25,22 @@ from agent.redact.apply import Sighting
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.sources import audit, har, telemetry
+from agent.sources.captures import frames
 from agent.sources.files import HEAD, Format, format_of
+from agent.sources.packets import NoSegment, Packets
 from agent.sources.recording import Recording, key_id
-from agent.sources.told import Broken, Counts, FormatError, Skipped, Telling, Told
+from agent.sources.told import Broken, FormatError, Skipped, Telling, Told
 from agent.streams.table import Limits
+from agent.streams.tcp import LIMITS, Flows
 from agent.wire import Record, pack_record
 
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 20
 """Entries of one file that are named when they cannot be read; all are counted."""
+
+TICK_NS = 100_000_000
+"""Of a capture's time, after which what waits for more is looked at."""
 
 _GZIP = b"\x1f\x8b"
 _BUFFER = 256 * 1024
@@ -82,6 +90,8 @@ def _records(
         raise FormatError(f"{path}: not in a format that can be told ({formats}); say which with --format")
     if found is Format.RECORDING:
         return _recorded(Recording(file, str(path)), key, policy, ledger)
+    if found is Format.CAPTURE:
+        return _captured(file, path, policy, key, ledger)
     return _told(_tellings(file, found), path, policy, key, ledger)
 
 
@@ -104,26 +114,72 @@ def _recorded(recording: Recording, key: bytes, policy: Policy, ledger: Ledger) 
         log.warning("the recording ends within an event; all before it was read")
 
 
+def _captured(file: File, path: Path, policy: Policy, key: bytes, ledger: Ledger) -> Iterator[Record]:
+    """Packets on their way through TCP into the same pipeline as the kernel's events."""
+    pipeline = Pipeline(PLACE, policy, key, ledger, lambda connection, bucket: None, LIMITS)
+    packets, flows, tally = Packets(), Flows(), _Tally(path)
+    now = ticked = 0
+    for number, frame in enumerate(frames(file.read), 1):
+        if isinstance(frame, Broken):
+            tally.note(frame)
+            break
+        now = max(now, frame.time_ns)  # the pipeline's time goes forward only
+        if len(frame.data) < frame.length:
+            tally.note(Skipped("ends of packets beyond the snap length"))
+        try:
+            segment = packets.segment(now, frame.link, frame.data, frame.length)
+        except NoSegment as error:
+            place = f"packet {number}"
+            tally.note(Broken(place, str(error)) if error.broken else Skipped(f"packets, {error}"))
+            continue
+        for event in flows.feed(segment):
+            yield from pipeline.feed(event)
+        if now - ticked >= TICK_NS:
+            ticked = now
+            yield from pipeline.feed(Tick(now))
+    for event in flows.finish():
+        yield from pipeline.feed(event)
+    yield from pipeline.finish()
+    tally.say()
+
+
 def _told(
     tellings: Iterable[Telling], path: Path, policy: Policy, key: bytes, ledger: Ledger
 ) -> Iterator[Record]:
     """What a file tells, with the entries that cannot be read counted and named."""
-    counts = Counts()
+    tally = _Tally(path)
     for one in tellings:
         if isinstance(one, Told):
-            counts.read += 1
             yield from redacted(one.exchange, partial(sighting, one, PLACE), policy, key, ledger)
-        elif isinstance(one, Broken):
-            counts.broken += 1
-            ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))
-            if counts.broken <= MOST_NAMED:
-                log.warning("%s: %s: %s", path, one.place, one.reason)
-        elif isinstance(one, Skipped):
-            counts.skipped[one.reason] = counts.skipped.get(one.reason, 0) + 1
-    if counts.broken:
-        log.warning("%s: %d of its entries could not be read", path, counts.broken)
-    for reason, count in counts.skipped.items():
-        log.info("%s: %d left out: %s", path, count, reason)
+        else:
+            tally.note(one)
+            if isinstance(one, Broken):
+                ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))
+    tally.say()
+
+
+class _Tally:
+    """What of a file could not be read, named up to a bound, and what was left out, by reason."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._broken = 0
+        self._skipped: Counter[str] = Counter()
+
+    def note(self, one: Broken | Skipped) -> None:
+        if isinstance(one, Skipped):
+            self._skipped[one.reason] += 1
+            return
+        self._broken += 1
+        if self._broken <= MOST_NAMED:
+            log.warning("%s: %s: %s", self._path, one.place, one.reason)
+
+    def say(self) -> None:
+        """At the file's end."""
+        if self._broken:
+            log.warning("%s: %d of its entries could not be read", self._path, self._broken)
+        for reason, count in self._skipped.items():
+            log.info("%s: %d left out: %s", self._path, count, reason)
 
 
 def sighting(told: Told, place: Place) -> Sighting:

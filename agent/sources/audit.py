@@ -80,7 +80,7 @@ def _telling(event: dict[str, Any], place: str) -> Telling:
         return Broken(place, "not an audit event")
     turned_away = stage == "ResponseStarted" and user is None
     if stage not in ("ResponseComplete", "Panic") and not turned_away:
-        return Skipped(f"the stage {stage} of a call that a later stage tells of")
+        return Skipped(f"events of stage {stage}, which a later one follows")
     try:
         return _told(event, user)
     except Unreadable as error:

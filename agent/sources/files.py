@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from agent.sources import recording
+from agent.sources import captures, recording
 
 HEAD = 64 * 1024
 """Bytes that are looked at."""
@@ -15,6 +15,7 @@ class Format(StrEnum):
     """What `--format` takes."""
 
     RECORDING = "recording"
+    CAPTURE = "pcap"
     HAR = "har"
     AUDIT = "audit"
     TELEMETRY = "telemetry"
@@ -32,6 +33,8 @@ def format_of(head: bytes) -> Format | None:
     """The format of a file that begins with `head`; None where it is none of them."""
     if head.startswith(recording.MAGIC):
         return Format.RECORDING
+    if head.startswith(captures.MAGICS):
+        return Format.CAPTURE
     if _HAR.match(head.removeprefix(_BOM)):
         return Format.HAR
     if _AUDIT.search(head):

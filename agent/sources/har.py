@@ -68,7 +68,7 @@ def _told(entry: dict[str, Any], index: int, raw: bytes) -> Telling:
         raise Unreadable("no request method or no URL")
     call = _CALL.fullmatch(url)
     if call is None:
-        return Skipped("not an HTTP URL")
+        return Skipped("entries, not an HTTP URL")
     sent, first, end = _moments(entry, start)
     request = _request(asked, method, call, (start, sent))
     response = _response(answered, request, (first, end))

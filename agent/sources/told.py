@@ -7,7 +7,7 @@ result, too, with its place in the file and a reason that quotes nothing.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agent.events import ConnectionKey
 from agent.http.messages import Exchange
@@ -59,12 +59,3 @@ def identity(source: str, index: int, raw: bytes) -> ConnectionKey:
     """By the entry's bytes and its place among the others: equal entries of one file stay two."""
     digest = hashlib.blake2b(raw, digest_size=8).digest()
     return ConnectionKey(source, int.from_bytes(digest, "big"), index)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of a file's entries."""
-
-    read: int = 0
-    broken: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)

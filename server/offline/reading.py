@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
         nargs="+" if needed else "*",
         type=Path,
         metavar="FILE",
-        help="HAR, audit log, telemetry or recording",
+        help="HAR, pcap, audit log, telemetry or recording",
     )
     for name, (metavar, text) in _PASSED.items():
         parser.add_argument(name, metavar=metavar, help=text)

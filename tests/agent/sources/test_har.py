@@ -161,7 +161,7 @@ def test_a_blocked_call_has_no_response() -> None:
 
 
 def test_data_urls_are_left_out() -> None:
-    assert tellings(document(entry(url="data:text/plain,x"))) == [Skipped("not an HTTP URL")]
+    assert tellings(document(entry(url="data:text/plain,x"))) == [Skipped("entries, not an HTTP URL")]
 
 
 @pytest.mark.parametrize(
