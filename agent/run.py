@@ -10,11 +10,10 @@ import os
 import signal
 import time
 import uuid
-from contextlib import suppress
 from importlib.metadata import version
 from types import FrameType
 
-from agent import config
+from agent import config, priority
 from agent.config import Settings
 from agent.ledger import Ledger, merged
 from agent.pipeline import Pipeline, Place
@@ -89,7 +88,8 @@ class Run:
             self._source.attach()
             self._attached = True
             log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
-            self._lower_priority()
+            if self._settings.priority == "idle":
+                priority.give_way()  # the ring holds what comes meanwhile
             self._watch()
         finally:
             self._attached = False
@@ -128,16 +128,7 @@ class Run:
     def _asked_to_stop(self, number: int, _frame: FrameType | None) -> None:
         self._stopping = True
         self._source.ask_to_stop()
-        with suppress(OSError):  # nothing is watched any more that we could slow down
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-
-    def _lower_priority(self) -> None:
-        """What parses must not compete with what it watches; the ring holds what comes meanwhile."""
-        if self._settings.priority == "idle":
-            try:
-                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            except OSError as error:
-                log.warning("cannot run at idle priority: %s", error.strerror)
+        priority.take_part()
 
     def _watching_text(self) -> str:
         watching = self._source.watching

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from tests.bench import registry, report
 from tests.bench.figures import Figure
+from tests.bench.load import comes_first
 
 ROUNDS = 5
 REPOSITORY = Path(__file__).parents[2]
@@ -45,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0, or 1 where a part could not be measured; a goal that is missed is not an error."""
     options = arguments(argv)
     if options.within:
+        comes_first(os.getpid())
         for figure in registry.part(options.within).figures(options.rounds):
             print(json.dumps(asdict(figure)), flush=True)  # noqa: T201 (it is what this process is for)
         return 0
@@ -68,9 +71,18 @@ def measure(name: str, rounds: int) -> Iterator[Figure]:
     command = [sys.executable, "-m", "tests.bench", "--within", name, "--rounds", str(rounds)]
     if registry.part(name).NEEDS_ROOT and os.geteuid() != 0:
         command = ["tools/as-root", *command]
-    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
-    for line in done.stdout.splitlines():
-        yield report.figure_of(json.loads(line))
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                yield report.figure_of(json.loads(line))
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)  # so that it takes away what it attached
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,53 @@
+"""The agent gives way: all of its threads, and its session's share where the session is its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import json, os, threading
+from pathlib import Path
+from agent import priority
+
+done = threading.Event()
+threading.Thread(target=done.wait).start()
+
+def state():
+    group = Path("/proc/self/autogroup")
+    policies = [os.sched_getscheduler(int(task)) for task in os.listdir("/proc/self/task")]
+    return policies, group.read_text().split()[-1] if group.exists() else None
+
+priority.give_way()
+lowered = state()
+priority.take_part()
+print(json.dumps([lowered, state()]))
+done.set()
+"""
+
+
+def states(own_session: bool) -> list[tuple[list[int], str | None]]:
+    """The policies of both threads and the session's share: having given way, and having taken it back."""
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, capture_output=True, check=True, start_new_session=own_session)
+    return [(policies, share) for policies, share in json.loads(done.stdout)]
+
+
+def test_every_thread_gives_way_and_takes_it_back() -> None:
+    (lowered, _), (ordinary, _) = states(own_session=True)
+    assert lowered == [os.SCHED_IDLE] * 2
+    if os.geteuid() == 0:
+        assert ordinary == [os.SCHED_OTHER] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions share no CPU here")
+def test_a_session_of_its_own_takes_the_least_share_and_another_is_left_alone() -> None:
+    (_, own), _ = states(own_session=True)
+    before = Path("/proc/self/autogroup").read_text().split()[-1]
+    (_, shared), _ = states(own_session=False)
+    assert (own, shared) == ("19", before)

@@ -1,0 +1,67 @@
+"""Empty probes on the very functions that the agent probes: what being probed costs, whatever is done there.
+
+As a program (`python -m tests.bench.empty`) it attaches them, says so in a line, and waits to be ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.probes import elf, targets
+from agent.probes.attachments import LOADER_CACHE
+from agent.probes.programs import FOLDER, OPENSSL, SYSCALLS
+from tests.e2e.processes import Running
+
+RAW = ("inet_sock_set_state", "tcp_destroy_sock", "sched_process_exec", "sched_process_exit")
+SOURCE = """
+#include <linux/types.h>
+int enter(void *ctx) { return 0; }
+int leave(void *ctx) { return 0; }
+int function(struct pt_regs *ctx) { return 0; }
+""" + "".join(f"RAW_TRACEPOINT_PROBE({name}) {{ return 0; }}\n" for name in RAW)
+
+
+@contextmanager
+def probed(folder: Path) -> Iterator[None]:
+    """Empty probes are attached while this lasts."""
+    argv = [sys.executable, "-m", "tests.bench.empty"]
+    process = Running("empty-probes", argv, folder)
+    process.stdout.write_text("")
+    try:
+        process.first_line()
+        yield
+    finally:
+        process.stop()
+
+
+def attach() -> object:
+    """Everything that the agent attaches to. What it returns holds the probes."""
+    os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
+    import bcc
+
+    module = bcc.BPF(text=SOURCE.encode())
+    for call in SYSCALLS:
+        module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}".encode(), fn_name=b"leave")
+        module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}".encode(), fn_name=b"enter")
+    probe = module.load_func(b"function", bcc.BPF.KPROBE)
+    for path in targets.loader_libraries(LOADER_CACHE.read_bytes()):
+        with open(path, "rb") as file:
+            offsets = elf.function_offsets(file, frozenset(OPENSSL))
+        for name, offset in offsets.items():
+            for kind in (0, 1) if OPENSSL[name][1] else (0,):
+                label = f"empty_{os.getpid()}_{name}_{kind}".encode()
+                opened = bcc.lib.bpf_attach_uprobe(probe.fd, kind, label, path.encode(), offset, -1, 0)
+                assert opened >= 0, f"{name} of {path} cannot be probed"
+    return module
+
+
+if __name__ == "__main__":
+    held = attach()
+    sys.stdout.write("attached\n")
+    sys.stdout.flush()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})

@@ -1,0 +1,48 @@
+"""The agent under measurement: it watches nginx alone and reports to a server that stands for another
+machine's, which is why that one runs at idle priority: it takes no time from what is measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.e2e import spectap
+from tests.e2e.spectap import Spectap
+
+STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder that is gone afterwards."""
+    with TemporaryDirectory(prefix="spectap-bench-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def watching(folder: Path, *options: object) -> Iterator[Spectap]:
+    """Server and agent, ready; the agent watches only processes called nginx."""
+    with spectap.serving(folder) as server:
+        idle(server.process.pid)
+        with spectap.agent(folder, server, "--process", "nginx", *options) as agent:
+            yield Spectap(server, agent)
+
+
+def idle(pid: int) -> None:
+    """Every thread of a process that there is now, and so those it starts, gives way to all others."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
+
+
+@contextmanager
+def program_statistics(on: bool) -> Iterator[None]:
+    """Whether the kernel times its eBPF programs meanwhile, which itself takes time."""
+    before = STATS.read_text()
+    STATS.write_text(str(int(on)))
+    try:
+        yield
+    finally:
+        STATS.write_text(before)
