@@ -100,6 +100,8 @@ class Opened:
 class Chunk:
     """`length` bytes at `position` of one half; `data` holds the captured prefix, perhaps all of it.
 
+    `capped`: what is missing behind `data` is the part of a body beyond the cap, left out on purpose.
+
     `local`, `peer` and `role` are None where the source could not know them. `from_start` is false
     where the connection is older than the source (a late join).
     """
@@ -115,6 +117,7 @@ class Chunk:
     peer: Address | None
     role: Role | None
     from_start: bool
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ class Bytes(StrEnum):
     NOT_TCP = "not_tcp"  # UDP and other sockets
     FILTERED = "filtered"  # excluded by port, process, or as our own
     LATE = "late"  # came when their hole had been stated already, or came twice
-    UNCAPTURED = "uncaptured"  # length known, content not copied (sendfile, beyond the copy cap)
+    UNCAPTURED = "uncaptured"  # length known, content not copied (sendfile, a call of too many buffers)
+    CAPPED = "capped"  # the part of a body beyond the cap, which the kernel did not copy
     RING_FULL = "ring_full"  # the kernel could not hand it over
     UNSYNCED = "unsynced"  # before the first message boundary of a late join, or after a hole
     OPAQUE = "opaque"  # after an upgrade or CONNECT

@@ -32,8 +32,13 @@ log = logging.getLogger(__name__)
 SHIP_DEADLINE = 10.0  # seconds in which what is queued may still be sent at the end
 
 
-def kernel_source(settings: Settings, own_port: int | None = None) -> KernelSource:
-    """The live source that these settings ask for. Raises SourceError and ProgramError."""
+def kernel_source(
+    settings: Settings, own_port: int | None = None, body_cap: int | None = None
+) -> KernelSource:
+    """The live source that these settings ask for; with a cap it leaves out what lies beyond.
+
+    Raises SourceError and ProgramError.
+    """
     return KernelSource(
         Filters(
             only_ports=settings.only_ports,
@@ -42,6 +47,7 @@ def kernel_source(settings: Settings, own_port: int | None = None) -> KernelSour
             except_pids=settings.except_pids | {os.getpid()},
             only_names=settings.only_names,
             own_port=own_port,
+            body_cap=body_cap,
         ),
         Sizes(ring_bytes=settings.ring_bytes),
         settings.cache,
@@ -57,7 +63,7 @@ class Run:
         self._turned_at: float | None = None
         self._attached = self._stopping = False
         key = load_or_create(settings.key_file)
-        self._source = kernel_source(settings, config.own_port(settings.server))
+        self._source = kernel_source(settings, config.own_port(settings.server), settings.body_cap)
         self._pipeline = Pipeline(
             Place(settings.agent, settings.node, settings.cluster),
             policy,

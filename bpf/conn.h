@@ -7,7 +7,8 @@
 #define IPPROTO_TCP 6
 
 #define CHUNK_MAX 16384 /* bytes copied into one event */
-#define PIECES_MAX 32  /* events, hence buffers, of one call; what is beyond is sent as a length */
+#define PIECES_MAX 64  /* events, hence buffers, of one call; what is beyond is sent as a length */
+#define STRETCHES_MAX 32 /* parts of one call that are left out */
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
 
 /* Tells the verifier what clang knows and would leave out: a number of at most CHUNK_MAX. */
@@ -21,6 +22,8 @@
 #define CONN_TLS 4
 #define CONN_FILTERED 8
 
+enum course_mode { COURSE_UNKNOWN = 0, COURSE_START, COURSE_HTTP1, COURSE_HTTP2 };
+
 struct tuple {
 	u8 local[16];
 	u8 peer[16];
@@ -32,12 +35,31 @@ struct tuple {
 	u8 padding[2];
 };
 
+/* Where a half's bodies lie (bodies.h): nothing from `keep` to `end` is copied, and at `end` the next message
+ * or frame begins. */
+struct course {
+	u64 keep;
+	u64 end;
+	u8 head[16]; /* of a frame, nine bytes */
+	u8 have;     /* how many of them are here: a header may be cut by the end of a buffer */
+	u8 mode;
+	u8 padding[6];
+};
+
+/* Both halves, and their HTTP/1 messages so far. Each number has one writer, the half it belongs to. */
+struct courses {
+	struct course half[2];
+	u32 asked;    /* requests, times two, plus one if the last is answered without a body (HEAD) */
+	u32 answered; /* final responses */
+};
+
 struct conn {
 	u64 generation; /* when this life was first seen: no two lives of one socket begin at once */
 	u64 position[2];
 	u64 addresses; /* skc_addrpair as the socket has it, for comparison */
 	u32 flags;
 	struct tuple tuple;
+	struct courses courses;
 };
 
 /* One direction's bytes of one call: a buffer, or buffers listed by an iovec array, or message headers
@@ -52,6 +74,35 @@ struct walk {
 	u32 left;     /* bytes of the current message not walked yet */
 	u32 total;    /* and of the whole call */
 	u32 blind;    /* not 0: there is no user memory to copy from */
+	u32 copy;     /* bytes to copy before the next that are left out */
+	u32 over;     /* bytes that are left out and told, and not walked yet */
+	u32 stretch;  /* the current one of scratch->stretches */
+	u32 stretches; /* how many there are */
+};
+
+/* A part of one call: bytes to copy, then bytes to leave out. */
+struct stretch {
+	u32 copy;
+	u32 skip;
+};
+
+/* Looking ahead over a call's bytes. In a map for the same reason as a walk. */
+struct scan {
+	u64 base;
+	u64 room;
+	u64 iov;
+	u64 at;   /* the position looked at */
+	u64 stop; /* the position after the call */
+	u64 told; /* the position up to which there are stretches */
+	u32 end;  /* of an HTTP/1 head; 0 while unknown */
+	u32 line; /* where its last line ended */
+	u32 length_at; /* where Content-Length's value is, 0 for none */
+	u32 doubt;
+	u64 feeds; /* ends of lines in the current word that are not looked at yet */
+	u64 alone; /* its carriage returns and line feeds that are not an end of a line */
+	u64 carry; /* the last byte of the word before was a carriage return */
+	u32 word;  /* where the next word is */
+	u32 size;  /* of what there is */
 };
 
 /* This life of a connection is of no use: its bytes are only counted, under `counter`. */
@@ -65,8 +116,10 @@ struct scratch {
 	u32 busy;
 	u32 padding;
 	struct walk walk;
+	struct scan scan;
+	struct stretch stretches[STRETCHES_MAX];
 	struct event head;
-	u8 bytes[CHUNK_MAX];
+	u8 bytes[CHUNK_MAX + 16]; /* a word may be read at the last byte */
 };
 
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
@@ -157,35 +210,10 @@ static inline void read_tuple(u64 sk, struct tuple *tuple)
 	}
 }
 
-static inline struct conn *create_conn(u64 sk, u32 flags, u8 role)
+static inline void start_courses(struct courses *courses)
 {
-	struct conn fresh = {};
-	fresh.generation = bpf_ktime_get_ns();
-	fresh.addresses = read_u64(sk + O_SOCK_V4_PEER);
-	read_tuple(sk, &fresh.tuple);
-	fresh.tuple.role = role;
-	fresh.flags = flags;
-	if (!ports_are_watched(&fresh.tuple))
-		fresh.flags |= CONN_FILTERED;
-	conns.update(&sk, &fresh);
-	return conns.lookup(&sk);
-}
-
-/* The local port is not compared: the kernel gives it up while what was received can still be read. */
-static inline struct conn *conn_of(u64 sk)
-{
-	struct conn *conn = conns.lookup(&sk);
-	if (conn && conn->addresses == read_u64(sk + O_SOCK_V4_PEER) &&
-	    conn->tuple.peer_port == __builtin_bswap16(read_u16(sk + O_SOCK_DPORT)))
-		return conn;
-	return create_conn(sk, 0, ROLE_UNKNOWN);
-}
-
-/* The counter for what user space wants no more of, 0 for what it wants. */
-static inline u32 ignored_as(u64 address, u64 generation)
-{
-	struct verdict *verdict = ignored.lookup(&address);
-	return verdict && verdict->generation == generation ? verdict->counter : 0;
+	courses->half[0].mode = COURSE_START;
+	courses->half[1].mode = COURSE_START;
 }
 
 static inline struct scratch *take_scratch(void)
@@ -207,6 +235,46 @@ static inline struct scratch *take_scratch(void)
 static inline void give_back(struct scratch *scratch)
 {
 	__sync_fetch_and_add(&scratch->busy, -1);
+}
+
+/* The new connection is made in a scratch: it is too large for the stack. */
+static inline struct conn *create_conn(u64 sk, u32 flags, u8 role)
+{
+	struct scratch *scratch = take_scratch();
+	struct conn *fresh;
+	if (!scratch)
+		return 0;
+	fresh = (struct conn *)scratch->bytes;
+	__builtin_memset(fresh, 0, sizeof(*fresh));
+	fresh->generation = bpf_ktime_get_ns();
+	fresh->addresses = read_u64(sk + O_SOCK_V4_PEER);
+	read_tuple(sk, &fresh->tuple);
+	fresh->tuple.role = role;
+	fresh->flags = flags;
+	if (flags & CONN_FROM_START)
+		start_courses(&fresh->courses);
+	if (!ports_are_watched(&fresh->tuple))
+		fresh->flags |= CONN_FILTERED;
+	conns.update(&sk, fresh);
+	give_back(scratch);
+	return conns.lookup(&sk);
+}
+
+/* The local port is not compared: the kernel gives it up while what was received can still be read. */
+static inline struct conn *conn_of(u64 sk)
+{
+	struct conn *conn = conns.lookup(&sk);
+	if (conn && conn->addresses == read_u64(sk + O_SOCK_V4_PEER) &&
+	    conn->tuple.peer_port == __builtin_bswap16(read_u16(sk + O_SOCK_DPORT)))
+		return conn;
+	return create_conn(sk, 0, ROLE_UNKNOWN);
+}
+
+/* The counter for what user space wants no more of, 0 for what it wants. */
+static inline u32 ignored_as(u64 address, u64 generation)
+{
+	struct verdict *verdict = ignored.lookup(&address);
+	return verdict && verdict->generation == generation ? verdict->counter : 0;
 }
 
 static inline void fill_head(struct event *head, u8 kind, u8 source, u64 address, u64 generation,
@@ -267,6 +335,24 @@ static inline void next_buffer(struct walk *walk)
 	walk->room = entry[1];
 }
 
+/* The bytes before the next that are left out have been copied: those are `over`. */
+static inline void next_stretch(struct scratch *scratch)
+{
+	struct walk *walk = &scratch->walk;
+	walk->over = scratch->stretches[walk->stretch & (STRETCHES_MAX - 1)].skip;
+	walk->stretch++;
+	walk->copy = ~0u;
+	if (walk->stretch < walk->stretches)
+		walk->copy = scratch->stretches[walk->stretch & (STRETCHES_MAX - 1)].copy;
+}
+
+static inline void pass(struct walk *walk, u64 size)
+{
+	walk->base += size;
+	walk->room -= size;
+	walk->left -= size;
+}
+
 /* Ships what scratch->walk walks as chunks of scratch->head's connection; returns the position after it. */
 static inline u64 ship(struct scratch *scratch, u64 position)
 {
@@ -284,22 +370,34 @@ static inline u64 ship(struct scratch *scratch, u64 position)
 		size = walk->left;
 		if (walk->room < size)
 			size = walk->room;
+		if (walk->over) {
+			if (walk->over < size)
+				size = walk->over;
+			walk->over -= size;
+			pass(walk, size);
+			continue;
+		}
 		if (size > CHUNK_MAX)
 			size = CHUNK_MAX;
+		if (walk->copy < size)
+			size = walk->copy;
 		BOUND(size);
 		copied = bpf_probe_read_user(scratch->bytes, size, (void *)walk->base) == 0 ? size : 0;
+		walk->copy -= size;
+		if (!walk->copy)
+			next_stretch(scratch);
 		scratch->head.position = position;
-		scratch->head.length = size;
+		scratch->head.length = size + walk->over;
+		scratch->head.capped = walk->over && copied == size;
 		hand_over(scratch, copied);
-		position += size;
-		walk->base += size;
-		walk->room -= size;
-		walk->left -= size;
-		walk->total -= size;
+		position += size + walk->over;
+		walk->total -= size + walk->over;
+		pass(walk, size);
 	}
 	if (walk->total) {
 		scratch->head.position = position;
 		scratch->head.length = walk->total;
+		scratch->head.capped = 0;
 		hand_over(scratch, 0);
 		position += walk->total;
 	}

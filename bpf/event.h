@@ -35,7 +35,8 @@ struct event {
 	unsigned char role;
 	unsigned char from_start;      /* the connection was seen from its first byte */
 	unsigned char family;
-	unsigned char padding[6];
+	unsigned char capped;          /* what was not captured is the part of a body beyond the cap */
+	unsigned char padding[5];
 	unsigned char local[16];
 	unsigned char peer[16];
 	char comm[16];
@@ -64,7 +65,8 @@ enum setting {
 	SETTING_OWN_PORT = 2,     /* the analysis server's port, 0 for none */
 	SETTING_ONLY_PORTS = 3,   /* not 0: only ports in `only_ports` */
 	SETTING_ONLY_PROCESSES = 4, /* not 0: only pids in `only_pids` or names in `only_names` */
-	SETTINGS = 5,
+	SETTING_BODY_CAP = 5,     /* bytes copied of each body whose end is known, 0 for all */
+	SETTINGS = 6,
 };
 
 #endif

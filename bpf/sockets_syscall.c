@@ -165,6 +165,7 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 			scratch->head.time_ns = call->time_ns;
 		scratch->head.direction = call->direction;
 		scratch->head.from_start = conn->flags & CONN_FROM_START;
+		plan(scratch, &conn->courses, side, conn->position[side]);
 		conn->position[side] = ship(scratch, conn->position[side]);
 	}
 }

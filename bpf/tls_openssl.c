@@ -17,6 +17,7 @@ struct ssl_conn {
 	u32 padding;
 	struct tuple tuple;
 	u32 padding2;
+	struct courses courses;
 };
 
 BPF_TABLE("lru_hash", struct ssl_key, struct ssl_conn, ssl_conns, CONNECTIONS);
@@ -94,6 +95,8 @@ static inline struct ssl_conn *ssl_conn_of(struct ssl_key *key, struct window *w
 		fresh.generation = bpf_ktime_get_ns();
 		/* A connection that begins with its handshake is seen from the first plaintext byte. */
 		fresh.flags = window->carries ? 0 : CONN_FROM_START;
+		if (!window->carries)
+			start_courses(&fresh.courses);
 		ssl_conns.update(key, &fresh);
 		conn = ssl_conns.lookup(key);
 	}
@@ -164,6 +167,7 @@ int ssl_return(struct pt_regs *ctx)
 	scratch->walk.room = bytes;
 	scratch->walk.left = bytes;
 	scratch->walk.total = bytes;
+	plan(scratch, &conn->courses, side, conn->position[side]);
 	conn->position[side] = ship(scratch, conn->position[side]);
 	give_back(scratch);
 	return 0;

@@ -71,6 +71,7 @@ class Hole:
     stream: int
     length: int
     why: Why
+    time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +315,8 @@ class FrameReader:
         length = gap.length
         if self._synced and self._stream:
             inside = min(length, self._left)
-            self._facts.append(Hole(self._stream, min(inside, max(0, self._left - self._padding)), gap.why))
+            payload = min(inside, max(0, self._left - self._padding))
+            self._facts.append(Hole(self._stream, payload, gap.why, gap.time_ns))
             self._left -= inside
             length -= inside
             if not self._left:

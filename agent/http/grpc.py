@@ -27,6 +27,16 @@ class Messages:
         self._prefix = b""
         self._left = 0
 
+    def skip(self, length: int) -> bool:
+        """The next bytes are missing. False where more than a part of one message is, so that none can be
+        counted any more.
+        """
+        if length > self._left:
+            return False
+        self._left -= length
+        self.count += bool(length and not self._left)
+        return True
+
     def feed(self, data: bytes) -> None:
         """The next bytes; a message counts once its last byte has come."""
         at = 0

@@ -176,7 +176,9 @@ class Http2:
             side = self._side(half, fact.stream)
             if side is not None:
                 side.body.hole(fact.length, fact.why)
-                side.messages = None
+                side.last_ns = fact.time_ns
+                if side.messages is not None and not side.messages.skip(fact.length):
+                    side.messages = None
         elif isinstance(fact, Ended):
             self._ended(half, fact.stream, fact.time_ns)
         elif isinstance(fact, Reset):

@@ -9,11 +9,12 @@ from agent.streams.half import Why
 class Payload:
     """A body as it passes: its true size, and the prefix that is kept."""
 
-    __slots__ = ("_cap", "_hole", "kept", "lost", "size")
+    __slots__ = ("_cap", "_hole", "_unseen", "kept", "lost", "size")
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
         self._hole = False
+        self._unseen = False  # the hole is at its start
         self.kept = bytearray()
         self.size = 0
         self.lost = False
@@ -27,6 +28,7 @@ class Payload:
 
     def hole(self, length: int, why: Why) -> None:
         """The next bytes are missing; what follows them is not kept."""
+        self._unseen = self._unseen or not self.size
         self.size += length
         self._hole = True
         self.lost = self.lost or why is Why.LOST
@@ -39,7 +41,7 @@ class Payload:
 
     def _state(self, size_known: bool, whole: bool) -> BodyState:
         kept = len(self.kept)
-        if self._hole and not kept:
+        if self._unseen:
             return BodyState.UNSEEN
         if not size_known or (self.lost and kept < self._cap):
             return BodyState.GAP

@@ -54,6 +54,7 @@ class Setting(IntEnum):
     OWN_PORT = 2
     ONLY_PORTS = 3
     ONLY_PROCESSES = 4
+    BODY_CAP = 5
 
 
 class RawEvent(NamedTuple):
@@ -75,12 +76,13 @@ class RawEvent(NamedTuple):
     role: int
     from_start: int
     family: int
+    capped: int
     local: bytes
     peer: bytes
     comm: bytes
 
 
-LAYOUT = struct.Struct("<QQQQIIIIHHBBBBBB6x16s16s16s")
+LAYOUT = struct.Struct("<QQQQIIIIHHBBBBBBB5x16s16s16s")
 """struct event as `struct` reads it; the captured bytes follow."""
 
 

@@ -58,4 +58,5 @@ def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:
         peer=peer,
         role=role,
         from_start=bool(raw.from_start),
+        capped=bool(raw.capped),
     )

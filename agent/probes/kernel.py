@@ -27,6 +27,7 @@ COUNT_INTERVAL = 1_000_000_000  # ns between two looks at the kernel's counters
 STOP_NS = 10_000_000_000  # in which what was captured may still be parsed when stopping
 RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
 LOOKS_PER_DRAIN = 8
+HEADROOM = 1024  # bytes the kernel copies beyond the cap: HTTP/2 counts a body's padding, too
 MAX_PENDING_BYTES = 16 * 1024 * 1024  # taken from the ring at once; the rest stays in it
 
 COUNTED: dict[Counter, str] = {
@@ -65,6 +66,8 @@ class Filters:
     except_pids: frozenset[int] = frozenset()
     only_names: frozenset[str] = frozenset()
     own_port: int | None = None
+    body_cap: int | None = None
+    """Bytes copied of each body whose end is known; None for all."""
 
 
 @dataclass(slots=True)
@@ -257,6 +260,8 @@ class KernelSource:
             self._programs.add_pid("except_pids", pid)
         for name in filters.only_names:
             self._programs.add_name(name)
+        if filters.body_cap is not None:
+            self._programs.set(Setting.BODY_CAP, filters.body_cap + HEADROOM)
         self._programs.set(Setting.ONLY_PORTS, int(bool(filters.only_ports)))
         self._programs.set(Setting.ONLY_PROCESSES, int(bool(filters.only_pids or filters.only_names)))
         if filters.own_port:

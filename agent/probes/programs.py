@@ -17,7 +17,7 @@ from typing import Any
 from agent.probes import btf
 from agent.probes.abi import Counter, Setting
 
-SOURCES = ("event.h", "conn.h", "windows.h", "sockets_syscall.c", "tls_openssl.c", "lifecycle.c")
+SOURCES = ("event.h", "conn.h", "bodies.h", "windows.h", "sockets_syscall.c", "tls_openssl.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
 SYSCALLS = {
@@ -57,6 +57,7 @@ class Sizes:
     ring_bytes: int = 64 * 1024 * 1024
     connections: int = 65_536
     threads: int = 32_768
+    bodies: int = 16_384
 
 
 class ProgramError(RuntimeError):
@@ -84,6 +85,7 @@ class Programs:
             f"-DRING_PAGES={sizes.ring_bytes // os.sysconf('SC_PAGE_SIZE')}",
             f"-DCONNECTIONS={sizes.connections}",
             f"-DTHREADS={sizes.threads}",
+            f"-DBODIES={sizes.bodies}",
             "-Wno-unused",
         ]
         self._bcc = bcc

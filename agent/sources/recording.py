@@ -201,7 +201,9 @@ def _opened(v: list[Any]) -> Opened:
 
 
 def _chunk(v: list[Any]) -> Chunk:
-    time_ns, key, direction, position, length, data, pid, local, peer, role, from_start = v
+    time_ns, key, direction, position, length, data, pid, local, peer, role, from_start, *capped = v
+    if capped not in ([], [False], [True]):
+        raise TypeError
     if type(data) is not bytes or type(from_start) is not bool or len(data) > _number(length) or position < 0:
         raise TypeError
     return Chunk(
@@ -216,6 +218,7 @@ def _chunk(v: list[Any]) -> Chunk:
         _address(peer),
         _role(role),
         from_start,
+        capped == [True],
     )
 
 

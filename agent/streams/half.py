@@ -20,7 +20,8 @@ class Why(StrEnum):
     """Why bytes of known length are missing."""
 
     LOST = "lost"  # no chunk came for them
-    UNCAPTURED = "uncaptured"  # the kernel said their length and did not copy them
+    UNCAPTURED = "uncaptured"  # the kernel said their length and could not copy them
+    CAPPED = "capped"  # the kernel said their length; they are the part of a body beyond the cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,5 +133,6 @@ class Half:
         if data:
             out.append(Data(chunk.time_ns, data))
         if len(data) < fresh:
-            out.append(Gap(chunk.time_ns, fresh - len(data), Why.UNCAPTURED))
+            why = Why.CAPPED if chunk.capped else Why.UNCAPTURED
+            out.append(Gap(chunk.time_ns, fresh - len(data), why))
         self.position += fresh

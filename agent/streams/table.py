@@ -30,6 +30,8 @@ class Limits:
     window: Window = WINDOW
 
 
+UNCOPIED = {Why.UNCAPTURED: Bytes.UNCAPTURED, Why.CAPPED: Bytes.CAPPED}
+
 Fact = TypeVar("Fact")
 
 
@@ -293,8 +295,8 @@ class Table(Generic[Fact]):
 
     def _count_uncaptured(self, segments: list[Segment]) -> None:
         for segment in segments:
-            if isinstance(segment, Gap) and segment.why is Why.UNCAPTURED:
-                self._counts[Bytes.UNCAPTURED] += segment.length
+            if isinstance(segment, Gap) and segment.why is not Why.LOST:
+                self._counts[UNCOPIED[segment.why]] += segment.length
 
     def _count_data(self, bucket: Bytes, segments: list[Segment]) -> None:
         for segment in segments:

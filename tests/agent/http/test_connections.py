@@ -23,8 +23,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
 NEXT = [(C, GET), (S, b"HTTP/1.1 204 No Content\r\n\r\n")]
 
 
-def body_of(made: list[Chunk]) -> tuple[Body, Completeness]:
-    exchange = tell(made).exchanges[0]
+def body_of(made: list[Chunk], cap: int = 65536) -> tuple[Body, Completeness]:
+    exchange = tell(made, cap=cap).exchanges[0]
     assert exchange.response is not None
     return exchange.response.body, exchange.completeness
 
@@ -46,6 +46,17 @@ def test_what_the_kernel_did_not_copy_is_truncated_or_unseen() -> None:
     assert body_of(none) == (Body(1000, b"", BodyState.UNSEEN), Completeness.TRUNCATED)
     assert tell(none).exchanges[1].completeness is Completeness.COMPLETE
     assert tell(none).ledger.bytes[Bytes.UNCAPTURED] == 1000
+
+
+def test_what_the_kernel_left_out_beyond_the_cap_truncates_that_body_and_no_other() -> None:
+    made = chunks([(C, GET), (S, OK), (S, BODY), *NEXT])
+    some = [replace(c, data=c.data[:400], capped=True) if c is made[2] else c for c in made]
+    for cap in (400, 100, 0):
+        told = tell(some, cap=cap)
+        assert body_of(some, cap=cap) == (Body(1000, BODY[:cap], BodyState.TRUNCATED), Completeness.TRUNCATED)
+        assert told.exchanges[1].completeness is Completeness.COMPLETE
+        assert told.ledger.bytes[Bytes.CAPPED] == 600
+        assert told.ledger.bytes[Bytes.UNCAPTURED] == told.ledger.bytes[Bytes.UNSYNCED] == 0
 
 
 def test_a_hole_in_a_chunked_body_leaves_size_unknown_and_the_next_exchange_whole() -> None:

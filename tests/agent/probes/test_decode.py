@@ -15,6 +15,7 @@ def raw(**changes: Any) -> abi.RawEvent:
     event = abi.RawEvent(
         time_ns=5, address=0xABC, generation=7, position=3, length=9, captured=4, tgid=42, netns=11,
         local_port=8080, peer_port=51000, kind=2, source=0, direction=1, role=2, from_start=1, family=2,
+        capped=0,
         local=LOCAL, peer=PEER, comm=b"nginx".ljust(16, b"\0"),
     )  # fmt: skip
     return event._replace(**changes)

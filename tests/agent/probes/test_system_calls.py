@@ -5,19 +5,17 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent.events import Chunk, Closed, Direction, Event, Lost, Opened, Role
+from agent.events import Chunk, Closed, Direction, Lost, Opened, Role
 from agent.ledger import Bytes
-from agent.probes.kernel import Filters, KernelSource
-from agent.probes.programs import Sizes
+from agent.probes.kernel import Filters
+from tests.agent.probes.watch import Watch, connected, watching
 
 pytestmark = pytest.mark.root
 
-PATIENCE = 60.0
 TEXT = b"GET /system-call HTTP/1.1\r\nHost: test\r\n\r\n"
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -123,34 +121,6 @@ RECEIVES: dict[str, Receive] = {
 BLIND_RECEIVES: dict[str, Receive] = {"splice": splice_in}
 
 
-class Watch:
-    """A live source, and what it told."""
-
-    def __init__(self, source: KernelSource) -> None:
-        self.source = source
-        self.told: list[Event] = []
-        self._events = source.events()
-
-    def until(self, holds: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not holds():
-            assert time.monotonic() < deadline, what
-            self.told.append(next(self._events))
-
-    def half(self, local: int, direction: Direction) -> list[Chunk]:
-        return [
-            event
-            for event in self.told
-            if isinstance(event, Chunk)
-            and event.direction is direction
-            and event.local is not None
-            and event.local.port == local
-        ]
-
-    def length(self, local: int, direction: Direction) -> int:
-        return sum(chunk.length for chunk in self.half(local, direction))
-
-
 @pytest.fixture(scope="module")
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -160,24 +130,8 @@ def listener() -> Iterator[socket.socket]:
 @pytest.fixture(scope="module")
 def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     port = listener.getsockname()[1]
-    source = KernelSource(
-        Filters(only_ports=frozenset({port})),
-        Sizes(ring_bytes=4 << 20, connections=1024, threads=1024),
-        tmp_path_factory.mktemp("cache"),
-    )
-    try:
-        source.attach()
-        yield Watch(source)
-    finally:
-        source.go_dark()
-        for _ in source.detach():
-            pass
-
-
-def connected(listener: socket.socket) -> tuple[socket.socket, socket.socket]:
-    client = socket.create_connection(listener.getsockname())
-    server, _ = listener.accept()
-    return client, server
+    with watching(Filters(only_ports=frozenset({port})), tmp_path_factory.mktemp("cache")) as watch:
+        yield watch
 
 
 def receive_all(receive: Receive, sock: socket.socket, size: int) -> bytes:

@@ -35,6 +35,7 @@ EVENTS: list[Event] = [
     Opened(2, KEY, *ENDS, Role.CLIENT),
     Chunk(3, KEY, Direction.SENT, 0, 10, b"GET / \xff", 77, *ENDS, Role.CLIENT, True),
     Chunk(4, KEY, Direction.RECEIVED, 2**40, 5, b"", 77, None, None, None, False),
+    Chunk(4, KEY, Direction.RECEIVED, 2**41, 5, b"", 77, None, None, None, False, capped=True),
     Lost(5, "ring_full", 3),
     Tick(6),
     Closed(7, KEY),

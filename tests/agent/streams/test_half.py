@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +57,8 @@ def test_what_came_already_is_trimmed() -> None:
 def test_what_was_not_copied_is_a_gap_of_known_length() -> None:
     assert half_of().feed(chunk(0, b"ab", length=10)) == [Data(0, b"ab"), Gap(0, 8, Why.UNCAPTURED)]
     assert half_of().feed(chunk(0, b"", length=10)) == [Gap(0, 10, Why.UNCAPTURED)]
+    capped = replace(chunk(0, b"ab", length=10), capped=True)
+    assert half_of().feed(capped) == [Data(0, b"ab"), Gap(0, 8, Why.CAPPED)]
 
 
 def test_a_missing_chunk_is_a_gap_once_the_window_has_passed() -> None:

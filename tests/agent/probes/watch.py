@@ -1,0 +1,67 @@
+"""The live source as tests watch it: what it told so far, by half."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.events import Chunk, Direction, Event, Lost
+from agent.ledger import Bytes
+from agent.probes.kernel import Filters, KernelSource
+from agent.probes.programs import Sizes
+
+PATIENCE = 60.0
+
+
+class Watch:
+    """A live source, and what it told."""
+
+    def __init__(self, source: KernelSource) -> None:
+        self.source = source
+        self.told: list[Event] = []
+        self._events = source.events()
+
+    def until(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, what
+            self.told.append(next(self._events))
+
+    def half(self, local: int, direction: Direction) -> list[Chunk]:
+        return [
+            event
+            for event in self.told
+            if isinstance(event, Chunk)
+            and event.direction is direction
+            and event.local is not None
+            and event.local.port == local
+        ]
+
+    def lost(self, bucket: Bytes) -> int:
+        """Bytes that only the kernel counted."""
+        return sum(event.count for event in self.told if isinstance(event, Lost) and event.what == bucket)
+
+    def length(self, local: int, direction: Direction) -> int:
+        return sum(chunk.length for chunk in self.half(local, direction))
+
+
+@contextmanager
+def watching(filters: Filters, cache: Path, ring_mib: int = 4) -> Iterator[Watch]:
+    """A source that watches from here on; nothing stays attached."""
+    source = KernelSource(filters, Sizes(ring_bytes=ring_mib << 20, connections=1024, threads=1024), cache)
+    try:
+        source.attach()
+        yield Watch(source)
+    finally:
+        source.go_dark()
+        for _ in source.detach():
+            pass
+
+
+def connected(listener: socket.socket) -> tuple[socket.socket, socket.socket]:
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    return client, server
