@@ -27,4 +27,5 @@ def list_agents(request: Request, limit: Limit = DEFAULT_LIMIT, cursor: After = 
 def get_ledger(request: Request) -> Any:
     """Totals: bytes from kernel to parser, exchanges from parser to store."""
     with store_of(request).reading() as db:
-        return agents.ledger(db)
+        found = agents.ledger(db)
+    return render.ledger(found)

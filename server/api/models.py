@@ -275,8 +275,20 @@ class Agent(BaseModel):
     ledger: dict[str, dict[str, int]]
 
 
+class Balance(BaseModel):
+    total: int
+    settled: int = Field(
+        description="The sum of the buckets at the other end, each counted where it happened."
+    )
+    open: int = Field(description="What has no bucket yet; of an agent that was killed, what it had in hand.")
+
+
 class Ledger(BaseModel):
     agents: dict[str, dict[str, int]] = Field(
         description="Totals over all agents and their starts, by bucket."
     )
     server: dict[str, int] = Field(description="Where the server put the records it received.")
+    balance: dict[str, Balance] = Field(
+        description="`bytes` that were seen, `exchanges` that were parsed, and the `delivery` of what agents "
+        "call shipped: they report with their next batch, so that it may be less than what is here."
+    )

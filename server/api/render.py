@@ -9,13 +9,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from agent.wire import Endpoint, Pairs, Process, Record, Request, Response, Timing, decode_record
+from agent.wire import Endpoint, Pairs, Process, Record, Request, Response, Timing, balances, decode_record
 from server.analysis.inventory import host_of, server_view
 from server.analysis.latency import quantile
-from server.ingest.accept import most_seen
+from server.ingest.accept import Received, most_seen
 from server.store.queries import shown_operation
 
 NS = 1_000_000_000
+DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # what was sent again is no other record
 
 
 def time(ns: int | None) -> str | None:
@@ -55,6 +56,21 @@ def operation(row: dict[str, Any]) -> dict[str, Any]:
         "first_seen": time(row["first_seen"]),
         "last_seen": time(row["last_seen"]),
     }
+
+
+def ledger(found: dict[str, Any]) -> dict[str, Any]:
+    """Both ledgers and how each adds up."""
+    seen, received = found["agents"], found["server"]
+    sums = {one.part: (one.total, one.settled) for one in balances(seen)}
+    sums["delivery"] = (
+        seen.get("exchanges", {}).get("shipped", 0),
+        sum(received.get(bucket, 0) for bucket in DELIVERED),
+    )
+    balance = {
+        part: {"total": total, "settled": settled, "open": total - settled}
+        for part, (total, settled) in sums.items()
+    }
+    return {**found, "balance": balance}
 
 
 def spec(row: dict[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Counts:
     `exchanges`, `stored` and `not_stored` are the agent's and count views: two where both ends are here.
     """
 
+    agent: str = ""
     exchanges: int | None = None
     stored: int | None = None
     connections: int | None = None
@@ -115,6 +116,7 @@ def counts_of(status: Mapping[str, Any] | None, server: Mapping[str, int] | None
     ledger = status.get("ledger", {})
     exchanges, stream = ledger.get("exchanges", {}), ledger.get("bytes", {})
     return Counts(
+        agent=status.get("agent", ""),
         exchanges=exchanges.get("parsed", 0),
         stored=exchanges.get("shipped", 0),
         connections=status.get("connections_open"),
@@ -159,6 +161,14 @@ def totals(server: Door) -> dict[str, int] | None:
         "operations": sum(api["operations"] for api in apis),
     }
     return counts | {name: verdicts[verdict] for verdict, name in VERDICTS.items() if verdicts[verdict]}
+
+
+def last_word(server: Door, agent: str) -> dict[str, Any] | None:
+    """The ledger of the agent's latest start, as the server has it."""
+    page = server.document("/api/v1/agents") or {"items": []}
+    starts = [start for start in page["items"] if start["agent"] == agent]
+    latest = max(starts, key=lambda start: str(start["first_seen"]), default=None)
+    return None if latest is None else dict(latest["ledger"])
 
 
 def deviations(server: Door) -> list[str]:

@@ -15,10 +15,11 @@ from os import getpid
 from pathlib import Path
 from typing import NoReturn
 
+from agent.wire import balances
 from server.config import default_data
 from server.up.crew import Child, Crew, Ended, Happening, Line
 from server.up.demo import Demo
-from server.up.live import Counts, Door, counts_of, detaching, deviations, totals, watching
+from server.up.live import Counts, Door, counts_of, detaching, deviations, last_word, totals, watching
 from server.up.options import Listen, Options, UpError, free_listen
 from server.up.programs import Programs, Tokens, agent_arguments, server_arguments, tokens_in
 from server.up.screen import Screen
@@ -184,12 +185,18 @@ class Up:
             self._screen.say("stopping: probes go dark now, then are detached while what was seen is stored")
         demo = self._demo.children if self._demo is not None else []
         clean = True
-        for child in [*reversed(demo), self._agent, self._server]:
+        for child in [*reversed(demo), self._agent]:
             if child is not None:
                 clean &= self._end(child)
+        ledger = last_word(self._server_door, self._counts.agent)
+        if self._server is not None:
+            clean &= self._end(self._server)
         self._screen.still()
         if self._counts.exchanges is not None:
             self._screen.say(f"stopped: {self._counts.balance()}", **self._counts.facts())
+        for balance in balances(ledger or {}):
+            if balance.total:
+                self._screen.say(str(balance))
         return 0 if clean and not self._killed else 1
 
     def _end(self, child: Child) -> bool:

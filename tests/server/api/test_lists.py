@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from agent.wire import Body, Endpoint, Grpc
+from agent.wire import Body, Endpoint, Grpc, pack_batch, pack_record
 from server.api.paging import MAX_LIMIT
 from server.store import queries
 from tests.server.engine import spec
@@ -237,6 +237,22 @@ def test_agents_and_their_ledgers_add_up(client: Client) -> None:
         client.http.post("/api/v1/records", content=batch(seq, [], epoch)).raise_for_status()
     assert {(one["epoch"], one["last_seq"]) for one in client.items("/agents")} == {("one", 3), ("two", 1)}
     assert client.get("/ledger")["agents"]["bytes"] == {"parsed": 400}
+
+
+def test_the_ledger_says_how_bytes_exchanges_and_delivery_add_up(client: Client) -> None:
+    views = [pack_record(one) for one in (*both(0), *both(1))]
+    exchanges = {"parsed": 9, "shipped": 4, "refused": 2, "in_flight": 3}
+    ledger = {"bytes": {"seen": 1000, "parsed": 700, "late": 200}, "exchanges": exchanges, "kernel": {}}
+    for seq in (1, 1, 2):  # sent again, under its number and under another
+        content = pack_batch("agent-1", "epoch-1", seq, ledger, views)
+        client.http.post("/api/v1/records", content=content).raise_for_status()
+    answer = client.get("/ledger")
+    assert answer["server"] == {"stored": 2, "witness": 2, "duplicate_batch": 4, "duplicate": 4}
+    assert answer["balance"] == {
+        "bytes": {"total": 1000, "settled": 900, "open": 100},
+        "exchanges": {"total": 9, "settled": 9, "open": 0},
+        "delivery": {"total": 4, "settled": 8, "open": -4},
+    }
 
 
 def test_a_grpc_call_shows_its_own_status_and_how_many_messages_passed(client: Client) -> None:

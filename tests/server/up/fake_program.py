@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 LOG, ROLE, BEHAVIOUR = sys.argv[1:4]
 TOTAL = 3
 EXCHANGES = {"parsed": 1234, "shipped": 1230, "refused": 3}
+LEDGER = {"bytes": {"seen": 5007, "parsed": 5000, "late": 7}, "exchanges": {**EXCHANGES, "in_flight": 1}}
 API = {"exchanges": 617, "operations": 3, "verdicts": {"conforming": 615, "shadow": 2}}
 stopping = threading.Event()
 released = threading.Event()
@@ -46,16 +47,24 @@ class Pages(BaseHTTPRequestHandler):
             {
                 "/readyz": {},
                 "/status": {
+                    "agent": "host-1",
                     "backend": "tracepoints",
                     "watching": [{"what": "openssl", "path": "/usr/lib/libssl.so.3", "probes": TOTAL}],
                     "connections_open": 2,
                     "ledger": {
-                        "exchanges": {"parsed": 1234, "shipped": 1230, "refused": 3},
+                        "exchanges": EXCHANGES,
                         "bytes": {"late": 7},
                     },
                     "detach": {"done": done, "total": TOTAL if stopping.is_set() else 0},
                 },
                 "/api/v1/apis": {"items": [API]},
+                "/api/v1/agents": {
+                    "items": [
+                        {"agent": "host-2", "first_seen": "2026-01-03", "ledger": {}},
+                        {"agent": "host-1", "first_seen": "2026-01-02", "ledger": LEDGER},
+                        {"agent": "host-1", "first_seen": "2026-01-01", "ledger": {}},
+                    ]
+                },
                 "/api/v1/deviations": {"items": deviations()},
             }.get(self.path.partition("?")[0], {"items": []})
         )

@@ -128,6 +128,8 @@ def test_it_says_what_is_watched_where_to_look_and_what_was_counted(house: House
     assert "open http://127.0.0.1:" in shown
     assert "617 exchanges · 1 API · 3 operations · 2 undocumented · 7 bytes lost" in shown
     assert "stopped: 1,234 views of exchanges were seen and 1,230 of them stored, 3 given up" in shown
+    assert "5,007 bytes seen = 5,000 parsed + 7 late, balanced" in shown
+    assert "1,234 exchanges parsed = 1,230 shipped + 3 refused + 1 in_flight, balanced" in shown
 
 
 def test_with_log_json_every_line_is_json(house: House) -> None:
