@@ -13,10 +13,10 @@ from tests.e2e.spectap import Server, command, ready
 class Analysis:
     """`spectap server` on one port and one folder, as often as it is started."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, data: Path | None = None) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
+        self._folder, self._data = folder, data or folder / "data"
         self._server: Server | None = None
 
     @property
@@ -26,10 +26,10 @@ class Analysis:
         return self._server
 
     def start(self) -> None:
-        data = self._folder / "data"
-        argv = [command("spectap"), "server", "--listen", f"127.0.0.1:{self.port}", "--data", str(data)]
+        listen = f"127.0.0.1:{self.port}"
+        argv = [command("spectap"), "server", "--listen", listen, "--data", str(self._data)]
         process = Running("server", argv, self._folder)
-        self._server = Server(process, self.url, self.port, data)
+        self._server = Server(process, self.url, self.port, self._data)
         process.wait_for(lambda: ready(f"{self.url}/readyz"), "readiness")
 
     def end(self, signum: int = signal.SIGKILL) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import pytest
 from tests.agent.ship.proxy import Proxy, Weather, between
 from tests.e2e.analysis import Analysis
 from tests.e2e.processes import Running, wait_until
+from tests.e2e.spectap import ready
 
 
 class Ship(Running):
@@ -217,14 +218,25 @@ def test_a_spool_of_garbage_is_moved_aside_and_nothing_new_is_lost(
     assert "damaged and begins anew" in said
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 600 KB."""
-    folder = tmp_path / "disk"
+@contextmanager
+def disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of so many bytes."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k,mode=700", "tmpfs", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", folder], check=True)
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    with disk(tmp_path / "disk", "600k") as folder:
+        yield folder
+
+
+@pytest.fixture
+def larger_disk(tmp_path: Path) -> Iterator[Path]:
+    with disk(tmp_path / "larger-disk", "6m") as folder:
+        yield folder
 
 
 @pytest.mark.root
@@ -242,6 +254,29 @@ def test_on_a_full_disk_memory_takes_over_until_there_is_room(
     assert server.numbers() == once(range(2100))
     said = [line for line in agent.output().splitlines() if "spool" in line]
     assert ["full" in line for line in said[:2]] == [True, False]
+
+
+@pytest.mark.root
+def test_a_server_whose_disk_is_full_says_so_and_takes_every_record_once_there_is_room(
+    tmp_path: Path, ship: Start, larger_disk: Path
+) -> None:
+    server = Analysis(tmp_path, larger_disk / "data")
+    server.start()
+    try:
+        agent = ship(url=server.url)
+        agent.ask("offer", 0, 5000, 2000)
+        wait_until(lambda: not ready(f"{server.url}/readyz"), "the server's disk to be full")
+        wait_until(lambda: 'outcome="unavailable"' in server.server.metrics(), "a batch to be put off")
+        stored, state = server.stored(), agent.ask("state")
+        assert 0 < stored < 5000
+        assert state["ledger"]["parsed"] == 5000 == state["ledger"]["shipped"] + state["ledger"]["in_flight"]
+        subprocess.run(["mount", "-o", "remount,size=200m", larger_disk], check=True)
+        wait_until(agent.sent, "all to be acknowledged")
+        assert server.numbers() == once(range(5000))
+        assert agent.ask("close", 30)["ledger"] == {"parsed": 5000, "shipped": 5000}
+        assert server.totals() == {"parsed": 5000, "shipped": 5000}
+    finally:
+        server.end(signal.SIGTERM)
 
 
 @pytest.mark.root

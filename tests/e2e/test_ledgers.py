@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import pytest
 from tests.e2e.analysis import Analysis
 from tests.e2e.certificates import Certificate
 from tests.e2e.processes import Running, python, running, wait_until
-from tests.e2e.spectap import agent
+from tests.e2e.spectap import Agent, agent, command, start_agent
 
 pytestmark = pytest.mark.root
 
@@ -166,3 +167,100 @@ def test_what_a_ring_made_tiny_loses_is_in_its_bucket_and_marked_in_the_exchange
         assert whole <= names.keys()
         seen = Counter(one.completeness for one in analysis.server.exchanges())
         assert seen["gap"] > 0, seen
+
+
+SMALL = ({"connections": 32, "threads": 128}, {"connections": 8, "remembered": 16, "held_bytes": 65536})
+
+
+def test_tables_made_tiny_lose_calls_and_mistake_none(
+    analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALL_AGENT", json.dumps(SMALL))
+    program = [sys.executable, "-m", "tests.e2e.programs.small_agent"]
+    with bursts(tmp_path, 3000) as made:
+        with agent(tmp_path, analysis.server, "--port", made.port, program=program) as watcher:
+            made.burst(150, 10)
+            made.end()
+            wait_until(lambda: watcher.bytes_in("parsed") > 0, "something to be parsed")
+        ledger = final(analysis)
+        counts = ours(ledger)
+        assert ledger["kernel"]["kernel_table_full"] > 0
+        assert 0 < sum(counts.values()) < made.bytes  # nothing is known of calls that found no table
+        assert counts.keys() <= {"parsed", "unsynced", "not_http", "table_full", "late"}, counts
+        server_balances(analysis, ledger["exchanges"]["shipped"])
+        assert max(calls_stored(analysis).values()) == 1
+
+
+def test_tables_of_connections_made_tiny_lose_no_byte(
+    analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALL_AGENT", json.dumps(({"connections": 32}, SMALL[1])))
+    program = [sys.executable, "-m", "tests.e2e.programs.small_agent"]
+    with bursts(tmp_path, 3000) as made:
+        with agent(tmp_path, analysis.server, "--port", made.port, program=program) as watcher:
+            made.burst(100, 10)
+            made.end()
+            wait_until(lambda: watcher.bytes_in("seen") >= made.bytes, "all bytes to be told of")
+        ledger = final(analysis)
+        assert sum(ours(ledger).values()) == made.bytes
+        assert ledger["kernel"] == {}
+        server_balances(analysis, ledger["exchanges"]["shipped"])
+        assert calls_stored(analysis)
+
+
+def test_a_server_that_is_killed_and_comes_back_gets_every_call_once(
+    analysis: Analysis, tmp_path: Path
+) -> None:
+    with bursts(tmp_path, 1000) as made:
+        with agent(tmp_path, analysis.server, "--port", made.port) as watcher:
+            for _ in range(3):
+                client = made.client(4, 100)
+                wait_until(lambda: watcher.exchanges_in("shipped") > 0, "something to be shipped")
+                analysis.end()
+                made.count(client)
+                analysis.start()
+            made.end()
+            wait_until(lambda: watcher.exchanges_in("shipped") >= made.views, "all to be shipped")
+        ledger = final(analysis)
+        assert ours(ledger) == {"parsed": made.bytes}
+        assert ledger["exchanges"] == {"parsed": made.views, "shipped": made.views}
+        server_balances(analysis, made.views)
+        names = calls_stored(analysis)
+        assert (len(names), set(names.values())) == (made.tally["calls"] // 2, {1})
+
+
+def killed(started: Agent) -> None:
+    started.process.process.kill()
+    started.process.process.wait()
+
+
+def test_an_agent_that_is_killed_leaves_a_ledger_that_balances_and_a_stated_blind_time(
+    analysis: Analysis, tmp_path: Path
+) -> None:
+    with bursts(tmp_path, 1000) as made:
+        first = start_agent([command("spectap-agent")], tmp_path, analysis.url, "--port", made.port)
+        try:
+            first.process.wait_for(first.ready, "readiness")
+            made.burst(4, 50)
+            wait_until(lambda: first.exchanges_in("shipped") > 0, "something to be shipped")
+        finally:
+            killed(first)
+        before = made.views
+        made.burst(4, 10)  # nobody sees these
+        unseen = made.views - before
+        with agent(tmp_path, analysis.server, "--port", made.port) as watcher:
+            made.burst(4, 50)
+            made.end()
+            wait_until(lambda: watcher.exchanges_in("shipped") > 0, "something to be shipped")
+        cut, ended = analysis.ledgers()
+        assert cut["exchanges"].keys() == {"parsed", "shipped"}
+        assert cut["exchanges"]["parsed"] == cut["exchanges"]["shipped"]
+        assert 0 < cut["exchanges"]["parsed"] <= 2 * before
+        assert cut["stops"]["killed"] == 1
+        assert cut["stops"]["blind_ms"] > 0
+        assert ended["exchanges"] == {"parsed": 400, "shipped": 400}
+        assert final(analysis) == ended
+        server_balances(analysis, cut["exchanges"]["shipped"] + 400)
+        names = calls_stored(analysis)
+        assert set(names.values()) == {1}
+        assert not [name for name in names if name.startswith("call-2-")], unseen
