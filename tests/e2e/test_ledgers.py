@@ -105,10 +105,12 @@ def calls_stored(analysis: Analysis) -> Counter[str]:
     """Names of all calls that are stored; each answer is its own call's."""
     names: Counter[str] = Counter()
     for seen in analysis.server.exchanges():
-        name = (seen.path or b"").rpartition(b"/")[2].decode()
+        if seen.path is None:
+            continue
+        name = seen.path.rpartition(b"/")[2].decode()
         names[name] += 1
         data = seen.response.data if seen.response else None
-        if seen.path is not None and data:
+        if data:
             assert data.startswith(f'{{"id":"{name}"'.encode()), (name, data[:40])
     return names
 
