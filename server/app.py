@@ -20,6 +20,7 @@ from server.api import (
     health,
     metrics,
     models,
+    rebuilt,
     records,
     specs,
 )
@@ -29,6 +30,7 @@ from server.config import Settings
 from server.ingest.accept import Acceptor
 from server.ingest.judge import Load
 from server.jobs import Jobs
+from server.learning import Learned, Learning
 from server.store.database import Store
 from server.store.retention import Bounds
 from server.ui import pages
@@ -46,6 +48,7 @@ TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for 
 
 def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     """The server over an open store, which it closes at the end. `load` reads specifications."""
+    learning = Learning(store)
     jobs = Jobs(store, Bounds(settings.retention_days, settings.retention_bytes))
 
     @asynccontextmanager
@@ -53,7 +56,9 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
         app.state.acceptor = store.write(lambda db: Acceptor(db, load, jobs.judge_again)).result()
         store.on_undo(app.state.acceptor.forget)
         jobs.start(app.state.acceptor)
+        learning.start()
         yield
+        learning.stop()
         jobs.stop()
         store.close()
 
@@ -62,16 +67,21 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     app.state.store = store
     app.state.load = load
     app.state.jobs = jobs
+    app.state.learning = learning
     app.state.batches_at_once = asyncio.Semaphore(records.BATCHES_AT_ONCE)
     app.state.sessions = Sessions()
     app.state.metrics = Metrics(
         Sources(
-            file_bytes=lambda: store.file_bytes, waiting=lambda: store.waiting, dropped=lambda: jobs.dropped
+            file_bytes=lambda: store.file_bytes,
+            waiting=lambda: store.waiting,
+            dropped=lambda: jobs.dropped,
+            learnt=lambda: learning.counts[Learned.LEARNT],
+            sampled_out=lambda: learning.counts[Learned.SAMPLED_OUT],
         )
     )
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
-    for router in (records, apis, specs, coverage, exchanges, agents):
+    for router in (records, apis, specs, coverage, rebuilt, exchanges, agents):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN])
     for plain in (health, metrics):
         app.include_router(plain.router)

@@ -28,6 +28,8 @@ class Sources:
     file_bytes: Callable[[], float]
     waiting: Callable[[], float]
     dropped: Callable[[], float]
+    learnt: Callable[[], float] = float
+    sampled_out: Callable[[], float] = float
 
 
 class Metrics:
@@ -54,6 +56,11 @@ class Metrics:
             "spectap_server_database_bytes": ("Size of the database's files.", sources.file_bytes),
             "spectap_server_writes_waiting": ("Pieces of work that wait for the writer.", sources.waiting),
             "spectap_server_exchanges_dropped": ("Exchanges that retention took.", sources.dropped),
+            "spectap_server_exchanges_learnt": ("Exchanges that taught how APIs are.", sources.learnt),
+            "spectap_server_exchanges_sampled_out": (
+                "Exchanges not learnt from: there were more of their kind.",
+                sources.sampled_out,
+            ),
         }
         for name, (text, read) in gauges.items():
             Gauge(name, text, registry=registry).set_function(read)

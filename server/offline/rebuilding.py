@@ -122,7 +122,7 @@ def _document(parsed: argparse.Namespace, learnt: ByHost, host: str) -> dict[str
 
     options = Options(
         title=parsed.title or host,
-        servers=(f"{learnt.schemes[host]}://{host}",),
+        servers=learnt.learners[host].servers(1),
         evidence=not parsed.no_evidence,
     )
     if parsed.spec is None:

@@ -62,8 +62,10 @@ class Exchanges:
         self.forget()
 
     def forget(self) -> None:
-        highest = self._db.conn.execute("SELECT max(number) FROM witnesses").fetchone()[0] or 0
-        self._next = max(self._next, highest + 1)
+        """Numbers go on above the highest that was used, also where retention took all exchanges."""
+        for column, table in (("number", "witnesses"), ("watermark", "learning")):
+            (highest,) = self._db.conn.execute(f"SELECT max({column}) FROM {table}").fetchone()
+            self._next = max(self._next, (highest or 0) + 1)
 
     def number(self) -> int:
         self._next += 1

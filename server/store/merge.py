@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
+from server.store import rebuilt
 from server.store.apis import LEARNED
 from server.store.counters import SPECIFIED, move_counts
 
@@ -16,6 +17,7 @@ def merge_apis(db: Database, source: int, target: int) -> None:
     execute("DELETE FROM hosts WHERE api = ?", (source,))
     _operations(db, source, target)
     _deviations(db, source, target)
+    rebuilt.move(db, source, target)
     # What no specification describes is judged alike before and after: nothing to do again.
     execute(
         """UPDATE exchanges SET api = ?1, revision = CASE

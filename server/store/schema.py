@@ -113,3 +113,21 @@ def m006_coverage(db: Database) -> None:
         operation INTEGER NOT NULL, consumer INTEGER NOT NULL, part TEXT NOT NULL, count INTEGER NOT NULL,
         PRIMARY KEY (operation, consumer, part)) WITHOUT ROWID;
     """)
+
+
+@migrations()
+def m007_rebuilding(db: Database) -> None:
+    """What was learnt of APIs, the versions published of it, and what a person decided."""
+    db.executescript("""
+    CREATE TABLE learning (watermark INTEGER NOT NULL);
+    CREATE TABLE learners (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, api INTEGER NOT NULL, state BLOB NOT NULL);
+    CREATE INDEX learners_api ON learners(api);
+    CREATE TABLE rebuilt (
+        number INTEGER PRIMARY KEY, api INTEGER NOT NULL, version TEXT NOT NULL, time INTEGER NOT NULL,
+        document BLOB NOT NULL, changes TEXT NOT NULL);
+    CREATE INDEX rebuilt_api ON rebuilt(api, number);
+    CREATE TABLE decisions (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, api INTEGER NOT NULL, time INTEGER NOT NULL,
+        decision TEXT NOT NULL);
+    """)

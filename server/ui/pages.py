@@ -16,9 +16,10 @@ from server.api.bundles import Sent
 from server.api.errors import Problem
 from server.api.paging import After, Narrowed, cut, decode, store_of
 from server.api.paging import page as listed
+from server.api.rebuilt import get_reconstructed
 from server.api.specs import keep
 from server.ingest.attach import Target, UnknownApi
-from server.store import agents, queries, specs
+from server.store import agents, queries, rebuilt, specs
 from server.store.queries import Filters
 from server.ui import login
 from server.ui.door import FOLDER, Page, admin, page, secure
@@ -111,9 +112,11 @@ def api_page(request: Request, id: str, cursor: After = None) -> Response:
         operations = queries.operations(db, number, Filters(), OPERATIONS + 1, after)
         found = queries.deviations(db, Filters(api=number), LATEST + 1, None)
         exchanges, more = queries.exchanges(db, Filters(api=number), LATEST, None)
+        learnt = rebuilt.newest_version(db, number)
     return page(
         request,
         "api.html",
+        rebuilt=learnt,
         api=render.api(rows[0]),
         operations=listed(*cut(operations, OPERATIONS), "count", render.operation),
         deviations=listed(*cut(found, LATEST), "last_seen", render.finding),
@@ -121,6 +124,12 @@ def api_page(request: Request, id: str, cursor: After = None) -> Response:
         server=_server(request),
         newest=after is None,
     )
+
+
+@router.get("/apis/{id}/reconstructed")
+def reconstructed(request: Request, id: str) -> Response:
+    """The newest rebuilt document, as the API answers it."""
+    return get_reconstructed(request, id)
 
 
 @router.post("/apis/{id}/spec")

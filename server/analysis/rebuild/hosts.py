@@ -19,7 +19,6 @@ class ByHost:
 
     def __init__(self, wanted: Iterable[str] = ()) -> None:
         self.learners: dict[str, Learner] = {}
-        self.schemes: dict[str, str] = {}
         self.left_out = 0  # records of hosts beyond the bound
         self.others: Counter[str] = Counter()  # records of hosts that are not wanted
         self._wanted = {host.lower() for host in wanted}
@@ -36,7 +35,6 @@ class ByHost:
                 self.left_out += 1
                 return
             learner = self.learners[host] = Learner()
-            self.schemes[host] = record.request.scheme if record.request else "http"
         learner.learn(record)
 
 

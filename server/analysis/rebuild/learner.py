@@ -6,6 +6,7 @@ becomes too much, by the templates of that moment; a document is made of the tem
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from zlib import crc32
 import msgpack
 
 from agent.wire import Record, Request
+from server.analysis.inventory import host_of
 from server.analysis.rebuild.operation import Operation, Seen, json_of, media_of
 from server.analysis.rebuild.sent import Masked
 from server.analysis.rebuild.shape_model import MOST_SHAPES, Budget
@@ -30,6 +32,10 @@ MOST_LEAVES = 4_000  # operations by path as seen, before they are sorted by tem
 MOST_OPERATIONS = 2_000  # by template; calls of further ones are counted, not learnt
 MOST_PRINTED = 24  # keys of a response that make its fingerprint
 LONGEST_PATH = 4_096  # bytes
+
+MOST_HOSTS = 50  # names of one API
+
+_HOST = re.compile(r"[a-z0-9.-]{1,100}(:[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](:[0-9]{1,5})?")
 
 METHODS = frozenset(("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"))
 
@@ -116,6 +122,7 @@ class Learner:
         seen = Seen(record, request, response, masked, value, learnable)
         if seen.accepted:
             place.accept(segments)
+            self._note_server(record)
         place.operation.learn(seen, self._budget)
         return Learnt.LEARNT
 
@@ -137,6 +144,18 @@ class Learner:
         place = self._leaves[leaf] = Place(Operation(), segments)
         self._budget.left -= 4
         return place
+
+    def servers(self, most: int) -> list[str]:
+        """URLs that calls were sent to, the most frequent first."""
+        return [url for url, _ in sorted(self.hosts.items(), key=lambda one: (-one[1], one[0]))[:most]]
+
+    def _note_server(self, record: Record) -> None:
+        request, host = record.request, host_of(record)
+        if request is None or not host or not _HOST.fullmatch(host):
+            return
+        url = f"{request.scheme}://{host}"
+        if url in self.hosts or len(self.hosts) < MOST_HOSTS:
+            self.hosts[url] += 1
 
     def compact(self) -> None:
         """Sorts operations by the templates of this moment; what no template knows is forgotten."""

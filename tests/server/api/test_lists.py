@@ -219,7 +219,12 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/apis/{id}",
         "/api/v1/apis/{id}/coverage",
         "/api/v1/apis/{id}/coverage/gaps",
+        "/api/v1/apis/{id}/decisions",
+        "/api/v1/apis/{id}/decisions/{decision}",
         "/api/v1/apis/{id}/operations",
+        "/api/v1/apis/{id}/reconstructed",
+        "/api/v1/apis/{id}/reconstructed/diff",
+        "/api/v1/apis/{id}/reconstructed/versions",
         "/api/v1/apis/{id}/spec",
         "/api/v1/deviations",
         "/api/v1/exchanges",
@@ -227,6 +232,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/ledger",
         "/api/v1/records",
         "/api/v1/specs",
+        "/api/v1/specs/fetch",
     ]
 
 

@@ -1,0 +1,247 @@
+"""Learns each API from what is stored, off the writer's thread, and publishes versions of its document.
+
+One thread looks every PERIOD_S for new exchanges. Where more came than it may learn at once, it takes some of
+each operation and status, and counts the rest. What was learnt is saved together with the number of the last
+exchange it is of, so that after any end each one counts once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from itertools import zip_longest
+
+from agent.wire import decode_record
+from server.analysis.rebuild.decisions import fixed, of_templates, read
+from server.analysis.rebuild.document import Options, document
+from server.analysis.rebuild.learner import Learner
+from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version
+from server.ingest.accept import most_seen
+from server.store import rebuilt
+from server.store.database import Connection, Store, StoreUnavailable
+from server.store.rebuilt import Publication, State, Stored
+
+log = logging.getLogger(__name__)
+
+PERIOD_S = 2.0  # between looks for new exchanges
+MOST_AT_ONCE = 1_000  # exchanges learnt in one period: at most a tenth of a CPU
+MOST_LOOKED_AT = 50_000  # and looked at
+SAVE_S = 30.0  # between two savings of what was learnt
+PAUSE_S = 30.0  # after an API's version, times how many it has, until the next
+LONGEST_PAUSE_S = 3600.0
+MOST_LOADED = 8  # APIs in memory, the last used; others wait in the database
+MOST_SERVERS = 3  # URLs named in a document
+
+
+class Learned(StrEnum):
+    """What became of stored exchanges."""
+
+    LEARNT = "learnt"
+    SAMPLED_OUT = "sampled_out"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class _Api:
+    """One API in memory. `rows` hold what it knew when it was loaded; `dirty` says that it knows more."""
+
+    learner: Learner
+    rows: set[int] = field(default_factory=set)
+    dirty: bool = False
+
+
+class Learning:
+    """Runs until `stop`; `publish_soon` may be called from any thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], int] = time.time_ns,
+        period: float = PERIOD_S,
+        pause: float = PAUSE_S,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._period = period
+        self._pause = pause
+        self._loaded: OrderedDict[int, _Api] = OrderedDict()
+        self._changed: set[int] = set()  # APIs that may have a new version
+        self._due: dict[int, float] = {}  # when (monotonic) an API may have one again
+        self._last: int | None = None
+        self._saved = time.monotonic()
+        self._asked: set[int] = set()
+        self._stopping = False
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.counts: Counter[str] = Counter()
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
+        self._thread.start()
+
+    def publish_soon(self, api: int) -> None:
+        """A person decided something of an API (its number)."""
+        with self._wake:
+            self._asked.add(api)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                behind = self.learn_some()
+                self.publish_due()
+                if self._stopping or time.monotonic() - self._saved >= SAVE_S:
+                    self.save()
+            except StoreUnavailable as error:
+                log.error("cannot learn: %s", error)
+                behind = False
+            except Exception as error:  # whatever hostile traffic does here, ingest goes on
+                log.exception("learning failed: %s", type(error).__name__)
+                behind = False
+            with self._wake:
+                if self._stopping:
+                    return
+                if not behind and not self._asked:
+                    self._wake.wait(self._period)
+
+    def learn_some(self) -> bool:
+        """Learns from what was stored since; whether more waits."""
+        with self._store.reading() as db:
+            if self._last is None:
+                self._last = rebuilt.watermark(db)
+            found = rebuilt.after(db, self._last, MOST_LOOKED_AT)
+            chosen = sample(found, MOST_AT_ONCE)
+            records = rebuilt.raw_records(db, [one.number for one in chosen])
+            self._join_merged(db)
+            for one in chosen:
+                raws = records.get(one.number)
+                if raws:
+                    self._learn(db, one.api, raws)
+        if found:
+            self._last = found[-1].number
+        self.counts[Learned.SAMPLED_OUT] += len(found) - len(chosen)
+        if len(self._loaded) > MOST_LOADED:
+            self._let_go()
+        return len(found) == MOST_LOOKED_AT
+
+    def _learn(self, db: Connection, number: int, raws: list[bytes]) -> None:
+        api = self._api(db, number)
+        api.dirty = True
+        self._changed.add(number)
+        try:
+            api.learner.learn(most_seen([decode_record(raw) for raw in raws]))
+            self.counts[Learned.LEARNT] += 1
+        except Exception as error:  # whatever hostile traffic does here, the next exchange is learnt
+            log.error("an exchange was not learnt: %s", type(error).__name__)
+            self.counts[Learned.FAILED] += 1
+
+    def _api(self, db: Connection, number: int) -> _Api:
+        """An API's learner, from memory or from the database."""
+        api = self._loaded.get(number)
+        if api is None:
+            api = self._loaded[number] = _Api(Learner())
+            self._take_rows(db, number, api)
+        self._loaded.move_to_end(number)
+        return api
+
+    def _take_rows(self, db: Connection, number: int, api: _Api) -> None:
+        """Adds what is stored of an API and not in memory yet."""
+        held = {row for one in self._loaded.values() for row in one.rows}
+        if not rebuilt.rows_of(db, number) - held:
+            return
+        for row, state in rebuilt.states(db, number).items():
+            if row not in held:
+                try:
+                    api.learner.absorb(Learner.restore(state))
+                except ValueError as error:
+                    log.error("what was learnt of an API is left out: %s", error)
+                api.rows.add(row)
+
+    def _join_merged(self, db: Connection) -> None:
+        """APIs that turned out to be one are learnt as one."""
+        for source, target in rebuilt.merged_into(db, self._loaded).items():
+            old = self._loaded[source]
+            new = self._api(db, target)
+            new.learner.absorb(old.learner)
+            new.rows |= old.rows
+            new.dirty = True
+            del self._loaded[source]
+            self._changed.discard(source)
+            self._changed.add(target)
+        for number, api in self._loaded.items():
+            self._take_rows(db, number, api)
+
+    def save(self) -> bool:
+        """Writes all that was learnt since; False where an API was merged meanwhile: then later."""
+        dirty = {number: api for number, api in self._loaded.items() if api.dirty}
+        states = {number: State(api.learner.state(), frozenset(api.rows)) for number, api in dirty.items()}
+        last = self._last or 0
+        rows = self._store.write(lambda db: rebuilt.save(db, states, last)).result()
+        if rows is None:
+            return False
+        for number, api in dirty.items():
+            api.rows, api.dirty = {rows[number]}, False
+        self._saved = time.monotonic()
+        return True
+
+    def _let_go(self) -> None:
+        """Forgets the APIs that were not heard of for longest."""
+        if self.save():
+            while len(self._loaded) > MOST_LOADED:
+                self._loaded.popitem(last=False)
+
+    def publish_due(self) -> None:
+        """Publishes what changed, each API once its pause is over; what a person asked for at once."""
+        with self._wake:
+            asked, self._asked = self._asked, set()
+        now = time.monotonic()
+        due = {number for number in self._changed if self._due.get(number, 0.0) <= now}
+        for number in sorted(asked | due):
+            self._publish(number)
+
+    def _publish(self, number: int) -> None:
+        with self._store.reading() as db:
+            learner = self._api(db, number).learner
+            latest = rebuilt.publication(db, number)
+            versions = rebuilt.count(db, number)
+            decided = [read(plain) for _, _, plain in rebuilt.decisions(db, number)]
+            name = rebuilt.name_of(db, number)
+        learner.decide(of_templates(decided))
+        options = Options(name, latest.version if latest else FIRST, learner.servers(MOST_SERVERS))
+        found = fixed(document(learner, options), decided)
+        self._changed.discard(number)
+        self._due[number] = time.monotonic() + min(LONGEST_PAUSE_S, self._pause * (versions + 1))
+        if not found["paths"] or (latest and comparable(latest.document) == comparable(found)):
+            return
+        changes = diff(latest.document, found) if latest else []
+        found["info"]["version"] = next_version(latest.version, changes) if latest else FIRST
+        one = Publication(
+            found["info"]["version"], self._clock(), found, [asdict(change) for change in changes]
+        )
+        self._store.write(lambda db: rebuilt.publish(db, number, one)).result()
+        log.info("rebuilt document of an API: version %s, %d paths", one.version, len(found["paths"]))
+
+
+def sample(found: Iterable[Stored], most: int) -> list[Stored]:
+    """At most so many, in turn of each API, operation and status; all of them if they are few."""
+    groups: dict[tuple[int, int, int], list[Stored]] = {}
+    total = 0
+    for one in found:
+        groups.setdefault((one.api, one.operation, one.status), []).append(one)
+        total += 1
+    if total <= most:
+        return [one for group in groups.values() for one in group]
+    turns = (one for turn in zip_longest(*groups.values()) for one in turn if one is not None)
+    return [one for one, _ in zip(turns, range(most), strict=False)]

@@ -1,0 +1,283 @@
+"""Learning from what is stored: once each, whatever ends, and what people decided stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.wire import Record
+from server.ingest.accept import Acceptor
+from server.ingest.decode import decode
+from server.learning import Learned, Learning, sample
+from server.store import rebuilt
+from server.store.database import Database, Store
+from server.store.exchanges import Exchanges
+from server.store.merge import merge_apis
+from server.store.rebuilt import Stored
+from tests.server import engine
+from tests.server.analysis.rebuild.traffic import call, validate
+from tests.server.records import NGINX, batch, record
+from tests.server.running import Client, serving, wait_for
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[tuple[Store, Callable[..., None]]]:
+    """A store, and what stores records in it."""
+    store = Store(data)
+    acceptor = store.write(lambda db: Acceptor(db, engine.load)).result()
+    seq = store.write(lambda db: db.conn.execute("SELECT count(*) FROM batches").fetchone()[0]).result()
+
+    def send(*records: Record) -> None:
+        nonlocal seq
+        seq += 1
+        delivery = decode(batch(seq, list(records)))
+        store.write(lambda db: acceptor.accept(delivery, 0)).result()
+
+    yield store, send
+    store.close()
+
+
+def users(start: int, stop: int, **fields: Any) -> list[Record]:
+    """Calls of the one API, each with an id of its own."""
+    found = []
+    for i in range(start, stop):
+        one = call(path=f"/users/{i}", answer={"id": i, **fields}, ordinal=i)
+        found.append(replace(one, id=f"r{i}", time=one.time))
+    return found
+
+
+def learning_of(store: Store) -> Learning:
+    return Learning(store, clock=lambda: 1, pause=0.0)
+
+
+def step(learning: Learning) -> None:
+    learning.learn_some()
+    learning.publish_due()
+    assert learning.save()
+
+
+def newest(store: Store, api: int = 1) -> Any:
+    with store.reading() as db:
+        return rebuilt.publication(db, api)
+
+
+def calls_of(store: Store) -> int:
+    operation = newest(store).document["paths"]["/users/{userId}"]["get"]
+    return int(operation["x-spectap"]["count"])
+
+
+def test_a_version_steps_when_the_shape_changes_and_not_when_it_does_not(tmp_path: Path) -> None:
+    with opened(tmp_path) as (store, send):
+        learning = learning_of(store)
+        send(*users(0, 12))
+        step(learning)
+        assert newest(store).version == "1.0.0"
+        validate(newest(store).document)
+        send(*users(12, 20))
+        step(learning)
+        assert newest(store).version == "1.0.0"
+        send(*users(20, 30, name="x"))
+        step(learning)
+        assert newest(store).version == "1.1.0"
+        send(call(path="/users/7", answer={"id": "seven"}))
+        step(learning)
+        assert newest(store).version == "2.0.0"
+        assert [change["breaking"] for change in newest(store).changes] == [True]
+        with store.reading() as db:
+            assert [row["version"] for row in rebuilt.publications(db, 1, 9, None)] == [
+                "2.0.0",
+                "1.1.0",
+                "1.0.0",
+            ]
+            assert rebuilt.publication(db, 1, "1.0.0") is not None
+
+
+def test_each_exchange_is_learnt_once_whatever_ends_in_between(tmp_path: Path) -> None:
+    with opened(tmp_path) as (store, send):
+        send(*users(0, 5))
+        step(learning_of(store))
+        send(*users(5, 10))
+        learning_of(store).learn_some()  # never saved: as after kill -9
+    with opened(tmp_path) as (store, send):
+        learning = learning_of(store)
+        send(*users(10, 12, name="x"))
+        step(learning)
+        assert calls_of(store) == 12
+
+
+def test_what_retention_takes_is_not_unlearnt(tmp_path: Path) -> None:
+    with opened(tmp_path) as (store, send):
+        send(*users(0, 5))
+        step(learning_of(store))
+        store.write(lambda db: Exchanges(db).drop_oldest(100)).result()
+    with opened(tmp_path) as (store, send):
+        learning = learning_of(store)
+        send(*users(5, 7, name="x"))
+        step(learning)
+        assert calls_of(store) == 7
+
+
+def merge(db: Database) -> None:
+    merge_apis(db, 2, 1)
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_apis_that_turn_out_to_be_one_are_learnt_as_one(tmp_path: Path, loaded: bool) -> None:
+    other = replace(NGINX, executable="/usr/sbin/other")
+    with opened(tmp_path) as (store, send):
+        learning = learning_of(store)
+        send(*users(0, 5))
+        send(*[replace(one, process=other) for one in users(5, 10)])
+        step(learning)
+        if not loaded:
+            learning = learning_of(store)
+        store.write(merge).result()
+        step(learning)
+        if loaded:
+            assert calls_of(store) == 10
+        send(*users(10, 12, name="x"))
+        step(learning)
+        assert calls_of(store) == 12
+    with opened(tmp_path) as (store, send):
+        learning = learning_of(store)
+        send(*users(12, 13, name="x", mail="x"))
+        step(learning)
+        assert calls_of(store) == 13
+
+
+def test_a_defect_in_one_exchange_costs_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(records: list[Record]) -> Record:
+        if records[0].id == "r1":
+            raise RuntimeError("secret")
+        return records[0]
+
+    monkeypatch.setattr("server.learning.most_seen", broken)
+    with opened(tmp_path) as (store, send):
+        learning = learning_of(store)
+        send(*users(0, 3))
+        step(learning)
+        assert learning.counts == {Learned.LEARNT: 2, Learned.FAILED: 1, Learned.SAMPLED_OUT: 0}
+
+
+def test_a_sample_has_some_of_every_operation_and_status() -> None:
+    flood = [Stored(n, 1, 1, 200) for n in range(1000)]
+    rare = [Stored(2000, 1, 1, 500), Stored(2001, 1, 2, 200), Stored(2002, 2, 3, 200)]
+    chosen = sample([*flood, *rare], 10)
+    assert len(chosen) == 10
+    assert {*rare} <= {*chosen}
+    assert sample(rare, 10) == rare
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    with serving(tmp_path) as client:
+        client.app.state.learning._pause = 0.0
+        client.app.state.learning._period = 0.01
+        yield client
+
+
+def api_of(client: Client) -> str:
+    (api,) = client.items("/apis")
+    return str(api["id"])
+
+
+def published(client: Client, api: str, version: str) -> Any:
+    def found() -> Any:
+        answer = client.http.get(
+            f"/api/v1/apis/{api}/reconstructed", params={"version": version, "format": "json"}
+        )
+        return answer.json() if answer.status_code == 200 else None
+
+    return wait_for(found, f"version {version}")
+
+
+def decide(client: Client, api: str, **decision: Any) -> Any:
+    answer = client.http.post(f"/api/v1/apis/{api}/decisions", json=decision)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def test_the_document_its_versions_and_their_difference_are_served(client: Client) -> None:
+    client.send(*users(0, 12))
+    api = api_of(client)
+    first = published(client, api, "1.0.0")
+    validate(first)
+    assert first["servers"] == [{"url": "http://shop.local:8080"}]
+    client.send(*[replace(one, id=one.id + "b") for one in users(0, 1, name="x")])
+    published(client, api, "1.1.0")
+    assert "openapi: 3.1" in client.http.get(f"/api/v1/apis/{api}/reconstructed").text
+    versions = client.items(f"/apis/{api}/reconstructed/versions", limit=1)
+    assert [one["version"] for one in versions] == ["1.1.0", "1.0.0"]
+    found = client.get(f"/apis/{api}/reconstructed/diff", **{"from": "1.0.0", "to": "1.1.0"})
+    assert found["breaking"] is False
+    assert [one["what"] for one in found["changes"]] == ["changed"]
+    back = client.get(f"/apis/{api}/reconstructed/diff", **{"from": "1.1.0", "to": "1.0.0"})
+    assert back["breaking"] is True
+    page = client.http.get(f"/apis/{api}").text
+    assert f"/apis/{api}/reconstructed" in page
+
+
+def test_what_a_person_decides_survives_new_traffic(client: Client) -> None:
+    client.send(*users(0, 12))
+    api = api_of(client)
+    published(client, api, "1.0.0")
+    decide(client, api, kind="rename", place=["users"], name="login")
+    decide(
+        client,
+        api,
+        kind="fix",
+        operation="GET /users/{login}",
+        where="response.body",
+        pointer="/id",
+        schema={"type": "string"},
+    )
+    wait_for(
+        lambda: '"login"' in _newest(client, api) and '"id": {"type": "string"' in _newest(client, api),
+        "both",
+    )
+    client.send(*[replace(one, id=one.id + "b") for one in users(0, 1, name="x")])
+    wait_for(lambda: '"name": {"type": "string"' in _newest(client, api), "the new field")
+    assert '"/users/{login}"' in _newest(client, api)
+    assert '"id": {"type": "string"' in _newest(client, api)
+    decided = client.get(f"/apis/{api}/decisions")["items"]
+    assert [one["decision"]["kind"] for one in decided] == ["rename", "fix"]
+    assert client.http.delete(f"/api/v1/apis/{api}/decisions/{decided[0]['id']}").status_code == 204
+    wait_for(lambda: '"/users/{userId}"' in _newest(client, api), "the old name")
+
+
+def _newest(client: Client, api: str) -> str:
+    document = client.http.get(f"/api/v1/apis/{api}/reconstructed", params={"format": "json"}).json()
+    return json.dumps({path: document["paths"][path] for path in document["paths"]}).replace(
+        ' "x-spectap"', ""
+    )
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        {"kind": "rename", "place": ["users"]},
+        {"kind": "rename", "place": ["users"], "name": "a/b"},
+        {"kind": "retype", "place": ["users"], "type": "colour"},
+        {"kind": "fix", "operation": "GET /", "where": "path", "pointer": "", "schema": {}},
+        {"kind": "fix", "operation": "GET /", "where": "query", "pointer": "a", "schema": {"type": 1}},
+        {"kind": "unheard"},
+    ],
+)
+def test_a_decision_that_makes_no_sense_is_refused(client: Client, decision: Any) -> None:
+    client.send(record(0))
+    answer = client.http.post(f"/api/v1/apis/{api_of(client)}/decisions", json=decision)
+    assert answer.status_code == 422
+
+
+def test_before_anything_was_learnt_there_is_nothing_to_show(client: Client) -> None:
+    assert client.http.get("/api/v1/apis/none/reconstructed").status_code == 404
+    client.send(record(0, status=None))
+    api = api_of(client)
+    assert client.http.get(f"/api/v1/apis/{api}/reconstructed").status_code == 404
+    assert client.get(f"/apis/{api}/reconstructed/versions") == {"items": [], "next": None}
