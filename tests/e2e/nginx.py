@@ -39,6 +39,7 @@ http {{
     root {folder}/www;
     default_type application/json;
     location /static/ {{ sendfile off; output_buffers 2 32k; try_files /static/file =404; }}
+    location /files/ {{ sendfile off; output_buffers 2 32k; }}
     location /sendfile/ {{ sendfile on; try_files /static/file =404; }}
     location / {{
       proxy_pass http://backend; proxy_http_version 1.1;
