@@ -133,6 +133,7 @@ def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> 
 
 def expected_errors() -> Sequence[type[Exception]]:
     """What may go wrong without being a bug: its message is for people, and no traceback is shown."""
+    from agent.gateways import ListenError
     from agent.probes.btf import BtfError
     from agent.probes.kernel import SourceError
     from agent.probes.programs import ProgramError
@@ -142,6 +143,7 @@ def expected_errors() -> Sequence[type[Exception]]:
         ProgramError,
         BtfError,
         StatusError,
+        ListenError,
         KeyFileError,
         SettingError,
         RecordingError,

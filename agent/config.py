@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.loopback import is_loopback
 from agent.sources.files import Format
 
 DEFAULT_STATUS = "127.0.0.1:9464"
@@ -57,6 +58,9 @@ class Settings:
     log_json: bool
     log_level: str
     format: Format | None
+    telemetry_listen: tuple[str, int] | None
+    telemetry_token: str | None
+    capture: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,16 @@ OPTIONS = (
     Option(
         "status", "--status-listen", "health, metrics, status; loopback only", "HOST:PORT", DEFAULT_STATUS
     ),
+    Option(
+        "gateways", "--telemetry-listen", "take gateways' telemetry (APIClarity's JSON) here", "HOST:PORT"
+    ),
+    Option(
+        "gateways",
+        "--telemetry-token-file",
+        "file with the token that gateways send; needed unless listening at loopback",
+        "FILE",
+    ),
+    Option("gateways", "--no-capture", "watch nothing: take telemetry only, which needs no root", flag=True),
     Option(
         "key",
         "--key-file",
@@ -187,9 +201,10 @@ def settings(given: argparse.Namespace) -> Settings:
     options.__dict__.update(vars(given))
     node = options.node or socket.gethostname()
     state = state_folder()
+    telemetry = _telemetry(options)
     return Settings(
         server=_server(options.server) if hasattr(given, "server") else "",
-        token=_token(options.token_file),
+        token=_token("--token-file", options.token_file),
         agent=options.agent or node,
         node=node,
         cluster=options.cluster,
@@ -214,6 +229,9 @@ def settings(given: argparse.Namespace) -> Settings:
         log_json=bool(options.log_json),
         log_level=options.log_level,
         format=None if options.format is None else Format(options.format),
+        telemetry_listen=telemetry,
+        telemetry_token=_token("--telemetry-token-file", options.telemetry_token_file),
+        capture=not options.no_capture,
     )
 
 
@@ -241,16 +259,36 @@ def _server(url: str | None) -> str:
     return url.rstrip("/")
 
 
-def _token(file: str | None) -> str | None:
+def _telemetry(options: argparse.Namespace) -> tuple[str, int] | None:
+    """Where gateways report to: anywhere with a token, at loopback also without."""
+    if options.telemetry_listen is None:
+        if options.no_capture:
+            raise SettingError("--no-capture leaves nothing to do without --telemetry-listen")
+        return None
+    try:
+        parts = urlsplit(f"//{options.telemetry_listen}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        port = None
+    if port is None or not host:
+        raise SettingError("--telemetry-listen takes HOST:PORT, such as 127.0.0.1:9000")
+    if options.telemetry_token_file is None and not is_loopback(host):
+        raise SettingError(
+            f"{host} can be reached from other machines: give --telemetry-token-file, or listen at 127.0.0.1"
+        )
+    return ("127.0.0.1" if host == "localhost" else host), port
+
+
+def _token(option: str, file: str | None) -> str | None:
     if not file:
         return None
     try:
         token = Path(file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise SettingError(f"--token-file {file} cannot be read: {reason}") from None
+        raise SettingError(f"{option} {file} cannot be read: {reason}") from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise SettingError(f"--token-file {file} holds no token: write the ingest token into it, on one line")
+        raise SettingError(f"{option} {file} holds no token: write the token into it, on one line")
     return token
 
 

@@ -33,6 +33,7 @@ from agent.identity.table import Processes
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.redact.apply import Sighting, to_record
 from agent.redact.policy import Policy
+from agent.sources.told import Told
 from agent.streams.table import Limits
 from agent.streams.tcp import PACKET
 
@@ -152,6 +153,23 @@ def redacted(
         log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
     else:
         yield record
+
+
+def sighting_of(told: Told, place: Place) -> Sighting:
+    """Who saw an exchange that was told of: its teller, whose clock is the wall's."""
+    return Sighting(
+        agent=place.agent,
+        node=place.node,
+        cluster=place.cluster,
+        offset_ns=0,
+        boot_id="",
+        connection=told.connection,
+        side=told.side,
+        tls=None,
+        client=told.client,
+        server=told.server,
+        process=None,
+    )
 
 
 def _endpoint(address: Address | None, is_local: bool) -> wire.Endpoint | None:

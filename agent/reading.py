@@ -19,9 +19,8 @@ from typing import IO, TypeAlias
 from agent.config import Settings
 from agent.events import Tick
 from agent.ledger import Exchanges, Ledger
-from agent.pipeline import Pipeline, Place, redacted
+from agent.pipeline import Pipeline, Place, redacted, sighting_of
 from agent.progress import Progress
-from agent.redact.apply import Sighting
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.sources import audit, har, telemetry
@@ -150,7 +149,7 @@ def _told(
     tally = _Tally(path)
     for one in tellings:
         if isinstance(one, Told):
-            yield from redacted(one.exchange, partial(sighting, one, PLACE), policy, key, ledger)
+            yield from redacted(one.exchange, partial(sighting_of, one, PLACE), policy, key, ledger)
         else:
             tally.note(one)
             if isinstance(one, Broken):
@@ -180,20 +179,3 @@ class _Tally:
             log.warning("%s: %d of its entries could not be read", self._path, self._broken)
         for reason, count in self._skipped.items():
             log.info("%s: %d left out: %s", self._path, count, reason)
-
-
-def sighting(told: Told, place: Place) -> Sighting:
-    """Who saw an exchange that was told of: its teller, whose clock is the wall's."""
-    return Sighting(
-        agent=place.agent,
-        node=place.node,
-        cluster=place.cluster,
-        offset_ns=0,
-        boot_id="",
-        connection=told.connection,
-        side=told.side,
-        tls=None,
-        client=told.client,
-        server=told.server,
-        process=None,
-    )

@@ -15,9 +15,11 @@ from types import FrameType
 
 from agent import config, priority
 from agent.config import Settings
+from agent.gateways import GatewayServer, Reports
 from agent.ledger import Ledger, merged
 from agent.pipeline import Pipeline, Place
 from agent.probes.kernel import Filters, KernelSource
+from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
@@ -39,10 +41,11 @@ def kernel_source(
 
     Raises SourceError and ProgramError.
     """
+    telemetry = settings.telemetry_listen
     return KernelSource(
         Filters(
             only_ports=settings.only_ports,
-            except_ports=settings.except_ports,
+            except_ports=settings.except_ports | ({telemetry[1]} if telemetry else set()),
             only_pids=settings.only_pids,
             except_pids=settings.except_pids | {os.getpid()},
             only_names=settings.only_names,
@@ -63,9 +66,10 @@ class Run:
         self._turned_at: float | None = None
         self._attached = self._stopping = False
         key = load_or_create(settings.key_file)
-        self._source = kernel_source(settings, config.own_port(settings.server), settings.body_cap)
+        self._source = source(settings)
+        place = Place(settings.agent, settings.node, settings.cluster)
         self._pipeline = Pipeline(
-            Place(settings.agent, settings.node, settings.cluster),
+            place,
             policy,
             key,
             self._ledger,
@@ -80,7 +84,9 @@ class Run:
             self._totals,
             spool=spool_place(settings),
         )
+        self._reports = Reports(place, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         self._status = StatusServer(settings.status_listen, self._snapshot)
+        self._gateways = gateways(settings, self._reports)
 
     def run(self) -> None:
         """Watches until asked to stop."""
@@ -89,6 +95,9 @@ class Run:
         self._status.start()
         log.info("status on http://%s", self._status.address)
         self._shipper.start()
+        if self._gateways is not None:
+            self._gateways.start()
+            log.info("telemetry of gateways at http://%s/api/telemetry", self._gateways.address)
         began = time.monotonic()
         try:
             self._source.attach()
@@ -100,6 +109,8 @@ class Run:
         finally:
             self._attached = False
             self._source.go_dark()
+            if self._gateways is not None:
+                self._gateways.close()
             unsent = self._shipper.close(SHIP_DEADLINE)
             if unsent:
                 log.warning("%d records could not be sent in time and are counted as such", unsent)
@@ -142,7 +153,7 @@ class Run:
         return f"{watching.backend}; {libraries}"
 
     def _totals(self) -> dict[str, dict[str, int]]:
-        return merged(self._ledger.as_map(), self._shipper.totals())
+        return merged(self._ledger.as_map(), self._reports.totals(), self._shipper.totals())
 
     def _snapshot(self) -> Snapshot:
         watching = self._source.watching
@@ -167,6 +178,24 @@ class Run:
             detach_total=watching.detach_total,
             notes=tuple(f"{path}: {reason}" for path, reason in watching.failures.items()),
         )
+
+
+def source(settings: Settings) -> KernelSource | NoCapture:
+    """The source that these settings ask for. Raises SourceError and ProgramError."""
+    if not settings.capture:
+        return NoCapture()
+    return kernel_source(settings, config.own_port(settings.server), settings.body_cap)
+
+
+def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
+    """Where gateways report to; None where they are not to. Raises ListenError."""
+    if settings.telemetry_listen is None:
+        return None
+    if settings.telemetry_token is None:
+        log.warning(
+            "telemetry is taken without a token from whoever can log in to this machine (loopback only)"
+        )
+    return GatewayServer(settings.telemetry_listen, settings.telemetry_token, reports)
 
 
 def spool_place(settings: Settings) -> SpoolPlace | None:

@@ -6,7 +6,6 @@ listed in METRICS and in agent/README.md.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import threading
@@ -24,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from agent.ledger import Bytes, Exchanges, Kernel
+from agent.loopback import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -224,18 +224,9 @@ def _loopback(listen: str) -> tuple[str, int]:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise StatusError(sentence) from None
-    if port is None or not _is_loopback(host):
+    if port is None or not is_loopback(host):
         raise StatusError(sentence)
     return ("127.0.0.1" if host == "localhost" else host), port
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Server(ThreadingHTTPServer):
@@ -288,7 +279,7 @@ class _Pages(BaseHTTPRequestHandler):
     def _host_is_ours(self) -> bool:
         """Only loopback names, else a web page could reach us through a name of its own (DNS rebinding)."""
         try:
-            return _is_loopback(urlsplit(f"//{self.headers.get('host', '')}").hostname or "")
+            return is_loopback(urlsplit(f"//{self.headers.get('host', '')}").hostname or "")
         except ValueError:
             return False
 

@@ -1,0 +1,247 @@
+"""Takes what gateways report to APIClarity, at POST /api/telemetry: redacted here, as all is.
+
+A token is asked for before a body is read. Bodies are bounded, and so is how many are read and redacted at
+a time; who comes on top of that waits.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import AF_INET, AF_INET6, AddressFamily, socket
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.ledger import Exchanges, Ledger
+from agent.pipeline import Place, redacted, sighting_of
+from agent.redact.policy import Policy
+from agent.sources import telemetry
+from agent.sources.told import Unreadable
+from agent.wire import Record
+
+log = logging.getLogger(__name__)
+
+PATH = "/api/telemetry"
+MAX_BODY = 8 * 1024 * 1024
+MOST_CONNECTIONS = 128
+MOST_BODIES = 4  # read and redacted at a time
+IDLE_S = 30.0
+PIECE = 64 * 1024
+MAX_CHUNK_LINE = 1024
+SOURCE_TOKEN = "x-trace-source-token"  # how the plugins send it
+
+
+class ListenError(Exception):
+    """The address cannot be listened at; the message is a sentence for a person."""
+
+
+class Reports:
+    """Makes records of reports, in whatever threads they come. Its ledger is its own."""
+
+    def __init__(self, place: Place, policy: Policy, key: bytes, offer: Callable[[Record], None]) -> None:
+        self._place, self._policy, self._key, self._offer = place, policy, key, offer
+        self._lock = threading.Lock()
+        self._ledger = Ledger()
+        self._number = time.time_ns()  # no number of an earlier start comes again
+
+    def take(self, raw: bytes) -> None:
+        """One report. Raises Unreadable, which is counted."""
+        with self._lock:
+            self._number += 1
+            try:
+                told = telemetry.told(raw, self._number, time.time_ns())
+            except Unreadable:
+                self._unreadable()
+                raise
+            sighting = partial(sighting_of, told, self._place)
+            for record in redacted(told.exchange, sighting, self._policy, self._key, self._ledger):
+                self._offer(record)
+
+    def refuse(self) -> None:
+        """Counts a report that was too large or cut."""
+        with self._lock:
+            self._unreadable()
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """What became of the reports that left no record."""
+        with self._lock:
+            return self._ledger.as_map()
+
+    def _unreadable(self) -> None:
+        self._ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))
+
+
+class GatewayServer:
+    """Listens for reports. Raises ListenError."""
+
+    def __init__(self, address: tuple[str, int], token: str | None, reports: Reports) -> None:
+        try:
+            self._server = _Server(address, token, reports)
+        except OSError as error:
+            raise ListenError(
+                f"cannot listen for telemetry at {address[0]}:{address[1]} ({error.strerror}): "
+                "stop what uses that port or choose another with --telemetry-listen"
+            ) from None
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="gateways", daemon=True
+        )
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as HOST:PORT."""
+        host, port = str(self._server.server_address[0]), self._server.server_address[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def start(self) -> None:
+        """Starts taking reports in threads of its own."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Takes no more; reports that are being read are answered."""
+        if self._thread.ident is not None:
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+        for _ in range(MOST_BODIES):
+            self._server.bodies.acquire(timeout=1.0)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+    address_family: AddressFamily
+
+    def __init__(self, address: tuple[str, int], token: str | None, reports: Reports) -> None:
+        self.address_family = AF_INET6 if ":" in address[0] else AF_INET
+        self.token = None if token is None else token.encode()
+        self.reports = reports
+        self.bodies = threading.BoundedSemaphore(MOST_BODIES)
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(address, _Reports)
+
+    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: object, client_address: Any) -> None:
+        log.debug("a gateway's connection broke", exc_info=True)
+
+
+class _Refused(Exception):
+    """The request gets this status and sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class _Reports(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_S
+
+    def do_POST(self) -> None:
+        try:
+            self._check()
+            with self.server.bodies:
+                self._take()
+            self._answer(200, "Success")
+        except _Refused as refused:
+            self.close_connection = True  # the body, or the rest of it, was not read
+            self._answer(refused.status, str(refused))
+
+    def _check(self) -> None:
+        if urlsplit(self.path).path != PATH:
+            raise _Refused(404, f"telemetry goes to {PATH}")
+        token = self.server.token
+        if token is None:
+            if self.headers.get("origin") is not None:
+                raise _Refused(403, "not from web pages")  # any page may send here what the browser can reach
+            return
+        bearer = self.headers.get("authorization", "")
+        said = bearer[7:] if bearer[:7].lower() == "bearer " else self.headers.get(SOURCE_TOKEN, "")
+        if not hmac.compare_digest(said.encode("latin-1", "replace"), token):
+            raise _Refused(401, "the telemetry token is missing or wrong")
+
+    def _take(self) -> None:
+        try:
+            raw = self._body()
+        except _Refused:
+            self.server.reports.refuse()
+            raise
+        try:
+            self.server.reports.take(raw)
+        except Unreadable as error:
+            raise _Refused(400, str(error)) from None
+
+    def _body(self) -> bytes:
+        if self.headers.get("transfer-encoding", "").strip().lower() == "chunked":
+            return self._chunked()
+        length = self.headers.get("content-length", "")
+        if not (length.isascii() and length.isdecimal()):
+            raise _Refused(411, "no length")
+        return self._exactly(int(length), MAX_BODY)
+
+    def _chunked(self) -> bytes:
+        """RFC 9112 section 7.1."""
+        body = bytearray()
+        while True:
+            line = self.rfile.readline(MAX_CHUNK_LINE).split(b";")[0].strip()
+            try:
+                size = int(line, 16)
+            except ValueError:
+                raise _Refused(400, "an illegal chunk") from None
+            if not 0 <= size <= MAX_BODY:
+                raise _Refused(413, "the body is too large")
+            if not size:
+                break
+            body += self._exactly(size, MAX_BODY - len(body))
+            self.rfile.readline(MAX_CHUNK_LINE)
+        while self.rfile.readline(MAX_CHUNK_LINE).strip():
+            pass
+        return bytes(body)
+
+    def _exactly(self, size: int, room: int) -> bytes:
+        if size > room:
+            raise _Refused(413, "the body is too large")
+        body = bytearray()
+        while len(body) < size:
+            try:
+                piece = self.rfile.read(min(PIECE, size - len(body)))
+            except TimeoutError:
+                piece = b""
+            if not piece:
+                raise _Refused(408, "the body ended early")
+            body += piece
+        return bytes(body)
+
+    def _answer(self, status: int, message: str) -> None:
+        body = json.dumps({"message": message}).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        if self.close_connection:
+            self.send_header("connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def version_string(self) -> str:
+        return "spectap-agent"
+
+    def log_message(self, *_: object) -> None:
+        """Silent: reports are not news."""

@@ -1,0 +1,43 @@
+"""The source of an agent that captures nothing and only takes what gateways report: it loads no program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from agent.events import ConnectionKey, Event, Tick
+from agent.ledger import Bytes
+from agent.probes.kernel import Watching
+
+TICK_S = 0.2
+
+
+class NoCapture:
+    """Looks like the kernel's source to whoever runs it."""
+
+    def __init__(self) -> None:
+        self.watching = Watching(backend="nothing is captured")
+        self._stopping = False
+
+    def attach(self) -> None:
+        """Nothing to attach."""
+
+    def ask_to_stop(self) -> None:
+        """May be called from a signal handler."""
+        self._stopping = True
+
+    def go_dark(self) -> None:
+        """It is dark already."""
+
+    def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
+        """There are no connections."""
+
+    def events(self) -> Iterator[Event]:
+        """Time passes."""
+        while not self._stopping:
+            time.sleep(TICK_S)
+            yield Tick(time.monotonic_ns())
+
+    def detach(self) -> Iterator[tuple[int, int]]:
+        """Nothing to detach."""
+        return iter(())

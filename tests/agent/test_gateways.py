@@ -1,0 +1,221 @@
+"""Telemetry from gateways over real HTTP: who may send it, how much of it, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from agent import config, gateways
+from agent.cli import parser
+from agent.config import SettingError
+from agent.gateways import MOST_BODIES, GatewayServer, ListenError, Reports
+from agent.ledger import Exchanges
+from agent.pipeline import Place
+from agent.redact.policy import Policy
+from agent.wire import Record, pack_record
+from tests.server.running import serving, wait_for
+from tests.telemetry import common, telemetry
+
+TOKEN = "t" * 32
+
+
+class Gateway:
+    """A listener with what it made."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self.records: list[Record] = []
+        self.reports = Reports(Place("agent-1", "node-1", None), Policy(), b"k" * 32, self.records.append)
+        self.server = GatewayServer(("127.0.0.1", 0), token, self.reports)
+        self.server.start()
+        self.http = httpx.Client(base_url=f"http://{self.server.address}", trust_env=False)
+
+    def post(self, content: Any, path: str = "/api/telemetry", **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.post(path, content=content, headers={"content-type": "application/json", **named})
+
+    def close(self) -> None:
+        self.http.close()
+        self.server.close()
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    made = Gateway()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def guarded() -> Iterator[Gateway]:
+    made = Gateway(TOKEN)
+    yield made
+    made.close()
+
+
+def test_a_report_becomes_a_redacted_record(gateway: Gateway) -> None:
+    answer = gateway.post(telemetry(asked=common(Authorization="Bearer s3cretvalue")))
+    assert (answer.status_code, answer.json()) == (200, {"message": "Success"})
+    (one,) = gateway.records
+    assert (one.agent, one.node, one.side) == ("agent-1", "node-1", "server")
+    assert b"s3cretvalue" not in pack_record(one)
+
+
+def test_equal_reports_are_two_and_one_connection_carries_many(gateway: Gateway) -> None:
+    for _ in range(3):
+        assert gateway.post(telemetry()).status_code == 200
+    assert len({one.id for one in gateway.records}) == 3
+
+
+def test_a_body_in_chunks_is_read_as_go_clients_send_it(gateway: Gateway) -> None:
+    raw = telemetry()
+    assert gateway.post(iter([raw[:10], raw[10:500], raw[500:]])).status_code == 200
+    assert gateway.post(telemetry()).status_code == 200
+    assert len(gateway.records) == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}, {"X_Trace_Source_Token": "ü"}],
+)
+def test_without_the_token_nothing_is_taken(guarded: Gateway, headers: dict[str, str]) -> None:
+    encoded = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+    answer = guarded.http.post("/api/telemetry", content=telemetry(), headers=encoded)
+    assert answer.status_code == 401
+    assert not guarded.records
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": f"bearer {TOKEN}"}, {"X_Trace_Source_Token": TOKEN}])
+def test_the_token_comes_as_bearer_or_as_the_plugins_send_it(
+    guarded: Gateway, headers: dict[str, str]
+) -> None:
+    assert guarded.post(telemetry(), **headers).status_code == 200
+
+
+def test_an_open_listener_takes_nothing_from_web_pages(gateway: Gateway) -> None:
+    assert gateway.post(telemetry(), Origin="http://evil.example").status_code == 403
+    assert not gateway.records
+
+
+def test_broken_reports_are_refused_and_counted(gateway: Gateway) -> None:
+    for raw in (b"nonsense", b"{}", b'{"a":' * 100_000):
+        assert gateway.post(raw).status_code == 400
+    assert gateway.reports.totals()["exchanges"] == {Exchanges.PARSED: 3, Exchanges.UNREADABLE: 3}
+    assert gateway.post(telemetry()).status_code == 200
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateways, "MAX_BODY", 2000)
+    assert gateway.post(telemetry(padding="x" * 2000)).status_code == 413
+    assert gateway.post(iter([b"x" * 1500, b"x" * 1500])).status_code == 413
+    assert gateway.reports.totals()["exchanges"][Exchanges.UNREADABLE] == 2
+    assert gateway.post(telemetry()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"POST /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /api/telemetry HTTP/1.1\r\nHost: x\r\n\r\n", 501),
+        (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\n\r\n", 411),
+        (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 411),
+        (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413),
+        (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{", 408),
+        (b"nonsense\r\n\r\n", 400),
+    ],
+)
+def test_what_is_no_report_gets_its_status(gateway: Gateway, request_bytes: bytes, status: int) -> None:
+    host, _, port = gateway.server.address.rpartition(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(request_bytes)
+        client.shutdown(socket.SHUT_WR)
+        answer = client.makefile("rb").read()
+    assert str(status).encode() in answer[:200]
+    assert gateway.post(telemetry()).status_code == 200
+
+
+def test_no_more_bodies_are_read_at_a_time_than_the_bound(gateway: Gateway) -> None:
+    held = [gateway.server._server.bodies.acquire() for _ in range(MOST_BODIES)]
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(gateway.post(telemetry()).status_code))
+    thread.start()
+    assert not gateway.records
+    for _ in held:
+        gateway.server._server.bodies.release()
+    thread.join()
+    assert answers == [200]
+
+
+def test_a_port_in_use_is_one_sentence(gateway: Gateway) -> None:
+    host, _, port = gateway.server.address.rpartition(":")
+    with pytest.raises(ListenError, match="choose another with --telemetry-listen"):
+        GatewayServer((host, int(port)), None, gateway.reports)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ["--telemetry-listen", "0.0.0.0:9000"],
+            "can be reached from other machines: give --telemetry-token-file",
+        ),
+        (["--telemetry-listen", "gateway.example:9000"], "can be reached from other machines"),
+        (["--telemetry-listen", "9000"], "takes HOST:PORT"),
+        (["--no-capture"], "leaves nothing to do"),
+    ],
+)
+def test_settings_that_make_no_sense_or_are_not_safe_are_refused(options: list[str], sentence: str) -> None:
+    parsed = parser().parse_args(["run", "--server", "http://x", *options])
+    with pytest.raises(SettingError, match=sentence):
+        config.settings(parsed)
+
+
+def test_an_agent_without_capture_ships_what_gateways_report(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        command = [sys.executable, "-m", "agent", "run", "--no-capture", "--telemetry-listen", "127.0.0.1:0"]
+        command += [
+            "--server",
+            str(server.http.base_url),
+            "--status-listen",
+            "127.0.0.1:0",
+            "--spool-mib",
+            "0",
+        ]
+        command += ["--key-file", str(tmp_path / "key"), "--agent", "gateway-agent"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as agent:
+            assert agent.stderr is not None
+            said = ""
+            while (found := re.search(r"http://(\S+)/api/telemetry", said)) is None:
+                line = agent.stderr.readline()
+                assert line, said
+                said += line
+            assert "without a token" in said
+            for number in range(5):
+                report = telemetry(path=f"/pets/{number}?token=s3cret")
+                url = f"http://{found[1]}/api/telemetry"
+                assert httpx.post(url, content=report, trust_env=False).status_code == 200
+            assert (
+                httpx.post(f"http://{found[1]}/api/telemetry", content=b"{", trust_env=False).status_code
+                == 400
+            )
+            wait_for(lambda: len(server.items("/exchanges")) == 5, "five exchanges")
+            agent.terminate()
+            agent.communicate()
+            assert agent.returncode == 0
+        exchanges = server.items("/exchanges")
+        assert not [one for one in exchanges if "s3cret" in json.dumps(one)]
+        assert {one["server"]["namespace"] for one in exchanges} == {"shop"}
+        ledger = server.get("/ledger")["agents"]["exchanges"]
+        assert (ledger["parsed"], ledger["shipped"], ledger["unreadable"]) == (6, 5, 1)
