@@ -1,16 +1,17 @@
 """Two views of one exchange: the client's and the server's, found to be the same call.
 
 Views agree in the client's address, method, authority, path and query (their `mark`); the server's
-address may differ (DNAT). Among those, time and order within the connection decide: HTTP/1 exchanges of
-one connection do not overlap, so on one clock the intervals must; across clocks the ordinal must agree
-as well. Rather two exchanges counted than two calls merged.
+address may differ (DNAT). Among those, time and order within the connection decide. Ordinals agree, or
+differ by what one side joined late. Where one side has lost some since, they are out of step: HTTP/1
+exchanges of one connection do not overlap, so that the intervals of a call's views must, once the clocks'
+difference is known from calls that were in step. Rather two exchanges counted than two calls merged.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -19,6 +20,7 @@ from server.analysis.inventory import is_loopback
 
 MAX_PENDING = 50_000  # views kept in memory that wait for their other half
 MAX_PEERS = 20_000  # connections whose other end is known
+MAX_CLOCKS = 1000  # pairs of nodes whose clocks were compared
 MAX_SCAN = 256  # views of one mark compared when the other end's connection is not known yet
 SLACK_NS = 1_000_000  # reads and writes are timed at their return: neighbours may seem to overlap by this
 SKEW_NS = 2_000_000_000  # clocks of two nodes differ by less
@@ -31,7 +33,9 @@ Connection = tuple[str, str]  # agent, and the agent's name of it
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What pairing needs of one record. `clock` is equal where two times can be compared exactly."""
+    """What pairing needs of one record. `clock` is equal where two times can be compared exactly;
+    `in_turn` is true where the exchanges of a connection come one after the other (HTTP/1).
+    """
 
     exchange: int
     mark: int
@@ -39,6 +43,7 @@ class View:
     clock: str
     connection: Connection
     stream: int
+    in_turn: bool
     start: int
     end: int
     server: tuple[str, int] | None
@@ -74,6 +79,7 @@ def view_of(record: Record, exchange: int, mark: int) -> View:
         clock=f"{record.cluster}/{record.node}",
         connection=(record.agent, record.connection),
         stream=record.stream,
+        in_turn=record.protocol == "h1",
         start=start,
         end=max(start, timing.end or timing.first_byte or timing.request_end or start),
         server=(record.server.ip, record.server.port) if record.server else None,
@@ -90,8 +96,9 @@ def _same_message(one: View, other: View) -> bool:
     return all(a is None or b is None or a == b for a, b in zip(one.sizes, other.sizes, strict=True))
 
 
-def _overlap(one: View, other: View, slack: int) -> bool:
-    return one.start <= other.end + slack and other.start <= one.end + slack
+def _overlap(one: View, other: View, slack: int, lag: int = 0) -> bool:
+    """`lag` is what the other's clock shows more."""
+    return one.start <= other.end - lag + slack and other.start - lag <= one.end + slack
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,7 @@ class Pending:
         self._waiting: dict[tuple[int, str], dict[int, list[View]]] = {}
         self._order: deque[View] = deque()
         self._peers: OrderedDict[Connection, _Peer] = OrderedDict()
+        self._lags: OrderedDict[tuple[str, str], int] = OrderedDict()  # between two clocks
         self.horizon = 0
 
     def __len__(self) -> int:
@@ -128,51 +136,73 @@ class Pending:
 
         `others` are candidates from elsewhere (the store, for views older than the horizon).
         """
-        candidates = chain(self._candidates(view), others)
-        best = min(
-            (other for other in candidates if self._plausible(view, other)),
-            key=lambda other: _distance(view, other),
-            default=None,
-        )
+        waiting = [
+            streams
+            for side in OTHER_SIDES.get(view.side, ANY_SIDE)
+            if (streams := self._waiting.get((view.mark, side)))
+        ]
+        peer = self._peers.get(view.connection)
+        ordinal = view.stream + peer.offset if peer else view.stream
+        expected = [other for streams in waiting for other in streams.get(ordinal, ())]
+        best = self._nearest(view, expected, self._in_step) if expected else None
+        if best is None and waiting and view.in_turn:
+            every = chain.from_iterable(views for streams in waiting for views in streams.values())
+            best = self._nearest(view, islice(every, MAX_SCAN), self._at_once)
+        if best is None and (others := list(others)):
+            best = self._nearest(view, others, self._in_step) or self._nearest(view, others, self._at_once)
         if best is not None:
             self._learn(view, best)
             self._remove(best)
         return best
 
-    def _candidates(self, view: View) -> Iterator[View]:
-        peer = self._peers.get(view.connection)
-        for side in OTHER_SIDES.get(view.side, ANY_SIDE):
-            streams = self._waiting.get((view.mark, side))
-            if not streams:
-                continue
-            yield from streams.get(view.stream + peer.offset if peer else view.stream, ())
-            if peer is None:
-                every = chain.from_iterable(
-                    views for ordinal, views in streams.items() if ordinal != view.stream
-                )
-                yield from islice(every, MAX_SCAN)
+    def _nearest(
+        self, view: View, others: Iterable[View], plausible: Callable[[View, View], bool]
+    ) -> View | None:
+        found = [
+            other
+            for other in others
+            if plausible(view, other) and view.connection != other.connection and _same_message(view, other)
+        ]
+        if len(found) < 2:
+            return found[0] if found else None
+        return min(found, key=lambda other: _distance(view, other, self._lag(view, other) or 0))
 
-    def _plausible(self, view: View, other: View) -> bool:
-        if view.connection == other.connection or not _same_message(view, other):
-            return False
+    def _in_step(self, view: View, other: View) -> bool:
+        """Whether the ordinals agree, and the times as far as they can be compared."""
         peer = self._peers.get(view.connection)
         if peer is not None:
-            in_step = peer.connection == other.connection and view.stream + peer.offset == other.stream
+            agree = peer.connection == other.connection and view.stream + peer.offset == other.stream
         else:
-            in_step = other.connection not in self._peers and view.stream == other.stream
+            agree = other.connection not in self._peers and view.stream == other.stream
         if view.clock == other.clock:
-            free = peer is None and other.connection not in self._peers
-            return (in_step and _overlap(view, other, SLACK_NS)) or (free and _overlap(view, other, 0))
-        return in_step and abs(view.start - other.start) <= SKEW_NS
+            return agree and _overlap(view, other, SLACK_NS)
+        return agree and abs(view.start - other.start) <= SKEW_NS
+
+    def _at_once(self, view: View, other: View) -> bool:
+        """Whether both saw a call of this client's address at the same time, and it can make only one."""
+        if not (view.in_turn and other.in_turn):
+            return False
+        lag = self._lag(view, other)
+        return lag is not None and _overlap(view, other, 0, lag)
+
+    def _lag(self, view: View, other: View) -> int | None:
+        """What the other's clock shows more; None where the two were never compared."""
+        if view.clock == other.clock:
+            return 0
+        return self._lags.get((view.clock, other.clock))
 
     def _learn(self, view: View, other: View) -> None:
-        if view.connection in self._peers:
-            return
-        offset = other.stream - view.stream
-        self._peers[view.connection] = _Peer(other.connection, offset)
-        self._peers[other.connection] = _Peer(view.connection, -offset)
-        while len(self._peers) > MAX_PEERS:
-            self._peers.popitem(last=False)
+        offset, known = other.stream - view.stream, self._peers.get(view.connection)
+        if known is None or known.offset != offset or known.connection != other.connection:
+            self._peers[view.connection] = _Peer(other.connection, offset)
+            self._peers[other.connection] = _Peer(view.connection, -offset)
+            while len(self._peers) > MAX_PEERS:
+                self._peers.popitem(last=False)
+        if view.clock != other.clock:
+            lag = (other.start + other.end - view.start - view.end) // 2
+            self._lags[view.clock, other.clock], self._lags[other.clock, view.clock] = lag, -lag
+            while len(self._lags) > 2 * MAX_CLOCKS:
+                self._lags.popitem(last=False)
 
     def _remove(self, view: View) -> bool:
         streams = self._waiting.get((view.mark, view.side), {})
@@ -187,10 +217,10 @@ class Pending:
         return True
 
 
-def _distance(view: View, other: View) -> tuple[bool, bool, bool, int]:
+def _distance(view: View, other: View, lag: int) -> tuple[bool, bool, bool, int]:
     return (
-        not _overlap(view, other, 0),
+        not _overlap(view, other, 0, lag),
         view.stream != other.stream,
         view.server != other.server,
-        abs(view.start - other.start),
+        abs(view.start - other.start + lag),
     )
