@@ -12,7 +12,7 @@ from typing import NoReturn, TypeAlias
 
 from server import config, up
 from server.config import ConfigError, Settings
-from server.offline import coverage, importing, matching, policy, rebuilding
+from server.offline import coverage, exporting, importing, matching, policy, rebuilding
 
 USAGE = 64  # EX_USAGE of sysexits.h
 BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE ended
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     up.add_parser(subparsers)
     add_server(subparsers)
     coverage.add_parser(subparsers)
+    exporting.add_parser(subparsers)
     importing.add_parser(subparsers)
     matching.add_parser(subparsers)
     rebuilding.add_parser(subparsers)

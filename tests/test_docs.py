@@ -23,7 +23,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
     "spectap-agent": agent.cli.main,
 }
 COMMANDS = {
-    "spectap": ("up", "server", "coverage", "import", "match", "rebuild"),
+    "spectap": ("up", "server", "coverage", "export", "import", "match", "rebuild"),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
 

@@ -1,0 +1,102 @@
+"""`spectap export`: what a server holds, as a HAR document, which is written entry by entry."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TextIO
+
+from server.offline import remote
+from server.offline.har import Json, entry_of
+from server.offline.remote import AddressError, Remote, RemoteError
+
+PAGE = 100
+EXIT_ERROR, EXIT_USAGE = 1, 64
+FILTERS = {
+    "--api": "an API's id",
+    "--method": "such as GET",
+    "--path-prefix": "what the path begins with",
+    "--status": "such as 404, or 4xx",
+    "--verdict": "such as deviating",
+    "--consumer": "a caller's name",
+    "--namespace": "of either end",
+    "--workload": "of either end",
+    "--since": "RFC 3339, inclusive",
+    "--until": "RFC 3339, exclusive",
+}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`spectap export --server URL [-o FILE]`, with the filters of the API."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write a server's exchanges as HAR",
+        description="Writes the exchanges that a server holds, redacted as they are, as a HAR 1.2 document.",
+    )
+    remote.add_options(parser, "admin")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
+    for name, text in FILTERS.items():
+        parser.add_argument(name, metavar="TEXT", help=f"only these: {text}")
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """The exit code: 1 where not everything could be had or written."""
+    names = [name.removeprefix("--").replace("-", "_") for name in FILTERS]
+    filters = {name: value for name in names if (value := getattr(parsed, name)) is not None}
+    try:
+        with Remote(parsed.server, parsed.token_file) as server:
+            found = exchanges(server, filters)
+            count = write(found, sys.stdout) if parsed.output is None else write_file(found, parsed.output)
+    except AddressError as error:
+        sys.stderr.write(f"spectap export: {error}\n")
+        return EXIT_USAGE
+    except BrokenPipeError:
+        raise
+    except (RemoteError, OSError) as error:
+        sys.stderr.write(f"spectap export: {error}\n")
+        return EXIT_ERROR
+    if parsed.output is not None:
+        sys.stderr.write(f"{count:,} exchanges in {parsed.output}\n")
+    return 0
+
+
+def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[Json]:
+    """All exchanges that the filters leave, newest first, page by page. Raises RemoteError."""
+    cursor: dict[str, str] = {}
+    while True:
+        page = server.get("/exchanges", {**filters, "limit": str(PAGE), **cursor}).json()
+        yield from page["items"]
+        if page["next"] is None:
+            return
+        cursor = {"cursor": page["next"]}
+
+
+def write(found: Iterator[Json], out: TextIO) -> int:
+    """Writes the document; how many entries it has."""
+    creator = {"name": "spectap", "version": version("spectap")}
+    out.write('{"log": {"version": "1.2", "creator": ' + json.dumps(creator) + ', "entries": [')
+    count = 0
+    for exchange in found:
+        out.write((",\n" if count else "\n") + json.dumps(entry_of(exchange)))
+        count += 1
+    out.write("\n]}}\n")
+    return count
+
+
+def write_file(found: Iterator[Json], path: Path) -> int:
+    """As `write`, into a file that is there only once it is whole."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w") as out:
+            count = write(found, out)
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    return count
