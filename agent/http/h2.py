@@ -35,6 +35,8 @@ MAX_SETTLED = 4096
 """Settled streams whose numbers are remembered, so that their last frames open nothing anew."""
 
 MAX_INTERIM = 16
+SWITCHING = 101
+H2C = b"h2c"
 
 VERSION = b"2"
 _INTERIM = range(100, 200)
@@ -105,6 +107,7 @@ class Http2:
         self._streams: OrderedDict[int, _Stream] = OrderedDict()
         self._settled: OrderedDict[int, None] = OrderedDict()
         self._told: list[Exchange] = []
+        self._before = 0  # exchanges of this connection that came before HTTP/2
         self._late = not all(whole)
         self._halves = tuple(
             _Half(
@@ -130,12 +133,16 @@ class Http2:
         """Whether so much was passed over since the last frame that no more will be found."""
         return any(half.reader.passed > SEARCH_BYTES for half in self._halves)
 
-    def upgraded(self, request: Request) -> None:
+    def upgraded(self, request: Request, ordinal: int) -> None:
         """The connection began as HTTP/1.1: `request` is stream 1, and over (RFC 7540 section 3.2)."""
+        self._before = ordinal
         stream = self._open(1)
+        stream.interim = (SWITCHING,)
         pseudo = {b":method": request.method, b":path": request.target}
         stream.ask.fields = Fields(pseudo, request.headers, 0)
         stream.ask.body.add(request.body.data)
+        if request.body.size and request.body.size > len(request.body.data):
+            stream.ask.body.hole(request.body.size - len(request.body.data), Why.UNCAPTURED)
         stream.ask.start_ns, stream.ask.ended_ns = request.start_ns, request.end_ns or request.start_ns
 
     def read(self, half: int, segment: Segment) -> list[Exchange]:
@@ -292,7 +299,7 @@ class Http2:
             return
         self._told.append(
             Exchange(
-                stream.number,
+                self._before + stream.number,
                 request,
                 response,
                 self._completeness(stream, request, response, closed),
@@ -367,8 +374,10 @@ def _response(stream: _Stream) -> Response | None:
 
 
 def _upgraded(stream: _Stream, response: Response | None) -> bytes | None:
-    """What a CONNECT, plain or extended (RFC 8441), turned the stream into."""
+    """What a CONNECT, plain or extended (RFC 8441), turned the stream into, or an Upgrade the connection."""
     fields = stream.ask.fields
+    if SWITCHING in stream.interim:
+        return H2C
     if fields is None or response is None or fields.pseudo.get(b":method") != b"CONNECT":
         return None
     return fields.pseudo.get(b":protocol", b"CONNECT") if 200 <= response.status < 300 else None

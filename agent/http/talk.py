@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agent.events import Direction, Role
 from agent.http.h1 import RequestReader, ResponseReader
-from agent.http.h2 import Http2
+from agent.http.h2 import H2C, Http2
 from agent.http.messages import Exchange, Request
 from agent.http.pair import Pair
 from agent.ledger import Bytes
@@ -24,7 +24,6 @@ HOLD_NS = 200_000_000
 HOLD_BYTES = 256 * 1024
 """What may queue up behind a message that waits."""
 
-H2C = b"h2c"
 OTHER_WAY = {Direction.SENT: Direction.RECEIVED, Direction.RECEIVED: Direction.SENT}
 
 Spoken = tuple[Role, Exchange]
@@ -80,8 +79,8 @@ class Http2Talk:
     def held(self) -> int:
         return self._connection.held
 
-    def upgraded(self, request: Request) -> None:
-        self._connection.upgraded(request)
+    def upgraded(self, request: Request, ordinal: int) -> None:
+        self._connection.upgraded(request, ordinal)
 
     def receive(self, direction: Direction, segment: Segment) -> None:
         self._settled += self._connection.read(self._halves.index(direction), segment)
@@ -187,12 +186,12 @@ class Http1Talk:
             responses.answer(pair.method)
 
     def _go_on_as_http2(self) -> list[Spoken]:
-        """The request that offered it is HTTP/2's stream 1 (RFC 7540 section 3.2)."""
+        """The request that offered it is stream 1 (RFC 7540 section 3.2): one exchange, told once."""
         exchanges = self._pair.take()
         talk = Http2Talk(self._asking, dict.fromkeys(Direction, True), self._cap, self._counts)
         request = exchanges[-1].request if exchanges else None
         if request is not None:
-            talk.upgraded(request)
+            talk.upgraded(request, exchanges.pop().ordinal)
         spoken = [(self._role, exchange) for exchange in exchanges]
         for way, reader in ((self._asking, self._requests), (OTHER_WAY[self._asking], self.responses)):
             for segment in reader.take_unread():

@@ -319,7 +319,7 @@ class Acceptor:
 
 def most_seen(records: Sequence[Record]) -> Record:
     """The view of which most was seen: that is the one to judge. The server's, if they are equal."""
-    return max(records, key=lambda record: (_seen(record), record.side == "server"))
+    return max(records, key=lambda one: (_seen(one), -one.fields_unknown, one.side == "server"))
 
 
 def _seen(record: Record) -> int:

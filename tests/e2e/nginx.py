@@ -41,6 +41,7 @@ http {{
     location /static/ {{ sendfile off; output_buffers 2 32k; try_files /static/file =404; }}
     location /files/ {{ sendfile off; output_buffers 2 32k; }}
     location /sendfile/ {{ sendfile on; try_files /static/file =404; }}
+    location ~ ^/spectap[.]test[.] {{ grpc_pass grpc://127.0.0.1:{grpc}; }}
     location / {{
       proxy_pass http://backend; proxy_http_version 1.1;
       proxy_set_header Connection ""; proxy_set_header Host $http_host;
@@ -97,8 +98,12 @@ def serving(
     http2: bool = False,
     workers: int = 2,
     static: bytes = b"",
+    grpc: int = 1,
 ) -> Iterator[Nginx]:
-    """nginx on a free port, IPv4 and IPv6. `static` answers all of /static/… (read) and /sendfile/…."""
+    """nginx on a free port, IPv4 and IPv6. `static` answers all of /static/… (read) and /sendfile/….
+
+    gRPC calls to services of spectap.test go on to the server at port `grpc`.
+    """
     home, port = folder / name, free_port()
     (home / "www/static").mkdir(parents=True)
     (home / "www/static/file").write_bytes(static)
@@ -109,6 +114,7 @@ def serving(
     text = CONFIGURATION.format(
         folder=home,
         backend=backend,
+        grpc=grpc,
         port=port,
         listen=listen + (" http2" if http2 else ""),
         tls=tls,

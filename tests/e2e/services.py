@@ -18,6 +18,7 @@ from tests.e2e.certificates import Certificate
 from tests.e2e.observations import Observation, Payload, peer, read
 from tests.e2e.processes import PATIENCE, Running, environment, node, python, running, wait_until
 
+CALLERS = {"python": python("caller"), "node": node("caller.js"), "h2": python("h2_caller")}
 CURL_FACTS = "%{json}\n"
 
 
@@ -41,7 +42,10 @@ def echo(
     certificate: Certificate | None = None,
     language: str = "python",
 ) -> Iterator[Echo]:
-    """`options` go to the program: --host, --asyncio, --workers, --reply-header (Python only)."""
+    """`options` go to the program: --host, --asyncio, --workers, --reply-header (Python only).
+
+    `language` is python, node, or h2: HTTP/2 by the h2 library (programs/h2_server.py).
+    """
     log = folder / f"{name}.jsonl"
     arguments: list[object] = ["--log", log, *options]
     if language == "node":
@@ -49,7 +53,7 @@ def echo(
         argv = node("echo.js", *arguments, *tls)
     else:
         tls = ["--tls", certificate.certificate, certificate.key] if certificate else []
-        argv = python("echo", *arguments, *tls)
+        argv = python("h2_server" if language == "h2" else "echo", *arguments, *tls)
     with running(name, argv, folder) as process:
         port = process.first_line()
         yield Echo(process, 0 if port == "unix" else int(port), log)
@@ -93,7 +97,7 @@ def caller(
 ) -> Iterator[Caller]:
     log = folder / f"{name}.jsonl"
     tls = ["--ca", certificate.certificate] if certificate else []
-    program = node("caller.js") if language == "node" else python("caller")
+    program = CALLERS[language]
     argv = [*program, *map(str, ["--log", log, "--port", port, *options, *tls])]
     with running(name, argv, folder, stdin=True) as process:
         yield Caller(process, log)
