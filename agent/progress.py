@@ -37,6 +37,10 @@ class Progress:
     def count(self) -> None:
         """One more record."""
         self._records += 1
+        self.look()
+
+    def look(self) -> None:
+        """Writes the line anew if it is time to."""
         if self._shown and time.monotonic() >= self._due:
             self._due = time.monotonic() + EVERY_S
             self._out.write(f"\r\033[K{self.line()}")

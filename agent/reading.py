@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -64,9 +65,12 @@ def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: L
             Progress(raw.fileno(), path.name) as progress,
             _content(raw) as file,
         ):
-            for one in _records(file, path, settings, policy, key, ledger):
-                progress.count()
-                yield one
+            try:
+                for one in _records(file, path, settings, policy, key, ledger, progress):
+                    progress.count()
+                    yield one
+            except (EOFError, zlib.error):
+                raise FormatError(f"{path}: its compression is damaged or cut off: unpack it first") from None
 
 
 @contextmanager
@@ -81,14 +85,20 @@ def _content(raw: io.FileIO) -> Iterator[File]:
 
 
 def _records(
-    file: File, path: Path, settings: Settings, policy: Policy, key: bytes, ledger: Ledger
+    file: File,
+    path: Path,
+    settings: Settings,
+    policy: Policy,
+    key: bytes,
+    ledger: Ledger,
+    progress: Progress,
 ) -> Iterator[Record]:
     found = settings.format or format_of(file.peek(HEAD)[:HEAD])
     if found is None:
         formats = ", ".join(Format)
         raise FormatError(f"{path}: not in a format that can be told ({formats}); say which with --format")
     if found is Format.RECORDING:
-        return _recorded(Recording(file, str(path)), key, policy, ledger)
+        return _recorded(Recording(file, str(path)), key, policy, ledger, progress)
     if found is Format.CAPTURE:
         return _captured(file, path, policy, key, ledger)
     return _told(_tellings(file, found), path, policy, key, ledger)
@@ -100,13 +110,16 @@ def _tellings(file: File, found: Format) -> Iterator[Telling]:
     return telemetry.tellings(file) if found is Format.TELEMETRY else har.tellings(file.read1)
 
 
-def _recorded(recording: Recording, key: bytes, policy: Policy, ledger: Ledger) -> Iterator[Record]:
+def _recorded(
+    recording: Recording, key: bytes, policy: Policy, ledger: Ledger, progress: Progress
+) -> Iterator[Record]:
     header = recording.header
     if header.key_id != key_id(key):
         log.warning("recorded with another fingerprint key: credentials will not match those of then")
     place = Place(header.agent, header.node, header.cluster)
     pipeline = Pipeline(place, policy, key, ledger, recording.ignore, Limits())
     for event in recording.events():
+        progress.look()  # much may pass before a record
         yield from pipeline.feed(event)
     yield from pipeline.finish()
     if recording.cut:

@@ -6,12 +6,14 @@ ever, and the same each time.
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import time
 import uuid
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from agent.config import Settings
 from agent.events import Tick
@@ -20,18 +22,27 @@ from agent.reading import records
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.ship.client import Shipper
-from agent.sources.recording import Header, Writer, key_id
+from agent.sources.recording import Header, RecordingError, Writer, key_id
 from agent.wire import pack_record
+
+if TYPE_CHECKING:
+    from agent.probes.kernel import KernelSource
 
 log = logging.getLogger(__name__)
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SHIP_DEADLINE = 60.0  # seconds in which a replay's last records may be sent
 
 
 def record(settings: Settings, path: Path) -> None:
-    """Watches this machine into a new file until asked to stop. Raises OSError and the source's errors."""
+    """Watches this machine into a new file until asked to stop.
+
+    Raises RecordingError, OSError and the source's errors.
+    """
     from agent.run import kernel_source
 
+    if path.exists():
+        raise RecordingError(f"{path} exists already, and no recording overwrites a file: give another name")
     key = load_or_create(settings.key_file)
     source = kernel_source(settings)
 
@@ -40,22 +51,31 @@ def record(settings: Settings, path: Path) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked_to_stop)
-    writer = Writer(path, Header(settings.agent, settings.node, settings.cluster, key_id(key)))
-    log.warning("%s will hold raw traffic, secrets and all: keep it safe, and delete it after use", path)
-    events = 0
+    header = Header(settings.agent, settings.node, settings.cluster, key_id(key))
     try:
-        source.attach()
-        log.info("recording")
-        for event in source.events():
-            if not isinstance(event, Tick):
-                events += 1
-            writer.write(event)
+        _write(source, path, header)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise RecordingError(
+            f"{path}: the disk is full; the recording ends there and can be read up to its last whole event"
+        ) from None
     finally:
         source.go_dark()
-        writer.close()
         for done, total in source.detach():
             if done == total:
                 log.info("detached %d probes", total)
+
+
+def _write(source: KernelSource, path: Path, header: Header) -> None:
+    events = 0
+    with Writer(path, header) as writer:
+        log.warning("%s will hold raw traffic, secrets and all: keep it safe, and delete it after use", path)
+        source.attach()
+        log.info("recording")
+        for event in source.events():
+            events += not isinstance(event, Tick)
+            writer.write(event)
     log.info("%d events in %s", events, path)
 
 

@@ -170,6 +170,8 @@ class Pair:
         queue = self._queue
         while len(queue) > 1 and queue[0].method is None and queue[1].start_ns <= start_ns:
             self._settle(queue.popleft())  # unparsable: perhaps nothing the server would answer
+        if queue[0].start_ns > start_ns:
+            return None  # it answers a request that was lost
         if not (queue[0].fenced or self._response_lost):
             if len(queue) > 1 and queue[1].start_ns <= start_ns:
                 self._pipelined = True
@@ -188,8 +190,6 @@ class Pair:
             self._unpaired = True
             self._lose_responses(start_ns)
             return None
-        if not earlier or queue[0].start_ns > start_ns:
-            return None  # it answers a request that was lost
         self._response_lost = False
         return queue.popleft()
 

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any
 
 import msgpack
@@ -44,7 +45,7 @@ KINDS: tuple[type[Any], ...] = (Clock, ProcessSeen, ProcessGone, Opened, Chunk, 
 
 
 class RecordingError(ValueError):
-    """The file is not a recording that this version reads; the message is for people."""
+    """The file is no recording that this version reads, or cannot be one; the message is for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ class Writer:
     def write(self, event: Event) -> None:
         """Appends one event."""
         self._file.write(msgpack.packb(_plain(event)))
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Writes out what is buffered."""

@@ -94,7 +94,8 @@ class _Entry(Generic[Fact]):
         return self.reader.held + sent.pending_bytes + received.pending_bytes
 
     def learn(self, event: Opened | Chunk) -> None:
-        self.last_ns = event.time_ns
+        if event.time_ns > self.last_ns:
+            self.last_ns = event.time_ns
         if event.local is not None:
             self.local = event.local
         if event.peer is not None:
@@ -106,10 +107,11 @@ _Positions = dict[Direction, int]
 
 @dataclass(slots=True)
 class _Finished:
-    """`bucket` is None where the connection may be read again, as a late join."""
+    """`bucket` is None where the connection may be read again, as a late join. `last_ns`: its last event."""
 
     bucket: Bytes | None
     positions: _Positions
+    last_ns: int
 
 
 class Table(Generic[Fact]):
@@ -195,6 +197,8 @@ class Table(Generic[Fact]):
                 return
             positions = {} if finished is None else finished.positions
             entry = self._enter(key, chunk.from_start and finished is None, positions)
+            if finished is not None:
+                self._tell_of_eviction(entry, finished.last_ns)
             self._make_room()
         else:
             self._entries.move_to_end(key)
@@ -268,6 +272,11 @@ class Table(Generic[Fact]):
         self._entries[key] = entry
         return entry
 
+    def _tell_of_eviction(self, entry: _Entry[Fact], at_ns: int) -> None:
+        """What was held then is gone, so that what is late from before then may have lost its other half."""
+        for way in Direction:
+            entry.reader.read(way, [Gap(at_ns, 0, Why.LOST)], at_ns)
+
     def _leave(self, entry: _Entry[Fact]) -> None:
         del self._entries[entry.key]
         self._waiting.pop(entry.key, None)
@@ -275,7 +284,7 @@ class Table(Generic[Fact]):
 
     def _remember(self, entry: _Entry[Fact], bucket: Bytes | None) -> None:
         positions = {way: half.position for way, half in entry.halves.items()}
-        self._finished[entry.key] = _Finished(bucket, positions)
+        self._finished[entry.key] = _Finished(bucket, positions, entry.last_ns)
         if len(self._finished) > self._limits.remembered:
             self._finished.popitem(last=False)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import itertools
+import resource
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgpack
 import pytest
 
-from agent import cli, config, reading
+from agent import cli, config, reading, run
 from agent.events import Event
 from agent.redact.policy import Policy
-from agent.sources.recording import Header, Writer, key_id
+from agent.sources.recording import Header, Recording, Writer, key_id
 from agent.wire import decode_record, pack_record
 from tests.agent.test_pipeline import EVENTS
 
@@ -74,3 +79,68 @@ def test_another_fingerprint_key_is_told(
     key_file.write_bytes(b"x" * 32)
     read(path, key_file)
     assert "another fingerprint key" in caplog.text
+
+
+def test_a_compressed_file_that_was_cut_ends_with_one_sentence(
+    tmp_path: Path, key_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = record(tmp_path / "recording", EVENTS * 200).read_bytes()
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(gzip.compress(raw)[:-200])
+    assert cli.main(["read", str(cut), "--key-file", str(key_file)]) == 1
+    assert "damaged or cut off" in caplog.text
+
+
+class Full:
+    """A source that goes on until the disk is full."""
+
+    def __init__(self) -> None:
+        self.dark = self.detached = False
+
+    def attach(self) -> None:
+        """Nothing to attach to."""
+
+    def events(self) -> Iterator[Event]:
+        return itertools.cycle(EVENTS)
+
+    def go_dark(self) -> None:
+        self.dark = True
+
+    def detach(self) -> Iterator[tuple[int, int]]:
+        self.detached = True
+        yield 1, 1
+
+
+def record_with(source: Full, path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(run, "kernel_source", lambda settings: source)
+    return cli.main(["record", str(path), "--key-file", str(key_file), "--cache", str(path.parent)])
+
+
+def test_a_disk_that_is_full_ends_a_recording_that_can_be_read(
+    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, path, limit = Full(), tmp_path / "recording", 300_000
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        assert record_with(source, path, key_file, monkeypatch) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "the disk is full" in caplog.text
+    assert "secrets and all" in caplog.text
+    assert source.dark
+    assert source.detached, "no probe stays"
+    assert path.stat().st_size <= limit
+    with path.open("rb") as file:
+        assert len(list(Recording(file, "recording").events())) > 1000
+
+
+def test_nothing_is_overwritten_and_the_error_says_what_to_do(
+    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = record(tmp_path / "recording")
+    before = path.read_bytes()
+    assert record_with(Full(), path, key_file, monkeypatch) == 1
+    assert "give another name" in caplog.text
+    assert path.read_bytes() == before
