@@ -139,12 +139,13 @@ class KernelSource:
             stopping = self._stopping
             more = self._programs.consume()
             busy = len(self._pending) > 0
+            self.watching.drained_bytes = self._pending_bytes
             while self._pending:
                 yield from self._facts(self._pending.popleft())
                 if self._stopping and self._late():
                     yield from self._unread()
                     return
-            self.watching.drained_bytes, self._pending_bytes = self._pending_bytes, 0
+            self._pending_bytes = 0
             now = time.monotonic_ns()
             if now - counted >= COUNT_INTERVAL or stopping:
                 counted = now

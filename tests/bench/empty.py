@@ -27,14 +27,14 @@ int function(struct pt_regs *ctx) { return 0; }
 
 
 @contextmanager
-def probed(folder: Path) -> Iterator[None]:
-    """Empty probes are attached while this lasts."""
+def probed(folder: Path) -> Iterator[int]:
+    """Empty probes are attached while this lasts; the pid that holds them."""
     argv = [sys.executable, "-m", "tests.bench.empty"]
     process = Running("empty-probes", argv, folder)
     process.stdout.write_text("")
     try:
         process.first_line()
-        yield
+        yield process.pid
     finally:
         process.stop()
 

@@ -23,11 +23,11 @@ def workplace() -> Iterator[Path]:
 
 
 @contextmanager
-def watching(folder: Path, *options: object) -> Iterator[Spectap]:
-    """Server and agent, ready; the agent watches only processes called nginx."""
+def watching(folder: Path, *options: object, program: list[str] | None = None) -> Iterator[Spectap]:
+    """Server and agent, ready; the agent watches processes called nginx, and what `options` add."""
     with spectap.serving(folder) as server:
         idle(server.process.pid)
-        with spectap.agent(folder, server, "--process", "nginx", *options) as agent:
+        with spectap.agent(folder, server, "--process", "nginx", *options, program=program) as agent:
             yield Spectap(server, agent)
 
 
