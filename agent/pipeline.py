@@ -10,7 +10,7 @@ import ipaddress
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from agent import wire
 from agent.events import (
@@ -172,6 +172,7 @@ def sighting_of(told: Told, place: Place) -> Sighting:
     )
 
 
+@lru_cache(maxsize=4096)
 def _endpoint(address: Address | None, is_local: bool) -> wire.Endpoint | None:
     """Only our own end's namespace is known, and the peer's where the address cannot leave it (loopback)."""
     if address is None:

@@ -207,7 +207,8 @@ def _parts(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]
 
 def _map_of(value: Any) -> dict[str, Any]:
     """What msgpack packs a dataclass as; all else it packs as it is."""
-    names, values = _parts(type(value))
+    kind: type = type(value)
+    names, values = _parts(kind)
     return dict(zip(names, values(value), strict=True))
 
 

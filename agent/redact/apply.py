@@ -74,7 +74,7 @@ def to_record(exchange: Exchange, sighting: Sighting, policy: Policy, key: bytes
     response = _response(exchange.response, judge, policy, tally)
     first = _first_ns(exchange, sighting)
     return wire.Record(
-        id=_digest(ID_BYTES, sighting, str(exchange.ordinal), sighting.side),
+        id=_digest(ID_BYTES, sighting, f"\0{exchange.ordinal}\0{sighting.side}".encode()),
         agent=sighting.agent,
         node=sighting.node,
         cluster=sighting.cluster,
@@ -215,16 +215,21 @@ def _timing(exchange: Exchange, offset: int) -> wire.Timing:
     )
 
 
-def _digest(size: int, sighting: Sighting, *more: str) -> str:
+def _digest(size: int, sighting: Sighting, more: bytes = b"") -> str:
     """Hex of SHA-256 over who saw which connection, and `more`."""
-    connection = sighting.connection
+    digest = _seen_by(sighting.agent, sighting.boot_id, sighting.connection).copy()
+    digest.update(more)
+    return digest.digest()[:size].hex()
+
+
+@lru_cache(maxsize=4096)
+def _seen_by(agent: str, boot_id: str, connection: ConnectionKey) -> hashlib._Hash:
     parts = (
-        sighting.agent,
-        sighting.boot_id,
+        agent,
+        boot_id,
         connection.source,
         str(connection.address),
         str(connection.pid),
         str(connection.generation),
-        *more,
     )
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:size].hex()
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))

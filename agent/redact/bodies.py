@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from email.message import Message
+from functools import lru_cache
 from itertools import groupby
 
 from agent import wire
@@ -19,6 +20,7 @@ from agent.redact.tally import Tally
 from agent.redact.text import Judge
 
 MASKED = "masked"
+MAX_TYPE = 256  # bytes of a content type that are looked at
 BOM = "\ufeff"
 
 _JSON_TYPE = re.compile(
@@ -155,10 +157,16 @@ def _is_form(kind: str) -> bool:
 
 
 def _media(headers: Headers) -> Message:
-    """The content type, in the library that knows its grammar (RFC 9110 section 8.3)."""
-    media = Message()
     for name, value in headers:
         if name.lower() == b"content-type":
-            media["content-type"] = value.decode("latin-1")[:256].replace("\r", "").replace("\n", "")
-            break
+            return _parsed(value[:MAX_TYPE])
+    return _parsed(b"")
+
+
+@lru_cache(maxsize=256)
+def _parsed(content_type: bytes) -> Message:
+    """The content type, in the library that knows its grammar (RFC 9110 section 8.3); for reading only."""
+    media = Message()
+    if content_type:
+        media["content-type"] = content_type.decode("latin-1").replace("\r", "").replace("\n", "")
     return media

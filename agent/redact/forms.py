@@ -73,6 +73,8 @@ def _pair(pair: bytes, name: str, judge: Judge, masked: Masked, oauth: bool) -> 
 
 def decoded(raw: bytes) -> str:
     """One form-decoding; bytes that are not UTF-8 become U+FFFD."""
+    if b"%" not in raw and b"+" not in raw:
+        return raw.decode("utf-8", "replace")
     return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8", "replace")
 
 

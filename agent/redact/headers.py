@@ -1,12 +1,14 @@
 """Header fields: names stay, values go, unless a name is known to carry none of a person's secrets.
 
 Kept values are still judged as texts. Cookies keep their names, Set-Cookie its attributes, credentials
-and challenges their scheme.
+and challenges their scheme. Fields that came through as they were are remembered, a bounded number of
+them and none with a secret: most come with every message.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from agent.http.messages import Headers
 from agent.redact import placeholders, urls
@@ -54,6 +56,14 @@ _NAME = re.compile(rb"[A-Za-z0-9_.!#$%&'*+^`|~-]+")
 
 MAX_NAME = 64  # bytes; a longer name is not a name
 MAX_PLAIN_NAME = 12  # too short to be a secret
+MAX_HARMLESS = 4096  # fields that are remembered
+MAX_HARMLESS_LENGTH = 256  # bytes of such a field's value
+
+
+@lru_cache(maxsize=16)
+def _harmless(judge: Judge, aggregation: str | None) -> set[tuple[bytes, bytes]]:
+    """The fields that this judge was seen to leave as they are, on either side."""
+    return set()
 
 
 class HeaderMasks:
@@ -66,10 +76,22 @@ class HeaderMasks:
         self._header = f"{side}header"
         self._cookie = f"{side}cookie"
         self._aggregation = policy.aggregation_header.lower() if policy.aggregation_header else None
+        self._known = _harmless(judge, self._aggregation)
 
     def masked(self, headers: Headers) -> Pairs:
         """The fields in their order, values masked."""
-        return tuple([self._field(name, value) for name, value in headers])
+        known = self._known
+        return tuple([field if field in known else self._learnt(field) for field in headers])
+
+    def _learnt(self, field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+        """As `_field`; one that needed no mask need not be looked at again."""
+        noted = self._tally.noted
+        masked = self._field(*field)
+        if masked == field and self._tally.noted == noted and len(field[1]) <= MAX_HARMLESS_LENGTH:
+            if len(self._known) >= MAX_HARMLESS:
+                self._known.clear()
+            self._known.add(field)
+        return masked
 
     def _field(self, raw_name: bytes, value: bytes) -> tuple[bytes, bytes]:
         name = raw_name.decode("latin-1").lower()

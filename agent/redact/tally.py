@@ -28,6 +28,11 @@ class Tally:
         self.masks.append(Mask(where, encodable, rule))
 
     @property
+    def noted(self) -> int:
+        """How many values were replaced so far."""
+        return len(self.masks) + self.left_out
+
+    @property
     def full(self) -> bool:
         """Whether further masks are only counted, so that no pointer need be built."""
         return len(self.masks) >= MAX_MASKS

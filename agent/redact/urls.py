@@ -50,6 +50,8 @@ def mask_authority(raw: bytes, tally: Tally, where: str = "header", pointer: str
 
 def mask_query(raw: bytes, judge: Judge, tally: Tally, where: str = "query") -> bytes:
     """A query without its "?"."""
+    if not raw:
+        return raw
     return forms.mask_pairs(raw, judge, lambda name, rule: tally.mask(where, name, rule)).data
 
 

@@ -173,6 +173,7 @@ SHAPES = (
     ),
 )
 
+_LEAST = min(shape.least for shape in SHAPES)
 _IN_RUNS = ("shape:cloud-key", "shape:jwt")
 _GATES = tuple(
     (gate.encode(), shape.needs.encode())
@@ -197,11 +198,7 @@ class Suspicion:
         """False only where `part` holds no secret's shape."""
         if self.least is not None and len(part) >= self.least:
             return True
-        lower = part.lower()
-        for gate in self.gates:  # noqa: SIM110 (any() takes three times as long, and this is the hot path)
-            if gate in lower:
-                return True
-        return False
+        return _any_in(self.gates, part.lower())
 
 
 def suspicion(raw: bytes) -> Suspicion | None:
@@ -229,11 +226,21 @@ def _mixed_case(run: bytes) -> bool:
 
 def secrets(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, rule) of what looks like a secret in `text`; spans of different rules may overlap."""
+    length = len(text)
+    if length < _LEAST:
+        return
     lower = text.lower()
     for shape in SHAPES:
-        if len(text) < shape.least or (shape.gates and not any(gate in lower for gate in shape.gates)):
+        if length < shape.least or (shape.gates and not _any_in(shape.gates, lower)):
             continue
         for match in shape.pattern.finditer(text):
             if shape.sure is None or shape.sure(match):
                 start, end = match.span("secret" if "secret" in shape.pattern.groupindex else 0)
                 yield start, end, shape.rule
+
+
+def _any_in(gates: tuple[str, ...], text: str) -> bool:
+    for gate in gates:  # noqa: SIM110 (any() takes three times as long, and this is the hot path)
+        if gate in text:
+            return True
+    return False
