@@ -193,6 +193,7 @@ def _from_1(batch: dict[str, Any]) -> dict[str, Any]:
 STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
 """From version N to N+1, for the one version before VERSION."""
 
+
 @cache
 def _names(kind: type) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind))

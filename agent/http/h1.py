@@ -12,6 +12,8 @@ from agent.http.heads import (
     Refused,
     RequestHead,
     ResponseHead,
+    fresh_request,
+    fresh_response,
     read_request,
     read_response,
     request_framing,
@@ -39,6 +41,11 @@ class RequestReader(MessageReader[RequestHead, Request]):
             head, connection = found
             self._facts.append(Begun(head, self._start_ns, self._pipelined))
             self._open(head, raw, connection, request_framing(head))
+
+    def _again(self, raw: bytes) -> h11.Connection:
+        found = fresh_request(raw)
+        assert not isinstance(found, Refused)
+        return found[1]
 
     def _message(self, body: Body, trailers: Headers, end_ns: int | None) -> Request:
         head = self._head
@@ -97,7 +104,14 @@ class ResponseReader(MessageReader[ResponseHead, Response]):
         self._raw = raw
         self._blocked = True
 
-    def _open(self, head: ResponseHead, raw: bytes, connection: h11.Connection, framing: Framing) -> None:
+    def _again(self, raw: bytes) -> h11.Connection:
+        found = fresh_response(raw)
+        assert not isinstance(found, Refused)
+        return found[1]
+
+    def _open(
+        self, head: ResponseHead, raw: bytes, connection: h11.Connection | None, framing: Framing
+    ) -> None:
         super()._open(head, raw, connection, framing)
         if self._method is None and self._head is not None:
             self._body_state, self._state = self._state, self._read_doubtful_body

@@ -1,14 +1,19 @@
 """The head of one message, read by h11: start line, headers, and what frames the body.
 
 Each head goes through a fresh `h11.Connection`, which stays with the head since it also reads a chunked
-body. What h11 is stricter in than the wire (bytes above 0x7f in a target, a missing Host) is put
-right before and restored after, so that facts hold exactly what was sent.
+body. What h11 said of a head that came before, byte for byte, is remembered: clients that poll and servers
+under load repeat themselves, and h11 costs most of all here. Only from its second coming on, so that what
+differs with each message (and may hold a secret) is not kept beyond it.
+
+What h11 is stricter in than the wire (bytes above 0x7f in a target, a missing Host) is put right before
+and restored after, so that facts hold exactly what was sent.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import h11
 
@@ -26,6 +31,16 @@ _UPGRADE = h11.Request(
 _QUOTED = re.compile(r": (?:bytearray\()?b['\"].*", re.DOTALL)
 _START_LINE = re.compile(rb"([^ \r\n]+) (.+) HTTP/[0-9]\.[0-9]\r?\n")
 _NOT_ASCII = bytes.maketrans(bytes(range(0x80, 0x100)), b"x" * 0x80)
+
+
+MAX_REMEMBERED = 512
+"""Heads that are remembered, of requests and of responses each; at the bound all are forgotten."""
+
+MAX_REMEMBERED_LENGTH = 2048
+"""Bytes of a head that is remembered."""
+
+MAX_ONCE = 8192
+"""Heads that came once, of which only a hash is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +66,55 @@ class ResponseHead:
     headers: Headers
 
 
+Head = TypeVar("Head", RequestHead, ResponseHead)
+
+
+class _Repeated(Generic[Head]):
+    """Heads that came at least twice, by their bytes."""
+
+    def __init__(self) -> None:
+        self._once: set[int] = set()
+        self._heads: dict[bytes, Head] = {}
+
+    def get(self, raw: bytes) -> Head | None:
+        return self._heads.get(raw)
+
+    def came(self, raw: bytes, head: Head) -> None:
+        if len(raw) > MAX_REMEMBERED_LENGTH:
+            return
+        mark = hash(raw)  # randomised by process; two heads with one hash are remembered sooner, no more
+        if mark in self._once:
+            if len(self._heads) >= MAX_REMEMBERED:
+                self._heads.clear()
+            self._heads[raw] = head
+            return
+        if len(self._once) >= MAX_ONCE:
+            self._once.clear()
+        self._once.add(mark)
+
+
+_requests: _Repeated[RequestHead] = _Repeated()
+_responses: _Repeated[ResponseHead] = _Repeated()
+
+
 def reason(error: h11.ProtocolError) -> str:
     """What h11 says is wrong, without the bytes it quotes."""
     return _QUOTED.sub("", str(error))
 
 
-def read_request(raw: bytes) -> tuple[RequestHead, h11.Connection] | Refused:
-    """The request head in `raw`, which ends with the empty line."""
+def read_request(raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
+    """The request head in `raw`, which ends with the empty line; h11's connection where it read it now."""
+    known = _requests.get(raw)
+    if known is not None:
+        return known, None
+    found = fresh_request(raw)
+    if not isinstance(found, Refused):
+        _requests.came(raw, found[0])
+    return found
+
+
+def fresh_request(raw: bytes) -> tuple[RequestHead, h11.Connection] | Refused:
+    """The same with a connection in any case."""
     ascii_raw, target = (raw, None) if raw.isascii() else _ascii_target(raw)
     error = None
     found = _request_event(ascii_raw)
@@ -96,8 +153,19 @@ def _ascii_target(raw: bytes) -> tuple[bytes, bytes | None]:
     return raw[:start] + line[2].translate(_NOT_ASCII) + raw[end:], line[2]
 
 
-def read_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
-    """The response head in `raw`.
+def read_response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
+    """The response head in `raw`; h11's connection where it read it now."""
+    known = _responses.get(raw)
+    if known is not None:
+        return known, None
+    found = fresh_response(raw)
+    if not isinstance(found, Refused):
+        _responses.came(raw, found[0])
+    return found
+
+
+def fresh_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
+    """The same with a connection in any case.
 
     h11 needs no request for a final response (a server may send 408 to none) and a fifth of the time
     goes into giving it one. The method only matters to the framing, which `response_framing` knows.

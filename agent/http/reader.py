@@ -204,12 +204,16 @@ class MessageReader(Generic[Head, Message]):
         """The message that is over."""
         raise NotImplementedError
 
-    def _open(self, head: Head, raw: bytes, connection: h11.Connection, framing: Framing) -> None:
+    def _again(self, raw: bytes) -> h11.Connection:
+        """A connection that has read this head, which was remembered."""
+        raise NotImplementedError
+
+    def _open(self, head: Head, raw: bytes, connection: h11.Connection | None, framing: Framing) -> None:
         self._count(Bytes.PARSED, len(raw))
         self._head = head
         self._sure = self._read_any = True
         if framing.chunked:
-            self._chunks = connection
+            self._chunks = connection or self._again(raw)
             self._state = self._read_chunks
         elif framing.length is None:
             self._state = self._read_until_close

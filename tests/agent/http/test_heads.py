@@ -1,0 +1,51 @@
+"""Heads that come again are read from memory: the same facts, the same body, and nothing kept of one-offs."""
+
+from __future__ import annotations
+
+from agent.http import heads
+from agent.http.heads import MAX_ONCE, MAX_REMEMBERED, MAX_REMEMBERED_LENGTH, Refused
+from tests.agent.http.talks import C, S, chunks, tell
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_head_is_remembered_from_its_second_coming_on_and_says_the_same() -> None:
+    raw = b"GET /remembered?t=1 HTTP/1.1\r\nHost: pets\r\nX-Many: a\r\nX-Many: b\r\n\r\n"
+    first, second, third = (heads.read_request(raw) for _ in range(3))
+    assert not isinstance(first, Refused)
+    assert not isinstance(second, Refused)
+    assert not isinstance(third, Refused)
+    assert first[0] == second[0] == third[0]
+    assert first[1] is not None
+    assert second[1] is not None
+    assert third[1] is None
+
+
+def test_a_chunked_body_behind_a_remembered_head_is_read_as_ever() -> None:
+    raw = CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"
+    call = [(C, b"GET /again HTTP/1.1\r\nHost: a\r\n\r\n"), (S, raw)]
+    responses = [exchange.response for exchange in tell(chunks(call * 4)).exchanges]
+    assert [response and response.body.data for response in responses] == [b"abc"] * 4
+
+
+def test_a_head_that_is_refused_is_refused_each_time() -> None:
+    raw = b"GET /  HTTP/1.1\r\nHost : x\r\n\r\n"
+    assert heads.read_request(raw) == heads.read_request(raw) == heads.read_request(raw)
+    assert isinstance(heads.read_request(raw), Refused)
+
+
+def test_what_came_once_or_is_long_is_not_kept_and_all_is_bounded() -> None:
+    memory: heads._Repeated[heads.ResponseHead] = heads._Repeated()
+    head = heads.ResponseHead(200, b"1.1", ())
+    for number in range(2 * MAX_ONCE):
+        memory.came(b"%d" % number, head)
+        assert memory.get(b"%d" % number) is None
+    for number in range(2 * MAX_REMEMBERED):
+        for _ in range(2):
+            memory.came(b"again %d" % number, head)
+    assert len(memory._heads) <= MAX_REMEMBERED
+    assert len(memory._once) <= MAX_ONCE
+    long = bytes(MAX_REMEMBERED_LENGTH + 1)
+    memory.came(long, head)
+    memory.came(long, head)
+    assert memory.get(long) is None

@@ -1,0 +1,131 @@
+"""How much of 60,000 HTTPS requests to nginx is in the server's store afterwards, and what memory that took.
+
+Captured is what is stored as a complete exchange once the agent has caught up; the ledger names the rest.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from agent.wire import decode_record
+from tests.bench import load, memory
+from tests.bench.figures import Figure
+from tests.bench.front import Front, fronting
+from tests.bench.memory import Held
+from tests.bench.watch import program_statistics, watching, workplace
+from tests.e2e.processes import wait_until
+from tests.e2e.spectap import Spectap, command
+
+NEEDS_ROOT = True
+REQUESTS = 60_000
+SHARES = (0.25, 0.5, 0.75)
+MOST_ROUNDS = 2
+PATIENCE = 240.0
+LOOKS, BETWEEN_LOOKS = 4, 0.25  # seconds
+GOAL = 0.999
+STEADY_MIB, PEAK_MIB = 64.0, 150.0
+WORDLESS = frozenset({"seen", "parsed", "shipped", "filtered", "in_flight", "tls_ciphertext"})
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    share: float
+    catch_up_s: float
+    per_second: float
+    lost: str
+
+
+def wait_for_quiet(spectap: Spectap) -> None:
+    """Until the ring is empty and the server has everything, in several looks one after the other."""
+    looks: deque[int | None] = deque(maxlen=LOOKS)
+
+    def quiet() -> bool:
+        time.sleep(BETWEEN_LOOKS)
+        status = spectap.agent.status()
+        done = status["ring"]["used_bytes"] == 0 and not status["ledger"]["exchanges"].get("in_flight")
+        looks.append(status["ledger"]["bytes"].get("seen", 0) if done else None)
+        return len(looks) == LOOKS and None not in looks and len(set(looks)) == 1
+
+    wait_until(quiet, "the agent to have caught up", PATIENCE)
+
+
+def run(spectap: Spectap, url: str, path: str, *, http2: bool = False, rate: float | None = None) -> Captured:
+    before = counts(spectap)
+    done = load.requests(f"{url}{path}", REQUESTS, http2=http2, per_second=rate)
+    assert done.succeeded == REQUESTS, done
+    ended = time.monotonic()
+    wait_for_quiet(spectap)
+    catch_up = time.monotonic() - ended - LOOKS * BETWEEN_LOOKS
+    states = stored(spectap, f"/{path}".encode())
+    lost = counts(spectap) - before
+    rest = [f"{name} {count:,}" for name, count in lost.items() if name.partition(".")[2] not in WORDLESS]
+    rest += [f"stored as {state} {count:,}" for state, count in states.items() if state != "complete"]
+    return Captured(
+        states["complete"] / REQUESTS, catch_up, done.per_second, "; ".join(rest) or "nothing lost"
+    )
+
+
+def counts(spectap: Spectap) -> Counter[str]:
+    ledger = spectap.agent.status()["ledger"]
+    return Counter(
+        {f"{part}.{name}": count for part, names in ledger.items() for name, count in names.items()}
+    )
+
+
+def stored(spectap: Spectap, path: bytes) -> Counter[str]:
+    """The exchanges of this path in the server's database, by completeness."""
+    with closing(sqlite3.connect(f"file:{spectap.server.data}/spectap.db?mode=ro", uri=True)) as database:
+        rows = database.execute(
+            "SELECT record FROM witnesses JOIN exchanges USING (number) WHERE path = ?", (path,)
+        )
+        return Counter(decode_record(row[0]).completeness for row in rows)
+
+
+def figures(rounds: int) -> Iterator[Figure]:
+    with (
+        workplace() as folder,
+        program_statistics(False),
+        fronting(folder) as front,
+        memory.cgroup(folder.name) as group,
+        watching(folder, program=memory.inside(group, [command("spectap-agent")])) as spectap,
+    ):
+        pid = spectap.agent.process.pid
+        wait_for_quiet(spectap)
+        steady = memory.held(pid, group)
+        with memory.watched(pid, group) as most:
+            yield from shares(spectap, front, min(rounds, MOST_ROUNDS))
+        yield from of_memory(steady, most[0])
+
+
+def shares(spectap: Spectap, front: Front, rounds: int) -> Iterator[Figure]:
+    one, two = [], []
+    for turn in range(rounds):
+        one.append(run(spectap, front.tls, f"h1-{turn}"))
+        two.append(run(spectap, front.tls, f"h2-{turn}", http2=True))
+    for name, some in (("HTTPS", one), ("HTTP/2 over TLS", two)):
+        yield from told(f"{name} flat out", some)
+    saturation = max(done.per_second for done in one)
+    for share in SHARES:
+        done = run(spectap, front.tls, f"h1-at-{share}", rate=share * saturation)
+        yield from told(f"HTTPS at {share:.0%} of that", [done])
+
+
+def told(name: str, some: list[Captured]) -> Iterator[Figure]:
+    values = tuple(done.share for done in some)
+    yield Figure(f"{name}: captured", "share", values, at_least=GOAL, note=some[-1].lost)
+    yield Figure(f"{name}: catching up", "s", tuple(done.catch_up_s for done in some))
+    yield Figure(f"{name}: load", "requests/s", tuple(done.per_second for done in some), yardstick=True)
+
+
+def of_memory(steady: Held, most: Held) -> Iterator[Figure]:
+    for name, held, goal in (("steady", steady, STEADY_MIB), ("peak", most, PEAK_MIB)):
+        yield Figure(f"agent's RssAnon, {name}", "MiB", (held.anonymous,), at_most=goal)
+        yield Figure(f"agent's RSS without the ring, {name}", "MiB", (held.resident,))
+        if held.working_set is not None:
+            yield Figure(f"agent's cgroup's working set, {name}", "MiB", (held.working_set,))
+    yield Figure("mapped of the ring and other maps", "MiB", (most.ring,))

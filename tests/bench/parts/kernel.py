@@ -1,0 +1,56 @@
+"""Time in the agent's eBPF programs for one plain exchange at one end, by the kernel's own count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+
+from tests.bench import empty, load
+from tests.bench.figures import Figure, alternating
+from tests.bench.front import fronting
+from tests.bench.watch import program_statistics, watching, workplace
+
+NEEDS_ROOT = True
+MOST_ROUNDS = 3
+REQUESTS = 40_000
+WITNESSES = 2  # nginx and h2load
+GOAL_US = 4.0
+
+_TIME = re.compile(r"^run_time_ns:\s*(\d+)$", re.MULTILINE)
+
+
+def run_time_ns(pid: int) -> int:
+    """Of all programs that a process holds (`bpf_prog_show_fdinfo` of the kernel)."""
+    told = (file.read_text() for file in Path(f"/proc/{pid}/fdinfo").iterdir())
+    return sum(int(found[1]) for text in told if (found := _TIME.search(text)))
+
+
+def cost_us(probing: Callable[[], AbstractContextManager[int]], url: str) -> float:
+    with probing() as pid:
+        load.requests(url, REQUESTS // 10)
+        before = run_time_ns(pid)
+        load.requests(url, REQUESTS)
+        return (run_time_ns(pid) - before) / 1000 / REQUESTS / WITNESSES
+
+
+@contextmanager
+def agent(folder: Path) -> Iterator[int]:
+    with watching(folder, "--process", "h2load") as spectap:
+        yield spectap.agent.process.pid
+
+
+def figures(rounds: int) -> Iterator[Figure]:
+    with workplace() as folder, program_statistics(True), fronting(folder) as front:
+        cases: dict[str, Callable[[], AbstractContextManager[int]]] = {
+            "agent": lambda: agent(folder),
+            "empty": lambda: empty.probed(folder),
+        }
+        costs = alternating(
+            min(rounds, MOST_ROUNDS),
+            {name: partial(cost_us, probing, front.plain) for name, probing in cases.items()},
+        )
+    yield Figure("plain exchange at one end", "µs", costs["agent"], at_most=GOAL_US)
+    yield Figure("the same with empty programs", "µs", costs["empty"], yardstick=True)
