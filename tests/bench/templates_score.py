@@ -1,0 +1,42 @@
+"""How well templates are learnt from traffic whose templates are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.analysis.rebuild.templates import TemplateLearner
+from tests.bench.templates_traffic import Request, anonymous, successes
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """F1 of the set of templates (exact up to parameter names); share of requests on the right one."""
+
+    f1: float
+    placed: float
+    missing: frozenset[str]
+    invented: frozenset[str]
+
+
+def learn(requests: Sequence[Request]) -> TemplateLearner:
+    learner = TemplateLearner()
+    for request in requests:
+        learner.observe(request.method, request.segments, shape=request.shape, status=request.status)
+    return learner
+
+
+def score(learner: TemplateLearner, requests: Sequence[Request]) -> Score:
+    """Holds what was learnt against what the requests were made from."""
+    learned = learner.templates()
+    right = total = 0
+    true: set[str] = set()
+    for request in successes(requests):
+        assert request.template is not None
+        found = learned.resolve(request.segments)
+        true.add(request.template)
+        total += 1
+        right += found is not None and anonymous(found.text) == request.template
+    said = {anonymous(template.text) for template in learned.templates}
+    f1 = 2 * len(said & true) / (len(said) + len(true))
+    return Score(f1, right / total, frozenset(true - said), frozenset(said - true))
