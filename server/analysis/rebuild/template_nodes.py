@@ -1,7 +1,7 @@
 """What was observed, as a trie of segments: counts only, so that the order of traffic leaves no trace.
 
 A segment that shows its kind by itself is folded into one child per kind at once; words keep a child each
-until they are settled (see templates.py).
+until their learner needs room (see templates.py).
 """
 
 from __future__ import annotations
@@ -11,38 +11,54 @@ from math import log
 from typing import Any
 from zlib import crc32
 
-from server.analysis.rebuild.template_values import Kind
+from server.analysis.rebuild.template_values import OPAQUE, split_suffix
 
 MOST_CALLS = 24  # (method, shape) pairs told apart at one path
+NAMES = "name"  # the kind of words that were found to be values
 _BITS = 256
-FOLD = "\0"  # begins the key of a folded child; a segment with this character is a value by kind
+_FOLD = "\0"  # begins the key of a folded child; a segment with this character is a value by kind
 
 Shape = int | str | None
 Calls = dict[tuple[str, Shape], int]
 
 
-def fold_key(kind: Kind | None, suffix: str = "") -> str:
-    """The key of the child that stands for all values of a kind (None: words settled as values)."""
-    return f"{FOLD}{kind.value if kind else 'word'}{FOLD}{suffix}"
+def fold_key(kind: str) -> str:
+    """The key of the child that stands for all values of a kind, which may end in a suffix ("name.json")."""
+    return _FOLD + kind
+
+
+OPAQUE_KEY = fold_key(OPAQUE)
 
 
 def is_fold(key: str) -> bool:
-    return key.startswith(FOLD)
+    return key.startswith(_FOLD)
+
+
+def kind_in(key: str) -> str:
+    """The kind of a fold's values, without their suffix."""
+    return split_suffix(key[1:])[0]
+
+
+def suffix_in(key: str) -> str:
+    """What the values of a fold, or a word, end in."""
+    return split_suffix(key)[1]
 
 
 class Node:
     """One segment of observed paths, or all values of one kind at a place.
 
     `spread`: under how many distinct values of the segment before it stood. `least` and `seen` say of a fold
-    which values it holds: the first in the order of text, and a bitmap of their hashes.
+    which values it holds: the first in the order of text, and a bitmap of their hashes. `total` is how many
+    calls the node and all below it have, as of the last `add_up`.
     """
 
-    __slots__ = ("calls", "children", "least", "seen", "spread")
+    __slots__ = ("calls", "children", "least", "seen", "spread", "total")
 
     def __init__(self) -> None:
         self.children: dict[str, Node] = {}
         self.calls: Calls = {}
         self.spread = 1
+        self.total = 0
         self.seen = 0
         self.least: str | None = None
 
@@ -60,22 +76,25 @@ class Node:
             key = (method, None) if (method, None) in calls or len(calls) < 2 * MOST_CALLS else ("", None)
         calls[key] = calls.get(key, 0) + times
 
-    def absorb(self, other: Node) -> int:
-        """Adds another node's counts and children to this one. Returns how many nodes that saved."""
+    def absorb(self, other: Node) -> None:
+        """Adds another node's counts and children to this one; `other` is not to be used any more."""
         for (method, shape), times in other.calls.items():
             self.count(method, shape, times)
         self.seen |= other.seen
         if other.least is not None and (self.least is None or other.least < self.least):
             self.least = other.least
-        freed = 1
         for key, child in other.children.items():
             mine = self.children.get(key)
             if mine is None:
                 self.children[key] = child
             else:
                 mine.spread += child.spread
-                freed += mine.absorb(child)
-        return freed
+                mine.absorb(child)
+
+    def add_up(self) -> int:
+        """Brings `total` up to date here and below, and answers it."""
+        self.total = sum(self.calls.values()) + sum(child.add_up() for child in self.children.values())
+        return self.total
 
     def walk(self) -> Iterator[Node]:
         stack = [self]
@@ -85,12 +104,21 @@ class Node:
             stack.extend(node.children.values())
 
 
+def together(nodes: list[Node]) -> dict[str, list[Node]]:
+    """The children of several nodes by key."""
+    children: dict[str, list[Node]] = {}
+    for node in nodes:
+        for key, child in node.children.items():
+            children.setdefault(key, []).append(child)
+    return children
+
+
 def distinct(seen: int) -> int:
     """About how many values set the bits of a bitmap (linear counting; exact while few)."""
     clear = _BITS - seen.bit_count()
     if clear == 0:
-        return 1536
-    return max(round(-_BITS * log(clear / _BITS)), 1 if seen else 0)
+        return 6 * _BITS  # more than this many cannot be told apart
+    return round(-_BITS * log(clear / _BITS))
 
 
 def dump(node: Node) -> list[object]:

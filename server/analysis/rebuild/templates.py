@@ -1,8 +1,8 @@
 """Path templates learnt from traffic, online and in bounded memory.
 
 Traffic only adds counts to a trie; templates are a function of these counts (`TemplateLearner.templates`).
-So the order of traffic does not matter until the bound on nodes is reached: then words that are values for
-sure are folded into one child, which is remembered.
+So the order of traffic does not matter until the bound on nodes is reached. Then words that are values are
+folded into one child; if that does not make enough room, what was called least is forgotten, and counted.
 """
 
 from __future__ import annotations
@@ -10,47 +10,57 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from server.analysis.rebuild.template_compile import Learned, compile_templates
-from server.analysis.rebuild.template_model import Decision
-from server.analysis.rebuild.template_nodes import Node, Shape, dump, fold_key, load
-from server.analysis.rebuild.template_values import Kind, kind_of
+from server.analysis.rebuild.template_compile import Learned, compile_templates, trie_of
+from server.analysis.rebuild.template_model import Decision, Origin, Split, Template
+from server.analysis.rebuild.template_nodes import OPAQUE_KEY, Node, Shape, dump, fold_key, load
+from server.analysis.rebuild.template_values import kind_of
+from server.analysis.rebuild.template_walk import walk
+from server.analysis.specs.trie import Trie
 
 MOST_SEGMENTS = 32
 MOST_NODES = 50_000
-VERSION = 1
+MOST_METHODS = 24  # of one given template
+VERSION = 2
 
-_MASKED: frozenset[int] = frozenset()
+_NONE: frozenset[int] = frozenset()
 
 
 class TemplateLearner:
     """Learns from (method, path, status, shape of the response); hands out frozen templates.
 
-    `nodes` bounds its memory: about 600 bytes each, whatever traffic brings.
+    `nodes` bounds its memory: about 600 bytes each, and never more than `MOST_SEGMENTS` nodes above it,
+    whatever traffic brings. `forgotten` counts the calls of what was given up for room.
     """
 
     def __init__(self, nodes: int = MOST_NODES) -> None:
+        self.forgotten = 0
         self._root = Node()
         self._most = nodes
         self._nodes = 1
-        self._given: tuple[str, ...] = ()
+        self._given: dict[str, dict[str, int]] = {}
+        self._given_trie: Trie[Template] | None = None
         self._decisions: tuple[Decision, ...] = ()
+        self._split: frozenset[str] = frozenset()
         self._learned: Learned | None = None
 
     def observe(
         self,
         method: str,
         segments: Sequence[str],
-        masked: frozenset[int] = _MASKED,
+        masked: frozenset[int] = _NONE,
         shape: Shape = None,
         status: int = 200,
     ) -> bool:
-        """Learns from one exchange. Answers whether it taught: a path that was not found exists for nobody.
+        """Learns from one exchange. Answers whether it taught: what was refused or not found teaches nothing.
 
         `segments` come after the first slash, percent-decoded; `masked` are the indices of those the agent
         replaced; `shape` is any fingerprint of the response's structure, None if unknown.
         """
         if not 200 <= status < 400 or len(segments) > MOST_SEGMENTS:
             return False
+        self._learned = None
+        if self._given_trie is not None and self._is_given(self._given_trie, method, segments):
+            return True
         node = self._root
         for index, word in enumerate(segments):
             below = node.children.get(word)
@@ -63,45 +73,79 @@ class TemplateLearner:
             calls[key] += 1
         else:
             node.count(method, shape)
-        self._learned = None
+        if self._nodes > self._most:
+            self._make_room()
+        return True
+
+    def _is_given(self, trie: Trie[Template], method: str, segments: Sequence[str]) -> bool:
+        template = trie.find(segments)
+        if template is None:
+            return False
+        calls = self._given[template.text]
+        if method in calls or len(calls) < MOST_METHODS:
+            calls[method] = calls.get(method, 0) + 1
         return True
 
     def _below(self, node: Node, word: str, masked: bool) -> Node:
-        kind = Kind.OPAQUE if masked else kind_of(word)
-        key = word if kind is None else fold_key(kind)
+        kind = None if word in self._split else kind_of(word)
+        key = OPAQUE_KEY if masked else word if kind is None else fold_key(kind)
         below = node.children.get(key)
         if below is None:
             below = node.children[key] = Node()
             self._nodes += 1
-        if kind is not None:
+        if masked or kind is not None:
             below.holds(word)
         return below
 
+    def _make_room(self) -> None:
+        """Folds words that are values; then forgets what was called least, until half of the room is free."""
+        for _ in walk(self._root, self._decisions, fold=True):
+            pass
+        self._nodes = sum(1 for _ in self._root.walk())
+        least = 1
+        while self._nodes > self._most // 2:
+            self._root.add_up()
+            self.forgotten += _forget(self._root, least)
+            self._nodes = sum(1 for _ in self._root.walk())
+            least *= 2
+
     def give(self, templates: Iterable[str]) -> None:
-        """An existing specification's templates: they come first, traffic that fits one adds none."""
-        self._given = tuple(templates)
+        """An existing specification's templates: they come first, traffic that fits one adds none.
+
+        Raises ValueError where braces do not pair.
+        """
+        given = {text: self._given.get(text, {}) for text in templates}
+        self._given_trie = trie_of(Template(text, (), (), (), Origin.GIVEN) for text in given)
+        self._given = given
         self._learned = None
 
     def decide(self, decisions: Iterable[Decision]) -> None:
-        """What a person decided, all of it, in the order of deciding; it survives any traffic."""
+        """What a person decided, all of it, in the order of deciding; it survives any traffic.
+
+        What was folded before cannot be told apart any more: a split shows with the word's next call.
+        """
         self._decisions = tuple(decisions)
+        self._split = frozenset(one.word for one in self._decisions if isinstance(one, Split))
         self._learned = None
 
     def templates(self) -> Learned:
         """The templates as of now; the same object until something new is observed."""
         if self._learned is None:
-            self._learned = compile_templates(self._root, self._given, self._decisions)
+            self._learned = compile_templates(walk(self._root, self._decisions), self._given)
         return self._learned
 
     def absorb(self, other: TemplateLearner) -> None:
         """Adds all that another has learnt; `other` is not to be used any more."""
         self._root.absorb(other._root)
+        self.forgotten += other.forgotten
         self._nodes = sum(1 for _ in self._root.walk())
         self._learned = None
+        if self._nodes > self._most:
+            self._make_room()
 
     def state(self) -> dict[str, Any]:
         """All that was learnt, for msgpack; what was given and decided is not part of it."""
-        return {"version": VERSION, "root": dump(self._root)}
+        return {"version": VERSION, "forgotten": self.forgotten, "root": dump(self._root)}
 
     @classmethod
     def restore(cls, state: dict[str, Any], nodes: int = MOST_NODES) -> TemplateLearner:
@@ -109,6 +153,19 @@ class TemplateLearner:
         if state.get("version") != VERSION:
             raise ValueError(f"templates of version {state.get('version')}, not {VERSION}")
         learner = cls(nodes)
+        learner.forgotten = state["forgotten"]
         learner._root = load(state["root"])
         learner._nodes = sum(1 for _ in learner._root.walk())
         return learner
+
+
+def _forget(node: Node, least: int) -> int:
+    """Takes away all subtrees with at most so many calls. Returns how many calls that were."""
+    forgotten = 0
+    for key, child in list(node.children.items()):
+        if child.total <= least:
+            del node.children[key]
+            forgotten += child.total
+        else:
+            forgotten += _forget(child, least)
+    return forgotten

@@ -1,0 +1,187 @@
+"""What speaks for a word at a place being a value: measures over all the words that stand there.
+
+Values of one parameter are exchangeable: what follows them, by which methods they are called and what is
+answered are drawn from one distribution, and new ones keep coming. Words of the API differ in these, or are
+a closed set, or stand below many different values of the segment before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import lgamma, log
+
+from server.analysis.rebuild.template_nodes import Node, is_fold
+from server.analysis.rebuild.template_values import is_version
+
+Counts = Mapping[object, float]
+
+PARTS = ("edges", "grand", "leaf", "shapes", "shapes_below")
+"""What is compared: what follows, what follows that, methods, answers here, answers one segment further."""
+
+_OTHER = "\1"  # a segment that tells nothing by itself
+_FEW = 3
+_MOST_PRIOR = 50.0
+_MOST_GAIN = 8.0
+_MOST_WORDS = log(30)  # more say nothing more
+_MOST_TIMES = log(120)
+_ITEM = frozenset({"PUT", "PATCH", "DELETE"})
+_MARK = re.compile(r"[-_.~%@ :+]")
+
+
+class Word:
+    """What was seen of one word at a place, all its nodes together."""
+
+    __slots__ = ("edges", "fold", "grand", "key", "leaf", "shapes", "shapes_below", "spread", "total")
+
+    def __init__(self, key: str, nodes: Sequence[Node]) -> None:
+        self.key = key
+        self.fold = is_fold(key)
+        self.total = sum(node.total for node in nodes)
+        self.spread = sum(node.spread for node in nodes)
+        self.edges: Counter[str] = Counter()
+        self.grand: Counter[str] = Counter()
+        self.leaf: Counter[str] = Counter()
+        self.shapes: Counter[tuple[str, object]] = Counter()
+        self.shapes_below: Counter[tuple[str, object]] = Counter()
+        for node in nodes:
+            self._add(node)
+
+    def _add(self, node: Node) -> None:
+        for (method, shape), times in node.calls.items():
+            self.leaf[method] += times
+            if shape is not None:
+                self.shapes[method, shape] += times
+        for key, child in node.children.items():
+            self.edges[key] += child.total
+            for (method, shape), times in child.calls.items():
+                self.grand[">" + method] += times
+                if shape is not None:
+                    self.shapes_below[method, shape] += times
+            for further, grandchild in child.children.items():
+                self.grand[further] += grandchild.total
+
+
+def contexts(root: Node) -> dict[str, int]:
+    """After how many different segments each word stands, anywhere."""
+    seen: dict[str, set[str]] = {}
+    stack = [("", root)]
+    while stack:
+        before, node = stack.pop()
+        for key, child in node.children.items():
+            if not is_fold(key):
+                seen.setdefault(key, set()).add(before)
+            stack.append((key, child))
+    return {word: len(befores) for word, befores in seen.items()}
+
+
+class Level:
+    """All that stands at one place. `before` is the word before it ("" at the root), None for a parameter;
+    `known` are the `contexts` of words."""
+
+    def __init__(
+        self,
+        children: Mapping[str, Sequence[Node]],
+        parents: Sequence[Node],
+        before: str | None,
+        known: Mapping[str, int],
+    ) -> None:
+        self._words = [Word(key, nodes) for key, nodes in children.items() if key]
+        self._names = [word for word in self._words if not word.fold]
+        self._before = before
+        self._known = known
+        self._width = sum(parent.spread for parent in parents)
+        self._collection = any(parent.calls for parent in parents)
+
+    def evidence(self) -> dict[str, dict[str, float]]:
+        """The measures of each word, by name; folds take part, but have none themselves."""
+        if not self._names:
+            return {}
+        _generalise(self._words, self._known, "edges")
+        _generalise(self._words, self._known, "grand")
+        evens = {part: _evenness(self._words, part) for part in PARTS}
+        held = Counter(key for word in self._words for key in word.edges if key != _OTHER)
+        place = self._of_place()
+        return {
+            word.key: {**place, **self._of_word(word, held, {part: evens[part][word.key] for part in PARTS})}
+            for word in self._names
+        }
+
+    def _of_place(self) -> dict[str, float]:
+        total = sum(word.total for word in self._names)
+        return {
+            "once": sum(1 for word in self._names if word.total <= 1) / len(self._names),
+            "new": len(self._names) / max(total, 1),
+            "words": min(log(len(self._names)), _MOST_WORDS),
+            "collection": float(self._collection),
+            "kinds": float(len(self._words) > len(self._names)),
+            "plural": float(self._is_plural),
+            "after_value": float(self._before is None),
+        }
+
+    def _of_word(self, word: Word, held: Counter[str], evens: dict[str, float]) -> dict[str, float]:
+        even = sum(evens.values())
+        bound = min(word.total, self._width)
+        return {
+            **evens,
+            "calls": min(log(word.total + 1), _MOST_TIMES),
+            "shared": log(1 + sum(1 for key in word.edges if held[key] >= _FEW)),
+            "spread": (word.spread - 1) / (bound - 1) if bound >= _FEW else 0.0,
+            "spreads": float(bound >= _FEW),
+            "contexts": log(self._known.get(word.key, 1)),
+            "digits": float(any(letter.isdigit() for letter in word.key)),
+            "marks": float(_MARK.search(word.key) is not None),
+            "item": float(bool(_ITEM & word.leaf.keys())),
+            "passage": float(not word.leaf),
+            "version": float(is_version(word.key) or any(map(is_version, word.edges))),
+            "plural_even": even if self._is_plural else 0.0,
+            "after_value_even": even if self._before is None else 0.0,
+        }
+
+    @property
+    def _is_plural(self) -> bool:
+        return self._before is not None and self._before.endswith("s")
+
+
+def _generalise(words: Sequence[Word], known: Mapping[str, int], part: str) -> None:
+    """Replaces what follows one word only, and is not known elsewhere, by one token for all such."""
+    held = Counter(key for word in words for key in getattr(word, part))
+    for word in words:
+        counts: Counter[str] = Counter()
+        for key, times in getattr(word, part).items():
+            tells = not is_fold(key) and (held[key] > 1 or known.get(key, 0) > _FEW or key[:1] == ">")
+            counts[key if tells else _OTHER] += times
+        setattr(word, part, counts)
+
+
+def _evenness(words: Sequence[Word], part: str) -> dict[str, float]:
+    """Per word: how much better the other words foretell its counts than nothing does (log of the ratio).
+
+    Counts are damped, since calls come in bursts.
+    """
+    damped = {word.key: {k: 1 + log(n) for k, n in getattr(word, part).items() if n} for word in words}
+    together: dict[object, float] = {}
+    for counts in damped.values():
+        for key, weight in counts.items():
+            together[key] = together.get(key, 0.0) + weight
+    everything, kinds = sum(together.values()), len(together) + 1
+    result = {}
+    for name, counts in damped.items():
+        rest = max(everything - sum(counts.values()), 0.0)
+        scale = min(1.0, _MOST_PRIOR / rest) if rest > 0 else 0.0
+        prior = {key: max(together[key] - weight, 0.0) * scale for key, weight in counts.items()}
+        gain = _likelihood(counts, prior, rest * scale, kinds) - _likelihood(counts, {}, 0.0, kinds)
+        result[name] = max(-_MOST_GAIN, min(_MOST_GAIN, gain))
+    return result
+
+
+def _likelihood(counts: Counts, prior: Counts, weight: float, kinds: int) -> float:
+    """Log of the probability of counts, drawn one after another from a Dirichlet prior."""
+    own = 1.0 / kinds
+    total = sum(counts.values())
+    result = lgamma(1.0 + weight) - lgamma(1.0 + weight + total)
+    for key, times in counts.items():
+        at = own + prior.get(key, 0.0)
+        result += lgamma(at + times) - lgamma(at)
+    return result

@@ -1,0 +1,152 @@
+"""Walks the trie of observations from its root, all nodes of one place together: what stands where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from server.analysis.rebuild.template_decide import Overview, Partition, partition
+from server.analysis.rebuild.template_model import (
+    Decision,
+    Merge,
+    ParameterType,
+    Rename,
+    Retype,
+    Split,
+)
+from server.analysis.rebuild.template_nodes import (
+    NAMES,
+    Node,
+    distinct,
+    fold_key,
+    is_fold,
+    kind_in,
+    together,
+)
+
+Children = dict[str, list[Node]]
+
+_TYPES = {type_.value: type_ for type_ in ParameterType}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One segment of a template: a word, or a parameter with what its values have in common.
+
+    `name` is a person's, "" for none; `example` one text that stood there; `suffix` follows the parameter.
+    """
+
+    word: str
+    example: str
+    is_parameter: bool = False
+    type: ParameterType = ParameterType.STRING
+    values: int = 0
+    suffix: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A path of steps that had calls; by method, how many."""
+
+    steps: tuple[Step, ...]
+    calls: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    nodes: list[Node]
+    steps: tuple[Step, ...]
+    decisions: tuple[tuple[tuple[str, ...], Decision], ...]  # with what is left of the way to their place
+
+
+def walk(root: Node, decisions: Sequence[Decision], fold: bool = False) -> Iterator[Visit]:
+    """Every path that had calls. With `fold`, words that are values become one child on the way."""
+    overview = Overview.of(root)
+    stack = [_Here([root], (), tuple((decision.place.before, decision) for decision in decisions))]
+    while stack:
+        here = stack.pop()
+        calls = _calls(here.nodes)
+        if calls:
+            yield Visit(here.steps, calls)
+        stack.extend(_next(here, overview, fold))
+
+
+def _next(here: _Here, overview: Overview, fold: bool) -> Iterator[_Here]:
+    children = together(here.nodes)
+    if not children:
+        return
+    decided = [decision for before, decision in here.decisions if not before]
+    before = [None if step.is_parameter else step.word for step in here.steps]
+    parts = _with_decisions(partition(children, here.nodes, before, overview), decided)
+    for key in parts.literals:
+        word = (children[key][0].least or "") if is_fold(key) else key
+        yield _Here(children[key], (*here.steps, Step(word, word)), _onward(here, {word}))
+    for suffix, keys in sorted(parts.values.items()):
+        step = _parameter(children, keys, suffix, decided)
+        onward = _onward(here, {"{}", *keys})
+        below = _folded(here.nodes, keys, suffix) if fold else [n for key in keys for n in children[key]]
+        yield _Here(below, (*here.steps, step), onward)
+
+
+def _onward(here: _Here, words: set[str]) -> tuple[tuple[tuple[str, ...], Decision], ...]:
+    """The decisions whose place lies behind one of these words."""
+    return tuple((left[1:], decision) for left, decision in here.decisions if left and left[0] in words)
+
+
+def _with_decisions(parts: Partition, decided: list[Decision]) -> Partition:
+    literals, values = set(parts.literals), {suffix: set(keys) for suffix, keys in parts.values.items()}
+    if any(isinstance(decision, Merge) for decision in decided):
+        values = {"": (literals - {""}).union(*values.values())}
+        literals &= {""}
+    for decision in decided:
+        if isinstance(decision, Split):
+            for keys in values.values():
+                if decision.word in keys:
+                    keys.remove(decision.word)
+                    literals.add(decision.word)
+    return Partition(
+        tuple(sorted(literals)), {suffix: tuple(sorted(keys)) for suffix, keys in values.items() if keys}
+    )
+
+
+def _folded(nodes: list[Node], keys: tuple[str, ...], suffix: str) -> list[Node]:
+    """Makes one child of all values that are words, below each node. Returns the children for values."""
+    target = fold_key(NAMES + suffix)
+    below: list[Node] = []
+    for node in nodes:
+        for key in keys:
+            if not is_fold(key) and key in node.children:
+                child = node.children.pop(key)
+                child.holds(key)
+                into = node.children.setdefault(target, child)
+                if into is not child:
+                    into.absorb(child)
+        below += [node.children[key] for key in {*keys, target} if key in node.children]
+    return below
+
+
+def _parameter(children: Children, keys: tuple[str, ...], suffix: str, decided: list[Decision]) -> Step:
+    folds = [node for key in keys if is_fold(key) for node in children[key]]
+    words = [key for key in keys if not is_fold(key)]
+    seen = 0
+    for node in folds:
+        seen |= node.seen
+    kinds = {kind_in(key) if is_fold(key) else NAMES for key in keys}
+    type_ = _TYPES.get(kinds.pop(), ParameterType.STRING) if len(kinds) == 1 else ParameterType.STRING
+    name = ""
+    for decision in decided:
+        if isinstance(decision, Rename):
+            name = decision.name
+        elif isinstance(decision, Retype):
+            type_ = decision.type
+    example = min([*words, *(node.least or "" for node in folds)])
+    return Step("{}", example, True, type_, len(words) + distinct(seen), suffix, name)
+
+
+def _calls(nodes: list[Node]) -> dict[str, int]:
+    calls: dict[str, int] = {}
+    for node in nodes:
+        for (method, _), times in node.calls.items():
+            calls[method] = calls.get(method, 0) + times
+    return calls

@@ -1,0 +1,205 @@
+"""What the learner decides: on traffic of an API that is made here, and where it is hostile."""
+
+from __future__ import annotations
+
+import random
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.analysis.rebuild.template_model import (
+    Merge,
+    Origin,
+    ParameterType,
+    Place,
+    Rename,
+    Retype,
+    Split,
+)
+from server.analysis.rebuild.templates import MOST_SEGMENTS, TemplateLearner
+from tests.bench.templates_corpus import Operation
+from tests.bench.templates_score import learn, score
+from tests.bench.templates_traffic import Request, traffic
+
+SHOP = [
+    Operation(method, f"/v2{path}", {}, tuple(fields.split()))
+    for method, path, fields in (
+        ("GET", "/orders", "items next"),
+        ("POST", "/orders", "id"),
+        ("GET", "/orders/{orderId}", "id total lines customer"),
+        ("DELETE", "/orders/{orderId}", ""),
+        ("GET", "/orders/search", "hits facets"),
+        ("GET", "/orders/{orderId}/lines", "items"),
+        ("GET", "/shops/{name}", "name owner city"),
+        ("PATCH", "/shops/{name}", "name owner city"),
+        ("GET", "/shops/{name}/products/{slug}", "slug price stock"),
+        ("PUT", "/shops/{name}/products/{slug}", "slug price stock"),
+        ("GET", "/shops/{name}/products/{slug}/reviews", "items stars"),
+        ("GET", "/shops/{name}/staff", "people"),
+        ("GET", "/shops/{name}/settings", "theme hours"),
+        ("GET", "/shops/{name}/opening-hours", "days"),
+        ("GET", "/users/{username}", "login avatar"),
+        ("GET", "/users/{username}/orders", "items next"),
+        ("GET", "/reports/{sid}.json", "rows"),
+        ("GET", "/status", "up"),
+    )
+]
+
+
+def segments(path: str) -> tuple[str, ...]:
+    return tuple(path[1:].split("/"))
+
+
+def text_of(learner: TemplateLearner, path: str) -> str | None:
+    found = learner.templates().resolve(segments(path))
+    return found.text if found else None
+
+
+def shuffled(requests: list[Request], seed: int) -> list[Request]:
+    return random.Random(seed).sample(requests, len(requests))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_names_as_ids_are_found_and_more_traffic_makes_it_no_worse(seed: int) -> None:
+    few, many = (traffic(SHOP, amount, seed) for amount in (5, 40))
+    at_few, at_many = score(learn(few), few), score(learn(many), many)
+    assert at_few.f1 >= 0.75
+    assert at_many.f1 >= 0.9
+    assert at_many.placed >= 0.85
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_the_order_of_traffic_leaves_no_trace(seed: int, order: int) -> None:
+    requests = traffic(SHOP, 5, seed)
+    assert learn(shuffled(requests, order)).templates().templates == learn(requests).templates().templates
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_two_learners_add_up_to_one(seed: int) -> None:
+    requests = traffic(SHOP, 5, seed)
+    half = len(requests) // 2
+    learner = learn(requests[:half])
+    learner.absorb(learn(requests[half:]))
+    assert learner.templates().templates == learn(requests).templates().templates
+
+
+_TEXT = st.text(max_size=6) | st.sampled_from(["a", "b", "1", "x.json", "", "\0", "\udcff", "{", "%"])
+_PATHS = st.lists(st.lists(_TEXT, min_size=1, max_size=5).map(tuple), min_size=1, max_size=40)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_PATHS)
+def test_any_path_that_succeeded_has_a_template_and_survives_the_state(paths: list[tuple[str, ...]]) -> None:
+    learner = TemplateLearner()
+    for path in paths:
+        assert learner.observe("GET", path)
+    learned = learner.templates()
+    assert [path for path in paths if learned.resolve(path) is None] == []
+    assert sum(times for template in learned.templates for _, times in template.calls) == len(paths)
+    packed = msgpack.packb(learner.state(), unicode_errors="surrogatepass")
+    again = TemplateLearner.restore(msgpack.unpackb(packed, unicode_errors="surrogatepass"))
+    assert again.templates().templates == learned.templates
+
+
+def test_a_masked_segment_is_a_value() -> None:
+    learner = TemplateLearner()
+    learner.observe("GET", ("inbox", "aaaa"), masked=frozenset({1}))
+    assert [template.text for template in learner.templates().templates] == ["/inbox/{inboxName}"]
+
+
+def test_versions_and_a_base_that_never_changes_stay_words() -> None:
+    dated, learner = TemplateLearner(), TemplateLearner()
+    for sid in range(30):
+        for word in ("Calls", "Queues", "Media"):
+            dated.observe("GET", ("2010-04-01", word, f"AC{sid:032x}.json"))
+            learner.observe("GET", ("api", "v2beta1", word, str(sid)))
+    assert text_of(dated, "/2010-04-01/Calls/AC00000000000000000000000000000007.json") == (
+        "/2010-04-01/Calls/{callName}.json"
+    )
+    assert text_of(learner, "/api/v2beta1/Media/7") == "/api/v2beta1/Media/{mediaId}"
+
+
+def flood(learner: TemplateLearner, times: int, seed: int = 0) -> int:
+    """Answers how many nodes there were at most."""
+    chance, most = random.Random(seed), 0
+    for _ in range(times):
+        path = tuple(
+            f"{chance.choice('ghxyz')}{chance.getrandbits(40):x}q" for _ in range(chance.randint(1, 6))
+        )
+        learner.observe("GET", path, shape=chance.randrange(4))
+        most = max(most, sum(1 for _ in learner._root.walk()) if learner._nodes > learner._most - 9 else 0)
+    return most
+
+
+def test_a_flood_of_distinct_paths_stays_within_the_bound_and_real_operations_survive_it() -> None:
+    learner = learn(traffic(SHOP, 40, 1))
+    before = {template.text for template in learner.templates().templates}
+    learner._most = 4000
+    assert flood(learner, 20_000) <= 4000 + MOST_SEGMENTS
+    assert learner._nodes == sum(1 for _ in learner._root.walk())
+    after = {template.text for template in learner.templates().templates}
+    assert len(before - after) <= len(before) // 10
+
+
+def test_a_flood_that_is_not_found_leaves_nothing() -> None:
+    learner = TemplateLearner()
+    for number in range(1000):
+        learner.observe("GET", (f"backup{number}.zip",), status=404)
+    assert learner._nodes == 1
+
+
+def test_a_person_merges_names_and_types_what_later_traffic_adds_to() -> None:
+    learner = TemplateLearner()
+    learner.observe("GET", ("teams", "red", "score"))
+    place = Place(("teams",))
+    learner.decide([Merge(place), Rename(place, "team"), Retype(place, ParameterType.DATE)])
+    for team in ("blue", "green"):
+        learner.observe("GET", ("teams", team, "score"))
+    (template,) = learner.templates().templates
+    assert (template.text, template.parameters[0].type) == ("/teams/{team}/score", ParameterType.DATE)
+    assert template.parameters[0].values == 3
+
+
+def test_a_person_splits_off_a_word_and_a_number() -> None:
+    learner = TemplateLearner()
+    place = Place(("items",))
+    learner.decide([Merge(place), Split(place, "latest"), Split(place, "404")])
+    for word in ("a", "b", "latest", "404", "405"):
+        learner.observe("GET", ("items", word))
+    assert [template.text for template in learner.templates().templates] == [
+        "/items/404",
+        "/items/latest",
+        "/items/{itemName}",
+    ]
+
+
+def test_decisions_below_a_parameter_find_their_place() -> None:
+    learner = TemplateLearner()
+    learner.decide([Rename(Place(("users", "{}", "posts")), "number")])
+    learner.observe("GET", ("users", "7", "posts", "8"))
+    assert [template.text for template in learner.templates().templates] == ["/users/{userId}/posts/{number}"]
+
+
+def test_given_templates_come_first_and_only_what_is_new_is_added() -> None:
+    learner = TemplateLearner()
+    learner.observe("GET", ("pets", "rex"))
+    learner.give(["/pets/{petName}"])
+    learner.observe("GET", ("pets", "bella"))
+    learner.observe("GET", ("pets", "bella", "toys"))
+    first, new = learner.templates().templates
+    assert (first.text, first.origin, first.calls) == ("/pets/{petName}", Origin.GIVEN, (("GET", 2),))
+    assert (new.text, new.origin) == ("/pets/{petName}/toys", Origin.LEARNT)
+
+
+def test_what_became_of_a_template_is_told() -> None:
+    learner = TemplateLearner()
+    learner.observe("GET", ("teams", "red"))
+    (old,) = learner.templates().templates
+    learner.decide([Merge(Place(("teams",)))])
+    successor = learner.templates().successor(old)
+    assert successor is not None
+    assert successor.text == "/teams/{teamName}"
