@@ -232,12 +232,17 @@ def start_agent(program: list[str], folder: Path, url: str, *options: object, na
 
 @contextmanager
 def agent(
-    folder: Path, server: Server, *options: object, program: list[str] | None = None
+    folder: Path,
+    server: Server,
+    *options: object,
+    program: list[str] | None = None,
+    name: str = "agent",
 ) -> Iterator[Agent]:
     """An agent that reports to `server`; afterwards it has ended with 0 and left no eBPF program."""
     before = bpf_programs.loaded()
     options = ("--exclude-pid", server.process.pid, *options)
-    started = start_agent(program or [command("spectap-agent")], folder, server.url, *options)
+    argv = program or [command("spectap-agent")]
+    started = start_agent(argv, folder, server.url, *options, name=name)
     process = started.process
     try:
         process.wait_for(started.ready, "readiness")
