@@ -148,7 +148,7 @@ class Record:
     cluster: str | None
     time: int  # wall ns of the first byte seen
     monotonic: int
-    protocol: str  # "h1", "h2", "grpc"
+    protocol: str  # "h1", "h2", "h3" (told of in files only), "grpc"
     tls: str | None  # the library, such as "openssl"
     side: str  # client, server, unknown
     connection: str

@@ -26,6 +26,7 @@ CONNECTION_BYTES = 8
 MAX_INT = 2**63 - 1
 MAX_TYPE = 256  # characters of a content type
 
+_PROTOCOLS_BY_VERSION = {b"2": "h2", b"3": "h3"}
 _METHOD = re.compile(rb"[A-Za-z][A-Za-z-]{0,23}")
 _PROTOCOLS = re.compile(r"(?i)(?:websocket|h2c|h2|tls|connect|http|spdy|irc|rtsp|tcp|unix)(?:/[0-9.]{1,4})?")
 _REASONS = (
@@ -107,7 +108,7 @@ def _protocol(exchange: Exchange) -> str:
     if exchange.grpc is not None:
         return "grpc"
     message = exchange.request or exchange.response
-    return "h2" if message is not None and message.version == b"2" else "h1"
+    return "h1" if message is None else _PROTOCOLS_BY_VERSION.get(message.version, "h1")
 
 
 @lru_cache(maxsize=16)

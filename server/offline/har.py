@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote
 Json = dict[str, Any]
 
 SAFE = "".join(chr(byte) for byte in range(0x21, 0x7F))
-VERSIONS = {"h1": "HTTP/1.1"}
+VERSIONS = {"h1": "HTTP/1.1", "h3": "HTTP/3"}
 LEFT_OUT = {"masked": "left out by redaction", "unseen": "not seen"}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,3 +147,52 @@ def test_progress_tells_the_part_of_the_file_that_was_read(tmp_path: Path) -> No
         progress.count()
         assert progress.line() == "traffic: [############            ]  50%  1 records"
     assert screen.getvalue() == "\r\033[K"
+
+
+MEASURE = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+"""
+
+
+def peak_of_reading(path: Path) -> tuple[int, int]:
+    """Exit status, and MiB of memory at most. A small program starts the reader, which else would be said
+    to have had the memory of these tests before it became itself."""
+    command = [sys.executable, "-m", "agent", "read", str(path), "--key-file", str(path.with_name("key"))]
+    said = subprocess.run(
+        [sys.executable, "-c", MEASURE, *command], check=True, stdout=subprocess.PIPE, text=True
+    )
+    status, peak = said.stdout.split()
+    return int(status), int(peak)
+
+
+@pytest.fixture(scope="module")
+def least(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """What reading next to nothing takes."""
+    return peak_of_reading(file(tmp_path_factory.mktemp("least"), document(entry())))[1]
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, least: int) -> None:
+    large = entry(answer={"pad": "x" * 2_000_000})
+    status, peak = peak_of_reading(file(tmp_path, document(*[large] * 60)))
+    assert status == 0
+    assert peak < least + 60
+
+
+@pytest.mark.parametrize(
+    "start", [b'{"apiVersion":"audit.k8s.io/v1","a":"', b'{"log":{"entries":[{"a":"', b'{"TruncatedBody":"']
+)
+def test_a_line_of_a_hundred_megabytes_is_broken_in_bounded_memory(
+    tmp_path: Path, least: int, start: bytes
+) -> None:
+    status, peak = peak_of_reading(file(tmp_path, start + b"x" * 100_000_000))
+    assert status == 0
+    assert peak < least + 90
+
+
+def test_a_bomb_of_gzip_is_read_in_bounded_memory(tmp_path: Path, least: int) -> None:
+    bomb = gzip.compress(b'{"log":{"entries":[' + b'[{"a":"' * 100_000 + b"x" * 100_000_000)
+    status, peak = peak_of_reading(file(tmp_path, bomb))
+    assert status == 0
+    assert peak < least + 90
