@@ -46,6 +46,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 0, or 1 where a part could not be measured; a goal that is missed is not an error."""
     options = arguments(argv)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if options.within:
         comes_first(os.getpid())
         for figure in registry.part(options.within).figures(options.rounds):
@@ -78,8 +79,8 @@ def measure(name: str, rounds: int) -> Iterator[Figure]:
         try:
             for line in process.stdout:
                 yield report.figure_of(json.loads(line))
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)  # so that it takes away what it attached
+        except (KeyboardInterrupt, SystemExit):
+            process.terminate()  # it takes away what it attached
             raise
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)

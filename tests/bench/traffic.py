@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from socket import AF_INET
 
-from agent.probes.abi import LAYOUT, EventDirection, EventKind, EventRole, EventSource
+from agent.probes.abi import LAYOUT, EventDirection, EventKind, EventRole, EventSource, RawEvent
 
 CONNECTIONS = 8
 NETNS = 4026531840
@@ -94,27 +95,29 @@ def _event(
     time_ns: int = 0,
 ) -> bytes:
     ports = (8080, 40000 + connection) if role is EventRole.SERVER else (40000 + connection, 8080)
-    head = LAYOUT.pack(
-        time_ns,
-        0xFFFF888000000000 + connection * 4096,
-        1000 + connection,
-        position,
-        len(data),
-        len(data),
-        PID,
-        NETNS,
-        *ports,
-        kind,
-        EventSource.SOCKET,
-        way,
-        role,
-        1,
-        2,
-        LOOPBACK,
-        LOOPBACK,
-        b"nginx",
+    head = RawEvent(
+        time_ns=time_ns,
+        address=0xFFFF888000000000 + connection * 4096,
+        generation=1000 + connection,
+        position=position,
+        length=len(data),
+        captured=len(data),
+        tgid=PID,
+        netns=NETNS,
+        local_port=ports[0],
+        peer_port=ports[1],
+        kind=kind,
+        source=EventSource.SOCKET,
+        direction=way,
+        role=role,
+        from_start=1,
+        family=AF_INET,
+        capped=0,
+        local=LOOPBACK,
+        peer=LOOPBACK,
+        comm=b"nginx",
     )
-    return head + data
+    return LAYOUT.pack(*head) + data
 
 
 WORKLOADS: dict[str, Callable[[int], Call]] = {"plain": plain, "fresh": fresh}

@@ -48,7 +48,7 @@ def wait_for_quiet(spectap: Spectap) -> None:
         time.sleep(BETWEEN_LOOKS)
         status = spectap.agent.status()
         done = status["ring"]["used_bytes"] == 0 and not status["ledger"]["exchanges"].get("in_flight")
-        looks.append(status["ledger"]["bytes"].get("seen", 0) if done else None)
+        looks.append(status["ledger"]["exchanges"].get("parsed", 0) if done else None)
         return len(looks) == LOOKS and None not in looks and len(set(looks)) == 1
 
     wait_until(quiet, "the agent to have caught up", PATIENCE)

@@ -1,0 +1,172 @@
+"""The server's ingest: records for one second of its CPU, over HTTP, with matching off and on.
+
+The records are the agent's own, one view of each exchange; the figures are the server process's CPU time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import msgpack
+import zstandard
+
+from agent.probes import decode
+from agent.probes.abi import parse
+from agent.wire import pack_batch, pack_record
+from tests.bench.figures import Figure, alternating, cpu_us, ratios
+from tests.bench.parts.agent import pipeline
+from tests.bench.traffic import fresh, raw_events
+from tests.bench.watch import workplace
+from tests.e2e import spectap
+
+NEEDS_ROOT = False
+RECORDS, AT_ONCE = 10_000, 500
+GOAL = 10_000.0
+HOST = "orders.shop.local:8080"
+ENCODED = {"Content-Type": "application/msgpack", "Content-Encoding": "zstd"}
+TICKS = os.sysconf("SC_CLK_TCK")
+
+SPECIFICATION = {
+    "openapi": "3.0.3",
+    "info": {"title": "Orders", "version": "1"},
+    "paths": {
+        "/v1/orders/{id}": {
+            "post": {
+                "parameters": [
+                    {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}},
+                    {"name": "dry_run", "in": "query", "schema": {"type": "boolean"}},
+                    {"name": "page", "in": "query", "schema": {"type": "integer"}},
+                ],
+                "requestBody": {
+                    "content": {
+                        "application/json": {
+                            "schema": {
+                                "type": "object",
+                                "required": ["customer", "items"],
+                                "properties": {
+                                    "customer": {"type": "string"},
+                                    "note": {"type": "string"},
+                                    "items": {
+                                        "type": "array",
+                                        "items": {"$ref": "#/components/schemas/Item"},
+                                    },
+                                },
+                            }
+                        }
+                    }
+                },
+                "responses": {
+                    "201": {
+                        "description": "created",
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "properties": {
+                                        "id": {"type": "integer"},
+                                        "items": {
+                                            "type": "array",
+                                            "items": {"$ref": "#/components/schemas/Item"},
+                                        },
+                                    },
+                                }
+                            }
+                        },
+                    }
+                },
+            }
+        }
+    },
+    "components": {
+        "schemas": {
+            "Item": {
+                "type": "object",
+                "required": ["sku", "quantity"],
+                "properties": {
+                    "sku": {"type": "string"},
+                    "quantity": {"type": "integer", "minimum": 1},
+                    "price": {"type": "number"},
+                    "gift": {"type": "boolean"},
+                },
+            }
+        }
+    },
+}
+
+
+def records() -> list[bytes]:
+    stages = pipeline()
+    facts = (decode.fact(*parse(raw)) for raw in raw_events([fresh(number) for number in range(RECORDS)]))
+    return [pack_record(record) for fact in facts if fact is not None for record in stages.feed(fact)]
+
+
+def batches(packed: list[bytes]) -> list[bytes]:
+    """As the agent sends them."""
+    compress = zstandard.ZstdCompressor().compress
+    return [
+        compress(pack_batch("agent-1", "epoch", at // AT_ONCE + 1, {}, packed[at : at + AT_ONCE]))
+        for at in range(0, len(packed), AT_ONCE)
+    ]
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process (proc(5), fields 14 and 15 of its stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def ingested(sent: list[bytes], matching: bool) -> float:
+    """Records for a CPU second of a fresh server."""
+    with workplace() as folder, spectap.serving(folder) as server:
+        with httpx.Client(base_url=f"{server.url}/api/v1", trust_env=False, timeout=60) as client:
+            if matching:
+                made = client.post("/specs", params={"host": HOST}, content=json.dumps(SPECIFICATION))
+                made.raise_for_status()
+            before = cpu_s(server.process.pid)
+            for batch in sent:
+                client.post("/records", content=batch, headers=ENCODED).raise_for_status()
+            spent = cpu_s(server.process.pid) - before
+        stored = server.get("/exchanges", limit=1)["items"][0]
+        assert (stored["verdict"] is not None) == matching, stored["verdict"]
+        return RECORDS / spent
+
+
+def stored_alone(packed: list[bytes]) -> float:
+    """msgpack and sqlite3 alone, on the same records: read each, keep each as it is."""
+
+    def work() -> None:
+        with workplace() as folder:
+            database = sqlite3.connect(folder / "records.db")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("CREATE TABLE records (id TEXT PRIMARY KEY, record BLOB)")
+            for at in range(0, len(packed), AT_ONCE):
+                rows = [(msgpack.unpackb(one)["id"], one) for one in packed[at : at + AT_ONCE]]
+                with database:
+                    database.executemany("INSERT INTO records VALUES (?, ?)", rows)
+            database.close()
+
+    return 1e6 / cpu_us(work, len(packed))
+
+
+def figures(rounds: int) -> Iterator[Figure]:
+    packed = records()
+    assert len(packed) == RECORDS
+    sent = batches(packed)
+    speeds = alternating(
+        rounds,
+        {
+            "off": partial(ingested, sent, False),
+            "on": partial(ingested, sent, True),
+            "alone": partial(stored_alone, packed),
+        },
+    )
+    yield Figure("matching off", "records/CPU s", speeds["off"], at_least=GOAL)
+    yield Figure("matching on", "records/CPU s", speeds["on"])
+    yield Figure("msgpack and sqlite3 alone", "records/CPU s", speeds["alone"], yardstick=True)
+    yield Figure("off ÷ msgpack and sqlite3 alone", "ratio", ratios(speeds["off"], speeds["alone"]))
