@@ -25,11 +25,14 @@ def address(family: int, raw: bytes, port: int, netns: int) -> Address | None:
     return None
 
 
-def connection(raw: RawEvent) -> ConnectionKey:
-    """The key of the event's connection: sockets may be shared by processes, TLS connections may not."""
-    source = EventSource(raw.source)
-    pid = 0 if source is EventSource.SOCKET else raw.tgid
-    return ConnectionKey(SOURCES[source], raw.address, raw.generation, pid)
+@lru_cache(maxsize=4096)
+def key(source: int, address: int, generation: int, tgid: int) -> ConnectionKey:
+    """The key of a connection: sockets may be shared by processes, TLS connections may not.
+
+    Raises ValueError for an unknown source.
+    """
+    known = EventSource(source)
+    return ConnectionKey(SOURCES[known], address, generation, 0 if known is EventSource.SOCKET else tgid)
 
 
 def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:
@@ -37,18 +40,18 @@ def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:
     kind = EventKind(raw.kind)
     if kind in (EventKind.EXEC, EventKind.EXIT):
         return None
-    key = connection(raw)
+    connection = key(raw.source, raw.address, raw.generation, raw.tgid)
     if kind is EventKind.CLOSED:
-        return Closed(raw.time_ns, key)
+        return Closed(raw.time_ns, connection)
     local = address(raw.family, raw.local, raw.local_port, raw.netns)
     peer = address(raw.family, raw.peer, raw.peer_port, raw.netns)
     role = ROLES.get(EventRole(raw.role))
     if kind is EventKind.OPENED:
-        return Opened(raw.time_ns, key, local, peer, role)
+        return Opened(raw.time_ns, connection, local, peer, role)
     direction = DIRECTIONS[EventDirection(raw.direction)]
     return Chunk(
         time_ns=raw.time_ns,
-        connection=key,
+        connection=connection,
         direction=direction,
         position=raw.position,
         length=raw.length,

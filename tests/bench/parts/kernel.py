@@ -14,7 +14,7 @@ from tests.bench.front import fronting
 from tests.bench.watch import program_statistics, watching, workplace
 
 NEEDS_ROOT = True
-MOST_ROUNDS = 3
+MOST_ROUNDS = 2
 REQUESTS = 40_000
 WITNESSES = 2  # nginx and h2load
 GOAL_US = 4.0

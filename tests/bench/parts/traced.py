@@ -17,7 +17,7 @@ from tests.bench.front import Front, fronting
 from tests.bench.watch import program_statistics, watching, workplace
 
 NEEDS_ROOT = True
-SECONDS = 3
+SECONDS = 2
 MOST_ROUNDS = 3  # each attaches and detaches twice
 PACES = (500, 2000)
 KINDS = ("tls", "plain")
