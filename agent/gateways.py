@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import hmac
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET, AF_INET6, AddressFamily, socket
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 from agent.ledger import Exchanges, Ledger
+from agent.listening import Listener
 from agent.pipeline import Place, redacted, sighting_of
 from agent.redact.policy import Policy
 from agent.sources import telemetry
 from agent.sources.told import Unreadable
 from agent.wire import Record
-
-log = logging.getLogger(__name__)
 
 PATH = "/api/telemetry"
 MAX_BODY = 8 * 1024 * 1024
@@ -88,58 +84,29 @@ class GatewayServer:
                 f"cannot listen for telemetry at {address[0]}:{address[1]} ({error.strerror}): "
                 "stop what uses that port or choose another with --telemetry-listen"
             ) from None
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="gateways", daemon=True
-        )
 
     @property
     def address(self) -> str:
         """Where it listens, as HOST:PORT."""
-        host, port = str(self._server.server_address[0]), self._server.server_address[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self._server.shown
 
     def start(self) -> None:
         """Starts taking reports in threads of its own."""
-        self._thread.start()
+        self._server.start()
 
     def close(self) -> None:
         """Takes no more; reports that are being read are answered."""
-        if self._thread.ident is not None:
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self._server.close()
         for _ in range(MOST_BODIES):
             self._server.bodies.acquire(timeout=1.0)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-    address_family: AddressFamily
-
+class _Server(Listener):
     def __init__(self, address: tuple[str, int], token: str | None, reports: Reports) -> None:
-        self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         self.token = None if token is None else token.encode()
         self.reports = reports
         self.bodies = threading.BoundedSemaphore(MOST_BODIES)
-        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        super().__init__(address, _Reports)
-
-    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
-
-    def handle_error(self, request: object, client_address: Any) -> None:
-        log.debug("a gateway's connection broke", exc_info=True)
+        super().__init__(address, _Reports, MOST_CONNECTIONS, "gateways")
 
 
 class _Refused(Exception):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from agent.config import Settings
 from agent.events import Tick
@@ -34,6 +34,9 @@ from agent.streams.table import Limits
 from agent.streams.tcp import LIMITS, Flows
 from agent.wire import Record, pack_record
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 20
@@ -44,7 +47,7 @@ TICK_NS = 100_000_000
 
 _GZIP = b"\x1f\x8b"
 _BUFFER = 256 * 1024
-File: TypeAlias = "io.BufferedReader[io.FileIO] | io.BufferedReader[gzip.GzipFile]"
+File: TypeAlias = "io.BufferedReader[io.FileIO] | io.BufferedReader[_Unpacked]"
 PLACE = Place("file", "file", None)
 """Where files are read does not matter to what they tell, so that they give the same records everywhere."""
 
@@ -63,7 +66,7 @@ def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: L
         with (
             path.open("rb", buffering=0) as raw,
             Progress(raw.fileno(), path.name) as progress,
-            _content(raw) as file,
+            _content(raw, path) as file,
         ):
             try:
                 for one in _records(file, path, settings, policy, key, ledger, progress):
@@ -74,14 +77,34 @@ def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: L
 
 
 @contextmanager
-def _content(raw: io.FileIO) -> Iterator[File]:
+def _content(raw: io.FileIO, path: Path) -> Iterator[File]:
     """The file's content, unpacked where it is gzip, as rotated logs are."""
     plain = io.BufferedReader(raw, _BUFFER)
     if plain.peek(2)[:2] != _GZIP:
         yield plain
         return
-    with gzip.GzipFile(fileobj=plain) as unpacked:
-        yield io.BufferedReader(unpacked, _BUFFER)
+    unpacked = _Unpacked(plain)
+    yield io.BufferedReader(unpacked, _BUFFER)
+    if unpacked.damaged:
+        log.warning("%s: the gzip data is damaged or cut; all before that was read", path)
+
+
+class _Unpacked(io.RawIOBase):
+    """What gzip data holds, up to where it is damaged."""
+
+    def __init__(self, packed: io.BufferedReader[io.FileIO]) -> None:
+        self._gzip = gzip.GzipFile(fileobj=packed)
+        self.damaged = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        try:
+            return self._gzip.readinto(buffer)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            self.damaged = True
+            return 0
 
 
 def _records(

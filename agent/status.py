@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET, AF_INET6, AddressFamily, socket
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from agent.ledger import Bytes, Exchanges, Kernel
+from agent.listening import Listener
 from agent.loopback import is_loopback
 
 log = logging.getLogger(__name__)
@@ -184,37 +183,30 @@ class StatusServer:
     """
 
     def __init__(self, listen: str, snapshot: SnapshotSource) -> None:
-        host, port = _loopback(listen)
+        address = _loopback(listen)
         registry = CollectorRegistry()
         registry.register(_Numbers(snapshot))
         ProcessCollector(registry=registry)  # what the agent itself costs
         try:
-            self._server = _Server(host, port, snapshot, registry)
+            self._server = _Server(address, snapshot, registry)
         except OSError as error:
             raise StatusError(
                 f"cannot serve the status page at {listen} ({error.strerror}): "
                 "stop what uses that port or choose another with --status-listen"
             ) from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="status", daemon=True
-        )
 
     @property
     def address(self) -> str:
         """Where it listens, as HOST:PORT."""
-        host, port = str(self._server.server_address[0]), self._server.server_address[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self._server.shown
 
     def start(self) -> None:
         """Starts answering in a thread of its own."""
-        self._thread.start()
+        self._server.start()
 
     def close(self) -> None:
         """Stops answering."""
-        if self._thread.ident is not None:
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self._server.close()
 
 
 def _loopback(listen: str) -> tuple[str, int]:
@@ -229,32 +221,13 @@ def _loopback(listen: str) -> tuple[str, int]:
     return ("127.0.0.1" if host == "localhost" else host), port
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    address_family: AddressFamily
-
-    def __init__(self, host: str, port: int, snapshot: SnapshotSource, registry: CollectorRegistry) -> None:
-        self.address_family = AF_INET6 if ":" in host else AF_INET
+class _Server(Listener):
+    def __init__(
+        self, address: tuple[str, int], snapshot: SnapshotSource, registry: CollectorRegistry
+    ) -> None:
         self.snapshot = snapshot
         self.registry = registry
-        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        super().__init__((host, port), _Pages)
-
-    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
-
-    def handle_error(self, request: object, client_address: Any) -> None:
-        log.debug("a status connection broke", exc_info=True)
+        super().__init__(address, _Pages, MOST_CONNECTIONS, "status")
 
 
 class _Pages(BaseHTTPRequestHandler):

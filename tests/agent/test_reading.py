@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent import cli, config, reading
 from agent.ledger import Exchanges, Ledger
 from agent.progress import Progress
 from agent.redact.policy import Policy
+from agent.sources import captures, recording
+from agent.sources.files import Format
 from agent.wire import Record, pack_record, read_records
 from tests.har import document, entry
 from tests.telemetry import common, telemetry
@@ -96,6 +100,16 @@ def test_telemetry_is_known_and_redacted(tmp_path: Path) -> None:
 
 def test_a_gzipped_file_is_read_as_what_it_holds(tmp_path: Path) -> None:
     assert len(records(file(tmp_path, gzip.compress(document(entry(), entry()))))) == 2
+
+
+@pytest.mark.parametrize("damage", [slice(-10, None), slice(-400, -390)])
+def test_gzip_data_that_is_cut_or_damaged_is_read_to_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: slice
+) -> None:
+    packed = bytearray(gzip.compress(b"".join(AUDIT_LOG.read_bytes() for _ in range(200)), 1))
+    packed[damage] = b"" if damage.stop is None else bytes(10)
+    assert 18 <= len(records(file(tmp_path, bytes(packed)))) <= 18 * 200
+    assert "the gzip data is damaged or cut; all before that was read" in caplog.text
 
 
 def test_the_same_file_gives_the_same_records_under_any_name(tmp_path: Path) -> None:
@@ -196,3 +210,31 @@ def test_a_bomb_of_gzip_is_read_in_bounded_memory(tmp_path: Path, least: int) ->
     status, peak = peak_of_reading(file(tmp_path, bomb))
     assert status == 0
     assert peak < least + 90
+
+
+MAGICS = st.sampled_from(
+    [
+        b"",
+        recording.MAGIC,
+        *captures.MAGICS,
+        b'{"log":{"entries":[',
+        b'{"auditID":"',
+        b'{"TruncatedBody":',
+        b"\x1f\x8b\x08\0",
+    ]
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(MAGICS, st.binary(max_size=200), st.none() | st.sampled_from(Format))
+def test_any_file_in_any_format_gives_records_or_one_sentence(
+    tmp_path: Path, magic: bytes, raw: bytes, name: Format | None
+) -> None:
+    path = file(tmp_path, magic + raw)
+    options = () if name is None else ("--format", name.value)
+    refusal = "none"
+    try:
+        records(path, *options)
+    except tuple(cli.expected_errors()) as error:
+        refusal = str(error)
+    assert refusal

@@ -1,0 +1,62 @@
+"""A small HTTP server in threads of its own, with a bound on connections: what comes on top is closed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import AF_INET, AF_INET6, AddressFamily, socket
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1  # how soon it hears that it is to stop
+
+
+class Listener(ThreadingHTTPServer):
+    """Answers at `address` with `pages`, in at most `connections` threads. Raises OSError."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+    address_family: AddressFamily
+
+    def __init__(
+        self, address: tuple[str, int], pages: type[BaseHTTPRequestHandler], connections: int, name: str
+    ) -> None:
+        self.address_family = AF_INET6 if ":" in address[0] else AF_INET
+        self._slots = threading.BoundedSemaphore(connections)
+        self._thread = threading.Thread(target=self.serve_forever, args=(POLL_S,), name=name, daemon=True)
+        super().__init__(address, pages)
+
+    @property
+    def shown(self) -> str:
+        """Where it listens, as HOST:PORT."""
+        host, port = str(self.server_address[0]), self.server_address[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def start(self) -> None:
+        """Starts answering."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops answering."""
+        if self._thread.ident is not None:
+            self.shutdown()
+            self._thread.join()
+        self.server_close()
+
+    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: object, client_address: Any) -> None:
+        log.debug("a connection broke", exc_info=True)
