@@ -44,6 +44,8 @@ WEIGHTS = {
     "plural_even": 0.32,
     "after_value_even": 0.51,
 }
+SHARE = 0.7  # what is found elsewhere counts so much
+_MOST_SAID = 4.0
 _MOST_SUFFIXES = 2
 _FEW = 3
 
@@ -56,43 +58,58 @@ class Partition:
     values: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """What decisions at all places need to know of the whole."""
+class Opinions:
+    """Tells the children of places apart; of each word at a place it finds the odds that it is a value.
 
-    contexts: Mapping[str, int]
-    calls: int
+    Once shared, what was found at one place counts, less, at all places that follow the same word.
+    """
 
-    @classmethod
-    def of(cls, root: Node) -> Overview:
-        return cls(contexts(root), root.add_up())
+    def __init__(self, root: Node) -> None:
+        self._calls = root.add_up()
+        self._contexts = contexts(root)
+        self._found: dict[tuple[str, int, str], float] = {}
+        self._shared = False
+
+    def share(self) -> None:
+        self._shared = True
+
+    def partition(self, children: Children, parents: list[Node], before: list[str | None]) -> Partition:
+        """`before` are the segments before the place, None for a parameter."""
+        evidence = Level(children, parents, before[-1] if before else "", self._contexts).evidence()
+        odds = self._with_others(before, {word: _odds(measures) for word, measures in evidence.items()})
+        literals: list[str] = []
+        values: list[str] = []
+        for key, nodes in children.items():
+            if is_fold(key):
+                is_value = not _is_base(nodes, len(before), self._calls)
+            else:
+                is_value = odds.get(key, -1.0) > 0
+            (values if is_value else literals).append(key)
+        if len(values) == 1 and not is_fold(values[0]):
+            literals.append(values.pop())
+        return Partition(tuple(sorted(literals)), by_suffix(values))
+
+    def _with_others(self, before: list[str | None], odds: dict[str, float]) -> dict[str, float]:
+        """The odds, and what was found of the same words after the same word elsewhere."""
+        distance = next((back for back, word in enumerate(reversed(before)) if word is not None), len(before))
+        word_before = before[-1 - distance] if distance < len(before) else ""
+        result = {}
+        for word, own in odds.items():
+            at = (word_before or "", distance, word)
+            bounded = max(-_MOST_SAID, min(_MOST_SAID, own))
+            if self._shared:
+                result[word] = own + SHARE * (self._found.get(at, bounded) - bounded)
+            else:
+                self._found[at] = self._found.get(at, 0.0) + bounded
+        return result or odds
 
 
-def partition(
-    children: Children, parents: list[Node], before: list[str | None], overview: Overview
-) -> Partition:
-    """Tells the children of a place apart. `before` are the segments before it, None for a parameter."""
-    evidence = Level(children, parents, before[-1] if before else "", overview.contexts).evidence()
-    literals: list[str] = []
-    values: list[str] = []
-    for key, nodes in children.items():
-        is_value = (
-            not _is_base(nodes, len(before), overview) if is_fold(key) else _odds(evidence.get(key)) > 0
-        )
-        (values if is_value else literals).append(key)
-    if len(values) == 1 and not is_fold(values[0]):
-        literals.append(values.pop())
-    return Partition(tuple(sorted(literals)), by_suffix(values))
-
-
-def _odds(evidence: Mapping[str, float] | None) -> float:
+def _odds(evidence: Mapping[str, float]) -> float:
     """The logarithm of the odds that a word is a value."""
-    if evidence is None:  # the empty segment
-        return -1.0
     return BIAS + sum(WEIGHTS[name] * measure for name, measure in evidence.items())
 
 
-def _is_base(nodes: list[Node], depth: int, overview: Overview) -> bool:
+def _is_base(nodes: list[Node], depth: int, calls: int) -> bool:
     """Whether a number or date that never changes leads to most of the API: /2010-04-01/…, /api/3/…"""
     only = nodes[0]
     return (
@@ -100,7 +117,7 @@ def _is_base(nodes: list[Node], depth: int, overview: Overview) -> bool:
         and only.seen.bit_count() == 1
         and not only.calls
         and (depth == 0 or len(only.children) >= _FEW)
-        and only.total * 2 > overview.calls
+        and only.total * 2 > calls
     )
 
 

@@ -28,6 +28,7 @@ def fold_key(kind: str) -> str:
 
 
 OPAQUE_KEY = fold_key(OPAQUE)
+NAMES_KEY = fold_key(NAMES)
 
 
 def is_fold(key: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from server.analysis.rebuild.template_decide import Overview, Partition, partition
+from server.analysis.rebuild.template_decide import Opinions, Partition
 from server.analysis.rebuild.template_model import (
     Decision,
     Merge,
@@ -61,24 +61,34 @@ class _Here:
 
 
 def walk(root: Node, decisions: Sequence[Decision], fold: bool = False) -> Iterator[Visit]:
-    """Every path that had calls. With `fold`, words that are values become one child on the way."""
-    overview = Overview.of(root)
+    """Every path that had calls. With `fold`, words that are values become one child on the way.
+
+    Walks twice: what is found of a word at one place helps to decide at others.
+    """
+    opinions = Opinions(root)
+    for _ in _walk(root, decisions, opinions, False):
+        pass
+    opinions.share()
+    yield from _walk(root, decisions, opinions, fold)
+
+
+def _walk(root: Node, decisions: Sequence[Decision], opinions: Opinions, fold: bool) -> Iterator[Visit]:
     stack = [_Here([root], (), tuple((decision.place.before, decision) for decision in decisions))]
     while stack:
         here = stack.pop()
         calls = _calls(here.nodes)
         if calls:
             yield Visit(here.steps, calls)
-        stack.extend(_next(here, overview, fold))
+        stack.extend(_next(here, opinions, fold))
 
 
-def _next(here: _Here, overview: Overview, fold: bool) -> Iterator[_Here]:
+def _next(here: _Here, opinions: Opinions, fold: bool) -> Iterator[_Here]:
     children = together(here.nodes)
     if not children:
         return
     decided = [decision for before, decision in here.decisions if not before]
     before = [None if step.is_parameter else step.word for step in here.steps]
-    parts = _with_decisions(partition(children, here.nodes, before, overview), decided)
+    parts = _with_decisions(opinions.partition(children, here.nodes, before), decided)
     for key in parts.literals:
         word = (children[key][0].least or "") if is_fold(key) else key
         yield _Here(children[key], (*here.steps, Step(word, word)), _onward(here, {word}))

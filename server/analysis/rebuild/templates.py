@@ -12,13 +12,14 @@ from typing import Any
 
 from server.analysis.rebuild.template_compile import Learned, compile_templates, trie_of
 from server.analysis.rebuild.template_model import Decision, Origin, Split, Template
-from server.analysis.rebuild.template_nodes import OPAQUE_KEY, Node, Shape, dump, fold_key, load
+from server.analysis.rebuild.template_nodes import NAMES_KEY, OPAQUE_KEY, Node, Shape, dump, fold_key, load
 from server.analysis.rebuild.template_values import kind_of
 from server.analysis.rebuild.template_walk import walk
 from server.analysis.specs.trie import Trie
 
 MOST_SEGMENTS = 32
 MOST_NODES = 50_000
+MOST_WORDS = 512  # told apart at a place where names were folded before; further ones are names, too
 MOST_METHODS = 24  # of one given template
 VERSION = 2
 
@@ -87,15 +88,24 @@ class TemplateLearner:
         return True
 
     def _below(self, node: Node, word: str, masked: bool) -> Node:
-        kind = None if word in self._split else kind_of(word)
-        key = OPAQUE_KEY if masked else word if kind is None else fold_key(kind)
+        key = self._key(node, word, masked)
         below = node.children.get(key)
         if below is None:
             below = node.children[key] = Node()
             self._nodes += 1
-        if masked or kind is not None:
+        if key != word:
             below.holds(word)
         return below
+
+    def _key(self, node: Node, word: str, masked: bool) -> str:
+        if masked:
+            return OPAQUE_KEY
+        if word in self._split:
+            return word
+        kind = kind_of(word)
+        if kind is not None:
+            return fold_key(kind)
+        return NAMES_KEY if len(node.children) >= MOST_WORDS and NAMES_KEY in node.children else word
 
     def _make_room(self) -> None:
         """Folds words that are values; then forgets what was called least, until half of the room is free."""
