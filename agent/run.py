@@ -10,6 +10,7 @@ import os
 import signal
 import time
 import uuid
+from collections.abc import Iterator
 from importlib.metadata import version
 from types import FrameType
 
@@ -18,7 +19,7 @@ from agent.config import Settings
 from agent.gateways import GatewayServer, Reports
 from agent.ledger import Ledger, merged
 from agent.pipeline import Pipeline, Place
-from agent.probes.kernel import Filters, KernelSource
+from agent.probes.kernel import Filters, KernelSource, Watching
 from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
 from agent.redact.key import load_or_create
@@ -176,7 +177,7 @@ class Run:
             stopping=self._stopping,
             detach_done=watching.detach_done,
             detach_total=watching.detach_total,
-            notes=tuple(f"{path}: {reason}" for path, reason in watching.failures.items()),
+            notes=tuple(notes(watching)),
         )
 
 
@@ -196,6 +197,13 @@ def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
             "telemetry is taken without a token from whoever can log in to this machine (loopback only)"
         )
     return GatewayServer(settings.telemetry_listen, settings.telemetry_token, reports)
+
+
+def notes(watching: Watching) -> Iterator[str]:
+    """What is not watched, and why, for a person."""
+    yield from (f"{path}: {reason}" for path, reason in watching.failures.items())
+    if watching.put_off:
+        yield f"TLS of {watching.put_off} processes: too many began at once, they are looked at again later"
 
 
 def spool_place(settings: Settings) -> SpoolPlace | None:

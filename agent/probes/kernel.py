@@ -79,6 +79,7 @@ class Watching:
     socket_probes: int = 0
     drained_bytes: int = 0  # what the last drain took from the ring
     failures: dict[str, str] = field(default_factory=dict)
+    put_off: int = 0  # times a process was not looked at for TLS: too many waited
     processes: int = 0
     detach_done: int = 0
     detach_total: int = 0
@@ -248,6 +249,7 @@ class KernelSource:
     def _watching(self) -> None:
         self.watching.libraries = self._attachments.probes()
         self.watching.failures = dict(self._attachments.failures)
+        self.watching.put_off = self._attachments.overflowed
         self.watching.processes = len(self._known)
 
     def _filter(self, filters: Filters) -> None:

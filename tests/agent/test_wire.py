@@ -163,3 +163,12 @@ def _batch_or_error(raw: bytes) -> wire.WireError | None:
     except wire.WireError as error:
         return error
     return None
+
+
+def test_a_ledger_says_how_it_adds_up_and_what_is_in_no_bucket() -> None:
+    ledger = {"bytes": {"seen": 1000, "late": 0, "parsed": 900}, "exchanges": {"parsed": 3, "shipped": 3}}
+    assert [str(one) for one in wire.balances(ledger)] == [
+        "1,000 bytes seen = 900 parsed + 100 in no bucket",
+        "3 exchanges parsed = 3 shipped, balanced",
+    ]
+    assert [one.open for one in wire.balances({})] == [0, 0]

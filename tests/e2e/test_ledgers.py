@@ -148,6 +148,19 @@ def test_in_a_normal_run_every_byte_is_parsed_and_every_call_is_stored_once(
         assert [line.endswith("balanced") for line in told[-2:]] == [True, True], told[-2:]
 
 
+def test_what_lies_beyond_the_cap_is_counted_as_that(analysis: Analysis, tmp_path: Path) -> None:
+    with bursts(tmp_path, 100_000) as made:
+        with agent(tmp_path, analysis.server, "--port", made.port) as watcher:
+            made.burst(4, 20)
+            made.end()
+            wait_until(lambda: watcher.exchanges_in("shipped") >= made.views, "all to be shipped")
+        ledger = final(analysis)
+        counts = ours(ledger)
+        assert counts.keys() == {"parsed", "capped"}
+        assert sum(counts.values()) == made.bytes
+        assert ledger["exchanges"] == {"parsed": made.views, "shipped": made.views}
+
+
 def test_what_a_ring_made_tiny_loses_is_in_its_bucket_and_marked_in_the_exchanges(
     analysis: Analysis, tmp_path: Path
 ) -> None:
