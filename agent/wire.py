@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from types import NoneType, UnionType
 from typing import IO, Any, Union, get_args, get_origin, get_type_hints
 
 import msgpack
 
 VERSION = 2
+MAX_SHAPES = 256  # combinations of types that are remembered of one kind of map
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
 
 Pairs = tuple[tuple[bytes, bytes], ...]
@@ -248,7 +249,7 @@ def decode_batch(raw: bytes) -> Batch:
     if len(raw) > MAX_BATCH:
         raise WireError(f"batch is larger than {MAX_BATCH} bytes")
     try:
-        plain = msgpack.unpackb(raw, raw=False, strict_map_key=True, use_list=True)
+        plain = msgpack.unpackb(raw, raw=False, strict_map_key=True, use_list=False)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise WireError(f"not msgpack: {type(error).__name__}") from None
     if not isinstance(plain, dict):
@@ -269,7 +270,7 @@ def decode_batch(raw: bytes) -> Batch:
 def decode_record(raw: bytes) -> Record:
     """One record packed by `pack_record`. Raises WireError."""
     try:
-        plain = msgpack.unpackb(raw, raw=False, strict_map_key=True)
+        plain = msgpack.unpackb(raw, raw=False, strict_map_key=True, use_list=False)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise WireError(f"not msgpack: {type(error).__name__}") from None
     record = _reader(Record, "record")(plain)
@@ -280,7 +281,9 @@ def decode_record(raw: bytes) -> Record:
 def read_records(stream: IO[bytes]) -> Iterator[Record]:
     """The records that `spectap-agent read` writes one behind the other. Raises WireError."""
     read = _reader(Record, "record")
-    unpacker = msgpack.Unpacker(stream, raw=False, strict_map_key=True, max_buffer_size=MAX_BATCH)
+    unpacker = msgpack.Unpacker(
+        stream, raw=False, strict_map_key=True, use_list=False, max_buffer_size=MAX_BATCH
+    )
     try:
         for plain in unpacker:
             yield read(plain)
@@ -337,6 +340,8 @@ def _reader(kind: Any, where: str) -> Reader:
     if origin in (Union, UnionType):
         inner = _reader(next(arg for arg in args if arg is not NoneType), where)
         return lambda value: None if value is None else inner(value)
+    if kind == Pairs:
+        return _pairs_reader(where)
     if origin is tuple:
         return _tuple_reader(args, where)
     if origin is dict:
@@ -358,9 +363,23 @@ def _tuple_reader(args: tuple[Any, ...], where: str) -> Reader:
     length = None if args[-1] is Ellipsis else len(args)
 
     def read(value: Any) -> Any:
-        if type(value) is not list or (length is not None and len(value) != length):
+        if type(value) is not tuple or (length is not None and len(value) != length):
             raise WireError(f"{where}: not an array of the right length")
         return tuple([inner(item) for item in value])
+
+    return read
+
+
+def _pairs_reader(where: str) -> Reader:
+    def read(value: Any) -> Any:
+        if type(value) is not tuple:
+            raise WireError(f"{where}: not an array of the right length")
+        for pair in value:
+            if type(pair) is not tuple or len(pair) != 2:
+                raise WireError(f"{where}: not an array of the right length")
+            if type(pair[0]) is not bytes or type(pair[1]) is not bytes:
+                raise WireError(f"{where}: not bytes")
+        return value
 
     return read
 
@@ -376,24 +395,44 @@ def _dict_reader(args: tuple[Any, ...], where: str) -> Reader:
     return read
 
 
+def _is_scalar(kind: Any) -> bool:
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return all(one in (str, int, bytes, bool, NoneType) for one in kinds)
+
+
 def _dataclass_reader(kind: Any, where: str) -> Reader:
-    hints = get_type_hints(kind)
-    readers = tuple((name, _reader(hints[name], f"{where}.{name}")) for name in _names(kind))
+    """Types that were found good together are remembered, so that most records need one look-up instead of a
+    check for each field; what is nested is read in any case."""
+    hints, names = get_type_hints(kind), _names(kind)
+    readers = tuple(_reader(hints[name], f"{where}.{name}") for name in names)
+    nested = tuple((at, readers[at]) for at, name in enumerate(names) if not _is_scalar(hints[name]))
     required = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    take = itemgetter(*names)
+    good: set[tuple[type, ...]] = set()
 
     def older(value: dict[str, Any]) -> Any:
         """Fields with a default may be missing: whoever wrote them did not know of them."""
         missing = sorted(required - value.keys())
         if missing:
             raise WireError(f"{where}.{missing[0]}: missing")
-        return kind(**{name: reader(value[name]) for name, reader in readers if name in value})
+        known = zip(names, readers, strict=True)
+        return kind(**{name: reader(value[name]) for name, reader in known if name in value})
 
     def read(value: Any) -> Any:
         if type(value) is not dict:
             raise WireError(f"{where}: not a map")
         try:
-            return kind(*[reader(value[name]) for name, reader in readers])
+            values = list(take(value))
         except KeyError:
             return older(value)
+        types = tuple(map(type, values))
+        if types in good:
+            for at, reader in nested:
+                values[at] = reader(values[at])
+            return kind(*values)
+        checked = [reader(value) for reader, value in zip(readers, values, strict=True)]
+        if len(good) < MAX_SHAPES:
+            good.add(types)
+        return kind(*checked)
 
     return read

@@ -114,6 +114,24 @@ def test_a_batch_with_any_byte_changed_or_cut_is_a_batch_or_a_wire_error(data: s
     _batch_or_error(bytes(raw[:at]))
 
 
+def test_a_record_like_those_before_it_is_checked_as_they_were() -> None:
+    """Good combinations of types are remembered; what is within maps and lists is not among them."""
+    good = wire.pack_record(RECORD)
+    assert wire.decode_record(good) == RECORD
+    for change in (
+        {"redactions": {"rule": "three"}},
+        {"redactions": {1: 1}},
+        {"masks": [["query", "a", "b"]]},
+        {"stream": True},
+        {"request": {**_tree(good)["request"], "headers": [[b"name", "text"]]}},
+        {"request": {**_tree(good)["request"], "headers": [[b"name"]]}},
+        {"timing": {**_tree(good)["timing"], "end": "now"}},
+    ):
+        with pytest.raises(wire.WireError):
+            wire.decode_record(msgpack.packb({**_tree(good), **change}))
+        assert wire.decode_record(good) == RECORD
+
+
 def test_an_error_names_the_field_and_never_the_value() -> None:
     tree = _tree(_batch([wire.pack_record(RECORD)]))
     errors = []
