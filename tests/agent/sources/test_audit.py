@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.http.messages import BodyState, Caller, Completeness, Exchange
 from agent.sources import audit, lines
 from agent.sources.told import Broken, Skipped, Telling, Told
 from agent.wire import Endpoint
+from tests.agent.sources.values import VALUES
 
 LOG = Path(__file__).parents[2] / "data/audit/kube-apiserver.jsonl"
 
@@ -226,18 +227,13 @@ def test_a_depth_bomb_is_one_broken_line() -> None:
     assert tellings(wide) == [Broken("line 1", "too many objects in it")]
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_calls_or_broken_and_never_an_exception(raw: bytes) -> None:
     assert all(isinstance(one, (Told, Broken, Skipped)) for one in tellings(raw))
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-
-
+@settings(deadline=None)
 @given(st.sampled_from(sorted(event())), VALUES)
 def test_any_value_in_an_event_is_a_call_or_broken_and_never_an_exception(name: str, value: Any) -> None:
     assert len(tellings(json.dumps(event(**{name: value})).encode())) == 1

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import cli, config, reading
@@ -147,6 +147,7 @@ def test_a_packet_of_impossible_size_is_the_end() -> None:
     assert found(raw) == [Broken("behind packet 0", "not a packet")]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["pcap", "pcapng", "interface"]))
 def test_any_bytes_are_frames_or_broken_and_never_an_exception(raw: bytes, start: str) -> None:
     starts = {
@@ -158,6 +159,7 @@ def test_any_bytes_are_frames_or_broken_and_never_an_exception(raw: bytes, start
         assert isinstance(one, (Frame, Broken))
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(WHOLE.read_bytes()) - 1), st.binary(min_size=1, max_size=8))
 def test_a_damaged_capture_is_read_without_an_exception(place: int, damage: bytes) -> None:
     raw = bytearray(WHOLE.read_bytes())

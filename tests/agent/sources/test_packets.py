@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.events import Address
@@ -189,6 +189,7 @@ def test_what_holds_no_segment_says_why(link: int, frame: Packet | bytes, reason
     assert error.value.broken is broken
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([ETHERNET, LINUX_COOKED, 276, RAW, NULL]), st.binary(max_size=200), st.integers(0, 70_000)
 )
@@ -210,6 +211,7 @@ def test_any_bytes_are_a_segment_or_none_and_never_another_exception(
         assert 0 <= len(found.data) <= found.length
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(bytes(ETHER / TCP6)) - 1), st.integers(0, 255))
 def test_any_byte_changed_is_a_segment_or_none(place: int, value: int) -> None:
     for whole in (ETHER / TCP4, ETHER / TCP6):

@@ -8,13 +8,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.http.messages import EMPTY_BODY, BodyState, Completeness
 from agent.sources import telemetry as reader
 from agent.sources.told import Broken, Telling, Told, Unreadable
 from agent.wire import Endpoint
+from tests.agent.sources.values import VALUES
 from tests.telemetry import common, telemetry
 
 NOW = 1_772_366_400_250_000_000
@@ -119,18 +120,13 @@ def test_a_broken_line_is_named(raw: bytes, reason: str) -> None:
     assert found[1] == Broken("line 2", reason)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_exchanges_or_broken_and_never_an_exception(raw: bytes) -> None:
     assert all(isinstance(one, (Told, Broken)) for one in tellings(raw))
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-
-
+@settings(deadline=None)
 @given(st.data())
 def test_any_value_anywhere_is_an_exchange_or_broken_and_never_an_exception(data: st.DataObject) -> None:
     whole: Any = json.loads(telemetry())

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.events import Address, Chunk, Closed, Direction, Event, Opened, Role
@@ -206,6 +206,7 @@ def test_what_waits_is_bounded_in_pieces_and_bytes_and_so_are_flows() -> None:
     assert len(flows) == 5
 
 
+@settings(deadline=None)
 @given(st.integers(), st.binary(min_size=1, max_size=60), st.integers(min_value=0, max_value=SEQUENCE - 1))
 def test_any_cut_order_and_repetition_gives_the_same_bytes(seed: int, whole: bytes, isn: int) -> None:
     chance = random.Random(seed)
@@ -235,6 +236,7 @@ SEGMENTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(SEGMENTS, max_size=40))
 def test_any_segments_are_chunks_in_order_and_never_an_exception(segments: list[Segment]) -> None:
     places: dict[tuple[object, Direction], int] = {}
