@@ -10,15 +10,21 @@ import argparse
 import subprocess
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 from agent.wire import Record, WireError, read_records
 from server.agent_program import AgentMissing, agent_program
 
 STOP_S = 10.0  # for the child to end once it is asked to
 
+FORMATS = ("recording", "pcap", "har", "audit", "telemetry")
+"""What `spectap-agent read --format` takes; a test holds this to it."""
+
+_CHOSEN: dict[str, dict[str, Any]] = {
+    "--format": {"choices": FORMATS, "help": "what the files are; told by their content"},
+    "--body-cap": {"type": int, "metavar": "BYTES", "help": "bytes kept of each body"},
+}
 _PASSED = {
-    "--format": ("NAME", "what the files are; told by their content"),
-    "--body-cap": ("BYTES", "bytes kept of each body"),
     "--aggregation-header": ("NAME", "one request header whose value is kept, to group calls by"),
     "--key-file": ("FILE", "key of the credentials' fingerprints, made if missing"),
 }
@@ -41,6 +47,8 @@ def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
         metavar="FILE",
         help="HAR, pcap, audit log, telemetry or recording",
     )
+    for name, said in _CHOSEN.items():
+        parser.add_argument(name, **said)
     for name, (metavar, text) in _PASSED.items():
         parser.add_argument(name, metavar=metavar, help=text)
     for name, (metavar, text) in _PASSED_MANY.items():
@@ -50,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
 def options(parsed: argparse.Namespace) -> list[str]:
     """What was given of `add_options`, as arguments for the child."""
     given: list[str] = []
-    for name in (*_PASSED, *_PASSED_MANY):
+    for name in (*_CHOSEN, *_PASSED, *_PASSED_MANY):
         value = getattr(parsed, name.strip("-").replace("-", "_"))
         values = value if isinstance(value, list) else [] if value is None else [value]
         given += [f"{name}={one}" for one in values]

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.sources.files import Format
+from server import cli
 from server.offline import reading
-from server.offline.reading import ReadingError
+from server.offline.reading import FORMATS, ReadingError
 from tests.har import document, entry
 
 
@@ -66,3 +68,11 @@ def test_options_reach_the_agent(tmp_path: Path) -> None:
     (one,) = reading.records(parsed.files, reading.options(parsed))
     assert one.response is not None
     assert one.response.body.data == b'{"colour": "redacted"}'
+
+
+def test_formats_are_the_agents_and_another_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(FORMATS) == set(Format)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["import", "file", "--server", "http://x", "--format", "nonsense"])
+    assert end.value.code == 64
+    assert "invalid choice" in capsys.readouterr().err
