@@ -32,7 +32,7 @@ def learn(records: Sequence[Any]) -> dict[str, Any]:
     return schema(shape, "", Style(evidence=False))
 
 
-def measure(data_set: DataSet, seed: int, show: int) -> dict[str, Counter[bool]]:
+def measure(data_set: DataSet, seed: int, show: bool) -> dict[str, Counter[bool]]:
     """By figure, how often it came out well and not. Raises Unavailable."""
     records = load(data_set)
     truth = Truth(records)

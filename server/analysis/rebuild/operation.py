@@ -6,6 +6,7 @@ Only what was accepted teaches how to ask; any answer teaches what may be answer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from agent.wire import Body, Record, Request, Response
@@ -41,7 +42,11 @@ class Times:
         self.count, self.first, self.last = count, first, last
 
     def see(self, now: int) -> None:
-        self.absorb(Times(1, now, now))
+        if not self.count or now < self.first:
+            self.first = now
+        if now > self.last:
+            self.last = now
+        self.count += 1
 
     def absorb(self, other: Times) -> None:
         if other.count:
@@ -157,6 +162,7 @@ class Operation:
         query = sent.query_of(request.query, "query", masked) if request.query else _NOTHING
         headers = sent.headers_of(request.headers, "header", masked)
         cookies = sent.cookies_of(request.headers, masked)
+        budget.wire = True
         self.query.learn(query, budget)
         self.headers.learn(headers, budget)
         self.cookies.learn(cookies, budget)
@@ -170,6 +176,7 @@ class Operation:
             return
         value, learnable = request_value(request, masked)
         if learnable:
+            budget.wire = media_of(request.content_type) in (_FORM, _MULTIPART)
             media.shape.learn(value, budget)
         else:
             media.unlearnt += 1
@@ -200,7 +207,9 @@ class Operation:
         headers = sent.headers_of(response.headers, "response.header", seen.masked)
         if seen.accepted and ("deprecation" in headers or "sunset" in headers):
             self.deprecated += 1
+        budget.wire = True
         answer.headers.learn(headers, budget)
+        budget.wire = False
         body = response.body
         if (body.size == 0 and body.state == "complete") or seen.request.method == "HEAD":
             answer.empty += 1
@@ -300,6 +309,7 @@ def _media(known: dict[str, Media], content_type: str | None, body: Body, now: i
     return media
 
 
+@lru_cache(maxsize=1024)
 def media_of(content_type: str | None) -> str:
     """A media type as a specification names it; "" where the message names none that could be one."""
     kind = essence(content_type or "")

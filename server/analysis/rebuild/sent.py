@@ -170,7 +170,7 @@ def query_of(query: bytes | None, where: str, masked: Masked) -> dict[str, Any]:
         shown = name if where == "query" else "/" + name.replace("~", "~0").replace("/", "~1")
         texts = [masked.hidden(where, shown, text_of(raw)) if raw else None for raw in sent]
         deep = _DEEP.fullmatch(name)
-        if deep is not None and len(texts) == 1 and type(found.get(deep[1], {})) is dict:
+        if deep is not None and type(found.get(deep[1], {})) is dict:
             found.setdefault(deep[1], {})[deep[2]] = texts[0]
         elif len(texts) > 1:
             found[name] = texts

@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from server.analysis.rebuild import shape_objects
-from server.analysis.rebuild.shape_texts import ALL, hidden_readings, readings
+from server.analysis.rebuild.shape_texts import ALL, OF_JSON, hidden_readings, still
 
 MOST_TEXTS = 64  # distinct strings told apart at a place; with more it has no enum
 LONGEST_TEXT = 64  # characters of a string that may be one of an enum, or an example
 DEEPEST = 64  # levels of a body; what lies deeper is allowed to be anything
+NO_TEXT = "\U0010ffff"  # stands above any example
+NO_NUMBER = float("inf")
 MOST_SHAPES = 60_000  # places of one API; beyond, new places are allowed to be anything
 
 
@@ -28,14 +30,21 @@ class Hidden:
 
 
 class Budget:
-    """How many places may still be made, and the time (ns) of what is being learnt."""
+    """How many places may still be made, and the time (ns) of what is being learnt. `wire`: it is texts of
+    parameters, which may stand for numbers.
+    """
 
-    __slots__ = ("left", "now", "refused")
+    __slots__ = ("left", "now", "refused", "wire")
 
     def __init__(self, left: int = MOST_SHAPES) -> None:
+        self.wire = False
         self.left = left
         self.now = 0
         self.refused = 0
+
+    def shape(self) -> Shape:
+        """A place for what is being learnt."""
+        return Shape(ALL if self.wire else OF_JSON)
 
     def take(self) -> bool:
         """Takes one place; False, counted, where none is left."""
@@ -70,14 +79,14 @@ class Shape:
         "unknown",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, fits: int = ALL) -> None:
         self.nulls = self.booleans = self.integers = self.numbers = 0
         self.strings = self.hidden = self.arrays = self.unknown = 0
         self.texts: dict[str, int] | None = {}
-        self.fits = ALL
+        self.fits = fits
         self.open = False
-        self.least: str | None = None
-        self.low: int | float | None = None
+        self.least = NO_TEXT
+        self.low: int | float = NO_NUMBER
         self.items: Shape | None = None
         self.objects: shape_objects.Objects | None = None
 
@@ -102,7 +111,7 @@ class Shape:
                 self.text(value)
         elif kind is int:
             self.integers += 1
-            if self.low is None or value < self.low:
+            if value < self.low:
                 self.low = value
         elif kind is dict:
             self.learn_object(value, budget, depth)
@@ -114,7 +123,7 @@ class Shape:
             self._learn_array(value, budget, depth)
         elif kind is float:
             self.numbers += 1
-            if self.low is None or value < self.low:
+            if value < self.low:
                 self.low = value
         else:
             self._learn_hidden(value.value)
@@ -122,10 +131,10 @@ class Shape:
     def text(self, text: str) -> None:
         """A string that is not among `texts`."""
         if self.fits:
-            self.fits &= readings(text)
+            self.fits = still(self.fits, text)
         texts = self.texts
         short = len(text) <= LONGEST_TEXT
-        if short and (self.least is None or text < self.least):
+        if short and text < self.least:
             self.least = text
         if texts is None:
             self.strings += 1
@@ -153,7 +162,7 @@ class Shape:
             if depth >= DEEPEST or not budget.take():
                 self.open = True
                 return
-            items = self.items = Shape()
+            items = self.items = budget.shape()
         depth += 1
         for one in value:
             items.learn(one, budget, depth)
@@ -180,8 +189,7 @@ class Shape:
         self.fits &= other.fits
         self.open |= other.open
         self._absorb_texts(other)
-        lows = [low for low in (self.low, other.low) if low is not None]
-        self.low = min(lows, default=None)
+        self.low = min(self.low, other.low)
         if self.items is None:
             self.items = other.items
         elif other.items is not None:
@@ -192,8 +200,7 @@ class Shape:
             self.objects.absorb(other.objects)
 
     def _absorb_texts(self, other: Shape) -> None:
-        if other.least is not None and (self.least is None or other.least < self.least):
-            self.least = other.least
+        self.least = min(self.least, other.least)
         mine, theirs = self.texts, other.texts
         if mine is not None and theirs is not None:
             for text, times in theirs.items():

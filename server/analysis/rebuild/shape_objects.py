@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from server.analysis.rebuild import shape_model
 from server.analysis.rebuild.template_values import kind_of
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 MOST_LAYOUTS = 64  # sequences of keys told apart at a place; with more its objects are of one variant
 MOST_KEYS = 256  # keys of a place; with more it is a map
 LONGEST_KEY = 120  # characters; a longer key is a value
+NEVER = 2**63  # ns; later than anything
 ALIKE = 0.5  # of the union of two sets of keys, the part in common that links them
 
 
@@ -78,14 +78,8 @@ class Layout:
         self.keys = keys
         self.variant = variant
         self.shapes: list[Shape] = []
-        self.count = self.first = self.last = 0
-
-    def see(self, now: int) -> None:
-        if not self.count or now < self.first:
-            self.first = now
-        if now > self.last:
-            self.last = now
-        self.count += 1
+        self.count = self.last = 0
+        self.first = NEVER
 
     def settle(self) -> None:
         """Moves the count to the variant and its fields."""
@@ -128,16 +122,30 @@ class Objects:
             if layout is None:
                 self._learn_loose(value, budget, depth)
                 return
-        layout.see(budget.now)
+        layout.count += 1
+        now = budget.now
+        if now > layout.last:
+            layout.last = now
+        if now < layout.first:
+            layout.first = now
         if len(layout.shapes) < len(value):
             value = self._take_others(value, layout.keys, budget, depth)
-        for shape, one in zip(layout.shapes, value.values(), strict=True):
-            if type(one) is str:  # the most frequent case, without a call
+        for shape, one in zip(layout.shapes, value.values(), strict=False):
+            kind = type(one)  # the most frequent kinds without a call: half of all learning is here
+            if kind is str:
                 texts = shape.texts
                 if texts is not None and one in texts:
                     texts[one] += 1
-                else:
+                elif texts is not None or shape.fits or one < shape.least:
                     shape.text(one)
+                else:
+                    shape.strings += 1
+            elif kind is int:
+                shape.integers += 1
+                if one < shape.low:
+                    shape.low = one
+            elif kind is dict and shape.objects is not None:
+                shape.objects.learn(one, budget, depth + 1)
             else:
                 shape.learn(one, budget, depth)
 
@@ -158,7 +166,7 @@ class Objects:
             if not budget.take():
                 self.open = True
                 return
-            self.others = shape_model.Shape()
+            self.others = budget.shape()
         self.others.learn(value, budget, depth)
 
     def _find(self, value: dict[str, Any], budget: Budget) -> Layout | None:
@@ -186,7 +194,7 @@ class Objects:
         for key in keys:
             if key not in variant.fields:
                 budget.take()
-                variant.fields[key] = Field(shape_model.Shape())
+                variant.fields[key] = Field(budget.shape())
         budget.take()
         layout = self.layouts[keys] = Layout(named, variant)
         layout.shapes = [variant.fields[key].shape for key in keys]
@@ -259,7 +267,7 @@ class Objects:
             return None
         if not budget.take():
             return None
-        field = fields[key] = Field(shape_model.Shape())
+        field = fields[key] = Field(budget.shape())
         return field
 
     def _fold_if_many(self) -> None:

@@ -9,7 +9,7 @@ from math import sqrt
 from typing import Any, Protocol
 
 from server.analysis.rebuild.discriminate import discriminator
-from server.analysis.rebuild.shape_model import Shape
+from server.analysis.rebuild.shape_model import NO_NUMBER, NO_TEXT, Shape
 from server.analysis.rebuild.shape_objects import Field, Objects, Variant
 from server.analysis.rebuild.shape_state import dump, load
 from server.analysis.rebuild.shape_texts import HOSTNAME, INTEGER, NUMBER, WIRE, format_of
@@ -139,9 +139,9 @@ def _examples(shape: Shape, types: list[str], found: Json) -> Json:
     """One real value; none where the agent masked some, and none that the schema names anyway."""
     if shape.hidden or "enum" in found or len(types) > 1:
         return {}
-    if types[0] == "string" and shape.least:
+    if types[0] == "string" and shape.least not in ("", NO_TEXT):
         return {"examples": [shape.least]}
-    if types[0] in ("integer", "number") and shape.low is not None and not shape.all_strings:
+    if types[0] in ("integer", "number") and shape.low != NO_NUMBER and not shape.all_strings:
         return {"examples": [shape.low]}
     return {}
 

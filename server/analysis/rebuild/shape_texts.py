@@ -31,6 +31,7 @@ FORMATS = (
 _BITS = {name: 8 << index for index, name in enumerate(FORMATS)}
 ALL = (8 << len(FORMATS)) - 1
 WIRE = INTEGER | NUMBER | BOOLEAN  # readings of a text that is no JSON string
+OF_JSON = ALL & ~WIRE
 HOSTNAME = _BITS["hostname"]
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -40,6 +41,18 @@ _CHECKS = {
     name: Draft202012Validator({"type": "string", "format": name}, validate_formats=True).is_valid
     for name in FORMATS
 }
+
+
+_ONE_LEFT = {bit: _CHECKS[name] for name, bit in _BITS.items()}
+_ONE_LEFT[_BITS["uri"] | _BITS["uri-template"]] = _CHECKS["uri"]  # each URI is a template, too
+
+
+def still(bits: int, text: str) -> int:
+    """What is left of a place's bits with one more text."""
+    check = _ONE_LEFT.get(bits)
+    if check is not None and len(text) <= LONGEST_FORMATTED and check(text):
+        return bits
+    return bits & readings(text)
 
 
 @lru_cache(maxsize=8192)
