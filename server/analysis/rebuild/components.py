@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from server.analysis.rebuild.shape_objects import Variant
@@ -80,15 +81,27 @@ class Components:
         return free
 
     def finish(self, style: Style) -> dict[str, Json]:
-        """The schemas by name, those that a reference leads to."""
-        done: set[Signature] = set()
-        while waiting := [key for key in self._names if key not in done]:
-            for key in waiting:
-                done.add(key)
-                self.direction = key[0]
-                every = together([variant for _, variant in self._shared[key]])
-                self.schemas[self._names[key]] = object_schema(every, style)
+        """The schemas by name, those that a reference leads to. What lies within them stands there: places
+        added up may look like a component that does not know all of them.
+        """
+        inside = replace(style, shared=_Inside(self))
+        for key, name in self._names.items():
+            every = together([variant for _, variant in self._shared[key]])
+            self.schemas[name] = object_schema(every, inside)
         return dict(sorted(self.schemas.items()))
+
+
+class _Inside:
+    """Within a component."""
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+
+    def place(self, name: str, variant: Variant, found: Json) -> Json:
+        return found
+
+    def named(self, name: str, found: Json) -> Json:
+        return self._components.named(name, found)
 
 
 def inline_single(document: Json, schemas: dict[str, Json]) -> dict[str, Json]:

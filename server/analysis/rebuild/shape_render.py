@@ -155,7 +155,8 @@ def _items(shape: Shape, name: str, style: Style) -> Json:
 def _objects(objects: Objects, name: str, style: Style) -> list[Json]:
     """One schema for each variant."""
     objects.settle()
-    variants = [variant for variant in objects.variants if variant.count]
+    known = [variant for variant in objects.variants if variant.count]
+    variants = sorted(known, key=lambda variant: sorted(variant.fields))  # whatever came first
     if not variants:
         return []
     others = objects.others

@@ -24,7 +24,8 @@ def dump(shape: Shape) -> State:
 def load(state: State) -> Shape:
     """The place that `dump` wrote."""
     shape = Shape()
-    scalars, rest, shape.texts, items, objects = state
+    scalars, rest, texts, items, objects = state
+    shape.texts = None if texts is None else dict(texts)  # a copy learns on its own
     shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden = scalars
     shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, shape.low = rest
     shape.items = load(items) if items else None

@@ -203,6 +203,20 @@ def test_objects_of_several_places_become_one_component() -> None:
     assert one == {"$ref": "#/components/schemas/Item"}
 
 
+def test_a_component_knows_what_lies_within_all_of_its_places() -> None:
+    one, other = ({"id": 1, "name": {"de": "x", text: "y"}} for text in ("fr", "ru"))
+    records = [call(path="/a", answer=one), call(path="/b", answer=one), call(path="/c/d", answer=other)] * 10
+    assert deviations(rebuilt(records), records) == []
+
+
+def test_writing_a_document_teaches_nothing() -> None:
+    user = {"id": "2024-01-01", "name": "x"}
+    learner = learnt([call(answer=[user, {"key": "y", "text": "z"}]), call(path="/users/1", answer=user)])
+    state = learner.state()
+    document(learner, Options("Shop"))
+    assert learner.state() == state
+
+
 def test_a_discriminator_tells_alternatives_apart() -> None:
     shapes = [{"kind": "circle", "radius": 1, "x": 1}, {"kind": "square", "side": 2, "label": "s"}] * 5
     found = rebuilt([call(path="/shapes", answer=shapes)])
