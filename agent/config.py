@@ -42,6 +42,8 @@ class Settings:
     only_pids: frozenset[int]
     except_pids: frozenset[int]
     only_names: frozenset[str]
+    only_cgroups: tuple[str, ...]
+    except_cgroups: tuple[str, ...]
     body_cap: int
     bodies: bool
     aggregation_header: str | None
@@ -97,6 +99,12 @@ OPTIONS = (
     Option("filters", "--process", "watch only processes of this name; repeatable", "NAME", many=True),
     Option("filters", "--pid", "watch only this process; repeatable", "PID", many=True),
     Option("filters", "--exclude-pid", "do not watch this process; repeatable", "PID", many=True),
+    Option(
+        "filters", "--cgroup", "watch only processes in this cgroup or below; repeatable", "PATH", many=True
+    ),
+    Option(
+        "filters", "--exclude-cgroup", "do not watch this cgroup and below; repeatable", "PATH", many=True
+    ),
     Option("redaction", "--body-cap", "bytes kept of each body", "BYTES", DEFAULT_BODY_CAP),
     Option("redaction", "--heads-only", "ship no bodies at all", flag=True),
     Option(
@@ -213,6 +221,8 @@ def settings(given: argparse.Namespace) -> Settings:
         only_pids=_numbers("--pid", options.pid, 2**31 - 1),
         except_pids=_numbers("--exclude-pid", options.exclude_pid, 2**31 - 1),
         only_names=frozenset(options.process or ()),
+        only_cgroups=tuple(options.cgroup or ()),
+        except_cgroups=tuple(options.exclude_cgroup or ()),
         body_cap=_number("--body-cap", options.body_cap, 0, MAX_BODY_CAP),
         bodies=not options.heads_only,
         aggregation_header=options.aggregation_header,

@@ -50,6 +50,8 @@ def kernel_source(
             only_pids=settings.only_pids,
             except_pids=settings.except_pids | {os.getpid()},
             only_names=settings.only_names,
+            only_cgroups=settings.only_cgroups,
+            except_cgroups=settings.except_cgroups,
             own_port=own_port,
             body_cap=body_cap,
         ),

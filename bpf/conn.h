@@ -9,6 +9,7 @@
 #define CHUNK_MAX 16384 /* bytes copied into one event */
 #define PIECES_MAX 64  /* events, hence buffers, of one call; what is beyond is sent as a length */
 #define STRETCHES_MAX 32 /* parts of one call that are left out */
+#define CGROUPS_MAX 16  /* as in agent/probes/cgroups.py */
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
 
 /* Tells the verifier what clang knows and would leave out: a number of at most CHUNK_MAX. */
@@ -135,6 +136,13 @@ BPF_HASH(except_pids, u32, u8, 1024);
 struct name {
 	char bytes[16];
 };
+/* A cgroup (v2) with all below it. `level` is its depth below the root of the hierarchy. */
+struct cgroup {
+	u64 id;
+	u32 level;
+	u32 excluded;
+};
+BPF_ARRAY(cgroups, struct cgroup, CGROUPS_MAX);
 BPF_HASH(only_names, struct name, u8, 256);
 
 static inline u64 setting(int index)
@@ -171,10 +179,30 @@ static inline u16 read_u16(u64 address)
 	return value;
 }
 
+static inline int cgroup_is_watched(void)
+{
+	u64 in_use = setting(SETTING_CGROUPS);
+	int watched = !setting(SETTING_ONLY_CGROUPS);
+	for (int i = 0; i < CGROUPS_MAX; i++) {
+		int index = i;
+		struct cgroup *cgroup = cgroups.lookup(&index);
+		if (i >= in_use || !cgroup)
+			break;
+		if (bpf_get_current_ancestor_cgroup_id(cgroup->level) == cgroup->id) {
+			if (cgroup->excluded)
+				return 0;
+			watched = 1;
+		}
+	}
+	return watched;
+}
+
 static inline int process_is_watched(u32 tgid)
 {
 	struct name name = {};
 	if (except_pids.lookup(&tgid))
+		return 0;
+	if (setting(SETTING_CGROUPS) && !cgroup_is_watched())
 		return 0;
 	if (!setting(SETTING_ONLY_PROCESSES))
 		return 1;

@@ -66,7 +66,9 @@ enum setting {
 	SETTING_ONLY_PORTS = 3,   /* not 0: only ports in `only_ports` */
 	SETTING_ONLY_PROCESSES = 4, /* not 0: only pids in `only_pids` or names in `only_names` */
 	SETTING_BODY_CAP = 5,     /* bytes copied of each body whose end is known, 0 for all */
-	SETTINGS = 6,
+	SETTING_CGROUPS = 6,      /* how many of `cgroups` are in use */
+	SETTING_ONLY_CGROUPS = 7, /* not 0: only processes in those of them that are not excluded */
+	SETTINGS = 8,
 };
 
 #endif

@@ -55,6 +55,8 @@ class Setting(IntEnum):
     ONLY_PORTS = 3
     ONLY_PROCESSES = 4
     BODY_CAP = 5
+    CGROUPS = 6
+    ONLY_CGROUPS = 7
 
 
 class RawEvent(NamedTuple):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.events import Clock, ConnectionKey, Event, Lost, ProcessGone, Tick
 from agent.ledger import Bytes, Kernel
-from agent.probes import decode, processes
+from agent.probes import cgroups, decode, processes
 from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
 from agent.probes.capability import refusals
@@ -65,6 +65,8 @@ class Filters:
     only_pids: frozenset[int] = frozenset()
     except_pids: frozenset[int] = frozenset()
     only_names: frozenset[str] = frozenset()
+    only_cgroups: tuple[str, ...] = ()
+    except_cgroups: tuple[str, ...] = ()
     own_port: int | None = None
     body_cap: int | None = None
     """Bytes copied of each body whose end is known; None for all."""
@@ -92,6 +94,10 @@ class KernelSource:
         reasons = [str(reason) for reason in refusals()]
         if reasons:
             raise SourceError(". ".join(reasons))
+        try:
+            self._cgroups = cgroups.find_all(filters.only_cgroups, filters.except_cgroups)
+        except cgroups.CgroupError as error:
+            raise SourceError(str(error)) from None
         self._programs = Programs(sizes, cache)
         self._attachments = Attachments(
             self._programs.attach_openssl, self._programs.detach, frozenset(OPENSSL)
@@ -263,6 +269,10 @@ class KernelSource:
             self._programs.add_pid("except_pids", pid)
         for name in filters.only_names:
             self._programs.add_name(name)
+        for index, (cgroup, excluded) in enumerate(self._cgroups):
+            self._programs.set_cgroup(index, cgroup, excluded)
+        self._programs.set(Setting.CGROUPS, len(self._cgroups))
+        self._programs.set(Setting.ONLY_CGROUPS, int(bool(filters.only_cgroups)))
         if filters.body_cap is not None:
             self._programs.set(Setting.BODY_CAP, filters.body_cap + HEADROOM)
         self._programs.set(Setting.ONLY_PORTS, int(bool(filters.only_ports)))

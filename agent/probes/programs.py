@@ -16,6 +16,7 @@ from typing import Any
 
 from agent.probes import btf
 from agent.probes.abi import Counter, Setting
+from agent.probes.cgroups import Cgroup
 
 SOURCES = ("event.h", "conn.h", "bodies.h", "windows.h", "sockets_syscall.c", "tls_openssl.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
@@ -164,6 +165,11 @@ class Programs:
         key = table.Key()
         key.bytes = name.encode()[:15]
         table[key] = ctypes.c_ubyte(1)
+
+    def set_cgroup(self, index: int, cgroup: Cgroup, excluded: bool) -> None:
+        """Writes one entry of cgroups."""
+        table = self._module[b"cgroups"]
+        table[table.Key(index)] = table.Leaf(cgroup.id, cgroup.level, excluded)
 
     def ignore(self, address: int, generation: int, counter: Counter) -> None:
         """Stops this life of a connection from being handed over; its bytes go to `counter`."""

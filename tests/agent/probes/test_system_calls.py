@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from agent.events import Chunk, Closed, Direction, Lost, Opened, Role
-from agent.ledger import Bytes
+from agent.http.connections import Connections
+from agent.ledger import Bytes, Ledger
 from agent.probes.kernel import Filters
+from agent.streams.table import Limits
 from tests.agent.probes.watch import Watch, connected, watching
 
 pytestmark = pytest.mark.root
@@ -256,6 +258,33 @@ def test_what_does_not_start_like_http_is_counted_and_not_handed_over(
 
         watch.until(lambda: counted() >= 14_000, "the bytes of both ends in their bucket")
         assert watch.half(port, Direction.SENT) == []
+
+
+def test_once_the_first_bytes_told_that_it_is_not_http_the_rest_stays_in_the_kernel(
+    watch: Watch, listener: socket.socket
+) -> None:
+    """The first byte may begin a method, so that user space decides, and tells the kernel."""
+    connections = Connections(Limits(), 1000, Ledger(), watch.source.ignore)
+    greeting, rest = b"SSH-2.0-test\r\n", b"A" * 9000
+    client, server = connected(listener)
+    with client, server:
+        port = client.getsockname()[1]
+        client.sendall(greeting)
+        receive_all(lambda sock, size: sock.recv(size), server, len(greeting))
+
+        def told() -> list[Chunk]:
+            chunks = (event for event in watch.told if isinstance(event, Chunk))
+            ends = (port, listener.getsockname()[1])
+            return [c for c in chunks if c.local and c.peer and {c.local.port, c.peer.port} == set(ends)]
+
+        watch.until(lambda: len(told()) >= 2, "the greeting at both ends")
+        for chunk in told():
+            assert list(connections.feed(chunk)) == []
+        before = watch.lost(Bytes.NOT_HTTP)
+        client.sendall(rest)
+        receive_all(lambda sock, size: sock.recv(size), server, len(rest))
+        watch.until(lambda: watch.lost(Bytes.NOT_HTTP) >= before + 2 * len(rest), "the rest, counted")
+        assert [chunk.data for chunk in told()] == [greeting] * 2
 
 
 def test_unix_sockets_and_udp_are_counted_under_their_own_names(watch: Watch) -> None:

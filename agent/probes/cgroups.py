@@ -1,0 +1,70 @@
+"""The cgroups (version 2) that filters name: their id and depth, by which the kernel side knows them.
+
+A cgroup's id is its folder's inode number, and the hierarchy's root has 1. Version 1 has ids, too, but no
+program can ask for them, so a path there is refused with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX = 16
+"""Cgroups of one agent, watched and excluded."""
+
+MOUNTS = Path("/proc/self/mountinfo")
+ROOT_ID = 1
+
+
+class CgroupError(ValueError):
+    """A cgroup that cannot be filtered by; the message is one sentence for the person who named it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroup:
+    """`level` is the depth below the hierarchy's root, which is 0."""
+
+    id: int
+    level: int
+
+
+def find_all(only: Iterable[str], excluded: Iterable[str]) -> list[tuple[Cgroup, bool]]:
+    """Each named cgroup, and whether it is excluded. Raises CgroupError."""
+    named = [(path, False) for path in only] + [(path, True) for path in excluded]
+    if len(named) > MAX:
+        raise CgroupError(f"at most {MAX} cgroups can be watched or excluded; name one above several of them")
+    text = MOUNTS.read_text(errors="surrogateescape") if named else ""
+    return [(find(path, text), out) for path, out in named]
+
+
+def find(path: str, mountinfo: str) -> Cgroup:
+    """The cgroup at `path`: a folder, or a path below the root of the hierarchy. Raises CgroupError."""
+    places = [place for place in mounted("cgroup2", mountinfo) if place.is_dir()]
+    roots = [place for place in places if place.stat().st_ino == ROOT_ID]
+    if not roots:
+        raise CgroupError(
+            "this host's cgroup v2 hierarchy is not mounted here, so nothing can be filtered by cgroup; "
+            "run: mount -t cgroup2 cgroup2 /mnt (in a container, mount the host's /sys/fs/cgroup)"
+        )
+    root = roots[0].resolve()
+    for folder in (Path(path), root / path.lstrip("/")):
+        found = folder.resolve()
+        if found.is_relative_to(root) and found.is_dir():
+            return Cgroup(found.stat().st_ino, len(found.relative_to(root).parts))
+    if any(Path(path).resolve().is_relative_to(other) for other in mounted("cgroup", mountinfo)):
+        raise CgroupError(
+            f"{path} is a cgroup of version 1, whose members no program can tell; name one below {root}, "
+            "or boot with systemd.unified_cgroup_hierarchy=1"
+        )
+    raise CgroupError(f"there is no cgroup {path} below {root}; see the line 0:: of /proc/PID/cgroup")
+
+
+def mounted(kind: str, mountinfo: str) -> list[Path]:
+    """Where file systems of this type are mounted, as mountinfo (proc(5)) says."""
+    places = []
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        if after.split(" ")[0] == kind:
+            places.append(Path(before.split(" ")[4].replace("\\040", " ")))
+    return places
