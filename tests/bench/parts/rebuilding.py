@@ -21,8 +21,8 @@ from server.analysis.rebuild.learner import Learner
 from tests.bench.figures import Figure, alternating, cpu_us
 from tests.server.records import record
 
-RECORDS = 20_000
-HOSTILE = 200_000
+RECORDS = 6_000
+HOSTILE = 60_000
 GOAL = 10_000
 MOST_MIB = 100.0
 NEEDS_ROOT = False

@@ -31,7 +31,7 @@ SMALL = frozenset(
 
 def figures(rounds: int) -> Iterator[Figure]:
     shares: dict[str, list[float]] = {}
-    for seed in range(min(rounds, 3)):
+    for seed in range(min(rounds, 2)):
         found: dict[str, Counter[bool]] = {}
         for data_set in DATA_SETS:
             if data_set.name in SMALL:

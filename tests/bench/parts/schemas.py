@@ -25,7 +25,7 @@ GOALS = {
 
 def figures(rounds: int) -> Iterator[Figure]:
     shares: dict[str, list[float]] = {figure: [] for figure in FIGURES}
-    for seed in range(1, min(rounds, 3) + 1):
+    for seed in range(1, min(rounds, 2) + 1):
         total: dict[str, Counter[bool]] = {figure: Counter() for figure in FIGURES}
         for data_set in DATA_SETS:
             try:
