@@ -15,14 +15,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
+from typing import Any
 
 from agent.wire import decode_record
 from server.analysis.rebuild.decisions import fixed, of_templates, read
 from server.analysis.rebuild.document import Options, document
+from server.analysis.rebuild.existing import templates_of
 from server.analysis.rebuild.learner import Learner
 from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version
+from server.analysis.specs.model import SpecError
+from server.analysis.specs.text import parse
 from server.ingest.accept import most_seen
-from server.store import rebuilt
+from server.store import rebuilt, specs
 from server.store.database import Connection, Store, StoreUnavailable
 from server.store.rebuilt import Publication, State, Stored
 
@@ -35,6 +39,7 @@ SAVE_S = 30.0  # between two savings of what was learnt
 PAUSE_S = 30.0  # after an API's version, times how many it has, until the next
 LONGEST_PAUSE_S = 3600.0
 MOST_LOADED = 8  # APIs in memory, the last used; others wait in the database
+MOST_GIVEN = 64  # specifications whose paths are remembered
 MOST_SERVERS = 3  # URLs named in a document
 
 
@@ -72,6 +77,7 @@ class Learning:
         self._loaded: OrderedDict[int, _Api] = OrderedDict()
         self._changed: set[int] = set()  # APIs that may have a new version
         self._due: dict[int, float] = {}  # when (monotonic) an API may have one again
+        self._given: dict[int, list[str]] = {}  # templates of specifications, by number
         self._last: int | None = None
         self._saved = time.monotonic()
         self._asked: set[int] = set()
@@ -211,6 +217,14 @@ class Learning:
         for number in sorted(asked | due):
             self._publish(number)
 
+    def _templates(self, spec: dict[str, Any]) -> list[str]:
+        number = int(spec["number"])
+        if number not in self._given:
+            if len(self._given) >= MOST_GIVEN:
+                self._given.clear()
+            self._given[number] = _templates(spec["raw"], spec["base_path"])
+        return self._given[number]
+
     def _publish(self, number: int) -> None:
         with self._store.reading() as db:
             learner = self._api(db, number).learner
@@ -218,6 +232,8 @@ class Learning:
             versions = rebuilt.count(db, number)
             decided = [read(plain) for _, _, plain in rebuilt.decisions(db, number)]
             name = rebuilt.name_of(db, number)
+            given = [path for spec in specs.of_api(db, number) for path in self._templates(spec)]
+        learner.give(given)
         learner.decide(of_templates(decided))
         options = Options(name, latest.version if latest else FIRST, learner.servers(MOST_SERVERS))
         found = fixed(document(learner, options), decided)
@@ -232,6 +248,15 @@ class Learning:
         )
         self._store.write(lambda db: rebuilt.publish(db, number, one)).result()
         log.info("rebuilt document of an API: version %s, %d paths", one.version, len(found["paths"]))
+
+
+def _templates(raw: bytes, base_path: str | None) -> list[str]:
+    """The paths of an uploaded specification; none where it is not one of paths."""
+    try:
+        return templates_of(parse(raw), base_path)
+    except SpecError as error:
+        log.error("the paths of a specification are left out: %s: %s", error.where, error.reason)
+        return []
 
 
 def sample(found: Iterable[Stored], most: int) -> list[Stored]:

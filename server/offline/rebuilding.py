@@ -137,10 +137,12 @@ def _document(parsed: argparse.Namespace, learnt: ByHost, host: str) -> dict[str
 
 def _existing(path: Path) -> dict[str, Any]:
     """An existing specification's document. Raises SpecError."""
-    from server.analysis.specs.load import load
+    from server.offline.spec import SpecMissing, specification
 
     try:
-        return load(path.read_bytes()).document
+        return specification(path).document
+    except SpecMissing as error:
+        raise _Wrong(str(error)) from None
     except OSError as error:
         raise _Wrong(f"--spec {path}: {error.strerror}") from None
 

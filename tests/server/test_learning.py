@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent.wire import Record
+from server.analysis.specs.load import load
 from server.ingest.accept import Acceptor
 from server.ingest.decode import decode
 from server.learning import Learned, Learning, sample
@@ -256,6 +257,16 @@ def _newest(client: Client, api: str) -> str:
     return json.dumps({path: document["paths"][path] for path in document["paths"]}).replace(
         ' "x-spectap"', ""
     )
+
+
+def test_the_paths_of_an_uploaded_specification_come_first(tmp_path: Path) -> None:
+    known = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/users/{login}": {}}}
+    with serving(tmp_path, load=load) as client:
+        client.app.state.learning._period = 0.01
+        uploaded = client.http.post("/api/v1/specs?host=shop.local:8080", content=json.dumps(known))
+        assert uploaded.status_code == 201
+        client.send(*users(0, 3))
+        assert [*published(client, uploaded.json()["api"], "1.0.0")["paths"]] == ["/users/{login}"]
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,14 @@ _OPAQUE = frozenset(("example", "examples", "default", "enum", "const", "mapping
 _METHODS = frozenset(("get", "put", "post", "delete", "options", "head", "patch", "trace"))
 
 
-def templates_of(document: Json) -> list[str]:
-    """The paths a document describes, with its base path. Raises SpecError for Swagger 2.0."""
-    base = _base(document)
-    return [base + path for path in document.get("paths") or {} if path.startswith("/")]
+def templates_of(document: Json, base: str | None = None) -> list[str]:
+    """The paths a document describes, with its base path or another. Raises SpecError."""
+    paths = document.get("paths")
+    if not isinstance(paths, dict):
+        return []
+    if base is None:
+        base = str(document.get("basePath") or "") if "swagger" in document else _base(document)
+    return [base.rstrip("/") + path for path in paths if isinstance(path, str) and path.startswith("/")]
 
 
 def extended(existing: Json, learnt: Json) -> Json:

@@ -68,7 +68,7 @@ def test_several_apis_need_a_choice(rebuild: Any, tmp_path: Path, capsys: pytest
         (PETS, ["--host", "bank.example"], "shop.example"),
         (PETS, ["-o", "/dev/null/spec.yaml"], "cannot write"),
         (PETS, ["--spec", "/nonexistent"], "No such file"),
-        (PETS, ["--spec", "/dev/null"], "--spec /dev/null: "),
+        (PETS, ["--spec", "/dev"], "holds none of"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(
@@ -113,3 +113,12 @@ def test_an_existing_specification_stays_and_what_is_new_is_added(
         "properties": {"name": {"type": ["string", "null"]}, "id": {"type": "integer"}},
     }
     assert "delete" in found["paths"]["/pets/{name}"]
+
+
+def test_swagger_2_is_not_extended_and_that_is_said(
+    rebuild: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {"swagger": "2.0", "info": {"title": "t", "version": "1"}, "paths": {}}
+    (tmp_path / "known.json").write_text(json.dumps(known))
+    assert rebuild(PETS, "--spec", str(tmp_path / "known.json")) == 1
+    assert "convert the document" in capsys.readouterr().err

@@ -291,6 +291,23 @@ def test_a_body_that_is_no_json_teaches_nothing_but_its_type(broken: bytes) -> N
     assert operation(found, USERS)["responses"]["200"]["content"] == {"application/json": {}}
 
 
+def test_a_body_beyond_the_bound_is_counted_and_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.analysis.rebuild.operation.LARGEST_BODY", 100)
+    found = rebuilt([call(answer=["x" * 100]), call(answer=["x"])], evidence=True)
+    media = operation(found, USERS)["responses"]["200"]["content"]["application/json"]
+    assert media["x-spectap"]["unlearnt"] == 1
+    assert media["x-spectap"]["largestBytes"] == 104
+
+
+def test_what_lies_as_deep_as_is_read_is_stored_and_written() -> None:
+    value: Any = 1
+    for _ in range(63):
+        value = {"a": value}
+    learner = learnt([call(answer=value)])
+    assert Learner.restore(learner.state()).state() == learner.state()
+    validate(document(learner, Options("Shop")))
+
+
 def test_hostile_paths_end_at_the_bounds() -> None:
     learner = Learner(shapes=3_000)
     chance = random.Random(1)
