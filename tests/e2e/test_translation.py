@@ -6,6 +6,8 @@ or two that see one each and say so under their own names.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,3 +142,23 @@ def test_where_the_clients_address_is_translated_too_each_view_stays_alone(tmp_p
         sides = [sorted(w.side for seen in one for w in seen.witnesses) for one in known.values()]
         assert sides == [["client", "server"]] * 20
         assert {len(one) for one in known.values()} == {2}
+
+
+def test_where_one_of_two_agents_has_lost_calls_the_others_keep_both_witnesses(tmp_path: Path) -> None:
+    """On a connection where answers were lost the agent may give up pairing for good: later calls are new."""
+    with (
+        talking(tmp_path, "router") as pair,
+        serving(tmp_path) as server,
+        two_agents(tmp_path, pair, server, server.url, "--ring-mib", 1) as lossy,
+    ):
+        before = pair.make([echo_call("before", number % 2, size=500) for number in range(20)])
+        check_pairs(stored(server, before, 40), before)
+        os.kill(lossy.process.pid, signal.SIGSTOP)  # its ring overflows
+        during = pair.make([echo_call("during", number % 2, size=9000) for number in range(120)])
+        os.kill(lossy.process.pid, signal.SIGCONT)
+        wait_until(lambda: lossy.bytes_in("ring_full") > 0, "the loss to be told, the ring being empty again")
+        after = pair.make([echo_call("after", 10 + number % 2, size=500) for number in range(20)])
+        check_pairs(stored(server, after, 40), after)
+        partly = stored(server, during, 121)
+        seen = Counter(tuple(agents_of(one)) for one in partly.values())
+        assert seen.keys() == {("a",), ("a", "b")}
