@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_what_retention_took_is_not_counted_again(
     assert counts(capsys)["new"] == 0
     (operation,) = client.operations().values()
     assert operation["statuses"] == {"200": 3}
+
+
+def test_that_retention_will_take_old_exchanges_is_said(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "traffic.har"
+    for started, said in (("2020-01-01T00:00:00Z", True), (f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", False)):
+        path.write_bytes(document(entry(started=started)))
+        assert imported(client, tmp_path, path) == 0
+        assert ("some are older than 7 days" in capsys.readouterr().err) is said
 
 
 def test_of_a_file_that_grew_only_the_rest_is_new(
