@@ -130,7 +130,7 @@ class HeaderMasks:
         return placeholders.of_text(value.decode("latin-1")).encode("latin-1")
 
     def _text(self, where: str, name: str, value: bytes) -> bytes:
-        text, rule = self._judge.repeated(value.decode("latin-1"))
+        text, rule = self._judge.text(value.decode("latin-1"))
         if rule is None:
             return value
         self._tally.mask(where, name, rule)
