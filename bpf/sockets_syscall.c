@@ -11,6 +11,8 @@
 
 enum shape { SHAPE_BUFFER, SHAPE_IOVEC, SHAPE_MESSAGE, SHAPE_MESSAGES, SHAPE_BLIND };
 
+/* A thread's call. The entry stays with the thread until it ends, since making and deleting one costs more
+ * than all else at entry; `sk` is 0 between calls. */
 struct call {
 	u64 sk;
 	u64 buffer; /* the buffer, iovec array, struct msghdr or struct mmsghdr array */
@@ -51,43 +53,48 @@ static inline u64 socket_of(u32 fd)
 	return read_u64(socket + O_SOCKET_SK);
 }
 
+/* What is to become of the bytes of a call on this socket; 0 if they are to be handed over. */
+static inline u16 counter_of(u64 sk, u32 tid, u32 tgid)
+{
+	u16 family = read_u16(sk + O_SOCK_FAMILY);
+	struct window *window;
+	if (family == AF_UNIX)
+		return COUNT_UNIX_SOCKET;
+	if ((family != AF_INET && family != AF_INET6) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
+		return COUNT_NOT_TCP;
+	if (!process_is_watched(tgid))
+		return COUNT_FILTERED;
+	window = windows.lookup(&tid);
+	if (!window || !window->ssl)
+		return 0;
+	window->sk = sk;
+	return COUNT_TLS_CIPHERTEXT;
+}
+
 static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
 {
-	struct call call = {};
-	u64 id = bpf_get_current_pid_tgid();
-	u32 tid = id, tgid = id >> 32;
-	u16 family;
-	struct window *window;
+	struct call none = {}, *call;
+	u64 id = bpf_get_current_pid_tgid(), sk;
+	u32 tid = id;
 
 	if (setting(SETTING_DARK))
 		return 0;
-	call.sk = socket_of(fd);
-	if (!call.sk)
+	sk = socket_of(fd);
+	if (!sk)
 		return 0;
-	family = read_u16(call.sk + O_SOCK_FAMILY);
-	if (family == AF_UNIX)
-		call.counter = COUNT_UNIX_SOCKET;
-	else if ((family != AF_INET && family != AF_INET6) ||
-		 read_u16(call.sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
-		call.counter = COUNT_NOT_TCP;
-	else if (!process_is_watched(tgid))
-		call.counter = COUNT_FILTERED;
-	else {
-		window = windows.lookup(&tid);
-		if (window) {
-			window->sk = call.sk;
-			call.counter = COUNT_TLS_CIPHERTEXT;
-		}
-	}
-	call.buffer = buffer;
-	call.shape = shape;
-	call.direction = direction;
-	call.time_ns = bpf_ktime_get_ns();
-	if (calls.update(&tid, &call)) {
+	call = calls.lookup_or_try_init(&tid, &none);
+	if (!call) {
 		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
 		count(COUNT_TABLE_FULL_CALLS, 1);
-		conns.delete(&call.sk);
+		conns.delete(&sk);
+		return 0;
 	}
+	call->sk = sk;
+	call->buffer = buffer;
+	call->shape = shape;
+	call->direction = direction;
+	call->counter = counter_of(sk, tid, id >> 32);
+	call->time_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -179,10 +186,10 @@ int syscall_exit(struct syscall_exit *ctx)
 	u64 bytes;
 
 	found = calls.lookup(&tid);
-	if (!found)
+	if (!found || !found->sk)
 		return 0;
 	call = *found;
-	calls.delete(&tid);
+	found->sk = 0;
 	if (ctx->ret <= 0 || setting(SETTING_DARK))
 		return 0;
 	bytes = bytes_of(&call, ctx->ret);

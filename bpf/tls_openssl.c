@@ -24,23 +24,26 @@ BPF_TABLE("lru_hash", struct ssl_key, struct ssl_conn, ssl_conns, CONNECTIONS);
 
 static inline int ssl_enter(struct pt_regs *ctx, u64 buffer, u64 length, u32 direction, u32 carries)
 {
-	struct window window = {};
-	u64 id = bpf_get_current_pid_tgid();
+	struct window none = {}, *window;
+	u64 id = bpf_get_current_pid_tgid(), ssl = PT_REGS_PARM1(ctx);
 	u32 tid = id;
 	if (setting(SETTING_DARK) || !process_is_watched(id >> 32))
 		return 0;
-	window.ssl = PT_REGS_PARM1(ctx);
-	window.buffer = buffer;
-	window.length = length;
-	window.direction = direction;
-	window.carries = carries;
-	window.time_ns = bpf_ktime_get_ns();
-	if (windows.update(&tid, &window)) {
+	window = windows.lookup_or_try_init(&tid, &none);
+	if (!window) {
 		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
-		struct ssl_key key = {.ssl = window.ssl, .tgid = id >> 32};
+		struct ssl_key key = {.ssl = ssl, .tgid = id >> 32};
 		count(COUNT_TABLE_FULL_CALLS, 1);
 		ssl_conns.delete(&key);
+		return 0;
 	}
+	window->ssl = ssl;
+	window->sk = 0;
+	window->buffer = buffer;
+	window->length = length;
+	window->direction = direction;
+	window->carries = carries;
+	window->time_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -121,10 +124,10 @@ int ssl_return(struct pt_regs *ctx)
 	u64 bytes = ret > 0 ? ret : 0;
 
 	found = windows.lookup(&tid);
-	if (!found)
+	if (!found || !found->ssl)
 		return 0;
 	window = *found;
-	windows.delete(&tid);
+	found->ssl = 0;
 	if (setting(SETTING_DARK))
 		return 0;
 	key.ssl = window.ssl;

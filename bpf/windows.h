@@ -1,7 +1,8 @@
-/* While a thread is inside a TLS library's call, the system calls it makes there name the socket. */
+/* While a thread is inside a TLS library's call, the system calls it makes there name the socket. The entry
+ * stays with the thread until it ends, as a call's does. */
 
 struct window {
-	u64 ssl;
+	u64 ssl;     /* 0 between calls */
 	u64 sk;      /* set by the system call, 0 until then */
 	u64 buffer;
 	u64 length;  /* _ex forms: where the library stores how many bytes passed; else 0 */
