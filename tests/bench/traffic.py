@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from socket import AF_INET
 
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+
 from agent.probes.abi import LAYOUT, EventDirection, EventKind, EventRole, EventSource, RawEvent
 
 CONNECTIONS = 8
@@ -69,32 +72,73 @@ def _items(number: int) -> list[dict[str, object]]:
     ]
 
 
-def raw_events(calls: Sequence[Call], role: EventRole = EventRole.SERVER) -> list[bytes]:
-    """What the ring holds of these calls: one view each, spread over CONNECTIONS keep-alive connections."""
-    sends, receives = EventDirection.SENT, EventDirection.RECEIVED
-    asks, answers = (receives, sends) if role is EventRole.SERVER else (sends, receives)
+def raw_events(calls: Sequence[Call]) -> list[bytes]:
+    """What the ring holds of these calls: the server's view of each, spread over CONNECTIONS keep-alive
+    connections."""
     positions = [[0, 0] for _ in range(CONNECTIONS)]
-    events = [_event(EventKind.OPENED, at, role, time_ns=at + 1) for at in range(CONNECTIONS)]
+    events = [_event(EventKind.OPENED, at, time_ns=at + 1) for at in range(CONNECTIONS)]
     for number, call in enumerate(calls):
         at, time_ns = number % CONNECTIONS, (number + 1) * MS
-        for way, data in ((asks, call.request), (answers, call.response)):
+        for way, data in ((EventDirection.RECEIVED, call.request), (EventDirection.SENT, call.response)):
             position = positions[at][way]
-            events.append(_event(EventKind.CHUNK, at, role, way, position, data, time_ns))
+            events.append(_event(EventKind.CHUNK, at, way, position, data, time_ns))
             positions[at][way] += len(data)
             time_ns += MS // 4
     return events
 
 
+def over_http2(calls: Sequence[Call]) -> list[Call]:
+    """The same calls as the halves of CONNECTIONS HTTP/2 connections carry them, one stream each."""
+    talks = [_talk() for _ in range(CONNECTIONS)]
+    return [_stream(*talks[number % CONNECTIONS], call) for number, call in enumerate(calls)]
+
+
+def _talk() -> tuple[H2Connection, H2Connection]:
+    """Client and server of a connection, their preface and settings not sent yet."""
+    client = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+    server = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+    for end in (client, server):
+        end.initiate_connection()
+    return client, server
+
+
+def _stream(client: H2Connection, server: H2Connection, call: Call) -> Call:
+    stream = client.get_next_available_stream_id()
+    line, asked, body = _parts(call.request)
+    method, target, _ = line.split(b" ")
+    host = next(value for name, value in asked if name == b"host")
+    pseudo = [(b":method", method), (b":scheme", b"https"), (b":authority", host), (b":path", target)]
+    client.send_headers(stream, pseudo + asked, end_stream=not body)
+    if body:
+        client.send_data(stream, body, end_stream=True)
+    request = client.data_to_send()
+    server.receive_data(request)
+    line, answered, body = _parts(call.response)
+    server.send_headers(stream, [(b":status", line.split(b" ")[1]), *answered])
+    server.send_data(stream, body, end_stream=True)
+    server.increment_flow_control_window(len(request))
+    response = server.data_to_send()
+    client.receive_data(response)
+    client.increment_flow_control_window(len(response))
+    return Call(request, response)
+
+
+def _parts(message: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
+    """Start line, the headers that HTTP/2 has as well, body."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    line, *lines = head.split(b"\r\n")
+    pairs = [(name.lower(), value.strip()) for name, _, value in (one.partition(b":") for one in lines)]
+    return line, [pair for pair in pairs if pair[0] != b"connection"], body
+
+
 def _event(
     kind: EventKind,
     connection: int,
-    role: EventRole,
     way: int = 0,
     position: int = 0,
     data: bytes = b"",
     time_ns: int = 0,
 ) -> bytes:
-    ports = (8080, 40000 + connection) if role is EventRole.SERVER else (40000 + connection, 8080)
     head = RawEvent(
         time_ns=time_ns,
         address=0xFFFF888000000000 + connection * 4096,
@@ -104,12 +148,12 @@ def _event(
         captured=len(data),
         tgid=PID,
         netns=NETNS,
-        local_port=ports[0],
-        peer_port=ports[1],
+        local_port=8080,
+        peer_port=40000 + connection,
         kind=kind,
         source=EventSource.SOCKET,
         direction=way,
-        role=role,
+        role=EventRole.SERVER,
         from_start=1,
         family=AF_INET,
         capped=0,
