@@ -159,6 +159,7 @@ class Learning:
         if api is None:
             api = self._loaded[number] = _Api(Learner())
             self._take_rows(db, number, api)
+            self._give(api.learner, self._given_to(db, number))
         self._loaded.move_to_end(number)
         return api
 
@@ -217,6 +218,10 @@ class Learning:
         for number in sorted(asked | due):
             self._publish(number)
 
+    def _given_to(self, db: Connection, number: int) -> list[str]:
+        """The paths of an API's specifications, which come first."""
+        return [path for spec in specs.of_api(db, number) for path in self._templates(spec)]
+
     def _templates(self, spec: dict[str, Any]) -> list[str]:
         number = int(spec["number"])
         if number not in self._given:
@@ -225,6 +230,12 @@ class Learning:
             self._given[number] = _templates(spec["raw"], spec["base_path"])
         return self._given[number]
 
+    def _give(self, learner: Learner, given: list[str]) -> None:
+        try:
+            learner.give(given)
+        except ValueError as error:
+            log.error("the paths of a specification are left out: %s", error)
+
     def _publish(self, number: int) -> None:
         with self._store.reading() as db:
             learner = self._api(db, number).learner
@@ -232,8 +243,8 @@ class Learning:
             versions = rebuilt.count(db, number)
             decided = [read(plain) for _, _, plain in rebuilt.decisions(db, number)]
             name = rebuilt.name_of(db, number)
-            given = [path for spec in specs.of_api(db, number) for path in self._templates(spec)]
-        learner.give(given)
+            given = self._given_to(db, number)
+        self._give(learner, given)
         learner.decide(of_templates(decided))
         options = Options(name, latest.version if latest else FIRST, learner.servers(MOST_SERVERS))
         found = fixed(document(learner, options), decided)

@@ -62,18 +62,20 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     try:
-        learnt = _learn(parsed, reading.records(parsed.files, reading.options(parsed)))
-        _write(parsed, learnt)
+        existing = _existing(parsed.spec) if parsed.spec else None
+        learnt = _learn(parsed, existing, reading.records(parsed.files, reading.options(parsed)))
+        _write(parsed, existing, learnt)
     except (_Wrong, ReadingError) as error:
         sys.stderr.write(f"spectap rebuild: {error}\n")
         return 1
     return 0
 
 
-def _learn(parsed: argparse.Namespace, records: Iterable[Record]) -> ByHost:
+def _learn(parsed: argparse.Namespace, existing: dict[str, Any] | None, records: Iterable[Record]) -> ByHost:
+    from server.analysis.rebuild.existing import templates_of
     from server.analysis.rebuild.hosts import ByHost
 
-    learnt = ByHost(parsed.host)
+    learnt = ByHost(parsed.host, templates_of(existing) if existing else ())
     for record in _counted(records):
         learnt.learn(record)
     if not learnt.learners:
@@ -98,14 +100,14 @@ def _counted(records: Iterable[Record]) -> Iterator[Record]:
         sys.stderr.write("\r\033[K")
 
 
-def _write(parsed: argparse.Namespace, learnt: ByHost) -> None:
+def _write(parsed: argparse.Namespace, existing: dict[str, Any] | None, learnt: ByHost) -> None:
     output = Path(parsed.output) if parsed.output else None
     folder = output is not None and (output.is_dir() or parsed.output.endswith("/"))
     if not folder and len(learnt.learners) > 1:
         hosts = ", ".join(sorted(learnt.learners))
         raise _Wrong(f"traffic of several APIs: choose with --host, or write all with -o FOLDER/ ({hosts})")
     for host in sorted(learnt.learners):
-        document = _document(parsed, learnt, host)
+        document = _document(parsed, existing, learnt, host)
         if output is None:
             _to_stdout(_bytes(document, parsed.json))
             continue
@@ -115,36 +117,37 @@ def _write(parsed: argparse.Namespace, learnt: ByHost) -> None:
         _say(path, document)
 
 
-def _document(parsed: argparse.Namespace, learnt: ByHost, host: str) -> dict[str, Any]:
+def _document(
+    parsed: argparse.Namespace, existing: dict[str, Any] | None, learnt: ByHost, host: str
+) -> dict[str, Any]:
     from server.analysis.rebuild.document import Options, document
-    from server.analysis.rebuild.existing import extended, templates_of
-    from server.analysis.specs.model import SpecError
+    from server.analysis.rebuild.existing import extended
 
     options = Options(
         title=parsed.title or host,
         servers=learnt.learners[host].servers(1),
         evidence=not parsed.no_evidence,
     )
-    if parsed.spec is None:
-        return document(learnt.learners[host], options)
-    try:
-        existing = _existing(parsed.spec)
-        learnt.learners[host].give(templates_of(existing))
-        return extended(existing, document(learnt.learners[host], options))
-    except SpecError as error:
-        raise _Wrong(f"--spec {parsed.spec}: {error}") from None
+    found = document(learnt.learners[host], options)
+    return extended(existing, found) if existing else found
 
 
 def _existing(path: Path) -> dict[str, Any]:
-    """An existing specification's document. Raises SpecError."""
+    """An existing specification's document."""
+    from server.analysis.rebuild.existing import refuse_swagger
+    from server.analysis.specs.model import SpecError
     from server.offline.spec import SpecMissing, specification
 
     try:
-        return specification(path).document
+        document = specification(path).document
+        refuse_swagger(document)
     except SpecMissing as error:
         raise _Wrong(str(error)) from None
+    except SpecError as error:
+        raise _Wrong(f"--spec {path}: {error}") from None
     except OSError as error:
         raise _Wrong(f"--spec {path}: {error.strerror}") from None
+    return document
 
 
 def _bytes(document: dict[str, Any], as_json: bool) -> bytes:

@@ -37,9 +37,14 @@ def extended(existing: Json, learnt: Json) -> Json:
     return _Extension(upgraded(existing), learnt).made()
 
 
-def _base(document: Json) -> str:
+def refuse_swagger(document: Json) -> None:
+    """Raises SpecError for what cannot be extended."""
     if "swagger" in document:
         raise SpecError("/swagger", "Swagger 2.0 is not extended; convert the document to OpenAPI 3 first")
+
+
+def _base(document: Json) -> str:
+    refuse_swagger(document)
     return base_paths(document, "")[0].rstrip("/")
 
 
@@ -155,10 +160,13 @@ class _Extension:
                 self._content(self._resolved(answers[known]), answer)
 
     def _parameters(self, item: Json, mine: Json, learnt: Sequence[Json]) -> None:
-        said = [*item.get("parameters", ()), *mine.get("parameters", ())]
-        known = {(one.get("in"), str(one.get("name")).lower()) for one in map(self._resolved, said)}
+        said = map(self._resolved, [*item.get("parameters", ()), *mine.get("parameters", ())])
+        known = {(one.get("in"), str(one.get("name")).lower()): one for one in said}
         for parameter in learnt:
-            if parameter["in"] != "path" and (parameter["in"], parameter["name"].lower()) not in known:
+            described = known.get((parameter["in"], parameter["name"].lower()))
+            if described is not None:
+                self._schema(described.get("schema", {}), parameter["schema"], 0)
+            elif parameter["in"] != "path":
                 optional = {key: value for key, value in parameter.items() if key != "required"}
                 mine.setdefault("parameters", []).append(optional)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from agent.wire import Record
 from server.analysis.inventory import host_of
@@ -15,9 +15,12 @@ UNKNOWN = "unknown"
 
 
 class ByHost:
-    """One learner for each host; only those of `wanted`, if any are."""
+    """One learner for each host; only those of `wanted`, if any are. `given` are the paths of an existing
+    specification.
+    """
 
-    def __init__(self, wanted: Iterable[str] = ()) -> None:
+    def __init__(self, wanted: Iterable[str] = (), given: Sequence[str] = ()) -> None:
+        self._given = given
         self.learners: dict[str, Learner] = {}
         self.left_out = 0  # records of hosts beyond the bound
         self.others: Counter[str] = Counter()  # records of hosts that are not wanted
@@ -35,6 +38,7 @@ class ByHost:
                 self.left_out += 1
                 return
             learner = self.learners[host] = Learner()
+            learner.give(self._given)
         learner.learn(record)
 
 

@@ -39,12 +39,18 @@ def compile_templates(visits: Iterable[Visit], given: Mapping[str, Mapping[str, 
     for visit in visits:
         template = _template(visit)
         known = trie.find(template.example)
-        if known is None:
+        if known is None or not _takes(known, template):
             found.append(template)
         else:
             firsts[known.text] = _counted(firsts[known.text], template)
     templates = (*firsts.values(), *sorted(found, key=lambda template: template.text))
     return Learned(templates, trie_of(templates))
+
+
+def _takes(given: Template, learnt: Template) -> bool:
+    """Whether a given template takes all paths of one that was learnt, and not its example alone."""
+    places = {parameter.segment for parameter in given.parameters}
+    return all(parameter.segment in places for parameter in learnt.parameters)
 
 
 def trie_of(templates: Iterable[Template]) -> Trie[Template]:

@@ -60,7 +60,7 @@ def calls(draw: st.DrawFn) -> Record:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(calls(), max_size=25))
 def test_a_rebuilt_document_is_valid_and_accepts_its_own_evidence(records: list[Record]) -> None:
     found = rebuilt(records, evidence=True)
@@ -72,7 +72,7 @@ def test_a_rebuilt_document_is_valid_and_accepts_its_own_evidence(records: list[
     assert kinds <= {"unknown-method"}  # of a method that never succeeded
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(calls(), max_size=20), st.randoms(use_true_random=False))
 def test_order_storing_and_adding_up_leave_no_trace(records: list[Record], chance: random.Random) -> None:
     expected = document(learnt(records), Options("Shop"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
@@ -48,17 +48,20 @@ def conforms(found: Any, value: Any) -> bool:
     return Draft202012Validator(found, validate_formats=True).is_valid(value)
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=30))
 def test_whatever_taught_conforms(taught: list[Any]) -> None:
     found = Draft202012Validator(said(taught), validate_formats=True)
     assert all(map(found.is_valid, taught))
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=30), st.randoms(use_true_random=False))
 def test_the_order_of_what_taught_leaves_no_trace(taught: list[Any], chance: random.Random) -> None:
     assert said(chance.sample(taught, len(taught))) == said(taught)
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=20), st.lists(values, max_size=20))
 def test_two_places_added_up_know_what_one_would(some: list[Any], others: list[Any]) -> None:
     shape = learnt(some)
@@ -67,6 +70,7 @@ def test_two_places_added_up_know_what_one_would(some: list[Any], others: list[A
     assert shape.count == len(some) + len(others)
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=20), st.lists(values, max_size=20))
 def test_what_was_stored_learns_on_as_if_it_had_not_been(some: list[Any], others: list[Any]) -> None:
     stored = msgpack.unpackb(msgpack.packb(dump(learnt(some))))
@@ -76,6 +80,7 @@ def test_what_was_stored_learns_on_as_if_it_had_not_been(some: list[Any], others
     assert schema(shape, "", PLAIN) == said(some + others)
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=20))
 def test_a_small_budget_widens_and_never_refuses(taught: list[Any]) -> None:
     found = schema(learnt(taught, Budget(4)), "", PLAIN)

@@ -1,0 +1,94 @@
+"""What is new is added to an existing document; what was there stays."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.wire import Record
+from server.analysis.rebuild.document import Options, document
+from server.analysis.rebuild.existing import extended, templates_of, upgraded
+from tests.server.analysis.rebuild.test_document import calls
+from tests.server.analysis.rebuild.traffic import call, deviations, learnt, rebuilt, validate
+
+NEW = {"unknown-path", "unknown-status", "unknown-parameter", "unknown-field", "unknown-content-type"}
+
+
+def extension(existing: dict[str, Any], records: list[Record]) -> dict[str, Any]:
+    learner = learnt(records)
+    learner.give(templates_of(existing))
+    found = extended(existing, document(learner, Options("Shop", evidence=False)))
+    validate(found)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(calls(), max_size=6), st.lists(calls(), max_size=6))
+def test_what_was_new_is_no_deviation_any_more(some: list[Record], others: list[Record]) -> None:
+    accepted = [one for one in others if one.response and one.response.status < 400]
+    found = extension(rebuilt(some), some + accepted)
+    assert not {kind for kind, _, _ in deviations(found, accepted)} & NEW
+
+
+def test_a_document_that_says_it_all_stays_as_it_is() -> None:
+    records = [call(path=f"/users/{i}?full=true", answer={"id": i}) for i in range(10)]
+    existing = rebuilt(records)
+    assert extension(existing, records) == existing
+
+
+def test_fields_are_added_within_references_lists_and_alternatives() -> None:
+    def schema(name: str) -> dict[str, Any]:
+        return {"$ref": f"#/components/schemas/{name}"}
+
+    content = {"application/json": {"schema": {"type": "array", "items": schema("Any")}}}
+    user = {"type": "object", "properties": {"id": {"type": "integer"}}}
+    existing = rebuilt([])
+    existing["paths"]["/users"] = {"get": {"responses": {"200": {"description": "OK", "content": content}}}}
+    existing["components"] = {"schemas": {"Any": {"allOf": [schema("User")]}, "User": user}}
+    records = [call(answer=[{"id": 1, "name": "x"}])]
+    before = copy.deepcopy(existing)
+    found = extension(existing, records)
+    assert existing == before
+    assert deviations(found, records) == []
+    assert found["components"]["schemas"]["User"] == user
+
+
+def test_what_lies_outside_the_base_path_says_so() -> None:
+    existing = rebuilt([call(path="/users", answer=[])])
+    existing["servers"] = [{"url": "https://shop.example/api"}]
+    outside = call(path="/checks/7", answer={"up": True})
+    inside = [call(path=f"/api/users?page={i}", answer=[{"id": i}]) for i in range(9)]
+    more = [call(path=f"/checks/{i}", answer={"up": True}) for i in range(9)]
+    found = extension(existing, [*inside, *more, outside])
+    assert {*found["paths"]} == {"/users", "/checks/{checkId}"}
+    assert found["paths"]["/checks/{checkId}"]["servers"] == [{"url": "/"}]
+    assert deviations(found, [outside]) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"type": "string", "nullable": True}, {"type": ["string", "null"]}),
+        (
+            {"type": "string", "nullable": True, "enum": ["a"]},
+            {"type": ["string", "null"], "enum": ["a", None]},
+        ),
+        (
+            {"type": "integer", "minimum": 1, "exclusiveMinimum": True},
+            {"type": "integer", "exclusiveMinimum": 1},
+        ),
+        ({"type": "integer", "minimum": 1, "exclusiveMinimum": False}, {"type": "integer", "minimum": 1}),
+        (
+            {"type": "string", "example": {"nullable": True}},
+            {"type": "string", "example": {"nullable": True}},
+        ),
+    ],
+)
+def test_openapi_3_0_is_written_anew_as_3_1(old: dict[str, Any], new: dict[str, Any]) -> None:
+    document = {"openapi": "3.0.3", "info": {}, "paths": {}, "components": {"schemas": {"A": old}}}
+    assert upgraded(document)["components"]["schemas"]["A"] == new
+    assert upgraded(document)["openapi"].startswith("3.1")
