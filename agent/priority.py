@@ -28,14 +28,16 @@ _CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}  # sched_setattr(2), sche
 _RUNTIME = 5
 
 
-def give_way() -> None:
-    """Every thread there is runs when nobody else wants to. A refusal is a warning."""
+def give_way(process: int | None = None) -> None:
+    """Every thread there is runs when nobody else wants to: ours, or those of `process`. A refusal is a
+    warning."""
+    pid = os.getpid() if process is None else process
     try:
-        for thread in _threads():
+        for thread in _threads(pid):
             with suppress(ProcessLookupError):
                 if not _slices_are_known(thread):
                     os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
-        _share(LEAST)
+        _share(pid, LEAST)
     except OSError as error:
         log.warning("cannot run at idle priority: %s", error.strerror)
 
@@ -43,15 +45,15 @@ def give_way() -> None:
 def take_part() -> None:
     """Takes `give_way` back: there is nothing left that we could slow down."""
     with suppress(OSError):
-        for thread in _threads():
+        for thread in _threads(os.getpid()):
             with suppress(ProcessLookupError):
                 os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
                 _set(thread, os.SCHED_OTHER, ORDINARY, 0)
-        _share(ORDINARY)
+        _share(os.getpid(), ORDINARY)
 
 
-def _threads() -> list[int]:
-    return [int(thread) for thread in os.listdir("/proc/self/task")]
+def _threads(pid: int) -> list[int]:
+    return [int(thread) for thread in os.listdir(f"/proc/{pid}/task")]
 
 
 def _slices_are_known(thread: int) -> bool:
@@ -80,8 +82,8 @@ def _call(number: int, *arguments: object) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def _share(nice: int) -> None:
-    """Only of a session that is ours alone: another one may be a person's shell and all it runs."""
-    if os.getsid(0) == os.getpid():
+def _share(pid: int, nice: int) -> None:
+    """Only of a session that is the process's own: another one may be a person's shell and all it runs."""
+    if os.getsid(pid) == pid:
         with suppress(FileNotFoundError):
-            Path("/proc/self/autogroup").write_text(str(nice))
+            Path(f"/proc/{pid}/autogroup").write_text(str(nice))

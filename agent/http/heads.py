@@ -12,6 +12,7 @@ and restored after, so that facts hold exactly what was sent.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -70,16 +71,24 @@ Head = TypeVar("Head", RequestHead, ResponseHead)
 
 
 class _Repeated(Generic[Head]):
-    """Heads that came at least twice, by their bytes."""
+    """Heads that came at least twice, by their bytes; `fresh` reads one."""
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: Callable[[bytes], tuple[Head, h11.Connection] | Refused]) -> None:
+        self._fresh: Callable[[bytes], tuple[Head, h11.Connection] | Refused] = fresh
         self._once: set[int] = set()
         self._heads: dict[bytes, Head] = {}
 
-    def get(self, raw: bytes) -> Head | None:
-        return self._heads.get(raw)
+    def read(self, raw: bytes) -> tuple[Head, h11.Connection | None] | Refused:
+        """The head in `raw`; h11's connection where it read it now."""
+        known = self._heads.get(raw)
+        if known is not None:
+            return known, None
+        found = self._fresh(raw)
+        if not isinstance(found, Refused):
+            self._came(raw, found[0])
+        return found
 
-    def came(self, raw: bytes, head: Head) -> None:
+    def _came(self, raw: bytes, head: Head) -> None:
         if len(raw) > MAX_REMEMBERED_LENGTH:
             return
         mark = hash(raw)  # randomised by process; two heads with one hash are remembered sooner, no more
@@ -93,28 +102,13 @@ class _Repeated(Generic[Head]):
         self._once.add(mark)
 
 
-_requests: _Repeated[RequestHead] = _Repeated()
-_responses: _Repeated[ResponseHead] = _Repeated()
-
-
 def reason(error: h11.ProtocolError) -> str:
     """What h11 says is wrong, without the bytes it quotes."""
     return _QUOTED.sub("", str(error))
 
 
-def read_request(raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
-    """The request head in `raw`, which ends with the empty line; h11's connection where it read it now."""
-    known = _requests.get(raw)
-    if known is not None:
-        return known, None
-    found = fresh_request(raw)
-    if not isinstance(found, Refused):
-        _requests.came(raw, found[0])
-    return found
-
-
 def fresh_request(raw: bytes) -> tuple[RequestHead, h11.Connection] | Refused:
-    """The same with a connection in any case."""
+    """The request head in `raw`, which ends with the empty line, read by a connection of its own."""
     ascii_raw, target = (raw, None) if raw.isascii() else _ascii_target(raw)
     error = None
     found = _request_event(ascii_raw)
@@ -153,19 +147,8 @@ def _ascii_target(raw: bytes) -> tuple[bytes, bytes | None]:
     return raw[:start] + line[2].translate(_NOT_ASCII) + raw[end:], line[2]
 
 
-def read_response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
-    """The response head in `raw`; h11's connection where it read it now."""
-    known = _responses.get(raw)
-    if known is not None:
-        return known, None
-    found = fresh_response(raw)
-    if not isinstance(found, Refused):
-        _responses.came(raw, found[0])
-    return found
-
-
 def fresh_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
-    """The same with a connection in any case.
+    """The response head in `raw`, read by a connection of its own.
 
     h11 needs no request for a final response (a server may send 408 to none) and a fifth of the time
     goes into giving it one. The method only matters to the framing, which `response_framing` knows.
@@ -181,6 +164,20 @@ def fresh_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
     if not isinstance(event, (h11.Response, h11.InformationalResponse)):
         return Refused("illegal status line")
     return ResponseHead(event.status_code, event.http_version, _headers(event)), connection
+
+
+_requests = _Repeated(fresh_request)
+_responses = _Repeated(fresh_response)
+
+
+def read_request(raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
+    """As `fresh_request`; without a connection where the head is remembered."""
+    return _requests.read(raw)
+
+
+def read_response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
+    """As `fresh_response`; without a connection where the head is remembered."""
+    return _responses.read(raw)
 
 
 def _headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:

@@ -1,14 +1,14 @@
 """The agent under measurement: it watches nginx alone and reports to a server that stands for another
-machine's, which is why that one runs at idle priority: it takes no time from what is measured."""
+machine's, which is why that one gives way to all others: it takes no time from what is measured."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from agent.priority import give_way
 from tests.e2e import spectap
 from tests.e2e.spectap import Spectap
 
@@ -26,15 +26,9 @@ def workplace() -> Iterator[Path]:
 def watching(folder: Path, *options: object, program: list[str] | None = None) -> Iterator[Spectap]:
     """Server and agent, ready; the agent watches processes called nginx, and what `options` add."""
     with spectap.serving(folder) as server:
-        idle(server.process.pid)
+        give_way(server.process.pid)
         with spectap.agent(folder, server, "--process", "nginx", *options, program=program) as agent:
             yield Spectap(server, agent)
-
-
-def idle(pid: int) -> None:
-    """Every thread of a process that there is now, and so those it starts, gives way to all others."""
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
 
 
 @contextmanager

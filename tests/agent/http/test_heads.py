@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import h11
+
 from agent.http import heads
 from agent.http.heads import MAX_ONCE, MAX_REMEMBERED, MAX_REMEMBERED_LENGTH, Refused
 from tests.agent.http.talks import C, S, chunks, tell
@@ -35,17 +39,23 @@ def test_a_head_that_is_refused_is_refused_each_time() -> None:
 
 
 def test_what_came_once_or_is_long_is_not_kept_and_all_is_bounded() -> None:
-    memory: heads._Repeated[heads.ResponseHead] = heads._Repeated()
-    head = heads.ResponseHead(200, b"1.1", ())
+    reads: Counter[bytes] = Counter()
+
+    def fresh(raw: bytes) -> tuple[heads.ResponseHead, h11.Connection]:
+        reads[raw] += 1
+        return heads.ResponseHead(200, b"1.1", ()), h11.Connection(h11.CLIENT)
+
+    memory = heads._Repeated(fresh)
     for number in range(2 * MAX_ONCE):
-        memory.came(b"%d" % number, head)
-        assert memory.get(b"%d" % number) is None
+        memory.read(b"%d" % number)
+    assert not memory._heads
     for number in range(2 * MAX_REMEMBERED):
-        for _ in range(2):
-            memory.came(b"again %d" % number, head)
+        for _ in range(3):
+            memory.read(b"again %d" % number)
+    assert set(reads.values()) == {1, 2}
     assert len(memory._heads) <= MAX_REMEMBERED
     assert len(memory._once) <= MAX_ONCE
     long = bytes(MAX_REMEMBERED_LENGTH + 1)
-    memory.came(long, head)
-    memory.came(long, head)
-    assert memory.get(long) is None
+    for _ in range(3):
+        memory.read(long)
+    assert reads[long] == 3
