@@ -48,6 +48,7 @@ SHARE = 0.7  # what is found elsewhere counts so much
 _MOST_SAID = 4.0
 _MOST_SUFFIXES = 2
 _FEW = 3
+_ENOUGH = 4  # calls at a place, below which its words are words: /users and /health, each called once
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Opinions:
         """`before` are the segments before the place, None for a parameter."""
         evidence = Level(children, parents, before[-1] if before else "", self._contexts).evidence()
         odds = self._with_others(before, {word: _odds(measures) for word, measures in evidence.items()})
+        if sum(node.total for nodes in children.values() for node in nodes) < _ENOUGH:
+            odds = {}
         literals: list[str] = []
         values: list[str] = []
         for key, nodes in children.items():

@@ -189,7 +189,8 @@ def test_given_templates_come_first_and_only_what_is_new_is_added() -> None:
     learner.observe("GET", ("pets", "rex"))
     learner.give(["/pets/{petName}"])
     learner.observe("GET", ("pets", "bella"))
-    learner.observe("GET", ("pets", "bella", "toys"))
+    for name in ("bella", "rex", "tom"):
+        learner.observe("GET", ("pets", name, "toys"))
     first, new = learner.templates().templates
     assert (first.text, first.origin, first.calls) == ("/pets/{petName}", Origin.GIVEN, (("GET", 2),))
     assert (new.text, new.origin) == ("/pets/{petName}/toys", Origin.LEARNT)

@@ -52,3 +52,12 @@ def test_a_learner_survives_its_state() -> None:
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version"):
         TemplateLearner.restore({"version": 99})
+
+
+def test_a_few_calls_are_no_reason_to_take_words_for_values() -> None:
+    learning = learner(["/api/users", "/api/orders", "/health"])
+    assert {template.text for template in learning.templates().templates} == {
+        "/api/users",
+        "/api/orders",
+        "/health",
+    }
