@@ -18,7 +18,7 @@ from tests.bench import registry, report
 from tests.bench.figures import Figure
 from tests.bench.load import comes_first
 
-ROUNDS = 5
+ROUNDS = 3
 REPOSITORY = Path(__file__).parents[2]
 
 

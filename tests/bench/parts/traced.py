@@ -18,7 +18,7 @@ from tests.bench.watch import program_statistics, watching, workplace
 
 NEEDS_ROOT = True
 SECONDS = 2
-MOST_ROUNDS = 3  # each attaches and detaches twice
+MOST_ROUNDS = 2  # each attaches and detaches twice
 PACES = (500, 2000)
 KINDS = ("tls", "plain")
 LATENCY_GOAL = 1.10
