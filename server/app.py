@@ -14,6 +14,7 @@ from server.api import (
     agents,
     apis,
     coverage,
+    deviations,
     errors,
     exchanges,
     gate,
@@ -81,7 +82,7 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
-    for router in (records, apis, specs, coverage, rebuilt, exchanges, agents):
+    for router in (records, apis, specs, coverage, rebuilt, exchanges, deviations, agents):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN])
     for plain in (health, metrics):
         app.include_router(plain.router)

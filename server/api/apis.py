@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
+from server.analysis.specs.kinds import Verdict
 from server.api import models, render
 from server.api.gate import Role, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, cut, decode, page, store_of
 from server.ingest.attach import UnknownApi
 from server.store import queries
-from server.store.queries import Filters
+from server.store.queries import Cursor, Filters
 
 router = APIRouter(prefix="/api/v1/apis", dependencies=[Depends(require(Role.ADMIN))], tags=["inventory"])
 
@@ -38,15 +41,49 @@ def get_api(request: Request, id: str) -> Any:
     return render.api(rows[0])
 
 
+class Seen(StrEnum):
+    """How an operation stands to the specification and to traffic."""
+
+    SHADOW = "shadow"
+    ZOMBIE = "zombie"
+    UNUSED = "unused"
+
+
 @router.get("/{id}/operations", response_model=models.Page[models.Operation])
 def list_operations(
-    request: Request, id: str, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None
+    request: Request,
+    id: str,
+    narrow: Narrow,
+    state: Annotated[
+        Seen | None,
+        Query(
+            description="shadow: called and not described; zombie: called though deprecated; unused:"
+            " described and never called, in the document's order. Without it all that were called."
+        ),
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
 ) -> Any:
-    """An API's operations that were called, busiest first."""
+    """An API's operations, busiest first."""
     after = decode(cursor)
     with store_of(request).reading() as db:
         number = queries.number_of_api(db, id)
         if number is None:
             raise UnknownApi
-        rows = queries.operations(db, number, narrow.filters(db), limit + 1, after)
+        if state is Seen.UNUSED:
+            return _unused(request, number, queries.called(db, number), limit, after)
+        filters = narrow.filters(db)
+        if state is Seen.SHADOW:
+            filters = replace(filters, verdict=Verdict.SHADOW)
+        deprecated = True if state is Seen.ZOMBIE else None
+        rows = queries.operations(db, number, filters, limit + 1, after, deprecated)
     return page(*cut(rows, limit), "count", render.operation)
+
+
+def _unused(request: Request, api: int, called: set[str], limit: int, after: Cursor | None) -> dict[str, Any]:
+    """Operations of the specifications as they are now."""
+    loaded = request.app.state.acceptor.judges.of_api(api)
+    known = {key: one for each in loaded for key, one in each.operations.items() if key not in called}
+    first = after[1] + 1 if after else 0
+    rows = [{"number": first + i, "spec": one} for i, one in enumerate([*known.values()][first:])]
+    return page(*cut(rows[: limit + 1], limit), "count", lambda row: render.unused(row["spec"]))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from server.api import models, render
 from server.api.errors import Problem
 from server.api.gate import Role, require
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, cut, decode, page, store_of
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, decode, page, store_of
 from server.store import queries
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["exchanges"])
@@ -37,14 +37,3 @@ def get_exchange(request: Request, id: str) -> Any:
     if row is None:
         raise Problem(HTTPStatus.NOT_FOUND, "there is no exchange of this id (any more)")
     return render.exchange(row)
-
-
-@router.get("/deviations", response_model=models.Page[models.Finding])
-def list_deviations(
-    request: Request, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None
-) -> Any:
-    """What differs from the specifications, once each, most recently seen first."""
-    after = decode(cursor)
-    with store_of(request).reading() as db:
-        rows = queries.deviations(db, narrow.filters(db), limit + 1, after)
-    return page(*cut(rows, limit), "last_seen", render.finding)

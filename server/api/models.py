@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -81,6 +81,11 @@ class Caller(BaseModel):
     count: int
 
 
+class OperationCaller(Caller):
+    first_seen: Time = Field(description="To the hour, or to the day where that is all that was kept.")
+    last_seen: Time
+
+
 class Latency(BaseModel):
     """Milliseconds, from the request's first byte to the response's last; within 4.5 %."""
 
@@ -93,9 +98,9 @@ class Operation(BaseModel):
     operation: str = Field(description='Such as "GET /users/{id}".')
     method: str
     template: str
-    kind: Literal["specified", "provisional", "overflow", "unseen"] = Field(
+    kind: Literal["specified", "provisional", "overflow", "unseen", "unused"] = Field(
         description="provisional: the template was made from traffic; overflow: beyond the bound of them;"
-        " unseen: the request was not seen."
+        " unseen: the request was not seen; unused: described, and never called."
     )
     operation_id: str | None
     deprecated: bool
@@ -103,9 +108,9 @@ class Operation(BaseModel):
     statuses: dict[str, int] = Field(description='By status; "none" where there was no response.')
     verdicts: dict[str, int]
     latency_ms: Latency
-    callers: list[Caller] = Field(description="The busiest.")
-    first_seen: Time
-    last_seen: Time
+    callers: list[OperationCaller] = Field(description="The busiest.")
+    first_seen: Time | None
+    last_seen: Time | None
 
 
 class SpecInfo(Named):
@@ -254,6 +259,11 @@ class Exchange(BaseModel):
 
 
 class Finding(Deviation):
+    id: str
+    state: Literal["open", "accepted", "ignored"]
+    reason: str | None = Field(description="Why it is ignored or accepted.")
+    decided_by: str | None
+    decided: Time | None
     api: str
     operation: str
     count: int
@@ -261,6 +271,38 @@ class Finding(Deviation):
     first_seen: Time
     last_seen: Time
     exchange: str | None = Field(description="A sample's id; null once retention took it.")
+
+
+class Ignore(BaseModel):
+    reason: str = Field(min_length=1, max_length=1000)
+    by: str | None = Field(None, description="Who says so.", max_length=200)
+
+
+class Accept(BaseModel):
+    reason: str | None = Field(None, max_length=1000)
+    by: str | None = Field(None, description="Who says so.", max_length=200)
+
+
+class Change(BaseModel):
+    """One operation of a JSON Patch (RFC 6902)."""
+
+    op: Literal["add", "replace", "remove"]
+    path: str
+    value: Any = None
+
+
+class Proposal(BaseModel):
+    """A change of a specification under which what was accepted conforms."""
+
+    operation: str
+    kind: str
+    where: str
+    pointer: str
+    spec: str = Field(description="The id of the specification that would change.")
+    patch: list[Change]
+    reason: str | None
+    by: str | None
+    time: Time
 
 
 class Agent(BaseModel):

@@ -54,7 +54,7 @@ def page(
     rows: Rows, more: bool, key: str, shown: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, Any]:
     """A page whose last row's `key` and number lead to the next, if there is more."""
-    following = encode((rows[-1][key] or 0, rows[-1]["number"])) if more and rows else None
+    following = encode((rows[-1].get(key) or 0, rows[-1]["number"])) if more and rows else None
     return {"items": [shown(row) for row in rows], "next": following}
 
 
@@ -98,11 +98,12 @@ class Narrowed:
             "until": _ns(until),
         }
 
-    def filters(self, db: Connection) -> Filters:
-        """An id that no API has matches nothing."""
+    def filters(self, db: Connection, state: str = "") -> Filters:
+        """An id that no API has matches nothing. `state` is that of deviations, "all" for any."""
         number = None if self._api is None else number_of_api(db, self._api)
         missing = self._api is not None and number is None
-        return Filters(api=-1 if missing else number, **self._rest)  # type: ignore[arg-type]
+        heard = {"": "heard", "all": None}.get(state, state)
+        return Filters(api=-1 if missing else number, state=heard, **self._rest)  # type: ignore[arg-type]
 
 
 MAX_NS = 2**63 - 1  # what the store can compare with: the year 2262

@@ -12,7 +12,9 @@ from typing import Any
 from agent.wire import Endpoint, Pairs, Process, Record, Request, Response, Timing, balances, decode_record
 from server.analysis.inventory import host_of, server_view
 from server.analysis.latency import quantile
+from server.analysis.specs.model import Operation
 from server.ingest.accept import Received, most_seen
+from server.store.exchanges import HOUR_NS
 from server.store.queries import shown_operation
 
 NS = 1_000_000_000
@@ -52,6 +54,7 @@ def operation(row: dict[str, Any]) -> dict[str, Any]:
         "operation": row["key"],
         "deprecated": bool(row["deprecated"]),
         "statuses": {str(status) if status else "none": count for status, count in row["statuses"].items()},
+        "callers": [caller(one) for one in row["callers"]],
         "latency_ms": {f"p{q}": quantile(row["latency"], q / 100) for q in (50, 95, 99)},
         "first_seen": time(row["first_seen"]),
         "last_seen": time(row["last_seen"]),
@@ -73,6 +76,30 @@ def ledger(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "balance": balance}
 
 
+def unused(one: Operation) -> dict[str, Any]:
+    """An operation that was never called."""
+    return {
+        "operation": one.key,
+        "method": one.method,
+        "template": one.key.partition(" ")[2],
+        "kind": "unused",
+        "operation_id": one.operation_id,
+        "deprecated": one.deprecated,
+        "count": 0,
+        **{name: {} for name in ("statuses", "verdicts")},
+        "latency_ms": dict.fromkeys(("p50", "p95", "p99")),
+        "callers": [],
+        "first_seen": None,
+        "last_seen": None,
+    }
+
+
+def caller(row: dict[str, Any]) -> dict[str, Any]:
+    """`first` and `last` are hours, or days where that is all that was kept."""
+    hours = {f"{name}_seen": time(row[name] * HOUR_NS) for name in ("first", "last")}
+    return {"kind": row["kind"], "name": row["name"], "count": row["count"], **hours}
+
+
 def spec(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "uploaded": time(row["uploaded"])}
 
@@ -80,7 +107,9 @@ def spec(row: dict[str, Any]) -> dict[str, Any]:
 def finding(row: dict[str, Any]) -> dict[str, Any]:
     return {
         **row,
+        "id": str(row["number"]),
         "api": row["api_id"],
+        "decided": time(row["decided"]),
         "first_seen": time(row["first_seen"]),
         "last_seen": time(row["last_seen"]),
         "exchange": row["sample"] if row["sampled"] else None,

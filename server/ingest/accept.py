@@ -270,7 +270,7 @@ class Acceptor:
         exchange.findings = tuple(
             dict.fromkeys(bounded(key, d.kind, d.where, d.pointer, d.message) for d in judgement.deviations)
         )
-        return operation, judgement.verdict
+        return operation, ruling.verdict
 
     def _ruling(self, api: int, record: Record) -> Ruling | None:
         try:

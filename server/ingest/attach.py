@@ -14,6 +14,7 @@ from server.store import specs
 from server.store.apis import WORKLOAD_PREFIX
 from server.store.counters import move_counts
 from server.store.database import Database
+from server.store.decisions import forget_spec
 from server.store.queries import number_of_api
 from server.store.specs import Upload
 
@@ -54,11 +55,13 @@ def attach(
     acceptor.begin_judging(api)
     place = (upload.host, set(specification.base_paths))
     olds = [
-        old.stored.number
+        old.stored
         for old in acceptor.judges.of_api(api)
         if target.replace or (old.stored.host, set(old.specification.base_paths)) == place
     ]
-    specs.remove(db, olds)
+    for old in olds:
+        forget_spec(db, old.id)
+    specs.remove(db, [old.number for old in olds])
     stored = specs.insert(db, api, upload, specification.title, specification.version, now)
     acceptor.judges.add(stored, specification)
     return Attached(acceptor.apis.id(api), stored.id, api)

@@ -10,10 +10,12 @@ from typing import Any, Protocol
 
 from agent.wire import Record
 from server.analysis.inventory import host_of, name_of
+from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation, SpecError
 from server.analysis.specs.schemas import Parts
-from server.store import specs
+from server.store import decisions, specs
 from server.store.database import Database
+from server.store.findings import bounded
 from server.store.specs import StoredSpec
 
 log = logging.getLogger(__name__)
@@ -55,10 +57,13 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A judgement, and what the specification says of the operation (None where it knows none)."""
+    """A judgement, and what the specification says of the operation (None where it knows none). The
+    verdict is the judgement's but for what people ignore.
+    """
 
     judgement: Judgement
     operation: Operation | None
+    verdict: Verdict
 
 
 def under(path: bytes, base: bytes) -> bool:
@@ -68,13 +73,14 @@ def under(path: bytes, base: bytes) -> bool:
 def based(load: Load, raw: bytes, base_path: str | None) -> Specification:
     """The specification, its server URLs replaced by a base path if one is given. Raises SpecError."""
     specification = load(raw)
-    if base_path is None:
-        return specification
-    document = dict(specification.document)
-    if "swagger" in document:
-        document["basePath"] = base_path
-    else:
-        document["servers"] = [{"url": base_path}]
+    return specification if base_path is None else understood(load, specification.document, base_path)
+
+
+def understood(load: Load, document: Mapping[str, Any], base_path: str | None) -> Specification:
+    """The specification that a document is, its server URLs replaced if need be. Raises SpecError."""
+    if base_path is not None:
+        served = {"basePath": base_path} if "swagger" in document else {"servers": [{"url": base_path}]}
+        document = {**document, **served}
     return load(json.dumps(document).encode())
 
 
@@ -94,6 +100,7 @@ class Judges:
             if loaded is not None:
                 self._by_api[spec.api] = (*self._by_api.get(spec.api, ()), loaded)
         self._revisions: dict[int, int] = specs.revisions(self._db)
+        self._ignored = decisions.ignored(self._db)
 
     def _load(self, spec: StoredSpec) -> Loaded | None:
         if spec.number not in self._parsed:
@@ -132,9 +139,23 @@ class Judges:
         for loaded in _by_fit(found, record):
             judgement = loaded.specification.match(record)
             if judgement.operation is not None:
-                return Ruling(judgement, loaded.operations.get(judgement.operation))
+                operation = loaded.operations.get(judgement.operation)
+                return Ruling(judgement, operation, self._heard(api, judgement))
             first = first or judgement
-        return Ruling(first, None) if first else None
+        return Ruling(first, None, first.verdict) if first else None
+
+    def _heard(self, api: int, judgement: Judgement) -> Verdict:
+        """The verdict, to which deviations that are ignored do not count."""
+        ignored = self._ignored.get(api)
+        if not ignored or judgement.verdict != Verdict.DEVIATING or judgement.operation is None:
+            return judgement.verdict
+        for one in judgement.deviations:
+            kept = bounded(judgement.operation, one.kind, one.where, one.pointer, "")
+            if (kept.operation, kept.kind, kept.where, kept.pointer) not in ignored:
+                return judgement.verdict
+        if judgement.deprecated:
+            return Verdict.ZOMBIE
+        return Verdict.UNJUDGED if judgement.why else Verdict.CONFORMING
 
 
 def _loaded(spec: StoredSpec, specification: Specification) -> Loaded:

@@ -18,6 +18,8 @@ def merge_apis(db: Database, source: int, target: int) -> None:
     _operations(db, source, target)
     _deviations(db, source, target)
     rebuilt.move(db, source, target)
+    execute("UPDATE OR IGNORE deviation_decisions SET api = ? WHERE api = ?", (target, source))
+    execute("DELETE FROM deviation_decisions WHERE api = ?", (source,))
     # What no specification describes is judged alike before and after: nothing to do again.
     execute(
         """UPDATE exchanges SET api = ?1, revision = CASE

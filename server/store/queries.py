@@ -11,6 +11,7 @@ from typing import Any
 
 from server.analysis.inventory import ApiKind
 from server.store.counters import PROVISIONAL, SPECIFIED
+from server.store.decisions import SAME, State
 
 END = 2**63 - 1
 PAGE_BYTES = 8 * 1024 * 1024  # a page of exchanges ends early where its records would exceed this
@@ -34,6 +35,7 @@ class Filters:
     workload: str | None = None
     since: int | None = None
     until: int | None = None
+    state: str | None = "heard"  # of deviations: one of State, "heard" (not ignored), None for all
 
 
 class Where:
@@ -130,10 +132,16 @@ def _of_api(db: sqlite3.Connection, api: int) -> dict[str, Any]:
 
 
 def operations(
-    db: sqlite3.Connection, api: int, filters: Filters, limit: int, after: Cursor | None
+    db: sqlite3.Connection,
+    api: int,
+    filters: Filters,
+    limit: int,
+    after: Cursor | None,
+    deprecated: bool | None = None,
 ) -> list[dict[str, Any]]:
     """An API's operations that were called, busiest first, with statuses, latencies and callers."""
     where = Where()
+    where.add("deprecated = ?", deprecated)
     where.add("method = ?", filters.method)
     where.add("substr(template, 1, length(?)) = ?", *_twice(filters.path_prefix))
     where.add(f"EXISTS ({_JUDGED} AND verdict = ?)", filters.verdict)
@@ -148,6 +156,12 @@ def operations(
     return [{**dict(row), **_of_operation(db, row["number"])} for row in rows]
 
 
+def called(db: sqlite3.Connection, api: int) -> set[str]:
+    """Keys of an API's operations that were called."""
+    rows = db.execute("SELECT key FROM operations WHERE api = ? AND count > 0", (api,))
+    return {key for (key,) in rows}
+
+
 def _of_operation(db: sqlite3.Connection, operation: int) -> dict[str, Any]:
     statuses = db.execute(
         "SELECT status, sum(count) FROM calls WHERE operation = ? GROUP BY status ORDER BY status",
@@ -158,7 +172,7 @@ def _of_operation(db: sqlite3.Connection, operation: int) -> dict[str, Any]:
     )
     verdicts = db.execute("SELECT verdict, count FROM verdicts WHERE operation = ?", (operation,))
     callers = db.execute(
-        """SELECT kind, name, sum(count) AS count, max(hour) AS hour FROM calls
+        """SELECT kind, name, sum(count) AS count, min(hour) AS first, max(hour) AS last FROM calls
         JOIN consumers ON consumers.number = consumer WHERE operation = ?
         GROUP BY consumer ORDER BY count DESC, name LIMIT ?""",
         (operation, MAX_CALLERS),
@@ -167,7 +181,7 @@ def _of_operation(db: sqlite3.Connection, operation: int) -> dict[str, Any]:
         "statuses": dict(tuple(row) for row in statuses),
         "latency": dict(tuple(row) for row in latency),
         "verdicts": dict(tuple(row) for row in verdicts),
-        "callers": [{"kind": row["kind"], "name": row["name"], "count": row["count"]} for row in callers],
+        "callers": [dict(row) for row in callers],
     }
 
 
@@ -253,11 +267,16 @@ def deviations(
         WHERE deviation = deviations.number AND name = ?)""",
         filters.consumer,
     )
+    if filters.state == "heard":
+        where.add("coalesce(state, ?) <> ?", State.OPEN, State.IGNORED)
+    else:
+        where.add("coalesce(state, ?) = ?", State.OPEN, filters.state)
     rows = db.execute(
-        f"""SELECT deviations.*, apis.id AS api_id,
+        f"""SELECT deviations.*, apis.id AS api_id, coalesce(state, 'open') AS state, reason,
+        deviation_decisions."by" AS decided_by, deviation_decisions.time AS decided,
         (SELECT sum(count) FROM deviation_calls WHERE deviation = deviations.number) AS count,
         EXISTS (SELECT 1 FROM witnesses WHERE witnesses.id = sample) AS sampled
-        FROM deviations JOIN apis ON apis.number = deviations.api
+        FROM deviations JOIN apis ON apis.number = deviations.api LEFT JOIN deviation_decisions ON {SAME}
         WHERE (deviations.last_seen, deviations.number) < (?, ?) AND {where} AND count > 0
         ORDER BY deviations.last_seen DESC, deviations.number DESC LIMIT ?""",
         (*(after or (END, END)), *where.values, limit),

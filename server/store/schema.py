@@ -131,3 +131,14 @@ def m007_rebuilding(db: Database) -> None:
         number INTEGER PRIMARY KEY AUTOINCREMENT, api INTEGER NOT NULL, time INTEGER NOT NULL,
         decision TEXT NOT NULL);
     """)
+
+
+@migrations()
+def m008_deviation_decisions(db: Database) -> None:
+    """What people decided of deviations, by what tells these apart: they outlive the deviations' rows."""
+    db.executescript("""
+    CREATE TABLE deviation_decisions (
+        api INTEGER NOT NULL, operation TEXT NOT NULL, kind TEXT NOT NULL, "where" TEXT NOT NULL,
+        pointer TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, "by" TEXT, time INTEGER NOT NULL,
+        spec TEXT, patch TEXT, PRIMARY KEY (api, operation, kind, "where", pointer)) WITHOUT ROWID;
+    """)

@@ -68,6 +68,12 @@ def of_api(db: sqlite3.Connection, api: int) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
+def of_id(db: sqlite3.Connection, id: str) -> dict[str, Any] | None:
+    """A specification with its raw document."""
+    row = db.execute("SELECT * FROM specs WHERE id = ?", (id,)).fetchone()
+    return None if row is None else dict(row)
+
+
 def revisions(db: Database) -> dict[int, int]:
     """Of each API, how often its specifications have changed."""
     return dict(db.conn.execute("SELECT number, revision FROM apis"))

@@ -11,7 +11,7 @@ from server.analysis.specs.policy import Policy
 
 MAX_DEVIATIONS = 100
 MAX_POINTER = 400  # characters
-_INDEX = re.compile(r"/[0-9]+(?=/|$)")
+ITEM = re.compile(r"/[0-9]+(?=/|$)")
 
 
 class Outcome:
@@ -35,7 +35,7 @@ class Outcome:
         if self.masks.unseen_field(kind, where):
             self.unseen("some header fields were not seen")
             return
-        place = _INDEX.sub("/*", pointer)
+        place = ITEM.sub("/*", pointer)
         if len(self._found) < MAX_DEVIATIONS:
             shown = pointer if len(pointer) <= MAX_POINTER else pointer[:MAX_POINTER] + "…"
             self._found.setdefault((kind, where, place), Deviation(kind, where, shown, message))

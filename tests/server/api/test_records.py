@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from agent.wire import MAX_BATCH
-from server.api import records, specs
+from server.api import bundles, records
 from tests.server.records import batch, record
 from tests.server.running import Client, wait_for
 
@@ -44,7 +44,7 @@ def test_bodies_beyond_the_bound_are_refused_declared_or_not(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "MAX_BATCH", 1000)
-    monkeypatch.setattr(specs, "MAX_SPEC", 1000)
+    monkeypatch.setattr(bundles, "MAX_SPEC", 1000)
 
     def chunks() -> Iterator[bytes]:
         yield from (b"x" * 400 for _ in range(3))

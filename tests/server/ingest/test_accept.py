@@ -43,8 +43,9 @@ def test_two_views_are_one_exchange_with_two_witnesses(client: Client) -> None:
     ]
     (api,) = client.items("/apis")
     assert (api["kind"], api["exchanges"]) == ("process", 2)
+    seen = dict.fromkeys(("first_seen", "last_seen"), "2026-11-23T12:00:00.000000000Z")
     assert client.operations()["GET /users/{id}"]["callers"] == [
-        {"kind": "process", "name": "curl", "count": 2}
+        {"kind": "process", "name": "curl", "count": 2, **seen}
     ]
 
 
