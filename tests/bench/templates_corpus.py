@@ -65,11 +65,12 @@ class Operation:
 
 def load(source: Source) -> list[Operation]:
     """The operations of a document, base path included. Raises Unavailable."""
-    document = json.loads(_file(source).read_bytes())
+    document = json.loads(file_of(source).read_bytes())
     return list(_operations(document))
 
 
-def _file(source: Source) -> Path:
+def file_of(source: Source) -> Path:
+    """A document as it was published, fetched once. Raises Unavailable."""
     cache = Path(os.environ.get("SPECTAP_BENCH_CACHE", Path.home() / ".cache/spectap-bench"))
     folder = cache / source.package.replace("/", "_")
     path = folder / source.file

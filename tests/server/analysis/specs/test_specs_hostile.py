@@ -188,3 +188,26 @@ def test_a_document_of_many_operations_is_read() -> None:
     paths = {f"/x{i}/{{id}}": {"get": operation()} for i in range(20_000)}
     loaded = load(json.dumps(document(paths)).encode())
     assert loaded.match(call(path=b"/x19999/1")).operation == "GET /x19999/{id}"
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/xml", "text/plain"])
+def test_a_body_of_100_megabytes_is_answered(kind: str) -> None:
+    content = {"content": {kind: {"schema": {"type": "string", "maxLength": 5}}}}
+    loaded = spec({"/x": {"get": {"responses": {"200": {"description": "", **content}}}}})
+    raw = {"application/json": b'"%s"', "application/xml": b"<a>%s</a>", "text/plain": b"%s"}[kind]
+    judgement = loaded.match(call(answer=body(raw % (b"x" * 100_000_000)), answer_type=kind))
+    assert judgement.verdict in ("unjudged", "conforming")
+
+
+@pytest.mark.parametrize("raw", [b"[" * 10_000 + b"]" * 10_000, b'{"x":' * 10_000 + b"1" + b"}" * 10_000])
+def test_a_body_of_depth_10_000_is_unjudged(raw: bytes) -> None:
+    loaded = answering(reference("N"), SN={"properties": {"x": reference("N")}, "items": reference("N")})
+    assert loaded.match(call(answer=body(raw))).verdict == "unjudged"
+
+
+def test_an_entity_bomb_in_xml_is_not_followed() -> None:
+    entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 20))
+    bomb = f'<!DOCTYPE a [<!ENTITY e0 "x">{entities}]><a>&e19;</a>'.encode()
+    content = {"content": {"application/xml": {"schema": {"type": "string"}}}}
+    loaded = spec({"/x": {"get": {"responses": {"200": {"description": "", **content}}}}})
+    assert loaded.match(call(answer=body(bomb), answer_type="application/xml")).verdict == "unjudged"

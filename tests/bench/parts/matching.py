@@ -1,0 +1,177 @@
+"""How fast exchanges are held against a specification, and how fast Kubernetes' own is ready and found in.
+
+Matching is of exchanges with JSON of about 2 KB, no body twice; the yardstick is parsing the same JSON.
+Paths are looked up with a value of its own in each parameter, in Kubernetes' document and in one of ten
+times its paths.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+import re
+import sys
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from agent.wire import Body, Record
+from server.analysis.specs.load import load
+from server.analysis.specs.model import Operation
+from server.analysis.specs.routes import Routes
+from tests.bench.figures import Figure, alternating, cpu_us, ratios
+from tests.bench.templates_corpus import SOURCES, Unavailable, file_of
+from tests.server.records import record
+
+NEEDS_ROOT = False
+GOAL, LOOKUPS, SHARE, READY_S = 15_000, 500_000, 0.7, 3.0
+EXCHANGES = 5_000
+
+ADDRESS = {
+    "type": "object",
+    "required": ["street", "city"],
+    "properties": {
+        "street": {"type": "string"},
+        "city": {"type": "string"},
+        "zip": {"type": "string", "pattern": "^[0-9]{5}$"},
+        "country": {"type": "string", "enum": ["DE", "FR", "US"]},
+    },
+}
+ITEM = {
+    "type": "object",
+    "required": ["sku", "count"],
+    "properties": {
+        "sku": {"type": "string"},
+        "count": {"type": "integer", "minimum": 1},
+        "price": {"type": "number"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+}
+ORDER = {
+    "type": "object",
+    "required": ["id", "items"],
+    "properties": {
+        "id": {"type": "string", "format": "uuid"},
+        "created": {"type": "string", "format": "date-time"},
+        "status": {"type": "string", "enum": ["new", "paid", "sent"]},
+        "address": {"$ref": "#/components/schemas/Address"},
+        "items": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
+        "note": {"type": "string", "nullable": True},
+    },
+}
+PARAMETERS = [
+    {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}},
+    {"name": "expand", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
+    {"name": "X-Tenant", "in": "header", "schema": {"type": "string"}},
+]
+CONTENT = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Order"}}}}
+DOCUMENT = {
+    "openapi": "3.0.3",
+    "info": {"title": "Orders", "version": "1"},
+    "paths": {
+        "/orders/{id}": {
+            "parameters": PARAMETERS,
+            "get": {"responses": {"200": {"description": "ok", **CONTENT}}},
+            "put": {"requestBody": CONTENT, "responses": {"200": {"description": "ok", **CONTENT}}},
+        }
+    },
+    "components": {"schemas": {"Order": ORDER, "Item": ITEM, "Address": ADDRESS}},
+}
+
+
+def order(items: int, number: int) -> bytes:
+    """An order that conforms."""
+    return json.dumps(
+        {
+            "id": f"3f2504e0-4f89-11d3-9a0c-{number:012x}",
+            "created": "2026-01-01T00:00:00Z",
+            "status": "paid",
+            "address": {"street": "Main", "city": "Xanten", "zip": "46509", "country": "DE"},
+            "items": [
+                {"sku": f"sku-{i}", "count": i + 1, "price": 9.99 * i, "tags": ["a", "b", "c"]}
+                for i in range(items)
+            ],
+            "note": None,
+        }
+    ).encode()
+
+
+def exchange(method: str, sent: bytes, answered: bytes) -> Record:
+    one = record(method=method, path="/orders/77?expand=a&expand=b")
+    assert one.request is not None
+    assert one.response is not None
+    headers = (*one.request.headers, (b"x-tenant", b"t"), (b"accept", b"*/*"), (b"user-agent", b"shop/1"))
+    request = replace(one.request, headers=headers, body=Body(len(sent), sent, "complete"))
+    request = replace(request, content_type="application/json" if sent else None)
+    response = replace(one.response, body=Body(len(answered), answered, "complete"))
+    return replace(one, request=request, response=response)
+
+
+def figures(rounds: int) -> Iterator[Figure]:
+    specification = load(json.dumps(DOCUMENT).encode())
+    gets = [exchange("GET", b"", order(26, i)) for i in range(EXCHANGES)]
+    puts = [exchange("PUT", order(12, i), order(12, i)) for i in range(EXCHANGES)]
+    answers = [order(26, i) for i in range(EXCHANGES)]
+    assert {specification.match(one).verdict for one in (gets[0], puts[0])} == {"conforming"}
+    gc.freeze()  # what is made here is no work of matching, also where garbage is looked for
+    cases = {
+        "get": lambda: cpu_us(lambda: [specification.match(one) for one in gets], EXCHANGES),
+        "put": lambda: cpu_us(lambda: [specification.match(one) for one in puts], EXCHANGES),
+        "parsed": lambda: cpu_us(lambda: deque(map(json.loads, answers), maxlen=0), EXCHANGES),
+    }
+    speed = {name: tuple(1e6 / us for us in spent) for name, spent in alternating(rounds, cases).items()}
+    yield Figure(
+        "matched, 2 KB answered", "/CPU-s", speed["get"], at_least=GOAL, note=f"{len(answers[0])} bytes"
+    )
+    yield Figure(
+        "matched, 1 KB each way", "/CPU-s", speed["put"], at_least=GOAL, note="the same orders, half as long"
+    )
+    yield Figure("the 2 KB parsed alone", "/CPU-s", speed["parsed"], yardstick=True)
+    try:
+        raw = file_of(next(one for one in SOURCES if one.api == "kubernetes")).read_bytes()
+    except Unavailable as error:
+        sys.stderr.write(f"matching: without kubernetes: {error}\n")
+    else:
+        yield from _kubernetes(raw, rounds)
+
+
+def _kubernetes(raw: bytes, rounds: int) -> Iterator[Figure]:
+    ready = tuple(cpu_us(lambda: load(raw), 1) / 1e6 for _ in range(rounds))
+    yield Figure("Kubernetes' document ready", "CPU-s", ready, at_most=READY_S, note=f"{len(raw):,} bytes")
+    operations = load(raw).operations
+    small, large = _routes(operations, 1), _routes(operations, 10)
+    spent = alternating(rounds, {"small": lambda: _looked_up(*small), "large": lambda: _looked_up(*large)})
+    speed = {name: tuple(1e6 / us for us in found) for name, found in spent.items()}
+    yield Figure("paths looked up in it", "/CPU-s", speed["small"], at_least=LOOKUPS)
+    share = ratios(speed["large"], speed["small"])
+    yield Figure("in ten times its paths ÷ in it", "", share, at_least=SHARE)
+
+
+def _routes(operations: tuple[Operation, ...], copies: int) -> tuple[Routes, list[bytes]]:
+    """Routes of so many copies under different first segments, and as many paths in either case."""
+    chance = random.Random(1)
+    routes = Routes()
+    paths: list[bytes] = []
+
+    def warn(_: str) -> None:
+        return
+
+    for copy in range(copies):
+        base = f"/copy{copy}" if copies > 1 else ""
+        for one in operations:
+            routes.add(one, base, warn)
+            filled = re.sub(r"\{[^}]*\}", lambda _: f"x{chance.randrange(10**6)}", one.template)
+            paths.append((base + filled).encode())
+    chance.shuffle(paths)
+    return routes, paths[: len(operations)]
+
+
+def _looked_up(routes: Routes, paths: list[bytes]) -> float:
+    def work() -> Any:
+        for _ in range(20):
+            for path in paths:
+                routes.find(path)
+
+    return cpu_us(work, 20 * len(paths))
