@@ -12,7 +12,7 @@ from agent.wire import Record
 from server.analysis.inventory import host_of, name_of
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation, SpecError
-from server.analysis.specs.schemas import Parts
+from server.analysis.specs.propose import Judging
 from server.store import decisions, specs
 from server.store.database import Database
 from server.store.findings import bounded
@@ -21,22 +21,13 @@ from server.store.specs import StoredSpec
 log = logging.getLogger(__name__)
 
 
-class Specification(Protocol):
+class Specification(Judging, Protocol):
     """What the engine makes of a document."""
 
     @property
     def title(self) -> str: ...
     @property
     def version(self) -> str: ...
-    @property
-    def document(self) -> Mapping[str, Any]: ...
-    @property
-    def base_paths(self) -> Sequence[str]: ...
-    @property
-    def operations(self) -> Sequence[Operation]: ...
-
-    def match(self, record: Record) -> Judgement: ...
-    def parts(self, place: str) -> Parts: ...
 
 
 Load = Callable[[bytes], Specification]

@@ -241,6 +241,8 @@ class Converter:
             convert = self._hard if keyword.startswith("unevaluated") else self._location
             if keyword in node:
                 converted[keyword] = convert(node[keyword], under(place, keyword))
+        if converted.get("additionalProperties") is False and "patternProperties" not in converted:
+            converted.setdefault("properties", {})  # or else errors do not name the field
 
     def _property(self, node: Any, place: str, refused: bool) -> Schema:
         if not refused:

@@ -78,6 +78,7 @@ CASES: dict[Kind, list[tuple[Judgement, list[tuple[str, str, str]]]]] = {
             verdict_on({"properties": {"a": {}}, "additionalProperties": False}, {"z": 1}),
             [("forbidden-field", "response.body", "/z")],
         ),
+        (verdict_on({"additionalProperties": False}, {"z": 1}), [("forbidden-field", "response.body", "/z")]),
         (verdict_on({"properties": {"a": {}}, "additionalProperties": False}, {"a": 1}), []),
     ],
     Kind.MISSING_PARAMETER: [
