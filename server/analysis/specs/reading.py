@@ -27,6 +27,7 @@ def _refuse(name: str) -> Any:
     raise _Constant
 
 
+_BYTE_ORDER_MARK = "\ufeff"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 _latest: tuple[bytes | None, Any] = (None, None)
@@ -41,14 +42,19 @@ def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Any:
     latest = _latest  # one look: threads may replace it meanwhile
     value = latest[1] if latest[0] is raw else _parsed(raw)
     _latest = (raw, value)
-    if raw.count(b"[") + raw.count(b"{") > depth and _is_deeper(value, depth):
+    if _openings(raw) > depth and _is_deeper(value, depth):
         raise Unreadable
     return value
 
 
+def _openings(raw: bytes) -> int:
+    """How many brackets open, those in strings included; counting each takes five times as long."""
+    return len(raw) - len(raw.translate(None, b"[{"))
+
+
 def _parsed(raw: bytes) -> Any:
     try:
-        value = _DECODER.decode(raw.decode("utf-8-sig"))
+        value = _DECODER.decode(raw.decode().removeprefix(_BYTE_ORDER_MARK))
     except (json.JSONDecodeError, UnicodeDecodeError, _Constant):
         raise NotJson from None
     except (RecursionError, ValueError):  # the latter for integers of thousands of digits

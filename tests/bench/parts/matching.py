@@ -1,6 +1,7 @@
-"""How fast exchanges are held against a specification, and how fast Kubernetes' own is ready and found in.
+"""How fast exchanges are matched and counted, and how fast Kubernetes' own document is ready and found in.
 
-Matching is of exchanges with JSON of about 2 KB, no body twice; the yardstick is parsing the same JSON.
+Matching is of exchanges with JSON of about 2 KB, no body twice; the yardsticks are parsing the same JSON,
+and jsonschema_rs alone on what was parsed.
 Paths are looked up with a value of its own in each parameter, in Kubernetes' document and in one of ten
 times its paths.
 """
@@ -13,21 +14,30 @@ import random
 import re
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
+
+from jsonschema_rs import Draft202012Validator
 
 from agent.wire import Body, Record
+from server.analysis.coverage.counts import By, Counts
+from server.analysis.coverage.outline import Outline
+from server.analysis.coverage.report import report
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Operation
-from server.analysis.specs.routes import Routes
+from server.analysis.specs.routes import Routes, segments_of
+from server.analysis.specs.specification import Specification
+from server.analysis.specs.trie import Trie, parse_segment
 from tests.bench.figures import Figure, alternating, cpu_us, ratios
 from tests.bench.templates_corpus import SOURCES, Unavailable, file_of
 from tests.server.records import record
 
+Path = TypeVar("Path")
 NEEDS_ROOT = False
 GOAL, LOOKUPS, SHARE, READY_S = 15_000, 500_000, 0.7, 3.0
 EXCHANGES = 5_000
+REPORTED = 5_000  # calls that the report of coverage is about
 
 ADDRESS = {
     "type": "object",
@@ -114,21 +124,33 @@ def figures(rounds: int) -> Iterator[Figure]:
     gets = [exchange("GET", b"", order(26, i)) for i in range(EXCHANGES)]
     puts = [exchange("PUT", order(12, i), order(12, i)) for i in range(EXCHANGES)]
     answers = [order(26, i) for i in range(EXCHANGES)]
+    altered = [exchange("GET", b"", _altered(one)) for one in answers]
     assert {specification.match(one).verdict for one in (gets[0], puts[0])} == {"conforming"}
+    assert len(specification.match(altered[0]).deviations) == 2
+    alone, parsed = _validator(), [json.loads(answer) for answer in answers]
+    assert alone.is_valid(parsed[0])
     gc.freeze()  # what is made here is no work of matching, also where garbage is looked for
     cases = {
         "get": lambda: cpu_us(lambda: [specification.match(one) for one in gets], EXCHANGES),
         "put": lambda: cpu_us(lambda: [specification.match(one) for one in puts], EXCHANGES),
+        "counted": lambda: cpu_us(lambda: _counted(specification, gets), EXCHANGES),
+        "deviating": lambda: cpu_us(lambda: [specification.match(one) for one in altered], EXCHANGES),
         "parsed": lambda: cpu_us(lambda: deque(map(json.loads, answers), maxlen=0), EXCHANGES),
+        "validated": lambda: cpu_us(lambda: deque(map(alone.is_valid, parsed), maxlen=0), EXCHANGES),
     }
-    speed = {name: tuple(1e6 / us for us in spent) for name, spent in alternating(rounds, cases).items()}
+    spent = alternating(rounds, cases)
+    speed = {name: tuple(1e6 / us for us in found) for name, found in spent.items()}
     yield Figure(
         "matched, 2 KB answered", "/CPU-s", speed["get"], at_least=GOAL, note=f"{len(answers[0])} bytes"
     )
     yield Figure(
         "matched, 1 KB each way", "/CPU-s", speed["put"], at_least=GOAL, note="the same orders, half as long"
     )
+    yield Figure("2 KB answered, with two deviations", "/CPU-s", speed["deviating"])
     yield Figure("the 2 KB parsed alone", "/CPU-s", speed["parsed"], yardstick=True)
+    yield Figure("validated alone, by jsonschema_rs", "/CPU-s", speed["validated"], yardstick=True)
+    counting = tuple(one - other for one, other in zip(spent["counted"], spent["get"], strict=True))
+    yield Figure("coverage of a matched exchange", "µs", counting)
     try:
         raw = file_of(next(one for one in SOURCES if one.api == "kubernetes")).read_bytes()
     except Unavailable as error:
@@ -137,16 +159,63 @@ def figures(rounds: int) -> Iterator[Figure]:
         yield from _kubernetes(raw, rounds)
 
 
+def _altered(answer: bytes) -> bytes:
+    """The same order with a status that does not exist and a field that nobody described."""
+    return answer.replace(b'"status": "paid"', b'"status": "lost", "unheard": 1')
+
+
+def _validator() -> Draft202012Validator:
+    schemas = {**DOCUMENT, "$ref": "#/components/schemas/Order"}
+    as_2020 = json.dumps(schemas).replace('"type": "string", "nullable": true', '"type": ["string", "null"]')
+    return Draft202012Validator(json.loads(as_2020), validate_formats=True)
+
+
+def _counted(specification: Specification, made: list[Record]) -> Counts:
+    outline, counts = Outline([specification]), Counts()
+    for one in made:
+        counts.add_exchange(one, outline, specification.match(one), By.USER_AGENT)
+    return counts
+
+
 def _kubernetes(raw: bytes, rounds: int) -> Iterator[Figure]:
     ready = tuple(cpu_us(lambda: load(raw), 1) / 1e6 for _ in range(rounds))
     yield Figure("Kubernetes' document ready", "CPU-s", ready, at_most=READY_S, note=f"{len(raw):,} bytes")
-    operations = load(raw).operations
+    kubernetes = load(raw)
+    operations = kubernetes.operations
     small, large = _routes(operations, 1), _routes(operations, 10)
-    spent = alternating(rounds, {"small": lambda: _looked_up(*small), "large": lambda: _looked_up(*large)})
+    trie, split = _trie(operations), [segments_of(path) for path in small[1]]
+    assert all(map(trie.find, split))
+    cases = {
+        "small": lambda: _looked_up(small[0].find, small[1]),
+        "large": lambda: _looked_up(large[0].find, large[1]),
+        "trie": lambda: _looked_up(trie.find, split),
+    }
+    spent = alternating(rounds, cases)
     speed = {name: tuple(1e6 / us for us in found) for name, found in spent.items()}
     yield Figure("paths looked up in it", "/CPU-s", speed["small"], at_least=LOOKUPS)
     share = ratios(speed["large"], speed["small"])
     yield Figure("in ten times its paths ÷ in it", "", share, at_least=SHARE)
+    yield Figure("split paths, in its trie alone", "/CPU-s", speed["trie"])
+    yield from _report(kubernetes, small[1], rounds)
+
+
+def _report(specification: Specification, paths: list[bytes], rounds: int) -> Iterator[Figure]:
+    outline, counts = Outline([specification]), Counts()
+    for at in range(REPORTED):
+        one = record(path=paths[at % len(paths)])
+        counts.add_exchange(one, outline, specification.match(one), By.USER_AGENT)
+    first = cpu_us(lambda: report(outline, counts), 1) / 1000  # it counts the fields of every operation once
+    spent = tuple(cpu_us(lambda: report(outline, counts), 1) / 1000 for _ in range(rounds))
+    yield Figure("its coverage, the first report", "ms", (first,), note=f"{len(outline.offers):,} operations")
+    yield Figure("its coverage, a later report", "ms", spent)
+
+
+def _trie(operations: tuple[Operation, ...]) -> Trie[list[str]]:
+    trie: Trie[list[str]] = Trie()
+    for one in operations:
+        segments = [parse_segment(segment) for segment in one.template[1:].split("/")]
+        trie.leaf(segments, list[str]).append(one.method)
+    return trie
 
 
 def _routes(operations: tuple[Operation, ...], copies: int) -> tuple[Routes, list[bytes]]:
@@ -168,10 +237,10 @@ def _routes(operations: tuple[Operation, ...], copies: int) -> tuple[Routes, lis
     return routes, paths[: len(operations)]
 
 
-def _looked_up(routes: Routes, paths: list[bytes]) -> float:
-    def work() -> Any:
+def _looked_up(find: Callable[[Path], object], paths: list[Path]) -> float:
+    def work() -> None:
         for _ in range(20):
             for path in paths:
-                routes.find(path)
+                find(path)
 
     return cpu_us(work, 20 * len(paths))

@@ -38,6 +38,13 @@ def test_a_body_is_read_by_its_media_type(described: list[str], sent: str | None
     assert judged(content(*described), body("no integer"), sent)[0] == verdict
 
 
+@pytest.mark.parametrize(
+    ("raw", "kinds"), [(b"\xef\xbb\xbf7", []), (b"\xef\xbb\xbf\xef\xbb\xbf7", ["malformed-body"])]
+)
+def test_one_byte_order_mark_may_precede_json(raw: bytes, kinds: list[str]) -> None:
+    assert judged(content("application/json"), body(raw), "application/json")[1] == kinds
+
+
 def test_the_nearest_description_of_a_media_type_counts() -> None:
     described = {"content": {"*/*": {"schema": {"type": "integer"}}, "text/json": {"schema": {}}}}
     assert judged(described, body("x"), "text/json") == ("conforming", [])
