@@ -35,27 +35,26 @@ def parts_of(record: Record, outline: Outline, judgement: Judgement) -> Parts:
     offer = outline.offers.get(judgement.operation or "")
     if offer is None or record.request is None:
         return ()
-    return tuple(dict.fromkeys(_parts(record, record.request, outline, offer, judgement)))
-
-
-def _parts(
-    record: Record, request: Request, outline: Outline, offer: Offer, judgement: Judgement
-) -> Iterator[str]:
+    request = record.request
     query = query_texts(request.query) if request.query else {}
-    yield (WATCH if offer.watches and watches(request.query) else HIT) + status_class(record)
+    parts = [(WATCH if offer.watches and watches(request.query) else HIT) + status_class(record)]
     if judgement.verdict is Verdict.DEVIATING:
-        yield DEVIATING
-    for parameter in _sent(request, query, offer):
-        yield f"{PARAMETER}{parameter.where}:{parameter.name}"
+        parts.append(DEVIATING)
+    parts += [f"{PARAMETER}{one.where}:{one.name}" for one in _sent(request, query, offer)]
     fields = outline.fields(offer, offer.operation.body)
-    yield from _of_body(request.body, request.content_type, fields, f"{FIELD}{Where.REQUEST_BODY}")
+    sent = _of_body(request.body, request.content_type, fields, f"{FIELD}{Where.REQUEST_BODY}")
+    answered = _answered(record, outline, offer)
+    return (*parts, *sent, *(answered if sent != (UNSEEN,) or answered != sent else ()))
+
+
+def _answered(record: Record, outline: Outline, offer: Offer) -> Parts:
     response = record.response
     answer = answer_of(offer.operation, response.status) if response else None
-    if response is not None and answer is not None:
-        status, content = answer
-        fields = outline.fields(offer, content)
-        at = f"{FIELD}{Where.RESPONSE_BODY}.{status}"
-        yield from _of_body(response.body, response.content_type, fields, at)
+    if response is None or answer is None:
+        return ()
+    status, content = answer
+    at = f"{FIELD}{Where.RESPONSE_BODY}.{status}"
+    return _of_body(response.body, response.content_type, outline.fields(offer, content), at)
 
 
 def status_class(record: Record) -> str:
@@ -97,7 +96,10 @@ def _of_body(body: Body, content_type: str | None, trees: Sequence[Field], at: s
         value = json_value(body.data)
     except (NotJson, Unreadable):
         return (UNSEEN,)
-    return _named(at, tuple(dict.fromkeys(pointer for tree in trees for pointer in _present(value, tree))))
+    found: dict[str, None] = {}
+    for tree in trees:
+        _find(value, tree, found)
+    return _named(at, tuple(found))
 
 
 @lru_cache(maxsize=4096)
@@ -106,9 +108,8 @@ def _named(at: str, pointers: Parts) -> Parts:
     return tuple(at + pointer for pointer in pointers)
 
 
-def _present(value: Any, tree: Field) -> dict[str, None]:
-    """Pointers of those fields that occur in a value; names that no schema has are additional properties."""
-    found: dict[str, None] = {}
+def _find(value: Any, tree: Field, found: dict[str, None]) -> None:
+    """Adds the pointers of fields that occur in a value; names that no schema has are additional ones."""
     pending: list[tuple[Any, Field]] = [(value, tree)]
     looked = 0
     while pending and looked < MAX_VALUES:
@@ -129,4 +130,3 @@ def _present(value: Any, tree: Field) -> dict[str, None]:
         else:
             continue
         looked += len(at)
-    return found
