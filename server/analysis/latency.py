@@ -21,8 +21,8 @@ def bucket_of(duration_ns: int) -> int:
 
 
 def milliseconds(bucket: int) -> float:
-    """The middle of a bucket (geometric), in ms."""
-    return float(2 ** ((bucket + 0.5) / PER_OCTAVE)) / 1000
+    """The middle of a bucket (geometric), in ms with four digits: more would be made up."""
+    return float(f"{2 ** ((bucket + 0.5) / PER_OCTAVE) / 1000:.4g}")
 
 
 def quantile(counts: Mapping[int, int], q: float) -> float | None:
@@ -34,5 +34,5 @@ def quantile(counts: Mapping[int, int], q: float) -> float | None:
     for bucket in sorted(counts):
         seen += counts[bucket]
         if seen >= rank:
-            return round(milliseconds(bucket), 3)
-    return round(milliseconds(max(counts)), 3)
+            return milliseconds(bucket)
+    return milliseconds(max(counts))
