@@ -233,7 +233,7 @@ DOUBTS = [
 def test_what_only_looks_like_a_head_with_a_large_body_hides_nothing(
     watch: Watch, listener: socket.socket, name: str
 ) -> None:
-    after = [step for n in range(4) for step in ((C, GET % (100 + n)), (S, ok(b"real %d" % n)))]
+    after = [step for n in range(4) for step in ((C, GET % (100 + n)), (S, ok(b"real" * 700)))]
     passed = Passed(watch, listener, [*HOSTILE[name], *after])
     passed.check()
     assert [passed.capped(end, way) for end, way in ENDS] == [0] * 4
