@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from agent.status import StatusError
 log = logging.getLogger("agent")
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 64
+EXIT_PIPE = 141  # as a shell says of a program that SIGPIPE ended
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,14 +122,24 @@ def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> 
     if options.command == "record":
         recordings.record(settings, options.file)
     elif options.command == "read":
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads from us has enough
-        reading.read(options.files, settings, policy, sys.stdout.buffer)
+        return read_files(options.files, settings, policy)
     elif options.command == "replay":
         return EXIT_ERROR if recordings.replay(options.file, settings, policy) else EXIT_OK
     else:
         from agent.run import Run
 
         Run(settings, policy).run()
+    return EXIT_OK
+
+
+def read_files(files: Sequence[Path], settings: Settings, policy: Policy) -> int:
+    """Reads until the end, or until whoever reads from us has enough."""
+    try:
+        reading.read(files, settings, policy, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
     return EXIT_OK
 
 
