@@ -6,7 +6,6 @@ parsers. An entry that cannot be read is counted and named, and stops nothing.
 
 from __future__ import annotations
 
-import gzip
 import io
 import logging
 import zlib
@@ -45,6 +44,7 @@ MOST_NAMED = 20
 TICK_NS = 100_000_000
 """Of a capture's time, after which what waits for more is looked at."""
 
+_GZIP_BITS = 31  # of zlib: a gzip header, the largest window
 _GZIP = b"\x1f\x8b"
 _BUFFER = 256 * 1024
 File: TypeAlias = "io.BufferedReader[io.FileIO] | io.BufferedReader[_Unpacked]"
@@ -68,12 +68,9 @@ def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: L
             Progress(raw.fileno(), path.name) as progress,
             _content(raw, path) as file,
         ):
-            try:
-                for one in _records(file, path, settings, policy, key, ledger, progress):
-                    progress.count()
-                    yield one
-            except (EOFError, zlib.error):
-                raise FormatError(f"{path}: its compression is damaged or cut off: unpack it first") from None
+            for one in _records(file, path, settings, policy, key, ledger, progress):
+                progress.count()
+                yield one
 
 
 @contextmanager
@@ -90,21 +87,39 @@ def _content(raw: io.FileIO, path: Path) -> Iterator[File]:
 
 
 class _Unpacked(io.RawIOBase):
-    """What gzip data holds, up to where it is damaged."""
+    """What gzip data (RFC 1952) holds, to the last byte before it is damaged or cut."""
 
     def __init__(self, packed: io.BufferedReader[io.FileIO]) -> None:
-        self._gzip = gzip.GzipFile(fileobj=packed)
+        self._packed = packed
+        self._waiting = b""
+        self._member = zlib.decompressobj(_GZIP_BITS)
+        self._ended = False
         self.damaged = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
         try:
-            return self._gzip.readinto(buffer)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            self.damaged = True
-            return 0
+            found = b"" if self._ended else self._next(len(view))
+        except zlib.error:
+            found, self._ended, self.damaged = b"", True, True
+        view[: len(found)] = found
+        return len(found)
+
+    def _next(self, room: int) -> bytes:
+        while packed := self._waiting or self._packed.read(_BUFFER):
+            if self._member.eof:  # rotated logs are joined as members
+                self._member = zlib.decompressobj(_GZIP_BITS)
+            found = self._member.decompress(packed, room)
+            self._waiting = self._member.unused_data or self._member.unconsumed_tail
+            if found:
+                return found
+        found = b"" if self._member.eof else self._member.decompress(b"", room)
+        if not found:
+            self._ended, self.damaged = True, not self._member.eof
+        return found
 
 
 def _records(
