@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as library
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from agent import wire
@@ -225,6 +225,7 @@ def test_a_cut_document_is_masked_like_the_whole_one_up_to_the_cut(
 ) -> None:
     text = library.dumps(document)
     cut = data.draw(st.integers(0, len(text)))
+    assume(text[cut : cut + 1] != ":")  # a key that lost its value is judged as one: rather more is masked
     whole = _walked(text, gated=True)[1]
     notes: list[tuple[str, str]] = []
     walked = json.mask(text[:cut], JUDGE, lambda pointer, rule: notes.append((pointer, rule)), cut=True)
