@@ -16,6 +16,7 @@ from server.analysis.inventory import caller, key_of, server_view
 from server.analysis.latency import bucket_of
 from server.analysis.paths import template
 from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.masks import Masks
 from server.analysis.specs.model import Judgement
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
 from server.ingest.covering import Covering
@@ -292,9 +293,7 @@ class Acceptor:
 
     def _provisional(self, api: int, record: Record) -> int:
         assert record.request is not None
-        masked = [
-            int(mask.pointer) for mask in record.masks if mask.where == "path" and mask.pointer.isdecimal()
-        ]
+        masked = Masks(record).segments()
         found = record.response is None or record.response.status not in NOT_FOUND
         return self.operations.provisional(
             api, record.request.method[:MAX_METHOD], template(record.request.path, masked), found

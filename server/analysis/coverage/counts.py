@@ -11,6 +11,7 @@ from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.parts import Parts, parts_of, status_class
 from server.analysis.inventory import MAX_NAME
 from server.analysis.paths import template
+from server.analysis.specs.masks import Masks
 from server.analysis.specs.model import Judgement
 
 MAX_CALLERS = 2_000  # kept by name; the rest counts as one
@@ -96,10 +97,8 @@ class Counts:
             self.add(judgement.operation, dict(callers(views or [record])).get(by, NOBODY), parts)
         elif record.request is not None:
             request = record.request
-            masked = [
-                int(one.pointer) for one in record.masks if one.where == "path" and one.pointer.isdecimal()
-            ]
-            self.add_unknown(request.method, template(request.path, masked), status_class(record))
+            shape = template(request.path, Masks(record).segments())
+            self.add_unknown(request.method, shape, status_class(record))
         return parts
 
     def _bounded(self, caller: str) -> str:

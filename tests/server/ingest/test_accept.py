@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import product
 
+from agent.wire import Mask
 from tests.server.records import batch, both, record
 from tests.server.running import Client
 
@@ -32,6 +33,11 @@ def test_a_record_that_comes_again_in_another_batch_counts_once(client: Client) 
     client.send(record(1), record(2), record(2))
     assert client.operations()["GET /users/{id}"]["count"] == 3
     assert client.server_ledger() == {"stored": 3, "duplicate": 2}
+
+
+def test_a_mask_at_an_index_without_end_does_not_keep_a_batch_out(client: Client) -> None:
+    client.send(record(0, masks=(Mask("path", "9" * 5000, "shape"),)))
+    assert len(client.items("/exchanges")) == 1
 
 
 def test_two_views_are_one_exchange_with_two_witnesses(client: Client) -> None:
