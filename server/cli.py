@@ -95,7 +95,7 @@ def add_server(subparsers: Subparsers) -> None:
         metavar="N",
         type=float,
         default=_env("retention_days", config.DEFAULT_DAYS),
-        help="keep whole exchanges for so long; counters stay (default: %(default)s)",
+        help="keep whole exchanges for so long from their arrival; counters stay (default: %(default)s)",
     )
     option(
         "--retention-bytes",

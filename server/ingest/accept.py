@@ -24,6 +24,7 @@ from server.ingest.decode import Delivery
 from server.ingest.judge import Judges, Load, Ruling
 from server.store.agents import Deliveries
 from server.store.apis import Apis, Merge
+from server.store.arrivals import Arrivals
 from server.store.counters import Consumers, Contribution, Operations, Tally
 from server.store.coverage import CoverageCounters, Covered
 from server.store.database import Database
@@ -71,6 +72,7 @@ class Acceptor:
         self.coverage = CoverageCounters(db)
         self.covering = Covering(self.consumers, self.judges)
         self.deliveries = Deliveries(db)
+        self.arrivals = Arrivals(db)
         self._db = db
         self._stale = stale
         self._open: dict[int, Exchange] = {}
@@ -88,6 +90,7 @@ class Acceptor:
             self.exchanges,
             self.judges,
             self.coverage,
+            self.arrivals,
         ):
             part.forget()
         self._open.clear()
@@ -108,6 +111,7 @@ class Acceptor:
         if self.deliveries.seen(batch):
             self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
         else:
+            self.arrivals.note(now, self.exchanges.next)
             self._take_all(zip(batch.records, delivery.packed, strict=True))
             self.deliveries.note(batch, now)
         counts = dict(self._counts)

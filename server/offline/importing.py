@@ -12,7 +12,6 @@ import hashlib
 import json
 import stat
 import sys
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from pathlib import Path
 import zstandard
 
 from agent.wire import Record, pack_batch, pack_record
-from server.config import DEFAULT_DAYS
 from server.offline import reading, remote
 from server.offline.reading import ReadingError
 from server.offline.remote import AddressError, Remote, RemoteError
@@ -31,21 +29,15 @@ AGENT = "import"
 BATCH_RECORDS = 200
 BATCH_BYTES = 4 * 1024 * 1024  # packed; one record more may come on top
 PIECE = 1024 * 1024
-DAY_NS = 86_400_000_000_000
 EXIT_ERROR, EXIT_USAGE = 1, 64
-OLD = (
-    f"spectap import: some are older than {DEFAULT_DAYS:.0f} days: unless the server was started with more "
-    "--retention-days, it counts them and soon drops the exchanges themselves\n"
-)
 
 
 @dataclass(slots=True)
 class Imported:
-    """Records that were read, those that were new to the server, and the oldest's time in ns."""
+    """Records that were read, and those that were new to the server."""
 
     records: int = 0
     new: int = 0
-    oldest: int | None = None
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -74,8 +66,6 @@ def run(parsed: argparse.Namespace) -> int:
     except (ReadingError, RemoteError, OSError) as error:
         sys.stderr.write(f"spectap import: {error}\n")
         return EXIT_ERROR
-    if counts.oldest is not None and counts.oldest < time.time_ns() - DEFAULT_DAYS * DAY_NS:
-        sys.stderr.write(OLD)
     known = counts.records - counts.new
     told = {"records": counts.records, "new": counts.new, "known": known}
     text = f"{counts.records:,} records read: {counts.new:,} new, {known:,} known to the server"
@@ -99,7 +89,7 @@ def epoch_of(files: Sequence[Path], arguments: Sequence[str]) -> str:
 def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
     """Sends all records, batch by batch. Raises RemoteError and what `records` raises."""
     counts = Imported()
-    for batch in batches(_dated(records, counts)):
+    for batch in batches(records):
         first = counts.records + 1  # a batch is addressed by its first record
         counts.records += len(batch)
         ledger = {"exchanges": {"parsed": counts.records, "shipped": counts.records}}
@@ -108,13 +98,6 @@ def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
         answer = server.post("/records", content, coded)
         counts.new += int(answer.headers.get("spectap-stored", "0"))
     return counts
-
-
-def _dated(records: Iterable[Record], counts: Imported) -> Iterator[Record]:
-    for record in records:
-        if counts.oldest is None or record.time < counts.oldest:
-            counts.oldest = record.time
-        yield record
 
 
 def batches(records: Iterable[Record]) -> Iterator[list[bytes]]:

@@ -63,9 +63,14 @@ class Exchanges:
 
     def forget(self) -> None:
         """Numbers go on above the highest that was used, also where retention took all exchanges."""
-        for column, table in (("number", "witnesses"), ("watermark", "learning")):
+        for column, table in (("number", "witnesses"), ("watermark", "learning"), ("first", "arrivals")):
             (highest,) = self._db.conn.execute(f"SELECT max({column}) FROM {table}").fetchone()
             self._next = max(self._next, (highest or 0) + 1)
+
+    @property
+    def next(self) -> int:
+        """The number that the next record gets."""
+        return self._next
 
     def number(self) -> int:
         self._next += 1
@@ -163,14 +168,14 @@ class Exchanges:
         )
         return [number for (number,) in rows]
 
-    def drop_oldest(self, limit: int, before: int = 2**63 - 1, size: int | None = None) -> int:
-        """Deletes up to `limit` of the oldest exchanges from before a time, and no more of them than hold
-        `size` bytes; how many."""
+    def drop_oldest(self, limit: int, below: int = 2**63 - 1, size: int | None = None) -> int:
+        """Deletes up to `limit` of the exchanges that arrived first, of those numbered below a number, and
+        no more of them than hold `size` bytes; how many."""
         rows = self._db.conn.execute(
             """SELECT number, second, (SELECT sum(length(record)) FROM witnesses
             WHERE witnesses.number IN (exchanges.number, second)) FROM exchanges
-            WHERE time < ? ORDER BY time, number LIMIT ?""",
-            (before, limit),
+            WHERE number < ? ORDER BY number LIMIT ?""",
+            (below, limit),
         )
         gone: list[tuple[int]] = []
         witnesses: list[tuple[int]] = []

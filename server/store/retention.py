@@ -1,4 +1,5 @@
-"""What may stay: whole exchanges for so many days and bytes, whichever ends first. Counters stay."""
+"""What may stay: whole exchanges for so many days from their arrival (however old what they tell of is) and
+so many bytes, whichever ends first. Counters stay."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from server.store.exchanges import Exchanges
+from server.store.arrivals import expire
+from server.store.exchanges import HOUR_NS, Exchanges
 
 CHUNK = 500  # exchanges deleted in one piece of work, so that ingest goes on in between
 PAGES = 2000  # pages given back in one piece of work
@@ -32,9 +34,9 @@ def _pragma(db: Database, name: str) -> int:
 
 
 def drop_some(db: Database, exchanges: Exchanges, bounds: Bounds, now: int, target: int) -> int:
-    """Deletes a chunk of the exchanges that are too old, or of the oldest while more than `target` bytes
-    are used; how many."""
-    dropped = exchanges.drop_oldest(CHUNK, before=now - int(bounds.days * DAY_NS))
+    """Deletes a chunk of the exchanges that came too long ago (to the hour), or of the first that came while
+    more than `target` bytes are used; how many."""
+    dropped = exchanges.drop_oldest(CHUNK, below=expire(db, now - int(bounds.days * DAY_NS)))
     excess = used_bytes(db) - target
     if not dropped and excess > 0:
         dropped = exchanges.drop_oldest(CHUNK, size=excess)
@@ -42,18 +44,20 @@ def drop_some(db: Database, exchanges: Exchanges, bounds: Bounds, now: int, targ
 
 
 def fold_hours(db: Database, bounds: Bounds, now: int) -> None:
-    """Counters of hours that are long past are added up by day. Not of hours that still have samples: an
-    exchange takes its count back from the hour it was counted in.
+    """Counters of hours that are long past are added up by day. Not of hours that still have samples, as
+    imports may leave: an exchange takes its count back from the hour it was counted in.
     """
     kept_days = max(HOURLY_DAYS, bounds.days + 1)
     before = (now - int(kept_days * DAY_NS)) // DAY_NS * 24
+    past = f"""hour < ?1 AND hour % 24
+        AND hour NOT IN (SELECT time / {HOUR_NS} FROM exchanges WHERE time < ?1 * {HOUR_NS})"""
     db.conn.execute(
-        """INSERT INTO calls SELECT operation, hour / 24 * 24, consumer, status, sum(count) FROM calls
-        WHERE hour < ? AND hour % 24 GROUP BY operation, hour / 24, consumer, status
+        f"""INSERT INTO calls SELECT operation, hour / 24 * 24, consumer, status, sum(count) FROM calls
+        WHERE {past} GROUP BY operation, hour / 24, consumer, status
         ON CONFLICT DO UPDATE SET count = count + excluded.count""",
         (before,),
     )
-    db.conn.execute("DELETE FROM calls WHERE hour < ? AND hour % 24", (before,))
+    db.conn.execute(f"DELETE FROM calls WHERE {past}", (before,))
 
 
 def give_back(db: Database) -> int:

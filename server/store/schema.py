@@ -6,6 +6,8 @@ epoch. A number is a row's own key, an id is what the outside sees.
 
 from __future__ import annotations
 
+import time
+
 from sqlite_utils import Database, Migrations
 
 migrations = Migrations("spectap")
@@ -142,3 +144,15 @@ def m008_deviation_decisions(db: Database) -> None:
         pointer TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, "by" TEXT, time INTEGER NOT NULL,
         spec TEXT, patch TEXT, PRIMARY KEY (api, operation, kind, "where", pointer)) WITHOUT ROWID;
     """)
+
+
+@migrations()
+def m009_arrivals(db: Database) -> None:
+    """The first exchange of each hour of arrival. What is stored already came at the time it says, but not
+    in the future, and no earlier than what was stored before it.
+    """
+    db.executescript("CREATE TABLE arrivals (hour INTEGER PRIMARY KEY, first INTEGER NOT NULL);")
+    db.conn.execute(
+        "INSERT INTO arrivals SELECT min(time, ?) / 3600000000000, min(number) FROM exchanges GROUP BY 1",
+        (time.time_ns(),),
+    )

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agent.wire import Body, Record
+from server.ingest.decode import decode
+from server.store.database import FILE
 from server.store.exchanges import HOUR_NS
 from server.store.retention import DAY_NS, Bounds, fold_hours, used_bytes
 from tests.server.engine import spec
-from tests.server.records import NOON, record
-from tests.server.running import Client, serving
+from tests.server.records import NOON, batch, record
+from tests.server.running import Client, serving, wait_for
 
 MIB = 1024 * 1024
 
@@ -26,14 +32,35 @@ def file_size(client: Client) -> int:
     return int(client.app.state.store.path.stat().st_size)
 
 
-def test_the_file_shrinks_to_its_bound_and_the_oldest_go_first(tmp_path: Path) -> None:
-    with serving(tmp_path, retention_bytes=8 * MIB, retention_days=36500) as client:
+def receive(client: Client, now: int, *records: Record) -> None:
+    """As if they came in at `now`."""
+    client.seq += 1
+    delivery, state = decode(batch(client.seq, list(records)), ""), client.app.state
+    state.store.write(lambda db: state.acceptor.accept(delivery, now)).result()
+
+
+def kept(client: Client, now: int) -> list[str]:
+    """Paths of what retention leaves at `now`, in the order of their times."""
+    client.app.state.jobs._clock = lambda: now
+    client.app.state.jobs.enforce_retention()
+    return [one["path"]["text"] for one in client.items("/exchanges")][::-1]
+
+
+@contextmanager
+def quiet(data: Path, **options: Any) -> Iterator[Client]:
+    """A server whose retention runs only when it is told to."""
+    with serving(data, **options) as client:
         client.app.state.jobs.stop()
+        client.app.state.jobs._stopping = False
+        yield client
+
+
+def test_the_file_shrinks_to_its_bound_and_the_oldest_go_first(tmp_path: Path) -> None:
+    with quiet(tmp_path, retention_bytes=8 * MIB) as client:
         client.send(*[bulky(n) for n in range(200)])
         client.send(*[bulky(n) for n in range(200, 400)])
         before = file_size(client)
         assert before > 20 * MIB
-        client.app.state.jobs._stopping = False
         dropped = client.app.state.jobs.enforce_retention()
         assert file_size(client) < 8 * MIB
         left = [one["path"]["text"] for one in client.items("/exchanges", limit=20)]
@@ -44,16 +71,63 @@ def test_the_file_shrinks_to_its_bound_and_the_oldest_go_first(tmp_path: Path) -
         assert client.operations()["GET /users/{id}"]["count"] == 401
 
 
-def test_what_is_too_old_goes_though_there_is_room(tmp_path: Path) -> None:
-    with serving(tmp_path, retention_days=7) as client:
-        jobs = client.app.state.jobs
-        jobs._clock = lambda: NOON
-        client.send(record(0, start=NOON - 8 * DAY_NS), record(1, start=NOON - 6 * DAY_NS, path="/young"))
-        jobs.enforce_retention()
-        (left,) = client.items("/exchanges")
-        assert left["path"] == {"text": "/young"}
-        assert sum(one["count"] for one in client.operations().values()) == 2
-        assert jobs.dropped == 1
+def test_an_exchange_goes_so_many_days_after_it_was_received_whatever_time_it_is_of(tmp_path: Path) -> None:
+    with quiet(tmp_path) as client:
+        receive(client, NOON, record(0, path="/ago", start=NOON - 365 * DAY_NS), record(1, path="/now"))
+        receive(client, NOON + DAY_NS, record(2, path="/long/ago", start=NOON - 366 * DAY_NS))
+        assert kept(client, NOON + 7 * DAY_NS) == ["/long/ago", "/ago", "/now"]
+        assert kept(client, NOON + 7 * DAY_NS + HOUR_NS) == ["/long/ago"]
+        assert kept(client, NOON + 8 * DAY_NS) == ["/long/ago"]
+        assert kept(client, NOON + 8 * DAY_NS + HOUR_NS) == []
+        assert client.app.state.jobs.dropped == 3
+        assert sum(one["count"] for one in client.operations().values()) == 3
+
+
+def test_arrivals_are_kept_over_a_restart_within_the_hour(tmp_path: Path) -> None:
+    with quiet(tmp_path) as client:
+        receive(client, NOON, record(0, path="/first"))
+    with quiet(tmp_path) as client:
+        client.seq = 1
+        receive(client, NOON + HOUR_NS // 2, record(1, path="/second"))
+        receive(client, NOON + HOUR_NS, record(2, path="/third"))
+        assert kept(client, NOON + 7 * DAY_NS + HOUR_NS) == ["/third"]
+
+
+def test_a_clock_that_was_ahead_keeps_nothing_longer(tmp_path: Path) -> None:
+    with quiet(tmp_path) as client:
+        receive(client, NOON, record(0, path="/before"))
+        receive(client, NOON + 999 * DAY_NS, record(1, path="/ahead"))
+        receive(client, NOON + 2 * HOUR_NS, record(2, path="/after"))
+        assert kept(client, NOON + 7 * DAY_NS) == ["/before", "/ahead", "/after"]
+        assert kept(client, NOON + 7 * DAY_NS + HOUR_NS) == ["/after"]
+        assert kept(client, NOON + 7 * DAY_NS + 3 * HOUR_NS) == []
+
+
+def test_what_an_older_version_stored_counts_as_received_at_its_time_and_in_order(tmp_path: Path) -> None:
+    now = time.time_ns()
+    with quiet(tmp_path) as client:
+        client.send(
+            record(0, path="/gone", start=now - 9 * DAY_NS),
+            record(1, path="/captured", start=now - 3 * DAY_NS),
+            record(2, path="/imported", start=now - 365 * DAY_NS),
+            record(3, path="/ahead", start=now + 99 * DAY_NS),
+        )
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute("DROP TABLE arrivals")
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm009_arrivals'")
+    with quiet(tmp_path) as client:
+        assert kept(client, now) == ["/imported", "/captured", "/ahead"]
+        assert kept(client, now + 3 * DAY_NS) == ["/imported", "/captured", "/ahead"]
+        assert kept(client, now + 5 * DAY_NS) == ["/ahead"]
+        assert kept(client, now + 8 * DAY_NS) == []
+
+
+def test_what_came_first_goes_first_where_room_ends(tmp_path: Path) -> None:
+    with quiet(tmp_path, retention_bytes=4 * MIB) as client:
+        receive(client, NOON, *[bulky(n) for n in range(100)])
+        receive(client, NOON, record(100, path="/imported", start=NOON - 365 * DAY_NS))
+        assert kept(client, NOON)[0] == "/imported"
+        assert client.app.state.jobs.dropped > 20
 
 
 def test_a_sample_that_went_leaves_its_deviation(tmp_path: Path) -> None:
@@ -79,7 +153,7 @@ def test_a_half_whose_other_half_went_is_an_exchange_of_its_own(tmp_path: Path) 
 
 
 def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
-    with serving(tmp_path, retention_days=36500) as client:
+    with serving(tmp_path) as client:
         client.send(*[record(n, start=NOON + n * HOUR_NS) for n in range(30)])
         state = client.app.state
 
@@ -95,12 +169,32 @@ def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
             return found
 
         before = counted()
+        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(100)).result()
         state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON + 31 * DAY_NS)).result()
         noon = NOON // HOUR_NS
         assert hours() == [(noon - 12, 12), *((noon + 12 + n, 1) for n in range(18))]
         assert counted() == before
         state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON + 32 * DAY_NS)).result()
         assert hours() == [(noon - 12, 12), (noon + 12, 18)]
+
+
+def test_hours_with_samples_are_not_folded_so_that_these_can_be_judged_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        client.send(record(0, start=NOON - 365 * DAY_NS), record(1, start=NOON - 365 * DAY_NS + HOUR_NS))
+        state = client.app.state
+        before = client.operations()
+        state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON)).result()
+        client.http.post(
+            "/api/v1/specs?host=shop.local:8080", content=spec("GET /users/{id}")
+        ).raise_for_status()
+        (after,) = wait_for(
+            lambda: [one for one in client.operations().values() if one["verdicts"]], "verdict of an old call"
+        )
+        assert after["callers"] == before["GET /users/{id}"]["callers"]
+        assert after["statuses"] == {"200": 2}
+        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
+        state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON)).result()
+        assert client.operations()["GET /users/{id}"]["statuses"] == {"200": 2}
 
 
 def test_used_bytes_leave_out_what_is_free(tmp_path: Path) -> None:
