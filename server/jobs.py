@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from server.ingest.accept import Acceptor
 from server.ingest.attach import settle_leftovers
+from server.store.counters import unused_consumers
 from server.store.database import Database, Store, StoreUnavailable
 from server.store.retention import DAY_NS, LOW, Bounds, drop_some, fold_hours, give_back, used_bytes
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 PERIOD_S = 5.0  # between looks at age and size
 JUDGED_AT_ONCE = 200  # exchanges in one piece of work
+CALLERS_AT_ONCE = 1000
 
 
 class Jobs:
@@ -36,7 +38,7 @@ class Jobs:
         self._stopping = False
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._folded: int | None = None  # the day
+        self._tidied: int | None = None  # the day
         self.dropped = 0  # exchanges that retention took since the start
 
     def start(self, acceptor: Acceptor) -> None:
@@ -98,7 +100,7 @@ class Jobs:
 
     def enforce_retention(self) -> int:
         """Drops what is too old or too much, and returns the space; how many exchanges went."""
-        self._fold_once_a_day()
+        self._tidy_once_a_day()
         bound = self._bounds.bytes
         target = int(bound * LOW) if self._do(used_bytes) > bound else bound
         dropped = 0
@@ -117,8 +119,19 @@ class Jobs:
         self.dropped += dropped
         return dropped
 
-    def _fold_once_a_day(self) -> None:
+    def _tidy_once_a_day(self) -> None:
         today = self._clock() // DAY_NS
-        if today != self._folded:
+        if today != self._tidied:
             self._do(lambda db: fold_hours(db, self._bounds, self._clock()))
-            self._folded = today
+            self.forget_callers()
+            self._tidied = today
+
+    def forget_callers(self) -> None:
+        """Removes callers that nothing refers to any more."""
+        with self._store.reading() as db:
+            unused = unused_consumers(db)
+        for start in range(0, len(unused), CALLERS_AT_ONCE):
+            self._forget_callers(unused[start : start + CALLERS_AT_ONCE])
+
+    def _forget_callers(self, numbers: list[int]) -> None:
+        self._do(lambda db: self._acceptor.consumers.drop_unused(numbers))

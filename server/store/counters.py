@@ -6,8 +6,9 @@ old contribution is taken back and the new one added, so totals always equal the
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -131,6 +132,17 @@ class Operations:
         return number
 
 
+UNUSED = """SELECT number FROM consumers WHERE number < (SELECT max(number) FROM consumers)
+    AND number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
+    UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
+"""Callers that nothing counts or shows any more; never the newest, whose number would be given anew."""
+
+
+def unused_consumers(db: sqlite3.Connection) -> list[int]:
+    """Numbers of callers that may go. It reads all counters, so better not on the writer's thread."""
+    return [number for (number,) in db.execute(UNUSED)]
+
+
 class Consumers:
     """The writer's view of callers, by kind and name."""
 
@@ -156,6 +168,15 @@ class Consumers:
         self._numbers[kind, name] = cursor.lastrowid
         self._kept[kind] += 1
         return cursor.lastrowid
+
+    def drop_unused(self, numbers: Sequence[int]) -> int:
+        """Removes those of these callers that nothing refers to, still; how many."""
+        marks = ", ".join("?" * len(numbers))
+        found = self._db.conn.execute(
+            f"DELETE FROM consumers WHERE number IN ({marks}) AND number IN ({UNUSED})", numbers
+        )
+        self.forget()
+        return found.rowcount
 
 
 class Tally:

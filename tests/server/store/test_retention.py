@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agent.wire import Body, Record
+from agent.wire import Body, Consumer, Record
 from server.ingest.decode import decode
 from server.store.database import FILE
 from server.store.exchanges import HOUR_NS
@@ -195,6 +195,53 @@ def test_hours_with_samples_are_not_folded_so_that_these_can_be_judged_again(tmp
         state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
         state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON)).result()
         assert client.operations()["GET /users/{id}"]["statuses"] == {"200": 2}
+
+
+def callers(client: Client) -> dict[str, int]:
+    with client.app.state.store.reading() as db:
+        return dict(db.execute("SELECT name, number FROM consumers").fetchall())
+
+
+def calling(agent: str, ordinal: int, side: str = "server", **options: Any) -> Record:
+    return record(ordinal, side, consumer=Consumer(user_agent=agent), **options)
+
+
+def test_callers_that_nothing_refers_to_any_more_are_forgotten(tmp_path: Path) -> None:
+    with quiet(tmp_path) as client:
+        client.send(calling("replaced/1", 0), calling("counted/1", 1))
+        client.send(calling("replaced/1", 0, "client"))  # now known better: by its process
+        client.send(calling("last/1", 2))
+        before = callers(client)
+        assert before.keys() == {"replaced/1", "counted/1", "curl", "last/1"}
+        state = client.app.state
+        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
+        state.jobs.forget_callers()
+        after = callers(client)
+        assert after.keys() == {"counted/1", "curl", "last/1"}
+        assert after.items() <= before.items()
+        client.send(calling("replaced/1", 3))
+        assert callers(client)["replaced/1"] > max(before.values())
+        assert {one["name"] for one in client.operations()["GET /users/{id}"]["callers"]} == set(before)
+
+
+def test_no_callers_number_is_given_twice(tmp_path: Path) -> None:
+    with quiet(tmp_path) as client:
+        client.send(calling("counted/1", 0), calling("newest/1", 1))
+        state = client.app.state
+        state.store.write(lambda db: db.conn.execute("DELETE FROM calls")).result()
+        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
+        newest = callers(client)["newest/1"]
+        state.jobs.forget_callers()
+        assert callers(client) == {"newest/1": newest}
+
+
+def test_callers_are_kept_where_they_are_referred_to_meanwhile(tmp_path: Path) -> None:
+    with quiet(tmp_path) as client:
+        client.send(calling("counted/1", 0), calling("last/1", 1))
+        consumers, known = client.app.state.acceptor.consumers, callers(client)
+        work = client.app.state.store.write(lambda db: consumers.drop_unused(list(known.values())))
+        assert work.result() == 0
+        assert callers(client) == known
 
 
 def test_used_bytes_leave_out_what_is_free(tmp_path: Path) -> None:
