@@ -296,13 +296,15 @@ def read_records(stream: IO[bytes]) -> Iterator[Record]:
 @dataclass(frozen=True, slots=True)
 class Balance:
     """One part of a ledger. `total` was counted at one end, `settled` in all the buckets at the other;
-    what lies between is still at work, or was when its agent was killed.
+    what lies between is still at work, or was when its agent was killed. Where the total was not `counted`
+    (by an agent of an earlier version), the buckets are all there is.
     """
 
     part: str
     total: int
     settled: int
     buckets: tuple[tuple[str, int], ...]  # largest first, none at zero
+    counted: bool
 
     @property
     def open(self) -> int:
@@ -316,8 +318,7 @@ class Balance:
 
 
 def balances(ledger: Mapping[str, Mapping[str, int]]) -> tuple[Balance, ...]:
-    """How a ledger's parts add up. Agents before this version did not count the bytes they saw: of theirs
-    the buckets are all there is."""
+    """How the parts of one start's ledger add up."""
     return tuple(_balance(part, ledger.get(part, {}), total) for part, total in TOTALS.items())
 
 
@@ -325,7 +326,7 @@ def _balance(part: str, counts: Mapping[str, int], total: str) -> Balance:
     buckets = [(bucket, count) for bucket, count in counts.items() if bucket != total and count]
     settled = sum(count for _, count in buckets)
     ordered = tuple(sorted(buckets, key=lambda item: (-item[1], item[0])))
-    return Balance(part, counts.get(total, settled), settled, ordered)
+    return Balance(part, counts.get(total, settled), settled, ordered, total in counts or not settled)
 
 
 Reader = Callable[[Any], Any]

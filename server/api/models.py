@@ -323,6 +323,10 @@ class Balance(BaseModel):
         description="The sum of the buckets at the other end, each counted where it happened."
     )
     open: int = Field(description="What has no bucket yet; of an agent that was killed, what it had in hand.")
+    left_out: list[str] = Field(
+        description="Agents, at most 100, with a start that is not in these sums, since its version does not "
+        "report the total."
+    )
 
 
 class Ledger(BaseModel):

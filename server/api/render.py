@@ -9,7 +9,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from agent.wire import Endpoint, Pairs, Process, Record, Request, Response, Timing, balances, decode_record
+from agent.wire import (
+    TOTALS,
+    Balance,
+    Endpoint,
+    Pairs,
+    Process,
+    Record,
+    Request,
+    Response,
+    Timing,
+    balances,
+    decode_record,
+)
 from server.analysis.inventory import host_of, server_view
 from server.analysis.latency import quantile
 from server.analysis.specs.model import Operation
@@ -18,6 +30,7 @@ from server.store.exchanges import HOUR_NS
 from server.store.queries import shown_operation
 
 NS = 1_000_000_000
+MOST_NAMED = 100  # agents
 DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # what was sent again is no other record
 
 
@@ -62,18 +75,25 @@ def operation(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def ledger(found: dict[str, Any]) -> dict[str, Any]:
-    """Both ledgers and how each adds up."""
+    """Both ledgers and how each adds up; without the starts whose total was not counted."""
     seen, received = found["agents"], found["server"]
-    sums = {one.part: (one.total, one.settled) for one in balances(seen)}
-    sums["delivery"] = (
-        seen.get("exchanges", {}).get("shipped", 0),
-        sum(received.get(bucket, 0) for bucket in DELIVERED),
-    )
-    balance = {
-        part: {"total": total, "settled": settled, "open": total - settled}
-        for part, (total, settled) in sums.items()
-    }
-    return {**found, "balance": balance}
+    every = [(agent, one) for agent, ledger in found["starts"] for one in balances(ledger)]
+    balance = {part: _sum([(agent, one) for agent, one in every if one.part == part]) for part in TOTALS}
+    shipped = seen.get("exchanges", {}).get("shipped", 0)
+    delivered = sum(received.get(bucket, 0) for bucket in DELIVERED)
+    balance["delivery"] = _balance(shipped, delivered, set())
+    return {"agents": seen, "server": received, "balance": balance}
+
+
+def _sum(parts: Sequence[tuple[str, Balance]]) -> dict[str, Any]:
+    counted = [one for _, one in parts if one.counted]
+    total, settled = sum(one.total for one in counted), sum(one.settled for one in counted)
+    return _balance(total, settled, {agent for agent, one in parts if not one.counted})
+
+
+def _balance(total: int, settled: int, left_out: set[str]) -> dict[str, Any]:
+    named = sorted(left_out)[:MOST_NAMED]
+    return {"total": total, "settled": settled, "open": total - settled, "left_out": named}
 
 
 def unused(one: Operation) -> dict[str, Any]:

@@ -92,10 +92,13 @@ def agents(db: sqlite3.Connection, limit: int, after: tuple[int, int] | None) ->
 
 
 def ledger(db: sqlite3.Connection) -> dict[str, Any]:
-    """Totals over all agents and starts, and where the server put what it received."""
+    """Totals over all agents and starts, what they are of, and where the server put what it received."""
     totals: dict[str, Counter[str]] = {}
-    for row in db.execute("SELECT ledger FROM epochs"):
-        for part, counts in json.loads(row["ledger"]).items():
+    rows = db.execute("SELECT agent, ledger FROM epochs")
+    starts = [(row["agent"], json.loads(row["ledger"])) for row in rows]
+    for _, ledger in starts:
+        for part, counts in ledger.items():
             totals.setdefault(part, Counter()).update(counts)
     server = {row["bucket"]: row["count"] for row in db.execute("SELECT bucket, count FROM ledger")}
-    return {"agents": {part: dict(counts) for part, counts in totals.items()}, "server": server}
+    agents = {part: dict(counts) for part, counts in totals.items()}
+    return {"agents": agents, "starts": starts, "server": server}

@@ -259,10 +259,24 @@ def test_the_ledger_says_how_bytes_exchanges_and_delivery_add_up(client: Client)
     answer = client.get("/ledger")
     assert answer["server"] == {"stored": 2, "witness": 2, "duplicate_batch": 4, "duplicate": 4}
     assert answer["balance"] == {
-        "bytes": {"total": 1000, "settled": 900, "open": 100},
-        "exchanges": {"total": 9, "settled": 9, "open": 0},
-        "delivery": {"total": 4, "settled": 8, "open": -4},
+        "bytes": {"total": 1000, "settled": 900, "open": 100, "left_out": []},
+        "exchanges": {"total": 9, "settled": 9, "open": 0, "left_out": []},
+        "delivery": {"total": 4, "settled": 8, "open": -4, "left_out": []},
     }
+
+
+def test_an_agent_that_does_not_say_what_it_saw_is_left_out_of_the_balance_and_named(client: Client) -> None:
+    for agent, counts in (
+        ("old", {"parsed": 5000, "late": 7}),
+        ("new", {"seen": 1000, "parsed": 700, "late": 200}),
+        ("idle", {}),
+    ):
+        ledger = {"bytes": counts, "exchanges": {"parsed": 9, "shipped": 9}}
+        client.http.post("/api/v1/records", content=pack_batch(agent, "epoch-1", 1, ledger, []))
+    answer = client.get("/ledger")
+    assert answer["agents"]["bytes"] == {"parsed": 5700, "late": 207, "seen": 1000}
+    assert answer["balance"]["bytes"] == {"total": 1000, "settled": 900, "open": 100, "left_out": ["old"]}
+    assert answer["balance"]["exchanges"] == {"total": 27, "settled": 27, "open": 0, "left_out": []}
 
 
 def test_a_grpc_call_shows_its_own_status_and_how_many_messages_passed(client: Client) -> None:
