@@ -56,6 +56,7 @@ class Settings:
     spool: Path
     spool_bytes: int
     spool_age_s: int
+    forward_spool: bool
     priority: str
     log_json: bool
     log_level: str
@@ -157,6 +158,7 @@ OPTIONS = (
         DEFAULT_SPOOL_MIB,
     ),
     Option("spool", "--spool-hours", "how long records wait there", "HOURS", DEFAULT_SPOOL_HOURS),
+    Option("spool", "--forward-spool", "send what waits there for another server to this one", flag=True),
     Option(
         "kernel",
         "--ring-mib",
@@ -235,6 +237,7 @@ def settings(given: argparse.Namespace) -> Settings:
         spool=Path(options.spool) if options.spool else state / "spool",
         spool_bytes=_number("--spool-mib", options.spool_mib, 0, 1024 * 1024) * 1024 * 1024,
         spool_age_s=_number("--spool-hours", options.spool_hours, 1, 24 * 365) * 3600,
+        forward_spool=bool(options.forward_spool),
         priority=options.priority,
         log_json=bool(options.log_json),
         log_level=options.log_level,

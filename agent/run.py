@@ -25,7 +25,7 @@ from agent.probes.programs import Sizes
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.ship.client import Place as SpoolPlace
-from agent.ship.client import Shipper
+from agent.ship.client import Shipper, destination
 from agent.status import Snapshot, StatusServer, Watched
 from agent.streams.table import Limits
 from agent.wire import balances, pack_record
@@ -212,4 +212,10 @@ def spool_place(settings: Settings) -> SpoolPlace | None:
     """Where records wait on disk; None where none are to."""
     if not settings.spool_bytes:
         return None
-    return SpoolPlace(settings.spool / "spool.db", settings.spool_bytes, settings.spool_age_s)
+    return SpoolPlace(
+        settings.spool / "spool.db",
+        settings.spool_bytes,
+        settings.spool_age_s,
+        destination(settings.server),
+        settings.forward_spool,
+    )

@@ -16,7 +16,7 @@ from agent.ledger import Exchanges
 from agent.ship.backlog import Backlog, LedgerView
 from agent.ship.limits import Limits
 from agent.ship.parcel import Address, Parcel, Unreadable
-from agent.ship.post import Answer, Post
+from agent.ship.post import Answer, Post, destination
 from agent.ship.spool import Place
 from agent.wire import VERSION, pack_head
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 SLOW = frozenset({Answer.NOT_ALLOWED, Answer.NOT_OURS, Answer.NOT_CODED})
 
-__all__ = ["Limits", "Place", "Shipper"]
+__all__ = ["Limits", "Place", "Shipper", "destination"]
 
 
 class Shipper:

@@ -105,6 +105,11 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+def destination(url: str) -> str:
+    """What tells the server at `url` from others, and may be written down."""
+    return f"{shown(url).lower()}{urlsplit(url).path.rstrip('/')}"
+
+
 def _client(token: str | None, limits: Limits) -> httpx.Client:
     headers = {
         "content-type": "application/msgpack",

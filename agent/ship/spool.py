@@ -21,6 +21,7 @@ from agent.ship.spool_file import (
     DAMAGED,
     SpoolBroken,
     SpoolError,
+    SpoolHeld,
     opened,
     removed,
     set_aside,
@@ -42,11 +43,16 @@ __all__ = ["Place", "Spool", "SpoolBroken", "SpoolError"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the spool is and how much it may hold, in bytes on disk and seconds."""
+    """Where the spool is and how much it may hold, in bytes on disk and seconds.
+
+    `server` is where it is sent; what waits for another goes there only with `forward`, and with None all.
+    """
 
     file: Path
     most_bytes: int
     most_age_s: int
+    server: str | None = None
+    forward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,11 @@ class Epoch:
             self, ended=True, ledger={**self.ledger, "stops": {Stops.KILLED: 1, Stops.BLIND_MS: blind}}
         )
 
+    def moved(self) -> Epoch:
+        """As another server is to hear of it: only what it gets."""
+        stops = {part: counts for part, counts in self.ledger.items() if part == "stops"}
+        return replace(self, ledger={**stops, "exchanges": {Exchanges.PARSED: self.records}})
+
 
 class Spool:
     """The spool as one start of an agent uses it. Raises SpoolError here and where it reads or writes.
@@ -89,6 +100,7 @@ class Spool:
         self._settled = 0  # all records before this place are
         self._in_hand_until = 0  # and those before this one are being sent
         self._in_hand: Counter[str] = Counter()  # how many, by epoch
+        self._bound = place.server is None  # whether the disk knows whom this is for
         self._changed: set[str] = set()  # epochs that the disk does not know as they are
         self._gone: set[str] = set()
         self._epochs: dict[str, Epoch] = {}
@@ -174,7 +186,7 @@ class Spool:
         self.close()
         removed(self._place.file)
         self._db = opened(self._place.file)
-        self._changed = set(self._epochs)
+        self._changed, self._bound = set(self._epochs), self._place.server is None
 
     def take(self, most_records: int, most_bytes: int) -> Parcel | None:
         """The oldest parcel, which stays here until it is settled; before others the batch that was out
@@ -251,6 +263,8 @@ class Spool:
         self._db = opened(self._place.file)
         try:
             self._load(agent, now)
+            if self._place.server is not None:
+                self._bind(self._place.server, now)
         except SpoolError:
             self.close()
             raise
@@ -279,6 +293,35 @@ class Spool:
         self._next = beyond
         self._out = None if out is None else (Address(*out[:4]), out[4], out[5])
         self._in_hand_until = 0 if out is None else out[5]
+
+    def _bind(self, server: str, now: int) -> None:
+        """From now on this is that server's spool. Raises SpoolHeld where it holds what another was to get
+        and is neither to be forwarded nor too old."""
+        with translated():
+            before = self._db.execute("SELECT server FROM destination").fetchone()
+            records, newest = self._db.execute("SELECT sum(records), max(at) FROM parcels").fetchone()
+        if before == (server,):
+            return
+        if before is not None:
+            of_age = records and newest >= now - self._place.most_age_s * SECOND
+            if of_age and not self._place.forward:
+                raise SpoolHeld(
+                    f"it holds {records:,} records for {before[0]}: start the agent with that --server, or "
+                    "with --forward-spool to send them to this one"
+                )
+            self._move()
+        with self._transaction() as execute:
+            for name, counts in self._trim(execute, now).items():
+                self._epochs[name] = self._epochs[name].counted(counts)
+                _write(execute, name, self._epochs[name])
+
+    def _move(self) -> None:
+        """What was out, and the last words of those of whom nothing is left, were for another server."""
+        self._out, self._in_hand_until = None, 0
+        self._gone.update(self._empty_past())
+        left = {name: epoch for name, epoch in self._epochs.items() if name not in self._gone}
+        self._epochs = {name: one if name == self._epoch else one.moved() for name, one in left.items()}
+        self._changed &= self._epochs.keys()
 
     def _resent(self) -> Parcel | None:
         """The batch that was out when an earlier start ended, unless its answer had come."""
@@ -367,11 +410,15 @@ class Spool:
         with transaction(self._db) as execute:
             execute("DELETE FROM parcels WHERE number < ?1 AND number + records <= ?1", (self._settled,))
             execute("DELETE FROM sent WHERE beyond <= ?", (self._settled,))
+            if not self._bound:
+                execute("DELETE FROM destination")
+                execute("INSERT INTO destination VALUES (?)", (self._place.server,))
             for name in self._changed:
                 _write(execute, name, self._epochs[name])
             for name in self._gone:
                 execute("DELETE FROM epochs WHERE epoch = ?", (name,))
             yield execute
+        self._bound = True
         self._changed.clear()
         self._gone.clear()
 

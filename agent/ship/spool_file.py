@@ -32,6 +32,8 @@ CREATE TABLE sent (
 """
 """A parcel's number is the place of its first record among all that were ever kept; it takes as many places
 as it has records."""
+DESTINATION = "CREATE TABLE IF NOT EXISTS destination (server TEXT NOT NULL) STRICT"
+"""Apart, since files of this format were made without it: they are of no server yet."""
 
 BROKEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 DAMAGED = "the file is damaged"
@@ -51,6 +53,10 @@ class SpoolError(Exception):
 
 class SpoolBroken(SpoolError):
     """The file is not a spool, or no longer."""
+
+
+class SpoolHeld(SpoolError):
+    """The spool holds what was captured for another server."""
 
 
 def opened(file: Path) -> sqlite3.Connection:
@@ -145,3 +151,5 @@ def _prepare(db: sqlite3.Connection) -> None:
             execute(f"PRAGMA user_version = {FORMAT}")
     elif (application, version) != (APPLICATION, FORMAT):
         raise SpoolBroken("the file is no spool of this version")
+    with translated():
+        db.execute(DESTINATION)

@@ -80,7 +80,7 @@ def agent_arguments(
 ) -> list[str]:
     """`ours` are the pids that must not be watched: their calls are about the watching itself."""
     arguments = ["run", "--server", options.listen.url, "--status-listen", status]
-    arguments += ["--spool", str(data / "spool")]
+    arguments += ["--spool", str(data / "spool"), "--forward-spool"]  # it is this server's at any address
     if tokens is not None:
         arguments += ["--token-file", str(tokens.ingest)]
     for port in ports:

@@ -143,7 +143,7 @@ def test_a_file_that_is_no_spool_is_moved_aside(place: Place, spoil: Callable[[P
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A spool's file, of some pages."""
-    place = Place(tmp_path_factory.mktemp("full") / "spool.db", MIB, HOUR)
+    place = Place(tmp_path_factory.mktemp("full") / "spool.db", MIB, HOUR, "http://a:8080")
     spool = started(place)
     for number in range(30):
         spool.put([noise(1500, number)], LEDGER, NOW)
@@ -167,7 +167,7 @@ def test_any_damage_is_a_spool_error_or_fewer_records_and_never_another_exceptio
     cut = data.draw(st.one_of(st.none(), st.integers(0, len(full))))
     file.write_bytes((full[:at] + wrong + full[at + len(wrong) :])[:cut])
     try:
-        spool = started(Place(file, MIB, HOUR), "epoch-2")
+        spool = started(Place(file, MIB, HOUR, "http://a:8080"), "epoch-2")
     except SpoolError:
         return
     try:
