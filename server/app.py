@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Security
+from fastapi import Depends, FastAPI, Security
 from fastapi.security import HTTPBearer
 
 from server.api import (
@@ -26,6 +26,7 @@ from server.api import (
     specs,
 )
 from server.api.metrics import Metrics, Sources
+from server.api.parameters import only_known
 from server.api.sessions import Sessions
 from server.config import Settings
 from server.ingest.accept import Acceptor
@@ -45,6 +46,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for records, else the admin's."))
 """For the document at /openapi.json; `require` is what checks."""
+KNOWN = Depends(only_known)
 
 
 def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
@@ -82,8 +84,9 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     )
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
-    for router in (records, apis, specs, coverage, rebuilt, exchanges, deviations, agents):
-        app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN])
+    app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])
+    for router in (apis, specs, coverage, rebuilt, exchanges, deviations, agents):
+        app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, KNOWN])
     for plain in (health, metrics):
         app.include_router(plain.router)
     pages.install(app)

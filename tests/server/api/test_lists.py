@@ -106,6 +106,35 @@ def test_every_list_is_narrowed_by_the_same_filters(client: Client) -> None:
     assert [api["name"] for api in client.items("/apis", method="GET", until=late)] == ["store/shop"]
 
 
+@pytest.mark.parametrize(
+    ("path", "unknown", "known"),
+    [
+        ("/exchanges", "stauts", {"status", "since", "limit", "cursor"}),
+        ("/deviations", "States", {"state", "status"}),
+        ("/agents", "api", {"limit", "cursor"}),
+        ("/apis/x/reconstructed/diff", "form", {"from", "to"}),
+        ("/ledger", "x", set()),
+    ],
+)
+def test_a_parameter_that_a_route_does_not_take_is_an_error_that_names_those_it_does(
+    client: Client, path: str, unknown: str, known: set[str]
+) -> None:
+    answer = client.http.get(f"/api/v1{path}", params={unknown: "500"})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    problem = answer.json()
+    assert problem["detail"].startswith(f"query.{unknown}: no such parameter; known here: ")
+    assert [one["where"] for one in problem["errors"]] == [f"query.{unknown}"]
+    assert known <= set(problem["known"])
+    assert all(name in problem["detail"] for name in problem["known"])
+
+
+def test_however_many_unknown_parameters_are_a_short_error(client: Client) -> None:
+    query = "&".join(f"{'x' * 500}{n}" for n in range(100))
+    answer = client.http.get(f"/api/v1/exchanges?{query}")
+    assert answer.status_code == 422
+    assert len(answer.content) < 5000
+
+
 def test_each_list_can_be_paged_one_by_one(client: Client) -> None:
     client.http.post("/api/v1/specs", params={"host": "h"}, content=spec("GET /")).raise_for_status()
     for n in range(3):
