@@ -42,6 +42,9 @@ MOST_LOADED = 8  # APIs in memory, the last used; others wait in the database
 MOST_GIVEN = 64  # specifications whose paths are remembered
 MOST_SERVERS = 3  # URLs named in a document
 
+Given = dict[str, frozenset[str]]
+"""Path templates, each with the names of its parameters that hold slashes."""
+
 
 class Learned(StrEnum):
     """What became of stored exchanges."""
@@ -77,7 +80,7 @@ class Learning:
         self._loaded: OrderedDict[int, _Api] = OrderedDict()
         self._changed: set[int] = set()  # APIs that may have a new version
         self._due: dict[int, float] = {}  # when (monotonic) an API may have one again
-        self._given: dict[int, list[str]] = {}  # templates of specifications, by number
+        self._given: dict[int, Given] = {}  # templates of specifications, by number
         self._last: int | None = None
         self._saved = time.monotonic()
         self._asked: set[int] = set()
@@ -218,11 +221,13 @@ class Learning:
         for number in sorted(asked | due):
             self._publish(number)
 
-    def _given_to(self, db: Connection, number: int) -> list[str]:
+    def _given_to(self, db: Connection, number: int) -> Given:
         """The paths of an API's specifications, which come first."""
-        return [path for spec in specs.of_api(db, number) for path in self._templates(spec)]
+        return {
+            path: spans for spec in specs.of_api(db, number) for path, spans in self._templates(spec).items()
+        }
 
-    def _templates(self, spec: dict[str, Any]) -> list[str]:
+    def _templates(self, spec: dict[str, Any]) -> Given:
         number = int(spec["number"])
         if number not in self._given:
             if len(self._given) >= MOST_GIVEN:
@@ -230,7 +235,7 @@ class Learning:
             self._given[number] = _templates(spec["raw"], spec["base_path"])
         return self._given[number]
 
-    def _give(self, learner: Learner, given: list[str]) -> None:
+    def _give(self, learner: Learner, given: Given) -> None:
         try:
             learner.give(given)
         except ValueError as error:
@@ -261,13 +266,13 @@ class Learning:
         log.info("rebuilt document of an API: version %s, %d paths", one.version, len(found["paths"]))
 
 
-def _templates(raw: bytes, base_path: str | None) -> list[str]:
+def _templates(raw: bytes, base_path: str | None) -> Given:
     """The paths of an uploaded specification; none where it is not one of paths."""
     try:
         return templates_of(parse(raw), base_path)
     except SpecError as error:
         log.error("the paths of a specification are left out: %s: %s", error.where, error.reason)
-        return []
+        return {}
 
 
 def sample(found: Iterable[Stored], most: int) -> list[Stored]:

@@ -75,7 +75,7 @@ def _learn(parsed: argparse.Namespace, existing: dict[str, Any] | None, records:
     from server.analysis.rebuild.existing import templates_of
     from server.analysis.rebuild.hosts import ByHost
 
-    learnt = ByHost(parsed.host, templates_of(existing) if existing else ())
+    learnt = ByHost(parsed.host, templates_of(existing) if existing else None)
     for record in _counted(records):
         learnt.learn(record)
     if not learnt.learners:

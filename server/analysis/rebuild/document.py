@@ -15,7 +15,7 @@ from server.analysis.rebuild.parameters import headers_said, parameters, schema_
 from server.analysis.rebuild.security import Schemes
 from server.analysis.rebuild.shape_render import Style, evidence, schema, singular
 from server.analysis.rebuild.template_model import Template
-from server.analysis.specs.operations import is_json
+from server.analysis.specs.operations import MULTI_SEGMENT, is_json
 
 Json = dict[str, Any]
 
@@ -178,6 +178,7 @@ def _in_path(template: Template) -> Iterator[Json]:
             "in": "path",
             "required": True,
             "schema": parameter.type.schema(),
+            **({MULTI_SEGMENT: True} if parameter.name in template.spans else {}),
         }
 
 

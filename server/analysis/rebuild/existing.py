@@ -12,6 +12,7 @@ from typing import Any
 
 from server.analysis.rebuild.document import OPENAPI
 from server.analysis.specs.model import SpecError
+from server.analysis.specs.operations import METHODS, spans
 from server.analysis.specs.servers import base_paths
 
 Json = dict[str, Any]
@@ -19,17 +20,33 @@ Json = dict[str, Any]
 MOST_STEPS = 64  # of references followed, and of levels descended
 
 _OPAQUE = frozenset(("example", "examples", "default", "enum", "const", "mapping"))
-_METHODS = frozenset(("get", "put", "post", "delete", "options", "head", "patch", "trace"))
 
 
-def templates_of(document: Json, base: str | None = None) -> list[str]:
-    """The paths a document describes, with its base path or another. Raises SpecError."""
+def templates_of(document: Json, base: str | None = None) -> dict[str, frozenset[str]]:
+    """The paths a document describes, with its base path or another, and the names of their parameters that
+    hold slashes. Raises SpecError.
+    """
     paths = document.get("paths")
     if not isinstance(paths, dict):
-        return []
+        return {}
     if base is None:
         base = str(document.get("basePath") or "") if "swagger" in document else _base(document)
-    return [base.rstrip("/") + path for path in paths if isinstance(path, str) and path.startswith("/")]
+    return {
+        base.rstrip("/") + path: frozenset(_spanning(document, item))
+        for path, item in paths.items()
+        if isinstance(path, str) and path.startswith("/")
+    }
+
+
+def _spanning(document: Json, item: Any) -> Iterator[str]:
+    """Names of a path's parameters that are said to hold slashes, by any of its methods."""
+    item = _resolved(document, item)
+    for node in (item, *(item.get(method) for method in METHODS)):
+        listed = node.get("parameters") if isinstance(node, dict) else None
+        for one in listed if isinstance(listed, list) else ():
+            parameter = _resolved(document, one)
+            if spans(parameter) and isinstance(parameter.get("name"), str):
+                yield parameter["name"]
 
 
 def extended(existing: Json, learnt: Json) -> Json:
@@ -109,7 +126,7 @@ class _Extension:
             known, servers = self._known(path)
             mine = self._resolved(paths.setdefault(known, servers))
             for method, operation in item.items():
-                if method in _METHODS:
+                if method in METHODS:
                     self._operation(mine, method, operation)
         return self._document
 
@@ -215,18 +232,20 @@ class _Extension:
                     yield from self._parts_of(self._resolved(part), depth + 1)
 
     def _resolved(self, node: Any) -> Json:
-        """What a local reference leads to; a reference elsewhere leads nowhere."""
-        for _ in range(MOST_STEPS):
-            if not isinstance(node, dict):
-                return {}
-            target = node.get("$ref")
-            if not isinstance(target, str):
-                return node
-            if not target.startswith("#/"):
-                return {}
-            node = self._document
-            for step in target[2:].split("/"):
-                node = (
-                    node.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
-                )
-        return {}
+        return _resolved(self._document, node)
+
+
+def _resolved(document: Json, node: Any) -> Json:
+    """What a local reference leads to; a reference elsewhere leads nowhere."""
+    for _ in range(MOST_STEPS):
+        if not isinstance(node, dict):
+            return {}
+        target = node.get("$ref")
+        if not isinstance(target, str):
+            return node
+        if not target.startswith("#/"):
+            return {}
+        node = document
+        for step in target[2:].split("/"):
+            node = node.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
+    return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from agent.wire import Record
 from server.analysis.inventory import host_of
@@ -16,11 +16,11 @@ UNKNOWN = "unknown"
 
 class ByHost:
     """One learner for each host; only those of `wanted`, if any are. `given` are the paths of an existing
-    specification.
+    specification, with their parameters that hold slashes.
     """
 
-    def __init__(self, wanted: Iterable[str] = (), given: Sequence[str] = ()) -> None:
-        self._given = given
+    def __init__(self, wanted: Iterable[str] = (), given: Mapping[str, frozenset[str]] | None = None) -> None:
+        self._given = given or {}
         self.learners: dict[str, Learner] = {}
         self.left_out = 0  # records of hosts beyond the bound
         self.others: Counter[str] = Counter()  # records of hosts that are not wanted

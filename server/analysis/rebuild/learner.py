@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -193,7 +193,7 @@ class Learner:
         places = [*self._leaves.values(), *self._settled.values()]
         self._budget.left = self._shapes - sum(place.operation.size() for place in places)
 
-    def give(self, templates: Iterable[str]) -> None:
+    def give(self, templates: Mapping[str, frozenset[str]]) -> None:
         """Templates of an existing specification; they come first."""
         self.templates.give(templates)
 

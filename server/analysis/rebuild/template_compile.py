@@ -10,7 +10,8 @@ from urllib.parse import quote
 from server.analysis.rebuild.template_model import Origin, Parameter, ParameterType, Template
 from server.analysis.rebuild.template_names import name_for
 from server.analysis.rebuild.template_walk import Visit
-from server.analysis.specs.trie import Trie, parse_segment
+from server.analysis.specs.routes import template_segments
+from server.analysis.specs.trie import Partial, Trie, parse_segment
 
 _NAME = re.compile(r"\{([^{}]*)\}")
 
@@ -24,21 +25,21 @@ class Learned:
 
     def resolve(self, segments: Sequence[str]) -> Template | None:
         """The most specific template that these (decoded) segments fit."""
-        return self._trie.find(segments)
+        return self._trie.find_any(segments)
 
     def successor(self, template: Template) -> Template | None:
         """What became of a template of an earlier moment; None if it had no traffic and is gone."""
-        return self._trie.find(template.example) if template.example else None
+        return self._trie.find_any(template.example) if template.example else None
 
 
-def compile_templates(visits: Iterable[Visit], given: Mapping[str, Mapping[str, int]]) -> Learned:
+def compile_templates(visits: Iterable[Visit], given: Iterable[Template]) -> Learned:
     """Templates of what was visited; `given` ones, with their calls, take the traffic that fits them."""
-    firsts = {text: _given(text, calls) for text, calls in given.items()}
+    firsts = {template.text: template for template in given}
     trie = trie_of(firsts.values())
     found: list[Template] = []
     for visit in visits:
         template = _template(visit)
-        known = trie.find(template.example)
+        known = trie.find_any(template.example)
         if known is None or not _takes(known, template):
             found.append(template)
         else:
@@ -49,6 +50,8 @@ def compile_templates(visits: Iterable[Visit], given: Mapping[str, Mapping[str, 
 
 def _takes(given: Template, learnt: Template) -> bool:
     """Whether a given template takes all paths of one that was learnt, and not its example alone."""
+    if len(given.text.split("/")) <= len(learnt.example):
+        return True  # a parameter that spans took several segments
     places = {parameter.segment for parameter in given.parameters}
     return all(parameter.segment in places for parameter in learnt.parameters)
 
@@ -57,18 +60,24 @@ def trie_of(templates: Iterable[Template]) -> Trie[Template]:
     """Templates to be found by segments. Raises ValueError where braces do not pair."""
     trie: Trie[Template] = Trie()
     for template in templates:
-        segments = [parse_segment(segment) for segment in template.text[1:].split("/")]
-        trie.leaf(segments, lambda template=template: template)  # type: ignore[misc]
+        trie.leaf(_segments(template), lambda template=template: template)  # type: ignore[misc]
     return trie
 
 
-def _given(text: str, calls: Mapping[str, int]) -> Template:
+def _segments(template: Template) -> list[str | Partial]:
+    if template.origin is Origin.GIVEN:
+        return template_segments(template.text, template.spans)
+    return [parse_segment(segment) for segment in template.text[1:].split("/")]
+
+
+def given_template(text: str, spans: frozenset[str], calls: Mapping[str, int]) -> Template:
+    """A template of an existing specification."""
     parameters = tuple(
-        Parameter(name, ParameterType.STRING, index, 0)
+        Parameter(name.strip("+*"), ParameterType.STRING, index, 0)
         for index, segment in enumerate(text[1:].split("/"))
         for name in _NAME.findall(segment)
     )
-    return Template(text, parameters, (), tuple(sorted(calls.items())), Origin.GIVEN)
+    return Template(text, parameters, (), tuple(sorted(calls.items())), Origin.GIVEN, spans)
 
 
 def _counted(template: Template, more: Template) -> Template:

@@ -46,7 +46,8 @@ class Template:
     """A path template. `text` is as in a specification, "/users/{userId}".
 
     `example` are the segments of one path it was learnt from (empty for one that is only given): resolving
-    them in later templates tells what became of this one. `calls` counts exchanges by method.
+    them in later templates tells what became of this one. `calls` counts exchanges by method; `spans` names
+    the parameters that an existing specification says hold slashes.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Template:
     example: tuple[str, ...]
     calls: tuple[tuple[str, int], ...]
     origin: Origin = Origin.LEARNT
+    spans: frozenset[str] = frozenset()
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ folded into one child; if that does not make enough room, what was called least 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from server.analysis.rebuild.template_compile import Learned, compile_templates, trie_of
-from server.analysis.rebuild.template_model import Decision, Origin, Split, Template
+from server.analysis.rebuild.template_compile import Learned, compile_templates, given_template, trie_of
+from server.analysis.rebuild.template_model import Decision, Split, Template
 from server.analysis.rebuild.template_nodes import NAMES_KEY, OPAQUE_KEY, Node, Shape, dump, fold_key, load
 from server.analysis.rebuild.template_values import kind_of
 from server.analysis.rebuild.template_walk import walk
@@ -39,6 +39,7 @@ class TemplateLearner:
         self._most = nodes
         self._nodes = 1
         self._given: dict[str, dict[str, int]] = {}
+        self._spans: Mapping[str, frozenset[str]] = {}
         self._given_trie: Trie[Template] | None = None
         self._decisions: tuple[Decision, ...] = ()
         self._split: frozenset[str] = frozenset()
@@ -79,7 +80,7 @@ class TemplateLearner:
         return True
 
     def _is_given(self, trie: Trie[Template], method: str, segments: Sequence[str]) -> bool:
-        template = trie.find(segments)
+        template = trie.find_any(segments)
         if template is None:
             return False
         calls = self._given[template.text]
@@ -119,14 +120,14 @@ class TemplateLearner:
             self._nodes = sum(1 for _ in self._root.walk())
             least *= 2
 
-    def give(self, templates: Iterable[str]) -> None:
+    def give(self, templates: Mapping[str, frozenset[str]]) -> None:
         """An existing specification's templates: they come first, traffic that fits one adds none.
 
-        Raises ValueError where braces do not pair.
+        Each with the names of its parameters that hold slashes. Raises ValueError where braces do not pair.
         """
         given = {text: self._given.get(text, {}) for text in templates}
-        self._given_trie = trie_of(Template(text, (), (), (), Origin.GIVEN) for text in given)
-        self._given = given
+        self._given_trie = trie_of(given_template(text, spans, {}) for text, spans in templates.items())
+        self._given, self._spans = given, templates
         self._learned = None
 
     def decide(self, decisions: Iterable[Decision]) -> None:
@@ -141,7 +142,8 @@ class TemplateLearner:
     def templates(self) -> Learned:
         """The templates as of now; the same object until something new is observed."""
         if self._learned is None:
-            self._learned = compile_templates(walk(self._root, self._decisions), self._given)
+            given = (given_template(text, self._spans[text], calls) for text, calls in self._given.items())
+            self._learned = compile_templates(walk(self._root, self._decisions), given)
         return self._learned
 
     def absorb(self, other: TemplateLearner) -> None:

@@ -174,9 +174,10 @@ def _texts(
     """Everything that was sent by name, by place, as far as these parameters are interested."""
     path: dict[str, list[bytes]] = {}
     if parameters.in_path:
-        for name, index, text in route.values(found.segments):
+        for name, indices, text in route.values(found):
             path[name] = [text.encode("utf-8", "surrogateescape").replace(b"%", b"%25")]
-            masks.rename(Where.PATH, str(index), name)
+            for index in indices:
+                masks.rename(Where.PATH, str(index), name)
     wanted = parameters.headers
     headers = header_texts(request.headers, wanted) if wanted else _NOTHING
     return {

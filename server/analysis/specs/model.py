@@ -27,7 +27,7 @@ class SpecError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """`json` is true where the value is itself a JSON text (`content: application/json`). The style
-    `querystring` makes it the whole query, `tabDelimited` is Swagger's tsv.
+    `querystring` makes it the whole query, `tabDelimited` is Swagger's tsv. `spans`: said to hold slashes.
     """
 
     name: str  # header names in lower case
@@ -38,6 +38,7 @@ class Parameter:
     allow_empty: bool
     json: bool
     schema: str | None
+    spans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Operation:
     responses: Mapping[str, Content]  # by "200", "2XX", "default"
     security: Alternatives
     tags: tuple[str, ...] = ()
+    spans: frozenset[str] = frozenset()  # parameters of the path that may hold slashes, by any method's word
 
 
 @dataclass(frozen=True, slots=True)

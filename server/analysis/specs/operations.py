@@ -29,6 +29,7 @@ _STYLES = {Where.QUERY: "form", Where.COOKIE: "form"} | dict.fromkeys(
     (Where.PATH, Where.HEADER, Where.RESPONSE_HEADER), "simple"
 )
 _HEADERS = (Where.HEADER, Where.RESPONSE_HEADER)
+MULTI_SEGMENT = "x-multi-segment"  # GitHub's word on a parameter that may hold slashes
 _NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})  # OpenAPI 3.1, 4.8.12.2
 
 
@@ -54,8 +55,13 @@ class Reader:
             place, item = self._pointers.resolve(place, item)
             bases = base_paths(mapping(item, place), place, root)
             common = self._parameters(item, place)
-            for method, at, node in self._methods(item, place):
-                yield self._operation(path, method, mapping(node, at), at, common, bases, item, place)
+            found = [
+                self._operation(path, method, mapping(node, at), at, common, bases, item, place)
+                for method, at, node in self._methods(item, place)
+            ]
+            spans = frozenset(one.name for operation, _ in found for one in operation.parameters if one.spans)
+            for operation, bases_of_it in found:
+                yield replace(operation, spans=spans) if spans else operation, bases_of_it
 
     def bases(self) -> tuple[str, ...]:
         """The base paths of the whole document."""
@@ -134,6 +140,7 @@ class Reader:
             allow_empty=flag(node, "allowEmptyValue", place),
             json=json,
             schema=schema,
+            spans=spans(node),
         )
 
     def _parameter_schema(self, node: dict[str, Any], place: str, whole: bool) -> tuple[bool, str | None]:
@@ -234,6 +241,11 @@ class Reader:
         if kind in ("oauth2", "openIdConnect", "mutualTLS"):
             return Scheme(kind)
         raise SpecError(under(place, "type"), "not one of apiKey, http, oauth2, openIdConnect, mutualTLS")
+
+
+def spans(parameter: dict[str, Any]) -> bool:
+    """Whether a parameter is said to hold slashes as they are."""
+    return parameter.get("in") == "path" and parameter.get(MULTI_SEGMENT) is True
 
 
 def _encoding(node: Any, place: str) -> dict[str, Encoding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 
 from server.analysis.specs.model import Operation, SpecError
@@ -17,20 +17,33 @@ class Route:
     operation: Operation
     places: tuple[tuple[int, Partial], ...]
 
-    def values(self, segments: list[str]) -> Iterator[tuple[str, int, str]]:
-        """(parameter, index of its segment, its text)."""
+    def values(self, found: Found) -> Iterator[tuple[str, range, str]]:
+        """(parameter, indices of its segments, its text)."""
+        if not found.lengths:
+            for index, partial in self.places:
+                held = partial.values(found.segments[index]) or ()
+                for name, text in zip(partial.names, held, strict=False):
+                    yield name, range(index, index + 1), text
+            return
+        lengths, more = iter(found.lengths), 0
         for index, partial in self.places:
-            held = "/".join(segments[index:]) if partial.spans else segments[index]
-            for name, text in zip(partial.names, partial.values(held) or (), strict=False):
-                yield name, index, text
+            start = index + more
+            end = start + (next(lengths, 1) if partial.spans else 1)
+            more += end - start - 1
+            held = partial.values("/".join(found.segments[start:end])) or ()
+            for name, text in zip(partial.names, held, strict=False):
+                yield name, range(start, end), text
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A path that some template fits: its routes by method, and its decoded segments."""
+    """A path that some template fits: its routes by method, its decoded segments, and how many of them
+    each parameter takes that spans; none where all take one.
+    """
 
     routes: dict[str, Route]
     segments: list[str]
+    lengths: tuple[int, ...] = ()
 
     def route(self, method: str) -> Route | None:
         """The route of a method; HEAD is answered by GET where it is not described itself."""
@@ -51,10 +64,9 @@ class Routes:
             warn(f"{place}: a path with a query or fragment matches nothing")
         segments: list[str | Partial] = [decode_segment(segment) for segment in _split(base)]
         try:
-            segments += map(parse_segment, _split(operation.template))
+            segments += template_segments(operation.template, operation.spans)
         except ValueError as error:
             raise SpecError(place, str(error)) from None
-        _span(segments)
         routes = self._trie.leaf(segments, dict[str, Route])
         places = tuple((i, part) for i, part in enumerate(segments) if isinstance(part, Partial))
         if operation.method in routes:
@@ -64,12 +76,21 @@ class Routes:
 
     def find(self, path: bytes) -> Found | None:
         """What fits a path as sent; a slash at its end makes no difference where only one form exists."""
-        segments = segments_of(path)
-        routes = self._trie.find(segments)
-        if routes is None:
-            segments = segments[:-1] if segments and not segments[-1] else [*segments, ""]
-            routes = self._trie.find(segments)
-        return None if routes is None else Found(routes, segments)
+        sent = segments_of(path)
+        routes = self._trie.find(sent)
+        if routes is not None:
+            return Found(routes, sent)
+        other = sent[:-1] if sent and not sent[-1] else [*sent, ""]
+        routes = self._trie.find(other)
+        return self._find_spanning(sent, other) if routes is None else Found(routes, other)
+
+    def _find_spanning(self, *forms: list[str]) -> Found | None:
+        """A parameter takes the slash at the end only if nothing else fits."""
+        for segments in sorted(forms, key=len):
+            fit = self._trie.find_spanning(segments)
+            if fit is not None:
+                return Found(fit.leaf, segments, fit.lengths)
+        return None
 
     def could_find(self, path: bytes, masked: frozenset[int]) -> bool:
         """Whether something would fit, had the masked segments held something else."""
@@ -84,15 +105,25 @@ def segments_of(path: bytes) -> list[str]:
     return [*map(decode_segment, segments)] if "%" in text else segments
 
 
-def _span(segments: list[str | Partial]) -> None:
-    """Has a parameter at the end take what is left of the path where it is one: by its name, as Kubernetes'
-    `proxy/{path}`, or by the marks of API gateways, `{name+}` and `{name*}`.
+def template_segments(template: str, spans: Container[str] = ()) -> list[str | Partial]:
+    """A template's segments. A parameter takes several of a path's if `spans` names it, or its mark says
+    so: `{+name}` (RFC 6570, 3.2.3), or API gateways' `{name+}` and `{name*}`; at the end also if its name
+    ends in "path", as Kubernetes' `proxy/{path}`. Raises ValueError with the reason.
     """
-    last = segments[-1] if segments else ""
-    if isinstance(last, Partial) and last.is_bare:
-        name = last.names[0]
-        if name.lower().endswith("path") or name[-1] in "+*":
-            segments[-1] = replace(last, names=(name.rstrip("+*"),), spans=True)
+    segments = [*map(parse_segment, _split(template))]
+    last = len(segments) - 1
+    return [
+        _spanning(segment, spans, at == last) if isinstance(segment, Partial) else segment
+        for at, segment in enumerate(segments)
+    ]
+
+
+def _spanning(segment: Partial, spans: Container[str], is_last: bool) -> Partial:
+    if len(segment.names) > 1:
+        return segment
+    name = segment.names[0].strip("+*") or segment.names[0]
+    named = name in spans or (is_last and segment.is_bare and name.lower().endswith("path"))
+    return replace(segment, names=(name,), spans=named or name != segment.names[0])
 
 
 def _split(path: str) -> list[str]:

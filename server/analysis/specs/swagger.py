@@ -15,7 +15,7 @@ from server.analysis.specs.keywords import Json
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.kubernetes import meant
 from server.analysis.specs.model import Content, Encoding, Parameter, Scheme, SpecError
-from server.analysis.specs.operations import FORM, METHODS, MULTIPART, PLACES, Reader, essence
+from server.analysis.specs.operations import FORM, METHODS, MULTIPART, PLACES, Reader, essence, spans
 from server.analysis.specs.pointers import under
 
 _OF_PARAMETERS = frozenset({"name", "in", "required", "description", "allowEmptyValue", "collectionFormat"})
@@ -180,6 +180,7 @@ class SwaggerReader(Reader):
             allow_empty=flag(node, "allowEmptyValue", place),
             json=False,
             schema=under(place, "schema"),
+            spans=spans(node),
         )
 
     def _body(self, node: Json, place: str, item: Json, item_place: str) -> Content | None:

@@ -1,8 +1,9 @@
 """Path templates in a trie by segment: which template does a path fit, and with which values.
 
 Per segment a literal wins over a template with literal parts ("{id}.json"), which wins over a bare
-parameter, which wins over one that takes all that is left of the path; a choice that leads nowhere is
-taken back. A node stands at one depth only, so a lookup visits each node at most once.
+parameter; a choice that leads nowhere is taken back. A parameter that spans segments takes several only
+where no template fits with one each; then few win over many. A lookup visits each node at most once at
+each depth, and a parameter that something follows takes at most MAX_SPAN segments.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
 T = TypeVar("T")
+MAX_SPAN = 64  # segments that a parameter takes where it is not the last thing in its template
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
     """A segment of literals around parameters: `{a}-{b}.json` is ("", "-", ".json"), ("a", "b").
 
-    `spans`: a bare one that takes this segment and all that follow.
+    `spans`: its one parameter may take segments that follow, too.
     """
 
     literals: tuple[str, ...]
@@ -81,14 +83,25 @@ def decode_segment(segment: str) -> str:
 
 
 class _Node(Generic[T]):
-    __slots__ = ("any", "leaf", "literals", "partials", "rest")
+    """`single` is the child for any one segment: `any`, else `rest`, whose parameter spans."""
+
+    __slots__ = ("any", "leaf", "literals", "partials", "rest", "single")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node[T]] = {}
         self.partials: list[tuple[Partial, _Node[T]]] = []
         self.any: _Node[T] | None = None
         self.rest: _Node[T] | None = None
+        self.single: _Node[T] | None = None
         self.leaf: T | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit(Generic[T]):
+    """A leaf, and how many segments each parameter that spans takes, in their order."""
+
+    leaf: T
+    lengths: tuple[int, ...]
 
 
 class Trie(Generic[T]):
@@ -96,53 +109,72 @@ class Trie(Generic[T]):
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
+        self._spans = False
 
     def leaf(self, segments: Sequence[str | Partial], make: Callable[[], T]) -> T:
         """The leaf at these segments, made where there is none yet."""
         node = self._root
         for segment in segments:
             node = _child(node, segment)
+            self._spans = self._spans or (isinstance(segment, Partial) and segment.spans)
         if node.leaf is None:
             node.leaf = make()
         return node.leaf
 
     def find(self, segments: Sequence[str]) -> T | None:
-        """The leaf of the most specific template that these (decoded) segments fit."""
+        """The leaf of the most specific template that these (decoded) segments fit, one to each parameter."""
         node = self._root
         for segment in segments:
             below = node.literals.get(segment)
             if below is None:
-                if node.partials or node.any is None or not segment:
+                if node.partials or node.single is None or not segment:
                     return self._search(segments)
-                below = node.any
+                below = node.single
             node = below
         return node.leaf if node.leaf is not None else self._search(segments)
 
     def _search(self, segments: Sequence[str]) -> T | None:
         return next(_fits(self._root, segments, frozenset()), None)
 
+    def find_spanning(self, segments: Sequence[str]) -> Fit[T] | None:
+        """What `find` answers where a parameter has to take several segments."""
+        return next(_spanning(self._root, segments, frozenset()), None) if self._spans else None
+
+    def find_any(self, segments: Sequence[str]) -> T | None:
+        """What `find` answers, else `find_spanning`."""
+        leaf = self.find(segments)
+        fit = self.find_spanning(segments) if leaf is None else None
+        return fit.leaf if fit else leaf
+
     def could_fit(self, segments: Sequence[str], masked: frozenset[int]) -> bool:
         """Whether some template fits, whatever stood in the masked segments."""
-        return any(True for _ in _fits(self._root, segments, masked))
+        fits = _spanning if self._spans else _fits
+        return any(True for _ in fits(self._root, segments, masked))
 
 
 def _child(node: _Node[T], segment: str | Partial) -> _Node[T]:
     if isinstance(segment, str):
         return node.literals.setdefault(segment, _Node())
-    if segment.spans:
-        if node.rest is None:
-            node.rest = _Node()
-        return node.rest
     if segment.is_bare:
-        if node.any is None:
-            node.any = _Node()
-        return node.any
+        return _bare_child(node, segment.spans)
     for partial, below in node.partials:
-        if partial.literals == segment.literals:
+        if (partial.literals, partial.spans) == (segment.literals, segment.spans):
             return below
     below = _Node()
     node.partials.append((segment, below))
-    node.partials.sort(key=lambda entry: -sum(map(len, entry[0].literals)))
+    node.partials.sort(key=lambda entry: (-sum(map(len, entry[0].literals)), entry[0].spans))
+    return below
+
+
+def _bare_child(node: _Node[T], spans: bool) -> _Node[T]:
+    below = node.rest if spans else node.any
+    if below is None:
+        below = _Node()
+        if spans:
+            node.rest = below
+        else:
+            node.any = below
+        node.single = node.any or node.rest
     return below
 
 
@@ -155,19 +187,67 @@ def _fits(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -> It
             if node.leaf is not None:
                 yield node.leaf
             continue
-        if node.rest is not None and (segments[depth] or depth + 1 < len(segments)):
-            stack.append((node.rest, len(segments)))
-        for below in reversed(_choices(node, segments[depth], depth in masked)):
+        for below, _ in reversed(_choices(node, segments[depth], depth in masked)):
             stack.append((below, depth + 1))
 
 
-def _choices(node: _Node[T], segment: str, masked: bool) -> list[_Node[T]]:
-    choices: list[_Node[T]] = []
+def _choices(node: _Node[T], segment: str, masked: bool) -> list[tuple[_Node[T], bool]]:
+    """The children that take this one segment; whether their parameter may take more."""
+    choices: list[tuple[_Node[T], bool]] = []
     if masked:
-        choices += node.literals.values()
+        choices += [(below, False) for below in node.literals.values()]
     elif segment in node.literals:
-        choices.append(node.literals[segment])
-    choices += [below for partial, below in node.partials if masked or partial.values(segment) is not None]
-    if node.any is not None and segment:
-        choices.append(node.any)
+        choices.append((node.literals[segment], False))
+    choices += [
+        (below, partial.spans)
+        for partial, below in node.partials
+        if masked or partial.values(segment) is not None
+    ]
+    if segment:
+        choices += [(below, below is node.rest) for below in (node.any, node.rest) if below is not None]
     return choices
+
+
+def _spanning(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -> Iterator[Fit[T]]:
+    """As `_fits`, with parameters that span taking one segment or more. Each state is entered once."""
+    stack: list[tuple[_Node[T], int, tuple[int, ...]]] = [(root, 0, ())]
+    seen: set[tuple[int, int]] = set()
+    while stack:
+        node, depth, lengths = stack.pop()
+        if (id(node), depth) in seen:
+            continue
+        seen.add((id(node), depth))
+        if depth == len(segments):
+            if node.leaf is not None:
+                yield Fit(node.leaf, lengths)
+            continue
+        longer = _longer(node, segments, depth, masked)
+        stack += reversed([(below, end, (*lengths, end - depth)) for below, end in longer])
+        for below, spans in reversed(_choices(node, segments[depth], depth in masked)):
+            stack.append((below, depth + 1, (*lengths, 1) if spans else lengths))
+
+
+def _longer(
+    node: _Node[T], segments: Sequence[str], depth: int, masked: frozenset[int]
+) -> Iterator[tuple[_Node[T], int]]:
+    """Children whose parameter takes several segments from here, and where it ends; the nearest end first."""
+    spans = [(partial.literals, below) for partial, below in node.partials if partial.spans]
+    if node.rest is not None:
+        spans.append((("", ""), node.rest))
+    last = len(segments)
+    for (first, suffix), below in spans:
+        if depth not in masked and not _holds(segments[depth], first, str.startswith):
+            continue
+        followed = below.literals or below.partials or below.single
+        near = min(last, depth + MAX_SPAN + 1) if followed else 0
+        for end in [
+            *range(depth + 2, near),
+            *([last] if below.leaf is not None and last > depth + 1 else ()),
+        ]:
+            if end - 1 in masked or _holds(segments[end - 1], suffix, str.endswith):
+                yield below, end
+
+
+def _holds(segment: str, literal: str, at: Callable[[str, str], bool]) -> bool:
+    """Whether a segment has this literal at its end or start, and text of its own beside it."""
+    return not literal or (len(segment) > len(literal) and at(segment, literal))

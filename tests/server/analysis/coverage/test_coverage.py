@@ -16,9 +16,10 @@ from server.analysis.coverage import counts as counting
 from server.analysis.coverage.counts import By, Counts, callers
 from server.analysis.coverage.outline import MAX_FIELDS, Outline, level_of
 from server.analysis.coverage.parts import parts_of
+from server.analysis.coverage.report import report
 from server.analysis.coverage.table import csv_text, rows
 from tests.server.analysis.coverage.shop import ORDER_FIELDS, by_agent, covered, creating, listing, of, shop
-from tests.server.analysis.specs.spec_calls import PATIENT, answering, body, call
+from tests.server.analysis.specs.spec_calls import PATIENT, answering, body, call, operation, parameter, spec
 
 LIST, CREATE, OLD = "GET /v1/orders", "POST /v1/orders", "GET /v1/old"
 
@@ -218,3 +219,14 @@ def test_counts_of_everyone_are_apart_from_those_of_callers() -> None:
     counts.add("GET /x", "curl", ["hits:2xx"], 2)
     assert counts.everyone["GET /x"]["hits:2xx"] == 3
     assert counts.callers["GET /x"]["curl"]["hits:2xx"] == 2
+
+
+def test_calls_whose_parameter_holds_slashes_count_for_their_operation() -> None:
+    described = {**parameter("ref", "path", {}), "x-multi-segment": True}
+    refs = spec({"/refs/{ref}": {"get": operation(parameters=[described])}})
+    outline, counts = Outline([refs]), Counts()
+    for path in (b"/refs/main", b"/refs/heads/main"):
+        one = call(path=path)
+        counts.add_exchange(one, outline, refs.match(one), By.USER_AGENT)
+    found = of(report(outline, counts), "GET /refs/{ref}")
+    assert (found["hits"], found["parameters"]) == ({"2xx": 2}, {"path:ref": 2})

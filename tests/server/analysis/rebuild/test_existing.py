@@ -69,6 +69,19 @@ def test_what_lies_outside_the_base_path_says_so() -> None:
     assert deviations(found, [outside]) == []
 
 
+def test_a_described_parameter_that_holds_slashes_owns_what_lies_below_it() -> None:
+    described = {"name": "ref", "in": "path", "required": True, "schema": {"type": "string"}}
+    existing = rebuilt([])
+    existing["components"] = {"parameters": {"Ref": {**described, "x-multi-segment": True}}}
+    item = {"get": {"responses": {"200": {"description": "OK"}}}}
+    existing["paths"]["/refs/{ref}"] = {"parameters": [{"$ref": "#/components/parameters/Ref"}], **item}
+    records = [call(path=f"/refs/heads/{i}") for i in range(9)]
+    assert extension(existing, records) == existing
+    learner = learnt(records)
+    learner.give(templates_of(existing))
+    assert deviations(document(learner, Options("Shop")), records) == []
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -211,3 +211,10 @@ def test_an_entity_bomb_in_xml_is_not_followed() -> None:
     content = {"content": {"application/xml": {"schema": {"type": "string"}}}}
     loaded = spec({"/x": {"get": {"responses": {"200": {"description": "", **content}}}}})
     assert loaded.match(call(answer=body(bomb), answer_type="application/xml")).verdict == "unjudged"
+
+
+def test_slashes_by_the_thousand_are_tried_once_each_where_parameters_may_hold_them() -> None:
+    endings = [f"/x/{{c+}}/{word}" for word in "abcdefgh"]
+    loaded = spec({f"/{{a+}}/x/{{b+}}{ending}": {"get": operation()} for ending in endings})
+    assert loaded.match(call(path=b"/x" * 20_000)).verdict == "shadow"
+    assert loaded.match(call(path=b"/x" * 150 + b"/h")).operation == "GET /{a+}/x/{b+}/x/{c+}/h"

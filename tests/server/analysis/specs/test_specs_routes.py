@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.wire import Mask
-from server.analysis.specs.routes import segments_of
+from server.analysis.specs.routes import segments_of, template_segments
 from server.analysis.specs.trie import Partial, Trie, parse_segment
-from tests.server.analysis.specs.spec_calls import PATIENT, call, found, operation, spec
+from tests.server.analysis.specs.spec_calls import PATIENT, call, found, operation, parameter, spec
 
 TEMPLATES = [
     "/",
@@ -227,6 +228,108 @@ def test_a_path_parameter_at_the_end_takes_what_is_left(path: bytes, operation: 
     loaded = spec({template: {"get": {"responses": {"200": {"description": ""}}}} for template in templates})
     found = loaded.match(call(path=path)).operation
     assert found == (operation and f"GET {operation}")
+
+
+REFS = ["/git/ref/{ref}", "/branches/{b}", "/branches/{b}/rules", "/branches/{b}/rules/{n}", "/ops/{x}:run"]
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        (b"/git/ref/main", REFS[0]),
+        (b"/git/ref/heads/main", REFS[0]),
+        (b"/git/ref/heads/main/", REFS[0]),
+        (b"/git/ref", None),
+        (b"/git/ref/", None),
+        (b"/branches/a", REFS[1]),
+        (b"/branches/a/b", REFS[1]),
+        (b"/branches/a/rules", REFS[2]),
+        (b"/branches/a/b/rules", REFS[2]),
+        (b"/branches/a/b/rules/", REFS[2]),
+        (b"/branches/a/rules/rules", REFS[3]),
+        (b"/branches/a/b/rules/7", REFS[3]),
+        (b"/branches/a/rules/7/8", REFS[1]),
+        (b"/ops/a:run", REFS[4]),
+        (b"/ops/a/b:run", REFS[4]),
+        (b"/ops/a/b", None),
+    ],
+)
+def test_a_marked_parameter_takes_slashes_where_nothing_fits_without(path: bytes, operation: str) -> None:
+    assert spec(marked()).match(call(path=path)).operation == (operation and f"GET {operation}")
+
+
+def marked() -> dict[str, Any]:
+    """The paths of REFS; the first parameter of each may hold slashes, by the word of one method of two."""
+    names = [re.findall("{(.)", template) for template in REFS]
+    return {
+        template: {
+            "get": {"responses": {"200": {"description": ""}}},
+            "put": {
+                "parameters": [{**parameter(name, "path", {}), "x-multi-segment": True}],
+                "responses": {"200": {"description": ""}},
+            },
+        }
+        for template, (name, *_) in zip(REFS, [["ref"], *names[1:]], strict=True)
+    }
+
+
+@pytest.mark.parametrize("mark", ["{+name}", "{name+}", "{name*}"])
+def test_a_mark_in_the_template_names_the_same_parameter(mark: str) -> None:
+    described = parameter("name", "path", {"enum": ["a/b"]})
+    loaded = spec({f"/x/{mark}/y": {"get": operation(parameters=[described])}})
+    assert loaded.match(call(path=b"/x/a/b/y")).verdict == "conforming"
+    assert found(loaded.match(call(path=b"/x/a/c/y"))) == [("enum", "path", "name")]
+    assert loaded.match(call(path=b"/x/y")).verdict == "shadow"
+
+
+def test_reserved_characters_are_no_slashes() -> None:
+    described = {**parameter("name", "path", {}), "allowReserved": True}
+    loaded = spec({"/x/{name}": {"get": operation(parameters=[described])}}, openapi="3.2.0")
+    assert loaded.match(call(path=b"/x/a/b")).verdict == "shadow"
+
+
+def test_each_of_several_marked_parameters_holds_what_is_its_own() -> None:
+    described = [parameter("a", "path", {"const": "1/2"}), parameter("b", "path", {"const": "3"})]
+    described.append(parameter("c", "path", {"const": "4/5"}))
+    loaded = spec({"/{a+}/x/{b}/{c+}": {"get": operation(parameters=described)}})
+    assert loaded.match(call(path=b"/1/2/x/3/4/5")).verdict == "conforming"
+    assert found(loaded.match(call(path=b"/1/x/3/4"))) == [("enum", "path", "a"), ("enum", "path", "c")]
+
+
+def test_a_mask_within_what_a_marked_parameter_took_is_not_blamed() -> None:
+    loaded = spec({"/x/{a+}": {"get": operation(parameters=[parameter("a", "path", {"enum": ["1/2"]})])}})
+    masks = [Mask("path", "2", "name")]
+    assert loaded.match(call(path=b"/x/1/rrr", masks=masks)).verdict == "unjudged"
+
+
+FILLED = st.sampled_from(["a", "b", "ab", "a.j", "x", "a-b.j"])
+SPANNING = st.sampled_from(["a", "b", "{x}", "{x+}", "{x+}.j", "a{x+}"])
+
+
+@settings(PATIENT)
+@given(st.lists(st.lists(SPANNING, max_size=4), max_size=6), st.lists(FILLED, max_size=6))
+def test_the_trie_finds_a_spanning_template_exactly_if_one_fits(
+    templates: list[list[str]], path: list[str]
+) -> None:
+    trie: Trie[str] = Trie()
+    for template in templates:
+        text = "".join(f"/{segment}" for segment in template)
+        trie.leaf(template_segments(text), lambda text=text: text)  # type: ignore[misc]
+    shown = "".join(f"/{segment}" for segment in path)
+    assert (trie.find(path) is not None) == any(_fits(one, shown, "[^/]+") for one in templates)
+    assert (trie.find_any(path) is not None) == any(
+        _fits(one, shown, "[^/]+(?:/[^/]+)*") for one in templates
+    )
+    assert trie.could_fit(path, frozenset()) == (trie.find_any(path) is not None)
+
+
+def _fits(template: list[str], path: str, several: str) -> bool:
+    """By a regular expression; what is several segments is said by one, too."""
+    pattern = "".join(
+        "/" + segment.replace(".", "[.]").replace("{x+}", f"(?:{several})").replace("{x}", "[^/]+")
+        for segment in template
+    )
+    return re.fullmatch(pattern, path) is not None
 
 
 def test_what_is_left_of_the_path_is_judged_as_one_value() -> None:
