@@ -6,7 +6,6 @@ The agent stops before the server, so that what it has captured can still be sto
 from __future__ import annotations
 
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -22,6 +21,7 @@ from server.up.demo import Demo
 from server.up.live import Counts, Door, counts_of, detaching, deviations, last_word, totals, watching
 from server.up.options import Listen, Options, UpError, free_listen
 from server.up.programs import Programs, Tokens, agent_arguments, server_arguments, tokens_in
+from server.up.scratch import scratch_folder
 from server.up.screen import Screen
 
 LOOK_EVERY_S = 0.2
@@ -76,7 +76,7 @@ class Up:
     def _data_folder(self, stack: ExitStack) -> Path:
         data = self._options.data or default_data()
         if self._options.demo and self._options.data is None:
-            return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spectap-demo-")))
+            return stack.enter_context(scratch_folder())
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -91,7 +91,7 @@ class Up:
         self._server = self._crew.start("server", server)
         ports = self._options.ports
         if self._options.demo:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spectap-demo-")))
+            folder = stack.enter_context(scratch_folder())
             self._demo = Demo(self._crew, self._programs, folder)
             self._demo.start_services()
             self._until(lambda: self._demo is not None and self._demo.ready, "the demo's services")
