@@ -1,9 +1,10 @@
-"""The head of one message, read by h11: start line, headers, and what frames the body.
+"""The head of one message as h11 reads it: start line, headers, and what frames the body.
 
 Each head goes through a fresh `h11.Connection`, which stays with the head since it also reads a chunked
-body. What h11 said of a head that came before, byte for byte, is remembered: clients that poll and servers
-under load repeat themselves, and h11 costs most of all here. Only from its second coming on, so that what
-differs with each message (and may hold a secret) is not kept beyond it.
+body. h11 costs most of all here, so it is spared two kinds: heads so ordinary that it has nothing to decide
+(`ordinary`), and those that came before, byte for byte, since clients that poll and servers under load
+repeat themselves. The latter only from their second coming on, so that what differs with each message (and
+may hold a secret) is not kept beyond it.
 
 What h11 is stricter in than the wire (bytes above 0x7f in a target, a missing Host) is put right before
 and restored after, so that facts hold exactly what was sent.
@@ -18,6 +19,7 @@ from typing import Generic, TypeVar
 
 import h11
 
+from agent.http import ordinary
 from agent.http.messages import Headers
 
 MAX_HEAD = 64 * 1024
@@ -73,8 +75,8 @@ Head = TypeVar("Head", RequestHead, ResponseHead)
 class _Repeated(Generic[Head]):
     """Heads that came at least twice, by their bytes; `fresh` reads one."""
 
-    def __init__(self, fresh: Callable[[bytes], tuple[Head, h11.Connection] | Refused]) -> None:
-        self._fresh: Callable[[bytes], tuple[Head, h11.Connection] | Refused] = fresh
+    def __init__(self, fresh: Callable[[bytes], tuple[Head, h11.Connection | None] | Refused]) -> None:
+        self._fresh: Callable[[bytes], tuple[Head, h11.Connection | None] | Refused] = fresh
         self._once: set[int] = set()
         self._heads: dict[bytes, Head] = {}
 
@@ -166,17 +168,33 @@ def fresh_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
     return ResponseHead(event.status_code, event.http_version, _headers(event)), connection
 
 
-_requests = _Repeated(fresh_request)
-_responses = _Repeated(fresh_response)
+def _request(raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
+    found = ordinary.request(raw)
+    if found is None:
+        return fresh_request(raw)
+    method, target, headers = found
+    return RequestHead(method, target, b"1.1", headers, None), None
+
+
+def _response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
+    found = ordinary.response(raw)
+    if found is None:
+        return fresh_response(raw)
+    status, headers = found
+    return ResponseHead(status, b"1.1", headers), None
+
+
+_requests = _Repeated(_request)
+_responses = _Repeated(_response)
 
 
 def read_request(raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
-    """As `fresh_request`; without a connection where the head is remembered."""
+    """As `fresh_request`; without a connection where h11 was not needed."""
     return _requests.read(raw)
 
 
 def read_response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
-    """As `fresh_response`; without a connection where the head is remembered."""
+    """As `fresh_response`; without a connection where h11 was not needed."""
     return _responses.read(raw)
 
 

@@ -14,7 +14,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def test_a_head_is_remembered_from_its_second_coming_on_and_says_the_same() -> None:
-    raw = b"GET /remembered?t=1 HTTP/1.1\r\nHost: pets\r\nX-Many: a\r\nX-Many: b\r\n\r\n"
+    raw = b"GET /remembered?t=1 HTTP/1.1\r\nHost:pets\r\nX-Many: a\r\nX-Many: b\r\n\r\n"
     first, second, third = (heads.read_request(raw) for _ in range(3))
     assert not isinstance(first, Refused)
     assert not isinstance(second, Refused)

@@ -1,0 +1,52 @@
+"""The heads that nearly all software sends, split without h11: a strict subset of what it reads, read alike.
+
+One line end, one blank behind each colon, printable ASCII, HTTP/1.1, one Host in a request, no transfer
+coding, at most one Content-Length: where h11's grammar (RFC 9112) leaves nothing to decide. All else is
+None here, and h11's to read or refuse. A property test holds the two together.
+"""
+
+from __future__ import annotations
+
+import re
+
+from agent.http.messages import Headers
+
+_TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+_FIELDS = rb"(?:" + _TOKEN + rb": [!-~](?:[ -~]*[!-~])?\r\n)+\r\n"
+_REQUEST = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/1\.1\r\n" + _FIELDS)
+_RESPONSE = re.compile(rb"HTTP/1\.1 ([2-9][0-9][0-9])(?: [ -~]*)?\r\n" + _FIELDS)
+MAX_DIGITS = 18
+"""Digits of a Content-Length that is taken here."""
+
+
+def request(raw: bytes) -> tuple[bytes, bytes, Headers] | None:
+    """Method, target and fields of an ordinary request head, names in lower case."""
+    match = _REQUEST.fullmatch(raw)
+    if match is None:
+        return None
+    headers = _fields(raw)
+    if headers is None or [name for name, _ in headers].count(b"host") != 1:
+        return None
+    return match[1], match[2], headers
+
+
+def response(raw: bytes) -> tuple[int, Headers] | None:
+    """Status and fields of an ordinary final response's head, names in lower case."""
+    match = _RESPONSE.fullmatch(raw)
+    headers = None if match is None else _fields(raw)
+    return None if match is None or headers is None else (int(match[1]), headers)
+
+
+def _fields(raw: bytes) -> Headers | None:
+    """The fields behind the start line; None where they frame the body in more than the plain way."""
+    lines = raw.split(b"\r\n")[1:-2]
+    headers = tuple([(name.lower(), value) for name, _, value in [line.partition(b": ") for line in lines]])
+    lengths = 0
+    for name, value in headers:
+        if name == b"content-length":
+            lengths += 1
+            if lengths > 1 or not value.isdigit() or len(value) > MAX_DIGITS:
+                return None
+        elif name == b"transfer-encoding":
+            return None
+    return headers
