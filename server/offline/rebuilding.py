@@ -51,7 +51,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--spec",
         type=Path,
         metavar="SPEC",
-        help="an existing specification, OpenAPI 3: it stays as it is, and only what is new is added",
+        help="an existing specification: it stays as it is, and only what is new is added",
     )
     option("--title", metavar="TEXT", help="title of the document (default: the host)")
     option("--no-evidence", action="store_true", help="leave out counts, times and examples")
@@ -133,21 +133,23 @@ def _document(
 
 
 def _existing(path: Path) -> dict[str, Any]:
-    """An existing specification's document."""
-    from server.analysis.rebuild.existing import refuse_swagger
+    """An existing specification's document, as OpenAPI 3.1."""
+    from server.analysis.rebuild.existing import upgraded
     from server.analysis.specs.model import SpecError
     from server.offline.spec import SpecMissing, specification
 
     try:
         document = specification(path).document
-        refuse_swagger(document)
+        found = upgraded(document)
     except SpecMissing as error:
         raise _Wrong(str(error)) from None
     except SpecError as error:
         raise _Wrong(f"--spec {path}: {error}") from None
     except OSError as error:
         raise _Wrong(f"--spec {path}: {error.strerror}") from None
-    return document
+    if "swagger" in document:
+        sys.stderr.write(f"spectap rebuild: {path} is Swagger 2.0; what is written is OpenAPI 3.1\n")
+    return found
 
 
 def _bytes(document: dict[str, Any], as_json: bool) -> bytes:

@@ -259,8 +259,15 @@ def _newest(client: Client, api: str) -> str:
     )
 
 
-def test_the_paths_of_an_uploaded_specification_come_first(tmp_path: Path) -> None:
-    known = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/users/{login}": {}}}
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"openapi": "3.1.0", "paths": {"/users/{login}": {}}},
+        {"swagger": "2.0", "basePath": "/users", "paths": {"/{login}": {}}},
+    ],
+)
+def test_the_paths_of_an_uploaded_specification_come_first(tmp_path: Path, said: Any) -> None:
+    known = {"info": {"title": "t", "version": "1"}, **said}
     with serving(tmp_path, load=load) as client:
         client.app.state.learning._period = 0.01
         uploaded = client.http.post("/api/v1/specs?host=shop.local:8080", content=json.dumps(known))

@@ -1,7 +1,7 @@
 """An existing specification comes first: it stays as it is, and what traffic showed besides is added.
 
-OpenAPI 3.0 is written anew as 3.1, since what is added speaks 3.1. Nothing that is added is required: who
-wrote the document did not ask for it.
+Swagger 2.0 and OpenAPI 3.0 are written anew as 3.1, since what is added speaks 3.1. Nothing that is added is
+required: who wrote the document did not ask for it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from server.analysis.rebuild.document import OPENAPI
-from server.analysis.specs.model import SpecError
 from server.analysis.specs.operations import METHODS, spans
 from server.analysis.specs.servers import base_paths
+from server.analysis.specs.swagger import base_of_swagger
+from server.analysis.specs.upgrade import openapi
 
 Json = dict[str, Any]
 
 MOST_STEPS = 64  # of references followed, and of levels descended
 
+_MAPS = frozenset(
+    {"properties", "patternProperties", "schemas", "parameters", "responses", "requestBodies", "headers"}
+    | {"content", "encoding", "callbacks", "pathItems"}
+)
+_BESIDE = frozenset(("$ref", "description", "summary"))
 _OPAQUE = frozenset(("example", "examples", "default", "enum", "const", "mapping"))
 
 
@@ -30,7 +36,7 @@ def templates_of(document: Json, base: str | None = None) -> dict[str, frozenset
     if not isinstance(paths, dict):
         return {}
     if base is None:
-        base = str(document.get("basePath") or "") if "swagger" in document else _base(document)
+        base = base_of_swagger(document) if "swagger" in document else _base(document)
     return {
         base.rstrip("/") + path: frozenset(_spanning(document, item))
         for path, item in paths.items()
@@ -54,54 +60,62 @@ def extended(existing: Json, learnt: Json) -> Json:
     return _Extension(upgraded(existing), learnt).made()
 
 
-def refuse_swagger(document: Json) -> None:
-    """Raises SpecError for what cannot be extended."""
-    if "swagger" in document:
-        raise SpecError("/swagger", "Swagger 2.0 is not extended; convert the document to OpenAPI 3 first")
-
-
 def _base(document: Json) -> str:
-    refuse_swagger(document)
     return base_paths(document, "")[0].rstrip("/")
 
 
 def upgraded(document: Json) -> Json:
-    """An OpenAPI 3 document as 3.1 (the changes of 3.1.0's release notes)."""
-    found: Json = copy.deepcopy(document)
+    """A document as OpenAPI 3.1 (the changes of 3.1.0's release notes). Raises SpecError."""
+    found: Json = copy.deepcopy(openapi(document) if "swagger" in document else document)
     if not str(found.get("openapi", "")).startswith("3.0"):
         return found
     found["openapi"] = OPENAPI
-    for part in ("paths", "components"):
-        for node in _schemas(found.get(part)):
-            _upgrade(node)
+    for node in [*_schemas(found.get("paths"), True), *_schemas(found.get("components"))]:
+        _upgrade(node)
     return found
 
 
-def _schemas(root: Any) -> Iterator[Json]:
-    stack = [root]
+def _schemas(root: Any, is_map: bool = False) -> Iterator[Json]:
+    """Every object that says something; `is_map`: the root holds some by names of the document's own."""
+    stack = [(root, is_map)]
     while stack:
-        one = stack.pop()
-        if isinstance(one, dict):
+        one, is_map = stack.pop()
+        if isinstance(one, list):
+            stack += [(value, False) for value in one]
+        elif isinstance(one, dict) and is_map:
+            stack += [(value, False) for value in one.values()]
+        elif isinstance(one, dict):
             yield one
             stack += [
-                value for key, value in one.items() if key not in _OPAQUE and not str(key).startswith("x-")
+                (value, key in _MAPS)
+                for key, value in one.items()
+                if key not in _OPAQUE and not str(key).startswith("x-")
             ]
-        elif isinstance(one, list):
-            stack += one
 
 
 def _upgrade(node: Json) -> None:
+    if isinstance(node.get("$ref"), str):  # 3.0 ignores what stands beside it, 3.1 does not
+        for key in [key for key in node if key not in _BESIDE and not str(key).startswith("x-")]:
+            del node[key]
+        return
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if node.get(exclusive) is True and bound in node:
             node[exclusive] = node.pop(bound)
         elif isinstance(node.get(exclusive), bool):
             del node[exclusive]
-    if not isinstance(node.get("nullable"), bool):
-        return
-    if node.pop("nullable") and isinstance(node.get("type"), str):
+    if isinstance(node.get("nullable"), bool) and node.pop("nullable"):
+        _take_null(node)
+
+
+def _take_null(node: Json) -> None:
+    if isinstance(node.get("enum"), list) and None not in node["enum"]:
+        node["enum"].append(None)
+    if isinstance(node.get("type"), str):
         node["type"] = [node["type"], "null"]
-        if isinstance(node.get("enum"), list) and None not in node["enum"]:
-            node["enum"].append(None)
+    if node.keys() & {"allOf", "oneOf", "anyOf", "not"}:
+        whole = dict(node)
+        node.clear()
+        node["anyOf"] = [{"type": "null"}, whole]
 
 
 class _Extension:
@@ -146,7 +160,8 @@ class _Extension:
                     free, number = f"{name}{number}", number + 1
                 self._names[f"#/components/{kind}/{name}"] = free
                 mine[free] = parts[name]
-        for node in _schemas([self._learnt["paths"], self._learnt.get("components")]):
+        learnt = self._learnt.get("components")
+        for node in [*_schemas(self._learnt["paths"], True), *_schemas(learnt)]:
             self._rename(node)
         if self._parts:
             self._document["components"] = self._parts

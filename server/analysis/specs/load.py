@@ -54,7 +54,7 @@ def understand(document: dict[str, Any], policy: Policy = _REPORTING) -> Specifi
 
     if not is_31 and "paths" not in document:
         raise SpecError("/paths", "missing")
-    read = modern(document) if is_swagger else _modern_3(document)
+    read = modern(document, meant(document.get("definitions"))) if is_swagger else _modern_3(document)
     pointers = Pointers(read)
     heirs = inheritance(read, pointers)
     survey = Survey(pointers, is_31, heirs, warn, is_kubernetes(document))

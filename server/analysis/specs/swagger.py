@@ -13,7 +13,6 @@ from urllib.parse import quote
 from server.analysis.specs.checks import flag, mapping, sequence, text
 from server.analysis.specs.keywords import Json
 from server.analysis.specs.kinds import Where
-from server.analysis.specs.kubernetes import meant
 from server.analysis.specs.model import Content, Encoding, Parameter, Scheme, SpecError
 from server.analysis.specs.operations import FORM, METHODS, MULTIPART, PLACES, Reader, essence, spans
 from server.analysis.specs.pointers import under
@@ -28,11 +27,13 @@ _STYLES = {
 }
 
 
-def modern(document: Json) -> Json:
-    """The document with its schemas in the words of OpenAPI 3.0. What is malformed stays as it is."""
+def modern(document: Json, definitions: Any) -> Json:
+    """The document with its schemas, and these definitions, in the words of OpenAPI 3.0. What is malformed
+    stays as it is.
+    """
     parameters = _each(document.get("parameters"), _parameter)
     changed = {
-        "definitions": _each(meant(document.get("definitions")), _schema),
+        "definitions": _each(definitions, _schema),
         "parameters": parameters,
         "responses": _each(document.get("responses"), _response),
     }
@@ -140,11 +141,7 @@ class SwaggerReader(Reader):
     schemes_at = "/securityDefinitions"
 
     def bases(self) -> tuple[str, ...]:
-        base = self._document.get("basePath", "")
-        if not isinstance(base, str):
-            raise SpecError("/basePath", "not a string")
-        base = base.rstrip("/")
-        return (base if base.startswith("/") or not base else "/" + base,)
+        return (base_of_swagger(self._document),)
 
     def _entries(self, node: Json, place: str) -> Iterator[tuple[str, Json]]:
         """(place, parameter), resolved."""
@@ -168,7 +165,7 @@ class SwaggerReader(Reader):
         return self._valued(node, place, name, where)
 
     def _valued(self, node: Json, place: str, name: str, where: Where) -> Parameter:
-        style, explode = _style(node, place)
+        style, explode = array_style(node, place)
         if where in (Where.PATH, Where.HEADER, Where.RESPONSE_HEADER) and style == "form":
             style, explode = "simple", False
         return Parameter(
@@ -195,7 +192,9 @@ class SwaggerReader(Reader):
 
     def _form(self, fields: list[tuple[str, Json]], place: str, kinds: list[str]) -> Content:
         forms = [kind for kind in kinds if kind in (MULTIPART, FORM)] or [MULTIPART, FORM]
-        encoding = {entry["name"]: Encoding(*_style(entry, at)) for at, entry in fields if "name" in entry}
+        encoding = {
+            entry["name"]: Encoding(*array_style(entry, at)) for at, entry in fields if "name" in entry
+        }
         return Content(
             media=dict.fromkeys(forms, under(place, "formData")),
             required=any(entry.get("required") is True for _, entry in fields),
@@ -232,7 +231,17 @@ class SwaggerReader(Reader):
         return super()._read_scheme(node, place)
 
 
-def _style(node: Json, place: str) -> tuple[str, bool]:
+def base_of_swagger(document: Json) -> str:
+    """The path that stands before all others, without a slash at its end. Raises SpecError."""
+    base = document.get("basePath") or ""
+    if not isinstance(base, str):
+        raise SpecError("/basePath", "not a string")
+    base = base.rstrip("/")
+    return base if base.startswith("/") or not base else "/" + base
+
+
+def array_style(node: Json, place: str) -> tuple[str, bool]:
+    """How the items of an array are sent: (style, explode), tabs as `tabDelimited`. Raises SpecError."""
     said = node.get("collectionFormat", "csv")
     if said not in _STYLES:
         raise SpecError(under(place, "collectionFormat"), "not one of csv, ssv, tsv, pipes, multi")

@@ -115,10 +115,21 @@ def test_an_existing_specification_stays_and_what_is_new_is_added(
     assert "delete" in found["paths"]["/pets/{name}"]
 
 
-def test_swagger_2_is_not_extended_and_that_is_said(
+def test_swagger_2_is_extended_as_openapi_3_1_and_that_is_said(
     rebuild: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = {"swagger": "2.0", "info": {"title": "t", "version": "1"}, "paths": {}}
-    (tmp_path / "known.json").write_text(json.dumps(known))
-    assert rebuild(PETS, "--spec", str(tmp_path / "known.json")) == 1
-    assert "convert the document" in capsys.readouterr().err
+    named = {"name": "name", "in": "path", "required": True, "type": "string"}
+    said = {"get": {"parameters": [named], "responses": {"200": {"description": "One."}}}}
+    known = {"swagger": "2.0", "info": {"title": "t", "version": "1"}, "paths": {"/{name}": said}}
+    (tmp_path / "known.json").write_text(json.dumps({**known, "basePath": "/pets"}))
+    more = [*PETS, entry("POST", url="http://shop.example/pets", status=201, answer={"id": 1})]
+    assert rebuild(more, "--spec", str(tmp_path / "known.json")) == 0
+    shown = capsys.readouterr()
+    assert "is Swagger 2.0; what is written is OpenAPI 3.1" in shown.err
+    found = yaml.safe_load(shown.out)
+    validate(found)
+    assert (found["openapi"][:3], found["servers"]) == ("3.1", [{"url": "/pets"}])
+    assert [*found["paths"]] == ["/{name}", "/pets"]
+    get = found["paths"]["/{name}"]["get"]
+    assert get["responses"]["200"] == {"description": "One."}
+    assert [one["name"] for one in get["parameters"]] == ["name", "full"]

@@ -96,6 +96,15 @@ def test_a_described_parameter_that_holds_slashes_owns_what_lies_below_it() -> N
         ),
         ({"type": "integer", "minimum": 1, "exclusiveMinimum": False}, {"type": "integer", "minimum": 1}),
         (
+            {"nullable": True, "allOf": [{"$ref": "#/a"}]},
+            {"anyOf": [{"type": "null"}, {"allOf": [{"$ref": "#/a"}]}]},
+        ),
+        (
+            {"properties": {"default": {"type": "string", "nullable": True}}},
+            {"properties": {"default": {"type": ["string", "null"]}}},
+        ),
+        ({"$ref": "#/a", "type": "string", "description": "a"}, {"$ref": "#/a", "description": "a"}),
+        (
             {"type": "string", "example": {"nullable": True}},
             {"type": "string", "example": {"nullable": True}},
         ),
