@@ -71,7 +71,9 @@ def _bounded(pieces: Iterator[bytes], limit: int, whole: bool) -> tuple[bytes, B
 
 def _codings(headers: Headers) -> list[bytes]:
     """Content-Encoding's values in the order they were applied (RFC 9110 section 8.4)."""
-    listed = b",".join(value for name, value in headers if name == b"content-encoding")
+    listed = b",".join([value for name, value in headers if name == b"content-encoding"])
+    if not listed:
+        return []
     names = [coding.strip().lower() for coding in listed.split(b",")]
     return [coding for coding in names if coding not in (b"", b"identity")]
 

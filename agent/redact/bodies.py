@@ -22,6 +22,7 @@ from agent.redact.text import Judge
 MASKED = "masked"
 MAX_TYPE = 256  # bytes of a content type that are looked at
 BOM = "\ufeff"
+_TYPE_LENGTH = len(b"content-type")
 
 _JSON_TYPE = re.compile(
     r"(?:application|text)/(?:json(?:-seq)?|(?:x-)?(?:ndjson|jsonl|jsonlines)|csp-report)"
@@ -60,16 +61,18 @@ class BodyMasks:
             return wire.Body(body.size, None if state is not BodyState.COMPLETE else b"", state)
         return self._by_type(Body(body.size, data, state), _media(headers))
 
-    def _by_type(self, body: Body, media: Message) -> wire.Body:
-        kind = media.get_content_type() if media["content-type"] else ""
+    def _by_type(self, body: Body, typed: tuple[str, Message]) -> wire.Body:
+        kind, media = typed
         if kind == "multipart/form-data":
             return self._multipart(body, media)
         try:
             text, complete = body.data.decode(), body.state is BodyState.COMPLETE
         except UnicodeDecodeError as error:
             text, complete = body.data[: error.start].decode(), False
+        if kind == "application/json" or _JSON_TYPE.fullmatch(kind):
+            return self._json(body, text, complete)
         looks_json = text.lstrip(BOM + " \t\r\n")[:1] in ("{", "[", '"')
-        if _JSON_TYPE.fullmatch(kind) or (looks_json and (kind in _UNTYPED or _is_form(kind))):
+        if looks_json and (kind in _UNTYPED or _is_form(kind)):
             return self._json(body, text, complete)
         if _is_form(kind):
             return self._form(body)
@@ -95,7 +98,10 @@ class BodyMasks:
 
     def _json(self, body: Body, text: str, complete: bool) -> wire.Body:
         mark = BOM if text.startswith(BOM) else ""
-        walked = json.mask(text[len(mark) :], self._judge, self._note, cut=not complete)
+        walked = json.mask(text[len(mark) :] if mark else text, self._judge, self._note, cut=not complete)
+        if walked.text == text:
+            data = text.encode()
+            return self._part(body, data, len(body.data) - len(data))
         unread = len(body.data) - len(text.encode())
         data = (mark + walked.text).encode() if walked.text else b""
         return self._part(body, data, walked.left_out + unread)
@@ -156,17 +162,19 @@ def _is_form(kind: str) -> bool:
     return kind == "application/x-www-form-urlencoded"
 
 
-def _media(headers: Headers) -> Message:
+def _media(headers: Headers) -> tuple[str, Message]:
     for name, value in headers:
-        if name.lower() == b"content-type":
+        if len(name) == _TYPE_LENGTH and name.lower() == b"content-type":
             return _parsed(value[:MAX_TYPE])
     return _parsed(b"")
 
 
 @lru_cache(maxsize=256)
-def _parsed(content_type: bytes) -> Message:
-    """The content type, in the library that knows its grammar (RFC 9110 section 8.3); for reading only."""
+def _parsed(content_type: bytes) -> tuple[str, Message]:
+    """The content type ("" if there is none) and, for reading only, its message in the library that knows
+    the grammar (RFC 9110 section 8.3)."""
     media = Message()
-    if content_type:
-        media["content-type"] = content_type.decode("latin-1").replace("\r", "").replace("\n", "")
-    return media
+    if not content_type:
+        return "", media
+    media["content-type"] = content_type.decode("latin-1").replace("\r", "").replace("\n", "")
+    return media.get_content_type() if media["content-type"] else "", media

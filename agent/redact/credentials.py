@@ -6,7 +6,6 @@ same one on every node that has the key, and without the key nothing can be trie
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import re
@@ -26,6 +25,7 @@ MAX_EXP = 2**53
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/#-]{1,64}")
 _ALGORITHM = re.compile(r"[A-Za-z0-9-]{1,20}")
+_AUTHORIZATIONS = (b"authorization", b"proxy-authorization")
 _CARRIERS = frozenset(("name:key", "name:token", "name:session", "name:secret", "name:policy"))
 _STABLE = {
     # Of these schemes the credential differs with each request; this part of it names the caller.
@@ -50,11 +50,15 @@ class Credential:
 
 def find(headers: Headers, query: bytes | None, judge: Judge, key: bytes) -> Credential:
     """The request's credential: Authorization, else an API key in a header or the query, else a session."""
+    for wanted in _AUTHORIZATIONS:
+        for field_name, raw_value in headers:
+            if (
+                len(field_name) == len(wanted)
+                and field_name.lower() == wanted
+                and (secret := raw_value.strip())
+            ):
+                return _authorization(secret, judge, key)
     fields = [(name.decode("latin-1").lower(), value.strip()) for name, value in headers]
-    for wanted in ("authorization", "proxy-authorization"):
-        for name, value in fields:
-            if name == wanted and value:
-                return _authorization(value, judge, key)
     for name, value in fields:
         if name not in ("cookie", "set-cookie") and value and judge.names.rule(name) in _CARRIERS:
             return _carried("header", name, value, judge, key)
@@ -68,7 +72,7 @@ def find(headers: Headers, query: bytes | None, judge: Judge, key: bytes) -> Cre
 
 def fingerprint(key: bytes, kind: str, secret: bytes) -> str:
     """Hex. `kind` keeps apart equal bytes used in different ways."""
-    digest = hmac.new(key, b"spectap\0" + kind.encode() + b"\0" + secret, hashlib.sha256).digest()
+    digest = hmac.digest(key, b"spectap\0" + kind.encode() + b"\0" + secret, "sha256")
     return digest[:FINGERPRINT_BYTES].hex()
 
 
@@ -102,9 +106,9 @@ def _session(fields: list[tuple[str, bytes]], judge: Judge, key: bytes) -> Crede
 
 def _jwt(secret: bytes, judge: Judge, key: bytes) -> dict[str, str]:
     """Algorithm, expiry (seconds since the epoch), claim names, and a fingerprint of (iss, sub)."""
-    parts = secret.decode("latin-1").split(".")
-    if not 3 <= len(parts) <= 5 or len(secret) > MAX_JWT:
+    if not 2 <= secret.count(b".") <= 4 or len(secret) > MAX_JWT:
         return {}
+    parts = secret.decode("latin-1").split(".")
     header, claims = _json_object(parts[0]), _json_object(parts[1])
     if not header:
         return {}

@@ -41,20 +41,22 @@ def mask_pairs(raw: bytes, judge: Judge, masked: Masked, *, cut: bool = False) -
     if cut:
         whole, ampersand, _ = raw.rpartition(b"&")
         left_out, raw = len(raw) - len(whole + ampersand), whole + ampersand
-    pairs = raw.split(b"&")
-    names = [decoded(pair.partition(b"=")[0]) for pair in pairs]
+    pairs = [pair.partition(b"=") for pair in raw.split(b"&")]
+    names = [decoded(raw_name) for raw_name, _, _ in pairs]
     oauth = not _OAUTH.isdisjoint(names)
     return Cut(
         b"&".join(
-            _pair(pair, name, judge, masked, oauth and name in _OAUTH_SECRETS)
-            for pair, name in zip(pairs, names, strict=True)
+            [
+                _pair(pair, name, judge, masked, oauth and name in _OAUTH_SECRETS)
+                for pair, name in zip(pairs, names, strict=True)
+            ]
         ),
         left_out,
     )
 
 
-def _pair(pair: bytes, name: str, judge: Judge, masked: Masked, oauth: bool) -> bytes:
-    raw_name, equals, raw_value = pair.partition(b"=")
+def _pair(pair: tuple[bytes, bytes, bytes], name: str, judge: Judge, masked: Masked, oauth: bool) -> bytes:
+    raw_name, equals, raw_value = pair
     value = decoded(raw_value)
     shown, rule = judge.text(name)
     if rule is not None:

@@ -3,7 +3,8 @@
 A lenient lexer walks the text iteratively, in linear time; structure is only followed as far as masking
 needs it, so a cut, malformed or concatenated document (NDJSON, JSON text sequences) is masked up to the
 first character that is no token. What follows is left out. A text in which neither a name nor a shape
-can be (both tests are necessary conditions) is only lexed, in one match.
+can be (both tests are necessary conditions) is only lexed, in one match; parts that passed before are
+not tested again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.redact import placeholders, values
+from agent.redact.harmless import Harmless
 from agent.redact.names import Names
 
 MAX_DEPTH_NAMED = 32  # levels a pointer names; deeper, it names the ancestor
@@ -53,6 +55,7 @@ class Judge(Protocol):
     """What the walk asks of its owner."""
 
     names: Names
+    harmless: Harmless
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
         """The text without its secrets, and the rule that found the first one."""
@@ -76,6 +79,8 @@ def mask(text: str, judge: Judge, masked: Masked, *, cut: bool = False, depth: i
     end = lexed(text, cut)
     left_out = len(text) - end
     text = text[:end]
+    if "\\" not in text and judge.harmless.holds(text):
+        return Walked(text, left_out)
     raw = text.encode("utf-8", "surrogatepass")
     suspicion = values.suspicion(raw)
     if suspicion or raw.count(b"\\") != raw.count(b'\\"') or judge.names.possible(raw):

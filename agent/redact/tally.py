@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
 from agent.wire import Mask
 
@@ -16,7 +16,7 @@ class Tally:
     def __init__(self) -> None:
         self.masks: list[Mask] = []
         self.left_out = 0
-        self.rules: Counter[str] = Counter()
+        self.rules: defaultdict[str, int] = defaultdict(int)
 
     def mask(self, where: str, pointer: str, rule: str) -> None:
         """A value was replaced."""

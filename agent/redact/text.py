@@ -7,6 +7,7 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 from agent.redact import json, placeholders, values
+from agent.redact.harmless import Harmless
 from agent.redact.names import Names
 
 MAX_NESTING = 3  # JSON within a string within JSON, percent-encoding of percent-encoding; deeper is masked
@@ -25,6 +26,7 @@ _VALUE = re.compile(
     r"""|(?P<bare>(?:[A-Za-z0-9-]{2,24}[ ]{1,4}(?=[^\s=]{8}))?[^\s&"'<>]++)""",
     re.DOTALL,
 )
+_TELLING = re.compile(r"[\s:=\"%]")  # a short text with a secret has one of these
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
 
@@ -34,10 +36,13 @@ class Judge:
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self.harmless = Harmless(names)
         self._often: dict[str, tuple[str, str | None]] = {}
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
         """`text` without its secrets, and the rule that found the first of them, or None."""
+        if len(text) < values.TELLS_NOTHING and _TELLING.search(text) is None:
+            return text, None
         if '"' in text and text.lstrip()[:1] in ("{", "[", '"'):
             nested = self._nested(text, depth)
             if nested is not None:

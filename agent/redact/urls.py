@@ -28,7 +28,7 @@ def mask_target(raw: bytes, judge: Judge, tally: Tally, *, connect: bool = False
     """The parts of a request target (RFC 9112 section 3.2); with `connect` it is an authority."""
     if connect:
         return Target(None, mask_authority(raw, tally), b"", None)
-    absolute = _ABSOLUTE.fullmatch(raw)
+    absolute = None if raw.startswith(b"/") else _ABSOLUTE.fullmatch(raw)
     scheme, authority = (absolute[1].decode().lower(), absolute[2]) if absolute else (None, None)
     path, mark, query = (absolute[3] if absolute else raw).partition(b"?")
     return Target(
@@ -79,7 +79,7 @@ def _segment(text: str, before: str | None, judge: Judge) -> tuple[str, str | No
 def mask_url(raw: bytes, judge: Judge, tally: Tally, where: str, pointer: str) -> bytes:
     """A URL or reference in a header: user-info, path, query and fragment, all noted at the header."""
     rest, sharp, fragment = raw.partition(b"#")
-    absolute = _ABSOLUTE.fullmatch(rest)
+    absolute = None if rest.startswith(b"/") else _ABSOLUTE.fullmatch(rest)
     own = Tally()
     prefix = b""
     if absolute:

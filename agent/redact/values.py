@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from agent.redact.words import SHORT, any_of
+
 RANDOM_LENGTH = 32  # shorter random text is left alone: ids must survive
 CARD_LENGTH = 13
+TELLS_NOTHING = 13  # characters; a shorter text has a secret's shape only with a blank or a colon in it
 
 Sure = Callable[[re.Match[str]], bool]
 
@@ -182,6 +185,7 @@ _GATES = tuple(
     if shape.rule not in _IN_RUNS
 )
 _RUN_GATES = tuple(gate.encode() for shape in SHAPES for gate in shape.gates if shape.rule in _IN_RUNS)
+_ANY_RUN_GATE = any_of(_RUN_GATES)
 _DIGITS = bytes(0x30 if 0x30 <= b <= 0x39 else 0x20 for b in range(256))
 _RUNS = bytes(0x61 if b < 0x80 and (chr(b).isalnum() or chr(b) in "_+/=.-") else 0x20 for b in range(256))
 _LONG_RUN = re.compile(rb"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{%d,}+" % RANDOM_LENGTH)
@@ -210,7 +214,7 @@ def suspicion(raw: bytes) -> Suspicion | None:
     gates = [gate.decode() for gate, needs in _GATES if gate in lower and needs in lower]
     if b"%" in raw:
         gates.append("%")
-    if b"a" * _ROUGH in runs:
+    if b"a" * _ROUGH in runs and (len(lower) > SHORT or _ANY_RUN_GATE.search(lower)):
         gates += [gate.decode() for gate in _RUN_GATES if gate in lower]
     mixed = b"a" * RANDOM_LENGTH in runs and any(map(_mixed_case, _LONG_RUN.findall(raw)))
     least = RANDOM_LENGTH if mixed else None

@@ -7,8 +7,11 @@ import json
 import uuid
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from agent.redact import placeholders, values
+from agent.redact.words import any_of
 from tests.agent.redact.redaction import JUDGE
 from tests.agent.redact.test_canary_table import AWS, GITHUB, GOOGLE, JWT, PEM, RANDOM, SLACK, STRIPE
 
@@ -128,3 +131,9 @@ def test_placeholders_do_not_look_like_secrets() -> None:
 )
 def test_only_the_secret_within_a_text_is_replaced(text: str, masked: str) -> None:
     assert JUDGE.text(text)[0] == masked
+
+
+@given(st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=12), st.binary(max_size=40))
+@example([b"ab", b"abc", b"b|", b"("], b"xab(")
+def test_a_pattern_of_words_finds_any_of_them_and_nothing_else(words: list[bytes], text: bytes) -> None:
+    assert (any_of(words).search(text) is not None) == any(word in text for word in words)

@@ -1,0 +1,66 @@
+"""What was cleared before is cleared again, and nothing but that: memory never lets a secret through."""
+
+from __future__ import annotations
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from agent.redact import json, values
+from agent.redact.harmless import MAX_PART, MAX_PARTS, Harmless
+from agent.redact.names import Names
+from agent.redact.text import Judge
+from tests.agent.redact.test_redact_fuzz import SECRETS, pieces, texts, written
+
+
+def masked(text: str, judge: Judge) -> tuple[str, list[tuple[str, str]]]:
+    notes: list[tuple[str, str]] = []
+    return json.mask(text, judge, lambda pointer, rule: notes.append((pointer, rule))).text, notes
+
+
+@settings(max_examples=300)
+@given(st.lists(st.one_of(written, pieces), max_size=6), st.sampled_from([(), ("field7", "Grüße")]))
+@example(['{"a": "x@y"}', '{"b": "https://u:p@h/"}', '{"a": "https://", "b": "@"}'], ())
+@example(['{"n": 401288888888, "m": 1881}', '{"n": 4012888888881881}'], ())
+def test_a_judge_that_has_seen_much_masks_like_one_that_has_seen_nothing(
+    seen: list[str], names: tuple[str, ...]
+) -> None:
+    experienced = Judge(Names(names))
+    for text in (*seen, *seen):
+        assert masked(text, experienced) == masked(text, Judge(Names(names)))
+
+
+@given(st.lists(texts, max_size=8))
+def test_no_part_with_a_secret_is_remembered(found: list[str]) -> None:
+    harmless = Harmless(Names())
+    for text in found:
+        harmless.holds(text)
+    for part in harmless._known:
+        assert not list(values.secrets(part))
+        assert not Names().possible(part.encode("utf-8", "surrogatepass"))
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    harmless = Harmless(Names())
+    for number in range(2 * MAX_PARTS):
+        assert harmless.holds(f'"a{number}"')
+        assert len(harmless._known) <= MAX_PARTS
+    assert harmless.holds('"'.join("b" * (number % 40) + str(number) for number in range(3 * MAX_PARTS)))
+    assert harmless.holds("é" * (MAX_PART + 1) + '"a')
+    assert len(harmless._known) <= MAX_PARTS
+    assert max(map(len, harmless._known)) <= MAX_PART
+
+
+@settings(max_examples=500)
+@given(
+    st.one_of(
+        st.text(max_size=values.TELLS_NOTHING - 1),
+        st.tuples(st.sampled_from(SECRETS), st.integers(0, 60), st.integers(0, 12)).map(
+            lambda cut: cut[0][cut[1] : cut[1] + cut[2]]
+        ),
+        st.text("0123456789-. sk_AaJey/@", max_size=values.TELLS_NOTHING - 1),
+    )
+)
+def test_a_short_text_that_tells_nothing_is_judged_like_any_other(text: str) -> None:
+    judge = Judge(Names())
+    if not set(text) & set(' \t\n\r\x0b\x0c:="%'):
+        assert judge._scan(text) == judge.text(text) == (text, None)
