@@ -24,7 +24,7 @@ from server.ingest.accept import most_seen
 from server.ingest.attach import UnknownApi
 from server.ingest.judge import Loaded, understood
 from server.store import decisions, queries, specs
-from server.store.decisions import Decision, Identity, State
+from server.store.decisions import Decision, State, identity
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["deviations"])
 
@@ -132,18 +132,14 @@ def _row(request: Request, id: str) -> dict[str, Any]:
     return row
 
 
-def _identity(row: dict[str, Any]) -> Identity:
-    return row["operation"], row["kind"], row["where"], row["pointer"]
-
-
 async def _decide(request: Request, row: dict[str, Any], decision: Decision | None) -> None:
-    judges, api, identity = request.app.state.acceptor.judges, row["api"], _identity(row)
+    judges, api, known = request.app.state.acceptor.judges, row["api"], identity(row)
 
     def work(db: Any) -> None:
         if decision is None:
-            decisions.undo(db, api, identity)
+            decisions.undo(db, api, known)
         else:
-            decisions.decide(db, api, identity, decision)
+            decisions.decide(db, api, known, decision)
         judges.forget()
 
     await asyncio.wrap_future(store_of(request).write(work))
@@ -152,10 +148,10 @@ async def _decide(request: Request, row: dict[str, Any], decision: Decision | No
 def _proposed(request: Request, row: dict[str, Any]) -> tuple[str, tuple[dict[str, Any], ...]]:
     """(the specification's id, its change). Raises Problem."""
     state = request.app.state
-    found = Found(*_identity(row))
+    found = Found(*identity(row))
     with store_of(request).reading() as db:
         record = _sample(queries.exchange(db, row["sample"]))
-        others = [one for one in decisions.proposals(db, row["api"]) if _identity(one) != _identity(row)]
+        others = [one for one in decisions.proposals(db, row["api"]) if identity(one) != identity(row)]
     for loaded in _by_fit(state.acceptor.judges.of_api(row["api"]), found, record):
         stored = loaded.stored
         own = [one for one in others if one["spec"] == stored.id]

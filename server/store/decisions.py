@@ -16,6 +16,12 @@ from server.store.specs import of_id
 Identity = tuple[str, str, str, str]
 """What tells an API's deviations apart: operation, kind, where, pointer."""
 
+
+def identity(row: Mapping[str, Any]) -> Identity:
+    """That of a deviation's row, or of a decision's."""
+    return row["operation"], row["kind"], row["where"], row["pointer"]
+
+
 SAME = """deviation_decisions.api = deviations.api AND deviation_decisions.operation = deviations.operation
     AND deviation_decisions.kind = deviations.kind AND deviation_decisions."where" = deviations."where"
     AND deviation_decisions.pointer = deviations.pointer"""

@@ -35,6 +35,7 @@ class Filters:
     workload: str | None = None
     since: int | None = None
     until: int | None = None
+    deviation: int | None = None
     state: str | None = "heard"  # of deviations: one of State, "heard" (not ignored), None for all
 
 
@@ -249,6 +250,7 @@ def deviations(
 ) -> list[dict[str, Any]]:
     """Deviations, most recently seen first, with counts, callers and a sample exchange's id."""
     where = Where()
+    where.add("deviations.number = ?", filters.deviation)
     where.add("deviations.api = ?", filters.api)
     where.add("substr(deviations.operation, 1, length(?) + 1) = ? || ' '", *_twice(filters.method))
     where.add(

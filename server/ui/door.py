@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from server.analysis.specs.model import SpecError
 from server.api.errors import RETRY_S, Problem
 from server.api.gate import Role, entitled
+from server.api.records import bounded_body
 from server.ingest.attach import UnknownApi
 from server.store.database import StoreUnavailable
 from server.ui import show
@@ -69,6 +70,14 @@ def admin(request: Request) -> None:
     """A dependency that sends to the login whoever may not see captured data."""
     if not entitled(request, Role.ADMIN):
         raise LoginNeeded
+
+
+async def fields(request: Request, most: int) -> dict[str, str]:
+    """What a form without files says, in at most so many bytes; of a name that comes twice the first. Raises
+    Problem.
+    """
+    raw = (await bounded_body(request, most)).decode("latin-1")
+    return {name: values[0] for name, values in parse_qs(raw, errors="replace").items()}
 
 
 def page(request: Request, template: str, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from http import HTTPStatus
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from server.api.gate import Role, allowed, entitled
-from server.api.records import bounded_body
 from server.api.sessions import COOKIE, LASTS_S
-from server.ui.door import Page, page
+from server.ui.door import Page, fields, page
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +30,8 @@ def login_page(request: Request, next: str = "/") -> Response:
 
 @router.post("/login")
 async def log_in(request: Request) -> Response:
-    form = parse_qs((await bounded_body(request, MAX_FORM)).decode("latin-1"))
-    token, following = form.get("token", [""])[0].strip(), _ours(form.get("next", ["/"])[0])
+    form = await fields(request, MAX_FORM)
+    token, following = form.get("token", "").strip(), _ours(form.get("next", "/"))
     if not allowed(request.app.state.settings, Role.ADMIN, token):
         log.warning("a login was refused: not the admin token")
         return page(request, "login.html", HTTPStatus.FORBIDDEN, next=following, wrong=True)

@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from server.api import render
 from server.api.bundles import Sent
+from server.api.deviations import StateAsked
 from server.api.errors import Problem
 from server.api.paging import After, Narrowed, cut, decode, store_of
 from server.api.paging import page as listed
@@ -21,7 +22,7 @@ from server.api.specs import keep
 from server.ingest.attach import Target, UnknownApi
 from server.store import agents, queries, rebuilt, specs
 from server.store.queries import Filters
-from server.ui import login
+from server.ui import decide, login
 from server.ui.door import FOLDER, Page, admin, page, secure
 from server.ui.upload import uploaded
 
@@ -62,6 +63,7 @@ def install(app: FastAPI) -> None:
     """Adds the pages to the server."""
     app.include_router(login.router)
     app.include_router(router)
+    app.include_router(decide.router)
     app.mount("/static", Static(directory=FOLDER / "static"))
 
 
@@ -167,10 +169,12 @@ def exchanges_page(request: Request, narrow: Narrow, cursor: After = None) -> Re
 
 
 @router.get("/deviations")
-def deviations_page(request: Request, narrow: Narrow, cursor: After = None) -> Response:
+def deviations_page(
+    request: Request, narrow: Narrow, state: StateAsked = "", cursor: After = None
+) -> Response:
     after = decode(cursor)
     with store_of(request).reading() as db:
-        rows = queries.deviations(db, narrow.filters(db), DEVIATIONS + 1, after)
+        rows = queries.deviations(db, narrow.filters(db, state), DEVIATIONS + 1, after)
     return page(
         request,
         "deviations.html",

@@ -136,6 +136,31 @@ def test_a_specification_is_uploaded_by_the_form(browser: Browser, client: Clien
         visit.assert_quiet()
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_deviation_is_ignored_taken_back_and_accepted_by_forms(
+    browser: Browser, client: Client, scripts: bool
+) -> None:
+    filled(client)
+    with visiting(browser, client.http.base_url, java_script_enabled=scripts) as visit:
+        page = visit.open("/deviations")
+        page.get_by_role("link", name="unknown-parameter").click()
+        page.get_by_role("button", name="Ignore").click()  # the browser asks for the reason first
+        form = page.get_by_role("form", name="Ignore")
+        form.get_by_label("Reason").fill(CANARY)
+        form.get_by_role("button", name="Ignore").click()
+        expect(page.get_by_role("definition").filter(has_text=CANARY)).to_be_visible()
+        page.get_by_role("button", name="Take back").click()
+        page.get_by_role("button", name="Accept").click()
+        expect(page.get_by_role("heading", name="Proposed change")).to_be_visible()
+        expect(page.locator("pre")).to_contain_text('"name": "colour"')
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download the specification").click()
+        assert "colour" in download.value.path().read_text()
+        if scripts:
+            assert page.evaluate(f"window.{NAME}") is None
+            visit.assert_quiet()
+
+
 def test_where_tokens_are_set_one_logs_in_and_out(browser: Browser, tmp_path: Path) -> None:
     token = "admin-token-0123456789"
     tokens = {"ingest_token": digest("ingest-token-0123456789"), "admin_token": digest(token)}

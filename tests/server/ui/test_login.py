@@ -25,7 +25,7 @@ def log_in(client: Client, token: str = ADMIN, following: str = "/") -> httpx.Re
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/apis/x", "/apis/x/spec", "/exchanges", "/exchanges/x", "/deviations"]
+    "path", ["/", "/apis/x", "/apis/x/spec", "/exchanges", "/exchanges/x", "/deviations", "/deviations/1"]
 )
 def test_pages_lead_to_the_login_and_it_leads_back(guarded: Client, path: str) -> None:
     answer = guarded.http.get(path)

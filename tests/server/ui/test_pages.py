@@ -22,7 +22,8 @@ TAGS = """html head meta title link body header main nav section a img form butt
     option"""
 ATTRIBUTES = """charset name content lang rel href type src defer id class width height alt aria-current
     aria-hidden aria-label aria-labelledby role data-label data-url title scope datetime viewbox
-    preserveaspectratio x y method action enctype value size maxlength pattern required accept hx-get
+    preserveaspectratio x y method action enctype value size maxlength pattern required accept download
+    placeholder hx-get
     hx-trigger hx-select hx-swap"""
 OURS = {*TAGS.split(), *ATTRIBUTES.split()}
 
