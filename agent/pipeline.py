@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 KERNEL = frozenset(Kernel)
 PLAIN = frozenset({"socket", PACKET})
+TURN = 64
+"""Events that a live source's records are made of at a time; more gain nothing."""
 SIDES = {Role.CLIENT: "client", Role.SERVER: "server"}
 
 
@@ -70,18 +72,32 @@ class Pipeline:
         self._processes = Processes()
         self._connections = Connections(limits, policy.body_limit, ledger, ignore)
         self._now = 0
+        self._settled: list[tuple[Seen, wire.Process | None, Clock, int]] = []
 
-    def feed(self, event: Event) -> Iterator[wire.Record]:
-        """Records that this event completes."""
+    def feed(self, *events: Event) -> list[wire.Record]:
+        """Records that these events complete. Several at a time cost less than one after the other: the
+        code and the tables of one stage stay in the CPU's caches while it is at work."""
+        for event in events:
+            self._take(event)
+        return list(self._records()) if self._settled else []
+
+    def finish(self) -> Iterator[wire.Record]:
+        """Records of what was still open when the source ended."""
+        self._settle(self._connections.finish(self._now))
+        return self._records()
+
+    def _take(self, event: Event) -> None:
         match event:
-            case Chunk() | Opened() | Closed():
+            case Chunk():
                 self._now = event.time_ns
-                if isinstance(event, Chunk):
-                    self._ledger.bytes[Bytes.SEEN] += event.length
-                yield from self._records(self._connections.feed(event))
+                self._ledger.bytes[Bytes.SEEN] += event.length
+                self._settle(self._connections.feed(event))
+            case Opened() | Closed():
+                self._now = event.time_ns
+                self._settle(self._connections.feed(event))
             case Tick(time_ns):
                 self._now = time_ns
-                yield from self._records(self._connections.tick(time_ns))
+                self._settle(self._connections.tick(time_ns))
             case ProcessSeen():
                 self._processes.see(event)
             case ProcessGone():
@@ -91,10 +107,6 @@ class Pipeline:
             case Clock():
                 self._clock = event
                 self._processes.boot_id = event.boot_id
-
-    def finish(self) -> Iterator[wire.Record]:
-        """Records of what was still open when the source ended."""
-        yield from self._records(self._connections.finish(self._now))
 
     @property
     def connections(self) -> int:
@@ -113,12 +125,19 @@ class Pipeline:
             self._ledger.bytes[Bytes.SEEN] += count
             self._ledger.bytes[what] += count
 
-    def _records(self, seen: Iterator[Seen]) -> Iterator[wire.Record]:
+    def _settle(self, seen: Iterator[Seen]) -> None:
+        """Keeps what an exchange's record will say of now: a later event may change it."""
         for one in seen:
-            sighting = partial(self._sighting, one)
-            yield from redacted(one.exchange, sighting, self._policy, self._key, self._ledger)
+            process = None if one.pid is None else self._processes.get(one.pid)
+            self._settled.append((one, process, self._clock, self._now))
 
-    def _sighting(self, seen: Seen) -> Sighting:
+    def _records(self) -> Iterator[wire.Record]:
+        settled, self._settled = self._settled, []
+        for one in settled:
+            sighting = partial(self._sighting, *one)
+            yield from redacted(one[0].exchange, sighting, self._policy, self._key, self._ledger)
+
+    def _sighting(self, seen: Seen, process: wire.Process | None, clock: Clock, now_ns: int) -> Sighting:
         local, peer = _endpoint(seen.local, True), _endpoint(seen.peer, False)
         client, server = (local, peer) if seen.role is Role.CLIENT else (peer, local)
         if seen.role is None:
@@ -128,16 +147,27 @@ class Pipeline:
             agent=self._place.agent,
             node=self._place.node,
             cluster=self._place.cluster,
-            offset_ns=self._clock.offset_ns,
-            boot_id=self._clock.boot_id,
+            offset_ns=clock.offset_ns,
+            boot_id=clock.boot_id,
             connection=seen.connection,
             side="unknown" if seen.role is None or source == PACKET else SIDES[seen.role],
             tls=None if source in PLAIN else source,
             client=client,
             server=server,
-            process=None if seen.pid is None else self._processes.get(seen.pid),
-            seen_ns=self._now,
+            process=process,
+            seen_ns=now_ns,
         )
+
+
+def turns(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """The events, as many at a time as are worth waiting for: a few, and never beyond a tick."""
+    turn: list[Event] = []
+    for event in events:
+        turn.append(event)
+        if len(turn) >= TURN or isinstance(event, Tick):
+            yield turn
+            turn = []
+    yield turn
 
 
 def redacted(

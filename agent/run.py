@@ -18,7 +18,7 @@ from agent import config, priority
 from agent.config import Settings
 from agent.gateways import GatewayServer, Reports
 from agent.ledger import Ledger, merged
-from agent.pipeline import Pipeline, Place
+from agent.pipeline import Pipeline, Place, turns
 from agent.probes.kernel import Filters, KernelSource, Watching
 from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
@@ -28,7 +28,7 @@ from agent.ship.client import Place as SpoolPlace
 from agent.ship.client import Shipper, destination
 from agent.status import Snapshot, StatusServer, Watched
 from agent.streams.table import Limits
-from agent.wire import balances, pack_record
+from agent.wire import Record, balances, pack_record
 
 log = logging.getLogger(__name__)
 
@@ -130,12 +130,15 @@ class Run:
             log.info("the kernel could not deliver all: %s %s", f"{count:,}", bucket)
 
     def _watch(self) -> None:
-        for event in self._source.events():
+        for turn in turns(self._source.events()):
             self._turned_at = time.monotonic()
-            for record in self._pipeline.feed(event):
-                self._shipper.offer(pack_record(record))
+            self._ship(self._pipeline.feed(*turn))
         for record in self._pipeline.finish():
-            self._shipper.offer(pack_record(record))
+            self._ship([record])
+
+    def _ship(self, records: list[Record]) -> None:
+        for packed in [pack_record(record) for record in records]:
+            self._shipper.offer(packed)
 
     def _detach(self) -> None:
         log.info("every probe is dark; detaching")

@@ -1,6 +1,6 @@
 """The whole agent from a list of events to records: no kernel, no clock, no /proc."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -21,7 +21,7 @@ from agent.events import (
     Tick,
 )
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
-from agent.pipeline import Pipeline, Place
+from agent.pipeline import TURN, Pipeline, Place, turns
 from agent.redact.policy import Policy
 from agent.streams.table import Limits
 from agent.wire import Record, pack_record
@@ -60,6 +60,16 @@ def records(events: Iterable[Event], ledger: Ledger | None = None) -> list[Recor
     )
     found = [record for event in events for record in made.feed(event)]
     return found + list(made.finish())
+
+
+def test_a_turn_ends_with_a_tick_or_when_it_is_long_enough() -> None:
+    def events() -> Iterator[Event]:
+        for number in range(TURN + 2):
+            yield Closed(number, KEY)
+        yield Tick(9)
+        yield Closed(10, KEY)
+
+    assert [len(turn) for turn in turns(events())] == [TURN, 3, 1]
 
 
 def test_an_exchange_becomes_one_record_with_its_process_ends_and_wall_clock_times() -> None:

@@ -16,6 +16,7 @@ from agent.events import Chunk, Closed, Event, Lost, Opened, ProcessSeen, Tick
 from agent.http.connections import Connections
 from agent.http.messages import Body, BodyState, Completeness, Exchange, Headers
 from agent.ledger import Bytes, Exchanges, Ledger
+from agent.pipeline import turns
 from agent.redact.policy import Policy
 from agent.streams.table import Limits
 from tests.agent.recorded import FOLDER, KEY, NAMES, Harm, passed, pipeline, recorded, records, summary
@@ -60,6 +61,15 @@ def test_a_recording_gives_the_same_records_bit_for_bit(name: str, tmp_path: Pat
     first = read(name, tmp_path)
     assert first
     assert first == read(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_does_not_matter_how_many_events_are_taken_at_a_time(name: str) -> None:
+    events, one, several = recorded(name)[1], Ledger(), Ledger()
+    made = pipeline(name, several)
+    found = [record for turn in turns(events) for record in made.feed(*turn)] + list(made.finish())
+    assert found == list(records(pipeline(name, one), events))
+    assert several.as_map() == one.as_map()
 
 
 @pytest.mark.parametrize("name", NAMES)

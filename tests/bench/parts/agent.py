@@ -19,7 +19,7 @@ from agent.events import Chunk, Clock, Closed, Opened
 from agent.http.connections import Connections, Seen
 from agent.http.frames import PREFACE
 from agent.ledger import Ledger
-from agent.pipeline import Pipeline, Place
+from agent.pipeline import Pipeline, Place, turns
 from agent.probes import decode
 from agent.probes.abi import parse
 from agent.redact.apply import to_record
@@ -76,8 +76,8 @@ def pipeline() -> Pipeline:
 
 def redacted(seen: list[Seen]) -> list[wire.Record]:
     """Exchanges to records."""
-    sighting, policy = pipeline()._sighting, Policy()
-    return [to_record(one.exchange, sighting(one), policy, KEY) for one in seen]
+    sighting, policy, clock = pipeline()._sighting, Policy(), Clock(0, "boot")
+    return [to_record(one.exchange, sighting(one, None, clock, 0), policy, KEY) for one in seen]
 
 
 def packed(records: list[wire.Record]) -> list[bytes]:
@@ -86,14 +86,9 @@ def packed(records: list[wire.Record]) -> list[bytes]:
 
 def whole(raw: list[bytes]) -> int:
     """All stages as the agent runs them."""
-    stages, count = pipeline(), 0
-    for one in raw:
-        fact = decode.fact(*parse(one))
-        assert fact is not None
-        for record in stages.feed(fact):
-            wire.pack_record(record)
-            count += 1
-    return count
+    stages = pipeline()
+    events = (fact for one in raw if (fact := decode.fact(*parse(one))) is not None)
+    return sum(len(packed(stages.feed(*turn))) for turn in turns(events))
 
 
 def hpack_alone(calls: list[Call]) -> None:
