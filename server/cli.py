@@ -12,7 +12,7 @@ from typing import NoReturn, TypeAlias
 
 from server import config, up
 from server.config import ConfigError, Settings
-from server.offline import coverage, exporting, importing, matching, policy, rebuilding
+from server.offline import coverage, exporting, importing, matching, policy, rebuilding, specifications
 
 USAGE = 64  # EX_USAGE of sysexits.h
 BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE ended
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     importing.add_parser(subparsers)
     matching.add_parser(subparsers)
     rebuilding.add_parser(subparsers)
+    specifications.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:

@@ -23,9 +23,12 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
     "spectap-agent": agent.cli.main,
 }
 COMMANDS = {
-    "spectap": ("up", "server", "coverage", "export", "import", "match", "rebuild"),
+    "spectap": ("up", "server", "coverage", "export", "import", "match", "rebuild", "specs"),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
+
+
+ACTIONS = {"spectap specs": ("list", "add", "fetch", "show", "remove")}
 
 
 def help_of(program: str, *words: str) -> str:
@@ -37,12 +40,17 @@ def help_of(program: str, *words: str) -> str:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Each command with its help; those the top-level help lists are all there are."""
+    """Each command, and each action of one, with its help; those that helps list are all there are."""
     for program, names in COMMANDS.items():
         listed = re.findall(r"^ {4}([a-z][a-z-]*)(?: |$)", help_of(program), flags=re.MULTILINE)
         assert sorted(listed) == sorted(names)
         for name in listed:
-            yield f"{program} {name}", help_of(program, name)
+            command, text = f"{program} {name}", help_of(program, name)
+            yield command, text
+            actions = re.findall(r"^ {4}([a-z]+) ", text, flags=re.MULTILINE) if "ACTION" in text else []
+            assert sorted(actions) == sorted(ACTIONS.get(command, ()))
+            for action in actions:
+                yield f"{command} {action}", help_of(program, name, action)
 
 
 def documented() -> str:

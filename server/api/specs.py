@@ -19,7 +19,7 @@ from server.api.errors import Problem
 from server.api.fetch import fetched
 from server.api.gate import Role, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
-from server.ingest.attach import NoTarget, Target, UnknownApi, attach
+from server.ingest.attach import NoTarget, Target, UnknownApi, attach, detach
 from server.ingest.judge import based
 from server.store import queries, specs
 from server.store.specs import Upload
@@ -122,6 +122,18 @@ def list_specs(request: Request, limit: Limit = DEFAULT_LIMIT, cursor: After = N
     with store_of(request).reading() as db:
         rows = specs.list_specs(db, limit + 1, after[1] if after else None)
     return page(*cut(rows, limit), "uploaded", render.spec)
+
+
+@router.delete("/specs/{id}", status_code=204)
+async def remove_spec(request: Request, id: str) -> None:
+    """Removes a specification. Counts and exchanges stay; what is stored of the API is judged anew, soon
+    after, by what specifications it has left."""
+    state = request.app.state
+    number = await asyncio.wrap_future(store_of(request).write(lambda db: detach(db, state.acceptor, id)))
+    if number is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "there is no specification of this id")
+    state.jobs.judge_again(number)
+    log.info("specification %s was removed", id)
 
 
 @router.get("/apis/{id}/spec", response_class=Response)

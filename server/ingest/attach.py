@@ -67,6 +67,21 @@ def attach(
     return Attached(acceptor.apis.id(api), stored.id, api)
 
 
+def detach(db: Database, acceptor: Acceptor, id: str) -> int | None:
+    """Removes a specification; the API it described (its number), None where there is none of this id. What
+    is stored of the API is to be judged anew. Writer's thread.
+    """
+    known = specs.numbers_of(db, id)
+    if known is None:
+        return None
+    number, api = known
+    acceptor.begin_judging(api)
+    forget_spec(db, id)
+    specs.remove(db, [number])
+    acceptor.judges.forget()
+    return api
+
+
 def _target(db: Database, acceptor: Acceptor, specification: Specification, target: Target) -> int:
     if target.api is not None:
         number = number_of_api(db.conn, target.api)

@@ -95,7 +95,7 @@ def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
         ledger = {"exchanges": {"parsed": counts.records, "shipped": counts.records}}
         content = zstandard.compress(pack_batch(AGENT, epoch, first, ledger, batch))
         coded = {"content-type": "application/msgpack", "content-encoding": "zstd"}
-        answer = server.post("/records", content, coded)
+        answer = server.send("POST", "/records", content, coded)
         counts.new += int(answer.headers.get("spectap-stored", "0"))
     return counts
 

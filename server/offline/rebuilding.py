@@ -175,5 +175,7 @@ def _to_file(path: Path, content: bytes) -> None:
 
 
 def _say(path: Path, document: dict[str, Any]) -> None:
-    operations = sum(len(item) for item in document["paths"].values())
+    from server.analysis.specs.operations import METHODS
+
+    operations = sum(name in METHODS for item in document["paths"].values() for name in item)
     sys.stderr.write(f"{path}: {len(document['paths'])} paths, {operations} operations\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -42,7 +43,7 @@ class Remote:
             raise AddressError("--server takes an http:// or https:// URL")
         self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._patience_s = patience_s
-        headers = {} if token_file is None else {"authorization": f"Bearer {_token(token_file)}"}
+        headers = {} if token_file is None else {"authorization": f"Bearer {token_in(token_file)}"}
         self._http = httpx.Client(
             base_url=url.rstrip("/") + "/api/v1",
             headers={"user-agent": "spectap", **headers},
@@ -58,9 +59,11 @@ class Remote:
     ) -> None:
         self._http.close()
 
-    def post(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
-        """Raises RemoteError. What is posted may arrive twice."""
-        return self._done(self._http.build_request("POST", path, content=content, headers=headers))
+    def send(
+        self, method: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """Raises RemoteError. What is sent may arrive twice."""
+        return self._done(self._http.build_request(method, path, content=content, headers=headers))
 
     def get(self, path: str, params: Mapping[str, str]) -> httpx.Response:
         """Raises RemoteError."""
@@ -72,7 +75,7 @@ class Remote:
             try:
                 response = self._http.send(request)
                 trouble = f"answers HTTP {response.status_code}"
-                if response.status_code not in LATER:
+                if response.status_code not in LATER or _is_final(response):
                     return self._good(response)
             except httpx.HTTPError as error:
                 trouble = f"cannot be reached ({type(error).__name__})"
@@ -92,6 +95,12 @@ class Remote:
         return response
 
 
+def _is_final(response: httpx.Response) -> bool:
+    """Whether a 502 is the server's own word on a service that it asked, not that of a gateway before it."""
+    kind = response.headers.get("content-type", "")
+    return response.status_code == HTTPStatus.BAD_GATEWAY and kind.startswith("application/problem+json")
+
+
 def _reason(response: httpx.Response) -> str:
     """What the server's problem document says."""
     try:
@@ -102,12 +111,13 @@ def _reason(response: httpx.Response) -> str:
     return detail[:500] if isinstance(detail, str) else "it does not say why"
 
 
-def _token(path: Path) -> str:
+def token_in(path: Path, option: str = "--token-file") -> str:
+    """The token in a file, which an option names. Raises AddressError."""
     try:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise AddressError(f"--token-file {path} cannot be read: {reason}") from None
+        raise AddressError(f"{option} {path} cannot be read: {reason}") from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise AddressError(f"--token-file {path} holds no token")
+        raise AddressError(f"{option} {path} holds no token")
     return token

@@ -13,19 +13,21 @@ from server.analysis.specs.specification import Specification
 NAMES = [f"{name}.{ending}" for name in ("openapi", "swagger") for ending in ("yaml", "yml", "json")]
 
 
+WHAT = "OpenAPI 3 or Swagger 2.0, YAML or JSON: a file, or a folder with openapi.yaml or the like"
+
+
 class SpecMissing(ValueError):
     """There is no specification where one was said to be; one sentence for a person."""
 
 
 def add_options(parser: argparse.ArgumentParser, required: bool) -> None:
     """`--spec` and where the files lie that it refers to."""
-    parser.add_argument(
-        "--spec",
-        type=Path,
-        metavar="SPEC",
-        required=required,
-        help="OpenAPI 3 or Swagger 2.0, YAML or JSON: a file, or a folder with openapi.yaml or the like",
-    )
+    parser.add_argument("--spec", type=Path, metavar="SPEC", required=required, help=WHAT)
+    add_root(parser)
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Where the files lie that it refers to."""
     parser.add_argument(
         "--spec-root",
         type=Path,
@@ -36,6 +38,12 @@ def add_options(parser: argparse.ArgumentParser, required: bool) -> None:
 
 def specification(path: Path, root: Path | None = None, policy: Policy | None = None) -> Specification:
     """The specification at `path`. Raises SpecError and SpecMissing."""
+    folder, name = located(path, root)
+    return load_files(name, from_folder(folder), policy or Policy())
+
+
+def located(path: Path, root: Path | None = None) -> tuple[Path, str]:
+    """The folder that a specification's files lie in, and the file it begins in. Raises SpecMissing."""
     if path.is_dir():
         found = next((path / name for name in NAMES if (path / name).is_file()), None)
         if found is None:
@@ -47,5 +55,5 @@ def specification(path: Path, root: Path | None = None, policy: Policy | None = 
     except ValueError:
         raise SpecMissing(f"{path} does not lie in --spec-root {root}") from None
     if not path.is_file():
-        raise SpecMissing(f"--spec {path}: No such file")
-    return load_files(name.as_posix(), from_folder(folder), policy or Policy())
+        raise SpecMissing(f"{path}: No such file")
+    return folder, name.as_posix()

@@ -47,6 +47,12 @@ def insert(db: Database, api: int, upload: Upload, title: str, version: str, now
     return StoredSpec(cursor.lastrowid, id, api, upload.host, upload.base_path, upload.raw)
 
 
+def numbers_of(db: Database, id: str) -> tuple[int, int] | None:
+    """(a specification's number, its API's). Writer's thread."""
+    row = db.conn.execute("SELECT number, api FROM specs WHERE id = ?", (id,)).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
 def remove(db: Database, numbers: list[int]) -> None:
     db.conn.executemany("DELETE FROM specs WHERE number = ?", [(number,) for number in numbers])
 

@@ -266,6 +266,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/records",
         "/api/v1/specs",
         "/api/v1/specs/fetch",
+        "/api/v1/specs/{id}",
     ]
 
 

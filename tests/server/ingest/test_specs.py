@@ -192,6 +192,17 @@ def test_an_id_that_no_api_has_is_not_found(client: Client) -> None:
     assert client.http.get("/api/v1/apis/nope/spec").status_code == 404
 
 
+def test_what_is_removed_no_longer_judges_and_no_count_is_lost(client: Client) -> None:
+    uploaded = upload(client, host="shop.local:8080")
+    kept = upload(client, spec("GET /carts"), api=uploaded["api"], host="other.local")
+    client.send(*both(0), *both(1, status=500), *both(2, "/old"))
+    before = sum(verdicts(client).values())
+    assert client.http.delete(f"/api/v1/specs/{uploaded['id']}").status_code == 204
+    wait_for(lambda: verdicts(client) == {"shadow": before}, "judgement")
+    assert [one["id"] for one in client.items("/specs")] == [kept["id"]]
+    assert client.http.delete(f"/api/v1/specs/{uploaded['id']}").status_code == 404
+
+
 def test_an_engine_that_fails_costs_the_verdict_and_not_the_exchange(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -131,7 +131,7 @@ def test_no_server_is_one_sentence(tmp_path: Path) -> None:
         Remote("http://127.0.0.1:9", None, patience_s=0) as server,
         pytest.raises(RemoteError, match="cannot be reached"),
     ):
-        server.post("/records", b"", {})
+        server.send("POST", "/records")
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "nonsense", "http://"])

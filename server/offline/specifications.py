@@ -1,0 +1,227 @@
+"""`spectap specs`: the specifications that a server judges by: listed, added, fetched, shown, removed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from server.analysis.specs.bundle import bundle, from_folder
+from server.analysis.specs.model import SpecError
+from server.analysis.specs.text import parse
+from server.offline import remote, spec
+from server.offline.remote import AddressError, Remote, RemoteError, token_in
+
+PAGE = 200
+EXIT_ERROR, EXIT_USAGE = 1, 64
+COLUMNS = ("id", "title", "version", "api", "host", "uploaded")
+FILE = 'Content-Disposition: form-data; name="file"; filename="%s"'
+TARGET = {
+    "--api": ("ID", "the API it describes, by its id"),
+    "--host": ("HOST", "or where that is served, with port if need be (default: its server URLs say)"),
+    "--workload": ("NAMESPACE/NAME", "or who serves it"),
+    "--base-path": ("/PATH", "replaces the base path of its server URLs"),
+}
+
+Json = dict[str, Any]
+Act = Callable[[argparse.Namespace, Remote], None]
+
+
+class _Wrong(Exception):
+    """What was asked for cannot be done; one sentence for a person, with the cure."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`spectap specs ACTION --server URL`."""
+    parser = subparsers.add_parser(
+        "specs",
+        help="list, add, fetch, show or remove a server's specifications",
+        description="The specifications that a server judges by. What is stored of an API is judged anew,"
+        " soon after one of its own came or went.",
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+
+    def add(name: str, act: Act, help: str) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        remote.add_options(action, "admin")
+        action.set_defaults(run=_run, act=act)
+        return action
+
+    listing = add("list", _list, "list the specifications, newest first")
+    adding = add("add", _add, "upload a specification, with all local files that it refers to")
+    adding.add_argument("file", type=Path, metavar="FILE", help=spec.WHAT)
+    spec.add_root(adding)
+    fetching = add("fetch", _fetch, "have the server fetch a specification from a running service")
+    fetching.add_argument("url", metavar="URL", help="of the document, or of the service")
+    fetching.add_argument(
+        "--service-token-file", type=Path, metavar="FILE", help="file with a bearer token for the service"
+    )
+    fetching.add_argument(
+        "--insecure", action="store_true", help="do not check the certificate of the service"
+    )
+    for parser in (adding, fetching):
+        for option, (metavar, text) in TARGET.items():
+            parser.add_argument(option, metavar=metavar, help=text)
+    adding.add_argument("--replace", action="store_true", help="with --api: instead of all that the API has")
+    showing = add("show", _show, "write a specification as it was uploaded")
+    removing = add("remove", _remove, "remove a specification; counts and exchanges stay")
+    for parser in (showing, removing):
+        parser.add_argument("id", metavar="ID", help="as `spectap specs list` shows it")
+    for parser in (listing, adding, fetching, showing, removing):
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    act: Act = parsed.act
+    try:
+        with Remote(parsed.server, parsed.token_file) as server:
+            act(parsed, server)
+    except AddressError as error:
+        return _told(parsed, error, EXIT_USAGE)
+    except BrokenPipeError:
+        raise
+    except (_Wrong, SpecError, spec.SpecMissing, RemoteError, OSError) as error:
+        return _told(parsed, error, EXIT_ERROR)
+    return 0
+
+
+def _told(parsed: argparse.Namespace, error: Exception, status: int) -> int:
+    place = f"{parsed.file}: " if isinstance(error, SpecError) else ""
+    sys.stderr.write(f"spectap specs {parsed.action}: {place}{error}\n")
+    return status
+
+
+def _list(parsed: argparse.Namespace, server: Remote) -> None:
+    found = [*_specs(server)]
+    if parsed.json:
+        _print(json.dumps(found, ensure_ascii=False, indent=2))
+    elif not found:
+        _print("there is none; add one: spectap specs add FILE --server URL")
+    else:
+        rows = ([_plain(one[name]) for name in COLUMNS] for one in found)
+        _print_table([[name.upper() for name in COLUMNS], *rows])
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        _print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _add(parsed: argparse.Namespace, server: Remote) -> None:
+    if parsed.replace and parsed.api is None:
+        raise AddressError("--replace needs --api: which API's specifications it is to replace")
+    if parsed.replace and (parsed.host or parsed.workload):
+        raise AddressError("--replace goes by --api alone: leave out --host and --workload")
+    content, kind, root = packed(*spec.located(parsed.file, parsed.spec_root))
+    asked = _target(parsed) | ({"root": root} if root else {})
+    method, path = "POST", "/specs"
+    if parsed.replace:
+        method, path = "PUT", f"/apis/{quote(asked.pop('api'), safe='')}/spec"
+    answer = server.send(method, f"{path}?{urlencode(asked)}", content, {"content-type": kind})
+    _tell(parsed, answer.json())
+
+
+def packed(folder: Path, name: str) -> tuple[bytes, str, str | None]:
+    """The document in a folder's file as it is sent: (content, its type, the root file of several).
+
+    Raises SpecError.
+    """
+    files: dict[str, bytes] = {}
+    read = from_folder(folder)
+
+    def kept(path: str) -> bytes:
+        files[path] = read(path)
+        return files[path]
+
+    bundle(name, kept)
+    if len(files) > 1:
+        return *_form(files), name
+    raw = files[name]
+    return raw, f"application/{'json' if raw.lstrip()[:1] == b'{' else 'yaml'}", None
+
+
+def _form(files: Mapping[str, bytes]) -> tuple[bytes, str]:
+    """Files as the parts of a form that are named by their paths (RFC 7578)."""
+    boundary = os.urandom(16).hex()
+    parts = [
+        f"--{boundary}\r\n{FILE % _quoted(path)}\r\n\r\n".encode() + raw + b"\r\n"
+        for path, raw in files.items()
+    ]
+    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def _quoted(path: str) -> str:
+    if any(char in path for char in '"\\\r\n'):
+        raise SpecError(path, "a file's name has quotes, backslashes or line breaks: rename it")
+    return path
+
+
+def _fetch(parsed: argparse.Namespace, server: Remote) -> None:
+    asked: Json = {"url": parsed.url, "verify": not parsed.insecure, **_target(parsed)}
+    if parsed.service_token_file is not None:
+        asked["token"] = token_in(parsed.service_token_file, "--service-token-file")
+    answer = server.send(
+        "POST", "/specs/fetch", json.dumps(asked).encode(), {"content-type": "application/json"}
+    )
+    _tell(parsed, answer.json())
+
+
+def _target(parsed: argparse.Namespace) -> Json:
+    names = [option.removeprefix("--").replace("-", "_") for option in TARGET]
+    return {name: value for name in names if (value := getattr(parsed, name)) is not None}
+
+
+def _tell(parsed: argparse.Namespace, kept: Json) -> None:
+    said = f"{kept['title']} {kept['version']}, {kept['operations']:,} operations"
+    text = f"{kept['id']}: {said}; the API {kept['api']} is judged by it"
+    _print(json.dumps(kept, ensure_ascii=False) if parsed.json else _plain(text))
+
+
+def _show(parsed: argparse.Namespace, server: Remote) -> None:
+    one = _known(server, parsed.id)
+    raw = server.get(f"/apis/{quote(one['api'], safe='')}/spec", {"spec": one["id"]}).content
+    if parsed.json:
+        raw = json.dumps(parse(raw), ensure_ascii=False, indent=2).encode()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(raw if raw.endswith(b"\n") else raw + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _remove(parsed: argparse.Namespace, server: Remote) -> None:
+    one = _known(server, parsed.id)
+    server.send("DELETE", f"/specs/{quote(one['id'], safe='')}")
+    text = f"{one['id']}: {one['title']} {one['version']} is removed"
+    _print(json.dumps({"removed": one["id"]}) if parsed.json else _plain(text))
+
+
+def _known(server: Remote, id: str) -> Json:
+    """A specification by its id."""
+    found = next((one for one in _specs(server) if one["id"] == id), None)
+    if found is None:
+        raise _Wrong(f"there is no specification {id}: `spectap specs list` shows those there are")
+    return found
+
+
+def _specs(server: Remote) -> Iterator[Json]:
+    cursor: dict[str, str] = {}
+    while True:
+        page = server.get("/specs", {"limit": str(PAGE), **cursor}).json()
+        yield from page["items"]
+        if page["next"] is None:
+            return
+        cursor = {"cursor": page["next"]}
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _plain(text: str | None) -> str:
+    """Text of a document, which must not steer the terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text or "-")
