@@ -15,7 +15,7 @@ from agent.events import ConnectionKey
 from agent.http.messages import Exchange, Request, Response
 from agent.redact import consumer, credentials, urls
 from agent.redact.bodies import BodyMasks
-from agent.redact.headers import HeaderMasks
+from agent.redact.headers import HeaderMasks, first
 from agent.redact.names import Names
 from agent.redact.policy import Policy
 from agent.redact.tally import Tally
@@ -73,14 +73,14 @@ def to_record(exchange: Exchange, sighting: Sighting, policy: Policy, key: bytes
     judge = _judge(policy.mask_names, policy.keep_names)
     request, found = _request(exchange.request, sighting, judge, policy, tally, key)
     response = _response(exchange.response, judge, policy, tally)
-    first = _first_ns(exchange, sighting)
+    began = _first_ns(exchange, sighting)
     return wire.Record(
         id=_digest(ID_BYTES, sighting, f"\0{exchange.ordinal}\0{sighting.side}".encode()),
         agent=sighting.agent,
         node=sighting.node,
         cluster=sighting.cluster,
-        time=first + sighting.offset_ns,
-        monotonic=first,
+        time=began + sighting.offset_ns,
+        monotonic=began,
         protocol=_protocol(exchange),
         tls=sighting.tls,
         side=sighting.side,
@@ -146,7 +146,7 @@ def _authority(request: Request, target: bytes | None, headers: wire.Pairs, tall
     """From the target in absolute form, HTTP/2's :authority, or Host, in this order."""
     if target is None and request.authority is not None:
         return urls.mask_authority(request.authority, tally)
-    return target if target is not None else _first(headers, b"host")
+    return target if target is not None else first(headers, b"host")
 
 
 def _response(response: Response | None, judge: Judge, policy: Policy, tally: Tally) -> wire.Response | None:
@@ -170,12 +170,8 @@ def _body(masks: BodyMasks, message: Request | Response) -> wire.Body:
     return wire.Body(size, body.data, str(body.state))
 
 
-def _first(headers: wire.Pairs, wanted: bytes) -> bytes | None:
-    return next((value for name, value in headers if name.lower() == wanted), None)
-
-
 def _content_type(headers: wire.Pairs) -> str | None:
-    value = _first(headers, b"content-type")
+    value = first(headers, b"content-type")
     return None if value is None else value.decode("latin-1")[:MAX_TYPE]
 
 

@@ -15,6 +15,7 @@ from agent import wire
 from agent.http.body import decode
 from agent.http.messages import Body, BodyState, Headers
 from agent.redact import forms, json, placeholders
+from agent.redact.headers import first
 from agent.redact.policy import Policy
 from agent.redact.tally import Tally
 from agent.redact.text import Judge
@@ -22,7 +23,6 @@ from agent.redact.text import Judge
 MASKED = "masked"
 MAX_TYPE = 256  # bytes of a content type that are looked at
 BOM = "\ufeff"
-_TYPE_LENGTH = len(b"content-type")
 
 _JSON_TYPE = re.compile(
     r"(?:application|text)/(?:json(?:-seq)?|(?:x-)?(?:ndjson|jsonl|jsonlines)|csp-report)"
@@ -163,10 +163,7 @@ def _is_form(kind: str) -> bool:
 
 
 def _media(headers: Headers) -> tuple[str, Message]:
-    for name, value in headers:
-        if len(name) == _TYPE_LENGTH and name.lower() == b"content-type":
-            return _parsed(value[:MAX_TYPE])
-    return _parsed(b"")
+    return _parsed((first(headers, b"content-type") or b"")[:MAX_TYPE])
 
 
 @lru_cache(maxsize=256)

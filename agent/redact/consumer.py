@@ -7,6 +7,7 @@ import re
 from agent import wire
 from agent.http.messages import Caller, Exchange
 from agent.redact.credentials import Credential, fingerprint
+from agent.redact.headers import first
 from agent.redact.policy import Policy
 from agent.redact.text import Judge
 
@@ -79,10 +80,8 @@ def _name(user: str) -> bytes:
 
 
 def _header(headers: wire.Pairs, wanted: bytes, limit: int = MAX_HINT) -> str | None:
-    for name, value in headers:
-        if name.lower() == wanted:
-            return value.decode("utf-8", "replace")[:limit]
-    return None
+    value = first(headers, wanted)
+    return None if value is None else value.decode("utf-8", "replace")[:limit]
 
 
 def _client_name(header: str | None, judge: Judge) -> str | None:

@@ -61,9 +61,10 @@ MAX_HARMLESS_LENGTH = 256  # bytes of such a field's value
 
 
 @lru_cache(maxsize=16)
-def _harmless(judge: Judge, aggregation: str | None) -> set[tuple[bytes, bytes]]:
-    """The fields that this judge was seen to leave as they are, on either side."""
-    return set()
+def _harmless(judge: Judge, aggregation: str | None) -> tuple[set[tuple[bytes, bytes]], set[bytes]]:
+    """The fields that this judge was seen to leave as they are, on either side, and names of which it
+    leaves any value that is harmless as a text."""
+    return set(), set()
 
 
 class HeaderMasks:
@@ -76,7 +77,7 @@ class HeaderMasks:
         self._header = f"{side}header"
         self._cookie = f"{side}cookie"
         self._aggregation = policy.aggregation_header.lower() if policy.aggregation_header else None
-        self._known = _harmless(judge, self._aggregation)
+        self._known, self._plain = _harmless(judge, self._aggregation)
 
     def masked(self, headers: Headers) -> Pairs:
         """The fields in their order, values masked."""
@@ -86,7 +87,10 @@ class HeaderMasks:
     def _learnt(self, field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
         """As `_field`; one that needed no mask need not be looked at again."""
         noted = self._tally.noted
-        masked = self._field(*field)
+        if field[0] in self._plain and self._judge.text(field[1].decode("latin-1"))[1] is None:
+            masked = field
+        else:
+            masked = self._field(*field)
         if masked == field and self._tally.noted == noted and len(field[1]) <= MAX_HARMLESS_LENGTH:
             if len(self._known) >= MAX_HARMLESS:
                 self._known.clear()
@@ -125,6 +129,8 @@ class HeaderMasks:
         rule = self._judge.names.rule(name)
         kept = name in KEPT or self._judge.names.kept(name)
         if (kept and rule is None) or name == self._aggregation:
+            if name in KEPT and name != "content-type":
+                self._plain.add(name.encode("latin-1"))
             return self._text(self._header, name, value)
         self._tally.mask(self._header, name, rule or "header")
         return placeholders.of_text(value.decode("latin-1")).encode("latin-1")
@@ -164,6 +170,15 @@ class HeaderMasks:
             return name + equals + self._text(self._cookie, known, value) if equals else raw
         self._tally.mask(self._cookie, "", "cookie")
         return b" redacted"
+
+
+def first(headers: Headers, wanted: bytes) -> bytes | None:
+    """The first value of `wanted` (lower case), however the name is written."""
+    length = len(wanted)
+    for name, value in headers:
+        if len(name) == length and name.lower() == wanted:
+            return value
+    return None
 
 
 def split_scheme(value: bytes) -> tuple[bytes, bytes]:

@@ -137,6 +137,8 @@ class Names:
         try:
             return known[name]
         except KeyError:
+            if name.isdigit() and name not in self._mask:
+                return None  # ids stand where names do in paths, each only once
             found = self._judge(name)
         if len(name) <= CACHED_LENGTH:
             if len(known) >= CACHED_NAMES:

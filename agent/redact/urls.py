@@ -12,6 +12,7 @@ from agent.redact.text import Judge
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]*)(.*)", re.DOTALL)
 _WORDS = re.compile(r"[a-z]+(?:[A-Z][a-z]+)*(?:[-_.][a-z]+)*|v\d{1,2}")
 MAX_WORDS = 40
+SHORT = 3  # characters of a segment that is not looked into
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +62,22 @@ def mask_path(raw: bytes, judge: Judge, tally: Tally) -> bytes:
     before: str | None = None
     first = 1 if raw.startswith(b"/") else 0
     for i, segment in enumerate(segments):
-        text = forms.fully(segment.decode("utf-8", "surrogateescape")) if segment else ""
-        new, rule = _segment(text, before, judge)
-        if rule is not None:
-            tally.mask("path", str(i - first), rule)
-            segments[i] = forms.encoded(new).replace(b"/", b"%2F").replace(b"?", b"%3F")
-        before = judge.names.rule(text) if text else before
+        if not segment:
+            continue
+        text = forms.fully(segment.decode("utf-8", "surrogateescape"))
+        if before is not None or len(text) > SHORT:
+            new, rule = _segment(text, before, judge)
+            if rule is not None:
+                tally.mask("path", str(i - first), rule)
+                segments[i] = forms.encoded(new).replace(b"/", b"%2F").replace(b"?", b"%3F")
+        before = judge.names.rule(text)
     return b"/".join(segments)
 
 
 def _segment(text: str, before: str | None, judge: Judge) -> tuple[str, str | None]:
-    if before is not None and text and not (_WORDS.fullmatch(text) and len(text) <= MAX_WORDS):
+    if before is not None and not (_WORDS.fullmatch(text) and len(text) <= MAX_WORDS):
         return placeholders.of_text(text), before
-    return judge.text(text) if len(text) > 3 else (text, None)
+    return judge.text(text) if len(text) > SHORT else (text, None)
 
 
 def mask_url(raw: bytes, judge: Judge, tally: Tally, where: str, pointer: str) -> bytes:

@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 
 from agent.redact import json, values
 from agent.redact.harmless import MAX_PART, MAX_PARTS, Harmless
+from agent.redact.headers import HeaderMasks
 from agent.redact.names import Names
+from agent.redact.policy import Policy
+from agent.redact.tally import Tally
 from agent.redact.text import Judge
-from tests.agent.redact.test_redact_fuzz import SECRETS, pieces, texts, written
+from tests.agent.redact.test_redact_fuzz import SECRETS, header_names, hostile, pieces, texts, written
 
 
 def masked(text: str, judge: Judge) -> tuple[str, list[tuple[str, str]]]:
@@ -64,3 +67,22 @@ def test_a_short_text_that_tells_nothing_is_judged_like_any_other(text: str) -> 
     judge = Judge(Names())
     if not set(text) & set(' \t\n\r\x0b\x0c:="%'):
         assert judge._scan(text) == judge.text(text) == (text, None)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(header_names | st.sampled_from([b"x-request-id", b"traceparent"]), hostile), max_size=8
+    )
+)
+def test_a_field_whose_name_was_met_before_is_masked_like_one_that_was_not(
+    fields: list[tuple[bytes, bytes]],
+) -> None:
+    for names in ((), ("etag",)):
+        experienced = Judge(Names(names))
+        for field in ((b"etag", b"x"), (b"x-request-id", b"1"), (b"traceparent", b"1"), *fields):
+            found, wanted = Tally(), Tally()
+            assert HeaderMasks(experienced, Policy(), found, "").masked((field,)) == HeaderMasks(
+                Judge(Names(names)), Policy(), wanted, ""
+            ).masked((field,))
+            assert (found.masks, found.rules) == (wanted.masks, wanted.rules)
