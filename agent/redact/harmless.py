@@ -10,7 +10,8 @@ from __future__ import annotations
 from agent.redact import values
 from agent.redact.names import Names
 
-MAX_PARTS = 1024  # remembered; at the bound all are forgotten
+MAX_PARTS = 1024  # remembered
+MAX_MISSES = 4096  # texts with something new since there was room; then all is forgotten
 MAX_PART = 48  # characters of a part that is remembered
 
 
@@ -20,6 +21,7 @@ class Harmless:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._known: set[str] = set()
+        self._misses = 0
 
     def holds(self, text: str) -> bool:
         """True only where no part of `text` can be a secret or give one away. JSON without escapes."""
@@ -29,7 +31,12 @@ class Harmless:
         raw = '"'.join(new).encode("utf-8", "surrogatepass")
         if values.suspicion(raw) is not None or self._names.possible(raw):
             return False
-        if len(self._known) + len(new) > MAX_PARTS:
+        if len(self._known) < MAX_PARTS:
+            room = MAX_PARTS - len(self._known)
+            self._known.update([part for part in new if len(part) <= MAX_PART][:room])
+        elif self._misses < MAX_MISSES:
+            self._misses += 1
+        else:
             self._known.clear()
-        self._known.update([part for part in new if len(part) <= MAX_PART][:MAX_PARTS])
+            self._misses = 0
         return True

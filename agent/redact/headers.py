@@ -1,8 +1,8 @@
 """Header fields: names stay, values go, unless a name is known to carry none of a person's secrets.
 
 Kept values are still judged as texts. Cookies keep their names, Set-Cookie its attributes, credentials
-and challenges their scheme. Fields that came through as they were are remembered, a bounded number of
-them and none with a secret: most come with every message.
+and challenges their scheme. Fields that came through as they were more than once are remembered, a bounded
+number of them and none with a secret: most come with every message.
 """
 
 from __future__ import annotations
@@ -60,11 +60,34 @@ MAX_HARMLESS = 4096  # fields that are remembered
 MAX_HARMLESS_LENGTH = 256  # bytes of such a field's value
 
 
+MAX_ONCE = 8192  # such fields that came once, of which only a hash is kept
+
+
+class _Memory:
+    """The `fields` that a judge was seen to leave as they are, on either side, from their second coming on,
+    and the `names` of which it leaves any value that is harmless as a text."""
+
+    def __init__(self) -> None:
+        self.fields: set[tuple[bytes, bytes]] = set()
+        self.names: set[bytes] = set()
+        self._once: set[int] = set()
+
+    def unmasked(self, field: tuple[bytes, bytes]) -> None:
+        """Such a field came."""
+        mark = hash(field)
+        if mark not in self._once:
+            if len(self._once) >= MAX_ONCE:
+                self._once.clear()
+            self._once.add(mark)
+            return
+        if len(self.fields) >= MAX_HARMLESS:
+            self.fields.clear()
+        self.fields.add(field)
+
+
 @lru_cache(maxsize=16)
-def _harmless(judge: Judge, aggregation: str | None) -> tuple[set[tuple[bytes, bytes]], set[bytes]]:
-    """The fields that this judge was seen to leave as they are, on either side, and names of which it
-    leaves any value that is harmless as a text."""
-    return set(), set()
+def _memory(judge: Judge, aggregation: str | None) -> _Memory:
+    return _Memory()
 
 
 class HeaderMasks:
@@ -77,24 +100,23 @@ class HeaderMasks:
         self._header = f"{side}header"
         self._cookie = f"{side}cookie"
         self._aggregation = policy.aggregation_header.lower() if policy.aggregation_header else None
-        self._known, self._plain = _harmless(judge, self._aggregation)
+        self._memory = _memory(judge, self._aggregation)
 
     def masked(self, headers: Headers) -> Pairs:
         """The fields in their order, values masked."""
-        known = self._known
+        known = self._memory.fields
         return tuple([field if field in known else self._learnt(field) for field in headers])
 
     def _learnt(self, field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
         """As `_field`; one that needed no mask need not be looked at again."""
+        name, value = field
         noted = self._tally.noted
-        if field[0] in self._plain and self._judge.text(field[1].decode("latin-1"))[1] is None:
+        if name in self._memory.names and self._judge.text(value.decode("latin-1"))[1] is None:
             masked = field
         else:
-            masked = self._field(*field)
-        if masked == field and self._tally.noted == noted and len(field[1]) <= MAX_HARMLESS_LENGTH:
-            if len(self._known) >= MAX_HARMLESS:
-                self._known.clear()
-            self._known.add(field)
+            masked = self._field(name, value)
+        if masked == field and self._tally.noted == noted and len(value) <= MAX_HARMLESS_LENGTH:
+            self._memory.unmasked(field)
         return masked
 
     def _field(self, raw_name: bytes, value: bytes) -> tuple[bytes, bytes]:
@@ -130,7 +152,7 @@ class HeaderMasks:
         kept = name in KEPT or self._judge.names.kept(name)
         if (kept and rule is None) or name == self._aggregation:
             if name in KEPT and name != "content-type":
-                self._plain.add(name.encode("latin-1"))
+                self._memory.names.add(name.encode("latin-1"))
             return self._text(self._header, name, value)
         self._tally.mask(self._header, name, rule or "header")
         return placeholders.of_text(value.decode("latin-1")).encode("latin-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.redact import json, values
+from agent.redact import headers, json, values
 from agent.redact.harmless import MAX_PART, MAX_PARTS, Harmless
 from agent.redact.headers import HeaderMasks
 from agent.redact.names import Names
@@ -86,3 +86,28 @@ def test_a_field_whose_name_was_met_before_is_masked_like_one_that_was_not(
                 Judge(Names(names)), Policy(), wanted, ""
             ).masked((field,))
             assert (found.masks, found.rules) == (wanted.masks, wanted.rules)
+
+
+def test_headers_that_came_once_are_not_kept_and_all_is_bounded() -> None:
+    memory = headers._Memory()
+    for number in range(2 * headers.MAX_ONCE):
+        memory.unmasked((b"x-request-id", b"%d" % number))
+    assert not memory.fields
+    for number in range(2 * headers.MAX_HARMLESS):
+        for _ in range(2):
+            memory.unmasked((b"etag", b"%d" % number))
+    assert 0 < len(memory.fields) <= headers.MAX_HARMLESS
+    assert len(memory._once) <= headers.MAX_ONCE
+
+
+@settings(max_examples=300)
+@given(st.one_of(written, pieces))
+@example('{"a": NaN}')
+@example('{"a": -Infinity}')
+@example("1" * 5000)
+@example("[" * 5000 + "]" * 5000)
+@example('"\\ud800" ')
+@example("")
+def test_what_the_library_takes_for_json_lexes_to_its_end(text: str) -> None:
+    if json._valid(text):
+        assert json.lexed(text) == len(text)
