@@ -201,22 +201,28 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 @cache
-def _parts(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
-    """The fields' names, and what takes their values out; no dataclass here has less than two."""
-    names = _names(kind)
-    return names, attrgetter(*names)
+def _parts(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
+    """The fields' names, what takes their values out, and the names of those that are dataclasses or None;
+    no dataclass here has less than two fields."""
+    names, hints = _names(kind), get_type_hints(kind)
+    nested = tuple(name for name in names if any(map(is_dataclass, (hints[name], *get_args(hints[name])))))
+    return names, attrgetter(*names), tuple(name for name in nested if get_origin(hints[name]) is not tuple)
 
 
 def _map_of(value: Any) -> dict[str, Any]:
-    """What msgpack packs a dataclass as; all else it packs as it is."""
+    """What msgpack packs a dataclass as, and those it holds; all else it packs as it is."""
     kind: type = type(value)
-    names, values = _parts(kind)
-    return dict(zip(names, values(value), strict=True))
+    names, values, nested = _parts(kind)
+    made = dict(zip(names, values(value), strict=True))
+    for name in nested:
+        if made[name] is not None:
+            made[name] = _map_of(made[name])
+    return made
 
 
 def pack_record(record: Record) -> bytes:
     """One record as msgpack."""
-    packed: bytes = msgpack.packb(record, default=_map_of)
+    packed: bytes = msgpack.packb(_map_of(record), default=_map_of)
     return packed
 
 

@@ -10,8 +10,17 @@ from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opene
 from agent.probes.abi import EventDirection, EventKind, EventRole, EventSource, RawEvent
 
 SOURCES = {EventSource.SOCKET: "socket", EventSource.OPENSSL: "openssl"}
-DIRECTIONS = {EventDirection.SENT: Direction.SENT, EventDirection.RECEIVED: Direction.RECEIVED}
-ROLES = {EventRole.CLIENT: Role.CLIENT, EventRole.SERVER: Role.SERVER}
+DIRECTIONS: dict[int, Direction] = {
+    EventDirection.SENT: Direction.SENT,
+    EventDirection.RECEIVED: Direction.RECEIVED,
+}
+ROLES: dict[int, Role | None] = {
+    EventRole.UNKNOWN: None,
+    EventRole.CLIENT: Role.CLIENT,
+    EventRole.SERVER: Role.SERVER,
+}
+OPENED, CLOSED = EventKind.OPENED.value, EventKind.CLOSED.value
+OF_CONNECTIONS = frozenset({OPENED, CLOSED, EventKind.CHUNK.value})
 
 
 @lru_cache(maxsize=4096)
@@ -36,19 +45,21 @@ def key(source: int, address: int, generation: int, tgid: int) -> ConnectionKey:
 
 
 def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:
-    """What a connection's event says; None for events of processes. Raises ValueError for an unknown kind."""
-    kind = EventKind(raw.kind)
-    if kind in (EventKind.EXEC, EventKind.EXIT):
+    """What a connection's event says; None for events of processes. Raises ValueError for an unknown kind,
+    KeyError for an unknown role or direction. Plain numbers are compared, since this is a hot path."""
+    kind = raw.kind
+    if kind not in OF_CONNECTIONS:
+        EventKind(kind)  # raises for a number that is none
         return None
     connection = key(raw.source, raw.address, raw.generation, raw.tgid)
-    if kind is EventKind.CLOSED:
+    if kind == CLOSED:
         return Closed(raw.time_ns, connection)
     local = address(raw.family, raw.local, raw.local_port, raw.netns)
     peer = address(raw.family, raw.peer, raw.peer_port, raw.netns)
-    role = ROLES.get(EventRole(raw.role))
-    if kind is EventKind.OPENED:
+    role = ROLES[raw.role]
+    if kind == OPENED:
         return Opened(raw.time_ns, connection, local, peer, role)
-    direction = DIRECTIONS[EventDirection(raw.direction)]
+    direction = DIRECTIONS[raw.direction]
     return Chunk(
         time_ns=raw.time_ns,
         connection=connection,

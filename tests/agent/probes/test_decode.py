@@ -68,6 +68,12 @@ def test_beginnings_and_ends_are_told_and_processes_are_not_connections() -> Non
     assert decode.fact(raw(kind=5), b"") is None
 
 
+@pytest.mark.parametrize("unknown", [{"kind": 0}, {"kind": 9}, {"source": 9}, {"direction": 9}, {"role": 9}])
+def test_a_number_that_the_header_does_not_know_is_an_error(unknown: dict[str, int]) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        decode.fact(raw(**unknown), b"")
+
+
 def test_parsing_takes_only_the_bytes_that_were_captured() -> None:
     packed = abi.LAYOUT.pack(*raw(captured=4)) + b"GET padding"
     assert abi.parse(packed) == (raw(captured=4), b"GET ")
