@@ -41,12 +41,11 @@ def _fields(raw: bytes) -> Headers | None:
     """The fields behind the start line; None where they frame the body in more than the plain way."""
     lines = raw.split(b"\r\n")[1:-2]
     headers = tuple([(name.lower(), value) for name, _, value in [line.partition(b": ") for line in lines]])
-    lengths = 0
-    for name, value in headers:
-        if name == b"content-length":
-            lengths += 1
-            if lengths > 1 or not value.isdigit() or len(value) > MAX_DIGITS:
-                return None
-        elif name == b"transfer-encoding":
+    names = [name for name, _ in headers]
+    if b"transfer-encoding" in names:
+        return None
+    if b"content-length" in names:
+        length = headers[names.index(b"content-length")][1]
+        if names.count(b"content-length") > 1 or not length.isdigit() or len(length) > MAX_DIGITS:
             return None
     return headers

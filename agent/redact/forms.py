@@ -18,6 +18,8 @@ _PART_HEADERS = frozenset((b"content-disposition", b"content-type", b"content-tr
 MAX_PART_HEADER = 32  # bytes of the name of any other header of a part
 _OAUTH = frozenset(("grant_type", "redirect_uri", "code_verifier", "state", "client_id"))
 _OAUTH_SECRETS = frozenset(("code", "assertion", "device_code", "user_code"))
+_BESIDE = _OAUTH | _OAUTH_SECRETS
+MAX_PLAIN_PAIR = 128  # bytes of a pair that is remembered where it needs no mask
 _SAFE = "-._~!$'()*,;:@/?"
 _DISPOSITION = re.compile(rb'(?i)^content-disposition:[^\r\n]*?;[ \t]*name="?([^"\r\n;]*)', re.MULTILINE)
 _FILE = re.compile(rb"(?i)^content-disposition:[^\r\n]*?;[ \t]*filename\*?=", re.MULTILINE)
@@ -41,21 +43,25 @@ def mask_pairs(raw: bytes, judge: Judge, masked: Masked, *, cut: bool = False) -
     if cut:
         whole, ampersand, _ = raw.rpartition(b"&")
         left_out, raw = len(raw) - len(whole + ampersand), whole + ampersand
-    pairs = [pair.partition(b"=") for pair in raw.split(b"&")]
+    whole_pairs = raw.split(b"&")
+    if judge.plain_pairs.known.issuperset(whole_pairs):
+        return Cut(raw, left_out)
+    pairs = [pair.partition(b"=") for pair in whole_pairs]
     names = [decoded(raw_name) for raw_name, _, _ in pairs]
     oauth = not _OAUTH.isdisjoint(names)
-    return Cut(
-        b"&".join(
-            [
-                _pair(pair, name, judge, masked, oauth and name in _OAUTH_SECRETS)
-                for pair, name in zip(pairs, names, strict=True)
-            ]
-        ),
-        left_out,
-    )
+    for at, (pair, name) in enumerate(zip(pairs, names, strict=True)):
+        new = _pair(pair, name, judge, masked, oauth and name in _OAUTH_SECRETS)
+        if new is not None:
+            whole_pairs[at] = new
+        elif name not in _BESIDE and len(whole_pairs[at]) <= MAX_PLAIN_PAIR:
+            judge.plain_pairs.came(whole_pairs[at])
+    return Cut(b"&".join(whole_pairs), left_out)
 
 
-def _pair(pair: tuple[bytes, bytes, bytes], name: str, judge: Judge, masked: Masked, oauth: bool) -> bytes:
+def _pair(
+    pair: tuple[bytes, bytes, bytes], name: str, judge: Judge, masked: Masked, oauth: bool
+) -> bytes | None:
+    """The pair without its secrets; None where it has none."""
     raw_name, equals, raw_value = pair
     value = decoded(raw_value)
     shown, rule = judge.text(name)
@@ -68,7 +74,7 @@ def _pair(pair: tuple[bytes, bytes, bytes], name: str, judge: Judge, masked: Mas
         return raw_name + equals + encoded(placeholders.of_text(value))
     new, by_text = judge.text(value)
     if by_text is None:
-        return raw_name + equals + raw_value
+        return None if rule is None else raw_name + equals + raw_value
     masked(shown, by_text)
     return raw_name + equals + encoded(new)
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from agent.http.messages import Headers
 from agent.redact import placeholders, urls
 from agent.redact.policy import Policy
+from agent.redact.recurring import Recurring
 from agent.redact.tally import Tally
 from agent.redact.text import Judge
 from agent.wire import Pairs
@@ -60,29 +61,13 @@ MAX_HARMLESS = 4096  # fields that are remembered
 MAX_HARMLESS_LENGTH = 256  # bytes of such a field's value
 
 
-MAX_ONCE = 8192  # such fields that came once, of which only a hash is kept
-
-
 class _Memory:
-    """The `fields` that a judge was seen to leave as they are, on either side, from their second coming on,
-    and the `names` of which it leaves any value that is harmless as a text."""
+    """The `fields` that a judge was seen to leave as they are, on either side, and the `names` of which it
+    leaves any value that is harmless as a text."""
 
     def __init__(self) -> None:
-        self.fields: set[tuple[bytes, bytes]] = set()
+        self.fields: Recurring[tuple[bytes, bytes]] = Recurring(MAX_HARMLESS)
         self.names: set[bytes] = set()
-        self._once: set[int] = set()
-
-    def unmasked(self, field: tuple[bytes, bytes]) -> None:
-        """Such a field came."""
-        mark = hash(field)
-        if mark not in self._once:
-            if len(self._once) >= MAX_ONCE:
-                self._once.clear()
-            self._once.add(mark)
-            return
-        if len(self.fields) >= MAX_HARMLESS:
-            self.fields.clear()
-        self.fields.add(field)
 
 
 @lru_cache(maxsize=16)
@@ -104,7 +89,7 @@ class HeaderMasks:
 
     def masked(self, headers: Headers) -> Pairs:
         """The fields in their order, values masked."""
-        known = self._memory.fields
+        known = self._memory.fields.known
         return tuple([field if field in known else self._learnt(field) for field in headers])
 
     def _learnt(self, field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
@@ -116,7 +101,7 @@ class HeaderMasks:
         else:
             masked = self._field(name, value)
         if masked == field and self._tally.noted == noted and len(value) <= MAX_HARMLESS_LENGTH:
-            self._memory.unmasked(field)
+            self._memory.fields.came(field)
         return masked
 
     def _field(self, raw_name: bytes, value: bytes) -> tuple[bytes, bytes]:

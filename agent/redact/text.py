@@ -9,10 +9,12 @@ from urllib.parse import unquote
 from agent.redact import json, placeholders, values
 from agent.redact.harmless import Harmless
 from agent.redact.names import Names
+from agent.redact.recurring import Recurring
 
 MAX_NESTING = 3  # JSON within a string within JSON, percent-encoding of percent-encoding; deeper is masked
 MAX_REPEATED = 2048  # texts whose judgement is remembered, none of them a secret
 MAX_REPEATED_LENGTH = 256
+MAX_PAIRS = 1024  # of queries and forms that are remembered, none of them with a secret
 MAX_TEXT = 4096  # characters; longer text without structure is masked
 
 _PAIR = re.compile(
@@ -37,6 +39,7 @@ class Judge:
     def __init__(self, names: Names) -> None:
         self.names = names
         self.harmless = Harmless(names)
+        self.plain_pairs: Recurring[bytes] = Recurring(MAX_PAIRS)
         self._often: dict[str, tuple[str, str | None]] = {}
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:

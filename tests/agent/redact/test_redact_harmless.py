@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.redact import headers, json, values
+from agent.redact import forms, json, values
 from agent.redact.harmless import MAX_PART, MAX_PARTS, Harmless
 from agent.redact.headers import HeaderMasks
 from agent.redact.names import Names
 from agent.redact.policy import Policy
+from agent.redact.recurring import MAX_ONCE, Recurring
 from agent.redact.tally import Tally
 from agent.redact.text import Judge
 from tests.agent.redact.test_redact_fuzz import SECRETS, header_names, hostile, pieces, texts, written
@@ -88,16 +89,34 @@ def test_a_field_whose_name_was_met_before_is_masked_like_one_that_was_not(
             assert (found.masks, found.rules) == (wanted.masks, wanted.rules)
 
 
-def test_headers_that_came_once_are_not_kept_and_all_is_bounded() -> None:
-    memory = headers._Memory()
-    for number in range(2 * headers.MAX_ONCE):
-        memory.unmasked((b"x-request-id", b"%d" % number))
-    assert not memory.fields
-    for number in range(2 * headers.MAX_HARMLESS):
-        for _ in range(2):
-            memory.unmasked((b"etag", b"%d" % number))
-    assert 0 < len(memory.fields) <= headers.MAX_HARMLESS
-    assert len(memory._once) <= headers.MAX_ONCE
+def test_what_came_once_is_not_kept_and_all_is_bounded() -> None:
+    memory: Recurring[bytes] = Recurring(100)
+    for number in range(2 * MAX_ONCE):
+        memory.came(b"once %d" % number)
+    assert not memory.known
+    for number in range(300):
+        memory.came(b"again %d" % number)
+        assert b"again %d" % number not in memory.known
+        memory.came(b"again %d" % number)
+        assert b"again %d" % number in memory.known
+    assert len(memory.known) <= 100
+    assert len(memory._once) <= MAX_ONCE
+
+
+@settings(max_examples=300)
+@given(st.lists(hostile, max_size=4), st.booleans())
+@example([b"code=abc&x=1", b"code=abc&state=1", b"x=1&code=abc", b"code=abc"], False)
+@example([b"password=redacted", b"password=", b"a=1&a=1&password"], False)
+def test_a_query_of_pairs_that_came_before_is_masked_like_one_that_is_new(
+    raws: list[bytes], cut: bool
+) -> None:
+    def masked_pairs(raw: bytes, judge: Judge) -> tuple[forms.Cut, list[tuple[str, str]]]:
+        notes: list[tuple[str, str]] = []
+        return forms.mask_pairs(raw, judge, lambda name, rule: notes.append((name, rule)), cut=cut), notes
+
+    experienced = Judge(Names())
+    for raw in (*raws, *raws, *raws, b"&".join(raws)):
+        assert masked_pairs(raw, experienced) == masked_pairs(raw, Judge(Names()))
 
 
 @settings(max_examples=300)

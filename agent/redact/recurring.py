@@ -1,0 +1,36 @@
+"""What came more than once, remembered: a bounded number, and of what came once only a hash.
+
+So what differs with each message, of which there is no end, neither fills the memory nor is kept in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+MAX_ONCE = 8192  # hashes
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+class Recurring(Generic[Item]):
+    """`known` holds at most `most` items; at a bound all are forgotten."""
+
+    __slots__ = ("_most", "_once", "known")
+
+    def __init__(self, most: int) -> None:
+        self.known: set[Item] = set()
+        self._most = most
+        self._once: set[int] = set()
+
+    def came(self, item: Item) -> None:
+        """One that is not known; from the second time on it is."""
+        mark = hash(item)  # randomised by process; two items with one hash are remembered sooner, no more
+        if mark in self._once:
+            if len(self.known) >= self._most:
+                self.known.clear()
+            self.known.add(item)
+            return
+        if len(self._once) >= MAX_ONCE:
+            self._once.clear()
+        self._once.add(mark)
