@@ -1,7 +1,7 @@
 """Which of the words at one place are values of a parameter, and which are words of the API.
 
-A word is a value if the weighted sum of what speaks for it is above zero. The weights are a logistic
-regression over traffic generated for some eighty published APIs (tests/bench/README.md says how).
+A word is a value if the weighted sum of what speaks for it is above zero. There are two opinions: one by
+what is seen at the place, and one when all places have had their first.
 """
 
 from __future__ import annotations
@@ -11,41 +11,11 @@ from dataclasses import dataclass
 
 from server.analysis.rebuild.template_evidence import Level, contexts
 from server.analysis.rebuild.template_nodes import Node, is_fold, suffix_in
+from server.analysis.rebuild.template_second import bounded, second
+from server.analysis.rebuild.template_weights import FIRST, SECOND, weighted
 
 Children = Mapping[str, list[Node]]
 
-BIAS = -3.28
-WEIGHTS = {
-    # the place: new words keep coming; a collection and what it is called
-    "once": 0.85,  # share of the words seen once
-    "new": 5.12,  # words per call
-    "words": 1.43,
-    "collection": 0.34,
-    "kinds": 0.75,  # other values here show their kind by themselves
-    "plural": 0.78,  # after "users"
-    "after_value": -1.34,  # two parameters in a row are rare
-    # the word: often called by itself, known from elsewhere, what it looks like
-    "calls": -2.04,
-    "spread": -0.15,
-    "spreads": -0.46,
-    "contexts": -0.23,
-    "digits": 1.96,
-    "marks": 0.37,
-    "item": 1.60,  # PUT, PATCH or DELETE
-    "passage": 0.60,  # no calls here, only below
-    "version": -50.0,  # v1, or what v1 follows, a group of the API: never
-    # how much it is like the other words
-    "shared": 2.30,
-    "edges": -0.06,
-    "grand": 0.11,
-    "leaf": 0.38,
-    "shapes": 0.26,
-    "shapes_below": 0.18,
-    "plural_even": 0.32,
-    "after_value_even": 0.51,
-}
-SHARE = 0.7  # what is found elsewhere counts so much
-_MOST_SAID = 4.0
 _MOST_SUFFIXES = 2
 _FEW = 3
 _ENOUGH = 4  # calls at a place, below which its words are words: /users and /health, each called once
@@ -62,22 +32,23 @@ class Partition:
 class Opinions:
     """Tells the children of places apart; of each word at a place it finds the odds that it is a value.
 
-    Once shared, what was found at one place counts, less, at all places that follow the same word.
+    The first opinion is by the place alone. Once shared, a second one knows what the first was of the words
+    alike, and of the same word at all places that follow the same word, and how much traffic there is.
     """
 
     def __init__(self, root: Node) -> None:
         self._calls = root.add_up()
         self._contexts = contexts(root)
         self._found: dict[tuple[str, int, str], float] = {}
-        self._shared = False
+        self._rate: float | None = None
 
-    def share(self) -> None:
-        self._shared = True
+    def share(self, templates: int) -> None:
+        """Ends the first opinions, by which there are so many templates."""
+        self._rate = max(self._calls / max(templates, 1), 1.0)
 
     def partition(self, children: Children, parents: list[Node], before: list[str | None]) -> Partition:
         """`before` are the segments before the place, None for a parameter."""
-        evidence = Level(children, parents, before[-1] if before else "", self._contexts).evidence()
-        odds = self._with_others(before, {word: _odds(measures) for word, measures in evidence.items()})
+        odds = self._odds(Level(children, parents, before[-1] if before else "", self._contexts), before)
         if sum(node.total for nodes in children.values() for node in nodes) < _ENOUGH:
             odds = {}
         literals: list[str] = []
@@ -92,24 +63,27 @@ class Opinions:
             literals.append(values.pop())
         return Partition(tuple(sorted(literals)), by_suffix(values))
 
-    def _with_others(self, before: list[str | None], odds: dict[str, float]) -> dict[str, float]:
-        """The odds, and what was found of the same words after the same word elsewhere."""
-        distance = next((back for back, word in enumerate(reversed(before)) if word is not None), len(before))
-        word_before = before[-1 - distance] if distance < len(before) else ""
-        result = {}
-        for word, own in odds.items():
-            at = (word_before or "", distance, word)
-            bounded = max(-_MOST_SAID, min(_MOST_SAID, own))
-            if self._shared:
-                result[word] = own + SHARE * (self._found.get(at, bounded) - bounded)
-            else:
-                self._found[at] = self._found.get(at, 0.0) + bounded
-        return result or odds
+    def _odds(self, level: Level, before: list[str | None]) -> Mapping[str, float]:
+        evidence = level.evidence()
+        first = {word: weighted(FIRST, measures) for word, measures in evidence.items()}
+        place = _place(before)
+        if self._rate is None or not evidence:
+            for word, odds in first.items():
+                self._found[*place, word] = self._found.get((*place, word), 0.0) + bounded(odds)
+            return first
+        elsewhere = {
+            word: self._found.get((*place, word), bounded(odds)) - bounded(odds)
+            for word, odds in first.items()
+        }
+        further = second(level, first, elsewhere, self._rate)
+        return {word: weighted(SECOND, {**evidence[word], **further[word]}) for word in first}
 
 
-def _odds(evidence: Mapping[str, float]) -> float:
-    """The logarithm of the odds that a word is a value."""
-    return BIAS + sum(WEIGHTS[name] * measure for name, measure in evidence.items())
+def _place(before: list[str | None]) -> tuple[str, int]:
+    """The last word before a place, and how many parameters stand between."""
+    distance = next((back for back, word in enumerate(reversed(before)) if word is not None), len(before))
+    word = before[-1 - distance] if distance < len(before) else ""
+    return word or "", distance
 
 
 def _is_base(nodes: list[Node], depth: int, calls: int) -> bool:

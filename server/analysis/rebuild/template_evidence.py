@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import lgamma, log
+from typing import Any
 
 from server.analysis.rebuild.template_nodes import Node, is_fold
 from server.analysis.rebuild.template_values import is_version
@@ -20,14 +21,18 @@ Counts = Mapping[object, float]
 PARTS = ("edges", "grand", "leaf", "shapes", "shapes_below")
 """What is compared: what follows, what follows that, methods, answers here, answers one segment further."""
 
-_OTHER = "\1"  # a segment that tells nothing by itself
+OTHER = "\1"  # a segment that tells nothing by itself
 _FEW = 3
 _MOST_PRIOR = 50.0
 _MOST_GAIN = 8.0
 _MOST_WORDS = log(30)  # more say nothing more
 _MOST_TIMES = log(120)
+_MOST_CALLS = log(2000)
+_MOST_EACH = 5.0
+_MOST_WIDTH = 4.0
 _ITEM = frozenset({"PUT", "PATCH", "DELETE"})
-_MARK = re.compile(r"[-_.~%@ :+]")
+_RUN = re.compile(r"[A-Z]+|[a-z]+|\d+")
+_READABLE = 3.2  # characters of one case in a row, on average: what people write has more
 
 
 class Word:
@@ -47,6 +52,11 @@ class Word:
         self.shapes_below: Counter[tuple[str, object]] = Counter()
         for node in nodes:
             self._add(node)
+
+    @property
+    def things(self) -> int:
+        """How many different things are called here and right below."""
+        return len(self.leaf) + len(self.edges)
 
     def _add(self, node: Node) -> None:
         for (method, shape), times in node.calls.items():
@@ -87,61 +97,92 @@ class Level:
         before: str | None,
         known: Mapping[str, int],
     ) -> None:
-        self._words = [Word(key, nodes) for key, nodes in children.items() if key]
-        self._names = [word for word in self._words if not word.fold]
+        self.words = [Word(key, nodes) for key, nodes in children.items() if key]
+        self.names = [word for word in self.words if not word.fold]
         self._before = before
         self._known = known
         self._width = sum(parent.spread for parent in parents)
         self._collection = any(parent.calls for parent in parents)
+        self.calls = sum(word.total for word in self.names)  # of the names alone
 
     def evidence(self) -> dict[str, dict[str, float]]:
         """The measures of each word, by name; folds take part, but have none themselves."""
-        if not self._names:
+        if not self.names:
             return {}
-        _generalise(self._words, self._known, "edges")
-        _generalise(self._words, self._known, "grand")
-        evens = {part: _evenness(self._words, part) for part in PARTS}
-        held = Counter(key for word in self._words for key in word.edges if key != _OTHER)
+        _generalise(self.words, self._known, "edges")
+        _generalise(self.words, self._known, "grand")
+        evens = {part: _evenness(self.words, part) for part in PARTS}
+        held = Counter(key for word in self.words for key in word.edges if key != OTHER)
+        answered = Counter(shape for word in self.words for shape in word.shapes)
         place = self._of_place()
         return {
-            word.key: {**place, **self._of_word(word, held, {part: evens[part][word.key] for part in PARTS})}
-            for word in self._names
+            word.key: {
+                **place,
+                **self._of_word(word, {part: evens[part][word.key] for part in PARTS}),
+                **self._of_look(word.key),
+                "shared": log(1 + sum(1 for key in word.edges if held[key] >= _FEW)),
+                "edge_same": self._held_by(word.edges, held),
+                "shape_same": self._held_by(word.shapes, answered),
+            }
+            for word in self.names
         }
 
     def _of_place(self) -> dict[str, float]:
-        total = sum(word.total for word in self._names)
+        total, words = max(self.calls, 1), len(self.names)
+        once = sum(1 for word in self.names if word.total <= 1)
         return {
-            "once": sum(1 for word in self._names if word.total <= 1) / len(self._names),
-            "new": len(self._names) / max(total, 1),
-            "words": min(log(len(self._names)), _MOST_WORDS),
+            "once": once / words,
+            "once_calls": once / total,
+            "new": words / total,
+            "words": min(log(words), _MOST_WORDS),
+            "place_calls": min(log(total + 1), _MOST_CALLS),
+            "width": min(log(self._width + 1), _MOST_WIDTH),
             "collection": float(self._collection),
-            "kinds": float(len(self._words) > len(self._names)),
             "plural": float(self._is_plural),
             "after_value": float(self._before is None),
         }
 
-    def _of_word(self, word: Word, held: Counter[str], evens: dict[str, float]) -> dict[str, float]:
+    def _of_word(self, word: Word, evens: dict[str, float]) -> dict[str, float]:
         even = sum(evens.values())
-        bound = min(word.total, self._width)
         return {
             **evens,
             "calls": min(log(word.total + 1), _MOST_TIMES),
-            "shared": log(1 + sum(1 for key in word.edges if held[key] >= _FEW)),
-            "spread": (word.spread - 1) / (bound - 1) if bound >= _FEW else 0.0,
-            "spreads": float(bound >= _FEW),
+            "calls_share": log((word.total + 0.5) * len(self.names) / max(self.calls, 1)),
+            "calls_each": min(log((word.total + 0.5) / max(word.things, 1)), _MOST_EACH),
+            "things": log(1 + word.things),
             "contexts": log(self._known.get(word.key, 1)),
-            "digits": float(any(letter.isdigit() for letter in word.key)),
-            "marks": float(_MARK.search(word.key) is not None),
             "item": float(bool(_ITEM & word.leaf.keys())),
-            "passage": float(not word.leaf),
+            "leaf_only": float(not word.edges),
+            "shapeless": float(not word.shapes),
             "version": float(is_version(word.key) or any(map(is_version, word.edges))),
             "plural_even": even if self._is_plural else 0.0,
             "after_value_even": even if self._before is None else 0.0,
         }
 
+    @staticmethod
+    def _of_look(text: str) -> dict[str, float]:
+        return {
+            "jumble": _jumble(text),
+            "ends_in_s": float(text.endswith("s")),
+        }
+
+    def _held_by(self, keys: Collection[object], holders: Mapping[Any, int]) -> float:
+        """The largest share of the other words here that hold one of these keys, too."""
+        others = max(len(self.words) - 1, 1)
+        return max(((holders[key] - 1) / others for key in keys if key != OTHER), default=0.0)
+
     @property
     def _is_plural(self) -> bool:
         return self._before is not None and self._before.endswith("s")
+
+
+def _jumble(text: str) -> float:
+    """How little a text can be read: 1 where case and digits change all the time, 0 where they do not."""
+    runs = _RUN.findall(text)
+    letters = sum(map(len, runs))
+    if letters < 8 or len(runs) < 4:
+        return 0.0
+    return max(0.0, min(1.0, (_READABLE - letters / len(runs)) / 1.5))
 
 
 def _generalise(words: Sequence[Word], known: Mapping[str, int], part: str) -> None:
@@ -151,7 +192,7 @@ def _generalise(words: Sequence[Word], known: Mapping[str, int], part: str) -> N
         counts: Counter[str] = Counter()
         for key, times in getattr(word, part).items():
             tells = not is_fold(key) and (held[key] > 1 or known.get(key, 0) > _FEW or key[:1] == ">")
-            counts[key if tells else _OTHER] += times
+            counts[key if tells else OTHER] += times
         setattr(word, part, counts)
 
 

@@ -66,9 +66,7 @@ def walk(root: Node, decisions: Sequence[Decision], fold: bool = False) -> Itera
     Walks twice: what is found of a word at one place helps to decide at others.
     """
     opinions = Opinions(root)
-    for _ in _walk(root, decisions, opinions, False):
-        pass
-    opinions.share()
+    opinions.share(sum(1 for _ in _walk(root, decisions, opinions, False)))
     yield from _walk(root, decisions, opinions, fold)
 
 

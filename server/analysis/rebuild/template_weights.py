@@ -1,0 +1,87 @@
+"""How much each measure of a word speaks for its being a value: two logistic regressions.
+
+They were fitted to traffic generated for published APIs (tests/bench/README.md says how). The second one
+knows what the first said of all places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FIRST = {
+    "": -5.01,
+    # the place: new words keep coming; a collection and what it is called
+    "once": 5.82,  # share of the words seen once
+    "once_calls": -5.9,  # words seen once, per call
+    "new": 5.28,  # words per call
+    "words": 0.48,
+    "place_calls": 0.49,  # logarithm, as are all counts
+    "width": 0.46,  # values that the place follows
+    "collection": 0.54,
+    "plural": 1.14,  # after "users"
+    "after_value": -0.82,  # two parameters in a row are rare
+    # the word: how often it is called, what it looks like
+    "calls": -0.53,
+    "calls_share": 0.26,  # of those of the place
+    "calls_each": -0.96,  # per thing that is called here or follows
+    "things": -1.03,  # how many these are
+    "contexts": 0.37,  # words it follows anywhere
+    "item": 1.46,  # PUT, PATCH or DELETE
+    "shapeless": 1.11,
+    "ends_in_s": -1.32,
+    "jumble": 2.49,  # base62 and the like
+    "version": -50.0,  # v1, or what v1 follows, a group of the API: never
+    # how much it is like the other words
+    "shared": 2.19,  # what follows at least three words here
+    "edge_same": 2.16,  # share of the words that have one of these, too
+    "shape_same": 1.56,  # and of answers
+    "shapes": 0.26,
+    "shapes_below": 0.55,
+    "plural_even": 0.32,
+    "after_value_even": 0.26,
+}
+SECOND = {
+    "": -2.56,
+    # the place: new words keep coming; a collection and what it is called
+    "once": -0.7,
+    "new": -2.7,
+    "words": 0.52,
+    "place_calls": -0.35,
+    "width": 0.42,
+    "collection": 0.2,
+    "after_value": -0.31,
+    # the word: how often it is called, what it looks like
+    "calls": -0.15,
+    "calls_share": -0.93,
+    "calls_each": -0.3,
+    "contexts": -0.21,
+    "item": 0.6,
+    "leaf_only": -0.44,
+    "shapeless": 0.37,
+    "ends_in_s": -1.24,
+    "jumble": 1.86,
+    "version": -50.0,
+    # how much it is like the other words
+    "shared": 0.96,
+    "edge_same": -0.92,
+    "edges": 0.21,  # the others foretell what follows it, further on, and how it answers
+    "grand": 0.28,
+    "shapes": 0.11,
+    "shapes_below": 0.22,
+    "plural_even": 0.09,
+    # what the first opinion was of words alike, and of this word elsewhere
+    "alike": 0.19,
+    "alike_known": 0.76,
+    "rest": 0.34,  # all other words here
+    "elsewhere": 0.09,
+    # amounts that do not change with traffic
+    "new_thinned": 5.37,
+    "once_thinned": 1.85,
+    "words_rate": -0.18,
+    "busiest": -0.44,  # see template_second.py
+}
+
+
+def weighted(weights: Mapping[str, float], measures: Mapping[str, float]) -> float:
+    """The logarithm of the odds that a word is a value."""
+    return weights[""] + sum(weight * measures[name] for name, weight in weights.items() if name)
