@@ -1,35 +1,30 @@
 """The record: what an agent says of one exchange, and its msgpack form.
 
-The only module the server imports from the agent. A record is already redacted. Absent is None, times
-are integer nanoseconds since the epoch (UTC), header names and values, paths and bodies are raw bytes.
-`decode_batch` accepts this version and the one before; anything else raises WireError, whatever the
-bytes. Steps between versions live in STEPS, one function each.
+The only module the server imports from the agent; it reads by agent/checked.py. A record is already redacted.
+Absent is None, times are integer nanoseconds since the epoch (UTC), header names and values, paths and bodies
+are raw bytes. `decode_batch` accepts this version and the one before; anything else raises WireError,
+whatever the bytes. Steps between versions live in STEPS, one function each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cache
-from operator import attrgetter, itemgetter
-from types import NoneType, UnionType
-from typing import IO, Any, Union, get_args, get_origin, get_type_hints
+from operator import attrgetter
+from typing import IO, Any, get_args, get_origin, get_type_hints
 
 import msgpack
 
+from agent.checked import Pairs as Pairs
+from agent.checked import WireError as WireError
+from agent.checked import names_of, reader
+
 VERSION = 2
-MAX_SHAPES = 256  # combinations of types that are remembered of one kind of map
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
-
-Pairs = tuple[tuple[bytes, bytes], ...]
-
 
 TOTALS = {"bytes": "seen", "exchanges": "parsed"}
 """Parts of a batch's ledger, and of each the bucket that the others add up to."""
-
-
-class WireError(ValueError):
-    """The bytes are not a batch we accept; the message names the field, never its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +191,10 @@ STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind))
-
-
-@cache
 def _parts(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
     """The fields' names, what takes their values out, and the names of those that are dataclasses or None;
     no dataclass here has less than two fields."""
-    names, hints = _names(kind), get_type_hints(kind)
+    names, hints = names_of(kind), get_type_hints(kind)
     nested = tuple(name for name in names if any(map(is_dataclass, (hints[name], *get_args(hints[name])))))
     return names, attrgetter(*names), tuple(name for name in nested if get_origin(hints[name]) is not tuple)
 
@@ -252,14 +242,20 @@ def pack_batch(
 
 def decode_batch(raw: bytes) -> Batch:
     """The batch in `raw`. Raises WireError for anything that is not one."""
+    return split_batch(raw)[0]
+
+
+def split_batch(raw: bytes) -> tuple[Batch, tuple[bytes, ...]]:
+    """The batch in `raw`, and each of its records as msgpack of VERSION. Raises WireError."""
     if len(raw) > MAX_BATCH:
         raise WireError(f"batch is larger than {MAX_BATCH} bytes")
+    records: list[tuple[Record, bytes]] = []
     try:
-        plain = msgpack.unpackb(raw, raw=False, strict_map_key=True, use_list=False)
-    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        plain = _plain_batch(raw, records)
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        if isinstance(error, WireError):
+            raise
         raise WireError(f"not msgpack: {type(error).__name__}") from None
-    if not isinstance(plain, dict):
-        raise WireError("batch: not a map")
     version = plain.get("version")
     if type(version) is not int:
         raise WireError("batch.version: not int")
@@ -268,9 +264,48 @@ def decode_batch(raw: bytes) -> Batch:
         version = plain.get("version")
     if version != VERSION:
         raise WireError(f"version: this server speaks {VERSION}; upgrade whichever side is older")
-    batch = _reader(Batch, "batch")(plain)
+    batch = reader(Batch, "batch")(plain)
     assert isinstance(batch, Batch)
-    return batch
+    if not records:
+        return batch, tuple(pack_record(record) for record in batch.records)
+    return replace(batch, records=tuple(record for record, _ in records)), tuple(own for _, own in records)
+
+
+def _plain_batch(raw: bytes, records: list[tuple[Record, bytes]]) -> dict[Any, Any]:
+    """The batch's map. Records of this version go to `records`: each is read before the next is unpacked (all
+    at once would leave the CPU's caches), and keeps its bytes (packing it again costs as much as reading).
+    """
+    unpacker = msgpack.Unpacker(raw=False, strict_map_key=True, use_list=False, max_buffer_size=MAX_BATCH)
+    unpacker.feed(raw)
+    plain: dict[Any, Any] = {}
+    for _ in range(_fields(unpacker)):
+        key = unpacker.unpack()
+        if key in plain:
+            raise WireError("batch: a field twice")
+        if key == "records" and plain.get("version") == VERSION:
+            plain[key] = ()
+            records.extend(_each(unpacker, raw))
+        else:
+            plain[key] = unpacker.unpack()
+    if unpacker.tell() != len(raw):
+        raise WireError("not msgpack: more follows")
+    return plain
+
+
+def _fields(unpacker: msgpack.Unpacker) -> int:
+    try:
+        count: int = unpacker.read_map_header()
+    except ValueError:
+        raise WireError("batch: not a map") from None
+    return count
+
+
+def _each(unpacker: msgpack.Unpacker, raw: bytes) -> Iterator[tuple[Record, bytes]]:
+    read = reader(Record, "batch.records")
+    for _ in range(unpacker.read_array_header()):
+        start = unpacker.tell()
+        record = read(unpacker.unpack())
+        yield record, raw[start : unpacker.tell()]
 
 
 def decode_record(raw: bytes) -> Record:
@@ -279,14 +314,14 @@ def decode_record(raw: bytes) -> Record:
         plain = msgpack.unpackb(raw, raw=False, strict_map_key=True, use_list=False)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise WireError(f"not msgpack: {type(error).__name__}") from None
-    record = _reader(Record, "record")(plain)
+    record = reader(Record, "record")(plain)
     assert isinstance(record, Record)
     return record
 
 
 def read_records(stream: IO[bytes]) -> Iterator[Record]:
     """The records that `spectap-agent read` writes one behind the other. Raises WireError."""
-    read = _reader(Record, "record")
+    read = reader(Record, "record")
     unpacker = msgpack.Unpacker(
         stream, raw=False, strict_map_key=True, use_list=False, max_buffer_size=MAX_BATCH
     )
@@ -333,113 +368,3 @@ def _balance(part: str, counts: Mapping[str, int], total: str) -> Balance:
     settled = sum(count for _, count in buckets)
     ordered = tuple(sorted(buckets, key=lambda item: (-item[1], item[0])))
     return Balance(part, counts.get(total, settled), settled, ordered, total in counts or not settled)
-
-
-Reader = Callable[[Any], Any]
-
-
-@cache
-def _reader(kind: Any, where: str) -> Reader:
-    """Checks a plain value against an annotation and builds it; `where` names it in errors."""
-    origin, args = get_origin(kind), get_args(kind)
-    if is_dataclass(kind):
-        return _dataclass_reader(kind, where)
-    if origin in (Union, UnionType):
-        inner = _reader(next(arg for arg in args if arg is not NoneType), where)
-        return lambda value: None if value is None else inner(value)
-    if kind == Pairs:
-        return _pairs_reader(where)
-    if origin is tuple:
-        return _tuple_reader(args, where)
-    if origin is dict:
-        return _dict_reader(args, where)
-    return _scalar_reader(kind, where)
-
-
-def _scalar_reader(kind: type, where: str) -> Reader:
-    def read(value: Any) -> Any:
-        if type(value) is not kind:
-            raise WireError(f"{where}: not {kind.__name__}")
-        return value
-
-    return read
-
-
-def _tuple_reader(args: tuple[Any, ...], where: str) -> Reader:
-    inner = _reader(args[0], where)
-    length = None if args[-1] is Ellipsis else len(args)
-
-    def read(value: Any) -> Any:
-        if type(value) is not tuple or (length is not None and len(value) != length):
-            raise WireError(f"{where}: not an array of the right length")
-        return tuple([inner(item) for item in value])
-
-    return read
-
-
-def _pairs_reader(where: str) -> Reader:
-    def read(value: Any) -> Any:
-        if type(value) is not tuple:
-            raise WireError(f"{where}: not an array of the right length")
-        for pair in value:
-            if type(pair) is not tuple or len(pair) != 2:
-                raise WireError(f"{where}: not an array of the right length")
-            if type(pair[0]) is not bytes or type(pair[1]) is not bytes:
-                raise WireError(f"{where}: not bytes")
-        return value
-
-    return read
-
-
-def _dict_reader(args: tuple[Any, ...], where: str) -> Reader:
-    inner = _reader(args[1], f"{where}.*")
-
-    def read(value: Any) -> Any:
-        if type(value) is not dict or not all(type(key) is str for key in value):
-            raise WireError(f"{where}: not a map of text keys")
-        return {key: inner(item) for key, item in value.items()}
-
-    return read
-
-
-def _is_scalar(kind: Any) -> bool:
-    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    return all(one in (str, int, bytes, bool, NoneType) for one in kinds)
-
-
-def _dataclass_reader(kind: Any, where: str) -> Reader:
-    """Types that were found good together are remembered, so that most records need one look-up instead of a
-    check for each field; what is nested is read in any case."""
-    hints, names = get_type_hints(kind), _names(kind)
-    readers = tuple(_reader(hints[name], f"{where}.{name}") for name in names)
-    nested = tuple((at, readers[at]) for at, name in enumerate(names) if not _is_scalar(hints[name]))
-    required = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
-    take = itemgetter(*names)
-    good: set[tuple[type, ...]] = set()
-
-    def older(value: dict[str, Any]) -> Any:
-        """Fields with a default may be missing: whoever wrote them did not know of them."""
-        missing = sorted(required - value.keys())
-        if missing:
-            raise WireError(f"{where}.{missing[0]}: missing")
-        known = zip(names, readers, strict=True)
-        return kind(**{name: reader(value[name]) for name, reader in known if name in value})
-
-    def read(value: Any) -> Any:
-        if type(value) is not dict:
-            raise WireError(f"{where}: not a map")
-        try:
-            values = list(take(value))
-        except KeyError:
-            return older(value)
-        types = tuple(map(type, values))
-        if types in good:
-            for at, reader in nested:
-                values[at] = reader(values[at])
-            return kind(*values)
-        checked = [reader(value) for reader, value in zip(readers, values, strict=True)]
-        if len(good) < MAX_SHAPES:
-            good.add(types)
-        return kind(*checked)
-
-    return read

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgpack
 import zstandard
 
-from agent.wire import MAX_BATCH, VERSION, Batch, Record, WireError, decode_batch, pack_record
+from agent.wire import MAX_BATCH, Batch, Record, WireError, split_batch
 
 MAX_TIME = 2**62  # ns: the year 2116
 MAX_ID = 128  # characters of ids and names that agents choose
@@ -45,8 +44,7 @@ def unpacked(raw: bytes, coding: str) -> bytes:
 
 def decode(raw: bytes, coding: str = "") -> Delivery:
     """The batch in a request's body. Raises WireError, which names a field and never holds a value."""
-    plain = unpacked(raw, coding)
-    batch = decode_batch(plain)
+    batch, packed = split_batch(unpacked(raw, coding))
     if not 1 <= batch.seq < MAX_COUNT:
         raise WireError("batch.seq: out of range")
     _short(batch.agent, "batch.agent")
@@ -55,32 +53,7 @@ def decode(raw: bytes, coding: str = "") -> Delivery:
         raise WireError("batch.ledger: out of range")
     for record in batch.records:
         _check(record)
-    return Delivery(batch, _packed(plain, batch))
-
-
-def _packed(plain: bytes, batch: Batch) -> tuple[bytes, ...]:
-    """Each record's own bytes within the batch: packing them again would cost as much as decoding."""
-    unpacker = msgpack.Unpacker(max_buffer_size=MAX_BATCH)
-    unpacker.feed(plain)
-    found: dict[str, list[bytes]] = {}
-    version = None
-    for _ in range(unpacker.read_map_header()):
-        key = unpacker.unpack()
-        if key == "records":
-            found[key] = [_slice(unpacker, plain) for _ in range(unpacker.read_array_header())]
-        elif key == "version":
-            version = unpacker.unpack()
-        else:
-            unpacker.skip()
-    if version != VERSION:  # an older agent: the records were stepped up
-        return tuple(pack_record(record) for record in batch.records)
-    return tuple(found["records"])
-
-
-def _slice(unpacker: msgpack.Unpacker, plain: bytes) -> bytes:
-    start = unpacker.tell()
-    unpacker.skip()
-    return plain[start : unpacker.tell()]
+    return Delivery(batch, packed)
 
 
 def _short(text: str, where: str) -> None:

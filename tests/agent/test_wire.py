@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import fields, is_dataclass
+from dataclasses import FrozenInstanceError, fields, is_dataclass
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -157,6 +157,22 @@ def test_an_error_names_the_field_and_never_the_value() -> None:
 def test_what_is_no_batch_is_refused_by_name(tree: Any, message: str) -> None:
     with pytest.raises(wire.WireError, match=message):
         wire.decode_batch(msgpack.packb(tree))
+
+
+def test_what_follows_a_batch_or_comes_twice_in_it_is_refused() -> None:
+    raw = _batch([wire.pack_record(RECORD)])
+    again = msgpack.packb("records") + msgpack.packb([])
+    twice = bytes([raw[0] + 1]) + raw[1:] + again
+    for wrong, message in ((raw + b"\0", "more follows"), (twice, "a field twice")):
+        with pytest.raises(wire.WireError, match=message):
+            wire.decode_batch(wrong)
+
+
+def test_what_is_read_is_as_frozen_as_what_was_made() -> None:
+    read = wire.decode_record(wire.pack_record(RECORD))
+    assert type(read) is wire.Record
+    with pytest.raises(FrozenInstanceError):
+        read.stream = 8  # type: ignore[misc]
 
 
 def test_a_batch_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
