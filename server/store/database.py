@@ -37,6 +37,7 @@ MAX_READERS = 16  # idle connections kept
 BUSY_S = 5.0
 WAL_BYTES = 64 * 1024 * 1024  # the log is cut back to this after a checkpoint
 CACHE_KIB = 65_536
+PAGE_BYTES = 8192  # of a new file: records of 2 KB would leave nearly half of each smaller page empty
 
 Work = Callable[[Database], Any]
 
@@ -97,6 +98,7 @@ class Store:
         )
         try:
             # Before the first table, or never: only then can the file give pages back.
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on disk

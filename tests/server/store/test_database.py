@@ -11,7 +11,7 @@ import pytest
 from sqlite_utils import Database
 
 from server.store import database
-from server.store.database import FILE, Store, StoreUnavailable
+from server.store.database import FILE, PAGE_BYTES, Store, StoreUnavailable
 from server.store.schema import migrations
 from tests.server.running import wait_for
 
@@ -42,9 +42,10 @@ def test_an_empty_file_is_migrated_and_opens_again(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE)) as db:
         names = {name for (name,) in db.execute("SELECT name FROM _sqlite_migrations")}
         (vacuum,) = db.execute("PRAGMA auto_vacuum").fetchone()
+        (page,) = db.execute("PRAGMA page_size").fetchone()
     assert names == {one.name for one in migrations._migrations}
     assert all(name.startswith(f"m{n:03}_") for n, name in enumerate(sorted(names), 1))
-    assert vacuum == 2  # incremental
+    assert (vacuum, page) == (2, PAGE_BYTES)  # incremental
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
