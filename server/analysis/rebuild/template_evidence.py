@@ -30,6 +30,7 @@ _MOST_TIMES = log(120)
 _MOST_CALLS = log(2000)
 _MOST_EACH = 5.0
 _MOST_WIDTH = 4.0
+_TELLS = 1.5  # values before a word, expected
 _ITEM = frozenset({"PUT", "PATCH", "DELETE"})
 _RUN = re.compile(r"[A-Z]+|[a-z]+|\d+")
 _READABLE = 3.2  # characters of one case in a row, on average: what people write has more
@@ -38,13 +39,13 @@ _READABLE = 3.2  # characters of one case in a row, on average: what people writ
 class Word:
     """What was seen of one word at a place, all its nodes together."""
 
-    __slots__ = ("edges", "fold", "grand", "key", "leaf", "shapes", "shapes_below", "spread", "total")
+    __slots__ = ("edges", "fold", "grand", "key", "leaf", "parents", "shapes", "shapes_below", "total")
 
     def __init__(self, key: str, nodes: Sequence[Node]) -> None:
         self.key = key
         self.fold = is_fold(key)
         self.total = sum(node.total for node in nodes)
-        self.spread = sum(node.spread for node in nodes)
+        self.parents = len(nodes)
         self.edges: Counter[str] = Counter()
         self.grand: Counter[str] = Counter()
         self.leaf: Counter[str] = Counter()
@@ -102,6 +103,8 @@ class Level:
         self._before = before
         self._known = known
         self._width = sum(parent.spread for parent in parents)
+        self._totals = Counter(parent.total for parent in parents)
+        self._everything = max(sum(parent.total for parent in parents), 1)
         self._collection = any(parent.calls for parent in parents)
         self.calls = sum(word.total for word in self.names)  # of the names alone
 
@@ -150,6 +153,7 @@ class Level:
             "calls_share": log((word.total + 0.5) * len(self.names) / max(self.calls, 1)),
             "calls_each": min(log((word.total + 0.5) / max(word.things, 1)), _MOST_EACH),
             "things": log(1 + word.things),
+            "independent": self._independence(word),
             "contexts": log(self._known.get(word.key, 1)),
             "item": float(bool(_ITEM & word.leaf.keys())),
             "leaf_only": float(not word.edges),
@@ -158,6 +162,15 @@ class Level:
             "plural_even": even if self._is_plural else 0.0,
             "after_value_even": even if self._before is None else 0.0,
         }
+
+    def _independence(self, word: Word) -> float:
+        """Below how many values of the segment before it stands (logarithm), less where its calls would reach
+        more if they fell below any: what belongs to another value stays below few."""
+        missed = sum(
+            times * (1 - total / self._everything) ** word.total for total, times in self._totals.items()
+        )
+        expected = self._totals.total() - missed
+        return log(word.parents) * min(1.0, word.parents / expected) if expected >= _TELLS else 0.0
 
     @staticmethod
     def _of_look(text: str) -> dict[str, float]:

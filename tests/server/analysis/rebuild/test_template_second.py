@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.analysis.rebuild.template_evidence import Level
-from server.analysis.rebuild.template_nodes import Node
+from server.analysis.rebuild.template_nodes import Node, together
 from server.analysis.rebuild.template_second import Measures, second
 
 NAMES = ("otter", "falcon", "raven", "panda", "tiger", "lynx", "crane", "heron")
@@ -47,6 +47,17 @@ def test_a_word_is_like_those_that_are_answered_as_it_is() -> None:
     found = measures(place(dict.fromkeys(NAMES[:3], 9), shapes), 9.0, {"falcon": 3.0, "raven": -3.0})
     assert found["otter"]["alike"] == 3.0
     assert found["raven"]["alike_known"] == 0.0
+
+
+def test_a_word_below_many_values_is_independent_of_them_and_what_belongs_to_one_is_not() -> None:
+    parents = [Node() for _ in range(30)]
+    for number, parent in enumerate(parents):
+        for word in ("settings", f"own{number}", f"own{number}"):
+            parent.children.setdefault(word, Node()).count("GET", None, 3)
+        parent.add_up()
+    evidence = Level(together(parents), parents, None, {}).evidence()
+    assert evidence["settings"]["independent"] > 3.0
+    assert evidence["own7"]["independent"] == 0.0
 
 
 def test_any_counts_have_finite_measures() -> None:
