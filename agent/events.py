@@ -9,10 +9,10 @@ the source saw, so a missing chunk shows as a jump.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from agent.frozen import dataclass
 from agent.ledger import Bytes
 
 

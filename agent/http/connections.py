@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened, Role
+from agent.frozen import dataclass
 from agent.http.frames import PREFACE, carries_headers, plausible
 from agent.http.messages import Exchange
 from agent.http.talk import OTHER_WAY, Http1Talk, Http2Talk, Spoken, Talk

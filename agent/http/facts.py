@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from agent.frozen import dataclass
 from agent.http.heads import RequestHead, ResponseHead
 from agent.http.messages import Completeness, Request, Response
 

@@ -9,7 +9,6 @@ segments, where a chain of frames is recognised by what each type allows.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from hyperframe.exceptions import HyperframeError
 from hyperframe.frame import (
@@ -21,6 +20,7 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
+from agent.frozen import dataclass
 from agent.ledger import Bytes
 from agent.streams.half import Data, Gap, Segment, Why
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import h11
 
+from agent.frozen import dataclass
 from agent.http import ordinary
 from agent.http.messages import Headers
 

@@ -6,8 +6,9 @@ are the events' monotonic nanoseconds. Absent is None.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from agent.frozen import dataclass
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from functools import lru_cache
 
 from agent import wire
 from agent.events import ConnectionKey
+from agent.frozen import dataclass
 from agent.http.messages import Exchange, Request, Response
 from agent.redact import consumer, credentials, urls
 from agent.redact.bodies import BodyMasks

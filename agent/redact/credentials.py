@@ -9,9 +9,10 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from agent.frozen import dataclass
 from agent.http.messages import Headers
 from agent.redact import forms
 from agent.redact.headers import split_scheme

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, unquote, unquote_to_bytes
 
+from agent.frozen import dataclass
 from agent.redact import placeholders
 from agent.redact.json import Masked
 from agent.redact.text import Judge

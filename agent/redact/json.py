@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from agent.frozen import dataclass
 from agent.redact import placeholders, values
 from agent.redact.harmless import Harmless
 from agent.redact.names import Names

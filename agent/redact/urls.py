@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from agent.frozen import dataclass
 from agent.redact import forms, placeholders
 from agent.redact.tally import Tally
 from agent.redact.text import Judge

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 
 from agent.events import Chunk
+from agent.frozen import dataclass
 from agent.ledger import Bytes
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened
+from agent.frozen import dataclass
 from agent.ledger import Bytes, Ledger
 from agent.streams.half import WINDOW, Data, Gap, Half, Segment, Why, Window
 
