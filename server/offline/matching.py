@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import Counter
 from typing import Any
@@ -44,8 +43,7 @@ def run(parsed: argparse.Namespace) -> int:
         counts = _print(parsed, found)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it goes nowhere
-        return EXIT_ERROR
+        raise
     except (SpecError, spec.SpecMissing, ReadingError, OSError) as error:
         sys.stderr.write(f"spectap match: {_spec_named(parsed, error)}{error}\n")
         return EXIT_ERROR

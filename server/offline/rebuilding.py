@@ -109,7 +109,7 @@ def _write(parsed: argparse.Namespace, existing: dict[str, Any] | None, learnt: 
     for host in sorted(learnt.learners):
         document = _document(parsed, existing, learnt, host)
         if output is None:
-            _to_stdout(_bytes(document, parsed.json))
+            sys.stdout.buffer.write(_bytes(document, parsed.json))
             continue
         as_json = parsed.json or output.suffix == ".json"
         path = output / f"{_UNSAFE.sub('_', host)}.{'json' if parsed.json else 'yaml'}" if folder else output
@@ -156,14 +156,6 @@ def _bytes(document: dict[str, Any], as_json: bool) -> bytes:
     from server.analysis.rebuild.text import to_json, to_yaml
 
     return to_json(document) if as_json else to_yaml(document)
-
-
-def _to_stdout(content: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        sys.stdout = None  # whoever read has seen enough
 
 
 def _to_file(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -25,19 +26,22 @@ def test_the_version_is_said(main: object, name: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == f"{name} {version('spectap')}\n"
 
 
-def test_a_reader_that_has_enough_ends_a_command_quietly(tmp_path: Path) -> None:
-    report = tmp_path / "report.json"
-    gap = {"operationId": None, "level": "stable", "deprecated": False, "hits": {"2xx": 1}, "watch": {}}
-    gap |= {"parameters": {}, "fields": {}, "consumers": {}}
-    report.write_text(json.dumps({"operations": [{"operation": f"GET /{n}", **gap} for n in range(5000)]}))
-    empty = tmp_path / "empty.json"
-    empty.write_text('{"operations": []}')
-    words = [str(SPECTAP), "coverage", "--json", "--diff", str(report), str(empty)]
-    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert child.stdout is not None
-    assert child.stderr is not None
-    child.stdout.read(10)
-    child.stdout.close()
-    assert child.stderr.read() == b""
-    child.stderr.close()
-    assert child.wait() in (0, 141)
+ENOUGH = 141  # as a shell says of a program that SIGPIPE ended
+ENTRY = {
+    "startedDateTime": "2026-01-02T03:04:05Z",
+    "time": 1,
+    "request": {"method": "GET", "url": "http://shop.test/orders", "httpVersion": "HTTP/1.1", "headers": []},
+    "response": {"status": 200, "httpVersion": "HTTP/1.1", "headers": [], "content": {"size": 0}},
+}
+
+
+@pytest.mark.parametrize("command", ["match", "rebuild"])
+def test_a_reader_that_has_enough_ends_a_command_quietly(command: str, tmp_path: Path) -> None:
+    traffic = tmp_path / "traffic.har"
+    traffic.write_text(json.dumps({"log": {"version": "1.2", "entries": [ENTRY]}}))
+    ours, theirs = os.pipe()
+    os.close(ours)
+    words = [str(SPECTAP), command, str(traffic), "--key-file", str(tmp_path / "key")]
+    ended = subprocess.run(words, stdout=theirs, stderr=subprocess.PIPE, check=False)
+    os.close(theirs)
+    assert (ended.stderr, ended.returncode) == (b"", ENOUGH)
