@@ -21,11 +21,7 @@ from server.store.database import Store, StoreUnavailable
 log = logging.getLogger(__name__)
 
 BACKLOG = 256
-GC_THRESHOLDS = (
-    20_000,
-    20,
-    100,
-)  # decoded records are trees: the default spends a fifth on looking for cycles
+GC_THRESHOLDS = (100_000, 20, 100)  # a batch is read into 25,000 trees and maps: none is a cycle
 SHUTDOWN_S = 10  # for requests under way
 
 

@@ -57,6 +57,8 @@ def text(path: bytes) -> str:
 def _segment(segment: str) -> str:
     if segment.isalpha() and len(segment) < SHORT:  # most are words: no need to try the patterns
         return segment
+    if segment.isdecimal() and segment.isascii():
+        return "{id}"
     if _DATE.fullmatch(segment):
         return "{date}"
     if _VALUE.fullmatch(segment):

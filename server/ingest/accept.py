@@ -15,7 +15,7 @@ from agent.wire import Record
 from server.analysis.inventory import caller, key_of, server_view
 from server.analysis.latency import bucket_of
 from server.analysis.paths import template
-from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.kinds import Verdict, Where
 from server.analysis.specs.masks import Masks
 from server.analysis.specs.model import Judgement
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
@@ -228,8 +228,9 @@ class Acceptor:
             verdict=verdict,
         )
         self.tally.add(exchange.counted)
-        at = _sighting(exchange, exchange.counted)
-        exchange.findings = tuple(f for f in exchange.findings if self._find(at, f))
+        if exchange.findings:
+            at = _sighting(exchange, exchange.counted)
+            exchange.findings = tuple(f for f in exchange.findings if self._find(at, f))
         exchange.views = len(exchange.records)
         if exchange.covered is not None:
             self.coverage.add(exchange.covered)
@@ -297,7 +298,7 @@ class Acceptor:
 
     def _provisional(self, api: int, record: Record) -> int:
         assert record.request is not None
-        masked = Masks(record).segments()
+        masked = Masks(record).segments() if any(mask.where == Where.PATH for mask in record.masks) else ()
         found = record.response is None or record.response.status not in NOT_FOUND
         return self.operations.provisional(
             api, record.request.method[:MAX_METHOD], template(record.request.path, masked), found
@@ -322,6 +323,8 @@ class Acceptor:
 
 def most_seen(records: Sequence[Record]) -> Record:
     """The view of which most was seen: that is the one to judge. The server's, if they are equal."""
+    if len(records) == 1:
+        return records[0]
     return max(records, key=lambda one: (_seen(one), -one.fields_unknown, one.side == "server"))
 
 

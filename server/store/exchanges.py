@@ -21,6 +21,7 @@ COLUMNS = (
 )
 MARKS = ", ".join("?" * len(COLUMNS.split(",")))
 IDS_AT_ONCE = 500
+NAMELESS: frozenset[str | None] = frozenset({None, ""})
 
 
 @dataclass(slots=True)
@@ -222,5 +223,7 @@ def _row(one: Exchange) -> tuple[object, ...]:
 
 def _lines(names: set[str | None]) -> str | None:
     """Names between newlines, so that a filter finds whole names of either end."""
+    if names <= NAMELESS:
+        return None
     known = sorted(name for name in names if name)
-    return "\n" + "\n".join(known) + "\n" if known else None
+    return "\n" + "\n".join(known) + "\n"

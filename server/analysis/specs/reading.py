@@ -30,18 +30,25 @@ def _refuse(name: str) -> Any:
 _BYTE_ORDER_MARK = "\ufeff"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
-_latest: tuple[bytes | None, Any] = (None, None)
+_Read = tuple[bytes | None, Any]
+_latest: tuple[_Read, _Read] = ((None, None), (None, None))
 
 
 def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Any:
     """The JSON value in `raw`, which must not be changed. Raises NotJson, Unreadable.
 
-    The latest value is remembered: whoever judges a body is followed by others who read it.
+    The two latest values are remembered: whoever judges an exchange's bodies is followed by others who read
+    them.
     """
     global _latest
-    latest = _latest  # one look: threads may replace it meanwhile
-    value = latest[1] if latest[0] is raw else _parsed(raw)
-    _latest = (raw, value)
+    latest, before = _latest  # one look: threads may replace it meanwhile
+    if latest[0] is raw:
+        value = latest[1]
+    elif before[0] is raw:
+        value = before[1]
+    else:
+        value = _parsed(raw)
+        _latest = ((raw, value), latest)
     if _openings(raw) > depth and _is_deeper(value, depth):
         raise Unreadable
     return value
