@@ -57,7 +57,8 @@ class Process:
 class Body:
     """A payload after transfer coding; `size` is its true length on the wire, `data` is content-decoded,
     redacted and at most the cap. `state` is one of agent.http.messages.BodyState, or "masked" where the
-    text has no structure that could be masked in part (data is then None).
+    text has no structure that could be masked in part (data is then None), or "malformed" where it came
+    whole and is not the JSON that its type says (data is what could be read before that, or None).
     """
 
     size: int | None

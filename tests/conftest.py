@@ -1,4 +1,4 @@
-"""What holds for every run of the tests: they leave no process behind."""
+"""What holds for every run of the tests: they leave no process behind, and none is failed for being slow."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.strays import running_descendants
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned grandchildren become ours, so that none escapes
 SECONDS_TO_LEAVE = 20
+
+settings.register_profile("patient", deadline=None)  # a property holds on a busy machine, too
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,7 @@ and holds nothing suspicious; anything else keeps its length and type alone.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from email.message import Message
 from functools import lru_cache
 from itertools import groupby
@@ -21,6 +22,7 @@ from agent.redact.tally import Tally
 from agent.redact.text import Judge
 
 MASKED = "masked"
+MALFORMED = "malformed"
 MAX_TYPE = 256  # bytes of a content type that are looked at
 BOM = "\ufeff"
 
@@ -70,7 +72,7 @@ class BodyMasks:
         except UnicodeDecodeError as error:
             text, complete = body.data[: error.start].decode(), False
         if kind == "application/json" or _JSON_TYPE.fullmatch(kind):
-            return self._json(body, text, complete)
+            return _told(self._json(body, text, complete), text, complete)
         looks_json = text.lstrip(BOM + " \t\r\n")[:1] in ("{", "[", '"')
         if looks_json and (kind in _UNTYPED or _is_form(kind)):
             return self._json(body, text, complete)
@@ -156,6 +158,14 @@ class BodyMasks:
 
     def _note_name(self, name: str, rule: str) -> None:
         self._tally.mask(self._where, "/" + name.replace("~", "~0").replace("/", "~1"), rule)
+
+
+def _told(masked: wire.Body, text: str, complete: bool) -> wire.Body:
+    """A body that is JSON by its type. One that was whole, and of which not all could be read, is no JSON:
+    that much can be told without a byte of it. UTF-16 and UTF-32 are left alone, they hold NUL."""
+    if complete and masked.state in (BodyState.UNDECODABLE, MASKED) and "\0" not in text:
+        return replace(masked, state=MALFORMED)
+    return masked
 
 
 def _is_form(kind: str) -> bool:

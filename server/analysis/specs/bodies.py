@@ -53,6 +53,9 @@ class BodyJudge:
         place, item = content.media[media], content.items.get(media)
         if place is None and item is None and not is_json(kind) and not is_xml(kind):
             return
+        if body.state == "malformed" and is_json(kind) and not content.streams:
+            outcome.add(Kind.MALFORMED_BODY, where, "", "the body is not JSON")
+            return
         if body.state != "complete" or body.data is None:
             if place is not None or item is not None:
                 outcome.unseen(f"{where} is {body.state if body.state != 'complete' else 'not kept'}")

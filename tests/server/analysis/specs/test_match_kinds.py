@@ -123,6 +123,15 @@ CASES: dict[Kind, list[tuple[Judgement, list[tuple[str, str, str]]]]] = {
         (answering({}).match(call(answer=body(b"NaN"))), [("malformed-body", "response.body", "")]),
         (answering({}).match(call(answer=body(b"\xff"))), [("malformed-body", "response.body", "")]),
         (answering({}).match(call(answer=body(b" {} "))), []),
+        (
+            answering({}).match(call(answer=Body(9, None, "malformed"))),
+            [("malformed-body", "response.body", "")],
+        ),
+        (
+            answering({"required": ["a"]}).match(call(answer=Body(9, b"{", "malformed"))),
+            [("malformed-body", "response.body", "")],
+        ),
+        (answering({}).match(call(answer=Body(9, b"{", "undecodable"))), []),
     ],
     Kind.MALFORMED_PARAMETER: [
         (
