@@ -91,6 +91,14 @@ def deviation(db: sqlite3.Connection, number: int) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
+def numbers(db: sqlite3.Connection, api: int, packed: str | None) -> list[int | None]:
+    """Of the deviations that an exchange is kept with; None for one that is not kept itself."""
+    query = 'SELECT number FROM deviations WHERE (api, operation, kind, "where", pointer) = (?, ?, ?, ?, ?)'
+    shown = json.loads(packed) if packed else []
+    rows = [db.execute(query, (api, *one[:4])).fetchone() for one in shown]
+    return [None if row is None else int(row[0]) for row in rows]
+
+
 def proposals(db: sqlite3.Connection, api: int, spec: str | None = None) -> list[dict[str, Any]]:
     """What was accepted of an API's deviations, oldest first, each with its patch."""
     rows = db.execute(

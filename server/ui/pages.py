@@ -20,7 +20,7 @@ from server.api.paging import page as listed
 from server.api.rebuilt import get_reconstructed
 from server.api.specs import keep
 from server.ingest.attach import Target, UnknownApi
-from server.store import agents, queries, rebuilt, specs
+from server.store import agents, decisions, queries, rebuilt, specs
 from server.store.queries import Filters
 from server.ui import decide, login
 from server.ui.door import FOLDER, Page, admin, page, secure
@@ -196,9 +196,11 @@ def exchange_page(request: Request, id: str) -> Response:
             raise Problem(HTTPStatus.NOT_FOUND, "There is no exchange of this id, or retention took it.")
         number = queries.number_of_api(db, row["api_id"])
         api = queries.apis(db, Filters(api=number), 1, None)
+        numbers = decisions.numbers(db, number, row["deviations"]) if number is not None else []
     return page(
         request,
         "exchange.html",
+        numbers=numbers,
         exchange=render.exchange(row),
         api=render.api(api[0]) if api else None,
     )

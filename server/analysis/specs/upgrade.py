@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from server.analysis.specs.fields import component_name, inheritance
 from server.analysis.specs.keywords import Json
 from server.analysis.specs.operations import FORM, METHODS, MULTIPART
 from server.analysis.specs.pointers import MAX_HOPS, Pointers, under
@@ -87,8 +88,20 @@ class _Upgrade:
         }
         for name, node in self._named("definitions").items():
             self._schemas[self._names["definitions"][name]] = self._schema(node)
+        self._keep_values()
         parts = {"schemas": self._schemas, **parts}
         return {kind: part for kind, part in parts.items() if part}
+
+    def _keep_values(self) -> None:
+        """Maps the values of discriminators: they were names of definitions, some of which have changed."""
+        names = self._names["definitions"]
+        for base, heirs in inheritance(self._document, self._pointers).items():
+            called = [component_name(heir) for heir in heirs]
+            changed = {name: names[name] for name in called if names.get(name, name) != name}
+            token = self._token(base, "definitions")
+            if changed and token is not None:
+                mapping = {name: f"#/components/schemas/{new}" for name, new in changed.items()}
+                self._schemas[token]["discriminator"]["mapping"] = mapping
 
     def _item(self, place: str, item: Any) -> Json:
         _, item = self._pointers.resolve(place, item)

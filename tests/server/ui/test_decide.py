@@ -48,7 +48,8 @@ def test_the_page_says_what_differs_and_links_lead_to_it(client: Client) -> None
     said = text(client, path(client))
     assert "unknown-parameter GET /users/{id}" in said
     assert "a query parameter that is not described" in said
-    for address in ("/", f"/apis/{only_api(client)}", "/deviations"):
+    (shown,) = client.items("/exchanges", verdict="deviating")
+    for address in ("/", f"/apis/{only_api(client)}", "/deviations", f"/exchanges/{shown['id']}"):
         assert path(client) in read(client.http.get(address).text).links
 
 

@@ -114,3 +114,12 @@ def test_openapi_3_0_is_written_anew_as_3_1(old: dict[str, Any], new: dict[str, 
     document = {"openapi": "3.0.3", "info": {}, "paths": {}, "components": {"schemas": {"A": old}}}
     assert upgraded(document)["components"]["schemas"]["A"] == new
     assert upgraded(document)["openapi"].startswith("3.1")
+
+
+def test_no_name_of_the_documents_own_hides_a_schema_from_the_upgrade() -> None:
+    old: Any = {"type": "string", "nullable": True}
+    answer = {"description": "No.", "content": {"x-shop/thing": {"schema": old}}}
+    paths = {"/a": {"get": {"responses": {"default": answer}}}}
+    found = upgraded({"openapi": "3.0.3", "info": {}, "paths": paths})
+    media = found["paths"]["/a"]["get"]["responses"]["default"]["content"]["x-shop/thing"]
+    assert media["schema"] == {"type": ["string", "null"]}

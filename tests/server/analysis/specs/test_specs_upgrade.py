@@ -138,6 +138,12 @@ CLINIC: Any = {
             ],
             "x-sound": "meow",
         },
+        "Dog «large»": {
+            "allOf": [
+                {"$ref": "#/definitions/Patient"},
+                {"required": ["height"], "properties": {"height": {"type": "integer"}}},
+            ]
+        },
         "Owner": {
             "x-nullable": True,
             "allOf": [{"type": "object", "properties": {"age": {"type": "integer", "maximum": 150}}}],
@@ -167,6 +173,9 @@ CALLS = [
     listed(CAT),
     listed({**CAT, "lives": 900}),
     listed({"kind": "Cat"}, {"kind": "Dog", "name": "x"}),
+    listed({"kind": "Dog «large»", "name": "x", "height": 7}),
+    listed({"kind": "Dog «large»", "name": "x", "height": "7"}),
+    listed({"kind": "Dog «large»", "name": "x"}),
     listed({**CAT, "default": None, "owner": 3, "weight": 0, "more": 1}),
     listed(query=b"limit=9"),
     listed(query=b"limit=8&kinds=cat|dog"),
