@@ -7,6 +7,7 @@ parsers. All waits are bounded but the detaching, whose pace is the kernel's.
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from agent.doctor.facts import Check, Outcome, SelfTest, State, Trial
@@ -94,8 +94,8 @@ class Run:
         """Whether the programs load and attach, and what became of the calls."""
         began = time.monotonic()
         try:
-            with TemporaryDirectory(prefix="spectap-doctor-") as folder:
-                check, test = self._in(Path(folder))
+            with memory_file() as certificate, memory_file() as key:
+                check, test = self._in(certificate, key)
         except (SourceError, ProgramError, BtfError) as error:
             check, test = refused(error), not_made("the capture programs do not load")
         except SelfTestError as error:
@@ -105,8 +105,8 @@ class Run:
             )
         return check, replace(test, seconds=round(time.monotonic() - began, 3))
 
-    def _in(self, folder: Path) -> tuple[Check, SelfTest]:
-        certificate, why_not = make_certificate(folder)
+    def _in(self, *files: str) -> tuple[Check, SelfTest]:
+        certificate, why_not = make_certificate(*files)
         with child("server", *certificate) as server, child("client") as client:
             ports = read_line(server)
             calls = [Call(name, ports[name], uuid.uuid4().hex) for name in PROTOCOLS if name in ports]
@@ -187,9 +187,18 @@ class Run:
         return skipped(protocol, f"the call failed: {error}") if error else trials.verdict(protocol)
 
 
-def make_certificate(folder: Path) -> tuple[tuple[str, ...], str | None]:
-    """Paths of a certificate and its key for loopback, or () and the reason why there are none."""
-    certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
+@contextmanager
+def memory_file() -> Iterator[str]:
+    """Path of a file that no folder holds: it goes with this process, however that ends."""
+    held = os.memfd_create("spectap-doctor")
+    try:
+        yield f"/proc/{os.getpid()}/fd/{held}"
+    finally:
+        os.close(held)
+
+
+def make_certificate(certificate: str, key: str) -> tuple[tuple[str, ...], str | None]:
+    """Makes a certificate and its key for loopback: their paths, or () and the reason why there are none."""
     command = [
         "openssl",
         "req",

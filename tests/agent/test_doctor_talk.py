@@ -5,17 +5,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.doctor import selftest, talk
-from agent.doctor.selftest import SelfTestError, ask, child, make_certificate, read_line
+from agent.doctor.selftest import SelfTestError, ask, child, make_certificate, memory_file, read_line
 from agent.doctor.trials import Call
 
 
-def test_each_call_is_answered_with_its_own_id(tmp_path: Path) -> None:
-    certificate, why_not = make_certificate(tmp_path)
+@pytest.fixture
+def files() -> Iterator[tuple[str, str]]:
+    """Where a certificate and its key can be made, as the self-test has it."""
+    with memory_file() as certificate, memory_file() as key:
+        yield certificate, key
+
+
+def test_each_call_is_answered_with_its_own_id(files: tuple[str, str]) -> None:
+    certificate, why_not = make_certificate(*files)
     if why_not:
         pytest.skip(why_not)
     with child("server", *certificate) as server, child("client") as client:
@@ -37,12 +45,9 @@ def test_a_call_that_fails_is_told_with_its_reason_and_the_next_one_is_made(tmp_
         assert read_line(client)["error"] is None
 
 
-def test_the_client_takes_no_other_certificate(tmp_path: Path) -> None:
-    certificates = []
-    for name in ("server", "stranger"):
-        (tmp_path / name).mkdir()
-        certificates.append(make_certificate(tmp_path / name))
-    (mine, why_not), (other, _) = certificates
+def test_the_client_takes_no_other_certificate(files: tuple[str, str], tmp_path: Path) -> None:
+    mine, why_not = make_certificate(*files)
+    other, _ = make_certificate(str(tmp_path / "certificate"), str(tmp_path / "key"))
     if why_not:
         pytest.skip(why_not)
     with child("server", *mine) as server, child("client") as client:
@@ -57,8 +62,8 @@ def test_an_end_that_is_gone_is_one_clear_sentence() -> None:
             read_line(server)
 
 
-def test_the_certificate_is_for_loopback_alone(tmp_path: Path) -> None:
-    certificate, why_not = make_certificate(tmp_path)
+def test_the_certificate_is_for_loopback_alone(files: tuple[str, str]) -> None:
+    certificate, why_not = make_certificate(*files)
     if why_not:
         pytest.skip(why_not)
     command = ["openssl", "x509", "-in", certificate[0], "-noout", "-ext", "subjectAltName"]
@@ -66,10 +71,12 @@ def test_the_certificate_is_for_loopback_alone(tmp_path: Path) -> None:
     assert shown.split("\n", 1)[1].strip() == f"IP Address:{talk.HERE}"
 
 
-def test_without_openssl_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_openssl_the_reason_is_told(
+    files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert shutil.which("openssl") is None
-    paths, why_not = make_certificate(tmp_path)
+    paths, why_not = make_certificate(*files)
     assert paths == ()
     assert why_not is not None
     assert "openssl" in why_not
