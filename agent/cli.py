@@ -50,6 +50,7 @@ def parser() -> Parser:
         description="Watches this machine's HTTP and HTTPS calls and ships them, redacted, to a server.",
         epilog="Each option can be given as the environment variable in brackets; lists by commas.",
     )
+    run.add_argument("--check", action="store_true", help="only say whether the options can be used")
     config.add_options(run, groups=config.GROUPS - {"files"})
     record = commands.add_parser(
         "record",
@@ -102,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:  # SettingError among them
         sys.stderr.write(f"spectap-agent: {error}\n")
         return EXIT_USAGE
+    if options.command == "run" and options.check:
+        return EXIT_OK
     start_logging(settings.log_level, settings.log_json)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL if options.command == "read" else leave)

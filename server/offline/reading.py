@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.wire import Record, WireError, read_records
+from server.agent_options import SHAPES, Passed, declare, given
 from server.agent_program import AgentMissing, agent_program
 
 STOP_S = 10.0  # for the child to end once it is asked to
@@ -24,14 +25,10 @@ _CHOSEN: dict[str, dict[str, Any]] = {
     "--format": {"choices": FORMATS, "help": "what the files are; told by their content"},
     "--body-cap": {"type": int, "metavar": "BYTES", "help": "bytes kept of each body"},
 }
-_PASSED = {
-    "--aggregation-header": ("NAME", "one request header whose value is kept, to group calls by"),
-    "--key-file": ("FILE", "key of the credentials' fingerprints, made if missing"),
-}
-_PASSED_MANY = {
-    "--mask": ("NAME", "mask values of this name too; repeatable"),
-    "--keep": ("NAME", "do not mask values of this name unless they look secret; repeatable"),
-}
+_PASSED = (
+    Passed("--key-file", "key of the credentials' fingerprints, made if missing", "FILE"),
+    *SHAPES,
+)
 
 
 class ReadingError(Exception):
@@ -49,20 +46,13 @@ def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     )
     for name, said in _CHOSEN.items():
         parser.add_argument(name, **said)
-    for name, (metavar, text) in _PASSED.items():
-        parser.add_argument(name, metavar=metavar, help=text)
-    for name, (metavar, text) in _PASSED_MANY.items():
-        parser.add_argument(name, metavar=metavar, help=text, action="append", default=[])
+    declare(parser, _PASSED)
 
 
 def options(parsed: argparse.Namespace) -> list[str]:
     """What was given of `add_options`, as arguments for the child."""
-    given: list[str] = []
-    for name in (*_CHOSEN, *_PASSED, *_PASSED_MANY):
-        value = getattr(parsed, name.strip("-").replace("-", "_"))
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        given += [f"{name}={one}" for one in values]
-    return given
+    chosen = [(name, getattr(parsed, name.strip("-").replace("-", "_"))) for name in _CHOSEN]
+    return [f"{name}={value}" for name, value in chosen if value is not None] + given(parsed, _PASSED)
 
 
 def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[Record, None, None]:

@@ -9,6 +9,8 @@ from server.up.options import UpError, add_arguments, check_host, options_of
 
 __all__ = ["add_parser", "run"]
 
+EXIT_ERROR, EXIT_USAGE = 1, 64
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describes the command to the command line."""
@@ -16,21 +18,31 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "up",
         help="watch this machine: server and agent together",
         description="Runs the server and the agent on this machine until Ctrl-C. Needs root.",
+        epilog="Exit status: 0 stopped on request, 1 it cannot start or go on, 64 for a wrong option.",
     )
     add_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs until stopped. 0 when stopped on request, 1 with one sentence where it cannot go on."""
+    """Runs until stopped. 0 when stopped on request; else 1 or 64, with one sentence."""
     options = options_of(parsed)
     try:
         check_host()
-        from server.up.programs import installed  # not before it is needed: --help is quick
+        from server.up.programs import AgentRefuses, check_agent_options, installed  # --help is quick without
         from server.up.screen import Screen
         from server.up.story import Up
 
-        return Up(options, installed(), Screen(options.log_json)).run()
+        programs = installed()
+        try:
+            check_agent_options(programs, options)
+        except AgentRefuses as error:
+            return _told(error, EXIT_USAGE)
+        return Up(options, programs, Screen(options.log_json)).run()
     except UpError as error:
-        sys.stderr.write(f"spectap up: {error}\n")
-        return 1
+        return _told(error, EXIT_ERROR)
+
+
+def _told(error: Exception, status: int) -> int:
+    sys.stderr.write(f"spectap up: {error}\n")
+    return status

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from server.agent_options import BODIES, FILTERS, SHAPES, declare, given
 from server.config import DEFAULT_LISTEN, default_data
 
 BTF = Path("/sys/kernel/btf/vmlinux")
 OLDEST_PYTHON = (3, 11)
+PASSED = (*FILTERS, *BODIES, *SHAPES)
 
 
 class UpError(Exception):
@@ -53,12 +55,16 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`data` is None for the default directory, or for a temporary one with the demo."""
+    """`data` is None for the default directory, or for a temporary one with the demo.
+
+    `agent` is passed to the agent as it is.
+    """
 
     listen: Listen
     data: Path | None
     demo: bool
     ports: tuple[int, ...]
+    agent: tuple[str, ...]
     log_json: bool
     verbose: bool
 
@@ -80,7 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"where the server keeps what it learns (default: {default_data()})",
     )
     add("--demo", action="store_true", help="also run two sample services and a client")
-    add("--port", type=port_of, action="append", metavar="N", help="watch this port only; may be repeated")
+    add("--port", type=port_of, action="append", metavar="N", help="watch this port only; repeatable")
+    declare(parser, PASSED)
     add("--log-json", action="store_true", help="one JSON object per line")
     add("-v", "--verbose", action="store_true", help="also show what server and agent log in passing")
 
@@ -92,6 +99,7 @@ def options_of(parsed: argparse.Namespace) -> Options:
         data=parsed.data,
         demo=parsed.demo,
         ports=tuple(parsed.port or ()),
+        agent=tuple(given(parsed, PASSED)),
         log_json=parsed.log_json,
         verbose=parsed.verbose,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from pathlib import Path
 
 from server.agent_program import AgentMissing, agent_program
 from server.up.options import Options, UpError
+
+
+class AgentRefuses(Exception):
+    """The agent does not take an option; the message is its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,18 @@ def installed() -> Programs:
         payments=(*python, "server.demo.payments"),
         shop=(*python, "server.demo.client"),
     )
+
+
+def check_agent_options(programs: Programs, options: Options) -> None:
+    """Has the agent judge what is passed to it, before anything starts. Raises AgentRefuses."""
+    if options.agent:
+        words = [*programs.agent, "run", "--check", "--server", options.listen.url, *options.agent]
+        ended = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        )
+        if ended.returncode:
+            lines = ended.stderr.decode(errors="replace").strip().splitlines()
+            raise AgentRefuses(lines[-1].rpartition("spectap-agent: ")[2] if lines else "the agent ended")
 
 
 def tokens_in(data: Path) -> Tokens:
@@ -87,6 +104,7 @@ def agent_arguments(
         arguments += ["--port", str(port)]
     for pid in ours:
         arguments += ["--exclude-pid", str(pid)]
+    arguments += options.agent
     return arguments + _logging(options)
 
 

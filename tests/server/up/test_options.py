@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 import server.up
+from agent.config import OPTIONS
 from server import agent_program
 from server.up import options, programs
 from server.up.options import Listen, UpError, check_host, free_listen, listen_of, options_of, port_of
+from server.up.story import Up
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -28,6 +30,45 @@ def test_without_arguments_it_listens_on_loopback_and_watches_everything() -> No
 
 def test_ports_may_be_repeated() -> None:
     assert options_of(parsed("--port", "80", "--port", "443")).ports == (80, 443)
+
+
+def test_up_takes_every_filter_and_every_rule_of_redaction_that_the_agent_has() -> None:
+    theirs = {one.name: (one.flag, one.many) for one in OPTIONS if one.group in ("filters", "redaction")}
+    del theirs["--port"]  # up's own: the demo's ports join it
+    assert {one.name: (one.metavar is None, one.many) for one in options.PASSED} == theirs
+
+
+def test_what_is_the_agents_is_passed_on_as_it_is() -> None:
+    words = ("--mask=-x", "--mask=nick", "--process", "nginx", "--heads-only", "--body-cap", "many")
+    assert options_of(parsed(*words)).agent == (
+        "--process=nginx",
+        "--body-cap=many",
+        "--heads-only",
+        "--mask=-x",
+        "--mask=nick",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--body-cap=many",), "--body-cap takes a whole number from 0 to 16777216"),
+        (("--exclude-pid=0",), "--exclude-pid takes a whole number from 1 to 2147483647"),
+    ],
+)
+def test_what_the_agent_refuses_is_said_before_anything_starts(
+    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(server.up, "check_host", lambda: None)
+    monkeypatch.setattr(Up, "run", lambda up: pytest.fail("it started"))
+    assert server.up.run(parsed(*words)) == 64
+    assert capsys.readouterr().err == f"spectap up: {said}\n"
+
+
+def test_what_the_agent_takes_lets_it_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.up, "check_host", lambda: None)
+    monkeypatch.setattr(Up, "run", lambda up: 7)
+    assert server.up.run(parsed("--mask", "nick", "--pid", "1")) == 7
 
 
 @pytest.mark.parametrize(

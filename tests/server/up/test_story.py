@@ -71,6 +71,7 @@ class House:
             "data": self.folder / "data",
             "demo": False,
             "ports": (),
+            "agent": (),
             "log_json": False,
             "verbose": False,
         }
@@ -147,6 +148,11 @@ def test_the_agent_is_told_not_to_watch_us(house: House) -> None:
     assert f"--exclude-pid {server.split()[2]}" in agent
     assert "--port 80 --port 8443" in agent
     assert "token" not in agent
+
+
+def test_the_agent_gets_the_options_that_are_its_own(house: House) -> None:
+    house.run(Reacting(("Ctrl-C stops", interrupt)), house.options(agent=("--mask=nick", "--heads-only")))
+    assert "--mask=nick --heads-only" in house.started("agent")
 
 
 def test_a_listen_address_beyond_loopback_gets_tokens_that_only_root_reads(house: House) -> None:

@@ -1,0 +1,68 @@
+"""Options of the agent's that commands here take and pass on as they are: the agent judges what they say.
+
+Since no import crosses to the agent, a test holds them to its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One option; without a metavar it is a flag."""
+
+    name: str
+    help: str
+    metavar: str | None = None
+    many: bool = False
+
+
+SHAPES = (
+    Passed("--aggregation-header", "one request header whose value is kept, to group calls by", "NAME"),
+    Passed("--mask", "mask values of this name too; repeatable", "NAME", many=True),
+    Passed(
+        "--keep", "do not mask values of this name unless they look secret; repeatable", "NAME", many=True
+    ),
+)
+"""What is kept of values."""
+
+BODIES = (
+    Passed("--body-cap", "bytes kept of each body (default: 65536)", "BYTES"),
+    Passed("--heads-only", "keep no bodies at all"),
+)
+
+FILTERS = (
+    Passed("--exclude-port", "do not watch this port; repeatable", "N", many=True),
+    Passed("--process", "watch only processes of this name; repeatable", "NAME", many=True),
+    Passed("--pid", "watch only this process; repeatable", "PID", many=True),
+    Passed("--exclude-pid", "do not watch this process; repeatable", "PID", many=True),
+    Passed("--cgroup", "watch only processes in this cgroup or below; repeatable", "PATH", many=True),
+    Passed("--exclude-cgroup", "do not watch this cgroup and below; repeatable", "PATH", many=True),
+)
+"""What is watched."""
+
+
+def declare(parser: argparse.ArgumentParser, options: Iterable[Passed]) -> None:
+    """Adds the options to a command."""
+    for option in options:
+        if option.metavar is None:
+            parser.add_argument(option.name, action="store_true", help=option.help)
+        else:
+            action = "append" if option.many else "store"
+            parser.add_argument(option.name, action=action, metavar=option.metavar, help=option.help)
+
+
+def given(parsed: argparse.Namespace, options: Iterable[Passed]) -> list[str]:
+    """What was given of them, as arguments for the agent."""
+    found: list[str] = []
+    for option in options:
+        value = getattr(parsed, option.name.strip("-").replace("-", "_"))
+        if value is True:
+            found.append(option.name)
+        else:
+            values = value if isinstance(value, list) else [] if value in (None, False) else [value]
+            found += [f"{option.name}={one}" for one in values]
+    return found
