@@ -46,13 +46,14 @@ def kernel_source(
     return KernelSource(
         Filters(
             only_ports=settings.only_ports,
-            except_ports=settings.except_ports | ({telemetry[1]} if telemetry else set()),
+            except_ports=settings.except_ports,
             only_pids=settings.only_pids,
             except_pids=settings.except_pids | {os.getpid()},
             only_names=settings.only_names,
             only_cgroups=settings.only_cgroups,
             except_cgroups=settings.except_cgroups,
             own_port=own_port,
+            telemetry_port=telemetry[1] if telemetry else None,
             body_cap=body_cap,
         ),
         Sizes(ring_bytes=settings.ring_bytes),

@@ -68,7 +68,8 @@ enum setting {
 	SETTING_BODY_CAP = 5,     /* bytes copied of each body whose end is known, 0 for all */
 	SETTING_CGROUPS = 6,      /* how many of `cgroups` are in use */
 	SETTING_ONLY_CGROUPS = 7, /* not 0: only processes in those of them that are not excluded */
-	SETTINGS = 8,
+	SETTING_PORTS = 8, /* not 0: someone chose ports, so what goes over unknown ones is not handed over */
+	SETTINGS = 9,
 };
 
 #endif

@@ -112,6 +112,12 @@ static inline struct ssl_conn *ssl_conn_of(struct ssl_key *key, struct window *w
 	return conn;
 }
 
+/* Where ports were chosen, bytes whose ports are unknown cannot be shown to be wanted. */
+static inline int ssl_is_filtered(struct ssl_conn *conn)
+{
+	return conn->flags & CONN_FILTERED || (!conn->sk && setting(SETTING_PORTS));
+}
+
 int ssl_return(struct pt_regs *ctx)
 {
 	struct window window, *found;
@@ -144,7 +150,9 @@ int ssl_return(struct pt_regs *ctx)
 		count(COUNT_TABLE_FULL, bytes);
 	if (!conn || !bytes)
 		return 0;
-	if (conn->flags & CONN_FILTERED) {
+	side = window.direction & 1;
+	if (ssl_is_filtered(conn)) {
+		conn->position[side] += bytes; /* a hole, should the socket show itself yet */
 		count(COUNT_FILTERED, bytes);
 		return 0;
 	}
@@ -153,7 +161,6 @@ int ssl_return(struct pt_regs *ctx)
 		count(counter, bytes);
 		return 0;
 	}
-	side = window.direction & 1;
 	scratch = take_scratch();
 	if (!scratch) {
 		conn->position[side] += bytes;
@@ -185,7 +192,7 @@ int ssl_enter_free(struct pt_regs *ctx)
 	conn = ssl_conns.lookup(&key);
 	if (!conn)
 		return 0;
-	if (!setting(SETTING_DARK) && !(conn->flags & CONN_FILTERED))
+	if (!setting(SETTING_DARK) && !ssl_is_filtered(conn))
 		ssl_tell_closed(&key, conn);
 	ssl_conns.delete(&key);
 	return 0;

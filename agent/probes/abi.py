@@ -57,6 +57,7 @@ class Setting(IntEnum):
     BODY_CAP = 5
     CGROUPS = 6
     ONLY_CGROUPS = 7
+    PORTS = 8
 
 
 class RawEvent(NamedTuple):

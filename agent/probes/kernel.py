@@ -68,6 +68,8 @@ class Filters:
     only_cgroups: tuple[str, ...] = ()
     except_cgroups: tuple[str, ...] = ()
     own_port: int | None = None
+    telemetry_port: int | None = None
+    """Where our own agent listens: not watched, and no choice of the user's."""
     body_cap: int | None = None
     """Bytes copied of each body whose end is known; None for all."""
 
@@ -261,7 +263,8 @@ class KernelSource:
     def _filter(self, filters: Filters) -> None:
         for port in filters.only_ports:
             self._programs.add_port("only_ports", port)
-        for port in filters.except_ports:
+        own = () if filters.telemetry_port is None else (filters.telemetry_port,)
+        for port in (*filters.except_ports, *own):
             self._programs.add_port("except_ports", port)
         for pid in filters.only_pids:
             self._programs.add_pid("only_pids", pid)
@@ -276,6 +279,7 @@ class KernelSource:
         if filters.body_cap is not None:
             self._programs.set(Setting.BODY_CAP, filters.body_cap + HEADROOM)
         self._programs.set(Setting.ONLY_PORTS, int(bool(filters.only_ports)))
+        self._programs.set(Setting.PORTS, int(bool(filters.only_ports or filters.except_ports)))
         self._programs.set(Setting.ONLY_PROCESSES, int(bool(filters.only_pids or filters.only_names)))
         if filters.own_port:
             self._programs.set(Setting.OWN_PORT, filters.own_port)

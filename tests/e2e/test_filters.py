@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.e2e.compare import BODY_CAP, disagreements
 from tests.e2e.judged import stored_truly, unexpected
 from tests.e2e.processes import free_port, wait_until
 from tests.e2e.programs.http_bytes import pattern
+from tests.e2e.seen import Seen
 from tests.e2e.services import server_saw
 from tests.e2e.spectap import Spectap, by_id, watching
 
@@ -49,6 +51,38 @@ def test_only_watched_ports_are_stored_and_bodies_end_at_the_chosen_cap(tmp_path
         assert [seen.completeness for seen in stored.values()].count("truncated") == 1
         assert [name for name in stored_ids(spectap) if name.startswith(("unwatched", "excluded"))] == []
         wait_until(lambda: spectap.agent.bytes_in("filtered") >= 4 * 2 * 3000, "filtered bytes counted")
+
+
+@pytest.mark.parametrize("chosen", [None, "--exclude-port", "--port"])
+def test_tls_that_node_feeds_from_memory_is_stored_only_where_no_port_was_chosen(
+    tmp_path: Path, certificate: Certificate, chosen: str | None
+) -> None:
+    with (
+        services.echo("node", tmp_path, certificate=certificate, language="node") as node,
+        services.echo("plain", tmp_path) as plain,
+    ):
+        ports = {None: (), "--exclude-port": ("--exclude-port", node.port), "--port": ("--port", plain.port)}
+        with (
+            watching(tmp_path, *ports[chosen]) as spectap,
+            services.caller("caller", tmp_path, plain.port) as caller,
+        ):
+            calls = [echo_call("node", size=2000) for _ in range(3)]
+            by_client = services.any_client("curl", tmp_path, node.port, certificate, calls)
+            spectap.of_port(plain.port, caller.make([echo_call("plain")]))
+            if chosen is None:
+                ids = {call.id for call in by_client}
+                spectap.wait_for(lambda found: seen_by_server(found) >= ids, "the server's views")
+            else:
+                wait_until(lambda: spectap.agent.bytes_in("filtered") >= 4 * 3 * 2000, "bytes filtered")
+                assert [name for name in stored_ids(spectap) if name.startswith("node")] == []
+    told = [json.loads(line)["message"] for line in spectap.agent.process.stderr.read_text().splitlines()]
+    assert [line.endswith("balanced") for line in told[-2:]] == [True, True], told[-2:]
+
+
+def seen_by_server(stored: list[Seen]) -> set[str]:
+    """The last path segments of what a server is a witness of."""
+    views = [seen for seen in stored if any(witness.side == "server" for witness in seen.witnesses)]
+    return {(seen.path or b"").rsplit(b"/", 1)[-1].decode("latin-1") for seen in views}
 
 
 def test_only_watched_processes_are_witnesses_and_heads_only_leaves_bodies_out(
