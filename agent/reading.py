@@ -24,7 +24,7 @@ from agent.progress import Progress
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.sources import audit, har, telemetry
-from agent.sources.captures import frames
+from agent.sources.captures import Frame, frames
 from agent.sources.files import HEAD, Format, format_of
 from agent.sources.packets import NoSegment, Packets
 from agent.sources.recording import Recording, key_id
@@ -170,8 +170,8 @@ def _captured(file: File, path: Path, policy: Policy, key: bytes, ledger: Ledger
     packets, flows, tally = Packets(), Flows(), _Tally(path)
     now = ticked = 0
     for number, frame in enumerate(frames(file.read), 1):
+        tally.note(frame)
         if isinstance(frame, Broken):
-            tally.note(frame)
             break
         now = max(now, frame.time_ns)  # the pipeline's time goes forward only
         if len(frame.data) < frame.length:
@@ -199,12 +199,11 @@ def _told(
     """What a file tells, with the entries that cannot be read counted and named."""
     tally = _Tally(path)
     for one in tellings:
+        tally.note(one)
         if isinstance(one, Told):
             yield from redacted(one.exchange, partial(sighting_of, one, PLACE), policy, key, ledger)
-        else:
-            tally.note(one)
-            if isinstance(one, Broken):
-                ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))
+        elif isinstance(one, Broken):
+            ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))
     tally.say()
 
 
@@ -213,20 +212,25 @@ class _Tally:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._broken = 0
+        self._read = self._broken = 0
         self._skipped: Counter[str] = Counter()
 
-    def note(self, one: Broken | Skipped) -> None:
+    def note(self, one: Telling | Frame) -> None:
         if isinstance(one, Skipped):
             self._skipped[one.reason] += 1
-            return
-        self._broken += 1
-        if self._broken <= MOST_NAMED:
-            log.warning("%s: %s: %s", self._path, one.place, one.reason)
+        elif isinstance(one, Broken):
+            self._broken += 1
+            if self._broken <= MOST_NAMED:
+                log.warning("%s: %s: %s", self._path, one.place, one.reason)
+        else:
+            self._read += 1
 
     def say(self) -> None:
-        """At the file's end."""
+        """At the file's end. Raises FormatError where nothing of it could be read: it is not what it was
+        taken for."""
         if self._broken:
+            if not self._read and not self._skipped:
+                raise FormatError(f"{self._path}: none of its {self._broken} entries could be read")
             log.warning("%s: %d of its entries could not be read", self._path, self._broken)
         for reason, count in self._skipped.items():
             log.info("%s: %d left out: %s", self._path, count, reason)

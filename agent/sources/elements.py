@@ -34,8 +34,13 @@ class Stray:
     """Something between the elements that is no object."""
 
 
+class Absent(ValueError):
+    """There is no such array."""
+
+
 def elements(read: Callable[[int], bytes], name: bytes, depth: int) -> Iterator[Element | Stray]:
-    """The objects in each array that is called `name` and lies `depth` brackets deep."""
+    """The objects in each array that is called `name` and lies `depth` brackets deep. Raises Absent at the
+    end where there was none."""
     return _Scan(name, depth).run(read)
 
 
@@ -47,7 +52,7 @@ class _Scan:
         self._array_depth = depth
         self._depth = 0
         self._in_string = False
-        self._in_array = False
+        self._in_array = self._found = False
         self._start: int | None = None  # where the element begins in the buffer
         self._too_large = False
         self._glued = 0  # where the text between elements begins
@@ -61,6 +66,8 @@ class _Scan:
             self._forget()
         if self._start is not None or self._too_large:
             yield Element(None if self._too_large else bytes(self._buffer[self._start :]))
+        if not self._found:
+            raise Absent(self._wanted.pattern)
 
     def _scan(self) -> Iterator[Element | Stray]:
         buffer = self._buffer
@@ -96,6 +103,7 @@ class _Scan:
             before = bytes(self._buffer[max(0, self._at - _BEFORE) : self._at])
             named = before.rfind(b'"', 0, before.rfind(b'"'))
             self._in_array = named >= 0 and self._wanted.fullmatch(before, named) is not None
+            self._found = self._found or self._in_array
             self._glued = self._at + 1
         self._depth += 1
         self._at += 1

@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, NoReturn
 
 from agent.http.messages import Headers
-from agent.sources.told import Unreadable
+from agent.sources.told import NotBase64, Unreadable
 
 MAX_BRACKETS = 500_000
 """Objects and arrays of one entry: each costs some fifty times its two bytes once decoded."""
@@ -78,11 +78,11 @@ def encoded(found: str) -> bytes:
 
 
 def base64(found: str) -> bytes:
-    """Raises Unreadable."""
+    """Raises NotBase64."""
     try:
-        return b64decode(found, validate=False)
+        return b64decode("".join(found.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise Unreadable("a body is not base64") from None
+        raise NotBase64 from None
 
 
 def headers(value: dict[str, Any], key: str, name: str = "name") -> Headers:

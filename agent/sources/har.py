@@ -25,8 +25,8 @@ from agent.http.messages import (
     Response,
 )
 from agent.sources import fields
-from agent.sources.elements import Stray, elements
-from agent.sources.told import Broken, Skipped, Telling, Told, Unreadable, identity
+from agent.sources.elements import Absent, Stray, elements
+from agent.sources.told import Broken, NotBase64, Skipped, Telling, Told, Unreadable, identity
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
@@ -41,14 +41,17 @@ _FORM = "application/x-www-form-urlencoded"
 
 def tellings(read: Callable[[int], bytes]) -> Iterator[Telling]:
     """The exchanges of the HAR document that `read` gives piece by piece."""
-    for index, element in enumerate(elements(read, b"entries", 2)):
-        place = f"entry {index + 1}"
-        if isinstance(element, Stray):
-            yield Broken(place, "not a JSON object")
-        elif element.raw is None:
-            yield Broken(place, "too large")
-        else:
-            yield _telling(element.raw, index, place)
+    try:
+        for index, element in enumerate(elements(read, b"entries", 2)):
+            place = f"entry {index + 1}"
+            if isinstance(element, Stray):
+                yield Broken(place, "not a JSON object")
+            elif element.raw is None:
+                yield Broken(place, "too large")
+            else:
+                yield _telling(element.raw, index, place)
+    except Absent:
+        yield Broken("the document", "no log.entries, so no HAR")
 
 
 def _telling(raw: bytes, index: int, place: str) -> Telling:
@@ -156,7 +159,10 @@ def _version(message: dict[str, Any]) -> bytes:
 
 def _sent_body(asked: dict[str, Any], headers: Headers) -> Body:
     post, passed = fields.part(asked, "postData"), fields.size(asked, "bodySize")
-    data = _text(post, "text")
+    try:
+        data = _text(post, "text")
+    except NotBase64:
+        return Body(passed, b"", BodyState.UNDECODABLE)
     if data is None and (fields.text(post, "mimeType") or "").lower().startswith(_FORM):
         params = [
             (fields.text(item, "name"), fields.text(item, "value")) for item in fields.parts(post, "params")
@@ -173,7 +179,11 @@ def _sent_body(asked: dict[str, Any], headers: Headers) -> Body:
 
 def _received_body(answered: dict[str, Any], headers: Headers, status: int, method: bytes) -> Body:
     content, passed = fields.part(answered, "content"), fields.size(answered, "bodySize")
-    data, full = _text(content, "text"), fields.size(content, "size")
+    full = fields.size(content, "size")
+    try:
+        data = _text(content, "text")
+    except NotBase64:
+        return Body(passed or full, b"", BodyState.UNDECODABLE)
     if data:
         body = _whole(data, passed, headers)
         charset = _CHARSET.search(fields.text(content, "mimeType") or "")
@@ -192,7 +202,7 @@ def _received_body(answered: dict[str, Any], headers: Headers, status: int, meth
 
 
 def _text(content: dict[str, Any], name: str) -> bytes | None:
-    """A body's bytes; None where the writer left them out. Raises Unreadable."""
+    """A body's bytes; None where the writer left them out. Raises NotBase64."""
     found = fields.text(content, name)
     if found is None:
         return None

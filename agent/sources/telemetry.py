@@ -13,7 +13,7 @@ from typing import Any
 from agent.http.messages import EMPTY_BODY, Body, BodyState, Completeness, Exchange, Request, Response
 from agent.sources import fields
 from agent.sources.lines import Lines, lines
-from agent.sources.told import Broken, Telling, Told, Unreadable, identity
+from agent.sources.told import Broken, NotBase64, Telling, Told, Unreadable, identity
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
@@ -84,9 +84,11 @@ def _request(asked: dict[str, Any], method: str, path: str, start: int, scheme: 
 
 def _response(answered: dict[str, Any], start: int, end: int | None) -> Response | None:
     code = answered.get("statusCode")
-    status = int(code) if isinstance(code, (str, int)) and re.fullmatch(r"[1-9][0-9]{2}", str(code)) else None
-    if status is None:
+    if code in (None, "", "0", 0):
         return None
+    if not isinstance(code, (str, int)) or not re.fullmatch(r"[1-9][0-9]{2}", str(code)):
+        raise Unreadable("a status code that is none")
+    status = int(code)
     common = fields.part(answered, "common")
     headers = fields.headers(common, "headers", "key")
     return Response(
@@ -104,7 +106,10 @@ def _version(common: dict[str, Any]) -> bytes:
 def _body(common: dict[str, Any]) -> Body:
     cut = common.get("TruncatedBody") is True
     found = fields.text(common, "body")
-    data = fields.base64(found) if found else b""
+    try:
+        data = fields.base64(found) if found else b""
+    except NotBase64:
+        return Body(None, b"", BodyState.UNDECODABLE)
     if cut:  # how long it was is not told
         return Body(None, data, BodyState.TRUNCATED if data else BodyState.UNSEEN)
     return Body(len(data), data, BodyState.COMPLETE) if data else EMPTY_BODY

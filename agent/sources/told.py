@@ -51,6 +51,10 @@ class Unreadable(ValueError):
     """One entry cannot be read; the reason quotes nothing of it."""
 
 
+class NotBase64(ValueError):
+    """A body is not what its encoding says. The rest of the exchange is as good as ever."""
+
+
 class FormatError(ValueError):
     """A file cannot be read at all; the message is for people."""
 

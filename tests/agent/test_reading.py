@@ -129,6 +129,20 @@ def test_broken_entries_are_counted_and_named(tmp_path: Path, caplog: pytest.Log
     assert "s3cret" not in caplog.text
 
 
+@pytest.mark.parametrize("format", ["har", "audit", "telemetry", "pcap"])
+def test_a_file_of_which_nothing_can_be_read_is_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, format: str
+) -> None:
+    path = file(tmp_path, b"<html>sign in</html>\n")
+    status = cli.main(["read", str(path), "--format", format, "--key-file", str(tmp_path / "key")])
+    assert status == 1
+    assert "none of its 1 entries could be read" in caplog.text
+
+
+def test_a_file_that_is_empty_as_its_format_has_it_is_no_error(tmp_path: Path) -> None:
+    assert cli.main(["read", str(file(tmp_path, document())), "--key-file", str(tmp_path / "key")]) == 0
+
+
 @pytest.mark.parametrize("content", [b"", b"GET / HTTP/1.1\r\n", b"{}", b"\x00" * 100])
 def test_a_file_of_no_known_format_is_refused_in_one_sentence(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
@@ -201,14 +215,14 @@ def test_a_line_of_a_hundred_megabytes_is_broken_in_bounded_memory(
     tmp_path: Path, least: int, start: bytes
 ) -> None:
     status, peak = peak_of_reading(file(tmp_path, start + b"x" * 100_000_000))
-    assert status == 0
+    assert status == 1  # nothing else is in it
     assert peak < least + 90
 
 
 def test_a_bomb_of_gzip_is_read_in_bounded_memory(tmp_path: Path, least: int) -> None:
     bomb = gzip.compress(b'{"log":{"entries":[' + b'[{"a":"' * 100_000 + b"x" * 100_000_000)
     status, peak = peak_of_reading(file(tmp_path, bomb))
-    assert status == 0
+    assert status == 1
     assert peak < least + 90
 
 

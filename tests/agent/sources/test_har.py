@@ -233,3 +233,34 @@ def test_any_values_in_an_entry_are_an_exchange_or_broken_and_never_an_exception
             break
         place = place[key]
     assert len(tellings(document(one))) == 1
+
+
+@pytest.mark.parametrize("text", ["!!!notb64", "!!!!", "abcde"])
+def test_a_body_that_is_not_base64_spoils_no_more_than_itself(text: str) -> None:
+    def spoil(one: dict[str, Any]) -> None:
+        one["request"]["postData"] = {"mimeType": "text/plain", "text": text, "encoding": "base64"}
+        one["response"]["content"].update(text=text, encoding="base64", size=70)
+
+    exchange = changed(spoil).exchange
+    assert exchange.request is not None
+    assert exchange.response is not None
+    assert (exchange.response.status, exchange.response.body.size) == (200, 70)
+    bodies = (exchange.request.body, exchange.response.body)
+    assert [(body.data, body.state) for body in bodies] == [(b"", BodyState.UNDECODABLE)] * 2
+
+
+def test_base64_may_be_broken_into_lines() -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["response"]["content"].update(text="eyJp\r\nZCI6IDd9", encoding="base64")
+
+    response = changed(change).exchange.response
+    assert response is not None
+    assert response.body.data == b'{"id": 7}'
+
+
+@pytest.mark.parametrize(
+    "raw", [b"<html>sign in</html>", b'{"log":{}}', b'{"log":{"version":"1.2","entries":"x"}}', b""]
+)
+def test_a_document_without_entries_is_no_har(raw: bytes) -> None:
+    assert tellings(raw) == [Broken("the document", "no log.entries, so no HAR")]
+    assert tellings(document()) == []

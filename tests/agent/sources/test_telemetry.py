@@ -100,6 +100,12 @@ def test_bodies_are_still_coded() -> None:
     assert found.response.body.coded
 
 
+def test_a_body_that_is_not_base64_spoils_no_more_than_itself() -> None:
+    request = told(telemetry(asked={**common(), "body": "x"})).exchange.request
+    assert request is not None
+    assert (request.body.data, request.body.state) == (b"", BodyState.UNDECODABLE)
+
+
 def test_no_status_is_no_response() -> None:
     found = told(telemetry(response={"statusCode": ""})).exchange
     assert (found.response, found.completeness) == (None, Completeness.NO_RESPONSE)
@@ -111,7 +117,7 @@ def test_no_status_is_no_response() -> None:
         (b"nonsense", "not JSON"),
         (b"[]", "not a JSON object"),
         (b"{}", "no request method or no path"),
-        (telemetry(asked={**common(), "body": "x"}), "a body is not base64"),
+        (telemetry(response={"statusCode": "abc"}), "a status code that is none"),
     ],
 )
 def test_a_broken_line_is_named(raw: bytes, reason: str) -> None:
