@@ -48,14 +48,16 @@ def parser() -> Parser:
         "run",
         help="watch this machine and ship to a server",
         description="Watches this machine's HTTP and HTTPS calls and ships them, redacted, to a server.",
-        epilog="Each option can be given as the environment variable in brackets; lists by commas.",
+        epilog="Each option can be given as the environment variable in brackets; lists by commas."
+        " Exit status: 0 stopped on request, 1 it cannot run, 64 a wrong option.",
     )
     run.add_argument("--check", action="store_true", help="only say whether the options can be used")
     config.add_options(run, groups=config.GROUPS - {"files"})
     record = commands.add_parser(
         "record",
-        help="watch this machine into a file",
+        help="watch this machine into a file, raw: it holds secrets",
         description="Watches this machine and writes the raw event stream, secrets and all, to a new file.",
+        epilog="Exit status: 0 stopped on request, 1 it cannot run or write, 64 a wrong option.",
     )
     record.add_argument("file", type=Path, metavar="FILE", help="the recording to make; must not exist")
     config.add_options(record, groups={"place", "filters", "key", "kernel", "log"})
@@ -63,7 +65,8 @@ def parser() -> Parser:
         "read",
         help="redacted records from files, to standard output",
         description="Reads files through the agent's pipeline; writes redacted records as msgpack maps.",
-        epilog="Exit status: 0 all files were read (what could not be is counted and named), 1 one was not.",
+        epilog="Exit status: 0 all files were read (what could not be is counted and named), 1 one was not,"
+        " 64 a wrong option, 141 who read the output had enough.",
     )
     read.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="HAR, pcap, audit log, telemetry or recording"
@@ -73,6 +76,7 @@ def parser() -> Parser:
         "replay",
         help="ship a recording's records to a server",
         description="Reads a recording through the agent's pipeline and ships the redacted records.",
+        epilog="Exit status: 0 all was shipped, 1 it cannot be read or shipped, 64 a wrong option.",
     )
     replay.add_argument("file", type=Path, metavar="FILE", help="the recording")
     config.add_options(replay, groups={"server", "redaction", "key", "log"})
@@ -80,7 +84,8 @@ def parser() -> Parser:
         "doctor",
         help="say what can be seen here, and why not",
         description="Says what this host and each process allow to be seen and, where not, why and the cure.",
-        epilog="Exit status: 0 all can be seen, 2 some, 3 nothing.",
+        epilog="Exit status: 0 all can be seen, 2 some, 3 nothing; 1 it failed or was stopped, 64 a wrong"
+        " option.",
     )
     doctor.add_options(look)
     return root

@@ -89,8 +89,9 @@ class Option:
 
 
 LEVELS = ("debug", "info", "warning", "error")
+STATE = "/var/lib/spectap-agent"  # root's; others have theirs below their own state folder
 OPTIONS = (
-    Option("server", "--server", "the analysis server's URL, such as http://127.0.0.1:8080", "URL"),
+    Option("server", "--server", "the server's URL, such as http://127.0.0.1:8080; required", "URL"),
     Option("server", "--token-file", "file with the server's ingest token", "FILE"),
     Option("place", "--agent", "this agent's name (default: the node's)", "NAME"),
     Option("place", "--node", "this node's name (default: the host's)", "NAME"),
@@ -145,11 +146,17 @@ OPTIONS = (
     Option(
         "key",
         "--key-file",
-        "key of the credentials' fingerprints, made if missing; share it within a cluster",
+        "key of the credentials' fingerprints, made if missing; share it within a cluster"
+        f" (default {STATE}/fingerprint.key)",
         "FILE",
     ),
-    Option("kernel", "--cache", "folder for what is slow to compute", "DIR"),
-    Option("spool", "--spool", "folder for records that the server does not have yet", "DIR"),
+    Option("kernel", "--cache", f"folder for what is slow to compute (default {STATE}/cache)", "DIR"),
+    Option(
+        "spool",
+        "--spool",
+        f"folder for records that the server does not have yet (default {STATE}/spool)",
+        "DIR",
+    ),
     Option(
         "spool",
         "--spool-mib",
@@ -162,7 +169,7 @@ OPTIONS = (
     Option(
         "kernel",
         "--ring-mib",
-        "size of the ring between kernel and agent, a power of two",
+        "size of the ring between kernel and agent, which must be a power of two",
         "MIB",
         DEFAULT_RING_MIB,
     ),
@@ -251,7 +258,7 @@ def settings(given: argparse.Namespace) -> Settings:
 def state_folder() -> Path:
     """Where the agent keeps its key, cache and spool: /var/lib/spectap-agent, or the user's state folder."""
     if os.geteuid() == 0:
-        return Path("/var/lib/spectap-agent")
+        return Path(STATE)
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "spectap-agent"
 
 

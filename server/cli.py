@@ -60,7 +60,8 @@ def add_server(subparsers: Subparsers) -> None:
         "server",
         help="run the analysis server alone",
         description="Takes records from agents, keeps them, and shows APIs, exchanges and deviations.",
-        epilog="Every option can be given in the environment too, such as SPECTAP_RETENTION_DAYS=30.",
+        epilog="Every option can be given in the environment too, such as SPECTAP_RETENTION_DAYS=30."
+        " Exit status: 0 stopped on request, 1 it cannot run, 64 for a wrong option.",
     )
     option = parser.add_argument
     option(

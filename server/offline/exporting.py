@@ -37,6 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "export",
         help="write a server's exchanges as HAR",
         description="Writes the exchanges that a server holds, redacted as they are, as a HAR 1.2 document.",
+        epilog="Exit status: 0 when done, 1 when something cannot be had or written, 64 for a wrong option.",
     )
     remote.add_options(parser, "admin")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")

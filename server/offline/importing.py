@@ -46,6 +46,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "import",
         help="send files into a server",
         description="Reads files through the agent's redaction and sends the records to a server, each once.",
+        epilog="Exit status: 0 when done, 1 when something cannot be read or the server does not do it,"
+        " 64 for a wrong option.",
     )
     reading.add_options(parser)
     remote.add_options(parser, "ingest")

@@ -25,8 +25,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "match",
         help="hold files against a specification",
         description="Reads files through the agent's redaction and judges each exchange by a specification:"
-        " one JSON line each, a summary on standard error. Exit status 2 where any is shadow, zombie or"
-        " deviating.",
+        " one JSON line each, a summary on standard error.",
+        epilog="Exit status: 0 when all is conforming or unjudged, 2 when any is shadow, zombie or deviating,"
+        " 1 when something cannot be read, 64 for a wrong option.",
     )
     spec.add_options(parser, required=False)
     policy.add_options(parser)

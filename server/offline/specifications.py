@@ -43,6 +43,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="list, add, fetch, show or remove a server's specifications",
         description="The specifications that a server judges by. What is stored of an API is judged anew,"
         " soon after one of its own came or went.",
+        epilog="Exit status: 0 when done, 1 when something cannot be read or the server does not do it,"
+        " 64 for a wrong option.",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
 
