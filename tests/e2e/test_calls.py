@@ -385,50 +385,6 @@ def test_where_tls_touches_no_socket_the_peer_is_null_or_right(
             assert [text for text in told if not text.startswith(addresses)] == [], seen.completeness
 
 
-@pytest.mark.parametrize("streams", [1, 8], ids=["one after the other", "eight at once"])
-def test_http2_calls_over_tls_are_stored_once_and_true(
-    spectap: Spectap, streams: int, tmp_path: Path, certificate: Certificate
-) -> None:
-    options: list[object] = ["--http2", "--cacert", certificate.certificate]
-    options += ["--parallel", "--parallel-max", streams] if streams > 1 else []
-    with (
-        services.echo("backend", tmp_path) as backend,
-        nginx.serving("front", tmp_path, backend.port, http2=True, certificate=certificate) as front,
-    ):
-        calls = [*(echo_call("h2", size=number % 7 * 1500) for number in range(24)), get_call("h2", "/echo")]
-        by_client = services.curl(tmp_path, f"https://127.0.0.1:{front.port}", calls, *options)
-        by_server = server_saw(front, by_client)
-        stored_truly(spectap, front.port, by_client, by_server, tls="openssl", protocol="h2")
-        hops = spectap.of_port(backend.port, by_client)
-        assert {seen.protocol for seen in hops.values()} == {"h1"}
-
-
-def test_http2_in_plain_text_is_stored_once_and_true(spectap: Spectap, tmp_path: Path) -> None:
-    with (
-        services.echo("backend", tmp_path) as backend,
-        nginx.serving("front", tmp_path, backend.port, http2=True) as front,
-    ):
-        base = f"http://127.0.0.1:{front.port}"
-        calls = [echo_call("h2c", size=2000), echo_call("h2c"), get_call("h2c", "/echo")]
-        by_client = [services.curl(tmp_path, base, [call], "--http2-prior-knowledge")[0] for call in calls]
-        stored_truly(spectap, front.port, by_client, server_saw(front, by_client), protocol="h2")
-
-
-def test_1000_of_1000_over_16_http2_connections_of_8_streams(spectap: Spectap, tmp_path: Path) -> None:
-    calls = [echo_call("streams", number % CONNECTIONS, size=number % 700) for number in range(MANY)]
-    with (
-        services.echo("backend", tmp_path) as backend,
-        nginx.serving("front", tmp_path, backend.port, http2=True) as front,
-        services.caller("caller", tmp_path, front.port, "--http2", 8, language="node") as client,
-    ):
-        by_client = client.make(calls)
-        by_server = server_saw(front, by_client)
-        stored = stored_truly(spectap, front.port, by_client, by_server, protocol="h2")
-        everything = spectap.at_port(front.port, just_before(by_client))
-    assert len(stored) == len(everything) == MANY
-    assert len({seen.client for seen in stored.values()}) == CONNECTIONS
-
-
 def test_unix_sockets_are_counted_as_filtered(spectap: Spectap, tmp_path: Path) -> None:
     before, path = spectap.agent.bytes_in("unix_socket"), tmp_path / "socket"
     with (
