@@ -88,6 +88,7 @@ class Option:
         return self.name.strip("-").replace("-", "_")
 
 
+ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 LEVELS = ("debug", "info", "warning", "error")
 STATE = "/var/lib/spectap-agent"  # root's; others have theirs below their own state folder
 OPTIONS = (
@@ -197,8 +198,9 @@ def _declare(parser: argparse.ArgumentParser, option: Option, given: str | None)
     shown = "" if option.default is None else " (default %(default)s)"
     text = f"{option.help}{shown} [{option.variable}]"
     if option.flag:
-        on = given is not None and given.lower() in ("1", "true", "yes", "on")
-        parser.add_argument(option.name, help=text, action="store_true", default=on)
+        parser.add_argument(
+            option.name, help=text, action="store_true", default=False if given is None else given
+        )
     elif option.many:
         several = None if given is None else [part for part in given.split(",") if part]
         parser.add_argument(option.name, help=text, action="append", default=several, metavar=option.metavar)
@@ -216,6 +218,8 @@ def settings(given: argparse.Namespace) -> Settings:
     """The checked settings; options the command does not have are at their defaults. Raises SettingError."""
     options = argparse.Namespace(**{option.field: option.default for option in OPTIONS})
     options.__dict__.update(vars(given))
+    for option in OPTIONS:
+        setattr(options, option.field, _checked(option, getattr(options, option.field)))
     node = options.node or socket.gethostname()
     state = state_folder()
     telemetry = _telemetry(options)
@@ -253,6 +257,16 @@ def settings(given: argparse.Namespace) -> Settings:
         telemetry_token=_token("--telemetry-token-file", options.telemetry_token_file),
         capture=not options.no_capture,
     )
+
+
+def _checked(option: Option, given: object) -> object:
+    """What was given, where the environment may have said it: argparse checks the command line only."""
+    if option.flag and isinstance(given, str):
+        word = given.strip().lower()
+        if word not in ON | OFF:
+            raise SettingError(f"{option.variable} takes 1 or 0, true or false, yes or no, on or off")
+        return word in ON
+    return given
 
 
 def state_folder() -> Path:

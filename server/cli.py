@@ -107,9 +107,7 @@ def add_server(subparsers: Subparsers) -> None:
         help="and in a database of at most this size (default: %(default)s)",
     )
     policy.add_options(parser, _env)
-    option(
-        "--log-json", action="store_true", default=_env("log_json") in ("1", "true"), help="log in JSON lines"
-    )
+    option("--log-json", action="store_true", default=_env("log_json", False), help="log in JSON lines")
     option(
         "--log-level",
         choices=config.LOG_LEVELS,
@@ -148,7 +146,7 @@ def _settings(parsed: argparse.Namespace) -> Settings:
             admin_token=tokens[1],
             retention_days=parsed.retention_days,
             retention_bytes=parsed.retention_bytes,
-            log_json=parsed.log_json,
+            log_json=config.switch("SPECTAP_LOG_JSON", parsed.log_json),
             log_level=parsed.log_level,
             policy=policy.policy(parsed),
         )

@@ -17,6 +17,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_BYTES = 4 * 1024**2
 MIN_TOKEN = 16  # characters: guessing must be hopeless, since the hash has no salt
 HASHED = "sha256:"
+ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
 class ConfigError(ValueError):
@@ -76,6 +77,16 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not colon or not port.isdecimal() or int(port) > 65535:
         raise ConfigError(f"--listen takes HOST:PORT, such as {DEFAULT_LISTEN}")
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)
+
+
+def switch(variable: str, given: bool | str) -> bool:
+    """Whether an option is on that takes no value: True, or a word of its variable. Raises ConfigError."""
+    if isinstance(given, bool):
+        return given
+    word = given.strip().lower()
+    if word not in ON | OFF:
+        raise ConfigError(f"{variable} takes 1 or 0, true or false, yes or no, on or off")
+    return word in ON
 
 
 def is_loopback(host: str) -> bool:

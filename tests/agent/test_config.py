@@ -45,6 +45,23 @@ def test_every_option_can_be_given_as_environment_and_the_command_line_wins() ->
     assert settings("--body-cap", "7", **environment).body_cap == 7
 
 
+FLAGS = [option for option in config.OPTIONS if option.flag]
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", "On", "0", "False", "no", "off"])
+def test_a_flag_is_on_or_off_as_its_variable_says(word: str) -> None:
+    assert settings(*SERVER, SPECTAP_HEADS_ONLY=word).bodies is (word in {"0", "False", "no", "off"})
+
+
+@pytest.mark.parametrize("option", FLAGS, ids=lambda option: option.name)
+@pytest.mark.parametrize("word", ["enabled", "maybe", "", "2", "on off"])
+def test_a_flag_whose_variable_says_neither_is_refused(option: config.Option, word: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        settings(*SERVER, **{option.variable: word})
+    sentence = "takes 1 or 0, true or false, yes or no, on or off"
+    assert str(refused.value) == f"{option.variable} {sentence}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

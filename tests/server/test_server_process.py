@@ -124,6 +124,13 @@ def test_options_can_come_from_the_environment() -> None:
     assert "HOST:PORT" in found.stderr
 
 
+@pytest.mark.parametrize(("variable", "word"), [("LOG_JSON", "maybe"), ("LOG_LEVEL", "loud")])
+def test_a_variable_with_another_word_than_an_option_knows_is_one_sentence(variable: str, word: str) -> None:
+    found = run("server", **{f"SPECTAP_{variable}": word})
+    assert (found.returncode, found.stderr.count("\n")) == (64, 1)
+    assert word not in found.stderr
+
+
 def test_help_tells_each_option() -> None:
     found = run("server", "--help")
     assert found.returncode == 0
