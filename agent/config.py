@@ -266,6 +266,8 @@ def _checked(option: Option, given: object) -> object:
         if word not in ON | OFF:
             raise SettingError(f"{option.variable} takes 1 or 0, true or false, yes or no, on or off")
         return word in ON
+    if option.choices and given is not None and given not in option.choices:
+        raise SettingError(f"{option.variable} is one of {', '.join(option.choices)}")
     return given
 
 

@@ -62,6 +62,23 @@ def test_a_flag_whose_variable_says_neither_is_refused(option: config.Option, wo
     assert str(refused.value) == f"{option.variable} {sentence}"
 
 
+ANY_TEXT = {
+    *("--agent", "--node", "--cluster", "--process", "--cgroup", "--exclude-cgroup", "--aggregation-header"),
+    *("--mask", "--keep", "--key-file", "--cache", "--spool", "--status-listen"),
+}
+"""Options of which no text is wrong in itself: names, paths, and what is looked at later."""
+
+
+@pytest.mark.parametrize("option", config.OPTIONS, ids=lambda option: option.name)
+def test_every_option_that_takes_not_any_text_refuses_a_wrong_variable(option: config.Option) -> None:
+    if option.name in ANY_TEXT:
+        assert not option.flag
+        assert not option.choices
+        return
+    with pytest.raises(SettingError, match=f"{option.name}|{option.variable}"):
+        settings(**{"SPECTAP_SERVER": SERVER[1], option.variable: "/no such/thing"})
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
