@@ -17,6 +17,7 @@ from agent import config, reading, recordings
 from agent.config import SettingError, Settings
 from agent.doctor import command as doctor
 from agent.logs import start_logging
+from agent.probes import cgroups
 from agent.redact.key import KeyFileError
 from agent.redact.policy import Policy
 from agent.sources.recording import RecordingError
@@ -98,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return doctor.run(options)
     try:
         settings = config.settings(options)
+        cgroups.find_all(settings.only_cgroups, settings.except_cgroups)  # for what cannot be filtered by
         policy = Policy(
             bodies=settings.bodies,
             body_limit=settings.body_cap,

@@ -49,7 +49,7 @@ class Settings:
     aggregation_header: str | None
     mask_names: frozenset[str]
     keep_names: frozenset[str]
-    status_listen: str
+    status_listen: tuple[str, int]
     key_file: Path
     cache: Path
     ring_bytes: int
@@ -202,7 +202,7 @@ def _declare(parser: argparse.ArgumentParser, option: Option, given: str | None)
             option.name, help=text, action="store_true", default=False if given is None else given
         )
     elif option.many:
-        several = None if given is None else [part for part in given.split(",") if part]
+        several = None if given is None else given.split(",")
         parser.add_argument(option.name, help=text, action="append", default=several, metavar=option.metavar)
     else:
         parser.add_argument(
@@ -241,7 +241,7 @@ def settings(given: argparse.Namespace) -> Settings:
         aggregation_header=options.aggregation_header,
         mask_names=frozenset(options.mask or ()),
         keep_names=frozenset(options.keep or ()),
-        status_listen=options.status_listen,
+        status_listen=_status(options.status_listen),
         key_file=Path(options.key_file) if options.key_file else state / "fingerprint.key",
         cache=Path(options.cache) if options.cache else state / "cache",
         ring_bytes=_ring(options.ring_mib),
@@ -268,6 +268,8 @@ def _checked(option: Option, given: object) -> object:
         return word in ON
     if option.choices and given is not None and given not in option.choices:
         raise SettingError(f"{option.variable} is one of {', '.join(option.choices)}")
+    if given == "" or (isinstance(given, list) and "" in given):
+        raise SettingError(f"{option.name} or {option.variable} is empty: give a value, or leave it out")
     return given
 
 
@@ -301,17 +303,33 @@ def _telemetry(options: argparse.Namespace) -> tuple[str, int] | None:
         if options.no_capture:
             raise SettingError("--no-capture leaves nothing to do without --telemetry-listen")
         return None
-    try:
-        parts = urlsplit(f"//{options.telemetry_listen}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        port = None
-    if port is None or not host:
+    address = _address(options.telemetry_listen)
+    if address is None:
         raise SettingError("--telemetry-listen takes HOST:PORT, such as 127.0.0.1:9000")
-    if options.telemetry_token_file is None and not is_loopback(host):
+    if options.telemetry_token_file is None and not is_loopback(address[0]):
         raise SettingError(
-            f"{host} can be reached from other machines: give --telemetry-token-file, or listen at 127.0.0.1"
+            f"{address[0]} can be reached from other machines: give --telemetry-token-file, "
+            "or listen at 127.0.0.1"
         )
+    return address
+
+
+def _status(listen: str) -> tuple[str, int]:
+    address = _address(listen)
+    if address is None or not is_loopback(address[0]):
+        raise SettingError(f"--status-listen takes HOST:PORT with a loopback host, such as {DEFAULT_STATUS}")
+    return address
+
+
+def _address(listen: str) -> tuple[str, int] | None:
+    """Where to listen, as HOST:PORT says it; None where it is something else."""
+    try:
+        parts = urlsplit(f"//{listen}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if host is None or port is None:
+        return None
     return ("127.0.0.1" if host == "localhost" else host), port
 
 

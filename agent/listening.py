@@ -13,6 +13,12 @@ log = logging.getLogger(__name__)
 POLL_S = 0.1  # how soon it hears that it is to stop
 
 
+def shown(address: tuple[str, int]) -> str:
+    """An address as HOST:PORT."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Listener(ThreadingHTTPServer):
     """Answers at `address` with `pages`, in at most `connections` threads. Raises OSError."""
 
@@ -32,8 +38,7 @@ class Listener(ThreadingHTTPServer):
     @property
     def shown(self) -> str:
         """Where it listens, as HOST:PORT."""
-        host, port = str(self.server_address[0]), self.server_address[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return shown((str(self.server_address[0]), self.server_address[1]))
 
     def start(self) -> None:
         """Starts answering."""

@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from agent.ledger import Bytes, Exchanges, Kernel
-from agent.listening import Listener
+from agent.listening import Listener, shown
 from agent.loopback import is_loopback
 
 log = logging.getLogger(__name__)
@@ -177,13 +177,12 @@ def _gauges(snapshot: Snapshot, now: float) -> dict[str, float]:
 
 
 class StatusServer:
-    """Serves the snapshot at `listen` (HOST:PORT, loopback only; port 0 takes a free one).
+    """Serves the snapshot at this host, which is loopback, and port; 0 takes a free one.
 
     `snapshot` is called from other threads, for every request. Raises StatusError.
     """
 
-    def __init__(self, listen: str, snapshot: SnapshotSource) -> None:
-        address = _loopback(listen)
+    def __init__(self, address: tuple[str, int], snapshot: SnapshotSource) -> None:
         registry = CollectorRegistry()
         registry.register(_Numbers(snapshot))
         ProcessCollector(registry=registry)  # what the agent itself costs
@@ -191,7 +190,7 @@ class StatusServer:
             self._server = _Server(address, snapshot, registry)
         except OSError as error:
             raise StatusError(
-                f"cannot serve the status page at {listen} ({error.strerror}): "
+                f"cannot serve the status page at {shown(address)} ({error.strerror}): "
                 "stop what uses that port or choose another with --status-listen"
             ) from error
 
@@ -207,18 +206,6 @@ class StatusServer:
     def close(self) -> None:
         """Stops answering."""
         self._server.close()
-
-
-def _loopback(listen: str) -> tuple[str, int]:
-    sentence = f"--status-listen {listen}: give HOST:PORT with a loopback host, such as 127.0.0.1:9478"
-    try:
-        parts = urlsplit(f"//{listen}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise StatusError(sentence) from None
-    if port is None or not is_loopback(host):
-        raise StatusError(sentence)
-    return ("127.0.0.1" if host == "localhost" else host), port
 
 
 class _Server(Listener):

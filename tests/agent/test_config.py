@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import config
+from agent import cli, config
 from agent.config import SettingError, Settings
 
 
@@ -21,7 +21,7 @@ SERVER = ("--server", "http://127.0.0.1:8080")
 
 def test_the_defaults_are_safe() -> None:
     found = settings(*SERVER)
-    assert found.status_listen == "127.0.0.1:9464"
+    assert found.status_listen == ("127.0.0.1", 9464)
     assert found.bodies
     assert found.body_cap == 65536
     assert found.priority == "idle"
@@ -64,7 +64,7 @@ def test_a_flag_whose_variable_says_neither_is_refused(option: config.Option, wo
 
 ANY_TEXT = {
     *("--agent", "--node", "--cluster", "--process", "--cgroup", "--exclude-cgroup", "--aggregation-header"),
-    *("--mask", "--keep", "--key-file", "--cache", "--spool", "--status-listen"),
+    *("--mask", "--keep", "--key-file", "--cache", "--spool"),
 }
 """Options of which no text is wrong in itself: names, paths, and what is looked at later."""
 
@@ -98,6 +98,31 @@ def test_every_option_that_takes_not_any_text_refuses_a_wrong_variable(option: c
 def test_what_cannot_be_used_is_refused_in_one_sentence(arguments: tuple[str, ...], says: str) -> None:
     with pytest.raises(SettingError, match=says):
         settings(*arguments)
+
+
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:9464", "10.1.2.3:9464", "example.org:80", "127.0.0.1", ":1", "127.0.0.1:x", "[::1:1"]
+)
+def test_the_status_page_is_for_loopback_only(listen: str) -> None:
+    with pytest.raises(SettingError, match=r"with a loopback host, such as 127\.0\.0\.1:9464"):
+        settings(*SERVER, "--status-listen", listen)
+
+
+@pytest.mark.parametrize("option", [option for option in config.OPTIONS if not option.flag])
+def test_an_empty_value_is_refused_wherever_it_is_said(option: config.Option) -> None:
+    for said in ((option.name, ""), (option.name, "x", option.name, "")) if not option.choices else ():
+        with pytest.raises(SettingError, match=f"^{option.name} or {option.variable} is empty"):
+            settings(*SERVER, *said)
+    for text in ("", "80,,81") if option.many else ("",):
+        with pytest.raises(SettingError, match=option.variable):
+            settings(**{"SPECTAP_SERVER": SERVER[1], option.variable: text})
+
+
+def test_a_cgroup_that_is_not_there_is_a_wrong_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", *SERVER, "--cgroup", "/nope"]) == 64
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "cgroup" in said
 
 
 def test_a_token_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ CAPTURING = Snapshot(
 
 
 @contextmanager
-def serving(snapshot: Snapshot, listen: str = "127.0.0.1:0") -> Iterator[StatusServer]:
-    server = StatusServer(listen, lambda: snapshot)
+def serving(snapshot: Snapshot, host: str = "127.0.0.1") -> Iterator[StatusServer]:
+    server = StatusServer((host, 0), lambda: snapshot)
     server.start()
     try:
         yield server
@@ -137,7 +137,7 @@ def test_the_metrics_served_are_the_metrics_listed_and_documented() -> None:
     )
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9478", "[::1]:9478", "127.8.9.1", "LOCALHOST:1"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9464", "[::1]:9464", "127.8.9.1", "LOCALHOST:1"])
 def test_loopback_names_are_answered(host: str) -> None:
     with serving(alive()) as server:
         assert get(server, "/healthz", host)[0] == 200
@@ -159,26 +159,17 @@ def test_ipv6_loopback_can_be_listened_on() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("no IPv6 here")
-    with serving(alive(), "[::1]:0") as server:
+    with serving(alive(), "::1") as server:
         assert server.address.startswith("[::1]:")
         assert get(server, "/healthz")[0] == 200
 
 
-@pytest.mark.parametrize(
-    "listen", ["0.0.0.0:9478", "10.1.2.3:9478", "example.org:80", "127.0.0.1", ":1", "127.0.0.1:x", "[::1:1"]
-)
-def test_only_loopback_is_listened_on(listen: str) -> None:
-    with pytest.raises(StatusError, match="loopback"):
-        StatusServer(listen, alive)
-
-
 def test_a_taken_port_is_one_clear_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(
-            StatusError, match=f"cannot serve the status page at {listen} .*in use.*--status-listen"
-        ):
-            StatusServer(listen, alive)
+        address = ("127.0.0.1", taken.getsockname()[1])
+        sentence = f"cannot serve the status page at 127.0.0.1:{address[1]} .*in use.*--status-listen"
+        with pytest.raises(StatusError, match=sentence):
+            StatusServer(address, alive)
 
 
 def test_connections_beyond_the_bound_are_closed_and_others_go_on() -> None:
