@@ -149,6 +149,8 @@ class _Reading:
         elif not checker.conforms(value):
             for finding in checker.findings(value, size):
                 outcome.add(finding.kind, where, finding.pointer, finding.message, finding.spans)
+        elif why := checker.doubt(value):
+            self._unseen(why)
 
     def _sequence(self, data: bytes, kind: str, item: str) -> None:
         """Each item of a sequence of JSON texts (OpenAPI 3.2, 4.14.4)."""
@@ -222,8 +224,8 @@ class _Reading:
         values = plain_readings(text, form.types)
         if checker.why is not None or checker.too_much(len(data)):
             self._unseen(checker.why or "it is too large to judge by its schema")
-        elif not any(map(checker.conforms, values)):
-            self._check(checker, values[0], len(data))
+        else:
+            self._check(checker, next(filter(checker.conforms, values), values[0]), len(data))
 
 
 def _decoded(data: bytes, content_type: str) -> str | None:

@@ -66,10 +66,13 @@ class Converter:
         bad_patterns: frozenset[str],
         direction: Direction,
         nulls: bool = False,
+        doubtful: bool = False,
     ) -> None:
+        """`doubtful`: where a bad pattern would decide, nothing conforms; else everything does."""
         self._pointers, self._fields, self._is_31 = pointers, fields, is_31
         self._bad_patterns = bad_patterns
         self._nulls = nulls
+        self._doubtful = doubtful
         self._other = "readOnly" if direction is Direction.REQUEST else "writeOnly"
         self._names: dict[_Part, str] = {}
         self._users: dict[_Part, set[_Part]] = {}
@@ -211,7 +214,7 @@ class Converter:
     def _keywords(self, node: Json, place: str, hidden: frozenset[str] = frozenset()) -> Json:
         self._count()
         hidden = hidden | self._fields.of(node, place).hidden[self._other]
-        converted = of_value(node, self._reads, self._bad_patterns)
+        converted = of_value(node, self._reads, self._bad_patterns, self._doubtful)
         self._properties(node, place, hidden, converted)
         self._items(node, place, converted)
         self._conditions(node, place, converted)
@@ -235,6 +238,12 @@ class Converter:
                 for name, schema in node.get(keyword, {}).items()
                 if keyword == "properties" or name not in self._bad_patterns
             }
+            if (
+                self._doubtful
+                and keyword == "patternProperties"
+                and self._bad_patterns & {*node.get(keyword, ())}
+            ):
+                schemas[""] = False
             if schemas:
                 converted[keyword] = schemas
         for keyword in filter(self._reads, _BELOW):

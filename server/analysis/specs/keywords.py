@@ -13,11 +13,16 @@ _COPIED = (
     *("maxItems", "minItems", "uniqueItems", "minContains", "maxContains"),
     *("maxProperties", "minProperties", "dependentRequired"),
 )
+FITS_NOTHING = r"[^\s\S]"
 _INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
-def of_value(node: Json, reads: Callable[[str], bool], bad_patterns: frozenset[str]) -> Json:
-    """The keywords that speak of one value alone. `reads`: whether this OpenAPI has a keyword."""
+def of_value(
+    node: Json, reads: Callable[[str], bool], bad_patterns: frozenset[str], doubtful: bool = False
+) -> Json:
+    """The keywords that speak of one value alone. `reads`: whether this OpenAPI has a keyword; a bad
+    pattern fits every text, or none where `doubtful`.
+    """
     converted = {key: node[key] for key in _COPIED if key in node and reads(key)}
     if node.get("format") == "int-or-string" and node.get("type") == "string":  # Kubernetes'
         converted["type"] = ["string", "integer"]
@@ -28,6 +33,8 @@ def of_value(node: Json, reads: Callable[[str], bool], bad_patterns: frozenset[s
         converted["dependentRequired"] = {name: list(dict.fromkeys(names)) for name, names in needs}
     if "pattern" in node and node["pattern"] not in bad_patterns:
         converted["pattern"] = node["pattern"]
+    elif "pattern" in node and doubtful:
+        converted["pattern"] = FITS_NOTHING
     for bound, exclusive in (("maximum", "exclusiveMaximum"), ("minimum", "exclusiveMinimum")):
         if node.get(exclusive) is True and bound in converted:
             converted[exclusive] = converted.pop(bound)

@@ -185,9 +185,11 @@ class Parameters:
         elif not values:
             message = "not in the parameter's style"
             outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, message)
-        elif not any(map(checker.conforms, values)):
+        elif not (fitting := [*filter(checker.conforms, values)]):
             for finding in checker.findings(values[0], size):
                 outcome.add(finding.kind, parameter.where, parameter.name, finding.message)
+        elif why := checker.doubt(fitting[0]):
+            outcome.unseen(f"{parameter.where}: {why}")
 
 
 def _described(parameter: Parameter, form: Form) -> Described:

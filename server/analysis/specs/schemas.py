@@ -21,6 +21,7 @@ MAX_WORK_FOR_ALL = 50_000  # beyond it only the first error is told: making each
 MAX_ERRORS = 200
 Parts = Mapping[str, Mapping[str, Any]]
 
+_CANNOT_RUN = "a pattern cannot be run in bounded time"
 _TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 
 
@@ -29,7 +30,8 @@ class Checker:
     """Judges values by one schema. `why` is set where no value can be judged by it.
 
     `soft` refuses also fields that are not named, or of the other direction; `hard` says what conforms,
-    None where that is all that `soft` says beside. Both know many schemas, this one by `name`.
+    None where that is all that `soft` says beside. `sure` refuses also what a pattern that cannot run would
+    have to decide; None where the document has none. All know many schemas, this one by `name`.
     """
 
     name: str
@@ -38,12 +40,17 @@ class Checker:
     direction: Direction
     limits: Limits
     why: str | None = None
+    sure: Draft202012Validator | None = None
 
     def conforms(self, value: Any) -> bool:
         """Whether there is nothing to find."""
         assert self.soft is not None
         named = {self.name: value}
         return self.soft.is_valid(named) and (self.hard is None or self.hard.is_valid(named))
+
+    def doubt(self, value: Any) -> str | None:
+        """Why a value that conforms may still not: a pattern for it cannot run."""
+        return None if self.sure is None or self.sure.is_valid({self.name: value}) else _CANNOT_RUN
 
     def findings(self, value: Any, size: int) -> list[Finding]:
         """What is wrong with a value of `size` bytes that does not conform."""
@@ -131,17 +138,20 @@ class Schemas:
         """Raises TooLarge, and what the compiler raises."""
         soft, branching = self._converted(limits, directions[0], soft=True)
         hard = self._converted(branching, directions[0], soft=False)[0] if branching else None
+        sure = None
+        if self._surveyed.bad_patterns:
+            sure = self._converted(limits, directions[0], soft=False, doubtful=True)[0]
         for place, limit in limits.items():
             own = hard if place in branching else None
             for direction in directions:
-                self._checkers[place, direction] = Checker(place, soft, own, direction, limit)
+                self._checkers[place, direction] = Checker(place, soft, own, direction, limit, sure=sure)
 
     def _converted(
-        self, places: Iterable[str], direction: Direction, soft: bool
+        self, places: Iterable[str], direction: Direction, soft: bool, doubtful: bool = False
     ) -> tuple[Draft202012Validator, frozenset[str]]:
         said = self._surveyed
         converter = Converter(
-            self._pointers, self._fields, said.is_31, said.bad_patterns, direction, said.nulls
+            self._pointers, self._fields, said.is_31, said.bad_patterns, direction, said.nulls, doubtful
         )
         branching = converter.convert(places, soft)
         schema = {"properties": converter.references, "$defs": converter.definitions}

@@ -129,7 +129,29 @@ def test_a_pattern_that_blows_up_elsewhere_runs_in_linear_time(pattern: str) -> 
 def test_a_pattern_that_cannot_run_is_warned_of_and_not_judged(pattern: str) -> None:
     loaded = answering({"type": "string", "pattern": pattern})
     assert [pattern in warning or "pattern" in warning for warning in loaded.warnings] == [True]
-    assert loaded.match(call(answer=body("x"))).verdict == "conforming"
+    judgement = loaded.match(call(answer=body("x")))
+    assert judgement.verdict == "unjudged"
+    assert judgement.why == "response.body: a pattern cannot be run in bounded time"
+    assert loaded.match(call(answer=body(1))).verdict == "deviating"
+
+
+def test_a_pattern_that_cannot_run_leaves_unjudged_only_what_it_is_about() -> None:
+    city = {"type": "string", "pattern": "^(?=x)x", "nullable": True}
+    loaded = answering({"type": "object", "properties": {"city": city, "n": {"type": "integer"}}}, "3.0.3")
+    verdicts = [
+        loaded.match(call(answer=body(value))).verdict
+        for value in ({"n": 1}, {"city": "york"}, {"city": None})
+    ]
+    assert verdicts == ["conforming", "unjudged", "conforming"]
+    fields = answering({"patternProperties": {"(?=x)": {"type": "integer"}}})
+    assert [fields.match(call(answer=body(value))).verdict for value in ({}, {"x": "a"})] == [
+        "conforming",
+        "unjudged",
+    ]
+    query = parameter("q", "query", {"type": "string", "pattern": "(?=x)"})
+    asked = spec({"/x": {"get": operation(parameters=[query])}})
+    assert asked.match(call(query=b"q=york")).why == "query: a pattern cannot be run in bounded time"
+    assert asked.match(call()).verdict == "conforming"
 
 
 def test_templates_made_of_parts_do_not_backtrack() -> None:
