@@ -8,7 +8,6 @@ fails what was in that transaction with StoreUnavailable, and the next one tries
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import queue
 import sqlite3
@@ -21,11 +20,10 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database as Database
 
+from server.store.refusals import Refusals
 from server.store.schema import migrations
 
 Connection = sqlite3.Connection
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -37,6 +35,7 @@ MAX_READERS = 16  # idle connections kept
 BUSY_S = 5.0
 WAL_BYTES = 64 * 1024 * 1024  # the log is cut back to this after a checkpoint
 CACHE_KIB = 65_536
+ROOM_BYTES = 1024 * 1024  # where nothing went in, this must before more is asked for
 PAGE_BYTES = 8192  # of a new file: records of 2 KB would leave nearly half of each smaller page empty
 
 Work = Callable[[Database], Any]
@@ -89,6 +88,7 @@ class Store:
         self._closed = False
         self._forgetful: list[Callable[[], None]] = []
         self._undone = False
+        self._refusals = Refusals()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -164,10 +164,26 @@ class Store:
         except queue.Full:
             connection.close()
 
+    @property
+    def refused(self) -> str | None:
+        """Why the last write was not taken; None where it was."""
+        return self._refusals.reason
+
     @staticmethod
     def probe(db: Database) -> None:
         """The smallest real write: shows that the database takes one."""
         db.conn.execute("PRAGMA user_version = 1")
+
+    @staticmethod
+    def take_room(db: Database) -> None:
+        """A write of a batch's size: what is small may still fit on a full disk. `give_room` undoes it."""
+        db.conn.execute("CREATE TABLE IF NOT EXISTS room (bytes BLOB)")
+        db.conn.execute("INSERT INTO room VALUES (zeroblob(?))", (ROOM_BYTES,))
+
+    @staticmethod
+    def give_room(db: Database) -> None:
+        """Once `take_room` was committed: together they would write nothing."""
+        db.conn.execute("DROP TABLE IF EXISTS room")
 
     @property
     def file_bytes(self) -> int:
@@ -214,8 +230,10 @@ class Store:
         """One transaction. Whatever goes wrong, every future is done and the thread lives on."""
         left = [item for item in group if item[1].set_running_or_notify_cancel()]
         done: list[tuple[Future[Any], Any]] = []
+        wanted = len(left)
         try:
             self._forget_if_undone()
+            before = self._db.conn.total_changes
             self._db.conn.execute("BEGIN IMMEDIATE")
             while left:
                 self._one(*left[0], done)
@@ -223,10 +241,12 @@ class Store:
             self._db.conn.execute("COMMIT")
         except Exception as error:
             self._roll_back()
-            log.error("nothing was stored: %s", _translated(error))
+            self._refusals.refused(str(_translated(error)))
             for future in (*(future for future, _ in done), *(future for _, future in left)):
                 future.set_exception(_translated(error))
             return
+        if len(done) == wanted and self._db.conn.total_changes > before:
+            self._refusals.stored()
         for future, result in done:
             future.set_result(result)
 
@@ -243,6 +263,8 @@ class Store:
             execute("ROLLBACK TO work")
             execute("RELEASE work")
             self._forget_if_undone()
+            if isinstance(error, sqlite3.OperationalError):
+                self._refusals.refused(_reason(error))
             future.set_exception(_translated(error))
         else:
             execute("RELEASE work")

@@ -69,7 +69,12 @@ def test_a_full_disk_is_said_and_nothing_is_acknowledged(client: Client) -> None
     assert "full" in answer.json()["detail"]
     assert "retry-after" in answer.headers
     assert len(client.items("/exchanges")) == 1
+    for _ in range(3):  # what is small may still fit
+        unready = client.http.get("/readyz")
+        assert (unready.status_code, "full" in unready.json()["detail"]) == (503, True)
     pragma("max_page_count = 1000000")
+    assert client.http.get("/readyz").status_code == 200
+    assert store.refused is None
     assert client.http.post("/api/v1/records", content=batch(2, many)).json() == {"acked": 2}
     assert client.server_ledger() == {"stored": 300}
     assert sum(one["count"] for one in client.operations().values()) == 300

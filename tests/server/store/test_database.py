@@ -159,9 +159,11 @@ def test_a_full_disk_fails_the_work_and_not_the_store(store: Store) -> None:
     with pytest.raises(StoreUnavailable, match="full"):
         store.write(large).result()
     assert buckets(store) == []
+    assert "full" in str(store.refused)
     store.write(lambda db: db.conn.execute("PRAGMA max_page_count = 1000000").fetchall()).result()
     store.write(large).result()
     assert len(buckets(store)) == 1
+    assert store.refused is None
 
 
 def test_a_lock_held_by_another_program_is_said_and_waited_for(

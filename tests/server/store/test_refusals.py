@@ -1,0 +1,27 @@
+"""A database that takes nothing: what is said of it, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.store.refusals import SAY_EVERY_S, Refusals
+
+
+def test_a_refusal_is_said_once_then_once_a_minute_with_the_count_and_when_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = 100.0
+    refusals = Refusals(lambda: now)
+    for _ in range(240):
+        refusals.refused("full")
+    assert (refusals.reason, caplog.messages) == ("full", ["nothing was stored: full"])
+    now += SAY_EVERY_S
+    refusals.refused("full")
+    refusals.refused("full")
+    refusals.stored()
+    refusals.stored()
+    assert refusals.reason is None
+    assert caplog.messages[1:] == [
+        "still nothing is stored (240 more attempts): full",
+        "the database stores again; 1 more attempts had failed",
+    ]
