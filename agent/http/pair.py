@@ -79,7 +79,7 @@ class Pair:
         self._first_ns: int | None = None  # when the first request began
         self._fence = fenced  # the next request may not be the next that was sent
         self._response_lost = response_lost  # responses may have gone by unseen
-        self._lost_ns = lost_ns  # of requests from before then the response may be lost
+        self._lost_ns = lost_ns  # of requests from before then the response may be lost or told alone
         self._pipelined = False
         self._excusable = response_lost  # a lost answer has not been held to account for a queue yet
         self._owed = 0  # answers that may still come to requests that were given up
@@ -136,11 +136,11 @@ class Pair:
     def _enqueue(self, draft: _Draft) -> None:
         if len(self._queue) >= MAX_OUTSTANDING:
             self._lose_responses(draft.start_ns)
-        draft.fenced, self._fence = self._fence, False
         if self._unpaired or draft.start_ns <= self._lost_ns:
             self._give_up(draft)
-        else:
-            self._queue.append(draft)
+            return
+        draft.fenced, self._fence = self._fence, False
+        self._queue.append(draft)
 
     # Responses
 
@@ -157,6 +157,7 @@ class Pair:
             return False
         if self._current is None:
             self._fence = True
+            self._lost_ns = max(self._lost_ns, start_ns)  # it may answer what is read only later
             self._current = self._draft(start_ns, None)
         return True
 

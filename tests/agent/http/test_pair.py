@@ -10,6 +10,7 @@ import pytest
 from agent.events import Chunk, Tick
 from agent.http.messages import Completeness
 from agent.http.pair import MAX_OUTSTANDING
+from agent.http.talk import OTHER_WAY
 from tests.agent.http.talks import C, S, Steps, chunks, tell
 
 MS = 1_000_000
@@ -112,6 +113,17 @@ def test_a_request_held_for_reordering_past_a_hole_in_the_responses_is_not_answe
     # Request 1 waits for the lost request 0; response 0 is given up before, so the hole is read first.
     fed: list[Chunk | Tick] = [made[1], made[2], hole, Tick(made[1].time_ns + 200 * MS), made[5]]
     assert pairs(fed) == ["a0", "a2", "q1"]
+
+
+def test_a_request_read_after_its_answer_was_told_alone_is_not_given_the_next_answer() -> None:
+    _, _, q1, a1, q2, a2, _, a3, q4, a4 = (
+        replace(c, direction=OTHER_WAY[c.direction])  # as the server's machine sees it
+        for c in chunks([(way, words(n)) for n in range(5) for way, words in ((C, ask), (S, say))])
+    )
+    # Both halves wait for their lost beginnings. The answers are given up for first, so that 1 and 2 are
+    # told alone; that request 3 is lost does not show yet when its answer is read.
+    later = [replace(c, time_ns=c.time_ns + 250 * MS) for c in (a3, q4, a4)]
+    assert pairs([q1, a1, q2, a2, *later]) == ["a1", "a2", "a3", "q1", "q2", "q4=a4"]
 
 
 def test_requests_without_answers_are_bounded() -> None:
