@@ -118,8 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options, settings, policy)
     except tuple(expected_errors()) as error:
-        log.error("%s", error)
+        log.error("%s", sentence(error))
         return EXIT_ERROR
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, for a person; of a file its path first."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def leave(_number: int, _frame: FrameType | None) -> NoReturn:

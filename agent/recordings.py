@@ -44,16 +44,22 @@ def record(settings: Settings, path: Path) -> None:
     if path.exists():
         raise RecordingError(f"{path} exists already, and no recording overwrites a file: give another name")
     key = load_or_create(settings.key_file)
-    source = kernel_source(settings)
+    header = Header(settings.agent, settings.node, settings.cluster, key_id(key))
+    writer = Writer(path, header)  # first: where there can be no file, nothing is attached
+    try:
+        source = kernel_source(settings)
+    except BaseException:
+        writer.close()
+        path.unlink()
+        raise
 
     def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
         source.ask_to_stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked_to_stop)
-    header = Header(settings.agent, settings.node, settings.cluster, key_id(key))
     try:
-        _write(source, path, header)
+        _write(source, path, writer)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -67,9 +73,9 @@ def record(settings: Settings, path: Path) -> None:
                 log.info("detached %d probes", total)
 
 
-def _write(source: KernelSource, path: Path, header: Header) -> None:
+def _write(source: KernelSource, path: Path, writer: Writer) -> None:
     events = 0
-    with Writer(path, header) as writer:
+    with writer:
         log.warning("%s will hold raw traffic, secrets and all: keep it safe, and delete it after use", path)
         source.attach()
         log.info("recording")

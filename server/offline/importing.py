@@ -78,6 +78,7 @@ def run(parsed: argparse.Namespace) -> int:
 def epoch_of(files: Sequence[Path], arguments: Sequence[str]) -> str:
     """The same for the same content read in the same way; at random where a file can be read only once."""
     digest = hashlib.sha256("\0".join((version("spectap"), *arguments)).encode())
+    reading.check(files)
     for path in files:
         if not stat.S_ISREG(path.stat().st_mode):
             return uuid.uuid4().hex

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[R
 
     The child ends with the generator, however that ends.
     """
+    check(files)
     try:
         command = [*agent_program(), "read", *arguments, "--", *map(str, files)]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
@@ -76,6 +77,15 @@ def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[R
             _stopped(child)
     if status:
         raise ReadingError(_why(status))
+
+
+def check(files: Iterable[Path]) -> None:
+    """Raises ReadingError for the first that is not there."""
+    for path in files:
+        try:
+            path.stat()
+        except OSError as error:
+            raise ReadingError(f"{path}: {error.strerror}") from None
 
 
 def _why(status: int) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from agent import cli, config, reading, run
 from agent.events import Event
+from agent.probes.kernel import SourceError
 from agent.redact.policy import Policy
 from agent.sources.recording import Header, Recording, Writer, key_id
 from agent.wire import decode_record, pack_record
@@ -134,6 +135,39 @@ def test_a_disk_that_is_full_ends_a_recording_that_can_be_read(
     assert path.stat().st_size <= limit
     with path.open("rb") as file:
         assert len(list(Recording(file, "recording").events())) > 1000
+
+
+@pytest.mark.parametrize("words", [("read",), ("replay", "--server", "http://127.0.0.1:1")])
+def test_an_input_that_is_not_there_is_one_sentence_with_its_path(
+    words: tuple[str, ...], tmp_path: Path, key_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert cli.main([*words, str(tmp_path / "none"), "--key-file", str(key_file)]) == 1
+    assert [entry.getMessage() for entry in caplog.records if entry.levelname == "ERROR"] == [
+        f"{tmp_path}/none: No such file or directory"
+    ]
+
+
+def test_a_recording_that_cannot_be_made_is_refused_before_anything_is_loaded(
+    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(run, "kernel_source", lambda settings: pytest.fail("it was loaded"))
+    path = tmp_path / "none" / "recording"
+    words = ["record", str(path), "--key-file", str(key_file), "--cache", str(tmp_path)]
+    assert cli.main(words) == 1
+    assert [entry.getMessage() for entry in caplog.records] == [f"{path}: No such file or directory"]
+
+
+def test_a_host_that_refuses_the_capture_leaves_no_recording(
+    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(settings: config.Settings) -> None:
+        raise SourceError("only root may watch")
+
+    monkeypatch.setattr(run, "kernel_source", refuse)
+    path = tmp_path / "recording"
+    assert cli.main(["record", str(path), "--key-file", str(key_file), "--cache", str(tmp_path)]) == 1
+    assert "only root may watch" in caplog.text
+    assert not path.exists()
 
 
 def test_nothing_is_overwritten_and_the_error_says_what_to_do(

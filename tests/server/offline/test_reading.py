@@ -35,8 +35,8 @@ def test_a_file_that_cannot_be_read_is_an_error_after_what_the_agent_says(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ReadingError, match="what spectap-agent said is above"):
-        list(reading.records([tmp_path / "missing"], key(tmp_path)))
-    assert "No such file" in capfd.readouterr().err
+        list(reading.records([tmp_path], key(tmp_path)))
+    assert "Is a directory" in capfd.readouterr().err
 
 
 def test_who_has_enough_leaves_no_child_behind(tmp_path: Path) -> None:
@@ -51,13 +51,13 @@ def test_a_child_that_is_ended_by_a_signal_is_no_end_of_the_file(
     dying = (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
     monkeypatch.setattr(reading, "agent_program", lambda: dying)
     with pytest.raises(ReadingError, match="ended by signal 15"):
-        list(reading.records([tmp_path / "file"]))
+        list(reading.records([file(tmp_path)]))
 
 
 def test_output_that_is_no_record_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "agent_program", lambda: (sys.executable, "-c", "print('nonsense')"))
     with pytest.raises(ReadingError, match="cannot be read"):
-        list(reading.records([tmp_path / "file"]))
+        list(reading.records([file(tmp_path)]))
 
 
 def test_options_reach_the_agent(tmp_path: Path) -> None:
@@ -76,3 +76,11 @@ def test_formats_are_the_agents_and_another_is_a_usage_error(capsys: pytest.Capt
         cli.main(["import", "file", "--server", "http://x", "--format", "nonsense"])
     assert end.value.code == 64
     assert "invalid choice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["match"], ["rebuild"], ["import", "--server", "http://127.0.0.1:1"]])
+def test_an_input_that_is_not_there_is_one_sentence_with_its_path(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*command, str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == f"spectap {command[0]}: {tmp_path}/none: No such file or directory\n"
