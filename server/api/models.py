@@ -113,11 +113,17 @@ class Operation(BaseModel):
     last_seen: Time | None
 
 
+Warnings = Annotated[
+    list[str], Field(description="What of the document is not used in judging, each with its place.")
+]
+
+
 class SpecInfo(Named):
     api: str
     host: str | None
     base_path: str | None
     uploaded: Time
+    warnings: Warnings
 
 
 class Fetch(BaseModel):
@@ -140,6 +146,7 @@ class Uploaded(BaseModel):
     title: str
     version: str
     operations: int
+    warnings: Warnings
 
 
 class Endpoint(BaseModel):

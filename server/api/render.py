@@ -121,7 +121,7 @@ def caller(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def spec(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "uploaded": time(row["uploaded"])}
+    return {**row, "uploaded": time(row["uploaded"]), "warnings": json.loads(row["warnings"])}
 
 
 def finding(row: dict[str, Any]) -> dict[str, Any]:

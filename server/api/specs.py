@@ -28,6 +28,8 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))]
 
 log = logging.getLogger(__name__)
 
+LOGGED_WARNINGS = 20  # of one specification; the answer has all
+
 KINDS = ("application/yaml", "application/json", "application/zip", "multipart/form-data")
 BODY = {"requestBody": {"required": True, "content": {kind: {} for kind in KINDS}}}
 
@@ -106,12 +108,15 @@ async def keep(
         len(specification.operations),
         attached.api,
     )
+    for warning in specification.warnings[:LOGGED_WARNINGS]:
+        log.warning("specification %s: %r", attached.spec, warning)
     return {
         "id": attached.spec,
         "api": attached.api,
         "title": specification.title,
         "version": specification.version,
         "operations": len(specification.operations),
+        "warnings": [*specification.warnings],
     }
 
 

@@ -62,7 +62,9 @@ def attach(
     for old in olds:
         forget_spec(db, old.id)
     specs.remove(db, [old.number for old in olds])
-    stored = specs.insert(db, api, upload, specification.title, specification.version, now)
+    stored = specs.insert(
+        db, api, upload, specification.title, specification.version, specification.warnings, now
+    )
     acceptor.judges.add(stored, specification)
     return Attached(acceptor.apis.id(api), stored.id, api)
 

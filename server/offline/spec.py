@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from server.analysis.specs.bundle import from_folder
@@ -13,6 +14,7 @@ from server.analysis.specs.specification import Specification
 NAMES = [f"{name}.{ending}" for name in ("openapi", "swagger") for ending in ("yaml", "yml", "json")]
 
 
+SHOWN_WARNINGS = 20
 WHAT = "OpenAPI 3 or Swagger 2.0, YAML or JSON: a file, or a folder with openapi.yaml or the like"
 
 
@@ -37,9 +39,16 @@ def add_root(parser: argparse.ArgumentParser) -> None:
 
 
 def specification(path: Path, root: Path | None = None, policy: Policy | None = None) -> Specification:
-    """The specification at `path`. Raises SpecError and SpecMissing."""
+    """The specification at `path`; what of it is not used in judging is told on standard error. Raises
+    SpecError and SpecMissing.
+    """
     folder, name = located(path, root)
-    return load_files(name, from_folder(folder), policy or Policy())
+    found = load_files(name, from_folder(folder), policy or Policy())
+    for warning in found.warnings[:SHOWN_WARNINGS]:
+        sys.stderr.write(f"{path}: warning: {warning}\n")
+    if len(found.warnings) > SHOWN_WARNINGS:
+        sys.stderr.write(f"{path}: warning: and {len(found.warnings) - SHOWN_WARNINGS} more\n")
+    return found
 
 
 def located(path: Path, root: Path | None = None) -> tuple[Path, str]:

@@ -156,3 +156,9 @@ def m009_arrivals(db: Database) -> None:
         "INSERT INTO arrivals SELECT min(time, ?) / 3600000000000, min(number) FROM exchanges GROUP BY 1",
         (time.time_ns(),),
     )
+
+
+@migrations()
+def m010_spec_warnings(db: Database) -> None:
+    """What of a specification is not used in judging: a JSON array of sentences."""
+    db.conn.execute("ALTER TABLE specs ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]'")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +38,14 @@ def stored(db: Database) -> list[StoredSpec]:
     return [StoredSpec(*row) for row in rows]
 
 
-def insert(db: Database, api: int, upload: Upload, title: str, version: str, now: int) -> StoredSpec:
+def insert(
+    db: Database, api: int, upload: Upload, title: str, version: str, warnings: Sequence[str], now: int
+) -> StoredSpec:
     id = secrets.token_hex(8)
     cursor = db.conn.execute(
-        """INSERT INTO specs (id, api, host, base_path, title, version, uploaded, raw)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-        (id, api, upload.host, upload.base_path, title, version, now, upload.raw),
+        """INSERT INTO specs (id, api, host, base_path, title, version, warnings, uploaded, raw)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (id, api, upload.host, upload.base_path, title, version, json.dumps(warnings), now, upload.raw),
     )
     assert cursor.lastrowid is not None
     return StoredSpec(cursor.lastrowid, id, api, upload.host, upload.base_path, upload.raw)
@@ -61,7 +65,7 @@ def list_specs(db: sqlite3.Connection, limit: int, after: int | None = None) -> 
     """Specifications without their documents, newest first; those before number `after`."""
     rows = db.execute(
         """SELECT specs.number, specs.id, apis.id AS api, specs.host, specs.base_path, specs.title,
-        specs.version, specs.uploaded FROM specs JOIN apis ON apis.number = specs.api
+        specs.version, specs.warnings, specs.uploaded FROM specs JOIN apis ON apis.number = specs.api
         WHERE specs.number < ? ORDER BY specs.number DESC LIMIT ?""",
         (after if after is not None else 2**63 - 1, limit),
     )

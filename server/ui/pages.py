@@ -152,7 +152,7 @@ def spec_page(request: Request, id: str, spec: str | None = None) -> Response:
     chosen = next((one for one in kept if spec in (None, one["id"])), None)
     if chosen is None:
         raise Problem(HTTPStatus.NOT_FOUND, "This API has no such specification.")
-    return page(request, "spec.html", api=render.api(rows[0]), spec=chosen)
+    return page(request, "spec.html", api=render.api(rows[0]), spec=render.spec(chosen))
 
 
 @router.get("/exchanges")

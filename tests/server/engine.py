@@ -31,6 +31,10 @@ class StandIn:
         return str(self.document.get("version", "1"))
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self.document.get("warnings", ()))
+
+    @property
     def base_paths(self) -> tuple[str, ...]:
         return tuple(self.document.get("base_paths", ("",)))
 

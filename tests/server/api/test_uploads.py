@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import threading
@@ -242,3 +243,20 @@ def test_the_servers_policy_is_read_from_options_and_environment(monkeypatch: py
     with pytest.raises(SystemExit) as end:
         cli.main(["server"])
     assert end.value.code == 64
+
+
+def test_what_is_not_judged_of_a_specification_is_in_the_answer_the_list_the_log_and_on_its_page(
+    real: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    schema = {"type": "string", "pattern": "(?=x)"}
+    get = {"responses": {"200": {"description": "", "content": {"application/json": {"schema": schema}}}}}
+    info = {"title": "t", "version": "1"}
+    raw = json.dumps({"openapi": "3.1.0", "info": info, "paths": {"/x": {"get": get}}})
+    answer = real.http.post("/api/v1/specs?host=h", content=raw).json()
+    (warning,) = answer["warnings"]
+    assert warning.endswith(
+        "/schema/pattern: the linear-time engine cannot run this pattern; it is not judged"
+    )
+    assert [one["warnings"] for one in real.items("/specs")] == [[warning]]
+    assert repr(warning) in caplog.text
+    assert html.escape(warning) in real.http.get(f"/apis/{answer['api']}/spec").text

@@ -178,3 +178,17 @@ def test_a_reader_that_has_enough_is_no_defect(tmp_path: Path) -> None:
     assert b"Traceback" not in child.stderr.read()
     child.stderr.close()
     assert child.wait() == 141
+
+
+def test_what_of_the_specification_is_not_judged_is_told_once_on_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = SPEC.replace("{type: string}", "{type: string, pattern: '(?=x)'}")
+    matched(tmp_path, entry("GET", PET), entry("GET", PET), spec=spec)
+    told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert len(told) == 1
+    assert told[0].startswith(f"{tmp_path / 'openapi.yaml'}: warning: /paths/~1pets~1{{id}}/get")
+    many = "".join(f"p{n}: {{pattern: '(?={n})'}}, " for n in range(30))
+    matched(tmp_path, spec=SPEC.replace("{name:", "{" + many + "name:"))
+    told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert (len(told), told[-1]) == (21, f"{tmp_path / 'openapi.yaml'}: warning: and 10 more")
