@@ -15,6 +15,8 @@ import httpx
 PATIENCE_S = 30.0  # a server that restarts is waited for
 PAUSE_S = 0.5
 ANSWER_S = 60.0
+MOST_DETAIL = 500  # characters of what the server says
+CHECK = "check --server, and that it runs"
 LATER = frozenset({429, 500, 502, 503, 504})
 
 
@@ -74,24 +76,28 @@ class Remote:
         while True:
             try:
                 response = self._http.send(request)
-                trouble = f"answers HTTP {response.status_code}"
+                trouble = f"answers HTTP {response.status_code}: {_detail(response) or CHECK}"
                 if response.status_code not in LATER or _is_final(response):
                     return self._good(response)
             except httpx.HTTPError as error:
-                trouble = f"cannot be reached ({type(error).__name__})"
+                trouble = f"cannot be reached ({type(error).__name__}): {CHECK}"
             if time.monotonic() + pause > until:
-                raise RemoteError(f"the server at {self._shown} {trouble}: check --server, and that it runs")
+                raise RemoteError(f"the server at {self._shown} {trouble}")
             time.sleep(pause)
             pause = min(2 * pause, 4.0)
 
     def _good(self, response: httpx.Response) -> httpx.Response:
-        status = response.status_code
+        status, detail = response.status_code, _detail(response)
+        says = f" ({detail})" if detail else ""
         if status in (401, 403):
-            raise RemoteError(f"the server at {self._shown} does not accept the token: give --token-file")
+            raise RemoteError(
+                f"the server at {self._shown} does not accept the token: give --token-file{says}"
+            )
         if status in (404, 405) or response.is_redirect:
-            raise RemoteError(f"what answers at {self._shown} is no spectap server: check --server")
+            raise RemoteError(f"what answers at {self._shown} is no spectap server: check --server{says}")
         if not response.is_success:
-            raise RemoteError(f"the server at {self._shown} refuses (HTTP {status}): {_reason(response)}")
+            reason = detail or "it does not say why"
+            raise RemoteError(f"the server at {self._shown} refuses (HTTP {status}): {reason}")
         return response
 
 
@@ -101,14 +107,18 @@ def _is_final(response: httpx.Response) -> bool:
     return response.status_code == HTTPStatus.BAD_GATEWAY and kind.startswith("application/problem+json")
 
 
-def _reason(response: httpx.Response) -> str:
-    """What the server's problem document says."""
+def _detail(response: httpx.Response) -> str | None:
+    """What the server's problem document says, fit for a terminal."""
     try:
         found = response.json()
     except ValueError:
         found = None
     detail = found.get("detail") if isinstance(found, dict) else None
-    return detail[:500] if isinstance(detail, str) else "it does not say why"
+    return _plain(detail[:MOST_DETAIL]) if isinstance(detail, str) else None
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def token_in(path: Path, option: str = "--token-file") -> str:

@@ -1,0 +1,62 @@
+"""A server that does not do as asked: what a person is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from server.offline.remote import MOST_DETAIL, Remote, RemoteError
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """The URL of a server that has one answer."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def told(status: int, body: bytes) -> str:
+    with (
+        answering(status, body) as url,
+        Remote(url, None, patience_s=0) as server,
+        pytest.raises(RemoteError) as raised,
+    ):
+        server.get("/exchanges", {})
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 422, 503])
+def test_what_the_server_says_is_shown_with_control_characters_escaped(status: int) -> None:
+    said = told(status, json.dumps({"detail": "the disk\x1b[2J is\n full"}).encode())
+    assert r"the disk\x1b[2J is\n full" in said
+
+
+def test_what_the_server_says_is_bounded() -> None:
+    assert told(503, json.dumps({"detail": "x" * 9999}).encode()).count("x") == MOST_DETAIL
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"detail": 7}'])
+def test_a_server_that_does_not_say_why_is_to_be_checked(body: bytes) -> None:
+    assert told(503, body).endswith("answers HTTP 503: check --server, and that it runs")
