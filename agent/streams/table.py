@@ -198,6 +198,7 @@ class Table(Generic[Fact]):
             positions = {} if finished is None else finished.positions
             entry = self._enter(key, chunk.from_start and finished is None, positions)
             if finished is not None:
+                entry.last_ns = finished.last_ns  # for the next eviction, if all that comes now is late
                 self._tell_of_eviction(entry, finished.last_ns)
             self._make_room()
         else:

@@ -100,6 +100,7 @@ def test_whatever_is_lost_late_doubled_or_cut_no_body_is_on_a_wrong_request_and_
 @pytest.mark.parametrize("name", NAMES)
 @thorough
 @given(harm=harms)
+@example(harm=Harm(2977313086, 0.2, 0.05, 0.02, 0.05, 0.05))  # h1-tls: evicted twice before a late request
 def test_nor_in_tables_that_are_far_too_small(name: str, harm: Harm) -> None:
     watch(harm.to(recorded(name)[1]), SMALL, CAP)
 

@@ -235,11 +235,15 @@ def test_one_answer_lost_at_a_late_join_does_not_unpair_the_connection_for_good(
         assert exchange.request.target == b"/" + exchange.response.body.data
 
 
-def test_a_request_that_is_late_from_before_an_eviction_takes_no_later_answer() -> None:
-    """Its own answer went with what was held: the next one is another request's, which is late as well."""
+@pytest.mark.parametrize("evictions", [1, 2])
+def test_a_request_that_is_late_from_before_an_eviction_takes_no_later_answer(evictions: int) -> None:
+    """Its own answer went with what was held: the next one is another request's, which is late as well.
+    Nor does it where only late chunks came between that eviction and the last.
+    """
     first, second = (OK.replace(b"1000", b"%d" % len(word)) + word for word in (b"first", b"second"))
     other = replace(chunk(C, 0, GET, 11), connection=ConnectionKey("socket", 0xFFFF0002, 1))
-    fed = [chunk(S, 0, first, 10), other, chunk(C, 0, GET, 1), chunk(S, len(first), second, 50)]
+    asked = [event for n in range(evictions) for event in (other, chunk(C, n * len(GET), GET, 1 + n))]
+    fed = [chunk(S, 0, first, 10), *asked, chunk(S, len(first), second, 50)]
     told = tell(fed, limits=Limits(connections=1), opened=False)
     answered = [x.request for x in told.exchanges if x.response and x.response.body.data == b"second"]
     assert answered == [None]
