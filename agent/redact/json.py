@@ -15,13 +15,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agent.frozen import dataclass
-from agent.redact import placeholders, values
+from agent.redact import labels, placeholders, values
 from agent.redact.harmless import Harmless
 from agent.redact.names import Names
 
 MAX_DEPTH_NAMED = 32  # levels a pointer names; deeper, it names the ancestor
 MAX_KEY_NAMED = 64  # characters of a key in a pointer; longer, it names the ancestor
 MAX_LABEL = 128  # a longer text is not taken for a name
+PAIR = 2  # texts
 
 _STRING = r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*"'
 _NUMBER = r"-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?![0-9A-Za-z.+_-])"
@@ -35,17 +36,16 @@ _TEXT = re.compile(
     rf"(?:{_SPACE}++|{_KEYED}(?:{_STRING}{_ALONE}|[{{}}\[\]]|{_NUMBER}|{_WORD}))*".replace("?P<key>", "?:")
 )
 _MEMBER = re.compile(
-    rf'{_SPACE}*+{_KEYED}(?:("[^"\\\x00-\x1f=:]*+"){_ALONE}'
+    rf'{_SPACE}*+{_KEYED}(?:("[^"\\\x00-\x1f=:/]*+"){_ALONE}'
     rf"|({_STRING}){_ALONE}|({_NUMBER})|({_WORD})|([{{\[])|([}}\]])|\Z)"
 )
 _KEY, _PLAIN, _STRINGS, _DIGITS, _LITERAL, _OPEN, _CLOSE = range(1, 8)
+_TEXTS = (_PLAIN, _STRINGS)
 
-# Where a secret's name is a value itself: {"name": "DB_PASSWORD", "value": "…"}.
-_LABELS = frozenset(("name", "key", "field", "header", "param", "parameter"))
-_LABELLED = frozenset(("value", "values", "val", "content", "default"))
 _KUBERNETES_SECRET = re.compile(r'"kind"\s{0,8}:\s{0,8}"Secret(?:List)?"')
 _KUBERNETES_FIELDS = frozenset(("data", "stringData"))
-_SPECIAL = _LABELS | _LABELLED | _KUBERNETES_FIELDS
+_SPECIAL = labels.NAMED | set(labels.NAMING) | _KUBERNETES_FIELDS
+_NO_KEYS: frozenset[str] = frozenset()
 
 Masked = Callable[[str, str], None]
 """Called with the JSON pointer and the rule of each replaced value."""
@@ -123,8 +123,8 @@ class _Walk:
     """One pass over a text that lexes; edits are collected and applied at the end.
 
     The stacks hold, per open container: the current key (as the output has it) or index, the rule under
-    which all beneath is masked, the rule that a label gave to its sibling, and that sibling, where it
-    came first, with its pointer.
+    which all beneath is masked, what a label says of its siblings, and those siblings that came first, by
+    key, with their pointers.
     """
 
     def __init__(
@@ -138,10 +138,11 @@ class _Walk:
         self.edits: dict[int, tuple[int, str]] = {}
         self.keys: list[str | int] = [0]
         self.rules: list[str | None] = [None]
-        self.labels: list[str | None] = [None]
-        self.waiting: list[tuple[re.Match[str], str] | None] = [None]
+        self.labels: list[labels.Label | None] = [None]
+        self.waiting: list[dict[str | int, tuple[re.Match[str], str]] | None] = [None]
         self.known: dict[str, tuple[str, str | None, bool]] = {}
         self.kubernetes = _KUBERNETES_SECRET.search(text) is not None
+        self.patch = labels.is_patch(text)
 
     def run(self) -> str:
         """The masked text."""
@@ -165,11 +166,16 @@ class _Walk:
                 self.judged(match)
             elif suspicion and kind == _DIGITS:
                 self.number(match)
+            elif kind is None:
+                break  # the end of the text
             if special:
                 self.label(match)
             top = keys[-1]
             if type(top) is int:
+                if top < PAIR and kind in _TEXTS:
+                    self.member(match, top)
                 keys[-1] = top + 1
+        self.pair()
         return self.applied()
 
     def key(self, match: re.Match[str]) -> tuple[str, str | None, bool]:
@@ -178,11 +184,12 @@ class _Walk:
         key = unescaped(token)
         names = self.judge.names
         found = key, names.rule(key), key in _SPECIAL
-        if not (self.suspicion and self.suspicion.of(key)) and not any(mark in token for mark in "\\=:"):
+        if not (self.suspicion and self.suspicion.of(key)) and not any(mark in token for mark in "\\=:/"):
             self.known[token] = found
             return found
         masked, rule = self.judge.text(key, self.depth)
         if rule is None:
+            self.known[token] = found
             return found
         self.keys[-1] = masked
         self.edit(match, _KEY, json.dumps(masked), rule)
@@ -198,25 +205,53 @@ class _Walk:
     def close(self) -> None:
         """Leaves the innermost container; a bracket too many is ignored."""
         if len(self.keys) > 1:
+            self.pair()
             for stack in (self.keys, self.rules, self.labels, self.waiting):
                 stack.pop()
 
     def special(self, key: str | int) -> str | None:
         """The rule for a key that means nothing by itself."""
-        if key in _LABELLED:
-            return self.labels[-1]
+        label = self.labels[-1]
+        if label is not None and key in label[1]:
+            return label[0]
         return "name:kubernetes-secret" if self.kubernetes and key in _KUBERNETES_FIELDS else None
 
     def label(self, match: re.Match[str]) -> None:
-        """Joins a label to the value beside it, whichever comes first."""
-        if self.keys[-1] in _LABELLED:
-            self.waiting[-1] = match, self.pointer()
-        elif self.keys[-1] in _LABELS and match.lastindex in (_PLAIN, _STRINGS):
+        """Joins a label to the values beside it, whichever come first."""
+        key = self.keys[-1]
+        if key in labels.NAMED:
+            self.wait(match)
+        elif type(key) is str and key in labels.NAMING and match.lastindex in _TEXTS:
             token = match[match.lastindex]
+            if len(token) > MAX_LABEL:
+                return
+            label = labels.label(key, unescaped(token), self.judge.names, patch=self.patch)
+            if label is not None:
+                self.labels[-1] = label
+                for sibling, (first, pointer) in (self.waiting[-1] or {}).items():
+                    if sibling in label[1]:
+                        self.replace(first, label[0], pointer)
+
+    def wait(self, match: re.Match[str]) -> None:
+        """Keeps a value until more is known."""
+        waiting = self.waiting[-1] = self.waiting[-1] or {}
+        waiting[self.keys[-1]] = match, self.pointer()
+
+    def member(self, match: re.Match[str], at: int) -> None:
+        """One of the first two texts of an array, which in a list of such may be a name and its value."""
+        if at:
+            if self.labels[-1] is not None:
+                self.wait(match)
+        elif len(self.keys) > PAIR and type(self.keys[-PAIR]) is int:
+            token = match[match.lastindex or _PLAIN]
             rule = self.judge.names.rule(unescaped(token)) if len(token) <= MAX_LABEL else None
-            first, self.labels[-1], self.waiting[-1] = self.waiting[-1], rule, None
-            if rule is not None and first is not None:
-                self.replace(first[0], rule, first[1])
+            self.labels[-1] = None if rule is None else (rule, _NO_KEYS)
+
+    def pair(self) -> None:
+        """Masks the second text of the innermost container where it is a pair and the first a label."""
+        label, found = self.labels[-1], self.waiting[-1]
+        if self.keys[-1] == PAIR and label is not None and found is not None and 1 in found:
+            self.replace(found[1][0], label[0], found[1][1])
 
     def judged(self, match: re.Match[str]) -> None:
         """Masks in a string what its own text gives away."""
@@ -240,7 +275,7 @@ class _Walk:
         """Puts the placeholder in the place of a whole scalar; true, false, null and "" stay."""
         if match.lastindex == _DIGITS:
             self.edit(match, _DIGITS, placeholders.of_number(match[_DIGITS]), rule, pointer)
-        elif match.lastindex in (_PLAIN, _STRINGS) and (text := unescaped(match[match.lastindex])):
+        elif match.lastindex in _TEXTS and (text := unescaped(match[match.lastindex])):
             self.edit(match, match.lastindex, json.dumps(placeholders.of_text(text)), rule, pointer)
 
     def edit(

@@ -25,7 +25,7 @@ def _rules(**rules: str) -> dict[str, str]:
 
 # Words that make a name a secret's wherever they stand, unless the last word says otherwise.
 _ANYWHERE = _rules(
-    password="password passwords passwd passphrase passcode pwd",
+    password="password passwords passwd passphrase passcode pwd psw",
     secret="secret secrets credential credentials",
     token="token jwt bearer",
     csrf="csrf xsrf",
@@ -37,7 +37,7 @@ _ANYWHERE = _rules(
 # Words that do so only as the last one that matters.
 _LAST = _rules(
     password="pass pw",
-    secret="auth authorization",
+    secret="auth authz authorization dsn",
     session="cookie cookies session sessions sid",
     code="pin",
     signature="signature signatures sig",
@@ -53,8 +53,9 @@ _ENDINGS = _rules(
     ),
     key=(
         "apikey accesskey secretkey privatekey signingkey encryptionkey masterkey sharedkey accountkey "
-        "subscriptionkey authkey sshkey clientkey storagekey consumerkey appkey deploykey webhookkey "
-        "apikeys accesskeys secretkeys privatekeys signingkeys encryptionkeys sshkeys authkeys"
+        "subscriptionkey authkey privkey sshkey clientkey storagekey consumerkey appkey deploykey webhookkey "
+        "apikeys accesskeys secretkeys privatekeys signingkeys encryptionkeys sshkeys authkeys "
+        "privkeys"
     ),
     session="sessionid sessid sessionkey",
     card="creditcard debitcard cardnumber cardno cardnum securitycode",
@@ -65,6 +66,8 @@ _ENDINGS = _rules(
     identity="socialsecurity socialsecuritynumber",
 )
 _WHOLE = _rules(token="tokens", card="card pan")
+# In a path a token may stand behind these, as in `/reset/…`; they are no names of secrets elsewhere.
+BEFORE_TOKENS = frozenset(("reset", "activate", "verify", "invite"))
 
 # After these the value is about the secret, not the secret.
 _ABOUT = frozenset(
@@ -90,11 +93,11 @@ _NEUTRAL = frozenset(
 )
 _ENDS = tuple(_ENDINGS)
 
-_ALL = {*_ANYWHERE, *_LAST, *_ENDINGS, *_WHOLE}
+_ALL = {*_ANYWHERE, *_LAST, *_ENDINGS, *_WHOLE, *BEFORE_TOKENS}
 STEMS: tuple[bytes, ...] = tuple(
     word.encode() for word in sorted(_ALL) if not any(other in word for other in _ALL - {word})
 )
-"""Every name that is a secret's has one of these among its letters."""
+"""Every name that is a secret's, or before one in a path, has one of these among its letters."""
 
 _LOWER = bytes(range(256)).lower()
 _NOT_LETTERS = bytes(b for b in range(256) if not chr(b).isascii() or not chr(b).isalpha())

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from urllib.parse import unquote
 
-from agent.redact import json, placeholders, values
+from agent.redact import json, paths, placeholders, values
 from agent.redact.harmless import Harmless
 from agent.redact.names import Names
 from agent.redact.recurring import Recurring
@@ -28,7 +28,8 @@ _VALUE = re.compile(
     r"""|(?P<bare>(?:[A-Za-z0-9-]{2,24}[ ]{1,4}(?=[^\s=]{8}))?[^\s&"'<>]++)""",
     re.DOTALL,
 )
-_TELLING = re.compile(r"[\s:=\"%]")  # a short text with a secret has one of these
+_COOKIES = re.compile(r"""(?:[^\s;"'<>=]|="[^\s;"]*"|=)+(?:;[ \t]{0,8}(?:[^\s;"'<>=]|="[^\s;"]*"|=)+)*""")
+_TELLING = re.compile(r"[\s:=\"%/]")  # a short text with a secret has one of these
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
 
@@ -77,9 +78,8 @@ class Judge:
         return known
 
     def pairs(self, text: str) -> tuple[str, str | None]:
-        """As `text`, for one that is known to hold neither shapes nor escapes: by `name=value` alone."""
-        spans = self._pairs(text)
-        return (_replaced(text, spans), spans[0][2]) if spans else (text, None)
+        """As `text`, for one that is known to hold neither shapes nor escapes: by names alone."""
+        return self._without(text, [])
 
     def _hidden(self, text: str, depth: int) -> str | None:
         """The rule that finds a secret behind percent-encoding."""
@@ -98,26 +98,38 @@ class Judge:
         return walked.text, rules[0] if rules else None
 
     def _scan(self, text: str) -> tuple[str, str | None]:
-        spans = list(values.secrets(text))
+        return self._without(text, list(values.secrets(text)))
+
+    def _without(self, text: str, spans: list[tuple[int, int, str]]) -> tuple[str, str | None]:
+        """The text without `spans` and without what its names give away."""
         if "=" in text or ":" in text:
             spans += self._pairs(text)
-        if not spans:
-            return text, None
-        return _replaced(text, spans), spans[0][2]
+        if "/" in text:
+            spans += paths.secrets(text, self.names)
+        return (replaced(text, spans), spans[0][2]) if spans else (text, None)
 
     def _pairs(self, text: str) -> list[tuple[int, int, str]]:
         spans, position = [], 0
         while (match := _PAIR.search(text, position)) is not None:
             position = match.end()
             rule = self.names.rule(match["name"])
-            value = _VALUE.match(text, position) if rule is not None else None
-            if rule is not None and value is not None and value.lastgroup is not None:
-                spans.append((*value.span(value.lastgroup), rule))
+            value = _value(match) if rule is not None else None
+            if rule is not None and value is not None:
+                spans.append((*value.span(value.lastgroup or 0), rule))
                 position = value.end()  # not again within: that would take quadratic time
         return spans
 
 
-def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
+def _value(pair: re.Match[str]) -> re.Match[str] | None:
+    """What stands behind a pair's name; of a header of cookies, which are pairs themselves, all of them."""
+    if pair["name"].lower().endswith("cookie") and pair[0].rstrip().endswith(":"):
+        cookies = _COOKIES.match(pair.string, pair.end())
+        if cookies is not None:
+            return cookies
+    return _VALUE.match(pair.string, pair.end())
+
+
+def replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
     """Each span (overlapping ones together) replaced by its placeholder."""
     parts: list[str] = []
     position = 0

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 from agent.frozen import dataclass
-from agent.redact import forms, placeholders
+from agent.redact import forms, paths, placeholders, values
 from agent.redact.tally import Tally
-from agent.redact.text import Judge
+from agent.redact.text import Judge, replaced
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]*)(.*)", re.DOTALL)
-_WORDS = re.compile(r"[a-z]+(?:[A-Z][a-z]+)*(?:[-_.][a-z]+)*|v\d{1,2}")
-MAX_WORDS = 40
+_NO_NAME = re.compile(r"[A-Z_]|[0-9](?:-?[0-9]){12}|%")  # the names of hosts have none of these
 SHORT = 3  # characters of a segment that is not looked into
 
 
@@ -41,12 +40,24 @@ def mask_target(raw: bytes, judge: Judge, tally: Tally, *, connect: bool = False
 
 
 def mask_authority(raw: bytes, tally: Tally, where: str = "header", pointer: str = "host") -> bytes:
-    """host:port, its user-info replaced."""
+    """host:port, its user-info replaced, and what has a secret's shape but not that of a host's name."""
     user, at, host = raw.rpartition(b"@")
+    text = host.decode("latin-1")
+    if _NO_NAME.search(text) is not None:
+        host = _host(host, text, tally, where, pointer)
     if not at:
-        return raw
+        return host
     tally.mask(where, pointer, "user-info")
     return placeholders.of_bytes(len(user)) + at + host
+
+
+def _host(raw: bytes, text: str, tally: Tally, where: str, pointer: str) -> bytes:
+    text = forms.fully(text)
+    found = [span for span in values.secrets(text) if _NO_NAME.search(text[span[0] : span[1]])]
+    if not found:
+        return raw
+    tally.mask(where, pointer, found[0][2])
+    return forms.encoded(replaced(text, found))
 
 
 def mask_query(raw: bytes, judge: Judge, tally: Tally, where: str = "query") -> bytes:
@@ -59,24 +70,24 @@ def mask_query(raw: bytes, judge: Judge, tally: Tally, where: str = "query") -> 
 def mask_path(raw: bytes, judge: Judge, tally: Tally) -> bytes:
     """A path, segment by segment: by its own shape, and by name where the segment before is one."""
     segments = raw.split(b"/")
-    before: str | None = None
+    before = ""
     first = 1 if raw.startswith(b"/") else 0
     for i, segment in enumerate(segments):
         if not segment:
             continue
         text = forms.fully(segment.decode("utf-8", "surrogateescape"))
-        if before is not None or len(text) > SHORT:
-            new, rule = _segment(text, before, judge)
-            if rule is not None:
-                tally.mask("path", str(i - first), rule)
-                segments[i] = forms.encoded(new).replace(b"/", b"%2F").replace(b"?", b"%3F")
-        before = judge.names.rule(text)
+        new, rule = _segment(text, before, judge)
+        if rule is not None:
+            tally.mask("path", str(i - first), rule)
+            segments[i] = forms.encoded(new).replace(b"/", b"%2F").replace(b"?", b"%3F")
+        before = text
     return b"/".join(segments)
 
 
-def _segment(text: str, before: str | None, judge: Judge) -> tuple[str, str | None]:
-    if before is not None and not (_WORDS.fullmatch(text) and len(text) <= MAX_WORDS):
-        return placeholders.of_text(text), before
+def _segment(text: str, before: str, judge: Judge) -> tuple[str, str | None]:
+    rule = paths.rule(before, text, judge.names) if before else None
+    if rule is not None:
+        return placeholders.of_text(text), rule
     return judge.text(text) if len(text) > SHORT else (text, None)
 
 

@@ -33,6 +33,7 @@ SLACK = b"xoxb-263594206564-FGqddMF8t08v8N7Oq4i57vs1"
 STRIPE = b"sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 GOOGLE = b"AIzaSyDdI0hCZtE6vySjMm-WEfRq3CPzqKqqsHI"
 RANDOM = b"wJalrXUtnFEMI/K7MDENG/bPxRfiCY3xaMpLeKeY"
+RESET = b"q7Zt2-mV9xLw4Kd8Rb"
 ODD = b"Badger+Tuba/Canyon=77 &x"
 TEXT: Headers = ((b"content-type", b"text/plain"),)
 HTML: Headers = ((b"content-type", b"text/html; charset=utf-8"),)
@@ -106,6 +107,12 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "location query": (WORDY, _answer((b"location", b"/next?page=1&access_token=" + WORDY))),
     "location fragment": (WORDY, _answer((b"location", b"/cb#access_token=" + WORDY + b"&x=1"))),
     "referer": (WORDY, _header(b"referer", b"https://x.example/?password=" + WORDY)),
+    "referer, path only": (RESET, _header(b"referer", b"/reset/" + RESET)),
+    "location, path only": (RESET, _answer((b"location", b"/reset/" + RESET))),
+    "content-location, path only": (RESET, _answer((b"content-location", b"/reset/" + RESET))),
+    "link, path only": (RESET, _answer((b"link", b"</reset/" + RESET + b">; rel=next"))),
+    "host, by shape": (GITHUB, _header(b"host", GITHUB)),
+    "host, a label by shape": (GITHUB, _target(b"http://x." + GITHUB + b".example/a")),
     "host user-info": (WORDY, _header(b"host", b"ada:" + WORDY + b"@api.example")),
     "user agent": (AWS, _header(b"user-agent", b"tool/1 " + AWS)),
     "aggregation": (AWS, _header(b"x-test", AWS)),
@@ -129,6 +136,7 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "path, jwt": (SIGNATURE, _target(b"/reset/" + JWT)),
     "path, encoded": (AWS, _target(b"/a/" + _percent(AWS) + b"/b")),
     "path, encoded twice": (AWS, _target(b"/a/" + quote(_percent(AWS)).encode())),
+    "path, reset": (RESET, _target(b"/users/reset/" + RESET)),
     "path, named": (WORDY, _target(b"/password/" + WORDY)),
     "path, parameter": (WORDY, _target(b"/a;jsessionid=" + WORDY + b"/b")),
     "target user-info": (WORDY, _target(b"http://ada:" + WORDY + b"@api.example/a")),
@@ -152,6 +160,26 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "json, user-info, slashes escaped": (WORDY, _sent(b'{"hook": "https:\\/\\/ada:' + WORDY + b'@h/"}')),
     "json, labelled": (WORDY, _sent(b'{"env": [{"name": "DB_PASSWORD", "value": "' + WORDY + b'"}]}')),
     "json, labelled behind": (WORDY, _sent(b'{"value": "' + WORDY + b'", "name": "DB_PASSWORD"}')),
+    "json, link": (WORDY, _sent(b'{"link": "http://h/reset-password/' + WORDY + b'"}')),
+    "json, path": (WORDY, _sent(b'{"p": "/token/' + WORDY + b'"}')),
+    "json, path as a key": (WORDY, _sent(b'{"hits": {"/token/' + WORDY + b'": 1}}')),
+    "json, path, slashes escaped": (WORDY, _sent(b'{"p": "\\/token\\/' + WORDY + b'"}')),
+    "json, path, encoded": (WORDY, _sent(b'{"p": "%2Ftoken%2F' + WORDY + b'"}')),
+    "json, link in a sentence": (RESET, _sent(b'{"m": "Open https://h/reset/' + RESET + b' soon"}')),
+    "json patch": (WORDY, _sent(b'{"op":"replace","path":"/password","value":"' + WORDY + b'"}')),
+    "json patch, value first": (
+        WORDY,
+        _sent(b'[{"value": "' + WORDY + b'", "path": "/a/credentials/0", "op": "add"}]'),
+    ),
+    "json patch, beneath": (WORDY, _sent(b'{"op":"add","path":"/secret","value":{"a":"' + WORDY + b'"}}')),
+    "json patch, scim": (WORDY, _sent(b'{"op":"Replace","path":"password","value":"' + WORDY + b'"}')),
+    "json, changed": (WORDY, _sent(b'{"field": "password", "newValue": "' + WORDY + b'"}')),
+    "json, changed, behind": (WORDY, _sent(b'{"old": "' + WORDY + b'", "new": 1, "field": "password"}')),
+    "json, changed, to": (WORDY, _sent(b'{"field": "token", "from": null, "to": "' + WORDY + b'"}')),
+    "json, second cookie": (WORDY, _sent(b'{"m": "Cookie: sid=A; b=' + WORDY + b'"}')),
+    "json, pairs": (WORDY, _sent(b'{"h": [["password", "' + WORDY + b'"]]}')),
+    "json, pairs, cut": (WORDY, _sent(b'[["password", "' + WORDY + b'"', state=BodyState.TRUNCATED)),
+    "json, dsn": (WORDY, _sent(b'{"dsn": "ada:' + WORDY + b'@tcp(h)/d"}')),
     "json, kubernetes secret": (WORDY, _sent(b'{"kind":"Secret","data":{"a.txt":"' + WORDY + b'"}}')),
     "json, graphql": (
         WORDY,

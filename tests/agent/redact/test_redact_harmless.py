@@ -66,7 +66,7 @@ def test_what_is_remembered_is_bounded() -> None:
 )
 def test_a_short_text_that_tells_nothing_is_judged_like_any_other(text: str) -> None:
     judge = Judge(Names())
-    if not set(text) & set(' \t\n\r\x0b\x0c:="%'):
+    if not set(text) & set(' \t\n\r\x0b\x0c:="%/'):
         assert judge._scan(text) == judge.text(text) == (text, None)
 
 

@@ -53,6 +53,7 @@ SECRET = (
         "one_time_password",
     ),
     *("signature", "X-Amz-Signature", "sig", "authorization", "credentials", "X-Amz-Credential", "auth"),
+    *("psw", "dbPsw", "privKey", "priv_key", "authz", "X-Authz", "dsn", "SENTRY_DSN", "databaseDsn"),
     *("user[password]", "user.password", "pass_word", "tokens", "accessTokens"),
 )
 HARMLESS = (
@@ -67,6 +68,7 @@ HARMLESS = (
         "token_count",
     ),
     *("secretName", "password_policy", "passwordExpiresAt", "session_timeout", "card_type", "pinned", "spin"),
+    *("dsn_type", "friends_name", "upswing", "authzed", "reset", "verify", "invite", "activated"),
     *("shipping", "inside", "design", "author", "authority", "company", "span", "public_key", "primaryKey"),
     *(
         "keyboard",
@@ -116,7 +118,7 @@ def test_remembered_answers_stay_bounded() -> None:
 
 
 def test_each_stem_is_needed_and_each_word_has_one() -> None:
-    words = {*names._ANYWHERE, *names._LAST, *names._ENDINGS, *names._WHOLE}
+    words = {*names._ANYWHERE, *names._LAST, *names._ENDINGS, *names._WHOLE, *names.BEFORE_TOKENS}
     stems = [stem.decode() for stem in names.STEMS]
     assert all(any(stem in word for stem in stems) for word in words)
     assert all(any(stem in word for word in words) for stem in stems)

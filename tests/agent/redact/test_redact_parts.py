@@ -72,6 +72,19 @@ def _masks(one: Record) -> set[tuple[str, str, str]]:
         (b"x-odd", b"", b""),
         (b"x-odd", b"\xff\xfe", b"redacted"),
         (b"host", b"ada:x@api.example:80", b"redacted@api.example:80"),
+        (b"host", b"auth:8080", b"auth:8080"),
+        (b"host", b"d111111abcdef8.cloudfront.net", b"d111111abcdef8.cloudfront.net"),
+        (
+            b"host",
+            b"6f1f5e3e-89d5-4b1e-8a3e-0123456789ab.example",
+            b"6f1f5e3e-89d5-4b1e-8a3e-0123456789ab.example",
+        ),
+        (b"host", b"sk-front-7d9f8b6c5-x2x4z-abcde.pods:80", b"sk-front-7d9f8b6c5-x2x4z-abcde.pods:80"),
+        (b"host", b"API-7d9f8b6c5-x2x4z.my_space.svc", b"API-7d9f8b6c5-x2x4z.my_space.svc"),
+        (b"host", b"a.AKIAIOSFODNN7CANARY2.example:80", b"a.redactedxxxxxxxxxxxxxxxxxxxxxxxx.example:80"),
+        (b"host", b"%41KIAIOSFODNN7CANARY2", b"redactedxxxxxxxxxxxxxxxxxxxxxxxx"),
+        (b"referer", b"/reset/0123456789abcdef0", b"/reset/redactedxxxxxxxxxxxxxxxxxxxxxxxx"),
+        (b"link", b"</token/a1>; rel=next", b"</token/redacted>; rel=next"),
     ],
 )
 def test_a_header_value_is_kept_or_keeps_its_format(name: bytes, value: bytes, masked: bytes) -> None:
@@ -130,6 +143,7 @@ def test_each_masked_header_and_cookie_is_named() -> None:
         ),
         (b"/token/4711/x", ("http", b"api.example", b"/token/0000/x", None, {("path", "1")})),
         (b"/password/reset", ("http", b"api.example", b"/password/reset", None, set())),
+        (b"/reset/4711", ("http", b"api.example", b"/reset/4711", None, set())),
         (
             b"/a/AKIAIOSFODNN7CANARY2",
             ("http", b"api.example", b"/a/redactedxxxxxxxxxxxxxxxxxxxxxxxx", None, {("path", "1")}),
@@ -154,6 +168,20 @@ def test_a_target_is_split_and_only_its_secrets_go(target: bytes, expected: tupl
         (b'"Bearer abc123def456"', b'"Bearer redactedxxxxxxxxxxxxxxxxxxxxxxxx"', {""}),
         (b'{"pin":"\\u00e9","x":"\\u00e9\\/"}', b'{"pin":"redacted","x":"\\u00e9\\/"}', {"/pin"}),
         (b'{"max_tokens":5,"usage":{"total_tokens":7}}', None, set()),
+        (
+            b'[{"op":"add","path":"/a/pin","value":1},{"op":"test","path":"/b","value":2}]',
+            b'[{"op":"add","path":"/a/pin","value":0},{"op":"test","path":"/b","value":2}]',
+            {"/0/value"},
+        ),
+        (b'{"path":"/login/token","value":12}', None, set()),
+        (
+            b'{"from":"a","field":"pin","to":"b"}',
+            b'{"from":"redacted","field":"pin","to":"redacted"}',
+            {"/from", "/to"},
+        ),
+        (b'{"name":"Session 1","from":"10:00","to":"11:00"}', None, set()),
+        (b'{"required":["password","email"],"x":[["pin","a","b"],["b","pin"],["pin",5]]}', None, set()),
+        (b'[["pin","a1"],["b","c"]]', b'[["pin","redacted"],["b","c"]]', {"/0/1"}),
         (b'\xef\xbb\xbf{"a":1}', None, set()),
         (b'{"a":1}\n{"a":2}\n', None, set()),
     ],

@@ -66,6 +66,16 @@ HARMLESS = (
     "eyebrow.shop.example",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "Quiet-harbour-4711",
+    "/secrets/db-password",
+    "/password/{resetToken}",
+    "/v1/password/reset",
+    "/var/run/secrets/kubernetes.io/serviceaccount/token",
+    "/counters/reset/4711",
+    "at /app/session/index.js:12:3",
+    "https://example.org/invite/friends/to/the/garden",
+    "https://example.org/tokenizer/4711/x",
+    "token/4711",
+    "https://token/4711",
 )
 
 
@@ -127,6 +137,14 @@ def test_placeholders_do_not_look_like_secrets() -> None:
         ("{'password': 'abc', 'a': 'b'}", "{'password': 'redacted', 'a': 'b'}"),
         ('password="a \\"quoted\\" word" x', 'password="redactedxxxxxxxxxxxxxxxxxxxxxxxx" x'),
         ("Authorization: Token abcdefgh", "Authorization: redactedxxxxxxxxxxxxxxxxxxxxxxxx"),
+        ("Cookie: sid=A; b=S", "Cookie: redactedxxxxxxxxxxxxxxxxxxxxxxxx"),
+        ("Set-Cookie:sid=A; Path=/\r\nX: y", "Set-Cookie:redactedxxxxxxxxxxxxxxxxxxxxxxxx\r\nX: y"),
+        ("-H 'Cookie: a=1; b=2' -H 'X: y'", "-H 'Cookie: redacted' -H 'X: y'"),
+        ("/a?cookie=abc&page=2", "/a?cookie=redacted&page=2"),
+        ("/token/a1", "/token/redacted"),
+        ("go to https://h/reset-password/a1, now", "go to https://h/reset-password/redacted now"),
+        ("<https://h/token/a1/x?y#z>; rel=next", "<https://h/token/redacted/x?y#z>; rel=next"),
+        ("https://h/reset/0123456789abcdef0", "https://h/reset/redactedxxxxxxxxxxxxxxxxxxxxxxxx"),
     ],
 )
 def test_only_the_secret_within_a_text_is_replaced(text: str, masked: str) -> None:

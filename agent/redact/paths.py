@@ -1,0 +1,45 @@
+"""Which segment of a path is a secret because of the one before it, in targets and in texts alike.
+
+A segment of plain words is none: `/secrets/db-password` and `/token/refresh` stay. Neither is a placeholder
+of a template, `/password/{token}`, or a place in a file, `/session/index.js:12:3`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agent.redact.names import BEFORE_TOKENS, Names
+
+MAX_WORDS = 40
+MAX_NAME = 64  # characters of a segment that is taken for a name
+LEAST_TOKEN = 16  # characters of a segment that is one behind a word that need not mean so
+
+_WORDS = re.compile(r"[{<:]?(?:[a-z]+(?:[A-Z][a-z]+)*(?:[-_.][a-z]+)*|v\d{1,2})[}>]?(?::[0-9]{1,5}){0,2}")
+_TOKEN = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w.~=-]+", re.ASCII)
+_PATH = re.compile(
+    # Where a text starts with one or a blank, a quote or a bracket is before it, or behind a scheme and host.
+    r"""(?:(?<![^\s"'<(])|(?<=:/)/[^\s/?#"'<>\\]{0,255})(?P<path>/(?!/)[^\s?#"'<>\\]*+)"""
+)
+
+
+def rule(before: str, segment: str, names: Names) -> str | None:
+    """The rule by which `segment`, decoded, is a secret behind `before`, or None."""
+    found = names.rule(before)
+    if found is not None:
+        return None if len(segment) <= MAX_WORDS and _WORDS.fullmatch(segment) else found
+    if len(segment) < LEAST_TOKEN or before.lower() not in BEFORE_TOKENS or names.kept(before):
+        return None
+    return "name:token" if _TOKEN.fullmatch(segment) else None
+
+
+def secrets(text: str, names: Names) -> Iterator[tuple[int, int, str]]:
+    """(start, end, rule) of each such segment of the absolute paths and URLs in `text`."""
+    for match in _PATH.finditer(text):
+        start, before = match.start("path"), ""
+        for segment in match["path"].split("/"):
+            found = rule(before, segment, names) if segment and 0 < len(before) <= MAX_NAME else None
+            if found is not None:
+                yield start, start + len(segment), found
+            start += len(segment) + 1
+            before = segment or before
