@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +34,26 @@ FILTERS = {
 }
 
 
+def _time(text: str) -> str:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        reason = f"{text!r} is no time as of RFC 3339, such as 2026-03-01T12:00:00Z"
+        raise argparse.ArgumentTypeError(reason) from None
+    return text
+
+
+def _status(text: str) -> str:
+    if re.fullmatch(r"(\d{3}|\dxx)?", text, re.ASCII) is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a status, such as 404, nor a class, such as 4xx"
+        )
+    return text
+
+
+CHECKS: dict[str, Callable[[str], str]] = {"--status": _status, "--since": _time, "--until": _time}
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """`spectap export --server URL [-o FILE]`, with the filters of the API."""
     parser = subparsers.add_parser(
@@ -42,7 +65,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     remote.add_options(parser, "admin")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
     for name, text in FILTERS.items():
-        parser.add_argument(name, metavar="TEXT", help=f"only these: {text}")
+        check = CHECKS.get(name, str)
+        parser.add_argument(name, metavar="TEXT", type=check, help=f"only these: {text}")
     parser.set_defaults(run=run)
 
 
@@ -52,7 +76,7 @@ def run(parsed: argparse.Namespace) -> int:
     filters = {name: value for name in names if (value := getattr(parsed, name)) is not None}
     try:
         with Remote(parsed.server, parsed.token_file) as server:
-            found = exchanges(server, filters)
+            found = _begun(exchanges(server, filters))
             count = write(found, sys.stdout) if parsed.output is None else write_file(found, parsed.output)
     except AddressError as error:
         sys.stderr.write(f"spectap export: {error}\n")
@@ -65,6 +89,12 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.output is not None:
         sys.stderr.write(f"{count:,} exchanges in {parsed.output}\n")
     return 0
+
+
+def _begun(found: Iterator[Json]) -> Iterator[Json]:
+    """The same, once the first was had: nothing is written for a server that gives nothing."""
+    first = list(islice(found, 1))
+    return chain(first, found)
 
 
 def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[Json]:

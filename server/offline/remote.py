@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -72,19 +74,29 @@ class Remote:
         return self._done(self._http.build_request("GET", path, params=params))
 
     def _done(self, request: httpx.Request) -> httpx.Response:
-        until, pause = time.monotonic() + self._patience_s, PAUSE_S
+        until, pause, said = time.monotonic() + self._patience_s, PAUSE_S, False
         while True:
             try:
                 response = self._http.send(request)
+                why = _detail(response) or f"HTTP {response.status_code}"
                 trouble = f"answers HTTP {response.status_code}: {_detail(response) or CHECK}"
                 if response.status_code not in LATER or _is_final(response):
                     return self._good(response)
             except httpx.HTTPError as error:
-                trouble = f"cannot be reached ({type(error).__name__}): {CHECK}"
+                why = _why(error)
+                trouble = f"cannot be reached ({why}): {CHECK}"
             if time.monotonic() + pause > until:
                 raise RemoteError(f"the server at {self._shown} {trouble}")
+            if not said:
+                said = self._say_waiting(why)
             time.sleep(pause)
             pause = min(2 * pause, 4.0)
+
+    def _say_waiting(self, why: str) -> bool:
+        giving_up = f"giving up in {self._patience_s:.0f} s"
+        sys.stderr.write(f"waiting for the server at {self._shown}: {why}; {giving_up}\n")
+        sys.stderr.flush()
+        return True
 
     def _good(self, response: httpx.Response) -> httpx.Response:
         status, detail = response.status_code, _detail(response)
@@ -105,6 +117,14 @@ def _is_final(response: httpx.Response) -> bool:
     """Whether a 502 is the server's own word on a service that it asked, not that of a gateway before it."""
     kind = response.headers.get("content-type", "")
     return response.status_code == HTTPStatus.BAD_GATEWAY and kind.startswith("application/problem+json")
+
+
+def _why(error: httpx.HTTPError) -> str:
+    """What the operating system says of a connection that failed; else the kind of failure."""
+    text = (
+        re.fullmatch(r"\[Errno -?\d+\] (.+)", str(error)) if isinstance(error, httpx.ConnectError) else None
+    )
+    return _plain(text[1].lower()) if text else type(error).__name__
 
 
 def _detail(response: httpx.Response) -> str | None:

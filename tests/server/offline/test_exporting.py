@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server import cli
+from server.offline.remote import Remote
 from tests.har import document, entry
 from tests.server.running import Client, serving
 
@@ -95,6 +96,35 @@ def test_a_filter_that_the_server_refuses_leaves_no_file(
     held: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "out.har"
-    assert spectap(held, tmp_path, "export", "-o", str(path), "--status", "nonsense") == 1
+    assert spectap(held, tmp_path, "export", "-o", str(path), "--verdict", "v" * 33) == 1
     assert "refuses (HTTP 422)" in capsys.readouterr().err
     assert list(tmp_path.glob("out.har*")) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--since", "yesterday"), ("--until", "2026-02-30"), ("--status", "nonsense")]
+)
+def test_a_filter_that_is_none_is_a_usage_error_without_a_server(
+    wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["export", "--server", "http://127.0.0.1:9", *wrong])
+    assert ended.value.code == 64
+    assert f"argument {wrong[0]}: {wrong[1]!r} is " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_of_a_server_that_is_not_there_nothing_is_written(
+    to_file: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Remote.__init__, "__defaults__", (0.6,))
+    output = ["-o", str(tmp_path / "out.har")] if to_file else []
+    assert cli.main(["export", "--server", "http://127.0.0.1:9", *output]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "waiting for the server at http://127.0.0.1:9: connection refused; giving up in 1 s",
+        "spectap export: the server at http://127.0.0.1:9 cannot be reached (connection refused): "
+        "check --server, and that it runs",
+    ]
+    assert list(tmp_path.iterdir()) == []
