@@ -330,6 +330,10 @@ class Balance(BaseModel):
         description="The sum of the buckets at the other end, each counted where it happened."
     )
     open: int = Field(description="What has no bucket yet; of an agent that was killed, what it had in hand.")
+    ahead: int = Field(
+        description="What was settled beyond the total, which is older: of `delivery`, records of which no "
+        "ledger of their agent tells yet. Where it is not 0, `open` is 0 and not known."
+    )
     left_out: list[str] = Field(
         description="Agents, at most 100, with a start that is not in these sums, since its version does not "
         "report the total."

@@ -93,7 +93,8 @@ def _sum(parts: Sequence[tuple[str, Balance]]) -> dict[str, Any]:
 
 def _balance(total: int, settled: int, left_out: set[str]) -> dict[str, Any]:
     named = sorted(left_out)[:MOST_NAMED]
-    return {"total": total, "settled": settled, "open": total - settled, "left_out": named}
+    left, ahead = max(0, total - settled), max(0, settled - total)
+    return {"total": total, "settled": settled, "open": left, "ahead": ahead, "left_out": named}
 
 
 def unused(one: Operation) -> dict[str, Any]:

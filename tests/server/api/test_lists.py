@@ -289,9 +289,9 @@ def test_the_ledger_says_how_bytes_exchanges_and_delivery_add_up(client: Client)
     answer = client.get("/ledger")
     assert answer["server"] == {"stored": 2, "witness": 2, "duplicate_batch": 4, "duplicate": 4}
     assert answer["balance"] == {
-        "bytes": {"total": 1000, "settled": 900, "open": 100, "left_out": []},
-        "exchanges": {"total": 9, "settled": 9, "open": 0, "left_out": []},
-        "delivery": {"total": 4, "settled": 8, "open": -4, "left_out": []},
+        "bytes": {"total": 1000, "settled": 900, "open": 100, "ahead": 0, "left_out": []},
+        "exchanges": {"total": 9, "settled": 9, "open": 0, "ahead": 0, "left_out": []},
+        "delivery": {"total": 4, "settled": 8, "open": 0, "ahead": 4, "left_out": []},
     }
 
 
@@ -305,8 +305,20 @@ def test_an_agent_that_does_not_say_what_it_saw_is_left_out_of_the_balance_and_n
         client.http.post("/api/v1/records", content=pack_batch(agent, "epoch-1", 1, ledger, []))
     answer = client.get("/ledger")
     assert answer["agents"]["bytes"] == {"parsed": 5700, "late": 207, "seen": 1000}
-    assert answer["balance"]["bytes"] == {"total": 1000, "settled": 900, "open": 100, "left_out": ["old"]}
-    assert answer["balance"]["exchanges"] == {"total": 27, "settled": 27, "open": 0, "left_out": []}
+    assert answer["balance"]["bytes"] == {
+        "total": 1000,
+        "settled": 900,
+        "open": 100,
+        "ahead": 0,
+        "left_out": ["old"],
+    }
+    assert answer["balance"]["exchanges"] == {
+        "total": 27,
+        "settled": 27,
+        "open": 0,
+        "ahead": 0,
+        "left_out": [],
+    }
 
 
 def test_a_grpc_call_shows_its_own_status_and_how_many_messages_passed(client: Client) -> None:
