@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
 
 from agent.wire import Body, Consumer, Record, Request, Timing
+from server.analysis.specs.servers import hosts
 from server.ingest.accept import Acceptor
 from server.ingest.judge import Specification
 from server.store import specs
@@ -94,28 +92,10 @@ def _target(db: Database, acceptor: Acceptor, specification: Specification, targ
     if target.workload:
         namespace, _, workload = target.workload.rpartition("/")
         names.append(f"{WORKLOAD_PREFIX}{namespace}/{workload}")
-    names = names or hosts_of(specification.document)
+    names = names or hosts(specification.document)
     if not names:
         raise NoTarget("the document's servers name no host: say host=, workload= or api=")
     return acceptor.apis.declare(names, specification.title)
-
-
-def hosts_of(document: Mapping[str, Any]) -> list[str]:
-    """Hosts, with port where given, of a document's server URLs (OpenAPI 3) or `host` (Swagger 2.0)."""
-    servers = document.get("servers")
-    known = servers if isinstance(servers, list) else []
-    urls = [server.get("url") for server in known if isinstance(server, dict)]
-    if isinstance(document.get("host"), str):
-        urls.append(f"//{document['host']}")
-    hosts = [_netloc(url) for url in urls if isinstance(url, str)]
-    return [host for host in dict.fromkeys(hosts) if host and "{" not in host]
-
-
-def _netloc(url: str) -> str:
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2].lower()
-    except ValueError:
-        return ""
 
 
 def settle_leftovers(db: Database, acceptor: Acceptor, api: int) -> None:
