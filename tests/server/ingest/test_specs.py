@@ -218,7 +218,7 @@ def test_specifications_are_listed_without_their_documents(client: Client) -> No
     ids = [upload(client, spec("GET /", title=f"n{n}"), host=f"h{n}")["id"] for n in range(3)]
     assert [one["id"] for one in client.items("/specs", limit=1)] == ids[::-1]
     assert client.items("/specs")[0].keys() == {
-        "id", "api", "title", "version", "host", "base_path", "uploaded",
+        "id", "api", "title", "version", "host", "base_path", "uploaded", "warnings",
     }  # fmt: skip
 
 
