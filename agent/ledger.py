@@ -55,7 +55,9 @@ class Stops(StrEnum):
     """How an epoch ended, if not well: entered by the agent's next start, from the spool."""
 
     KILLED = "killed"
-    BLIND_MS = "blind_ms"  # between the epoch's last entry and that next start; not a count of anything
+    BLIND_MS = (
+        "blind_ms"  # from the epoch's last entry until that next start watches; not a count of anything
+    )
 
 
 class Ledger:

@@ -106,6 +106,7 @@ class Run:
         try:
             self._source.attach()
             self._attached = True
+            self._shipper.watching(time.time_ns())
             log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
             if self._settings.priority == "idle":
                 priority.give_way()  # the ring holds what comes meanwhile

@@ -54,12 +54,22 @@ class Backlog:
         self._spool: Spool | None = None
         self._taken_from: Spool | None = None  # whence the parcel in hand is; None for memory
         self._on_disk = self._disk_bytes = 0
+        self._watching_since: int | None = None  # wall time in ns
         self._due_at: float | None = None  # when there is enough on disk to be sent
         self._keeper = threading.Thread(target=self._keep_on, name="spool", daemon=True)
 
     def start(self) -> None:
         if self._place is not None:
             self._keeper.start()
+
+    def watching(self, since: int) -> None:
+        """This start watches from then on (wall time in ns): the blind time of those killed ends."""
+        with self._disk:
+            self._watching_since = since
+            if self._spool is not None:
+                self._spool.watched(since)
+                with self._change:
+                    self._survey()
 
     def put(self, packed: bytes) -> None:
         """Takes a packed record, without waiting for disk or network. The oldest goes when it is full."""
@@ -314,6 +324,8 @@ class Backlog:
             self._failed(error)
             return
         self._spool = spool
+        if self._watching_since is not None:
+            spool.watched(self._watching_since)
         if spool.set_aside is not None:
             log.warning(
                 "the spool %s was damaged and begins anew; what was there is lost and kept as %s",

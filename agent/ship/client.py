@@ -64,6 +64,10 @@ class Shipper:
         self._backlog.start()
         self._thread.start()
 
+    def watching(self, since: int) -> None:
+        """Capture works from `since` on (wall time in ns): the blind time of those that were killed ends."""
+        self._backlog.watching(since)
+
     def offer(self, packed: bytes) -> None:
         """Takes one packed record. Never waits for disk or network; the oldest is dropped when full."""
         self._backlog.put(packed)

@@ -74,7 +74,7 @@ class Epoch:
         return replace(self, ledger={**self.ledger, "exchanges": exchanges}, records=self.records - gone)
 
     def cut_off(self, now: int) -> Epoch:
-        """As its successor finds it: killed, with nothing known from its last entry until now."""
+        """As its successor has it once that watches: killed, and nothing is known since its last entry."""
         if self.ended:
             return self
         blind = max(0, now - self.at) // MS
@@ -137,7 +137,7 @@ class Spool:
     @property
     def has_more(self) -> bool:
         """Whether there is something to take."""
-        return self.waiting > 0 or next(self._empty_past(), None) is not None
+        return self.waiting > 0 or next(self._last_words(), None) is not None
 
     @property
     def size(self) -> int:
@@ -239,6 +239,13 @@ class Spool:
         self._epochs[parcel.epoch] = self._epochs[parcel.epoch].counted({bucket: parcel.records})
         self._changed.add(parcel.epoch)
 
+    def watched(self, now: int) -> None:
+        """Since `now` there is an eye on things again: of starts that were killed the blind time is known,
+        and their last words can be said."""
+        for name in self._unended_past():
+            self._epochs[name] = self._epochs[name].cut_off(now)
+            self._changed.add(name)
+
     def end(self, ledger: LedgerMap, now: int, told: bool) -> None:
         """The last entry of this start of the agent; `told` if the server has that ledger already."""
         mine = replace(self._epochs[self._epoch], ledger=ledger, at=now, ended=True)
@@ -278,7 +285,7 @@ class Spool:
             waiting = dict(execute("SELECT epoch, sum(records) FROM parcels GROUP BY epoch"))
             rows = execute("SELECT epoch, agent, next_seq, ledger, at, ended FROM epochs ORDER BY at")
             found = {
-                name: Epoch(of, seq, json.loads(ledger), at, bool(ended), waiting.pop(name, 0)).cut_off(now)
+                name: Epoch(of, seq, json.loads(ledger), at, bool(ended), waiting.pop(name, 0))
                 for name, of, seq, ledger, at, ended in rows
             }
             if waiting or self._epoch in found:  # parcels of no start, or of this one: we gave it up before
@@ -337,7 +344,7 @@ class Spool:
 
     def _farewell(self) -> Parcel | None:
         """The last word of an earlier start: its ledger, now that all its records are accounted for."""
-        name = next(self._empty_past(), None)
+        name = next(self._last_words(), None)
         if name is None:
             return None
         epoch = self._epochs[name]
@@ -347,6 +354,13 @@ class Spool:
 
     def _empty_past(self) -> Iterator[str]:
         return (name for name, epoch in self._epochs.items() if name != self._epoch and not epoch.records)
+
+    def _last_words(self) -> Iterator[str]:
+        """Of which earlier starts the ledger can be sent: nothing more comes to be known of them."""
+        return (name for name in self._empty_past() if self._epochs[name].ended)
+
+    def _unended_past(self) -> list[str]:
+        return [name for name, epoch in self._epochs.items() if name != self._epoch and not epoch.ended]
 
     def _merged(self, most_records: int, most_bytes: int) -> Parcel | None:
         """As many of the oldest rows as make a batch: of one epoch and version, at least one row. Places

@@ -37,6 +37,7 @@ class Program:
     def __init__(self, server: str, place: Place | None) -> None:
         self._shipper = Shipper(server, None, "agent-1", uuid4().hex, self._totals, QUICK, place)
         self._shipper.start()
+        self._shipper.watching(time.time_ns())
 
     def _totals(self) -> dict[str, dict[str, int]]:
         return self._shipper.totals()

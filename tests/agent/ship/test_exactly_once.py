@@ -126,11 +126,16 @@ class Life(RuleBasedStateMachine):
         self._spool.close()
         self._start()
 
+    @rule()
+    def watch(self) -> None:
+        self._spool.watched(self._now)
+
     @precondition(lambda self: self._put > 0)
     @rule()
     def catch_up(self) -> None:
         """Ends as everything ends well: nothing twice, nothing missing that is not counted."""
         self.kill()
+        self.watch()
         while self._hand or self._spool.has_more:
             self.send("stored")
         totals: Counter[str] = Counter()

@@ -52,6 +52,27 @@ def test_what_could_not_be_sent_is_sent_by_the_next_start(spool: Place) -> None:
     assert ledgers["epoch-2"]["exchanges"] == {"parsed": 1, "shipped": 1}
 
 
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_killed_starts_last_word_is_sent_once_the_next_one_watches(spool: Place, opened: bool) -> None:
+    killed = Spool(spool, "agent-1", "epoch-1", 1)
+    killed.put([], {}, 1)
+    killed.close()
+    store = Store([])
+    with serving(store) as url:
+        second = shipper(url, place=spool, epoch="epoch-2")
+        if not opened:
+            second.watching(5_000_001)
+        second.start()
+        if opened:
+            second.offer(packed(1))
+            store.wait(lambda: sum(store.records().values()) == 1)
+            assert store.epochs == ["epoch-2"]
+            second.watching(5_000_001)
+        assert second.close(PATIENCE_S) == 0
+    ledgers = dict(zip(store.epochs, store.ledgers, strict=True))
+    assert ledgers["epoch-1"]["stops"] == {"killed": 1, "blind_ms": 5}
+
+
 def test_a_batch_whose_answer_was_lost_with_its_sender_keeps_its_number_and_bytes(spool: Place) -> None:
     store = Store([], commit_first=True)
     store.always = status(503)

@@ -157,8 +157,12 @@ def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: Place) 
     spool = started(place)
     spool.put([], LEDGER, NOW)
     spool.close()
-    started(place, "epoch-2", NOW + 4_000_000_000).close()
-    spool = started(place, "epoch-3", NOW + 5_000_000_000)
+    spool = started(place, "epoch-2", NOW + 1_000_000_000)
+    spool.end({}, NOW + 2_000_000_000, told=True)  # it never watched
+    spool.close()
+    spool = started(place, "epoch-3", NOW + 3_000_000_000)
+    assert (spool.take(*ALL), spool.has_more) == (None, False)
+    spool.watched(NOW + 5_000_000_000)
     farewell = spool.take(*ALL)
     assert farewell is not None
     assert farewell.address is not None
