@@ -46,7 +46,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for records, else the admin's."))
 """For the document at /openapi.json; `require` is what checks."""
-KNOWN = Depends(only_known)
+ADMIN, KNOWN = Depends(gate.require(gate.Role.ADMIN)), Depends(only_known)  # in this order
 
 
 def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
@@ -86,7 +86,7 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     app.add_middleware(gate.Door, settings=settings)
     app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])
     for router in (apis, specs, coverage, rebuilt, exchanges, deviations, agents):
-        app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, KNOWN])
+        app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, ADMIN, KNOWN])
     for plain in (health, metrics):
         app.include_router(plain.router)
     pages.install(app)

@@ -54,6 +54,11 @@ def test_writing_needs_the_admin_token(guarded: Client) -> None:
     assert guarded.http.get("/api/v1/specs", headers=bearer(ADMIN)).json()["items"] == []
 
 
+def test_who_may_not_ask_is_told_that_before_what_is_wrong_with_the_question(guarded: Client) -> None:
+    for headers, status in (({}, 401), (bearer(INGEST), 403), (bearer(ADMIN), 422)):
+        assert guarded.http.get("/api/v1/exchanges?nonsense=1", headers=headers).status_code == status
+
+
 def test_health_and_metrics_are_open(guarded: Client) -> None:
     for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
         assert guarded.http.get(path).status_code == 200
