@@ -65,10 +65,7 @@ static inline u16 counter_of(u64 sk, u32 tid, u32 tgid)
 	if (!process_is_watched(tgid))
 		return COUNT_FILTERED;
 	window = windows.lookup(&tid);
-	if (!window || !window->ssl)
-		return 0;
-	window->sk = sk;
-	return COUNT_TLS_CIPHERTEXT;
+	return window && window->ssl ? COUNT_TLS_CIPHERTEXT : 0;
 }
 
 static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
@@ -177,6 +174,35 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 	}
 }
 
+/* Do the bytes that passed begin with the head of a TLS record (RFC 8446 section 5.1)? */
+static inline int begins_record(struct call *call)
+{
+	u64 base = call->buffer;
+	u8 head[2] = {};
+	if (call->shape == SHAPE_MESSAGE)
+		bpf_probe_read_user(&base, sizeof(base), (void *)(base + 16));
+	if (call->shape == SHAPE_MESSAGE || call->shape == SHAPE_IOVEC)
+		bpf_probe_read_user(&base, sizeof(base), (void *)base);
+	bpf_probe_read_user(head, sizeof(head), (void *)base);
+	return head[0] >= 0x14 && head[0] <= 0x18 && head[1] == 3;
+}
+
+/* What passed within a window is the library's own if it is shaped so. Anything else comes from a callback:
+ * Node's handlers run there and write to whatever they like. They could write to another TLS connection, too,
+ * but they do not read: so the socket is named by what is read, or by what is written while plaintext is. */
+static inline void learn_socket(struct call *call, u32 tid)
+{
+	struct window *window;
+	if (!begins_record(call)) {
+		call->counter = 0;
+		return;
+	}
+	window = windows.lookup(&tid);
+	if (window && window->ssl &&
+	    (call->direction == DIRECTION_RECEIVED || (window->carries && window->direction == DIRECTION_SENT)))
+		window->sk = call->sk;
+}
+
 int syscall_exit(struct syscall_exit *ctx)
 {
 	struct call call, *found;
@@ -194,6 +220,8 @@ int syscall_exit(struct syscall_exit *ctx)
 		return 0;
 	bytes = bytes_of(&call, ctx->ret);
 	count(COUNT_SEEN, bytes);
+	if (call.counter == COUNT_TLS_CIPHERTEXT)
+		learn_socket(&call, tid);
 	if (call.counter && call.counter != COUNT_TLS_CIPHERTEXT) {
 		count(call.counter, bytes);
 		return 0;

@@ -37,8 +37,12 @@ static inline int ssl_enter(struct pt_regs *ctx, u64 buffer, u64 length, u32 dir
 		ssl_conns.delete(&key);
 		return 0;
 	}
+	window->is_inner = window->ssl && window->stack > PT_REGS_SP(ctx);
+	if (window->is_inner)
+		outer_windows.update(&tid, window);
 	window->ssl = ssl;
 	window->sk = 0;
+	window->stack = PT_REGS_SP(ctx);
 	window->buffer = buffer;
 	window->length = length;
 	window->direction = direction;
@@ -118,6 +122,19 @@ static inline int ssl_is_filtered(struct ssl_conn *conn)
 	return conn->flags & CONN_FILTERED || (!conn->sk && setting(SETTING_PORTS));
 }
 
+static inline void leave_window(struct pt_regs *ctx, u32 tid, struct window *window)
+{
+	struct window *outer;
+	window->ssl = 0;
+	if (!window->is_inner)
+		return;
+	outer = outer_windows.lookup(&tid);
+	if (!outer || outer->stack <= PT_REGS_SP(ctx))
+		return;
+	*window = *outer;
+	outer_windows.delete(&tid);
+}
+
 int ssl_return(struct pt_regs *ctx)
 {
 	struct window window, *found;
@@ -133,7 +150,7 @@ int ssl_return(struct pt_regs *ctx)
 	if (!found || !found->ssl)
 		return 0;
 	window = *found;
-	found->ssl = 0;
+	leave_window(ctx, tid, found);
 	if (setting(SETTING_DARK))
 		return 0;
 	key.ssl = window.ssl;
