@@ -146,11 +146,12 @@ class _Reading:
             self._unseen(checker.why)
         elif checker.too_much(size):
             self._unseen("it is too large to judge by its schema")
-        elif not checker.conforms(value):
-            for finding in checker.findings(value, size):
+        else:
+            found, why = ([], checker.doubt(value)) if checker.conforms(value) else checker.blame(value, size)
+            for finding in found:
                 outcome.add(finding.kind, where, finding.pointer, finding.message, finding.spans)
-        elif why := checker.doubt(value):
-            self._unseen(why)
+            if why is not None:
+                self._unseen(why)
 
     def _sequence(self, data: bytes, kind: str, item: str) -> None:
         """Each item of a sequence of JSON texts (OpenAPI 3.2, 4.14.4)."""

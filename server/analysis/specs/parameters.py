@@ -185,11 +185,13 @@ class Parameters:
         elif not values:
             message = "not in the parameter's style"
             outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, message)
-        elif not (fitting := [*filter(checker.conforms, values)]):
-            for finding in checker.findings(values[0], size):
+        else:
+            fitting = [*filter(checker.conforms, values)]
+            found, why = ([], checker.doubt(fitting[0])) if fitting else checker.blame(values[0], size)
+            for finding in found:
                 outcome.add(finding.kind, parameter.where, parameter.name, finding.message)
-        elif why := checker.doubt(fitting[0]):
-            outcome.unseen(f"{parameter.where}: {why}")
+            if why is not None:
+                outcome.unseen(f"{parameter.where}: {why}")
 
 
 def _described(parameter: Parameter, form: Form) -> Described:

@@ -13,6 +13,7 @@ from server.analysis.specs.convert import Converter, Direction, TooLarge
 from server.analysis.specs.cost import Costs, Limits
 from server.analysis.specs.fields import MAX_CLOSURE, FieldIndex
 from server.analysis.specs.findings import Finding, findings, soft_findings
+from server.analysis.specs.kinds import Kind
 from server.analysis.specs.survey import PATTERN_OPTIONS, Survey
 from server.analysis.specs.values import TEXT, Form, form_of
 
@@ -51,6 +52,15 @@ class Checker:
     def doubt(self, value: Any) -> str | None:
         """Why a value that conforms may still not: a pattern for it cannot run."""
         return None if self.sure is None or self.sure.is_valid({self.name: value}) else _CANNOT_RUN
+
+    def blame(self, value: Any, size: int) -> tuple[list[Finding], str | None]:
+        """What is wrong with a value of `size` bytes that does not conform, and why there may be less: under
+        `not` and `oneOf` a pattern that cannot run counts against the value by fitting."""
+        found = self.findings(value, size)
+        if self.sure is None or not self.sure.is_valid({self.name: value}):
+            return found, None
+        told = [finding for finding in found if finding.kind is not Kind.ONE_OF]
+        return told, _CANNOT_RUN if len(told) < len(found) else None
 
     def findings(self, value: Any, size: int) -> list[Finding]:
         """What is wrong with a value of `size` bytes that does not conform."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -53,17 +54,31 @@ def parse_any(raw: bytes) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise SpecError(f"line {error.lineno}", f"not JSON: {error.msg}") from None
     except RecursionError:
         raise SpecError("", f"nests deeper than {MAX_DEPTH} levels") from None
+    except SpecError:
+        raise
     except ValueError:
         raise SpecError("", "not JSON: a number is out of range") from None
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        counts = Counter(key for key, _ in members)
+        raise SpecError("", _twice(counts.most_common(1)[0][0]))
+    return found
+
+
+def _twice(key: str) -> str:
+    return f"one mapping has the key {json.dumps(key[:80])} twice, of which one would be lost"
 
 
 def _bound(document: Any) -> None:
@@ -139,7 +154,7 @@ class _Builder:
         match event:
             case yaml.ScalarEvent():
                 if self._expects_key():
-                    self._open[-1].key = event.value
+                    self._key(event.value, event)
                 else:
                     self._add(_scalar(event), event.anchor, self._nodes)
             case yaml.MappingStartEvent():
@@ -182,10 +197,16 @@ class _Builder:
         if self._expects_key():
             if not isinstance(value, str):
                 raise SpecError(_line(event), "a mapping's key is not a scalar")
-            self._open[-1].key = value
+            self._key(value, event)
         else:
             self._count(size)
             self._add(value, None, self._nodes)
+
+    def _key(self, key: str, event: yaml.Event) -> None:
+        """Keys are unique (YAML 1.2, 3.2.1.3): of two, one would be lost."""
+        if key in self._open[-1].value:
+            raise SpecError(_line(event), _twice(key))
+        self._open[-1].key = key
 
     def _count(self, nodes: int) -> None:
         self._nodes += nodes

@@ -154,6 +154,19 @@ def test_a_pattern_that_cannot_run_leaves_unjudged_only_what_it_is_about() -> No
     assert asked.match(call()).verdict == "conforming"
 
 
+@pytest.mark.parametrize(
+    ("schema", "verdict"),
+    [
+        ({"not": {"pattern": "(?=x)"}}, "unjudged"),
+        ({"oneOf": [{"pattern": "^(?=x)x"}, {"pattern": "^y"}]}, "unjudged"),
+        ({"oneOf": [{"pattern": "^(?=x)x"}, {"type": "integer"}]}, "unjudged"),
+        ({"not": {"type": "string"}, "pattern": "(?=x)"}, "deviating"),
+    ],
+)
+def test_a_pattern_that_cannot_run_is_no_blame_where_fitting_is_wrong(schema: Any, verdict: str) -> None:
+    assert answering(schema).match(call(answer=body("york"))).verdict == verdict
+
+
 def test_templates_made_of_parts_do_not_backtrack() -> None:
     template = "/" + "".join(f"{{p{i}}}a" for i in range(100)) + "b"
     loaded = spec({template: {"get": operation()}, "/" + "{x}/" * 200 + "end": {"get": operation()}})

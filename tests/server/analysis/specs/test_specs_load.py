@@ -43,6 +43,22 @@ def refused(raw: bytes) -> SpecError:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        (b"openapi: 3.0.3\npaths:\n  /a: {get: {}}\n  /b: {}\n  /a: {post: {}}\n", "line 5"),
+        (b"openapi: 3.0.3\npaths: {}\ninfo: {/a: 1, '/a': 2}\n", "line 3"),
+        (b'{"openapi": "3.0.3", "paths": {"/a": {"get": {}}, "/a": {"post": {}}}}', ""),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_since_one_would_be_lost(raw: bytes, place: str) -> None:
+    error = refused(raw)
+    assert (error.where, error.reason) == (
+        place,
+        'one mapping has the key "/a" twice, of which one would be lost',
+    )
+
+
 def test_yaml_is_read_as_json_would_be() -> None:
     loaded = load(YAML)
     assert (loaded.title, loaded.version) == ("Pets", "1.1")
