@@ -98,6 +98,8 @@ class _Bundler:
             try:
                 self._documents[path] = parse_any(raw)
             except SpecError as error:
+                if path == self._root:  # whoever gave it names it
+                    raise
                 raise SpecError(f"{path} {error.where}".strip(), error.reason) from None
         return self._documents[path]
 
