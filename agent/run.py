@@ -108,6 +108,8 @@ class Run:
             self._attached = True
             self._shipper.watching(time.time_ns())
             log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
+            if self._source.watching.tls_refusal:
+                log.error("%s", self._source.watching.tls_refusal)
             if self._settings.priority == "idle":
                 priority.give_way()  # the ring holds what comes meanwhile
             self._watch()
@@ -208,7 +210,11 @@ def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
 
 def notes(watching: Watching) -> Iterator[str]:
     """What is not watched, and why, for a person."""
-    yield from (f"{path}: {reason}" for path, reason in watching.failures.items())
+    if watching.tls_refusal:
+        yield watching.tls_refusal
+    yield from (
+        f"{path}: {reason}" for path, reason in watching.failures.items() if reason != watching.tls_refusal
+    )
     if watching.put_off:
         yield f"TLS of {watching.put_off} processes: too many began at once, they are looked at again later"
 

@@ -22,17 +22,48 @@ struct ssl_conn {
 
 BPF_TABLE("lru_hash", struct ssl_key, struct ssl_conn, ssl_conns, CONNECTIONS);
 
-static inline int ssl_enter(struct pt_regs *ctx, u64 buffer, u64 length, u32 direction, u32 carries)
+/* Never written: a new entry's value, which on the stack would take most of it. */
+BPF_ARRAY(zero_window, struct window, 1);
+
+/* From Linux 6.13 on a program of this type whose stack reaches 64 bytes is given one stack per CPU
+ * (bpf_enable_priv_stack() and BPF_PRIV_STACK_MIN_SIZE in kernel/bpf/verifier.c), yet a program on a uprobe can
+ * be preempted, and the next task on the CPU would overwrite it. A program that can make a tail call keeps the
+ * stack of its task. This one is made in the dark only, into an empty array, and so falls through. Every uprobe
+ * program has it, also a small one: how much stack it takes is the compiler's to say.
+ * agent/probes/private_stack.py proves it for each program before it is attached. */
+BPF_PROG_ARRAY(no_program, 1);
+
+static inline int is_dark(struct pt_regs *ctx)
 {
-	struct window none = {}, *window;
-	u64 id = bpf_get_current_pid_tgid(), ssl = PT_REGS_PARM1(ctx);
-	u32 tid = id;
-	if (setting(SETTING_DARK) || !process_is_watched(id >> 32))
+	if (!setting(SETTING_DARK))
 		return 0;
-	window = windows.lookup_or_try_init(&tid, &none);
+	no_program.call(ctx, 0);
+	return 1;
+}
+
+static inline struct window *window_of(u32 tid)
+{
+	struct window *window = windows.lookup(&tid), *zero;
+	int first = 0;
+	if (window)
+		return window;
+	zero = zero_window.lookup(&first);
+	if (zero)
+		windows.insert(&tid, zero);
+	return windows.lookup(&tid);
+}
+
+static inline int ssl_enter(struct pt_regs *ctx, u32 direction, u32 carries, u32 has_length)
+{
+	struct window *window;
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id;
+	if (is_dark(ctx) || !process_is_watched(id >> 32))
+		return 0;
+	window = window_of(tid);
 	if (!window) {
 		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
-		struct ssl_key key = {.ssl = ssl, .tgid = id >> 32};
+		struct ssl_key key = {.ssl = PT_REGS_PARM1(ctx), .tgid = id >> 32};
 		count(COUNT_TABLE_FULL_CALLS, 1);
 		ssl_conns.delete(&key);
 		return 0;
@@ -40,11 +71,11 @@ static inline int ssl_enter(struct pt_regs *ctx, u64 buffer, u64 length, u32 dir
 	window->is_inner = window->ssl && window->stack > PT_REGS_SP(ctx);
 	if (window->is_inner)
 		outer_windows.update(&tid, window);
-	window->ssl = ssl;
+	window->ssl = PT_REGS_PARM1(ctx);
 	window->sk = 0;
 	window->stack = PT_REGS_SP(ctx);
-	window->buffer = buffer;
-	window->length = length;
+	window->buffer = carries ? PT_REGS_PARM2(ctx) : 0;
+	window->length = has_length ? PT_REGS_PARM4(ctx) : 0;
 	window->direction = direction;
 	window->carries = carries;
 	window->time_ns = bpf_ktime_get_ns();
@@ -53,27 +84,27 @@ static inline int ssl_enter(struct pt_regs *ctx, u64 buffer, u64 length, u32 dir
 
 int ssl_enter_read(struct pt_regs *ctx)
 {
-	return ssl_enter(ctx, PT_REGS_PARM2(ctx), 0, DIRECTION_RECEIVED, 1);
+	return ssl_enter(ctx, DIRECTION_RECEIVED, 1, 0);
 }
 
 int ssl_enter_write(struct pt_regs *ctx)
 {
-	return ssl_enter(ctx, PT_REGS_PARM2(ctx), 0, DIRECTION_SENT, 1);
+	return ssl_enter(ctx, DIRECTION_SENT, 1, 0);
 }
 
 int ssl_enter_read_ex(struct pt_regs *ctx)
 {
-	return ssl_enter(ctx, PT_REGS_PARM2(ctx), PT_REGS_PARM4(ctx), DIRECTION_RECEIVED, 1);
+	return ssl_enter(ctx, DIRECTION_RECEIVED, 1, 1);
 }
 
 int ssl_enter_write_ex(struct pt_regs *ctx)
 {
-	return ssl_enter(ctx, PT_REGS_PARM2(ctx), PT_REGS_PARM4(ctx), DIRECTION_SENT, 1);
+	return ssl_enter(ctx, DIRECTION_SENT, 1, 1);
 }
 
 int ssl_enter_plain(struct pt_regs *ctx)
 {
-	return ssl_enter(ctx, 0, 0, 0, 0);
+	return ssl_enter(ctx, 0, 0, 0);
 }
 
 static inline void ssl_tell_closed(struct ssl_key *key, struct ssl_conn *conn)
@@ -151,7 +182,7 @@ int ssl_return(struct pt_regs *ctx)
 		return 0;
 	window = *found;
 	leave_window(ctx, tid, found);
-	if (setting(SETTING_DARK))
+	if (is_dark(ctx))
 		return 0;
 	key.ssl = window.ssl;
 	key.tgid = id >> 32;
@@ -209,7 +240,7 @@ int ssl_enter_free(struct pt_regs *ctx)
 	conn = ssl_conns.lookup(&key);
 	if (!conn)
 		return 0;
-	if (!setting(SETTING_DARK) && !ssl_is_filtered(conn))
+	if (!is_dark(ctx) && !ssl_is_filtered(conn))
 		ssl_tell_closed(&key, conn);
 	ssl_conns.delete(&key);
 	return 0;

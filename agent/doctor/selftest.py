@@ -37,7 +37,8 @@ LEAVE_SECONDS = 10.0  # for a child to end by itself
 CERTIFICATE_SECONDS = 20.0
 
 PROTOCOLS = (PLAIN, TLS, H2)
-LOADED = "they load, and their probes attach"
+LOADED = "they load, and their probes attach; none is on a stack that tasks share"
+REPORT = "report it, with the output of --json"
 CURE = "in a container allow bpf() and perf_event_open() (privileged: true); else report it, with the message"
 
 Say = Callable[[str], None]
@@ -63,11 +64,19 @@ def load(cache: Path | None) -> Check:
         try:
             programs.set(Setting.DARK, 1)
             programs.attach_system_calls()
+            check = loaded(programs.tls_refusal)
         finally:
             for _ in programs.close():
                 pass
     except (ProgramError, BtfError) as error:
         return refused(error)
+    return check
+
+
+def loaded(tls_refusal: str | None) -> Check:
+    """They load and attach, but for TLS where there is a reason against it."""
+    if tls_refusal:
+        return Check("programs", State.LIMITED, tls_refusal, REPORT)
     return Check("programs", State.OK, LOADED)
 
 
@@ -122,7 +131,7 @@ class Run:
                 self._detach(source)
         failures = tuple(sorted(source.watching.failures.items()))
         made = tuple(self._verdict(name, errors, why_not, trials) for name in PROTOCOLS)
-        return Check("programs", State.OK, LOADED), SelfTest(made, self._why_not, 0.0, failures)
+        return loaded(source.watching.tls_refusal), SelfTest(made, self._why_not, 0.0, failures)
 
     def _attach(self, source: KernelSource) -> None:
         self._say("self-test: attaching to this host's TLS libraries and system calls")

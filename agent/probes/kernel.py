@@ -82,6 +82,7 @@ class Watching:
     libraries: dict[str, int] = field(default_factory=dict)  # path -> probes
     socket_probes: int = 0
     drained_bytes: int = 0  # what the last drain took from the ring
+    tls_refusal: str | None = None  # why no TLS library is probed
     failures: dict[str, str] = field(default_factory=dict)
     put_off: int = 0  # times a process was not looked at for TLS: too many waited
     processes: int = 0
@@ -111,7 +112,7 @@ class KernelSource:
         self._told = 0  # bytes, in chunks or under the name of a bucket
         self._stopping = False
         self._deadline = 0
-        self.watching = Watching()
+        self.watching = Watching(tls_refusal=self._programs.tls_refusal)
         self._programs.set(Setting.DARK, 1)
         self._filter(filters)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.probes import btf
+from agent.probes import btf, private_stack
 from agent.probes.abi import Counter, Setting
 from agent.probes.cgroups import Cgroup
 
@@ -47,6 +47,8 @@ OPENSSL = {
     "SSL_free": ("ssl_enter_free", None),
 }
 """Function -> programs at its entry and return."""
+
+UPROBE_PROGRAMS = sorted({program for pair in OPENSSL.values() for program in pair if program})
 
 ENTRY, RETURN = 0, 1
 
@@ -97,6 +99,40 @@ class Programs:
             raise ProgramError(f"the kernel refused the capture programs: {reason}") from None
         self._uprobes: dict[int, int] = {}
         self._next = 0
+        self._tls_refusal = self._refusal()
+
+    @property
+    def tls_refusal(self) -> str | None:
+        """Why no TLS library is probed, in a sentence; None where they are."""
+        return self._tls_refusal
+
+    def _refusal(self) -> str | None:
+        try:
+            unsafe = [name for name in UPROBE_PROGRAMS if self._has_private_stack(name)]
+        except (OSError, ProgramError) as error:
+            return f"TLS capture disabled: {error}; plain HTTP is captured"
+        if not unsafe:
+            return None
+        return (
+            f"TLS capture disabled: this kernel would run {', '.join(unsafe)} on a stack that tasks share, "
+            "which can crash the host; plain HTTP is captured"
+        )
+
+    def _has_private_stack(self, program: str) -> bool:
+        return private_stack.has_private_stack(self.load(program), self.code(program))
+
+    def code(self, program: str) -> bytes:
+        """A program's eBPF instructions, as compiled."""
+        code: bytes = self._module.dump_func(program.encode())
+        return code
+
+    def load(self, program: str) -> int:
+        """Loads a uprobe program, once. Returns its descriptor; raises ProgramError."""
+        try:
+            descriptor: int = self._module.load_func(program.encode(), self._bcc.BPF.KPROBE).fd
+            return descriptor
+        except Exception as error:  # BCC raises Exception itself
+            raise ProgramError(f"the kernel refused the program {program}: {error}") from None
 
     def attach_system_calls(self) -> int:
         """Attaches to the calls' tracepoints. Returns how many probes that makes; raises ProgramError."""
@@ -114,6 +150,8 @@ class Programs:
 
     def attach_openssl(self, path: str, offsets: dict[str, int]) -> list[int]:
         """Attaches to the functions at these file offsets of `path`. Returns handles; raises ProgramError."""
+        if self._tls_refusal:
+            raise ProgramError(self._tls_refusal)
         handles: list[int] = []
         try:
             for name, offset in offsets.items():
@@ -128,11 +166,10 @@ class Programs:
         return handles
 
     def _uprobe(self, program: str, kind: int, path: str, offset: int) -> int:
-        function = self._module.load_func(program.encode(), self._bcc.BPF.KPROBE)
         self._next += 1
         name = f"spectap_{os.getpid()}_{self._next}"
         descriptor: int = self._bcc.lib.bpf_attach_uprobe(
-            function.fd, kind, name.encode(), path.encode(errors="surrogateescape"), offset, -1, 0
+            self.load(program), kind, name.encode(), path.encode(errors="surrogateescape"), offset, -1, 0
         )
         if descriptor < 0:
             raise ProgramError(f"a probe cannot be attached to {path}: {os.strerror(ctypes.get_errno())}")

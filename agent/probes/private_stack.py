@@ -1,0 +1,79 @@
+"""Which loaded programs the kernel runs on a private stack: such a program must not be attached to a uprobe.
+
+From Linux 6.13 on a program may be given one stack per CPU instead of its task's own (bpf_enable_priv_stack()
+in kernel/bpf/verifier.c). A uprobe program can be preempted, so two tasks would share that stack: memory is
+corrupted, and the kernel may crash. bpf/tls_openssl.c keeps ours off it by a tail call; here this is checked
+in the machine code that the kernel made.
+
+    machine code             answer
+    none (JIT off)           no: the interpreter has the task's stack
+    x86-64, shown            yes if it makes its frame on a private stack
+    not shown, or not x86    yes unless the program can make a tail call, which rules one out
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+
+OBJ_GET_INFO_BY_FD = 15  # include/uapi/linux/bpf.h, enum bpf_cmd
+SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280}  # of bpf(2)
+NO_SYSCALL = -1
+INFO_BYTES = 256  # at least struct bpf_prog_info; a kernel that knows less writes less
+JITED_LENGTH_AT, JITED_AT = 16, 24  # its members jited_prog_len and jited_prog_insns
+ATTR_BYTES = 128
+
+PRIVATE_FRAME = bytes.fromhex("654c030c25")
+"""`add r9, gs:[...]` of emit_priv_frame_ptr() in arch/x86/net/bpf_jit_comp.c; no register of BPF is in r9."""
+
+INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn
+CALL, TAIL_CALL = 0x85, 12  # BPF_JMP | BPF_CALL, BPF_FUNC_tail_call
+SOURCE_REGISTER = 0xF0  # 0 for a call of a helper
+
+
+def has_private_stack(program: int, code: bytes) -> bool:
+    """Whether the kernel runs this program (a descriptor, and the eBPF code it was loaded from) on one.
+
+    Raises OSError where the kernel does not tell of the program.
+    """
+    image = machine_code(program)
+    if image is not None and not image:
+        return False
+    if image is None or platform.machine() != "x86_64":
+        return not can_tail_call(code)
+    return PRIVATE_FRAME in image
+
+
+def machine_code(program: int) -> bytes | None:
+    """What the JIT made of a program: empty where it is off, None where it is not shown (kptr_restrict)."""
+    length, _ = _jited(program, 0, 0)
+    image = ctypes.create_string_buffer(length)
+    _, shown_at = _jited(program, length, ctypes.addressof(image))
+    return image.raw if shown_at or not length else None
+
+
+def can_tail_call(code: bytes) -> bool:
+    """Whether a tail call is among these instructions."""
+    return any(
+        operation == CALL and not registers & SOURCE_REGISTER and helper == TAIL_CALL
+        for operation, registers, _, helper in INSTRUCTION.iter_unpack(code)
+    )
+
+
+def _jited(program: int, room: int, at: int) -> tuple[int, int]:
+    """The length of the machine code, and where the kernel wrote it: 0 if nowhere."""
+    info = ctypes.create_string_buffer(INFO_BYTES)
+    struct.pack_into("<I", info, JITED_LENGTH_AT, room)
+    struct.pack_into("<Q", info, JITED_AT, at)
+    attr = ctypes.create_string_buffer(ATTR_BYTES)
+    struct.pack_into("<IIQ", attr, 0, program, INFO_BYTES, ctypes.addressof(info))
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = SYSCALL_NUMBER.get(platform.machine(), NO_SYSCALL)
+    if libc.syscall(number, OBJ_GET_INFO_BY_FD, ctypes.byref(attr), ATTR_BYTES):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    (length,) = struct.unpack_from("<I", info, JITED_LENGTH_AT)
+    (shown_at,) = struct.unpack_from("<Q", info, JITED_AT)
+    return length, shown_at

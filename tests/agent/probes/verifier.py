@@ -1,0 +1,31 @@
+"""What the kernel's verifier says of a program, asked of bpf(2) itself."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import struct
+
+PROG_LOAD, KPROBE, LOG_STATS = 5, 2, 4  # include/uapi/linux/bpf.h: bpf_cmd, bpf_prog_type; bpf_verifier.h
+SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280}
+ATTR_BYTES = 128
+
+
+def stack_depths(code: bytes) -> list[int]:
+    """Bytes of stack that each function of a kprobe program takes. Raises OSError where it is refused."""
+    instructions = ctypes.create_string_buffer(code, len(code))
+    license_ = ctypes.create_string_buffer(b"GPL")
+    log = ctypes.create_string_buffer(1 << 16)
+    attr = ctypes.create_string_buffer(ATTR_BYTES)
+    at, license_at, log_at = (ctypes.addressof(buffer) for buffer in (instructions, license_, log))
+    struct.pack_into("<IIQQIIQ", attr, 0, KPROBE, len(code) // 8, at, license_at, LOG_STATS, len(log), log_at)
+    libc = ctypes.CDLL(None, use_errno=True)
+    program = libc.syscall(SYSCALL_NUMBER[platform.machine()], PROG_LOAD, ctypes.byref(attr), ATTR_BYTES)
+    if program < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    os.close(program)
+    found = re.search(rb"^stack depth (\S+)$", log.value, re.MULTILINE)
+    assert found, log.value
+    return [int(depth) for depth in found[1].split(b"+")]
