@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.analysis.specs.policy import Policy
+from server.analysis.specs.judging.policy import Policy
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DAYS = 7.0

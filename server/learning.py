@@ -23,8 +23,8 @@ from server.analysis.rebuild.document import Options, document
 from server.analysis.rebuild.existing import templates_of
 from server.analysis.rebuild.learner import Learner
 from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version
+from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
-from server.analysis.specs.text import parse
 from server.ingest.accept import most_seen
 from server.store import rebuilt, specs
 from server.store.database import Connection, Store, StoreUnavailable

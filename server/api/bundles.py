@@ -15,8 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from server.analysis.specs.bundle import MAX_FILES, Bundle, bundle, from_memory
-from server.analysis.specs.operations import MULTIPART, essence
+from server.analysis.specs.document.bundle import MAX_FILES, Bundle, bundle, from_memory
+from server.analysis.specs.document.media import MULTIPART, essence
 from server.api.errors import Problem
 from server.api.records import bounded_body
 

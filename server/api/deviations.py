@@ -13,9 +13,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from agent.wire import Record, decode_record
-from server.analysis.specs.patches import Unfit, applied
-from server.analysis.specs.propose import Found, proposal, shows
-from server.analysis.specs.text import parse
+from server.analysis.specs.amending.patches import Unfit, applied
+from server.analysis.specs.amending.propose import Found, proposal, shows
+from server.analysis.specs.document.text import parse
 from server.api import models, render
 from server.api.errors import Problem
 from server.api.gate import Role, require

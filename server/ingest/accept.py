@@ -15,8 +15,8 @@ from agent.wire import Record
 from server.analysis.inventory import caller, key_of, server_view
 from server.analysis.latency import bucket_of
 from server.analysis.paths import template
+from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.kinds import Verdict, Where
-from server.analysis.specs.masks import Masks
 from server.analysis.specs.model import Judgement
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
 from server.ingest.covering import Covering

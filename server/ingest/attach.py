@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.wire import Body, Consumer, Record, Request, Timing
-from server.analysis.specs.servers import hosts
+from server.analysis.specs.document.servers import hosts
 from server.ingest.accept import Acceptor
 from server.ingest.judge import Specification
 from server.store import specs

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from agent.wire import Record
 from server.analysis.inventory import host_of, name_of
+from server.analysis.specs.amending.propose import Judging
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation, SpecError
-from server.analysis.specs.propose import Judging
 from server.store import decisions, specs
 from server.store.database import Database
 from server.store.findings import bounded

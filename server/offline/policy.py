@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from server.analysis.specs.policy import Policy
+from server.analysis.specs.judging.policy import Policy
 
 _THINGS = ("field", "parameter", "header")
 _REPORT, _IGNORE = "report", "ignore"

@@ -167,7 +167,7 @@ def _to_file(path: Path, content: bytes) -> None:
 
 
 def _say(path: Path, document: dict[str, Any]) -> None:
-    from server.analysis.specs.operations import METHODS
+    from server.analysis.specs.dialects.openapi import METHODS
 
     operations = sum(name in METHODS for item in document["paths"].values() for name in item)
     sys.stderr.write(f"{path}: {len(document['paths'])} paths, {operations} operations\n")

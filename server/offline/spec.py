@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from server.analysis.specs.bundle import from_folder
+from server.analysis.specs.document.bundle import from_folder
+from server.analysis.specs.judging.policy import Policy
 from server.analysis.specs.load import load_files
-from server.analysis.specs.policy import Policy
 from server.analysis.specs.specification import Specification
 
 NAMES = [f"{name}.{ending}" for name in ("openapi", "swagger") for ending in ("yaml", "yml", "json")]

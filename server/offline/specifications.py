@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from server.analysis.specs.bundle import bundle, from_folder
+from server.analysis.specs.document.bundle import bundle, from_folder
+from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
-from server.analysis.specs.text import parse
 from server.offline import remote, spec
 from server.offline.remote import AddressError, Remote, RemoteError, token_in
 

@@ -15,7 +15,7 @@ from typing import Any
 from agent.wire import Record
 from server.analysis.specs.kinds import Kind, Verdict, Where
 from server.analysis.specs.model import Deviation, Judgement, Operation, SpecError
-from server.analysis.specs.schemas import Parts
+from server.analysis.specs.schemas.validators import Parts
 
 
 @dataclass(frozen=True)

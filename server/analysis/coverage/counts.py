@@ -11,7 +11,7 @@ from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.parts import Parts, parts_of, status_class
 from server.analysis.inventory import MAX_NAME
 from server.analysis.paths import template
-from server.analysis.specs.masks import Masks
+from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.model import Judgement
 
 MAX_CALLERS = 2_000  # kept by name; the rest counts as one

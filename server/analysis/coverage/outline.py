@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from server.analysis.specs.document.media import is_json
+from server.analysis.specs.document.pointers import escape, under
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Content, Operation
-from server.analysis.specs.operations import is_json
-from server.analysis.specs.pointers import escape, under
-from server.analysis.specs.schemas import Parts
+from server.analysis.specs.schemas.validators import Parts
 
 MAX_FIELDS = 2_000  # of one body; the rest is not counted
 MAX_DEPTH = 12  # of a field's pointer

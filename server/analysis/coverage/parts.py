@@ -13,13 +13,13 @@ from typing import Any
 
 from agent.wire import Body, Record, Request
 from server.analysis.coverage.outline import ANY, Field, Offer, Outline
+from server.analysis.specs.dialects.kubernetes import watches
+from server.analysis.specs.document.media import essence, is_json
+from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
+from server.analysis.specs.judging.match import answer_of
+from server.analysis.specs.judging.parameters import Texts, cookie_texts, header_texts, query_texts
 from server.analysis.specs.kinds import Verdict, Where
-from server.analysis.specs.kubernetes import watches
-from server.analysis.specs.match import answer_of
 from server.analysis.specs.model import Judgement, Parameter
-from server.analysis.specs.operations import essence, is_json
-from server.analysis.specs.parameters import Texts, cookie_texts, header_texts, query_texts
-from server.analysis.specs.reading import NotJson, Unreadable, json_value
 
 HIT, WATCH, PARAMETER, FIELD = "hits:", "watch:", "parameter:", "field:"
 DEVIATING = "deviating"

@@ -15,7 +15,8 @@ from server.analysis.rebuild.parameters import headers_said, parameters, schema_
 from server.analysis.rebuild.security import Schemes
 from server.analysis.rebuild.shape_render import Style, evidence, schema, singular
 from server.analysis.rebuild.template_model import Template
-from server.analysis.specs.operations import MULTI_SEGMENT, is_json
+from server.analysis.specs.dialects.openapi import MULTI_SEGMENT
+from server.analysis.specs.document.media import is_json
 
 Json = dict[str, Any]
 

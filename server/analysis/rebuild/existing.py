@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from server.analysis.rebuild.document import OPENAPI
-from server.analysis.specs.operations import METHODS, spans
-from server.analysis.specs.servers import base_paths
-from server.analysis.specs.swagger import base_of_swagger
-from server.analysis.specs.upgrade import openapi
+from server.analysis.specs.dialects.openapi import METHODS, spans
+from server.analysis.specs.dialects.swagger import base_of_swagger
+from server.analysis.specs.dialects.upgrade import openapi
+from server.analysis.specs.document.servers import base_paths
 
 Json = dict[str, Any]
 

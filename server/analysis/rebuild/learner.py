@@ -25,7 +25,7 @@ from server.analysis.rebuild.template_compile import Learned
 from server.analysis.rebuild.template_model import Decision, Template
 from server.analysis.rebuild.template_values import kind_of
 from server.analysis.rebuild.templates import MOST_SEGMENTS, TemplateLearner
-from server.analysis.specs.routes import segments_of
+from server.analysis.specs.routing.routes import segments_of
 
 VERSION = 1
 MOST_LEAVES = 4_000  # operations by path as seen, before they are sorted by template

@@ -14,8 +14,8 @@ from server.analysis.rebuild import sent
 from server.analysis.rebuild.sent import Masked
 from server.analysis.rebuild.shape_model import Budget, Shape
 from server.analysis.rebuild.shape_state import dump, load, size
-from server.analysis.specs.operations import essence, is_json
-from server.analysis.specs.reading import NotJson, Unreadable, json_value
+from server.analysis.specs.document.media import essence, is_json
+from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
 
 MOST_STATUSES = 24  # of one operation
 MOST_MEDIA = 12  # content types of one body

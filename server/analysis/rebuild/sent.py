@@ -15,8 +15,8 @@ from typing import Any
 
 from agent.wire import Pairs, Record
 from server.analysis.rebuild.shape_model import Hidden
-from server.analysis.specs.parameters import query_texts
-from server.analysis.specs.values import text_of
+from server.analysis.specs.judging.parameters import query_texts
+from server.analysis.specs.judging.values import text_of
 
 COMMAS = "\1,"
 ANY_NAME = "0"  # stands for names that are not kept; being a number, it makes the names free

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from server.analysis.rebuild.template_model import Origin, Parameter, ParameterType, Template
 from server.analysis.rebuild.template_names import name_for
 from server.analysis.rebuild.template_walk import Visit
-from server.analysis.specs.routes import template_segments
-from server.analysis.specs.trie import Partial, Trie, parse_segment
+from server.analysis.specs.routing.routes import template_segments
+from server.analysis.specs.routing.trie import Partial, Trie, parse_segment
 
 _NAME = re.compile(r"\{([^{}]*)\}")
 

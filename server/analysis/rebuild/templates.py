@@ -15,7 +15,7 @@ from server.analysis.rebuild.template_model import Decision, Split, Template
 from server.analysis.rebuild.template_nodes import NAMES_KEY, OPAQUE_KEY, Node, Shape, dump, fold_key, load
 from server.analysis.rebuild.template_values import kind_of
 from server.analysis.rebuild.template_walk import walk
-from server.analysis.specs.trie import Trie
+from server.analysis.specs.routing.trie import Trie
 
 MOST_SEGMENTS = 32
 MOST_NODES = 50_000

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from server.analysis.specs.bundle import Read, bundle
-from server.analysis.specs.checks import mapping, text
-from server.analysis.specs.convert import Direction
-from server.analysis.specs.fields import inheritance
-from server.analysis.specs.kubernetes import is_kubernetes, meant
-from server.analysis.specs.match import Matcher
+from server.analysis.specs.dialects.kubernetes import is_kubernetes, meant
+from server.analysis.specs.dialects.openapi import Reader
+from server.analysis.specs.dialects.swagger import SwaggerReader, modern
+from server.analysis.specs.document.bundle import Read, bundle
+from server.analysis.specs.document.checks import mapping, text
+from server.analysis.specs.document.pointers import Pointers
+from server.analysis.specs.document.text import parse
+from server.analysis.specs.judging.match import Matcher
+from server.analysis.specs.judging.policy import Policy
 from server.analysis.specs.model import Content, Operation, SpecError
-from server.analysis.specs.operations import Reader
-from server.analysis.specs.pointers import Pointers
-from server.analysis.specs.policy import Policy
-from server.analysis.specs.routes import Routes
-from server.analysis.specs.schemas import Schemas
+from server.analysis.specs.routing.routes import Routes
+from server.analysis.specs.schemas.convert import Direction
+from server.analysis.specs.schemas.fields import inheritance
+from server.analysis.specs.schemas.survey import Survey
+from server.analysis.specs.schemas.validators import Schemas
 from server.analysis.specs.specification import Specification
-from server.analysis.specs.survey import Survey
-from server.analysis.specs.swagger import SwaggerReader, modern
-from server.analysis.specs.text import parse
 
 MAX_WARNINGS = 100
 _REPORTING = Policy()

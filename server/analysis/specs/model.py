@@ -1,7 +1,7 @@
 """What a specification says, as facts: operations with their parameters, bodies, answers, security.
 
-A schema is named by the canonical JSON pointer of its place in the document; `schemas.py` turns such a
-pointer into a validator.
+A schema is named by the canonical JSON pointer of its place in the document; `schemas/validators.py`
+turns such a pointer into a validator.
 """
 
 from __future__ import annotations

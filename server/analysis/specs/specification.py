@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.wire import Record
-from server.analysis.specs.match import Matcher
+from server.analysis.specs.judging.match import Matcher
 from server.analysis.specs.model import Judgement, Operation
-from server.analysis.specs.schemas import Parts, Schemas
+from server.analysis.specs.schemas.validators import Parts, Schemas
 
 
 @dataclass(frozen=True, slots=True)

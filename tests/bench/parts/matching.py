@@ -26,9 +26,9 @@ from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.report import report
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Operation
-from server.analysis.specs.routes import Routes, segments_of
+from server.analysis.specs.routing.routes import Routes, segments_of
+from server.analysis.specs.routing.trie import Trie, parse_segment
 from server.analysis.specs.specification import Specification
-from server.analysis.specs.trie import Trie, parse_segment
 from tests.bench.figures import Figure, alternating, cpu_us, ratios
 from tests.bench.templates_corpus import SOURCES, Unavailable, file_of
 from tests.server.records import record

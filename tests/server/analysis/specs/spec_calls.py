@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import settings
 
 from agent.wire import Body, Consumer, Mask, Record, Request, Response, Timing
+from server.analysis.specs.judging.policy import Policy
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Judgement
-from server.analysis.specs.policy import Policy
 from server.analysis.specs.specification import Specification
 
 Json = dict[str, Any]

@@ -1,0 +1,1 @@
+"""Changes of a document that would end a deviation."""

@@ -1,0 +1,274 @@
+"""The document's operations as facts; every reference on the way resolved, every type checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from server.analysis.specs.dialects import kubernetes
+from server.analysis.specs.document.checks import flag, mapping, sequence, text
+from server.analysis.specs.document.media import FORM, essence, is_json
+from server.analysis.specs.document.pointers import Pointers, under
+from server.analysis.specs.document.servers import base_paths
+from server.analysis.specs.kinds import Where
+from server.analysis.specs.model import (
+    Alternatives,
+    Content,
+    Encoding,
+    Operation,
+    Parameter,
+    Scheme,
+    SpecError,
+)
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+PLACES = {"path": Where.PATH, "query": Where.QUERY, "header": Where.HEADER, "cookie": Where.COOKIE}
+QUERYSTRING = "querystring"  # a parameter that is the whole query (OpenAPI 3.2)
+_STYLES = {Where.QUERY: "form", Where.COOKIE: "form"} | dict.fromkeys(
+    (Where.PATH, Where.HEADER, Where.RESPONSE_HEADER), "simple"
+)
+_HEADERS = (Where.HEADER, Where.RESPONSE_HEADER)
+MULTI_SEGMENT = "x-multi-segment"  # GitHub's word on a parameter that may hold slashes
+_NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})  # OpenAPI 3.1, 4.8.12.2
+
+
+class Reader:
+    """Reads operations out of one document."""
+
+    schemes_at = "/components/securitySchemes"
+
+    def __init__(self, document: dict[str, Any], pointers: Pointers) -> None:
+        self._document = document
+        self._pointers = pointers
+        self._schemes: dict[str, Scheme] = {}
+
+    def operations(self) -> Iterator[tuple[Operation, tuple[str, ...]]]:
+        """Each operation with the base paths it is served under. Raises SpecError."""
+        root = self.bases()
+        for path, item in mapping(self._document.get("paths", {}), "/paths").items():
+            if path.startswith("x-"):
+                continue
+            place = under("/paths", path)
+            if not path.startswith("/"):
+                raise SpecError(place, "a path does not begin with /")
+            place, item = self._pointers.resolve(place, item)
+            bases = base_paths(mapping(item, place), place, root)
+            common = self._parameters(item, place)
+            found = [
+                self._operation(path, method, mapping(node, at), at, common, bases, item, place)
+                for method, at, node in self._methods(item, place)
+            ]
+            spans = frozenset(one.name for operation, _ in found for one in operation.parameters if one.spans)
+            for operation, bases_of_it in found:
+                yield replace(operation, spans=spans) if spans else operation, bases_of_it
+
+    def bases(self) -> tuple[str, ...]:
+        """The base paths of the whole document."""
+        return base_paths(self._document, "")
+
+    def _methods(self, item: dict[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
+        """(method, place, operation)."""
+        for method in METHODS:
+            if method in item:
+                yield method, under(place, method), item[method]
+        if str(self._document.get("openapi", "")).startswith("3.2"):
+            if "query" in item:
+                yield "query", under(place, "query"), item["query"]
+            at = under(place, "additionalOperations")
+            for method, node in mapping(item.get("additionalOperations", {}), at).items():
+                yield method, under(at, method), node
+
+    def _operation(
+        self,
+        path: str,
+        method: str,
+        node: dict[str, Any],
+        place: str,
+        common: dict[tuple[str, Where], Parameter],
+        bases: tuple[str, ...],
+        item: dict[str, Any],
+        item_place: str,
+    ) -> tuple[Operation, tuple[str, ...]]:
+        bases = base_paths(node, place, bases)
+        base = bases[0] if len(bases) == 1 else ""
+        name = node.get("operationId")
+        operation = Operation(
+            key=f"{method.upper()} {base}{path}",
+            method=method.upper(),
+            template=path,
+            operation_id=name if isinstance(name, str) else None,
+            deprecated=flag(node, "deprecated", place) or kubernetes.is_deprecated(node),
+            parameters=tuple((common | self._parameters(node, place)).values()),
+            body=self._body(node, place, item, item_place),
+            responses=self._responses(node, place),
+            security=self._security(node, place),
+            tags=_tags(node),
+        )
+        return operation, bases
+
+    def _parameters(self, node: dict[str, Any], place: str) -> dict[tuple[str, Where], Parameter]:
+        found: dict[tuple[str, Where], Parameter] = {}
+        place = under(place, "parameters")
+        for i, entry in enumerate(sequence(node.get("parameters", []), place)):
+            at, entry = self._pointers.resolve(under(place, i), entry)
+            parameter = self._parameter(mapping(entry, at), at)
+            if parameter.where is not Where.HEADER or parameter.name not in _NOT_PARAMETERS:
+                found[parameter.name, parameter.where] = parameter
+        return found
+
+    def _parameter(self, node: dict[str, Any], place: str) -> Parameter:
+        name, said = text(node, "name", place), text(node, "in", place)
+        where = Where.QUERY if said == QUERYSTRING else PLACES.get(said)
+        if where is None:
+            raise SpecError(under(place, "in"), "not one of path, query, header, cookie")
+        return self._described(node, place, name, where, said == QUERYSTRING)
+
+    def _described(
+        self, node: dict[str, Any], place: str, name: str, where: Where, whole: bool = False
+    ) -> Parameter:
+        style = QUERYSTRING if whole else node.get("style", _STYLES[where])
+        if not isinstance(style, str):
+            raise SpecError(under(place, "style"), "not a string")
+        json, schema = self._parameter_schema(node, place, whole)
+        return Parameter(
+            name=name.lower() if where in _HEADERS else name,
+            where=where,
+            required=flag(node, "required", place),
+            style=style,
+            explode=flag(node, "explode", place, style in ("form", "cookie")),
+            allow_empty=flag(node, "allowEmptyValue", place),
+            json=json,
+            schema=schema,
+            spans=spans(node),
+        )
+
+    def _parameter_schema(self, node: dict[str, Any], place: str, whole: bool) -> tuple[bool, str | None]:
+        """(the value is JSON, its schema); a content type that is not read leaves the value unjudged."""
+        if "schema" in node:
+            return False, under(place, "schema")
+        content = self._content(node, place).media
+        if whole and FORM in content:
+            return False, content[FORM]
+        json = next((kind for kind in content if is_json(kind)), None)
+        return json is not None, content[json] if json else None
+
+    def _body(
+        self, node: dict[str, Any], place: str, item: dict[str, Any], item_place: str
+    ) -> Content | None:
+        """`item` is the path item, which in Swagger 2.0 may describe the body too."""
+        if "requestBody" not in node:
+            return None
+        place, body = self._pointers.resolve(under(place, "requestBody"), node["requestBody"])
+        return replace(self._content(mapping(body, place), place), required=flag(body, "required", place))
+
+    def _responses(self, node: dict[str, Any], place: str) -> dict[str, Content]:
+        found: dict[str, Content] = {}
+        owner, place = place, under(place, "responses")
+        for status, entry in mapping(node.get("responses", {}), place).items():
+            if status.startswith("x-"):
+                continue
+            at, response = self._pointers.resolve(under(place, status), entry)
+            if status != "default" and not _is_status(status):
+                raise SpecError(under(place, status), "not a status code, a range such as 2XX, or default")
+            found[status if status == "default" else status.upper()] = self._answer(
+                mapping(response, at), at, node, owner
+            )
+        return found
+
+    def _answer(self, response: dict[str, Any], place: str, node: dict[str, Any], owner: str) -> Content:
+        """What one status answers; `node` at `owner` is the operation."""
+        return replace(self._content(response, place), headers=self._headers(response, place))
+
+    def _headers(self, response: dict[str, Any], place: str) -> tuple[Parameter, ...]:
+        found: list[Parameter] = []
+        place = under(place, "headers")
+        for name, entry in mapping(response.get("headers", {}), place).items():
+            at, header = self._pointers.resolve(under(place, name), entry)
+            if name.lower() != "content-type":  # OpenAPI 3.1, 4.8.17
+                found.append(self._header(name, mapping(header, at), at))
+        return tuple(found)
+
+    def _header(self, name: str, node: dict[str, Any], place: str) -> Parameter:
+        return self._described(node, place, name, Where.RESPONSE_HEADER)
+
+    def _content(self, node: dict[str, Any], place: str) -> Content:
+        media: dict[str, str | None] = {}
+        items: dict[str, str] = {}
+        encoding: dict[str, dict[str, Encoding]] = {}
+        place = under(place, "content")
+        for said, entry in mapping(node.get("content", {}), place).items():
+            kind = essence(said)
+            at, described = self._pointers.resolve(under(place, said), entry)
+            media[kind] = under(at, "schema") if "schema" in mapping(described, at) else None
+            if "itemSchema" in described:
+                items[kind] = under(at, "itemSchema")
+            if "encoding" in described:
+                encoding[kind] = _encoding(described["encoding"], under(at, "encoding"))
+        streams = any("stream=" in said for said in node.get("content", ()))
+        return Content(media, encoding=encoding, items=items, streams=streams)
+
+    def _security(self, node: dict[str, Any], place: str) -> Alternatives:
+        owner, place = (node, place) if "security" in node else (self._document, "")
+        place = under(place, "security")
+        alternatives: list[tuple[Scheme, ...]] = []
+        for i, entry in enumerate(sequence(owner.get("security", []), place)):
+            at = under(place, i)
+            alternatives.append(tuple(self._scheme(name, under(at, name)) for name in mapping(entry, at)))
+        return tuple(alternatives)
+
+    def _scheme(self, name: str, named_by: str) -> Scheme:
+        if name not in self._schemes:
+            known: Any = self._document
+            for token in self.schemes_at.split("/")[1:]:
+                known = known.get(token) if isinstance(known, dict) else None
+            if not isinstance(known, dict) or name not in known:
+                raise SpecError(named_by, f"a security scheme that {self.schemes_at} does not describe")
+            place, node = self._pointers.resolve(under(self.schemes_at, name), known[name])
+            self._schemes[name] = self._read_scheme(mapping(node, place), place)
+        return self._schemes[name]
+
+    def _read_scheme(self, node: dict[str, Any], place: str) -> Scheme:
+        kind = text(node, "type", place)
+        if kind == "apiKey":
+            where = PLACES.get(text(node, "in", place))
+            if where is None or where is Where.PATH:
+                raise SpecError(under(place, "in"), "not one of query, header, cookie")
+            name = text(node, "name", place)
+            return Scheme(kind, where, name.lower() if where is Where.HEADER else name)
+        if kind == "http":
+            return Scheme(kind, scheme=text(node, "scheme", place).lower())
+        if kind in ("oauth2", "openIdConnect", "mutualTLS"):
+            return Scheme(kind)
+        raise SpecError(under(place, "type"), "not one of apiKey, http, oauth2, openIdConnect, mutualTLS")
+
+
+def spans(parameter: dict[str, Any]) -> bool:
+    """Whether a parameter is said to hold slashes as they are."""
+    return parameter.get("in") == "path" and parameter.get(MULTI_SEGMENT) is True
+
+
+def _encoding(node: Any, place: str) -> dict[str, Encoding]:
+    """How the fields of a form are sent (OpenAPI 3.1, 4.8.15)."""
+    found: dict[str, Encoding] = {}
+    for name, entry in mapping(node, place).items():
+        at = under(place, name)
+        style = mapping(entry, at).get("style")
+        kind = entry.get("contentType")
+        explode = flag(entry, "explode", at, style in (None, "form"))
+        found[name] = Encoding(
+            style if isinstance(style, str) else None, explode, kind if isinstance(kind, str) else None
+        )
+    return found
+
+
+def _tags(node: dict[str, Any]) -> tuple[str, ...]:
+    """An operation's tags; what is no text among them is left out."""
+    tags = node.get("tags")
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+
+
+def _is_status(status: str) -> bool:
+    return (
+        len(status) == 3 and status[0] in "12345" and (status[1:].isdecimal() or status[1:].upper() == "XX")
+    )

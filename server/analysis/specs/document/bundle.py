@@ -1,0 +1,209 @@
+"""A document that is spread over files → one document: what references lead to comes under one roof.
+
+A file that is referred to stands below `/x-bundled`, under its name without the ending, so that a schema
+that is a file of its own keeps the name a discriminator knows it by. Nothing is fetched but what `read`
+gives; references to URLs are refused.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from server.analysis.specs.document.pointers import escape, under
+from server.analysis.specs.document.text import MAX_BYTES, MAX_NODES, parse_any
+from server.analysis.specs.model import SpecError
+
+HOME = "x-bundled"
+MAX_FILES = 1_000
+_SPLICES = 16  # maps of names that are files and lead to further ones
+
+Read = Callable[[str], bytes]
+"""A file's content by its path below the common folder, "/" between names. Raises SpecError."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_NAMED = frozenset(
+    {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions", "schemas", "parameters"}
+    | {"responses", "headers", "requestBodies", "securitySchemes", "paths", "pathItems", "callbacks"}
+)
+"""Keywords below which keys are names, not keywords."""
+_LITERAL = frozenset({"example", "examples", "default", "enum", "const"})
+
+
+@dataclass(slots=True)
+class Bundle:
+    """`files` says which file the document below a place comes from."""
+
+    document: dict[str, Any]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def blame(self, error: SpecError) -> SpecError:
+        """The error with its place said by file."""
+        for place, path in self.files.items():
+            if error.where == place or error.where.startswith(place + "/"):
+                return SpecError(f"{path}#{error.where[len(place) :]}", error.reason)
+        return error
+
+
+def bundle(root: str, read: Read) -> Bundle:
+    """The document in the file `root` with all that it refers to. Raises SpecError."""
+    return _Bundler(read).bundle(root)
+
+
+class _Bundler:
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._documents: dict[str, Any] = {}
+        self._names: dict[str, str] = {}  # by path
+        self._pending: list[str] = []
+        self._bytes = self._nodes = 0
+
+    def bundle(self, root: str) -> Bundle:
+        self._root = posixpath.normpath(root)
+        try:
+            return self._bundled()
+        except SpecError as error:
+            raise Bundle({}, self._files()).blame(error) from None
+
+    def _bundled(self) -> Bundle:
+        document = self._parsed(self._root, "")
+        if not isinstance(document, dict):
+            raise SpecError("", "the document is not a JSON object or YAML mapping")
+        document = self._moved(document, self._root, "", False)
+        kept: dict[str, Any] = {}
+        while self._pending:
+            path = self._pending.pop()
+            place = under("", HOME, self._names[path])
+            kept[self._names[path]] = self._moved(self._documents[path], path, place, False)
+        if kept:
+            document[HOME] = kept
+        return Bundle(document, self._files())
+
+    def _files(self) -> dict[str, str]:
+        return {under("", HOME, name): path for path, name in self._names.items()}
+
+    def _parsed(self, path: str, named_by: str) -> Any:
+        if path not in self._documents:
+            if len(self._documents) >= MAX_FILES:
+                raise SpecError(named_by, f"refers to more than {MAX_FILES} files")
+            raw = self._read(path)
+            self._bytes += len(raw)
+            if self._bytes > MAX_BYTES:
+                raise SpecError(named_by, f"the files are larger than {MAX_BYTES} bytes together")
+            try:
+                self._documents[path] = parse_any(raw)
+            except SpecError as error:
+                if path == self._root:  # whoever gave it names it
+                    raise
+                raise SpecError(f"{path} {error.where}".strip(), error.reason) from None
+        return self._documents[path]
+
+    def _moved(self, node: Any, path: str, place: str, named: bool, splices: int = 0) -> Any:
+        """A copy of what `path` holds at `place`, its references as they read in the bundle."""
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise SpecError(place, f"holds more than {MAX_NODES} values once references are written out")
+        if isinstance(node, list):
+            return [self._moved(item, path, under(place, i), False) for i, item in enumerate(node)]
+        if not isinstance(node, dict):
+            return node
+        if named and node.keys() == {"$ref"} and isinstance(node["$ref"], str):
+            return self._spliced(node["$ref"], path, place, splices)
+        moved: dict[str, Any] = {}
+        for key, value in node.items():
+            at = under(place, key)
+            if key == "$ref" and isinstance(value, str) and not named:
+                moved[key] = self._reference(value, path, at)
+            elif key == "discriminator" and isinstance(value, dict) and not named:
+                moved[key] = self._discriminator(value, path, at)
+            elif key in _LITERAL and not named:
+                moved[key] = value
+            else:
+                moved[key] = self._moved(value, path, at, key in _NAMED and not named, splices)
+        return moved
+
+    def _spliced(self, reference: str, path: str, place: str, splices: int) -> Any:
+        """A map of names that is a file of its own takes the reference's place: no pointer leads through."""
+        if reference.startswith("#"):
+            return {"$ref": self._reference(reference, path, under(place, "$ref"))}
+        if splices >= _SPLICES:
+            raise SpecError(under(place, "$ref"), "references lead to one another without end")
+        target, fragment = self._target(reference, path, under(place, "$ref"))
+        node = self._parsed(target, place)
+        for token in fragment.split("/")[1:]:
+            key = token.replace("~1", "/").replace("~0", "~")
+            if not isinstance(node, dict) or key not in node:
+                raise SpecError(under(place, "$ref"), f"$ref to {fragment}, which is not in {target}")
+            node = node[key]
+        return self._moved(node, target, place, True, splices + 1)
+
+    def _discriminator(self, node: dict[str, Any], path: str, place: str) -> dict[str, Any]:
+        mapping = node.get("mapping")
+        if not isinstance(mapping, dict):
+            return node
+        moved = {
+            value: self._reference(target, path, under(place, "mapping", value))
+            if isinstance(target, str) and ("/" in target or target.endswith((".json", ".yaml", ".yml")))
+            else target
+            for value, target in mapping.items()
+        }
+        return {**node, "mapping": moved}
+
+    def _reference(self, reference: str, path: str, named_by: str) -> str:
+        target, fragment = self._target(reference, path, named_by)
+        if target == self._root:
+            return "#" + fragment
+        if target not in self._names:
+            self._parsed(target, named_by)
+            self._names[target] = self._free_name(target)
+            self._pending.append(target)
+        return f"#/{HOME}/{escape(self._names[target])}{fragment}"
+
+    def _target(self, reference: str, path: str, named_by: str) -> tuple[str, str]:
+        """(file, fragment) of a reference in `path`."""
+        file, _, fragment = reference.partition("#")
+        if _SCHEME.match(file) or file.startswith("/") or "\\" in file:
+            raise SpecError(named_by, "$ref to a URL or an absolute path; only files beside it are read")
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(file))) if file else path
+        if target == ".." or target.startswith("../") or "\0" in target:
+            raise SpecError(named_by, "$ref to a file outside the folder that was given")
+        return target, fragment
+
+    def _free_name(self, path: str) -> str:
+        stem = posixpath.basename(path).rpartition(".")[0] or posixpath.basename(path)
+        taken = set(self._names.values())
+        names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, MAX_FILES + 2))
+        return next(name for name in names if name not in taken)
+
+
+def from_folder(folder: Path) -> Read:
+    """Files below a folder; links that lead out of it are refused."""
+    base = folder.resolve()
+
+    def read(path: str) -> bytes:
+        file = (base / path).resolve()
+        if not file.is_relative_to(base):
+            raise SpecError(path, "the file lies outside the folder that was given")
+        try:
+            with file.open("rb") as opened:
+                return opened.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise SpecError(path, f"the file cannot be read: {error.strerror}") from None
+
+    return read
+
+
+def from_memory(files: Mapping[str, bytes]) -> Read:
+    """Files by their paths."""
+
+    def read(path: str) -> bytes:
+        if path not in files:
+            raise SpecError(path, "the file is not among those that were sent")
+        return files[path]
+
+    return read

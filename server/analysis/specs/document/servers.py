@@ -1,0 +1,90 @@
+"""What a document's servers say (OpenAPI 3.1, 4.8.5): the base paths before its paths, and hosts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import islice, product
+from typing import Any
+from urllib.parse import urlsplit
+
+from server.analysis.specs.document.checks import mapping, sequence, text
+from server.analysis.specs.document.pointers import under
+from server.analysis.specs.model import SpecError
+
+MAX_HOSTS = 50  # of one document
+_VARIABLE = re.compile(r"\{([^{}]*)\}")
+
+
+def base_paths(node: dict[str, Any], place: str, otherwise: tuple[str, ...] = ("",)) -> tuple[str, ...]:
+    """Each distinct base path, no slash at its end; variables take their defaults. Raises SpecError."""
+    if not node.get("servers"):
+        return otherwise
+    place = under(place, "servers")
+    bases = [_base(server, under(place, i)) for i, server in enumerate(sequence(node["servers"], place))]
+    return tuple(dict.fromkeys(bases))
+
+
+def hosts(document: Mapping[str, Any]) -> list[str]:
+    """Hosts, with port where given, of a document's server URLs (OpenAPI 3) or `host` (Swagger 2.0),
+    MAX_HOSTS at most; a variable stands for its default first, then for each of its `enum`.
+    """
+    servers = document.get("servers")
+    netlocs = [name for server in (servers if isinstance(servers, list) else ()) for name in _netlocs(server)]
+    if isinstance(document.get("host"), str):
+        netlocs.append(_netloc(f"//{document['host']}"))
+    known = (name for name in dict.fromkeys(netlocs) if name and "{" not in name)
+    return [*islice(known, MAX_HOSTS)]
+
+
+def _netlocs(server: Any) -> list[str]:
+    if not isinstance(server, dict) or not isinstance(server.get("url"), str):
+        return []
+    url, described = server["url"], server.get("variables")
+    variables = described if isinstance(described, dict) else {}
+    scheme, mark, rest = url.partition("://")
+    origin = scheme + mark + rest.partition("/")[0]
+    names = [*dict.fromkeys(name for name in _VARIABLE.findall(origin) if name in variables)]
+    choices = islice(product(*(_values(variables[name]) for name in names)), MAX_HOSTS)
+    return [_netloc(_filled(origin, dict(zip(names, chosen, strict=True)))) for chosen in choices]
+
+
+def _filled(url: str, values: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda found: values.get(found[1], found[0]), url)
+
+
+def _values(variable: Any) -> list[str]:
+    """What a variable may stand for, its default first."""
+    said = variable if isinstance(variable, dict) else {}
+    others = said.get("enum")
+    values = [said.get("default"), *(others if isinstance(others, list) else ())]
+    return [*dict.fromkeys(str(value) for value in values if isinstance(value, (str, int)))]
+
+
+def _netloc(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
+
+
+def _base(server: Any, place: str) -> str:
+    url = text(mapping(server, place), "url", place)
+    variables = mapping(server.get("variables", {}), under(place, "variables"))
+
+    def default(found: re.Match[str]) -> str:
+        at = under(place, "variables", found[1])
+        if found[1] not in variables:
+            raise SpecError(at, "the server's URL names a variable that is not described")
+        value = mapping(variables[found[1]], at).get("default")
+        if value is None:
+            raise SpecError(under(at, "default"), "missing")
+        return str(value)
+
+    url = _VARIABLE.sub(default, url)
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        raise SpecError(under(place, "url"), "not a URL") from None
+    path = path.removeprefix(".").rstrip("/")
+    return path if path.startswith("/") or not path else "/" + path

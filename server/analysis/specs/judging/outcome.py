@@ -1,0 +1,66 @@
+"""What is being found of one exchange, until it becomes a judgement."""
+
+from __future__ import annotations
+
+import re
+
+from server.analysis.specs.judging.masks import Masks
+from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.kinds import Kind, Verdict, Where
+from server.analysis.specs.model import Deviation, Judgement, Operation
+
+MAX_DEVIATIONS = 100
+MAX_POINTER = 400  # characters
+ITEM = re.compile(r"/[0-9]+(?=/|$)")
+
+
+class Outcome:
+    """Collects deviations, each kind once per place (array items count as one), and what was not seen."""
+
+    __slots__ = ("_found", "_policy", "_unseen", "masks")
+
+    def __init__(self, masks: Masks, policy: Policy) -> None:
+        self.masks = masks
+        self._policy = policy
+        self._found: dict[tuple[Kind, Where, str], Deviation] = {}
+        self._unseen: dict[str, None] = {}
+
+    def add(self, kind: Kind, where: Where, pointer: str, message: str, spans: bool = False) -> None:
+        """Notes a deviation, unless a mask may have made it, or the policy says that it is none."""
+        if not self._policy.tells(kind, pointer):
+            return
+        if self.masks.hide(kind, where, pointer, spans):
+            self.unseen(f"a masked value in {where}")
+            return
+        if self.masks.unseen_field(kind, where):
+            self.unseen("some header fields were not seen")
+            return
+        place = ITEM.sub("/*", pointer)
+        if len(self._found) < MAX_DEVIATIONS:
+            shown = pointer if len(pointer) <= MAX_POINTER else pointer[:MAX_POINTER] + "…"
+            self._found.setdefault((kind, where, place), Deviation(kind, where, shown, message))
+
+    def unseen(self, why: str) -> None:
+        """Notes that something could not be judged."""
+        self._unseen[why] = None
+
+    def judgement(self, operation: Operation | None, shadow: bool = False) -> Judgement:
+        """By precedence: shadow, deviating, zombie, unjudged, conforming."""
+        deprecated = operation is not None and operation.deprecated
+        if shadow:
+            verdict = Verdict.SHADOW
+        elif self._found:
+            verdict = Verdict.DEVIATING
+        elif deprecated:
+            verdict = Verdict.ZOMBIE
+        elif self._unseen:
+            verdict = Verdict.UNJUDGED
+        else:
+            verdict = Verdict.CONFORMING
+        return Judgement(
+            operation.key if operation is not None else None,
+            deprecated,
+            verdict,
+            "; ".join(self._unseen) or None,
+            tuple(self._found.values()),
+        )

@@ -1,0 +1,244 @@
+"""Judging parameters, and a response's headers: names first, then values by their schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.analysis.specs.dialects.openapi import QUERYSTRING
+from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
+from server.analysis.specs.judging.outcome import Outcome
+from server.analysis.specs.judging.values import (
+    DELIMITERS,
+    Unclear,
+    object_of,
+    plain_readings,
+    readings,
+    text_of,
+)
+from server.analysis.specs.kinds import Kind, Where
+from server.analysis.specs.model import Alternatives, Parameter
+from server.analysis.specs.schemas.convert import Direction
+from server.analysis.specs.schemas.form import Form
+from server.analysis.specs.schemas.validators import Schemas
+
+Texts = Mapping[str, Sequence[bytes]]
+"""Names as sent → every text sent for each, percent-encoded as sent."""
+
+
+def query_texts(query: bytes | None) -> dict[str, list[bytes]]:
+    """A query by name (form-encoded: "+" is a space in names; values are kept as sent)."""
+    found: dict[str, list[bytes]] = {}
+    for pair in query.split(b"&") if query else ():
+        if pair:
+            name, _, value = pair.partition(b"=")
+            found.setdefault(text_of(name.replace(b"+", b" ")), []).append(value.replace(b"+", b"%20"))
+    return found
+
+
+def header_texts(headers: Sequence[tuple[bytes, bytes]], wanted: Container[bytes]) -> dict[str, list[bytes]]:
+    """Values of the wanted headers, by lower-case name."""
+    found: dict[str, list[bytes]] = {}
+    for name, value in headers:
+        name = name.lower()
+        if name in wanted:
+            text = value.replace(b"%", b"%25")  # no percent-encoding there; so it reads back as it is
+            found.setdefault(name.decode("latin-1"), []).append(text)
+    return found
+
+
+def cookie_texts(headers: Texts) -> dict[str, list[bytes]]:
+    """Cookies of a request by name (RFC 6265, 4.2.1)."""
+    found: dict[str, list[bytes]] = {}
+    for line in headers.get("cookie", ()):
+        for pair in line.split(b";"):
+            name, equals, value = pair.strip().partition(b"=")
+            if equals:
+                found.setdefault(name.decode("latin-1"), []).append(value)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A parameter made ready: how its texts read, and whether its fields are sent under names of their
+    own.
+    """
+
+    parameter: Parameter
+    form: Form
+    is_plain: bool  # one text, one value
+    is_spread: bool
+
+
+class Parameters:
+    """The parameters of one operation, or the headers of one response, ready to judge by."""
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        security: Alternatives,
+        schemas: Schemas,
+        direction: Direction = Direction.REQUEST,
+    ) -> None:
+        self._schemas, self._direction = schemas, direction
+        self._described = [_described(one, schemas.form(one.schema)) for one in parameters]
+        in_query = [one for one in self._described if one.parameter.where is Where.QUERY]
+        self._spread = [one for one in in_query if one.is_spread]
+        self._names = {one.parameter.name for one in in_query} | {
+            scheme.name for alternative in security for scheme in alternative if scheme.where is Where.QUERY
+        }
+        self._any_name = any(
+            one.form.other_fields or one.parameter.style == QUERYSTRING
+            for one in self._spread
+            if one.parameter.style in ("form", QUERYSTRING)
+        )
+        self.headers = frozenset(_headers_of(parameters, security))
+        self.in_path = any(one.where is Where.PATH for one in parameters)
+
+    def judge(self, texts: Mapping[Where, Texts], outcome: Outcome, blind: bool = False) -> None:
+        """All parameters, then the names that none of them accounts for. `blind`: headers were not seen."""
+        for described in self._described:
+            if blind and described.parameter.where in (Where.HEADER, Where.COOKIE):
+                continue
+            self._judge(described, texts[described.parameter.where], outcome)
+        query = texts[Where.QUERY]
+        if query and not self._any_name:
+            unknown = query.keys() - self._names
+            for described in self._spread:
+                unknown -= spread_names(described, query).keys()
+            for name in sorted(unknown):
+                message = "a query parameter that is not described"
+                outcome.add(Kind.UNKNOWN_PARAMETER, Where.QUERY, name, message)
+
+    def _judge(self, described: Described, texts: Texts, outcome: Outcome) -> None:
+        parameter = described.parameter
+        if described.is_spread:
+            self._judge_spread(described, texts, outcome)
+            return
+        sent = texts.get(parameter.name)
+        if sent is None:
+            _missing(parameter, outcome)
+        elif parameter.schema is None or (parameter.allow_empty and sent == [b""]):
+            pass
+        elif parameter.json:
+            self._judge_json(parameter, sent[0], outcome)
+        elif parameter.style in DELIMITERS or parameter.style in ("label", "matrix"):
+            if not described.form.outlives_masks and outcome.masks.at(parameter.where, parameter.name):
+                outcome.unseen(f"a masked value in {parameter.where}")
+            else:
+                self._judge_texts(described, sent, outcome)
+
+    def _judge_texts(self, described: Described, sent: Sequence[bytes], outcome: Outcome) -> None:
+        parameter, form = described.parameter, described.form
+        if described.is_plain and len(sent) == 1 and parameter.style in DELIMITERS:
+            values = plain_readings(text_of(sent[0]), form.types)
+        else:
+            try:
+                values = readings(sent, form, parameter.style, parameter.explode, parameter.name)
+            except Unclear:
+                outcome.unseen(f"how a {parameter.where} parameter is to be read is not defined")
+                return
+        self._judge_readings(parameter, values, sent, outcome)
+
+    def _judge_spread(self, described: Described, texts: Texts, outcome: Outcome) -> None:
+        parameter = described.parameter
+        names = spread_names(described, texts)
+        if names and (parameter.json or parameter.schema is None):
+            outcome.unseen("a query as a whole is judged as a form only")
+        elif any(outcome.masks.at(parameter.where, name) for name in names):
+            outcome.unseen(f"a masked value in {parameter.where}")
+        elif names:
+            fields = {field: texts[name] for name, field in names.items()}
+            sent = [text for field in fields.values() for text in field]
+            try:
+                value = _object(fields, described.form)
+            except Unclear:
+                outcome.unseen(f"how a {parameter.where} parameter is to be read is not defined")
+            else:
+                self._judge_readings(parameter, [value], sent, outcome)
+        elif parameter.name in texts and parameter.style == "deepObject":
+            outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not name[field]=value")
+        else:
+            _missing(parameter, outcome)
+
+    def _judge_json(self, parameter: Parameter, text: bytes, outcome: Outcome) -> None:
+        try:
+            value = json_value(text_of(text).encode())
+        except NotJson:
+            outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not JSON")
+        except Unreadable:
+            outcome.unseen(f"a {parameter.where} parameter nests too deeply to be judged")
+        else:
+            self._judge_readings(parameter, [value], [text], outcome)
+
+    def _judge_readings(
+        self, parameter: Parameter, values: Sequence[Any], texts: Sequence[bytes], outcome: Outcome
+    ) -> None:
+        """Whether one of the readings conforms; if none, what is wrong with the likeliest."""
+        if parameter.schema is None:
+            return
+        checker = self._schemas.checker(parameter.schema, self._direction)
+        size = sum(map(len, texts))
+        if checker.why or checker.too_much(size):
+            outcome.unseen(checker.why or f"a {parameter.where} parameter is too large to judge")
+        elif not values:
+            message = "not in the parameter's style"
+            outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, message)
+        else:
+            fitting = [*filter(checker.conforms, values)]
+            found, why = ([], checker.doubt(fitting[0])) if fitting else checker.blame(values[0], size)
+            for finding in found:
+                outcome.add(finding.kind, parameter.where, parameter.name, finding.message)
+            if why is not None:
+                outcome.unseen(f"{parameter.where}: {why}")
+
+
+def _described(parameter: Parameter, form: Form) -> Described:
+    style = parameter.style
+    by_field = style == "deepObject" or (style == "form" and parameter.explode and form.is_object)
+    spread = parameter.where is Where.QUERY and (style == QUERYSTRING or (by_field and not parameter.json))
+    return Described(parameter, form, form.is_plain, spread)
+
+
+def _headers_of(parameters: Sequence[Parameter], security: Alternatives) -> Iterator[bytes]:
+    """Names of the headers that parameters and security are about."""
+    schemes = [scheme for alternative in security for scheme in alternative]
+    if schemes:
+        yield b"authorization"
+    named = [(one.where, one.name) for one in parameters]
+    for where, name in [*named, *((one.where, one.name) for one in schemes)]:
+        if where in (Where.HEADER, Where.RESPONSE_HEADER):
+            yield name.encode()
+        elif where is Where.COOKIE:
+            yield b"cookie"
+
+
+def _missing(parameter: Parameter, outcome: Outcome) -> None:
+    if not parameter.required:
+        return
+    if parameter.where is Where.RESPONSE_HEADER:
+        message = "a required header is missing"
+        outcome.add(Kind.MISSING_HEADER, parameter.where, parameter.name, message)
+    else:
+        message = f"a required {parameter.where} parameter is missing"
+        outcome.add(Kind.MISSING_PARAMETER, parameter.where, parameter.name, message)
+
+
+def _object(fields: Mapping[str, Sequence[bytes]], form: Form) -> dict[str, Any]:
+    """The object that was sent under names of its own. Raises Unclear for objects within."""
+    if any("[" in name and name not in form.fields for name in fields):
+        raise Unclear
+    return object_of(fields, form)
+
+
+def spread_names(described: Described, texts: Texts) -> dict[str, str]:
+    """Names in `texts` that belong to a spread parameter → the field each stands for."""
+    if described.parameter.style == "deepObject":
+        start = described.parameter.name + "["
+        return {
+            name: name[len(start) : -1] for name in texts if name.startswith(start) and name.endswith("]")
+        }
+    if described.parameter.style == QUERYSTRING:
+        return {name: name for name in texts}
+    return {name: name for name in described.form.fields if name in texts}

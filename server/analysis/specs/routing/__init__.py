@@ -1,0 +1,1 @@
+"""Which operation a path leads to."""

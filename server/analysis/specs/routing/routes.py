@@ -1,0 +1,131 @@
+"""Paths → routes: a document's operations under their base paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, replace
+
+from server.analysis.specs.document.pointers import under
+from server.analysis.specs.model import Operation, SpecError
+from server.analysis.specs.routing.trie import Partial, Trie, decode_segment, parse_segment
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An operation at one path; `places` are the path's segments that hold parameters."""
+
+    operation: Operation
+    places: tuple[tuple[int, Partial], ...]
+
+    def values(self, found: Found) -> Iterator[tuple[str, range, str]]:
+        """(parameter, indices of its segments, its text)."""
+        if not found.lengths:
+            for index, partial in self.places:
+                held = partial.values(found.segments[index]) or ()
+                for name, text in zip(partial.names, held, strict=False):
+                    yield name, range(index, index + 1), text
+            return
+        lengths, more = iter(found.lengths), 0
+        for index, partial in self.places:
+            start = index + more
+            end = start + (next(lengths, 1) if partial.spans else 1)
+            more += end - start - 1
+            held = partial.values("/".join(found.segments[start:end])) or ()
+            for name, text in zip(partial.names, held, strict=False):
+                yield name, range(start, end), text
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A path that some template fits: its routes by method, its decoded segments, and how many of them
+    each parameter takes that spans; none where all take one.
+    """
+
+    routes: dict[str, Route]
+    segments: list[str]
+    lengths: tuple[int, ...] = ()
+
+    def route(self, method: str) -> Route | None:
+        """The route of a method; HEAD is answered by GET where it is not described itself."""
+        found = self.routes.get(method)
+        return self.routes.get("GET") if found is None and method == "HEAD" else found
+
+
+class Routes:
+    """All routes of a document."""
+
+    def __init__(self) -> None:
+        self._trie: Trie[dict[str, Route]] = Trie()
+
+    def add(self, operation: Operation, base: str, warn: Callable[[str], None]) -> None:
+        """Puts an operation under a base path. Raises SpecError on a broken template."""
+        place = under("/paths", operation.template)
+        if "?" in operation.template or "#" in operation.template:
+            warn(f"{place}: a path with a query or fragment matches nothing")
+        segments: list[str | Partial] = [decode_segment(segment) for segment in _split(base)]
+        try:
+            segments += template_segments(operation.template, operation.spans)
+        except ValueError as error:
+            raise SpecError(place, str(error)) from None
+        routes = self._trie.leaf(segments, dict[str, Route])
+        places = tuple((i, part) for i, part in enumerate(segments) if isinstance(part, Partial))
+        if operation.method in routes:
+            warn(f"{place}: {operation.method} of an equal path is described before; this one is not used")
+        else:
+            routes[operation.method] = Route(operation, places)
+
+    def find(self, path: bytes) -> Found | None:
+        """What fits a path as sent; a slash at its end makes no difference where only one form exists."""
+        sent = segments_of(path)
+        routes = self._trie.find(sent)
+        if routes is not None:
+            return Found(routes, sent)
+        other = sent[:-1] if sent and not sent[-1] else [*sent, ""]
+        routes = self._trie.find(other)
+        return self._find_spanning(sent, other) if routes is None else Found(routes, other)
+
+    def _find_spanning(self, *forms: list[str]) -> Found | None:
+        """A parameter takes the slash at the end only if nothing else fits."""
+        for segments in sorted(forms, key=len):
+            fit = self._trie.find_spanning(segments)
+            if fit is not None:
+                return Found(fit.leaf, segments, fit.lengths)
+        return None
+
+    def could_find(self, path: bytes, masked: frozenset[int]) -> bool:
+        """Whether something would fit, had the masked segments held something else."""
+        segments = segments_of(path)
+        return self._trie.could_fit(segments, masked)
+
+
+def segments_of(path: bytes) -> list[str]:
+    """Decoded segments after the leading slash; a slash at the end leaves an empty one last."""
+    text = path.decode("utf-8", "surrogateescape")
+    segments = (text[1:] if text.startswith("/") else text).split("/")
+    return [*map(decode_segment, segments)] if "%" in text else segments
+
+
+def template_segments(template: str, spans: Container[str] = ()) -> list[str | Partial]:
+    """A template's segments. A parameter takes several of a path's if `spans` names it, or its mark says
+    so: `{+name}` (RFC 6570, 3.2.3), or API gateways' `{name+}` and `{name*}`; at the end also if its name
+    ends in "path", as Kubernetes' `proxy/{path}`. Raises ValueError with the reason.
+    """
+    segments = [*map(parse_segment, _split(template))]
+    last = len(segments) - 1
+    return [
+        _spanning(segment, spans, at == last) if isinstance(segment, Partial) else segment
+        for at, segment in enumerate(segments)
+    ]
+
+
+def _spanning(segment: Partial, spans: Container[str], is_last: bool) -> Partial:
+    if len(segment.names) > 1:
+        return segment
+    name = segment.names[0].strip("+*") or segment.names[0]
+    named = name in spans or (is_last and segment.is_bare and name.lower().endswith("path"))
+    return replace(segment, names=(name,), spans=named or name != segment.names[0])
+
+
+def _split(path: str) -> list[str]:
+    """A template's segments; none for "" (a base path), one empty for "/"."""
+    return path[1:].split("/") if path.startswith("/") else []

@@ -1,0 +1,208 @@
+"""How much work a schema can make of a body, bounded before any body is judged.
+
+References and combinations multiply: `allOf: [B, B]`, thirty times over, is a billion checks of one
+value, and a schema that reaches itself twice doubles at each level of the body. So each schema gets the
+depth of body up to which one value is checked at most MAX_LOAD times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.analysis.specs.document.pointers import Pointers, is_reference, under
+from server.analysis.specs.schemas.fields import FieldIndex
+from server.analysis.specs.schemas.survey import ONLY_31
+
+MAX_LOAD = 2_000
+_TOO_MUCH = MAX_LOAD + 1
+MAX_CHAIN = 64  # schemas that apply at one place, one within the other
+MAX_BODY_DEPTH = 64
+_ANY, _ITEMS = "*", "[]"  # keys of fields that are not named, and of items
+
+
+class TooCostly(Exception):
+    """A value would be checked more than MAX_LOAD times, or too deep."""
+
+
+@dataclass(slots=True)
+class _Expansion:
+    """All that applies at one place: how many schemas, how deeply nested, and where they lead to below."""
+
+    weight: int = 1
+    chain: int = 1
+    below: dict[str, list[str]] = field(default_factory=dict)
+    circular: bool = False  # cut short, so true from where it began only
+
+    def add(self, other: _Expansion) -> None:
+        self.weight += other.weight
+        self.chain = max(self.chain, other.chain + 1)
+        self.circular = self.circular or other.circular
+        if self.weight > MAX_LOAD or self.chain > MAX_CHAIN:
+            raise TooCostly
+        for key, places in other.below.items():
+            self.below[key] = self.below.get(key, []) + places
+
+
+def _widest(choices: list[_Expansion]) -> _Expansion:
+    """At most what any one of these makes, as only one will apply."""
+    below: dict[str, list[str]] = {}
+    for choice in choices:
+        for key, places in choice.below.items():
+            below[key] = max(below.get(key, []), places, key=len)
+    return _Expansion(
+        weight=max((choice.weight for choice in choices), default=0) + len(choices),
+        chain=max((choice.chain for choice in choices), default=0) + 1,
+        below=below,
+        circular=any(choice.circular for choice in choices),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """In a body this deep at most, one value is checked at most `load` times."""
+
+    depth: int
+    load: int
+
+
+class Costs:
+    """Limits by place."""
+
+    def __init__(self, pointers: Pointers, fields: FieldIndex, is_31: bool) -> None:
+        self._pointers, self._fields, self._is_31 = pointers, fields, is_31
+        self._expansions: dict[str, _Expansion] = {}
+
+    def limits(self, roots: Iterable[str]) -> dict[str, Limits]:
+        """Limits of each root; none where not even a value without depth can be judged in bounds."""
+        roots = list(roots)
+        reached = self._reached(roots)
+        users = _users(reached)
+        loads = {at: expansion.weight if expansion else _TOO_MUCH for at, expansion in reached.items()}
+        found = {root: Limits(0, loads[root]) for root in roots if loads[root] <= MAX_LOAD}
+        rising: Iterable[str] = reached
+        for depth in range(1, MAX_BODY_DEPTH + 1):
+            changed = _deeper(rising, reached, loads)
+            loads |= changed
+            for root in found:
+                if loads[root] <= MAX_LOAD:
+                    found[root] = Limits(depth, loads[root])
+            if not changed:
+                break
+            rising = {user for at in changed for user in users.get(at, ())}
+        return {
+            root: limits if loads[root] > MAX_LOAD else Limits(MAX_BODY_DEPTH, limits.load)
+            for root, limits in found.items()
+        }
+
+    def _reached(self, roots: Iterable[str]) -> dict[str, _Expansion | None]:
+        reached: dict[str, _Expansion | None] = {}
+        pending = list(roots)
+        while pending:
+            at = pending.pop()
+            if at in reached:
+                continue
+            try:
+                expansion = reached[at] = self._expansion(at, set())
+            except TooCostly:
+                reached[at] = None
+            else:
+                pending += [below for places in expansion.below.values() for below in places]
+        return reached
+
+    def _expansion(self, place: str, within: set[str]) -> _Expansion:
+        if place in self._expansions:
+            return self._expansions[place]
+        if place in within:
+            return _Expansion(circular=True)
+        if len(within) >= MAX_CHAIN:
+            raise TooCostly
+        node = self._pointers.at(place, place)
+        expansion = _Expansion()
+        if isinstance(node, dict):
+            within.add(place)
+            self._expand(node, place, within, expansion)
+            within.discard(place)
+        if not expansion.circular or not within:
+            self._expansions[place] = expansion
+        return expansion
+
+    def _expand(self, node: dict[str, Any], place: str, within: set[str], expansion: _Expansion) -> None:
+        if "$ref" in node:
+            target = self._pointers.target(node["$ref"], place)
+            expansion.add(self._expansion(target, within))
+            if not self._is_31:
+                return
+        chooses = "discriminator" in node
+        for keyword in ("allOf", "oneOf", "anyOf"):
+            at = [under(place, keyword, i) for i in range(len(node.get(keyword, ())))]
+            parts = [self._expansion(part, within) for part in at]
+            if chooses and keyword != "allOf" and all(map(is_reference, node.get(keyword, ()))):
+                parts = [_widest(parts)]
+            for part in parts:
+                expansion.add(part)
+        for at_condition in self._conditions(node, place):
+            expansion.add(self._expansion(at_condition, within))
+        if chooses:
+            heirs = self._fields.heirs(node, place)
+            expansion.add(_widest([self._expansion(heir, within) for heir in heirs]))
+        for key, below in self._below(node, place):
+            expansion.below.setdefault(key, []).append(below)
+
+    def _conditions(self, node: dict[str, Any], place: str) -> Iterator[str]:
+        for keyword in ("not", "if", "then", "else"):
+            if keyword in node and (self._is_31 or keyword not in ONLY_31):
+                yield under(place, keyword)
+        if self._is_31:
+            for name in node.get("dependentSchemas", ()):
+                yield under(place, "dependentSchemas", name)
+
+    def _below(self, node: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
+        """(key, place): the schemas that this one applies to fields and items."""
+        for name in node.get("properties", ()):
+            yield "." + name, under(place, "properties", name)
+        if self._is_31:
+            for name in node.get("patternProperties", ()):
+                yield _ANY, under(place, "patternProperties", name)
+            for i in range(len(node.get("prefixItems", ()))):
+                yield f"[{i}]", under(place, "prefixItems", i)
+        for keyword, key in (
+            ("additionalProperties", _ANY),
+            ("unevaluatedProperties", _ANY),
+            ("items", _ITEMS),
+            ("contains", _ITEMS),
+            ("unevaluatedItems", _ITEMS),
+        ):
+            if keyword in node and (self._is_31 or keyword not in ONLY_31):
+                yield key, under(place, keyword)
+
+
+def _users(reached: dict[str, _Expansion | None]) -> dict[str, set[str]]:
+    """Place → the places right above it."""
+    users: dict[str, set[str]] = {}
+    for at, expansion in reached.items():
+        for places in expansion.below.values() if expansion else ():
+            for place in places:
+                users.setdefault(place, set()).add(at)
+    return users
+
+
+def _deeper(
+    places: Iterable[str], reached: dict[str, _Expansion | None], loads: dict[str, int]
+) -> dict[str, int]:
+    """The loads that change where the body is one level deeper."""
+    changed: dict[str, int] = {}
+    for place in places:
+        expansion = reached[place]
+        if expansion is not None:
+            load = _load(expansion, loads)
+            if load != loads[place]:
+                changed[place] = load
+    return changed
+
+
+def _load(expansion: _Expansion, loads: dict[str, int]) -> int:
+    others = sum(loads[place] for place in expansion.below.get(_ANY, ()))
+    below = (sum(loads[place] for place in places) for places in expansion.below.values())
+    return min(max(expansion.weight, others + max(below, default=0)), _TOO_MUCH)

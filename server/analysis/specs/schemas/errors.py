@@ -1,0 +1,155 @@
+"""What a validator found, told without what was captured.
+
+Messages are made from the schema's own words and numbers; a field's name stands in the pointer only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema_rs import ValidationError, ValidationErrorKind
+
+from server.analysis.specs.document.pointers import pointer
+from server.analysis.specs.kinds import Kind
+from server.analysis.specs.schemas.convert import NAMED, REFUSED, Direction
+
+MAX_MESSAGE = 200  # characters
+
+_E = ValidationErrorKind
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`spans` is true where it is about all that lies below the pointer too."""
+
+    kind: Kind
+    pointer: str
+    message: str
+    spans: bool = False
+
+
+def findings(errors: Sequence[ValidationError], direction: Direction) -> list[Finding]:
+    """What the errors say."""
+    found = [finding for error in _sound(errors) for finding in _finding(error, direction)]
+    forbidden = {finding.pointer for finding in found if finding.kind is Kind.FORBIDDEN_FIELD}
+    return [
+        finding
+        for finding in found
+        if finding.kind is not Kind.UNKNOWN_FIELD or finding.pointer not in forbidden
+    ]
+
+
+def soft_findings(errors: Sequence[ValidationError], direction: Direction) -> Iterator[Finding]:
+    """Only what is not named or of the other direction, also where it hides behind an alternative."""
+    for error in errors:
+        if _softness(error):
+            yield from _finding(error, direction)
+        elif isinstance(error.kind, (_E.OneOfNotValid, _E.AnyOf)):
+            branches = [branch for branch in error.kind.context if branch and all(map(_is_soft, branch))]
+            if branches:
+                yield from soft_findings(min(branches, key=len), direction)
+
+
+def _sound(errors: Sequence[ValidationError]) -> Iterator[ValidationError]:
+    """Without complaints of a schema's own `unevaluatedProperties` where a part of it failed: all that
+    the part names then counts as unevaluated.
+    """
+    failed = [error for error in errors if not _is_unevaluated(error) and not _softness(error)]
+    for error in errors:
+        here = error.instance_path
+        if not _is_unevaluated(error) or not any(
+            other.instance_path[: len(here)] == here for other in failed
+        ):
+            yield error
+
+
+def _is_unevaluated(error: ValidationError) -> bool:
+    return isinstance(error.kind, _E.UnevaluatedProperties)
+
+
+def _softness(error: ValidationError) -> str | None:
+    """NAMED or REFUSED where the error comes from a definition of that name."""
+    path = error.schema_path
+    name = str(path[1]) if len(path) > 1 and path[0] == "$defs" else ""
+    return next((mark for mark in (NAMED, REFUSED) if name.startswith(mark)), None)
+
+
+def _is_soft(error: ValidationError) -> bool:
+    if _softness(error):
+        return True
+    kind = error.kind
+    return isinstance(kind, (_E.OneOfNotValid, _E.AnyOf)) and any(
+        branch and all(map(_is_soft, branch)) for branch in kind.context
+    )
+
+
+def _finding(error: ValidationError, direction: Direction) -> Iterator[Finding]:
+    path, kind = error.instance_path[1:], error.kind  # without the root's name
+    softness = _softness(error)
+    if softness == REFUSED:
+        if direction is Direction.REQUEST:
+            yield Finding(Kind.READ_ONLY, pointer(path), "a read-only field in a request")
+        else:
+            yield Finding(Kind.WRITE_ONLY, pointer(path), "a write-only field in a response")
+    elif isinstance(kind, (_E.AdditionalProperties, _E.UnevaluatedProperties)):
+        for name in kind.unexpected:
+            place = pointer([*path, name])
+            if softness == NAMED:
+                yield Finding(Kind.UNKNOWN_FIELD, place, "a field that the schema does not name")
+            else:
+                yield Finding(Kind.FORBIDDEN_FIELD, place, "a field that the schema forbids")
+    elif isinstance(kind, _E.Required):
+        yield Finding(Kind.MISSING_FIELD, pointer([*path, kind.property]), "a required field is missing")
+    else:
+        found, tell, spans = _TOLD.get(type(kind), _OTHERWISE)
+        yield Finding(found, pointer(path), tell(kind)[:MAX_MESSAGE], spans)
+
+
+def _limit(words: str) -> Callable[[Any], str]:
+    return lambda kind: f"{words} {kind.limit}"
+
+
+def _said(words: str) -> Callable[[Any], str]:
+    return lambda kind: words
+
+
+_OTHERWISE: tuple[Kind, Callable[[Any], str], bool] = (
+    Kind.ONE_OF,
+    _said("does not fit the combination of schemas"),
+    True,
+)
+_TOLD: dict[type, tuple[Kind, Callable[[Any], str], bool]] = {
+    _E.Type: (Kind.TYPE, lambda kind: "not of type " + " or ".join(kind.types), False),
+    _E.Format: (Kind.FORMAT, lambda kind: f"not a valid {kind.format}", False),
+    _E.Enum: (Kind.ENUM, lambda kind: f"not one of {_shown(kind.options)}", False),
+    _E.Constant: (Kind.ENUM, lambda kind: f"not {_shown(kind.expected_value)}", False),
+    _E.Pattern: (Kind.PATTERN, lambda kind: f"does not match {kind.pattern}", False),
+    _E.Minimum: (Kind.BOUNDS, _limit("below the minimum of"), False),
+    _E.Maximum: (Kind.BOUNDS, _limit("above the maximum of"), False),
+    _E.ExclusiveMinimum: (Kind.BOUNDS, _limit("not above"), False),
+    _E.ExclusiveMaximum: (Kind.BOUNDS, _limit("not below"), False),
+    _E.MultipleOf: (Kind.BOUNDS, lambda kind: f"not a multiple of {kind.multiple_of}", False),
+    _E.MinLength: (Kind.BOUNDS, _limit("shorter than"), False),
+    _E.MaxLength: (Kind.BOUNDS, _limit("longer than"), False),
+    _E.MinItems: (Kind.BOUNDS, _limit("fewer items than"), False),
+    _E.MaxItems: (Kind.BOUNDS, _limit("more items than"), False),
+    _E.AdditionalItems: (Kind.BOUNDS, _limit("more items than"), False),
+    _E.UnevaluatedItems: (Kind.BOUNDS, _said("more items than the schema describes"), False),
+    _E.MinProperties: (Kind.BOUNDS, _limit("fewer fields than"), False),
+    _E.MaxProperties: (Kind.BOUNDS, _limit("more fields than"), False),
+    _E.UniqueItems: (Kind.BOUNDS, _said("items are not unique"), True),
+    _E.Contains: (Kind.BOUNDS, _said("not as many matching items as the schema wants"), True),
+    _E.AnyOf: (Kind.ONE_OF, _said("fits none of the alternatives (anyOf)"), True),
+    _E.OneOfNotValid: (Kind.ONE_OF, _said("fits none of the alternatives (oneOf)"), True),
+    _E.OneOfMultipleValid: (Kind.ONE_OF, _said("fits more than one of the alternatives (oneOf)"), True),
+    _E.Not: (Kind.ONE_OF, _said("fits a schema that it must not fit"), True),
+    _E.FalseSchema: (Kind.FORBIDDEN_FIELD, _said("a value where the schema allows none"), False),
+    _E.PropertyNames: (Kind.FORBIDDEN_FIELD, _said("a field whose name the schema does not allow"), False),
+}
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

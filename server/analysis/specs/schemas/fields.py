@@ -1,0 +1,208 @@
+"""Which fields a schema names at its place, over all the schemas that apply there together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server.analysis.specs.document.pointers import MAX_HOPS, Pointers, under
+from server.analysis.specs.schemas.survey import mapped
+
+MAX_CLOSURE = 2_000  # schemas that apply at one place; beyond it the place counts as open
+
+Heirs = Mapping[str, tuple[str, ...]]
+"""Schema → the component schemas that extend it by `allOf`, at any distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """`open` is true where fields that are not named are expected; `hidden` are those of the other
+    direction, by the marker's name.
+    """
+
+    names: frozenset[str]
+    patterns: frozenset[str]
+    open: bool
+    hidden: Mapping[str, frozenset[str]]
+
+
+class FieldIndex:
+    """Fields by place, each computed once."""
+
+    def __init__(self, pointers: Pointers, is_31: bool, heirs: Heirs) -> None:
+        self._pointers, self._is_31, self._heirs = pointers, is_31, heirs
+        self._known: dict[str, Fields] = {}
+
+    def of(self, node: Any, place: str) -> Fields:
+        if place not in self._known:
+            self._known[place] = self._compute(node, place)
+        return self._known[place]
+
+    def _compute(self, node: Any, place: str) -> Fields:
+        names: set[str] = set()
+        patterns: set[str] = set()
+        hidden: dict[str, set[str]] = {"readOnly": set(), "writeOnly": set()}
+        is_open = False
+        for count, (part, at) in enumerate(self.closure(node, place)):
+            is_open = is_open or count == MAX_CLOSURE or self._expects_others(part, at)
+            if count == MAX_CLOSURE:
+                break
+            if self._is_31:
+                patterns.update(part.get("patternProperties", ()))
+            for name, schema in part.get("properties", {}).items():
+                names.add(name)
+                for marker in self._markers(schema, under(at, "properties", name)):
+                    hidden[marker].add(name)
+        markers = {marker: frozenset(found) for marker, found in hidden.items()}
+        return Fields(frozenset(names), frozenset(patterns), is_open, markers)
+
+    def closure(self, node: Any, place: str) -> Iterator[tuple[dict[str, Any], str]]:
+        """Each schema that may apply where this one does: itself, references, alternatives, heirs."""
+        seen: set[str] = set()
+        pending = [(place, True)]
+        while pending:
+            at, heirs = pending.pop()
+            part = node if at == place else self._pointers.at(at, place)
+            if at in seen or not isinstance(part, dict):
+                continue
+            seen.add(at)
+            if self._is_31 or "$ref" not in part:
+                yield part, at
+            pending += self._beside(part, at, heirs)
+
+    def demands(self, node: Any, place: str, name: str) -> bool:
+        """Whether only an object with a field of this name can fit."""
+        is_object, is_required = False, False
+        seen: set[str] = set()
+        pending = [place]
+        while pending:
+            at = pending.pop()
+            part = node if at == place else self._pointers.at(at, place)
+            if at in seen or not isinstance(part, dict):
+                continue
+            seen.add(at)
+            if self._is_31 or "$ref" not in part:
+                is_object = is_object or part.get("type") == "object"
+                is_required = is_required or name in part.get("required", ())
+                pending += [under(at, "allOf", i) for i in range(len(part.get("allOf", ())))]
+            if "$ref" in part:
+                pending.append(self._pointers.target(part["$ref"], at))
+        return is_object and is_required
+
+    def _beside(self, node: dict[str, Any], place: str, heirs: bool) -> Iterator[tuple[str, bool]]:
+        """(place, whether heirs may stand for it); what is extended by `allOf` is meant as it is."""
+        if "$ref" in node:
+            yield self._pointers.target(node["$ref"], place), heirs
+            if not self._is_31:
+                return
+        for keyword in ("allOf", "oneOf", "anyOf"):
+            for i in range(len(node.get(keyword, ()))):
+                yield under(place, keyword, i), keyword != "allOf"
+        if self._is_31:
+            for keyword in ("if", "then", "else"):
+                if keyword in node:
+                    yield under(place, keyword), False
+            for name in node.get("dependentSchemas", ()):
+                yield under(place, "dependentSchemas", name), False
+        if heirs and "discriminator" in node:
+            yield from ((heir, False) for heir in self.heirs(node, place))
+
+    def heirs(self, node: dict[str, Any], place: str) -> dict[str, list[str]]:
+        """Schemas that a discriminator chooses between → the values that choose each."""
+        names: dict[str, list[str]] = {}
+        for value, target in node["discriminator"].get("mapping", {}).items():
+            names.setdefault(self._pointers.target(mapped(target), place), []).append(value)
+        if not node.get("oneOf") and not node.get("anyOf"):
+            for heir in self._heirs.get(place, ()):
+                names.setdefault(heir, []).append(component_name(heir))
+            names.pop(place, None)
+        return names
+
+    def _expects_others(self, node: dict[str, Any], place: str) -> bool:
+        keywords = (
+            ("additionalProperties", "unevaluatedProperties") if self._is_31 else ("additionalProperties",)
+        )
+        if any(node.get(keyword, False) is not False for keyword in keywords):
+            return True
+        if node.get("x-kubernetes-preserve-unknown-fields") is True:
+            return True
+        return any(
+            self._is_free(branch, under(place, keyword, i))
+            for keyword in ("oneOf", "anyOf")
+            for i, branch in enumerate(node.get(keyword, ()))
+        )
+
+    def _is_free(self, node: Any, place: str) -> bool:
+        """Whether an alternative takes any object at all."""
+        _, node = self._pointers.resolve(place, node)
+        if isinstance(node, bool):
+            return node
+        says = node.keys() & {
+            "properties", "allOf", "oneOf", "anyOf", "$ref", "required", "not", "if",
+            "enum", "const", "patternProperties", "additionalProperties",
+        }  # fmt: skip
+        kinds = node.get("type", "object")
+        return not says and "object" in ([kinds] if isinstance(kinds, str) else kinds)
+
+    def _markers(self, node: Any, place: str) -> Iterator[str]:
+        """`readOnly` and `writeOnly`, said here or by what is referred to, also by way of one `allOf`."""
+        for _ in range(MAX_HOPS):
+            if not isinstance(node, dict):
+                return
+            if self._is_31 or "$ref" not in node:
+                yield from (marker for marker in ("readOnly", "writeOnly") if node.get(marker) is True)
+            if "$ref" in node:
+                place = self._pointers.target(node["$ref"], place)
+            elif len(node.get("allOf", ())) == 1:
+                place = under(place, "allOf", 0)
+            else:
+                return
+            node = self._pointers.at(place, place)
+
+
+def component_name(place: str) -> str:
+    return place.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+
+
+def inheritance(document: dict[str, Any], pointers: Pointers) -> dict[str, tuple[str, ...]]:
+    """For each component schema those that extend it by `allOf`, directly or not."""
+    components = document.get("components")
+    homes = {
+        "/components/schemas": components.get("schemas") if isinstance(components, dict) else None,
+        "/definitions": document.get("definitions"),
+    }
+    direct: dict[str, list[str]] = {}
+    for home, schemas in homes.items():
+        for name, schema in schemas.items() if isinstance(schemas, dict) else ():
+            heir = under(home, name)
+            for named_by, reference in _extended(schema, heir):
+                direct.setdefault(pointers.target(reference, named_by), []).append(heir)
+    return {
+        base: tuple(_descendants(base, direct))
+        for base in direct
+        if _is_chooser(pointers.at(base, direct[base][0]))
+    }
+
+
+def _extended(schema: Any, place: str) -> Iterator[tuple[str, str]]:
+    """(place of the reference, reference) of each part of an `allOf` that is one."""
+    parts = schema.get("allOf") if isinstance(schema, dict) else None
+    for i, part in enumerate(parts if isinstance(parts, list) else ()):
+        if isinstance(part, dict) and isinstance(part.get("$ref"), str):
+            yield under(place, "allOf", i, "$ref"), part["$ref"]
+
+
+def _is_chooser(schema: Any) -> bool:
+    return isinstance(schema, dict) and "discriminator" in schema
+
+
+def _descendants(base: str, direct: dict[str, list[str]]) -> list[str]:
+    found: dict[str, None] = {}
+    pending = list(direct[base])
+    while pending:
+        heir = pending.pop()
+        if heir not in found:
+            found[heir] = None
+            pending += direct.get(heir, ())
+    return list(found)

@@ -1,0 +1,92 @@
+"""What texts may stand for by a schema: the types it allows, two levels deep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from server.analysis.specs.document.pointers import Pointers, under
+from server.analysis.specs.schemas.fields import FieldIndex
+from server.analysis.specs.schemas.survey import TYPES
+
+_TYPE_OF = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a schema lets a text stand for; `items` and `fields` are told two levels deep."""
+
+    types: frozenset[str]
+    items: Form | None = None
+    fields: Mapping[str, Form] = field(default_factory=dict)
+    other_fields: bool = True  # fields that are not named may occur
+
+    @property
+    def is_object(self) -> bool:
+        """Whether an object is meant, as opposed to anything at all."""
+        return "object" in self.types and self.types <= {"object", "null"}
+
+    @property
+    def is_array(self) -> bool:
+        return "array" in self.types and self.types <= {"array", "null"}
+
+    @property
+    def is_text(self) -> bool:
+        """Whether any text will do as far as types go, and nothing else is meant."""
+        return self.types <= {"string", "null"}
+
+    @property
+    def outlives_masks(self) -> bool:
+        """Whether a masked text still shows its type: collections and true or false become plain text."""
+        return self.types == TYPES or not self.types & {"array", "object", "boolean"}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no text stands for a collection."""
+        return not self.types & {"array", "object"}
+
+
+TEXT = Form(frozenset({"string"}))
+ANYTHING = Form(TYPES)
+_LEVELS = 2
+
+
+def form_of(place: str, pointers: Pointers, fields: FieldIndex) -> Form:
+    """The form of the schema at `place`."""
+    return _form([place], pointers, fields, _LEVELS)
+
+
+def _form(places: Sequence[str], pointers: Pointers, fields: FieldIndex, levels: int) -> Form:
+    """The form of a value that these schemas are about."""
+    types = frozenset[str]().union(*(_types(place, pointers, fields) for place in places))
+    if not levels:
+        return Form(types)
+    named: dict[str, list[str]] = {}
+    items: list[str] = []
+    for place in places:
+        for part, at in fields.closure(pointers.at(place, place), place):
+            for name in part.get("properties", ()):
+                named.setdefault(name, []).append(under(at, "properties", name))
+            if "items" in part:
+                items.append(under(at, "items"))
+    is_open = any(fields.of(pointers.at(place, place), place).open for place in places)
+    return Form(
+        types,
+        _form(items, pointers, fields, levels - 1) if items else None,
+        {name: _form(at, pointers, fields, levels - 1) for name, at in named.items()},
+        is_open or not named,
+    )
+
+
+def _types(place: str, pointers: Pointers, fields: FieldIndex) -> set[str]:
+    """Types that may occur; all of them where nothing is said."""
+    found: set[str] = set()
+    for part, _ in fields.closure(pointers.at(place, place), place):
+        said = part.get("type", ())
+        found |= {said} if isinstance(said, str) else set(said)
+        known = part.get("enum", []) + ([part["const"]] if "const" in part else [])
+        if "type" not in part:
+            found |= {_TYPE_OF.get(type(value), "null") for value in known}
+        if part.get("nullable") is True:
+            found.add("null")
+    return found or set(TYPES)

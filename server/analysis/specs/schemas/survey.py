@@ -1,0 +1,209 @@
+"""Every schema that operations reach, checked once at load: keyword types, references, patterns.
+
+After it, conversion and compilation have nothing left to refuse. Patterns run on a linear-time engine;
+those it cannot take (look-around, back-references, too large) are left out and named in a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+
+from server.analysis.specs.document.checks import mapping, sequence, text
+from server.analysis.specs.document.pointers import Pointers, under
+from server.analysis.specs.model import SpecError
+
+PATTERN_OPTIONS = RegexOptions(size_limit=256 * 1024, dfa_size_limit=256 * 1024)
+MAX_PATTERNS = 2_000  # distinct ones; each may take size_limit bytes in every validator that has it
+TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
+
+LISTS = ("allOf", "oneOf", "anyOf", "prefixItems")
+MAPS = ("properties", "patternProperties", "dependentSchemas")
+SINGLES = (
+    "not",
+    "if",
+    "then",
+    "else",
+    "items",
+    "contains",
+    "additionalProperties",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
+ONLY_31 = frozenset(
+    {"prefixItems", "patternProperties", "dependentSchemas", "if", "then", "else", "contains"}
+    | {"propertyNames", "unevaluatedItems", "unevaluatedProperties", "const"}
+    | {"minContains", "maxContains", "dependentRequired"}
+)
+
+
+def _is(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _count(value: Any) -> bool:
+    return _number(value) and value >= 0 and value == int(value)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _type(value: Any) -> bool:
+    names = [value] if isinstance(value, str) else value
+    return _texts(names) and bool(names) and TYPES.issuperset(names)
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "type": (_type, "not a JSON type, nor a list of them"),
+    "multipleOf": (lambda value: _number(value) and value > 0, "not a number above 0"),
+    **dict.fromkeys(("maximum", "minimum"), (_number, "not a number")),
+    **dict.fromkeys(
+        ("exclusiveMaximum", "exclusiveMinimum"), (_is((bool, int, float)), "not a number, true or false")
+    ),
+    **dict.fromkeys(
+        (
+            "maxLength",
+            "minLength",
+            "maxItems",
+            "minItems",
+            "maxProperties",
+            "minProperties",
+            "minContains",
+            "maxContains",
+        ),
+        (_count, "not a whole number from 0"),
+    ),
+    **dict.fromkeys(("pattern", "format"), (_is(str), "not a string")),
+    **dict.fromkeys(("uniqueItems", "nullable", "readOnly", "writeOnly"), (_is(bool), "not true or false")),
+    "required": (_texts, "not an array of strings"),
+    "enum": (_is(list), "not an array"),
+    "dependentRequired": (
+        lambda value: isinstance(value, dict) and all(map(_texts, value.values())),
+        "not an object of arrays of strings",
+    ),
+}
+
+
+class Survey:
+    """Walks schemas from the places it is given; `bad_patterns` and `warnings` grow."""
+
+    def __init__(
+        self,
+        pointers: Pointers,
+        is_31: bool,
+        heirs: Mapping[str, tuple[str, ...]],
+        warn: Callable[[str], None],
+        nulls: bool = False,
+    ) -> None:
+        """`heirs`: by base type, the schemas that a discriminator may choose in its stead; `nulls`: null
+        stands for what is absent, everywhere.
+        """
+        self.pointers = pointers
+        self.heirs = heirs
+        self.is_31 = is_31
+        self.nulls = nulls
+        self._warn = warn
+        self.has_directions = False  # whether requests and responses read differently
+        self._seen: set[str] = set()
+        self._patterns: dict[str, bool] = {}
+
+    @property
+    def bad_patterns(self) -> frozenset[str]:
+        return frozenset(pattern for pattern, good in self._patterns.items() if not good)
+
+    def walk(self, place: str) -> None:
+        """Checks the schema at `place` and all it reaches. Raises SpecError."""
+        pending = [(place, place)]
+        while pending:
+            at, named_by = pending.pop()
+            if at not in self._seen:
+                self._seen.add(at)
+                pending += self._check(self.pointers.at(at, named_by), at)
+
+    def _check(self, node: Any, place: str) -> Iterator[tuple[str, str]]:
+        """Checks one schema; yields (place, named by) of those directly in it."""
+        if isinstance(node, bool):
+            return
+        if not isinstance(node, dict):
+            raise SpecError(place, "a schema is not an object")
+        if "$ref" in node:
+            at = under(place, "$ref")
+            yield self.pointers.target(node["$ref"], at), at
+            self.pointers.resolve(place, node)  # refuses references that go in a circle
+            if not self.is_31:
+                return
+        for keyword, (holds, reason) in _CHECKS.items():
+            if keyword in node and self._reads(keyword) and not holds(node[keyword]):
+                raise SpecError(under(place, keyword), reason)
+        if node.get("readOnly") is True or node.get("writeOnly") is True:
+            self.has_directions = True
+        if "pattern" in node:
+            self._pattern(node["pattern"], under(place, "pattern"))
+        if "$dynamicRef" in node and self.is_31:
+            self._warn(f"{place}: $dynamicRef is not followed; what it describes is not judged")
+        yield from self._discriminator(node, place)
+        for at in self._below(node, place):
+            yield at, at
+
+    def _reads(self, keyword: str) -> bool:
+        return self.is_31 or keyword not in ONLY_31
+
+    def _below(self, node: dict[str, Any], place: str) -> Iterator[str]:
+        for keyword in filter(self._reads, LISTS):
+            at = under(place, keyword)
+            for i, _ in enumerate(sequence(node.get(keyword, []), at)):
+                yield under(at, i)
+        for keyword in filter(self._reads, MAPS):
+            at = under(place, keyword)
+            for name in mapping(node.get(keyword, {}), at):
+                if keyword == "patternProperties":
+                    self._pattern(name, under(at, name))
+                yield under(at, name)
+        for keyword in filter(self._reads, SINGLES):
+            if keyword in node:
+                yield under(place, keyword)
+
+    def _discriminator(self, node: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
+        if "discriminator" not in node:
+            return
+        at = under(place, "discriminator")
+        discriminator = mapping(node["discriminator"], at)
+        text(discriminator, "propertyName", at)
+        for name, target in mapping(discriminator.get("mapping", {}), under(at, "mapping")).items():
+            if not isinstance(target, str):
+                raise SpecError(under(at, "mapping", name), "not a string")
+            named_by = under(at, "mapping", name)
+            yield self.pointers.target(mapped(target), named_by), named_by
+        for heir in self.heirs.get(place, ()):
+            yield heir, heir
+
+    def _pattern(self, pattern: str, place: str) -> None:
+        if pattern not in self._patterns:
+            room = len(self._patterns) < MAX_PATTERNS
+            self._patterns[pattern] = room and _compiles(pattern)
+            if not self._patterns[pattern]:
+                reason = "the linear-time engine cannot run this pattern" if room else "too many patterns"
+                self._warn(f"{place}: {reason}; it is not judged")
+
+
+def mapped(target: str) -> str:
+    """The reference a discriminator's mapping stands for: a bare name is a component's."""
+    bare = re.fullmatch(r"[A-Za-z0-9._-]+", target) and not target.endswith((".json", ".yaml", ".yml"))
+    return under("#/components/schemas", target) if bare else target
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        Draft202012Validator({"pattern": pattern}, pattern_options=PATTERN_OPTIONS)
+    except (ValidationError, ValueError):
+        return False
+    return True

@@ -1,0 +1,184 @@
+"""Validators of a document's schemas, converted and compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
+
+from server.analysis.specs.kinds import Kind
+from server.analysis.specs.schemas.convert import Converter, Direction, TooLarge
+from server.analysis.specs.schemas.cost import Costs, Limits
+from server.analysis.specs.schemas.errors import Finding, findings, soft_findings
+from server.analysis.specs.schemas.fields import MAX_CLOSURE, FieldIndex
+from server.analysis.specs.schemas.form import TEXT, Form, form_of
+from server.analysis.specs.schemas.survey import PATTERN_OPTIONS, Survey
+
+MAX_WORK = 1_000_000  # checks of single values that one body may cost
+MAX_WORK_FOR_ALL = 50_000  # beyond it only the first error is told: making each costs far more than a check
+MAX_ERRORS = 200
+Parts = Mapping[str, Mapping[str, Any]]
+
+_CANNOT_RUN = "a pattern cannot be run in bounded time"
+_TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Judges values by one schema. `why` is set where no value can be judged by it.
+
+    `soft` refuses also fields that are not named, or of the other direction; `hard` says what conforms,
+    None where that is all that `soft` says beside. `sure` refuses also what a pattern that cannot run would
+    have to decide; None where the document has none. All know many schemas, this one by `name`.
+    """
+
+    name: str
+    soft: Draft202012Validator | None
+    hard: Draft202012Validator | None
+    direction: Direction
+    limits: Limits
+    why: str | None = None
+    sure: Draft202012Validator | None = None
+
+    def conforms(self, value: Any) -> bool:
+        """Whether there is nothing to find."""
+        assert self.soft is not None
+        named = {self.name: value}
+        return self.soft.is_valid(named) and (self.hard is None or self.hard.is_valid(named))
+
+    def doubt(self, value: Any) -> str | None:
+        """Why a value that conforms may still not: a pattern for it cannot run."""
+        return None if self.sure is None or self.sure.is_valid({self.name: value}) else _CANNOT_RUN
+
+    def blame(self, value: Any, size: int) -> tuple[list[Finding], str | None]:
+        """What is wrong with a value of `size` bytes that does not conform, and why there may be less: under
+        `not` and `oneOf` a pattern that cannot run counts against the value by fitting."""
+        found = self.findings(value, size)
+        if self.sure is None or not self.sure.is_valid({self.name: value}):
+            return found, None
+        told = [finding for finding in found if finding.kind is not Kind.ONE_OF]
+        return told, _CANNOT_RUN if len(told) < len(found) else None
+
+    def findings(self, value: Any, size: int) -> list[Finding]:
+        """What is wrong with a value of `size` bytes that does not conform."""
+        assert self.soft is not None
+        named = {self.name: value}
+        every = self.limits.load * size // 4 <= MAX_WORK_FOR_ALL
+        if self.hard is None:
+            return findings(_errors(self.soft, named, every), self.direction)
+        hard = findings(_errors(self.hard, named, every), self.direction)
+        blamed = {finding.pointer for finding in hard}
+        soft = soft_findings(_errors(self.soft, named, every), self.direction)
+        return hard + [finding for finding in soft if finding.pointer not in blamed]
+
+    def too_much(self, size: int) -> bool:
+        """Whether a body of `size` bytes might cost more than MAX_WORK."""
+        return self.limits.load * size // 4 > MAX_WORK
+
+
+def _errors(validator: Draft202012Validator, value: Any, every: bool) -> list[ValidationError]:
+    if every:
+        return [error for error, _ in zip(validator.iter_errors(value), range(MAX_ERRORS), strict=False)]
+    try:
+        validator.validate(value)
+    except ValidationError as error:
+        return [error]
+    return []
+
+
+class Schemas:
+    """Checkers of one document's schemas, all of a direction compiled together: what they share is
+    compiled once.
+    """
+
+    def __init__(
+        self, roots: Mapping[Direction, Iterable[str]], surveyed: Survey, warn: Callable[[str], None]
+    ) -> None:
+        """`roots`: the places of the schemas that values are judged by."""
+        self._surveyed, self._warn = surveyed, warn
+        self._pointers = surveyed.pointers
+        self._fields = FieldIndex(surveyed.pointers, surveyed.is_31, surveyed.heirs)
+        self._costs = Costs(surveyed.pointers, self._fields, surveyed.is_31)
+        self._checkers: dict[tuple[str, Direction], Checker] = {}
+        self._forms: dict[str, Form] = {}
+        if surveyed.has_directions:
+            for direction, places in roots.items():
+                self._add(dict.fromkeys(places), [direction])
+        else:
+            self._add(dict.fromkeys(place for places in roots.values() for place in places), [*roots])
+
+    def checker(self, place: str, direction: Direction) -> Checker:
+        """The checker of a root."""
+        return self._checkers[place, direction]
+
+    def form(self, place: str | None) -> Form:
+        """What texts may stand for by the schema at `place`; text where there is none."""
+        if place is None:
+            return TEXT
+        if place not in self._forms:
+            self._forms[place] = form_of(place, self._pointers, self._fields)
+        return self._forms[place]
+
+    def parts(self, place: str) -> Parts:
+        """Every schema that may apply at `place`, by its own place: references, alternatives, heirs."""
+        node = self._pointers.at(place, place)
+        return {at: part for part, at in islice(self._fields.closure(node, place), MAX_CLOSURE)}
+
+    def _add(self, places: Iterable[str], directions: Sequence[Direction]) -> None:
+        """Compiles roots of these directions, which read the same."""
+        limits = self._costs.limits(places)
+        for place in places:
+            if place not in limits:
+                self._refuse(place, directions, _TOO_COSTLY)
+        try:
+            self._compile(limits, directions)
+        except (TooLarge, RecursionError):
+            reason = "the document has more schemas than can be kept"
+        except (ValueError, ReferencingError):
+            reason = "the document's schemas cannot be compiled"
+        else:
+            return
+        for place in limits:
+            self._refuse(place, directions, reason)
+
+    def _compile(self, limits: Mapping[str, Limits], directions: Sequence[Direction]) -> None:
+        """Raises TooLarge, and what the compiler raises."""
+        soft, branching = self._converted(limits, directions[0], soft=True)
+        hard = self._converted(branching, directions[0], soft=False)[0] if branching else None
+        sure = None
+        if self._surveyed.bad_patterns:
+            sure = self._converted(limits, directions[0], soft=False, doubtful=True)[0]
+        for place, limit in limits.items():
+            own = hard if place in branching else None
+            for direction in directions:
+                self._checkers[place, direction] = Checker(place, soft, own, direction, limit, sure=sure)
+
+    def _converted(
+        self, places: Iterable[str], direction: Direction, soft: bool, doubtful: bool = False
+    ) -> tuple[Draft202012Validator, frozenset[str]]:
+        said = self._surveyed
+        converter = Converter(
+            self._pointers, self._fields, said.is_31, said.bad_patterns, direction, said.nulls, doubtful
+        )
+        branching = converter.convert(places, soft)
+        schema = {"properties": converter.references, "$defs": converter.definitions}
+        return _compiled(schema), branching
+
+    def _refuse(self, place: str, directions: Sequence[Direction], why: str) -> None:
+        self._warn(f"{place}: {why}; it is not judged")
+        for direction in directions:
+            self._checkers[place, direction] = Checker(place, None, None, direction, Limits(0, 0), why)
+
+
+def _compiled(schema: dict[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator(
+        schema,
+        validate_formats=True,
+        ignore_unknown_formats=True,
+        mask="the value",
+        pattern_options=PATTERN_OPTIONS,
+        offline=True,
+    )
