@@ -1,0 +1,67 @@
+"""A database that an older server wrote is opened, and nothing of it is missing or different."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.analysis.specs.load import load
+from server.store.database import FILE
+from tests.data.databases.answers import LISTS, answers
+from tests.server.running import serving
+
+DATABASES = Path(__file__).parents[2] / "data" / "databases"
+REVISIONS = sorted(path.name.removesuffix(".db.gz") for path in DATABASES.glob("*.db.gz"))
+CENTURY_DAYS = 36_500.0
+PAGES = ("/", "/exchanges", "/deviations", "/deviations?state=ignored")
+
+
+def unpacked(name: str) -> bytes:
+    return gzip.decompress((DATABASES / name).read_bytes())
+
+
+def missing(old: Any, new: Any, where: str) -> list[str]:
+    """Where `new` lacks what `old` says. Objects may have more members."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [at for name in old for at in missing(old[name], new.get(name), f"{where}.{name}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [at for i, pair in pairs for at in missing(*pair, f"{where}[{i}]")]
+    return [] if old == new else [f"{where}: {old!r} became {new!r}"]
+
+
+def lost(old: list[Any], new: list[Any], where: str) -> list[str]:
+    """Items of a list that are gone or differ; there may be more, in between too."""
+    found: list[str] = []
+    rest = list(new)
+    for i, item in enumerate(old):
+        fitting = [one for one in rest if not missing(item, one, "")]
+        if fitting:
+            rest.remove(fitting[0])
+        else:
+            found += missing(item, rest[0] if rest else None, f"{where}[{i}]")
+    return found
+
+
+def test_there_is_a_database_to_open() -> None:
+    assert "77cd586" in REVISIONS
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_every_answer_of_the_older_server_is_still_given(
+    tmp_path: Path, revision: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE).write_bytes(unpacked(f"{revision}.db.gz"))
+    before: dict[str, list[Any]] = json.loads(unpacked(f"{revision}.json.gz"))
+    with serving(tmp_path, load, retention_days=CENTURY_DAYS) as client:
+        now = answers(client)
+        pages = [*PAGES, *(f"{path}/{item['id']}" for path in LISTS[:1] for item in before[path])]
+        assert [path for path in pages if client.http.get(path).status_code != 200] == []
+    assert [at for path, old in before.items() for at in lost(old, now.get(path, []), path)] == []
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
+    assert {path for path in before if before[path]} >= {*LISTS, "/deviations?state=ignored", "/ledger"}
