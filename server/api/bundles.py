@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import AsyncGenerator, Mapping
@@ -22,6 +23,21 @@ from server.api.records import bounded_body
 
 MAX_SPEC = 32 * 1024 * 1024  # bytes, of all files together: Kubernetes' own has 5 MB
 ARCHIVES = frozenset({"application/zip", "application/x-zip-compressed"})
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Those that `zipfile` unpacks no further than asked; of bzip2 and LZMA it unpacks all it has read."""
+ENTRY = b"PK\x01\x02"  # begins each entry of an archive's directory (APPNOTE.TXT 4.3.12)
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    OSError,
+    OverflowError,
+    RuntimeError,  # encrypted
+    ValueError,  # an offset before the archive's begin
+)
+"""What `zipfile` raises of archives that are damaged, or not to be read."""
 ROOTS = frozenset(f"{name}.{end}" for name in ("openapi", "swagger") for end in ("yaml", "yml", "json"))
 
 
@@ -66,13 +82,12 @@ def root_of(files: Mapping[str, bytes]) -> str:
 
 def unzipped(raw: bytes) -> dict[str, bytes]:
     """The files of an archive, by path. Raises Problem."""
+    if raw.count(ENTRY) > MAX_FILES:  # before a directory of 32 MB becomes objects
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_FILES} files")
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if len(entries) > MAX_FILES:
-                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_FILES} files")
-            return _contents(archive, entries)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, UnicodeError):
+            return _contents(archive, [entry for entry in archive.infolist() if not entry.is_dir()])
+    except DAMAGED:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "not a zip archive that can be read") from None
 
 
@@ -80,6 +95,11 @@ def _contents(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[
     files: dict[str, bytes] = {}
     left = MAX_SPEC
     for entry in entries:
+        if entry.compress_type not in METHODS:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "the archive's files must be stored or deflated: zip -Z deflate",
+            )
         with archive.open(entry) as file:
             content = file.read(left + 1)
         left -= len(content)

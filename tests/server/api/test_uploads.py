@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import io
 import json
+import random
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,41 @@ def test_what_is_no_archive_or_too_much_of_one_is_refused(
     monkeypatch.setattr(bundles, "MAX_SPEC", 100_000)
     assert status(zipped({"openapi.yaml": "x" * 100_001})) == 413
     assert status(zipped({f"{i}.yaml": "" for i in range(1001)})) == 413
+
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+@pytest.mark.parametrize("method", METHODS[2:])
+def test_an_archive_is_not_unpacked_by_methods_that_know_no_bound(client: Client, method: int) -> None:
+    beyond_the_bound = zipped({"openapi.yaml": "\0" * (bundles.MAX_SPEC + 1)}, method)
+    answer = client.http.post("/api/v1/specs?host=h", content=beyond_the_bound, headers=ZIP)
+    assert (answer.status_code, "deflate" in answer.json()["detail"]) == (422, True), answer.text
+
+
+def test_an_archives_files_are_counted_before_its_directory_is_read() -> None:
+    with pytest.raises(Problem, match="more than 1000 files"):
+        bundles.unzipped(bundles.ENTRY * 1001 + b"no end of the directory")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_whatever_is_damaged_in_an_archive_is_a_refusal(method: int) -> None:
+    whole = zipped(FILES, method)
+    for seed in range(500):
+        with suppress(Problem):
+            bundles.unzipped(harmed(whole, random.Random(seed)))
+
+
+def harmed(raw: bytes, chance: random.Random) -> bytes:
+    """Some bytes changed, a few left out."""
+    found = bytearray(raw)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(found))
+        if chance.random() < 0.7:
+            found[at] = chance.randrange(256)
+        else:
+            del found[at : at + chance.randint(1, 40)]
+    return bytes(found)
 
 
 @contextmanager
