@@ -1,20 +1,18 @@
 """Fetching a document from a running service, because a person with the admin token asked for it.
 
-Services are internal, so private addresses are allowed; link-local ones (cloud metadata) are not. What
-was fetched is stored only if it is a specification, and never shown otherwise.
+What was fetched is stored only if it is a specification, and never shown otherwise.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import socket
+import re
 import time
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import httpx
 
 from server.api.errors import Problem
+from server.outgoing import MAX_PORT, PORTS, CheckedTransport, Forbidden, UnknownHost
 
 PLACES = ("/openapi.json", "/openapi/v2", "/v3/api-docs", "/swagger.json", "/openapi.yaml")
 """Where frameworks and Kubernetes serve their documents; tried where the URL names no path."""
@@ -22,24 +20,25 @@ TIMEOUT_S = 10.0  # for each step
 TOTAL_S = 30.0
 REDIRECTS = 3
 ACCEPT = "application/json, application/yaml;q=0.9, */*;q=0.1"
+PLAIN = "identity"  # a content coding could make gigabytes of what is within the limit
+TOKEN = re.compile(r"[!-~]+")  # what a header can hold, without a space
 
 
 def fetched(url: str, limit: int, token: str | None = None, verify: bool = True) -> bytes:
     """The document at `url`, of at most `limit` bytes; `token` is sent as a bearer. Raises Problem."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "url: not an http:// or https:// URL without a user")
-    _check_address(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-    headers = {"accept": ACCEPT, "user-agent": "spectap"}
+    parsed = usable(url)
+    headers = {"accept": ACCEPT, "accept-encoding": PLAIN, "user-agent": "spectap"}
     if token:
+        if not TOKEN.fullmatch(token):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "token: not visible ASCII characters only")
         headers["authorization"] = f"Bearer {token}"
     until = time.monotonic() + TOTAL_S
-    with httpx.Client(timeout=TIMEOUT_S, trust_env=False, headers=headers, verify=verify) as client:
-        if parts.path not in ("", "/"):
-            return _followed(client, httpx.URL(url), limit, until)
+    with httpx.Client(transport=CheckedTransport(verify), timeout=TIMEOUT_S, headers=headers) as client:
+        if parsed.path not in ("", "/"):
+            return _followed(client, parsed, limit, until)
         for place in PLACES:
             try:
-                return _followed(client, httpx.URL(url).join(place), limit, until)
+                return _followed(client, parsed.join(place), limit, until)
             except NotThere:
                 continue
     raise NotThere(f"nothing at {', '.join(PLACES)}: name the path")
@@ -52,16 +51,17 @@ class NotThere(Problem):
         super().__init__(HTTPStatus.BAD_GATEWAY, detail)
 
 
-def _check_address(host: str, port: int) -> None:
+def usable(url: str) -> httpx.URL:
+    """The URL, if it is one that can be fetched from. Raises Problem."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        raise Problem(HTTPStatus.BAD_GATEWAY, "the host is not known") from None
-    for *_, address in found:
-        ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-        if (mapped or ip).is_link_local:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "link-local addresses are not fetched from")
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "url: not a URL") from None
+    if parsed.scheme not in PORTS or not parsed.host or parsed.userinfo:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "url: not an http:// or https:// URL without a user")
+    if parsed.port is not None and not 0 < parsed.port <= MAX_PORT:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"url: a port is a number from 1 to {MAX_PORT}")
+    return parsed
 
 
 def _followed(client: httpx.Client, url: httpx.URL, limit: int, until: float) -> bytes:
@@ -72,7 +72,11 @@ def _followed(client: httpx.Client, url: httpx.URL, limit: int, until: float) ->
                 if not response.is_redirect:
                     return _body(response, limit, until)
                 target = url.join(response.headers.get("location", ""))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except Forbidden as error:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"url: {error}") from None
+        except UnknownHost:
+            raise Problem(HTTPStatus.BAD_GATEWAY, "the host is not known") from None
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             detail = f"the service cannot be reached ({type(error).__name__})"
             raise Problem(HTTPStatus.BAD_GATEWAY, detail) from None
         if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
@@ -84,8 +88,10 @@ def _followed(client: httpx.Client, url: httpx.URL, limit: int, until: float) ->
 def _body(response: httpx.Response, limit: int, until: float) -> bytes:
     if response.status_code != HTTPStatus.OK:
         raise NotThere(f"the service answers HTTP {response.status_code}")
+    if response.headers.get("content-encoding", PLAIN).lower() != PLAIN:
+        raise Problem(HTTPStatus.BAD_GATEWAY, "the service answers in a coding that was not asked for")
     content = bytearray()
-    for piece in response.iter_bytes():
+    for piece in response.iter_raw():
         content += piece
         if len(content) > limit:
             raise Problem(HTTPStatus.BAD_GATEWAY, f"the document is larger than {limit} bytes")

@@ -7,7 +7,6 @@ import logging
 import time
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +15,7 @@ from server.analysis.specs.model import SpecError
 from server.api import models, render
 from server.api.bundles import MAX_SPEC, Sent, sent
 from server.api.errors import Problem
-from server.api.fetch import fetched
+from server.api.fetch import fetched, usable
 from server.api.gate import Role, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
 from server.ingest.attach import NoTarget, Target, UnknownApi, attach, detach
@@ -83,7 +82,7 @@ async def fetch_spec(request: Request, ask: models.Fetch) -> Any:
     try:
         return await keep(request, Sent(raw), target, ask.host, ask.base_path)
     except NoTarget:
-        host = urlsplit(ask.url).netloc
+        host = usable(ask.url).netloc.decode()
         return await keep(request, Sent(raw), Target(host=host), None, ask.base_path)
 
 

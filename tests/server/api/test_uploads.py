@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 import io
 import json
@@ -233,14 +234,39 @@ def test_what_is_fetched_is_bounded_and_no_secret_is_shown(
         ("http://user:secret@127.0.0.1/x", 422),
         ("http://169.254.169.254/latest", 422),
         ("http://[::ffff:169.254.169.254]/latest", 422),
+        ("http://[fd00:ec2::254]/latest", 422),
+        ("http://168.63.129.16/", 422),
+        ("http://100.100.100.200/", 422),
         ("http://127.0.0.1:1/openapi.json", 502),
         ("http://", 422),
+        ("http://[::1", 422),
+        ("http://127.0.0.1:99999999/", 422),
+        ("http://127.0.0.1:0/", 422),
+        ("http://127.0.0.1/a\r\nb", 422),
+        ("http://127.0.0.1/a\tb", 422),
+        (f"http://{'a' * 64}.invalid/", 502),
+        ("http://...../", 502),
+        ("http://\u2025/", 422),
     ],
 )
 def test_where_nothing_is_fetched_from(client: Client, url: str, status: int) -> None:
     answer = fetching(client, url)
     assert answer.status_code == status, answer.text
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("token", ["t\u00f6ken", "a\r\nb", "a b"])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(client: Client, token: str) -> None:
+    answer = fetching(client, "http://127.0.0.1:1/x", token=token)
+    assert (answer.status_code, answer.json()["detail"].startswith("token:")) == (422, True)
+    assert token not in answer.text
+
+
+def test_a_coding_that_was_not_asked_for_is_not_undone(real: Client) -> None:
+    bomb = gzip.compress(b" " * 10_000_000 + DOCUMENT)
+    with service({"/x": (200, {"content-encoding": "gzip"}, bomb)}) as (url, _):
+        answer = fetching(real, url + "/x")
+    assert (answer.status_code, "coding" in answer.json()["detail"]) == (502, True)
 
 
 def test_only_the_admin_fetches(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""Connections that the server makes because a person named a URL, to addresses that may be connected to.
+
+Services are internal, so private addresses are allowed. Refused are link-local ones and those at which
+clouds serve credentials to their machines. A name can lead elsewhere a moment after it was checked (DNS
+rebinding): it is resolved once a request, and the address that was checked is the one connected to.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterator
+from itertools import islice
+from typing import TypeAlias
+
+import httpx
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+PORTS = {"http": 80, "https": 443}
+MAX_PORT = 65_535
+MOST_TRIED = 3  # addresses of one name
+
+FORBIDDEN = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "169.254.0.0/16",  # link-local: the metadata of AWS, Azure, Google, Oracle, OpenStack and others
+        "fe80::/10",
+        "fd00:ec2::/32",  # AWS: metadata, DNS and pod identity over IPv6
+        "fd20:ce::254/128",  # Google: metadata over IPv6
+        "168.63.129.16/32",  # Azure: the host's wire server
+        "100.100.100.200/32",  # Alibaba: metadata
+        "192.0.0.192/32",  # Oracle: metadata, older
+        "224.0.0.0/4",  # multicast
+        "ff00::/8",
+        "240.0.0.0/4",  # reserved, and broadcast
+    )
+)
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+
+
+class Forbidden(httpx.TransportError):
+    """The host is, or also is, at an address that is not connected to."""
+
+
+class UnknownHost(httpx.ConnectError):
+    """The host's name does not resolve."""
+
+
+class CheckedTransport(httpx.BaseTransport):
+    """An httpx transport that connects to checked addresses only. It uses no proxy: those resolve names.
+
+    Raises Forbidden and UnknownHost besides what httpx raises.
+    """
+
+    def __init__(self, verify: bool | ssl.SSLContext = True) -> None:
+        # A connection kept open would be reused by its address, under another host's certificate.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._inner = httpx.HTTPTransport(verify=verify, trust_env=False, limits=limits)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        failure: httpx.TransportError = UnknownHost("no address")
+        for address in islice(checked(request.url), MOST_TRIED):
+            try:
+                return self._inner.handle_request(_at(address, request))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _at(address: str, request: httpx.Request) -> httpx.Request:
+    """The same request to one address; Host, and the name in the certificate, stay."""
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")},
+    )
+
+
+def checked(url: httpx.URL) -> Iterator[str]:
+    """The addresses of a URL's host. Raises Forbidden if any is, UnknownHost if there is none."""
+    try:
+        found = socket.getaddrinfo(url.raw_host, url.port or PORTS[url.scheme], type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UnknownHost(str(error)) from None
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    if any(map(is_forbidden, addresses)):
+        raise Forbidden("link-local addresses and those of cloud metadata are not connected to")
+    return iter(addresses)
+
+
+def is_forbidden(text: str) -> bool:
+    """Whether an address is one of FORBIDDEN, as it is or embedded in an IPv6 address."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return any(one in network for one in _meanings(address) for network in FORBIDDEN)
+
+
+def _meanings(address: Address) -> Iterator[Address]:
+    yield address
+    if isinstance(address, ipaddress.IPv6Address):
+        yield from (inner for inner in (address.ipv4_mapped, address.sixtofour) if inner is not None)
+        if address in NAT64:
+            yield ipaddress.IPv4Address(address.packed[-4:])
