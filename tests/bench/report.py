@@ -48,13 +48,26 @@ def figure_of(plain: dict[str, Any]) -> Figure:
 
 
 def show(figures: Figures, console: Console) -> None:
-    """A table, one row a figure: the median, the least and most of all rounds, the goal."""
+    """The median, the minimum and maximum of all rounds, and the goal of each figure.
+
+    A table on a terminal; elsewhere one line per figure, since a pipe has no width to fit a table into.
+    """
     facts = machine()
     console.print(
         f"{facts['cpus']} CPUs ({facts['cpu']}), {facts['memory_mib']:,} MiB, Linux {facts['kernel']}, "
         f"Python {facts['python']}",
         highlight=False,
+        soft_wrap=True,
     )
+    if console.is_terminal:
+        console.print(_table(figures))
+    else:
+        for part, some in figures.items():
+            for figure in some:
+                console.print(line(part, figure), highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(figures: Figures) -> Table:
     table = Table("figure", caption="a goal is held against the median of all rounds")
     for heading in ("median", "from", "to"):
         table.add_column(heading, justify="right")
@@ -65,7 +78,17 @@ def show(figures: Figures, console: Console) -> None:
         for figure in some:
             table.add_row(*_cells(figure))
         table.add_section()
-    console.print(table)
+    return table
+
+
+def line(part: str, figure: Figure) -> str:
+    """The figure as `part: name: median unit (from minimum to maximum), goal ≥ limit: met or missed`."""
+    name = f"beside it: {figure.name}" if figure.yardstick else figure.name
+    text = f"{part}: {name}: {number(figure.median)} {figure.unit}".rstrip()
+    text += f" (from {number(min(figure.values))} to {number(max(figure.values))})"
+    if figure.met is not None:
+        text += f", goal {_goal(figure)}: {'met' if figure.met else 'missed'}"
+    return f"{text}; {figure.note}" if figure.note else text
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

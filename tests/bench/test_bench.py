@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from functools import partial
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from tests.bench import registry, report
 from tests.bench.__main__ import arguments
@@ -57,3 +59,17 @@ def test_the_json_holds_every_round() -> None:
 def test_an_unknown_part_is_a_usage_error() -> None:
     with pytest.raises(SystemExit):
         arguments(["no-such-part"])
+
+
+def test_without_a_terminal_each_figure_is_one_line() -> None:
+    pipe = StringIO()
+    console = Console(file=pipe, width=20)
+    long = "a figure whose name is longer than any pipe's columns"
+    report.show(
+        {"part": [Figure(long, "µs", (3.0, 1.0, 2.0), at_most=5.0), Figure("[b]", "", (1.0,), note="n")]},
+        console,
+    )
+    assert pipe.getvalue().splitlines()[1:] == [
+        f"part: {long}: 2 µs (from 1 to 3), goal ≤ 5: met",
+        "part: [b]: 1 (from 1 to 1); n",
+    ]
