@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from agent.doctor.ends import H2, HERE, PLAIN, TLS
 from agent.doctor.facts import Check, Outcome, SelfTest, State, Trial
-from agent.doctor.talk import H2, HERE, PLAIN, TLS
 from agent.doctor.trials import TITLES, Call, Trials
 from agent.events import Tick
 from agent.probes.abi import Setting
@@ -234,7 +234,7 @@ def child(role: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """One end of the calls, in a session of its own, so that Ctrl-C reaches only us. Ended on leaving."""
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "agent.doctor.talk", role, *arguments],
+            [sys.executable, "-P", "-m", "agent.doctor.ends", role, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

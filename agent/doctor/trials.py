@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from agent.doctor.ends import H2, PATH, PLAIN, TLS
 from agent.doctor.facts import Outcome, Trial
-from agent.doctor.talk import H2, PATH, PLAIN, TLS
 from agent.events import Address, Chunk, Closed, ConnectionKey, Event, Opened, Role, Tick
 from agent.http.connections import Connections, Seen
 from agent.http.messages import Completeness

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor import selftest, talk
+from agent.doctor import ends, selftest
 from agent.doctor.selftest import SelfTestError, ask, child, make_certificate, memory_file, read_line
 from agent.doctor.trials import Call
 
@@ -38,10 +38,10 @@ def test_each_call_is_answered_with_its_own_id(files: tuple[str, str]) -> None:
 def test_a_call_that_fails_is_told_with_its_reason_and_the_next_one_is_made(tmp_path: Path) -> None:
     with child("server") as server, child("client") as client:
         ports = read_line(server)
-        assert ports.keys() == {talk.PLAIN, talk.H2}
-        ask(client, Call(talk.H2, ports[talk.PLAIN], "x"), None)  # the wrong protocol
+        assert ports.keys() == {ends.PLAIN, ends.H2}
+        ask(client, Call(ends.H2, ports[ends.PLAIN], "x"), None)  # the wrong protocol
         assert read_line(client)["error"]
-        ask(client, Call(talk.PLAIN, ports[talk.PLAIN], "x"), None)
+        ask(client, Call(ends.PLAIN, ports[ends.PLAIN], "x"), None)
         assert read_line(client)["error"] is None
 
 
@@ -51,7 +51,7 @@ def test_the_client_takes_no_other_certificate(files: tuple[str, str], tmp_path:
     if why_not:
         pytest.skip(why_not)
     with child("server", *mine) as server, child("client") as client:
-        ask(client, Call(talk.TLS, read_line(server)[talk.TLS], "x"), other[0])
+        ask(client, Call(ends.TLS, read_line(server)[ends.TLS], "x"), other[0])
         assert "certificate" in read_line(client)["error"].lower()
 
 
@@ -68,7 +68,7 @@ def test_the_certificate_is_for_loopback_alone(files: tuple[str, str]) -> None:
         pytest.skip(why_not)
     command = ["openssl", "x509", "-in", certificate[0], "-noout", "-ext", "subjectAltName"]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert shown.split("\n", 1)[1].strip() == f"IP Address:{talk.HERE}"
+    assert shown.split("\n", 1)[1].strip() == f"IP Address:{ends.HERE}"
 
 
 def test_without_openssl_the_reason_is_told(

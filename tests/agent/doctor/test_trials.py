@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 
-from agent.doctor import talk
+from agent.doctor import ends
+from agent.doctor.ends import H2, PLAIN, TLS
 from agent.doctor.facts import Outcome
-from agent.doctor.talk import H2, PLAIN, TLS
 from agent.doctor.trials import BOTH, Call, Trials
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Event, Role, Tick
 from agent.ledger import Bytes
@@ -21,23 +23,22 @@ SECOND = 1_000_000_000
 
 
 def http1(request_id: str = ID, answer: str = ID, length: int | None = None) -> list[tuple[Direction, bytes]]:
-    request = f"GET {talk.PATH}{request_id} HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = f"GET {ends.PATH}{request_id} HTTP/1.1\r\nHost: x\r\n\r\n"
     size = len(answer) if length is None else length
     response = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n{answer}"
     return [(Direction.SENT, request.encode()), (Direction.RECEIVED, response.encode())]
 
 
 def http2() -> list[tuple[Direction, bytes]]:
-    block = talk.METHOD_GET + talk.SCHEME_HTTP + talk.literal(talk.AUTHORITY, "x")
-    block += talk.literal(talk.PATH_FIELD, talk.PATH + ID)
-    settings = talk.frame(talk.SETTINGS, 0, 0, b"")
-    asked = talk.frame(talk.HEADERS, talk.END_HEADERS | talk.END_STREAM, 1, block)
-    answered = talk.frame(talk.HEADERS, talk.END_HEADERS, 1, talk.STATUS_200)
-    answered += talk.frame(talk.DATA, talk.END_STREAM, 1, ID.encode())
-    return [
-        (Direction.SENT, talk.PREFACE + settings + asked),
-        (Direction.RECEIVED, settings + talk.frame(talk.SETTINGS, talk.ACK, 0, b"") + answered),
-    ]
+    client, server = H2Connection(), H2Connection(H2Configuration(client_side=False))
+    client.initiate_connection()
+    server.initiate_connection()
+    fields = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", ends.PATH + ID)]
+    client.send_headers(1, fields, end_stream=True)
+    asked = client.data_to_send()
+    for event in server.receive_data(asked):
+        ends.answer(server, event)
+    return [(Direction.SENT, asked), (Direction.RECEIVED, server.data_to_send())]
 
 
 def view(
