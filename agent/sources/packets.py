@@ -1,8 +1,8 @@
 """Captured frames → TCP segments: link layer, VLAN tags, IPv4 and IPv6 with their fragments.
 
 Frames may be cut at a snap length: then the headers say how long they were. Whatever cannot be read is no
-segment, and the reason says why; nothing here raises. Written by hand since a general dissector takes a
-hundred times as long.
+segment, and the reason says why. Written by hand since a general dissector takes a hundred times as long;
+link layers that are not known here go through one (`agent.sources.dissected`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from agent.events import Address
+from agent.sources import dissected
 from agent.streams.tcp import Segment
 
 ETHERNET, NULL, RAW, LOOP, LINUX_COOKED, IPV4, IPV6, LINUX_COOKED_2 = 1, 0, 101, 108, 113, 228, 229, 276
 _RAWS = frozenset({RAW, 12, 14, IPV4, IPV6})
 _TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
 _IP4, _IP6, _PPPOE = 0x0800, 0x86DD, 0x8864
+_DISSECTED = frozenset({0x8847, 0x8848})  # MPLS
 _PPP = {0x0021: _IP4, 0x0057: _IP6}
+_VERSIONS = {4: _IP4, 6: _IP6}
 _TCP, _FRAGMENT = 6, 44
 _SKIPPED = frozenset({0, 43, 60, 135})  # IPv6 extension headers that only have to be stepped over
 MAX_TAGS = 8
@@ -68,7 +71,11 @@ class Packets:
     def segment(self, time_ns: int, link: int, frame: bytes, length: int) -> Segment:
         """The segment in a frame that was `length` bytes long. Raises NoSegment."""
         try:
-            kind, at = _network(link, frame)
+            known = _network(link, frame)
+            if known is None:
+                frame, length = _dissected(link, frame, length)
+                known = _VERSIONS.get(frame[0] >> 4, 0), 0
+            kind, at = known
             if kind == _IP4:
                 datagram = self._ipv4(time_ns, frame[at:], length - at)
             elif kind == _IP6:
@@ -150,8 +157,8 @@ def _joined(pieces: _Pieces) -> bytes | None:
     return bytes(data[: pieces.end]) if at >= pieces.end else None
 
 
-def _network(link: int, frame: bytes) -> tuple[int, int]:
-    """The EtherType and where the network layer begins."""
+def _network(link: int, frame: bytes) -> tuple[int, int] | None:
+    """The EtherType and where the network layer begins; None where a general dissector has to look."""
     if link == ETHERNET:
         return _tagged(frame, struct.unpack_from("!H", frame, 12)[0], 14)
     if link == LINUX_COOKED:
@@ -160,17 +167,32 @@ def _network(link: int, frame: bytes) -> tuple[int, int]:
         return _tagged(frame, struct.unpack_from("!H", frame)[0], 20)
     at = 0 if link in _RAWS else 4 if link in (NULL, LOOP) else None
     if at is None:
-        raise NoSegment(f"link type {link} is not known")
-    return {4: _IP4, 6: _IP6}.get(frame[at] >> 4, 0), at
+        return None
+    return _VERSIONS.get(frame[at] >> 4, 0), at
 
 
-def _tagged(frame: bytes, kind: int, at: int) -> tuple[int, int]:
+def _dissected(link: int, frame: bytes, length: int) -> tuple[bytes, int]:
+    """The datagram in a frame of a link layer that is not known here, and how long that was."""
+    try:
+        found = dissected.datagram(link, frame)
+    except LookupError:
+        raise NoSegment(f"link type {link} is not known") from None
+    except ValueError as error:
+        raise NoSegment(str(error), broken=True) from None
+    if found is None:
+        raise NoSegment("not IP")
+    return found, len(found) + length - len(frame)
+
+
+def _tagged(frame: bytes, kind: int, at: int) -> tuple[int, int] | None:
     """Behind VLAN tags and PPPoE."""
     for _ in range(MAX_TAGS):
         if kind in _TAGS:
             kind, at = struct.unpack_from("!H", frame, at + 2)[0], at + 4
         elif kind == _PPPOE:
             return _PPP.get(struct.unpack_from("!H", frame, at + 6)[0], 0), at + 8
+        elif kind in _DISSECTED:
+            return None
         else:
             return kind, at
     return 0, at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -23,9 +24,12 @@ from agent.sources.packets import (
 from agent.streams.tcp import Segment
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
+from scapy.contrib.mpls import MPLS  # noqa: E402
+from scapy.layers.dot11 import Dot11, RadioTap  # noqa: E402
 from scapy.layers.inet import IP, TCP, UDP, fragment  # noqa: E402
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, fragment6  # noqa: E402
-from scapy.layers.l2 import ARP, CookedLinux, Dot1AD, Dot1Q, Ether, Loopback  # noqa: E402
+from scapy.layers.l2 import ARP, LLC, SNAP, CookedLinux, Dot1AD, Dot1Q, Ether, Loopback  # noqa: E402
+from scapy.layers.ppp import HDLC, PPP  # noqa: E402
 from scapy.packet import Packet, Raw  # noqa: E402
 
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")  # else scapy asks the network
@@ -68,6 +72,35 @@ def expected(source: str, target: str) -> Segment:
 )
 def test_ipv4_in_each_link_layer(link: int, frame: Packet | bytes) -> None:
     assert read(link, frame) == expected("10.0.0.2", "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("link", "frame"),
+    [
+        (9, HDLC() / PPP(proto=0x21) / TCP4),
+        (50, HDLC() / PPP(proto=0x21) / TCP4),
+        (105, Dot11(type=2) / LLC(ctrl=3) / SNAP(code=0x0800) / TCP4),
+        (127, RadioTap() / Dot11(type=2) / LLC(ctrl=3) / SNAP(code=0x0800) / TCP4),
+        (ETHERNET, ETHER / MPLS(label=5, s=0) / MPLS(label=6, s=1) / TCP4),
+        (ETHERNET, ETHER / Dot1Q(vlan=5) / MPLS(label=6, s=1) / TCP4),
+    ],
+    ids=["ppp", "hdlc", "802.11", "radiotap", "mpls", "mpls in a vlan"],
+)
+def test_link_layers_that_only_a_general_dissector_knows(link: int, frame: Packet) -> None:
+    assert read(link, frame) == expected("10.0.0.2", "10.0.0.1")
+
+
+@given(link=st.sampled_from([9, 50, 105, 119, 127, 192, 204, 274]), raw=st.binary(max_size=200))
+def test_whatever_a_general_dissector_is_given_is_a_segment_or_no_segment(link: int, raw: bytes) -> None:
+    with suppress(NoSegment):
+        read(link, raw)
+
+
+@given(cut=st.integers(0, 90))
+def test_a_dissected_frame_cut_anywhere_is_a_segment_or_no_segment(cut: int) -> None:
+    raw = bytes(RadioTap() / Dot11(type=2) / LLC(ctrl=3) / SNAP(code=0x0800) / TCP4)
+    with suppress(NoSegment):
+        assert read(127, raw[:cut], len(raw)).length == 5
 
 
 @pytest.mark.parametrize(
