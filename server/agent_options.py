@@ -21,16 +21,14 @@ class Passed:
 
 
 SHAPES = (
-    Passed("--aggregation-header", "one request header whose value is kept, to group calls by", "NAME"),
-    Passed("--mask", "mask values of this name too; repeatable", "NAME", many=True),
-    Passed(
-        "--keep", "do not mask values of this name unless they look secret; repeatable", "NAME", many=True
-    ),
+    Passed("--aggregation-header", "request header whose value is kept to group calls by", "NAME"),
+    Passed("--mask", "also mask values of this name; repeatable", "NAME", many=True),
+    Passed("--keep", "keep values of this name unless they look secret; repeatable", "NAME", many=True),
 )
 """What is kept of values."""
 
 BODIES = (
-    Passed("--body-cap", "bytes kept of each body (default: 65536)", "BYTES"),
+    Passed("--body-cap", "maximum bytes kept of each body (default: 65536)", "BYTES"),
     Passed("--heads-only", "keep no bodies at all"),
 )
 

@@ -58,10 +58,11 @@ def add_server(subparsers: Subparsers) -> None:
     """`spectap server`. Each option's default can be set in the environment: SPECTAP_ and its name."""
     parser = subparsers.add_parser(
         "server",
-        help="run the analysis server alone",
-        description="Takes records from agents, keeps them, and shows APIs, exchanges and deviations.",
-        epilog="Every option can be given in the environment too, such as SPECTAP_RETENTION_DAYS=30."
-        " Exit status: 0 stopped on request, 1 it cannot run, 64 for a wrong option.",
+        help="run the analysis server",
+        description="Receives records from agents, stores and analyses them, and shows APIs, exchanges and"
+        " deviations.",
+        epilog="Every option can also be set in the environment, such as SPECTAP_RETENTION_DAYS=30."
+        " Exit status: 0 stopped on request, 1 it cannot run, 64 for a usage error.",
     )
     option = parser.add_argument
     option(
@@ -77,7 +78,7 @@ def add_server(subparsers: Subparsers) -> None:
         default=_env("data", config.default_data()),
         help="default: %(default)s",
     )
-    token = "file with the token (or sha256:HEX of it) that %s; needed unless listening at loopback"
+    token = "file with the token (or sha256:HEX of it) that %s; required unless listening on loopback only"
     option(
         "--ingest-token-file",
         metavar="FILE",
@@ -97,17 +98,17 @@ def add_server(subparsers: Subparsers) -> None:
         metavar="N",
         type=float,
         default=_env("retention_days", config.DEFAULT_DAYS),
-        help="keep whole exchanges for so long from their arrival; counters stay (default: %(default)s)",
+        help="days to keep whole exchanges after they arrive; counters are kept (default: %(default)s)",
     )
     option(
         "--retention-bytes",
         metavar="N",
         type=int,
         default=_env("retention_bytes", config.DEFAULT_BYTES),
-        help="and in a database of at most this size (default: %(default)s)",
+        help="maximum database size; oldest exchanges are deleted first (default: %(default)s)",
     )
     policy.add_options(parser, _env)
-    option("--log-json", action="store_true", default=_env("log_json", False), help="log in JSON lines")
+    option("--log-json", action="store_true", default=_env("log_json", False), help="log as JSON lines")
     option(
         "--log-level",
         choices=config.LOG_LEVELS,

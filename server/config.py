@@ -56,7 +56,7 @@ def read_token(path: Path) -> bytes:
     try:
         text = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ConfigError(f"cannot read the token file {path}: {reason}") from None
     if text.startswith(HASHED):
         try:
@@ -110,7 +110,7 @@ def checked(settings: Settings) -> Settings:
     """The settings if they are safe to start with. Raises ConfigError."""
     if not settings.loopback and not (settings.ingest_token and settings.admin_token):
         raise ConfigError(
-            f"{settings.host} can be reached from other machines: give --ingest-token-file and"
+            f"{settings.host} is reachable from other machines: give --ingest-token-file and"
             " --admin-token-file, or listen at 127.0.0.1"
         )
     if settings.log_level not in LOG_LEVELS:

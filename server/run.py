@@ -106,8 +106,10 @@ def _bind_refusal(settings: Settings, error: OSError) -> str:
     where = f"{settings.host}:{settings.port}"
     if error.errno == errno.EADDRINUSE:
         who = f"ss -ltnp 'sport = :{settings.port}' shows it"
-        return f"{where} is taken by another program: stop it ({who}), or choose another with --listen"
-    return f"cannot listen at {where}: {error.strerror}; choose another with --listen"
+        return (
+            f"{where} is taken by another program: stop it ({who}), or choose another address with --listen"
+        )
+    return f"cannot listen at {where}: {error.strerror}; choose another address with --listen"
 
 
 def _refuse(why: str) -> int:

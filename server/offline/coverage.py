@@ -1,4 +1,4 @@
-"""`spectap coverage`: what of a specification the traffic in files exercised, and what it left out."""
+"""`spectap coverage`: how much of a specification the traffic in files exercised, and what it left out."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def add_parser(subparsers: Subparsers) -> None:
     """`spectap coverage`."""
     parser = subparsers.add_parser(
         "coverage",
-        help="what of a specification the traffic in files exercised",
+        help="show how much of a specification the traffic in files exercised",
         description="Counts which operations, status classes, parameters and body fields of a specification"
-        " were exercised, right or wrong, and by whom. Deprecated operations are listed and left out of the"
-        " totals; a list that was asked to watch is no list.",
-        epilog="Exit status: 0 when done, 1 when something cannot be read, 64 for a wrong option.",
+        " were exercised, correctly or not, and by which consumer. Deprecated operations are listed but left"
+        " out of the totals; a watch request does not count as a list request.",
+        epilog="Exit status: 0 when done, 1 when something cannot be read, 64 for a usage error.",
     )
     option = parser.add_argument
     option(
@@ -47,20 +47,18 @@ def add_parser(subparsers: Subparsers) -> None:
         action="append",
         metavar="SPEC",
         default=[],
-        help="the specification; several: one report each",
+        help="the specification; repeat it for one report each",
     )
     option(
-        "--by", choices=BY, default="user_agent", help="what callers are told apart by (default: %(default)s)"
+        "--by", choices=BY, default="user_agent", help="how consumers are told apart (default: %(default)s)"
     )
-    option(
-        "--consumer", metavar="PATTERN", help="count callers of this name only; * and ? stand for anything"
-    )
+    option("--consumer", metavar="PATTERN", help="count consumers of this name only; * and ? are wildcards")
     option("--level", choices=("stable", "beta", "alpha"), help="operations of this level only")
     option("--tag", metavar="TAG", help="operations with this tag only")
     option(
         "--used-by",
         metavar="PATTERN",
-        help="with --not-by: list what callers of the one name use and of the other do not",
+        help="with --not-by: list what consumers of this name use and those of the other do not",
     )
     option("--not-by", metavar="PATTERN", help="see --used-by")
     option(
@@ -68,11 +66,11 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs=2,
         type=Path,
         metavar=("USED", "TESTED"),
-        help="list what the one report (made with --json) has and the other lacks; takes no FILE",
+        help="list what the first report (made with --json) has and the second lacks; takes no FILE",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--csv", action="store_true", help="print one line an operation, as CSV")
+    form.add_argument("--csv", action="store_true", help="print one line per operation, as CSV")
     reading.add_options(parser, needed=False)
     parser.set_defaults(run=_run)
 
@@ -94,15 +92,15 @@ def _run(parsed: argparse.Namespace) -> int:
 def _check(parsed: argparse.Namespace) -> None:
     gaps = parsed.used_by or parsed.not_by
     if parsed.diff and (parsed.files or parsed.spec or gaps):
-        raise _Wrong("--diff takes two reports, and neither --spec nor FILE nor --used-by", USAGE)
+        raise _Wrong("--diff takes two reports and excludes --spec, FILE and --used-by", USAGE)
     if not parsed.diff and not (parsed.files and parsed.spec):
         raise _Wrong("give --spec SPEC and at least one FILE, or --diff USED TESTED", USAGE)
     if gaps and not (parsed.used_by and parsed.not_by):
         raise _Wrong("--used-by and --not-by go together", USAGE)
     if gaps and parsed.consumer:
-        raise _Wrong("--consumer does not go with --used-by", USAGE)
+        raise _Wrong("--consumer cannot be combined with --used-by", USAGE)
     if parsed.csv and (parsed.diff or gaps):
-        raise _Wrong("--csv does not go with --diff and --used-by; take --json", USAGE)
+        raise _Wrong("--csv cannot be combined with --diff or --used-by; use --json", USAGE)
 
 
 def _reports(parsed: argparse.Namespace) -> list[dict[str, Any]]:
@@ -156,7 +154,7 @@ def _diff(used: Path, tested: Path) -> dict[str, Any]:
     try:
         return gaps(_report(used), _report(tested))
     except (KeyError, TypeError, AttributeError):
-        raise _Wrong(f"{used} or {tested} is no report that `spectap coverage --json` wrote") from None
+        raise _Wrong(f"{used} or {tested} is not a report written by `spectap coverage --json`") from None
 
 
 def _report(path: Path) -> Any:

@@ -34,7 +34,7 @@ def show_coverage(coverage: Mapping[str, Any]) -> None:
         table.add_row(*map(_text, cells), style=None if _is_called(row) else "dim")
     console.print(table)
     if table.row_count < len(found):
-        console.print(_text(f"and {len(found) - table.row_count} more that nobody called; --csv has all"))
+        console.print(_text(f"and {len(found) - table.row_count} more without calls; --csv lists all"))
     _show_unknown(console, coverage["unknown"])
 
 
@@ -57,17 +57,17 @@ def _show_unknown(console: Console, unknown: list[Mapping[str, Any]]) -> None:
     if not unknown:
         return
     calls = sum(sum(one["hits"].values()) for one in unknown)
-    console.print(_text(f"{calls} calls that the specification does not describe:"))
+    console.print(_text(f"calls not described by the specification: {calls}"))
     for one in unknown[:MAX_UNKNOWN]:
         console.print(_text(f"  {sum(one['hits'].values())}  {one['method']} {one['path']}"))
     if len(unknown) > MAX_UNKNOWN:
-        console.print(_text(f"  and {len(unknown) - MAX_UNKNOWN} more; --json has all"))
+        console.print(_text(f"  and {len(unknown) - MAX_UNKNOWN} more; --json lists all"))
 
 
 def show_gaps(found: Mapping[str, Any]) -> None:
     """What is used and not tested, most called first."""
     console = _console()
-    console.print(_text(f"{len(found['operations'])} operations are used and not tested"))
+    console.print(_text(f"{len(found['operations'])} operations are used but not tested"))
     table = Table("calls", "operation", "level", "by", box=None, header_style="bold")
     for one in found["operations"]:
         by = ", ".join(list(one["consumers"])[:3])
@@ -75,11 +75,11 @@ def show_gaps(found: Mapping[str, Any]) -> None:
         table.add_row(*map(_text, cells))
     console.print(table)
     parts = found["parts"]
-    console.print(_text(f"{len(parts)} parts of operations that are tested are used and not tested"))
+    console.print(_text(f"{len(parts)} parts of tested operations are used but not tested"))
     for one in parts[:MAX_PARTS]:
         console.print(_text(f"  {one['calls']}  {one['operation']}  {one['part']}"))
     if len(parts) > MAX_PARTS:
-        console.print(_text(f"  and {len(parts) - MAX_PARTS} more; --json has all"))
+        console.print(_text(f"  and {len(parts) - MAX_PARTS} more; --json lists all"))
 
 
 def _text(text: str) -> Text:

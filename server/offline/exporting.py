@@ -23,10 +23,10 @@ EXIT_ERROR, EXIT_USAGE = 1, 64
 FILTERS = {
     "--api": "an API's id",
     "--method": "such as GET",
-    "--path-prefix": "what the path begins with",
+    "--path-prefix": "prefix of the path",
     "--status": "such as 404, or 4xx",
     "--verdict": "such as deviating",
-    "--consumer": "a caller's name",
+    "--consumer": "name of the consumer",
     "--namespace": "of either end",
     "--workload": "of either end",
     "--since": "RFC 3339, inclusive",
@@ -38,7 +38,7 @@ def _time(text: str) -> str:
     try:
         datetime.fromisoformat(text)
     except ValueError:
-        reason = f"{text!r} is no time as of RFC 3339, such as 2026-03-01T12:00:00Z"
+        reason = f"{text!r} is not an RFC 3339 time, such as 2026-03-01T12:00:00Z"
         raise argparse.ArgumentTypeError(reason) from None
     return text
 
@@ -58,15 +58,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap export --server URL [-o FILE]`, with the filters of the API."""
     parser = subparsers.add_parser(
         "export",
-        help="write a server's exchanges as HAR",
-        description="Writes the exchanges that a server holds, redacted as they are, as a HAR 1.2 document.",
-        epilog="Exit status: 0 when done, 1 when something cannot be had or written, 64 for a wrong option.",
+        help="write a server's exchanges to a HAR file",
+        description="Writes the redacted exchanges stored on a server as a HAR 1.2 document.",
+        epilog="Exit status: 0 when done, 1 when something cannot be fetched or written,"
+        " 64 for a usage error.",
     )
     remote.add_options(parser, "admin")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
     for name, text in FILTERS.items():
         check = CHECKS.get(name, str)
-        parser.add_argument(name, metavar="TEXT", type=check, help=f"only these: {text}")
+        parser.add_argument(name, metavar="TEXT", type=check, help=f"export only matching exchanges: {text}")
     parser.set_defaults(run=run)
 
 

@@ -44,10 +44,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap import FILE... --server URL`."""
     parser = subparsers.add_parser(
         "import",
-        help="send files into a server",
-        description="Reads files through the agent's redaction and sends the records to a server, each once.",
-        epilog="Exit status: 0 when done, 1 when something cannot be read or the server does not do it,"
-        " 64 for a wrong option.",
+        help="send the exchanges in files to a server",
+        description="Reads files, redacts them and sends the records to a server; each is stored once.",
+        epilog="Exit status: 0 when done, 1 when something cannot be read or the server refuses it,"
+        " 64 for a usage error.",
     )
     reading.add_options(parser)
     remote.add_options(parser, "ingest")
@@ -70,7 +70,7 @@ def run(parsed: argparse.Namespace) -> int:
         return EXIT_ERROR
     known = counts.records - counts.new
     told = {"records": counts.records, "new": counts.new, "known": known}
-    text = f"{counts.records:,} records read: {counts.new:,} new, {known:,} known to the server"
+    text = f"{counts.records:,} records read: {counts.new:,} new, {known:,} already stored"
     sys.stdout.write((json.dumps(told) if parsed.json else text) + "\n")
     return 0
 

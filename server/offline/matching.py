@@ -23,16 +23,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap match [--spec SPEC] FILE...`."""
     parser = subparsers.add_parser(
         "match",
-        help="hold files against a specification",
-        description="Reads files through the agent's redaction and judges each exchange by a specification:"
-        " one JSON line each, a summary on standard error.",
-        epilog="Exit status: 0 when all is conforming or unjudged, 2 when any is shadow, zombie or deviating,"
-        " 1 when something cannot be read, 64 for a wrong option.",
+        help="check the exchanges in files against a specification",
+        description="Reads files, redacts them and checks each exchange against a specification. Prints"
+        " one JSON line per exchange and a summary on standard error.",
+        epilog="Exit status: 0 if every exchange is conforming or unjudged, 2 if any is shadow, zombie or"
+        " deviating, 1 when something cannot be read, 64 for a usage error.",
     )
     spec.add_options(parser, required=False)
     policy.add_options(parser)
     reading.add_options(parser)
-    parser.add_argument("--json", action="store_true", help="JSON lines, which is what is printed anyway")
+    parser.add_argument("--json", action="store_true", help="print JSON lines (the default)")
     parser.set_defaults(run=run)
 
 

@@ -32,7 +32,7 @@ def add_options(
             metavar="PATTERN",
             action="append",
             default=[one for one in str(said(f"ignore_{thing}", "")).split(",") if one],
-            help=f"never report unknown {thing}s that match, such as 'x-*'; repeatable",
+            help=f"never report unknown {thing}s that match this pattern, such as 'x-*'; repeatable",
         )
 
 

@@ -22,11 +22,11 @@ FORMATS = ("recording", "pcap", "har", "audit", "telemetry")
 """What `spectap-agent read --format` takes; a test holds this to it."""
 
 _CHOSEN: dict[str, dict[str, Any]] = {
-    "--format": {"choices": FORMATS, "help": "what the files are; told by their content"},
-    "--body-cap": {"type": int, "metavar": "BYTES", "help": "bytes kept of each body"},
+    "--format": {"choices": FORMATS, "help": "input format (default: detected from content)"},
+    "--body-cap": {"type": int, "metavar": "BYTES", "help": "maximum bytes kept of each body"},
 }
 _PASSED = (
-    Passed("--key-file", "key of the credentials' fingerprints, made if missing", "FILE"),
+    Passed("--key-file", "file with the key for credential fingerprints; created if missing", "FILE"),
     *SHAPES,
 )
 
@@ -72,7 +72,7 @@ def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[R
             yield from read_records(child.stdout)
             status = child.wait()
         except WireError as error:
-            raise ReadingError(f"what spectap-agent writes cannot be read: {error}") from None
+            raise ReadingError(f"the output of spectap-agent cannot be read: {error}") from None
         finally:
             _stopped(child)
     if status:
@@ -90,8 +90,8 @@ def check(files: Iterable[Path]) -> None:
 
 def _why(status: int) -> str:
     if status < 0:
-        return f"spectap-agent was ended by signal {-status} while it read"
-    return "the files could not be read; what spectap-agent said is above"
+        return f"spectap-agent was killed by signal {-status} while reading"
+    return "the files could not be read; see the messages of spectap-agent above"
 
 
 def _stopped(child: subprocess.Popen[bytes]) -> int:

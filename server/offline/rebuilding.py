@@ -31,18 +31,18 @@ def add_parser(subparsers: Subparsers) -> None:
     """`spectap rebuild`."""
     parser = subparsers.add_parser(
         "rebuild",
-        help="make a specification from the traffic in files",
-        description="Learns paths, parameters, bodies, answers and security from traffic, and writes them as"
-        " OpenAPI 3.1, with the evidence for each statement.",
-        epilog="Exit status: 0 when done, 1 when something cannot be read or written, 64 for a wrong option.",
+        help="write a specification learned from the traffic in files",
+        description="Learns paths, parameters, bodies, responses and security schemes from traffic and writes"
+        " them as OpenAPI 3.1, with the evidence for each part.",
+        epilog="Exit status: 0 when done, 1 when something cannot be read or written, 64 for a usage error.",
     )
     option = parser.add_argument
     option(
         "-o",
         "--output",
         metavar="FILE",
-        help="write here: YAML, or JSON if the name ends so; a name that ends in / is a folder for one file"
-        " each API (default: YAML to standard output)",
+        help="output file: YAML, or JSON if the name ends in .json; a name that ends in / is a folder"
+        " for one file per API (default: YAML to standard output)",
     )
     option(
         "--host", action="append", default=[], metavar="HOST", help="only traffic of this host; repeatable"
@@ -51,7 +51,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--spec",
         type=Path,
         metavar="SPEC",
-        help="an existing specification: it stays as it is, and only what is new is added",
+        help="an existing specification to extend: it is kept as it is, and only new parts are added",
     )
     option("--title", metavar="TEXT", help="title of the document (default: the host)")
     option("--no-evidence", action="store_true", help="leave out counts, times and examples")
@@ -81,10 +81,10 @@ def _learn(parsed: argparse.Namespace, existing: dict[str, Any] | None, records:
     if not learnt.learners:
         heard = ", ".join(host for host, _ in learnt.others.most_common(10))
         raise _Wrong(
-            f"no traffic of this host; there is some of {heard}" if heard else "no traffic to learn from"
+            f"no traffic of this host; there is traffic of {heard}" if heard else "no traffic to learn from"
         )
     if learnt.left_out:
-        sys.stderr.write(f"spectap rebuild: {learnt.left_out} records of further hosts were left out\n")
+        sys.stderr.write(f"spectap rebuild: {learnt.left_out} records of other hosts were left out\n")
     return learnt
 
 
@@ -94,7 +94,7 @@ def _counted(records: Iterable[Record]) -> Iterator[Record]:
     for number, record in enumerate(records, 1):
         yield record
         if shown and number % REPORT_EVERY == 0:
-            sys.stderr.write(f"\r{number:,} exchanges learnt")
+            sys.stderr.write(f"\r{number:,} exchanges learned")
             sys.stderr.flush()
     if shown:
         sys.stderr.write("\r\033[K")
@@ -148,7 +148,7 @@ def _existing(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise _Wrong(f"--spec {path}: {error.strerror}") from None
     if "swagger" in document:
-        sys.stderr.write(f"spectap rebuild: {path} is Swagger 2.0; what is written is OpenAPI 3.1\n")
+        sys.stderr.write(f"spectap rebuild: {path} is Swagger 2.0; the output is OpenAPI 3.1\n")
     return found
 
 

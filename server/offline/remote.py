@@ -18,7 +18,7 @@ PATIENCE_S = 30.0  # a server that restarts is waited for
 PAUSE_S = 0.5
 ANSWER_S = 60.0
 MOST_DETAIL = 500  # characters of what the server says
-CHECK = "check --server, and that it runs"
+CHECK = "check --server and whether the server is running"
 LATER = frozenset({429, 500, 502, 503, 504})
 
 
@@ -103,13 +103,14 @@ class Remote:
         says = f" ({detail})" if detail else ""
         if status in (401, 403):
             raise RemoteError(
-                f"the server at {self._shown} does not accept the token: give --token-file{says}"
+                f"the server at {self._shown} rejected the request:"
+                f" give --token-file with a valid token{says}"
             )
         if status in (404, 405) or response.is_redirect:
-            raise RemoteError(f"what answers at {self._shown} is no spectap server: check --server{says}")
+            raise RemoteError(f"{self._shown} is not a spectap server: check --server{says}")
         if not response.is_success:
-            reason = detail or "it does not say why"
-            raise RemoteError(f"the server at {self._shown} refuses (HTTP {status}): {reason}")
+            reason = detail or "no reason given"
+            raise RemoteError(f"the server at {self._shown} refused (HTTP {status}): {reason}")
         return response
 
 
@@ -146,7 +147,7 @@ def token_in(path: Path, option: str = "--token-file") -> str:
     try:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise AddressError(f"{option} {path} cannot be read: {reason}") from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise AddressError(f"{option} {path} holds no token")

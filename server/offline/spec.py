@@ -34,7 +34,7 @@ def add_root(parser: argparse.ArgumentParser) -> None:
         "--spec-root",
         type=Path,
         metavar="DIR",
-        help="folder that files it refers to lie in (default: its own)",
+        help="folder that contains the files it refers to (default: its own)",
     )
 
 

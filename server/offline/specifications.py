@@ -22,9 +22,9 @@ EXIT_ERROR, EXIT_USAGE = 1, 64
 COLUMNS = ("id", "title", "version", "api", "host", "uploaded")
 FILE = 'Content-Disposition: form-data; name="file"; filename="%s"'
 TARGET = {
-    "--api": ("ID", "the API it describes, by its id"),
-    "--host": ("HOST", "or where that is served, with port if need be (default: its server URLs say)"),
-    "--workload": ("NAMESPACE/NAME", "or who serves it"),
+    "--api": ("ID", "id of the API it describes"),
+    "--host": ("HOST", "host of the API, with a port if needed (default: from its server URLs)"),
+    "--workload": ("NAMESPACE/NAME", "workload that serves the API"),
     "--base-path": ("/PATH", "replaces the base path of its server URLs"),
 }
 
@@ -40,11 +40,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap specs ACTION --server URL`."""
     parser = subparsers.add_parser(
         "specs",
-        help="list, add, fetch, show or remove a server's specifications",
-        description="The specifications that a server judges by. What is stored of an API is judged anew,"
-        " soon after one of its own came or went.",
-        epilog="Exit status: 0 when done, 1 when something cannot be read or the server does not do it,"
-        " 64 for a wrong option.",
+        help="list, add, fetch, show or remove the specifications of a server",
+        description="Manages the specifications of a server. Stored exchanges of an API are re-validated"
+        " shortly after one of its specifications is added or removed.",
+        epilog="Exit status: 0 when done, 1 when something cannot be read or the server refuses it,"
+        " 64 for a usage error.",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
 
@@ -55,11 +55,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         return action
 
     listing = add("list", _list, "list the specifications, newest first")
-    adding = add("add", _add, "upload a specification, with all local files that it refers to")
+    adding = add("add", _add, "upload a specification with all local files it refers to")
     adding.add_argument("file", type=Path, metavar="FILE", help=spec.WHAT)
     spec.add_root(adding)
     fetching = add("fetch", _fetch, "have the server fetch a specification from a running service")
-    fetching.add_argument("url", metavar="URL", help="of the document, or of the service")
+    fetching.add_argument(
+        "url", metavar="URL", help="URL of the document, or of the service (well-known paths are tried)"
+    )
     fetching.add_argument(
         "--service-token-file", type=Path, metavar="FILE", help="file with a bearer token for the service"
     )
@@ -69,8 +71,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for parser in (adding, fetching):
         for option, (metavar, text) in TARGET.items():
             parser.add_argument(option, metavar=metavar, help=text)
-    adding.add_argument("--replace", action="store_true", help="with --api: instead of all that the API has")
-    showing = add("show", _show, "write a specification as it was uploaded")
+    adding.add_argument(
+        "--replace", action="store_true", help="with --api: replace all specifications of the API"
+    )
+    showing = add("show", _show, "print a specification as it was uploaded")
     removing = add("remove", _remove, "remove a specification; counts and exchanges stay")
     for parser in (showing, removing):
         parser.add_argument("id", metavar="ID", help="as `spectap specs list` shows it")
@@ -103,7 +107,7 @@ def _list(parsed: argparse.Namespace, server: Remote) -> None:
     if parsed.json:
         _print(json.dumps(found, ensure_ascii=False, indent=2))
     elif not found:
-        _print("there is none; add one: spectap specs add FILE --server URL")
+        _print("no specifications; add one: spectap specs add FILE --server URL")
     else:
         rows = ([_plain(one[name]) for name in COLUMNS] for one in found)
         _print_table([[name.upper() for name in COLUMNS], *rows])
@@ -117,9 +121,9 @@ def _print_table(rows: list[list[str]]) -> None:
 
 def _add(parsed: argparse.Namespace, server: Remote) -> None:
     if parsed.replace and parsed.api is None:
-        raise AddressError("--replace needs --api: which API's specifications it is to replace")
+        raise AddressError("--replace needs --api to know whose specifications to replace")
     if parsed.replace and (parsed.host or parsed.workload):
-        raise AddressError("--replace goes by --api alone: leave out --host and --workload")
+        raise AddressError("--replace uses --api alone: leave out --host and --workload")
     content, kind, root = packed(*spec.located(parsed.file, parsed.spec_root))
     asked = _target(parsed) | ({"root": root} if root else {})
     method, path = "POST", "/specs"
@@ -160,7 +164,7 @@ def _form(files: Mapping[str, bytes]) -> tuple[bytes, str]:
 
 def _quoted(path: str) -> str:
     if any(char in path for char in '"\\\r\n'):
-        raise SpecError(path, "a file's name has quotes, backslashes or line breaks: rename it")
+        raise SpecError(path, "a file name contains quotes, backslashes or line breaks: rename the file")
     return path
 
 
@@ -206,7 +210,7 @@ def _known(server: Remote, id: str) -> Json:
     """A specification by its id."""
     found = next((one for one in _specs(server) if one["id"] == id), None)
     if found is None:
-        raise _Wrong(f"there is no specification {id}: `spectap specs list` shows those there are")
+        raise _Wrong(f"no specification {id}: see `spectap specs list`")
     return found
 
 

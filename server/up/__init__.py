@@ -18,7 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "up",
         help="watch this machine: server and agent together",
         description="Runs the server and the agent on this machine until Ctrl-C. Needs root.",
-        epilog="Exit status: 0 stopped on request, 1 it cannot start or go on, 64 for a wrong option.",
+        epilog="Exit status: 0 stopped on request, 1 it cannot start or continue, 64 for a usage error.",
     )
     add_arguments(parser)
     parser.set_defaults(run=run)

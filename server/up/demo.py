@@ -52,7 +52,7 @@ class Demo:
         """Gives the server the specification of `orders`. Raises UpError."""
         trouble = door.upload("/api/v1/specs", SPEC, {"host": self.orders_host})
         if trouble is not None:
-            raise UpError(f"the server did not take the demo's specification: {trouble}")
+            raise UpError(f"the server rejected the demo's specification: {trouble}")
 
     def start_shop(self) -> None:
         ports = [str(self._ports["orders"]), str(self._ports["payments"])]

@@ -89,7 +89,7 @@ class Counts:
 
     def sentence(self) -> str:
         if self.exchanges is None:
-            return "the agent does not say"
+            return "no status from the agent"
         counts = dict(self.server) or {"views seen": self.exchanges, "stored": self.stored or 0}
         counts["bytes lost"] = self.lost_bytes or 0
         if self.not_stored:
@@ -101,8 +101,8 @@ class Counts:
 
     def balance(self) -> str:
         """The end: what became of what the agent saw. Both ends of a call on this machine are two views."""
-        text = f"{self.exchanges or 0:,} views of exchanges were seen and {self.stored or 0:,} of them stored"
-        return f"{text}, {self.not_stored:,} given up" if self.not_stored else text
+        text = f"{self.exchanges or 0:,} views of exchanges captured, {self.stored or 0:,} stored"
+        return f"{text}, {self.not_stored:,} dropped" if self.not_stored else text
 
     def facts(self) -> dict[str, Any]:
         """The same for a machine."""
@@ -129,14 +129,14 @@ def counts_of(status: Mapping[str, Any] | None, server: Mapping[str, int] | None
 
 def watching(status: Mapping[str, Any]) -> list[str]:
     """What is watched, as lines: sockets and how, then each TLS library."""
-    lines = [f"watching HTTP on this machine's sockets (through {status.get('backend') or 'unknown means'})"]
+    lines = [f"capturing HTTP on this machine's sockets (through {status.get('backend') or 'unknown means'})"]
     libraries = [item for item in status.get("watching", []) if item.get("what") != "sockets"]
-    lines += [f"watching TLS in {item.get('what')}: {item.get('path')}" for item in libraries[:MOST_SHOWN]]
+    lines += [f"capturing TLS in {item.get('what')}: {item.get('path')}" for item in libraries[:MOST_SHOWN]]
     if len(libraries) > MOST_SHOWN:
-        lines.append(f"watching TLS in {len(libraries) - MOST_SHOWN} more libraries")
+        lines.append(f"capturing TLS in {len(libraries) - MOST_SHOWN} more libraries")
     if not libraries:
-        lines.append("watching no TLS library: none was found, so encrypted calls stay dark")
-    return lines + [f"not watched: {note}" for note in status.get("notes", [])[:MOST_SHOWN]]
+        lines.append("no TLS library found: encrypted calls are not captured")
+    return lines + [f"not captured: {note}" for note in status.get("notes", [])[:MOST_SHOWN]]
 
 
 def detaching(status: Mapping[str, Any] | None) -> str:

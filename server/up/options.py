@@ -83,13 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help=f"where the server keeps what it learns (default: {default_data()})",
+        help=f"the server's data directory (default: {default_data()})",
     )
     add("--demo", action="store_true", help="also run two sample services and a client")
-    add("--port", type=port_of, action="append", metavar="N", help="watch this port only; repeatable")
+    add("--port", type=port_of, action="append", metavar="N", help="watch only this port; repeatable")
     declare(parser, PASSED)
     add("--log-json", action="store_true", help="one JSON object per line")
-    add("-v", "--verbose", action="store_true", help="also show what server and agent log in passing")
+    add("-v", "--verbose", action="store_true", help="also show info messages of the server and the agent")
 
 
 def options_of(parsed: argparse.Namespace) -> Options:
@@ -134,11 +134,11 @@ def check_host() -> None:
             "3.11 or later: use Debian 12 or 13 or Ubuntu 24.04 and set it up with `make setup`"
         )
     if os.geteuid() != 0:
-        raise UpError("only root may watch other processes' calls: run it with sudo")
+        raise UpError("capturing other processes' traffic needs root: run it with sudo")
     if not BTF.exists():
         raise UpError(
-            f"this kernel does not describe itself ({BTF} is missing): "
-            "boot one with CONFIG_DEBUG_INFO_BTF=y, as those of Debian 12, 13 and Ubuntu 24.04 are"
+            f"this kernel has no type information ({BTF} is missing): "
+            "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as in Debian 12, 13 and Ubuntu 24.04"
         )
 
 
@@ -150,7 +150,8 @@ def free_listen(listen: Listen) -> Listen:
             return Listen(listen.host, server.getsockname()[1])
     except OSError as error:
         cure = (
-            f"choose another with --listen, or stop what uses it (ss -ltnp 'sport = :{listen.port}' shows it)"
+            "choose another address with --listen, or stop the process that uses it"
+            f" (ss -ltnp 'sport = :{listen.port}' shows it)"
         )
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise UpError(f"cannot listen at {listen} ({reason}): {cure}") from None

@@ -94,7 +94,7 @@ class Up:
             folder = stack.enter_context(scratch_folder())
             self._demo = Demo(self._crew, self._programs, folder)
             self._demo.start_services()
-            self._until(lambda: self._demo is not None and self._demo.ready, "the demo's services")
+            self._until(lambda: self._demo is not None and self._demo.ready, "the demo services")
             ports = (*ports, *self._demo.ports) if ports else ()
         ours = [getpid(), self._server.pid]
         arguments = agent_arguments(self._options, data, tokens, str(status), ports, ours)
@@ -112,7 +112,7 @@ class Up:
         while not ready():
             waited = time.monotonic() - started
             if waited > START_S:
-                raise UpError(f"{who} did not get ready within {START_S:.0f} s: -v shows what it was doing")
+                raise UpError(f"{who} was not ready within {START_S:.0f} s: run with -v to see its messages")
             if doing and waited > 1:
                 self._screen.live(f"{doing} ({waited:.0f} s)")
             self._take_what_happens(LOOK_EVERY_S)
@@ -125,10 +125,10 @@ class Up:
             self._screen.say(line)
         if tokens is not None:
             self._screen.say(
-                f"the server asks for a token: {tokens.admin} to read, {tokens.ingest} for agents"
+                f"the server requires a token: {tokens.admin} to read, {tokens.ingest} for agents"
             )
         if self._demo is not None:
-            kept = "" if self._options.data else "; what they leave is removed at the end"
+            kept = "" if self._options.data else "; their data is removed at the end"
             self._screen.say(
                 f"demo: a shop calls orders (HTTP, {self._demo.orders_host}) and payments (HTTPS){kept}"
             )
@@ -182,7 +182,7 @@ class Up:
         self._stopping = True
         self._screen.still()
         if self._agent is not None and self._agent.alive:
-            self._screen.say("stopping: probes go dark now, then are detached while what was seen is stored")
+            self._screen.say("stopping: capture disabled; detaching probes and storing what was captured")
         demo = self._demo.children if self._demo is not None else []
         clean = True
         for child in [*reversed(demo), self._agent]:
@@ -211,7 +211,7 @@ class Up:
                 progress, since = found, time.monotonic()
             if time.monotonic() - since > STUCK_S:
                 self._screen.say(
-                    f"the {child.name} has not come on for {STUCK_S:.0f} s: killing it", level="error"
+                    f"the {child.name} has made no progress for {STUCK_S:.0f} s: killing it", level="error"
                 )
                 child.send(signal.SIGKILL)
         if asked_to and child.code not in CLEAN:
@@ -245,7 +245,7 @@ class Up:
                 self._screen.relay(happening.child.name, happening.text)
         elif isinstance(happening, Ended):
             if not self._stopping:
-                raise UpError(f"the {happening.child.name} {_how(happening.child)}; what it said is above")
+                raise UpError(f"the {happening.child.name} {_how(happening.child)}; see its messages above")
         elif not self._stopping:
             raise _StopAsked
         elif happening.signum != signal.SIGHUP:
@@ -255,14 +255,14 @@ class Up:
         """Asked again while stopping: explain once, then obey."""
         self._asked += 1
         if self._asked == 1:
-            progress = self._detaching() or "storing what was seen"
+            progress = self._detaching() or "storing what was captured"
             self._screen.say(
-                f"still stopping ({progress}). The kernel detaches no faster when killed, and what is not "
-                "stored yet would be lost: waiting is wise. Once more kills."
+                f"still stopping ({progress}). Killing does not make the kernel detach faster, and what is"
+                " not stored yet would be lost: waiting is best. Ctrl-C again kills."
             )
         else:
             self._killed = True
-            self._screen.say("killing everything, as asked")
+            self._screen.say("killing all processes")
             self._crew.kill()
 
 

@@ -97,7 +97,7 @@ def test_a_filter_that_the_server_refuses_leaves_no_file(
 ) -> None:
     path = tmp_path / "out.har"
     assert spectap(held, tmp_path, "export", "-o", str(path), "--verdict", "v" * 33) == 1
-    assert "refuses (HTTP 422)" in capsys.readouterr().err
+    assert "refused (HTTP 422)" in capsys.readouterr().err
     assert list(tmp_path.glob("out.har*")) == []
 
 
@@ -125,6 +125,6 @@ def test_of_a_server_that_is_not_there_nothing_is_written(
     assert shown.err.splitlines() == [
         "waiting for the server at http://127.0.0.1:9: connection refused; giving up in 1 s",
         "spectap export: the server at http://127.0.0.1:9 cannot be reached (connection refused): "
-        "check --server, and that it runs",
+        "check --server and whether the server is running",
     ]
     assert list(tmp_path.iterdir()) == []

@@ -121,7 +121,7 @@ def test_a_token_is_needed_where_the_server_has_one(
     path = har(tmp_path, 1)
     with serving(tmp_path / "data", ingest_token=digest("t" * 32), admin_token=digest("a" * 32)) as client:
         assert imported(client, tmp_path, path) == 1
-        assert "does not accept the token: give --token-file" in capsys.readouterr().err
+        assert "rejected the request: give --token-file with a valid token" in capsys.readouterr().err
         assert imported(client, tmp_path, path, options=("--token-file", str(token))) == 0
         assert counts(capsys)["new"] == 1
 

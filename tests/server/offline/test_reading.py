@@ -34,7 +34,7 @@ def test_files_become_records(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_an_error_after_what_the_agent_says(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ReadingError, match="what spectap-agent said is above"):
+    with pytest.raises(ReadingError, match="see the messages of spectap-agent above"):
         list(reading.records([tmp_path], key(tmp_path)))
     assert "Is a directory" in capfd.readouterr().err
 
@@ -50,7 +50,7 @@ def test_a_child_that_is_ended_by_a_signal_is_no_end_of_the_file(
 ) -> None:
     dying = (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
     monkeypatch.setattr(reading, "agent_program", lambda: dying)
-    with pytest.raises(ReadingError, match="ended by signal 15"):
+    with pytest.raises(ReadingError, match="killed by signal 15"):
         list(reading.records([file(tmp_path)]))
 
 

@@ -125,7 +125,7 @@ def test_swagger_2_is_extended_as_openapi_3_1_and_that_is_said(
     more = [*PETS, entry("POST", url="http://shop.example/pets", status=201, answer={"id": 1})]
     assert rebuild(more, "--spec", str(tmp_path / "known.json")) == 0
     shown = capsys.readouterr()
-    assert "is Swagger 2.0; what is written is OpenAPI 3.1" in shown.err
+    assert "is Swagger 2.0; the output is OpenAPI 3.1" in shown.err
     found = yaml.safe_load(shown.out)
     validate(found)
     assert (found["openapi"][:3], found["servers"]) == ("3.1", [{"url": "/pets"}])

@@ -59,4 +59,4 @@ def test_what_the_server_says_is_bounded() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"detail": 7}'])
 def test_a_server_that_does_not_say_why_is_to_be_checked(body: bytes) -> None:
-    assert told(503, body).endswith("answers HTTP 503: check --server, and that it runs")
+    assert told(503, body).endswith("answers HTTP 503: check --server and whether the server is running")

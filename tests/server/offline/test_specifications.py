@@ -67,7 +67,7 @@ def test_a_specification_is_added_listed_shown_and_removed(
     assert [api["exchanges"] for api in client.items("/apis")] == [1]
     assert list(client.operations()) == ["GET /users/{id}"]
     assert specs(client, "list") == 0
-    assert "there is none; add one" in capsys.readouterr().out
+    assert "no specifications; add one" in capsys.readouterr().out
 
 
 def test_files_that_it_refers_to_are_sent_with_it(
@@ -141,7 +141,7 @@ def test_an_id_that_is_not_there_says_where_to_look(
 ) -> None:
     for action in ("show", "remove"):
         assert specs(client, action, "nope") == 1
-        assert "no specification nope: `spectap specs list` shows" in capsys.readouterr().err
+        assert "no specification nope: see `spectap specs list`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["list", "extra"], ["add", "x", "--nope"], ["drop", "x"]])

@@ -111,7 +111,7 @@ def test_only_root_may(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert server.up.run(parsed()) == 1
     assert capsys.readouterr().err == (
-        "spectap up: only root may watch other processes' calls: run it with sudo\n"
+        "spectap up: capturing other processes' traffic needs root: run it with sudo\n"
     )
 
 

@@ -125,10 +125,10 @@ def test_it_says_what_is_watched_where_to_look_and_what_was_counted(house: House
     house.run(out)
     shown = out.getvalue()
     assert "(through tracepoints)" in shown
-    assert "watching TLS in openssl: /usr/lib/libssl.so.3" in shown
+    assert "capturing TLS in openssl: /usr/lib/libssl.so.3" in shown
     assert "open http://127.0.0.1:" in shown
     assert "617 exchanges · 1 API · 3 operations · 2 undocumented · 7 bytes lost" in shown
-    assert "stopped: 1,234 views of exchanges were seen and 1,230 of them stored, 3 given up" in shown
+    assert "stopped: 1,234 views of exchanges captured, 1,230 stored, 3 dropped" in shown
     assert "5,007 bytes seen = 5,000 parsed + 7 late, balanced" in shown
     assert "1,234 exchanges parsed = 1,230 shipped + 3 refused + 1 in_flight, balanced" in shown
 
@@ -172,14 +172,14 @@ def test_a_listen_address_beyond_loopback_gets_tokens_that_only_root_reads(house
 def test_a_second_request_is_advised_against_and_the_stop_goes_on(house: House) -> None:
     out = Reacting(("Ctrl-C stops", interrupt), ("stopping:", interrupt))
     assert house.run(out) == 0
-    assert "waiting is wise" in out.getvalue()
+    assert "waiting is best" in out.getvalue()
     assert house.happened()[-1] == "server ended"
 
 
 def test_a_third_request_kills(house: House) -> None:
-    out = Reacting(("Ctrl-C stops", interrupt), ("stopping:", interrupt), ("waiting is wise", interrupt))
+    out = Reacting(("Ctrl-C stops", interrupt), ("stopping:", interrupt), ("waiting is best", interrupt))
     assert house.run(out, agent="stuck") == 1
-    assert "killing everything" in out.getvalue()
+    assert "killing all processes" in out.getvalue()
     assert "agent ended" not in house.lines()
     assert not any(is_running(pid) for pid in house.pids())
 
@@ -200,7 +200,7 @@ def test_what_a_child_says_when_it_cannot_start_is_relayed(house: House, victim:
     out = io.StringIO()
     assert house.run(out, None, **{victim: "fails"}) == 1
     assert f"{victim}: the flux compensator is missing: buy one\n" in out.getvalue()
-    assert f"spectap up: the {victim} ended (exit code 1); what it said is above\n" in out.getvalue()
+    assert f"spectap up: the {victim} ended (exit code 1); see its messages above\n" in out.getvalue()
 
 
 def test_a_program_that_is_not_there_is_a_sentence(house: House) -> None:
@@ -214,7 +214,9 @@ def test_a_program_that_is_not_there_is_a_sentence(house: House) -> None:
 def test_a_taken_port_is_a_sentence_and_nothing_is_started(house: House) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = Listen("127.0.0.1", taken.getsockname()[1])
-        with pytest.raises(UpError, match=r"cannot listen at .* in use\): choose another with --listen"):
+        with pytest.raises(
+            UpError, match=r"cannot listen at .* in use\): choose another address with --listen"
+        ):
             house.run(io.StringIO(), house.options(listen=listen))
     assert house.lines() == []
 
