@@ -1,8 +1,7 @@
-"""Connections as conversations: both halves of each, read as HTTP/1 and paired into exchanges.
+"""All connections, each read as the protocol it turns out to speak.
 
-`Connections` is what the pipeline feeds: events in, `Seen` out. A `Conversation` finds out which half
-carries the requests, feeds the two readers and holds a response for a moment if its request is not here
-yet, since the two halves are captured on different CPUs.
+`Connections` is what the pipeline feeds: events in, `Seen` out. A `Conversation` finds out from the first
+bytes which protocol a connection speaks and which half carries the requests; from there on a `Talk` reads it.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ class Seen:
 
 
 class Connections:
-    """All connections. `not_http` hears once of each whose further bytes are of no use, and of what kind
-    they are (also HTTP/2, TLS, and what follows an upgrade), so that the source can stop sending them.
+    """All connections. `not_http` is called once for each whose further bytes will not be parsed, with the
+    bucket they are counted in (TLS, another protocol, after an upgrade), so that the source can stop sending.
     """
 
     def __init__(

@@ -82,10 +82,6 @@ class Half:
         if chunk.position == self.position and chunk.length == len(data) and data and not self._pending:
             self.position += chunk.length
             return [Data(chunk.time_ns, data)]
-        data = chunk.data
-        if chunk.position == self.position and data and len(data) == chunk.length and not self._pending:
-            self.position += len(data)
-            return [Data(chunk.time_ns, data)]
         out: list[Segment] = []
         if chunk.position <= self.position:
             self._deliver(chunk, out)
