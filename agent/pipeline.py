@@ -33,9 +33,9 @@ from agent.identity.table import Processes
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.redact.apply import Sighting, to_record
 from agent.redact.policy import Policy
+from agent.sources.tcp import PACKET
 from agent.sources.told import Told
 from agent.streams.table import Limits
-from agent.streams.tcp import PACKET
 
 log = logging.getLogger(__name__)
 

@@ -28,9 +28,9 @@ from agent.sources.captures import Frame, frames
 from agent.sources.files import HEAD, Format, format_of
 from agent.sources.packets import NoSegment, Packets
 from agent.sources.recording import Recording, key_id
+from agent.sources.tcp import LIMITS, Flows
 from agent.sources.told import Broken, FormatError, Skipped, Telling, Told
 from agent.streams.table import Limits
-from agent.streams.tcp import LIMITS, Flows
 from agent.wire import Record, pack_record
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ipaddress import IPv6Address, ip_address
 
 from agent.events import Address
 from agent.sources import dissected
-from agent.streams.tcp import Segment
+from agent.sources.tcp import Segment
 
 ETHERNET, NULL, RAW, LOOP, LINUX_COOKED, IPV4, IPV6, LINUX_COOKED_2 = 1, 0, 101, 108, 113, 228, 229, 276
 _RAWS = frozenset({RAW, 12, 14, IPV4, IPV6})

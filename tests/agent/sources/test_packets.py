@@ -21,7 +21,7 @@ from agent.sources.packets import (
     NoSegment,
     Packets,
 )
-from agent.streams.tcp import Segment
+from agent.sources.tcp import Segment
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.contrib.mpls import MPLS  # noqa: E402

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.events import Address, Chunk, Closed, Direction, Event, Opened, Role
+from agent.sources.tcp import LIMITS, SEQUENCE, Bounds, Flows, Segment
 from agent.streams.half import Gap, Half, Why
-from agent.streams.tcp import LIMITS, SEQUENCE, Bounds, Flows, Segment
 
 CLIENT, SERVER = Address("10.0.0.2", 51000), Address("10.0.0.1", 8080)
 ISN, PEER_ISN = 1000, 5000
