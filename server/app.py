@@ -30,7 +30,7 @@ from server.api.parameters import only_known
 from server.api.sessions import Sessions
 from server.config import Settings
 from server.ingest.accept import Acceptor
-from server.ingest.judge import Load
+from server.ingest.catalogue_editor import Load
 from server.jobs import Jobs
 from server.learning import Learned, Learning
 from server.store.database import Store
@@ -58,6 +58,7 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.acceptor = store.write(lambda db: Acceptor(db, load, jobs.judge_again)).result()
         store.on_undo(app.state.acceptor.forget)
+        store.on_commit(app.state.acceptor.catalogue.publish)
         jobs.start(app.state.acceptor)
         learning.start()
         yield

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from server.analysis.specs.kinds import Verdict
 from server.api import models, render
 from server.api.gate import Role, require
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, cut, decode, page, store_of
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, cut, decode, page, store_of
 from server.ingest.attach import UnknownApi
 from server.store import queries
 from server.store.queries import Cursor, Filters
@@ -82,8 +82,8 @@ def list_operations(
 
 def _unused(request: Request, api: int, called: set[str], limit: int, after: Cursor | None) -> dict[str, Any]:
     """Operations of the specifications as they are now."""
-    loaded = request.app.state.acceptor.judges.of_api(api)
-    known = {key: one for each in loaded for key, one in each.operations.items() if key not in called}
+    specifications = catalogue_of(request).of_api(api)
+    known = {key: one for each in specifications for key, one in each.operations.items() if key not in called}
     first = after[1] + 1 if after else 0
     rows = [{"number": first + i, "spec": one} for i, one in enumerate([*known.values()][first:])]
     return page(*cut(rows[: limit + 1], limit), "count", lambda row: render.unused(row["spec"]))

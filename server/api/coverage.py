@@ -19,12 +19,13 @@ from server.api import coverage_models as models
 from server.api.bundles import MAX_SPEC
 from server.api.errors import Problem
 from server.api.gate import Role, require
-from server.api.paging import store_of
+from server.api.paging import catalogue_of, store_of
 from server.api.records import bounded_body
 from server.api.specs import BODY
+from server.catalogue import Specification
 from server.ingest.accept import most_seen
 from server.ingest.attach import UnknownApi
-from server.ingest.judge import Specification, based
+from server.ingest.catalogue_editor import based
 from server.store import coverage, specs
 from server.store.queries import number_of_api
 
@@ -113,9 +114,7 @@ def _counted(request: Request, id: str, asked: Asked) -> tuple[Outline, Counts]:
     number = _number(request, id)
     if asked.spec is not None:
         return _sampled(request, number, asked.by, _stored(request, number, asked.spec))
-    acceptor = request.app.state.acceptor
-    outline: Outline = store_of(request).write(lambda db: acceptor.covering.outline(number)).result()
-    counts = Counts()
+    outline, counts = catalogue_of(request).outline(number), Counts()
     with store_of(request).reading() as db:
         for operation, caller, part, count in coverage.counts(db, number, asked.by):
             counts.add(operation, caller, [part], count)

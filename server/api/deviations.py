@@ -19,11 +19,13 @@ from server.analysis.specs.document.text import parse
 from server.api import models, render
 from server.api.errors import Problem
 from server.api.gate import Role, require
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, cut, decode, page, store_of
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, cut, decode, page, store_of
+from server.catalogue import Loaded
 from server.ingest.accept import most_seen
 from server.ingest.attach import UnknownApi
-from server.ingest.judge import Loaded, understood
+from server.ingest.catalogue_editor import understood
 from server.store import decisions, queries, specs
+from server.store.database import Connection
 from server.store.decisions import Decision, State, identity
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["deviations"])
@@ -133,34 +135,33 @@ def _row(request: Request, id: str) -> dict[str, Any]:
 
 
 async def _decide(request: Request, row: dict[str, Any], decision: Decision | None) -> None:
-    judges, api, known = request.app.state.acceptor.judges, row["api"], identity(row)
+    editor, api, known = request.app.state.acceptor.catalogue, row["api"], identity(row)
 
     def work(db: Any) -> None:
         if decision is None:
             decisions.undo(db, api, known)
         else:
             decisions.decide(db, api, known, decision)
-        judges.forget()
+        editor.reread_ignored()
 
     await asyncio.wrap_future(store_of(request).write(work))
 
 
 def _proposed(request: Request, row: dict[str, Any]) -> tuple[str, tuple[dict[str, Any], ...]]:
     """(the specification's id, its change). Raises Problem."""
-    state = request.app.state
-    found = Found(*identity(row))
+    load, found = request.app.state.load, Found(*identity(row))
+    known = catalogue_of(request).of_api(row["api"])
     with store_of(request).reading() as db:
         record = _sample(queries.exchange(db, row["sample"]))
         others = [one for one in decisions.proposals(db, row["api"]) if identity(one) != identity(row)]
-    for loaded in _by_fit(state.acceptor.judges.of_api(row["api"]), found, record):
+        documents = {one.stored.id: _document(db, one) for one in known}
+    for loaded in _by_fit(known, found, record):
         stored = loaded.stored
         own = [one for one in others if one["spec"] == stored.id]
-        document = changed(dict(loaded.specification.document), own)
-        if stored.base_path is not None:
-            document = changed(parse(stored.raw), own)
+        document = changed(documents[stored.id], own)
 
         def understand(document: dict[str, Any], base_path: str | None = stored.base_path) -> Any:
-            return understood(state.load, document, base_path)
+            return understood(load, document, base_path)
 
         patch = proposal(found, document, understand, record)
         if patch is not None:
@@ -168,6 +169,12 @@ def _proposed(request: Request, row: dict[str, Any]) -> tuple[str, tuple[dict[st
     raise Problem(
         HTTPStatus.CONFLICT, "no change of the specification makes this conform that could be found"
     )
+
+
+def _document(db: Connection, loaded: Loaded) -> Any:
+    """A specification's document, its server URLs as they were uploaded."""
+    stored = specs.of_id(db, loaded.stored.id) if loaded.stored.base_path is not None else None
+    return dict(loaded.specification.document) if stored is None else parse(stored["raw"])
 
 
 def _sample(exchange: dict[str, Any] | None) -> Record | None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 
 from server.api.errors import Problem
+from server.catalogue import Catalogue
 from server.store.database import Connection, Store
 from server.store.queries import Cursor, Filters, number_of_api
 
@@ -28,6 +29,13 @@ def store_of(request: Request) -> Store:
     store = request.app.state.store
     assert isinstance(store, Store)
     return store
+
+
+def catalogue_of(request: Request) -> Catalogue:
+    """All specifications as they were last committed."""
+    catalogue = request.app.state.acceptor.catalogue.published
+    assert isinstance(catalogue, Catalogue)
+    return catalogue
 
 
 def encode(cursor: Cursor) -> str:

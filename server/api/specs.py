@@ -19,7 +19,7 @@ from server.api.fetch import fetched, usable
 from server.api.gate import Role, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
 from server.ingest.attach import NoTarget, Target, UnknownApi, attach, detach
-from server.ingest.judge import based
+from server.ingest.catalogue_editor import based
 from server.store import queries, specs
 from server.store.specs import Upload
 

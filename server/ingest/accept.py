@@ -19,9 +19,10 @@ from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.kinds import Verdict, Where
 from server.analysis.specs.model import Judgement
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
+from server.catalogue import Ruling
+from server.ingest.catalogue_editor import CatalogueEditor, Load
 from server.ingest.covering import Covering
 from server.ingest.decode import Delivery
-from server.ingest.judge import Judges, Load, Ruling
 from server.store.agents import Deliveries
 from server.store.apis import Apis, Merge
 from server.store.arrivals import Arrivals
@@ -68,9 +69,9 @@ class Acceptor:
         self.tally = Tally(db)
         self.findings = Findings(db)
         self.exchanges = Exchanges(db)
-        self.judges = Judges(db, load)
+        self.catalogue = CatalogueEditor(db, load)
         self.coverage = CoverageCounters(db)
-        self.covering = Covering(self.consumers, self.judges)
+        self.covering = Covering(self.consumers, self.catalogue)
         self.deliveries = Deliveries(db)
         self.arrivals = Arrivals(db)
         self._db = db
@@ -88,11 +89,11 @@ class Acceptor:
             self.tally,
             self.findings,
             self.exchanges,
-            self.judges,
             self.coverage,
             self.arrivals,
         ):
             part.forget()
+        self.catalogue.reread()
         self._open.clear()
         self._counts.clear()
         self._remember()
@@ -192,11 +193,12 @@ class Acceptor:
 
     def _merge(self, merge: Merge) -> bool:
         self._flush()
-        before = self.judges.revision(merge.target)
+        before = self.catalogue.draft.revision(merge.target)
         merge_apis(self._db, merge.source, merge.target)
-        for part in (self.apis, self.operations, self.findings, self.judges, self.coverage):
+        for part in (self.apis, self.operations, self.findings, self.coverage):
             part.forget()
-        if self.judges.revision(merge.target) != before:
+        self.catalogue.reread()
+        if self.catalogue.draft.revision(merge.target) != before:
             self.coverage.reset(merge.target)
         self._stale(merge.target)
         return True
@@ -205,7 +207,7 @@ class Acceptor:
         """Replaces what was counted of an exchange by what is known of it now."""
         old, server = exchange.counted, server_view(exchange.records)
         covered = self._take_back(exchange)
-        revision = self.judges.revision(api)
+        revision = self.catalogue.draft.revision(api)
         kept = (
             old is not None
             and (exchange.api, exchange.revision) == (api, revision)
@@ -280,7 +282,7 @@ class Acceptor:
 
     def _ruling(self, api: int, record: Record) -> Ruling | None:
         try:
-            return self.judges.judge(api, record)
+            return self.catalogue.draft.judge(api, record)
         except Exception as error:  # whatever the engine does with hostile input, the exchange is kept
             log.error("matching failed: %s", type(error).__name__)
             self._counts[Left.ENGINE] += 1
@@ -312,7 +314,7 @@ class Acceptor:
 
     def judge_again(self, api: int, limit: int) -> int:
         """Judges up to `limit` stored exchanges that were not judged as the API stands; how many it found."""
-        numbers = self.exchanges.unjudged(api, self.judges.revision(api), limit)
+        numbers = self.exchanges.unjudged(api, self.catalogue.draft.revision(api), limit)
         for number in numbers:
             exchange = self._exchange(number)
             if exchange is not None:

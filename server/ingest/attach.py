@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from agent.wire import Body, Consumer, Record, Request, Timing
 from server.analysis.specs.document.servers import hosts
+from server.catalogue import Specification
 from server.ingest.accept import Acceptor
-from server.ingest.judge import Specification
 from server.store import specs
 from server.store.apis import WORKLOAD_PREFIX
 from server.store.counters import move_counts
@@ -54,7 +54,7 @@ def attach(
     place = (upload.host, set(specification.base_paths))
     olds = [
         old.stored
-        for old in acceptor.judges.of_api(api)
+        for old in acceptor.catalogue.draft.of_api(api)
         if target.replace or (old.stored.host, set(old.specification.base_paths)) == place
     ]
     for old in olds:
@@ -63,7 +63,7 @@ def attach(
     stored = specs.insert(
         db, api, upload, specification.title, specification.version, specification.warnings, now
     )
-    acceptor.judges.add(stored, specification)
+    acceptor.catalogue.add(stored, specification)
     return Attached(acceptor.apis.id(api), stored.id, api)
 
 
@@ -78,7 +78,7 @@ def detach(db: Database, acceptor: Acceptor, id: str) -> int | None:
     acceptor.begin_judging(api)
     forget_spec(db, id)
     specs.remove(db, [number])
-    acceptor.judges.forget()
+    acceptor.catalogue.reread()
     return api
 
 
@@ -102,9 +102,9 @@ def settle_leftovers(db: Database, acceptor: Acceptor, api: int) -> None:
     """After all samples were judged: counts whose samples are gone go to the operation their template
     belongs to, and deviations that no sample shows any more are removed. Writer's thread.
     """
-    acceptor.findings.purge(api, acceptor.judges.revision(api))
+    acceptor.findings.purge(api, acceptor.catalogue.draft.revision(api))
     for number, key, method, shape in acceptor.operations.without_samples(api):
-        ruling = acceptor.judges.judge(api, _probe(method, shape))
+        ruling = acceptor.catalogue.draft.judge(api, _probe(method, shape))
         found = ruling.judgement.operation if ruling else None
         if ruling is None or found is None:
             continue

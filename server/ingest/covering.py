@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from agent.wire import Record
 from server.analysis.coverage.counts import callers
-from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.parts import parts_of
 from server.analysis.inventory import ConsumerKind
 from server.analysis.specs.model import Judgement
-from server.ingest.judge import Judges
+from server.ingest.catalogue_editor import CatalogueEditor
 from server.store.counters import Consumers
 from server.store.coverage import Covered
 from server.store.exchanges import Exchange
@@ -20,18 +19,8 @@ from server.store.exchanges import Exchange
 class Covering:
     """Writer's thread. Knows an API's present specifications only."""
 
-    def __init__(self, consumers: Consumers, judges: Judges) -> None:
-        self._consumers, self._judges = consumers, judges
-        self._outlines: dict[int, tuple[int, Outline]] = {}
-
-    def outline(self, api: int) -> Outline:
-        """What an API's specifications offer."""
-        revision = self._judges.revision(api)
-        known = self._outlines.get(api)
-        if known is None or known[0] != revision:
-            specifications = [one.specification for one in self._judges.of_api(api)]
-            known = self._outlines[api] = (revision, Outline(specifications))
-        return known[1]
+    def __init__(self, consumers: Consumers, catalogue: CatalogueEditor) -> None:
+        self._consumers, self._catalogue = consumers, catalogue
 
     def cover(
         self, records: Sequence[Record], api: int, operation: int, record: Record, judgement: Judgement
@@ -39,7 +28,7 @@ class Covering:
         """What an exchange of these views adds, judged by one of them."""
         if judgement.operation is None:
             return None
-        parts = parts_of(record, self.outline(api), judgement)
+        parts = parts_of(record, self._catalogue.draft.outline(api), judgement)
         return Covered(operation, self._callers(records), parts) if parts else None
 
     def recall(self, exchange: Exchange, record: Record) -> Covered | None:
@@ -47,10 +36,10 @@ class Covering:
 
         Of earlier specifications nothing is left. A stored exchange does not say: it is made anew.
         """
-        if exchange.counted is None or exchange.revision != self._judges.revision(exchange.api):
+        if exchange.counted is None or exchange.revision != self._catalogue.draft.revision(exchange.api):
             return None
         if exchange.covered is None and exchange.stored:
-            ruling = self._judges.judge(exchange.api, record)
+            ruling = self._catalogue.draft.judge(exchange.api, record)
             if ruling is not None:
                 views = exchange.records[: exchange.views]
                 return self.cover(views, exchange.api, exchange.counted.operation, record, ruling.judgement)

@@ -87,6 +87,7 @@ class Store:
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(MAX_READERS)
         self._closed = False
         self._forgetful: list[Callable[[], None]] = []
+        self._publishers: list[Callable[[], None]] = []
         self._undone = False
         self._refusals = Refusals()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -119,6 +120,12 @@ class Store:
     def on_undo(self, forget: Callable[[], None]) -> None:
         """Registers what must be forgotten (caches) whenever work was undone; runs on the writer's thread."""
         self._forgetful.append(forget)
+
+    def on_commit(self, publish: Callable[[], None]) -> None:
+        """Registers what shows other threads what was written; runs on the writer's thread after each commit,
+        before anybody learns of it. Must not raise.
+        """
+        self._publishers.append(publish)
 
     def write(self, work: Callable[[Database], T]) -> Future[T]:
         """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
@@ -245,6 +252,8 @@ class Store:
             for future in (*(future for future, _ in done), *(future for _, future in left)):
                 future.set_exception(_translated(error))
             return
+        for publish in self._publishers:
+            publish()
         if len(done) == wanted and self._db.conn.total_changes > before:
             self._refusals.stored()
         for future, result in done:

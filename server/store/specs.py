@@ -21,7 +21,6 @@ class StoredSpec:
     api: int
     host: str | None
     base_path: str | None
-    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,15 @@ class Upload:
 
 
 def stored(db: Database) -> list[StoredSpec]:
-    rows = db.conn.execute("SELECT number, id, api, host, base_path, raw FROM specs ORDER BY number")
+    """All specifications without their documents, oldest first. Writer's thread."""
+    rows = db.conn.execute("SELECT number, id, api, host, base_path FROM specs ORDER BY number")
     return [StoredSpec(*row) for row in rows]
+
+
+def document(db: Database, number: int) -> bytes:
+    """A specification's document as it was uploaded. Writer's thread."""
+    raw: bytes = db.conn.execute("SELECT raw FROM specs WHERE number = ?", (number,)).fetchone()[0]
+    return raw
 
 
 def insert(
@@ -48,7 +54,7 @@ def insert(
         (id, api, upload.host, upload.base_path, title, version, json.dumps(warnings), now, upload.raw),
     )
     assert cursor.lastrowid is not None
-    return StoredSpec(cursor.lastrowid, id, api, upload.host, upload.base_path, upload.raw)
+    return StoredSpec(cursor.lastrowid, id, api, upload.host, upload.base_path)
 
 
 def numbers_of(db: Database, id: str) -> tuple[int, int] | None:

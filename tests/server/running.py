@@ -16,7 +16,7 @@ import uvicorn
 from agent.wire import Record
 from server.app import create_app
 from server.config import Settings
-from server.ingest.judge import Load
+from server.ingest.catalogue_editor import Load
 from server.run import bind
 from server.store.database import Store
 from tests.server import engine

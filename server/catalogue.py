@@ -1,0 +1,170 @@
+"""All specifications and all ignored deviations, as one immutable value.
+
+The writer builds the next catalogue and assigns it once (server/ingest/catalogue_editor.py). Readers on other
+threads take the published one and never wait for the writer. A reader that also reads the database takes the
+catalogue first: then it never knows a specification that the database does not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.wire import Record
+from server.analysis.coverage.outline import Outline
+from server.analysis.inventory import host_of, name_of
+from server.analysis.specs.amending.propose import Judging
+from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.model import Judgement, Operation
+from server.store.decisions import Identity
+from server.store.findings import bounded
+from server.store.specs import StoredSpec
+
+
+class Specification(Judging, Protocol):
+    """What the engine makes of a document."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A stored specification with what the engine makes of its document."""
+
+    stored: StoredSpec
+    specification: Specification
+    base_paths: tuple[bytes, ...]
+    operations: Mapping[str, Operation]
+
+    @classmethod
+    def of(cls, stored: StoredSpec, specification: Specification) -> Loaded:
+        bases = tuple(base.rstrip("/").encode() for base in specification.base_paths) or (b"",)
+        operations = {operation.key: operation for operation in specification.operations}
+        return cls(stored, specification, bases, operations)
+
+    def base_of(self, path: bytes) -> bytes | None:
+        """The longest base path that `path` lies under; None where there is none."""
+        return max((base for base in self.base_paths if _under(path, base)), key=len, default=None)
+
+
+def _under(path: bytes, base: bytes) -> bool:
+    return path == base or path.startswith(base + b"/")
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A judgement, and the operation as the specification describes it (None where it knows none). The
+    verdict is the judgement's but for ignored deviations.
+    """
+
+    judgement: Judgement
+    operation: Operation | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSpecs:
+    """The specifications of one API, oldest first, and what they offer together."""
+
+    specifications: tuple[Loaded, ...]
+    outline: Outline
+
+    @classmethod
+    def of(cls, specifications: tuple[Loaded, ...]) -> ApiSpecs:
+        return cls(specifications, Outline([one.specification for one in specifications]))
+
+
+NO_SPECS = ApiSpecs.of(())
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """`revisions` count the changes of each API's specifications; `unreadable` are the ids of stored
+    specifications that the engine does not take.
+    """
+
+    apis: Mapping[int, ApiSpecs]
+    revisions: Mapping[int, int]
+    ignored: Mapping[int, frozenset[Identity]]
+    unreadable: frozenset[str]
+
+    def __iter__(self) -> Iterator[Loaded]:
+        return (one for specs in self.apis.values() for one in specs.specifications)
+
+    def of_api(self, api: int) -> tuple[Loaded, ...]:
+        """The specifications of an API (its number), oldest first."""
+        return self.apis.get(api, NO_SPECS).specifications
+
+    def outline(self, api: int) -> Outline:
+        """What an API's specifications offer to be exercised."""
+        return self.apis.get(api, NO_SPECS).outline
+
+    def revision(self, api: int) -> int:
+        """Counts the changes of an API's specifications."""
+        return self.revisions.get(api, 0)
+
+    def judge(self, api: int, record: Record) -> Ruling | None:
+        """The verdict of the specification that fits best; None where the API has none.
+
+        Specifications declared for the host that the client named come first, then the longest base path;
+        the first that knows the operation decides.
+        """
+        specs = self.apis.get(api)
+        if specs is None or record.request is None:
+            return None
+        first: Judgement | None = None
+        for loaded in _by_fit(specs.specifications, record):
+            judgement = loaded.specification.match(record)
+            if judgement.operation is not None:
+                operation = loaded.operations.get(judgement.operation)
+                return Ruling(judgement, operation, self._verdict(api, judgement))
+            first = first or judgement
+        return Ruling(first, None, first.verdict) if first else None
+
+    def _verdict(self, api: int, judgement: Judgement) -> Verdict:
+        """The judgement's verdict without the deviations that are ignored."""
+        ignored = self.ignored.get(api)
+        if not ignored or judgement.verdict != Verdict.DEVIATING or judgement.operation is None:
+            return judgement.verdict
+        for one in judgement.deviations:
+            kept = bounded(judgement.operation, one.kind, one.where, one.pointer, "")
+            if (kept.operation, kept.kind, kept.where, kept.pointer) not in ignored:
+                return judgement.verdict
+        if judgement.deprecated:
+            return Verdict.ZOMBIE
+        return Verdict.UNJUDGED if judgement.why else Verdict.CONFORMING
+
+
+EMPTY = Catalogue({}, {}, {}, frozenset())
+
+
+def by_api(specifications: Iterable[Loaded], before: Catalogue) -> Mapping[int, ApiSpecs]:
+    """Specifications, oldest first, by API. An API that is as it was `before` keeps what was made of it."""
+    found: dict[int, tuple[Loaded, ...]] = {}
+    for one in specifications:
+        found[one.stored.api] = (*found.get(one.stored.api, ()), one)
+    kept = before.apis
+    return {
+        api: kept[api] if api in kept and kept[api].specifications == specs else ApiSpecs.of(specs)
+        for api, specs in found.items()
+    }
+
+
+def _by_fit(specifications: tuple[Loaded, ...], record: Record) -> Sequence[Loaded]:
+    if len(specifications) == 1 or record.request is None:
+        return specifications
+    host, path = host_of(record), record.request.path
+    named = [
+        one for one in specifications if one.stored.host and host and one.stored.host in (host, name_of(host))
+    ]
+    return sorted(named or specifications, key=lambda one: _length(one.base_of(path)), reverse=True)
+
+
+def _length(base: bytes | None) -> tuple[bool, int]:
+    return base is not None, len(base or b"")

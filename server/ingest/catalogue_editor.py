@@ -1,0 +1,105 @@
+"""Builds the next catalogue on the writer's thread, and publishes it once what it shows is committed.
+
+| event                                                | draft                          | published         |
+|------------------------------------------------------|--------------------------------|-------------------|
+| specifications change, a decision is made or undone  | as the transaction sees it     | stays             |
+| work or a whole transaction is undone                | read anew before anything else | stays             |
+| a transaction is committed                           | stays                          | becomes the draft |
+
+So the published catalogue is never ahead of the database, and whoever was told that a write is committed
+finds it there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from server.analysis.specs.model import SpecError
+from server.catalogue import EMPTY, Catalogue, Loaded, Specification, by_api
+from server.store import decisions, specs
+from server.store.database import Database
+from server.store.specs import StoredSpec
+
+log = logging.getLogger(__name__)
+
+Load = Callable[[bytes], Specification]
+"""From a document's bytes, JSON or YAML. Raises SpecError."""
+
+
+def based(load: Load, raw: bytes, base_path: str | None) -> Specification:
+    """The specification, its server URLs replaced by a base path if one is given. Raises SpecError."""
+    specification = load(raw)
+    return specification if base_path is None else understood(load, specification.document, base_path)
+
+
+def understood(load: Load, document: Mapping[str, Any], base_path: str | None) -> Specification:
+    """The specification that a document is, its server URLs replaced if need be. Raises SpecError."""
+    if base_path is not None:
+        served = {"basePath": base_path} if "swagger" in document else {"servers": [{"url": base_path}]}
+        document = {**document, **served}
+    return load(json.dumps(document).encode())
+
+
+class CatalogueEditor:
+    """Writer's thread, but for `published`, which any thread may read.
+
+    A document is read from the database and parsed once, however often the catalogue is built.
+    """
+
+    def __init__(self, db: Database, load: Load) -> None:
+        self._db = db
+        self._load = load
+        self.draft = self.published = EMPTY
+        self.reread()
+        self.publish()
+
+    def publish(self) -> None:
+        """After a commit: readers get what was written."""
+        self.published = self.draft
+
+    def reread(self) -> None:
+        """After specifications or decisions changed, or work was undone: the draft follows the database."""
+        self._build({})
+
+    def add(self, stored: StoredSpec, specification: Specification) -> None:
+        """A specification that was parsed already and is stored now."""
+        self._build({stored.id: Loaded.of(stored, specification)})
+
+    def reread_ignored(self) -> None:
+        """After a decision: the ignored deviations of the draft follow the database."""
+        self.draft = replace(self.draft, ignored=decisions.ignored(self._db))
+
+    def _build(self, fresh: Mapping[str, Loaded]) -> None:
+        known = {one.stored.id: one for catalogue in (self.published, self.draft) for one in catalogue}
+        unreadable = self.published.unreadable | self.draft.unreadable
+        rows = specs.stored(self._db)
+        found = [*self._loaded(rows, {**known, **fresh}, unreadable)]
+        readable = {one.stored.id for one in found}
+        self.draft = Catalogue(
+            by_api(found, self.draft),
+            specs.revisions(self._db),
+            decisions.ignored(self._db),
+            frozenset(row.id for row in rows) - readable,
+        )
+
+    def _loaded(
+        self, rows: list[StoredSpec], known: Mapping[str, Loaded], unreadable: frozenset[str]
+    ) -> Iterator[Loaded]:
+        for row in rows:
+            one = known.get(row.id)
+            if one is not None:
+                yield one if one.stored == row else replace(one, stored=row)
+            elif row.id not in unreadable and (read := self._read(row)) is not None:
+                yield read
+
+    def _read(self, row: StoredSpec) -> Loaded | None:
+        try:
+            raw = specs.document(self._db, row.number)
+            return Loaded.of(row, based(self._load, raw, row.base_path))
+        except SpecError as error:
+            log.error("specification %s is left out: %s: %s", row.id, error.where, error.reason)
+            return None

@@ -1,0 +1,122 @@
+"""Reads are answered, with all there is, whatever the writer is in the middle of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.store import database, decisions, specs
+from tests.server.engine import spec
+from tests.server.records import record
+from tests.server.running import Client, serving, wait_for
+
+USERS = spec("GET /users/{userId}", "GET /never")
+SOON_S = 10.0  # far less than the writer is held for, far more than an answer takes
+
+
+class Held:
+    """Holds the writer's thread wherever it reads what specifications and decisions are stored."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached, self._go_on = threading.Event(), threading.Event()
+        for module, name in ((specs, "stored"), (decisions, "ignored")):
+            monkeypatch.setattr(module, name, self._holding(getattr(module, name)))
+        self._armed = False
+
+    def _holding(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        def hold(*arguments: Any) -> Any:
+            if self._armed:
+                self.reached.set()
+                assert self._go_on.wait(60)
+            return read(*arguments)
+
+        return hold
+
+    def arm(self) -> None:
+        self._armed = True
+
+    def release(self) -> None:
+        self._armed = False
+        self._go_on.set()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    return Held(monkeypatch)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, held: Held) -> Iterator[Client]:
+    with serving(tmp_path) as client:
+        client.http.post("/api/v1/specs?host=shop.local:8080", content=USERS).raise_for_status()
+        client.send(record(0, status=500))
+        client.http.timeout = SOON_S
+        try:
+            yield client
+        finally:
+            held.release()
+
+
+def unused(client: Client) -> list[str]:
+    (api,) = client.items("/apis")
+    return [one["operation"] for one in client.items(f"/apis/{api['id']}/operations", state="unused")]
+
+
+def coverage(client: Client) -> tuple[int, int]:
+    (api,) = client.items("/apis")
+    found = client.get(f"/apis/{api['id']}/coverage")
+    return found["total"], found["hit"]
+
+
+def ignore(client: Client) -> int:
+    (one,) = client.items("/deviations")
+    said = {"reason": "known"}
+    return client.http.post(f"/api/v1/deviations/{one['id']}/ignore", json=said, timeout=60).status_code
+
+
+def add(client: Client) -> int:
+    params = {"host": "shop.local:8080", "base_path": "/v2"}
+    other = spec("GET /other", base_paths=["/v2"])
+    return client.http.post("/api/v1/specs", params=params, content=other, timeout=60).status_code
+
+
+def remove(client: Client) -> int:
+    (one,) = client.items("/specs")
+    return client.http.delete(f"/api/v1/specs/{one['id']}", timeout=60).status_code
+
+
+@pytest.mark.parametrize("write", [ignore, add, remove])
+def test_a_reader_never_sees_an_api_without_its_specification_while_another_is_being_written(
+    shop: Client, held: Held, write: Callable[[Client], int]
+) -> None:
+    before = unused(shop), coverage(shop)
+    assert before == (["GET /never"], (2, 1))
+    with ThreadPoolExecutor(1) as other:
+        written = other.submit(write, shop)
+        held.arm()
+        assert held.reached.wait(60)
+        during = unused(shop), coverage(shop)
+        held.release()
+        assert written.result() in (201, 204)
+    assert during == before
+
+
+def test_coverage_is_answered_while_no_more_work_may_wait_for_the_writer(shop: Client) -> None:
+    store, go_on = shop.app.state.store, threading.Event()
+    futures = [store.write(lambda db: go_on.wait(60))]
+    try:
+        wait_for(lambda: store.waiting == 0, "start of the work that holds the writer")
+        futures += [store.write(lambda db: None) for _ in range(database.MAX_WAITING)]
+        with pytest.raises(database.StoreUnavailable):
+            store.write(lambda db: None)
+        assert coverage(shop) == (2, 1)
+        assert unused(shop) == ["GET /never"]
+    finally:
+        go_on.set()
+    for future in futures:
+        future.result()
