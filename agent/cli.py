@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from agent import config, reading, recordings
 from agent.config import SettingError, Settings
+from agent.deadline import Deadline
 from agent.doctor import command as doctor
 from agent.logs import start_logging
 from agent.probes import cgroups
@@ -137,15 +138,18 @@ def leave(_number: int, _frame: FrameType | None) -> NoReturn:
 def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> int:
     """Does what was asked for. What only the kernel side needs is imported only there."""
     if options.command == "record":
-        recordings.record(settings, options.file)
+        with Deadline():
+            recordings.record(settings, options.file)
     elif options.command == "read":
         return read_files(options.files, settings, policy)
     elif options.command == "replay":
-        return EXIT_ERROR if recordings.replay(options.file, settings, policy) else EXIT_OK
+        with Deadline() as deadline:
+            return EXIT_ERROR if recordings.replay(options.file, settings, policy, deadline) else EXIT_OK
     else:
         from agent.run import Run
 
-        Run(settings, policy).run()
+        with Deadline() as deadline:
+            Run(settings, policy, deadline).run()
     return EXIT_OK
 
 
@@ -163,6 +167,7 @@ def read_files(files: Sequence[Path], settings: Settings, policy: Policy) -> int
 def expected_errors() -> Sequence[type[Exception]]:
     """What may go wrong without being a bug: its message is for people, and no traceback is shown."""
     from agent.gateways import ListenError
+    from agent.health import Stuck
     from agent.probes.btf import BtfError
     from agent.probes.kernel import SourceError
     from agent.probes.programs import ProgramError
@@ -173,6 +178,7 @@ def expected_errors() -> Sequence[type[Exception]]:
         BtfError,
         StatusError,
         ListenError,
+        Stuck,
         KeyFileError,
         SettingError,
         RecordingError,

@@ -10,7 +10,7 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ PATH = "/api/telemetry"
 MAX_BODY = 8 * 1024 * 1024
 MOST_CONNECTIONS = 128
 MOST_BODIES = 4  # read and redacted at a time
+CLOSE_S = 1.0  # in which reports that are being read are answered
 IDLE_S = 30.0
 PIECE = 64 * 1024
 MAX_CHUNK_LINE = 1024
@@ -38,7 +39,10 @@ class ListenError(Exception):
 
 
 class Reports:
-    """Makes records of reports, in whatever threads they come. Its ledger is its own."""
+    """Makes records of reports, in whatever threads they come. Its ledger is its own.
+
+    Its lock guards numbers only: under it nothing is called, and no other lock is taken.
+    """
 
     def __init__(self, place: Place, policy: Policy, key: bytes, offer: Callable[[Record], None]) -> None:
         self._place, self._policy, self._key, self._offer = place, policy, key, offer
@@ -48,29 +52,34 @@ class Reports:
 
     def take(self, raw: bytes) -> None:
         """One report. Raises Unreadable, which is counted."""
-        with self._lock:
-            self._number += 1
-            try:
-                told = telemetry.told(raw, self._number, time.time_ns())
-            except Unreadable:
-                self._unreadable()
-                raise
-            sighting = partial(sighting_of, told, self._place)
-            for record in redacted(told.exchange, sighting, self._policy, self._key, self._ledger):
-                self._offer(record)
+        try:
+            told = telemetry.told(raw, self._next(), time.time_ns())
+        except Unreadable:
+            self.refuse()
+            raise
+        ledger = Ledger()
+        sighting = partial(sighting_of, told, self._place)
+        for record in redacted(told.exchange, sighting, self._policy, self._key, ledger):
+            self._offer(record)
+        self._count(ledger.exchanges)
 
     def refuse(self) -> None:
-        """Counts a report that was too large or cut."""
-        with self._lock:
-            self._unreadable()
+        """Counts a report that was too large, cut or unreadable."""
+        self._count({Exchanges.PARSED: 1, Exchanges.UNREADABLE: 1})
 
     def totals(self) -> dict[str, dict[str, int]]:
         """What became of the reports that left no record."""
         with self._lock:
             return self._ledger.as_map()
 
-    def _unreadable(self) -> None:
-        self._ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))
+    def _next(self) -> int:
+        with self._lock:
+            self._number += 1
+            return self._number
+
+    def _count(self, exchanges: Mapping[str, int]) -> None:
+        with self._lock:
+            self._ledger.exchanges.update(exchanges)
 
 
 class GatewayServer:
@@ -97,8 +106,9 @@ class GatewayServer:
     def close(self) -> None:
         """Takes no more; reports that are being read are answered."""
         self._server.close()
+        until = time.monotonic() + CLOSE_S
         for _ in range(MOST_BODIES):
-            self._server.bodies.acquire(timeout=1.0)
+            self._server.bodies.acquire(timeout=max(0.0, until - time.monotonic()))
 
 
 class _Server(Listener):

@@ -16,8 +16,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from agent.config import Settings
+from agent.deadline import Deadline
 from agent.events import Tick
-from agent.ledger import Ledger, merged
+from agent.health import Stuck, why_stuck
+from agent.ledger import Ledger
 from agent.reading import records
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SHIP_DEADLINE = 60.0  # seconds in which a replay's last records may be sent
+STOP_DEADLINE = 10.0  # the same where it was asked to stop, or failed
 
 
 def record(settings: Settings, path: Path) -> None:
@@ -85,23 +88,23 @@ def _write(source: KernelSource, path: Path, writer: Writer) -> None:
     log.info("%d events in %s", events, path)
 
 
-def replay(path: Path, settings: Settings, policy: Policy) -> int:
-    """Ships a recording's records. Returns how many could not be sent."""
+def replay(path: Path, settings: Settings, policy: Policy, deadline: Deadline) -> int:
+    """Ships a recording's records. Returns how many could not be sent. Raises Stuck and others."""
     ledger = Ledger()
-
-    def totals() -> dict[str, dict[str, int]]:
-        return merged(ledger.as_map(), shipper.totals())
-
-    shipper = Shipper(settings.server, settings.token, settings.agent, uuid.uuid4().hex, totals)
+    shipper = Shipper(settings.server, settings.token, settings.agent, uuid.uuid4().hex, ledger.as_map)
+    deadline.in_memory = lambda: shipper.in_memory
     shipper.start()
-    shipped = 0
+    shipped, patience = 0, STOP_DEADLINE
     try:
         for one in records([path], settings, policy, ledger):
             shipper.offer(pack_record(one))
             shipped += 1
             while shipper.waiting()[1] > shipper.limits.queue_bytes // 2 and shipper.alive:
                 time.sleep(0.05)  # a file can wait for the network; live traffic could not
+                if reason := why_stuck(shipper.beats, time.monotonic()):
+                    raise Stuck(f"{reason}: please report it")
+        patience = SHIP_DEADLINE
     finally:
-        unsent = shipper.close(SHIP_DEADLINE)
+        unsent = shipper.close(patience)
     log.info("%d records, %d not sent", shipped, unsent)
     return unsent

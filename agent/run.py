@@ -16,7 +16,9 @@ from types import FrameType
 
 from agent import config, priority
 from agent.config import Settings
+from agent.deadline import Deadline
 from agent.gateways import GatewayServer, Reports
+from agent.health import Beat, why_stuck
 from agent.ledger import Ledger, merged
 from agent.pipeline import Pipeline, Place, turns
 from agent.probes.kernel import Filters, KernelSource, Watching
@@ -33,6 +35,7 @@ from agent.wire import Record, balances, pack_record
 log = logging.getLogger(__name__)
 
 SHIP_DEADLINE = 10.0  # seconds in which what is queued may still be sent at the end
+DETACH_S = 2.0  # before the deadline, in which no more probes are detached one by one
 
 
 def kernel_source(
@@ -64,10 +67,11 @@ def kernel_source(
 class Run:
     """One run of the agent. Signals only ask it to stop; everything else happens in order, here."""
 
-    def __init__(self, settings: Settings, policy: Policy) -> None:
+    def __init__(self, settings: Settings, policy: Policy, deadline: Deadline) -> None:
         self._settings = settings
         self._ledger = Ledger()
-        self._turned_at: float | None = None
+        self._deadline = deadline
+        self._beat = Beat("pipeline")
         self._attached = self._stopping = False
         key = load_or_create(settings.key_file)
         self._source = source(settings)
@@ -85,11 +89,12 @@ class Run:
             settings.token,
             settings.agent,
             uuid.uuid4().hex,
-            self._totals,
+            self._others,
             spool=spool_place(settings),
         )
         self._reports = Reports(place, policy, key, lambda record: self._shipper.offer(pack_record(record)))
-        self._status = StatusServer(settings.status_listen, self._snapshot)
+        deadline.in_memory = lambda: self._shipper.in_memory
+        self._status = StatusServer(settings.status_listen, self._snapshot, self._why_stuck)
         self._gateways = gateways(settings, self._reports)
 
     def run(self) -> None:
@@ -135,7 +140,7 @@ class Run:
 
     def _watch(self) -> None:
         for turn in turns(self._source.events()):
-            self._turned_at = time.monotonic()
+            self._beat.turn()
             self._ship(self._pipeline.feed(*turn))
         for record in self._pipeline.finish():
             self._ship([record])
@@ -148,6 +153,11 @@ class Run:
         log.info("every probe is dark; detaching")
         said = time.monotonic()
         for done, total in self._source.detach():
+            if self._deadline.left < DETACH_S:
+                log.warning(
+                    "%d of %d probes are detached by the kernel as this process ends", total - done, total
+                )
+                return
             if done == total or time.monotonic() - said >= 1:
                 said = time.monotonic()
                 log.info("detached %d of %d probes", done, total)
@@ -162,8 +172,18 @@ class Run:
         libraries = ", ".join(watching.libraries) or "no TLS library"
         return f"{watching.backend}; {libraries}"
 
+    def _others(self) -> dict[str, dict[str, int]]:
+        """What was counted before the shipper."""
+        return merged(self._ledger.as_map(), self._reports.totals())
+
     def _totals(self) -> dict[str, dict[str, int]]:
-        return merged(self._ledger.as_map(), self._reports.totals(), self._shipper.totals())
+        return merged(self._others(), self._shipper.totals())
+
+    def _why_stuck(self) -> str | None:
+        """Which loop hangs; while stopping, the deadline sees to that."""
+        if self._stopping:
+            return None
+        return why_stuck((self._beat, *self._shipper.beats), time.monotonic())
 
     def _snapshot(self) -> Snapshot:
         watching = self._source.watching
@@ -173,7 +193,7 @@ class Run:
             agent=self._settings.agent,
             version=version("spectap"),
             attached=self._attached,
-            turned_at=self._turned_at,
+            turned_at=self._beat.at,
             ledger=self._totals(),
             backend=watching.backend,
             watching=(Watched("sockets", None, watching.socket_probes), *libraries),

@@ -90,6 +90,7 @@ class Snapshot:
 
 
 SnapshotSource = Callable[[], Snapshot]
+Stuck = Callable[[], str | None]
 
 
 def why_not_ready(snapshot: Snapshot, now: float) -> str | None:
@@ -179,15 +180,16 @@ def _gauges(snapshot: Snapshot, now: float) -> dict[str, float]:
 class StatusServer:
     """Serves the snapshot at this host, which is loopback, and port; 0 takes a free one.
 
-    `snapshot` is called from other threads, for every request. Raises StatusError.
+    `snapshot` and `stuck` (which loop hangs, if any) are called from other threads, for every request; the
+    latter must not wait for a lock. Raises StatusError.
     """
 
-    def __init__(self, address: tuple[str, int], snapshot: SnapshotSource) -> None:
+    def __init__(self, address: tuple[str, int], snapshot: SnapshotSource, stuck: Stuck) -> None:
         registry = CollectorRegistry()
         registry.register(_Numbers(snapshot))
         ProcessCollector(registry=registry)  # what the agent itself costs
         try:
-            self._server = _Server(address, snapshot, registry)
+            self._server = _Server(address, snapshot, stuck, registry)
         except OSError as error:
             raise StatusError(
                 f"cannot serve the status page at {shown(address)} ({error.strerror}): "
@@ -210,9 +212,9 @@ class StatusServer:
 
 class _Server(Listener):
     def __init__(
-        self, address: tuple[str, int], snapshot: SnapshotSource, registry: CollectorRegistry
+        self, address: tuple[str, int], snapshot: SnapshotSource, stuck: Stuck, registry: CollectorRegistry
     ) -> None:
-        self.snapshot = snapshot
+        self.snapshot, self.stuck = snapshot, stuck
         self.registry = registry
         super().__init__(address, _Pages, MOST_CONNECTIONS, "status")
 
@@ -244,7 +246,8 @@ class _Pages(BaseHTTPRequestHandler):
             return False
 
     def _healthz(self) -> None:
-        self._answer(200, "text/plain", b"ok\n")
+        reason = self.server.stuck()
+        self._answer(503 if reason else 200, "text/plain", f"{reason or 'ok'}\n".encode())
 
     def _readyz(self) -> None:
         reason = why_not_ready(self.server.snapshot(), time.monotonic())

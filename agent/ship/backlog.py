@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
-from agent.ledger import Exchanges, Ledger
+from agent.health import Beat
+from agent.ledger import Exchanges, Ledger, merged
 from agent.ship.limits import Limits
 from agent.ship.parcel import Address, LedgerMap, Parcel, compressed, halves_of
 from agent.ship.queue import MemoryBacklog
@@ -24,22 +27,37 @@ log = logging.getLogger(__name__)
 LedgerView = Callable[[], LedgerMap]
 
 
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    """The spool at one moment: records not settled, bytes in use, and the seconds until something of it is
+    to be sent; None where nothing is."""
+
+    records: int
+    size: int
+    within_s: float | None
+
+
 class Backlog:
-    """`place` is None where nothing is to be kept on disk. `change` guards counts and what is in memory;
-    it is notified when there may be something to do. Where both locks are held, the disk's came first.
+    """`place` is None where nothing is to be kept on disk. `others` answers what the rest of the agent
+    counted. `change` guards counts and what is in memory; it is notified when there may be something to do.
+
+    Two locks, in the order in which they are taken: the disk's, then `change`. Under the first nothing but
+    the spool is called, under `change` nothing that waits or is not ours; `others` and the log are called
+    while neither is held.
     """
 
     def __init__(
         self,
         agent: str,
         epoch: str,
-        ledger_view: LedgerView,
+        others: LedgerView,
         limits: Limits,
         place: Place | None,
         change: threading.Condition,
     ) -> None:
         self.ledger = Ledger()
-        self._agent, self._epoch, self._ledger_view = agent, epoch, ledger_view
+        self.beat = Beat("spool")
+        self._agent, self._epoch, self._others = agent, epoch, others
         self._limits, self._place, self._change = limits, place, change
         self._fresh = MemoryBacklog(limits.queue_bytes)
         self._oldest_at = 0.0  # when the first of them was put
@@ -48,6 +66,7 @@ class Backlog:
         self._to_disk = place is not None  # False where it is off, and while it fails
         self._kept_at = time.monotonic()
         self._trouble: str | None = None
+        self._news: deque[tuple[int, str, tuple[object, ...]]] = deque()  # to be logged once no lock is held
         self._closing = self._abandoned = False
         self._kept = place is None  # nothing will be written any more
         self._disk = threading.Lock()  # guards the spool; held while it reads or writes
@@ -64,12 +83,13 @@ class Backlog:
 
     def watching(self, since: int) -> None:
         """This start watches from then on (wall time in ns): the blind time of those killed ends."""
-        with self._disk:
+        with self._using_disk():
             self._watching_since = since
             if self._spool is not None:
                 self._spool.watched(since)
+                holding = self._holding(self._spool)
                 with self._change:
-                    self._survey()
+                    self._now_holds(holding)
 
     def put(self, packed: bytes) -> None:
         """Takes a packed record, without waiting for disk or network. The oldest goes when it is full."""
@@ -88,6 +108,11 @@ class Backlog:
     def records(self) -> int:
         """Records not settled, wherever they are."""
         return self._fresh.records + self._moving + self._sending + self._on_disk
+
+    @property
+    def in_memory(self) -> int:
+        """Those of them that are not on disk; waits for no lock, so that one on its way may count twice."""
+        return self._fresh.records + self._moving + self._sending
 
     def totals(self) -> dict[str, dict[str, int]]:
         """What became of what was put; call it with `change` held."""
@@ -115,7 +140,7 @@ class Backlog:
 
     def take(self) -> Parcel | None:
         """The oldest parcel. It is to be settled before another is taken."""
-        with self._disk:
+        with self._using_disk():
             parcel = self._take_from_disk()
         if parcel is not None:
             return parcel
@@ -133,7 +158,7 @@ class Backlog:
 
     def note(self, parcel: Parcel, address: Address) -> None:
         """A parcel is about to be sent under this address, for the first time."""
-        with self._disk:
+        with self._using_disk():
             spool = self._source()
             if spool is not None and parcel.first is not None:
                 try:
@@ -144,7 +169,7 @@ class Backlog:
     def split(self, parcel: Parcel) -> tuple[Parcel, Parcel]:
         """Two halves, each to be settled in turn. Raises Unreadable."""
         halves = halves_of(parcel)
-        with self._disk:
+        with self._using_disk():
             spool = self._source()
             if spool is not None:
                 spool.split(parcel, halves)
@@ -152,17 +177,22 @@ class Backlog:
 
     def settle(self, parcel: Parcel, bucket: Exchanges) -> None:
         """Counts what was taken, for good."""
-        with self._disk, self._change:
-            if self._abandoned or not (parcel.records or parcel.epoch != self._epoch):
-                return  # counted by close(), or our own ledger
-            if parcel.epoch == self._epoch:
-                self._count(bucket, parcel.records)
-            spool = self._source()
+        if not parcel.records and parcel.epoch == self._epoch:
+            return  # our own ledger
+        with self._using_disk():
+            spool, holding = self._source(), None
             if spool is not None:
                 spool.settle(parcel, bucket)
-                self._survey()
-            elif self._taken_from is None:
-                self._sending -= parcel.records
+                holding = self._holding(spool)
+            with self._change:
+                if self._abandoned:
+                    return  # counted by close()
+                if parcel.epoch == self._epoch:
+                    self._count(bucket, parcel.records)
+                if holding is not None:
+                    self._now_holds(holding)
+                elif self._taken_from is None:
+                    self._sending -= parcel.records
 
     def finish(self) -> None:
         """No more will be put: what is in memory is written to disk at once."""
@@ -177,6 +207,7 @@ class Backlog:
         """
         if self._keeper.ident is not None:
             self._keeper.join(max(0.0, until - time.monotonic()))
+        others = self._others()
         reached = self._disk.acquire(timeout=max(1.0, until - time.monotonic()))
         try:
             with self._change:
@@ -187,7 +218,7 @@ class Backlog:
                 self._fresh = MemoryBacklog(0)
                 self._moving = self._sending = 0
                 self._count(Exchanges.UNSENT_AT_EXIT, lost)
-                ledger = self._last_word()
+                ledger = merged(others, self.ledger.as_map())
                 self._change.notify_all()
             if reached and self._spool is not None:
                 with suppress(SpoolError):
@@ -201,7 +232,7 @@ class Backlog:
 
     def _keep_on(self) -> None:
         try:
-            with self._disk:
+            with self._using_disk():
                 self._open()
             while self._keep_once_due():
                 pass
@@ -213,8 +244,10 @@ class Backlog:
     def _keep_once_due(self) -> bool:
         """Waits, then writes; whether there will be more to write."""
         with self._change:
+            self.beat.turn()
             while not self._closing and (seconds := self._until_keeping()) > 0:
                 self._change.wait(seconds)
+                self.beat.turn()
             last = self._closing
         self._keep()
         return not last
@@ -233,13 +266,15 @@ class Backlog:
         """Writes what is in memory, and the ledger."""
         more = True
         while more:
-            with self._disk:
+            self.beat.turn()
+            others = self._others()
+            with self._using_disk():
                 self._kept_at = time.monotonic()
                 if self._spool is None:
                     self._open()
-                more = self._spool is not None and self._keep_some(self._spool)
+                more = self._spool is not None and self._keep_some(self._spool, others)
 
-    def _keep_some(self, spool: Spool) -> bool:
+    def _keep_some(self, spool: Spool, others: LedgerMap) -> bool:
         """Writes up to a batch; whether there is more."""
         with self._change:
             if self._abandoned:
@@ -247,7 +282,7 @@ class Backlog:
             records = self._fresh.take(self._limits.batch_records, self._limits.batch_bytes)
             self._moving = len(records)
             more = self._fresh.records > 0
-            ledger = self._checkpoint()
+            ledger = merged(others, self._checkpoint())
         try:
             dropped = spool.put(records, ledger, time.time_ns())
         except Exception as error:
@@ -258,25 +293,21 @@ class Backlog:
                 raise
             self._failed(error)
             return False
+        holding = self._holding(spool)
         with self._change:
             self._moving = 0
             for bucket, count in dropped.items():
                 self._count(bucket, count)
-            self._works()
-            self._survey()
+            self._to_disk = True
+            self._now_holds(holding)
+        self._works()
         return more
 
     def _checkpoint(self) -> LedgerMap:
-        """The ledger as a successor should find it: what is in memory only would not have been."""
-        ledger = self._last_word()
+        """Our counts as a successor should find them: what is in memory only would not have been."""
+        ledger = self.ledger.as_map()
         counts = ledger["exchanges"]
         counts[Exchanges.PARSED] = counts.get(Exchanges.PARSED, 0) - self._fresh.records - self._sending
-        return ledger
-
-    def _last_word(self) -> dict[str, dict[str, int]]:
-        """The ledger for the spool, which knows itself what it holds."""
-        ledger = {part: dict(counts) for part, counts in self._ledger_view().items()}
-        ledger.setdefault("exchanges", {}).pop(Exchanges.IN_FLIGHT, None)
         return ledger
 
     def _take_from_disk(self) -> Parcel | None:
@@ -292,25 +323,31 @@ class Backlog:
             return None
         if parcel is not None:
             self._taken_from = spool
+        holding = self._holding(spool)
         with self._change:
-            self._survey()
+            self._now_holds(holding)
         return parcel
 
     def _source(self) -> Spool | None:
         """The spool that the parcel in hand is from, if it is still in use."""
         return self._taken_from if self._taken_from is self._spool else None
 
-    def _survey(self) -> None:
-        """Notes what the spool holds; both locks are held."""
-        assert self._spool is not None
-        self._on_disk = self._spool.records
-        self._disk_bytes = self._spool.size if self._on_disk else 0
-        if not self._spool.has_more:
-            self._due_at = None
-        elif self._spool.has_past or self._spool.waiting >= self._limits.batch_records:
-            self._due_at = 0.0
+    def _holding(self, spool: Spool) -> _Holding:
+        """What the spool holds; the disk's lock is held, `change` is not."""
+        records = spool.records
+        within_s = None
+        if spool.has_more:
+            at_once = spool.has_past or spool.waiting >= self._limits.batch_records
+            within_s = 0.0 if at_once else self._limits.flush_s
+        return _Holding(records, spool.size if records else 0, within_s)
+
+    def _now_holds(self, holding: _Holding) -> None:
+        """Notes what the spool holds; `change` is held."""
+        self._on_disk, self._disk_bytes = holding.records, holding.size
+        if not holding.within_s:
+            self._due_at = holding.within_s
         elif self._due_at is None:
-            self._due_at = time.monotonic() + self._limits.flush_s
+            self._due_at = time.monotonic() + holding.within_s
         self._change.notify_all()
 
     def _open(self) -> None:
@@ -327,30 +364,38 @@ class Backlog:
         if self._watching_since is not None:
             spool.watched(self._watching_since)
         if spool.set_aside is not None:
-            log.warning(
+            self._say(
+                logging.WARNING,
                 "the spool %s was damaged and begins anew; what was there is lost and kept as %s",
                 self._place.file,
                 spool.set_aside.name,
             )
         if spool.records:
-            log.info("%d records of earlier starts wait in %s to be sent", spool.records, self._place.file)
+            text = "%d records of earlier starts wait in %s to be sent"
+            self._say(logging.INFO, text, spool.records, self._place.file)
+        holding = self._holding(spool)
         with self._change:
-            self._survey()
+            self._now_holds(holding)
 
     def _failed(self, error: SpoolError) -> None:
         """Goes on in memory, and says so once. Of a spool that is broken nothing more can be sent."""
         assert self._place is not None
+        unreadable = None
+        if isinstance(error, SpoolBroken) and self._spool is not None:
+            unreadable = self._spool.own_waiting
+            self._spool.give_up()
+            self._spool = None
         with self._change:
             self._to_disk = False
-            if isinstance(error, SpoolBroken) and self._spool is not None:
-                self._count(Exchanges.SPOOL_UNREADABLE, self._spool.own_waiting)
-                self._spool.give_up()
-                self._spool, self._due_at = None, None
+            if unreadable is not None:
+                self._count(Exchanges.SPOOL_UNREADABLE, unreadable)
+                self._due_at = None
                 self._on_disk = self._disk_bytes = 0
             self._change.notify_all()
         if self._trouble != str(error):
             self._trouble = str(error)
-            log.warning(
+            self._say(
+                logging.WARNING,
                 "the spool %s cannot be used (%s): up to %d MiB of records are kept in memory until it can",
                 self._place.file,
                 error,
@@ -358,10 +403,24 @@ class Backlog:
             )
 
     def _works(self) -> None:
-        self._to_disk = True
         if self._trouble is not None:
             self._trouble = None
-            log.info("the spool works again")
+            self._say(logging.INFO, "the spool works again")
+
+    def _say(self, level: int, text: str, *values: object) -> None:
+        """For the log, which may wait for whoever reads it."""
+        self._news.append((level, text, values))
+
+    @contextmanager
+    def _using_disk(self) -> Iterator[None]:
+        """With the disk's lock; what there is to say is logged behind it."""
+        try:
+            with self._disk:
+                yield
+        finally:
+            while self._news:
+                level, text, values = self._news.popleft()
+                log.log(level, text, *values)
 
     def _fills_a_batch(self) -> bool:
         most = self._limits

@@ -12,7 +12,8 @@ import random
 import threading
 import time
 
-from agent.ledger import Exchanges
+from agent.health import Beat
+from agent.ledger import Exchanges, merged
 from agent.ship.backlog import Backlog, LedgerView
 from agent.ship.limits import Limits
 from agent.ship.parcel import Address, Parcel, Unreadable
@@ -22,6 +23,7 @@ from agent.wire import VERSION, pack_head
 
 log = logging.getLogger(__name__)
 
+TURN_S = 5.0  # no wait is longer without a beat
 SLOW = frozenset({Answer.NOT_ALLOWED, Answer.NOT_OURS, Answer.NOT_CODED})
 
 __all__ = ["Limits", "Place", "Shipper", "destination"]
@@ -30,9 +32,9 @@ __all__ = ["Limits", "Place", "Shipper", "destination"]
 class Shipper:
     """Sends records to `url`, where `url` is the server's root, such as http://127.0.0.1:8080.
 
-    `ledger_view` answers the agent's totals and goes with every batch; it is called in threads of ours
-    and should include `totals()`. `epoch` must differ at each start of the agent. With a `spool`, what
-    the server has not acknowledged survives the end of this process, however it ends.
+    `others` answers what the rest of the agent counted; with our own `totals` it goes with every batch. It
+    is called in threads of ours, which hold no lock then. `epoch` must differ at each start of the agent.
+    With a `spool`, what the server has not acknowledged survives the end of this process, however it ends.
     """
 
     def __init__(
@@ -41,15 +43,18 @@ class Shipper:
         token: str | None,
         agent: str,
         epoch: str,
-        ledger_view: LedgerView,
+        others: LedgerView,
         limits: Limits | None = None,
         spool: Place | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self._agent, self._epoch, self._ledger_view, self._place = agent, epoch, ledger_view, spool
-        self._post = Post(url, token, self.limits)
-        self._change = threading.Condition()  # guards everything below, and the backlog's counts
-        self._backlog = Backlog(agent, epoch, ledger_view, self.limits, spool, self._change)
+        self._agent, self._epoch, self._others, self._place = agent, epoch, others, spool
+        self._beat = Beat("shipper")
+        self._post = Post(url, token, self.limits, self._beat)
+        # Guards everything below, and what is in the backlog's memory. Where both are held, the backlog's
+        # lock of the disk was taken first. Under it nothing is called that waits, logs or is not ours.
+        self._change = threading.Condition(threading.Lock())
+        self._backlog = Backlog(agent, epoch, others, self.limits, spool, self._change)
         self._halves: list[Parcel] = []  # of a refused parcel, the next one last
         self._deadline: float | None = None  # set once by close()
         self._abandoned = False
@@ -81,6 +86,16 @@ class Shipper:
         """Records not yet settled, and the bytes that wait in memory and on disk."""
         with self._change:
             return self._backlog.records, self._backlog.size
+
+    @property
+    def in_memory(self) -> int:
+        """Records that would go with this process; close to exact, since it waits for no lock."""
+        return self._backlog.in_memory
+
+    @property
+    def beats(self) -> tuple[Beat, ...]:
+        """Of the loops that ship and that write to disk."""
+        return self._beat, self._backlog.beat
 
     @property
     def alive(self) -> bool:
@@ -136,6 +151,7 @@ class Shipper:
         """Waits for something to do; False when there is nothing more to be done."""
         with self._change:
             while not self._over():
+                self._beat.turn()
                 if self._halves:
                     return True
                 if self._backlog.is_empty() and self._deadline is not None:
@@ -178,6 +194,7 @@ class Shipper:
         address = self._address(parcel)
         attempt = 0
         while not self._over():
+            self._beat.turn()
             answer, trouble = self._post.send(parcel, address)
             if answer is Answer.REFUSED:
                 answer, trouble = self._blame(parcel, trouble)
@@ -198,9 +215,8 @@ class Shipper:
         if parcel.address is not None:
             return parcel.address
         self._seq += 1
-        head = pack_head(
-            self._agent, self._epoch, self._seq, self._ledger_view(), parcel.records, parcel.version
-        )
+        ledger = merged(self._others(), self.totals())
+        head = pack_head(self._agent, self._epoch, self._seq, ledger, parcel.records, parcel.version)
         address = Address(self._agent, self._epoch, self._seq, head)
         if parcel.records:
             self._backlog.note(parcel, address)
@@ -224,10 +240,15 @@ class Shipper:
         """Waits; closing cuts it short once, and then bounds it by what time is left."""
         with self._change:
             if self._deadline is None:
-                self._change.wait_for(lambda: self._deadline is not None, seconds)
+                self._wait_for_close(time.monotonic() + seconds)
                 return
             seconds = min(seconds, self.limits.retry_first_s, self._deadline - time.monotonic())
             self._change.wait_for(lambda: self._abandoned, max(0.0, seconds))
+
+    def _wait_for_close(self, until: float) -> None:
+        while self._deadline is None and (left := until - time.monotonic()) > 0:
+            self._beat.turn()
+            self._change.wait(min(left, TURN_S))
 
     def _over(self) -> bool:
         return self._abandoned or (self._deadline is not None and time.monotonic() >= self._deadline)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from enum import Enum, auto
 from urllib.parse import urlsplit
 
 import httpx
 
+from agent.health import Beat
 from agent.ship.limits import Limits
 from agent.ship.parcel import Address, Parcel, Unreadable, body
 
@@ -24,6 +26,7 @@ class Answer(Enum):
     NOT_CODED = auto()  # only without compression
 
 
+PIECE = 64 * 1024  # bytes
 REFUSALS = frozenset({400, 413, 422})
 TROUBLE = {
     Answer.STORED: "took the batch",
@@ -55,12 +58,14 @@ def answer_of(status: int, body: bytes, seq: int) -> Answer:
 
 
 class Post:
-    """The way to the server at `url` (its root). Use it as a context; it keeps one connection."""
+    """The way to the server at `url` (its root), over one connection that is kept. A piece that is on its
+    way is a turn."""
 
-    def __init__(self, url: str, token: str | None, limits: Limits) -> None:
+    def __init__(self, url: str, token: str | None, limits: Limits, beat: Beat) -> None:
         self.shown = shown(url)
         self._url = url.rstrip("/") + "/api/v1/records"
         self._limits = limits
+        self._beat = beat
         self._client = _client(token, limits)
         self._coded = True  # until this server says that it does not know zstd
 
@@ -76,10 +81,13 @@ class Post:
         return found, trouble
 
     def _attempt(self, parcel: Parcel, address: Address) -> tuple[Answer, str]:
-        headers = {"content-encoding": "zstd"} if self._coded else {}
         try:
             content = body(parcel, address, self._coded)
-            with self._client.stream("POST", self._url, content=content, headers=headers) as response:
+            headers = {"content-length": str(len(content))}
+            if self._coded:
+                headers["content-encoding"] = "zstd"
+            pieces = self._pieces(content)
+            with self._client.stream("POST", self._url, content=pieces, headers=headers) as response:
                 found = answer_of(response.status_code, self._bounded(response), address.seq)
                 return found, TROUBLE[found].format(status=response.status_code)
         except Unreadable:
@@ -87,6 +95,11 @@ class Post:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             self._coded = True  # whoever answers next may know it
             return Answer.LATER, f"cannot be reached ({type(error).__name__}); keeping records meanwhile"
+
+    def _pieces(self, content: bytes) -> Iterator[bytes]:
+        for start in range(0, len(content), PIECE):
+            self._beat.turn()
+            yield content[start : start + PIECE]
 
     def _bounded(self, response: httpx.Response) -> bytes:
         """The answer's first bytes; an answer that is too long or too slow is cut, hence not understood."""

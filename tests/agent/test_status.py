@@ -43,7 +43,7 @@ CAPTURING = Snapshot(
 
 @contextmanager
 def serving(snapshot: Snapshot, host: str = "127.0.0.1") -> Iterator[StatusServer]:
-    server = StatusServer((host, 0), lambda: snapshot)
+    server = StatusServer((host, 0), lambda: snapshot, lambda: None)
     server.start()
     try:
         yield server
@@ -169,7 +169,7 @@ def test_a_taken_port_is_one_clear_sentence() -> None:
         address = ("127.0.0.1", taken.getsockname()[1])
         sentence = f"cannot serve the status page at 127.0.0.1:{address[1]} .*in use.*--status-listen"
         with pytest.raises(StatusError, match=sentence):
-            StatusServer(address, alive)
+            StatusServer(address, alive, lambda: None)
 
 
 def test_connections_beyond_the_bound_are_closed_and_others_go_on() -> None:

@@ -35,12 +35,9 @@ def packed(number: int, padding: int) -> bytes:
 
 class Program:
     def __init__(self, server: str, place: Place | None) -> None:
-        self._shipper = Shipper(server, None, "agent-1", uuid4().hex, self._totals, QUICK, place)
+        self._shipper = Shipper(server, None, "agent-1", uuid4().hex, dict, QUICK, place)
         self._shipper.start()
         self._shipper.watching(time.time_ns())
-
-    def _totals(self) -> dict[str, dict[str, int]]:
-        return self._shipper.totals()
 
     def offer(self, first: int, count: int, padding: int = 0) -> int:
         for number in range(first, first + count):
@@ -55,7 +52,7 @@ class Program:
 
     def state(self) -> dict[str, object]:
         waiting, size = self._shipper.waiting()
-        return {"ledger": self._totals()["exchanges"], "waiting": waiting, "bytes": size}
+        return {"ledger": self._shipper.totals()["exchanges"], "waiting": waiting, "bytes": size}
 
     def close(self, seconds: int) -> dict[str, object]:
         self._shipper.close(seconds)

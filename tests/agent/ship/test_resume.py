@@ -199,7 +199,7 @@ def test_a_checkpoint_counts_as_parsed_what_is_on_disk_and_not_what_is_still_in_
         return put(self, records, ledger, now)
 
     monkeypatch.setattr(Spool, "put", watched)
-    ship = Shipper(nowhere(), None, "agent-1", "epoch-1", lambda: ship.totals(), QUICK, spool)
+    ship = Shipper(nowhere(), None, "agent-1", "epoch-1", dict, QUICK, spool)
     for number in range(1200):
         ship.offer(packed(number))
     ship.start()

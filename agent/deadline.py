@@ -1,0 +1,95 @@
+"""Asked to stop, the process ends in a stated time, whatever hangs in it.
+
+Python runs signal handlers in the main thread, between two of its instructions: never, where that thread
+waits in a C function. So a thread of its own learns of signals from the file descriptor to which Python's C
+handler writes their numbers (signal.set_wakeup_fd), and ends the process if nobody else does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+
+log = logging.getLogger(__name__)
+
+STOP_S = 25.0  # from SIGTERM or SIGINT on; below the 30 s after which Kubernetes kills
+EXIT_CUT = 1
+SAY_S = 1.0  # writing the log may be what hangs
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+class Deadline:
+    """Use it as a context, in the main thread, around all that may hang.
+
+    `in_memory` answers how many records are lost with the process; it must not wait for anything.
+    """
+
+    def __init__(self) -> None:
+        self.in_memory: Callable[[], int] = lambda: 0
+        self._ends_at: float | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
+
+    def __enter__(self) -> Deadline:
+        self._woken, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
+        self._before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.set_wakeup_fd(self._before)
+        self._over.set()
+        self._wake.close()
+        self._thread.join()
+        self._woken.close()
+
+    @property
+    def left(self) -> float:
+        """Seconds until the process is ended; infinite while nobody asked for it."""
+        return float("inf") if self._ends_at is None else self._ends_at - time.monotonic()
+
+    def _watch(self) -> None:
+        while numbers := self._woken.recv(64):  # nothing once the other end is closed
+            if not STOP_SIGNALS.isdisjoint(numbers):
+                break
+        else:
+            return
+        self._ends_at = time.monotonic() + STOP_S
+        if not self._over.wait(STOP_S):
+            self._end()
+
+    def _end(self) -> None:
+        saying = threading.Thread(target=self._say, daemon=True)
+        saying.start()
+        saying.join(SAY_S)
+        os._exit(EXIT_CUT)
+
+    def _say(self) -> None:
+        log.error(
+            "could not stop within %.0f s and ends now: %d records in memory are lost; %s",
+            STOP_S,
+            self.in_memory(),
+            "; ".join(waiting_at()),
+        )
+
+
+def waiting_at() -> list[str]:
+    """Where each thread is now, as "name at file:line"."""
+    frames = sys._current_frames()
+    found = []
+    for thread in threading.enumerate():
+        if thread.ident in frames:
+            where = traceback.extract_stack(frames[thread.ident], limit=None)[-1]
+            found.append(f"{thread.name} at {where.filename}:{where.lineno} ({where.name})")
+    return found

@@ -1,0 +1,63 @@
+"""An agent of which one part hangs: `python -m tests.agent.hung PART run ...`, with shorter waits."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+
+from agent import cli, deadline, health, run
+from agent.pipeline import Pipeline
+from agent.ship.client import Shipper
+from agent.ship.spool import Spool
+
+STOP_S, STUCK_S, SHIP_S = 3.0, 1.0, 0.2
+forever = threading.Lock()
+forever.acquire()
+
+
+def in_a_lock(*_: object) -> None:
+    forever.acquire()
+
+
+def in_c(*_: object) -> None:
+    """Where no Python handler of a signal ever runs: a mutex is locked twice."""
+    mutex = ctypes.create_string_buffer(256)
+    libc = ctypes.CDLL(None)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+
+
+def on_disk(*_: object) -> None:
+    os.read(os.pipe()[0], 1)
+
+
+def holding_the_lock(shipper: Shipper, _since: int) -> None:
+    """A thread holds the lock of what waits to be sent."""
+
+    def hold() -> None:
+        with shipper._change:
+            in_a_lock()
+
+    threading.Thread(target=hold, daemon=True).start()
+
+
+PARTS = {
+    "pipeline": (Pipeline, "feed", in_a_lock),
+    "pipeline-in-c": (Pipeline, "feed", in_c),
+    "disk": (Spool, "put", on_disk),
+    "lock": (Shipper, "watching", holding_the_lock),
+}
+
+
+def main() -> int:
+    part, *arguments = sys.argv[1:]
+    owner, name, hang = PARTS[part]
+    setattr(owner, name, hang)
+    health.STUCK_S, deadline.STOP_S, run.SHIP_DEADLINE = STUCK_S, STOP_S, SHIP_S
+    return cli.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

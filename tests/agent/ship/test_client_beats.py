@@ -1,0 +1,42 @@
+"""The loops that ship turn while there is nothing to do, and while the server cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.health import Beat
+from agent.ship import client
+from agent.ship.client import Limits, Place
+from tests.agent.ship.stores import PATIENCE_S, Store, packed, serving, shipper, status
+from tests.server.running import wait_for
+
+
+def turned(beat: Beat) -> Callable[[], bool]:
+    before = beat.at
+    return lambda: beat.at != before
+
+
+def test_idle_loops_turn(tmp_path: Path) -> None:
+    with serving(Store([])) as url:
+        ship = shipper(url, Limits(heartbeat_s=0.01), place=Place(tmp_path / "spool.db", 1 << 26, 3600))
+        ship.start()
+        assert [beat.name for beat in ship.beats] == ["shipper", "spool"]
+        for beat in ship.beats * 3:
+            wait_for(turned(beat), f"turn of the {beat.name}")
+        ship.close(PATIENCE_S)
+
+
+def test_the_shipper_turns_while_it_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TURN_S", 0.01)
+    store = Store([status(401)])
+    with serving(store) as url:
+        ship = shipper(url, Limits(retry_slow_s=3600))
+        ship.start()
+        ship.offer(packed(1))
+        store.wait(lambda: bool(store.posts))
+        for _ in range(10):
+            wait_for(turned(ship.beats[0]), "turn of the shipper")
+        assert ship.close(PATIENCE_S) == 0
