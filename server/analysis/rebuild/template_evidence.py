@@ -3,6 +3,8 @@
 Values of one parameter are exchangeable: what follows them, by which methods they are called and what is
 answered are drawn from one distribution, and new ones keep coming. Words of the API differ in these, or are
 a closed set, or stand below many different values of the segment before.
+
+Sums of fractions are exact (fsum): in whatever order words and calls came, the odds are the same.
 """
 
 from __future__ import annotations
@@ -10,10 +12,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from math import lgamma, log
+from math import fsum, lgamma, log
 from typing import Any
 
-from server.analysis.rebuild.template_nodes import Node, is_fold
+from server.analysis.rebuild.template_nodes import Node, distinct, is_fold
 from server.analysis.rebuild.template_values import is_version
 
 Counts = Mapping[object, float]
@@ -98,11 +100,11 @@ class Level:
         before: str | None,
         known: Mapping[str, int],
     ) -> None:
-        self.words = [Word(key, nodes) for key, nodes in children.items() if key]
+        self.words = [Word(key, nodes) for key, nodes in sorted(children.items()) if key]
         self.names = [word for word in self.words if not word.fold]
         self._before = before
         self._known = known
-        self._width = sum(parent.spread for parent in parents)
+        self._width = sum(distinct(parent.spread) for parent in parents)
         self._totals = Counter(parent.total for parent in parents)
         self._everything = max(sum(parent.total for parent in parents), 1)
         self._collection = any(parent.calls for parent in parents)
@@ -166,7 +168,7 @@ class Level:
     def _independence(self, word: Word) -> float:
         """Below how many values of the segment before it stands (logarithm), less where its calls would reach
         more if they fell below any: what belongs to another value stays below few."""
-        missed = sum(
+        missed = fsum(
             times * (1 - total / self._everything) ** word.total for total, times in self._totals.items()
         )
         expected = self._totals.total() - missed
@@ -219,10 +221,10 @@ def _evenness(words: Sequence[Word], part: str) -> dict[str, float]:
     for counts in damped.values():
         for key, weight in counts.items():
             together[key] = together.get(key, 0.0) + weight
-    everything, kinds = sum(together.values()), len(together) + 1
+    everything, kinds = fsum(together.values()), len(together) + 1
     result = {}
     for name, counts in damped.items():
-        rest = max(everything - sum(counts.values()), 0.0)
+        rest = max(everything - fsum(counts.values()), 0.0)
         scale = min(1.0, _MOST_PRIOR / rest) if rest > 0 else 0.0
         prior = {key: max(together[key] - weight, 0.0) * scale for key, weight in counts.items()}
         gain = _likelihood(counts, prior, rest * scale, kinds) - _likelihood(counts, {}, 0.0, kinds)
@@ -233,9 +235,7 @@ def _evenness(words: Sequence[Word], part: str) -> dict[str, float]:
 def _likelihood(counts: Counts, prior: Counts, weight: float, kinds: int) -> float:
     """Log of the probability of counts, drawn one after another from a Dirichlet prior."""
     own = 1.0 / kinds
-    total = sum(counts.values())
-    result = lgamma(1.0 + weight) - lgamma(1.0 + weight + total)
-    for key, times in counts.items():
-        at = own + prior.get(key, 0.0)
-        result += lgamma(at + times) - lgamma(at)
-    return result
+    total = fsum(counts.values())
+    drawn = [own + prior.get(key, 0.0) for key in counts]
+    gains = (lgamma(at + times) - lgamma(at) for at, times in zip(drawn, counts.values(), strict=True))
+    return lgamma(1.0 + weight) - lgamma(1.0 + weight + total) + fsum(gains)

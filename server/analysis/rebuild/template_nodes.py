@@ -7,6 +7,7 @@ until their learner needs room (see templates.py).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from math import log
 from typing import Any
 from zlib import crc32
@@ -16,6 +17,8 @@ from server.analysis.rebuild.template_values import OPAQUE, split_suffix
 MOST_CALLS = 24  # (method, shape) pairs told apart at one path
 NAMES = "name"  # the kind of words that were found to be values
 _BITS = 256
+_ALL_BITS = (1 << _BITS) - 1
+ONE_PATH = 1  # the sketch of a node that stands for one path
 _FOLD = "\0"  # begins the key of a folded child; a segment with this character is a value by kind
 
 Shape = int | str | None
@@ -48,9 +51,9 @@ def suffix_in(key: str) -> str:
 class Node:
     """One segment of observed paths, or all values of one kind at a place.
 
-    `spread`: under how many distinct values of the segment before it stood. `least` and `seen` say of a fold
-    which values it holds: the first in the order of text, and a bitmap of their hashes. `total` is how many
-    calls the node and all below it have, as of the last `add_up`.
+    `spread` says behind which folded words it stands: a bitmap of their hashes, so that nodes merge by `|`.
+    `least` and `seen` say of a fold which values it holds: the first in the order of text, and a bitmap of
+    their hashes. `total` is how many calls the node and all below it have, as of the last `add_up`.
     """
 
     __slots__ = ("calls", "children", "least", "seen", "spread", "total")
@@ -58,14 +61,14 @@ class Node:
     def __init__(self) -> None:
         self.children: dict[str, Node] = {}
         self.calls: Calls = {}
-        self.spread = 1
+        self.spread = ONE_PATH
         self.total = 0
         self.seen = 0
         self.least: str | None = None
 
     def holds(self, word: str) -> None:
         """Notes a value of a fold."""
-        self.seen |= 1 << (crc32(word.encode("utf-8", "surrogatepass")) % _BITS)
+        self.seen |= 1 << _bit_of(word)
         if self.least is None or word < self.least:
             self.least = word
 
@@ -77,8 +80,15 @@ class Node:
             key = (method, None) if (method, None) in calls or len(calls) < 2 * MOST_CALLS else ("", None)
         calls[key] = calls.get(key, 0) + times
 
+    def fold(self, word: str) -> None:
+        """Notes that all below this node stands behind this word, one of those that become one child."""
+        turn = _bit_of(word)
+        for node in chain.from_iterable(child.walk() for child in self.children.values()):
+            node.spread = (node.spread << turn | node.spread >> (_BITS - turn)) & _ALL_BITS
+
     def absorb(self, other: Node) -> None:
         """Adds another node's counts and children to this one; `other` is not to be used any more."""
+        self.spread |= other.spread
         for (method, shape), times in other.calls.items():
             self.count(method, shape, times)
         self.seen |= other.seen
@@ -89,7 +99,6 @@ class Node:
             if mine is None:
                 self.children[key] = child
             else:
-                mine.spread += child.spread
                 mine.absorb(child)
 
     def add_up(self) -> int:
@@ -114,6 +123,10 @@ def together(nodes: list[Node]) -> dict[str, list[Node]]:
     return children
 
 
+def _bit_of(word: str) -> int:
+    return crc32(word.encode("utf-8", "surrogatepass")) % _BITS
+
+
 def distinct(seen: int) -> int:
     """About how many values set the bits of a bitmap (linear counting; exact while few)."""
     clear = _BITS - seen.bit_count()
@@ -125,19 +138,30 @@ def distinct(seen: int) -> int:
 def dump(node: Node) -> list[object]:
     """A node and all below it as lists that msgpack takes."""
     return [
-        node.spread,
-        node.seen.to_bytes(_BITS // 8, "big") if node.seen else b"",
+        _bytes(node.spread),
+        _bytes(node.seen),
         node.least,
         [[method, shape, times] for (method, shape), times in node.calls.items()],
         [[key, dump(child)] for key, child in node.children.items()],
     ]
 
 
+def _bytes(bitmap: int) -> bytes:
+    return bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "big")
+
+
 def load(state: Any) -> Node:
     """The node that `dump` wrote."""
     node = Node()
-    node.spread, seen, node.least, calls, children = state
-    node.seen = int.from_bytes(seen, "big")
+    spread, seen, node.least, calls, children = state
+    node.spread, node.seen = int.from_bytes(spread, "big"), int.from_bytes(seen, "big")
     node.calls = {(method, shape): times for method, shape, times in calls}
     node.children = {key: load(child) for key, child in children}
     return node
+
+
+def sketched(state: Any) -> list[object]:
+    """A node as `dump` wrote it up to version 2, where `spread` was a count: as many bits stand for it."""
+    spread, seen, least, calls, children = state
+    bitmap = (1 << min(spread, _BITS)) - 1
+    return [_bytes(bitmap), seen, least, calls, [[key, sketched(child)] for key, child in children]]

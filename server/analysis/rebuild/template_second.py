@@ -9,7 +9,7 @@ answered or continued alike should be of one kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import log
+from math import fsum, log
 
 from server.analysis.rebuild.template_evidence import OTHER, Level, Word
 
@@ -86,7 +86,7 @@ class _Alike:
         shared = [(odds - own) / (words - 1) for odds, words in signs if words > 1]
         others = len(self._odds) - 1
         return {
-            "alike": sum(shared) / len(shared) if shared else 0.0,
+            "alike": fsum(shared) / len(shared) if shared else 0.0,
             "alike_known": float(bool(shared)),
             "rest": (self._all - own) / others if others else 0.0,
         }

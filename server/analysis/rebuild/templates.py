@@ -12,7 +12,16 @@ from typing import Any
 
 from server.analysis.rebuild.template_compile import Learned, compile_templates, given_template, trie_of
 from server.analysis.rebuild.template_model import Decision, Split, Template
-from server.analysis.rebuild.template_nodes import NAMES_KEY, OPAQUE_KEY, Node, Shape, dump, fold_key, load
+from server.analysis.rebuild.template_nodes import (
+    NAMES_KEY,
+    OPAQUE_KEY,
+    Node,
+    Shape,
+    dump,
+    fold_key,
+    load,
+    sketched,
+)
 from server.analysis.rebuild.template_values import kind_of
 from server.analysis.rebuild.template_walk import walk
 from server.analysis.specs.routing.trie import Trie
@@ -21,7 +30,8 @@ MOST_SEGMENTS = 32
 MOST_NODES = 50_000
 MOST_WORDS = 512  # told apart at a place where names were folded before; further ones are names, too
 MOST_METHODS = 24  # of one given template
-VERSION = 2
+VERSION = 3
+STEPS = {2: sketched}  # by version, what makes a stored trie one of the next
 
 _NONE: frozenset[int] = frozenset()
 
@@ -161,12 +171,15 @@ class TemplateLearner:
 
     @classmethod
     def restore(cls, state: dict[str, Any], nodes: int = MOST_NODES) -> TemplateLearner:
-        """The learner whose `state` this was. Raises ValueError on another version."""
-        if state.get("version") != VERSION:
-            raise ValueError(f"templates of version {state.get('version')}, not {VERSION}")
+        """The learner whose `state` this was, of any version so far. Raises ValueError on a later one."""
+        version, root = state.get("version"), state.get("root")
+        if version not in (*STEPS, VERSION):
+            raise ValueError(f"templates of version {version}, not {VERSION}")
+        for step in range(version, VERSION):
+            root = STEPS[step](root)
         learner = cls(nodes)
         learner.forgotten = state["forgotten"]
-        learner._root = load(state["root"])
+        learner._root = load(root)
         learner._nodes = sum(1 for _ in learner._root.walk())
         return learner
 

@@ -18,6 +18,7 @@ from server.analysis.rebuild.template_model import (
     Retype,
     Split,
 )
+from server.analysis.rebuild.template_nodes import NAMES_KEY, distinct
 from server.analysis.rebuild.templates import MOST_SEGMENTS, TemplateLearner
 from tests.bench.templates_corpus import Operation
 from tests.bench.templates_score import learn, score
@@ -97,6 +98,64 @@ def test_two_learners_add_up_to_one(seed: int) -> None:
     learner = learn(requests[:half])
     learner.absorb(learn(requests[half:]))
     assert learner.templates().templates == learn(requests).templates().templates
+
+
+def parts_of(requests: list[Request], chance: random.Random, most: int) -> list[list[Request]]:
+    """The requests in any order, dealt to some learners, of which some may get none."""
+    parts: list[list[Request]] = [[] for _ in range(chance.randint(2, most))]
+    for request in chance.sample(requests, len(requests)):
+        chance.choice(parts).append(request)
+    return parts
+
+
+def merged(learners: list[TemplateLearner], chance: random.Random) -> TemplateLearner:
+    """All of them as one, any two at a time; each is stored and read again before."""
+    while len(learners) > 1:
+        chance.shuffle(learners)
+        some, other = learners.pop(), learners.pop()
+        stored = TemplateLearner.restore(some.state())
+        stored.absorb(other)
+        learners.append(stored)
+    return learners[0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.randoms(use_true_random=False))
+def test_any_partition_merged_in_any_order_gives_the_same_templates(seed: int, chance: random.Random) -> None:
+    requests = traffic(SHOP, 5, seed)
+    learner = merged([learn(part) for part in parts_of(requests, chance, 6)], chance)
+    assert learner.templates().templates == learn(requests).templates().templates
+
+
+def spreads(learner: TemplateLearner, *path: str) -> list[int]:
+    node = learner._root
+    for segment in path:
+        node = node.children[segment]
+    return [distinct(node.children[key].spread) for key in sorted(node.children)]
+
+
+def crowd(names: range, rounds: int = 1) -> TemplateLearner:
+    """Users by name, folded again after each round."""
+    learner = TemplateLearner()
+    for _ in range(rounds):
+        for name in names:
+            for word in ("orders", "settings"):
+                learner.observe("GET", ("users", f"user-{chr(97 + name % 26)}{chr(97 + name // 26)}", word))
+        learner._make_room()
+    return learner
+
+
+def test_behind_how_many_folded_words_a_node_stands_does_not_grow_by_seeing_them_again() -> None:
+    assert spreads(crowd(range(60)), "users", NAMES_KEY) == spreads(crowd(range(60), 5), "users", NAMES_KEY)
+    assert spreads(crowd(range(60)), "users", NAMES_KEY) == pytest.approx([60, 60], abs=6)
+
+
+@pytest.mark.parametrize("cut", [1, 20, 59])
+def test_learners_that_folded_words_add_up_to_one_that_folded_all(cut: int) -> None:
+    some, more, whole = crowd(range(min(cut + 5, 60))), crowd(range(cut, 60)), crowd(range(60))
+    some.absorb(more)
+    some._make_room()
+    assert spreads(some, "users", NAMES_KEY) == spreads(whole, "users", NAMES_KEY)
 
 
 _TEXT = st.text(max_size=6) | st.sampled_from(["a", "b", "1", "x.json", "", "\0", "\udcff", "{", "%"])
