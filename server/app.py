@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import Depends, FastAPI, Security
@@ -32,7 +33,7 @@ from server.config import Settings
 from server.ingest.accept import Acceptor
 from server.ingest.catalogue_editor import Load
 from server.jobs import Jobs
-from server.learning import Learned, Learning
+from server.learning import NOT_LEARNT, Learned, Learning, Step
 from server.store.database import Store
 from server.store.retention import Bounds
 from server.ui import pages
@@ -81,6 +82,8 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
             dropped=lambda: jobs.dropped,
             learnt=lambda: learning.counts[Learned.LEARNT],
             sampled_out=lambda: learning.counts[Learned.SAMPLED_OUT],
+            not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in NOT_LEARNT},
+            failures={step.value: partial(learning.failures.counts.__getitem__, step) for step in Step},
         )
     )
     errors.install(app)

@@ -3,6 +3,9 @@
 One thread looks every PERIOD_S for new exchanges. Where more came than it may learn at once, it takes some of
 each operation and status, and counts the rest. What was learnt is saved together with the number of the last
 exchange it is of, so that after any end each one counts once.
+
+No API can hold up another: what fails for one of them is counted by its step, logged once, and costs at most
+what that API learnt since it was last saved (counted as NOT_SAVED).
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from agent.wire import decode_record
 from server.analysis.rebuild.decisions import fixed, of_templates, read
 from server.analysis.rebuild.document import Options, document
 from server.analysis.rebuild.existing import templates_of
-from server.analysis.rebuild.learner import Learner
+from server.analysis.rebuild.learner import Learner, Learnt
 from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
+from server.failures import Failures
 from server.ingest.accept import most_seen
 from server.store import rebuilt, specs
 from server.store.database import Connection, Store, StoreUnavailable
@@ -47,20 +51,37 @@ Given = dict[str, frozenset[str]]
 
 
 class Learned(StrEnum):
-    """What became of stored exchanges."""
+    """What became of stored exchanges, beside the learner's own reasons not to learn from one."""
 
     LEARNT = "learnt"
     SAMPLED_OUT = "sampled_out"
     FAILED = "failed"
+    NOT_SAVED = "not_saved"  # learnt, and lost again: the learner of the API could not be stored
+
+
+NOT_LEARNT = (*(one.value for one in Learnt if one is not Learnt.LEARNT), Learned.FAILED, Learned.NOT_SAVED)
+"""Why an exchange taught nothing, apart from sampling."""
+
+
+class Step(StrEnum):
+    """What may fail; of one API, or as a whole (see server.failures)."""
+
+    LOAD = "load"
+    LEARN = "learn"
+    PUBLISH = "publish"
+    SAVE = "save"
 
 
 @dataclass(slots=True)
 class _Api:
-    """One API in memory. `rows` hold what it knew when it was loaded; `dirty` says that it knows more."""
+    """One API in memory. `rows` hold what it knew when it was loaded; `unsaved` counts exchanges since then,
+    `dirty` says that it has to be written.
+    """
 
     learner: Learner
     rows: set[int] = field(default_factory=set)
     dirty: bool = False
+    unsaved: int = 0
 
 
 class Learning:
@@ -87,7 +108,20 @@ class Learning:
         self._stopping = False
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._unreadable: set[int] = set()  # rows that stay as they are
         self.counts: Counter[str] = Counter()
+        self.failures = Failures(log)
+
+    @property
+    def shortfall(self) -> str | None:
+        """What learning lost or, once it has stopped, did not save; None where all is stored."""
+        unsaved = sum(api.unsaved for api in self._loaded.values())
+        lost = self.counts[Learned.NOT_SAVED]
+        parts = [f"what {lost} of them taught could not be stored"] if lost else []
+        parts += (
+            [f"learning from the last {unsaved} was not saved: the next start repeats it"] if unsaved else []
+        )
+        return "; ".join(parts) or None
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="learning", daemon=True)
@@ -108,22 +142,30 @@ class Learning:
 
     def _run(self) -> None:
         while True:
-            try:
-                behind = self.learn_some()
-                self.publish_due()
-                if self._stopping or time.monotonic() - self._saved >= SAVE_S:
-                    self.save()
-            except StoreUnavailable as error:
-                log.error("cannot learn: %s", error)
-                behind = False
-            except Exception as error:  # whatever hostile traffic does here, ingest goes on
-                log.exception("learning failed: %s", type(error).__name__)
-                behind = False
+            behind = self.attempt(Step.LEARN)
+            self.attempt(Step.PUBLISH)
+            if self._stopping or time.monotonic() - self._saved >= SAVE_S:
+                self.attempt(Step.SAVE)
             with self._wake:
                 if self._stopping:
                     return
                 if not behind and not self._asked:
                     self._wake.wait(self._period)
+
+    def attempt(self, step: Step) -> bool:
+        """What the step answers; False where it failed, whatever the traffic did: it is repeated later."""
+        work, consequence = {
+            Step.LEARN: (self.learn_some, "stored exchanges wait to be learnt from"),
+            Step.PUBLISH: (self.publish_due, "new documents of APIs wait"),
+            Step.SAVE: (self.save_all, "what was learnt waits to be saved"),
+        }[step]
+        try:
+            answer = work()
+        except Exception as error:
+            self.failures.record(step, consequence, error)
+            return False
+        self.failures.end(step)
+        return answer
 
     def learn_some(self) -> bool:
         """Learns from what was stored since; whether more waits."""
@@ -146,64 +188,103 @@ class Learning:
         return len(found) == MOST_LOOKED_AT
 
     def _learn(self, db: Connection, number: int, raws: list[bytes]) -> None:
-        api = self._api(db, number)
-        api.dirty = True
-        self._changed.add(number)
         try:
-            api.learner.learn(most_seen([decode_record(raw) for raw in raws]))
-            self.counts[Learned.LEARNT] += 1
+            api = self._api(db, number)
+            api.dirty = True
+            self._changed.add(number)
+            outcome = api.learner.learn(most_seen([decode_record(raw) for raw in raws]))
+            api.unsaved += 1
+            self.counts[outcome] += 1
         except Exception as error:  # whatever hostile traffic does here, the next exchange is learnt
-            log.error("an exchange was not learnt: %s", type(error).__name__)
+            self.failures.record(Step.LEARN, f"an exchange of API {number} was not learnt", error)
             self.counts[Learned.FAILED] += 1
 
     def _api(self, db: Connection, number: int) -> _Api:
         """An API's learner, from memory or from the database."""
         api = self._loaded.get(number)
         if api is None:
-            api = self._loaded[number] = _Api(Learner())
+            api = _Api(Learner())
             self._take_rows(db, number, api)
             self._give(api.learner, self._given_to(db, number))
+            self._loaded[number] = api
         self._loaded.move_to_end(number)
         return api
 
     def _take_rows(self, db: Connection, number: int, api: _Api) -> None:
-        """Adds what is stored of an API and not in memory yet."""
-        held = {row for one in self._loaded.values() for row in one.rows}
+        """Adds what is stored of an API and not in memory yet. What cannot be read stays where it is."""
+        held = self._unreadable.union(*(one.rows for one in self._loaded.values()))
         if not rebuilt.rows_of(db, number) - held:
             return
-        for row, state in rebuilt.states(db, number).items():
-            if row not in held:
-                try:
-                    api.learner.absorb(Learner.restore(state))
-                except ValueError as error:
-                    log.error("what was learnt of an API is left out: %s", error)
+        for row, packed in rebuilt.states(db, number).items():
+            if row in held:
+                continue
+            try:
+                api.learner.absorb(Learner.restore(rebuilt.unpacked(packed)))
                 api.rows.add(row)
+            except Exception as error:  # of a later version, or damaged
+                self._unreadable.add(row)
+                self.failures.record(Step.LOAD, f"stored learning of API {number} cannot be read", error)
 
     def _join_merged(self, db: Connection) -> None:
         """APIs that turned out to be one are learnt as one."""
         for source, target in rebuilt.merged_into(db, self._loaded).items():
-            old = self._loaded[source]
-            new = self._api(db, target)
-            new.learner.absorb(old.learner)
-            new.rows |= old.rows
-            new.dirty = True
-            del self._loaded[source]
-            self._changed.discard(source)
-            self._changed.add(target)
+            try:
+                self._join(db, source, target)
+            except Exception as error:  # both are read again as they are stored
+                for number in {source, target} & self._loaded.keys():
+                    self._give_up(number, error)
         for number, api in self._loaded.items():
             self._take_rows(db, number, api)
 
+    def _join(self, db: Connection, source: int, target: int) -> None:
+        old = self._loaded[source]
+        new = self._api(db, target)
+        new.learner.absorb(old.learner)
+        new.rows |= old.rows
+        new.unsaved += old.unsaved
+        new.dirty = True
+        del self._loaded[source]
+        self._changed.discard(source)
+        self._changed.add(target)
+
     def save(self) -> bool:
         """Writes all that was learnt since; False where an API was merged meanwhile: then later."""
-        dirty = {number: api for number, api in self._loaded.items() if api.dirty}
-        states = {number: State(api.learner.state(), frozenset(api.rows)) for number, api in dirty.items()}
+        states = self._states()
         last = self._last or 0
-        rows = self._store.write(lambda db: rebuilt.save(db, states, last)).result()
-        if rows is None:
+        saved = self._store.write(lambda db: rebuilt.save(db, states, last)).result()
+        if saved is None:
             return False
-        for number, api in dirty.items():
-            api.rows, api.dirty = {rows[number]}, False
+        for number in states:
+            row = saved[number]
+            if isinstance(row, Exception):
+                self._give_up(number, row)
+            else:
+                api = self._loaded[number]
+                api.rows, api.dirty, api.unsaved = {row}, False, 0
         self._saved = time.monotonic()
+        return True
+
+    def _states(self) -> dict[int, State]:
+        states: dict[int, State] = {}
+        for number, api in [*self._loaded.items()]:
+            try:
+                if api.dirty:
+                    states[number] = State(api.learner.state(), frozenset(api.rows))
+            except Exception as error:
+                self._give_up(number, error)
+        return states
+
+    def _give_up(self, number: int, error: Exception) -> None:
+        """Forgets what an API learnt since it was saved last: it cannot be stored."""
+        lost = self._loaded.pop(number).unsaved
+        self.counts[Learned.NOT_SAVED] += lost
+        self.failures.record(Step.SAVE, f"what API {number} learnt since its last saving is lost", error)
+
+    def save_all(self) -> bool:
+        """Saves, also where APIs are merged meanwhile: at the end there is no later."""
+        while not self.save():
+            with self._store.reading() as db:
+                self._join_merged(db)
         return True
 
     def _let_go(self) -> None:
@@ -212,14 +293,22 @@ class Learning:
             while len(self._loaded) > MOST_LOADED:
                 self._loaded.popitem(last=False)
 
-    def publish_due(self) -> None:
-        """Publishes what changed, each API once its pause is over; what a person asked for at once."""
+    def publish_due(self) -> bool:
+        """Publishes what changed, each API once its pause is over; what a person asked for at once. Answers
+        whether there was any."""
         with self._wake:
             asked, self._asked = self._asked, set()
         now = time.monotonic()
         due = {number for number in self._changed if self._due.get(number, 0.0) <= now}
         for number in sorted(asked | due):
-            self._publish(number)
+            try:
+                self._publish(number)
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                self._changed.discard(number)  # until it learns again
+                self.failures.record(Step.PUBLISH, f"no new document of API {number}", error)
+        return bool(asked | due)
 
     def _given_to(self, db: Connection, number: int) -> Given:
         """The paths of an API's specifications, which come first."""

@@ -65,8 +65,9 @@ def serve(settings: Settings) -> int:
     log.info(
         "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data
     )
+    app = create_app(settings, store, partial(load, policy=settings.policy))
     configuration = uvicorn.Config(
-        create_app(settings, store, partial(load, policy=settings.policy)),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -83,7 +84,10 @@ def serve(settings: Settings) -> int:
     store.close()
     if not server.started:
         return 1
-    log.info("stopped; everything accepted is stored")
+    if shortfall := app.state.learning.shortfall:
+        log.warning("stopped; every accepted exchange is stored, but %s", shortfall)
+    else:
+        log.info("stopped; everything accepted is stored")
     return 0
 
 

@@ -6,7 +6,7 @@ server/README.md documents each; a test holds both together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import (
@@ -30,6 +30,8 @@ class Sources:
     dropped: Callable[[], float]
     learnt: Callable[[], float] = float
     sampled_out: Callable[[], float] = float
+    not_learnt: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    failures: Mapping[str, Callable[[], float]] = field(default_factory=dict)
 
 
 class Metrics:
@@ -56,7 +58,7 @@ class Metrics:
             "spectap_server_database_bytes": ("Size of the database's files.", sources.file_bytes),
             "spectap_server_writes_waiting": ("Pieces of work that wait for the writer.", sources.waiting),
             "spectap_server_exchanges_dropped": ("Exchanges that retention took.", sources.dropped),
-            "spectap_server_exchanges_learnt": ("Exchanges that taught how APIs are.", sources.learnt),
+            "spectap_server_exchanges_learnt": ("Exchanges used to learn API structure.", sources.learnt),
             "spectap_server_exchanges_sampled_out": (
                 "Exchanges not learnt from: there were more of their kind.",
                 sources.sampled_out,
@@ -64,6 +66,22 @@ class Metrics:
         }
         for name, (text, read) in gauges.items():
             Gauge(name, text, registry=registry).set_function(read)
+        labelled: Mapping[str, tuple[str, str, Mapping[str, Callable[[], float]]]] = {
+            "spectap_server_exchanges_not_learnt": (
+                "Exchanges not used to learn API structure, by reason.",
+                "reason",
+                sources.not_learnt,
+            ),
+            "spectap_server_learning_failures": (
+                "Failed steps of learning; it goes on with other APIs.",
+                "step",
+                sources.failures,
+            ),
+        }
+        for name, (text, label, values) in labelled.items():
+            gauge = Gauge(name, text, [label], registry=registry)
+            for value, read in values.items():
+                gauge.labels(value).set_function(read)
 
     def names(self) -> list[str]:
         """All names, as exposed (a histogram's without its suffixes)."""

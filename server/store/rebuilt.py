@@ -74,9 +74,16 @@ def merged_into(db: sqlite3.Connection, apis: Iterable[int]) -> dict[int, int]:
 
 
 def states(db: sqlite3.Connection, api: int) -> dict[int, bytes]:
-    """What was learnt of an API, by row: several where APIs turned out to be one."""
-    rows = db.execute("SELECT number, state FROM learners WHERE api = ?", (api,))
-    return {number: zstandard.decompress(state) for number, state in rows}
+    """What was learnt of an API, packed, by row: several where APIs turned out to be one."""
+    return dict(db.execute("SELECT number, state FROM learners WHERE api = ?", (api,)).fetchall())
+
+
+def unpacked(state: bytes) -> bytes:
+    """A state of `states`. Raises ValueError where it is damaged."""
+    try:
+        return zstandard.decompress(state)
+    except zstandard.ZstdError as error:
+        raise ValueError("not what was stored") from error
 
 
 def rows_of(db: sqlite3.Connection, api: int) -> set[int]:
@@ -92,20 +99,25 @@ class State:
     rows: frozenset[int]
 
 
-def save(db: Database, learnt: dict[int, State], last: int) -> dict[int, int] | None:
-    """Writes states and the watermark together; the new rows. None, and nothing, where an API was merged
-    meanwhile."""
+def save(db: Database, learnt: dict[int, State], last: int) -> dict[int, int | Exception] | None:
+    """Writes states and the watermark together. By API its new row, or why it could not be written; None, and
+    nothing, where an API was merged meanwhile."""
     if merged_into(db.conn, learnt):
         return None
-    new: dict[int, int] = {}
-    for api, one in learnt.items():
-        db.conn.executemany("DELETE FROM learners WHERE number = ?", [(row,) for row in one.rows])
-        packed = zstandard.compress(one.state)
-        cursor = db.conn.execute("INSERT INTO learners (api, state) VALUES (?, ?)", (api, packed))
-        new[api] = int(cursor.lastrowid or 0)
+    saved = {api: _save(db, api, one) for api, one in learnt.items()}
     db.conn.execute("DELETE FROM learning")
     db.conn.execute("INSERT INTO learning (watermark) VALUES (?)", (last,))
-    return new
+    return saved
+
+
+def _save(db: Database, api: int, one: State) -> int | Exception:
+    packed = zstandard.compress(one.state)
+    try:
+        cursor = db.conn.execute("INSERT INTO learners (api, state) VALUES (?, ?)", (api, packed))
+    except (sqlite3.DataError, OverflowError) as error:  # larger than a row may be
+        return error
+    db.conn.executemany("DELETE FROM learners WHERE number = ?", [(row,) for row in one.rows])
+    return int(cursor.lastrowid or 0)
 
 
 def publish(db: Database, api: int, one: Publication) -> None:

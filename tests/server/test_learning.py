@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from agent.wire import Record
+from server.analysis.rebuild.learner import Learner
 from server.analysis.specs.load import load
 from server.ingest.accept import Acceptor
 from server.ingest.decode import decode
-from server.learning import Learned, Learning, sample
+from server.learning import Learned, Learning, Step, sample
 from server.store import rebuilt
-from server.store.database import Database, Store
+from server.store.database import Database, Store, StoreUnavailable
 from server.store.exchanges import Exchanges
 from server.store.merge import merge_apis
 from server.store.rebuilt import Stored
@@ -164,6 +165,135 @@ def test_a_defect_in_one_exchange_costs_that_one(tmp_path: Path, monkeypatch: py
         send(*users(0, 3))
         step(learning)
         assert learning.counts == {Learned.LEARNT: 2, Learned.FAILED: 1, Learned.SAMPLED_OUT: 0}
+
+
+OTHER = replace(NGINX, executable="/usr/sbin/other")
+BIG = b'{"id": 18446744073709551616}'
+
+
+def of_other(records: list[Record]) -> list[Record]:
+    """The same calls to another API."""
+    return [replace(one, process=OTHER) for one in records]
+
+
+def test_an_integer_of_any_size_is_learnt_and_stored(tmp_path: Path) -> None:
+    with opened(tmp_path) as (store, send):
+        send(call(path="/users/1", answer=BIG))
+        step(learning_of(store))
+        learning = learning_of(store)
+        send(call(path="/users/2", answer={"id": 2**70, "name": "x"}, ordinal=1))
+        step(learning)
+        assert learning.shortfall is None
+        operation = newest(store).document["paths"]["/users/{userId}"]["get"]
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        assert schema["properties"]["id"]["type"] == "integer"
+        assert schema["properties"]["id"]["examples"] == [2**64]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, method: str, victim: Callable[[Learner], bool]) -> None:
+    """One method of the learners of one API raises, with a text that was captured."""
+    whole = getattr(Learner, method)
+
+    def broken(self: Learner, *args: Any) -> Any:
+        if victim(self):
+            raise OverflowError("captured-secret")
+        return whole(self, *args)
+
+    monkeypatch.setattr(Learner, method, broken)
+
+
+def is_big(learner: Learner) -> bool:
+    return "http://big.local" in learner.hosts
+
+
+def big(number: int) -> Record:
+    plain = of_other([call(path=f"/things/{number}", answer={}, ordinal=number)])[0]
+    assert plain.request is not None
+    return replace(plain, id=f"big{number}", request=replace(plain.request, authority=b"big.local"))
+
+
+def test_an_api_that_cannot_be_stored_holds_up_no_other_and_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing(monkeypatch, "state", is_big)
+    with opened(tmp_path) as (store, send):
+        learning = learning_of(store)
+        for start in range(0, 9, 3):
+            send(*users(start, start + 3), big(start))
+            step(learning)
+        assert learning.counts[Learned.NOT_SAVED] == 3
+        assert learning.failures.counts == {Step.SAVE: 3}
+        assert learning.shortfall == "what 3 of them taught could not be stored"
+        (line,) = [one.message for one in caplog.records if one.levelname == "ERROR"]
+        assert "OverflowError at" in line
+        assert "secret" not in caplog.text
+        again = learning_of(store)
+        send(*users(9, 10, name="x"))
+        step(again)
+        assert calls_of(store) == 10
+
+
+def test_an_api_whose_document_cannot_be_made_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing(monkeypatch, "grouped", is_big)
+    with opened(tmp_path) as (store, send):
+        send(big(0), *users(0, 3))
+        learning = learning_of(store)
+        for _ in range(3):
+            step(learning)
+        assert [newest(store, api) is not None for api in (1, 2)] == [False, True]
+        assert learning.failures.counts == {Step.PUBLISH: 1}
+        assert "secret" not in caplog.text
+
+
+def test_what_was_stored_and_cannot_be_read_stays_and_holds_up_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as (store, send):
+        send(*users(0, 3), big(0))
+        step(learning_of(store))
+        store.write(lambda db: db.conn.execute("UPDATE learners SET state = x'00' WHERE api = 2")).result()
+        learning = learning_of(store)
+        for start, field in ((3, "name"), (4, "mail")):
+            send(*users(start, start + 1, **{field: "x"}), big(start))
+            step(learning)
+        assert calls_of(store) == 5
+        assert learning.failures.counts == {Step.LOAD: 1}
+        with store.reading() as db:
+            rows = db.execute("SELECT state = x'00' FROM learners WHERE api = 2 ORDER BY number")
+            assert [row[0] for row in rows] == [True, False]
+
+
+def test_what_was_not_saved_at_the_end_is_said_and_learnt_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as (store, send):
+        send(*users(0, 3))
+        learning = learning_of(store)
+        learning.learn_some()
+        assert learning.shortfall == "learning from the last 3 was not saved: the next start repeats it"
+        again = learning_of(store)
+        step(again)
+        assert again.shortfall is None
+        assert calls_of(store) == 3
+
+
+def test_a_store_that_takes_nothing_is_logged_once_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path) as (store, send):
+        send(*users(0, 3))
+        learning = learning_of(store)
+        learning.learn_some()
+
+        def full(work: object) -> Any:
+            raise StoreUnavailable("the disk is full")
+
+        for _ in range(2):
+            with monkeypatch.context() as broken:
+                broken.setattr(store, "write", full)
+                for _ in range(3):
+                    assert not learning.attempt(Step.SAVE)
+            assert learning.attempt(Step.SAVE)
+        errors = [one.message for one in caplog.records if one.levelname == "ERROR"]
+        assert errors == ["what was learnt waits to be saved: the disk is full (logged once)"] * 2
 
 
 def test_a_sample_has_some_of_every_operation_and_status() -> None:

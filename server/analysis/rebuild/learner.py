@@ -153,9 +153,11 @@ class Learner:
         request, host = record.request, host_of(record)
         if request is None or not host or not _HOST.fullmatch(host):
             return
-        url = f"{request.scheme}://{host}"
+        self._count_host(f"{request.scheme}://{host}", 1)
+
+    def _count_host(self, url: str, times: int) -> None:
         if url in self.hosts or len(self.hosts) < MOST_HOSTS:
-            self.hosts[url] += 1
+            self.hosts[url] += times
 
     def compact(self) -> None:
         """Sorts operations by the templates of this moment; what no template knows is forgotten."""
@@ -205,7 +207,8 @@ class Learner:
         """Adds all that another has learnt; `other` is not to be used any more."""
         self.templates.absorb(other.templates)
         self.counts += other.counts
-        self.hosts += other.hosts
+        for url, times in other.hosts.items():
+            self._count_host(url, times)
         for leaf, place in other._leaves.items():
             _absorb(self._leaves, leaf, place)
         for key, place in other._settled.items():

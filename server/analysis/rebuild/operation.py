@@ -87,19 +87,25 @@ class Answer:
         self.media: dict[str, Media] = {}
         self.empty = 0
 
-    def absorb(self, other: Answer) -> None:
+    def absorb(self, other: Answer) -> int:
+        """Adds another's responses; how many bodies of them are beyond the bound."""
         self.times.absorb(other.times)
         self.headers.absorb(other.headers)
-        absorb_media(self.media, other.media)
         self.empty += other.empty
+        return absorb_media(self.media, other.media)
 
 
-def absorb_media(mine: dict[str, Media], others: dict[str, Media]) -> None:
+def absorb_media(mine: dict[str, Media], others: dict[str, Media]) -> int:
+    """Adds bodies by content type; how many are beyond the bound."""
+    left_out = 0
     for kind, media in others.items():
         if kind in mine:
             mine[kind].absorb(media)
         elif len(mine) < MOST_MEDIA:
             mine[kind] = media
+        else:
+            left_out += media.times.count
+    return left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +196,13 @@ class Operation:
             if scheme
             else ("",) * 4
         )
+        self._count_security(key, 1)
+
+    def _count_security(self, key: Security, times: int) -> None:
         if key in self.security or len(self.security) < MOST_SCHEMES:
-            self.security[key] = self.security.get(key, 0) + 1
+            self.security[key] = self.security.get(key, 0) + times
         else:
-            self.left_out += 1
+            self.left_out += times
 
     def _learn_answer(self, seen: Seen, budget: Budget) -> None:
         response = seen.response
@@ -228,17 +237,21 @@ class Operation:
         self.accepted += other.accepted
         for mine, more in zip(self._sent(), other._sent(), strict=True):
             mine.absorb(more)
-        absorb_media(self.bodies, other.bodies)
+        self.left_out += other.left_out + absorb_media(self.bodies, other.bodies)
         self.bodiless += other.bodiless
         for status, answer in other.answers.items():
-            if status in self.answers:
-                self.answers[status].absorb(answer)
-            elif len(self.answers) < MOST_STATUSES:
-                self.answers[status] = answer
+            self._absorb_answer(status, answer)
         for key, times in other.security.items():
-            self.security[key] = self.security.get(key, 0) + times
+            self._count_security(key, times)
         self.deprecated += other.deprecated
-        self.left_out += other.left_out
+
+    def _absorb_answer(self, status: int, answer: Answer) -> None:
+        if status in self.answers:
+            self.left_out += self.answers[status].absorb(answer)
+        elif len(self.answers) < MOST_STATUSES:
+            self.answers[status] = answer
+        else:
+            self.left_out += answer.times.count
 
     def _sent(self) -> tuple[Shape, ...]:
         return self.query, self.headers, self.cookies

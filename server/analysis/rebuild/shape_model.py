@@ -17,6 +17,7 @@ LONGEST_TEXT = 64  # characters of a string that may be one of an enum, or an ex
 DEEPEST = 64  # levels of a body; what lies deeper is allowed to be anything
 NO_TEXT = "\U0010ffff"  # stands above any example
 NO_NUMBER = float("inf")
+FARTHEST = 10**64  # from zero, of a number that may be an example
 MOST_SHAPES = 60_000  # places of one API; beyond, new places are allowed to be anything
 
 
@@ -86,7 +87,7 @@ class Shape:
         self.fits = fits
         self.open = False
         self.least = NO_TEXT
-        self.low: int | float = NO_NUMBER
+        self.low: float = NO_NUMBER
         self.items: Shape | None = None
         self.objects: shape_objects.Objects | None = None
 
@@ -112,7 +113,7 @@ class Shape:
         elif kind is int:
             self.integers += 1
             if value < self.low:
-                self.low = value
+                self.lower(value)
         elif kind is dict:
             self.learn_object(value, budget, depth)
         elif value is None:
@@ -124,7 +125,7 @@ class Shape:
         elif kind is float:
             self.numbers += 1
             if value < self.low:
-                self.low = value
+                self.lower(value)
         else:
             self._learn_hidden(value.value)
 
@@ -143,6 +144,12 @@ class Shape:
         else:
             self.strings += 1 + sum(texts.values())
             self.texts = None
+
+    def lower(self, number: float) -> None:
+        """A number below `low`. 1.0 is kept as 1, so that it does not matter which of them came first."""
+        if abs(number) <= FARTHEST:
+            whole = int(number)
+            self.low = whole if whole == number else number
 
     def _learn_hidden(self, value: Any) -> None:
         if isinstance(value, str):

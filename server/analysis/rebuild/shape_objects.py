@@ -40,7 +40,8 @@ class Field:
         self.count += count
 
     def absorb(self, other: Field) -> None:
-        self.see(other.count, other.first, other.last)
+        if other.count:
+            self.see(other.count, other.first, other.last)
         self.shape.absorb(other.shape)
 
 
@@ -143,7 +144,7 @@ class Objects:
             elif kind is int:
                 shape.integers += 1
                 if one < shape.low:
-                    shape.low = one
+                    shape.lower(one)
             elif kind is dict and shape.objects is not None:
                 shape.objects.learn(one, budget, depth + 1)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.analysis.rebuild.shape_model import Shape
+from server.analysis.rebuild.shape_model import FARTHEST, NO_NUMBER, Shape
 from server.analysis.rebuild.shape_objects import Field, Layout, Objects, Variant
 
 State = list[Any]
@@ -14,7 +14,7 @@ def dump(shape: Shape) -> State:
     """A place and all below it."""
     return [
         [shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden],
-        [shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, shape.low],
+        [shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, _dump_number(shape.low)],
         shape.texts,
         dump(shape.items) if shape.items else None,
         _dump_objects(shape.objects) if shape.objects else None,
@@ -27,7 +27,8 @@ def load(state: State) -> Shape:
     scalars, rest, texts, items, objects = state
     shape.texts = None if texts is None else dict(texts)  # a copy learns on its own
     shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden = scalars
-    shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, shape.low = rest
+    shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, low = rest
+    shape.low = _load_number(low)
     shape.items = load(items) if items else None
     shape.objects = _load_objects(objects) if objects else None
     return shape
@@ -46,6 +47,18 @@ def size(shape: Shape) -> int:
             stack += [field.shape for variant in one.objects.variants for field in variant.fields.values()]
             stack += [one.objects.others] if one.objects.others else []
     return total
+
+
+def _dump_number(number: float) -> float | str:
+    """An integer that msgpack has no type for, as text."""
+    fits = isinstance(number, float) or -(2**63) <= number < 2**64
+    return number if fits else str(number)
+
+
+def _load_number(state: float | str) -> float:
+    """The number that `_dump_number` wrote; none for an infinite one, which was kept once."""
+    number = int(state) if isinstance(state, str) else state
+    return number if abs(number) <= FARTHEST else NO_NUMBER
 
 
 def _dump_objects(objects: Objects) -> State:

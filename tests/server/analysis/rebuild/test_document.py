@@ -85,6 +85,29 @@ def test_order_storing_and_adding_up_leave_no_trace(records: list[Record], chanc
     assert document(Learner.restore(learner.state()), Options("Shop")) == expected
 
 
+def parts_of(records: list[Record], chance: random.Random) -> list[list[Record]]:
+    parts: list[list[Record]] = [[] for _ in range(chance.randint(2, 5))]
+    for record in chance.sample(records, len(records)):
+        chance.choice(parts).append(record)
+    return parts
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(calls(), max_size=20), st.randoms(use_true_random=False))
+def test_any_partition_merged_in_any_order_gives_the_same_text(
+    records: list[Record], chance: random.Random
+) -> None:
+    learners = [learnt(part) for part in parts_of(records, chance)]
+    while len(learners) > 1:
+        chance.shuffle(learners)
+        stored = Learner.restore(learners.pop().state())
+        stored.absorb(learners.pop())
+        learners.append(stored)
+    assert to_json(document(learners[0], Options("Shop"))) == to_json(
+        document(learnt(records), Options("Shop"))
+    )
+
+
 @pytest.mark.parametrize(
     ("queries", "name", "expected"),
     [
