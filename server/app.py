@@ -30,6 +30,7 @@ from server.api.metrics import Metrics, Sources
 from server.api.parameters import only_known
 from server.api.sessions import Sessions
 from server.config import Settings
+from server.connections import Closed, Connections
 from server.ingest.accept import Acceptor
 from server.ingest.catalogue_editor import Load
 from server.jobs import Jobs
@@ -50,8 +51,12 @@ TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for 
 ADMIN, KNOWN = Depends(gate.require(gate.Role.ADMIN)), Depends(only_known)  # in this order
 
 
-def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
-    """The server over an open store, which it closes at the end. `load` reads specifications."""
+def create_app(
+    settings: Settings, store: Store, load: Load, connections: Connections | None = None
+) -> FastAPI:
+    """The server over an open store, which it closes at the end. `load` reads specifications; `connections`
+    are those it is reached by."""
+    reached = connections or Connections()
     learning = Learning(store)
     jobs = Jobs(store, Bounds(settings.retention_days, settings.retention_bytes))
 
@@ -84,6 +89,8 @@ def create_app(settings: Settings, store: Store, load: Load) -> FastAPI:
             sampled_out=lambda: learning.counts[Learned.SAMPLED_OUT],
             not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in NOT_LEARNT},
             failures={step.value: partial(learning.failures.counts.__getitem__, step) for step in Step},
+            connections=lambda: reached.open,
+            closed={why.value: partial(reached.closed.__getitem__, why) for why in Closed},
         )
     )
     errors.install(app)

@@ -4,55 +4,34 @@ from __future__ import annotations
 
 import errno
 import gc
-import json
 import logging
 import signal
-import socket
 import sys
 from functools import partial
 
 import uvicorn
+from fastapi import FastAPI
 
+from server import logs
 from server.analysis.specs.load import load
 from server.app import create_app
 from server.config import Settings
+from server.connections import Bounds, Connections, protocol
+from server.listening import bind, raise_descriptor_limit
 from server.store.database import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 256
 GC_THRESHOLDS = (100_000, 20, 100)  # a batch is read into 25,000 trees and maps: none is a cycle
 SHUTDOWN_S = 10  # for requests under way
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-def start_logging(settings: Settings) -> None:
-    out = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    out.setFormatter(JsonLines() if settings.log_json else text)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # starting and stopping are said here
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[out], force=True)
-
-
 def serve(settings: Settings) -> int:
     """The exit code: 0 after a clean stop, 1 where it could not start (one sentence on stderr)."""
-    start_logging(settings)
+    logs.start(settings.log_level, settings.log_json)
+    connections = Connections(Bounds.of(raise_descriptor_limit()))
     try:
-        listener = bind(settings)
+        listener = bind(settings.host, settings.port, connections)
         store = Store(settings.data)
     except OSError as error:
         return _refuse(_bind_refusal(settings, error))
@@ -65,16 +44,8 @@ def serve(settings: Settings) -> int:
     log.info(
         "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data
     )
-    app = create_app(settings, store, partial(load, policy=settings.policy))
-    configuration = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        lifespan="on",
-    )
-    server = uvicorn.Server(configuration)
+    app = create_app(settings, store, partial(load, policy=settings.policy), connections)
+    server = uvicorn.Server(configured(app, connections))
     for sign in (
         signal.SIGTERM,
         signal.SIGINT,
@@ -91,19 +62,19 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-def bind(settings: Settings) -> socket.socket:
-    """The listening socket, bound before anything else starts. Raises OSError."""
-    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = found[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+def configured(app: FastAPI, connections: Connections) -> uvicorn.Config:
+    """How the server speaks HTTP."""
+    return uvicorn.Config(
+        app,
+        http=protocol(connections),
+        ws="none",
+        backlog=connections.bounds.at_once,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        lifespan="on",
+    )
 
 
 def _bind_refusal(settings: Settings, error: OSError) -> str:

@@ -32,6 +32,8 @@ class Sources:
     sampled_out: Callable[[], float] = float
     not_learnt: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     failures: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    connections: Callable[[], float] = float
+    closed: Mapping[str, Callable[[], float]] = field(default_factory=dict)
 
 
 class Metrics:
@@ -63,6 +65,7 @@ class Metrics:
                 "Exchanges not learnt from: there were more of their kind.",
                 sources.sampled_out,
             ),
+            "spectap_server_connections": ("Clients that are connected.", sources.connections),
         }
         for name, (text, read) in gauges.items():
             Gauge(name, text, registry=registry).set_function(read)
@@ -76,6 +79,11 @@ class Metrics:
                 "Failed steps of learning; it goes on with other APIs.",
                 "step",
                 sources.failures,
+            ),
+            "spectap_server_connections_closed": (
+                "Connections that the server closed on its own account.",
+                "why",
+                sources.closed,
             ),
         }
         for name, (text, label, values) in labelled.items():

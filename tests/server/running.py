@@ -16,8 +16,10 @@ import uvicorn
 from agent.wire import Record
 from server.app import create_app
 from server.config import Settings
+from server.connections import Connections
 from server.ingest.catalogue_editor import Load
-from server.run import bind
+from server.listening import bind
+from server.run import configured
 from server.store.database import Store
 from tests.server import engine
 from tests.server.records import batch
@@ -81,9 +83,10 @@ class Client:
 @contextmanager
 def serving(data: Path, load: Load = engine.load, **options: Any) -> Iterator[Client]:
     settings = Settings("127.0.0.1", 0, data, **options)
-    listener = bind(settings)
-    app = create_app(settings, Store(data), load)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none"))
+    connections = Connections()
+    listener = bind(settings.host, settings.port, connections)
+    app = create_app(settings, Store(data), load, connections)
+    server = uvicorn.Server(configured(app, connections))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -34,9 +34,12 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @contextmanager
-def started(data: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
-    """The process, its URL and the lines it logs."""
-    command = [*SPECTAP, "server", "--listen", "127.0.0.1:0", "--data", str(data), *arguments]
+def started(
+    data: Path, *arguments: str, shell: str = "exec"
+) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """The process, its URL and the lines it logs. `shell` is how a shell runs it."""
+    words = [*SPECTAP, "server", "--listen", "127.0.0.1:0", "--data", str(data), *arguments]
+    command = ["sh", "-c", f'{shell} "$@"', "sh", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     lines: list[str] = []
     assert process.stderr is not None
@@ -135,3 +138,23 @@ def test_help_tells_each_option() -> None:
     found = run("server", "--help")
     assert found.returncode == 0
     assert "--retention-bytes" in found.stdout
+
+
+def test_who_sends_half_a_head_takes_no_ones_place_and_fills_no_log(tmp_path: Path) -> None:
+    with (
+        started(tmp_path, shell="ulimit -n 64; exec") as (_, url, lines),
+        ExitStack() as stack,
+        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as http,
+    ):
+        before = len(lines)
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        for _ in range(300):
+            half = stack.enter_context(socket.create_connection(address, PATIENCE_S))
+            half.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n")
+        for _ in range(20):
+            with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as other:
+                assert other.get("/healthz").status_code == 200
+                assert other.get("/api/v1/apis").status_code == 200
+        metrics = http.get("/metrics").text
+        assert 'spectap_server_connections_closed{why="displaced"} ' in metrics
+        assert len(lines) - before < 10, lines[before:][:20]

@@ -1,0 +1,110 @@
+"""The listening socket, and how many files the process may open: a full table must not stop the server.
+
+Where no descriptor is free for a new connection, a spare one is given up for a moment, in which the
+connection is taken and closed: else the kernel would report it again and again, each time for the log.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import resource
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from server.connections import Closed, Connections
+
+log = logging.getLogger(__name__)
+
+FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+BACKLOG = 256
+SAY_EVERY_S = 60.0
+REST_S = 0.05  # where not even the spare descriptor helps
+
+
+class Listener(socket.socket):
+    """A listening socket whose `accept` does not fail for want of descriptors: it closes the connection."""
+
+    clock: Callable[[], float] = time.monotonic
+
+    def __init__(self, family: socket.AddressFamily, connections: Connections) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        self._connections = connections
+        self._spare = _spare()
+        self._said_at: float | None = None
+        self._unsaid = 0
+
+    def listen(self, backlog: int = BACKLOG, /) -> None:
+        """So many may wait in the kernel, however few asyncio, which says how many, takes at once."""
+        super().listen(max(backlog, BACKLOG))
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._turn_away()
+            self._say(error)
+            raise BlockingIOError(errno.EAGAIN, "turned away") from None
+
+    def close(self) -> None:
+        super().close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+
+    def _turn_away(self) -> None:
+        if self._spare is None:
+            time.sleep(REST_S)
+        else:
+            os.close(self._spare)
+            self._spare = None
+            try:
+                super().accept()[0].close()
+                self._connections.closed[Closed.TURNED_AWAY] += 1
+            except OSError:
+                time.sleep(REST_S)
+        self._spare = _spare()
+
+    def _say(self, error: OSError) -> None:
+        self._unsaid += 1
+        now = self.clock()
+        if self._said_at is None or now - self._said_at >= SAY_EVERY_S:
+            log.error("%d connections were turned away: %s", self._unsaid, error.strerror)
+            self._said_at, self._unsaid = now, 0
+
+
+def _spare() -> int | None:
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def bind(host: str, port: int, connections: Connections) -> Listener:
+    """A listening socket. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, address = found[0]
+    listener = Listener(family, connections)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def raise_descriptor_limit() -> int:
+    """Lets the process open as many files as it may; how many those are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        return soft
+    return hard
