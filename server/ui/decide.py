@@ -42,14 +42,14 @@ async def decide(request: Request, id: str) -> Response:
             case "undo":
                 await deviations.undo(request, id)
             case _:
-                raise Problem(HTTPStatus.BAD_REQUEST, "This is not the form of a deviation's page.")
+                raise Problem(HTTPStatus.BAD_REQUEST, "Unexpected form submission.")
     except ValidationError:
-        why = "Nothing was decided: a reason has 1 to 1,000 characters, a name at most 200."
+        why = "Not saved: the reason must be 1 to 1,000 characters, the name at most 200."
         return _shown(request, id, HTTPStatus.UNPROCESSABLE_ENTITY, why)
     except Problem as problem:
         if problem.status != HTTPStatus.CONFLICT:
             raise
-        return _shown(request, id, problem.status, f"It cannot be accepted: {problem.detail}.")
+        return _shown(request, id, problem.status, f"Cannot be accepted: {problem.detail}.")
     return RedirectResponse(f"/deviations/{int(id)}", HTTPStatus.SEE_OTHER)
 
 
@@ -58,7 +58,7 @@ def _shown(request: Request, id: str, status: int = HTTPStatus.OK, refused: str 
     with store_of(request).reading() as db:
         rows = queries.deviations(db, Filters(deviation=number, state=None), 1, None)
         if not rows:
-            raise Problem(HTTPStatus.NOT_FOUND, "There is no deviation of this id any more.")
+            raise Problem(HTTPStatus.NOT_FOUND, "This deviation no longer exists.")
         apis = queries.apis(db, Filters(api=rows[0]["api"]), 1, None)
         accepted = decisions.proposals(db, rows[0]["api"])
     proposal = next((one for one in accepted if decisions.identity(one) == decisions.identity(rows[0])), None)

@@ -142,8 +142,8 @@ def _http(error: Any) -> tuple[int, str]:
 ERRORS: dict[type[Exception], Callable[[Exception], tuple[int, str]]] = {
     Problem: _problem,
     HTTPException: _http,
-    RequestValidationError: lambda _: (422, "This address has a part that means nothing here."),
-    UnknownApi: lambda _: (404, "There is no API of this id."),
-    SpecError: lambda error: (422, f"The specification was not taken: {error}"),
-    StoreUnavailable: lambda error: (503, f"Nothing was stored or read: {error}"),
+    RequestValidationError: lambda _: (422, "Invalid request parameter."),
+    UnknownApi: lambda _: (404, "No such API."),
+    SpecError: lambda error: (422, f"The specification was rejected: {error}"),
+    StoreUnavailable: lambda error: (503, f"Nothing was changed: {error}"),
 }

@@ -33,7 +33,7 @@ async def log_in(request: Request) -> Response:
     form = await fields(request, MAX_FORM)
     token, following = form.get("token", "").strip(), _ours(form.get("next", "/"))
     if not allowed(request.app.state.settings, Role.ADMIN, token):
-        log.warning("a login was refused: not the admin token")
+        log.warning("login rejected: wrong admin token")
         return page(request, "login.html", HTTPStatus.FORBIDDEN, next=following, wrong=True)
     answer = RedirectResponse(following, HTTPStatus.SEE_OTHER)
     answer.set_cookie(

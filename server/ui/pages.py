@@ -193,7 +193,7 @@ def exchange_page(request: Request, id: str) -> Response:
     with store_of(request).reading() as db:
         row = queries.exchange(db, id)
         if row is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "There is no exchange of this id, or retention took it.")
+            raise Problem(HTTPStatus.NOT_FOUND, "No such exchange, or it was deleted by retention.")
         number = queries.number_of_api(db, row["api_id"])
         api = queries.apis(db, Filters(api=number), 1, None)
         numbers = decisions.numbers(db, number, row["deviations"]) if number is not None else []

@@ -31,7 +31,7 @@ async def uploaded(request: Request) -> Uploaded:
     try:
         form = await MultiPartParser(request.headers, _stream(raw), max_files=1, max_fields=1).parse()
     except (MultiPartException, KeyError):
-        raise Problem(HTTPStatus.BAD_REQUEST, "This is not the form of an API's page.") from None
+        raise Problem(HTTPStatus.BAD_REQUEST, "Unexpected form submission.") from None
     try:
         document = form.get("document")
         if not isinstance(document, UploadFile) or not document.size:

@@ -149,7 +149,7 @@ def test_a_deviation_is_ignored_taken_back_and_accepted_by_forms(
         form.get_by_label("Reason").fill(CANARY)
         form.get_by_role("button", name="Ignore").click()
         expect(page.get_by_role("definition").filter(has_text=CANARY)).to_be_visible()
-        page.get_by_role("button", name="Take back").click()
+        page.get_by_role("button", name="Undo").click()
         page.get_by_role("button", name="Accept").click()
         expect(page.get_by_role("heading", name="Proposed change")).to_be_visible()
         expect(page.locator("pre")).to_contain_text('"name": "colour"')

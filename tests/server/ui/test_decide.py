@@ -70,7 +70,7 @@ def test_to_ignore_takes_a_reason_and_can_be_taken_back(client: Client) -> None:
 def test_what_is_no_reason_is_refused_on_the_page(client: Client, said: dict[str, str]) -> None:
     answer = client.http.post(path(client), data={"decide": "ignore", **said})
     assert answer.status_code == 422
-    assert "Nothing was decided" in answer.text
+    assert "Not saved" in answer.text
     assert states(client)["unknown-parameter"] == "open"
 
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_accepted_says_so_on_the_page(client: Client) -> None:
     wait_for(lambda: "malformed-body" in states(client), "deviation")
     answer = client.http.post(path(client, "malformed-body"), data={"decide": "accept"})
     assert answer.status_code == 409
-    assert "It cannot be accepted" in answer.text
+    assert "Cannot be accepted" in answer.text
     assert states(client)["malformed-body"] == "open"
 
 

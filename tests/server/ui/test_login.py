@@ -58,7 +58,7 @@ def test_a_session_opens_the_api_for_reading_until_it_is_ended(guarded: Client) 
 def test_no_other_token_opens_the_pages(guarded: Client, token: str) -> None:
     answer = log_in(guarded, token)
     assert answer.status_code == 403
-    assert "This is not the admin token." in answer.text
+    assert "Wrong admin token." in answer.text
     assert "set-cookie" not in answer.headers
     if token:
         assert token not in answer.text

@@ -42,11 +42,11 @@ def page(client: Client, path: str, status: int = 200) -> str:
 
 def test_an_empty_server_says_what_to_do(client: Client) -> None:
     text = page(client, "/")
-    assert "No agent has reported yet" in text
+    assert "No agent is connected yet" in text
     assert f"spectap-agent run --server {client.http.base_url}".rstrip("/") in text
     assert "curl --data-binary @openapi.yaml" in text
     client.send()
-    assert "The agent is here, and has seen no call yet" in page(client, "/")
+    assert "An agent is connected and has captured no calls yet" in page(client, "/")
 
 
 def test_the_first_page_lists_apis_and_latest_deviations(client: Client) -> None:
@@ -56,7 +56,7 @@ def test_the_first_page_lists_apis_and_latest_deviations(client: Client) -> None
         assert said in text
     assert "unknown-path GET /admin path" in text
     assert "unknown-parameter GET /users/{id} query colour" in text
-    assert "Last heard of node-1" in text
+    assert "Last report node-1" in text
     assert "APIs 1 Exchanges 4" in text
     assert {f"/apis/{api}"} < set(read(client.http.get("/").text).links)
 
@@ -86,7 +86,7 @@ def test_what_was_not_seen_is_said(client: Client) -> None:
     client.send(record(0, status=None, request=None, response=None))
     (found,) = client.items("/exchanges")
     text = page(client, f"/exchanges/{found['id']}")
-    assert text.count("It was not seen.") == 2
+    assert text.count("Not captured.") == 2
     assert "request not seen" in page(client, f"/apis/{found['api']}")
 
 
@@ -104,8 +104,8 @@ def test_exchanges_are_narrowed_as_in_the_api_and_an_empty_field_narrows_nothing
     text = page(client, "/exchanges?verdict=shadow&method=GET&status=2xx&path_prefix=/a")
     assert "/admin" in text
     assert "/carts" not in text
-    assert "There is no such exchange" in page(client, "/exchanges?status=500")
-    assert "means nothing here" in page(client, "/exchanges?status=boo", 422)
+    assert "No matching exchanges" in page(client, "/exchanges?status=500")
+    assert "Invalid request parameter" in page(client, "/exchanges?status=boo", 422)
 
 
 def test_what_does_not_fit_a_page_is_on_the_next(client: Client) -> None:

@@ -52,7 +52,7 @@ def test_a_second_one_takes_the_place_of_the_first_unless_it_is_to_stand_beside_
 def test_what_is_not_a_specification_is_refused_with_the_reason(client: Client) -> None:
     answer = sent(client, b"<script>alert(1)</script>")
     assert answer.status_code == 422
-    assert "The specification was not taken" in answer.text
+    assert "The specification was rejected" in answer.text
     assert "<script>" not in answer.text
     assert specs(client) == []
 
