@@ -12,12 +12,16 @@ import pytest
 from hypothesis import settings
 
 from tests.strays import running_descendants
+from tests.thorough import PROFILE, repeat
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned grandchildren become ours, so that none escapes
 SECONDS_TO_LEAVE = 20
 
-settings.register_profile("patient", deadline=None)  # a property holds on a busy machine, too
-settings.load_profile("patient")
+settings.load_profile(PROFILE)
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    repeat(pyfuncitem)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ from agent.ledger import Exchanges
 from agent.ship.parcel import Address, Parcel, body, halves_of
 from agent.ship.spool import Place, Spool
 from agent.wire import pack_head
+from tests.thorough import TIMES
 
 SECOND = 1_000_000_000
 SEQS_KEPT = 5  # the server's bound, made tight: batches must come in the order of their numbers
@@ -154,4 +155,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLife.settings = settings(max_examples=60 * TIMES, stateful_step_count=40, deadline=None)
