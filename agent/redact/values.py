@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
+from agent.redact import random_text
 from agent.redact.words import SHORT, any_of
 
-RANDOM_LENGTH = 32  # shorter random text is left alone: ids must survive
 CARD_LENGTH = 13
 TELLS_NOTHING = 13  # characters; a shorter text has a secret's shape only with a blank or a colon in it
 
@@ -77,26 +75,8 @@ def _key(match: re.Match[str]) -> bool:
     return not match[0].startswith("sk-") or any(map(str.isdigit, match[0]))
 
 
-_CASES = str.maketrans(
-    {**dict.fromkeys(map(chr, range(65, 91)), "A"), **dict.fromkeys(map(chr, range(97, 123)), "a")}
-    | {**dict.fromkeys("0123456789", "0"), **dict.fromkeys("+/_=-", " ")}
-)
-
-
 def _random(match: re.Match[str]) -> bool:
-    """Letters of both cases and digits in quick change, as in base64 of random bytes; words are not."""
-    text = match[0]
-    cases = text.translate(_CASES)
-    least = len(text) / 16
-    if min(cases.count("A"), cases.count("a")) < least or cases.count("0") < min(2, least):
-        return False
-    changes = sum(a != b and " " not in (a, b) for a, b in pairwise(cases))
-    return changes >= 0.38 * len(text) and _entropy(text[:256]) >= 3.5
-
-
-def _entropy(text: str) -> float:
-    shares = [text.count(char) / len(text) for char in set(text)]
-    return -sum(share * math.log2(share) for share in shares)
+    return random_text.is_random(match[0])
 
 
 def decoded_base64(text: str) -> bytes:
@@ -170,9 +150,9 @@ SHAPES = (
     _shape(
         "random",
         "",
-        rf"(?<![\w+/=-])[A-Za-z0-9_+/=-]{{{RANDOM_LENGTH},}}+",
+        rf"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9_+/=.-]{{{random_text.LENGTH},}}+",
         _random,
-        least=RANDOM_LENGTH,
+        least=random_text.LENGTH,
     ),
 )
 
@@ -188,7 +168,7 @@ _RUN_GATES = tuple(gate.encode() for shape in SHAPES for gate in shape.gates if 
 _ANY_RUN_GATE = any_of(_RUN_GATES)
 _DIGITS = bytes(0x30 if 0x30 <= b <= 0x39 else 0x20 for b in range(256))
 _RUNS = bytes(0x61 if b < 0x80 and (chr(b).isalnum() or chr(b) in "_+/=.-") else 0x20 for b in range(256))
-_LONG_RUN = re.compile(rb"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{%d,}+" % RANDOM_LENGTH)
+_LONG_RUN = re.compile(rb"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9_+/=.-]{%d,}+" % random_text.LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +196,8 @@ def suspicion(raw: bytes) -> Suspicion | None:
         gates.append("%")
     if b"a" * _ROUGH in runs and (len(lower) > SHORT or _ANY_RUN_GATE.search(lower)):
         gates += [gate.decode() for gate in _RUN_GATES if gate in lower]
-    mixed = b"a" * RANDOM_LENGTH in runs and any(map(_mixed_case, _LONG_RUN.findall(raw)))
-    least = RANDOM_LENGTH if mixed else None
+    mixed = b"a" * random_text.LENGTH in runs and any(map(_mixed_case, _LONG_RUN.findall(raw)))
+    least = random_text.LENGTH if mixed else None
     if b"0" * CARD_LENGTH in raw.translate(_DIGITS, b" -"):
         least = CARD_LENGTH
     return Suspicion(tuple(gates), least) if gates or least is not None else None
