@@ -47,7 +47,7 @@ def test_the_first_page_leads_to_an_apis_operations_and_to_a_deviations_exchange
         }
         page.get_by_role("row", name="unknown-parameter").get_by_role("link", name="exchange").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("/users/2?colour=red")
-        assert [one.split()[0] for one in rows(page, "Witnesses")] == ["client", "server"]
+        assert [one.split()[0] for one in rows(page, "Views")] == ["client", "server"]
         visit.assert_quiet()
 
 
@@ -119,7 +119,7 @@ def test_pages_work_without_scripts(browser: Browser, client: Client) -> None:
         assert rows(visit.open("/"), "APIs")
         assert rows(visit.open(f"/apis/{api}"), "Operations")
         page = visit.open(f"/apis/{api}/spec")
-        expect(page.get_by_role("link", name="the document as it was uploaded")).to_be_visible()
+        expect(page.get_by_role("link", name="the uploaded document")).to_be_visible()
 
 
 def test_a_specification_is_uploaded_by_the_form(browser: Browser, client: Client, tmp_path: Path) -> None:
