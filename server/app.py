@@ -29,7 +29,7 @@ from server.api import (
 from server.api.metrics import Metrics, Sources
 from server.api.parameters import only_known
 from server.api.sessions import Sessions
-from server.config import Settings
+from server.config import ServerSettings
 from server.connections import Closed, Connections
 from server.ingest.accept import Acceptor
 from server.ingest.catalogue_editor import Load
@@ -52,7 +52,7 @@ ADMIN, KNOWN = Depends(gate.require(gate.Role.ADMIN)), Depends(only_known)  # in
 
 
 def create_app(
-    settings: Settings, store: Store, load: Load, connections: Connections | None = None
+    settings: ServerSettings, store: Store, load: Load, connections: Connections | None = None
 ) -> FastAPI:
     """The server over an open store, which it closes at the end. `load` reads specifications; `connections`
     are those it is reached by."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from server import config, up
-from server.config import ConfigError, Settings
+from server.config import ConfigError, ServerSettings
 from server.offline import coverage, exporting, importing, matching, policy, rebuilding, specifications
 
 USAGE = 64  # EX_USAGE of sysexits.h
@@ -133,13 +133,13 @@ def _serve(parsed: argparse.Namespace) -> int:
     return serve(settings)
 
 
-def _settings(parsed: argparse.Namespace) -> Settings:
+def _settings(parsed: argparse.Namespace) -> ServerSettings:
     host, port = config.parse_listen(parsed.listen)
     tokens = [
         path and config.read_token(Path(path)) for path in (parsed.ingest_token_file, parsed.admin_token_file)
     ]
     return config.checked(
-        Settings(
+        ServerSettings(
             host=host,
             port=port,
             data=Path(parsed.data),

@@ -1,4 +1,4 @@
-"""Settings of the analysis server, checked before anything starts."""
+"""ServerSettings of the analysis server, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ConfigError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServerSettings:
     """Tokens are SHA-256 digests; None means that this role is open to anyone who can connect."""
 
     host: str
@@ -106,7 +106,7 @@ def default_data() -> Path:
     return Path("/var/lib/spectap") if os.geteuid() == 0 else Path.home() / ".local/state/spectap"
 
 
-def checked(settings: Settings) -> Settings:
+def checked(settings: ServerSettings) -> ServerSettings:
     """The settings if they are safe to start with. Raises ConfigError."""
     if not settings.loopback and not (settings.ingest_token and settings.admin_token):
         raise ConfigError(

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from server import logs
 from server.analysis.specs.load import load
 from server.app import create_app
-from server.config import Settings
+from server.config import ServerSettings
 from server.connections import Bounds, Connections, protocol
 from server.listening import bind, raise_descriptor_limit
 from server.store.database import Store, StoreUnavailable
@@ -26,7 +26,7 @@ GC_THRESHOLDS = (100_000, 20, 100)  # a batch is read into 25,000 trees and maps
 SHUTDOWN_S = 10  # for requests under way
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: ServerSettings) -> int:
     """The exit code: 0 after a clean stop, 1 where it could not start (one sentence on stderr)."""
     logs.start(settings.log_level, settings.log_json)
     connections = Connections(Bounds.of(raise_descriptor_limit()))
@@ -77,7 +77,7 @@ def configured(app: FastAPI, connections: Connections) -> uvicorn.Config:
     )
 
 
-def _bind_refusal(settings: Settings, error: OSError) -> str:
+def _bind_refusal(settings: ServerSettings, error: OSError) -> str:
     where = f"{settings.host}:{settings.port}"
     if error.errno == errno.EADDRINUSE:
         who = f"ss -ltnp 'sport = :{settings.port}' shows it"

@@ -20,7 +20,7 @@ from server.analysis.inventory import name_of
 from server.api import errors
 from server.api.errors import Problem
 from server.api.sessions import COOKIE
-from server.config import Settings, digest, is_loopback
+from server.config import ServerSettings, digest, is_loopback
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SAME = frozenset({"same-origin", "none"})
@@ -31,7 +31,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-def allowed(settings: Settings, role: Role, token: str | None) -> bool:
+def allowed(settings: ServerSettings, role: Role, token: str | None) -> bool:
     """Whether a token opens what a role may do; with no token set for the role, anything does."""
     wanted = settings.ingest_token if role is Role.INGEST else settings.admin_token
     return wanted is None or (token is not None and hmac.compare_digest(digest(token), wanted))
@@ -72,7 +72,7 @@ def require(role: Role) -> Callable[[Request], None]:
 class Door:
     """Turns away requests that no client of ours would send, before anything else looks at them."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
         self._settings = settings
 

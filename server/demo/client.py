@@ -23,7 +23,7 @@ Call = Callable[[str, str, Any], Any]
 """(method, path, JSON body or None) → the answer's JSON, or None."""
 
 
-class Caller:
+class SampleClient:
     """One keep-alive connection, opened anew when it breaks."""
 
     def __init__(self, connection: http.client.HTTPConnection, headers: dict[str, str]) -> None:
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> None:
     context = ssl.create_default_context(cafile=certificate)
     plain = http.client.HTTPConnection("127.0.0.1", orders_port, timeout=PATIENCE_S)
     secure = http.client.HTTPSConnection("127.0.0.1", payments_port, timeout=PATIENCE_S, context=context)
-    orders, payments = Caller(plain, {}), Caller(secure, {"authorization": TOKEN})
+    orders, payments = SampleClient(plain, {}), SampleClient(secure, {"authorization": TOKEN})
     for _ in itertools.count():
         for _kind in round_of_calls(orders.call, payments.call):
             time.sleep(PACE_S)

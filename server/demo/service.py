@@ -30,7 +30,7 @@ def serve(call: Call, context: ssl.SSLContext | None = None) -> None:
 def service(call: Call, context: ssl.SSLContext | None = None) -> ThreadingHTTPServer:
     """A server for `call` on a free port, over TLS where there is a context."""
 
-    class Exchange(_Exchange):
+    class ServedCall(_ServedCall):
         answer = staticmethod(call)
 
     class Server(ThreadingHTTPServer):
@@ -45,10 +45,10 @@ def service(call: Call, context: ssl.SSLContext | None = None) -> ThreadingHTTPS
         def handle_error(self, request: object, client_address: object) -> None:
             """A caller that goes away is no news."""
 
-    return Server(("127.0.0.1", 0), Exchange)
+    return Server(("127.0.0.1", 0), ServedCall)
 
 
-class _Exchange(BaseHTTPRequestHandler):
+class _ServedCall(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = IDLE_S

@@ -31,7 +31,7 @@ def run(parsed: argparse.Namespace) -> int:
         check_host()
         from server.up.programs import AgentRefuses, check_agent_options, installed  # --help is quick without
         from server.up.screen import Screen
-        from server.up.story import Up
+        from server.up.session import Up
 
         programs = installed()
         try:

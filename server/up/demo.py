@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 import server.demo
-from server.up.crew import Child, Crew, Line
-from server.up.live import Door
+from server.up.children import Child, ChildProcesses, Line
+from server.up.live import HttpProbe
 from server.up.options import UpError
-from server.up.programs import Programs
+from server.up.programs import Installation
 
 SPEC = Path(server.demo.__file__).with_name("orders.yaml")
 READY = "ready "
@@ -18,16 +18,16 @@ READY = "ready "
 class Demo:
     """The sample processes. `services` say their ports in a line each, which `note` picks up."""
 
-    def __init__(self, crew: Crew, programs: Programs, folder: Path) -> None:
-        self._crew, self._programs = crew, programs
+    def __init__(self, processes: ChildProcesses, programs: Installation, folder: Path) -> None:
+        self._processes, self._programs = processes, programs
         self._certificate = folder / "demo.pem"
         self._ports: dict[str, int] = {}
         self.children: list[Child] = []
 
     def start_services(self) -> None:
         payments = [*self._programs.payments, str(self._certificate)]
-        self.children.append(self._crew.start("orders", self._programs.orders, signal.SIGKILL))
-        self.children.append(self._crew.start("payments", payments, signal.SIGKILL))
+        self.children.append(self._processes.start("orders", self._programs.orders, signal.SIGKILL))
+        self.children.append(self._processes.start("payments", payments, signal.SIGKILL))
 
     def note(self, line: Line) -> bool:
         """Takes a line that was meant for us; True if it was."""
@@ -48,7 +48,7 @@ class Demo:
     def orders_host(self) -> str:
         return f"127.0.0.1:{self._ports['orders']}"
 
-    def upload(self, door: Door) -> None:
+    def upload(self, door: HttpProbe) -> None:
         """Gives the server the specification of `orders`. Raises UpError."""
         trouble = door.upload("/api/v1/specs", SPEC, {"host": self.orders_host})
         if trouble is not None:
@@ -57,4 +57,4 @@ class Demo:
     def start_shop(self) -> None:
         ports = [str(self._ports["orders"]), str(self._ports["payments"])]
         command = [*self._programs.shop, *ports, str(self._certificate)]
-        self.children.append(self._crew.start("shop", command, signal.SIGKILL))
+        self.children.append(self._processes.start("shop", command, signal.SIGKILL))

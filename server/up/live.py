@@ -34,7 +34,7 @@ ONE = {
 LOST = ("late", "ring_full", "table_full", "unread_at_exit")  # bytes we should have had
 
 
-class Door:
+class HttpProbe:
     """One child's HTTP pages. Whatever goes wrong there is None: it may be starting or ending."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
@@ -72,7 +72,7 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class LiveCounts:
     """The live counts, None where the side that knows did not answer.
 
     `exchanges`, `stored` and `not_stored` are the agent's and count views: two where both ends are here.
@@ -109,13 +109,13 @@ class Counts:
         return {**asdict(self), "server": dict(self.server)}
 
 
-def counts_of(status: Mapping[str, Any] | None, server: Mapping[str, int] | None = None) -> Counts:
+def counts_of(status: Mapping[str, Any] | None, server: Mapping[str, int] | None = None) -> LiveCounts:
     """The counts in the agent's /status document and the server's."""
     if status is None:
-        return Counts()
+        return LiveCounts()
     ledger = status.get("ledger", {})
     exchanges, stream = ledger.get("exchanges", {}), ledger.get("bytes", {})
-    return Counts(
+    return LiveCounts(
         agent=status.get("agent", ""),
         exchanges=exchanges.get("parsed", 0),
         stored=exchanges.get("shipped", 0),
@@ -146,7 +146,7 @@ def detaching(status: Mapping[str, Any] | None) -> str:
     return f"{done} of {total} probes detached" if total else ""
 
 
-def totals(server: Door) -> dict[str, int] | None:
+def totals(server: HttpProbe) -> dict[str, int] | None:
     """What the server has learnt, as counts by name."""
     page = server.document(f"/api/v1/apis?limit={MOST_APIS}")
     if page is None:
@@ -163,7 +163,7 @@ def totals(server: Door) -> dict[str, int] | None:
     return counts | {name: verdicts[verdict] for verdict, name in VERDICTS.items() if verdicts[verdict]}
 
 
-def last_word(server: Door, agent: str) -> dict[str, Any] | None:
+def last_word(server: HttpProbe, agent: str) -> dict[str, Any] | None:
     """The ledger of the agent's latest start, as the server has it."""
     page = server.document("/api/v1/agents") or {"items": []}
     starts = [start for start in page["items"] if start["agent"] == agent]
@@ -171,7 +171,7 @@ def last_word(server: Door, agent: str) -> dict[str, Any] | None:
     return None if latest is None else dict(latest["ledger"])
 
 
-def deviations(server: Door) -> list[str]:
+def deviations(server: HttpProbe) -> list[str]:
     """A line for each kind of deviation among the latest."""
     page = server.document(f"/api/v1/deviations?limit={MOST_DEVIATIONS}") or {"items": []}
     one_per_kind = {item["kind"]: item for item in page["items"]}

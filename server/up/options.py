@@ -54,7 +54,7 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class UpOptions:
     """`data` is None for the default directory, or for a temporary one with the demo.
 
     `agent` is passed to the agent as it is.
@@ -92,9 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-v", "--verbose", action="store_true", help="also show info messages of the server and the agent")
 
 
-def options_of(parsed: argparse.Namespace) -> Options:
+def options_of(parsed: argparse.Namespace) -> UpOptions:
     """The parsed arguments as a fact."""
-    return Options(
+    return UpOptions(
         listen=parsed.listen,
         data=parsed.data,
         demo=parsed.demo,

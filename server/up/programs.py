@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.agent_program import AgentMissing, agent_program
-from server.up.options import Options, UpError
+from server.up.options import UpError, UpOptions
 
 
 class AgentRefuses(Exception):
@@ -27,7 +27,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Programs:
+class Installation:
     """How each program starts, up to its arguments."""
 
     server: tuple[str, ...]
@@ -37,14 +37,14 @@ class Programs:
     shop: tuple[str, ...]
 
 
-def installed() -> Programs:
+def installed() -> Installation:
     """The programs of this installation. Raises UpError where the agent is missing."""
     python = (sys.executable, "-m")
     try:
         agent = agent_program()
     except AgentMissing as error:
         raise UpError(str(error)) from None
-    return Programs(
+    return Installation(
         server=(*python, "server", "server"),
         agent=agent,
         orders=(*python, "server.demo.orders"),
@@ -53,7 +53,7 @@ def installed() -> Programs:
     )
 
 
-def check_agent_options(programs: Programs, options: Options) -> None:
+def check_agent_options(programs: Installation, options: UpOptions) -> None:
     """Has the agent judge what is passed to it, before anything starts. Raises AgentRefuses."""
     if options.agent:
         words = [*programs.agent, "run", "--check", "--server", options.listen.url, *options.agent]
@@ -80,7 +80,7 @@ def tokens_in(data: Path) -> Tokens:
     return tokens
 
 
-def server_arguments(options: Options, data: Path, tokens: Tokens | None) -> list[str]:
+def server_arguments(options: UpOptions, data: Path, tokens: Tokens | None) -> list[str]:
     arguments = ["--listen", str(options.listen), "--data", str(data)]
     if tokens is not None:
         arguments += ["--ingest-token-file", str(tokens.ingest), "--admin-token-file", str(tokens.admin)]
@@ -88,7 +88,7 @@ def server_arguments(options: Options, data: Path, tokens: Tokens | None) -> lis
 
 
 def agent_arguments(
-    options: Options,
+    options: UpOptions,
     data: Path,
     tokens: Tokens | None,
     status: str,
@@ -108,6 +108,6 @@ def agent_arguments(
     return arguments + _logging(options)
 
 
-def _logging(options: Options) -> list[str]:
+def _logging(options: UpOptions) -> list[str]:
     level = ["--log-level", "info" if options.verbose else "warning"]
     return [*level, "--log-json"] if options.log_json else level

@@ -15,7 +15,7 @@ import uvicorn
 
 from agent.wire import Record
 from server.app import create_app
-from server.config import Settings
+from server.config import ServerSettings
 from server.connections import Connections
 from server.ingest.catalogue_editor import Load
 from server.listening import bind
@@ -82,7 +82,7 @@ class Client:
 
 @contextmanager
 def serving(data: Path, load: Load = engine.load, **options: Any) -> Iterator[Client]:
-    settings = Settings("127.0.0.1", 0, data, **options)
+    settings = ServerSettings("127.0.0.1", 0, data, **options)
     connections = Connections()
     listener = bind(settings.host, settings.port, connections)
     app = create_app(settings, Store(data), load, connections)

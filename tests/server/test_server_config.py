@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.config import ConfigError, Settings, checked, default_data, digest, parse_listen, read_token
+from server.config import ConfigError, ServerSettings, checked, default_data, digest, parse_listen, read_token
 
 
 @pytest.mark.parametrize(
@@ -50,27 +50,27 @@ def test_other_machines_need_both_tokens(host: str) -> None:
     token = digest("x" * 20)
     for ingest, admin in ((None, None), (token, None), (None, token)):
         with pytest.raises(ConfigError, match="--ingest-token-file"):
-            checked(Settings(host, 1, Path("."), ingest_token=ingest, admin_token=admin))
-    guarded = Settings(host, 1, Path("."), ingest_token=token, admin_token=token)
+            checked(ServerSettings(host, 1, Path("."), ingest_token=ingest, admin_token=admin))
+    guarded = ServerSettings(host, 1, Path("."), ingest_token=token, admin_token=token)
     assert checked(guarded) == guarded
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.0.1"])
 def test_loopback_may_be_open(host: str) -> None:
-    settings = Settings(host, 1, Path("."))
+    settings = ServerSettings(host, 1, Path("."))
     assert checked(settings) == settings
 
 
 def test_retention_has_to_leave_something() -> None:
     with pytest.raises(ConfigError, match="--retention-days"):
-        checked(Settings("::1", 1, Path("."), retention_days=0))
+        checked(ServerSettings("::1", 1, Path("."), retention_days=0))
     with pytest.raises(ConfigError, match="--retention-bytes"):
-        checked(Settings("::1", 1, Path("."), retention_bytes=1))
+        checked(ServerSettings("::1", 1, Path("."), retention_bytes=1))
 
 
 def test_a_log_level_is_one_of_four() -> None:
     with pytest.raises(ConfigError, match="--log-level"):
-        checked(Settings("::1", 1, Path("."), log_level="loud"))
+        checked(ServerSettings("::1", 1, Path("."), log_level="loud"))
 
 
 def test_data_goes_where_the_system_keeps_state(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from server import cli
 from server.analysis.specs.load import load
 from server.api import bundles, fetch
 from server.api.errors import Problem
-from server.config import Settings, digest
+from server.config import ServerSettings, digest
 from tests.server.records import record
 from tests.server.running import Client, serving
 
@@ -287,9 +287,9 @@ def test_a_slow_document_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_servers_policy_is_read_from_options_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[Settings] = []
+    found: list[ServerSettings] = []
 
-    def serve(settings: Settings) -> int:
+    def serve(settings: ServerSettings) -> int:
         found.append(settings)
         return 0
 

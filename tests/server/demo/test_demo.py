@@ -18,7 +18,7 @@ import yaml
 from openapi_spec_validator import validate
 
 from server.demo import payments
-from server.demo.client import Caller, round_of_calls
+from server.demo.client import SampleClient, round_of_calls
 from server.demo.orders import Orders
 from server.demo.payments import Payments
 from server.demo.service import MOST_BODY, Call, service
@@ -128,7 +128,7 @@ def test_a_round_has_documented_deprecated_undocumented_and_deviating_calls() ->
 
 
 def test_a_caller_goes_on_after_its_connection_broke(orders: http.client.HTTPConnection) -> None:
-    caller = Caller(orders, {})
+    caller = SampleClient(orders, {})
     assert caller.call("GET", "/internal/debug/cache") == {"entries": 0}
     assert orders.sock is not None
     orders.sock.shutdown(2)

@@ -14,7 +14,7 @@ from agent.config import OPTIONS
 from server import agent_program
 from server.up import options, programs
 from server.up.options import Listen, UpError, check_host, free_listen, listen_of, options_of, port_of
-from server.up.story import Up
+from server.up.session import Up
 
 
 def parsed(*arguments: str) -> argparse.Namespace:

@@ -1,6 +1,6 @@
 """Becomes a command that the kernel signals when its parent dies, be it by SIGKILL.
 
-`python -I -S leash.py PARENT SIGNAL COMMAND...`, run as a file. The wish for the signal survives exec.
+`python -I -S parent_death.py PARENT SIGNAL COMMAND...`, run as a file. The wish for the signal survives exec.
 It is made here, after fork and exec, since nothing but exec is safe between them.
 """
 

@@ -1,7 +1,7 @@
 """Child processes and what happens to them, as facts from one place that waits.
 
 Each child has a session of its own, so that Ctrl-C reaches only us and we decide who stops first. None
-outlives us (leash.py). `Crew.wait` answers lines, ends and signals in the order they came.
+outlives us (parent_death.py). `ChildProcesses.wait` answers lines, ends and signals in the order they came.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-LEASH = Path(__file__).with_name("leash.py")
+PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 MOST_LINE = 16 * 1024  # bytes; a longer line is cut into several
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -59,7 +58,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ChildEnded:
     """A child ended; all its lines came before."""
 
     child: Child
@@ -72,10 +71,10 @@ class StopAsked:
     signum: int
 
 
-Happening = Line | Ended | StopAsked
+ChildEvent = Line | ChildEnded | StopAsked
 
 
-class Crew:
+class ChildProcesses:
     """Starts children and waits for what happens. Use it as a context in the main thread.
 
     Leaving the context kills whoever is left.
@@ -90,7 +89,7 @@ class Crew:
         self._woken.setblocking(False)
         self._wake.setblocking(False)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> ChildProcesses:
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._wakeup_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         for signum in STOP_SIGNALS:
@@ -117,9 +116,9 @@ class Crew:
 
         Call it from the main thread: the kernel's promise is bound to the thread that started the child.
         """
-        leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(dies_by))]
+        prefix = [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), str(int(dies_by))]
         popen = subprocess.Popen(
-            [*leash, *command],
+            [*prefix, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -140,7 +139,7 @@ class Crew:
         for child in self.children:
             child.send(signal.SIGKILL)
 
-    def wait(self, seconds: float) -> Iterator[Happening]:
+    def wait(self, seconds: float) -> Iterator[ChildEvent]:
         """What happened, waiting up to `seconds` for the first of it."""
         for key, _ in self._selector.select(max(0.0, seconds)):
             if key.fileobj is self._woken:
@@ -154,12 +153,6 @@ class Crew:
                 yield from self._lines(key.data)
         while self._signals:
             yield StopAsked(self._signals.pop(0))
-
-    def happenings(self, seconds: float) -> Iterator[Happening]:
-        """What happens within `seconds`."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            yield from self.wait(left)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         self._signals.append(signum)
@@ -182,7 +175,7 @@ class Crew:
         child.partial[:] = rest
         yield from (Line(child, line.decode(errors="replace")) for line in lines)
 
-    def _ended(self, child: Child) -> Iterator[Happening]:
+    def _ended(self, child: Child) -> Iterator[ChildEvent]:
         """The child's last lines, then its end."""
         assert child.popen.stdout is not None
         while child.popen.stdout in self._selector.get_map():
@@ -195,7 +188,7 @@ class Crew:
             yield Line(child, bytes(child.partial).decode(errors="replace"))
         child.code = child.popen.wait()
         self._release(child)
-        yield Ended(child)
+        yield ChildEnded(child)
 
     def _release(self, child: Child) -> None:
         assert child.popen.stdout is not None

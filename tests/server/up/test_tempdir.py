@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from server.up.scratch import PREFIX, scratch_folder
+from server.up.tempdir import PREFIX, temporary_folder
 
 OWNER = """
 import sys
-from server.up.scratch import scratch_folder
-with scratch_folder() as folder:
+from server.up.tempdir import temporary_folder
+with temporary_folder() as folder:
     (folder / "file").touch()
     print(folder, flush=True)
     sys.stdin.read()
@@ -34,7 +34,7 @@ def left(temporary: Path) -> set[str]:
 
 
 def test_a_folder_is_gone_at_the_end_with_all_that_is_in_it(temporary: Path) -> None:
-    with scratch_folder() as folder:
+    with temporary_folder() as folder:
         (folder / "inner").mkdir()
         assert left(temporary) == {folder.name}
         assert folder.stat().st_mode & 0o777 == 0o700
@@ -48,11 +48,11 @@ def test_what_a_killed_process_left_is_gone_at_the_next_start_and_not_before_it_
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         theirs = Path(owner.stdout.readline().strip())
-        with scratch_folder():
+        with temporary_folder():
             assert (theirs / "file").exists()
         owner.kill()
     assert (theirs / "file").exists()
-    with scratch_folder() as folder:
+    with temporary_folder() as folder:
         assert left(temporary) == {folder.name}
 
 
@@ -63,7 +63,7 @@ def test_nothing_else_is_touched(temporary: Path) -> None:
     (temporary / f"{PREFIX}link").symlink_to(temporary / "other")
     (temporary / f"{PREFIX}file").touch()
     before = left(temporary)
-    with scratch_folder():
+    with temporary_folder():
         pass
     assert left(temporary) == before
     assert (temporary / "other" / "file").exists()

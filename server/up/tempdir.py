@@ -18,7 +18,7 @@ PREFIX = "spectap-up-"
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     """A new folder, until the context ends."""
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))

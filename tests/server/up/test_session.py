@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from server.up.options import Listen, Options, UpError
-from server.up.programs import Programs
+from server.up.options import Listen, UpError, UpOptions
+from server.up.programs import Installation
 from server.up.screen import Screen
-from server.up.story import Up
+from server.up.session import Up
 
 FAKE = Path(__file__).with_name("fake_program.py")
 PATIENCE_S = 60.0
@@ -53,11 +53,11 @@ class House:
         self.log = folder / "log"
         self.log.touch()
 
-    def programs(self, **behaviours: str) -> Programs:
+    def programs(self, **behaviours: str) -> Installation:
         def fake(role: str) -> tuple[str, ...]:
             return (sys.executable, str(FAKE), str(self.log), role, behaviours.get(role, "well"))
 
-        return Programs(
+        return Installation(
             server=fake("server"),
             agent=fake("agent"),
             orders=fake("orders"),
@@ -65,7 +65,7 @@ class House:
             shop=fake("shop"),
         )
 
-    def options(self, **changes: object) -> Options:
+    def options(self, **changes: object) -> UpOptions:
         values: dict[str, object] = {
             "listen": Listen("127.0.0.1", 0),
             "data": self.folder / "data",
@@ -75,9 +75,9 @@ class House:
             "log_json": False,
             "verbose": False,
         }
-        return Options(**{**values, **changes})  # type: ignore[arg-type]
+        return UpOptions(**{**values, **changes})  # type: ignore[arg-type]
 
-    def run(self, out: io.StringIO, options: Options | None = None, **behaviours: str) -> int:
+    def run(self, out: io.StringIO, options: UpOptions | None = None, **behaviours: str) -> int:
         chosen = options or self.options()
         return Up(chosen, self.programs(**behaviours), Screen(chosen.log_json, out)).run()
 
@@ -206,7 +206,7 @@ def test_what_a_child_says_when_it_cannot_start_is_relayed(house: House, victim:
 def test_a_program_that_is_not_there_is_a_sentence(house: House) -> None:
     out = io.StringIO()
     programs = house.programs()
-    lost = Programs(programs.server, ("/nowhere/spectap-agent",), ("",), ("",), ("",))
+    lost = Installation(programs.server, ("/nowhere/spectap-agent",), ("",), ("",), ("",))
     assert Up(house.options(), lost, Screen(False, out)).run() == 1
     assert "agent: /nowhere/spectap-agent: No such file or directory" in out.getvalue()
 
@@ -256,7 +256,7 @@ def test_a_screen_that_goes_away_stops_nothing(house: House) -> None:
 def test_children_do_not_outlive_a_killed_parent(house: House) -> None:
     program = (
         "import sys; sys.path[:0] = sys.argv[2:];"
-        "from pathlib import Path; from test_story import House;"
+        "from pathlib import Path; from test_session import House;"
         "house = House(Path(sys.argv[1])); house.run(sys.stdout, agent='quick')"
     )
     root = Path(__file__).parents[3]

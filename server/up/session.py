@@ -16,13 +16,22 @@ from typing import NoReturn
 
 from agent.wire import balances
 from server.config import default_data
-from server.up.crew import Child, Crew, Ended, Happening, Line
+from server.up.children import Child, ChildEnded, ChildEvent, ChildProcesses, Line
 from server.up.demo import Demo
-from server.up.live import Counts, Door, counts_of, detaching, deviations, last_word, totals, watching
-from server.up.options import Listen, Options, UpError, free_listen
-from server.up.programs import Programs, Tokens, agent_arguments, server_arguments, tokens_in
-from server.up.scratch import scratch_folder
+from server.up.live import (
+    HttpProbe,
+    LiveCounts,
+    counts_of,
+    detaching,
+    deviations,
+    last_word,
+    totals,
+    watching,
+)
+from server.up.options import Listen, UpError, UpOptions, free_listen
+from server.up.programs import Installation, Tokens, agent_arguments, server_arguments, tokens_in
 from server.up.screen import Screen
+from server.up.tempdir import temporary_folder
 
 LOOK_EVERY_S = 0.2
 LEARNT_EVERY_S = 2.0
@@ -39,13 +48,13 @@ class _StopAsked(Exception):
 class Up:
     """One run. `programs` is what it starts; tests give it others."""
 
-    def __init__(self, options: Options, programs: Programs, screen: Screen) -> None:
+    def __init__(self, options: UpOptions, programs: Installation, screen: Screen) -> None:
         self._options = replace(options, listen=free_listen(options.listen))
         self._programs, self._screen = programs, screen
         self._server: Child | None = None
         self._agent: Child | None = None
         self._demo: Demo | None = None
-        self._counts: Counts = counts_of(None)
+        self._counts: LiveCounts = counts_of(None)
         self._learnt_at = float("-inf")
         self._stopping = False
         self._asked = 0  # while stopping
@@ -58,9 +67,9 @@ class Up:
             tokens = None if self._options.listen.loopback else tokens_in(data)
             status = free_listen(Listen("127.0.0.1", 0))
             admin = None if tokens is None else tokens.admin.read_text().strip()
-            self._server_door = stack.enter_context(closing(Door(self._options.listen.url, admin)))
-            self._agent_door = stack.enter_context(closing(Door(status.url)))
-            self._crew = stack.enter_context(Crew())
+            self._server_door = stack.enter_context(closing(HttpProbe(self._options.listen.url, admin)))
+            self._agent_door = stack.enter_context(closing(HttpProbe(status.url)))
+            self._processes = stack.enter_context(ChildProcesses())
             try:
                 self._start(data, tokens, status, stack)
                 self._tell(tokens)
@@ -76,7 +85,7 @@ class Up:
     def _data_folder(self, stack: ExitStack) -> Path:
         data = self._options.data or default_data()
         if self._options.demo and self._options.data is None:
-            return stack.enter_context(scratch_folder())
+            return stack.enter_context(temporary_folder())
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -88,17 +97,17 @@ class Up:
     def _start(self, data: Path, tokens: Tokens | None, status: Listen, stack: ExitStack) -> None:
         """All start at the same time, but for the shop, whose first call is to be seen."""
         server = [*self._programs.server, *server_arguments(self._options, data, tokens)]
-        self._server = self._crew.start("server", server)
+        self._server = self._processes.start("server", server)
         ports = self._options.ports
         if self._options.demo:
-            folder = stack.enter_context(scratch_folder())
-            self._demo = Demo(self._crew, self._programs, folder)
+            folder = stack.enter_context(temporary_folder())
+            self._demo = Demo(self._processes, self._programs, folder)
             self._demo.start_services()
             self._until(lambda: self._demo is not None and self._demo.ready, "the demo services")
             ports = (*ports, *self._demo.ports) if ports else ()
         ours = [getpid(), self._server.pid]
         arguments = agent_arguments(self._options, data, tokens, str(status), ports, ours)
-        self._agent = self._crew.start("agent", [*self._programs.agent, *arguments])
+        self._agent = self._processes.start("agent", [*self._programs.agent, *arguments])
         self._until(self._server_door.ready, "the server")
         if self._demo is not None:
             self._demo.upload(self._server_door)
@@ -236,14 +245,14 @@ class Up:
             self._take_what_happens(left)
 
     def _take_what_happens(self, seconds: float) -> None:
-        for happening in self._crew.wait(seconds):
+        for happening in self._processes.wait(seconds):
             self._take(happening)
 
-    def _take(self, happening: Happening) -> None:
+    def _take(self, happening: ChildEvent) -> None:
         if isinstance(happening, Line):
             if self._demo is None or not self._demo.note(happening):
                 self._screen.relay(happening.child.name, happening.text)
-        elif isinstance(happening, Ended):
+        elif isinstance(happening, ChildEnded):
             if not self._stopping:
                 raise UpError(f"the {happening.child.name} {_how(happening.child)}; see its messages above")
         elif not self._stopping:
@@ -263,7 +272,7 @@ class Up:
         else:
             self._killed = True
             self._screen.say("killing all processes")
-            self._crew.kill()
+            self._processes.kill()
 
 
 def _how(child: Child) -> str:
