@@ -33,7 +33,7 @@ format: setup ## rewrite the code in the project's style
 	.venv/bin/ruff format .
 
 audit: setup ## look the locked packages up among known vulnerabilities (needs the network)
-	.venv/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+	.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 clean: ## remove .venv and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist

@@ -168,7 +168,7 @@ def kernel_offsets(cache: Path | None = None, vmlinux: Path = VMLINUX) -> dict[s
 
 def _store(path: Path, found: dict[str, int]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(found))
         partial.replace(path)

@@ -21,7 +21,7 @@ from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, st
 from server.ingest.attach import NoTarget, Target, UnknownApi, attach, detach
 from server.ingest.catalogue_editor import based
 from server.store import queries, specs
-from server.store.specs import Upload
+from server.store.specs import MAX_TITLE, Upload
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["specifications"])
 
@@ -103,7 +103,7 @@ async def keep(
     state.jobs.judge_again(attached.number)
     log.info(
         "specification %r (%d operations) for API %s",
-        specification.title,
+        specification.title[:MAX_TITLE],
         len(specification.operations),
         attached.api,
     )

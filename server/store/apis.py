@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from agent.wire import Record
 from server.analysis.inventory import (
+    MAX_NAME,
     PROVISIONAL,
     ApiKind,
     Identity,
@@ -122,11 +123,12 @@ class Apis:
             number = self._known_as(name)
             if number is not None:
                 return number
-        number = self.insert(named(ApiKind.DECLARED, names[0].removeprefix(WORKLOAD_PREFIX) or title))
-        for name in names:
-            self._db.conn.execute("INSERT OR REPLACE INTO hosts VALUES (?, ?, 1)", (number, name))
-            self._declared[name] = number
-            self._hosts.setdefault(number, set()).add(name)
+        name = names[0].removeprefix(WORKLOAD_PREFIX) or title[:MAX_NAME]
+        number = self.insert(named(ApiKind.DECLARED, name))
+        for host in names:
+            self._db.conn.execute("INSERT OR REPLACE INTO hosts VALUES (?, ?, 1)", (number, host))
+            self._declared[host] = number
+            self._hosts.setdefault(number, set()).add(host)
         return number
 
     def _known_as(self, name: str) -> int | None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
+MAX_TITLE = 200  # characters of a title or version, of which documents may hold megabytes
+
 
 @dataclass(frozen=True, slots=True)
 class StoredSpec:
@@ -48,6 +50,7 @@ def insert(
     db: Database, api: int, upload: Upload, title: str, version: str, warnings: Sequence[str], now: int
 ) -> StoredSpec:
     id = secrets.token_hex(8)
+    title, version = title[:MAX_TITLE], version[:MAX_TITLE]
     cursor = db.conn.execute(
         """INSERT INTO specs (id, api, host, base_path, title, version, warnings, uploaded, raw)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",

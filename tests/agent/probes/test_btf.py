@@ -68,6 +68,12 @@ def test_this_kernel_has_every_offset_and_the_cache_gives_the_same(tmp_path: Pat
 
 
 @pytest.mark.skipif(not btf.VMLINUX.exists(), reason="this kernel has no BTF")
+def test_the_cache_is_for_its_owner_only(tmp_path: Path) -> None:
+    btf.kernel_offsets(tmp_path / "cache")
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(not btf.VMLINUX.exists(), reason="this kernel has no BTF")
 def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     found = btf.kernel_offsets(tmp_path)
     (cached,) = tmp_path.iterdir()

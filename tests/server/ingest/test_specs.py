@@ -214,6 +214,18 @@ def test_an_engine_that_fails_costs_the_verdict_and_not_the_exchange(
     assert "secret value" not in caplog.text
 
 
+def test_a_title_of_megabytes_is_neither_listed_nor_logged_whole(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    document = spec("GET /x", title="t" * 1_000_000, version="v" * 1_000_000)
+    answer = client.http.post("/api/v1/specs?workload=/w", content=document)
+    assert answer.status_code == 201, answer.text[:1000]
+    assert {len(one[name]) for one in client.items("/specs") for name in ("title", "version")} == {200}
+    assert len(client.http.get("/api/v1/apis").content) < 2000
+    assert max(len(one.getMessage()) for one in caplog.records) < 500
+
+
 def test_specifications_are_listed_without_their_documents(client: Client) -> None:
     ids = [upload(client, spec("GET /", title=f"n{n}"), host=f"h{n}")["id"] for n in range(3)]
     assert [one["id"] for one in client.items("/specs", limit=1)] == ids[::-1]
