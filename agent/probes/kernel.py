@@ -13,17 +13,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.events import Clock, ConnectionKey, Event, Lost, ProcessGone, Tick
+from agent.events import ConnectionKey, Event, Lost, ProcessGone, Tick
 from agent.ledger import Bytes, Kernel
 from agent.probes import cgroups, decode, processes
 from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
 from agent.probes.capability import refusals
+from agent.probes.clock import WallClock
 from agent.probes.memory import hand_back
 from agent.probes.programs import OPENSSL, Programs, Sizes
 
 DRAIN_INTERVAL = 0.02  # seconds between two looks at the ring
-COUNT_INTERVAL = 1_000_000_000  # ns between two looks at the kernel's counters
+COUNT_INTERVAL = 1_000_000_000  # ns between two looks at the kernel's counters and the wall clock
 STOP_NS = 10_000_000_000  # in which what was captured may still be parsed when stopping
 RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
 LOOKS_PER_DRAIN = 8
@@ -142,7 +143,8 @@ class KernelSource:
         self._programs.ignore(connection.address, connection.generation, counter)
 
     def events(self) -> Iterator[Event]:
-        yield Clock(time.time_ns() - time.monotonic_ns(), boot_id())
+        clock = WallClock(boot_id())
+        yield from clock.changed()
         counted = rescanned = time.monotonic_ns()
         ending = False
         while True:
@@ -160,6 +162,7 @@ class KernelSource:
             if now - counted >= COUNT_INTERVAL or stopping:
                 counted = now
                 yield from self._losses(now)
+                yield from clock.changed()
             if stopping and not more and not busy:
                 if ending:
                     yield from self._unaccounted(now)

@@ -1,6 +1,7 @@
 """The whole agent from a list of events to records: no kernel, no clock, no /proc."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,13 @@ def test_an_exchange_becomes_one_record_with_its_process_ends_and_wall_clock_tim
     assert record.side == "server"
     assert (record.timing.request_start, record.timing.end) == (OFFSET + 10, OFFSET + 20)
     assert ledger.bytes[Bytes.SEEN] == ledger.bytes[Bytes.PARSED] == len(REQUEST) + len(RESPONSE)
+
+
+def test_times_follow_the_clock_when_it_is_set() -> None:
+    second = replace(KEY, address=KEY.address + 1)
+    later = [replace(event, connection=second) for event in EVENTS if isinstance(event, Chunk | Opened)]
+    found = records([*EVENTS, Clock(2 * OFFSET, "boot"), *later])
+    assert [record.timing.request_start for record in found] == [OFFSET + 10, 2 * OFFSET + 10]
 
 
 def test_the_same_events_make_the_same_records_byte_for_byte() -> None:
