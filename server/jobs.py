@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from server.ingest.accept import Acceptor
-from server.ingest.attach import settle_leftovers
+from server.ingest.leftovers import settle_leftovers
 from server.store.counters import unused_consumers
 from server.store.database import Database, Store, StoreUnavailable
 from server.store.retention import DAY_NS, LOW, Bounds, drop_some, fold_hours, give_back, used_bytes
@@ -134,4 +134,4 @@ class Jobs:
             self._forget_callers(unused[start : start + CALLERS_AT_ONCE])
 
     def _forget_callers(self, numbers: list[int]) -> None:
-        self._do(lambda db: self._acceptor.consumers.drop_unused(numbers))
+        self._do(lambda db: self._acceptor.counting.consumers.drop_unused(numbers))

@@ -28,8 +28,8 @@ from server.analysis.rebuild.learner import Learner, Learnt
 from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
+from server.analysis.views import most_seen
 from server.failures import Failures
-from server.ingest.accept import most_seen
 from server.store import rebuilt, specs
 from server.store.database import Connection, Store, StoreUnavailable
 from server.store.rebuilt import Publication, State, Stored

@@ -170,15 +170,6 @@ def name_of(host: str) -> str:
     return host if host.count(":") > 1 else host.partition(":")[0]
 
 
-def server_view(records: Sequence[Record]) -> Record:
-    """The view that knows most of the server: its own; else the first."""
-    for side in ("server", "unknown"):
-        for record in records:
-            if record.side == side:
-                return record
-    return records[0]
-
-
 def caller(records: Sequence[Record]) -> tuple[ConsumerKind, str]:
     """Who called, by the best of what all views know. The order of views does not matter."""
     clients = [record.client for record in records if record.client is not None]

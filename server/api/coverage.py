@@ -15,6 +15,7 @@ from server.analysis.coverage.gaps import gaps
 from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.report import calls, report
 from server.analysis.coverage.table import csv_text
+from server.analysis.views import most_seen
 from server.api import coverage_models as models
 from server.api.bundles import MAX_SPEC
 from server.api.errors import Problem
@@ -23,7 +24,6 @@ from server.api.paging import catalogue_of, store_of
 from server.api.records import bounded_body
 from server.api.specs import BODY
 from server.catalogue import Specification
-from server.ingest.accept import most_seen
 from server.ingest.attach import UnknownApi
 from server.ingest.catalogue_editor import based
 from server.store import coverage, specs

@@ -16,12 +16,12 @@ from agent.wire import Record, decode_record
 from server.analysis.specs.amending.patches import Unfit, applied
 from server.analysis.specs.amending.propose import Found, proposal, shows
 from server.analysis.specs.document.text import parse
+from server.analysis.views import most_seen
 from server.api import models, render
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, cut, decode, page, store_of
 from server.catalogue import Loaded
-from server.ingest.accept import most_seen
 from server.ingest.attach import UnknownApi
 from server.ingest.catalogue_editor import understood
 from server.store import decisions, queries, specs

@@ -15,8 +15,8 @@ from agent.wire import MAX_BATCH, WireError
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.models import Acked
-from server.ingest.accept import Left, Received
 from server.ingest.decode import CODINGS, Delivery, decode
+from server.ingest.outcomes import Left, Received
 from server.store.database import StoreUnavailable
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))], tags=["records"])

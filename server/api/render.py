@@ -22,10 +22,11 @@ from agent.wire import (
     balances,
     decode_record,
 )
-from server.analysis.inventory import host_of, server_view
+from server.analysis.inventory import host_of
 from server.analysis.latency import quantile
 from server.analysis.specs.model import Operation
-from server.ingest.accept import Received, most_seen
+from server.analysis.views import most_seen, server_view
+from server.ingest.outcomes import Received
 from server.store.exchanges import HOUR_NS
 from server.store.queries import shown_operation
 

@@ -1,16 +1,14 @@
-"""A specification is uploaded: which API it describes, and how all that is stored is judged anew."""
+"""A specification is uploaded or removed: which API it describes, and that it is judged anew from then on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.wire import Body, Consumer, Record, Request, Timing
 from server.analysis.specs.document.servers import hosts
 from server.catalogue import Specification
 from server.ingest.accept import Acceptor
 from server.store import specs
 from server.store.apis import WORKLOAD_PREFIX
-from server.store.counters import move_counts
 from server.store.database import Database
 from server.store.decisions import forget_spec
 from server.store.queries import number_of_api
@@ -96,49 +94,3 @@ def _target(db: Database, acceptor: Acceptor, specification: Specification, targ
     if not names:
         raise NoTarget("the document's servers name no host: say host=, workload= or api=")
     return acceptor.apis.declare(names, specification.title)
-
-
-def settle_leftovers(db: Database, acceptor: Acceptor, api: int) -> None:
-    """After all samples were judged: counts whose samples are gone go to the operation their template
-    belongs to, and deviations that no sample shows any more are removed. Writer's thread.
-    """
-    acceptor.findings.purge(api, acceptor.catalogue.draft.revision(api))
-    for number, key, method, shape in acceptor.operations.without_samples(api):
-        ruling = acceptor.catalogue.draft.judge(api, _probe(method, shape))
-        found = ruling.judgement.operation if ruling else None
-        if ruling is None or found is None:
-            continue
-        said = ruling.operation
-        target = acceptor.operations.specified(
-            api, found, ruling.judgement.deprecated, said.operation_id if said else None
-        )
-        if found != key:
-            move_counts(db, number, target)
-            acceptor.operations.forget()
-
-
-def _probe(method: str, shape: str) -> Record:
-    """A record that asks only: which operation is this?"""
-    path = shape.replace("{id}", "0").replace("{date}", "2000-01-01").encode()
-    nothing = Body(0, b"", "complete")
-    return Record(
-        id="probe",
-        agent="",
-        node="",
-        cluster=None,
-        time=0,
-        monotonic=0,
-        protocol="h1",
-        tls=None,
-        side="unknown",
-        connection="",
-        stream=0,
-        client=None,
-        server=None,
-        process=None,
-        request=Request(method, "http", None, path, None, (), (), nothing, None),
-        response=None,
-        timing=Timing(None, None, None, None),
-        consumer=Consumer(),
-        completeness="no-response",
-    )

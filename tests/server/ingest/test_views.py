@@ -10,7 +10,7 @@ import pytest
 
 from agent.wire import Endpoint
 from server.analysis.witnesses import Pending
-from server.ingest import accept
+from server.ingest.outcomes import Left, Received
 from tests.server.records import NETNS, NOON, batch, both, record
 from tests.server.running import Client, serving
 
@@ -111,8 +111,8 @@ def test_a_half_that_comes_long_after_is_found_in_the_store(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.send(record(0, "client"))
-    monkeypatch.setattr(client.app.state.acceptor, "_pending", Pending())
-    client.app.state.acceptor._pending.horizon = NOON
+    monkeypatch.setattr(client.app.state.acceptor.pairing, "_pending", Pending())
+    client.app.state.acceptor.pairing._pending.horizon = NOON
     client.send(record(0, "server"))
     (exchange,) = client.items("/exchanges")
     assert len(exchange["witnesses"]) == 2
@@ -198,4 +198,4 @@ def test_a_failed_write_leaves_memory_and_store_of_one_mind(
 
 
 def test_every_outcome_is_a_name() -> None:
-    assert not set(accept.Received) & set(accept.Left)
+    assert not set(Received) & set(Left)

@@ -238,7 +238,7 @@ def test_no_callers_number_is_given_twice(tmp_path: Path) -> None:
 def test_callers_are_kept_where_they_are_referred_to_meanwhile(tmp_path: Path) -> None:
     with quiet(tmp_path) as client:
         client.send(calling("counted/1", 0), calling("last/1", 1))
-        consumers, known = client.app.state.acceptor.consumers, callers(client)
+        consumers, known = client.app.state.acceptor.counting.consumers, callers(client)
         work = client.app.state.store.write(lambda db: consumers.drop_unused(list(known.values())))
         assert work.result() == 0
         assert callers(client) == known

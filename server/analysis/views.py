@@ -1,0 +1,36 @@
+"""Which of an exchange's views to ask: the one that saw the server, or the one that saw most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.wire import Record
+
+
+def server_view(views: Sequence[Record]) -> Record:
+    """The view that knows most of the server: its own; else the first."""
+    for side in ("server", "unknown"):
+        for view in views:
+            if view.side == side:
+                return view
+    return views[0]
+
+
+def most_seen(views: Sequence[Record]) -> Record:
+    """The view of which most was seen: that is the one to judge. The server's, if they are equal."""
+    if len(views) == 1:
+        return views[0]
+    return max(views, key=lambda one: (_seen(one), -one.fields_unknown, one.side == "server"))
+
+
+def _seen(view: Record) -> int:
+    messages = (view.request, view.response)
+    return sum(2 + (message.body.state == "complete") for message in messages if message is not None)
+
+
+def duration_of(view: Record) -> int | None:
+    """ns from the request's first byte to the response's last; None where either was not seen."""
+    timing = view.timing
+    if timing.request_start is None or timing.end is None or view.response is None:
+        return None
+    return max(0, timing.end - timing.request_start)

@@ -1,0 +1,92 @@
+"""An exchange → its operation, verdict and deviations, and the parts of the operation that it covers."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+from agent.wire import Record
+from server.analysis.paths import template
+from server.analysis.specs.judging.masks import Masks
+from server.analysis.specs.kinds import Where
+from server.analysis.specs.model import Judgement
+from server.analysis.views import most_seen
+from server.catalogue import Ruling
+from server.ingest.catalogue_editor import CatalogueEditor
+from server.ingest.covering import Covering
+from server.ingest.outcomes import Left
+from server.store.counters import Operations
+from server.store.coverage import Covered
+from server.store.exchanges import Exchange
+from server.store.findings import bounded
+
+log = logging.getLogger(__name__)
+
+MAX_METHOD = 32
+NOT_FOUND = frozenset({400, 404, 405, 410, 501})  # nothing says that there is such an operation
+
+
+class ExchangeJudge:
+    """Writer's thread. `counts` takes what failed, by Left."""
+
+    def __init__(
+        self, catalogue: CatalogueEditor, operations: Operations, covering: Covering, counts: Counter[str]
+    ) -> None:
+        self._catalogue = catalogue
+        self._operations = operations
+        self._covering = covering
+        self._counts = counts
+
+    def judge(self, exchange: Exchange, api: int) -> tuple[int, str | None]:
+        """The operation's number and the verdict; sets the exchange's findings and what it covers."""
+        record = most_seen(exchange.records)
+        exchange.findings, exchange.why, exchange.deprecated, exchange.covered = (), None, False, None
+        if record.request is None:
+            return self._operations.unseen(api), None
+        ruling = self._ruling(api, record)
+        if ruling is None:
+            return self._provisional(api, record), None
+        judgement = ruling.judgement
+        exchange.why, exchange.deprecated = judgement.why, judgement.deprecated
+        operation = self._operation(api, record, ruling)
+        exchange.covered = self._covered(exchange, api, operation, record, judgement)
+        key = self._operations.key(operation)
+        exchange.findings = tuple(
+            dict.fromkeys(bounded(key, d.kind, d.where, d.pointer, d.message) for d in judgement.deviations)
+        )
+        return operation, ruling.verdict
+
+    def _operation(self, api: int, record: Record, ruling: Ruling) -> int:
+        judgement, described = ruling.judgement, ruling.operation
+        if judgement.operation is None:
+            return self._provisional(api, record)
+        return self._operations.specified(
+            api, judgement.operation, judgement.deprecated, described.operation_id if described else None
+        )
+
+    def _provisional(self, api: int, record: Record) -> int:
+        """The operation of a template that is made of the path."""
+        assert record.request is not None
+        masked = Masks(record).segments() if any(mask.where == Where.PATH for mask in record.masks) else ()
+        found = record.response is None or record.response.status not in NOT_FOUND
+        return self._operations.provisional(
+            api, record.request.method[:MAX_METHOD], template(record.request.path, masked), found
+        )
+
+    def _ruling(self, api: int, record: Record) -> Ruling | None:
+        try:
+            return self._catalogue.draft.judge(api, record)
+        except Exception as error:  # whatever the engine does with hostile input, the exchange is kept
+            log.error("matching failed: %s", type(error).__name__)
+            self._counts[Left.ENGINE] += 1
+            return None
+
+    def _covered(
+        self, exchange: Exchange, api: int, operation: int, record: Record, judgement: Judgement
+    ) -> Covered | None:
+        try:
+            return self._covering.cover(exchange.records, api, operation, record, judgement)
+        except Exception as error:  # as above
+            log.error("coverage failed: %s", type(error).__name__)
+            self._counts[Left.COVERAGE] += 1
+            return None

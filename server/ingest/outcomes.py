@@ -1,0 +1,22 @@
+"""What became of records and of what they hold: the server's part of the ledger."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Received(StrEnum):
+    """Where each record that arrived went."""
+
+    STORED = "stored"  # a new exchange
+    WITNESS = "witness"  # the other view of an exchange that was stored
+    DUPLICATE = "duplicate"  # this record was stored before
+    DUPLICATE_BATCH = "duplicate_batch"  # of a batch that was stored before
+
+
+class Left(StrEnum):
+    """What was left out at ingest, the exchange itself being stored."""
+
+    DEVIATIONS = "deviations_over_bound"
+    ENGINE = "matching_failed"
+    COVERAGE = "coverage_failed"
