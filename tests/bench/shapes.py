@@ -15,8 +15,10 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from server.analysis.rebuild.shape_model import Budget, Shape
-from server.analysis.rebuild.shape_render import Style, schema
+from server.analysis.rebuild.shapes.learning import Budget
+from server.analysis.rebuild.shapes.learning import learn as learn_value
+from server.analysis.rebuild.shapes.model import Shape
+from server.analysis.rebuild.shapes.render import Style, schema
 from tests.bench.shapes_corpus import DATA_SETS, DataSet, Unavailable, load
 from tests.bench.shapes_mutants import KINDS, Truth
 
@@ -28,7 +30,7 @@ def learn(records: Sequence[Any]) -> dict[str, Any]:
     """The schema of records."""
     shape, budget = Shape(), Budget()
     for record in records:
-        shape.learn(record, budget)
+        learn_value(shape, record, budget)
     return schema(shape, "", Style(evidence=False))
 
 

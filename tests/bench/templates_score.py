@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.analysis.rebuild.templates import TemplateLearner
+from server.analysis.rebuild.templates.template_learner import TemplateLearner
 from tests.bench.templates_traffic import Request, anonymous, successes
 
 

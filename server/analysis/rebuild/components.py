@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from server.analysis.rebuild.shape_objects import Variant
-from server.analysis.rebuild.shape_render import Style, kind_of_values, object_schema, together
+from server.analysis.rebuild.shapes.model import Variant
+from server.analysis.rebuild.shapes.render import Style, object_schema
+from server.analysis.rebuild.shapes.variants import kind_of_values, together
 
 Json = dict[str, Any]
 
@@ -40,8 +41,8 @@ class Survey:
             self.found.setdefault(signature(self.direction, variant), []).append((name, variant))
         return found
 
-    def named(self, name: str, found: Json) -> Json:
-        return {"$ref": ""}
+    def named(self, name: str, found: Json) -> str:
+        return ""
 
 
 class Components:
@@ -61,10 +62,10 @@ class Components:
             return found
         return {"$ref": PREFIX + self._name_of(key, places)}
 
-    def named(self, name: str, found: Json) -> Json:
+    def named(self, name: str, found: Json) -> str:
         chosen = self._free(type_name(name))
         self.schemas[chosen] = found
-        return {"$ref": PREFIX + chosen}
+        return PREFIX + chosen
 
     def _name_of(self, key: Signature, places: list[tuple[str, Variant]]) -> str:
         if key not in self._names:
@@ -100,7 +101,7 @@ class _Inside:
     def place(self, name: str, variant: Variant, found: Json) -> Json:
         return found
 
-    def named(self, name: str, found: Json) -> Json:
+    def named(self, name: str, found: Json) -> str:
         return self._components.named(name, found)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from jsonschema_rs import meta
 
 from server.analysis.rebuild.components import PREFIX
-from server.analysis.rebuild.template_model import (
+from server.analysis.rebuild.templates.model import (
     Decision,
     Merge,
     ParameterType,

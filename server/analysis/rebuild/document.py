@@ -13,8 +13,8 @@ from server.analysis.rebuild.learner import Learner, Place
 from server.analysis.rebuild.operation import Answer, Media, Operation, Times
 from server.analysis.rebuild.parameters import headers_said, parameters, schema_of_form
 from server.analysis.rebuild.security import Schemes
-from server.analysis.rebuild.shape_render import Style, evidence, schema, singular
-from server.analysis.rebuild.template_model import Template
+from server.analysis.rebuild.shapes.render import Style, evidence, schema, singular
+from server.analysis.rebuild.templates.model import Template
 from server.analysis.specs.dialects.openapi import MULTI_SEGMENT
 from server.analysis.specs.document.media import is_json
 

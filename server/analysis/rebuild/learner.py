@@ -19,12 +19,12 @@ import msgpack
 from agent.wire import Record, Request
 from server.analysis.inventory import host_of
 from server.analysis.rebuild.operation import Operation, Seen, json_of, media_of
+from server.analysis.rebuild.segments import kind_of
 from server.analysis.rebuild.sent import Masked
-from server.analysis.rebuild.shape_model import MOST_SHAPES, Budget
-from server.analysis.rebuild.template_compile import Learned
-from server.analysis.rebuild.template_model import Decision, Template
-from server.analysis.rebuild.template_values import kind_of
-from server.analysis.rebuild.templates import MOST_SEGMENTS, TemplateLearner
+from server.analysis.rebuild.shapes.learning import MOST_SHAPES, Budget
+from server.analysis.rebuild.templates.compiled import Learned
+from server.analysis.rebuild.templates.model import Decision, Template
+from server.analysis.rebuild.templates.template_learner import MOST_SEGMENTS, TemplateLearner
 from server.analysis.specs.routing.routes import segments_of
 
 VERSION = 1

@@ -12,8 +12,10 @@ from typing import Any
 from agent.wire import Body, Record, Request, Response
 from server.analysis.rebuild import sent
 from server.analysis.rebuild.sent import Masked
-from server.analysis.rebuild.shape_model import Budget, Shape
-from server.analysis.rebuild.shape_state import dump, load, size
+from server.analysis.rebuild.shapes.learning import Budget, learn
+from server.analysis.rebuild.shapes.merging import absorb
+from server.analysis.rebuild.shapes.model import Shape
+from server.analysis.rebuild.shapes.stored import dump, load, size
 from server.analysis.specs.document.media import essence, is_json
 from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
 
@@ -71,7 +73,7 @@ class Media:
 
     def absorb(self, other: Media) -> None:
         self.times.absorb(other.times)
-        self.shape.absorb(other.shape)
+        absorb(self.shape, other.shape)
         self.unlearnt += other.unlearnt
         self.largest = max(self.largest, other.largest)
 
@@ -90,7 +92,7 @@ class Answer:
     def absorb(self, other: Answer) -> int:
         """Adds another's responses; how many bodies of them are beyond the bound."""
         self.times.absorb(other.times)
-        self.headers.absorb(other.headers)
+        absorb(self.headers, other.headers)
         self.empty += other.empty
         return absorb_media(self.media, other.media)
 
@@ -169,9 +171,9 @@ class Operation:
         headers = sent.headers_of(request.headers, "header", masked)
         cookies = sent.cookies_of(request.headers, masked)
         budget.wire = True
-        self.query.learn(query, budget)
-        self.headers.learn(headers, budget)
-        self.cookies.learn(cookies, budget)
+        learn(self.query, query, budget)
+        learn(self.headers, headers, budget)
+        learn(self.cookies, cookies, budget)
         body = request.body
         if body.size == 0 and body.state == "complete":
             self.bodiless += 1
@@ -183,7 +185,7 @@ class Operation:
         value, learnable = request_value(request, masked)
         if learnable:
             budget.wire = media_of(request.content_type) in (_FORM, _MULTIPART)
-            media.shape.learn(value, budget)
+            learn(media.shape, value, budget)
         else:
             media.unlearnt += 1
 
@@ -217,7 +219,7 @@ class Operation:
         if seen.accepted and ("deprecation" in headers or "sunset" in headers):
             self.deprecated += 1
         budget.wire = True
-        answer.headers.learn(headers, budget)
+        learn(answer.headers, headers, budget)
         budget.wire = False
         body = response.body
         if (body.size == 0 and body.state == "complete") or seen.request.method == "HEAD":
@@ -227,7 +229,7 @@ class Operation:
         if media is None:
             self.left_out += 1
         elif seen.learnable:
-            media.shape.learn(seen.value, budget)
+            learn(media.shape, seen.value, budget)
         else:
             media.unlearnt += 1
 
@@ -236,7 +238,7 @@ class Operation:
         self.times.absorb(other.times)
         self.accepted += other.accepted
         for mine, more in zip(self._sent(), other._sent(), strict=True):
-            mine.absorb(more)
+            absorb(mine, more)
         self.left_out += other.left_out + absorb_media(self.bodies, other.bodies)
         self.bodiless += other.bodiless
         for status, answer in other.answers.items():

@@ -8,9 +8,9 @@ from typing import Any
 
 from server.analysis.rebuild.operation import Answer, Operation, Security
 from server.analysis.rebuild.sent import COMMAS
-from server.analysis.rebuild.shape_model import Shape
-from server.analysis.rebuild.shape_objects import Field, Variant
-from server.analysis.rebuild.shape_render import Style, evidence, is_map, merged, schema, together
+from server.analysis.rebuild.shapes.model import Field, Shape, Variant
+from server.analysis.rebuild.shapes.render import Style, evidence, schema
+from server.analysis.rebuild.shapes.variants import is_map, merged, together
 
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from agent.wire import Pairs, Record
-from server.analysis.rebuild.shape_model import Hidden
+from server.analysis.rebuild.shapes.values import Hidden
 from server.analysis.specs.judging.parameters import query_texts
 from server.analysis.specs.judging.values import text_of
 

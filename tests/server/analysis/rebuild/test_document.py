@@ -13,7 +13,7 @@ from agent.wire import Consumer, Mask, Record
 from server.analysis.rebuild.document import Options, document
 from server.analysis.rebuild.learner import Learner
 from server.analysis.rebuild.text import to_json, to_yaml
-from tests.server.analysis.rebuild.test_shapes import values
+from tests.server.analysis.rebuild.shapes.taught import values
 from tests.server.analysis.rebuild.traffic import call, deviations, learnt, rebuilt, validate
 
 USERS = "/users"

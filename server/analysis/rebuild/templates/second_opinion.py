@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import fsum, log
 
-from server.analysis.rebuild.template_evidence import OTHER, Level, Word
+from server.analysis.rebuild.templates.evidence import OTHER, Level, Word
 
 Measures = dict[str, float]
 

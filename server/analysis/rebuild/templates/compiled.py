@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from server.analysis.rebuild.template_model import Origin, Parameter, ParameterType, Template
-from server.analysis.rebuild.template_names import name_for
-from server.analysis.rebuild.template_walk import Visit
+from server.analysis.rebuild.templates.model import Origin, Parameter, ParameterType, Template
+from server.analysis.rebuild.templates.names import name_for
+from server.analysis.rebuild.templates.walk import Visit
 from server.analysis.specs.routing.routes import template_segments
 from server.analysis.specs.routing.trie import Partial, Trie, parse_segment
 

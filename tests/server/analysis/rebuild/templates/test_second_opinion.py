@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from server.analysis.rebuild.template_evidence import Level
-from server.analysis.rebuild.template_nodes import Node, together
-from server.analysis.rebuild.template_second import Measures, second
+from server.analysis.rebuild.templates.evidence import Level
+from server.analysis.rebuild.templates.nodes import Node, together
+from server.analysis.rebuild.templates.second_opinion import Measures, second
 
 NAMES = ("otter", "falcon", "raven", "panda", "tiger", "lynx", "crane", "heron")
 

@@ -79,7 +79,7 @@ SECOND = {
     "new_thinned": 5.41,
     "once_thinned": 1.74,
     "words_rate": -0.18,
-    "busiest": -0.46,  # see template_second.py
+    "busiest": -0.46,  # see second_opinion.py
 }
 
 

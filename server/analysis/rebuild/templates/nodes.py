@@ -1,7 +1,7 @@
 """What was observed, as a trie of segments: counts only, so that the order of traffic leaves no trace.
 
 A segment that shows its kind by itself is folded into one child per kind at once; words keep a child each
-until their learner needs room (see templates.py).
+until their learner needs room (see template_learner.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import log
 from typing import Any
 from zlib import crc32
 
-from server.analysis.rebuild.template_values import OPAQUE, split_suffix
+from server.analysis.rebuild.segments import OPAQUE, split_suffix
 
 MOST_CALLS = 24  # (method, shape) pairs told apart at one path
 NAMES = "name"  # the kind of words that were found to be values

@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from math import fsum, lgamma, log
 from typing import Any
 
-from server.analysis.rebuild.template_nodes import Node, distinct, is_fold
-from server.analysis.rebuild.template_values import is_version
+from server.analysis.rebuild.segments import is_version
+from server.analysis.rebuild.templates.nodes import Node, distinct, is_fold
 
 Counts = Mapping[object, float]
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from server.analysis.rebuild.template_compile import Learned, compile_templates, given_template, trie_of
-from server.analysis.rebuild.template_model import Decision, Split, Template
-from server.analysis.rebuild.template_nodes import (
+from server.analysis.rebuild.segments import kind_of
+from server.analysis.rebuild.templates.compiled import Learned, compile_templates, given_template, trie_of
+from server.analysis.rebuild.templates.model import Decision, Split, Template
+from server.analysis.rebuild.templates.nodes import (
     NAMES_KEY,
     OPAQUE_KEY,
     Node,
@@ -22,8 +23,7 @@ from server.analysis.rebuild.template_nodes import (
     load,
     sketched,
 )
-from server.analysis.rebuild.template_values import kind_of
-from server.analysis.rebuild.template_walk import walk
+from server.analysis.rebuild.templates.walk import walk
 from server.analysis.specs.routing.trie import Trie
 
 MOST_SEGMENTS = 32

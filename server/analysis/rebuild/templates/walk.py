@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from server.analysis.rebuild.template_decide import Opinions, Partition
-from server.analysis.rebuild.template_model import (
+from server.analysis.rebuild.templates.model import (
     Decision,
     Merge,
     ParameterType,
@@ -14,7 +13,7 @@ from server.analysis.rebuild.template_model import (
     Retype,
     Split,
 )
-from server.analysis.rebuild.template_nodes import (
+from server.analysis.rebuild.templates.nodes import (
     NAMES,
     Node,
     distinct,
@@ -23,6 +22,7 @@ from server.analysis.rebuild.template_nodes import (
     kind_in,
     together,
 )
+from server.analysis.rebuild.templates.opinions import Opinions, Partition
 
 Children = dict[str, list[Node]]
 

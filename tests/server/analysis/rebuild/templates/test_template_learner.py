@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from server.analysis.rebuild.template_model import ParameterType
-from server.analysis.rebuild.templates import TemplateLearner
+from server.analysis.rebuild.templates.model import ParameterType
+from server.analysis.rebuild.templates.template_learner import TemplateLearner
 
 PATHS = ["/users/1", "/users/2", "/users/2/posts/2024-01-31", "/v1/a b/{x}", "/", "/users/"]
 

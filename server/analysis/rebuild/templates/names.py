@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from server.analysis.rebuild.template_model import ParameterType
+from server.analysis.rebuild.templates.model import ParameterType
 
 _BREAK = re.compile(r"[^A-Za-z0-9]+")
 

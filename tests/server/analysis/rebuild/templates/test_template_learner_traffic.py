@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.rebuild.template_model import (
+from server.analysis.rebuild.templates.model import (
     Merge,
     Origin,
     ParameterType,
@@ -18,8 +18,8 @@ from server.analysis.rebuild.template_model import (
     Retype,
     Split,
 )
-from server.analysis.rebuild.template_nodes import NAMES_KEY, distinct
-from server.analysis.rebuild.templates import MOST_SEGMENTS, TemplateLearner
+from server.analysis.rebuild.templates.nodes import NAMES_KEY, distinct
+from server.analysis.rebuild.templates.template_learner import MOST_SEGMENTS, TemplateLearner
 from tests.bench.templates_corpus import Operation
 from tests.bench.templates_score import learn, score
 from tests.bench.templates_traffic import Request, traffic

@@ -1,27 +1,32 @@
-"""Shapes as lists that msgpack takes, and back."""
+"""Shapes as tuples that msgpack takes, and back."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
-from server.analysis.rebuild.shape_model import FARTHEST, NO_NUMBER, Shape
-from server.analysis.rebuild.shape_objects import Field, Layout, Objects, Variant
+from server.analysis.rebuild.shapes.model import FARTHEST, NO_NUMBER, Field, Layout, Objects, Shape, Variant
 
-State = list[Any]
+Counts: TypeAlias = tuple[int, int, int, int, int, int]
+Bounds: TypeAlias = tuple[int, int, bool, int, str, float | str]
+ShapeState: TypeAlias = "tuple[Counts, Bounds, dict[str, int] | None, ShapeState | None, ObjectsState | None]"
+FieldState: TypeAlias = "tuple[str, int, int, int, ShapeState]"
+VariantState: TypeAlias = "tuple[int, int, int, list[FieldState]]"
+LayoutState: TypeAlias = tuple[tuple[str, ...], int]
+ObjectsState: TypeAlias = "tuple[list[LayoutState] | None, list[VariantState], ShapeState | None, bool, bool]"
 
 
-def dump(shape: Shape) -> State:
+def dump(shape: Shape) -> ShapeState:
     """A place and all below it."""
-    return [
-        [shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden],
-        [shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, _dump_number(shape.low)],
+    return (
+        (shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden),
+        (shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, _dump_number(shape.low)),
         shape.texts,
         dump(shape.items) if shape.items else None,
         _dump_objects(shape.objects) if shape.objects else None,
-    ]
+    )
 
 
-def load(state: State) -> Shape:
+def load(state: ShapeState) -> Shape:
     """The place that `dump` wrote."""
     shape = Shape()
     scalars, rest, texts, items, objects = state
@@ -32,6 +37,11 @@ def load(state: State) -> Shape:
     shape.items = load(items) if items else None
     shape.objects = _load_objects(objects) if objects else None
     return shape
+
+
+def copied(shape: Shape) -> Shape:
+    """A place that learns on its own."""
+    return load(dump(shape))
 
 
 def size(shape: Shape) -> int:
@@ -61,46 +71,45 @@ def _load_number(state: float | str) -> float:
     return number if abs(number) <= FARTHEST else NO_NUMBER
 
 
-def _dump_objects(objects: Objects) -> State:
+def _dump_objects(objects: Objects) -> ObjectsState:
     objects.settle()
     numbers = {id(variant): index for index, variant in enumerate(objects.variants)}
     layouts = objects.layouts
-    return [
-        None if layouts is None else [[keys, numbers[id(one.variant)]] for keys, one in layouts.items()],
-        [[one.count, one.first, one.last, _dump_fields(one)] for one in objects.variants],
+    return (
+        None if layouts is None else [(keys, numbers[id(one.variant)]) for keys, one in layouts.items()],
+        [(one.count, one.first, one.last, _dump_fields(one)) for one in objects.variants],
         dump(objects.others) if objects.others else None,
         objects.open,
         objects.folded,
-    ]
+    )
 
 
-def _dump_fields(variant: Variant) -> State:
+def _dump_fields(variant: Variant) -> list[FieldState]:
     return [
-        [key, field.count, field.first, field.last, dump(field.shape)]
+        (key, field.count, field.first, field.last, dump(field.shape))
         for key, field in variant.fields.items()
     ]
 
 
-def _load_objects(state: State) -> Objects:
+def _load_objects(state: ObjectsState) -> Objects:
     objects = Objects()
     layouts, variants, others, objects.open, objects.folded = state
-    for count, first, last, fields in variants:
-        variant = Variant()
-        variant.count, variant.first, variant.last = count, first, last
-        variant.fields = {
-            key: Field(load(shape), times, since, until) for key, times, since, until, shape in fields
-        }
-        objects.variants.append(variant)
+    objects.variants = [_load_variant(one) for one in variants]
     objects.others = load(others) if others else None
-    objects.layouts = None if layouts is None else dict(_layouts(layouts, objects))
+    objects.layouts = None if layouts is None else dict(_load_layout(one, objects) for one in layouts)
     return objects
 
 
-def _layouts(state: State, objects: Objects) -> list[tuple[tuple[str, ...], Layout]]:
-    found = []
-    for keys, number in state:
-        sequence, variant = tuple(keys), objects.variants[number]
-        layout = Layout(frozenset(sequence), variant)
-        layout.shapes = [variant.fields[key].shape for key in sequence]
-        found.append((sequence, layout))
-    return found
+def _load_variant(state: VariantState) -> Variant:
+    variant = Variant()
+    variant.count, variant.first, variant.last, fields = state
+    variant.fields = {
+        key: Field(load(shape), count, first, last) for key, count, first, last, shape in fields
+    }
+    return variant
+
+
+def _load_layout(state: LayoutState, objects: Objects) -> tuple[tuple[str, ...], Layout]:
+    keys, number = state
+    sequence = tuple(keys)
+    return sequence, Layout(sequence, objects.variants[number])

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from server.analysis.rebuild.template_evidence import Level, contexts
-from server.analysis.rebuild.template_nodes import Node, is_fold, suffix_in
-from server.analysis.rebuild.template_second import bounded, second
-from server.analysis.rebuild.template_weights import FIRST, SECOND, weighted
+from server.analysis.rebuild.templates.evidence import Level, contexts
+from server.analysis.rebuild.templates.nodes import Node, is_fold, suffix_in
+from server.analysis.rebuild.templates.second_opinion import bounded, second
+from server.analysis.rebuild.templates.weights import FIRST, SECOND, weighted
 
 Children = Mapping[str, list[Node]]
 

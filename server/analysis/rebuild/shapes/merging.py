@@ -1,0 +1,159 @@
+"""Two places become one: counts add up, whatever order they came in and however they were dealt.
+
+Objects are of one variant if at least half of the union of their keys is common, and what is linked at all is
+one variant: that, too, does not depend on any order. What is absorbed is not to be used any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from server.analysis.rebuild.shapes.model import Field, Objects, Shape, Variant
+
+MOST_TEXTS = 64  # distinct strings told apart at a place; with more it has no enum
+MOST_LAYOUTS = 64  # sequences of keys told apart at a place; with more its objects are of one variant
+MOST_KEYS = 256  # keys of a place; with more it is a map
+ALIKE = 0.5  # of the union of two sets of keys, the part in common that links them
+
+
+def absorb(shape: Shape, other: Shape) -> None:
+    """Adds all that another place has learnt."""
+    shape.nulls += other.nulls
+    shape.booleans += other.booleans
+    shape.integers += other.integers
+    shape.numbers += other.numbers
+    shape.hidden += other.hidden
+    shape.arrays += other.arrays
+    shape.unknown += other.unknown
+    shape.strings += other.strings
+    shape.fits &= other.fits
+    shape.open |= other.open
+    shape.least = min(shape.least, other.least)
+    shape.low = min(shape.low, other.low)
+    _absorb_texts(shape, other)
+    shape.items = both(shape.items, other.items)
+    if shape.objects is None:
+        shape.objects = other.objects
+    elif other.objects is not None:
+        absorb_objects(shape.objects, other.objects)
+
+
+def both(some: Shape | None, other: Shape | None) -> Shape | None:
+    """Two places as one, either of which may be missing."""
+    if some is None or other is None:
+        return other if some is None else some
+    absorb(some, other)
+    return some
+
+
+def _absorb_texts(shape: Shape, other: Shape) -> None:
+    mine, theirs = shape.texts, other.texts
+    if mine is not None and theirs is not None:
+        for text, times in theirs.items():
+            mine[text] = mine.get(text, 0) + times
+        if len(mine) <= MOST_TEXTS:
+            return
+    kept = theirs if mine is None else mine
+    shape.strings += sum(kept.values()) if kept else 0
+    shape.texts = None
+
+
+def absorb_variant(variant: Variant, other: Variant) -> None:
+    """Adds the objects of another kind."""
+    if other.count:
+        variant.see(other.count, other.first, other.last)
+    for key, field in other.fields.items():
+        mine = variant.fields.get(key)
+        if mine is None:
+            variant.fields[key] = field
+        else:
+            _absorb_field(mine, field)
+
+
+def _absorb_field(field: Field, other: Field) -> None:
+    if other.count:
+        field.see(other.count, other.first, other.last)
+    absorb(field.shape, other.shape)
+
+
+def absorb_objects(objects: Objects, other: Objects) -> None:
+    """Adds the objects of another place."""
+    other.settle()
+    objects.settle()
+    objects.others = both(objects.others, other.others)
+    objects.open |= other.open
+    if _fit_together(objects, other):
+        _absorb_layouts(objects, other)
+        return
+    loosen(objects)
+    for variant in other.variants:
+        absorb_variant(objects.variants[0], variant)
+    if objects.folded or other.folded or len(objects.variants[0].fields) > MOST_KEYS:
+        fold(objects)
+
+
+def _fit_together(objects: Objects, other: Objects) -> bool:
+    """Whether the layouts of two places can still be told apart."""
+    if objects.layouts is None or other.layouts is None:
+        return False
+    layouts = objects.layouts.keys() | other.layouts.keys()
+    return len(layouts) <= MOST_LAYOUTS and len(objects.names | other.names) <= MOST_KEYS
+
+
+def _absorb_layouts(objects: Objects, other: Objects) -> None:
+    """Joins the variants that are linked by any of their layouts."""
+    assert objects.layouts is not None
+    assert other.layouts is not None
+    objects.variants += other.variants
+    for sequence, layout in other.layouts.items():
+        mine = objects.layouts.setdefault(sequence, layout)
+        if mine is not layout:  # the same keys at both: one kind, counted already
+            join(objects, [mine.variant, layout.variant])
+        join(objects, linked(objects, layout.keys))
+
+
+def linked(objects: Objects, keys: frozenset[str]) -> list[Variant]:
+    """The variants of layouts whose keys are alike these."""
+    return [one.variant for one in (objects.layouts or {}).values() if is_alike(one.keys, keys)]
+
+
+def join(objects: Objects, variants: Collection[Variant]) -> Variant:
+    """Makes some of the place's variants, at least one, the first of them."""
+    chosen = {id(variant) for variant in variants}
+    first, *more = (one for one in objects.variants if id(one) in chosen)
+    if more:
+        objects.settle()
+        for one in more:
+            absorb_variant(first, one)
+        gone = chosen - {id(first)}
+        objects.variants = [one for one in objects.variants if id(one) not in gone]
+        for sequence, layout in (objects.layouts or {}).items():
+            if id(layout.variant) in chosen:
+                layout.join(sequence, first)
+    return first
+
+
+def loosen(objects: Objects) -> None:
+    """From now on all objects are of one variant, and no layout is told apart."""
+    if objects.layouts is None:
+        return
+    objects.settle()
+    objects.variants = [join(objects, objects.variants)] if objects.variants else [Variant()]
+    objects.layouts = None
+    if len(objects.variants[0].fields) > MOST_KEYS:
+        fold(objects)
+
+
+def fold(objects: Objects) -> None:
+    """From now on all keys are values: their places become one."""
+    fields = objects.variants[0].fields
+    objects.folded = True
+    for field in fields.values():
+        objects.others = both(objects.others, field.shape)
+    fields.clear()
+
+
+def is_alike(some: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether two sets of keys are linked."""
+    common = len(some & others)
+    return common >= ALIKE * (len(some) + len(others) - common) if common else not some and not others

@@ -1,0 +1,160 @@
+"""What is known of the values at one place: counts only, so that places merge by adding up (see merging.py).
+
+The order of traffic leaves no trace, until a bound is reached; each bound widens what is allowed and never
+narrows it, so that what taught always conforms. A value that the agent masked teaches its type and format
+alone.
+"""
+
+from __future__ import annotations
+
+from server.analysis.rebuild.shapes.texts import ALL
+
+NO_TEXT = "\U0010ffff"  # stands above any example
+NO_NUMBER = float("inf")
+FARTHEST = 10**64  # from zero, of a number that may be an example
+NEVER = 2**63  # ns; later than anything
+
+
+class Shape:
+    """The values of one place. `texts` counts strings until there are too many distinct ones (None);
+    `strings` counts those that are not in it, `hidden` the masked ones, which are in neither.
+    `unknown` values, and items where `open`, may be anything.
+    """
+
+    __slots__ = (
+        "arrays",
+        "booleans",
+        "fits",
+        "hidden",
+        "integers",
+        "items",
+        "least",
+        "low",
+        "nulls",
+        "numbers",
+        "objects",
+        "open",
+        "strings",
+        "texts",
+        "unknown",
+    )
+
+    def __init__(self, fits: int = ALL) -> None:
+        self.nulls = self.booleans = self.integers = self.numbers = 0
+        self.strings = self.hidden = self.arrays = self.unknown = 0
+        self.texts: dict[str, int] | None = {}
+        self.fits = fits
+        self.open = False
+        self.least = NO_TEXT
+        self.low: float = NO_NUMBER
+        self.items: Shape | None = None
+        self.objects: Objects | None = None
+
+    @property
+    def all_strings(self) -> int:
+        return self.strings + self.hidden + (sum(self.texts.values()) if self.texts else 0)
+
+    @property
+    def count(self) -> int:
+        """How many values were learnt here."""
+        scalars = self.nulls + self.booleans + self.integers + self.numbers + self.all_strings
+        return scalars + self.arrays + self.unknown + (self.objects.count if self.objects else 0)
+
+    def lower(self, number: float) -> None:
+        """A number below `low`. 1.0 is kept as 1, so that it does not matter which of them came first."""
+        if abs(number) <= FARTHEST:
+            whole = int(number)
+            self.low = whole if whole == number else number
+
+
+class Field:
+    """One key of a variant: in how many objects, and when (ns)."""
+
+    __slots__ = ("count", "first", "last", "shape")
+
+    def __init__(self, shape: Shape, count: int = 0, first: int = 0, last: int = 0) -> None:
+        self.shape = shape
+        self.count = count
+        self.first = first
+        self.last = last
+
+    def see(self, count: int, first: int, last: int) -> None:
+        """Adds `count` objects that had this key, seen from `first` to `last`."""
+        self.first = min(self.first, first) if self.count else first
+        self.last = max(self.last, last)
+        self.count += count
+
+
+class Variant:
+    """Objects of one kind. Counts of fields are those of settled layouts."""
+
+    __slots__ = ("count", "fields", "first", "last")
+
+    def __init__(self) -> None:
+        self.count = self.first = self.last = 0
+        self.fields: dict[str, Field] = {}
+
+    def see(self, count: int, first: int, last: int) -> None:
+        """Adds `count` objects, seen from `first` to `last`."""
+        self.first = min(self.first, first) if self.count else first
+        self.last = max(self.last, last)
+        self.count += count
+
+
+class Layout:
+    """One sequence of keys, with its places in order; `count` is what is not yet in its variant."""
+
+    __slots__ = ("count", "first", "keys", "last", "shapes", "variant")
+
+    def __init__(self, sequence: tuple[str, ...], variant: Variant) -> None:
+        self.keys = frozenset(sequence)
+        self.count = self.last = 0
+        self.first = NEVER
+        self.join(sequence, variant)
+
+    def join(self, sequence: tuple[str, ...], variant: Variant) -> None:
+        """Makes its objects some of a variant, which has all of its keys."""
+        self.variant = variant
+        self.shapes = [variant.fields[key].shape for key in sequence]
+
+    def settle(self) -> None:
+        """Moves the count to the variant and its fields."""
+        if not self.count:
+            return
+        count, first, last, self.count = self.count, self.first, self.last, 0
+        self.variant.see(count, first, last)
+        for key in self.keys:
+            self.variant.fields[key].see(count, first, last)
+
+
+class Objects:
+    """The objects of one place: which keys come together, and what each of them holds.
+
+    Objects whose sets of keys are alike are variants of one kind. `layouts` is None once there were too many;
+    `folded` once there were too many keys. `others` holds the values of keys that are values themselves;
+    `open` says that some of them were not learnt.
+    """
+
+    __slots__ = ("folded", "layouts", "open", "others", "variants")
+
+    def __init__(self) -> None:
+        self.layouts: dict[tuple[str, ...], Layout] | None = {}
+        self.variants: list[Variant] = []
+        self.others: Shape | None = None
+        self.open = False
+        self.folded = False
+
+    @property
+    def count(self) -> int:
+        self.settle()
+        return sum(variant.count for variant in self.variants)
+
+    @property
+    def names(self) -> set[str]:
+        """All keys that have a place of their own."""
+        return {key for variant in self.variants for key in variant.fields}
+
+    def settle(self) -> None:
+        """Brings the counts of variants and fields up to date."""
+        for layout in (self.layouts or {}).values():
+            layout.settle()

@@ -1,0 +1,179 @@
+"""A place's counts → JSON Schema 2020-12: what all of them had in common, and no more than they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from server.analysis.json import Json, JsonObject, object_in
+from server.analysis.rebuild.shapes.discriminate import Discriminator, discriminator
+from server.analysis.rebuild.shapes.model import Field, Objects, Shape, Variant
+from server.analysis.rebuild.shapes.scalars import scalars
+from server.analysis.rebuild.shapes.variants import (
+    MOST_VARIANTS,
+    alternatives,
+    is_map,
+    merged,
+    required_keys,
+    seen_variants,
+)
+
+
+class Shared(Protocol):
+    """Where objects go that more than one place holds."""
+
+    def place(self, name: str, variant: Variant, found: JsonObject) -> JsonObject:
+        """The schema of an object, or a reference to it."""
+        ...
+
+    def named(self, name: str, found: JsonObject) -> str:
+        """A reference to a schema, which must have a name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """`evidence` writes counts and times beside statements. `wire`: strings are texts of parameters, which
+    may stand for numbers. `shared` may put an object elsewhere and answer a reference to it.
+    """
+
+    evidence: bool = True
+    wire: bool = False
+    shared: Shared | None = None
+
+
+def schema(shape: Shape, name: str, style: Style) -> JsonObject:
+    """The schema of a place; `name` is the field's, or says what it is."""
+    if shape.unknown or shape.count == shape.nulls:  # what is always null may be anything at another time
+        return {}
+    types, found = scalars(shape, name, style.wire, style.evidence)
+    if shape.arrays:
+        types.append("array")
+        found["items"] = _items(shape, name, style)
+    if shape.nulls:
+        types.append("null")
+        texts = found.get("enum")
+        if isinstance(texts, list):
+            texts.append(None)
+    return _combined(types, found, _objects(shape.objects, name, style) if shape.objects else [])
+
+
+def _combined(types: list[str], found: JsonObject, objects: list[JsonObject]) -> JsonObject:
+    """One schema of what is no object, with its types, and of kinds of objects."""
+    if len(objects) == 1 and "type" in objects[0]:
+        types.insert(len(types) - ("null" in types), "object")
+        return {**_typed(types, found), **{key: said for key, said in objects[0].items() if key != "type"}}
+    every = [*objects, _typed(types, found)] if types else objects
+    return every[0] if len(every) == 1 else {"anyOf" if types else "oneOf": [*every]}
+
+
+def _typed(types: list[str], found: JsonObject) -> JsonObject:
+    return {"type": types[0] if len(types) == 1 else [*types], **found}
+
+
+def _items(shape: Shape, name: str, style: Style) -> JsonObject:
+    if shape.items is None or shape.open:
+        return {}
+    return schema(shape.items, singular(name), style)
+
+
+def _objects(objects: Objects, name: str, style: Style) -> list[JsonObject]:
+    """One schema for each kind of object."""
+    known = seen_variants(objects)
+    if not known:
+        return []
+    choice = _choice(objects, known, style)
+    if choice is not None and style.shared is not None:
+        return [_by_choice(choice, known, name, style, style.shared)]
+    variants = alternatives(known)
+    if len(variants) == 1 and is_map(variants[0], objects.others):
+        return [_map(variants[0], objects, name, style)]
+    return [_object(variant, objects, name, style) for variant in variants]
+
+
+def _choice(objects: Objects, variants: list[Variant], style: Style) -> Discriminator | None:
+    """What tells few variants apart, where all of their keys are known and they can have names."""
+    closed = objects.others is None and not objects.open and style.shared is not None
+    return discriminator(variants) if closed and 1 < len(variants) <= MOST_VARIANTS else None
+
+
+def _by_choice(
+    choice: Discriminator, variants: list[Variant], name: str, style: Style, shared: Shared
+) -> JsonObject:
+    branches: list[Json] = []
+    mapping: JsonObject = {}
+    for variant, texts in zip(variants, choice.texts, strict=True):
+        reference = shared.named(f"{name} {texts[0]}", _branch(choice.key, texts, variant, style))
+        branches.append({"$ref": reference})
+        mapping.update(dict.fromkeys(texts, reference))
+    return {"oneOf": branches, "discriminator": {"propertyName": choice.key, "mapping": mapping}}
+
+
+def _branch(key: str, texts: list[str], variant: Variant, style: Style) -> JsonObject:
+    """The objects of one variant, which these texts of a key tell apart."""
+    found = object_schema(variant, replace(style, shared=None))
+    said = object_in(object_in(found, "properties"), key)
+    said |= {"type": "string", "enum": [*texts]}
+    said.pop("examples", None)
+    found["required"] = [*sorted({key, *required_keys(variant)})]
+    return found
+
+
+def _map(variant: Variant, objects: Objects, name: str, style: Style) -> JsonObject:
+    values = [field.shape for field in variant.fields.values()]
+    values += [objects.others] if objects.others else []
+    additional = {} if objects.open else schema(merged(values), singular(name), style)
+    return {"type": "object", "additionalProperties": additional}
+
+
+def _object(variant: Variant, objects: Objects, name: str, style: Style) -> JsonObject:
+    found = object_schema(variant, style)
+    if objects.open:
+        found["additionalProperties"] = {}
+    elif objects.others is not None:
+        found["additionalProperties"] = schema(objects.others, singular(name), style)
+    elif style.shared is not None:
+        return style.shared.place(name, variant, found)
+    return found
+
+
+def object_schema(variant: Variant, style: Style) -> JsonObject:
+    """The schema of objects of one kind."""
+    found: JsonObject = {"type": "object"}
+    required = required_keys(variant)
+    if required:
+        found["required"] = [*required]
+    if variant.fields:
+        found["properties"] = {
+            key: _property(field, key, style) for key, field in sorted(variant.fields.items())
+        }
+    return found
+
+
+def _property(field: Field, key: str, style: Style) -> JsonObject:
+    found = schema(field.shape, key, style)
+    if style.evidence:
+        found["x-spectap"] = evidence(field.count, field.first, field.last)
+    return found
+
+
+def evidence(count: int, first: int, last: int) -> JsonObject:
+    """How often a statement was seen to hold, first and last (RFC 3339, whole seconds)."""
+    return {"count": count, "first": _moment(first), "last": _moment(last)}
+
+
+def _moment(ns: int) -> str:
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def singular(name: str) -> str:
+    """The word for one of what a plural names."""
+    lower = name.lower()
+    if lower.endswith("ies") and len(name) > 4:
+        return name[:-3] + "y"
+    if lower.endswith(("sses", "xes", "zes", "ches", "shes")):
+        return name[:-2]
+    if lower.endswith("s") and not lower.endswith(("ss", "us", "is")) and len(name) > 3:
+        return name[:-1]
+    return name
