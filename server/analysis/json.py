@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-JsonObject: TypeAlias = "dict[str, Json]"
+JsonObject: TypeAlias = dict[str, Json]
 
 
 def object_in(node: JsonObject, key: str) -> JsonObject:

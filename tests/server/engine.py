@@ -20,7 +20,7 @@ from server.analysis.specs.schemas.validators import Parts
 
 @dataclass(frozen=True)
 class StandIn:
-    document: Mapping[str, Any]
+    document: dict[str, Any]
 
     @property
     def title(self) -> str:

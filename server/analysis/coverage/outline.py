@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from server.analysis.json import array_in, object_in
+from server.analysis.specs.dialects.kubernetes import watch_switch
 from server.analysis.specs.document.media import is_json
 from server.analysis.specs.document.pointers import escape, under
 from server.analysis.specs.kinds import Where
@@ -60,11 +62,13 @@ class Said(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One operation as coverage sees it. `watches`: its `watch` parameter makes it another kind of call."""
+    """One operation as coverage sees it. `watch_switch`: the query parameter that makes it another kind of
+    call.
+    """
 
     operation: Operation
     level: str
-    watches: bool
+    watch_switch: str | None
 
     @property
     def key(self) -> str:
@@ -137,10 +141,7 @@ def _bodies(operation: Operation) -> Iterator[tuple[str, Content]]:
 
 
 def _offer(operation: Operation) -> Offer:
-    watches = operation.method == "GET" and any(
-        one.name == "watch" and one.where is Where.QUERY for one in operation.parameters
-    )
-    return Offer(operation, level_of(operation.template), watches)
+    return Offer(operation, level_of(operation.template), watch_switch(operation))
 
 
 def level_of(template: str) -> str:
@@ -180,12 +181,12 @@ def _tree(said: Said, place: str) -> Field:
 def _children(parts: Parts) -> Iterator[tuple[str, str]]:
     """(token, place) of the schemas of fields, additional properties and items."""
     for at, node in parts.items():
-        for name in node.get("properties", ()):
+        for name in object_in(node, "properties"):
             yield name, under(at, "properties", name)
-        for i, _ in enumerate(node.get("prefixItems", ())):
+        for i, _ in enumerate(array_in(node, "prefixItems")):
             yield ANY, under(at, "prefixItems", i)
         for keyword in ("items", "additionalProperties"):
             if isinstance(node.get(keyword), dict):
                 yield ANY, under(at, keyword)
-        for pattern in node.get("patternProperties", ()):
+        for pattern in object_in(node, "patternProperties"):
             yield ANY, under(at, "patternProperties", pattern)

@@ -13,11 +13,10 @@ from typing import Any
 
 from agent.wire import Body, Record, Request
 from server.analysis.coverage.outline import ANY, Field, Offer, Outline
-from server.analysis.specs.dialects.kubernetes import watches
 from server.analysis.specs.document.media import essence, is_json
 from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
 from server.analysis.specs.judging.match import answer_of
-from server.analysis.specs.judging.parameters import Texts, cookie_texts, header_texts, query_texts
+from server.analysis.specs.judging.parameters import Texts, cookie_texts, header_texts, is_on, query_texts
 from server.analysis.specs.kinds import Verdict, Where
 from server.analysis.specs.model import Judgement, Parameter
 
@@ -37,7 +36,8 @@ def parts_of(record: Record, outline: Outline, judgement: Judgement) -> Parts:
         return ()
     request = record.request
     query = query_texts(request.query) if request.query else {}
-    parts = [(WATCH if offer.watches and watches(request.query) else HIT) + status_class(record)]
+    watched = offer.watch_switch is not None and is_on(request.query, offer.watch_switch)
+    parts = [(WATCH if watched else HIT) + status_class(record)]
     if judgement.verdict is Verdict.DEVIATING:
         parts.append(DEVIATING)
     parts += [f"{PARAMETER}{one.where}:{one.name}" for one in _sent(request, query, offer)]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
-from server.analysis.specs.dialects.kubernetes import is_kubernetes, meant
-from server.analysis.specs.dialects.openapi import Reader
-from server.analysis.specs.dialects.swagger import SwaggerReader, modern
+from server.analysis.json import JsonObject
+from server.analysis.specs.dialects.dialect import dialect_of
 from server.analysis.specs.document.bundle import Read, bundle
 from server.analysis.specs.document.checks import mapping, text
 from server.analysis.specs.document.pointers import Pointers
@@ -19,13 +17,12 @@ from server.analysis.specs.model import Content, Operation, SpecError
 from server.analysis.specs.routing.routes import Routes
 from server.analysis.specs.schemas.convert import Direction
 from server.analysis.specs.schemas.fields import inheritance
-from server.analysis.specs.schemas.survey import Survey
+from server.analysis.specs.schemas.survey import SchemaSurvey
 from server.analysis.specs.schemas.validators import Schemas
 from server.analysis.specs.specification import Specification
 
 MAX_WARNINGS = 100
 _REPORTING = Policy()
-_READ = "Swagger 2.0 and OpenAPI 3.0, 3.1 and 3.2 are read"
 
 
 def load(raw: bytes, policy: Policy = _REPORTING) -> Specification:
@@ -42,9 +39,9 @@ def load_files(root: str, read: Read, policy: Policy = _REPORTING) -> Specificat
         raise bundled.blame(error) from None
 
 
-def understand(document: dict[str, Any], policy: Policy = _REPORTING) -> Specification:
+def understand(document: JsonObject, policy: Policy = _REPORTING) -> Specification:
     """What a document that is parsed says. Raises SpecError."""
-    is_swagger, is_31 = _version(document)
+    dialect = dialect_of(document)
     title, version = _info(document)
     warnings: dict[str, None] = {}
 
@@ -52,15 +49,14 @@ def understand(document: dict[str, Any], policy: Policy = _REPORTING) -> Specifi
         if len(warnings) < MAX_WARNINGS:
             warnings[warning] = None
 
-    if not is_31 and "paths" not in document:
+    if not dialect.is_31 and "paths" not in document:
         raise SpecError("/paths", "missing")
-    read = modern(document, meant(document.get("definitions"))) if is_swagger else _modern_3(document)
-    pointers = Pointers(read)
-    heirs = inheritance(read, pointers)
-    survey = Survey(pointers, is_31, heirs, warn, is_kubernetes(document))
+    pointers = Pointers(dialect.document)
+    heirs = inheritance(dialect.document, pointers)
+    survey = SchemaSurvey(pointers, dialect.is_31, heirs, warn, dialect.nulls)
     routes = Routes()
     operations: list[Operation] = []
-    reader = (SwaggerReader if is_swagger else Reader)(read, pointers)
+    reader = dialect.reader(dialect.document, pointers)
     for operation, bases in reader.operations():
         for base in bases:
             routes.add(operation, base, warn)
@@ -84,33 +80,7 @@ def understand(document: dict[str, Any], policy: Policy = _REPORTING) -> Specifi
     )
 
 
-def _version(document: dict[str, Any]) -> tuple[bool, bool]:
-    """(whether it is Swagger 2.0, whether it is OpenAPI 3.1 or later). Raises SpecError for others."""
-    if "swagger" in document:
-        if str(document["swagger"]) not in ("2.0", "2"):
-            raise SpecError("/swagger", f"not a version that is read; {_READ}")
-        return True, False
-    if "openapi" not in document:
-        raise SpecError("/openapi", f"missing; {_READ}")
-    version = str(document["openapi"])
-    for known in ("3.0", "3.1", "3.2"):
-        if version == known or version.startswith((known + ".", known + "-")):
-            return False, known != "3.0"
-    raise SpecError("/openapi", f"not a version that is read; {_READ}")
-
-
-def _modern_3(document: dict[str, Any]) -> dict[str, Any]:
-    """An OpenAPI 3 document, Kubernetes' schemas as they are meant."""
-    components = document.get("components")
-    if not isinstance(components, dict) or "schemas" not in components:
-        return document
-    schemas = meant(components["schemas"])
-    if schemas is components["schemas"]:
-        return document
-    return {**document, "components": {**components, "schemas": schemas}}
-
-
-def _info(document: dict[str, Any]) -> tuple[str, str]:
+def _info(document: JsonObject) -> tuple[str, str]:
     """(title, version); a version that YAML made a number becomes text again."""
     if "info" not in document:
         raise SpecError("/info", "missing")

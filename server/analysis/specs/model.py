@@ -55,7 +55,8 @@ class Content:
     """A body by media type (lower case, no parameters; may be a range) → its schema's pointer.
 
     `encoding` says by media type how fields are sent, `items` the schema of each item of a sequence;
-    `headers` are a response's. `streams`: it may also be an endless stream of the items.
+    `headers` are a response's. `stream_switch`: the query parameter by which it is an endless stream of the
+    items instead; None where it never is.
     """
 
     media: Mapping[str, str | None]
@@ -63,7 +64,7 @@ class Content:
     encoding: Mapping[str, Mapping[str, Encoding]] = field(default_factory=dict)
     items: Mapping[str, str] = field(default_factory=dict)
     headers: tuple[Parameter, ...] = ()
-    streams: bool = False
+    stream_switch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from agent.wire import Record
+from server.analysis.json import JsonObject
 from server.analysis.specs.judging.match import Matcher
 from server.analysis.specs.model import Judgement, Operation
 from server.analysis.specs.schemas.validators import Parts, Schemas
@@ -19,7 +19,7 @@ class Specification:
 
     title: str
     version: str
-    document: dict[str, Any]
+    document: JsonObject
     base_paths: tuple[str, ...]
     operations: tuple[Operation, ...]
     warnings: tuple[str, ...]

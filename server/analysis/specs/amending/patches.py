@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-Change = dict[str, Any]
+from server.analysis.json import Json, JsonObject, text_in
+from server.analysis.specs.document.pointers import tokens_of, under
+
+Change = JsonObject
 """One operation: op, path, and value unless it removes."""
 
 
@@ -13,41 +15,58 @@ class Unfit(ValueError):
     """A patch does not fit the document."""
 
 
-def applied(document: Any, changes: Sequence[Change]) -> Any:
+def add(place: str, key: str, value: Json) -> Change:
+    """The change that puts a value under `key`; "-" is the end of an array."""
+    return {"op": "add", "path": under(place, key), "value": value}
+
+
+def replace(place: str, key: str, value: Json) -> Change:
+    return {"op": "replace", "path": under(place, key), "value": value}
+
+
+def remove(place: str, key: str) -> Change:
+    return {"op": "remove", "path": under(place, key)}
+
+
+def applied(document: JsonObject, changes: Sequence[Change]) -> JsonObject:
     """The document after all changes; what they touch is copied, the rest is shared. Raises Unfit."""
     for change in changes:
-        tokens = [token.replace("~1", "/").replace("~0", "~") for token in change["path"].split("/")[1:]]
-        document = _at(document, tokens, change)
+        changed = _at(document, tokens_of(_path(change)), change)
+        if not isinstance(changed, dict):
+            raise Unfit(_path(change))
+        document = changed
     return document
 
 
-def _at(node: Any, tokens: Sequence[str], change: Change) -> Any:
+def _path(change: Change) -> str:
+    return text_in(change, "path") or ""
+
+
+def _at(node: Json, tokens: Sequence[str], change: Change) -> Json:
     if not tokens:
         return change["value"]
     token, *rest = tokens
-    copy = dict(node) if isinstance(node, dict) else list(node) if isinstance(node, list) else None
-    if isinstance(copy, dict):
-        _in_object(copy, token, rest, change)
-    elif isinstance(copy, list):
-        _in_array(copy, token, rest, change)
-    else:
-        raise Unfit(change["path"])
-    return copy
+    if isinstance(node, dict):
+        return _in_object(dict(node), token, rest, change)
+    if isinstance(node, list):
+        return _in_array(list(node), token, rest, change)
+    raise Unfit(_path(change))
 
 
-def _in_object(node: dict[str, Any], token: str, rest: Sequence[str], change: Change) -> None:
+def _in_object(node: JsonObject, token: str, rest: Sequence[str], change: Change) -> Json:
     if token not in node and (rest or change["op"] != "add"):
-        raise Unfit(change["path"])
+        raise Unfit(_path(change))
     if not rest and change["op"] == "remove":
         del node[token]
     else:
         node[token] = _at(node.get(token), rest, change)
+    return node
 
 
-def _in_array(node: list[Any], token: str, rest: Sequence[str], change: Change) -> None:
+def _in_array(node: list[Json], token: str, rest: Sequence[str], change: Change) -> Json:
     end = token == "-" and not rest and change["op"] == "add"
     if not end and not (token.isdecimal() and len(token) < 9 and int(token) < len(node)):
-        raise Unfit(change["path"])
+        raise Unfit(_path(change))
     index = len(node) if end else int(token)
     if rest or change["op"] == "replace":
         node[index] = _at(node[index], rest, change)
@@ -55,3 +74,4 @@ def _in_array(node: list[Any], token: str, rest: Sequence[str], change: Change) 
         node.insert(index, change["value"])
     else:
         del node[index]
+    return node

@@ -6,13 +6,22 @@ judged again. So what is proposed is proved, and what cannot be is not proposed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from agent.wire import Record
-from server.analysis.specs.amending.amend import Amendments
+from server.analysis.json import JsonObject
+from server.analysis.specs.amending.amend import OF_OPERATION
+from server.analysis.specs.amending.loosen import changes_of_schema
+from server.analysis.specs.amending.openapi import OpenApiWords
 from server.analysis.specs.amending.patches import Change, Unfit, applied
+from server.analysis.specs.amending.sample import Sample
+from server.analysis.specs.amending.shadows import changes_of_shadow
+from server.analysis.specs.amending.site import Site
+from server.analysis.specs.amending.swagger import SwaggerWords
+from server.analysis.specs.amending.words import Words
+from server.analysis.specs.document.pointers import Pointers
 from server.analysis.specs.judging.outcome import ITEM
 from server.analysis.specs.model import Judgement, Operation, SpecError
 from server.analysis.specs.schemas.validators import Parts
@@ -22,7 +31,7 @@ class Judging(Protocol):
     """A specification, as far as proposals need it."""
 
     @property
-    def document(self) -> Mapping[str, Any]: ...
+    def document(self) -> JsonObject: ...
     @property
     def base_paths(self) -> Sequence[str]: ...
     @property
@@ -32,7 +41,7 @@ class Judging(Protocol):
     def match(self, record: Record) -> Judgement: ...
 
 
-Understand = Callable[[dict[str, Any]], Judging]
+Understand = Callable[[JsonObject], Judging]
 """From a document to what it says. Raises SpecError."""
 
 MAX_TRIED = 12  # changes, each of which reads the whole document
@@ -49,7 +58,7 @@ class Found:
 
 
 def proposal(
-    found: Found, document: dict[str, Any], understand: Understand, record: Record | None
+    found: Found, document: JsonObject, understand: Understand, record: Record | None
 ) -> tuple[Change, ...] | None:
     """The change, None where there is none. `record` is a call that shows the deviation; without one the
     first change that leaves a good document is taken. Raises SpecError where the document is none.
@@ -84,11 +93,25 @@ def shows(judgement: Judgement, found: Found) -> bool:
 
 
 def _candidates(
-    found: Found, document: dict[str, Any], said: Judging, record: Record | None
+    found: Found, document: JsonObject, said: Judging, record: Record | None
 ) -> Iterator[tuple[Change, ...]]:
     operation = next((one for one in said.operations if one.key == found.operation), None)
-    amendments = Amendments(document, said.parts, said.base_paths, record)
+    pointers = Pointers(document)
+    words = _words(document, pointers)
     if operation is None:
-        yield from amendments.of_shadow(found.operation, found.kind, said.operations)
+        yield from changes_of_shadow(
+            found.operation, found.kind, pointers, words, said.base_paths, said.operations
+        )
+        return
+    site = Site(pointers, operation, Sample(record))
+    amend = OF_OPERATION.get(found.kind)
+    if amend is not None:
+        yield from amend(site, words, found.where, found.pointer)
     else:
-        yield from amendments.of_operation(operation, found.kind, found.where, found.pointer)
+        yield from changes_of_schema(site, words, said.parts, found.kind, found.where, found.pointer)
+
+
+def _words(document: JsonObject, pointers: Pointers) -> Words:
+    if "swagger" in document:
+        return SwaggerWords(pointers)
+    return OpenApiWords(is_30=str(document.get("openapi", "")).startswith("3.0"))

@@ -7,53 +7,55 @@ says object; null is sent for what is absent. `int-or-string` is read in `schema
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl
+from collections.abc import Iterable
 
-from server.analysis.specs.schemas.keywords import Json
+from server.analysis.json import Json, JsonObject, object_in, text_in
+from server.analysis.specs.kinds import Where
+from server.analysis.specs.model import Operation
 
-_MEANT: dict[str, Json] = {
+_MEANT: dict[str, JsonObject] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number"]},
 }
+_WATCH = "watch"
 _PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
-_NO = frozenset({"0", "false"})  # of a boolean parameter; all else, the empty text too, is true
 
 
-def is_kubernetes(document: Json) -> bool:
+def is_kubernetes(document: JsonObject) -> bool:
     """Whether a document describes Kubernetes' own API."""
-    components = document.get("components")
-    homes = [document.get("definitions"), components.get("schemas") if isinstance(components, dict) else None]
-    return any(name.startswith("io.k8s.") for home in homes if isinstance(home, dict) for name in home)
+    homes = (object_in(document, "definitions"), object_in(object_in(document, "components"), "schemas"))
+    return any(name.startswith("io.k8s.") for home in homes for name in home)
 
 
-def meant(definitions: Any) -> Any:
+def meant(definitions: Json) -> Json:
     """Schemas by name, those of Kubernetes as they are meant."""
     if not isinstance(definitions, dict):
         return definitions
-    changed = {
-        name: {**definitions[name], **said}
+    changed: JsonObject = {
+        name: {**object_in(definitions, name), **said}
         for name, said in _MEANT.items()
-        if isinstance(definitions.get(name), dict) and definitions[name].get("type") == "string"
+        if object_in(definitions, name).get("type") == "string"
     }
     if _PATCH in definitions:
         changed[_PATCH] = {}
     return {**definitions, **changed} if changed else definitions
 
 
-def watches(query: bytes | None) -> bool:
-    """Whether a query asks for a stream of events instead of a list."""
-    if not query or b"watch" not in query:
-        return False
-    sent = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    return next((value.lower() not in _NO for name, value in sent if name == "watch"), False)
+def stream_switch(kinds: Iterable[str]) -> str | None:
+    """The query parameter that asks for a stream of events instead of a list, where these media types (as
+    the document writes them, `application/json;stream=watch`) say that there may be one.
+    """
+    return _WATCH if any("stream=" in kind for kind in kinds) else None
 
 
-def is_deprecated(operation: Mapping[str, Any]) -> bool:
+def watch_switch(operation: Operation) -> str | None:
+    """The query parameter that makes another kind of call of an operation: a watch instead of a list."""
+    described = ((one.where, one.name) for one in operation.parameters)
+    return _WATCH if operation.method == "GET" and (Where.QUERY, _WATCH) in described else None
+
+
+def is_deprecated(operation: JsonObject) -> bool:
     """Whether an operation of a Kubernetes document is deprecated: only its description says so."""
-    description = operation.get("description")
     return (
         "x-kubernetes-action" in operation
-        and isinstance(description, str)
-        and "deprecated" in description.lower()
+        and "deprecated" in (text_in(operation, "description") or "").lower()
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
+from server.analysis.json import Json, JsonObject, object_in, text_in, texts_in
 from server.analysis.specs.dialects import kubernetes
 from server.analysis.specs.document.checks import flag, mapping, sequence, text
 from server.analysis.specs.document.media import FORM, essence, is_json
@@ -30,7 +30,19 @@ _STYLES = {Where.QUERY: "form", Where.COOKIE: "form"} | dict.fromkeys(
 )
 _HEADERS = (Where.HEADER, Where.RESPONSE_HEADER)
 MULTI_SEGMENT = "x-multi-segment"  # GitHub's word on a parameter that may hold slashes
+NamedParameters = dict[tuple[str, Where], Parameter]
 _NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})  # OpenAPI 3.1, 4.8.12.2
+
+
+@dataclass(frozen=True, slots=True)
+class PathItem:
+    """What stands at a path, and holds for all its operations."""
+
+    path: str
+    place: str
+    node: JsonObject
+    parameters: NamedParameters
+    bases: tuple[str, ...]
 
 
 class Reader:
@@ -38,7 +50,7 @@ class Reader:
 
     schemes_at = "/components/securitySchemes"
 
-    def __init__(self, document: dict[str, Any], pointers: Pointers) -> None:
+    def __init__(self, document: JsonObject, pointers: Pointers) -> None:
         self._document = document
         self._pointers = pointers
         self._schemes: dict[str, Scheme] = {}
@@ -52,12 +64,12 @@ class Reader:
             place = under("/paths", path)
             if not path.startswith("/"):
                 raise SpecError(place, "a path does not begin with /")
-            place, item = self._pointers.resolve(place, item)
-            bases = base_paths(mapping(item, place), place, root)
-            common = self._parameters(item, place)
+            place, node = self._pointers.resolved(place, item)
+            common = self._parameters(node, place)
+            described = PathItem(path, place, node, common, base_paths(node, place, root))
             found = [
-                self._operation(path, method, mapping(node, at), at, common, bases, item, place)
-                for method, at, node in self._methods(item, place)
+                self._operation(described, method, mapping(operation, at), at)
+                for method, at, operation in self._methods(node, place)
             ]
             spans = frozenset(one.name for operation, _ in found for one in operation.parameters if one.spans)
             for operation, bases_of_it in found:
@@ -67,7 +79,7 @@ class Reader:
         """The base paths of the whole document."""
         return base_paths(self._document, "")
 
-    def _methods(self, item: dict[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
+    def _methods(self, item: JsonObject, place: str) -> Iterator[tuple[str, str, Json]]:
         """(method, place, operation)."""
         for method in METHODS:
             if method in item:
@@ -80,44 +92,39 @@ class Reader:
                 yield method, under(at, method), node
 
     def _operation(
-        self,
-        path: str,
-        method: str,
-        node: dict[str, Any],
-        place: str,
-        common: dict[tuple[str, Where], Parameter],
-        bases: tuple[str, ...],
-        item: dict[str, Any],
-        item_place: str,
+        self, item: PathItem, method: str, node: JsonObject, place: str
     ) -> tuple[Operation, tuple[str, ...]]:
-        bases = base_paths(node, place, bases)
+        bases = base_paths(node, place, item.bases)
         base = bases[0] if len(bases) == 1 else ""
-        name = node.get("operationId")
         operation = Operation(
-            key=f"{method.upper()} {base}{path}",
+            key=f"{method.upper()} {base}{item.path}",
             method=method.upper(),
-            template=path,
-            operation_id=name if isinstance(name, str) else None,
+            template=item.path,
+            operation_id=text_in(node, "operationId"),
             deprecated=flag(node, "deprecated", place) or kubernetes.is_deprecated(node),
-            parameters=tuple((common | self._parameters(node, place)).values()),
-            body=self._body(node, place, item, item_place),
+            parameters=tuple((item.parameters | self._parameters(node, place)).values()),
+            body=self._body(node, place, item),
             responses=self._responses(node, place),
             security=self._security(node, place),
-            tags=_tags(node),
+            tags=tuple(texts_in(node, "tags")),
         )
         return operation, bases
 
-    def _parameters(self, node: dict[str, Any], place: str) -> dict[tuple[str, Where], Parameter]:
-        found: dict[tuple[str, Where], Parameter] = {}
+    def _entries(self, node: JsonObject, place: str) -> Iterator[tuple[str, JsonObject]]:
+        """(place, parameter), resolved."""
         place = under(place, "parameters")
         for i, entry in enumerate(sequence(node.get("parameters", []), place)):
-            at, entry = self._pointers.resolve(under(place, i), entry)
-            parameter = self._parameter(mapping(entry, at), at)
+            yield self._pointers.resolved(under(place, i), entry)
+
+    def _parameters(self, node: JsonObject, place: str) -> NamedParameters:
+        found: NamedParameters = {}
+        for at, entry in self._entries(node, place):
+            parameter = self._parameter(entry, at)
             if parameter.where is not Where.HEADER or parameter.name not in _NOT_PARAMETERS:
                 found[parameter.name, parameter.where] = parameter
         return found
 
-    def _parameter(self, node: dict[str, Any], place: str) -> Parameter:
+    def _parameter(self, node: JsonObject, place: str) -> Parameter:
         name, said = text(node, "name", place), text(node, "in", place)
         where = Where.QUERY if said == QUERYSTRING else PLACES.get(said)
         if where is None:
@@ -125,7 +132,7 @@ class Reader:
         return self._described(node, place, name, where, said == QUERYSTRING)
 
     def _described(
-        self, node: dict[str, Any], place: str, name: str, where: Where, whole: bool = False
+        self, node: JsonObject, place: str, name: str, where: Where, whole: bool = False
     ) -> Parameter:
         style = QUERYSTRING if whole else node.get("style", _STYLES[where])
         if not isinstance(style, str):
@@ -143,7 +150,7 @@ class Reader:
             spans=spans(node),
         )
 
-    def _parameter_schema(self, node: dict[str, Any], place: str, whole: bool) -> tuple[bool, str | None]:
+    def _parameter_schema(self, node: JsonObject, place: str, whole: bool) -> tuple[bool, str | None]:
         """(the value is JSON, its schema); a content type that is not read leaves the value unjudged."""
         if "schema" in node:
             return False, under(place, "schema")
@@ -153,62 +160,60 @@ class Reader:
         json = next((kind for kind in content if is_json(kind)), None)
         return json is not None, content[json] if json else None
 
-    def _body(
-        self, node: dict[str, Any], place: str, item: dict[str, Any], item_place: str
-    ) -> Content | None:
-        """`item` is the path item, which in Swagger 2.0 may describe the body too."""
+    def _body(self, node: JsonObject, place: str, item: PathItem) -> Content | None:
+        """In Swagger 2.0 the path item may describe the body too."""
         if "requestBody" not in node:
             return None
-        place, body = self._pointers.resolve(under(place, "requestBody"), node["requestBody"])
-        return replace(self._content(mapping(body, place), place), required=flag(body, "required", place))
+        place, body = self._pointers.resolved(under(place, "requestBody"), node["requestBody"])
+        return replace(self._content(body, place), required=flag(body, "required", place))
 
-    def _responses(self, node: dict[str, Any], place: str) -> dict[str, Content]:
+    def _responses(self, node: JsonObject, place: str) -> dict[str, Content]:
         found: dict[str, Content] = {}
         owner, place = place, under(place, "responses")
         for status, entry in mapping(node.get("responses", {}), place).items():
             if status.startswith("x-"):
                 continue
-            at, response = self._pointers.resolve(under(place, status), entry)
+            at, response = self._pointers.resolved(under(place, status), entry)
             if status != "default" and not _is_status(status):
                 raise SpecError(under(place, status), "not a status code, a range such as 2XX, or default")
-            found[status if status == "default" else status.upper()] = self._answer(
-                mapping(response, at), at, node, owner
-            )
+            name = status if status == "default" else status.upper()
+            found[name] = self._answer(response, at, node, owner)
         return found
 
-    def _answer(self, response: dict[str, Any], place: str, node: dict[str, Any], owner: str) -> Content:
+    def _answer(self, response: JsonObject, place: str, node: JsonObject, owner: str) -> Content:
         """What one status answers; `node` at `owner` is the operation."""
         return replace(self._content(response, place), headers=self._headers(response, place))
 
-    def _headers(self, response: dict[str, Any], place: str) -> tuple[Parameter, ...]:
+    def _headers(self, response: JsonObject, place: str) -> tuple[Parameter, ...]:
         found: list[Parameter] = []
         place = under(place, "headers")
         for name, entry in mapping(response.get("headers", {}), place).items():
-            at, header = self._pointers.resolve(under(place, name), entry)
+            at, header = self._pointers.resolved(under(place, name), entry)
             if name.lower() != "content-type":  # OpenAPI 3.1, 4.8.17
-                found.append(self._header(name, mapping(header, at), at))
+                found.append(self._header(name, header, at))
         return tuple(found)
 
-    def _header(self, name: str, node: dict[str, Any], place: str) -> Parameter:
+    def _header(self, name: str, node: JsonObject, place: str) -> Parameter:
         return self._described(node, place, name, Where.RESPONSE_HEADER)
 
-    def _content(self, node: dict[str, Any], place: str) -> Content:
+    def _content(self, node: JsonObject, place: str) -> Content:
         media: dict[str, str | None] = {}
         items: dict[str, str] = {}
         encoding: dict[str, dict[str, Encoding]] = {}
         place = under(place, "content")
-        for said, entry in mapping(node.get("content", {}), place).items():
+        content = mapping(node.get("content", {}), place)
+        for said, entry in content.items():
             kind = essence(said)
-            at, described = self._pointers.resolve(under(place, said), entry)
-            media[kind] = under(at, "schema") if "schema" in mapping(described, at) else None
+            at, described = self._pointers.resolved(under(place, said), entry)
+            media[kind] = under(at, "schema") if "schema" in described else None
             if "itemSchema" in described:
                 items[kind] = under(at, "itemSchema")
             if "encoding" in described:
                 encoding[kind] = _encoding(described["encoding"], under(at, "encoding"))
-        streams = any("stream=" in said for said in node.get("content", ()))
-        return Content(media, encoding=encoding, items=items, streams=streams)
+        switch = kubernetes.stream_switch(content)
+        return Content(media, encoding=encoding, items=items, stream_switch=switch)
 
-    def _security(self, node: dict[str, Any], place: str) -> Alternatives:
+    def _security(self, node: JsonObject, place: str) -> Alternatives:
         owner, place = (node, place) if "security" in node else (self._document, "")
         place = under(place, "security")
         alternatives: list[tuple[Scheme, ...]] = []
@@ -219,16 +224,16 @@ class Reader:
 
     def _scheme(self, name: str, named_by: str) -> Scheme:
         if name not in self._schemes:
-            known: Any = self._document
+            known = self._document
             for token in self.schemes_at.split("/")[1:]:
-                known = known.get(token) if isinstance(known, dict) else None
-            if not isinstance(known, dict) or name not in known:
+                known = object_in(known, token)
+            if name not in known:
                 raise SpecError(named_by, f"a security scheme that {self.schemes_at} does not describe")
-            place, node = self._pointers.resolve(under(self.schemes_at, name), known[name])
-            self._schemes[name] = self._read_scheme(mapping(node, place), place)
+            place, node = self._pointers.resolved(under(self.schemes_at, name), known[name])
+            self._schemes[name] = self._read_scheme(node, place)
         return self._schemes[name]
 
-    def _read_scheme(self, node: dict[str, Any], place: str) -> Scheme:
+    def _read_scheme(self, node: JsonObject, place: str) -> Scheme:
         kind = text(node, "type", place)
         if kind == "apiKey":
             where = PLACES.get(text(node, "in", place))
@@ -243,29 +248,20 @@ class Reader:
         raise SpecError(under(place, "type"), "not one of apiKey, http, oauth2, openIdConnect, mutualTLS")
 
 
-def spans(parameter: dict[str, Any]) -> bool:
+def spans(parameter: JsonObject) -> bool:
     """Whether a parameter is said to hold slashes as they are."""
     return parameter.get("in") == "path" and parameter.get(MULTI_SEGMENT) is True
 
 
-def _encoding(node: Any, place: str) -> dict[str, Encoding]:
+def _encoding(node: Json, place: str) -> dict[str, Encoding]:
     """How the fields of a form are sent (OpenAPI 3.1, 4.8.15)."""
     found: dict[str, Encoding] = {}
     for name, entry in mapping(node, place).items():
         at = under(place, name)
-        style = mapping(entry, at).get("style")
-        kind = entry.get("contentType")
-        explode = flag(entry, "explode", at, style in (None, "form"))
-        found[name] = Encoding(
-            style if isinstance(style, str) else None, explode, kind if isinstance(kind, str) else None
-        )
+        said = mapping(entry, at)
+        explode = flag(said, "explode", at, said.get("style") in (None, "form"))
+        found[name] = Encoding(text_in(said, "style"), explode, text_in(said, "contentType"))
     return found
-
-
-def _tags(node: dict[str, Any]) -> tuple[str, ...]:
-    """An operation's tags; what is no text among them is left out."""
-    tags = node.get("tags")
-    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
 
 
 def _is_status(status: str) -> bool:

@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
-from server.analysis.specs.document.pointers import escape, under
+from server.analysis.json import Json, JsonObject
+from server.analysis.specs.document.pointers import escape, tokens_of, under
 from server.analysis.specs.document.text import MAX_BYTES, MAX_NODES, parse_any
 from server.analysis.specs.model import SpecError
 
@@ -39,7 +39,7 @@ _LITERAL = frozenset({"example", "examples", "default", "enum", "const"})
 class Bundle:
     """`files` says which file the document below a place comes from."""
 
-    document: dict[str, Any]
+    document: JsonObject
     files: Mapping[str, str] = field(default_factory=dict)
 
     def blame(self, error: SpecError) -> SpecError:
@@ -58,7 +58,7 @@ def bundle(root: str, read: Read) -> Bundle:
 class _Bundler:
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._documents: dict[str, Any] = {}
+        self._documents: dict[str, Json] = {}
         self._names: dict[str, str] = {}  # by path
         self._pending: list[str] = []
         self._bytes = self._nodes = 0
@@ -71,15 +71,15 @@ class _Bundler:
             raise Bundle({}, self._files()).blame(error) from None
 
     def _bundled(self) -> Bundle:
-        document = self._parsed(self._root, "")
+        root = self._parsed(self._root, "")
+        document = self._moved(root, self._root, "") if isinstance(root, dict) else root
         if not isinstance(document, dict):
             raise SpecError("", "the document is not a JSON object or YAML mapping")
-        document = self._moved(document, self._root, "", False)
-        kept: dict[str, Any] = {}
+        kept: JsonObject = {}
         while self._pending:
             path = self._pending.pop()
             place = under("", HOME, self._names[path])
-            kept[self._names[path]] = self._moved(self._documents[path], path, place, False)
+            kept[self._names[path]] = self._moved(self._documents[path], path, place)
         if kept:
             document[HOME] = kept
         return Bundle(document, self._files())
@@ -87,7 +87,7 @@ class _Bundler:
     def _files(self) -> dict[str, str]:
         return {under("", HOME, name): path for path, name in self._names.items()}
 
-    def _parsed(self, path: str, named_by: str) -> Any:
+    def _parsed(self, path: str, named_by: str) -> Json:
         if path not in self._documents:
             if len(self._documents) >= MAX_FILES:
                 raise SpecError(named_by, f"refers to more than {MAX_FILES} files")
@@ -103,31 +103,42 @@ class _Bundler:
                 raise SpecError(f"{path} {error.where}".strip(), error.reason) from None
         return self._documents[path]
 
-    def _moved(self, node: Any, path: str, place: str, named: bool, splices: int = 0) -> Any:
-        """A copy of what `path` holds at `place`, its references as they read in the bundle."""
+    def _moved(self, node: Json, path: str, place: str, named: bool = False, splices: int = 0) -> Json:
+        """A copy of what `path` holds at `place`, its references as they read in the bundle. `named`: the
+        keys of `node` are names.
+        """
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise SpecError(place, f"holds more than {MAX_NODES} values once references are written out")
-        if isinstance(node, list):
-            return [self._moved(item, path, under(place, i), False) for i, item in enumerate(node)]
-        if not isinstance(node, dict):
-            return node
-        if named and node.keys() == {"$ref"} and isinstance(node["$ref"], str):
-            return self._spliced(node["$ref"], path, place, splices)
-        moved: dict[str, Any] = {}
-        for key, value in node.items():
-            at = under(place, key)
-            if key == "$ref" and isinstance(value, str) and not named:
-                moved[key] = self._reference(value, path, at)
-            elif key == "discriminator" and isinstance(value, dict) and not named:
-                moved[key] = self._discriminator(value, path, at)
-            elif key in _LITERAL and not named:
-                moved[key] = value
-            else:
-                moved[key] = self._moved(value, path, at, key in _NAMED and not named, splices)
-        return moved
+        match node:
+            case list():
+                return [self._moved(item, path, under(place, i)) for i, item in enumerate(node)]
+            case {"$ref": str(reference), **beside} if named and not beside:
+                return self._spliced(reference, path, place, splices)
+            case dict() if named:
+                return {
+                    name: self._moved(value, path, under(place, name), splices=splices)
+                    for name, value in node.items()
+                }
+            case dict():
+                return {
+                    keyword: self._said(keyword, value, path, under(place, keyword), splices)
+                    for keyword, value in node.items()
+                }
+        return node
 
-    def _spliced(self, reference: str, path: str, place: str, splices: int) -> Any:
+    def _said(self, keyword: str, value: Json, path: str, place: str, splices: int) -> Json:
+        """What a keyword says."""
+        match keyword, value:
+            case "$ref", str(reference):
+                return self._reference(reference, path, place)
+            case "discriminator", dict(node):
+                return self._discriminator(node, path, place)
+        if keyword in _LITERAL:
+            return value
+        return self._moved(value, path, place, keyword in _NAMED, splices)
+
+    def _spliced(self, reference: str, path: str, place: str, splices: int) -> Json:
         """A map of names that is a file of its own takes the reference's place: no pointer leads through."""
         if reference.startswith("#"):
             return {"$ref": self._reference(reference, path, under(place, "$ref"))}
@@ -135,18 +146,17 @@ class _Bundler:
             raise SpecError(under(place, "$ref"), "references lead to one another without end")
         target, fragment = self._target(reference, path, under(place, "$ref"))
         node = self._parsed(target, place)
-        for token in fragment.split("/")[1:]:
-            key = token.replace("~1", "/").replace("~0", "~")
+        for key in tokens_of(fragment):
             if not isinstance(node, dict) or key not in node:
                 raise SpecError(under(place, "$ref"), f"$ref to {fragment}, which is not in {target}")
             node = node[key]
         return self._moved(node, target, place, True, splices + 1)
 
-    def _discriminator(self, node: dict[str, Any], path: str, place: str) -> dict[str, Any]:
+    def _discriminator(self, node: JsonObject, path: str, place: str) -> JsonObject:
         mapping = node.get("mapping")
         if not isinstance(mapping, dict):
             return node
-        moved = {
+        moved: JsonObject = {
             value: self._reference(target, path, under(place, "mapping", value))
             if isinstance(target, str) and ("/" in target or target.endswith((".json", ".yaml", ".yml")))
             else target

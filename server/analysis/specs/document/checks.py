@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.document.pointers import under
 from server.analysis.specs.model import SpecError
 
 
-def mapping(value: Any, place: str) -> dict[str, Any]:
+def mapping(value: Json, place: str) -> JsonObject:
     if not isinstance(value, dict):
         raise SpecError(place, "not an object")
     return value
 
 
-def sequence(value: Any, place: str) -> list[Any]:
+def sequence(value: Json, place: str) -> list[Json]:
     if not isinstance(value, list):
         raise SpecError(place, "not an array")
     return value
 
 
-def text(node: dict[str, Any], key: str, place: str) -> str:
+def text(node: JsonObject, key: str, place: str) -> str:
     """A required string."""
     if key not in node:
         raise SpecError(under(place, key), "missing")
@@ -30,7 +29,7 @@ def text(node: dict[str, Any], key: str, place: str) -> str:
     return value
 
 
-def flag(node: dict[str, Any], key: str, place: str, default: bool = False) -> bool:
+def flag(node: JsonObject, key: str, place: str, default: bool = False) -> bool:
     value = node.get(key, default)
     if not isinstance(value, bool):
         raise SpecError(under(place, key), "not true or false")

@@ -7,9 +7,10 @@ validator.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeGuard
 from urllib.parse import unquote
 
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.model import SpecError
 
 MAX_HOPS = 64  # references to references
@@ -17,6 +18,15 @@ MAX_HOPS = 64  # references to references
 
 def escape(token: str) -> str:
     return token.replace("~", "~0").replace("/", "~1")
+
+
+def unescape(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+def tokens_of(place: str) -> list[str]:
+    """The tokens of a pointer."""
+    return [unescape(token) for token in place.split("/")[1:]]
 
 
 def pointer(tokens: Iterable[str | int]) -> str:
@@ -28,7 +38,7 @@ def under(place: str, *tokens: str | int) -> str:
     return place + pointer(tokens)
 
 
-def is_reference(node: Any) -> bool:
+def is_reference(node: Json) -> TypeGuard[JsonObject]:
     """Whether a node is a reference and nothing else."""
     return isinstance(node, dict) and node.keys() == {"$ref"}
 
@@ -36,17 +46,16 @@ def is_reference(node: Any) -> bool:
 class Pointers:
     """Looks places up in one document."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
-        self._found: dict[str, Any] = {}
+    def __init__(self, document: JsonObject) -> None:
+        self.document = document
+        self._found: dict[str, Json] = {}
 
-    def at(self, place: str, named_by: str) -> Any:
+    def at(self, place: str, named_by: str) -> Json:
         """The value at `place`. Raises SpecError that blames `named_by`."""
         if place in self._found:
             return self._found[place]
-        value: Any = self._document
-        for token in place.split("/")[1:]:
-            key = token.replace("~1", "/").replace("~0", "~")
+        value: Json = self.document
+        for key in tokens_of(place):
             if isinstance(value, dict) and key in value:
                 value = value[key]
             elif isinstance(value, list) and key.isdecimal() and len(key) < 9 and int(key) < len(value):
@@ -56,7 +65,7 @@ class Pointers:
         self._found[place] = value
         return value
 
-    def target(self, reference: Any, named_by: str) -> str:
+    def target(self, reference: Json, named_by: str) -> str:
         """The canonical place a `$ref` names; only local ones are read."""
         if not isinstance(reference, str):
             raise SpecError(named_by, "$ref is not a string")
@@ -65,10 +74,16 @@ class Pointers:
         place = unquote(reference[1:])
         if place and not place.startswith("/"):
             raise SpecError(named_by, "$ref is not a JSON pointer (#/…)")
-        tokens = place.split("/")[1:]
-        return pointer(token.replace("~1", "/").replace("~0", "~") for token in tokens)
+        return pointer(tokens_of(place))
 
-    def resolve(self, place: str, node: Any) -> tuple[str, Any]:
+    def resolved(self, place: str, node: Json) -> tuple[str, JsonObject]:
+        """What `resolve` answers, where it is an object. Raises SpecError where it is none."""
+        place, node = self.resolve(place, node)
+        if not isinstance(node, dict):
+            raise SpecError(place, "not an object")
+        return place, node
+
+    def resolve(self, place: str, node: Json) -> tuple[str, Json]:
         """(place, value) behind any chain of references that starts at `node`. Raises SpecError."""
         for _ in range(MAX_HOPS):
             if not (isinstance(node, dict) and "$ref" in node):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from itertools import islice, product
-from typing import Any
 from urllib.parse import urlsplit
 
+from server.analysis.json import Json, JsonObject, array_in, object_in, text_in
 from server.analysis.specs.document.checks import mapping, sequence, text
 from server.analysis.specs.document.pointers import under
 from server.analysis.specs.model import SpecError
@@ -16,7 +16,7 @@ MAX_HOSTS = 50  # of one document
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
-def base_paths(node: dict[str, Any], place: str, otherwise: tuple[str, ...] = ("",)) -> tuple[str, ...]:
+def base_paths(node: JsonObject, place: str, otherwise: tuple[str, ...] = ("",)) -> tuple[str, ...]:
     """Each distinct base path, no slash at its end; variables take their defaults. Raises SpecError."""
     if not node.get("servers"):
         return otherwise
@@ -25,23 +25,23 @@ def base_paths(node: dict[str, Any], place: str, otherwise: tuple[str, ...] = ("
     return tuple(dict.fromkeys(bases))
 
 
-def hosts(document: Mapping[str, Any]) -> list[str]:
+def hosts(document: JsonObject) -> list[str]:
     """Hosts, with port where given, of a document's server URLs (OpenAPI 3) or `host` (Swagger 2.0),
     MAX_HOSTS at most; a variable stands for its default first, then for each of its `enum`.
     """
-    servers = document.get("servers")
-    netlocs = [name for server in (servers if isinstance(servers, list) else ()) for name in _netlocs(server)]
-    if isinstance(document.get("host"), str):
-        netlocs.append(_netloc(f"//{document['host']}"))
+    netlocs = [name for server in array_in(document, "servers") for name in _netlocs(server)]
+    host = text_in(document, "host")
+    if host is not None:
+        netlocs.append(_netloc(f"//{host}"))
     known = (name for name in dict.fromkeys(netlocs) if name and "{" not in name)
     return [*islice(known, MAX_HOSTS)]
 
 
-def _netlocs(server: Any) -> list[str]:
-    if not isinstance(server, dict) or not isinstance(server.get("url"), str):
+def _netlocs(server: Json) -> list[str]:
+    url = text_in(server, "url") if isinstance(server, dict) else None
+    if url is None or not isinstance(server, dict):
         return []
-    url, described = server["url"], server.get("variables")
-    variables = described if isinstance(described, dict) else {}
+    variables = object_in(server, "variables")
     scheme, mark, rest = url.partition("://")
     origin = scheme + mark + rest.partition("/")[0]
     names = [*dict.fromkeys(name for name in _VARIABLE.findall(origin) if name in variables)]
@@ -53,11 +53,10 @@ def _filled(url: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda found: values.get(found[1], found[0]), url)
 
 
-def _values(variable: Any) -> list[str]:
+def _values(variable: Json) -> list[str]:
     """What a variable may stand for, its default first."""
     said = variable if isinstance(variable, dict) else {}
-    others = said.get("enum")
-    values = [said.get("default"), *(others if isinstance(others, list) else ())]
+    values = [said.get("default"), *array_in(said, "enum")]
     return [*dict.fromkeys(str(value) for value in values if isinstance(value, (str, int)))]
 
 
@@ -68,8 +67,9 @@ def _netloc(url: str) -> str:
         return ""
 
 
-def _base(server: Any, place: str) -> str:
-    url = text(mapping(server, place), "url", place)
+def _base(server: Json, place: str) -> str:
+    server = mapping(server, place)
+    url = text(server, "url", place)
     variables = mapping(server.get("variables", {}), under(place, "variables"))
 
     def default(found: re.Match[str]) -> str:

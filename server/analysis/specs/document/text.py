@@ -11,10 +11,12 @@ import json
 import math
 import re
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable
+from typing import Never
 
 import yaml
 
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.model import SpecError
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -31,7 +33,7 @@ _WORDS: dict[str, bool | None] = {
 _TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"})
 
 
-def parse(raw: bytes) -> dict[str, Any]:
+def parse(raw: bytes) -> JsonObject:
     """The document in `raw`. Raises SpecError."""
     document = parse_any(raw)
     if not isinstance(document, dict):
@@ -39,7 +41,7 @@ def parse(raw: bytes) -> dict[str, Any]:
     return document
 
 
-def parse_any(raw: bytes) -> Any:
+def parse_any(raw: bytes) -> Json:
     """The JSON or YAML value in `raw`. Raises SpecError."""
     if len(raw) > MAX_BYTES:
         raise SpecError("", f"the document is larger than {MAX_BYTES} bytes")
@@ -52,9 +54,9 @@ def parse_any(raw: bytes) -> Any:
     return document
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> Json:
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        document: Json = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise SpecError(f"line {error.lineno}", f"not JSON: {error.msg}") from None
     except RecursionError:
@@ -63,13 +65,14 @@ def _json(text: str) -> Any:
         raise
     except ValueError:
         raise SpecError("", "not JSON: a number is out of range") from None
+    return document
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Never:
     raise ValueError(name)
 
 
-def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(members: list[tuple[str, Json]]) -> JsonObject:
     found = dict(members)
     if len(found) < len(members):
         counts = Counter(key for key, _ in members)
@@ -81,14 +84,14 @@ def _twice(key: str) -> str:
     return f"one mapping has the key {json.dumps(key[:80])} twice, of which one would be lost"
 
 
-def _bound(document: Any) -> None:
+def _bound(document: Json) -> None:
     """Refuses what is too deep, too large once aliases are expanded, or cannot be JSON in UTF-8."""
     count, depth, level = 0, 0, [document]
     while level:
         depth += 1
         if depth > MAX_DEPTH:
             raise SpecError("", f"nests deeper than {MAX_DEPTH} levels")
-        below: list[Any] = []
+        below: list[Json] = []
         for value in level:
             if isinstance(value, dict):
                 below.extend(value.values())
@@ -105,7 +108,7 @@ def _bound(document: Any) -> None:
         level = below
 
 
-def _check_texts(texts: Any) -> None:
+def _check_texts(texts: Iterable[str]) -> None:
     for text in texts:
         if not text.isascii():
             try:
@@ -114,7 +117,7 @@ def _check_texts(texts: Any) -> None:
                 raise SpecError("", "a string holds half of a surrogate pair") from None
 
 
-def _yaml(text: str) -> Any:
+def _yaml(text: str) -> Json:
     builder = _Builder()
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -134,19 +137,19 @@ class _Open:
 
     __slots__ = ("anchor", "before", "items", "key", "merged", "value")
 
-    def __init__(self, value: dict[str, Any] | list[Any], anchor: str | None, before: int) -> None:
+    def __init__(self, value: JsonObject | list[Json], anchor: str | None, before: int) -> None:
         self.value, self.anchor, self.before = value, anchor, before
         self.key: str | None = None
-        self.merged: list[Any] = []
+        self.merged: list[JsonObject] = []
 
 
 class _Builder:
     """Takes YAML events, builds plain values, counts nodes as if aliases were written out."""
 
     def __init__(self) -> None:
-        self.document: Any = None
+        self.document: Json = None
         self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._anchors: dict[str, tuple[Json, int]] = {}
         self._nodes = 0
         self._documents = 0
 
@@ -173,7 +176,7 @@ class _Builder:
     def _expects_key(self) -> bool:
         return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
 
-    def _start(self, value: dict[str, Any] | list[Any], event: Any) -> None:
+    def _start(self, value: JsonObject | list[Json], event: yaml.CollectionStartEvent) -> None:
         if self._expects_key():
             raise SpecError(_line(event), "a mapping's key is not a scalar")
         if len(self._open) >= MAX_DEPTH:  # at once: the parser takes quadratic time in depth
@@ -213,7 +216,7 @@ class _Builder:
         if self._nodes > MAX_NODES:
             raise SpecError("", f"holds more than {MAX_NODES} values once aliases are written out")
 
-    def _add(self, value: Any, anchor: str | None, before: int) -> None:
+    def _add(self, value: Json, anchor: str | None, before: int) -> None:
         self._count(1)
         if anchor is not None:
             self._anchors[anchor] = (value, self._nodes - before)
@@ -223,25 +226,26 @@ class _Builder:
         parent = self._open[-1]
         if isinstance(parent.value, list):
             parent.value.append(value)
-        elif parent.key == "<<" and _mergeable(value):
-            parent.merged.extend(value if isinstance(value, list) else [value])
+        elif parent.key == "<<" and (sources := _mergeable(value)):
+            parent.merged.extend(sources)
             parent.key = None
         elif parent.key is not None:
             parent.value[parent.key] = value
             parent.key = None
 
 
-def _mergeable(value: Any) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
-    )
+def _mergeable(value: Json) -> list[JsonObject]:
+    """The mappings that `<<` merges; none where its value is no mapping, nor a list of them alone."""
+    values = value if isinstance(value, list) else [value]
+    sources = [source for source in values if isinstance(source, dict)]
+    return sources if len(sources) == len(values) else []
 
 
 def _line(event: yaml.Event) -> str:
     return f"line {event.start_mark.line + 1}" if event.start_mark else ""
 
 
-def _scalar(event: yaml.ScalarEvent) -> Any:
+def _scalar(event: yaml.ScalarEvent) -> Json:
     text = event.value
     if event.tag in _TEXT_TAGS or (event.tag is None and not event.implicit[0]):
         return text

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from email.message import Message
-from typing import Any
 
 from agent.wire import Body
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.document.media import FORM, MULTIPART, essence, is_json
 from server.analysis.specs.document.pointers import escape
 from server.analysis.specs.judging.forms import NotMultipart, form_of_pairs, form_of_parts, parts
@@ -54,7 +54,7 @@ class BodyJudge:
         place, item = content.media[media], content.items.get(media)
         if place is None and item is None and not is_json(kind) and not is_xml(kind):
             return
-        if body.state == "malformed" and is_json(kind) and not content.streams:
+        if body.state == "malformed" and is_json(kind) and content.stream_switch is None:
             outcome.add(Kind.MALFORMED_BODY, where, "", "the body is not JSON")
             return
         if body.state != "complete" or body.data is None:
@@ -62,7 +62,13 @@ class BodyJudge:
                 outcome.unseen(f"{where} is {body.state if body.state != 'complete' else 'not kept'}")
             return
         _Reading(self._schemas, direction, outcome, content.encoding.get(media, {})).judge(
-            body.data, kind, content_type or kind, place, item, "*" in media, content.streams
+            body.data,
+            kind,
+            content_type or kind,
+            place,
+            item,
+            "*" in media,
+            content.stream_switch is not None,
         )
 
     def may_be_empty(self, content: Content) -> bool:
@@ -141,7 +147,7 @@ class _Reading:
             if checker:
                 self._check(checker, value, len(data))
 
-    def _check(self, checker: Checker, value: Any, size: int) -> None:
+    def _check(self, checker: Checker, value: Json, size: int) -> None:
         outcome, where = self._outcome, self._where
         if checker.why is not None:
             self._unseen(checker.why)
@@ -194,7 +200,7 @@ class _Reading:
             self._fields(place, form, names, len(data), lambda: form_of_parts(found, form, self._encoding))
 
     def _fields(
-        self, place: str, form: Form, names: list[str], size: int, read: Callable[[], dict[str, Any]]
+        self, place: str, form: Form, names: list[str], size: int, read: Callable[[], JsonObject]
     ) -> None:
         for name in names:
             field = form.fields.get(name)

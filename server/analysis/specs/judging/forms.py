@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
-from typing import Any
 
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.document.media import essence, is_json
 from server.analysis.specs.judging.json_reading import NotJson, json_value
 from server.analysis.specs.judging.values import DELIMITERS, Unclear, items_of, object_of, scalar, text_of
@@ -32,9 +32,11 @@ class Part:
     is_file: bool
 
 
-def form_of_pairs(texts: Mapping[str, Sequence[bytes]], form: Form, encoding: Mapping[str, Encoding]) -> Any:
+def form_of_pairs(
+    texts: Mapping[str, Sequence[bytes]], form: Form, encoding: Mapping[str, Encoding]
+) -> JsonObject:
     """The object that an urlencoded form stands for. Raises Unclear, Unreadable."""
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for name, sent in texts.items():
         base, bracket, rest = name.partition("[")
         if bracket and name not in form.fields:
@@ -54,7 +56,7 @@ def form_of_pairs(texts: Mapping[str, Sequence[bytes]], form: Form, encoding: Ma
     return found
 
 
-def _field(sent: Sequence[bytes], form: Form, encoding: Encoding) -> Any:
+def _field(sent: Sequence[bytes], form: Form, encoding: Encoding) -> Json:
     if is_json(essence(encoding.content_type or "")) or (form.is_object and encoding.style is None):
         try:
             return json_value(text_of(sent[0]).encode())
@@ -102,12 +104,12 @@ def _part(piece: bytes) -> Part:
     return Part(called, data, essence(str(message.get("content-type", ""))), is_file)
 
 
-def form_of_parts(found: Sequence[Part], form: Form, encoding: Mapping[str, Encoding]) -> Any:
+def form_of_parts(found: Sequence[Part], form: Form, encoding: Mapping[str, Encoding]) -> JsonObject:
     """The object that a multipart form stands for. Raises Unclear, Unreadable."""
     named: dict[str, list[Part]] = {}
     for part in found:
         named.setdefault(part.name, []).append(part)
-    value: dict[str, Any] = {}
+    value: JsonObject = {}
     for name, same in named.items():
         field = form.fields.get(name, ANYTHING)
         json = is_json(essence(encoding.get(name, _PLAIN).content_type or ""))
@@ -119,7 +121,7 @@ def form_of_parts(found: Sequence[Part], form: Form, encoding: Mapping[str, Enco
     return value
 
 
-def _value(part: Part, form: Form, json: bool) -> Any:
+def _value(part: Part, form: Form, json: bool) -> Json:
     if not part.is_file and (json or is_json(part.kind) or (form.is_object and not part.kind)):
         try:
             return json_value(part.data)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Never
 
+from server.analysis.json import Json
 from server.analysis.specs.schemas.cost import MAX_BODY_DEPTH
 
 
@@ -23,18 +24,18 @@ class _Constant(Exception):
     """NaN or Infinity, which Python's parser takes and JSON does not have."""
 
 
-def _refuse(name: str) -> Any:
+def _refuse(name: str) -> Never:
     raise _Constant
 
 
 _BYTE_ORDER_MARK = "\ufeff"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
-_Read = tuple[bytes | None, Any]
+_Read = tuple[bytes | None, Json]
 _latest: tuple[_Read, _Read] = ((None, None), (None, None))
 
 
-def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Any:
+def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Json:
     """The JSON value in `raw`, which must not be changed. Raises NotJson, Unreadable.
 
     The two latest values are remembered: whoever judges an exchange's bodies is followed by others who read
@@ -59,9 +60,9 @@ def _openings(raw: bytes) -> int:
     return len(raw) - len(raw.translate(None, b"[{"))
 
 
-def _parsed(raw: bytes) -> Any:
+def _parsed(raw: bytes) -> Json:
     try:
-        value = _DECODER.decode(raw.decode().removeprefix(_BYTE_ORDER_MARK))
+        value: Json = _DECODER.decode(raw.decode().removeprefix(_BYTE_ORDER_MARK))
     except (json.JSONDecodeError, UnicodeDecodeError, _Constant):
         raise NotJson from None
     except (RecursionError, ValueError):  # the latter for integers of thousands of digits
@@ -71,7 +72,7 @@ def _parsed(raw: bytes) -> Any:
     return value
 
 
-def _refuse_halves(value: Any) -> None:
+def _refuse_halves(value: Json) -> None:
     """Raises Unreadable where an escape left half of a surrogate pair, which no validator takes."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
@@ -79,7 +80,7 @@ def _refuse_halves(value: Any) -> None:
         raise Unreadable from None
 
 
-def _is_deeper(value: Any, depth: int) -> bool:
+def _is_deeper(value: Json, depth: int) -> bool:
     level = [value]
     while level and depth >= 0:
         depth -= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from xml.parsers import expat
 
 MAX_XML_DEPTH = 1_000
@@ -25,7 +24,7 @@ def check_xml(raw: bytes) -> bool:
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     depth = 0
 
-    def start(*_: Any) -> None:
+    def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth > MAX_XML_DEPTH:
@@ -35,7 +34,7 @@ def check_xml(raw: bytes) -> bool:
         nonlocal depth
         depth -= 1
 
-    def refuse(*_: Any) -> None:
+    def refuse(name: str, system: str | None, public: str | None, internal: bool) -> None:
         raise _Refused
 
     parser.StartElementHandler, parser.EndElementHandler = start, end

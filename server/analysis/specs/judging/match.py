@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agent.wire import Pairs, Record, Request, Response
-from server.analysis.specs.dialects.kubernetes import watches
 from server.analysis.specs.judging.bodies import BodyJudge
 from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.judging.outcome import Outcome
@@ -12,6 +11,7 @@ from server.analysis.specs.judging.parameters import (
     Texts,
     cookie_texts,
     header_texts,
+    is_on,
     query_texts,
 )
 from server.analysis.specs.judging.policy import STANDARD_HEADERS, Policy
@@ -140,7 +140,8 @@ class Matcher:
             self._judge_headers(response, content, outcome)
         if method == "HEAD" or response.status in _BODILESS or response.status < 200:
             return
-        if content.streams and record.request is not None and watches(record.request.query):
+        switch, request = content.stream_switch, record.request
+        if switch is not None and request is not None and is_on(request.query, switch):
             outcome.unseen("a watch answers with a stream of events")
         elif response.body.size == 0 and response.body.state == "complete":
             if _is_whole(record) and not self._bodies.may_be_empty(content):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.dialects.openapi import QUERYSTRING
 from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
 from server.analysis.specs.judging.outcome import Outcome
@@ -23,6 +23,7 @@ from server.analysis.specs.schemas.convert import Direction
 from server.analysis.specs.schemas.form import Form
 from server.analysis.specs.schemas.validators import Schemas
 
+_FALSE = ("0", "false")
 Texts = Mapping[str, Sequence[bytes]]
 """Names as sent → every text sent for each, percent-encoded as sent."""
 
@@ -35,6 +36,16 @@ def query_texts(query: bytes | None) -> dict[str, list[bytes]]:
             name, _, value = pair.partition(b"=")
             found.setdefault(text_of(name.replace(b"+", b" ")), []).append(value.replace(b"+", b"%20"))
     return found
+
+
+def is_on(query: bytes | None, switch: str) -> bool:
+    """Whether a boolean parameter of the query is true, as Kubernetes reads it: all but 0 and false is, the
+    empty text too.
+    """
+    if not query or switch.encode() not in query:
+        return False
+    sent = query_texts(query).get(switch)
+    return sent is not None and text_of(sent[0]).lower() not in _FALSE
 
 
 def header_texts(headers: Sequence[tuple[bytes, bytes]], wanted: Container[bytes]) -> dict[str, list[bytes]]:
@@ -173,7 +184,7 @@ class Parameters:
             self._judge_readings(parameter, [value], [text], outcome)
 
     def _judge_readings(
-        self, parameter: Parameter, values: Sequence[Any], texts: Sequence[bytes], outcome: Outcome
+        self, parameter: Parameter, values: Sequence[Json], texts: Sequence[bytes], outcome: Outcome
     ) -> None:
         """Whether one of the readings conforms; if none, what is wrong with the likeliest."""
         if parameter.schema is None:
@@ -225,7 +236,7 @@ def _missing(parameter: Parameter, outcome: Outcome) -> None:
         outcome.add(Kind.MISSING_PARAMETER, parameter.where, parameter.name, message)
 
 
-def _object(fields: Mapping[str, Sequence[bytes]], form: Form) -> dict[str, Any]:
+def _object(fields: Mapping[str, Sequence[bytes]], form: Form) -> JsonObject:
     """The object that was sent under names of its own. Raises Unclear for objects within."""
     if any("[" in name and name not in form.fields for name in fields):
         raise Unclear

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
 
+from server.analysis.specs.document.pointers import unescape
 from server.analysis.specs.kinds import Kind
 
 STANDARD_HEADERS = frozenset(
@@ -53,7 +54,7 @@ class Policy:
         reported, ignored = self._kinds.get(kind, (True, None))
         if not reported or ignored is None:
             return reported
-        name = pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+        name = unescape(pointer.rpartition("/")[2])
         return not (ignored.fullmatch(pointer) or ignored.fullmatch(name))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.schemas.form import ANYTHING, Form
 
 _INTEGER = re.compile(r"-?[0-9]{1,300}")
@@ -23,7 +23,7 @@ def text_of(raw: bytes) -> str:
     return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("utf-8", "replace")
 
 
-def scalar(text: str, types: Iterable[str]) -> Any:
+def scalar(text: str, types: Iterable[str]) -> Json:
     """The value a text stands for: the narrowest allowed type it can be read as, else the text."""
     if "integer" in types or "number" in types:
         if _INTEGER.fullmatch(text):
@@ -48,7 +48,7 @@ DELIMITERS = {
 }
 
 
-def plain_readings(text: str, types: frozenset[str]) -> list[Any]:
+def plain_readings(text: str, types: frozenset[str]) -> list[Json]:
     """The values one text may stand for, none of them a collection; the likeliest first."""
     narrow = scalar(text, types)
     if isinstance(narrow, str):
@@ -56,12 +56,12 @@ def plain_readings(text: str, types: frozenset[str]) -> list[Any]:
     return [narrow, text] if "string" in types else [narrow]
 
 
-def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool, name: str = "") -> list[Any]:
+def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool, name: str = "") -> list[Json]:
     """The values that a parameter's texts may stand for; the likeliest first. Raises Unclear."""
     if style in ("label", "matrix"):
         return _prefixed(texts[0], form, style, explode, name)
     delimiter = DELIMITERS[style]
-    found: list[Any] = []
+    found: list[Json] = []
     if "array" in form.types:
         apart = explode and style in ("form", "cookie")
         parts = texts if apart else [part for text in texts for part in delimiter.split(text)]
@@ -75,7 +75,7 @@ def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool, name
     return found
 
 
-def _prefixed(text: bytes, form: Form, style: str, explode: bool, name: str) -> list[Any]:
+def _prefixed(text: bytes, form: Form, style: str, explode: bool, name: str) -> list[Json]:
     """Values of a path's segment in the styles `.a.b` and `;name=a,b` (RFC 6570, 3.2.5 and 3.2.7)."""
     mark, own = (b".", b"") if style == "label" else (b";", name.encode())
     if not text.startswith(mark):
@@ -107,7 +107,7 @@ def _fields(parts: Sequence[bytes], explode: bool) -> Iterator[tuple[str, bytes]
             yield text_of(parts[i]).strip(), parts[i + 1]
 
 
-def items_of(texts: Sequence[bytes], form: Form) -> list[Any]:
+def items_of(texts: Sequence[bytes], form: Form) -> list[Json]:
     """The items of an array. Raises Unclear where they are collections themselves."""
     items = form.items or ANYTHING
     if not items.types - {"array", "object"}:
@@ -115,12 +115,12 @@ def items_of(texts: Sequence[bytes], form: Form) -> list[Any]:
     return [scalar(text_of(text).strip(" "), items.types) for text in texts]
 
 
-def object_of(fields: Mapping[str, Sequence[bytes]], form: Form) -> dict[str, Any]:
+def object_of(fields: Mapping[str, Sequence[bytes]], form: Form) -> JsonObject:
     """An object whose fields were sent by these texts. Raises Unclear for objects within."""
     return {name: field_of(texts, form.fields.get(name, ANYTHING)) for name, texts in fields.items()}
 
 
-def field_of(texts: Sequence[bytes], form: Form) -> Any:
+def field_of(texts: Sequence[bytes], form: Form) -> Json:
     """A field's value: repeated texts are an array's items. Raises Unclear."""
     if form.is_object:
         raise Unclear

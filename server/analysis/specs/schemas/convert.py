@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from typing import Any
 
-from server.analysis.specs.document.pointers import Pointers, is_reference, under
-from server.analysis.specs.schemas.fields import FieldIndex, component_name
-from server.analysis.specs.schemas.keywords import Json, Schema, has, is_null, nullable, of_value
-from server.analysis.specs.schemas.survey import ONLY_31
+from server.analysis.json import Json, JsonObject, array_in, object_in, texts_in
+from server.analysis.specs.document.pointers import escape, is_reference, under
+from server.analysis.specs.schemas.fields import FieldIndex, chooser_of, component_name
+from server.analysis.specs.schemas.keywords import Schema, has, is_null, nullable, of_value
+from server.analysis.specs.schemas.survey import ONLY_31, SchemaSurvey
 
 NAMED, REFUSED = "named", "refused"  # how the names of these definitions begin
 MAX_SCHEMAS = 300_000  # of one document and direction; a compiled one takes about 1 KB
@@ -59,19 +59,12 @@ class Converter:
     """
 
     def __init__(
-        self,
-        pointers: Pointers,
-        fields: FieldIndex,
-        is_31: bool,
-        bad_patterns: frozenset[str],
-        direction: Direction,
-        nulls: bool = False,
-        doubtful: bool = False,
+        self, surveyed: SchemaSurvey, fields: FieldIndex, direction: Direction, doubtful: bool = False
     ) -> None:
         """`doubtful`: where a bad pattern would decide, nothing conforms; else everything does."""
-        self._pointers, self._fields, self._is_31 = pointers, fields, is_31
-        self._bad_patterns = bad_patterns
-        self._nulls = nulls
+        self._pointers, self._fields, self._is_31 = surveyed.pointers, fields, surveyed.is_31
+        self._bad_patterns = surveyed.bad_patterns
+        self._nulls = surveyed.nulls
         self._doubtful = doubtful
         self._other = "readOnly" if direction is Direction.REQUEST else "writeOnly"
         self._names: dict[_Part, str] = {}
@@ -81,8 +74,8 @@ class Converter:
         self._current: _Part | None = None
         self._soft = False
         self._size = 0
-        self.definitions: dict[str, Schema] = {}
-        self.references: dict[str, Json] = {}
+        self.definitions: JsonObject = {}
+        self.references: JsonObject = {}
 
     def convert(self, places: Iterable[str], soft: bool) -> frozenset[str]:
         """Converts these roots; answers those that branch. Raises TooLarge."""
@@ -96,7 +89,7 @@ class Converter:
         branching = self._reaching(self._branching)
         return frozenset(part.place for part in branching if part.place in self.references)
 
-    def _definition(self, node: Any, part: _Part) -> Schema:
+    def _definition(self, node: Json, part: _Part) -> Schema:
         match part.meant:
             case _Meant.LOCATION:
                 return self._location(node, part.place)
@@ -105,7 +98,7 @@ class Converter:
             case _Meant.BESIDE:
                 return self._beside(node, part.place)
 
-    def _reference(self, place: str, meant: _Meant) -> Json:
+    def _reference(self, place: str, meant: _Meant) -> JsonObject:
         part = _Part(place, meant, self._soft)
         if part not in self._names:
             self._names[part] = f"s{len(self._names)}"
@@ -125,7 +118,7 @@ class Converter:
                 pending += self._users.get(part, ())
         return reaching
 
-    def _target(self, node: Json, place: str) -> str:
+    def _target(self, node: JsonObject, place: str) -> str:
         return self._pointers.target(node["$ref"], place)
 
     def _reads(self, keyword: str) -> bool:
@@ -133,28 +126,28 @@ class Converter:
 
     # How a place is meant: see _Meant.
 
-    def _location(self, node: Any, place: str) -> Schema:
+    def _location(self, node: Json, place: str) -> Schema:
         if isinstance(node, dict) and "$ref" in node and (not self._is_31 or len(node) == 1):
             return self._reference(self._target(node, place), _Meant.LOCATION)
         converted = self._branch(node, place)
         lists = [*self._lists(node, place)] if self._soft and isinstance(node, dict) else []
         return {"allOf": [converted, *lists]} if lists else converted
 
-    def _lists(self, node: Json, place: str) -> Iterator[Json]:
+    def _lists(self, node: JsonObject, place: str) -> Iterator[JsonObject]:
         """What a place may name: what the schema names, or the one that a discriminator chooses."""
         every = self._list(node, place)
         chosen = self._choosable(node, place)
         if every is None or not chosen:
             yield from [every] if every else []
             return
-        name = node["discriminator"]["propertyName"]
+        name = chooser_of(node)
         for target, values in chosen.items():
             named = self._list(self._pointers.at(target, place), target)
             if named is not None:
                 yield {"if": has(name, values), "then": named}
         yield {"if": has(name, [value for values in chosen.values() for value in values]), "else": every}
 
-    def _list(self, node: Any, place: str) -> Json | None:
+    def _list(self, node: Json, place: str) -> JsonObject | None:
         """A reference to the list of names that are known at a place; None where others are expected."""
         fields = self._fields.of(node, place)
         if fields.open or not (fields.names or fields.patterns) or fields.patterns & self._bad_patterns:
@@ -167,7 +160,7 @@ class Converter:
         }
         return {"$ref": "#/$defs/" + _fragment(name)}
 
-    def _choosable(self, node: Json, place: str) -> dict[str, list[str]]:
+    def _choosable(self, node: JsonObject, place: str) -> dict[str, list[str]]:
         """Schemas of which a discriminator chooses one to say all that is said → their values."""
         if "discriminator" not in node:
             return {}
@@ -175,10 +168,10 @@ class Converter:
             return self._fields.heirs(node, place)
         if node.keys() & _OF_FIELDS or ("oneOf" in node and "anyOf" in node):
             return {}
-        branches = [(schema, place) for schema in node.get("oneOf") or node["anyOf"]]
+        branches = [(schema, place) for schema in array_in(node, "oneOf") or array_in(node, "anyOf")]
         return self._chosen(node, branches) or {}
 
-    def _branch(self, node: Any, place: str) -> Schema:
+    def _branch(self, node: Json, place: str) -> Schema:
         if isinstance(node, dict) and "$ref" in node:
             if not self._is_31 or len(node) == 1:
                 return self._reference(self._target(node, place), _Meant.BRANCH)
@@ -186,24 +179,24 @@ class Converter:
             return {**self._keywords(node, place), **reference}
         return self._with_heirs(node, place)
 
-    def _with_heirs(self, node: Any, place: str) -> Schema:
+    def _with_heirs(self, node: Json, place: str) -> Schema:
         if isinstance(node, dict) and "$ref" in node:
             return self._branch(node, place)
         converted = self._beside(node, place)
-        if isinstance(converted, bool) or "discriminator" not in node or _alternatives_of(node):
+        if not isinstance(node, dict) or "discriminator" not in node or _alternatives_of(node):
             return converted
-        name = node["discriminator"]["propertyName"]
+        name = chooser_of(node)
         heirs = self._fields.heirs(node, place)
         return {"allOf": [converted, *self._choices(name, heirs, _Meant.BESIDE)]}
 
-    def _choices(self, name: str, targets: dict[str, list[str]], meant: _Meant) -> Iterator[Json]:
+    def _choices(self, name: str, targets: dict[str, list[str]], meant: _Meant) -> Iterator[JsonObject]:
         for target, values in targets.items():
             yield {"if": has(name, values), "then": self._reference(target, meant)}
 
-    def _beside(self, node: Any, place: str, hidden: frozenset[str] = frozenset()) -> Schema:
-        if isinstance(node, bool):
+    def _beside(self, node: Json, place: str, hidden: frozenset[str] = frozenset()) -> Schema:
+        if not isinstance(node, dict):  # true or false: the survey lets nothing else pass
             self._count()
-            return node
+            return node is not False
         if "$ref" not in node:
             return self._keywords(node, place, hidden)
         reference = self._reference(self._target(node, place), _Meant.BESIDE)
@@ -211,7 +204,7 @@ class Converter:
             return reference
         return {**self._keywords(node, place, hidden), **reference}
 
-    def _keywords(self, node: Json, place: str, hidden: frozenset[str] = frozenset()) -> Json:
+    def _keywords(self, node: JsonObject, place: str, hidden: frozenset[str] = frozenset()) -> JsonObject:
         self._count()
         hidden = hidden | self._fields.of(node, place).hidden[self._other]
         converted = of_value(node, self._reads, self._bad_patterns, self._doubtful)
@@ -228,24 +221,15 @@ class Converter:
         if self._size > MAX_SCHEMAS:
             raise TooLarge
 
-    def _properties(self, node: Json, place: str, hidden: frozenset[str], converted: Json) -> None:
-        required = [name for name in dict.fromkeys(node.get("required", ())) if name not in hidden]
-        if required:
-            converted["required"] = required
-        for keyword in filter(self._reads, ("properties", "patternProperties")):
-            schemas = {
-                name: self._property(schema, under(place, keyword, name), self._soft and name in hidden)
-                for name, schema in node.get(keyword, {}).items()
-                if keyword == "properties" or name not in self._bad_patterns
-            }
-            if (
-                self._doubtful
-                and keyword == "patternProperties"
-                and self._bad_patterns & {*node.get(keyword, ())}
-            ):
-                schemas[""] = False
-            if schemas:
-                converted[keyword] = schemas
+    def _properties(
+        self, node: JsonObject, place: str, hidden: frozenset[str], converted: JsonObject
+    ) -> None:
+        said: JsonObject = {
+            "required": [name for name in dict.fromkeys(texts_in(node, "required")) if name not in hidden],
+            "properties": self._named(node, place, hidden),
+            "patternProperties": self._patterned(node, place),
+        }
+        converted |= {keyword: value for keyword, value in said.items() if value}
         for keyword in filter(self._reads, _BELOW):
             convert = self._hard if keyword.startswith("unevaluated") else self._location
             if keyword in node:
@@ -253,48 +237,67 @@ class Converter:
         if converted.get("additionalProperties") is False and "patternProperties" not in converted:
             converted.setdefault("properties", {})  # or else errors do not name the field
 
-    def _property(self, node: Any, place: str, refused: bool) -> Schema:
+    def _named(self, node: JsonObject, place: str, hidden: frozenset[str]) -> JsonObject:
+        return {
+            name: self._property(schema, under(place, "properties", name), self._soft and name in hidden)
+            for name, schema in object_in(node, "properties").items()
+        }
+
+    def _patterned(self, node: JsonObject, place: str) -> JsonObject:
+        """Fields by pattern; any field is in doubt where a pattern that cannot run may be about it."""
+        patterns = object_in(node, "patternProperties") if self._is_31 else {}
+        schemas: JsonObject = {
+            pattern: self._location(schema, under(place, "patternProperties", pattern))
+            for pattern, schema in patterns.items()
+            if pattern not in self._bad_patterns
+        }
+        if self._doubtful and self._bad_patterns & patterns.keys():
+            schemas[""] = False
+        return schemas
+
+    def _property(self, node: Json, place: str, refused: bool) -> Schema:
         if not refused:
             return self._location(node, place)
         self.definitions[REFUSED] = False
         return {"$ref": "#/$defs/" + REFUSED}
 
-    def _items(self, node: Json, place: str, converted: Json) -> None:
+    def _items(self, node: JsonObject, place: str, converted: JsonObject) -> None:
         if not self._is_31:
             return
-        if node.get("prefixItems"):
+        first = array_in(node, "prefixItems")
+        if first:
             converted["prefixItems"] = [
-                self._location(schema, under(place, "prefixItems", i))
-                for i, schema in enumerate(node["prefixItems"])
+                self._location(schema, under(place, "prefixItems", i)) for i, schema in enumerate(first)
             ]
         for keyword in ("contains", "propertyNames"):
             if keyword in node:
                 converted[keyword] = self._hard(node[keyword], under(place, keyword))
 
-    def _conditions(self, node: Json, place: str, converted: Json) -> None:
+    def _conditions(self, node: JsonObject, place: str, converted: JsonObject) -> None:
         for keyword in filter(self._reads, ("not", "if")):
             if keyword in node:
                 converted[keyword] = self._hard(node[keyword], under(place, keyword))
         for keyword in filter(self._reads, ("then", "else")):
             if keyword in node:
                 converted[keyword] = self._beside(node[keyword], under(place, keyword))
-        if self._is_31 and node.get("dependentSchemas"):
+        dependent = object_in(node, "dependentSchemas") if self._is_31 else {}
+        if dependent:
             converted["dependentSchemas"] = {
                 name: self._beside(schema, under(place, "dependentSchemas", name))
-                for name, schema in node["dependentSchemas"].items()
+                for name, schema in dependent.items()
             }
 
-    def _hard(self, node: Any, place: str) -> Schema:
+    def _hard(self, node: Json, place: str) -> Schema:
         """Where a soft finding would turn an answer round, there are none."""
         soft, self._soft = self._soft, False
         converted = self._beside(node, place)
         self._soft = soft
         return converted
 
-    def _combine(self, node: Json, place: str, hidden: frozenset[str], converted: Json) -> None:
-        parts = [
+    def _combine(self, node: JsonObject, place: str, hidden: frozenset[str], converted: JsonObject) -> None:
+        parts: list[Json] = [
             self._beside(schema, under(place, "allOf", i), hidden)
-            for i, schema in enumerate(node.get("allOf", ()))
+            for i, schema in enumerate(array_in(node, "allOf"))
         ]
         for keyword in ("oneOf", "anyOf"):
             if node.get(keyword):
@@ -306,8 +309,8 @@ class Converter:
         if parts:
             converted["allOf"] = parts
 
-    def _alternatives(self, node: Json, keyword: str, place: str) -> Schema:
-        places = [(schema, under(place, keyword, i)) for i, schema in enumerate(node[keyword])]
+    def _alternatives(self, node: JsonObject, keyword: str, place: str) -> Schema:
+        places = [(schema, under(place, keyword, i)) for i, schema in enumerate(array_in(node, keyword))]
         others = [(schema, at) for schema, at in places if not is_null(schema)]
         converted: Schema
         targets = self._chosen(node, others)
@@ -321,16 +324,16 @@ class Converter:
             return converted
         return {"if": {"type": "null"}, "else": converted}
 
-    def _by_trial(self, keyword: str, branches: list[tuple[Any, str]]) -> Json:
+    def _by_trial(self, keyword: str, branches: list[tuple[Json, str]]) -> JsonObject:
         self._branching.update([self._current] if self._current else [])
         return {keyword: [self._branch(*branch) for branch in branches]}
 
     def _by_choice(
-        self, node: Json, targets: dict[str, list[str]], keyword: str, branches: list[tuple[Any, str]]
-    ) -> Json:
+        self, node: JsonObject, targets: dict[str, list[str]], keyword: str, branches: list[tuple[Json, str]]
+    ) -> JsonObject:
         """The discriminator's value chooses; where no value need be there, its absence is no fault."""
-        name = node["discriminator"]["propertyName"]
-        chosen = {
+        name = chooser_of(node)
+        chosen: JsonObject = {
             **has(name, [value for found in targets.values() for value in found]),
             "allOf": [*self._choices(name, targets, _Meant.BRANCH)],
         }
@@ -339,15 +342,16 @@ class Converter:
         trial = self._by_trial(keyword, branches)
         return {"if": {"type": "object", "required": [name]}, "then": chosen, "else": trial}
 
-    def _chosen(self, node: Json, branches: list[tuple[Any, str]]) -> dict[str, list[str]] | None:
+    def _chosen(self, node: JsonObject, branches: list[tuple[Json, str]]) -> dict[str, list[str]] | None:
         """Branch → the discriminator's values that choose it; None where it cannot choose."""
         if "discriminator" not in node:
             return None
-        if not all(is_reference(schema) for schema, _ in branches):
+        references = [(schema, at) for schema, at in branches if is_reference(schema)]
+        if len(references) < len(branches):
             return None
         targets = self._fields.heirs(node, "")
         taken = {value for values in targets.values() for value in values}
-        for schema, at in branches:
+        for schema, at in references:
             target = self._target(schema, at)
             values = targets.setdefault(target, [])
             if component_name(target) not in taken:
@@ -355,14 +359,13 @@ class Converter:
         return {target: values for target, values in targets.items() if values}
 
 
-def _alternatives_of(node: Json) -> bool:
+def _alternatives_of(node: JsonObject) -> bool:
     return bool(node.get("oneOf") or node.get("anyOf"))
 
 
 def _fragment(name: str) -> str:
     """A definition's name within a URI fragment's JSON pointer."""
-    escaped = name.replace("~", "~0").replace("/", "~1")
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.~") else _percent(c) for c in escaped)
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.~") else _percent(c) for c in escape(name))
 
 
 def _percent(character: str) -> str:

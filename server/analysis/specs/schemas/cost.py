@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
+from server.analysis.json import JsonObject, array_in, object_in
 from server.analysis.specs.document.pointers import Pointers, is_reference, under
 from server.analysis.specs.schemas.fields import FieldIndex
 from server.analysis.specs.schemas.survey import ONLY_31
@@ -128,7 +128,7 @@ class Costs:
             self._expansions[place] = expansion
         return expansion
 
-    def _expand(self, node: dict[str, Any], place: str, within: set[str], expansion: _Expansion) -> None:
+    def _expand(self, node: JsonObject, place: str, within: set[str], expansion: _Expansion) -> None:
         if "$ref" in node:
             target = self._pointers.target(node["$ref"], place)
             expansion.add(self._expansion(target, within))
@@ -136,9 +136,9 @@ class Costs:
                 return
         chooses = "discriminator" in node
         for keyword in ("allOf", "oneOf", "anyOf"):
-            at = [under(place, keyword, i) for i in range(len(node.get(keyword, ())))]
-            parts = [self._expansion(part, within) for part in at]
-            if chooses and keyword != "allOf" and all(map(is_reference, node.get(keyword, ()))):
+            schemas = array_in(node, keyword)
+            parts = [self._expansion(under(place, keyword, i), within) for i in range(len(schemas))]
+            if chooses and keyword != "allOf" and all(map(is_reference, schemas)):
                 parts = [_widest(parts)]
             for part in parts:
                 expansion.add(part)
@@ -150,22 +150,22 @@ class Costs:
         for key, below in self._below(node, place):
             expansion.below.setdefault(key, []).append(below)
 
-    def _conditions(self, node: dict[str, Any], place: str) -> Iterator[str]:
+    def _conditions(self, node: JsonObject, place: str) -> Iterator[str]:
         for keyword in ("not", "if", "then", "else"):
             if keyword in node and (self._is_31 or keyword not in ONLY_31):
                 yield under(place, keyword)
         if self._is_31:
-            for name in node.get("dependentSchemas", ()):
+            for name in object_in(node, "dependentSchemas"):
                 yield under(place, "dependentSchemas", name)
 
-    def _below(self, node: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
+    def _below(self, node: JsonObject, place: str) -> Iterator[tuple[str, str]]:
         """(key, place): the schemas that this one applies to fields and items."""
-        for name in node.get("properties", ()):
+        for name in object_in(node, "properties"):
             yield "." + name, under(place, "properties", name)
         if self._is_31:
-            for name in node.get("patternProperties", ()):
+            for name in object_in(node, "patternProperties"):
                 yield _ANY, under(place, "patternProperties", name)
-            for i in range(len(node.get("prefixItems", ()))):
+            for i in range(len(array_in(node, "prefixItems"))):
                 yield f"[{i}]", under(place, "prefixItems", i)
         for keyword, key in (
             ("additionalProperties", _ANY),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from server.analysis.specs.document.pointers import MAX_HOPS, Pointers, under
+from server.analysis.json import Json, JsonObject, array_in, object_in, text_in, texts_in
+from server.analysis.specs.document.pointers import MAX_HOPS, Pointers, under, unescape
 from server.analysis.specs.schemas.survey import mapped
 
 MAX_CLOSURE = 2_000  # schemas that apply at one place; beyond it the place counts as open
@@ -34,12 +34,12 @@ class FieldIndex:
         self._pointers, self._is_31, self._heirs = pointers, is_31, heirs
         self._known: dict[str, Fields] = {}
 
-    def of(self, node: Any, place: str) -> Fields:
+    def of(self, node: Json, place: str) -> Fields:
         if place not in self._known:
             self._known[place] = self._compute(node, place)
         return self._known[place]
 
-    def _compute(self, node: Any, place: str) -> Fields:
+    def _compute(self, node: Json, place: str) -> Fields:
         names: set[str] = set()
         patterns: set[str] = set()
         hidden: dict[str, set[str]] = {"readOnly": set(), "writeOnly": set()}
@@ -49,15 +49,15 @@ class FieldIndex:
             if count == MAX_CLOSURE:
                 break
             if self._is_31:
-                patterns.update(part.get("patternProperties", ()))
-            for name, schema in part.get("properties", {}).items():
+                patterns.update(object_in(part, "patternProperties"))
+            for name, schema in object_in(part, "properties").items():
                 names.add(name)
                 for marker in self._markers(schema, under(at, "properties", name)):
                     hidden[marker].add(name)
         markers = {marker: frozenset(found) for marker, found in hidden.items()}
         return Fields(frozenset(names), frozenset(patterns), is_open, markers)
 
-    def closure(self, node: Any, place: str) -> Iterator[tuple[dict[str, Any], str]]:
+    def closure(self, node: Json, place: str) -> Iterator[tuple[JsonObject, str]]:
         """Each schema that may apply where this one does: itself, references, alternatives, heirs."""
         seen: set[str] = set()
         pending = [(place, True)]
@@ -71,7 +71,7 @@ class FieldIndex:
                 yield part, at
             pending += self._beside(part, at, heirs)
 
-    def demands(self, node: Any, place: str, name: str) -> bool:
+    def demands(self, node: Json, place: str, name: str) -> bool:
         """Whether only an object with a field of this name can fit."""
         is_object, is_required = False, False
         seen: set[str] = set()
@@ -84,42 +84,43 @@ class FieldIndex:
             seen.add(at)
             if self._is_31 or "$ref" not in part:
                 is_object = is_object or part.get("type") == "object"
-                is_required = is_required or name in part.get("required", ())
-                pending += [under(at, "allOf", i) for i in range(len(part.get("allOf", ())))]
+                is_required = is_required or name in array_in(part, "required")
+                pending += [under(at, "allOf", i) for i in range(len(array_in(part, "allOf")))]
             if "$ref" in part:
                 pending.append(self._pointers.target(part["$ref"], at))
         return is_object and is_required
 
-    def _beside(self, node: dict[str, Any], place: str, heirs: bool) -> Iterator[tuple[str, bool]]:
+    def _beside(self, node: JsonObject, place: str, heirs: bool) -> Iterator[tuple[str, bool]]:
         """(place, whether heirs may stand for it); what is extended by `allOf` is meant as it is."""
         if "$ref" in node:
             yield self._pointers.target(node["$ref"], place), heirs
             if not self._is_31:
                 return
         for keyword in ("allOf", "oneOf", "anyOf"):
-            for i in range(len(node.get(keyword, ()))):
+            for i in range(len(array_in(node, keyword))):
                 yield under(place, keyword, i), keyword != "allOf"
         if self._is_31:
             for keyword in ("if", "then", "else"):
                 if keyword in node:
                     yield under(place, keyword), False
-            for name in node.get("dependentSchemas", ()):
+            for name in object_in(node, "dependentSchemas"):
                 yield under(place, "dependentSchemas", name), False
         if heirs and "discriminator" in node:
             yield from ((heir, False) for heir in self.heirs(node, place))
 
-    def heirs(self, node: dict[str, Any], place: str) -> dict[str, list[str]]:
+    def heirs(self, node: JsonObject, place: str) -> dict[str, list[str]]:
         """Schemas that a discriminator chooses between → the values that choose each."""
         names: dict[str, list[str]] = {}
-        for value, target in node["discriminator"].get("mapping", {}).items():
-            names.setdefault(self._pointers.target(mapped(target), place), []).append(value)
+        for value, target in object_in(object_in(node, "discriminator"), "mapping").items():
+            if isinstance(target, str):
+                names.setdefault(self._pointers.target(mapped(target), place), []).append(value)
         if not node.get("oneOf") and not node.get("anyOf"):
             for heir in self._heirs.get(place, ()):
                 names.setdefault(heir, []).append(component_name(heir))
             names.pop(place, None)
         return names
 
-    def _expects_others(self, node: dict[str, Any], place: str) -> bool:
+    def _expects_others(self, node: JsonObject, place: str) -> bool:
         keywords = (
             ("additionalProperties", "unevaluatedProperties") if self._is_31 else ("additionalProperties",)
         )
@@ -130,22 +131,21 @@ class FieldIndex:
         return any(
             self._is_free(branch, under(place, keyword, i))
             for keyword in ("oneOf", "anyOf")
-            for i, branch in enumerate(node.get(keyword, ()))
+            for i, branch in enumerate(array_in(node, keyword))
         )
 
-    def _is_free(self, node: Any, place: str) -> bool:
+    def _is_free(self, node: Json, place: str) -> bool:
         """Whether an alternative takes any object at all."""
         _, node = self._pointers.resolve(place, node)
-        if isinstance(node, bool):
-            return node
+        if not isinstance(node, dict):
+            return node is True
         says = node.keys() & {
             "properties", "allOf", "oneOf", "anyOf", "$ref", "required", "not", "if",
             "enum", "const", "patternProperties", "additionalProperties",
         }  # fmt: skip
-        kinds = node.get("type", "object")
-        return not says and "object" in ([kinds] if isinstance(kinds, str) else kinds)
+        return not says and "object" in types_of(node, "object")
 
-    def _markers(self, node: Any, place: str) -> Iterator[str]:
+    def _markers(self, node: Json, place: str) -> Iterator[str]:
         """`readOnly` and `writeOnly`, said here or by what is referred to, also by way of one `allOf`."""
         for _ in range(MAX_HOPS):
             if not isinstance(node, dict):
@@ -154,27 +154,39 @@ class FieldIndex:
                 yield from (marker for marker in ("readOnly", "writeOnly") if node.get(marker) is True)
             if "$ref" in node:
                 place = self._pointers.target(node["$ref"], place)
-            elif len(node.get("allOf", ())) == 1:
+            elif len(array_in(node, "allOf")) == 1:
                 place = under(place, "allOf", 0)
             else:
                 return
             node = self._pointers.at(place, place)
 
 
+def types_of(node: JsonObject, *otherwise: str) -> list[str]:
+    """The types that `type` names; `otherwise` where it is not there."""
+    name = text_in(node, "type")
+    if name is not None:
+        return [name]
+    return texts_in(node, "type") if "type" in node else [*otherwise]
+
+
+def chooser_of(node: JsonObject) -> str:
+    """The field whose value a discriminator goes by."""
+    return text_in(object_in(node, "discriminator"), "propertyName") or ""
+
+
 def component_name(place: str) -> str:
-    return place.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+    return unescape(place.rpartition("/")[2])
 
 
-def inheritance(document: dict[str, Any], pointers: Pointers) -> dict[str, tuple[str, ...]]:
+def inheritance(document: JsonObject, pointers: Pointers) -> dict[str, tuple[str, ...]]:
     """For each component schema those that extend it by `allOf`, directly or not."""
-    components = document.get("components")
     homes = {
-        "/components/schemas": components.get("schemas") if isinstance(components, dict) else None,
-        "/definitions": document.get("definitions"),
+        "/components/schemas": object_in(object_in(document, "components"), "schemas"),
+        "/definitions": object_in(document, "definitions"),
     }
     direct: dict[str, list[str]] = {}
     for home, schemas in homes.items():
-        for name, schema in schemas.items() if isinstance(schemas, dict) else ():
+        for name, schema in schemas.items():
             heir = under(home, name)
             for named_by, reference in _extended(schema, heir):
                 direct.setdefault(pointers.target(reference, named_by), []).append(heir)
@@ -185,15 +197,15 @@ def inheritance(document: dict[str, Any], pointers: Pointers) -> dict[str, tuple
     }
 
 
-def _extended(schema: Any, place: str) -> Iterator[tuple[str, str]]:
+def _extended(schema: Json, place: str) -> Iterator[tuple[str, str]]:
     """(place of the reference, reference) of each part of an `allOf` that is one."""
-    parts = schema.get("allOf") if isinstance(schema, dict) else None
-    for i, part in enumerate(parts if isinstance(parts, list) else ()):
-        if isinstance(part, dict) and isinstance(part.get("$ref"), str):
-            yield under(place, "allOf", i, "$ref"), part["$ref"]
+    for i, part in enumerate(array_in(schema, "allOf") if isinstance(schema, dict) else ()):
+        reference = text_in(part, "$ref") if isinstance(part, dict) else None
+        if reference is not None:
+            yield under(place, "allOf", i, "$ref"), reference
 
 
-def _is_chooser(schema: Any) -> bool:
+def _is_chooser(schema: Json) -> bool:
     return isinstance(schema, dict) and "discriminator" in schema
 
 

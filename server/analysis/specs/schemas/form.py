@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from server.analysis.json import array_in, object_in
 from server.analysis.specs.document.pointers import Pointers, under
-from server.analysis.specs.schemas.fields import FieldIndex
+from server.analysis.specs.schemas.fields import FieldIndex, types_of
 from server.analysis.specs.schemas.survey import TYPES
 
 _TYPE_OF = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
@@ -65,7 +66,7 @@ def _form(places: Sequence[str], pointers: Pointers, fields: FieldIndex, levels:
     items: list[str] = []
     for place in places:
         for part, at in fields.closure(pointers.at(place, place), place):
-            for name in part.get("properties", ()):
+            for name in object_in(part, "properties"):
                 named.setdefault(name, []).append(under(at, "properties", name))
             if "items" in part:
                 items.append(under(at, "items"))
@@ -82,9 +83,8 @@ def _types(place: str, pointers: Pointers, fields: FieldIndex) -> set[str]:
     """Types that may occur; all of them where nothing is said."""
     found: set[str] = set()
     for part, _ in fields.closure(pointers.at(place, place), place):
-        said = part.get("type", ())
-        found |= {said} if isinstance(said, str) else set(said)
-        known = part.get("enum", []) + ([part["const"]] if "const" in part else [])
+        found.update(types_of(part))
+        known = array_in(part, "enum") + ([part["const"]] if "const" in part else [])
         if "type" not in part:
             found |= {_TYPE_OF.get(type(value), "null") for value in known}
         if part.get("nullable") is True:

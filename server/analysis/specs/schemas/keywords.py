@@ -2,72 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
-Json = dict[str, Any]
-Schema = Json | bool
+from server.analysis.json import Json, JsonObject, object_in, text_in, texts_in
+from server.analysis.specs.schemas.fields import types_of
+
+Schema = JsonObject | bool
 
 _COPIED = (
     *("type", "format", "enum", "const", "maximum", "minimum", "multipleOf", "maxLength", "minLength"),
     *("maxItems", "minItems", "uniqueItems", "minContains", "maxContains"),
-    *("maxProperties", "minProperties", "dependentRequired"),
+    *("maxProperties", "minProperties"),
 )
+_EXCLUSIVE = {"exclusiveMaximum": "maximum", "exclusiveMinimum": "minimum"}
 FITS_NOTHING = r"[^\s\S]"
 _INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_INT_OR_STRING = "int-or-string"  # Kubernetes'
 
 
 def of_value(
-    node: Json, reads: Callable[[str], bool], bad_patterns: frozenset[str], doubtful: bool = False
-) -> Json:
+    node: JsonObject, reads: Callable[[str], bool], bad_patterns: frozenset[str], doubtful: bool = False
+) -> JsonObject:
     """The keywords that speak of one value alone. `reads`: whether this OpenAPI has a keyword; a bad
     pattern fits every text, or none where `doubtful`.
     """
     converted = {key: node[key] for key in _COPIED if key in node and reads(key)}
-    if node.get("format") == "int-or-string" and node.get("type") == "string":  # Kubernetes'
-        converted["type"] = ["string", "integer"]
-    if isinstance(node.get("type"), list):
-        converted["type"] = list(dict.fromkeys(node["type"]))
-    if "dependentRequired" in converted:
-        needs = node["dependentRequired"].items()
-        converted["dependentRequired"] = {name: list(dict.fromkeys(names)) for name, names in needs}
-    if "pattern" in node and node["pattern"] not in bad_patterns:
-        converted["pattern"] = node["pattern"]
-    elif "pattern" in node and doubtful:
-        converted["pattern"] = FITS_NOTHING
-    for bound, exclusive in (("maximum", "exclusiveMaximum"), ("minimum", "exclusiveMinimum")):
+    converted |= _types(node)
+    if reads("dependentRequired"):
+        converted |= _dependent(node)
+    converted |= _pattern(node, bad_patterns, doubtful)
+    _exclude(node, converted)
+    _limit_integer(node, converted)
+    return converted
+
+
+def _types(node: JsonObject) -> JsonObject:
+    if node.get("format") == _INT_OR_STRING and node.get("type") == "string":
+        return {"type": ["string", "integer"]}
+    return {"type": [*dict.fromkeys(texts_in(node, "type"))]} if isinstance(node.get("type"), list) else {}
+
+
+def _dependent(node: JsonObject) -> JsonObject:
+    needs = object_in(node, "dependentRequired")
+    return (
+        {"dependentRequired": {name: [*dict.fromkeys(texts_in(needs, name))] for name in needs}}
+        if needs
+        else {}
+    )
+
+
+def _pattern(node: JsonObject, bad_patterns: frozenset[str], doubtful: bool) -> JsonObject:
+    pattern = text_in(node, "pattern")
+    if pattern in bad_patterns:
+        return {"pattern": FITS_NOTHING} if doubtful else {}
+    return {} if pattern is None else {"pattern": pattern}
+
+
+def _exclude(node: JsonObject, converted: JsonObject) -> None:
+    """Exclusive bounds: a mark beside the bound in 3.0, a number of their own since."""
+    for exclusive, bound in _EXCLUSIVE.items():
         if node.get(exclusive) is True and bound in converted:
             converted[exclusive] = converted.pop(bound)
         elif exclusive in node and not isinstance(node[exclusive], bool):
             converted[exclusive] = node[exclusive]
-    if _types(node) & {"integer", "number"} and node.get("format") in _INTEGERS:
-        low, high = _INTEGERS[converted.pop("format")]
-        converted["minimum"] = max(low, converted.get("minimum", low))
-        converted["maximum"] = min(high, converted.get("maximum", high))
-    return converted
 
 
-def _types(node: Json) -> set[str]:
-    types = node.get("type", ())
-    return {types} if isinstance(types, str) else set(types)
+def _limit_integer(node: JsonObject, converted: JsonObject) -> None:
+    """A format of integers is a range, which JSON Schema does not know."""
+    limits = _INTEGERS.get(text_in(node, "format") or "")
+    if limits is not None and {"integer", "number"}.intersection(types_of(node)):
+        del converted["format"]
+        low, high = limits
+        converted["minimum"] = max(low, _number(converted, "minimum", low))
+        converted["maximum"] = min(high, _number(converted, "maximum", high))
 
 
-def nullable(converted: Json) -> Json:
+def _number(node: JsonObject, key: str, otherwise: int) -> int | float:
+    value = node.get(key)
+    return value if isinstance(value, (int, float)) else otherwise
+
+
+def nullable(converted: JsonObject) -> JsonObject:
     """Null is allowed too, also where an enum forgets it or a part has no room for it."""
     if converted.keys() & {"allOf", "oneOf", "anyOf", "not", "if", "$ref"}:
         return {"if": {"type": "null"}, "else": converted}
     if "type" in converted:
-        kinds = converted["type"]
-        converted["type"] = list(dict.fromkeys([*([kinds] if isinstance(kinds, str) else kinds), "null"]))
-    if "enum" in converted and None not in converted["enum"]:
-        converted["enum"] = [*converted["enum"], None]
+        converted["type"] = [*dict.fromkeys([*types_of(converted), "null"])]
+    values = converted.get("enum")
+    if isinstance(values, list) and None not in values:
+        converted["enum"] = [*values, None]
     return converted
 
 
-def is_null(node: Any) -> bool:
+def is_null(node: Json) -> bool:
     return isinstance(node, dict) and node.get("type") in ("null", ["null"]) and "$ref" not in node
 
 
-def has(name: str, values: list[str]) -> Json:
+def has(name: str, values: Sequence[str]) -> JsonObject:
     """A condition: an object whose field has one of these values."""
-    return {"type": "object", "required": [name], "properties": {name: {"enum": values}}}
+    return {"type": "object", "required": [name], "properties": {name: {"enum": [*values]}}}

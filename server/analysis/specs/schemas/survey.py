@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TypeGuard
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
+from server.analysis.json import Json, JsonObject, text_in
 from server.analysis.specs.document.checks import mapping, sequence, text
 from server.analysis.specs.document.pointers import Pointers, under
 from server.analysis.specs.model import SpecError
@@ -41,28 +42,28 @@ ONLY_31 = frozenset(
 )
 
 
-def _is(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
+def _is(kind: type | tuple[type, ...]) -> Callable[[Json], bool]:
     return lambda value: isinstance(value, kind)
 
 
-def _number(value: Any) -> bool:
+def _number(value: Json) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _count(value: Any) -> bool:
+def _count(value: Json) -> bool:
     return _number(value) and value >= 0 and value == int(value)
 
 
-def _texts(value: Any) -> bool:
+def _texts(value: Json) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _type(value: Any) -> bool:
-    names = [value] if isinstance(value, str) else value
+def _type(value: Json) -> bool:
+    names: Json = [value] if isinstance(value, str) else value
     return _texts(names) and bool(names) and TYPES.issuperset(names)
 
 
-_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+_CHECKS: dict[str, tuple[Callable[[Json], bool], str]] = {
     "type": (_type, "not a JSON type, nor a list of them"),
     "multipleOf": (lambda value: _number(value) and value > 0, "not a number above 0"),
     **dict.fromkeys(("maximum", "minimum"), (_number, "not a number")),
@@ -93,7 +94,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-class Survey:
+class SchemaSurvey:
     """Walks schemas from the places it is given; `bad_patterns` and `warnings` grow."""
 
     def __init__(
@@ -129,7 +130,7 @@ class Survey:
                 self._seen.add(at)
                 pending += self._check(self.pointers.at(at, named_by), at)
 
-    def _check(self, node: Any, place: str) -> Iterator[tuple[str, str]]:
+    def _check(self, node: Json, place: str) -> Iterator[tuple[str, str]]:
         """Checks one schema; yields (place, named by) of those directly in it."""
         if isinstance(node, bool):
             return
@@ -146,8 +147,9 @@ class Survey:
                 raise SpecError(under(place, keyword), reason)
         if node.get("readOnly") is True or node.get("writeOnly") is True:
             self.has_directions = True
-        if "pattern" in node:
-            self._pattern(node["pattern"], under(place, "pattern"))
+        pattern = text_in(node, "pattern")
+        if pattern is not None:
+            self._pattern(pattern, under(place, "pattern"))
         if "$dynamicRef" in node and self.is_31:
             self._warn(f"{place}: $dynamicRef is not followed; what it describes is not judged")
         yield from self._discriminator(node, place)
@@ -157,7 +159,7 @@ class Survey:
     def _reads(self, keyword: str) -> bool:
         return self.is_31 or keyword not in ONLY_31
 
-    def _below(self, node: dict[str, Any], place: str) -> Iterator[str]:
+    def _below(self, node: JsonObject, place: str) -> Iterator[str]:
         for keyword in filter(self._reads, LISTS):
             at = under(place, keyword)
             for i, _ in enumerate(sequence(node.get(keyword, []), at)):
@@ -172,7 +174,7 @@ class Survey:
             if keyword in node:
                 yield under(place, keyword)
 
-    def _discriminator(self, node: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
+    def _discriminator(self, node: JsonObject, place: str) -> Iterator[tuple[str, str]]:
         if "discriminator" not in node:
             return
         at = under(place, "discriminator")

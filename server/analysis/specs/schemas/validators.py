@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
 
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.kinds import Kind
+from server.analysis.specs.model import SpecError
 from server.analysis.specs.schemas.convert import Converter, Direction, TooLarge
 from server.analysis.specs.schemas.cost import Costs, Limits
 from server.analysis.specs.schemas.errors import Finding, findings, soft_findings
 from server.analysis.specs.schemas.fields import MAX_CLOSURE, FieldIndex
 from server.analysis.specs.schemas.form import TEXT, Form, form_of
-from server.analysis.specs.schemas.survey import PATTERN_OPTIONS, Survey
+from server.analysis.specs.schemas.survey import PATTERN_OPTIONS, SchemaSurvey
 
 MAX_WORK = 1_000_000  # checks of single values that one body may cost
 MAX_WORK_FOR_ALL = 50_000  # beyond it only the first error is told: making each costs far more than a check
 MAX_ERRORS = 200
-Parts = Mapping[str, Mapping[str, Any]]
+Parts = Mapping[str, JsonObject]
 
 _CANNOT_RUN = "a pattern cannot be run in bounded time"
 _TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
@@ -43,17 +44,17 @@ class Checker:
     why: str | None = None
     sure: Draft202012Validator | None = None
 
-    def conforms(self, value: Any) -> bool:
+    def conforms(self, value: Json) -> bool:
         """Whether there is nothing to find."""
         assert self.soft is not None
-        named = {self.name: value}
+        named: JsonObject = {self.name: value}
         return self.soft.is_valid(named) and (self.hard is None or self.hard.is_valid(named))
 
-    def doubt(self, value: Any) -> str | None:
+    def doubt(self, value: Json) -> str | None:
         """Why a value that conforms may still not: a pattern for it cannot run."""
         return None if self.sure is None or self.sure.is_valid({self.name: value}) else _CANNOT_RUN
 
-    def blame(self, value: Any, size: int) -> tuple[list[Finding], str | None]:
+    def blame(self, value: Json, size: int) -> tuple[list[Finding], str | None]:
         """What is wrong with a value of `size` bytes that does not conform, and why there may be less: under
         `not` and `oneOf` a pattern that cannot run counts against the value by fitting."""
         found = self.findings(value, size)
@@ -62,10 +63,10 @@ class Checker:
         told = [finding for finding in found if finding.kind is not Kind.ONE_OF]
         return told, _CANNOT_RUN if len(told) < len(found) else None
 
-    def findings(self, value: Any, size: int) -> list[Finding]:
+    def findings(self, value: Json, size: int) -> list[Finding]:
         """What is wrong with a value of `size` bytes that does not conform."""
         assert self.soft is not None
-        named = {self.name: value}
+        named: JsonObject = {self.name: value}
         every = self.limits.load * size // 4 <= MAX_WORK_FOR_ALL
         if self.hard is None:
             return findings(_errors(self.soft, named, every), self.direction)
@@ -79,7 +80,7 @@ class Checker:
         return self.limits.load * size // 4 > MAX_WORK
 
 
-def _errors(validator: Draft202012Validator, value: Any, every: bool) -> list[ValidationError]:
+def _errors(validator: Draft202012Validator, value: Json, every: bool) -> list[ValidationError]:
     if every:
         return [error for error, _ in zip(validator.iter_errors(value), range(MAX_ERRORS), strict=False)]
     try:
@@ -95,7 +96,7 @@ class Schemas:
     """
 
     def __init__(
-        self, roots: Mapping[Direction, Iterable[str]], surveyed: Survey, warn: Callable[[str], None]
+        self, roots: Mapping[Direction, Iterable[str]], surveyed: SchemaSurvey, warn: Callable[[str], None]
     ) -> None:
         """`roots`: the places of the schemas that values are judged by."""
         self._surveyed, self._warn = surveyed, warn
@@ -123,9 +124,14 @@ class Schemas:
         return self._forms[place]
 
     def parts(self, place: str) -> Parts:
-        """Every schema that may apply at `place`, by its own place: references, alternatives, heirs."""
-        node = self._pointers.at(place, place)
-        return {at: part for part, at in islice(self._fields.closure(node, place), MAX_CLOSURE)}
+        """Every schema that may apply at `place`, by its own place: references, alternatives, heirs. None
+        where they cannot be followed: below keywords that this OpenAPI does not have nothing was checked.
+        """
+        try:
+            node = self._pointers.at(place, place)
+            return {at: part for part, at in islice(self._fields.closure(node, place), MAX_CLOSURE)}
+        except SpecError:
+            return {}
 
     def _add(self, places: Iterable[str], directions: Sequence[Direction]) -> None:
         """Compiles roots of these directions, which read the same."""
@@ -159,12 +165,9 @@ class Schemas:
     def _converted(
         self, places: Iterable[str], direction: Direction, soft: bool, doubtful: bool = False
     ) -> tuple[Draft202012Validator, frozenset[str]]:
-        said = self._surveyed
-        converter = Converter(
-            self._pointers, self._fields, said.is_31, said.bad_patterns, direction, said.nulls, doubtful
-        )
+        converter = Converter(self._surveyed, self._fields, direction, doubtful)
         branching = converter.convert(places, soft)
-        schema = {"properties": converter.references, "$defs": converter.definitions}
+        schema: JsonObject = {"properties": converter.references, "$defs": converter.definitions}
         return _compiled(schema), branching
 
     def _refuse(self, place: str, directions: Sequence[Direction], why: str) -> None:
@@ -173,7 +176,7 @@ class Schemas:
             self._checkers[place, direction] = Checker(place, None, None, direction, Limits(0, 0), why)
 
 
-def _compiled(schema: dict[str, Any]) -> Draft202012Validator:
+def _compiled(schema: JsonObject) -> Draft202012Validator:
     return Draft202012Validator(
         schema,
         validate_formats=True,

@@ -192,7 +192,7 @@ def test_a_shadow_becomes_a_path_with_distinct_parameters() -> None:
     ],
 )
 def test_a_patch_that_does_not_fit_is_refused_and_changes_nothing(change: Any) -> None:
-    text = {"a": [1], "b": {}, "s": "x"}
+    text: Any = {"a": [1], "b": {}, "s": "x"}
     with pytest.raises(Unfit):
         applied(text, [change])
     assert text == {"a": [1], "b": {}, "s": "x"}
