@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Protocol
 
 from agent.frozen import dataclass
-from agent.ledger import Bytes
 
 
 class Direction(StrEnum):
@@ -152,8 +151,4 @@ class Source(Protocol):
 
     def events(self) -> Iterator[Event]:
         """Events in order; a live source ticks when nothing happens."""
-        ...
-
-    def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
-        """Asks the source to stop sending this connection's bytes and to count them in `bucket`."""
         ...

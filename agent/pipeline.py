@@ -18,7 +18,6 @@ from agent.events import (
     Chunk,
     Clock,
     Closed,
-    ConnectionKey,
     Event,
     Lost,
     Opened,
@@ -35,7 +34,7 @@ from agent.redact.apply import Sighting, to_record
 from agent.redact.policy import Policy
 from agent.sources.tcp import PACKET
 from agent.sources.told import Told
-from agent.streams.table import Limits
+from agent.streams.table import Dismissed, Limits
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +54,16 @@ class Place:
     cluster: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What some events completed. A live source may stop sending the bytes of `dismissed` connections."""
+
+    records: list[wire.Record]
+    dismissed: list[Dismissed]
+
+
 class Pipeline:
-    """From one event to the records it completes. `ignore` is told of connections that are not HTTP."""
+    """From events to the records they complete."""
 
     def __init__(
         self,
@@ -64,27 +71,31 @@ class Pipeline:
         policy: Policy,
         key: bytes,
         ledger: Ledger,
-        ignore: Callable[[ConnectionKey, Bytes], None],
         limits: Limits,
     ) -> None:
         self._place, self._policy, self._key, self._ledger = place, policy, key, ledger
         self._clock = Clock(0, "")
         self._processes = Processes()
-        self._connections = Connections(limits, policy.body_limit, ledger, ignore)
+        self._connections = Connections(limits, policy.body_limit, ledger)
         self._now = 0
         self._settled: list[tuple[Seen, wire.Process | None, Clock, int]] = []
+        self._dismissed: list[Dismissed] = []
 
-    def feed(self, *events: Event) -> list[wire.Record]:
-        """Records that these events complete. Several at a time cost less than one after the other: the
-        code and the tables of one stage stay in the CPU's caches while it is at work."""
+    def feed(self, *events: Event) -> Output:
+        """What these events complete. Several at a time cost less than one after the other: the code and
+        the tables of one stage stay in the CPU's caches while it is at work."""
         for event in events:
             self._take(event)
-        return list(self._records()) if self._settled else []
+        return self._output()
 
-    def finish(self) -> Iterator[wire.Record]:
-        """Records of what was still open when the source ended."""
+    def finish(self) -> Output:
+        """What was still open when the source ended."""
         self._settle(self._connections.finish(self._now))
-        return self._records()
+        return self._output()
+
+    def _output(self) -> Output:
+        dismissed, self._dismissed = self._dismissed, []
+        return Output(list(self._records()) if self._settled else [], dismissed)
 
     def _take(self, event: Event) -> None:
         match event:
@@ -125,9 +136,12 @@ class Pipeline:
             self._ledger.bytes[Bytes.SEEN] += count
             self._ledger.bytes[what] += count
 
-    def _settle(self, seen: Iterator[Seen]) -> None:
+    def _settle(self, seen: Iterator[Seen | Dismissed]) -> None:
         """Keeps what an exchange's record will say of now: a later event may change it."""
         for one in seen:
+            if isinstance(one, Dismissed):
+                self._dismissed.append(one)
+                continue
             process = None if one.pid is None else self._processes.get(one.pid)
             self._settled.append((one, process, self._clock, self._now))
 

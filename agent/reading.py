@@ -155,18 +155,18 @@ def _recorded(
     if header.key_id != key_id(key):
         log.warning("recorded with another fingerprint key: credentials will not match those of then")
     place = Place(header.agent, header.node, header.cluster)
-    pipeline = Pipeline(place, policy, key, ledger, recording.ignore, Limits())
+    pipeline = Pipeline(place, policy, key, ledger, Limits())
     for event in recording.events():
         progress.look()  # much may pass before a record
-        yield from pipeline.feed(event)
-    yield from pipeline.finish()
+        yield from pipeline.feed(event).records
+    yield from pipeline.finish().records
     if recording.cut:
         log.warning("the recording ends within an event; all before it was read")
 
 
 def _captured(file: File, path: Path, policy: Policy, key: bytes, ledger: Ledger) -> Iterator[Record]:
     """Packets on their way through TCP into the same pipeline as the kernel's events."""
-    pipeline = Pipeline(PLACE, policy, key, ledger, lambda connection, bucket: None, LIMITS)
+    pipeline = Pipeline(PLACE, policy, key, ledger, LIMITS)
     packets, flows, tally = Packets(), Flows(), _Tally(path)
     now = ticked = 0
     for number, frame in enumerate(frames(file.read), 1):
@@ -183,13 +183,13 @@ def _captured(file: File, path: Path, policy: Policy, key: bytes, ledger: Ledger
             tally.note(Broken(place, str(error)) if error.broken else Skipped(f"packets, {error}"))
             continue
         for event in flows.feed(segment):
-            yield from pipeline.feed(event)
+            yield from pipeline.feed(event).records
         if now - ticked >= TICK_NS:
             ticked = now
-            yield from pipeline.feed(Tick(now))
+            yield from pipeline.feed(Tick(now)).records
     for event in flows.finish():
-        yield from pipeline.feed(event)
-    yield from pipeline.finish()
+        yield from pipeline.feed(event).records
+    yield from pipeline.finish().records
     tally.say()
 
 

@@ -81,7 +81,6 @@ class Run:
             policy,
             key,
             self._ledger,
-            self._source.ignore,
             Limits(),
         )
         self._shipper = Shipper(
@@ -141,8 +140,11 @@ class Run:
     def _watch(self) -> None:
         for turn in turns(self._source.events()):
             self._beat.turn()
-            self._ship(self._pipeline.feed(*turn))
-        for record in self._pipeline.finish():
+            output = self._pipeline.feed(*turn)
+            for one in output.dismissed:
+                self._source.ignore(one.connection, one.bucket)
+            self._ship(output.records)
+        for record in self._pipeline.finish().records:
             self._ship([record])
 
     def _ship(self, records: list[Record]) -> None:

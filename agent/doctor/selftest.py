@@ -122,7 +122,7 @@ class Run:
             self._say("self-test: loading the capture programs")
             filters = Filters(only_pids=frozenset({server.pid, client.pid}))
             self._source = source = KernelSource(filters, Sizes(), self._cache)
-            trials = Trials(calls, source.ignore)
+            trials = Trials(calls)
             try:
                 self._attach(source)
                 errors = self._watch(source, client, calls, certificate, trials)
@@ -164,7 +164,8 @@ class Run:
         last = time.monotonic()
         deadline = last + CALL_SECONDS
         for event in source.events():
-            trials.feed(event)
+            for one in trials.feed(event):
+                source.ignore(one.connection, one.bucket)
             if not isinstance(event, Tick):
                 continue
             now = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.doctor.ends import H2, PATH, PLAIN, TLS
@@ -11,7 +11,7 @@ from agent.events import Address, Chunk, Closed, ConnectionKey, Event, Opened, R
 from agent.http.connections import Connections, Seen
 from agent.http.messages import Completeness
 from agent.ledger import Bytes, Ledger
-from agent.streams.table import Limits
+from agent.streams.table import Dismissed, Limits
 
 BODY_CAP = 1024
 SOCKET = "socket"
@@ -29,12 +29,11 @@ class Call:
 
 
 class Trials:
-    """`ignore` is told what the pipeline would tell the source (agent.http.connections.Connections)."""
+    """`feed` answers the connections of which the source need send no more, as the pipeline does."""
 
-    def __init__(self, calls: list[Call], ignore: Callable[[ConnectionKey, Bytes], None]) -> None:
+    def __init__(self, calls: list[Call]) -> None:
         self._calls = {call.port: call for call in calls}
-        self._tell_source = ignore
-        self._connections = Connections(Limits(), BODY_CAP, Ledger(), self._ignore)
+        self._connections = Connections(Limits(), BODY_CAP, Ledger())
         self._call_of: dict[ConnectionKey, Call] = {}
         self._witnesses: dict[str, set[Role]] = {call.protocol: set() for call in calls}
         self._arrived: set[str] = set()
@@ -46,18 +45,19 @@ class Trials:
         """Whether every call has been seen at both ends."""
         return all(witnesses == BOTH for witnesses in self._witnesses.values())
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Event) -> list[Dismissed]:
         """The next event of the source; those of other programs' connections are passed over."""
         if isinstance(event, Tick):
             self._now = event.time_ns
-            self._learn(self._connections.tick(event.time_ns))
-        elif isinstance(event, (Opened, Chunk)):
+            return self._learn(self._connections.tick(event.time_ns))
+        if isinstance(event, (Opened, Chunk)):
             call = self._calls.get(_port(event.local)) or self._calls.get(_port(event.peer))
             if call is not None:
                 self._call_of[event.connection] = call
-                self._follow(event)
+                return self._follow(event)
         elif isinstance(event, Closed) and event.connection in self._call_of:
-            self._follow(event)
+            return self._follow(event)
+        return []
 
     def finish(self) -> None:
         """The source has ended."""
@@ -69,24 +69,25 @@ class Trials:
         outcome, what, cure = self._outcome(protocol, seen)
         return Trial(protocol, outcome, Role.CLIENT in seen, Role.SERVER in seen, f"{title}: {what}", cure)
 
-    def _follow(self, event: Opened | Chunk | Closed) -> None:
+    def _follow(self, event: Opened | Chunk | Closed) -> list[Dismissed]:
         self._now = event.time_ns
         call = self._call_of[event.connection]
         if isinstance(event, Chunk) and event.data and self._is_way(call, event.connection):
             self._arrived.add(call.protocol)
-        self._learn(self._connections.feed(event))
+        return self._learn(self._connections.feed(event))
 
-    def _learn(self, told: Iterator[Seen]) -> None:
+    def _learn(self, told: Iterator[Seen | Dismissed]) -> list[Dismissed]:
+        dismissed = []
         for seen in told:
             call = self._call_of.get(seen.connection)
-            if call and seen.role and self._is_way(call, seen.connection) and _is_whole(seen, call):
+            matters = call is not None and self._is_way(call, seen.connection)
+            if isinstance(seen, Dismissed):
+                dismissed.append(seen)
+                if call and matters:
+                    self._dismissed[call.protocol] = seen.bucket
+            elif call and matters and seen.role and _is_whole(seen, call):
                 self._witnesses[call.protocol].add(seen.role)
-
-    def _ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
-        call = self._call_of.get(connection)
-        if call is not None and self._is_way(call, connection):
-            self._dismissed[call.protocol] = bucket
-        self._tell_source(connection, bucket)
+        return dismissed
 
     @staticmethod
     def _is_way(call: Call, connection: ConnectionKey) -> bool:

@@ -7,7 +7,7 @@ bytes which protocol a connection speaks and which half carries the requests; fr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened, Role
 from agent.frozen import dataclass
@@ -17,7 +17,7 @@ from agent.http.talk import OTHER_WAY, Http1Talk, Http2Talk, Spoken, Talk
 from agent.ledger import Bytes, Ledger
 from agent.streams.half import Data, Gap, Segment
 from agent.streams.sniff import SEARCH_BYTES, Kind, Search, sniff
-from agent.streams.table import Ends, Limits, Reader, Table
+from agent.streams.table import Dismissed, Ends, Limits, Reader, Table
 
 _VERDICTS = {
     Kind.TLS: Bytes.TLS_CIPHERTEXT,
@@ -40,31 +40,25 @@ class Seen:
 
 
 class Connections:
-    """All connections. `not_http` is called once for each whose further bytes will not be parsed, with the
-    bucket they are counted in (TLS, another protocol, after an upgrade), so that the source can stop sending.
+    """All connections. Those whose further bytes will not be parsed (TLS, another protocol, after an
+    upgrade) are named once, as `Dismissed`.
     """
 
-    def __init__(
-        self,
-        limits: Limits,
-        body_cap: int,
-        ledger: Ledger,
-        not_http: Callable[[ConnectionKey, Bytes], None] = lambda connection, bucket: None,
-    ) -> None:
+    def __init__(self, limits: Limits, body_cap: int, ledger: Ledger) -> None:
         def conversation(from_start: bool) -> Reader[Spoken]:
             return Conversation(from_start, body_cap, ledger.bytes)
 
-        self._table: Table[Spoken] = Table(limits, ledger, conversation, not_http)
+        self._table: Table[Spoken] = Table(limits, ledger, conversation)
 
-    def feed(self, event: Opened | Chunk | Closed) -> Iterator[Seen]:
+    def feed(self, event: Opened | Chunk | Closed) -> Iterator[Seen | Dismissed]:
         """The exchanges that `event` settles."""
         return map(_seen, self._table.feed(event))
 
-    def tick(self, now_ns: int) -> Iterator[Seen]:
+    def tick(self, now_ns: int) -> Iterator[Seen | Dismissed]:
         """The exchanges that are settled by time having come to `now_ns` with no event."""
         return map(_seen, self._table.tick(now_ns))
 
-    def finish(self, now_ns: int) -> Iterator[Seen]:
+    def finish(self, now_ns: int) -> Iterator[Seen | Dismissed]:
         """Everything that is left, at the end of watching."""
         return map(_seen, self._table.finish(now_ns))
 
@@ -77,7 +71,9 @@ class Connections:
         return self._table.held
 
 
-def _seen(told: tuple[Ends, Spoken]) -> Seen:
+def _seen(told: tuple[Ends, Spoken] | Dismissed) -> Seen | Dismissed:
+    if isinstance(told, Dismissed):
+        return told
     ends, (role, exchange) = told
     return Seen(ends.connection, ends.pid, ends.local, ends.peer, role, exchange)
 

@@ -33,7 +33,6 @@ from agent.events import (
     Role,
     Tick,
 )
-from agent.ledger import Bytes
 
 MAGIC = b"spectap recording\n"
 VERSION = 1
@@ -143,9 +142,6 @@ class Recording:
                     f"{self._name}: damaged near byte {at} ({type(error).__name__})"
                 ) from None
             yield self._event(plain, at)
-
-    def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
-        """A recording cannot be asked for less; the table counts what still comes in the same bucket."""
 
     def _event(self, plain: Any, at: int) -> Event:
         try:

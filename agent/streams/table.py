@@ -69,6 +69,16 @@ class Ends:
     peer: Address | None
 
 
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """Nothing more of this connection will be read: what still comes of it is counted in `bucket`, and a
+    live source may stop sending it.
+    """
+
+    connection: ConnectionKey
+    bucket: Bytes
+
+
 class _Entry(Generic[Fact]):
     __slots__ = ("both", "halves", "held", "key", "last_ns", "local", "peer", "pid", "reader")
 
@@ -115,8 +125,10 @@ class _Finished:
 
 
 class Table(Generic[Fact]):
-    """`reader` makes the reader of a new connection, told whether it is seen from its first byte;
-    `dismissed` hears once of each connection whose further bytes nobody will read, and their bucket.
+    """`reader` makes the reader of a new connection, told whether it is seen from its first byte.
+
+    Facts come with the connection they are of; among them a `Dismissed`, once for each connection that
+    nobody reads any more.
     """
 
     def __init__(
@@ -124,23 +136,21 @@ class Table(Generic[Fact]):
         limits: Limits,
         ledger: Ledger,
         reader: Callable[[bool], Reader[Fact]],
-        dismissed: Callable[[ConnectionKey, Bytes], None],
     ) -> None:
         self._limits = limits
         self._counts: Counter[str] = ledger.bytes
         self._reader = reader
-        self._dismissed = dismissed
         self._entries: OrderedDict[ConnectionKey, _Entry[Fact]] = OrderedDict()
         self._finished: OrderedDict[ConnectionKey, _Finished] = OrderedDict()
         self._waiting: dict[ConnectionKey, _Entry[Fact]] = {}
-        self._told: list[tuple[Ends, Fact]] = []
+        self._told: list[tuple[Ends, Fact] | Dismissed] = []
         self.held = 0  # bytes of memory, over all connections
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def feed(self, event: Opened | Chunk | Closed) -> list[tuple[Ends, Fact]]:
-        """What the event settles, with its connection."""
+    def feed(self, event: Opened | Chunk | Closed) -> list[tuple[Ends, Fact] | Dismissed]:
+        """What the event settles."""
         if isinstance(event, Chunk):
             self._chunk(event)
         elif isinstance(event, Opened):
@@ -150,7 +160,7 @@ class Table(Generic[Fact]):
             self._close(event.connection, event.time_ns, closed=True)
         return self._tell()
 
-    def tick(self, now_ns: int) -> list[tuple[Ends, Fact]]:
+    def tick(self, now_ns: int) -> list[tuple[Ends, Fact] | Dismissed]:
         """Time has passed: gives up waiting for what is missing, and on connections idle for too long."""
         for entry in list(self._waiting.values()):
             self._expire(entry, now_ns)
@@ -163,14 +173,14 @@ class Table(Generic[Fact]):
             self._evict(entry, Bytes.UNSYNCED)
         return self._tell()
 
-    def finish(self, now_ns: int) -> list[tuple[Ends, Fact]]:
+    def finish(self, now_ns: int) -> list[tuple[Ends, Fact] | Dismissed]:
         """We stop watching: everything held is told or counted."""
         for key in list(self._entries):
             self._close(key, now_ns, closed=False)
         self._finished.clear()
         return self._tell()
 
-    def _tell(self) -> list[tuple[Ends, Fact]]:
+    def _tell(self) -> list[tuple[Ends, Fact] | Dismissed]:
         told, self._told = self._told, []
         return told
 
@@ -233,7 +243,7 @@ class Table(Generic[Fact]):
             self._drop_pending(entry, verdict)
             self._leave(entry)
             self._remember(entry, verdict)
-            self._dismissed(entry.key, verdict)
+            self._told.append(Dismissed(entry.key, verdict))
             return
         if entry.waiting:
             self._waiting[entry.key] = entry

@@ -37,14 +37,14 @@ def pipeline(name: str, ledger: Ledger, limits: Limits | None = None) -> Pipelin
     """The agent's pipeline as `spectap-agent read` sets it up for this recording."""
     header, _ = recorded(name)
     place = Place(header.agent, header.node, header.cluster)
-    return Pipeline(place, Policy(), KEY, ledger, lambda connection, bucket: None, limits or Limits())
+    return Pipeline(place, Policy(), KEY, ledger, limits or Limits())
 
 
 def records(made: Pipeline, events: Iterable[Event]) -> Iterator[Record]:
     """What the pipeline makes of these events."""
     for event in events:
-        yield from made.feed(event)
-    yield from made.finish()
+        yield from made.feed(event).records
+    yield from made.finish().records
 
 
 def summary(name: str) -> str:

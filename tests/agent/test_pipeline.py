@@ -24,7 +24,7 @@ from agent.events import (
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.pipeline import TURN, Pipeline, Place, turns
 from agent.redact.policy import Policy
-from agent.streams.table import Limits
+from agent.streams.table import Dismissed, Limits
 from agent.wire import Record, pack_record
 
 KEY = ConnectionKey("socket", 0xFFFF, 1)
@@ -56,11 +56,10 @@ def records(events: Iterable[Event], ledger: Ledger | None = None) -> list[Recor
         Policy(),
         b"k" * 32,
         ledger or Ledger(),
-        lambda connection, bucket: None,
         Limits(),
     )
-    found = [record for event in events for record in made.feed(event)]
-    return found + list(made.finish())
+    found = [record for event in events for record in made.feed(event).records]
+    return found + made.finish().records
 
 
 def test_a_turn_ends_with_a_tick_or_when_it_is_long_enough() -> None:
@@ -122,6 +121,14 @@ def test_ends_are_absent_where_nobody_knows_which_is_which() -> None:
     assert record.server is None
     assert record.side == "client"  # it sent the request
     assert record.process is None
+
+
+def test_a_connection_that_is_not_http_is_dismissed_once() -> None:
+    made = Pipeline(Place("agent-1", "node-1", None), Policy(), b"k" * 32, Ledger(), Limits())
+    greeting = b"220 mail.test ESMTP\r\n"
+    first = made.feed(chunk(10, Direction.SENT, greeting), chunk(11, Direction.RECEIVED, b"EHLO a\r\n"))
+    assert first.dismissed == [Dismissed(KEY, Bytes.NOT_HTTP)]
+    assert made.feed(Tick(12)).dismissed == made.finish().dismissed == []
 
 
 def test_losses_that_no_chunk_shows_are_counted_under_their_names() -> None:

@@ -19,6 +19,7 @@ from agent.ledger import Bytes, Exchanges, Ledger
 from agent.pipeline import turns
 from agent.redact.policy import Policy
 from agent.streams.table import Limits
+from tests.agent.http.talks import seen_in
 from tests.agent.recorded import FOLDER, KEY, NAMES, Harm, passed, pipeline, recorded, records, summary
 
 CAP = 65536
@@ -67,7 +68,8 @@ def test_a_recording_gives_the_same_records_bit_for_bit(name: str, tmp_path: Pat
 def test_it_does_not_matter_how_many_events_are_taken_at_a_time(name: str) -> None:
     events, one, several = recorded(name)[1], Ledger(), Ledger()
     made = pipeline(name, several)
-    found = [record for turn in turns(events) for record in made.feed(*turn)] + list(made.finish())
+    found = [record for turn in turns(events) for record in made.feed(*turn).records]
+    found += made.finish().records
     assert found == list(records(pipeline(name, one), events))
     assert several.as_map() == one.as_map()
 
@@ -138,15 +140,15 @@ def watch(events: list[Event], limits: Limits, cap: int) -> list[Exchange]:
     for event in events:
         if isinstance(event, Tick):
             now = event.time_ns
-            exchanges += [seen.exchange for seen in connections.tick(now)]
+            exchanges += [seen.exchange for seen in seen_in(connections.tick(now))]
         elif isinstance(event, (Opened, Chunk, Closed)):
             now = event.time_ns
-            exchanges += [seen.exchange for seen in connections.feed(event)]
+            exchanges += [seen.exchange for seen in seen_in(connections.feed(event))]
         elif isinstance(event, Lost) and event.what in set(Bytes):
             ledger.bytes[event.what] += event.count
         assert len(connections) <= limits.connections
         assert connections.held <= limits.held_bytes or len(connections) == 1
-    exchanges += [seen.exchange for seen in connections.finish(now)]
+    exchanges += [seen.exchange for seen in seen_in(connections.finish(now))]
     assert connections.held == 0
     assert sum(ledger.bytes.values()) == passed(events)
     for exchange in exchanges:

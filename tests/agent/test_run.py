@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent import config, run
+from agent.deadline import Deadline
+from agent.events import Chunk, ConnectionKey, Direction, Event
+from agent.ledger import Bytes
 from agent.probes.kernel import Watching
-from agent.run import notes
+from agent.redact.policy import Policy
+from agent.run import Run, notes
+from agent.streams.table import Dismissed
 
 
 def test_all_that_is_not_watched_is_said_with_its_reason() -> None:
@@ -16,3 +29,32 @@ def test_all_that_is_not_watched_is_said_with_its_reason() -> None:
 def test_why_tls_is_not_captured_is_said_once_however_many_libraries_there_are() -> None:
     why = "TLS capture disabled: this kernel is odd"
     assert list(notes(Watching(tls_refusal=why, failures={"/a": why, "/b": why}))) == [why]
+
+
+class Greeting:
+    """A source that sends one mail server's greeting."""
+
+    def __init__(self) -> None:
+        self.ignored: list[Dismissed] = []
+
+    def events(self) -> Iterator[Event]:
+        key, data = ConnectionKey("socket", 1, 1), b"220 mail.test ESMTP\r\n"
+        yield Chunk(1, key, Direction.SENT, 0, len(data), data, 7, None, None, None, True)
+
+    def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
+        self.ignored.append(Dismissed(connection, bucket))
+
+
+def test_the_source_is_asked_to_stop_sending_what_is_not_http(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = Greeting()
+    monkeypatch.setattr(run, "source", lambda settings: source)
+    settings = config.settings(argparse.Namespace(server="http://127.0.0.1:9"))
+    quiet = replace(settings, status_listen=("127.0.0.1", 0), spool_bytes=0, key_file=tmp_path / "key")
+    agent = Run(quiet, Policy(), Deadline())
+    try:
+        agent._watch()
+    finally:
+        agent._status.close()
+    assert source.ignored == [Dismissed(ConnectionKey("socket", 1, 1), Bytes.NOT_HTTP)]

@@ -59,7 +59,7 @@ def view(
 
 
 def judged(protocol: str, *events: Event) -> tuple[Outcome, bool, bool]:
-    trials = Trials([Call(protocol, PORTS[protocol], ID)], lambda connection, bucket: None)
+    trials = Trials([Call(protocol, PORTS[protocol], ID)])
     for event in events:
         trials.feed(event)
     trials.feed(Tick(5 * SECOND))
@@ -113,11 +113,10 @@ def test_a_tls_call_is_not_seen_by_its_ciphertext_nor_by_plaintext_at_the_socket
 
 
 def test_what_the_parsers_dismiss_is_told_by_the_bucket_it_is_counted_in() -> None:
-    told: list[Bytes] = []
-    trials = Trials([Call(PLAIN, PORTS[PLAIN], ID)], lambda connection, bucket: told.append(bucket))
-    for event in view([(Direction.SENT, b"\0\1\2 no HTTP at all\n" * 9)], Role.CLIENT, PORTS[PLAIN]):
-        trials.feed(event)
+    trials = Trials([Call(PLAIN, PORTS[PLAIN], ID)])
+    events = view([(Direction.SENT, b"\0\1\2 no HTTP at all\n" * 9)], Role.CLIENT, PORTS[PLAIN])
+    dismissed = [one.bucket for event in events for one in trials.feed(event)]
     trial = trials.verdict(PLAIN)
-    assert told == [Bytes.NOT_HTTP]
+    assert dismissed == [Bytes.NOT_HTTP]
     assert trial.outcome is Outcome.UNPARSED
     assert Bytes.NOT_HTTP in trial.what

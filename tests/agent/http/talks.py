@@ -9,7 +9,7 @@ from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Event
 from agent.http.connections import Connections, Seen
 from agent.http.messages import Exchange
 from agent.ledger import Bytes, Ledger
-from agent.streams.table import Limits
+from agent.streams.table import Dismissed, Limits
 
 C, S = Direction.SENT, Direction.RECEIVED  # as the client's machine sees it
 KEY = ConnectionKey("socket", 0xFFFF0001, 1)
@@ -57,6 +57,11 @@ def recut(made: list[Chunk], at: int) -> list[Chunk]:
     return out
 
 
+def seen_in(facts: Iterable[Seen | Dismissed]) -> list[Seen]:
+    """The exchanges among a connection's facts."""
+    return [fact for fact in facts if not isinstance(fact, Dismissed)]
+
+
 @dataclass
 class Told:
     """What came of a conversation."""
@@ -80,19 +85,19 @@ def tell(
     limits: Limits | None = None,
 ) -> Told:
     """Feeds the events and ends the connection."""
-    ledger, dismissed = Ledger(), []
-    connections = Connections(
-        limits or Limits(), cap, ledger, lambda connection, bucket: dismissed.append(bucket)
-    )
-    seen: list[Seen] = []
+    ledger = Ledger()
+    connections = Connections(limits or Limits(), cap, ledger)
+    facts: list[Seen | Dismissed] = []
     last = 0
     if opened:
-        seen += connections.feed(Opened(0, KEY, LOCAL, PEER, Role.CLIENT))
+        facts += connections.feed(Opened(0, KEY, LOCAL, PEER, Role.CLIENT))
     for event in events:
         assert isinstance(event, (Opened, Chunk, Closed, Tick))
         last = max(last, event.time_ns)
-        seen += connections.tick(last) if isinstance(event, Tick) else connections.feed(event)
+        facts += connections.tick(last) if isinstance(event, Tick) else connections.feed(event)
     if closed:
-        seen += connections.feed(Closed(last + 1, KEY))
-    seen += connections.finish(last + 2)
+        facts += connections.feed(Closed(last + 1, KEY))
+    facts += connections.finish(last + 2)
+    seen = seen_in(facts)
+    dismissed = [fact.bucket for fact in facts if isinstance(fact, Dismissed)]
     return Told(seen, ledger, dismissed, connections.held)

@@ -15,7 +15,7 @@ from agent.ledger import Bytes, Ledger
 from agent.streams.half import Window
 from agent.streams.sniff import SEARCH_BYTES
 from agent.streams.table import Limits
-from tests.agent.http.talks import KEY, C, S, chunk, chunks, tell
+from tests.agent.http.talks import KEY, C, S, chunk, chunks, seen_in, tell
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 BODY = bytes(n % 251 for n in range(1000))
@@ -138,10 +138,10 @@ def test_one_connection_never_speaks_for_another() -> None:
     seen: list[Seen] = []
     for key in keys:
         ask = GET.replace(b"/a", b"/%d" % key.generation)
-        seen += connections.feed(replace(chunk(C, 0, ask, 1), connection=key))
+        seen += seen_in(connections.feed(replace(chunk(C, 0, ask, 1), connection=key)))
     for key in reversed(keys):
         say = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d" % key.generation
-        seen += connections.feed(replace(chunk(S, 0, say, 2), connection=key))
+        seen += seen_in(connections.feed(replace(chunk(S, 0, say, 2), connection=key)))
     for one in seen:
         assert one.exchange.request is not None
         assert one.exchange.response is not None
@@ -226,7 +226,7 @@ def test_one_answer_lost_at_a_late_join_does_not_unpair_the_connection_for_good(
         events.append(chunk(C, asked, request, 2 * number, from_start=False))
         events.append(chunk(S, answered, response, 2 * number + 1, from_start=False))
         asked, answered = asked + len(request), answered + len(response)
-    seen = [one.exchange for event in events for one in connections.feed(event)]
+    seen = [one.exchange for event in events for one in seen_in(connections.feed(event))]
     whole = [exchange for exchange in seen if exchange.completeness is Completeness.COMPLETE]
     assert len(whole) >= 4
     for exchange in whole:

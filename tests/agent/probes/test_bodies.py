@@ -15,6 +15,7 @@ from agent.http.messages import BodyState, Completeness, Exchange
 from agent.ledger import Bytes, Ledger
 from agent.probes.kernel import HEADROOM, Filters
 from agent.streams.table import Limits
+from tests.agent.http.talks import seen_in
 from tests.agent.http.test_h2 import Talk
 from tests.agent.probes.watch import Watch, connected, watching
 
@@ -99,8 +100,9 @@ class Passed:
         ledger, key = Ledger(), self.key(end)
         connections = Connections(Limits(), CAP, ledger)
         mine = [e for e in self._watch.told if isinstance(e, (Opened, Chunk)) and e.connection == key]
-        seen = [one for event in mine for one in connections.feed(event)]
-        return [one.exchange for one in (*seen, *connections.finish(mine[-1].time_ns))], ledger
+        facts = [fact for event in mine for fact in connections.feed(event)]
+        seen = seen_in([*facts, *connections.finish(mine[-1].time_ns)])
+        return [one.exchange for one in seen], ledger
 
 
 ENDS = [(end, way) for end in (C, S) for way in (C, S)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened
 from agent.ledger import Bytes, Ledger
 from agent.streams.half import Data, Segment
-from agent.streams.table import Limits, Table
+from agent.streams.table import Dismissed, Ends, Limits, Table
 
 SECOND = 1_000_000_000
 
@@ -48,16 +48,23 @@ class World:
         self.ledger = Ledger()
         self.echoes: list[Echo] = []
         self.dismissed: list[tuple[ConnectionKey, Bytes]] = []
-        self.table: Table[str] = Table(
-            limits, self.ledger, self.reader, lambda key, bucket: self.dismissed.append((key, bucket))
-        )
+        self.table: Table[str] = Table(limits, self.ledger, self.reader)
 
     def reader(self, from_start: bool) -> Echo:
         self.echoes.append(Echo(self.ledger, from_start))
         return self.echoes[-1]
 
     def feed(self, event: Opened | Chunk | Closed) -> list[str]:
-        return [fact for _, fact in self.table.feed(event)]
+        return self.told(self.table.feed(event))
+
+    def told(self, facts: list[tuple[Ends, str] | Dismissed]) -> list[str]:
+        self.dismissed += [(fact.connection, fact.bucket) for fact in facts if isinstance(fact, Dismissed)]
+        return [fact[1] for fact in facts if not isinstance(fact, Dismissed)]
+
+    def ends(self, event: Chunk) -> Ends:
+        (fact,) = self.table.feed(event)
+        assert not isinstance(fact, Dismissed)
+        return fact[0]
 
 
 def key(n: int) -> ConnectionKey:
@@ -123,7 +130,7 @@ def test_an_idle_connection_is_ended_by_event_time() -> None:
     world = World(Limits(idle_ns=10 * SECOND))
     world.feed(chunk(1, 0, b"a", at=SECOND))
     world.feed(chunk(2, 0, b"b", at=5 * SECOND))
-    assert [fact for _, fact in world.table.tick(11 * SECOND)] == ["end False unsynced"]
+    assert world.told(world.table.tick(11 * SECOND)) == ["end False unsynced"]
     assert len(world.table) == 1
 
 
@@ -147,7 +154,7 @@ def test_opening_again_ends_the_life_before() -> None:
 def test_a_tick_gives_up_on_what_is_missing() -> None:
     world = World(Limits())
     world.feed(chunk(1, 2, b"c", at=1))
-    assert [fact for _, fact in world.table.tick(1 + SECOND)] == ["c"]
+    assert world.told(world.table.tick(1 + SECOND)) == ["c"]
     assert world.ledger.bytes == {Bytes.PARSED: 1}
 
 
@@ -155,9 +162,9 @@ def test_addresses_may_come_late_and_the_pid_is_of_the_last_chunk() -> None:
     world = World(Limits())
     world.feed(chunk(1, 0, b"a"))
     late = replace(chunk(1, 1, b"b"), peer=Address("::1", 80), pid=8)
-    (ends, _), *_ = world.table.feed(late)
+    ends = world.ends(late)
     assert (ends.pid, ends.local, ends.peer) == (8, None, Address("::1", 80))
-    (ends, _), *_ = world.table.feed(chunk(1, 2, b"c"))
+    ends = world.ends(chunk(1, 2, b"c"))
     assert (ends.pid, ends.peer) == (7, Address("::1", 80))
 
 
@@ -165,5 +172,5 @@ def test_finish_ends_every_connection() -> None:
     world = World(Limits())
     for n in range(3):
         world.feed(chunk(n, 0, b"a"))
-    assert [fact for _, fact in world.table.finish(1)] == ["end False unsynced"] * 3
+    assert world.told(world.table.finish(1)) == ["end False unsynced"] * 3
     assert (len(world.table), world.table.held) == (0, 0)

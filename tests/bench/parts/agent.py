@@ -63,14 +63,12 @@ def decoded(raw: list[bytes]) -> list[Event]:
 def read(events: list[Event]) -> list[Seen]:
     """Facts to exchanges."""
     connections = Connections(Limits(), Policy().body_limit, Ledger())
-    return [seen for event in events for seen in connections.feed(event)]
+    return [seen for event in events for seen in connections.feed(event) if isinstance(seen, Seen)]
 
 
 def pipeline() -> Pipeline:
-    made = Pipeline(
-        Place("agent-1", "node-1", None), Policy(), KEY, Ledger(), lambda connection, bucket: None, Limits()
-    )
-    assert not list(made.feed(Clock(0, "boot")))
+    made = Pipeline(Place("agent-1", "node-1", None), Policy(), KEY, Ledger(), Limits())
+    assert not made.feed(Clock(0, "boot")).records
     return made
 
 
@@ -88,7 +86,7 @@ def whole(raw: list[bytes]) -> int:
     """All stages as the agent runs them."""
     stages = pipeline()
     events = (fact for one in raw if (fact := decode.fact(*parse(one))) is not None)
-    return sum(len(packed(stages.feed(*turn))) for turn in turns(events))
+    return sum(len(packed(stages.feed(*turn).records)) for turn in turns(events))
 
 
 def hpack_alone(calls: list[Call]) -> None:

@@ -103,7 +103,7 @@ SPECIFICATION = {
 def records() -> list[bytes]:
     stages = pipeline()
     facts = (decode.fact(*parse(raw)) for raw in raw_events([fresh(number) for number in range(RECORDS)]))
-    return [pack_record(record) for fact in facts if fact is not None for record in stages.feed(fact)]
+    return [pack_record(record) for fact in facts if fact is not None for record in stages.feed(fact).records]
 
 
 def batches(packed: list[bytes]) -> list[bytes]:
