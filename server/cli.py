@@ -94,6 +94,13 @@ def add_server(subparsers: Subparsers) -> None:
         help=token % "people send",
     )
     option(
+        "--open-to-local-users",
+        action="store_true",
+        default=_env("open_to_local_users", False),
+        help="at loopback without tokens, let every user of this machine in; else root, this user and who"
+        " started it by sudo",
+    )
+    option(
         "--retention-days",
         metavar="N",
         type=float,
@@ -138,6 +145,7 @@ def _settings(parsed: argparse.Namespace) -> ServerSettings:
     tokens = [
         path and config.read_token(Path(path)) for path in (parsed.ingest_token_file, parsed.admin_token_file)
     ]
+    everybody = config.switch("SPECTAP_OPEN_TO_LOCAL_USERS", parsed.open_to_local_users)
     return config.checked(
         ServerSettings(
             host=host,
@@ -148,6 +156,7 @@ def _settings(parsed: argparse.Namespace) -> ServerSettings:
             retention_days=parsed.retention_days,
             retention_bytes=parsed.retention_bytes,
             log_json=config.switch("SPECTAP_LOG_JSON", parsed.log_json),
+            local_users=None if everybody else config.trusted_users(),
             log_level=parsed.log_level,
             policy=policy.policy(parsed),
         )

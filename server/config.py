@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import pwd
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_BYTES = 4 * 1024**2
 MIN_TOKEN = 16  # characters: guessing must be hopeless, since the hash has no salt
 HASHED = "sha256:"
+STARTED_BY = ("SUDO_UID", "PKEXEC_UID")
 ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -26,7 +28,8 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Tokens are SHA-256 digests; None means that this role is open to anyone who can connect."""
+    """Tokens are SHA-256 digests. A role without one is open to `local_users` (uids), or to every user of
+    this machine where these are None."""
 
     host: str
     port: int
@@ -38,10 +41,25 @@ class ServerSettings:
     log_json: bool = False
     log_level: str = "info"
     policy: Policy = field(default_factory=Policy)
+    local_users: frozenset[int] | None = field(default_factory=lambda: trusted_users())
 
     @property
     def loopback(self) -> bool:
         return is_loopback(self.host)
+
+
+def trusted_users() -> frozenset[int]:
+    """The uids of root, of this process, and of who started it by sudo or pkexec."""
+    started_by = (os.environ.get(name, "") for name in STARTED_BY)
+    return frozenset({0, os.geteuid(), *(int(uid) for uid in started_by if uid.isdecimal())})
+
+
+def user_name(uid: int) -> str:
+    """A user's name, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return f"uid {uid}"
 
 
 def digest(token: str) -> bytes:

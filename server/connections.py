@@ -24,6 +24,10 @@ from enum import Enum, StrEnum, auto
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from server.peers import Caller
+
+CALLER = "caller"
+"""The name under which a request's `state` has the `Caller` of its connection."""
 HEAD_S = 15.0
 BODY_S = 20.0
 BYTES_PER_S = 1024
@@ -133,6 +137,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
+        self.app_state = {**self.app_state, CALLER: Caller(self.client, self.server)}
         self.state = State.HEAD
         self._due = self.loop.time() + HEAD_S
         self._unread = 0  # bytes at the last look

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from server import logs
 from server.analysis.specs.load import load
 from server.app import create_app
-from server.config import ServerSettings
+from server.config import ServerSettings, user_name
 from server.connections import Bounds, Connections, protocol
 from server.listening import bind, raise_descriptor_limit
 from server.store.database import Store, StoreUnavailable
@@ -37,8 +37,7 @@ def serve(settings: ServerSettings) -> int:
         return _refuse(_bind_refusal(settings, error))
     except StoreUnavailable as error:
         return _refuse(f"{error}; choose another directory with --data")
-    if not (settings.ingest_token and settings.admin_token):
-        log.warning("open without a token to whoever can log in to this machine (loopback only)")
+    _say_who_may(settings)
     gc.set_threshold(*GC_THRESHOLDS)
     host, port = listener.getsockname()[:2]
     log.info(
@@ -60,6 +59,16 @@ def serve(settings: ServerSettings) -> int:
     else:
         log.info("stopped; everything accepted is stored")
     return 0
+
+
+def _say_who_may(settings: ServerSettings) -> None:
+    if settings.ingest_token and settings.admin_token:
+        return
+    if settings.local_users is None:
+        log.warning("no tokens configured: every user of this machine can use this server")
+    else:
+        users = ", ".join(map(user_name, sorted(settings.local_users)))
+        log.info("no tokens configured: on this machine, only %s can use this server", users)
 
 
 def configured(app: FastAPI, connections: Connections) -> uvicorn.Config:

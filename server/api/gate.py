@@ -1,7 +1,8 @@
-"""Who may ask: tokens by role, and what a browser on this machine must not be made to do.
+"""Who may ask: tokens by role, local users where there are none, and what a browser must not be made to do.
 
-A server on loopback may be open. Then any page the user visits could try to reach it, so names other
-than this machine's (DNS rebinding) and requests that other sites send (CSRF) are turned away.
+A role without a token, on loopback only, is open to root, the server's user and who started it by sudo.
+Any page that they visit could try to reach it, so names other than this machine's (DNS rebinding) and
+requests that other sites send (CSRF) are turned away.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from server.analysis.inventory import name_of
 from server.api import errors
 from server.api.errors import Problem
 from server.api.sessions import COOKIE
-from server.config import ServerSettings, digest, is_loopback
+from server.config import ServerSettings, digest, is_loopback, user_name
+from server.connections import CALLER
+from server.peers import Caller
 
+CURE = "--admin-token-file and --ingest-token-file, or with --open-to-local-users"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SAME = frozenset({"same-origin", "none"})
 
@@ -31,10 +35,35 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-def allowed(settings: ServerSettings, role: Role, token: str | None) -> bool:
-    """Whether a token opens what a role may do; with no token set for the role, anything does."""
-    wanted = settings.ingest_token if role is Role.INGEST else settings.admin_token
-    return wanted is None or (token is not None and hmac.compare_digest(digest(token), wanted))
+def token_of(settings: ServerSettings, role: Role) -> bytes | None:
+    """The digest of a role's token; None where it has none."""
+    return settings.ingest_token if role is Role.INGEST else settings.admin_token
+
+
+def opens(settings: ServerSettings, role: Role, token: str | None) -> bool:
+    """Whether this is the role's token."""
+    wanted = token_of(settings, role)
+    return wanted is not None and token is not None and hmac.compare_digest(digest(token), wanted)
+
+
+def local_user(request: Request) -> int | None:
+    """The uid of who asks, on this machine; None where that cannot be told."""
+    caller = getattr(request.state, CALLER, None)
+    return caller.uid if isinstance(caller, Caller) else None
+
+
+def admitted(request: Request) -> bool:
+    """Whether a request may do what needs no token."""
+    known = request.app.state.settings.local_users
+    return known is None or local_user(request) in known
+
+
+def refusal(request: Request) -> str:
+    """Why a request is not admitted, and what to do."""
+    uid = local_user(request)
+    who = "it is not known which user asks" if uid is None else f"you are {user_name(uid)}"
+    known = ", ".join(user_name(one) for one in sorted(request.app.state.settings.local_users or ()))
+    return f"without tokens this server is for {known} only, and {who}: start it with {CURE}"
 
 
 def offered(request: Request) -> str | None:
@@ -50,18 +79,21 @@ def logged_in(request: Request) -> bool:
 
 def entitled(request: Request, role: Role) -> bool:
     """Whether a request may do what the role may."""
-    if allowed(request.app.state.settings, role, offered(request)):
-        return True
-    return role is Role.ADMIN and logged_in(request)
+    settings = request.app.state.settings
+    if token_of(settings, role) is None:
+        return admitted(request)
+    return opens(settings, role, offered(request)) or (role is Role.ADMIN and logged_in(request))
 
 
 @cache
 def require(role: Role) -> Callable[[Request], None]:
-    """A dependency that answers 401 (no token) or 403 (not this one); one for each role."""
+    """A dependency that answers 401 (no token) or 403 (another one, or local user); one for each role."""
 
     def check(request: Request) -> None:
         if entitled(request, role):
             return
+        if token_of(request.app.state.settings, role) is None:
+            raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
         if offered(request) is None:
             raise Problem(HTTPStatus.UNAUTHORIZED, f"this needs the {role} token: Authorization: Bearer …")
         raise Problem(HTTPStatus.FORBIDDEN, f"this is not the {role} token")

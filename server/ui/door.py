@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 
 from server.analysis.specs.model import SpecError
 from server.api.errors import RETRY_S, Problem
-from server.api.gate import Role, entitled
+from server.api.gate import Role, entitled, refusal, token_of
 from server.api.records import bounded_body
 from server.ingest.attach import UnknownApi
 from server.store.database import StoreUnavailable
@@ -67,9 +67,13 @@ class LoginNeeded(Exception):
 
 
 def admin(request: Request) -> None:
-    """A dependency that sends to the login whoever may not see captured data."""
-    if not entitled(request, Role.ADMIN):
-        raise LoginNeeded
+    """A dependency that sends to the login whoever may not see captured data. Raises Problem where there is
+    none."""
+    if entitled(request, Role.ADMIN):
+        return
+    if token_of(request.app.state.settings, Role.ADMIN) is None:
+        raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
+    raise LoginNeeded
 
 
 async def fields(request: Request, most: int) -> dict[str, str]:

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from server.api.gate import Role, allowed, entitled
+from server.api.errors import Problem
+from server.api.gate import Role, entitled, opens, refusal, token_of
 from server.api.sessions import COOKIE, LASTS_S
 from server.ui.door import Page, fields, page
 
@@ -25,6 +26,8 @@ router = APIRouter(route_class=Page, include_in_schema=False)
 def login_page(request: Request, next: str = "/") -> Response:
     if entitled(request, Role.ADMIN):
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    if token_of(request.app.state.settings, Role.ADMIN) is None:
+        raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
     return page(request, "login.html", next=_ours(next), wrong=False)
 
 
@@ -32,7 +35,7 @@ def login_page(request: Request, next: str = "/") -> Response:
 async def log_in(request: Request) -> Response:
     form = await fields(request, MAX_FORM)
     token, following = form.get("token", "").strip(), _ours(form.get("next", "/"))
-    if not allowed(request.app.state.settings, Role.ADMIN, token):
+    if not opens(request.app.state.settings, Role.ADMIN, token):
         log.warning("login rejected: wrong admin token")
         return page(request, "login.html", HTTPStatus.FORBIDDEN, next=following, wrong=True)
     answer = RedirectResponse(following, HTTPStatus.SEE_OTHER)

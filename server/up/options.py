@@ -65,6 +65,7 @@ class UpOptions:
     demo: bool
     ports: tuple[int, ...]
     agent: tuple[str, ...]
+    open_to_local_users: bool
     log_json: bool
     verbose: bool
 
@@ -88,6 +89,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--demo", action="store_true", help="also run two sample services and a client")
     add("--port", type=port_of, action="append", metavar="N", help="watch only this port; repeatable")
     declare(parser, PASSED)
+    add(
+        "--open-to-local-users",
+        action="store_true",
+        help="let every user of this machine use the server; else root and who started it by sudo",
+    )
     add("--log-json", action="store_true", help="one JSON object per line")
     add("-v", "--verbose", action="store_true", help="also show info messages of the server and the agent")
 
@@ -100,6 +106,7 @@ def options_of(parsed: argparse.Namespace) -> UpOptions:
         demo=parsed.demo,
         ports=tuple(parsed.port or ()),
         agent=tuple(given(parsed, PASSED)),
+        open_to_local_users=parsed.open_to_local_users,
         log_json=parsed.log_json,
         verbose=parsed.verbose,
     )

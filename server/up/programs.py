@@ -84,6 +84,8 @@ def server_arguments(options: UpOptions, data: Path, tokens: Tokens | None) -> l
     arguments = ["--listen", str(options.listen), "--data", str(data)]
     if tokens is not None:
         arguments += ["--ingest-token-file", str(tokens.ingest), "--admin-token-file", str(tokens.admin)]
+    if options.open_to_local_users:
+        arguments.append("--open-to-local-users")
     return arguments + _logging(options)
 
 

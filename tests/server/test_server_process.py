@@ -67,7 +67,7 @@ def _ready(url: str) -> bool:
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly_with_all_that_was_accepted(tmp_path: Path, sign: signal.Signals) -> None:
     with started(tmp_path) as (process, url, lines):
-        assert any("without a token" in line for line in lines)
+        assert any("only root" in line for line in lines)
         with httpx.Client(base_url=url, trust_env=False) as http:
             for seq in range(1, 6):
                 records = [record(n, id=f"{seq}-{n}") for n in range(20)]

@@ -72,6 +72,7 @@ class House:
             "demo": False,
             "ports": (),
             "agent": (),
+            "open_to_local_users": False,
             "log_json": False,
             "verbose": False,
         }
