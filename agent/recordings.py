@@ -23,7 +23,7 @@ from agent.ledger import Ledger
 from agent.reading import records
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
-from agent.ship.client import Shipper
+from agent.ship.shipper import Shipper
 from agent.sources.recording import Header, RecordingError, Writer, key_id
 from agent.wire import pack_record
 

@@ -26,8 +26,7 @@ from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
-from agent.ship.client import Place as SpoolPlace
-from agent.ship.client import Shipper, destination
+from agent.ship.shipper import Shipper, SpoolConfig, destination
 from agent.status import Snapshot, StatusServer, Watched
 from agent.streams.table import Limits
 from agent.wire import Record, balances, pack_record
@@ -89,7 +88,7 @@ class Run:
             settings.agent,
             uuid.uuid4().hex,
             self._others,
-            spool=spool_place(settings),
+            spool=spool_config(settings),
         )
         self._reports = Reports(place, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
@@ -241,11 +240,11 @@ def notes(watching: Watching) -> Iterator[str]:
         yield f"TLS of {watching.put_off} processes: too many began at once, they are looked at again later"
 
 
-def spool_place(settings: Settings) -> SpoolPlace | None:
+def spool_config(settings: Settings) -> SpoolConfig | None:
     """Where records wait on disk; None where none are to."""
     if not settings.spool_bytes:
         return None
-    return SpoolPlace(
+    return SpoolConfig(
         settings.spool / "spool.db",
         settings.spool_bytes,
         settings.spool_age_s,

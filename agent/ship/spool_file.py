@@ -7,34 +7,17 @@ never the file.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-APPLICATION = 0x73707470  # "sptp", in the file's header
-FORMAT = 1
+from agent.ship import spool_tables as tables
+
 JOURNAL_BYTES = 4 * 1024 * 1024  # kept beside the file
 BUSY_S = 1.0
-SCHEMA = """
-CREATE TABLE epochs (
-    epoch TEXT PRIMARY KEY, agent TEXT NOT NULL, next_seq INTEGER NOT NULL, ledger TEXT NOT NULL,
-    at INTEGER NOT NULL, ended INTEGER NOT NULL
-) STRICT;
-CREATE TABLE parcels (
-    number INTEGER PRIMARY KEY, epoch TEXT NOT NULL, version INTEGER NOT NULL, records INTEGER NOT NULL,
-    size INTEGER NOT NULL, at INTEGER NOT NULL, frame BLOB NOT NULL
-) STRICT;
-CREATE TABLE sent (
-    agent TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, head BLOB NOT NULL,
-    first INTEGER NOT NULL, beyond INTEGER NOT NULL
-) STRICT;
-"""
-"""A parcel's number is the place of its first record among all that were ever kept; it takes as many places
-as it has records."""
-DESTINATION = "CREATE TABLE IF NOT EXISTS destination (server TEXT NOT NULL) STRICT"
-"""Apart, since files of this format were made without it: they are of no server yet."""
-
+BROKEN_SUFFIX, JOURNAL = ".broken", "-wal"
 BROKEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 DAMAGED = "the file is damaged"
 REASONS = {
@@ -60,7 +43,7 @@ class SpoolHeld(SpoolError):
 
 
 def opened(file: Path) -> sqlite3.Connection:
-    """The file, made if missing, locked until it is closed or this process ends."""
+    """The file, made if missing, locked until it is closed or this process ends; nothing is written yet."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -70,7 +53,9 @@ def opened(file: Path) -> sqlite3.Connection:
         raise SpoolError(error.strerror or type(error).__name__) from None
     db = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
-        _prepare(db)
+        with translated():
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # takes the lock
     except SpoolError:
         db.close()
         raise
@@ -79,7 +64,7 @@ def opened(file: Path) -> sqlite3.Connection:
 
 def set_aside(file: Path) -> Path:
     """Moves a file out of the way that is no spool, over one that was moved before."""
-    aside = file.with_suffix(".broken")
+    aside = file.with_suffix(BROKEN_SUFFIX)
     try:
         os.replace(file, aside)
     except OSError as error:
@@ -88,10 +73,26 @@ def set_aside(file: Path) -> Path:
     return aside
 
 
+def journal_kept(file: Path) -> Path | None:
+    """Copies the journal, which the next write begins anew, beside where a broken file is set aside; None
+    where there is none, or no room."""
+    aside = file.with_suffix(BROKEN_SUFFIX + JOURNAL)
+    try:
+        with file.with_name(file.name + JOURNAL).open("rb") as journal:
+            if not os.fstat(journal.fileno()).st_size:
+                return None
+            made = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with open(made, "wb") as copy:
+                shutil.copyfileobj(journal, copy)
+    except OSError:
+        return None
+    return aside
+
+
 def removed(file: Path) -> None:
     """Removes the file and its journal. Nobody may have it open."""
     try:
-        for name in (file.name, file.name + "-wal"):
+        for name in (file.name, file.name + JOURNAL):
             file.with_name(name).unlink(missing_ok=True)
     except OSError as error:
         raise SpoolError(error.strerror or type(error).__name__) from None
@@ -133,23 +134,24 @@ def _told(error: sqlite3.Error) -> SpoolError:
     return kind(REASONS.get(code, getattr(error, "sqlite_errorname", type(error).__name__)))
 
 
-def _prepare(db: sqlite3.Connection) -> None:
+def prepare(db: sqlite3.Connection) -> None:
+    """For writing, with the tables that are missing. Raises SpoolBroken where the file is something else."""
     with translated():
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (made,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-    if not tables:
+    if not made:
         with transaction(db) as execute:
-            for statement in SCHEMA.split(";")[:-1]:
+            for statement in tables.SCHEMA.split(";")[:-1]:
                 execute(statement)
-            execute(f"PRAGMA application_id = {APPLICATION}")
-            execute(f"PRAGMA user_version = {FORMAT}")
-    elif (application, version) != (APPLICATION, FORMAT):
+            execute(f"PRAGMA application_id = {tables.APPLICATION}")
+            execute(f"PRAGMA user_version = {tables.FORMAT}")
+    elif (application, version) != (tables.APPLICATION, tables.FORMAT):
         raise SpoolBroken("the file is no spool of this version")
     with translated():
-        db.execute(DESTINATION)
+        for statement in tables.LATER:
+            db.execute(statement)

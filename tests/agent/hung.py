@@ -9,7 +9,7 @@ import threading
 
 from agent import cli, deadline, health, run
 from agent.pipeline import Pipeline
-from agent.ship.client import Shipper
+from agent.ship.shipper import Shipper
 from agent.ship.spool import Spool
 
 STOP_S, STUCK_S, SHIP_S = 3.0, 1.0, 0.2

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from agent.ship.client import Limits, Place, Shipper
+from agent.ship.shipper import Limits, Shipper, SpoolConfig
 from agent.wire import Body, pack_record
 from tests.server.records import record
 
@@ -34,7 +34,7 @@ def packed(number: int, padding: int) -> bytes:
 
 
 class Program:
-    def __init__(self, server: str, place: Place | None) -> None:
+    def __init__(self, server: str, place: SpoolConfig | None) -> None:
         self._shipper = Shipper(server, None, "agent-1", uuid4().hex, dict, QUICK, place)
         self._shipper.start()
         self._shipper.watching(time.time_ns())
@@ -74,7 +74,7 @@ def main() -> None:
     options.add_argument("--spool-bytes", type=int, default=256 * 1024 * 1024)
     chosen = options.parse_args()
     logging.basicConfig(level=logging.INFO)
-    place = chosen.spool and Place(chosen.spool / "spool.db", chosen.spool_bytes, 3600)
+    place = chosen.spool and SpoolConfig(chosen.spool / "spool.db", chosen.spool_bytes, 3600)
     for answer in answers(Program(chosen.server, place)):
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

@@ -9,7 +9,8 @@ import msgpack
 
 from agent.ledger import Exchanges
 from agent.ship.parcel import Address, Parcel, records_of
-from agent.ship.spool import Place, Spool
+from agent.ship.spool import Spool
+from agent.ship.spool_config import SpoolConfig
 from agent.wire import VERSION, pack_head
 
 MIB = 1024 * 1024
@@ -19,11 +20,11 @@ ALL = (1000, 100 * MIB)
 LEDGER = {"bytes": {}, "exchanges": {"parsed": 7}, "kernel": {}}
 
 
-def place_in(folder: Path) -> Place:
-    return Place(folder / "state" / "spool.db", 64 * MIB, 24 * HOUR)
+def place_in(folder: Path) -> SpoolConfig:
+    return SpoolConfig(folder / "state" / "spool.db", 64 * MIB, 24 * HOUR)
 
 
-def started(place: Place, epoch: str = "epoch-1", now: int = NOW) -> Spool:
+def started(place: SpoolConfig, epoch: str = "epoch-1", now: int = NOW) -> Spool:
     return Spool(place, "agent-1", epoch, now)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 import zstandard
 
-from agent.ship.client import Limits, Place, Shipper
+from agent.ship.shipper import Limits, Shipper, SpoolConfig
 
 QUICK = Limits(
     keep_s=0.01,
@@ -120,7 +120,7 @@ def shipper(
     url: str,
     limits: Limits = QUICK,
     token: str | None = None,
-    place: Place | None = None,
+    place: SpoolConfig | None = None,
     epoch: str = "epoch-1",
 ) -> Shipper:
     return Shipper(url, token, "agent-1", epoch, dict, limits, place)

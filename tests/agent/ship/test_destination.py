@@ -15,9 +15,10 @@ import msgpack
 import pytest
 
 from agent.ledger import Exchanges
-from agent.ship.client import destination
 from agent.ship.parcel import LedgerMap, body
-from agent.ship.spool import Place, Spool
+from agent.ship.shipper import destination
+from agent.ship.spool import Spool
+from agent.ship.spool_config import SpoolConfig
 from agent.ship.spool_file import SpoolHeld
 from tests.agent.ship.spools import ALL, HOUR, NOW, numbers, packed, place_in, settle_all, started
 from tests.agent.ship.stores import nowhere
@@ -30,7 +31,7 @@ COUNTS = {"bytes": {"seen": 900}, "exchanges": {"parsed": 9, "shipped": 6}, "ker
 
 
 @pytest.fixture
-def of_a(tmp_path: Path) -> Place:
+def of_a(tmp_path: Path) -> SpoolConfig:
     """A spool where three records of nine wait for A."""
     place = replace(place_in(tmp_path), server=A)
     spool = started(place)
@@ -40,7 +41,7 @@ def of_a(tmp_path: Path) -> Place:
     return place
 
 
-def test_what_waits_for_one_server_is_held_from_another_and_kept_for_the_first(of_a: Place) -> None:
+def test_what_waits_for_one_server_is_held_from_another_and_kept_for_the_first(of_a: SpoolConfig) -> None:
     for _ in range(2):
         with pytest.raises(SpoolHeld, match=f"3 records for {A}: start the agent with that --server"):
             started(replace(of_a, server=B), "epoch-2")
@@ -49,7 +50,7 @@ def test_what_waits_for_one_server_is_held_from_another_and_kept_for_the_first(o
     spool.close()
 
 
-def test_told_to_forward_it_the_new_server_gets_all_and_hears_of_nothing_else(of_a: Place) -> None:
+def test_told_to_forward_it_the_new_server_gets_all_and_hears_of_nothing_else(of_a: SpoolConfig) -> None:
     spool = started(replace(of_a, server=B, forward=True), "epoch-2")
     parcel = spool.take(*ALL)
     assert parcel is not None
@@ -81,7 +82,7 @@ def test_a_spool_in_which_nothing_waits_is_any_servers_who_hears_nothing_of_befo
         started(place, "epoch-3")
 
 
-def test_what_is_too_old_is_dropped_and_counted_and_the_spool_is_the_new_servers(of_a: Place) -> None:
+def test_what_is_too_old_is_dropped_and_counted_and_the_spool_is_the_new_servers(of_a: SpoolConfig) -> None:
     late = NOW + (24 * HOUR + 1) * SECOND
     with pytest.raises(SpoolHeld):
         started(replace(of_a, server=B), "epoch-2", late - 2 * SECOND)
@@ -90,18 +91,18 @@ def test_what_is_too_old_is_dropped_and_counted_and_the_spool_is_the_new_servers
     spool.close()
 
 
-def test_a_file_begun_anew_on_a_full_disk_is_the_same_servers(of_a: Place) -> None:
+def test_a_file_begun_anew_on_a_full_disk_is_the_same_servers(of_a: SpoolConfig) -> None:
     spool = started(of_a, "epoch-2")
     spool.put(packed(4), COUNTS, NOW)
     settle_all(spool)
-    spool._begin_anew()
+    spool._disk.begin_anew(spool._epochs)
     spool.put(packed(5), COUNTS, NOW)
     spool.close()
     with pytest.raises(SpoolHeld):
         started(replace(of_a, server=B), "epoch-3")
 
 
-def test_a_spool_of_an_older_version_is_sent_to_whichever_server_comes_first(of_a: Place) -> None:
+def test_a_spool_of_an_older_version_is_sent_to_whichever_server_comes_first(of_a: SpoolConfig) -> None:
     with closing(sqlite3.connect(of_a.file)) as db:
         db.execute("DROP TABLE destination")
     spool = started(replace(of_a, server=B), "epoch-2")

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from agent.ledger import Exchanges
 from agent.ship.parcel import Address, Parcel, body, halves_of
-from agent.ship.spool import Place, Spool
+from agent.ship.spool import Spool
+from agent.ship.spool_config import SpoolConfig
 from agent.wire import pack_head
 from tests.thorough import TIMES
 
@@ -53,7 +54,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._folder = TemporaryDirectory()
-        self._place = Place(Path(self._folder.name) / "spool.db", 64 * 1024, 60)
+        self._place = SpoolConfig(Path(self._folder.name) / "spool.db", 64 * 1024, 60)
         self._server = Server()
         self._now = 0
         self._put = 0
@@ -108,7 +109,7 @@ class Life(RuleBasedStateMachine):
         self._seq += 1
         head = pack_head("agent", self._epoch, self._seq, self._totals(), parcel.records, parcel.version)
         address = Address("agent", self._epoch, self._seq, head)
-        self._spool.note(parcel, address)
+        self._spool.record_address(parcel, address)
         return address
 
     def _settle(self, parcel: Parcel, bucket: Exchanges) -> None:

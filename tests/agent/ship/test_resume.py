@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.ship.client import Place, Shipper
+from agent.ship import spool as spool_module
 from agent.ship.parcel import LedgerMap
-from agent.ship.spool import Spool, SpoolBroken
+from agent.ship.shipper import Shipper, SpoolConfig
+from agent.ship.spool import Spool
+from agent.ship.spool_file import SpoolBroken
 from tests.agent.ship.stores import (
     PATIENCE_S,
     QUICK,
@@ -28,11 +30,11 @@ from tests.agent.ship.stores import (
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Place:
-    return Place(tmp_path / "spool.db", 1 << 26, 3600)
+def spool(tmp_path: Path) -> SpoolConfig:
+    return SpoolConfig(tmp_path / "spool.db", 1 << 26, 3600)
 
 
-def test_what_could_not_be_sent_is_sent_by_the_next_start(spool: Place) -> None:
+def test_what_could_not_be_sent_is_sent_by_the_next_start(spool: SpoolConfig) -> None:
     first = shipper(nowhere(), place=spool)
     first.start()
     for number in range(1200):
@@ -53,7 +55,9 @@ def test_what_could_not_be_sent_is_sent_by_the_next_start(spool: Place) -> None:
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_a_killed_starts_last_word_is_sent_once_the_next_one_watches(spool: Place, opened: bool) -> None:
+def test_a_killed_starts_last_word_is_sent_once_the_next_one_watches(
+    spool: SpoolConfig, opened: bool
+) -> None:
     killed = Spool(spool, "agent-1", "epoch-1", 1)
     killed.put([], {}, 1)
     killed.close()
@@ -73,7 +77,7 @@ def test_a_killed_starts_last_word_is_sent_once_the_next_one_watches(spool: Plac
     assert ledgers["epoch-1"]["stops"] == {"killed": 1, "blind_ms": 5}
 
 
-def test_a_batch_whose_answer_was_lost_with_its_sender_keeps_its_number_and_bytes(spool: Place) -> None:
+def test_a_batch_whose_answer_was_lost_with_its_sender_keeps_its_number_and_bytes(spool: SpoolConfig) -> None:
     store = Store([], commit_first=True)
     store.always = status(503)
     with serving(store) as url:
@@ -99,7 +103,7 @@ def test_a_spool_that_cannot_be_used_is_said_once_and_memory_takes_over(
     (tmp_path / "file").touch()
     store = Store([])
     with serving(store) as url:
-        ship = shipper(url, place=Place(tmp_path / "file" / "spool.db", 1, 1))
+        ship = shipper(url, place=SpoolConfig(tmp_path / "file" / "spool.db", 1, 1))
         ship.start()
         for number in range(100):
             ship.offer(packed(number))
@@ -115,7 +119,7 @@ def test_once_the_disk_works_again_records_go_there(tmp_path: Path, caplog: pyte
     caplog.set_level(logging.INFO, "agent")
     folder = tmp_path / "folder"
     folder.touch()
-    ship = shipper(nowhere(), place=Place(folder / "spool.db", 1 << 26, 3600))
+    ship = shipper(nowhere(), place=SpoolConfig(folder / "spool.db", 1 << 26, 3600))
     ship.start()
     for number in range(100):
         ship.offer(packed(number))
@@ -127,7 +131,7 @@ def test_once_the_disk_works_again_records_go_there(tmp_path: Path, caplog: pyte
     assert lost <= 100  # the batch that was being sent from memory
     store = Store([])
     with serving(store) as url:
-        second = shipper(url, place=Place(folder / "spool.db", 1 << 26, 3600), epoch="epoch-2")
+        second = shipper(url, place=SpoolConfig(folder / "spool.db", 1 << 26, 3600), epoch="epoch-2")
         second.start()
         second.close(PATIENCE_S)
     assert sum(store.records().values()) == 101 - lost
@@ -137,7 +141,7 @@ def test_once_the_disk_works_again_records_go_there(tmp_path: Path, caplog: pyte
 def test_where_the_disk_and_the_server_are_away_the_oldest_is_dropped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     limits = replace(QUICK, queue_bytes=1000, batch_records=10)
-    ship = shipper(nowhere(), limits, place=Place(tmp_path / "file" / "spool.db", 1, 1))
+    ship = shipper(nowhere(), limits, place=SpoolConfig(tmp_path / "file" / "spool.db", 1, 1))
     for number in range(120):  # one byte each
         ship.offer(packed(number))
     ship.start()
@@ -148,7 +152,7 @@ def test_where_the_disk_and_the_server_are_away_the_oldest_is_dropped_and_counte
     assert found["unsent_at_exit"] == lost > 0
 
 
-def test_a_record_the_spool_did_not_give_back_is_counted_and_the_others_arrive(spool: Place) -> None:
+def test_a_record_the_spool_did_not_give_back_is_counted_and_the_others_arrive(spool: SpoolConfig) -> None:
     first = shipper(nowhere(), place=spool)
     first.start()
     for number in range(3):
@@ -170,7 +174,7 @@ def test_a_record_the_spool_did_not_give_back_is_counted_and_the_others_arrive(s
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_defect_of_the_spool_costs_its_safety_and_not_the_records(
-    spool: Place, monkeypatch: pytest.MonkeyPatch
+    spool: SpoolConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("a defect")
@@ -179,7 +183,7 @@ def test_a_defect_of_the_spool_costs_its_safety_and_not_the_records(
     with serving(store) as url:
         ship = shipper(url, place=spool)
         monkeypatch.setattr(Spool, "take", lambda *_: None)
-        monkeypatch.setattr(Spool, "_trim", fails)
+        monkeypatch.setattr(spool_module, "trim", fails)
         ship.start()
         for number in range(50):
             ship.offer(packed(number))
@@ -189,7 +193,7 @@ def test_a_defect_of_the_spool_costs_its_safety_and_not_the_records(
 
 
 def test_a_checkpoint_counts_as_parsed_what_is_on_disk_and_not_what_is_still_in_memory(
-    spool: Place, monkeypatch: pytest.MonkeyPatch
+    spool: SpoolConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[int] = []
     put = Spool.put
@@ -208,7 +212,7 @@ def test_a_checkpoint_counts_as_parsed_what_is_on_disk_and_not_what_is_still_in_
 
 
 def test_what_a_spool_holds_that_breaks_is_counted_and_the_next_records_arrive(
-    spool: Place, monkeypatch: pytest.MonkeyPatch
+    spool: SpoolConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = threading.Event()
     put = Spool.put

@@ -13,7 +13,7 @@ import zstandard
 
 from agent import wire
 from agent.ship import spool
-from agent.ship.client import Place, Shipper
+from agent.ship.shipper import Shipper, SpoolConfig
 from tests.server.records import record
 from tests.server.running import Client, serving
 
@@ -59,7 +59,7 @@ def test_its_ledger_counts(client: Client) -> None:
 def test_records_that_an_older_agent_left_in_the_spool_are_sent_as_its_version(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Place(tmp_path / "spool.db", 1 << 20, 3600)
+    place = SpoolConfig(tmp_path / "spool.db", 1 << 20, 3600)
     older = [replace(record(n), id=f"left-{n}") for n in range(3)]
     version, packed = older_form(older)
     monkeypatch.setattr(spool, "VERSION", version)

@@ -8,9 +8,10 @@ import msgpack
 import pytest
 
 from agent.ledger import Exchanges
+from agent.ship import epochs
 from agent.ship import spool as spool_module
 from agent.ship.parcel import body, halves_of
-from agent.ship.spool import Place
+from agent.ship.spool_config import SpoolConfig
 from tests.agent.ship.spools import (
     ALL,
     LEDGER,
@@ -26,11 +27,11 @@ from tests.agent.ship.spools import (
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> SpoolConfig:
     return place_in(tmp_path)
 
 
-def test_what_was_put_is_taken_oldest_first_in_batches_within_both_bounds(place: Place) -> None:
+def test_what_was_put_is_taken_oldest_first_in_batches_within_both_bounds(place: SpoolConfig) -> None:
     spool = started(place)
     for first in range(0, 40, 4):
         spool.put(packed(*range(first, first + 4)), LEDGER, NOW)
@@ -47,14 +48,16 @@ def test_what_was_put_is_taken_oldest_first_in_batches_within_both_bounds(place:
     assert (spool.records, spool.waiting, spool.has_more) == (0, 0, False)
 
 
-def test_a_batch_that_was_out_at_the_end_comes_back_with_the_same_address_and_bytes(place: Place) -> None:
+def test_a_batch_that_was_out_at_the_end_comes_back_with_the_same_address_and_bytes(
+    place: SpoolConfig,
+) -> None:
     spool = started(place)
     for number in range(20):
         spool.put(packed(number), LEDGER, NOW)
     parcel = spool.take(12, MIB)
     assert parcel is not None
     sent = address(parcel, 5)
-    spool.note(parcel, sent)
+    spool.record_address(parcel, sent)
     before = body(parcel, sent, coded=True)
     spool.close()
     spool = started(place, "epoch-2")
@@ -66,24 +69,24 @@ def test_a_batch_that_was_out_at_the_end_comes_back_with_the_same_address_and_by
     assert settle_all(spool) == list(range(12, 20))
 
 
-def test_what_was_settled_before_the_last_write_never_comes_back(place: Place) -> None:
+def test_what_was_settled_before_the_last_write_never_comes_back(place: SpoolConfig) -> None:
     spool = started(place)
     spool.put(packed(1, 2), LEDGER, NOW)
     parcel = spool.take(*ALL)
     assert parcel is not None
-    spool.note(parcel, address(parcel, 1))
+    spool.record_address(parcel, address(parcel, 1))
     spool.settle(parcel, Exchanges.SHIPPED)
     spool.put(packed(3), LEDGER, NOW)
     spool.close()
     assert settle_all(started(place, "epoch-2")) == [3]
 
 
-def test_what_was_settled_after_the_last_write_comes_back_under_its_address(place: Place) -> None:
+def test_what_was_settled_after_the_last_write_comes_back_under_its_address(place: SpoolConfig) -> None:
     spool = started(place)
     spool.put(packed(1, 2), LEDGER, NOW)
     parcel = spool.take(*ALL)
     assert parcel is not None
-    spool.note(parcel, address(parcel, 1))
+    spool.record_address(parcel, address(parcel, 1))
     spool.settle(parcel, Exchanges.SHIPPED)
     spool.close()
     again = started(place, "epoch-2").take(*ALL)
@@ -91,7 +94,7 @@ def test_what_was_settled_after_the_last_write_comes_back_under_its_address(plac
     assert again.address == address(parcel, 1)
 
 
-def test_halves_of_a_refused_batch_are_not_put_together_again_while_in_hand(place: Place) -> None:
+def test_halves_of_a_refused_batch_are_not_put_together_again_while_in_hand(place: SpoolConfig) -> None:
     spool = started(place)
     spool.put(packed(*range(5)), LEDGER, NOW)
     spool.put(packed(5, 6), LEDGER, NOW)
@@ -100,9 +103,9 @@ def test_halves_of_a_refused_batch_are_not_put_together_again_while_in_hand(plac
     first, second = halves_of(parcel)
     spool.split(parcel, (first, second))
     assert (numbers(first), numbers(second)) == ([0, 1, 2], [3, 4, 5, 6])
-    spool.note(first, address(first, 2))
+    spool.record_address(first, address(first, 2))
     spool.settle(first, Exchanges.SHIPPED)
-    spool.note(second, address(second, 3))
+    spool.record_address(second, address(second, 3))
     spool.close()
     again = started(place, "epoch-2").take(*ALL)
     assert numbers(again) == [3, 4, 5, 6]
@@ -110,15 +113,15 @@ def test_halves_of_a_refused_batch_are_not_put_together_again_while_in_hand(plac
     assert again.address == address(second, 3)
 
 
-def test_where_halves_cannot_be_written_the_whole_stays_until_both_are_settled(place: Place) -> None:
+def test_where_halves_cannot_be_written_the_whole_stays_until_both_are_settled(place: SpoolConfig) -> None:
     spool = started(place)
     spool.put(packed(0, 1, 2, 3), LEDGER, NOW)
     parcel = spool.take(*ALL)
     assert parcel is not None
     halves = halves_of(parcel)
-    spool._db.execute("PRAGMA query_only = on")
+    spool._disk.execute("PRAGMA query_only = on")
     spool.split(parcel, halves)
-    spool._db.execute("PRAGMA query_only = off")
+    spool._disk.execute("PRAGMA query_only = off")
     quarters = halves_of(halves[0])
     spool.split(halves[0], quarters)
     spool.settle(quarters[0], Exchanges.SHIPPED)
@@ -128,7 +131,9 @@ def test_where_halves_cannot_be_written_the_whole_stays_until_both_are_settled(p
     assert settle_all(started(place, "epoch-2")) == [0, 1, 2, 3]
 
 
-def test_an_earlier_start_is_given_its_last_word_once_all_its_records_are_accounted_for(place: Place) -> None:
+def test_an_earlier_start_is_given_its_last_word_once_all_its_records_are_accounted_for(
+    place: SpoolConfig,
+) -> None:
     spool = started(place)
     spool.put(packed(*range(7)), LEDGER, NOW)
     spool.end({**LEDGER, "exchanges": {"parsed": 9, "queue_full": 2}}, NOW, told=False)
@@ -137,7 +142,7 @@ def test_an_earlier_start_is_given_its_last_word_once_all_its_records_are_accoun
     parcel = spool.take(4, MIB)
     assert parcel is not None
     assert (parcel.epoch, parcel.records, parcel.address) == ("epoch-1", 7, None)
-    spool.note(parcel, address(parcel, 1, "epoch-2"))
+    spool.record_address(parcel, address(parcel, 1, "epoch-2"))
     spool.settle(parcel, Exchanges.SHIPPED)
     farewell = spool.take(*ALL)
     assert farewell is not None
@@ -150,10 +155,10 @@ def test_an_earlier_start_is_given_its_last_word_once_all_its_records_are_accoun
     assert spool.take(*ALL) is None
     spool.put([], LEDGER, NOW)
     spool.close()
-    assert not started(place, "epoch-3")._epochs.keys() & {"epoch-1"}
+    assert not started(place, "epoch-3")._epochs.as_map().keys() & {"epoch-1"}
 
 
-def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: Place) -> None:
+def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: SpoolConfig) -> None:
     spool = started(place)
     spool.put([], LEDGER, NOW)
     spool.close()
@@ -175,7 +180,7 @@ def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: Place) 
     assert again.address == farewell.address
 
 
-def test_a_start_that_said_all_leaves_nothing_to_be_said(place: Place) -> None:
+def test_a_start_that_said_all_leaves_nothing_to_be_said(place: SpoolConfig) -> None:
     spool = started(place)
     spool.put(packed(1), LEDGER, NOW)
     settle_all(spool)
@@ -185,17 +190,19 @@ def test_a_start_that_said_all_leaves_nothing_to_be_said(place: Place) -> None:
 
 
 def test_of_a_thousand_crashes_and_more_the_latest_are_told(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: SpoolConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool_module, "MOST_EPOCHS", 5)
+    monkeypatch.setattr(epochs, "MOST_EPOCHS", 5)
     for number in range(20):
         spool = started(place, f"epoch-{number}", NOW + number)
         spool.put([], LEDGER, NOW + number)
         spool.close()
-    assert len(started(place, "epoch-20")._epochs) <= 6
+    assert len(started(place, "epoch-20")._epochs.as_map()) <= 6
 
 
-def test_records_of_two_versions_never_share_a_batch(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_of_two_versions_never_share_a_batch(
+    place: SpoolConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = started(place)
     for number in range(4):
         monkeypatch.setattr(spool_module, "VERSION", 1 + number // 2)

@@ -11,7 +11,7 @@ import pytest
 
 from agent.ledger import Exchanges
 from agent.ship.parcel import halves_of, records_of
-from agent.ship.spool import Place
+from agent.ship.spool_config import SpoolConfig
 from tests.agent.ship.spools import (
     ALL,
     HOUR,
@@ -30,11 +30,13 @@ SECOND = 1_000_000_000
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> SpoolConfig:
     return place_in(tmp_path)
 
 
-def test_beyond_its_bytes_the_oldest_are_dropped_counted_and_the_file_stays_within(place: Place) -> None:
+def test_beyond_its_bytes_the_oldest_are_dropped_counted_and_the_file_stays_within(
+    place: SpoolConfig,
+) -> None:
     place = replace(place, most_bytes=2 * MIB)
     spool = started(place)
     dropped: Counter[str] = Counter()
@@ -49,7 +51,7 @@ def test_beyond_its_bytes_the_oldest_are_dropped_counted_and_the_file_stays_with
     assert records_of(first)[0] == noise(20_000, dropped.total())
 
 
-def test_small_records_are_bounded_by_what_they_take_on_disk(place: Place) -> None:
+def test_small_records_are_bounded_by_what_they_take_on_disk(place: SpoolConfig) -> None:
     place = replace(place, most_bytes=MIB)
     spool = started(place)
     dropped: Counter[str] = Counter()
@@ -60,7 +62,7 @@ def test_small_records_are_bounded_by_what_they_take_on_disk(place: Place) -> No
     assert 1500 < spool.records < 5000
 
 
-def test_what_is_older_than_allowed_is_dropped_and_counted_as_that(place: Place) -> None:
+def test_what_is_older_than_allowed_is_dropped_and_counted_as_that(place: SpoolConfig) -> None:
     spool = started(replace(place, most_age_s=HOUR))
     spool.put(packed(1, 2), LEDGER, NOW)
     spool.put(packed(3), LEDGER, NOW + 1800 * 1_000_000_000)
@@ -68,7 +70,7 @@ def test_what_is_older_than_allowed_is_dropped_and_counted_as_that(place: Place)
     assert settle_all(spool) == [3, 4]
 
 
-def test_what_an_earlier_start_kept_is_dropped_on_its_own_account(place: Place) -> None:
+def test_what_an_earlier_start_kept_is_dropped_on_its_own_account(place: SpoolConfig) -> None:
     spool = started(place)
     spool.put(packed(1, 2), LEDGER, NOW)
     spool.end(LEDGER, NOW, told=False)
@@ -81,7 +83,7 @@ def test_what_an_earlier_start_kept_is_dropped_on_its_own_account(place: Place) 
     assert msgpack.unpackb(farewell.address.head)["ledger"]["exchanges"] == {"parsed": 7, "spool_expired": 2}
 
 
-def test_what_is_being_sent_is_never_dropped(place: Place) -> None:
+def test_what_is_being_sent_is_never_dropped(place: SpoolConfig) -> None:
     spool = started(replace(place, most_bytes=MIB))
     spool.put([noise(400_000, 0)], LEDGER, NOW)
     parcel = spool.take(1, 1)
@@ -94,7 +96,7 @@ def test_what_is_being_sent_is_never_dropped(place: Place) -> None:
     assert spool.records == 1
 
 
-def test_the_disk_is_given_back_once_all_is_sent(place: Place) -> None:
+def test_the_disk_is_given_back_once_all_is_sent(place: SpoolConfig) -> None:
     spool = started(place)
     for number in range(20):
         spool.put([noise(MIB // 2, number)], LEDGER, NOW)
@@ -107,7 +109,7 @@ def test_the_disk_is_given_back_once_all_is_sent(place: Place) -> None:
     assert place.file.stat().st_size < MIB
 
 
-def test_a_hole_that_age_has_made_between_records_is_not_sent_over(place: Place) -> None:
+def test_a_hole_that_age_has_made_between_records_is_not_sent_over(place: SpoolConfig) -> None:
     """Halves that were out when the agent was killed come before records of their time that have expired."""
     aged = replace(place, most_age_s=60)
     spool = started(aged)

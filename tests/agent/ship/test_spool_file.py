@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from agent.ledger import Exchanges
 from agent.ship.parcel import Parcel
-from agent.ship.spool import Place, Spool, SpoolBroken, SpoolError
+from agent.ship.spool import Spool
+from agent.ship.spool_config import SpoolConfig
+from agent.ship.spool_file import SpoolBroken, SpoolError
 from tests.agent.ship.spools import (
     HOUR,
     LEDGER,
@@ -32,24 +34,24 @@ SQLITE_HEADER = 100  # bytes, which opening it may change
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> SpoolConfig:
     return place_in(tmp_path)
 
 
-def test_only_its_owner_may_read_it(place: Place) -> None:
+def test_only_its_owner_may_read_it(place: SpoolConfig) -> None:
     place.file.parent.mkdir(mode=0o755)
     place.file.touch(mode=0o644)
     spool = started(place)
     spool.put(packed(1), LEDGER, NOW)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.file.parent.iterdir()}
-    assert modes == {"spool.db": 0o600, "spool.db-wal": 0o600}
+    assert modes == {"spool.db": 0o600, "spool.db-wal": 0o600, "spool.receipt": 0o600}
     spool.close()
     fresh = replace(place, file=place.file.parent / "new" / "folder" / "spool.db")
     started(fresh).close()
     assert stat.S_IMODE(fresh.file.parent.stat().st_mode) == 0o700
 
 
-def test_one_agent_uses_it_at_a_time(place: Place) -> None:
+def test_one_agent_uses_it_at_a_time(place: SpoolConfig) -> None:
     spool = started(place)
     with pytest.raises(SpoolError, match="another agent") as refused:
         started(place, "epoch-2")
@@ -59,13 +61,13 @@ def test_one_agent_uses_it_at_a_time(place: Place) -> None:
     assert settle_all(started(place, "epoch-2")) == [1]
 
 
-def test_a_folder_that_cannot_be_is_said(place: Place) -> None:
+def test_a_folder_that_cannot_be_is_said(place: SpoolConfig) -> None:
     place.file.parent.touch()
     with pytest.raises(SpoolError, match=r"exists|directory"):
         started(place)
 
 
-def test_a_link_is_not_followed(place: Place, tmp_path: Path) -> None:
+def test_a_link_is_not_followed(place: SpoolConfig, tmp_path: Path) -> None:
     place.file.parent.mkdir()
     place.file.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SpoolError):
@@ -88,28 +90,28 @@ def foreign(file: Path) -> None:
 
 
 def of_the_future(file: Path) -> None:
-    Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
+    Spool(SpoolConfig(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
     with sqlite3.connect(file) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
 
 
 def without_a_table(file: Path) -> None:
-    Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
+    Spool(SpoolConfig(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
     with sqlite3.connect(file) as db:
         db.execute("DROP TABLE sent")
     db.close()
 
 
 def with_a_name_that_is_no_text(file: Path) -> None:
-    Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
+    Spool(SpoolConfig(file, MIB, HOUR), "agent-1", "epoch-0", NOW).close()
     raw = file.read_bytes()
     assert b"CREATE TABLE sent" in raw
     file.write_bytes(raw.replace(b"CREATE TABLE sent", b"CREATE TABLE s\xfft"))
 
 
 def with_a_ledger_that_is_none(file: Path) -> None:
-    spool = Spool(Place(file, MIB, HOUR), "agent-1", "epoch-0", NOW)
+    spool = Spool(SpoolConfig(file, MIB, HOUR), "agent-1", "epoch-0", NOW)
     spool.put(packed(1), LEDGER, NOW)
     spool.close()
     with sqlite3.connect(file) as db:
@@ -129,7 +131,7 @@ def with_a_ledger_that_is_none(file: Path) -> None:
         with_a_name_that_is_no_text,
     ],
 )
-def test_a_file_that_is_no_spool_is_moved_aside(place: Place, spoil: Callable[[Path], object]) -> None:
+def test_a_file_that_is_no_spool_is_moved_aside(place: SpoolConfig, spoil: Callable[[Path], object]) -> None:
     place.file.parent.mkdir()
     spoil(place.file)
     before = place.file.read_bytes()
@@ -143,13 +145,13 @@ def test_a_file_that_is_no_spool_is_moved_aside(place: Place, spoil: Callable[[P
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A spool's file, of some pages."""
-    place = Place(tmp_path_factory.mktemp("full") / "spool.db", MIB, HOUR, "http://a:8080")
+    place = SpoolConfig(tmp_path_factory.mktemp("full") / "spool.db", MIB, HOUR, "http://a:8080")
     spool = started(place)
     for number in range(30):
         spool.put([noise(1500, number)], LEDGER, NOW)
     parcel = spool.take(5, MIB)
     assert parcel is not None
-    spool.note(parcel, address(parcel, 1))
+    spool.record_address(parcel, address(parcel, 1))
     spool.close()
     return place.file.read_bytes()
 
@@ -167,7 +169,7 @@ def test_any_damage_is_a_spool_error_or_fewer_records_and_never_another_exceptio
     cut = data.draw(st.one_of(st.none(), st.integers(0, len(full))))
     file.write_bytes((full[:at] + wrong + full[at + len(wrong) :])[:cut])
     try:
-        spool = started(Place(file, MIB, HOUR, "http://a:8080"), "epoch-2")
+        spool = started(SpoolConfig(file, MIB, HOUR, "http://a:8080"), "epoch-2")
     except SpoolError:
         return
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.ship.client import Limits, Shipper
+from agent.ship.shipper import Limits, Shipper
 from agent.wire import pack_record
 from server.config import digest
 from tests.server.records import record

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from agent.ship.client import Limits, Place
 from agent.ship.post import Answer, answer_of
+from agent.ship.shipper import Limits, SpoolConfig
 from tests.agent.ship.stores import (
     PATIENCE_S,
     QUICK,
@@ -30,12 +30,12 @@ from tests.agent.ship.stores import (
 
 
 @pytest.fixture(params=["memory", "disk"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place | None:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> SpoolConfig | None:
     """Where records wait; what holds of the one holds of the other."""
-    return None if request.param == "memory" else Place(tmp_path / "spool.db", 1 << 26, 3600)
+    return None if request.param == "memory" else SpoolConfig(tmp_path / "spool.db", 1 << 26, 3600)
 
 
-def test_every_record_arrives_once_and_is_counted_as_shipped(place: Place | None) -> None:
+def test_every_record_arrives_once_and_is_counted_as_shipped(place: SpoolConfig | None) -> None:
     store = Store([])
     with serving(store) as url:
         ship = shipper(url, place=place)
@@ -49,7 +49,7 @@ def test_every_record_arrives_once_and_is_counted_as_shipped(place: Place | None
     assert all(headers["content-type"] == "application/msgpack" for headers in store.headers)
 
 
-def test_the_last_batch_carries_the_final_ledger(place: Place | None) -> None:
+def test_the_last_batch_carries_the_final_ledger(place: SpoolConfig | None) -> None:
     store = Store([])
     with serving(store) as url:
         ship = shipper(url, place=place)
@@ -89,7 +89,7 @@ def test_an_idle_agent_still_sends_its_ledger() -> None:
 )
 @pytest.mark.parametrize("commit_first", [False, True])
 def test_a_batch_is_retried_with_the_same_seq_and_bytes_until_it_is_acknowledged(
-    spoilt: Callable[[dict[str, Any]], Reply], commit_first: bool, place: Place | None
+    spoilt: Callable[[dict[str, Any]], Reply], commit_first: bool, place: SpoolConfig | None
 ) -> None:
     store = Store([spoilt, spoilt, spoilt], commit_first)
     with serving(store) as url:
@@ -104,7 +104,7 @@ def test_a_batch_is_retried_with_the_same_seq_and_bytes_until_it_is_acknowledged
     assert totals(ship) == {"shipped": 10}
 
 
-def test_a_server_that_is_away_at_first_gets_everything_once(place: Place | None) -> None:
+def test_a_server_that_is_away_at_first_gets_everything_once(place: SpoolConfig | None) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
@@ -120,7 +120,7 @@ def test_a_server_that_is_away_at_first_gets_everything_once(place: Place | None
     assert totals(ship) == {"shipped": 100}
 
 
-def test_only_the_refused_record_is_lost_and_it_is_counted(place: Place | None) -> None:
+def test_only_the_refused_record_is_lost_and_it_is_counted(place: SpoolConfig | None) -> None:
     store = Store([])
     store.always = refusing(13)
     with serving(store) as url:
@@ -134,7 +134,7 @@ def test_only_the_refused_record_is_lost_and_it_is_counted(place: Place | None) 
 
 
 def test_where_even_an_empty_batch_is_refused_records_are_kept_for_the_upgraded_server(
-    place: Place | None,
+    place: SpoolConfig | None,
 ) -> None:
     store = Store([])
     store.always = status(400)
@@ -241,7 +241,7 @@ def test_only_the_right_number_is_an_acknowledgement(body: bytes) -> None:
     assert answer_of(200, b'{"acked": 1}', 1) is Answer.STORED
 
 
-def test_a_server_without_zstd_gets_plain_batches_under_the_same_numbers(place: Place | None) -> None:
+def test_a_server_without_zstd_gets_plain_batches_under_the_same_numbers(place: SpoolConfig | None) -> None:
     def knows_identity(batch: dict[str, Any]) -> Reply | None:
         return (415, b"no") if "content-encoding" in store.headers[-1] else None
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent.health import Beat
-from agent.ship import client
-from agent.ship.client import Limits, Place
+from agent.ship import shipper as module
+from agent.ship.shipper import Limits, SpoolConfig
 from tests.agent.ship.stores import PATIENCE_S, Store, packed, serving, shipper, status
 from tests.server.running import wait_for
 
@@ -21,7 +21,7 @@ def turned(beat: Beat) -> Callable[[], bool]:
 
 def test_idle_loops_turn(tmp_path: Path) -> None:
     with serving(Store([])) as url:
-        ship = shipper(url, Limits(heartbeat_s=0.01), place=Place(tmp_path / "spool.db", 1 << 26, 3600))
+        ship = shipper(url, Limits(heartbeat_s=0.01), place=SpoolConfig(tmp_path / "spool.db", 1 << 26, 3600))
         ship.start()
         assert [beat.name for beat in ship.beats] == ["shipper", "spool"]
         for beat in ship.beats * 3:
@@ -30,7 +30,7 @@ def test_idle_loops_turn(tmp_path: Path) -> None:
 
 
 def test_the_shipper_turns_while_it_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TURN_S", 0.01)
+    monkeypatch.setattr(module, "TURN_S", 0.01)
     store = Store([status(401)])
     with serving(store) as url:
         ship = shipper(url, Limits(retry_slow_s=3600))

@@ -14,11 +14,12 @@ import time
 
 from agent.health import Beat
 from agent.ledger import Exchanges, merged
-from agent.ship.backlog import Backlog, LedgerView
+from agent.ship.backlog import Backlog
+from agent.ship.disk_keeper import DiskKeeper, LedgerView
 from agent.ship.limits import Limits
 from agent.ship.parcel import Address, Parcel, Unreadable
 from agent.ship.post import Answer, Post, destination
-from agent.ship.spool import Place
+from agent.ship.spool_config import SpoolConfig
 from agent.wire import VERSION, pack_head
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 TURN_S = 5.0  # no wait is longer without a beat
 SLOW = frozenset({Answer.NOT_ALLOWED, Answer.NOT_OURS, Answer.NOT_CODED})
 
-__all__ = ["Limits", "Place", "Shipper", "destination"]
+__all__ = ["Limits", "Shipper", "SpoolConfig", "destination"]
 
 
 class Shipper:
@@ -45,16 +46,18 @@ class Shipper:
         epoch: str,
         others: LedgerView,
         limits: Limits | None = None,
-        spool: Place | None = None,
+        spool: SpoolConfig | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self._agent, self._epoch, self._others, self._place = agent, epoch, others, spool
+        self._agent, self._epoch, self._others, self._config = agent, epoch, others, spool
         self._beat = Beat("shipper")
         self._post = Post(url, token, self.limits, self._beat)
-        # Guards everything below, and what is in the backlog's memory. Where both are held, the backlog's
-        # lock of the disk was taken first. Under it nothing is called that waits, logs or is not ours.
-        self._change = threading.Condition(threading.Lock())
-        self._backlog = Backlog(agent, epoch, others, self.limits, spool, self._change)
+        self._backlog = Backlog(agent, epoch, self.limits, spool is not None)
+        self._disk: DiskKeeper | None = None
+        if spool is not None:
+            self._disk = DiskKeeper(spool, agent, epoch, others, self.limits, self._backlog)
+        self._source: DiskKeeper | Backlog = self._backlog  # of the parcel in hand
+        self._change = self._backlog.change  # guards everything below, too
         self._halves: list[Parcel] = []  # of a refused parcel, the next one last
         self._deadline: float | None = None  # set once by close()
         self._abandoned = False
@@ -66,12 +69,14 @@ class Shipper:
 
     def start(self) -> None:
         """Starts the shipping threads."""
-        self._backlog.start()
+        if self._disk is not None:
+            self._disk.start()
         self._thread.start()
 
     def watching(self, since: int) -> None:
         """Capture works from `since` on (wall time in ns): the blind time of those that were killed ends."""
-        self._backlog.watching(since)
+        if self._disk is not None:
+            self._disk.watching(since)
 
     def offer(self, packed: bytes) -> None:
         """Takes one packed record. Never waits for disk or network; the oldest is dropped when full."""
@@ -95,7 +100,7 @@ class Shipper:
     @property
     def beats(self) -> tuple[Beat, ...]:
         """Of the loops that ship and that write to disk."""
-        return self._beat, self._backlog.beat
+        return (self._beat,) if self._disk is None else (self._beat, self._disk.beat)
 
     @property
     def alive(self) -> bool:
@@ -117,12 +122,19 @@ class Shipper:
             self._post.close()
         else:
             self._thread.join(deadline_s)
-        lost, kept = self._backlog.close(until, self._told)
+        lost = self._close_sources(until)
         with self._change:
             self._abandoned = True
             self._change.notify_all()
-        if kept and self._place is not None:
-            log.info("%d records wait in %s for the next start", kept, self._place.file)
+        return lost
+
+    def _close_sources(self, until: float) -> int:
+        """Answers how many records are lost by it."""
+        if self._disk is None or self._config is None:
+            return self._backlog.abandon()[0]
+        lost, kept = self._disk.close(until, self._told)
+        if kept:
+            log.info("%d records wait in %s for the next start", kept, self._config.file)
         return lost
 
     def _run(self) -> None:
@@ -140,12 +152,21 @@ class Shipper:
         while self._wait_until_due(heartbeat_at):
             if self._halves:
                 return self._halves.pop()
-            parcel = self._backlog.take()
+            parcel = self._take()
             if parcel is not None:
                 return parcel
             if time.monotonic() >= heartbeat_at:
                 return self._ledger_only()
         return None
+
+    def _take(self) -> Parcel | None:
+        """From the disk, or else from memory."""
+        parcel = None if self._disk is None else self._disk.take()
+        if self._disk is not None and parcel is not None:
+            self._source = self._disk
+            return parcel
+        self._source = self._backlog
+        return self._backlog.take()
 
     def _wait_until_due(self, heartbeat_at: float) -> bool:
         """Waits for something to do; False when there is nothing more to be done."""
@@ -174,15 +195,17 @@ class Shipper:
     def _deliver(self, parcel: Parcel) -> bool:
         """Posts until a parcel is stored, refused or, being refused, halved. Whether it was stored."""
         answer = self._post_until_answered(parcel)
-        if answer is Answer.STORED:
-            self._backlog.settle(parcel, Exchanges.SHIPPED)
+        if self._is_ledger_only(parcel):
+            pass
+        elif answer is Answer.STORED:
+            self._source.settle(parcel, Exchanges.SHIPPED)
         elif answer is Answer.REFUSED and parcel.records > 1:
             try:
-                self._halves += reversed(self._backlog.split(parcel))
+                self._halves += reversed(self._source.split(parcel))
             except Unreadable:
-                self._backlog.settle(parcel, Exchanges.SPOOL_UNREADABLE)
+                self._source.settle(parcel, Exchanges.SPOOL_UNREADABLE)
         elif answer is Answer.REFUSED:
-            self._backlog.settle(parcel, Exchanges.REFUSED)
+            self._source.settle(parcel, Exchanges.REFUSED)
         return answer is Answer.STORED
 
     def _post_until_answered(self, parcel: Parcel) -> Answer | None:
@@ -219,7 +242,7 @@ class Shipper:
         head = pack_head(self._agent, self._epoch, self._seq, ledger, parcel.records, parcel.version)
         address = Address(self._agent, self._epoch, self._seq, head)
         if parcel.records:
-            self._backlog.note(parcel, address)
+            self._source.record_address(parcel, address)
         return address
 
     def _blame(self, parcel: Parcel, trouble: str) -> tuple[Answer, str]:

@@ -1,0 +1,138 @@
+"""The spool's file as it is written: records, epochs, what is out and the receipt, in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.ship import spool_tables as tables
+from agent.ship.epochs import Epoch, Epochs
+from agent.ship.receipt import Receipt, ReceiptFile
+from agent.ship.spool_file import (
+    DAMAGED,
+    SpoolBroken,
+    SpoolError,
+    journal_kept,
+    opened,
+    prepare,
+    removed,
+    set_aside,
+    transaction,
+    translated,
+)
+from agent.ship.spool_tables import Execute, Sent
+
+FREE_PAGES = 1024  # given back to the file system when the spool is empty
+
+
+@dataclass(slots=True)
+class Writing:
+    """A transaction under way: `epochs` and `sent` (what is out) are written with it."""
+
+    execute: Execute
+    sent: Sent | None
+    epochs: dict[str, Epoch] = field(default_factory=dict)
+
+
+class Disk:
+    """The file at `path`, for `server` (None for whichever). Raises SpoolError, here and where it reads or
+    writes, and SpoolBroken where nothing is left of what was written.
+
+    `lost_to` is the receipt, where the file has lost what was written before it; a copy of the journal is
+    then `kept`.
+    """
+
+    def __init__(self, path: Path, server: str | None) -> None:
+        self._path, self._server = path, server
+        self._bound = server is None  # whether the file knows whom it is for
+        self._receipt = ReceiptFile(path)
+        self.kept: Path | None = None
+        self._db = opened(path)
+        try:
+            self.lost_to = self._look_for_loss()
+            prepare(self._db)
+            with translated():
+                self.sent = tables.sent(self._db.execute)
+        except SpoolError:
+            self.close()
+            raise
+
+    @property
+    def execute(self) -> Execute:
+        """For reading, within `translated`."""
+        return self._db.execute
+
+    @property
+    def size(self) -> int:
+        """Bytes in use in the file."""
+        with translated():
+            return tables.used(self._db.execute)
+
+    @contextmanager
+    def transaction(self, epochs: Epochs, settled: int) -> Iterator[Writing]:
+        """One transaction, with what the file does not know of `epochs` yet, and without what lies before
+        the place `settled`; then its receipt."""
+        with transaction(self._db) as execute:
+            tables.drop_before(execute, settled)
+            if not self._bound:
+                tables.set_destination(execute, self._server)
+            writing = Writing(execute, self.sent)
+            yield writing
+            self._write(writing, epochs)
+        self._bound, self.sent = True, writing.sent
+        self._revision += 1
+        epochs.committed(writing.epochs)
+        out = self.sent if self.sent is not None and self.sent[2] > settled else None
+        self._receipt.write(Receipt(self._revision, epochs.as_map(), settled, out))
+
+    def begin_anew(self, epochs: Epochs) -> None:
+        """With an empty file, of which all epochs are to be written again."""
+        self.close()
+        removed(self._path)
+        self._db = opened(self._path)
+        prepare(self._db)
+        epochs.changed.update(epochs.as_map())
+        self._bound, self.sent = self._server is None, None
+
+    def give_back(self) -> None:
+        """Returns free pages to the file system, if they are many."""
+        with suppress(sqlite3.Error):
+            (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
+            if free > FREE_PAGES:
+                self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            self._db.close()
+        self._receipt.close()
+
+    def give_up(self) -> None:
+        """Moves the file aside: nothing more is read from it."""
+        self.close()
+        with suppress(SpoolError):
+            set_aside(self._path)
+
+    def _look_for_loss(self) -> Receipt | None:
+        """Before anything is written: that would begin the journal anew."""
+        receipt = self._receipt.read()
+        with translated():
+            self._revision = tables.revision(self._db.execute)
+        if receipt is None or receipt.revision <= self._revision:
+            return None
+        self.kept = journal_kept(self._path)
+        if self.kept is not None and not self._revision:
+            raise SpoolBroken(DAMAGED)
+        self._revision = receipt.revision
+        return receipt
+
+    def _write(self, writing: Writing, epochs: Epochs) -> None:
+        if writing.sent is not self.sent:
+            tables.write_sent(writing.execute, writing.sent)
+        for name in epochs.changed | writing.epochs.keys():
+            tables.write_epoch(writing.execute, name, writing.epochs.get(name) or epochs[name])
+        for name in epochs.gone:
+            tables.drop_epoch(writing.execute, name)
+        tables.set_revision(writing.execute, self._revision + 1)

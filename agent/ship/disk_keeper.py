@@ -1,0 +1,259 @@
+"""Keeps on disk what waits to be sent: one thread writes it to the spool in groups, the shipper's takes it.
+
+state    event                                next
+-------  -----------------------------------  ----------------------------------------------------------
+closed   the first attempt, or a later one    open, or failing
+open     a write or a read fails              failing; the spool stays open, and what it holds can be sent
+open     the file is broken                   failing and closed: what it holds is given up
+failing  an attempt succeeds                  open
+any      close                                ended
+
+While it fails, the backlog's records are sent from memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from agent.health import Beat
+from agent.ledger import Exchanges, merged
+from agent.ship.backlog import Backlog, Holding
+from agent.ship.limits import Limits
+from agent.ship.parcel import Address, LedgerMap, Parcel, halves_of
+from agent.ship.spool import Spool
+from agent.ship.spool_config import SpoolConfig
+from agent.ship.spool_file import SpoolBroken, SpoolError
+
+log = logging.getLogger(__name__)
+
+LedgerView = Callable[[], LedgerMap]
+
+
+class DiskKeeper:
+    """`others` answers what the rest of the agent counted.
+
+    Two locks, in the order in which they are taken: ours, which guards the spool and is held while that
+    reads or writes; then the backlog's `change`. Under ours nothing is called but the spool and the backlog:
+    `others` and the log are called while neither is held.
+    """
+
+    def __init__(
+        self,
+        config: SpoolConfig,
+        agent: str,
+        epoch: str,
+        others: LedgerView,
+        limits: Limits,
+        backlog: Backlog,
+    ) -> None:
+        self.beat = Beat("spool")
+        self._config, self._agent, self._epoch = config, agent, epoch
+        self._others, self._limits, self._backlog = others, limits, backlog
+        self._lock = threading.Lock()
+        self._spool: Spool | None = None
+        self._taken_from: Spool | None = None  # whence the parcel in hand is
+        self._watching_since: int | None = None  # wall time in ns
+        self._kept_at = time.monotonic()
+        self._trouble: str | None = None
+        self._news: deque[tuple[int, str, tuple[object, ...]]] = deque()  # to be logged once no lock is held
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def watching(self, since: int) -> None:
+        """This start watches from then on (wall time in ns): the blind time of those killed ends."""
+        with self._locked():
+            self._watching_since = since
+            if self._spool is not None:
+                self._spool.watched(since)
+                self._backlog.holds(self._holding(self._spool))
+
+    def take(self) -> Parcel | None:
+        """The oldest parcel on disk. It is to be settled before another is taken."""
+        with self._locked():
+            spool = self._spool
+            if spool is None:
+                return None
+            self._backlog.taking_from_disk()
+            try:
+                parcel = spool.take(self._limits.batch_records, self._limits.batch_bytes)
+            except SpoolError as error:
+                self._failed(error)
+                return None
+            if parcel is not None:
+                self._taken_from = spool
+            self._backlog.holds(self._holding(spool))
+            return parcel
+
+    def record_address(self, parcel: Parcel, address: Address) -> None:
+        """A parcel is about to be sent under this address, for the first time."""
+        with self._locked():
+            spool = self._source()
+            if spool is not None and parcel.first is not None:
+                try:
+                    spool.record_address(parcel, address)
+                except SpoolError as error:
+                    self._failed(error)  # at worst a successor sends it under another address
+
+    def split(self, parcel: Parcel) -> tuple[Parcel, Parcel]:
+        """Two halves, each to be settled in turn. Raises Unreadable."""
+        halves = halves_of(parcel)
+        with self._locked():
+            spool = self._source()
+            if spool is not None:
+                spool.split(parcel, halves)
+        return halves
+
+    def settle(self, parcel: Parcel, bucket: Exchanges) -> None:
+        """Counts what was taken, for good: ours in the backlog, others' in their ledgers on disk."""
+        with self._locked():
+            spool, holding = self._source(), None
+            if spool is not None:
+                spool.settle(parcel, bucket)
+                holding = self._holding(spool)
+            ours = parcel.records if parcel.epoch == self._epoch else 0
+            self._backlog.settled_on_disk(ours, bucket, holding)
+
+    def close(self, until: float, told: bool) -> tuple[int, int]:
+        """Gives up: how many records are lost by that, and how many wait on disk for the next start.
+
+        `until` is a time.monotonic(), `told` whether the server has the ledger as it is now.
+        """
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, until - time.monotonic()))
+        others = self._others()
+        reached = self._lock.acquire(timeout=max(1.0, until - time.monotonic()))
+        try:
+            lost, ours = self._backlog.abandon()
+            if reached and self._spool is not None:
+                with suppress(SpoolError):
+                    self._spool.end(merged(others, ours), time.time_ns(), told and not lost)
+                self._spool.close()
+                self._spool = None
+            return lost, self._backlog.on_disk
+        finally:
+            if reached:
+                self._lock.release()
+
+    def _run(self) -> None:
+        try:
+            with self._locked():
+                self._open()
+            while self._keep_once_due():
+                pass
+        finally:
+            self._backlog.disk_ends()
+
+    def _keep_once_due(self) -> bool:
+        """Waits, then writes; whether there will be more to write."""
+        with self._backlog.change:
+            self.beat.turn()
+            while (seconds := self._backlog.until_kept(self._kept_at)) > 0:
+                self._backlog.change.wait(seconds)
+                self.beat.turn()
+            last = self._backlog.closing
+        self._keep()
+        return not last
+
+    def _keep(self) -> None:
+        """Writes what is in memory, and the ledger."""
+        more = True
+        while more:
+            self.beat.turn()
+            others = self._others()
+            with self._locked():
+                self._kept_at = time.monotonic()
+                if self._spool is None:
+                    self._open()
+                more = self._spool is not None and self._keep_some(self._spool, others)
+
+    def _keep_some(self, spool: Spool, others: LedgerMap) -> bool:
+        """Writes up to a batch; whether there is more."""
+        if self._backlog.abandoned:
+            return False
+        records, more, ours = self._backlog.take_to_keep()
+        try:
+            dropped = spool.put(records, merged(others, ours), time.time_ns())
+        except Exception as error:
+            self._backlog.not_kept(records)
+            if not isinstance(error, SpoolError):
+                raise
+            self._failed(error)
+            return False
+        self._backlog.kept(dropped, self._holding(spool))
+        if self._trouble is not None:
+            self._trouble = None
+            self._say(logging.INFO, "the spool works again")
+        return more
+
+    def _source(self) -> Spool | None:
+        """The spool that the parcel in hand is from, if it is still in use."""
+        return self._taken_from if self._taken_from is self._spool else None
+
+    def _holding(self, spool: Spool) -> Holding:
+        within_s = None
+        if spool.has_more:
+            at_once = spool.has_past or spool.waiting >= self._limits.batch_records
+            within_s = 0.0 if at_once else self._limits.flush_s
+        return Holding(spool.records, spool.size if spool.records else 0, within_s)
+
+    def _open(self) -> None:
+        """Opens the spool if that is possible now."""
+        if self._backlog.abandoned:
+            return
+        try:
+            spool = Spool(self._config, self._agent, self._epoch, time.time_ns())
+        except SpoolError as error:
+            self._failed(error)
+            return
+        self._spool = spool
+        if self._watching_since is not None:
+            spool.watched(self._watching_since)
+        self._say_what_was_found(spool)
+        self._backlog.holds(self._holding(spool))
+
+    def _say_what_was_found(self, spool: Spool) -> None:
+        file = self._config.file
+        if spool.lost:
+            text = "the spool %s has lost %d records, which are counted as spool_unreadable"
+            self._say(logging.WARNING, text, file, spool.lost)
+        if spool.set_aside is not None:
+            text = "the spool %s was damaged; what could not be read is kept as %s"
+            self._say(logging.WARNING, text, file, spool.set_aside.name)
+        if spool.records:
+            text = "%d records of earlier starts wait in %s to be sent"
+            self._say(logging.INFO, text, spool.records, file)
+
+    def _failed(self, error: SpoolError) -> None:
+        """Goes on in memory, and says so once. Of a spool that is broken nothing more can be sent."""
+        unreadable = None
+        if isinstance(error, SpoolBroken) and self._spool is not None:
+            unreadable = self._spool.own_waiting
+            self._spool.give_up()
+            self._spool = None
+        self._backlog.disk_fails(unreadable)
+        if self._trouble != str(error):
+            self._trouble = str(error)
+            text = "the spool %s cannot be used (%s): up to %d MiB of records are kept in memory until it can"
+            self._say(logging.WARNING, text, self._config.file, error, self._limits.queue_bytes >> 20)
+
+    def _say(self, level: int, text: str, *values: object) -> None:
+        """For the log, which may wait for whoever reads it."""
+        self._news.append((level, text, values))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """With our lock; what there is to say is logged behind it."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            while self._news:
+                level, text, values = self._news.popleft()
+                log.log(level, text, *values)

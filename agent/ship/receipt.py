@@ -1,0 +1,100 @@
+"""What was written to the spool last, said a second time beside it, so that what the file loses is counted.
+
+SQLite leaves out of its journal, without a word, what does not add up any more: transactions that were
+committed, and that the agent has relied on since. A receipt has the number of the last one; a file with a
+smaller number has lost some. The receipt is written after each transaction, without waiting for the disk:
+it survives the process. Where it is missing or damaged itself, nothing is known to be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgpack
+
+from agent.ledger import Exchanges
+from agent.ship.epochs import Epoch
+from agent.ship.parcel import Address
+from agent.ship.spool_tables import Sent
+
+SUFFIX = ".receipt"
+_CHECK = 4  # bytes of CRC-32, and as many of length, before the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """After transaction `revision`: the epochs, the place before which all is settled, what was out."""
+
+    revision: int
+    epochs: Mapping[str, Epoch]
+    settled: int = 0
+    sent: Sent | None = None
+
+    def with_lost(self, left: Mapping[str, int]) -> dict[str, Epoch]:
+        """The epochs, where only so many records of each are `left`: the others are counted."""
+        lost = {name: epoch.records - left.get(name, 0) for name, epoch in self.epochs.items()}
+        return {
+            name: epoch.counted({Exchanges.SPOOL_UNREADABLE: lost[name]})
+            if lost[name] > 0
+            else replace(epoch, records=left.get(name, 0))
+            for name, epoch in self.epochs.items()
+        }
+
+
+class ReceiptFile:
+    """The receipt beside the spool's `file`, made for its owner alone. What cannot be written is left out:
+    an old receipt accuses nobody."""
+
+    def __init__(self, file: Path) -> None:
+        self._path = file.with_suffix(SUFFIX)
+        self._open: int | None = None
+
+    def read(self) -> Receipt | None:
+        """The last one; None where there is none, or none that is whole."""
+        try:
+            return _unpacked(self._path.read_bytes())
+        except OSError:
+            return None
+
+    def write(self, receipt: Receipt) -> None:
+        with suppress(OSError):
+            if self._open is None:
+                self._open = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            os.pwrite(self._open, _packed(receipt), 0)
+
+    def close(self) -> None:
+        if self._open is not None:
+            os.close(self._open)
+            self._open = None
+
+
+def _packed(receipt: Receipt) -> bytes:
+    epochs = {
+        name: (one.agent, one.next_seq, one.ledger, one.at, one.ended, one.records)
+        for name, one in receipt.epochs.items()
+    }
+    sent = None
+    if receipt.sent is not None:
+        address, first, until = receipt.sent
+        sent = (address.agent, address.epoch, address.seq, address.head, first, until)
+    raw: bytes = msgpack.packb((receipt.revision, epochs, receipt.settled, sent))
+    return zlib.crc32(raw).to_bytes(_CHECK, "big") + len(raw).to_bytes(_CHECK, "big") + raw
+
+
+def _unpacked(raw: bytes) -> Receipt | None:
+    check, length = (int.from_bytes(raw[at : at + _CHECK], "big") for at in (0, _CHECK))
+    raw = raw[2 * _CHECK : 2 * _CHECK + length]
+    if not raw or zlib.crc32(raw) != check:
+        return None
+    revision, epochs, settled, sent = msgpack.unpackb(raw)
+    return Receipt(
+        revision,
+        {name: Epoch(*fields) for name, fields in epochs.items()},
+        settled,
+        None if sent is None else (Address(*sent[:4]), *sent[4:]),
+    )

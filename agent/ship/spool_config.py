@@ -1,0 +1,21 @@
+"""Where the spool is, how much it may hold, and for whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolConfig:
+    """`most_bytes` on disk and `most_age_s` seconds are the bounds.
+
+    `server` is where records are sent; records for another server go there only with `forward`, and with
+    None all do.
+    """
+
+    file: Path
+    most_bytes: int
+    most_age_s: int
+    server: str | None = None
+    forward: bool = False

@@ -1,0 +1,195 @@
+"""The spool's tables, as functions over one connection: all its SQL, and nothing of what rows mean.
+
+A parcel's number is the place of its first record among all that were ever kept; it takes as many places
+as it has records.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from agent.ship.epochs import Epoch
+from agent.ship.parcel import Address, Parcel
+
+Execute = Callable[..., sqlite3.Cursor]
+Row = tuple[int, str, int, int, int, int, bytes]
+"""Number, epoch, wire version, records, bytes unpacked, wall time in ns, frame."""
+Sent = tuple[Address, int, int]
+"""The address of a batch, the place of its first record, and the place behind its last."""
+
+APPLICATION = 0x73707470  # "sptp", in the file's header
+FORMAT = 1
+SCHEMA = """
+CREATE TABLE epochs (
+    epoch TEXT PRIMARY KEY, agent TEXT NOT NULL, next_seq INTEGER NOT NULL, ledger TEXT NOT NULL,
+    at INTEGER NOT NULL, ended INTEGER NOT NULL
+) STRICT;
+CREATE TABLE parcels (
+    number INTEGER PRIMARY KEY, epoch TEXT NOT NULL, version INTEGER NOT NULL, records INTEGER NOT NULL,
+    size INTEGER NOT NULL, at INTEGER NOT NULL, frame BLOB NOT NULL
+) STRICT;
+CREATE TABLE sent (
+    agent TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, head BLOB NOT NULL,
+    first INTEGER NOT NULL, beyond INTEGER NOT NULL
+) STRICT;
+"""
+LATER = (
+    "CREATE TABLE IF NOT EXISTS destination (server TEXT NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL) STRICT",
+)
+"""Apart, since files of this format were made without them: they are of no server, and of revision 0."""
+
+_ROWS = "SELECT number, epoch, version, records, size, at, frame FROM parcels WHERE number >= ?"
+
+
+def revision(execute: Execute) -> int:
+    """How many transactions there were; 0 where the file does not count them, or is empty."""
+    if not execute("SELECT count(*) FROM sqlite_schema WHERE name = 'revision'").fetchone()[0]:
+        return 0
+    found = execute("SELECT number FROM revision").fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def set_revision(execute: Execute, number: int) -> None:
+    execute("REPLACE INTO revision (rowid, number) VALUES (1, ?)", (number,))
+
+
+def used(execute: Execute) -> int:
+    """Bytes in use in the file."""
+    pages, free, size = (
+        execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def waiting(execute: Execute, since: int = 0) -> dict[str, int]:
+    """Records on disk, by epoch: all of parcels that end behind `since`."""
+    query = "SELECT epoch, sum(records) FROM parcels WHERE number + records > ? GROUP BY epoch"
+    return dict(execute(query, (since,)))
+
+
+def beyond(execute: Execute) -> int:
+    """The place behind the last record."""
+    (found,) = execute("SELECT coalesce(max(number + records), 1) FROM parcels").fetchone()
+    return int(found)
+
+
+def total(execute: Execute) -> tuple[int, int]:
+    """Records on disk, and since when the newest of them is (wall ns)."""
+    records, newest = execute("SELECT sum(records), max(at) FROM parcels").fetchone()
+    return records or 0, newest or 0
+
+
+def add(execute: Execute, row: Row) -> None:
+    execute("INSERT INTO parcels VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def oldest(execute: Execute, since: int) -> tuple[int, str, int, int] | None:
+    """Number, epoch, records and time of the first parcel at `since` or behind it."""
+    query = "SELECT number, epoch, records, at FROM parcels WHERE number >= ? ORDER BY number LIMIT 1"
+    found: tuple[int, str, int, int] | None = execute(query, (since,)).fetchone()
+    return found
+
+
+def drop(execute: Execute, number: int) -> None:
+    execute("DELETE FROM parcels WHERE number = ?", (number,))
+
+
+def drop_before(execute: Execute, place: int) -> None:
+    """All that lies before a place, and the address of a batch that does."""
+    execute("DELETE FROM parcels WHERE number < ?1 AND number + records <= ?1", (place,))
+    execute("DELETE FROM sent WHERE beyond <= ?", (place,))
+
+
+def between(execute: Execute, first: int, until: int) -> list[Row]:
+    return execute(f"{_ROWS} AND number < ? ORDER BY number", (first, until)).fetchall()
+
+
+def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> list[Row]:
+    """As many of the oldest rows as make a batch: of one epoch and version, at least one row. Places
+    between them must not be missing (dropped for their age): a parcel covers all from its first on."""
+    rows: list[Row] = []
+    records = size = 0
+    found = execute(f"{_ROWS} ORDER BY number", (since,))
+    for row in found:
+        records, size = records + row[3], size + row[4]
+        if rows and (
+            row[:3] != (rows[-1][0] + rows[-1][3], *rows[0][1:3])
+            or records > most_records
+            or size > most_bytes
+        ):
+            break
+        rows.append(row)
+    found.close()
+    return rows
+
+
+def replace_rows(execute: Execute, first: int, until: int, parcels: Iterable[Parcel]) -> None:
+    """These parcels in the places from `first` on."""
+    execute("DELETE FROM parcels WHERE number >= ? AND number < ?", (first, until))
+    for one in parcels:
+        assert one.first is not None
+        assert one.at is not None
+        add(execute, (one.first, one.epoch, one.version, one.records, one.size, one.at, one.frames))
+
+
+def parcel_of(rows: Sequence[Row], agent: str) -> Parcel:
+    first, epoch, version = rows[0][:3]
+    return Parcel(
+        agent=agent,
+        epoch=epoch,
+        version=version,
+        records=sum(row[3] for row in rows),
+        size=sum(row[4] for row in rows),
+        frames=b"".join(row[6] for row in rows),
+        first=first,
+        at=rows[0][5],
+    )
+
+
+def epochs(execute: Execute, records: Mapping[str, int]) -> dict[str, Epoch]:
+    """All epochs, oldest first, with what waits of each. Raises ValueError and TypeError where the file is
+    damaged."""
+    rows = execute("SELECT epoch, agent, next_seq, ledger, at, ended FROM epochs ORDER BY at")
+    return {
+        name: Epoch(agent, seq, json.loads(ledger), at, bool(ended), records.get(name, 0))
+        for name, agent, seq, ledger, at, ended in rows
+    }
+
+
+def write_epoch(execute: Execute, name: str, epoch: Epoch) -> None:
+    ledger = json.dumps(epoch.ledger)
+    row = (name, epoch.agent, epoch.next_seq, ledger, epoch.at, epoch.ended)
+    execute("REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def drop_epoch(execute: Execute, name: str) -> None:
+    execute("DELETE FROM epochs WHERE epoch = ?", (name,))
+
+
+def sent(execute: Execute) -> Sent | None:
+    """What was being sent when the file was last written."""
+    found = execute("SELECT agent, epoch, seq, head, first, beyond FROM sent").fetchone()
+    return None if found is None else (Address(*found[:4]), found[4], found[5])
+
+
+def write_sent(execute: Execute, out: Sent | None) -> None:
+    execute("DELETE FROM sent")
+    if out is None:
+        return
+    address, first, until = out
+    row = (address.agent, address.epoch, address.seq, address.head, first, until)
+    execute("INSERT INTO sent VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def destination(execute: Execute) -> str | None:
+    """The server this is for."""
+    found = execute("SELECT server FROM destination").fetchone()
+    return None if found is None else found[0]
+
+
+def set_destination(execute: Execute, server: str | None) -> None:
+    execute("DELETE FROM destination")
+    execute("INSERT INTO destination VALUES (?)", (server,))
