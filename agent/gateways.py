@@ -12,11 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 from agent.ledger import Exchanges, Ledger
-from agent.listening import Listener
+from agent.listening import Answers, Listener
 from agent.pipeline import Place, redacted, sighting_of
 from agent.redact.policy import Policy
 from agent.sources import telemetry
@@ -127,7 +126,7 @@ class _Refused(Exception):
         self.status = status
 
 
-class _Reports(BaseHTTPRequestHandler):
+class _Reports(Answers):
     server: _Server
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
@@ -137,10 +136,10 @@ class _Reports(BaseHTTPRequestHandler):
             self._check()
             with self.server.bodies:
                 self._take()
-            self._answer(200, "Success")
+            self._say(200, "Success")
         except _Refused as refused:
             self.close_connection = True  # the body, or the rest of it, was not read
-            self._answer(refused.status, str(refused))
+            self._say(refused.status, str(refused))
 
     def _check(self) -> None:
         if urlsplit(self.path).path != PATH:
@@ -207,18 +206,5 @@ class _Reports(BaseHTTPRequestHandler):
             body += piece
         return bytes(body)
 
-    def _answer(self, status: int, message: str) -> None:
-        body = json.dumps({"message": message}).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        if self.close_connection:
-            self.send_header("connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def version_string(self) -> str:
-        return "spectap-agent"
-
-    def log_message(self, *_: object) -> None:
-        """Silent: reports are not news."""
+    def _say(self, status: int, message: str) -> None:
+        self.answer(status, "application/json", json.dumps({"message": message}).encode())

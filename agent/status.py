@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from agent.ledger import Bytes, Exchanges, Kernel
-from agent.listening import Listener, shown
+from agent.listening import Answers, Listener, shown
 from agent.loopback import is_loopback
 
 log = logging.getLogger(__name__)
@@ -219,7 +218,7 @@ class _Server(Listener):
         super().__init__(address, _Pages, MOST_CONNECTIONS, "status")
 
 
-class _Pages(BaseHTTPRequestHandler):
+class _Pages(Answers):
     server: _Server
     timeout = IDLE_S
 
@@ -232,9 +231,9 @@ class _Pages(BaseHTTPRequestHandler):
         }
         page = pages.get(urlsplit(self.path).path)
         if not self._host_is_ours():
-            self._answer(421, "text/plain", b"this page answers to loopback names only\n")
+            self.answer(421, "text/plain", b"this page answers to loopback names only\n")
         elif page is None:
-            self._answer(404, "text/plain", b"try /healthz, /readyz, /metrics or /status\n")
+            self.answer(404, "text/plain", b"try /healthz, /readyz, /metrics or /status\n")
         else:
             page()
 
@@ -247,30 +246,15 @@ class _Pages(BaseHTTPRequestHandler):
 
     def _healthz(self) -> None:
         reason = self.server.stuck()
-        self._answer(503 if reason else 200, "text/plain", f"{reason or 'ok'}\n".encode())
+        self.answer(503 if reason else 200, "text/plain", f"{reason or 'ok'}\n".encode())
 
     def _readyz(self) -> None:
         reason = why_not_ready(self.server.snapshot(), time.monotonic())
-        self._answer(503 if reason else 200, "text/plain", f"{reason or 'ready'}\n".encode())
+        self.answer(503 if reason else 200, "text/plain", f"{reason or 'ready'}\n".encode())
 
     def _metrics(self) -> None:
-        self._answer(200, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
+        self.answer(200, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
 
     def _status(self) -> None:
         document = as_json(self.server.snapshot(), time.monotonic())
-        self._answer(200, "application/json", json.dumps(document).encode())
-
-    def _answer(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("content-type", content_type)
-        self.send_header("content-length", str(len(body)))
-        self.send_header("cache-control", "no-store")
-        self.send_header("x-content-type-options", "nosniff")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def version_string(self) -> str:
-        return "spectap-agent"
-
-    def log_message(self, *_: object) -> None:
-        """Silent: probes and scrapes are not news."""
+        self.answer(200, "application/json", json.dumps(document).encode())

@@ -1,0 +1,27 @@
+"""What both listeners have in common: an answer goes out in one piece."""
+
+from __future__ import annotations
+
+import socket
+
+from agent.listening import Answers, Listener
+
+
+class Hello(Answers):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(200, "text/plain", b"hello\n")
+
+
+def test_an_answer_is_one_write() -> None:
+    """Over a socket that keeps writes apart, each message is one."""
+    listener = Listener(("127.0.0.1", 0), Hello, 1, "hello")
+    client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with client, server:
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        Hello(server, ("here", 0), listener)
+        answer = client.recv(4096)
+    listener.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\nhello\n")
