@@ -1,8 +1,7 @@
-"""The wiring: store, acceptor, jobs and routes make the server."""
+"""The wiring of HTTP: routes and pages over a core make the server."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,29 +13,25 @@ from fastapi.security import HTTPBearer
 from server.api import (
     agents,
     apis,
+    context,
     coverage,
     deviations,
     errors,
     exchanges,
     gate,
     health,
-    metrics,
     models,
     rebuilt,
     records,
     specs,
 )
+from server.api.context import Context
 from server.api.metrics import Metrics, Sources
 from server.api.parameters import only_known
-from server.api.sessions import Sessions
 from server.config import ServerSettings
 from server.connections import Closed, Connections
-from server.ingest.accept import Acceptor
-from server.ingest.catalogue_editor import Load
-from server.jobs import Jobs
-from server.learning import NOT_LEARNT, Learned, Learning, Step
-from server.store.database import Store
-from server.store.retention import Bounds
+from server.core import Core
+from server.learning import NOT_LEARNT, Learned, Step
 from server.ui import pages
 
 TITLE = "spectap"
@@ -51,54 +46,41 @@ TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for 
 ADMIN, KNOWN = Depends(gate.require(gate.Role.ADMIN)), Depends(only_known)  # in this order
 
 
-def create_app(
-    settings: ServerSettings, store: Store, load: Load, connections: Connections | None = None
-) -> FastAPI:
-    """The server over an open store, which it closes at the end. `load` reads specifications; `connections`
-    are those it is reached by."""
+def create_app(settings: ServerSettings, core: Core, connections: Connections | None = None) -> FastAPI:
+    """The routes and pages of a server, whose core they start and stop. `connections` are those it is reached
+    by.
+    """
     reached = connections or Connections()
-    learning = Learning(store)
-    jobs = Jobs(store, Bounds(settings.retention_days, settings.retention_bytes))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.acceptor = store.write(lambda db: Acceptor(db, load, jobs.judge_again)).result()
-        store.on_undo(app.state.acceptor.forget)
-        store.on_commit(app.state.acceptor.catalogue.publish)
-        jobs.start(app.state.acceptor)
-        learning.start()
+        core.start()
         yield
-        learning.stop()
-        jobs.stop()
-        store.close()
+        core.stop()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.settings = settings
-    app.state.store = store
-    app.state.load = load
-    app.state.jobs = jobs
-    app.state.learning = learning
-    app.state.batches_at_once = asyncio.Semaphore(records.BATCHES_AT_ONCE)
-    app.state.sessions = Sessions()
-    app.state.metrics = Metrics(
-        Sources(
-            file_bytes=lambda: store.file_bytes,
-            waiting=lambda: store.waiting,
-            dropped=lambda: jobs.dropped,
-            learnt=lambda: learning.counts[Learned.LEARNT],
-            sampled_out=lambda: learning.counts[Learned.SAMPLED_OUT],
-            not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in NOT_LEARNT},
-            failures={step.value: partial(learning.failures.counts.__getitem__, step) for step in Step},
-            connections=lambda: reached.open,
-            closed={why.value: partial(reached.closed.__getitem__, why) for why in Closed},
-        )
-    )
+    context.install(app, Context(settings, core, Metrics(_sources(core, reached))))
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
     app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])
     for router in (apis, specs, coverage, rebuilt, exchanges, deviations, agents):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, ADMIN, KNOWN])
-    for plain in (health, metrics):
-        app.include_router(plain.router)
+    app.include_router(health.router)
     pages.install(app)
     return app
+
+
+def _sources(core: Core, reached: Connections) -> Sources:
+    """Where the metrics are read at each scrape."""
+    store, jobs, learning = core.store, core.jobs, core.learning
+    return Sources(
+        file_bytes=lambda: store.file_bytes,
+        waiting=lambda: store.waiting,
+        dropped=lambda: jobs.dropped,
+        learnt=lambda: learning.counts[Learned.LEARNT],
+        sampled_out=lambda: learning.counts[Learned.SAMPLED_OUT],
+        not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in NOT_LEARNT},
+        failures={step.value: partial(learning.failures.counts.__getitem__, step) for step in Step},
+        connections=lambda: reached.open,
+        closed={why.value: partial(reached.closed.__getitem__, why) for why in Closed},
+    )

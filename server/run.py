@@ -17,6 +17,7 @@ from server.analysis.specs.load import load
 from server.app import create_app
 from server.config import ServerSettings, user_name
 from server.connections import Bounds, Connections, protocol
+from server.core import Core
 from server.listening import bind, raise_descriptor_limit
 from server.store.database import Store, StoreUnavailable
 
@@ -43,7 +44,8 @@ def serve(settings: ServerSettings) -> int:
     log.info(
         "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data
     )
-    app = create_app(settings, store, partial(load, policy=settings.policy), connections)
+    core = Core(settings, store, partial(load, policy=settings.policy))
+    app = create_app(settings, core, connections)
     server = uvicorn.Server(configured(app, connections))
     for sign in (
         signal.SIGTERM,
@@ -54,7 +56,7 @@ def serve(settings: ServerSettings) -> int:
     store.close()
     if not server.started:
         return 1
-    if shortfall := app.state.learning.shortfall:
+    if shortfall := core.learning.shortfall:
         log.warning("stopped; every accepted exchange is stored, but %s", shortfall)
     else:
         log.info("stopped; everything accepted is stored")

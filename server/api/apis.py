@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from server.analysis.specs.kinds import Verdict
 from server.api import models, render
 from server.api.gate import Role, require
+from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, cut, decode, page, store_of
 from server.ingest.attach import UnknownApi
 from server.store import queries
@@ -31,11 +32,10 @@ def list_apis(request: Request, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cu
 
 
 @router.get("/{id}", response_model=models.Api)
-def get_api(request: Request, id: str) -> Any:
+def get_api(request: Request, api: KnownApi) -> Any:
     """One API, by its id or that of an API that turned out to be this one."""
     with store_of(request).reading() as db:
-        number = queries.number_of_api(db, id)
-        rows = [] if number is None else queries.apis(db, Filters(api=number), 1, None)
+        rows = queries.apis(db, Filters(api=api), 1, None)
     if not rows:
         raise UnknownApi
     return render.api(rows[0])
@@ -52,7 +52,7 @@ class Seen(StrEnum):
 @router.get("/{id}/operations", response_model=models.Page[models.Operation])
 def list_operations(
     request: Request,
-    id: str,
+    api: KnownApi,
     narrow: Narrow,
     state: Annotated[
         Seen | None,
@@ -67,16 +67,13 @@ def list_operations(
     """An API's operations, busiest first."""
     after = decode(cursor)
     with store_of(request).reading() as db:
-        number = queries.number_of_api(db, id)
-        if number is None:
-            raise UnknownApi
         if state is Seen.UNUSED:
-            return _unused(request, number, queries.called(db, number), limit, after)
+            return _unused(request, api, queries.called(db, api), limit, after)
         filters = narrow.filters(db)
         if state is Seen.SHADOW:
             filters = replace(filters, verdict=Verdict.SHADOW)
         deprecated = True if state is Seen.ZOMBIE else None
-        rows = queries.operations(db, number, filters, limit + 1, after, deprecated)
+        rows = queries.operations(db, api, filters, limit + 1, after, deprecated)
     return page(*cut(rows, limit), "count", render.operation)
 
 

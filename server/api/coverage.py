@@ -18,16 +18,16 @@ from server.analysis.coverage.table import csv_text
 from server.analysis.views import most_seen
 from server.api import coverage_models as models
 from server.api.bundles import MAX_SPEC
+from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.gate import Role, require
+from server.api.known import KnownApi
 from server.api.paging import catalogue_of, store_of
 from server.api.records import bounded_body
 from server.api.specs import BODY
 from server.catalogue import Specification
-from server.ingest.attach import UnknownApi
 from server.ingest.catalogue_editor import based
 from server.store import coverage, specs
-from server.store.queries import number_of_api
 
 router = APIRouter(
     prefix="/api/v1/apis/{id}/coverage", dependencies=[Depends(require(Role.ADMIN))], tags=["coverage"]
@@ -65,53 +65,45 @@ CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 @router.get("", response_model=models.Coverage, responses=CSV)
 def get_coverage(
     request: Request,
-    id: str,
+    api: KnownApi,
     asked: Question,
     consumer: Name = None,
     format: Annotated[Literal["json", "csv"], Query()] = "json",
 ) -> Any:
     """What of an API's specifications was exercised, right or wrong, and by whom."""
-    found = asked.report(_counted(request, id, asked), consumer)
+    found = asked.report(_counted(request, api, asked), consumer)
     return Response(csv_text(found), media_type="text/csv") if format == "csv" else found
 
 
 @router.get("/gaps", response_model=models.Gaps)
 def get_gaps(
     request: Request,
-    id: str,
+    api: KnownApi,
     asked: Question,
     used_by: Annotated[str, Query(max_length=300)],
     not_by: Annotated[str, Query(max_length=300)],
 ) -> Any:
     """What callers of one name use and those of another do not, most called first: which test to write."""
-    counted = _counted(request, id, asked)
+    counted = _counted(request, api, asked)
     return gaps(asked.report(counted, used_by), asked.report(counted, not_by))
 
 
 @router.post("", response_model=models.Coverage, openapi_extra=BODY)
-async def post_coverage(request: Request, id: str, asked: Question, consumer: Name = None) -> Any:
+async def post_coverage(request: Request, api: KnownApi, asked: Question, consumer: Name = None) -> Any:
     """The newest stored exchanges against the document sent, which is not kept: another release, perhaps."""
     raw = await bounded_body(request, MAX_SPEC)
-    return await run_in_threadpool(_of_document, request, id, asked, consumer, raw)
+    return await run_in_threadpool(_of_document, request, api, asked, consumer, raw)
 
 
-def _of_document(request: Request, id: str, asked: Asked, consumer: str | None, raw: bytes) -> dict[str, Any]:
-    number = _number(request, id)
+def _of_document(
+    request: Request, api: int, asked: Asked, consumer: str | None, raw: bytes
+) -> dict[str, Any]:
     return asked.report(
-        _sampled(request, number, asked.by, based(request.app.state.load, raw, None)), consumer
+        _sampled(request, api, asked.by, based(context_of(request).core.load, raw, None)), consumer
     )
 
 
-def _number(request: Request, id: str) -> int:
-    with store_of(request).reading() as db:
-        number = number_of_api(db, id)
-    if number is None:
-        raise UnknownApi
-    return number
-
-
-def _counted(request: Request, id: str, asked: Asked) -> tuple[Outline, Counts]:
-    number = _number(request, id)
+def _counted(request: Request, number: int, asked: Asked) -> tuple[Outline, Counts]:
     if asked.spec is not None:
         return _sampled(request, number, asked.by, _stored(request, number, asked.spec))
     outline, counts = catalogue_of(request).outline(number), Counts()
@@ -133,7 +125,7 @@ def _stored(request: Request, number: int, spec: str) -> Specification:
         found = [row for row in specs.of_api(db, number) if row["id"] == spec]
     if not found:
         raise Problem(HTTPStatus.NOT_FOUND, "this API has no such specification")
-    return based(request.app.state.load, found[0]["raw"], found[0]["base_path"])
+    return based(context_of(request).core.load, found[0]["raw"], found[0]["base_path"])
 
 
 def _sampled(request: Request, number: int, by: By, specification: Specification) -> tuple[Outline, Counts]:

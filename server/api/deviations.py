@@ -18,11 +18,12 @@ from server.analysis.specs.amending.propose import Found, proposal, shows
 from server.analysis.specs.document.text import parse
 from server.analysis.views import most_seen
 from server.api import models, render
+from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.gate import Role, require
+from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, cut, decode, page, store_of
 from server.catalogue import Loaded
-from server.ingest.attach import UnknownApi
 from server.ingest.catalogue_editor import understood
 from server.store import decisions, queries, specs
 from server.store.database import Connection
@@ -84,20 +85,20 @@ async def accept(request: Request, id: str, said: models.Accept) -> Any:
 
 
 @router.get("/apis/{id}/proposals", response_model=models.Page[models.Proposal])
-def list_proposals(request: Request, id: str) -> Any:
+def list_proposals(request: Request, api: KnownApi) -> Any:
     """All changes of an API's specifications that were accepted, oldest first."""
     with store_of(request).reading() as db:
-        rows = decisions.proposals(db, _api(db, id))
+        rows = decisions.proposals(db, api)
     return {"items": [_shown(row) for row in rows], "next": None}
 
 
 @router.get("/apis/{id}/proposals/document", response_class=Response)
 def proposed_document(
-    request: Request, id: str, spec: Annotated[str | None, Query(max_length=100)] = None
+    request: Request, api: KnownApi, spec: Annotated[str | None, Query(max_length=100)] = None
 ) -> Response:
     """A specification (the newest, or the one of this id) with all that was accepted, to be uploaded."""
     with store_of(request).reading() as db:
-        found = [row for row in specs.of_api(db, _api(db, id)) if spec in (None, row["id"])]
+        found = [row for row in specs.of_api(db, api) if spec in (None, row["id"])]
         if not found:
             raise Problem(HTTPStatus.NOT_FOUND, "this API has no such specification")
         raw: bytes = found[0]["raw"]
@@ -118,13 +119,6 @@ def changed(document: Any, accepted: list[dict[str, Any]]) -> Any:
     return document
 
 
-def _api(db: Any, id: str) -> int:
-    number = queries.number_of_api(db, id)
-    if number is None:
-        raise UnknownApi
-    return number
-
-
 def _row(request: Request, id: str) -> dict[str, Any]:
     number = int(id) if id.isdecimal() and len(id) < 19 else -1
     with store_of(request).reading() as db:
@@ -135,7 +129,7 @@ def _row(request: Request, id: str) -> dict[str, Any]:
 
 
 async def _decide(request: Request, row: dict[str, Any], decision: Decision | None) -> None:
-    editor, api, known = request.app.state.acceptor.catalogue, row["api"], identity(row)
+    editor, api, known = context_of(request).core.acceptor.catalogue, row["api"], identity(row)
 
     def work(db: Any) -> None:
         if decision is None:
@@ -149,7 +143,7 @@ async def _decide(request: Request, row: dict[str, Any], decision: Decision | No
 
 def _proposed(request: Request, row: dict[str, Any]) -> tuple[str, tuple[dict[str, Any], ...]]:
     """(the specification's id, its change). Raises Problem."""
-    load, found = request.app.state.load, Found(*identity(row))
+    load, found = context_of(request).core.load, Found(*identity(row))
     known = catalogue_of(request).of_api(row["api"])
     with store_of(request).reading() as db:
         record = _sample(queries.exchange(db, row["sample"]))

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.analysis.inventory import name_of
 from server.api import errors
+from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.sessions import COOKIE
 from server.config import ServerSettings, digest, is_loopback, user_name
@@ -54,7 +55,7 @@ def local_user(request: Request) -> int | None:
 
 def admitted(request: Request) -> bool:
     """Whether a request may do what needs no token."""
-    known = request.app.state.settings.local_users
+    known = context_of(request).settings.local_users
     return known is None or local_user(request) in known
 
 
@@ -62,7 +63,7 @@ def refusal(request: Request) -> str:
     """Why a request is not admitted, and what to do."""
     uid = local_user(request)
     who = "it is not known which user asks" if uid is None else f"you are {user_name(uid)}"
-    known = ", ".join(user_name(one) for one in sorted(request.app.state.settings.local_users or ()))
+    known = ", ".join(user_name(one) for one in sorted(context_of(request).settings.local_users or ()))
     return f"without tokens this server is for {known} only, and {who}: start it with {CURE}"
 
 
@@ -74,12 +75,12 @@ def offered(request: Request) -> str | None:
 
 def logged_in(request: Request) -> bool:
     """Whether the request comes from a page that someone opened with the admin token."""
-    return bool(request.app.state.sessions.holds(request.cookies.get(COOKIE)))
+    return bool(context_of(request).sessions.holds(request.cookies.get(COOKIE)))
 
 
 def entitled(request: Request, role: Role) -> bool:
     """Whether a request may do what the role may."""
-    settings = request.app.state.settings
+    settings = context_of(request).settings
     if token_of(settings, role) is None:
         return admitted(request)
     return opens(settings, role, offered(request)) or (role is Role.ADMIN and logged_in(request))
@@ -92,7 +93,7 @@ def require(role: Role) -> Callable[[Request], None]:
     def check(request: Request) -> None:
         if entitled(request, role):
             return
-        if token_of(request.app.state.settings, role) is None:
+        if token_of(context_of(request).settings, role) is None:
             raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
         if offered(request) is None:
             raise Problem(HTTPStatus.UNAUTHORIZED, f"this needs the {role} token: Authorization: Bearer …")

@@ -1,12 +1,13 @@
-"""Liveness and readiness."""
+"""Liveness, readiness and metrics: what machines ask of the server."""
 
 from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from server.api.paging import store_of
+from server.api.context import Here
 
 router = APIRouter(include_in_schema=False)
 
@@ -17,12 +18,17 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def readyz(request: Request) -> dict[str, str]:
+async def readyz(here: Here) -> dict[str, str]:
     """Ready means that the database takes writes (503 otherwise); after a failure, large ones."""
-    store = store_of(request)
+    store = here.core.store
     if store.refused is None:
         await asyncio.wrap_future(store.write(store.probe))
     else:
         await asyncio.wrap_future(store.write(store.take_room))
         await asyncio.wrap_future(store.write(store.give_room))
     return {"status": "ok"}
+
+
+@router.get("/metrics")
+def metrics(here: Here) -> Response:
+    return Response(generate_latest(here.metrics.registry), media_type=CONTENT_TYPE_LATEST)

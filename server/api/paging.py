@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
+from server.api.context import context_of
 from server.api.errors import Problem
 from server.catalogue import Catalogue
 from server.store.database import Connection, Store
@@ -26,16 +27,12 @@ After = Annotated[str | None, Query(description="`next` of the page before.", ma
 
 
 def store_of(request: Request) -> Store:
-    store = request.app.state.store
-    assert isinstance(store, Store)
-    return store
+    return context_of(request).core.store
 
 
 def catalogue_of(request: Request) -> Catalogue:
     """All specifications as they were last committed."""
-    catalogue = request.app.state.acceptor.catalogue.published
-    assert isinstance(catalogue, Catalogue)
-    return catalogue
+    return context_of(request).core.acceptor.catalogue.published
 
 
 def encode(cursor: Cursor) -> str:

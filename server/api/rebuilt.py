@@ -16,14 +16,14 @@ from server.analysis.rebuild.text import to_json, to_yaml
 from server.analysis.rebuild.versions import diff
 from server.api import models
 from server.api import rebuilt_models as said
+from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.gate import Role, require
+from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
 from server.api.render import time as shown_time
-from server.ingest.attach import UnknownApi
 from server.store import rebuilt
 from server.store.database import Connection
-from server.store.queries import number_of_api
 from server.store.rebuilt import Publication
 
 router = APIRouter(
@@ -39,49 +39,51 @@ TYPES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/yaml": 
 @router.get("/reconstructed", response_class=Response, responses=TYPES)
 def get_reconstructed(
     request: Request,
-    id: str,
+    api: KnownApi,
     version: Annotated[str | None, Query(max_length=40)] = None,
     format: Annotated[Literal["yaml", "json"], Query()] = "yaml",
 ) -> Response:
     """An API's document made of its traffic, OpenAPI 3.1: the newest version, or the one asked for."""
     with store_of(request).reading() as db:
-        found = _publication(db, _number(db, id), version)
+        found = _publication(db, api, version)
     content = to_json(found.document) if format == "json" else to_yaml(found.document)
     headers = {"Content-Disposition": "inline; filename=reconstructed"}
     return Response(content, media_type=f"application/{format}", headers=headers)
 
 
 @router.get("/reconstructed/versions", response_model=models.Page[said.Version])
-def list_versions(request: Request, id: str, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> Any:
+def list_versions(request: Request, api: KnownApi, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> Any:
     """Its versions, newest first, each with what changed since the one before."""
     after = decode(cursor)
     with store_of(request).reading() as db:
-        rows = rebuilt.publications(db, _number(db, id), limit + 1, after[1] if after else None)
+        rows = rebuilt.publications(db, api, limit + 1, after[1] if after else None)
     return page(*cut(rows, limit), "time", _version)
 
 
 @router.get("/reconstructed/diff", response_model=said.Diff)
 def get_diff(
-    request: Request, id: str, from_: Annotated[str, Query(alias="from", max_length=40)], to: VersionName
+    request: Request,
+    api: KnownApi,
+    from_: Annotated[str, Query(alias="from", max_length=40)],
+    to: VersionName,
 ) -> Any:
     """What changed between two versions, and whether it breaks callers."""
     with store_of(request).reading() as db:
-        number = _number(db, id)
-        old, new = _publication(db, number, from_), _publication(db, number, to)
+        old, new = _publication(db, api, from_), _publication(db, api, to)
     changes = [asdict(change) for change in diff(old.document, new.document)]
     return {"from": from_, "to": to, "breaking": _breaks(changes), "changes": changes}
 
 
 @router.get("/decisions", response_model=said.Decisions, response_model_exclude_none=True)
-def list_decisions(request: Request, id: str) -> Any:
+def list_decisions(request: Request, api: KnownApi) -> Any:
     """What people decided of its document."""
     with store_of(request).reading() as db:
-        rows = rebuilt.decisions(db, _number(db, id))
+        rows = rebuilt.decisions(db, api)
     return {"items": [_decided(*row) for row in rows]}
 
 
 @router.post("/decisions", status_code=201, response_model=said.Decided, response_model_exclude_none=True)
-async def decide(request: Request, id: str, decision: said.Decision) -> Any:
+async def decide(request: Request, api: KnownApi, decision: said.Decision) -> Any:
     """Decides something of its document, which survives whatever traffic brings."""
     plain = decision.model_dump(by_alias=True, exclude_none=True)
     try:
@@ -89,35 +91,21 @@ async def decide(request: Request, id: str, decision: said.Decision) -> Any:
     except BadDecision as error:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
     with store_of(request).reading() as db:
-        number = _number(db, id)
-        if len(rebuilt.decisions(db, number)) >= MOST_DECISIONS:
+        if len(rebuilt.decisions(db, api)) >= MOST_DECISIONS:
             raise Problem(HTTPStatus.CONFLICT, f"there are {MOST_DECISIONS} decisions; withdraw some first")
     now = time.time_ns()
-    row = await asyncio.wrap_future(
-        store_of(request).write(lambda db: rebuilt.decide(db, number, plain, now))
-    )
-    request.app.state.learning.publish_soon(number)
+    row = await asyncio.wrap_future(store_of(request).write(lambda db: rebuilt.decide(db, api, plain, now)))
+    context_of(request).core.learning.publish_soon(api)
     return _decided(row, now, plain)
 
 
 @router.delete("/decisions/{decision}", status_code=204)
-async def withdraw(request: Request, id: str, decision: int) -> None:
+async def withdraw(request: Request, api: KnownApi, decision: int) -> None:
     """Withdraws a decision."""
-    with store_of(request).reading() as db:
-        number = _number(db, id)
-    gone = await asyncio.wrap_future(
-        store_of(request).write(lambda db: rebuilt.withdraw(db, number, decision))
-    )
+    gone = await asyncio.wrap_future(store_of(request).write(lambda db: rebuilt.withdraw(db, api, decision)))
     if not gone:
         raise Problem(HTTPStatus.NOT_FOUND, "there is no such decision")
-    request.app.state.learning.publish_soon(number)
-
-
-def _number(db: Connection, id: str) -> int:
-    number = number_of_api(db, id)
-    if number is None:
-        raise UnknownApi
-    return number
+    context_of(request).core.learning.publish_soon(api)
 
 
 def _publication(db: Connection, api: int, version: str | None) -> Publication:

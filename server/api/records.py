@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from agent.wire import MAX_BATCH, WireError
+from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.models import Acked
@@ -23,7 +24,6 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))
 
 log = logging.getLogger(__name__)
 
-BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
 OUTCOMES = frozenset(Left)
 
 
@@ -53,14 +53,14 @@ async def post_records(
 
     The header Spectap-Stored says how many records are new.
     """
-    metrics = request.app.state.metrics
+    metrics = context_of(request).metrics
     started = time.perf_counter()
     try:
         coding = content_encoding.strip().lower()
         if coding not in CODINGS:
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content coding: not zstd or identity")
         raw = await bounded_body(request, MAX_BATCH)
-        async with request.app.state.batches_at_once:
+        async with context_of(request).batches_at_once:
             delivery = await run_in_threadpool(decode, raw, coding)
             counts = await accept(request, delivery)
     except (WireError, Problem) as error:
@@ -80,6 +80,6 @@ async def post_records(
 
 async def accept(request: Request, delivery: Delivery) -> dict[str, int]:
     """Commits a batch; how many records went where."""
-    state = request.app.state
+    state = context_of(request).core
     now = time.time_ns()
     return await asyncio.wrap_future(state.store.write(lambda db: state.acceptor.accept(delivery, now)))

@@ -14,13 +14,15 @@ from starlette.concurrency import run_in_threadpool
 from server.analysis.specs.model import SpecError
 from server.api import models, render
 from server.api.bundles import MAX_SPEC, Sent, sent
+from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.fetch import fetched, usable
 from server.api.gate import Role, require
+from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
-from server.ingest.attach import NoTarget, Target, UnknownApi, attach, detach
+from server.ingest.attach import NoTarget, Target, attach, detach
 from server.ingest.catalogue_editor import based
-from server.store import queries, specs
+from server.store import specs
 from server.store.specs import MAX_TITLE, Upload
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["specifications"])
@@ -90,7 +92,7 @@ async def keep(
     request: Request, sent: Sent, target: Target, host: str | None = None, base_path: str | None = None
 ) -> dict[str, Any]:
     """Stores a document with the API it describes. Raises SpecError, UnknownApi and NoTarget."""
-    state = request.app.state
+    state = context_of(request).core
     try:
         specification = await run_in_threadpool(based, state.load, sent.raw, base_path)
     except SpecError as error:
@@ -132,7 +134,7 @@ def list_specs(request: Request, limit: Limit = DEFAULT_LIMIT, cursor: After = N
 async def remove_spec(request: Request, id: str) -> None:
     """Removes a specification. Counts and exchanges stay; what is stored of the API is judged anew, soon
     after, by what specifications it has left."""
-    state = request.app.state
+    state = context_of(request).core
     number = await asyncio.wrap_future(store_of(request).write(lambda db: detach(db, state.acceptor, id)))
     if number is None:
         raise Problem(HTTPStatus.NOT_FOUND, "there is no specification of this id")
@@ -142,14 +144,11 @@ async def remove_spec(request: Request, id: str) -> None:
 
 @router.get("/apis/{id}/spec", response_class=Response)
 def get_spec(
-    request: Request, id: str, spec: Annotated[str | None, Query(max_length=100)] = None
+    request: Request, api: KnownApi, spec: Annotated[str | None, Query(max_length=100)] = None
 ) -> Response:
     """An API's specification as it was uploaded: the newest, or the one of this id."""
     with store_of(request).reading() as db:
-        number = queries.number_of_api(db, id)
-        if number is None:
-            raise UnknownApi
-        found = [row for row in specs.of_api(db, number) if spec in (None, row["id"])]
+        found = [row for row in specs.of_api(db, api) if spec in (None, row["id"])]
     if not found:
         raise Problem(HTTPStatus.NOT_FOUND, "this API has no such specification")
     raw: bytes = found[0]["raw"]

@@ -22,6 +22,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
 from server.analysis.specs.model import SpecError
+from server.api.context import context_of
 from server.api.errors import RETRY_S, Problem
 from server.api.gate import Role, entitled, refusal, token_of
 from server.api.records import bounded_body
@@ -71,7 +72,7 @@ def admin(request: Request) -> None:
     none."""
     if entitled(request, Role.ADMIN):
         return
-    if token_of(request.app.state.settings, Role.ADMIN) is None:
+    if token_of(context_of(request).settings, Role.ADMIN) is None:
         raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
     raise LoginNeeded
 
@@ -89,7 +90,7 @@ def page(request: Request, template: str, status: int = HTTPStatus.OK, **values:
     common = {
         "now": time.time(),
         "here": request.url.path,
-        "tokens": request.app.state.settings.admin_token is not None,
+        "tokens": context_of(request).settings.admin_token is not None,
     }
     return HTMLResponse(templates.get_template(template).render(common | values), status)
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.gate import Role, entitled, opens, refusal, token_of
 from server.api.sessions import COOKIE, LASTS_S
@@ -26,7 +27,7 @@ router = APIRouter(route_class=Page, include_in_schema=False)
 def login_page(request: Request, next: str = "/") -> Response:
     if entitled(request, Role.ADMIN):
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    if token_of(request.app.state.settings, Role.ADMIN) is None:
+    if token_of(context_of(request).settings, Role.ADMIN) is None:
         raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
     return page(request, "login.html", next=_ours(next), wrong=False)
 
@@ -35,13 +36,13 @@ def login_page(request: Request, next: str = "/") -> Response:
 async def log_in(request: Request) -> Response:
     form = await fields(request, MAX_FORM)
     token, following = form.get("token", "").strip(), _ours(form.get("next", "/"))
-    if not opens(request.app.state.settings, Role.ADMIN, token):
+    if not opens(context_of(request).settings, Role.ADMIN, token):
         log.warning("login rejected: wrong admin token")
         return page(request, "login.html", HTTPStatus.FORBIDDEN, next=following, wrong=True)
     answer = RedirectResponse(following, HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         COOKIE,
-        request.app.state.sessions.begin(),
+        context_of(request).sessions.begin(),
         max_age=LASTS_S,
         httponly=True,
         samesite="strict",
@@ -52,7 +53,7 @@ async def log_in(request: Request) -> Response:
 
 @router.post("/logout")
 def log_out(request: Request) -> Response:
-    request.app.state.sessions.end(request.cookies.get(COOKIE))
+    context_of(request).sessions.end(request.cookies.get(COOKIE))
     answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer

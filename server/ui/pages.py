@@ -15,6 +15,7 @@ from server.api import render
 from server.api.bundles import Sent
 from server.api.deviations import StateAsked
 from server.api.errors import Problem
+from server.api.known import KnownApi
 from server.api.paging import After, Narrowed, cut, decode, store_of
 from server.api.paging import page as listed
 from server.api.rebuilt import get_reconstructed
@@ -104,12 +105,11 @@ def _server(request: Request) -> str:
 
 
 @router.get("/apis/{id}")
-def api_page(request: Request, id: str, cursor: After = None) -> Response:
+def api_page(request: Request, number: KnownApi, cursor: After = None) -> Response:
     after = decode(cursor)
     with store_of(request).reading() as db:
-        number = queries.number_of_api(db, id)
-        rows = [] if number is None else queries.apis(db, Filters(api=number), 1, None)
-        if number is None or not rows:
+        rows = queries.apis(db, Filters(api=number), 1, None)
+        if not rows:
             raise UnknownApi
         operations = queries.operations(db, number, Filters(), OPERATIONS + 1, after)
         found = queries.deviations(db, Filters(api=number), LATEST + 1, None)
@@ -129,9 +129,9 @@ def api_page(request: Request, id: str, cursor: After = None) -> Response:
 
 
 @router.get("/apis/{id}/reconstructed")
-def reconstructed(request: Request, id: str) -> Response:
+def reconstructed(request: Request, api: KnownApi) -> Response:
     """The newest rebuilt document, as the API answers it."""
-    return get_reconstructed(request, id)
+    return get_reconstructed(request, api)
 
 
 @router.post("/apis/{id}/spec")
@@ -142,11 +142,10 @@ async def upload(request: Request, id: str) -> Response:
 
 
 @router.get("/apis/{id}/spec")
-def spec_page(request: Request, id: str, spec: str | None = None) -> Response:
+def spec_page(request: Request, number: KnownApi, spec: str | None = None) -> Response:
     with store_of(request).reading() as db:
-        number = queries.number_of_api(db, id)
-        rows = [] if number is None else queries.apis(db, Filters(api=number), 1, None)
-        if number is None or not rows:
+        rows = queries.apis(db, Filters(api=number), 1, None)
+        if not rows:
             raise UnknownApi
         kept = specs.of_api(db, number)
     chosen = next((one for one in kept if spec in (None, one["id"])), None)

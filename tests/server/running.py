@@ -14,9 +14,11 @@ import httpx
 import uvicorn
 
 from agent.wire import Record
+from server.api.metrics import Metrics
 from server.app import create_app
 from server.config import ServerSettings
 from server.connections import Connections
+from server.core import Core
 from server.ingest.catalogue_editor import Load
 from server.listening import bind
 from server.run import configured
@@ -43,7 +45,8 @@ class Client:
     """What tests ask of the server. `seq` numbers the batches they send."""
 
     http: httpx.Client
-    app: Any
+    core: Core
+    metrics: Metrics
     seq: int = 0
 
     def send(self, *records: Record) -> None:
@@ -85,7 +88,8 @@ def serving(data: Path, load: Load = engine.load, **options: Any) -> Iterator[Cl
     settings = ServerSettings("127.0.0.1", 0, data, **options)
     connections = Connections()
     listener = bind(settings.host, settings.port, connections)
-    app = create_app(settings, Store(data), load, connections)
+    core = Core(settings, Store(data), load)
+    app = create_app(settings, core, connections)
     server = uvicorn.Server(configured(app, connections))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -93,7 +97,7 @@ def serving(data: Path, load: Load = engine.load, **options: Any) -> Iterator[Cl
     try:
         wait_for(lambda: server.started or not thread.is_alive(), "server")
         with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as http:
-            yield Client(http, app)
+            yield Client(http, core, app.state.context.metrics)
     finally:
         server.should_exit = True
         thread.join()

@@ -308,8 +308,8 @@ def test_a_sample_has_some_of_every_operation_and_status() -> None:
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     with serving(tmp_path) as client:
-        client.app.state.learning._pause = 0.0
-        client.app.state.learning._period = 0.01
+        client.core.learning._pause = 0.0
+        client.core.learning._period = 0.01
         yield client
 
 
@@ -399,7 +399,7 @@ def _newest(client: Client, api: str) -> str:
 def test_the_paths_of_an_uploaded_specification_come_first(tmp_path: Path, said: Any) -> None:
     known = {"info": {"title": "t", "version": "1"}, **said}
     with serving(tmp_path, load=load) as client:
-        client.app.state.learning._period = 0.01
+        client.core.learning._period = 0.01
         uploaded = client.http.post("/api/v1/specs?host=shop.local:8080", content=json.dumps(known))
         assert uploaded.status_code == 201
         client.send(*users(0, 3))

@@ -66,7 +66,7 @@ def test_health_and_metrics_are_open(guarded: Client) -> None:
 
 def test_tokens_are_nowhere_in_the_database(guarded: Client) -> None:
     guarded.http.get("/api/v1/apis", headers=bearer(ADMIN)).raise_for_status()
-    written = b"".join(path.read_bytes() for path in guarded.app.state.store.path.parent.iterdir())
+    written = b"".join(path.read_bytes() for path in guarded.core.store.path.parent.iterdir())
     assert ADMIN.encode() not in written
 
 

@@ -18,7 +18,7 @@ def value(client: Client, sample: str) -> float:
 
 def test_every_metric_is_listed_and_documented(client: Client) -> None:
     client.send(*both(0))
-    names = client.app.state.metrics.names()
+    names = client.metrics.names()
     exposed = re.findall(r"^# TYPE (\S+)", client.http.get("/metrics").text, re.MULTILINE)
     assert sorted(name for name in exposed if not name.endswith("_created")) == names
     text = README.read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,8 @@ def test_a_reader_never_sees_an_api_without_its_specification_while_another_is_b
 
 
 def test_coverage_is_answered_while_no_more_work_may_wait_for_the_writer(shop: Client) -> None:
-    store, go_on = shop.app.state.store, threading.Event()
-    futures = [store.write(lambda db: go_on.wait(60))]
+    store, go_on = shop.core.store, threading.Event()
+    futures: list[Future[object]] = [store.write(lambda db: go_on.wait(60))]
     try:
         wait_for(lambda: store.waiting == 0, "start of the work that holds the writer")
         futures += [store.write(lambda db: None) for _ in range(database.MAX_WAITING)]

@@ -56,7 +56,7 @@ def test_bodies_beyond_the_bound_are_refused_declared_or_not(
 
 
 def test_a_full_disk_is_said_and_nothing_is_acknowledged(client: Client) -> None:
-    store = client.app.state.store
+    store = client.core.store
 
     def pragma(statement: str) -> int:
         return int(store.write(lambda db: db.conn.execute(f"PRAGMA {statement}").fetchone()[0]).result())
@@ -83,7 +83,7 @@ def test_a_full_disk_is_said_and_nothing_is_acknowledged(client: Client) -> None
 def test_readiness_follows_the_database(client: Client) -> None:
     assert client.http.get("/healthz").json() == {"status": "ok"}
     assert client.http.get("/readyz").json() == {"status": "ok"}
-    client.app.state.store.close()
+    client.core.store.close()
     answer = wait_for(lambda: client.http.get("/readyz"), "answer")
     assert answer.status_code == 503
     assert client.http.get("/healthz").status_code == 200

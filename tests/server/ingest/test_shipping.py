@@ -39,7 +39,7 @@ def test_an_answer_that_is_lost_makes_no_duplicate(client: Client, monkeypatch: 
             lost.append(seconds)
             raise RuntimeError("the answer is lost")
 
-    monkeypatch.setattr(client.app.state.metrics.write_seconds, "observe", fail_after_commit)
+    monkeypatch.setattr(client.metrics.write_seconds, "observe", fail_after_commit)
     shipper = ship(client, 100)
     assert shipper.close(30) == 0
     assert len(lost) == 3

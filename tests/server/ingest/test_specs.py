@@ -91,7 +91,7 @@ def test_an_upload_judges_what_is_stored_and_loses_no_count(client: Client) -> N
 
 def test_counts_whose_samples_are_gone_move_with_their_template(client: Client) -> None:
     client.send(*[record(n, path=f"/users/{n}") for n in range(5)], record(5, path="/admin/1"))
-    state = client.app.state
+    state = client.core
     state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(100)).result()
     upload(client, host="shop.local:8080")
     wait_for(lambda: "GET /users/{userId}" in client.operations(), "the operation of the specification")
@@ -119,7 +119,7 @@ def test_a_newer_specification_replaces_findings_and_templates(client: Client) -
 def test_judging_goes_on_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(tmp_path) as client:
         client.send(record(0))
-        client.app.state.jobs.judge_again = lambda api: None
+        monkeypatch.setattr(client.core.jobs, "judge_again", lambda api: None)
         upload(client, host="shop.local:8080")
         assert verdicts(client) == {}
     with serving(tmp_path) as client:

@@ -111,8 +111,8 @@ def test_a_half_that_comes_long_after_is_found_in_the_store(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.send(record(0, "client"))
-    monkeypatch.setattr(client.app.state.acceptor.pairing, "_pending", Pending())
-    client.app.state.acceptor.pairing._pending.horizon = NOON
+    monkeypatch.setattr(client.core.acceptor.pairing, "_pending", Pending())
+    client.core.acceptor.pairing._pending.horizon = NOON
     client.send(record(0, "server"))
     (exchange,) = client.items("/exchanges")
     assert len(exchange["witnesses"]) == 2
@@ -181,7 +181,7 @@ def test_a_failed_write_leaves_memory_and_store_of_one_mind(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.send(record(0, "client"))
-    deliveries = client.app.state.acceptor.deliveries
+    deliveries = client.core.acceptor.deliveries
     views = [record(0, "server"), record(1, "server", "/fresh")]
 
     def fail(*_: Any) -> None:

@@ -56,8 +56,8 @@ def test_what_retention_took_is_not_counted_again(
 ) -> None:
     path = har(tmp_path, 3)
     imported(client, tmp_path, path)
-    exchanges = client.app.state.acceptor.exchanges
-    assert client.app.state.store.write(lambda db: exchanges.drop_oldest(500)).result() == 3
+    exchanges = client.core.acceptor.exchanges
+    assert client.core.store.write(lambda db: exchanges.drop_oldest(500)).result() == 3
     capsys.readouterr()
     imported(client, tmp_path, path)
     assert counts(capsys)["new"] == 0
@@ -72,7 +72,7 @@ def test_a_file_of_years_ago_is_kept_as_what_was_captured_now(
     path.write_bytes(document(entry(started="2020-01-01T00:00:00Z")))
     assert imported(client, tmp_path, path) == 0
     assert capsys.readouterr().err == ""
-    assert client.app.state.jobs.enforce_retention() == 0
+    assert client.core.jobs.enforce_retention() == 0
     (kept,) = client.items("/exchanges", until="2020-01-02T00:00:00Z")
     assert kept["time"].startswith("2020-01-01T00:00:00")
     assert client.items("/exchanges", since="2020-01-02T00:00:00Z") == []

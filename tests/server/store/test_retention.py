@@ -28,21 +28,21 @@ def bulky(n: int, start: int | None = None) -> Record:
 
 
 def file_size(client: Client) -> int:
-    client.app.state.store.checkpoint()
-    return int(client.app.state.store.path.stat().st_size)
+    client.core.store.checkpoint()
+    return int(client.core.store.path.stat().st_size)
 
 
 def receive(client: Client, now: int, *records: Record) -> None:
     """As if they came in at `now`."""
     client.seq += 1
-    delivery, state = decode(batch(client.seq, list(records)), ""), client.app.state
+    delivery, state = decode(batch(client.seq, list(records)), ""), client.core
     state.store.write(lambda db: state.acceptor.accept(delivery, now)).result()
 
 
 def kept(client: Client, now: int) -> list[str]:
     """Paths of what retention leaves at `now`, in the order of their times."""
-    client.app.state.jobs._clock = lambda: now
-    client.app.state.jobs.enforce_retention()
+    client.core.jobs._clock = lambda: now
+    client.core.jobs.enforce_retention()
     return [one["path"]["text"] for one in client.items("/exchanges")][::-1]
 
 
@@ -50,8 +50,8 @@ def kept(client: Client, now: int) -> list[str]:
 def quiet(data: Path, **options: Any) -> Iterator[Client]:
     """A server whose retention runs only when it is told to."""
     with serving(data, **options) as client:
-        client.app.state.jobs.stop()
-        client.app.state.jobs._stopping = False
+        client.core.jobs.stop()
+        client.core.jobs._stopping = False
         yield client
 
 
@@ -61,7 +61,7 @@ def test_the_file_shrinks_to_its_bound_and_the_oldest_go_first(tmp_path: Path) -
         client.send(*[bulky(n) for n in range(200, 400)])
         before = file_size(client)
         assert before > 20 * MIB
-        dropped = client.app.state.jobs.enforce_retention()
+        dropped = client.core.jobs.enforce_retention()
         assert file_size(client) < 8 * MIB
         left = [one["path"]["text"] for one in client.items("/exchanges", limit=20)]
         assert left == [f"/users/{n}" for n in range(399, dropped - 1, -1)]
@@ -79,7 +79,7 @@ def test_an_exchange_goes_so_many_days_after_it_was_received_whatever_time_it_is
         assert kept(client, NOON + 7 * DAY_NS + HOUR_NS) == ["/long/ago"]
         assert kept(client, NOON + 8 * DAY_NS) == ["/long/ago"]
         assert kept(client, NOON + 8 * DAY_NS + HOUR_NS) == []
-        assert client.app.state.jobs.dropped == 3
+        assert client.core.jobs.dropped == 3
         assert sum(one["count"] for one in client.operations().values()) == 3
 
 
@@ -127,7 +127,7 @@ def test_what_came_first_goes_first_where_room_ends(tmp_path: Path) -> None:
         receive(client, NOON, *[bulky(n) for n in range(100)])
         receive(client, NOON, record(100, path="/imported", start=NOON - 365 * DAY_NS))
         assert kept(client, NOON)[0] == "/imported"
-        assert client.app.state.jobs.dropped > 20
+        assert client.core.jobs.dropped > 20
 
 
 def test_a_sample_that_went_leaves_its_deviation(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_sample_that_went_leaves_its_deviation(tmp_path: Path) -> None:
         client.send(record(0))
         (before,) = client.items("/deviations")
         assert before["exchange"] == "server-40000-0"
-        state = client.app.state
+        state = client.core
         assert state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result() == 1
         (after,) = client.items("/deviations")
         assert after == {**before, "exchange": None}
@@ -145,7 +145,7 @@ def test_a_sample_that_went_leaves_its_deviation(tmp_path: Path) -> None:
 def test_a_half_whose_other_half_went_is_an_exchange_of_its_own(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
         client.send(record(0, "client"))
-        state = client.app.state
+        state = client.core
         state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
         client.send(record(0, "server"))
         (one,) = client.items("/exchanges")
@@ -155,7 +155,7 @@ def test_a_half_whose_other_half_went_is_an_exchange_of_its_own(tmp_path: Path) 
 def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
         client.send(*[record(n, start=NOON + n * HOUR_NS) for n in range(30)])
-        state = client.app.state
+        state = client.core
 
         def hours() -> list[tuple[int, int]]:
             with state.store.reading() as db:
@@ -181,7 +181,7 @@ def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
 def test_hours_with_samples_are_not_folded_so_that_these_can_be_judged_again(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
         client.send(record(0, start=NOON - 365 * DAY_NS), record(1, start=NOON - 365 * DAY_NS + HOUR_NS))
-        state = client.app.state
+        state = client.core
         before = client.operations()
         state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON)).result()
         client.http.post(
@@ -198,7 +198,7 @@ def test_hours_with_samples_are_not_folded_so_that_these_can_be_judged_again(tmp
 
 
 def callers(client: Client) -> dict[str, int]:
-    with client.app.state.store.reading() as db:
+    with client.core.store.reading() as db:
         return dict(db.execute("SELECT name, number FROM consumers").fetchall())
 
 
@@ -213,7 +213,7 @@ def test_callers_that_nothing_refers_to_any_more_are_forgotten(tmp_path: Path) -
         client.send(calling("last/1", 2))
         before = callers(client)
         assert before.keys() == {"replaced/1", "counted/1", "curl", "last/1"}
-        state = client.app.state
+        state = client.core
         state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
         state.jobs.forget_callers()
         after = callers(client)
@@ -227,7 +227,7 @@ def test_callers_that_nothing_refers_to_any_more_are_forgotten(tmp_path: Path) -
 def test_no_callers_number_is_given_twice(tmp_path: Path) -> None:
     with quiet(tmp_path) as client:
         client.send(calling("counted/1", 0), calling("newest/1", 1))
-        state = client.app.state
+        state = client.core
         state.store.write(lambda db: db.conn.execute("DELETE FROM calls")).result()
         state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
         newest = callers(client)["newest/1"]
@@ -238,15 +238,15 @@ def test_no_callers_number_is_given_twice(tmp_path: Path) -> None:
 def test_callers_are_kept_where_they_are_referred_to_meanwhile(tmp_path: Path) -> None:
     with quiet(tmp_path) as client:
         client.send(calling("counted/1", 0), calling("last/1", 1))
-        consumers, known = client.app.state.acceptor.counting.consumers, callers(client)
-        work = client.app.state.store.write(lambda db: consumers.drop_unused(list(known.values())))
+        consumers, known = client.core.acceptor.counting.consumers, callers(client)
+        work = client.core.store.write(lambda db: consumers.drop_unused(list(known.values())))
         assert work.result() == 0
         assert callers(client) == known
 
 
 def test_used_bytes_leave_out_what_is_free(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
-        state = client.app.state
+        state = client.core
         client.send(*[bulky(n) for n in range(50)])
         full = state.store.write(used_bytes).result()
         state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(50)).result()

@@ -1,0 +1,44 @@
+"""What routes and pages work with: made once when the server is wired, and handed to each as a dependency."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+
+from server.api.metrics import Metrics
+from server.api.sessions import Sessions
+from server.config import ServerSettings
+from server.core import Core
+
+BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    settings: ServerSettings
+    core: Core
+    metrics: Metrics
+    sessions: Sessions = field(default_factory=Sessions)
+    batches_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES_AT_ONCE))
+
+
+def install(app: FastAPI, context: Context) -> None:
+    """Makes it the context of all requests to an application."""
+    app.state.context = context
+
+
+def context_of(request: Request) -> Context:
+    """The context of a request, where there are no dependencies."""
+    context = request.app.state.context
+    assert isinstance(context, Context)
+    return context
+
+
+async def _context(request: Request) -> Context:
+    return context_of(request)
+
+
+Here = Annotated[Context, Depends(_context)]

@@ -1,0 +1,37 @@
+"""What a server runs beside HTTP: the store's writer, ingest, learning and the jobs, wired to one another."""
+
+from __future__ import annotations
+
+from server.config import ServerSettings
+from server.ingest.accept import Acceptor
+from server.ingest.catalogue_editor import Load
+from server.jobs import Jobs
+from server.learning import Learning
+from server.store.database import Store
+from server.store.retention import Bounds
+
+
+class Core:
+    """Over an open store, which it closes at the end. `load` reads specifications.
+
+    Raises StoreUnavailable where what is stored cannot be read.
+    """
+
+    def __init__(self, settings: ServerSettings, store: Store, load: Load) -> None:
+        self.store = store
+        self.load = load
+        self.learning = Learning(store)
+        self.jobs = Jobs(store, Bounds(settings.retention_days, settings.retention_bytes))
+        self.acceptor = store.write(lambda db: Acceptor(db, load, self.jobs.judge_again)).result()
+        store.on_undo(self.acceptor.forget)
+        store.on_commit(self.acceptor.catalogue.publish)
+
+    def start(self) -> None:
+        self.jobs.start(self.acceptor)
+        self.learning.start()
+
+    def stop(self) -> None:
+        """Finishes the work that is under way and commits all that was accepted."""
+        self.learning.stop()
+        self.jobs.stop()
+        self.store.close()
