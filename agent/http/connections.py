@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened, Role
 from agent.frozen import dataclass
-from agent.http.frames import PREFACE, carries_headers, plausible
+from agent.http.h2.frames import PREFACE, carries_headers, plausible
 from agent.http.messages import Exchange
 from agent.http.talk import OTHER_WAY, Http1Talk, Http2Talk, Spoken, Talk
 from agent.ledger import Bytes, Ledger

@@ -13,6 +13,14 @@ from agent.frozen import dataclass
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """The first value of `name` (lower case)."""
+    for found, value in headers:
+        if found == name:
+            return value
+    return None
+
+
 class BodyState(StrEnum):
     """How much of a body was seen. `size` is true in all of them but GAP with unknown framing."""
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from agent.events import Direction, Role
-from agent.http.h1 import RequestReader, ResponseReader
-from agent.http.h2 import H2C, Http2
+from agent.http.h1.pairing import Pair
+from agent.http.h1.readers import RequestReader, ResponseReader
+from agent.http.h2.streams import H2C, Http2
 from agent.http.messages import Exchange, Request
-from agent.http.pair import Pair
 from agent.ledger import Bytes
 from agent.streams.half import Segment
 

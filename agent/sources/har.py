@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from agent.http.heads import header
 from agent.http.messages import (
     EMPTY_BODY,
     Body,
@@ -23,6 +22,7 @@ from agent.http.messages import (
     Headers,
     Request,
     Response,
+    header,
 )
 from agent.sources import fields
 from agent.sources.elements import Absent, Stray, elements

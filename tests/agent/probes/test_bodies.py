@@ -15,8 +15,8 @@ from agent.http.messages import BodyState, Completeness, Exchange
 from agent.ledger import Bytes, Ledger
 from agent.probes.kernel import HEADROOM, Filters
 from agent.streams.table import Limits
+from tests.agent.http.h2.test_streams import Talk
 from tests.agent.http.talks import seen_in
-from tests.agent.http.test_h2 import Talk
 from tests.agent.probes.watch import Watch, connected, watching
 
 pytestmark = pytest.mark.root

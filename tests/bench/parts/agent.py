@@ -17,7 +17,7 @@ from hyperframe.frame import Frame, HeadersFrame
 from agent import wire
 from agent.events import Chunk, Clock, Closed, Opened
 from agent.http.connections import Connections, Seen
-from agent.http.frames import PREFACE
+from agent.http.h2.frames import PREFACE
 from agent.ledger import Ledger
 from agent.pipeline import Pipeline, Place, turns
 from agent.probes import decode

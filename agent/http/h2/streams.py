@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-from agent.http.fields import FieldDecoder, Fields, FieldsError
-from agent.http.frames import (
+from agent.http.h2.frames import (
     Block,
     Broken,
     Ended,
@@ -22,7 +21,8 @@ from agent.http.frames import (
     Reset,
     TableSize,
 )
-from agent.http.grpc import Messages, is_grpc
+from agent.http.h2.grpc import Messages, is_grpc
+from agent.http.h2.hpack import FieldDecoder, Fields, FieldsError
 from agent.http.messages import Body, Completeness, Exchange, Grpc, Headers, Request, Response
 from agent.http.payload import Payload
 from agent.streams.half import Segment, Why

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from agent.events import Chunk, Tick
+from agent.http.h1.pairing import MAX_OUTSTANDING
 from agent.http.messages import Completeness
-from agent.http.pair import MAX_OUTSTANDING
 from agent.http.talk import OTHER_WAY
 from tests.agent.http.talks import C, S, Steps, chunks, tell
 

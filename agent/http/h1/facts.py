@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from agent.frozen import dataclass
-from agent.http.heads import RequestHead, ResponseHead
+from agent.http.h1.heads import RequestHead, ResponseHead
 from agent.http.messages import Completeness, Request, Response
 
 Head = TypeVar("Head", RequestHead, ResponseHead)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.http.h2 import Http2
+from agent.http.h2.streams import Http2
 from agent.http.messages import BodyState, Completeness, Exchange
 from agent.ledger import Bytes
 from agent.streams.half import Data, Gap, Why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.http.grpc import Messages
+from agent.http.h2.grpc import Messages
 
 
 def counted(*pieces: bytes | int) -> int | None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.http import heads, ordinary
-from agent.http.heads import Refused
+from agent.http.h1 import heads, ordinary
+from agent.http.h1.heads import Refused
 from tests.bench.traffic import fresh, plain
 
 NAMES = st.sampled_from(

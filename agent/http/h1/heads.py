@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 import h11
 
 from agent.frozen import dataclass
-from agent.http import ordinary
+from agent.http.h1 import ordinary
 from agent.http.messages import Headers
 
 MAX_HEAD = 64 * 1024
@@ -201,14 +201,6 @@ def read_response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Re
 def _headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
     """h11's headers with names in lower case; iterating over its own view of them costs twice this."""
     return tuple([(name.lower(), value) for name, value in event.headers.raw_items()])
-
-
-def header(headers: Headers, name: bytes) -> bytes | None:
-    """The first value of `name` (lower case)."""
-    for found, value in headers:
-        if found == name:
-            return value
-    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections import Counter
 
 import h11
 
-from agent.http.facts import Begun, Interim
-from agent.http.heads import (
+from agent.http.h1.facts import Begun, Interim
+from agent.http.h1.heads import (
     Framing,
     Refused,
     RequestHead,
@@ -19,8 +19,8 @@ from agent.http.heads import (
     request_framing,
     response_framing,
 )
+from agent.http.h1.reader import MessageReader
 from agent.http.messages import Body, Headers, Request, Response
-from agent.http.reader import MessageReader
 from agent.ledger import Bytes
 from agent.streams.half import Data
 from agent.streams.sniff import Kind

@@ -6,8 +6,8 @@ from collections import Counter
 
 import h11
 
-from agent.http import heads
-from agent.http.heads import MAX_ONCE, MAX_REMEMBERED, MAX_REMEMBERED_LENGTH, Refused
+from agent.http.h1 import heads
+from agent.http.h1.heads import MAX_ONCE, MAX_REMEMBERED, MAX_REMEMBERED_LENGTH, Refused
 from tests.agent.http.talks import C, S, chunks, tell
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

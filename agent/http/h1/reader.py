@@ -14,8 +14,8 @@ from typing import Generic
 
 import h11
 
-from agent.http.facts import Begun, Broken, Done, Head, Interim, Message
-from agent.http.heads import (
+from agent.http.h1.facts import Begun, Broken, Done, Head, Interim, Message
+from agent.http.h1.heads import (
     MAX_HEAD,
     Framing,
     reason,

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 
-from agent.http.facts import Begun, Broken, Done, Interim
-from agent.http.heads import RequestHead, ResponseHead, header
-from agent.http.messages import Completeness, Exchange, Request, Response
+from agent.http.h1.facts import Begun, Broken, Done, Interim
+from agent.http.h1.heads import RequestHead, ResponseHead
+from agent.http.messages import Completeness, Exchange, Request, Response, header
 
 MAX_OUTSTANDING = 128
 """Requests of one connection that wait for a response; more are given up, oldest first."""
