@@ -15,10 +15,9 @@ from agent.wire import Record
 from server.analysis.coverage.outline import Outline
 from server.analysis.inventory import host_of, name_of
 from server.analysis.specs.amending.propose import Judging
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation
-from server.store.decisions import Identity
-from server.store.findings import bounded
 from server.store.specs import StoredSpec
 
 
@@ -91,7 +90,7 @@ class Catalogue:
 
     apis: Mapping[int, ApiSpecs]
     revisions: Mapping[int, int]
-    ignored: Mapping[int, frozenset[Identity]]
+    ignored: Mapping[int, frozenset[DeviationIdentity]]
     unreadable: frozenset[str]
 
     def __iter__(self) -> Iterator[Loaded]:
@@ -132,10 +131,8 @@ class Catalogue:
         ignored = self.ignored.get(api)
         if not ignored or judgement.verdict != Verdict.DEVIATING or judgement.operation is None:
             return judgement.verdict
-        for one in judgement.deviations:
-            kept = bounded(judgement.operation, one.kind, one.where, one.pointer, "")
-            if (kept.operation, kept.kind, kept.where, kept.pointer) not in ignored:
-                return judgement.verdict
+        if any(one.identity(judgement.operation) not in ignored for one in judgement.deviations):
+            return judgement.verdict
         if judgement.deprecated:
             return Verdict.ZOMBIE
         return Verdict.UNJUDGED if judgement.why else Verdict.CONFORMING

@@ -14,7 +14,8 @@ from starlette.concurrency import run_in_threadpool
 
 from agent.wire import Record, decode_record
 from server.analysis.specs.amending.patches import Unfit, applied
-from server.analysis.specs.amending.propose import Found, proposal, shows
+from server.analysis.specs.amending.propose import proposal, shows
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.document.text import parse
 from server.analysis.views import most_seen
 from server.api import models, render
@@ -42,7 +43,7 @@ StateAsked = Annotated[
 ]
 
 
-@router.get("/deviations", response_model=models.Page[models.Finding])
+@router.get("/deviations", response_model=models.Page[models.StoredDeviation])
 def list_deviations(
     request: Request,
     narrow: Narrow,
@@ -143,13 +144,13 @@ async def _decide(request: Request, row: dict[str, Any], decision: Decision | No
 
 def _proposed(request: Request, row: dict[str, Any]) -> tuple[str, tuple[dict[str, Any], ...]]:
     """(the specification's id, its change). Raises Problem."""
-    load, found = context_of(request).core.load, Found(*identity(row))
+    load, wanted = context_of(request).core.load, identity(row)
     known = catalogue_of(request).of_api(row["api"])
     with store_of(request).reading() as db:
         record = _sample(queries.exchange(db, row["sample"]))
-        others = [one for one in decisions.proposals(db, row["api"]) if identity(one) != identity(row)]
+        others = [one for one in decisions.proposals(db, row["api"]) if identity(one) != wanted]
         documents = {one.stored.id: _document(db, one) for one in known}
-    for loaded in _by_fit(known, found, record):
+    for loaded in _by_fit(known, wanted, record):
         stored = loaded.stored
         own = [one for one in others if one["spec"] == stored.id]
         document = changed(documents[stored.id], own)
@@ -157,7 +158,7 @@ def _proposed(request: Request, row: dict[str, Any]) -> tuple[str, tuple[dict[st
         def understand(document: dict[str, Any], base_path: str | None = stored.base_path) -> Any:
             return understood(load, document, base_path)
 
-        patch = proposal(found, document, understand, record)
+        patch = proposal(wanted, document, understand, record)
         if patch is not None:
             return stored.id, patch
     raise Problem(
@@ -175,12 +176,12 @@ def _sample(exchange: dict[str, Any] | None) -> Record | None:
     return None if exchange is None else most_seen([decode_record(raw) for raw in exchange["records"]])
 
 
-def _by_fit(known: tuple[Loaded, ...], found: Found, record: Record | None) -> list[Loaded]:
+def _by_fit(known: tuple[Loaded, ...], wanted: DeviationIdentity, record: Record | None) -> list[Loaded]:
     """Specifications that the deviation is one from, as far as is known."""
     if record is not None:
-        fitting = [one for one in known if shows(one.specification.match(record), found)]
+        fitting = [one for one in known if shows(one.specification.match(record), wanted)]
     else:
-        fitting = [one for one in known if found.operation in one.operations]
+        fitting = [one for one in known if wanted.operation in one.operations]
     return fitting or [*known]
 
 

@@ -265,7 +265,7 @@ class Exchange(BaseModel):
     witnesses: list[Witness]
 
 
-class Finding(Deviation):
+class StoredDeviation(Deviation):
     id: str
     state: Literal["open", "accepted", "ignored"]
     reason: str | None = Field(description="Why it is ignored or accepted.")

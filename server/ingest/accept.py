@@ -108,7 +108,7 @@ class Acceptor:
         self._flush()
         before = self.catalogue.draft.revision(merge.target)
         merge_apis(self._db, merge.source, merge.target)
-        for part in (self.apis, self.operations, self.counting.findings, self.counting.coverage):
+        for part in (self.apis, self.operations, self.counting.deviations, self.counting.coverage):
             part.forget()
         self.catalogue.reread()
         if self.catalogue.draft.revision(merge.target) != before:

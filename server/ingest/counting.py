@@ -8,6 +8,7 @@ from collections import Counter
 
 from server.analysis.inventory import caller
 from server.analysis.latency import bucket_of
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.views import duration_of, most_seen, server_view
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.covering import Covering
@@ -15,8 +16,8 @@ from server.ingest.outcomes import Left
 from server.store.counters import Consumers, Contribution, Tally
 from server.store.coverage import CoverageCounters, Covered
 from server.store.database import Database
+from server.store.deviations import DeviationCounters, Occurrence
 from server.store.exchanges import HOUR_NS, Exchange
-from server.store.findings import Finding, Findings, Sighting
 
 
 class Counting:
@@ -25,20 +26,20 @@ class Counting:
     def __init__(self, db: Database, catalogue: CatalogueEditor, counts: Counter[str]) -> None:
         self.consumers = Consumers(db)
         self.tally = Tally(db)
-        self.findings = Findings(db)
+        self.deviations = DeviationCounters(db)
         self.coverage = CoverageCounters(db)
         self.covering = Covering(self.consumers, catalogue)
         self._counts = counts
 
     def forget(self) -> None:
         """After work was undone: nothing in memory may know more than the database."""
-        for part in (self.consumers, self.tally, self.findings, self.coverage):
+        for part in (self.consumers, self.tally, self.deviations, self.coverage):
             part.forget()
 
     def flush(self) -> None:
         """Writes what was added and taken back since."""
         self.tally.flush()
-        self.findings.flush()
+        self.deviations.flush()
         self.coverage.flush()
 
     def add(self, exchange: Exchange, operation: int, verdict: str | None) -> None:
@@ -56,31 +57,35 @@ class Counting:
             verdict=verdict,
         )
         self.tally.add(exchange.counted)
-        if exchange.findings:
-            at = _sighting(exchange, exchange.counted)
-            exchange.findings = tuple(one for one in exchange.findings if self._find(at, one))
+        if exchange.deviations:
+            at = _occurrence(exchange, exchange.counted)
+            exchange.deviations = {
+                identity: message
+                for identity, message in exchange.deviations.items()
+                if self._is_stored(at, identity, message)
+            }
         exchange.views = len(exchange.records)
         if exchange.covered is not None:
             self.coverage.add(exchange.covered)
 
-    def _find(self, at: Sighting, finding: Finding) -> bool:
-        kept = self.findings.add(at, finding)
-        self._counts[Left.DEVIATIONS] += not kept
-        return kept
+    def _is_stored(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
+        stored = self.deviations.add(at, identity, message)
+        self._counts[Left.DEVIATIONS] += not stored
+        return stored
 
     def take_back(self, exchange: Exchange) -> Covered | None:
         """Takes back what was counted of an exchange; which parts of its operation those were."""
         if exchange.counted is None:
             return None
         self.tally.add(exchange.counted, -1)
-        at = _sighting(exchange, exchange.counted)
-        for finding in exchange.findings:
-            self.findings.add(at, finding, -1)
+        at = _occurrence(exchange, exchange.counted)
+        for identity in exchange.deviations:
+            self.deviations.take_back(at, identity)
         covered = self.covering.recall(exchange, most_seen(exchange.records[: exchange.views]))
         if covered is not None:
             self.coverage.add(covered, -1)
         return covered
 
 
-def _sighting(exchange: Exchange, counted: Contribution) -> Sighting:
-    return Sighting(exchange.api, counted.consumer, counted.time, exchange.id, exchange.revision)
+def _occurrence(exchange: Exchange, counted: Contribution) -> Occurrence:
+    return Occurrence(exchange.api, counted.consumer, counted.time, exchange.id, exchange.revision)

@@ -18,7 +18,6 @@ from server.ingest.outcomes import Left
 from server.store.counters import Operations
 from server.store.coverage import Covered
 from server.store.exchanges import Exchange
-from server.store.findings import bounded
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +37,9 @@ class ExchangeJudge:
         self._counts = counts
 
     def judge(self, exchange: Exchange, api: int) -> tuple[int, str | None]:
-        """The operation's number and the verdict; sets the exchange's findings and what it covers."""
+        """The operation's number and the verdict; sets the exchange's deviations and what it covers."""
         record = most_seen(exchange.records)
-        exchange.findings, exchange.why, exchange.deprecated, exchange.covered = (), None, False, None
+        exchange.deviations, exchange.why, exchange.deprecated, exchange.covered = {}, None, False, None
         if record.request is None:
             return self._operations.unseen(api), None
         ruling = self._ruling(api, record)
@@ -51,9 +50,7 @@ class ExchangeJudge:
         operation = self._operation(api, record, ruling)
         exchange.covered = self._covered(exchange, api, operation, record, judgement)
         key = self._operations.key(operation)
-        exchange.findings = tuple(
-            dict.fromkeys(bounded(key, d.kind, d.where, d.pointer, d.message) for d in judgement.deviations)
-        )
+        exchange.deviations = {one.identity(key): one.message for one in judgement.deviations}
         return operation, ruling.verdict
 
     def _operation(self, api: int, record: Record, ruling: Ruling) -> int:

@@ -12,7 +12,7 @@ def settle_leftovers(db: Database, acceptor: Acceptor, api: int) -> None:
     """After all samples were judged: counts whose samples are gone go to the operation their template
     belongs to, and deviations that no sample shows any more are removed. Writer's thread.
     """
-    acceptor.counting.findings.purge(api, acceptor.catalogue.draft.revision(api))
+    acceptor.counting.deviations.purge(api, acceptor.catalogue.draft.revision(api))
     for number, key, method, shape in acceptor.operations.without_samples(api):
         ruling = acceptor.catalogue.draft.judge(api, _probe(method, shape))
         found = ruling.judgement.operation if ruling else None

@@ -11,15 +11,13 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from server.analysis.specs.deviation import DeviationIdentity
 from server.store.specs import of_id
 
-Identity = tuple[str, str, str, str]
-"""What tells an API's deviations apart: operation, kind, where, pointer."""
 
-
-def identity(row: Mapping[str, Any]) -> Identity:
+def identity(row: Mapping[str, Any]) -> DeviationIdentity:
     """That of a deviation's row, or of a decision's."""
-    return row["operation"], row["kind"], row["where"], row["pointer"]
+    return DeviationIdentity(row["operation"], row["kind"], row["where"], row["pointer"])
 
 
 SAME = """deviation_decisions.api = deviations.api AND deviation_decisions.operation = deviations.operation
@@ -47,7 +45,7 @@ class Decision:
     patch: tuple[dict[str, Any], ...] = ()
 
 
-def decide(db: Database, api: int, identity: Identity, decision: Decision) -> None:
+def decide(db: Database, api: int, identity: DeviationIdentity, decision: Decision) -> None:
     """Replaces what was decided before. Writer's thread."""
     patch = json.dumps(decision.patch) if decision.patch else None
     db.conn.execute(
@@ -59,7 +57,7 @@ def decide(db: Database, api: int, identity: Identity, decision: Decision) -> No
     )
 
 
-def undo(db: Database, api: int, identity: Identity) -> None:
+def undo(db: Database, api: int, identity: DeviationIdentity) -> None:
     """The deviation is open again. Writer's thread."""
     db.conn.execute(
         """DELETE FROM deviation_decisions
@@ -73,15 +71,14 @@ def forget_spec(db: Database, spec: str) -> None:
     db.conn.execute("DELETE FROM deviation_decisions WHERE state = ? AND spec = ?", (State.ACCEPTED, spec))
 
 
-def ignored(db: Database) -> Mapping[int, frozenset[Identity]]:
+def ignored(db: Database) -> Mapping[int, frozenset[DeviationIdentity]]:
     """What is ignored, by API."""
-    found: dict[int, set[Identity]] = {}
+    found: dict[int, set[DeviationIdentity]] = {}
     for api, *identity in db.conn.execute(
         """SELECT api, operation, kind, "where", pointer FROM deviation_decisions WHERE state = ?""",
         (State.IGNORED,),
     ):
-        operation, kind, where, pointer = identity
-        found.setdefault(api, set()).add((operation, kind, where, pointer))
+        found.setdefault(api, set()).add(DeviationIdentity(*identity))
     return {api: frozenset(identities) for api, identities in found.items()}
 
 

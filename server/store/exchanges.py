@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlite_utils import Database
 
 from agent.wire import Record, decode_record
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.witnesses import SKEW_NS, View, mark_of, view_of
 from server.store.counters import Contribution
 from server.store.coverage import Covered
-from server.store.findings import Finding
 
 HOUR_NS = 3_600_000_000_000
 COLUMNS = (
@@ -29,7 +29,7 @@ class Exchange:
     """One exchange on its way into the store: its views, and what was made of them.
 
     `number` is that of its first witness; `stored` says whether its row exists. What the counters hold
-    of it is `counted`, `findings` and `covered` (judged under `revision` of its API).
+    of it is `counted`, `deviations` (with their messages) and `covered` (judged under `revision` of its API).
     """
 
     number: int
@@ -45,7 +45,7 @@ class Exchange:
     deprecated: bool = False
     revision: int = 0
     counted: Contribution | None = None
-    findings: tuple[Finding, ...] = field(default=())
+    deviations: Mapping[DeviationIdentity, str] = field(default_factory=dict)
     covered: Covered | None = None  # None: nothing, or (if stored) not known any more
     views: int = 0  # how many of the records `covered` was made of
 
@@ -112,7 +112,7 @@ class Exchanges:
             deprecated=bool(deprecated),
             revision=revision,
             counted=Contribution(operation, consumer, status, time, time // HOUR_NS, bucket, verdict),
-            findings=tuple(Finding(*item) for item in json.loads(deviations)) if deviations else (),
+            deviations=_unpacked(deviations),
         )
 
     def write(self, exchanges: Iterable[Exchange]) -> None:
@@ -192,11 +192,16 @@ class Exchanges:
         return len(gone)
 
 
+def _unpacked(deviations: str | None) -> dict[DeviationIdentity, str]:
+    packed = json.loads(deviations) if deviations else []
+    return {DeviationIdentity(*identity): message for *identity, message in packed}
+
+
 def _row(one: Exchange) -> tuple[object, ...]:
     counted, first = one.counted, one.records[0]
     assert counted is not None
     request = first.request or (one.records[1].request if len(one.records) > 1 else None)
-    findings = [(f.operation, f.kind, f.where, f.pointer, f.message) for f in one.findings]
+    deviations = [(*identity, message) for identity, message in one.deviations.items()]
     ends = [end for record in one.records for end in (record.client, record.server) if end is not None]
     return (
         one.number,
@@ -212,7 +217,7 @@ def _row(one: Exchange) -> tuple[object, ...]:
         counted.verdict,
         one.why,
         one.deprecated,
-        json.dumps(findings) if findings else None,
+        json.dumps(deviations) if deviations else None,
         one.revision,
         _lines({end.namespace for end in ends}),
         _lines({end.workload for end in ends}),

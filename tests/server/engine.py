@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.wire import Record
+from server.analysis.specs.deviation import Deviation
 from server.analysis.specs.kinds import Kind, Verdict, Where
-from server.analysis.specs.model import Deviation, Judgement, Operation, SpecError
+from server.analysis.specs.model import Judgement, Operation, SpecError
 from server.analysis.specs.schemas.validators import Parts
 
 
@@ -59,7 +60,7 @@ class StandIn:
             shape = re.sub(r"\\\{.*?\\\}", "[^/]+", re.escape(template)).encode()
             if method == record.request.method and re.fullmatch(shape, record.request.path):
                 return self._found(key, said, record)
-        unknown = Deviation(Kind.UNKNOWN_PATH, Where.PATH, "", "the specification has no such path")
+        unknown = Deviation.at(Kind.UNKNOWN_PATH, Where.PATH, "", "the specification has no such path")
         return Judgement(None, False, Verdict.SHADOW, None, (unknown,))
 
     def _found(self, key: str, said: Mapping[str, Any], record: Record) -> Judgement:
@@ -68,7 +69,7 @@ class StandIn:
             return Judgement(key, deprecated, Verdict.UNJUDGED, "the response was not seen", ())
         if record.response.status not in said.get("statuses", [200]):
             status = str(record.response.status)
-            wrong = Deviation(Kind.UNKNOWN_STATUS, Where.STATUS, status, "not among the statuses")
+            wrong = Deviation.at(Kind.UNKNOWN_STATUS, Where.STATUS, status, "not among the statuses")
             return Judgement(key, deprecated, Verdict.DEVIATING, None, (wrong,))
         return Judgement(key, deprecated, Verdict.ZOMBIE if deprecated else Verdict.CONFORMING, None, ())
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from server.analysis.specs.kinds import Kind, Verdict, Where
+from server.analysis.specs.deviation import Deviation
+from server.analysis.specs.kinds import Verdict, Where
 
 
 class SpecError(ValueError):
@@ -96,18 +97,6 @@ class Operation:
     security: Alternatives
     tags: tuple[str, ...] = ()
     spans: frozenset[str] = frozenset()  # parameters of the path that may hold slashes, by any method's word
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """`pointer` is a parameter's name, or a JSON pointer into the body; `message` is built from the
-    specification alone and holds nothing captured.
-    """
-
-    kind: Kind
-    where: Where
-    pointer: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from server.analysis.specs.deviation import DeviationIdentity
 from server.catalogue import Catalogue
 from server.ingest.accept import Acceptor
 from server.ingest.attach import Target, attach, detach
@@ -23,7 +24,7 @@ from server.store.specs import Upload
 from tests.server.engine import load, spec
 from tests.server.records import NOON
 
-IGNORED = ("GET /users", "unknown-status", "status", "500")
+IGNORED = DeviationIdentity("GET /users", "unknown-status", "status", "500")
 ROUNDS = 60
 
 

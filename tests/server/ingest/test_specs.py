@@ -68,7 +68,7 @@ def test_a_deviation_is_kept_once_with_count_callers_and_a_sample(client: Client
 
 
 def test_deviations_are_bounded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.store.findings.MAX_DEVIATIONS", 3)
+    monkeypatch.setattr("server.store.deviations.MAX_DEVIATIONS", 3)
     upload(client, host="shop.local:8080")
     client.send(*[record(n, status=500 + n) for n in range(8)])
     assert len(client.items("/deviations")) == 3
@@ -101,7 +101,7 @@ def test_counts_whose_samples_are_gone_move_with_their_template(client: Client) 
     }
 
 
-def test_a_newer_specification_replaces_findings_and_templates(client: Client) -> None:
+def test_a_newer_specification_replaces_deviations_and_templates(client: Client) -> None:
     api = upload(client, host="shop.local:8080")["api"]
     client.send(record(0), record(1, path="/admin/7"), record(2, status=500))
     newer = spec("GET /users/{name}", "GET /admin/{page}", version="2")

@@ -9,6 +9,7 @@ from server.analysis.specs.amending.patches import Change, add, remove, replace
 from server.analysis.specs.amending.sample import Shown
 from server.analysis.specs.amending.site import Site
 from server.analysis.specs.amending.words import Changes, Words
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.document.pointers import tokens_of, under
 from server.analysis.specs.kinds import Kind
 from server.analysis.specs.schemas.fields import types_of
@@ -118,15 +119,16 @@ class Loosening:
 
 
 def changes_of_schema(
-    site: Site, words: Words, parts_at: Callable[[str], Parts], kind: str, where: str, pointer: str
+    site: Site, words: Words, parts_at: Callable[[str], Parts], identity: DeviationIdentity
 ) -> Iterator[Changes]:
     """Changes of the schemas that a value of this call was judged by; `parts_at`: those that apply at a
     place of the document.
     """
-    tokens = tokens_of(pointer) if where.endswith(".body") else []
+    kind, where, place = identity.kind, identity.where, identity.place
+    tokens = tokens_of(place) if where.endswith(".body") else []
     name = tokens.pop() if kind in _OF_FIELDS and tokens else ""
     parts: dict[str, JsonObject] = {}
-    for root in site.schemas(where, pointer):
+    for root in site.schemas(where, place):
         parts |= _reach(root, tokens, parts_at)
     loosening = Loosening(words, parts, site.sample.value(where, tokens))
     return loosening.of_field(kind, name) if kind in _OF_FIELDS else loosening.of_value(kind)

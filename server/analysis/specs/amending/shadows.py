@@ -9,6 +9,7 @@ from server.analysis.json import JsonObject
 from server.analysis.specs.amending.patches import add
 from server.analysis.specs.amending.site import item_of
 from server.analysis.specs.amending.words import Changes, Words
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.dialects.openapi import METHODS
 from server.analysis.specs.document.pointers import Pointers
 from server.analysis.specs.kinds import Kind
@@ -20,21 +21,18 @@ _NAME = re.compile(r"\{([^{}]*)\}")
 
 
 def changes_of_shadow(
-    key: str,
-    kind: str,
+    identity: DeviationIdentity,
     pointers: Pointers,
     words: Words,
     bases: Sequence[str],
     operations: Sequence[Operation],
 ) -> Iterator[Changes]:
-    """Of a call to what is not described; `key` is its method and a template made from traffic. Raises
-    SpecError.
-    """
-    method, _, path = key.partition(" ")
+    """Of a call to what is not described. Raises SpecError."""
+    method, _, path = identity.operation.partition(" ")
     if method.lower() not in METHODS or not path.startswith("/"):
         return
     path = _below_base(path, bases)
-    template = _template(path, operations) if kind == Kind.UNKNOWN_METHOD else None
+    template = _template(path, operations) if identity.kind == Kind.UNKNOWN_METHOD else None
     if template is not None:
         place, _ = item_of(pointers, template)
         yield (add(place, method.lower(), _operation(template, words)),)

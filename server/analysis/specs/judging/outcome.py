@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
+from server.analysis.specs.deviation import Deviation
 from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.judging.policy import Policy
 from server.analysis.specs.kinds import Kind, Verdict, Where
-from server.analysis.specs.model import Deviation, Judgement, Operation
+from server.analysis.specs.model import Judgement, Operation
 
 MAX_DEVIATIONS = 100
-MAX_POINTER = 400  # characters
-ITEM = re.compile(r"/[0-9]+(?=/|$)")
 
 
 class Outcome:
@@ -35,10 +32,9 @@ class Outcome:
         if self.masks.unseen_field(kind, where):
             self.unseen("some header fields were not seen")
             return
-        place = ITEM.sub("/*", pointer)
         if len(self._found) < MAX_DEVIATIONS:
-            shown = pointer if len(pointer) <= MAX_POINTER else pointer[:MAX_POINTER] + "…"
-            self._found.setdefault((kind, where, place), Deviation(kind, where, shown, message))
+            deviation = Deviation.at(kind, where, pointer, message)
+            self._found.setdefault((kind, where, deviation.place), deviation)
 
     def unseen(self, why: str) -> None:
         """Notes that something could not be judged."""

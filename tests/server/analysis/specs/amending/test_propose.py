@@ -8,8 +8,8 @@ import pytest
 
 from agent.wire import Record
 from server.analysis.specs.amending.patches import Unfit, applied
-from server.analysis.specs.amending.propose import Found, proposal
-from server.analysis.specs.judging.outcome import ITEM
+from server.analysis.specs.amending.propose import proposal
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.judging.policy import Policy
 from server.analysis.specs.kinds import Kind
 from server.analysis.specs.load import understand
@@ -31,7 +31,7 @@ def changed(text: Any, record: Record) -> tuple[list[str], list[str]]:
         judgement = reading(text).match(record)
         for one in judgement.deviations:
             key = judgement.operation or template
-            changes = proposal(Found(key, one.kind, one.where, one.pointer), text, reading, record)
+            changes = proposal(one.identity(key), text, reading, record)
             if changes is not None:
                 text = applied(text, changes)
                 break
@@ -168,13 +168,13 @@ def test_swagger_is_changed_in_its_own_words(record: Record, kinds: list[str]) -
 
 def test_without_a_sample_the_first_change_that_leaves_a_good_document_is_taken() -> None:
     text = answering({"type": "integer", "maximum": 5})
-    changes = proposal(Found("GET /x", "bounds", "response.body", ""), text, reading, None)
+    changes = proposal(DeviationIdentity("GET /x", "bounds", "response.body", ""), text, reading, None)
     at = "/paths/~1x/get/responses/200/content/application~1json/schema/maximum"
     assert changes == ({"op": "remove", "path": at},)
 
 
 def test_a_shadow_becomes_a_path_with_distinct_parameters() -> None:
-    found = Found("GET /a/{id}/b/{id}", "unknown-path", "path", "")
+    found = DeviationIdentity("GET /a/{id}/b/{id}", "unknown-path", "path", "")
     changes = proposal(found, getting(), reading, call(path=b"/a/1/b/2"))
     assert changes is not None
     assert changes[0]["path"] == "/paths/~1a~1{id}~1b~1{id2}"
@@ -208,4 +208,3 @@ def test_a_patch_leaves_its_document_as_it_was() -> None:
     ]
     assert applied(text, changes) == {"a": [0, 9, 2, 3], "b/c": {}}
     assert text == {"a": [1, 2], "b/c": {"d": 1}}
-    assert ITEM.sub("/*", "/a/0/b") == "/a/*/b"

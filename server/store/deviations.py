@@ -1,33 +1,20 @@
-"""Deviations, kept once each: API, operation, kind, where, pointer; with count, callers and a sample."""
+"""Deviations, stored once for each API and identity, with count, callers and a sample."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-ITEM = re.compile(r"/[0-9]+(?=/|$)")
-MAX_DEVIATIONS = 1000  # kept per API: pointers come from the network
-MAX_POINTER = 300  # characters
-MAX_MESSAGE = 500
+from server.analysis.specs.deviation import DeviationIdentity
+
+MAX_DEVIATIONS = 1000  # stored per API: pointers come from the network
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One deviation of one exchange; all but the message tells it from others."""
-
-    operation: str
-    kind: str
-    where: str
-    pointer: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One exchange that showed it; `revision` counts changes of the API's specifications."""
+class Occurrence:
+    """One exchange that showed a deviation; `revision` counts changes of the API's specifications."""
 
     api: int
     consumer: int
@@ -36,14 +23,7 @@ class Sighting:
     revision: int
 
 
-def bounded(operation: str, kind: str, where: str, pointer: str, message: str) -> Finding:
-    """The finding as it is kept: once for all items of an array, or the list would grow with traffic."""
-    if where.endswith(".body"):
-        pointer = ITEM.sub("/*", pointer)
-    return Finding(operation, kind, where, pointer[:MAX_POINTER], message[:MAX_MESSAGE])
-
-
-class Findings:
+class DeviationCounters:
     """The writer's view."""
 
     def __init__(self, db: Database) -> None:
@@ -51,41 +31,44 @@ class Findings:
         self.forget()
 
     def forget(self) -> None:
-        self._numbers: dict[tuple[int, str, str, str, str], int] = {}
+        self._numbers: dict[tuple[int, DeviationIdentity], int] = {}
         self._kept: Counter[int] = Counter()
-        for number, *key in self._db.conn.execute(
+        for number, api, *identity in self._db.conn.execute(
             'SELECT number, api, operation, kind, "where", pointer FROM deviations'
         ):
-            self._numbers[tuple(key)] = number
-            self._kept[key[0]] += 1
+            self._numbers[api, DeviationIdentity(*identity)] = number
+            self._kept[api] += 1
         self._calls: Counter[tuple[int, int]] = Counter()
         self._seen: dict[int, tuple[int, int, int]] = {}
 
-    def add(self, at: Sighting, one: Finding, sign: int = 1) -> bool:
+    def add(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
         """Counts it; False where the API's bound is reached and it was left out."""
-        api, consumer, time = at.api, at.consumer, at.time
-        key = (api, one.operation, one.kind, one.where, one.pointer)
-        number = self._numbers.get(key)
+        number = self._numbers.get((at.api, identity))
         if number is None:
-            if sign < 0 or self._kept[api] >= MAX_DEVIATIONS:
+            if self._kept[at.api] >= MAX_DEVIATIONS:
                 return False
-            number = self._insert(key, one.message, at)
-        self._calls[number, consumer] += sign
-        if sign > 0:
-            first, last, _ = self._seen.get(number, (time, time, 0))
-            self._seen[number] = (min(first, time), max(last, time), at.revision)
+            number = self._insert(at, identity, message)
+        self._calls[number, at.consumer] += 1
+        first, last, _ = self._seen.get(number, (at.time, at.time, 0))
+        self._seen[number] = (min(first, at.time), max(last, at.time), at.revision)
         return True
 
-    def _insert(self, key: tuple[int, str, str, str, str], message: str, at: Sighting) -> int:
+    def take_back(self, at: Occurrence, identity: DeviationIdentity) -> None:
+        """Counts it no longer."""
+        number = self._numbers.get((at.api, identity))
+        if number is not None:
+            self._calls[number, at.consumer] -= 1
+
+    def _insert(self, at: Occurrence, identity: DeviationIdentity, message: str) -> int:
         cursor = self._db.conn.execute(
             """INSERT INTO deviations
             (api, operation, kind, "where", pointer, message, first_seen, last_seen, sample, revision)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            (*key, message, at.time, at.time, at.exchange, at.revision),
+            (at.api, *identity, message, at.time, at.time, at.exchange, at.revision),
         )
         assert cursor.lastrowid is not None
-        self._numbers[key] = cursor.lastrowid
-        self._kept[key[0]] += 1
+        self._numbers[at.api, identity] = cursor.lastrowid
+        self._kept[at.api] += 1
         return cursor.lastrowid
 
     def flush(self) -> None:
