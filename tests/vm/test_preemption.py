@@ -1,0 +1,126 @@
+"""Tasks that preempt each other within the agent's uprobes, under Debian's kernels, do each other no harm.
+
+Eight Python processes talk over TLS under the agent's capture, first as it is, then (the negative control)
+with the guard taken out of its programs, in one boot of each kernel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+
+from agent.probes.programs import UPROBE_PROGRAMS
+from tests.vm import machine
+from tests.vm.machine import Kernel
+from tests.vm.overheard import Account
+
+pytestmark = pytest.mark.vm
+
+FIRST_WITH_PRIVATE_STACKS = (6, 13)
+EVERYTHING = os.environ.get("TIERS") == "all"
+UNGUARDED = "from here on without the guard"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became of the speakers: `private` counts programs; None is what a crash cut off."""
+
+    private: int | None
+    account: Account | None
+    crashes: list[str]
+
+
+def python(module: str, *arguments: str) -> str:
+    return shlex.join([sys.executable, "-m", module, *arguments])
+
+
+def parsed(output: str, console: str) -> Heard:
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    private = next((line["private"] for line in lines if "private" in line), None)
+    account = next((Account(**line) for line in lines if "said" in line), None)
+    return Heard(private, account, machine.crashes(console))
+
+
+@cache
+def heard(kernel: Kernel, mode: str, control: bool) -> tuple[Heard, Heard | None]:
+    """With the guard, and where a control is wanted without it."""
+    script = python("tests.vm.overheard")
+    if control:
+        script += f"; echo {UNGUARDED}; echo {UNGUARDED} >/dev/kmsg; " + python(
+            "tests.vm.overheard", "--unguarded"
+        )
+    finished = machine.run(kernel, ["sh", "-c", script], append=f"preempt={mode}")
+    output, console = finished.output.split(UNGUARDED), finished.console.split(UNGUARDED)
+    guarded = parsed(output[0], console[0])
+    return guarded, parsed(output[-1], console[-1]) if control and len(console) > 1 else None
+
+
+def found() -> list[Kernel]:
+    """The newest kernel, or all that are here."""
+    kernels = [] if machine.missing_tools() else machine.kernels()
+    return kernels if EVERYTHING else kernels[-1:]
+
+
+def cases(kernels: list[Kernel], *modes: str) -> list[Any]:
+    if not kernels:
+        return [
+            pytest.param(None, "", marks=pytest.mark.skip("no such kernel was fetched (tests/vm/README.md)"))
+        ]
+    return [pytest.param(kernel, mode, id=f"{kernel.release}-{mode}") for kernel in kernels for mode in modes]
+
+
+NEW = [kernel for kernel in found() if kernel.version >= FIRST_WITH_PRIVATE_STACKS]
+OLD = [kernel for kernel in found() if kernel.version < FIRST_WITH_PRIVATE_STACKS]
+
+
+def check_whole(heard: Heard) -> None:
+    """Every byte was handed over, as its own process's, or is counted; and the kernel had nothing to say."""
+    account = heard.account
+    assert account is not None, heard
+    assert heard.crashes == []
+    assert account.refusal is None
+    assert account.events > 0
+    assert (account.wrong, account.failed, account.unaccounted, account.table_full) == (0, 0, 0, 0)
+    assert 0 <= account.said - account.told <= account.ring_full
+
+
+@pytest.mark.parametrize(("kernel", "mode"), cases(NEW, "full", *["lazy"] * EVERYTHING))
+def test_preempted_tls_calls_are_captured_whole_and_the_kernel_stands(kernel: Kernel, mode: str) -> None:
+    guarded, _ = heard(kernel, mode, mode == "full")
+    assert guarded.private == 0
+    check_whole(guarded)
+
+
+@pytest.mark.parametrize(("kernel", "mode"), cases(NEW, "full"))
+def test_without_the_guard_the_same_load_breaks_the_kernel_or_the_capture(kernel: Kernel, mode: str) -> None:
+    _, control = heard(kernel, mode, True)
+    assert control is not None
+    assert control.private == len(UPROBE_PROGRAMS) - 1  # SSL_free's is small
+    with pytest.raises(AssertionError):
+        check_whole(control)
+
+
+@pytest.mark.parametrize(("kernel", "mode"), cases(OLD, "full"))
+def test_where_there_are_no_private_stacks_none_is_reported_and_the_guard_does_no_harm(
+    kernel: Kernel, mode: str
+) -> None:
+    for each in heard(kernel, mode, True):
+        assert each is not None
+        assert each.private == 0
+        check_whole(each)
+
+
+@pytest.mark.skipif(not EVERYTHING, reason="TIERS=all runs it")
+@pytest.mark.parametrize(("kernel", "mode"), cases(NEW, "lazy", "full"))
+def test_a_small_or_guarded_stack_is_its_tasks_own_and_a_larger_one_is_not(kernel: Kernel, mode: str) -> None:
+    finished = machine.run(kernel, ["sh", "-c", python("tests.vm.slots")], append=f"preempt={mode}")
+    corrupted = {name: count for name, (_runs, count) in json.loads(finished.output.splitlines()[-1]).items()}
+    assert corrupted.pop("private") > 0
+    assert corrupted == {"small": 0, "guarded": 0}
