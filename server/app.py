@@ -59,7 +59,7 @@ def create_app(settings: ServerSettings, core: Core, connections: Connections | 
         core.stop()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    context.install(app, Context(settings, core, Metrics(_sources(core, reached))))
+    context.install(app, Context.of(settings, core, Metrics(_sources(core, reached))))
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
     app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])

@@ -9,27 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from agent.wire import Record
 from server.analysis.coverage.outline import Outline
 from server.analysis.inventory import host_of, name_of
-from server.analysis.specs.amending.propose import Judging
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation
+from server.specification import Specification
 from server.store.specs import StoredSpec
-
-
-class Specification(Judging, Protocol):
-    """What the engine makes of a document."""
-
-    @property
-    def title(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def warnings(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

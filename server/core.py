@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from server.config import ServerSettings
 from server.ingest.accept import Acceptor
-from server.ingest.catalogue_editor import Load
 from server.jobs import Jobs
 from server.learning import Learning
+from server.specification import Load
 from server.store.database import Store
 from server.store.retention import Bounds
 

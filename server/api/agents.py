@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Request
 
 from server.api import models, render
 from server.api.gate import Role, require
-from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
+from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page, store_of
+from server.services.listing import Listed
 from server.store import agents
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["agents"])
@@ -20,7 +21,7 @@ def list_agents(request: Request, limit: Limit = DEFAULT_LIMIT, cursor: After = 
     after = decode(cursor)
     with store_of(request).reading() as db:
         rows = agents.agents(db, limit + 1, after)
-    return page(*cut(rows, limit), "last_seen", render.agent)
+    return page(Listed.cut(rows, limit), "last_seen", render.agent)
 
 
 @router.get("/ledger", response_model=models.Ledger)

@@ -12,8 +12,9 @@ from server.analysis.specs.kinds import Verdict
 from server.api import models, render
 from server.api.gate import Role, require
 from server.api.known import KnownApi
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, cut, decode, page, store_of
-from server.ingest.attach import UnknownApi
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, decode, page, store_of
+from server.services.errors import UnknownApi
+from server.services.listing import Listed
 from server.store import queries
 from server.store.queries import Cursor, Filters
 
@@ -28,7 +29,7 @@ def list_apis(request: Request, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cu
     after = decode(cursor)
     with store_of(request).reading() as db:
         rows = queries.apis(db, narrow.filters(db), limit + 1, after)
-    return page(*cut(rows, limit), "last_seen", render.api)
+    return page(Listed.cut(rows, limit), "last_seen", render.api)
 
 
 @router.get("/{id}", response_model=models.Api)
@@ -74,7 +75,7 @@ def list_operations(
             filters = replace(filters, verdict=Verdict.SHADOW)
         deprecated = True if state is Seen.ZOMBIE else None
         rows = queries.operations(db, api, filters, limit + 1, after, deprecated)
-    return page(*cut(rows, limit), "count", render.operation)
+    return page(Listed.cut(rows, limit), "count", render.operation)
 
 
 def _unused(request: Request, api: int, called: set[str], limit: int, after: Cursor | None) -> dict[str, Any]:
@@ -83,4 +84,4 @@ def _unused(request: Request, api: int, called: set[str], limit: int, after: Cur
     known = {key: one for each in specifications for key, one in each.operations.items() if key not in called}
     first = after[1] + 1 if after else 0
     rows = [{"number": first + i, "spec": one} for i, one in enumerate([*known.values()][first:])]
-    return page(*cut(rows[: limit + 1], limit), "count", lambda row: render.unused(row["spec"]))
+    return page(Listed.cut(rows[: limit + 1], limit), "count", lambda row: render.unused(row["spec"]))

@@ -8,7 +8,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import Request
@@ -16,10 +15,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from server.analysis.specs.document.bundle import MAX_FILES, Bundle, bundle, from_memory
+from server.analysis.specs.document.bundle import MAX_FILES, bundle, from_memory
 from server.analysis.specs.document.media import MULTIPART, essence
 from server.api.errors import Problem
 from server.api.records import bounded_body
+from server.services.specifications import Sent
 
 MAX_SPEC = 32 * 1024 * 1024  # bytes, of all files together: Kubernetes' own has 5 MB
 ARCHIVES = frozenset({"application/zip", "application/x-zip-compressed"})
@@ -39,14 +39,6 @@ DAMAGED = (
 )
 """What `zipfile` raises of archives that are damaged, or not to be read."""
 ROOTS = frozenset(f"{name}.{end}" for name in ("openapi", "swagger") for end in ("yaml", "yml", "json"))
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A document of one file, and what files it was made of where they were several."""
-
-    raw: bytes
-    bundle: Bundle | None = None
 
 
 async def sent(request: Request, root: str | None) -> Sent:

@@ -12,6 +12,7 @@ from server.api.metrics import Metrics
 from server.api.sessions import Sessions
 from server.config import ServerSettings
 from server.core import Core
+from server.services.specifications import Specifications
 
 BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
 
@@ -21,8 +22,19 @@ class Context:
     settings: ServerSettings
     core: Core
     metrics: Metrics
+    specifications: Specifications
     sessions: Sessions = field(default_factory=Sessions)
     batches_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES_AT_ONCE))
+
+    @classmethod
+    def of(cls, settings: ServerSettings, core: Core, metrics: Metrics) -> Context:
+        """The use cases of a server over what it runs."""
+        return cls(
+            settings=settings,
+            core=core,
+            metrics=metrics,
+            specifications=Specifications(core.store, core.acceptor, core.load, core.jobs.judge_again),
+        )
 
 
 def install(app: FastAPI, context: Context) -> None:

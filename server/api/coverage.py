@@ -25,8 +25,7 @@ from server.api.known import KnownApi
 from server.api.paging import catalogue_of, store_of
 from server.api.records import bounded_body
 from server.api.specs import BODY
-from server.catalogue import Specification
-from server.ingest.catalogue_editor import based
+from server.specification import Specification, based
 from server.store import coverage, specs
 
 router = APIRouter(

@@ -23,9 +23,10 @@ from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.known import KnownApi
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, cut, decode, page, store_of
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, catalogue_of, decode, page, store_of
 from server.catalogue import Loaded
-from server.ingest.catalogue_editor import understood
+from server.services.listing import Listed
+from server.specification import understood
 from server.store import decisions, queries, specs
 from server.store.database import Connection
 from server.store.decisions import Decision, State, identity
@@ -55,7 +56,7 @@ def list_deviations(
     after = decode(cursor)
     with store_of(request).reading() as db:
         rows = queries.deviations(db, narrow.filters(db, state), limit + 1, after)
-    return page(*cut(rows, limit), "last_seen", render.finding)
+    return page(Listed.cut(rows, limit), "last_seen", render.finding)
 
 
 @router.post("/deviations/{id}/ignore", status_code=204)

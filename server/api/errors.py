@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -13,8 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.wire import WireError
 from server.analysis.specs.model import SpecError
-from server.ingest.attach import NoTarget, UnknownApi
-from server.store.database import StoreUnavailable
+from server.services.errors import Conflict, NoTarget, NotFound, Refused, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +41,20 @@ def response(
     return JSONResponse({**document, **extra}, status, headers=headers, media_type=MEDIA_TYPE)
 
 
+STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    WireError: HTTPStatus.BAD_REQUEST,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""What says all by its text."""
+
+
 def install(app: FastAPI) -> None:
     """Translates every exception at the door."""
     app.add_middleware(Unexpected)
+    for kind, status in STATUSES.items():
+        app.add_exception_handler(kind, partial(_plain, status))
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
@@ -60,10 +72,6 @@ def install(app: FastAPI) -> None:
         ]
         return response(422, "; ".join(f"{one['where']}: {one['reason']}" for one in errors), errors=errors)
 
-    @app.exception_handler(WireError)
-    async def wire(_: Request, error: WireError) -> JSONResponse:
-        return response(400, str(error))
-
     @app.exception_handler(SpecError)
     async def spec(_: Request, error: SpecError) -> JSONResponse:
         return response(422, str(error), where=error.where, reason=error.reason)
@@ -72,13 +80,13 @@ def install(app: FastAPI) -> None:
     async def no_target(_: Request, error: NoTarget) -> JSONResponse:
         return response(422, str(error), where="query", reason=str(error))
 
-    @app.exception_handler(UnknownApi)
-    async def unknown_api(_: Request, error: UnknownApi) -> JSONResponse:
-        return response(404, "there is no API of this id")
-
     @app.exception_handler(StoreUnavailable)
     async def unavailable(_: Request, error: StoreUnavailable) -> JSONResponse:
         return response(503, f"nothing was stored or read: {error}", {"Retry-After": RETRY_S})
+
+
+async def _plain(status: HTTPStatus, _: Request, error: Exception) -> JSONResponse:
+    return response(status, str(error))
 
 
 class Unexpected:

@@ -11,6 +11,7 @@ from server.api import models, render
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrowed, decode, page, store_of
+from server.services.listing import Listed
 from server.store import queries
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["exchanges"])
@@ -26,7 +27,7 @@ def list_exchanges(
     after = decode(cursor)
     with store_of(request).reading() as db:
         rows, more = queries.exchanges(db, narrow.filters(db), limit, after)
-    return page(rows, more, "time", render.exchange)
+    return page(Listed(rows, more), "time", render.exchange)
 
 
 @router.get("/exchanges/{id}", response_model=models.Exchange)

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from server.api.context import Here
-from server.ingest.attach import UnknownApi
+from server.services.errors import UnknownApi
 from server.store.queries import number_of_api
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from fastapi import Query, Request
 from server.api.context import context_of
 from server.api.errors import Problem
 from server.catalogue import Catalogue
+from server.services.listing import Listed, Row
 from server.store.database import Connection, Store
 from server.store.queries import Cursor, Filters, number_of_api
 
@@ -52,20 +53,11 @@ def decode(text: str | None) -> Cursor | None:
     return time, number
 
 
-Rows = Sequence[dict[str, Any]]
-
-
-def page(
-    rows: Rows, more: bool, key: str, shown: Callable[[dict[str, Any]], dict[str, Any]]
-) -> dict[str, Any]:
+def page(listed: Listed[Row], key: str, shown: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
     """A page whose last row's `key` and number lead to the next, if there is more."""
-    following = encode((rows[-1].get(key) or 0, rows[-1]["number"])) if more and rows else None
+    rows = listed.rows
+    following = encode((rows[-1].get(key) or 0, rows[-1]["number"])) if listed.more and rows else None
     return {"items": [shown(row) for row in rows], "next": following}
-
-
-def cut(rows: Rows, limit: int) -> tuple[Rows, bool]:
-    """Rows that were asked for with one more than `limit`, and whether there was one."""
-    return rows[:limit], len(rows) > limit
 
 
 class Narrowed:

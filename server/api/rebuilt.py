@@ -20,8 +20,9 @@ from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.known import KnownApi
-from server.api.paging import DEFAULT_LIMIT, After, Limit, cut, decode, page, store_of
+from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page, store_of
 from server.api.render import time as shown_time
+from server.services.listing import Listed
 from server.store import rebuilt
 from server.store.database import Connection
 from server.store.rebuilt import Publication
@@ -57,7 +58,7 @@ def list_versions(request: Request, api: KnownApi, limit: Limit = DEFAULT_LIMIT,
     after = decode(cursor)
     with store_of(request).reading() as db:
         rows = rebuilt.publications(db, api, limit + 1, after[1] if after else None)
-    return page(*cut(rows, limit), "time", _version)
+    return page(Listed.cut(rows, limit), "time", _version)
 
 
 @router.get("/reconstructed/diff", response_model=said.Diff)

@@ -13,12 +13,13 @@ from agent.wire import Record
 from server.analysis.inventory import key_of
 from server.analysis.specs.kinds import Verdict
 from server.analysis.views import server_view
-from server.ingest.catalogue_editor import CatalogueEditor, Load
+from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.counting import Counting
 from server.ingest.decode import Delivery
 from server.ingest.judging import ExchangeJudge
 from server.ingest.outcomes import Received
 from server.ingest.pairing import Pairing
+from server.specification import Load
 from server.store.agents import Deliveries
 from server.store.apis import Apis, Merge
 from server.store.arrivals import Arrivals

@@ -12,36 +12,18 @@ finds it there.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from server.analysis.specs.model import SpecError
-from server.catalogue import EMPTY, Catalogue, Loaded, Specification, by_api
+from server.catalogue import EMPTY, Catalogue, Loaded, by_api
+from server.specification import Load, Specification, based
 from server.store import decisions, specs
 from server.store.database import Database
 from server.store.specs import StoredSpec
 
 log = logging.getLogger(__name__)
-
-Load = Callable[[bytes], Specification]
-"""From a document's bytes, JSON or YAML. Raises SpecError."""
-
-
-def based(load: Load, raw: bytes, base_path: str | None) -> Specification:
-    """The specification, its server URLs replaced by a base path if one is given. Raises SpecError."""
-    specification = load(raw)
-    return specification if base_path is None else understood(load, specification.document, base_path)
-
-
-def understood(load: Load, document: Mapping[str, Any], base_path: str | None) -> Specification:
-    """The specification that a document is, its server URLs replaced if need be. Raises SpecError."""
-    if base_path is not None:
-        served = {"basePath": base_path} if "swagger" in document else {"servers": [{"url": base_path}]}
-        document = {**document, **served}
-    return load(json.dumps(document).encode())
 
 
 class CatalogueEditor:

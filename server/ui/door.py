@@ -26,8 +26,7 @@ from server.api.context import context_of
 from server.api.errors import RETRY_S, Problem
 from server.api.gate import Role, entitled, refusal, token_of
 from server.api.records import bounded_body
-from server.ingest.attach import UnknownApi
-from server.store.database import StoreUnavailable
+from server.services.errors import NotFound, Refused, StoreUnavailable
 from server.ui import show
 
 FOLDER = Path(__file__).parent
@@ -144,11 +143,18 @@ def _http(error: Any) -> tuple[int, str]:
     return error.status_code, str(error.detail)
 
 
+def sentence(error: Exception) -> str:
+    """An error's text as people read it."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 ERRORS: dict[type[Exception], Callable[[Exception], tuple[int, str]]] = {
     Problem: _problem,
     HTTPException: _http,
     RequestValidationError: lambda _: (422, "Invalid request parameter."),
-    UnknownApi: lambda _: (404, "No such API."),
+    NotFound: lambda error: (404, sentence(error)),
+    Refused: lambda error: (422, sentence(error)),
     SpecError: lambda error: (422, f"The specification was rejected: {error}"),
     StoreUnavailable: lambda error: (503, f"Nothing was changed: {error}"),
 }

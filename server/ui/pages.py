@@ -8,20 +8,23 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from server.api import render
-from server.api.bundles import Sent
+from server.api.context import Here
 from server.api.deviations import StateAsked
 from server.api.errors import Problem
 from server.api.known import KnownApi
-from server.api.paging import After, Narrowed, cut, decode, store_of
+from server.api.paging import After, Narrowed, decode, store_of
 from server.api.paging import page as listed
 from server.api.rebuilt import get_reconstructed
-from server.api.specs import keep
-from server.ingest.attach import Target, UnknownApi
-from server.store import agents, decisions, queries, rebuilt, specs
+from server.services.attaching import Target
+from server.services.errors import UnknownApi
+from server.services.listing import Listed
+from server.services.specifications import Sent
+from server.store import agents, decisions, queries, rebuilt
 from server.store.queries import Filters
 from server.ui import decide, login
 from server.ui.door import FOLDER, Page, admin, page, secure
@@ -79,8 +82,8 @@ def first_page(request: Request, cursor: After = None) -> Response:
     return page(
         request,
         "first.html",
-        apis=listed(*cut(apis, APIS), "last_seen", render.api),
-        deviations=listed(*cut(latest, LATEST), "last_seen", render.finding),
+        apis=listed(Listed.cut(apis, APIS), "last_seen", render.api),
+        deviations=listed(Listed.cut(latest, LATEST), "last_seen", render.finding),
         totals=totals,
         heard=render.agent(heard[0]) if heard else None,
         server=_server(request),
@@ -120,9 +123,9 @@ def api_page(request: Request, number: KnownApi, cursor: After = None) -> Respon
         "api.html",
         rebuilt=learnt,
         api=render.api(rows[0]),
-        operations=listed(*cut(operations, OPERATIONS), "count", render.operation),
-        deviations=listed(*cut(found, LATEST), "last_seen", render.finding),
-        exchanges=listed(exchanges, more, "time", render.exchange),
+        operations=listed(Listed.cut(operations, OPERATIONS), "count", render.operation),
+        deviations=listed(Listed.cut(found, LATEST), "last_seen", render.finding),
+        exchanges=listed(Listed(exchanges, more), "time", render.exchange),
         server=_server(request),
         newest=after is None,
     )
@@ -135,22 +138,20 @@ def reconstructed(request: Request, api: KnownApi) -> Response:
 
 
 @router.post("/apis/{id}/spec")
-async def upload(request: Request, id: str) -> Response:
+async def upload(request: Request, here: Here, id: str) -> Response:
     form = await uploaded(request)
-    await keep(request, Sent(form.document), Target(api=id, replace=not form.beside))
+    target = Target(api=id, replace=not form.beside)
+    await run_in_threadpool(here.specifications.add, Sent(form.document), target)
     return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
 
 
 @router.get("/apis/{id}/spec")
-def spec_page(request: Request, number: KnownApi, spec: str | None = None) -> Response:
+def spec_page(request: Request, here: Here, number: KnownApi, spec: str | None = None) -> Response:
+    chosen = here.specifications.of_api(number, spec)
     with store_of(request).reading() as db:
         rows = queries.apis(db, Filters(api=number), 1, None)
-        if not rows:
-            raise UnknownApi
-        kept = specs.of_api(db, number)
-    chosen = next((one for one in kept if spec in (None, one["id"])), None)
-    if chosen is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "This API has no such specification.")
+    if not rows:
+        raise UnknownApi
     return page(request, "spec.html", api=render.api(rows[0]), spec=render.spec(chosen))
 
 
@@ -162,7 +163,7 @@ def exchanges_page(request: Request, narrow: Narrow, cursor: After = None) -> Re
     return page(
         request,
         "exchanges.html",
-        exchanges=listed(rows, more, "time", render.exchange),
+        exchanges=listed(Listed(rows, more), "time", render.exchange),
         asked=_asked(request),
     )
 
@@ -177,7 +178,7 @@ def deviations_page(
     return page(
         request,
         "deviations.html",
-        deviations=listed(*cut(rows, DEVIATIONS), "last_seen", render.finding),
+        deviations=listed(Listed.cut(rows, DEVIATIONS), "last_seen", render.finding),
         asked=_asked(request),
     )
 

@@ -19,9 +19,9 @@ from server.app import create_app
 from server.config import ServerSettings
 from server.connections import Connections
 from server.core import Core
-from server.ingest.catalogue_editor import Load
 from server.listening import bind
 from server.run import configured
+from server.specification import Load
 from server.store.database import Store
 from tests.server import engine
 from tests.server.records import batch

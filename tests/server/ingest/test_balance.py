@@ -17,8 +17,8 @@ from sqlite_utils import Database
 from agent.wire import Batch, Endpoint, Record, decode_record, pack_record
 from server.analysis.coverage.counts import callers
 from server.ingest.accept import Acceptor
-from server.ingest.attach import Target, attach
 from server.ingest.decode import Delivery
+from server.services.attaching import Target, attach
 from server.store.database import Store
 from server.store.specs import Upload
 from tests.server.engine import load, spec

@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from server.analysis.specs.deviation import DeviationIdentity
 from server.catalogue import Catalogue
 from server.ingest.accept import Acceptor
-from server.ingest.attach import Target, attach, detach
+from server.services.attaching import Target, attach, detach
 from server.store import decisions
 from server.store.database import Store, StoreUnavailable
 from server.store.decisions import Decision, State

@@ -9,6 +9,7 @@ import pytest
 
 from agent.wire import Endpoint
 from server.analysis.specs.load import load
+from server.jobs import Jobs
 from tests.server.engine import spec
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
@@ -117,11 +118,12 @@ def test_a_newer_specification_replaces_deviations_and_templates(client: Client)
 
 
 def test_judging_goes_on_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(tmp_path) as client:
-        client.send(record(0))
-        monkeypatch.setattr(client.core.jobs, "judge_again", lambda api: None)
-        upload(client, host="shop.local:8080")
-        assert verdicts(client) == {}
+    with monkeypatch.context() as patch:
+        patch.setattr(Jobs, "judge_again", lambda self, api: None)
+        with serving(tmp_path) as client:
+            client.send(record(0))
+            upload(client, host="shop.local:8080")
+            assert verdicts(client) == {}
     with serving(tmp_path) as client:
         wait_for(lambda: verdicts(client) == {"conforming": 1}, "verdicts")
 

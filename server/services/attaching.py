@@ -1,12 +1,13 @@
-"""A specification is uploaded or removed: which API it describes, and that it is judged anew from then on."""
+"""A specification is stored with the API it describes, or removed: on the writer's thread."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from server.analysis.specs.document.servers import hosts
-from server.catalogue import Specification
 from server.ingest.accept import Acceptor
+from server.services.errors import NoTarget, UnknownApi
+from server.specification import Specification
 from server.store import specs
 from server.store.apis import WORKLOAD_PREFIX
 from server.store.database import Database
@@ -15,21 +16,16 @@ from server.store.queries import number_of_api
 from server.store.specs import Upload
 
 
-class UnknownApi(LookupError):
-    """There is no API of this id."""
-
-
-class NoTarget(ValueError):
-    """Neither the upload nor the document says which API it describes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which API a specification describes: its id, or where it is served. `replace` removes all others."""
+    """Which API a specification describes: its id, or where it is served. `otherwise` is the host that it
+    describes if neither this nor the document says. `replace` removes all others.
+    """
 
     api: str | None = None
     host: str | None = None
     workload: str | None = None
+    otherwise: str | None = None
     replace: bool = False
 
 
@@ -43,7 +39,7 @@ class Attached:
 def attach(
     db: Database, acceptor: Acceptor, upload: Upload, specification: Specification, target: Target, now: int
 ) -> Attached:
-    """Stores a specification with its API, which from now on is judged by it. Writer's thread.
+    """Stores a specification with its API, which from now on is judged by it.
 
     Raises UnknownApi and NoTarget.
     """
@@ -66,8 +62,8 @@ def attach(
 
 
 def detach(db: Database, acceptor: Acceptor, id: str) -> int | None:
-    """Removes a specification; the API it described (its number), None where there is none of this id. What
-    is stored of the API is to be judged anew. Writer's thread.
+    """Removes a specification; the API it described (its number), None where there is none of this id. The
+    stored exchanges of the API are to be judged again.
     """
     known = specs.numbers_of(db, id)
     if known is None:
@@ -90,7 +86,7 @@ def _target(db: Database, acceptor: Acceptor, specification: Specification, targ
     if target.workload:
         namespace, _, workload = target.workload.rpartition("/")
         names.append(f"{WORKLOAD_PREFIX}{namespace}/{workload}")
-    names = names or hosts(specification.document)
+    names = names or hosts(specification.document) or ([target.otherwise] if target.otherwise else [])
     if not names:
         raise NoTarget("the document's servers name no host: say host=, workload= or api=")
     return acceptor.apis.declare(names, specification.title)

@@ -1,0 +1,116 @@
+"""Specifications: added as they are, read back as they were."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from server.analysis.specs.document.bundle import Bundle
+from server.analysis.specs.model import SpecError
+from server.ingest.accept import Acceptor
+from server.services.attaching import Target, attach, detach
+from server.services.errors import NotFound
+from server.services.listing import Listed, Row
+from server.specification import Load, Specification, based
+from server.store import specs
+from server.store.database import Store
+from server.store.specs import MAX_TITLE, Upload
+
+log = logging.getLogger(__name__)
+
+LOGGED_WARNINGS = 20  # of one specification; the answer has all
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A document of one file, and what files it was made of where they were several."""
+
+    raw: bytes
+    bundle: Bundle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A specification that is stored: its id and its API's, and what it says."""
+
+    id: str
+    api: str
+    title: str
+    version: str
+    operations: int
+    warnings: tuple[str, ...]
+
+
+class Specifications:
+    """`judge_again` is told of an API (its number) whose specifications have changed."""
+
+    def __init__(
+        self,
+        store: Store,
+        acceptor: Acceptor,
+        load: Load,
+        judge_again: Callable[[int], None],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._store = store
+        self._acceptor = acceptor
+        self._load = load
+        self._judge_again = judge_again
+        self._clock = clock
+
+    def add(self, sent: Sent, target: Target, base_path: str | None = None) -> Added:
+        """Stores a document with the API it describes, whose stored exchanges are judged again soon after.
+
+        Raises SpecError, UnknownApi and NoTarget.
+        """
+        specification = self._understood(sent, base_path)
+        upload = Upload(sent.raw, target.host.lower() if target.host else None, base_path)
+        now = self._clock()
+        attached = self._store.write(
+            lambda db: attach(db, self._acceptor, upload, specification, target, now)
+        ).result()
+        self._judge_again(attached.number)
+        title, count = specification.title[:MAX_TITLE], len(specification.operations)
+        log.info("specification %r (%d operations) for API %s", title, count, attached.api)
+        for warning in specification.warnings[:LOGGED_WARNINGS]:
+            log.warning("specification %s: %r", attached.spec, warning)
+        return Added(
+            attached.spec,
+            attached.api,
+            specification.title,
+            specification.version,
+            count,
+            tuple(specification.warnings),
+        )
+
+    def _understood(self, sent: Sent, base_path: str | None) -> Specification:
+        try:
+            return based(self._load, sent.raw, base_path)
+        except SpecError as error:
+            raise (sent.bundle.blame(error) if sent.bundle else error) from None
+
+    def remove(self, id: str) -> None:
+        """Removes a specification. Counts and exchanges stay; the stored ones are judged again soon after.
+
+        Raises NotFound.
+        """
+        api = self._store.write(lambda db: detach(db, self._acceptor, id)).result()
+        if api is None:
+            raise NotFound("no such specification")
+        self._judge_again(api)
+        log.info("specification %s was removed", id)
+
+    def listed(self, limit: int, before: int | None) -> Listed[Row]:
+        """All specifications without their documents, newest first; those before this number."""
+        with self._store.reading() as db:
+            return Listed.cut(specs.list_specs(db, limit + 1, before), limit)
+
+    def of_api(self, api: int, id: str | None) -> Row:
+        """An API's specification with its document: the newest, or the one of this id. Raises NotFound."""
+        with self._store.reading() as db:
+            found = [row for row in specs.of_api(db, api) if id in (None, row["id"])]
+        if not found:
+            raise NotFound("this API has no such specification")
+        return found[0]

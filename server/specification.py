@@ -1,0 +1,41 @@
+"""A document → what the engine makes of it, its server URLs replaced by a base path where one is given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from server.analysis.json import JsonObject
+from server.analysis.specs.amending.propose import Judging
+
+
+class Specification(Judging, Protocol):
+    """What the engine makes of a document."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+
+
+Load = Callable[[bytes], Specification]
+"""From a document's bytes, JSON or YAML. Raises SpecError."""
+
+
+def based(load: Load, raw: bytes, base_path: str | None) -> Specification:
+    """The specification, its server URLs replaced by a base path if one is given. Raises SpecError."""
+    specification = load(raw)
+    return specification if base_path is None else understood(load, specification.document, base_path)
+
+
+def understood(load: Load, document: JsonObject, base_path: str | None) -> Specification:
+    """The specification that a document is, its server URLs replaced if need be. Raises SpecError."""
+    if base_path is not None:
+        served: JsonObject = (
+            {"basePath": base_path} if "swagger" in document else {"servers": [{"url": base_path}]}
+        )
+        document = {**document, **served}
+    return load(json.dumps(document).encode())
