@@ -6,15 +6,13 @@ the same events always make the same records.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 
 from agent import wire
 from agent.events import (
-    Address,
     Chunk,
     Clock,
     Closed,
@@ -28,7 +26,7 @@ from agent.events import (
 )
 from agent.http.connections import Connections, Seen
 from agent.http.messages import Exchange
-from agent.identity.table import Processes
+from agent.identity.directory import Directory
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.redact.apply import Sighting, to_record
 from agent.redact.policy import Policy
@@ -75,7 +73,7 @@ class Pipeline:
     ) -> None:
         self._place, self._policy, self._key, self._ledger = place, policy, key, ledger
         self._clock = Clock(0, "")
-        self._processes = Processes()
+        self._directory = Directory()
         self._connections = Connections(limits, policy.body_limit, ledger)
         self._now = 0
         self._settled: list[tuple[Seen, wire.Process | None, Clock, int]] = []
@@ -110,14 +108,14 @@ class Pipeline:
                 self._now = time_ns
                 self._settle(self._connections.tick(time_ns))
             case ProcessSeen():
-                self._processes.see(event)
+                self._directory.see(event)
             case ProcessGone():
                 pass  # its last bytes may still come; the table of processes is bounded
             case Lost(what=what, count=count):
                 self._count(what, count)
             case Clock():
                 self._clock = event
-                self._processes.boot_id = event.boot_id
+                self._directory.boot(event.boot_id)
 
     @property
     def connections(self) -> int:
@@ -127,7 +125,7 @@ class Pipeline:
     @property
     def processes(self) -> int:
         """Processes known."""
-        return len(self._processes)
+        return self._directory.processes
 
     def _count(self, what: str, count: int) -> None:
         if what in KERNEL:
@@ -142,7 +140,7 @@ class Pipeline:
             if isinstance(one, Dismissed):
                 self._dismissed.append(one)
                 continue
-            process = None if one.pid is None else self._processes.get(one.pid)
+            process = None if one.pid is None else self._directory.process(one.pid)
             self._settled.append((one, process, self._clock, self._now))
 
     def _records(self) -> Iterator[wire.Record]:
@@ -152,7 +150,7 @@ class Pipeline:
             yield from redacted(one[0].exchange, sighting, self._policy, self._key, self._ledger)
 
     def _sighting(self, seen: Seen, process: wire.Process | None, clock: Clock, now_ns: int) -> Sighting:
-        local, peer = _endpoint(seen.local, True), _endpoint(seen.peer, False)
+        local, peer = self._directory.endpoint(seen.local, process), self._directory.peer(seen.peer)
         client, server = (local, peer) if seen.role is Role.CLIENT else (peer, local)
         if seen.role is None:
             client = server = None
@@ -214,12 +212,3 @@ def sighting_of(told: Told, place: Place) -> Sighting:
         server=told.server,
         process=None,
     )
-
-
-@lru_cache(maxsize=4096)
-def _endpoint(address: Address | None, is_local: bool) -> wire.Endpoint | None:
-    """Only our own end's namespace is known, and the peer's where the address cannot leave it (loopback)."""
-    if address is None:
-        return None
-    known = is_local or ipaddress.ip_address(address.ip).is_loopback
-    return wire.Endpoint(address.ip, address.port, address.netns if known else None)

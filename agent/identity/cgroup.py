@@ -1,4 +1,4 @@
-"""What a process's cgroup path says of it: container, systemd unit, pod.
+"""What a process's cgroup path says of it: container, systemd unit.
 
 Both drivers are read: cgroupfs (/kubepods/burstable/pod<UID>/<container id>) and systemd
 (/kubepods.slice/…/cri-containerd-<container id>.scope), and Docker's and Podman's own forms.
@@ -11,24 +11,21 @@ from dataclasses import dataclass
 
 CONTAINER = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
 UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
-POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Container id (64 hex digits), unit name, pod UID; None where the path does not say."""
+    """Container id (64 hex digits), unit name; None where the path does not say."""
 
     container: str | None
     unit: str | None
-    pod_uid: str | None
 
 
 def membership(path: str | None) -> Membership:
     """What `path` of /proc/PID/cgroup says."""
     text = path or ""
-    containers, units, pod = CONTAINER.findall(text), UNIT.findall(text), POD.search(text)
+    containers, units = CONTAINER.findall(text), UNIT.findall(text)
     return Membership(
         container=containers[-1] if containers else None,
         unit=units[-1] if units else None,
-        pod_uid=pod.group(1).replace("_", "-") if pod else None,
     )
