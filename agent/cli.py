@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from agent import config, reading, recordings
+from agent import config, recordings
+from agent.commands import read
 from agent.config import SettingError, Settings
 from agent.deadline import Deadline
 from agent.doctor import command as doctor
@@ -22,13 +22,12 @@ from agent.probes import cgroups
 from agent.redact.key import KeyFileError
 from agent.redact.policy import Policy
 from agent.sources.recording import RecordingError
-from agent.sources.told import FormatError
+from agent.sources.reported import FormatError
 from agent.status import StatusError
 
 log = logging.getLogger("agent")
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 64
-EXIT_PIPE = 141  # as a shell says of a program that SIGPIPE ended
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,17 +62,17 @@ def parser() -> Parser:
     )
     record.add_argument("file", type=Path, metavar="FILE", help="the recording to make; must not exist")
     config.add_options(record, groups={"place", "filters", "key", "kernel", "log"})
-    read = commands.add_parser(
+    reader = commands.add_parser(
         "read",
         help="redacted records from files, to standard output",
         description="Reads files through the agent's pipeline; writes redacted records as msgpack maps.",
         epilog="Exit status: 0 all files were read (what could not be is counted and named), 1 one was not,"
         " 64 a wrong option, 141 who read the output had enough.",
     )
-    read.add_argument(
+    reader.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="HAR, pcap, audit log, telemetry or recording"
     )
-    config.add_options(read, groups={"files", "redaction", "key", "log"})
+    config.add_options(reader, groups={"files", "redaction", "key", "log"})
     replay = commands.add_parser(
         "replay",
         help="ship a recording's records to a server",
@@ -141,7 +140,7 @@ def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> 
         with Deadline():
             recordings.record(settings, options.file)
     elif options.command == "read":
-        return read_files(options.files, settings, policy)
+        return read.run(options.files, settings, policy)
     elif options.command == "replay":
         with Deadline() as deadline:
             return EXIT_ERROR if recordings.replay(options.file, settings, policy, deadline) else EXIT_OK
@@ -150,17 +149,6 @@ def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> 
 
         with Deadline() as deadline:
             Run(settings, policy, deadline).run()
-    return EXIT_OK
-
-
-def read_files(files: Sequence[Path], settings: Settings, policy: Policy) -> int:
-    """Reads until the end, or until whoever reads from us has enough."""
-    try:
-        reading.read(files, settings, policy, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_PIPE
     return EXIT_OK
 
 

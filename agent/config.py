@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.loopback import is_loopback
-from agent.sources.files import Format
+from agent.sources.formats import FORMATS
 
 DEFAULT_STATUS = "127.0.0.1:9464"
 DEFAULT_BODY_CAP = 64 * 1024
@@ -60,7 +60,7 @@ class Settings:
     priority: str
     log_json: bool
     log_level: str
-    format: Format | None
+    format: str | None
     telemetry_listen: tuple[str, int] | None
     telemetry_token: str | None
     capture: bool
@@ -130,7 +130,7 @@ OPTIONS = (
         "NAME",
         many=True,
     ),
-    Option("files", "--format", "what the files are; told by their content", choices=tuple(Format)),
+    Option("files", "--format", "what the files are; told by their content", choices=tuple(FORMATS)),
     Option(
         "status", "--status-listen", "health, metrics, status; loopback only", "HOST:PORT", DEFAULT_STATUS
     ),
@@ -252,7 +252,7 @@ def settings(given: argparse.Namespace) -> Settings:
         priority=options.priority,
         log_json=bool(options.log_json),
         log_level=options.log_level,
-        format=None if options.format is None else Format(options.format),
+        format=options.format,
         telemetry_listen=telemetry,
         telemetry_token=_token("--telemetry-token-file", options.telemetry_token_file),
         capture=not options.no_capture,

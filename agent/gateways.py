@@ -19,7 +19,7 @@ from agent.listening import Answers, Listener
 from agent.pipeline import Place, redacted, sighting_of
 from agent.redact.policy import Policy
 from agent.sources import telemetry
-from agent.sources.told import Unreadable
+from agent.sources.reported import Unreadable
 from agent.wire import Record
 
 PATH = "/api/telemetry"
@@ -52,13 +52,13 @@ class Reports:
     def take(self, raw: bytes) -> None:
         """One report. Raises Unreadable, which is counted."""
         try:
-            told = telemetry.told(raw, self._next(), time.time_ns())
+            reported = telemetry.reported(raw, self._next(), time.time_ns())
         except Unreadable:
             self.refuse()
             raise
         ledger = Ledger()
-        sighting = partial(sighting_of, told, self._place)
-        for record in redacted(told.exchange, sighting, self._policy, self._key, ledger):
+        sighting = partial(sighting_of, reported, self._place)
+        for record in redacted(reported.exchange, sighting, self._policy, self._key, ledger):
             self._offer(record)
         self._count(ledger.exchanges)
 

@@ -30,8 +30,8 @@ from agent.identity.directory import Directory
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.redact.apply import Sighting, to_record
 from agent.redact.policy import Policy
+from agent.sources.reported import Reported
 from agent.sources.tcp import PACKET
-from agent.sources.told import Told
 from agent.streams.table import Dismissed, Limits
 
 log = logging.getLogger(__name__)
@@ -197,18 +197,18 @@ def redacted(
         yield record
 
 
-def sighting_of(told: Told, place: Place) -> Sighting:
-    """Who saw an exchange that was told of: its teller, whose clock is the wall's."""
+def sighting_of(reported: Reported, place: Place) -> Sighting:
+    """Who saw a reported exchange: whoever reported it, by the wall's clock."""
     return Sighting(
         agent=place.agent,
         node=place.node,
         cluster=place.cluster,
         offset_ns=0,
         boot_id="",
-        connection=told.connection,
-        side=told.side,
+        connection=reported.connection,
+        side=reported.side,
         tls=None,
-        client=told.client,
-        server=told.server,
+        client=reported.client,
+        server=reported.server,
         process=None,
     )

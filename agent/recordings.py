@@ -24,7 +24,8 @@ from agent.reading import records
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.ship.shipper import Shipper
-from agent.sources.recording import Header, RecordingError, Writer, key_id
+from agent.sources.content import Header
+from agent.sources.recording import RecordingError, Writer, key_id
 from agent.wire import pack_record
 
 if TYPE_CHECKING:

@@ -25,8 +25,9 @@ from agent.http.messages import (
     Response,
 )
 from agent.sources import fields
+from agent.sources.content import Content, File
 from agent.sources.lines import Lines, lines
-from agent.sources.told import Broken, Skipped, Telling, Told, Unreadable, identity
+from agent.sources.reported import Broken, Entry, Reported, Skipped, Unreadable, identity
 from agent.wire import Endpoint
 
 HOST = b"kubernetes.default.svc"
@@ -41,7 +42,7 @@ METHODS = {
     "patch": b"PATCH",
     "delete": b"DELETE",
     "deletecollection": b"DELETE",
-    # Of these two no method is told; every operation that they may mean knows GET.
+    # Of these two no method is reported; every operation that they may mean knows GET.
     "proxy": b"GET",
     "connect": b"GET",
 }
@@ -56,9 +57,20 @@ _USER = re.compile(r'\b(User \\")((?:[^"\\]|\\\\\\.)*)(\\")')
 
 _JSON: Headers = ((b"content-type", b"application/json"),)
 _WHOLE_LEVELS = {"request": ("Request", "RequestResponse"), "response": ("RequestResponse",)}
+_EVENT = re.compile(rb'"apiVersion"\s*:\s*"audit\.k8s\.io/|"auditID"\s*:\s*"')
 
 
-def tellings(file: Lines) -> Iterator[Telling]:
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins with `head` is an audit log."""
+    return _EVENT.search(head) is not None
+
+
+def content(file: File, name: str) -> Content:
+    """The calls of a log."""
+    return Content(entries(file))
+
+
+def entries(file: Lines) -> Iterator[Entry]:
     """The calls of an audit log; a line may also hold a list of events, as webhooks are sent them."""
     for number, line in lines(file):
         place = f"line {number}"
@@ -71,10 +83,10 @@ def tellings(file: Lines) -> Iterator[Telling]:
             yield Broken(place, str(error))
             continue
         for event in events:
-            yield _telling(event, place)
+            yield _entry(event, place)
 
 
-def _telling(event: dict[str, Any], place: str) -> Telling:
+def _entry(event: dict[str, Any], place: str) -> Entry:
     stage, user = fields.text(event, "stage"), fields.text(fields.part(event, "user"), "username")
     if stage not in ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"):
         return Broken(place, "not an audit event")
@@ -82,12 +94,12 @@ def _telling(event: dict[str, Any], place: str) -> Telling:
     if stage not in ("ResponseComplete", "Panic") and not turned_away:
         return Skipped(f"events of stage {stage}, which a later one follows")
     try:
-        return _told(event, user)
+        return _reported(event, user)
     except Unreadable as error:
         return Broken(place, str(error))
 
 
-def _told(event: dict[str, Any], user: str | None) -> Told:
+def _reported(event: dict[str, Any], user: str | None) -> Reported:
     target, verb = fields.text(event, "requestURI"), event.get("verb")
     start = fields.time_ns(fields.text(event, "requestReceivedTimestamp"))
     end = fields.time_ns(fields.text(event, "stageTimestamp"))
@@ -115,7 +127,7 @@ def _told(event: dict[str, Any], user: str | None) -> Told:
     exchange = Exchange(0, request, response, done, fields_unknown=1, caller=_caller(event, verb, user))
     named = fields.text(event, "auditID")
     whole = named.encode("utf-8", "replace") if named else json.dumps(event).encode()
-    return Told(exchange, identity("audit", 0, whole), "server", _client(event, user), None)
+    return Reported(exchange, identity("audit", 0, whole), "server", _client(event, user), None)
 
 
 def _agent(event: dict[str, Any]) -> Headers:
@@ -164,7 +176,7 @@ def _caller(event: dict[str, Any], verb: str, user: str | None) -> Caller:
 
 def _client(event: dict[str, Any], user: str | None) -> Endpoint | None:
     """The end that called, by the first of the addresses; with its namespace and pod where a pod's token
-    says so. No port is told: it is 0.
+    says so. No port is reported: it is 0.
     """
     addresses = event.get("sourceIPs")
     first = addresses[0] if isinstance(addresses, list) and addresses else None

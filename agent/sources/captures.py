@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from agent.sources.told import Broken
+from agent.sources.reported import Broken
 
 MAX_FRAME = 1 << 20
 """Bytes of one packet; tcpdump keeps 262,144 at most."""

@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, NoReturn
 
 from agent.http.messages import Headers
-from agent.sources.told import NotBase64, Unreadable
+from agent.sources.reported import NotBase64, Unreadable
 
 MAX_BRACKETS = 500_000
 """Objects and arrays of one entry: each costs some fifty times its two bytes once decoded."""

@@ -25,8 +25,9 @@ from agent.http.messages import (
     header,
 )
 from agent.sources import fields
+from agent.sources.content import Content, File
 from agent.sources.elements import Absent, Stray, elements
-from agent.sources.told import Broken, NotBase64, Skipped, Telling, Told, Unreadable, identity
+from agent.sources.reported import Broken, Entry, NotBase64, Reported, Skipped, Unreadable, identity
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
@@ -37,9 +38,21 @@ _CHARSET = re.compile(r"charset\s*=\s*\"?([\w-]+)", re.IGNORECASE)
 _UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 _BODILESS = (204, 304)
 _FORM = "application/x-www-form-urlencoded"
+_HAR = re.compile(rb'\s*\{(?:\s*"[^"\\]*"\s*:\s*"(?:[^"\\]|\\.)*"\s*,)*\s*"log"\s*:\s*\{', re.DOTALL)
+_BOM = b"\xef\xbb\xbf"
 
 
-def tellings(read: Callable[[int], bytes]) -> Iterator[Telling]:
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins with `head` is HAR."""
+    return _HAR.match(head.removeprefix(_BOM)) is not None
+
+
+def content(file: File, name: str) -> Content:
+    """The exchanges of a document."""
+    return Content(entries(file.read1))
+
+
+def entries(read: Callable[[int], bytes]) -> Iterator[Entry]:
     """The exchanges of the HAR document that `read` gives piece by piece."""
     try:
         for index, element in enumerate(elements(read, b"entries", 2)):
@@ -49,19 +62,19 @@ def tellings(read: Callable[[int], bytes]) -> Iterator[Telling]:
             elif element.raw is None:
                 yield Broken(place, "too large")
             else:
-                yield _telling(element.raw, index, place)
+                yield _entry(element.raw, index, place)
     except Absent:
         yield Broken("the document", "no log.entries, so no HAR")
 
 
-def _telling(raw: bytes, index: int, place: str) -> Telling:
+def _entry(raw: bytes, index: int, place: str) -> Entry:
     try:
-        return _told(fields.decoded(raw), index, raw)
+        return _reported(fields.decoded(raw), index, raw)
     except Unreadable as error:
         return Broken(place, str(error))
 
 
-def _told(entry: dict[str, Any], index: int, raw: bytes) -> Telling:
+def _reported(entry: dict[str, Any], index: int, raw: bytes) -> Entry:
     start = fields.time_ns(fields.text(entry, "startedDateTime"))
     asked, answered = fields.part(entry, "request"), fields.part(entry, "response")
     method, url = fields.text(asked, "method"), fields.text(asked, "url")
@@ -79,7 +92,7 @@ def _told(entry: dict[str, Any], index: int, raw: bytes) -> Telling:
     exchange = Exchange(0, request, response, _completeness(response, cut))
     if response is not None and response.status == 101:
         exchange = replace(exchange, upgraded=header(request.headers, b"upgrade") or b"websocket")
-    return Told(exchange, identity("har", index, raw), "client", None, _server(entry, call))
+    return Reported(exchange, identity("har", index, raw), "client", None, _server(entry, call))
 
 
 def _completeness(response: Response | None, bodies: set[BodyState]) -> Completeness:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import msgpack
 
@@ -33,6 +33,7 @@ from agent.events import (
     Role,
     Tick,
 )
+from agent.sources.content import Content, File, Header, Item, Remark
 
 MAGIC = b"spectap recording\n"
 VERSION = 1
@@ -47,14 +48,21 @@ class RecordingError(ValueError):
     """The file is no recording that this version reads, or cannot be one; the message is for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a replay needs beside the events. `key_id` tells which fingerprint key was in use."""
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins with `head` is a recording."""
+    return head.startswith(MAGIC)
 
-    agent: str
-    node: str
-    cluster: str | None
-    key_id: str
+
+def content(file: File, name: str) -> Content:
+    """The events of a recording, and who made it. Raises RecordingError."""
+    recording = Recording(file, name)
+    return Content(_items(recording), recording.header)
+
+
+def _items(recording: Recording) -> Iterator[Item]:
+    yield from recording.events()
+    if recording.cut:
+        yield Remark("the recording ends within an event; all before it was read")
 
 
 def key_id(key: bytes) -> str:
@@ -103,7 +111,7 @@ def _value(value: Any) -> Any:
 class Recording:
     """A Source over a recording. Raises RecordingError where the file is none."""
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: File, name: str) -> None:
         self._name = name
         if file.read(len(MAGIC)) != MAGIC:
             raise RecordingError(f"{name}: not a spectap recording")

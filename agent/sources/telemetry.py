@@ -12,8 +12,9 @@ from typing import Any
 
 from agent.http.messages import EMPTY_BODY, Body, BodyState, Completeness, Exchange, Request, Response
 from agent.sources import fields
+from agent.sources.content import Content, File
 from agent.sources.lines import Lines, lines
-from agent.sources.told import Broken, NotBase64, Telling, Told, Unreadable, identity
+from agent.sources.reported import Broken, Entry, NotBase64, Reported, Unreadable, identity
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
@@ -21,20 +22,31 @@ SOURCE = "telemetry"
 
 _VERSION = re.compile(r"(?:HTTP/)?([0-3])(?:\.([0-9]))?0*", re.IGNORECASE)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_REPORT = re.compile(rb'"(?:destinationAddress|sourceAddress|destinationNamespace)"\s*:\s*"|"TruncatedBody"')
 
 
-def tellings(file: Lines) -> Iterator[Telling]:
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins with `head` is telemetry."""
+    return _REPORT.search(head) is not None
+
+
+def content(file: File, name: str) -> Content:
+    """The reported exchanges."""
+    return Content(entries(file))
+
+
+def entries(file: Lines) -> Iterator[Entry]:
     """The exchanges of a file with one object a line."""
     for number, line in lines(file):
         try:
             if line is None:
                 raise Unreadable("too long")
-            yield told(line, number, None)
+            yield reported(line, number, None)
         except Unreadable as error:
             yield Broken(f"line {number}", str(error))
 
 
-def told(raw: bytes, index: int, now_ns: int | None) -> Told:
+def reported(raw: bytes, index: int, now_ns: int | None) -> Reported:
     """One object; `index` tells equal ones apart, `now_ns` is for those without a time. Raises Unreadable."""
     found = fields.decoded(raw)
     asked, answered = fields.part(found, "request"), fields.part(found, "response")
@@ -49,7 +61,7 @@ def told(raw: bytes, index: int, now_ns: int | None) -> Told:
     response = _response(answered, start, end)
     bodies = {message.body.state for message in (request, response) if message}
     whole = Completeness.TRUNCATED if BodyState.TRUNCATED in bodies else Completeness.COMPLETE
-    return Told(
+    return Reported(
         Exchange(0, request, response, whole if response else Completeness.NO_RESPONSE),
         identity(SOURCE, index, raw.strip()),
         "server",
@@ -110,7 +122,7 @@ def _body(common: dict[str, Any]) -> Body:
         data = fields.base64(found) if found else b""
     except NotBase64:
         return Body(None, b"", BodyState.UNDECODABLE)
-    if cut:  # how long it was is not told
+    if cut:  # how long it was is not reported
         return Body(None, data, BodyState.TRUNCATED if data else BodyState.UNSEEN)
     return Body(len(data), data, BodyState.COMPLETE) if data else EMPTY_BODY
 

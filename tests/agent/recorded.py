@@ -15,7 +15,8 @@ from agent.events import Chunk, Closed, ConnectionKey, Event, Lost, Opened
 from agent.ledger import Bytes, Ledger
 from agent.pipeline import Pipeline, Place
 from agent.redact.policy import Policy
-from agent.sources.recording import Header, Recording
+from agent.sources.content import Header
+from agent.sources.recording import Recording
 from agent.streams.table import Limits
 from agent.wire import Record
 

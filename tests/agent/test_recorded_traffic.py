@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from agent import cli, config, reading
+from agent import cli, config
+from agent.commands.read import write
 from agent.events import Chunk, Closed, Event, Lost, Opened, ProcessSeen, Tick
 from agent.http.connections import Connections
 from agent.http.messages import Body, BodyState, Completeness, Exchange, Headers
@@ -48,7 +49,7 @@ def read(name: str, folder: Path) -> bytes:
         key.chmod(0o600)
     options = cli.parser().parse_args(["read", str(FOLDER / f"{name}.gz"), "--key-file", str(key)])
     out = io.BytesIO()
-    reading.read(options.files, config.settings(options), Policy(), out)
+    write(options.files, config.settings(options), Policy(), out)
     return out.getvalue()
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from agent import cli, config, reading, run
+from agent import cli, config, run
+from agent.commands.read import write
 from agent.events import Event
 from agent.probes.kernel import SourceError
 from agent.redact.policy import Policy
-from agent.sources.recording import Header, Recording, Writer, key_id
+from agent.sources.content import Header
+from agent.sources.recording import Recording, Writer, key_id
 from agent.wire import decode_record, pack_record
 from tests.agent.test_pipeline import EVENTS
 
@@ -44,7 +46,7 @@ def read(path: Path, key_file: Path) -> bytes:
     parser = cli.parser()
     options = parser.parse_args(["read", str(path), "--key-file", str(key_file)])
     out = io.BytesIO()
-    reading.read(options.files, config.settings(options), Policy(), out)
+    write(options.files, config.settings(options), Policy(), out)
     return out.getvalue()
 
 

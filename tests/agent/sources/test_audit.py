@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from agent.http.messages import BodyState, Caller, Completeness, Exchange
 from agent.sources import audit, lines
-from agent.sources.told import Broken, Skipped, Telling, Told
+from agent.sources.reported import Broken, Entry, Reported, Skipped
 from agent.wire import Endpoint
 from tests.agent.sources.values import VALUES
 
 LOG = Path(__file__).parents[2] / "data/audit/kube-apiserver.jsonl"
 
 
-def tellings(raw: bytes) -> list[Telling]:
-    return list(audit.tellings(io.BytesIO(raw)))
+def entries(raw: bytes) -> list[Entry]:
+    return list(audit.entries(io.BytesIO(raw)))
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -44,17 +44,17 @@ def event(**fields: Any) -> dict[str, Any]:
     }
 
 
-def told(**fields: Any) -> Told:
-    (one,) = tellings(json.dumps(event(**fields)).encode())
-    assert isinstance(one, Told), one
+def reported(**fields: Any) -> Reported:
+    (one,) = entries(json.dumps(event(**fields)).encode())
+    assert isinstance(one, Reported), one
     return one
 
 
 def exchanges(raw: bytes) -> dict[str, Exchange]:
     """By verb and target."""
     found = {}
-    for one in tellings(raw):
-        if isinstance(one, Told):
+    for one in entries(raw):
+        if isinstance(one, Reported):
             assert one.exchange.request is not None
             assert one.exchange.caller is not None
             verb = one.exchange.caller.facts["audit.verb"]
@@ -63,13 +63,13 @@ def exchanges(raw: bytes) -> dict[str, Exchange]:
 
 
 def test_a_real_log_gives_each_call_once() -> None:
-    found = tellings(LOG.read_bytes())
-    assert Counter(type(one) for one in found) == {Told: 18, Skipped: 3}
-    assert len({one.connection for one in found if isinstance(one, Told)}) == 18
+    found = entries(LOG.read_bytes())
+    assert Counter(type(one) for one in found) == {Reported: 18, Skipped: 3}
+    assert len({one.connection for one in found if isinstance(one, Reported)}) == 18
     seen = Counter(
         (one.exchange.request.method, one.exchange.response.status)
         for one in found
-        if isinstance(one, Told) and one.exchange.request and one.exchange.response
+        if isinstance(one, Reported) and one.exchange.request and one.exchange.response
     )
     assert seen == {
         (b"GET", 200): 2,
@@ -87,8 +87,8 @@ def test_a_real_log_gives_each_call_once() -> None:
 
 def test_a_real_call_that_was_turned_away_has_no_user_and_no_later_stage() -> None:
     raw = b"".join(line for line in LOG.read_bytes().splitlines(True) if b'"user":{},' in line)
-    (one,) = tellings(raw)
-    assert isinstance(one, Told)
+    (one,) = entries(raw)
+    assert isinstance(one, Reported)
     assert one.exchange.caller == Caller(None, None, {"audit.verb": "list", "audit.level": "RequestResponse"})
     assert one.exchange.response is not None
     assert one.exchange.response.status == 401
@@ -111,8 +111,8 @@ def test_real_bodies_are_json_and_an_object_patch_has_no_type() -> None:
 def test_a_real_refusal_does_not_name_a_person() -> None:
     refused = [
         one.exchange
-        for one in tellings(LOG.read_bytes())
-        if isinstance(one, Told)
+        for one in entries(LOG.read_bytes())
+        if isinstance(one, Reported)
         and one.exchange.caller
         and one.exchange.caller.acting_as == "alice@example.com"
     ]
@@ -142,19 +142,19 @@ def test_a_real_refusal_does_not_name_a_person() -> None:
     ],
 )
 def test_each_verb_has_its_method(verb: str, method: bytes) -> None:
-    request = told(verb=verb).exchange.request
+    request = reported(verb=verb).exchange.request
     assert request is not None
     assert request.method == method
 
 
 @pytest.mark.parametrize("stage", ["RequestReceived", "ResponseStarted"])
 def test_early_stages_are_left_out(stage: str) -> None:
-    (one,) = tellings(json.dumps(event(stage=stage)).encode())
+    (one,) = entries(json.dumps(event(stage=stage)).encode())
     assert isinstance(one, Skipped)
 
 
 def test_a_panic_is_the_call() -> None:
-    assert told(stage="Panic", responseStatus={"code": 500}).exchange.response is not None
+    assert reported(stage="Panic", responseStatus={"code": 500}).exchange.response is not None
 
 
 @pytest.mark.parametrize(
@@ -168,17 +168,17 @@ def test_a_panic_is_the_call() -> None:
 def test_bodies_that_the_level_leaves_out_are_unseen_and_not_absent(
     level: str, request_state: BodyState, response_state: BodyState
 ) -> None:
-    exchange = told(level=level).exchange
+    exchange = reported(level=level).exchange
     assert exchange.request is not None
     assert exchange.response is not None
     assert (exchange.request.body.state, exchange.response.body.state) == (request_state, response_state)
-    created = told(level=level, verb="create").exchange.request
+    created = reported(level=level, verb="create").exchange.request
     assert created is not None
     assert created.body.state is BodyState.UNSEEN
 
 
 def test_headers_are_stated_as_not_told() -> None:
-    assert told().exchange.fields_unknown == 1
+    assert reported().exchange.fields_unknown == 1
 
 
 def test_a_pods_token_tells_namespace_and_pod() -> None:
@@ -186,24 +186,24 @@ def test_a_pods_token_tells_namespace_and_pod() -> None:
         "username": "system:serviceaccount:shop:default",
         "extra": {"authentication.kubernetes.io/pod-name": ["web-1"]},
     }
-    assert told(user=user, sourceIPs=["::ffff:10.0.0.7", "10.0.0.1"]).client == Endpoint(
+    assert reported(user=user, sourceIPs=["::ffff:10.0.0.7", "10.0.0.1"]).client == Endpoint(
         "10.0.0.7", 0, pod="web-1", namespace="shop"
     )
 
 
 def test_a_call_without_a_status_had_no_response() -> None:
-    assert told(responseStatus=None).exchange.completeness is Completeness.NO_RESPONSE
+    assert reported(responseStatus=None).exchange.completeness is Completeness.NO_RESPONSE
 
 
 def test_a_list_of_events_is_its_events() -> None:
     listed = {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "items": [event(), event(auditID="b")]}
-    assert [type(one) for one in tellings(json.dumps(listed).encode())] == [Told, Told]
+    assert [type(one) for one in entries(json.dumps(listed).encode())] == [Reported, Reported]
 
 
 def test_broken_lines_are_named_by_their_number() -> None:
     whole = json.dumps(event()).encode()
     raw = b"\n".join([whole, b"", b'{"cut": ', b"[1]", b"{}", whole])
-    assert [one for one in tellings(raw) if not isinstance(one, Told)] == [
+    assert [one for one in entries(raw) if not isinstance(one, Reported)] == [
         Broken("line 3", "not JSON"),
         Broken("line 4", "not a JSON object"),
         Broken("line 5", "not an audit event"),
@@ -214,7 +214,7 @@ def test_a_line_without_end_is_one_broken_line_in_bounded_memory(monkeypatch: py
     monkeypatch.setattr(lines, "MAX_LINE", 100)
     monkeypatch.setattr(lines, "_PIECE", 30)
     raw = b'{"a": "' + b"x" * 1000 + b'"}\n' + json.dumps(event()).encode()[:90] + b"\n" + b"y" * 500
-    assert tellings(raw) == [
+    assert entries(raw) == [
         Broken("line 1", "too long"),
         Broken("line 2", "not JSON"),
         Broken("line 3", "too long"),
@@ -222,18 +222,18 @@ def test_a_line_without_end_is_one_broken_line_in_bounded_memory(monkeypatch: py
 
 
 def test_a_depth_bomb_is_one_broken_line() -> None:
-    assert tellings(b'{"a":' * 100_000) == [Broken("line 1", "nested too deeply")]
+    assert entries(b'{"a":' * 100_000) == [Broken("line 1", "nested too deeply")]
     wide = b'{"a":[' + b"{}," * 600_000 + b"{}]}"
-    assert tellings(wide) == [Broken("line 1", "too many objects in it")]
+    assert entries(wide) == [Broken("line 1", "too many objects in it")]
 
 
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_calls_or_broken_and_never_an_exception(raw: bytes) -> None:
-    assert all(isinstance(one, (Told, Broken, Skipped)) for one in tellings(raw))
+    assert all(isinstance(one, (Reported, Broken, Skipped)) for one in entries(raw))
 
 
 @settings(deadline=None)
 @given(st.sampled_from(sorted(event())), VALUES)
 def test_any_value_in_an_event_is_a_call_or_broken_and_never_an_exception(name: str, value: Any) -> None:
-    assert len(tellings(json.dumps(event(**{name: value})).encode())) == 1
+    assert len(entries(json.dumps(event(**{name: value})).encode())) == 1

@@ -16,7 +16,7 @@ from agent import cli, config, reading
 from agent.ledger import Bytes, Ledger
 from agent.redact.policy import Policy
 from agent.sources.captures import MAX_FRAME, Frame, frames
-from agent.sources.told import Broken
+from agent.sources.reported import Broken
 from agent.wire import Record
 
 logging.getLogger("scapy").setLevel(logging.ERROR)

@@ -16,31 +16,31 @@ from hypothesis import strategies as st
 
 from agent.http.messages import BodyState, Completeness
 from agent.sources import har
-from agent.sources.told import Broken, Skipped, Telling, Told
+from agent.sources.reported import Broken, Entry, Reported, Skipped
 from tests.agent.sources.values import VALUES
 from tests.har import document, entry
 
 STARTED = 1_772_366_400_250_000_000  # 2026-03-01T12:00:00.250Z
 
 
-def tellings(raw: bytes) -> list[Telling]:
-    return list(har.tellings(io.BytesIO(raw).read))
+def entries(raw: bytes) -> list[Entry]:
+    return list(har.entries(io.BytesIO(raw).read))
 
 
-def told(*entries: Any) -> Told:
-    (one,) = tellings(document(*entries))
-    assert isinstance(one, Told), one
+def reported(*given: Any) -> Reported:
+    (one,) = entries(document(*given))
+    assert isinstance(one, Reported), one
     return one
 
 
-def changed(change: Callable[[dict[str, Any]], object], **given: Any) -> Told:
+def changed(change: Callable[[dict[str, Any]], object], **given: Any) -> Reported:
     one = entry(**given)
     change(one)
-    return told(one)
+    return reported(one)
 
 
 def test_an_entry_is_an_exchange_with_its_times_and_ends() -> None:
-    found = told(entry("POST", body={"a": 1}, answer={"id": 7}, status=201, serverIPAddress="[::1]"))
+    found = reported(entry("POST", body={"a": 1}, answer={"id": 7}, status=201, serverIPAddress="[::1]"))
     request, response = found.exchange.request, found.exchange.response
     assert request is not None
     assert response is not None
@@ -57,8 +57,8 @@ def test_an_entry_is_an_exchange_with_its_times_and_ends() -> None:
 
 
 def test_the_same_entry_has_the_same_identity_and_equal_entries_of_one_file_differ() -> None:
-    first = [one.connection for one in tellings(document(entry(), entry())) if isinstance(one, Told)]
-    again = [one.connection for one in tellings(document(entry(), entry())) if isinstance(one, Told)]
+    first = [one.connection for one in entries(document(entry(), entry())) if isinstance(one, Reported)]
+    again = [one.connection for one in entries(document(entry(), entry())) if isinstance(one, Reported)]
     assert first == again
     assert len(set(first)) == 2
 
@@ -157,12 +157,12 @@ def test_form_params_without_text_are_the_form_that_was_sent() -> None:
 
 
 def test_a_blocked_call_has_no_response() -> None:
-    found = told(entry(status=0)).exchange
+    found = reported(entry(status=0)).exchange
     assert (found.response, found.completeness) == (None, Completeness.NO_RESPONSE)
 
 
 def test_data_urls_are_left_out() -> None:
-    assert tellings(document(entry(url="data:text/plain,x"))) == [Skipped("entries, not an HTTP URL")]
+    assert entries(document(entry(url="data:text/plain,x"))) == [Skipped("entries, not an HTTP URL")]
 
 
 @pytest.mark.parametrize(
@@ -181,18 +181,18 @@ def test_data_urls_are_left_out() -> None:
 def test_a_broken_entry_is_named_and_spoils_no_other(broken: bytes, reason: str) -> None:
     whole = json.dumps(entry()).encode()
     raw = b'{"log": {"version": "1.2", "entries": [' + whole + b", " + broken + b", " + whole + b"]}}"
-    kinds = tellings(raw)
-    assert [type(one) for one in kinds] == [Told, Broken, Told]
+    kinds = entries(raw)
+    assert [type(one) for one in kinds] == [Reported, Broken, Reported]
     assert kinds[1] == Broken("entry 2", reason)
 
 
 def test_a_cut_file_is_read_to_its_last_whole_entry() -> None:
     raw = document(entry(), entry())
-    assert [type(one) for one in tellings(raw[: len(raw) - 300])] == [Told, Broken]
+    assert [type(one) for one in entries(raw[: len(raw) - 300])] == [Reported, Broken]
 
 
-def whole(read: Callable[[int], bytes]) -> list[Telling]:
-    return list(har.tellings(read))
+def whole(read: Callable[[int], bytes]) -> list[Entry]:
+    return list(har.entries(read))
 
 
 def pieces(raw: bytes, cuts: Iterable[int]) -> Callable[[int], bytes]:
@@ -204,7 +204,7 @@ def pieces(raw: bytes, cuts: Iterable[int]) -> Callable[[int], bytes]:
 def test_any_cut_gives_the_same_entries() -> None:
     tricky = entry(answer={'a"\\': 'x}]{"\\"'})
     raw = document(tricky, entry())
-    expected = tellings(raw)
+    expected = entries(raw)
     for cut in range(1, len(raw)):
         assert whole(pieces(raw, [cut])) == expected
     assert whole(pieces(raw, range(len(raw)))) == expected
@@ -216,8 +216,8 @@ def test_any_cut_gives_the_same_entries() -> None:
 )
 def test_any_bytes_are_entries_or_broken_and_never_an_exception(raw: bytes) -> None:
     start = b'{"log": {"entries": ['
-    for one in [*tellings(raw), *tellings(start + raw)]:
-        assert isinstance(one, (Told, Broken, Skipped))
+    for one in [*entries(raw), *entries(start + raw)]:
+        assert isinstance(one, (Reported, Broken, Skipped))
 
 
 @settings(deadline=None)
@@ -232,7 +232,7 @@ def test_any_values_in_an_entry_are_an_exchange_or_broken_and_never_an_exception
             place[key] = data.draw(VALUES)
             break
         place = place[key]
-    assert len(tellings(document(one))) == 1
+    assert len(entries(document(one))) == 1
 
 
 @pytest.mark.parametrize("text", ["!!!notb64", "!!!!", "abcde"])
@@ -262,5 +262,5 @@ def test_base64_may_be_broken_into_lines() -> None:
     "raw", [b"<html>sign in</html>", b'{"log":{}}', b'{"log":{"version":"1.2","entries":"x"}}', b""]
 )
 def test_a_document_without_entries_is_no_har(raw: bytes) -> None:
-    assert tellings(raw) == [Broken("the document", "no log.entries, so no HAR")]
-    assert tellings(document()) == []
+    assert entries(raw) == [Broken("the document", "no log.entries, so no HAR")]
+    assert entries(document()) == []

@@ -24,7 +24,8 @@ from agent.events import (
     Role,
     Tick,
 )
-from agent.sources.recording import KINDS, MAGIC, READERS, Header, Recording, RecordingError, Writer, key_id
+from agent.sources.content import Header
+from agent.sources.recording import KINDS, MAGIC, READERS, Recording, RecordingError, Writer, key_id
 
 HEADER = Header("agent", "node", None, key_id(b"k" * 32))
 KEY = ConnectionKey("openssl", 2**64 - 1, 2**63, 77)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.http.messages import EMPTY_BODY, BodyState, Completeness
 from agent.sources import telemetry as reader
-from agent.sources.told import Broken, Telling, Told, Unreadable
+from agent.sources.reported import Broken, Entry, Reported, Unreadable
 from agent.wire import Endpoint
 from tests.agent.sources.values import VALUES
 from tests.telemetry import common, telemetry
@@ -21,17 +21,17 @@ from tests.telemetry import common, telemetry
 NOW = 1_772_366_400_250_000_000
 
 
-def tellings(raw: bytes) -> list[Telling]:
-    return list(reader.tellings(io.BytesIO(raw)))
+def entries(raw: bytes) -> list[Entry]:
+    return list(reader.entries(io.BytesIO(raw)))
 
 
-def told(raw: bytes, now_ns: int | None = None) -> Told:
-    return reader.told(raw, 0, now_ns)
+def reported(raw: bytes, now_ns: int | None = None) -> Reported:
+    return reader.reported(raw, 0, now_ns)
 
 
 def test_an_object_is_an_exchange_with_both_ends() -> None:
-    (one,) = tellings(telemetry())
-    assert isinstance(one, Told)
+    (one,) = entries(telemetry())
+    assert isinstance(one, Reported)
     request, response = one.exchange.request, one.exchange.response
     assert request is not None
     assert response is not None
@@ -63,7 +63,7 @@ def test_an_object_is_an_exchange_with_both_ends() -> None:
     ],
 )
 def test_addresses_as_plugins_write_them(address: str, end: Endpoint | None) -> None:
-    assert told(telemetry(sourceAddress=address)).client == end
+    assert reported(telemetry(sourceAddress=address)).client == end
 
 
 @pytest.mark.parametrize(
@@ -71,22 +71,22 @@ def test_addresses_as_plugins_write_them(address: str, end: Endpoint | None) -> 
     [("HTTP/1.1", b"1.1"), ("1.100000", b"1.1"), ("2", b"2"), ("HTTP/2.0", b"2"), ("", b"1.1")],
 )
 def test_versions_as_plugins_write_them(written: str, version: bytes) -> None:
-    request = told(telemetry(asked={**common(), "version": written})).exchange.request
+    request = reported(telemetry(asked={**common(), "version": written})).exchange.request
     assert request is not None
     assert request.version == version
 
 
 def test_a_time_that_is_not_told_is_that_of_arrival_and_in_a_file_there_is_none() -> None:
     untimed: dict[str, Any] = {"asked": {**common(), "time": 0}, "answered": {**common(), "time": None}}
-    request = told(telemetry(**untimed), 5).exchange.request
+    request = reported(telemetry(**untimed), 5).exchange.request
     assert request is not None
     assert request.start_ns == 5
     with pytest.raises(Unreadable, match="no time"):
-        told(telemetry(**untimed))
+        reported(telemetry(**untimed))
 
 
 def test_a_truncated_body_is_one_and_an_absent_one_is_empty() -> None:
-    found = told(telemetry(answered=common(b'{"id', cut=True))).exchange
+    found = reported(telemetry(answered=common(b'{"id', cut=True))).exchange
     assert found.response is not None
     assert (found.response.body.size, found.response.body.state) == (None, BodyState.TRUNCATED)
     assert found.completeness is Completeness.TRUNCATED
@@ -95,19 +95,19 @@ def test_a_truncated_body_is_one_and_an_absent_one_is_empty() -> None:
 
 
 def test_bodies_are_still_coded() -> None:
-    found = told(telemetry(answered=common(gzip.compress(b"{}"), Content_Encoding="gzip"))).exchange
+    found = reported(telemetry(answered=common(gzip.compress(b"{}"), Content_Encoding="gzip"))).exchange
     assert found.response is not None
     assert found.response.body.coded
 
 
 def test_a_body_that_is_not_base64_spoils_no_more_than_itself() -> None:
-    request = told(telemetry(asked={**common(), "body": "x"})).exchange.request
+    request = reported(telemetry(asked={**common(), "body": "x"})).exchange.request
     assert request is not None
     assert (request.body.data, request.body.state) == (b"", BodyState.UNDECODABLE)
 
 
 def test_no_status_is_no_response() -> None:
-    found = told(telemetry(response={"statusCode": ""})).exchange
+    found = reported(telemetry(response={"statusCode": ""})).exchange
     assert (found.response, found.completeness) == (None, Completeness.NO_RESPONSE)
 
 
@@ -121,15 +121,15 @@ def test_no_status_is_no_response() -> None:
     ],
 )
 def test_a_broken_line_is_named(raw: bytes, reason: str) -> None:
-    found = tellings(telemetry() + b"\n" + raw + b"\n" + telemetry())
-    assert [type(one) for one in found] == [Told, Broken, Told]
+    found = entries(telemetry() + b"\n" + raw + b"\n" + telemetry())
+    assert [type(one) for one in found] == [Reported, Broken, Reported]
     assert found[1] == Broken("line 2", reason)
 
 
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_exchanges_or_broken_and_never_an_exception(raw: bytes) -> None:
-    assert all(isinstance(one, (Told, Broken)) for one in tellings(raw))
+    assert all(isinstance(one, (Reported, Broken)) for one in entries(raw))
 
 
 @settings(deadline=None)
@@ -140,4 +140,4 @@ def test_any_value_anywhere_is_an_exchange_or_broken_and_never_an_exception(data
         st.sampled_from([whole, whole["request"], whole["response"], whole["request"]["common"]])
     )
     place[data.draw(st.sampled_from(sorted(place)))] = data.draw(VALUES)
-    assert len(tellings(json.dumps(whole).encode())) == 1
+    assert len(entries(json.dumps(whole).encode())) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.sources.files import Format
+from agent.sources import formats
 from server import cli
 from server.offline import reading
 from server.offline.reading import FORMATS, ReadingError
@@ -71,7 +71,7 @@ def test_options_reach_the_agent(tmp_path: Path) -> None:
 
 
 def test_formats_are_the_agents_and_another_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(FORMATS) == set(Format)
+    assert set(FORMATS) == set(formats.FORMATS)
     with pytest.raises(SystemExit) as end:
         cli.main(["import", "file", "--server", "http://x", "--format", "nonsense"])
     assert end.value.code == 64

@@ -1,4 +1,4 @@
-"""Exchanges that somebody else saw and wrote down: what the readers of HAR, audit logs and telemetry yield.
+"""Reported exchanges, which somebody else saw and wrote down: entries of HAR, audit logs and telemetry.
 
 No bytes of a stream are behind them, so they enter the pipeline after the parsers. What cannot be read is a
 result, too, with its place in the file and a reason that quotes nothing.
@@ -15,8 +15,8 @@ from agent.wire import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An exchange with what its teller says of both ends. Its times are wall-clock nanoseconds.
+class Reported:
+    """An exchange with what is reported of both ends. Its times are wall-clock nanoseconds.
 
     `connection` makes its identity: the same entry is the same record each time it is read. `side` is
     whose view it is: client, server or unknown.
@@ -44,7 +44,7 @@ class Skipped:
     reason: str
 
 
-Telling = Told | Broken | Skipped
+Entry = Reported | Broken | Skipped
 
 
 class Unreadable(ValueError):

@@ -1,0 +1,38 @@
+"""The formats of files that can be read: one row each, recognised by their first bytes and never by name.
+
+A new format is a module with `recognises` and `content`, and a row here. Rows are tried in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.sources import audit, har, pcap, recording, telemetry
+from agent.sources.content import Content, File
+
+HEAD = 64 * 1024
+"""Bytes that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """`recognises` takes the first bytes of a file; `content` the file, and its name for messages."""
+
+    recognises: Callable[[bytes], bool]
+    content: Callable[[File, str], Content]
+
+
+FORMATS: dict[str, FileFormat] = {
+    "recording": FileFormat(recording.recognises, recording.content),
+    "pcap": FileFormat(pcap.recognises, pcap.content),
+    "har": FileFormat(har.recognises, har.content),
+    "audit": FileFormat(audit.recognises, audit.content),
+    "telemetry": FileFormat(telemetry.recognises, telemetry.content),
+}
+"""By the name that `--format` takes."""
+
+
+def recognised(head: bytes) -> FileFormat | None:
+    """The format of a file that begins with `head`; None where it is none of them."""
+    return next((one for one in FORMATS.values() if one.recognises(head)), None)

@@ -1,0 +1,70 @@
+"""A file's content, unpacked where it is gzip (RFC 1952), as rotated logs are."""
+
+from __future__ import annotations
+
+import io
+import logging
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+log = logging.getLogger(__name__)
+
+_GZIP_BITS = 31  # of zlib: a gzip header, the largest window
+_GZIP = b"\x1f\x8b"
+_BUFFER = 256 * 1024
+Unpacked: TypeAlias = "io.BufferedReader[io.FileIO] | io.BufferedReader[_Unpacked]"
+
+
+@contextmanager
+def unpacked(raw: io.FileIO, path: Path) -> Iterator[Unpacked]:
+    """What the file holds, to the last byte before it is damaged or cut, which is logged."""
+    plain = io.BufferedReader(raw, _BUFFER)
+    if plain.peek(2)[:2] != _GZIP:
+        yield plain
+        return
+    packed = _Unpacked(plain)
+    yield io.BufferedReader(packed, _BUFFER)
+    if packed.damaged:
+        log.warning("%s: the gzip data is damaged or cut; all before that was read", path)
+
+
+class _Unpacked(io.RawIOBase):
+    """What gzip data (RFC 1952) holds, to the last byte before it is damaged or cut."""
+
+    def __init__(self, packed: io.BufferedReader[io.FileIO]) -> None:
+        self._packed = packed
+        self._waiting = b""
+        self._member = zlib.decompressobj(_GZIP_BITS)
+        self._ended = False
+        self.damaged = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            found = b"" if self._ended else self._next(len(view))
+        except zlib.error:
+            found, self._ended, self.damaged = b"", True, True
+        view[: len(found)] = found
+        return len(found)
+
+    def _next(self, room: int) -> bytes:
+        while packed := self._waiting or self._packed.read(_BUFFER):
+            if self._member.eof:  # rotated logs are joined as members
+                self._member = zlib.decompressobj(_GZIP_BITS)
+            found = self._member.decompress(packed, room)
+            self._waiting = self._member.unused_data or self._member.unconsumed_tail
+            if found:
+                return found
+        found = b"" if self._member.eof else self._member.decompress(b"", room)
+        if not found:
+            self._ended, self.damaged = True, not self._member.eof
+        return found

@@ -1,0 +1,45 @@
+"""What of a file could not be read: counted, named up to a bound, and what was left out, by reason."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+from agent.sources.content import ReadPart
+from agent.sources.reported import Broken, Entry, FormatError, Skipped
+
+log = logging.getLogger(__name__)
+
+MOST_NAMED = 20
+"""Entries of one file that are named when they cannot be read; all are counted."""
+
+
+class Unread:
+    """Of the file at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = self._broken = 0
+        self._skipped: Counter[str] = Counter()
+
+    def count(self, one: Entry | ReadPart) -> None:
+        """One more entry."""
+        if isinstance(one, Skipped):
+            self._skipped[one.reason] += 1
+        elif isinstance(one, Broken):
+            self._broken += 1
+            if self._broken <= MOST_NAMED:
+                log.warning("%s: %s: %s", self._path, one.place, one.reason)
+        else:
+            self._read += 1
+
+    def report(self) -> None:
+        """At the file's end. Raises FormatError where nothing of it could be read: it is not what it was
+        taken for."""
+        if self._broken:
+            if not self._read and not self._skipped:
+                raise FormatError(f"{self._path}: none of its {self._broken} entries could be read")
+            log.warning("%s: %d of its entries could not be read", self._path, self._broken)
+        for reason, count in self._skipped.items():
+            log.info("%s: %d left out: %s", self._path, count, reason)
