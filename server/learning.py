@@ -21,11 +21,13 @@ from itertools import zip_longest
 from typing import Any
 
 from agent.wire import decode_record
+from server.analysis.json import object_in
 from server.analysis.rebuild.decisions import fixed, of_templates, read
-from server.analysis.rebuild.document import Options, document
-from server.analysis.rebuild.existing import templates_of
-from server.analysis.rebuild.learner import Learner, Learnt
-from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version
+from server.analysis.rebuild.document import DocumentOptions, document
+from server.analysis.rebuild.given_paths import templates_of
+from server.analysis.rebuild.learn_input import LearnOutcome
+from server.analysis.rebuild.learner import Learner
+from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version, versioned
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
 from server.analysis.views import most_seen
@@ -59,7 +61,11 @@ class Learned(StrEnum):
     NOT_SAVED = "not_saved"  # learnt, and lost again: the learner of the API could not be stored
 
 
-NOT_LEARNT = (*(one.value for one in Learnt if one is not Learnt.LEARNT), Learned.FAILED, Learned.NOT_SAVED)
+NOT_LEARNT = (
+    *(one.value for one in LearnOutcome if one is not LearnOutcome.LEARNT),
+    Learned.FAILED,
+    Learned.NOT_SAVED,
+)
 """Why an exchange taught nothing, apart from sampling."""
 
 
@@ -340,19 +346,22 @@ class Learning:
             given = self._given_to(db, number)
         self._give(learner, given)
         learner.decide(of_templates(decided))
-        options = Options(name, latest.version if latest else FIRST, learner.servers(MOST_SERVERS))
+        options = DocumentOptions(
+            name, latest.version if latest else FIRST, learner.servers.busiest(MOST_SERVERS)
+        )
         found = fixed(document(learner, options), decided)
         self._changed.discard(number)
         self._due[number] = time.monotonic() + min(LONGEST_PAUSE_S, self._pause * (versions + 1))
         if not found["paths"] or (latest and comparable(latest.document) == comparable(found)):
             return
         changes = diff(latest.document, found) if latest else []
-        found["info"]["version"] = next_version(latest.version, changes) if latest else FIRST
+        version = next_version(latest.version, changes) if latest else FIRST
         one = Publication(
-            found["info"]["version"], self._clock(), found, [asdict(change) for change in changes]
+            version, self._clock(), versioned(found, version), [asdict(change) for change in changes]
         )
         self._store.write(lambda db: rebuilt.publish(db, number, one)).result()
-        log.info("rebuilt document of an API: version %s, %d paths", one.version, len(found["paths"]))
+        paths = len(object_in(found, "paths"))
+        log.info("rebuilt document of an API: version %s, %d paths", version, paths)
 
 
 def _templates(raw: bytes, base_path: str | None) -> Given:

@@ -72,7 +72,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _learn(parsed: argparse.Namespace, existing: dict[str, Any] | None, records: Iterable[Record]) -> ByHost:
-    from server.analysis.rebuild.existing import templates_of
+    from server.analysis.rebuild.given_paths import templates_of
     from server.analysis.rebuild.hosts import ByHost
 
     learnt = ByHost(parsed.host, templates_of(existing) if existing else None)
@@ -120,12 +120,12 @@ def _write(parsed: argparse.Namespace, existing: dict[str, Any] | None, learnt: 
 def _document(
     parsed: argparse.Namespace, existing: dict[str, Any] | None, learnt: ByHost, host: str
 ) -> dict[str, Any]:
-    from server.analysis.rebuild.document import Options, document
+    from server.analysis.rebuild.document import DocumentOptions, document
     from server.analysis.rebuild.existing import extended
 
-    options = Options(
+    options = DocumentOptions(
         title=parsed.title or host,
-        servers=learnt.learners[host].servers(1),
+        servers=learnt.learners[host].servers.busiest(1),
         evidence=not parsed.no_evidence,
     )
     found = document(learnt.learners[host], options)
@@ -134,13 +134,13 @@ def _document(
 
 def _existing(path: Path) -> dict[str, Any]:
     """An existing specification's document, as OpenAPI 3.1."""
-    from server.analysis.rebuild.existing import upgraded
+    from server.analysis.rebuild.modernized import modernized
     from server.analysis.specs.model import SpecError
     from server.offline.spec import SpecMissing, specification
 
     try:
         document = specification(path).document
-        found = upgraded(document)
+        found = modernized(document)
     except SpecMissing as error:
         raise _Wrong(str(error)) from None
     except SpecError as error:

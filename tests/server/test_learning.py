@@ -203,7 +203,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, method: str, victim: Callable[[Lear
 
 
 def is_big(learner: Learner) -> bool:
-    return "http://big.local" in learner.hosts
+    return "http://big.local" in learner.servers.calls
 
 
 def big(number: int) -> Record:

@@ -7,15 +7,13 @@ one object have learnt is added up; so the component allows what each of them sh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
+from server.analysis.json import Json, JsonObject, object_in
 from server.analysis.rebuild.shapes.model import Variant
 from server.analysis.rebuild.shapes.render import Style, object_schema
 from server.analysis.rebuild.shapes.variants import kind_of_values, together
-
-Json = dict[str, Any]
 
 LEAST_KEYS = 2
 PREFIX = "#/components/schemas/"
@@ -29,40 +27,40 @@ def signature(direction: str, variant: Variant) -> Signature:
     return direction, tuple(sorted(kinds, key=lambda pair: pair[0]))
 
 
-class Survey:
+class ObjectCensus:
     """First pass: which objects there are, and where."""
 
     def __init__(self) -> None:
         self.direction = ""
         self.found: dict[Signature, list[tuple[str, Variant]]] = {}
 
-    def place(self, name: str, variant: Variant, found: Json) -> Json:
+    def place(self, name: str, variant: Variant, found: JsonObject) -> JsonObject:
         if len(variant.fields) >= LEAST_KEYS:
             self.found.setdefault(signature(self.direction, variant), []).append((name, variant))
         return found
 
-    def named(self, name: str, found: Json) -> str:
+    def named(self, name: str, found: JsonObject) -> str:
         return ""
 
 
 class Components:
     """Second pass: references to what is shared, and its schemas."""
 
-    def __init__(self, survey: Survey, taken: Iterable[str] = ()) -> None:
+    def __init__(self, survey: ObjectCensus, taken: Iterable[str] = ()) -> None:
         self.direction = ""
-        self.schemas: dict[str, Json] = {}
+        self.schemas: dict[str, JsonObject] = {}
         self._taken = set(taken)
         self._shared = {key: places for key, places in survey.found.items() if len(places) > 1}
         self._names: dict[Signature, str] = {}
 
-    def place(self, name: str, variant: Variant, found: Json) -> Json:
+    def place(self, name: str, variant: Variant, found: JsonObject) -> JsonObject:
         key = signature(self.direction, variant)
         places = self._shared.get(key)
         if places is None:
             return found
         return {"$ref": PREFIX + self._name_of(key, places)}
 
-    def named(self, name: str, found: Json) -> str:
+    def named(self, name: str, found: JsonObject) -> str:
         chosen = self._free(type_name(name))
         self.schemas[chosen] = found
         return PREFIX + chosen
@@ -81,7 +79,7 @@ class Components:
         self._taken.add(free)
         return free
 
-    def finish(self, style: Style) -> dict[str, Json]:
+    def finish(self, style: Style) -> dict[str, JsonObject]:
         """The schemas by name, those that a reference leads to. What lies within them stands there: places
         added up may look like a component that does not know all of them.
         """
@@ -98,38 +96,35 @@ class _Inside:
     def __init__(self, components: Components) -> None:
         self._components = components
 
-    def place(self, name: str, variant: Variant, found: Json) -> Json:
+    def place(self, name: str, variant: Variant, found: JsonObject) -> JsonObject:
         return found
 
-    def named(self, name: str, found: Json) -> str:
+    def named(self, name: str, found: JsonObject) -> str:
         return self._components.named(name, found)
 
 
-def inline_single(document: Json, schemas: dict[str, Json]) -> dict[str, Json]:
+def inline_single(document: JsonObject, schemas: dict[str, JsonObject]) -> dict[str, JsonObject]:
     """Puts a schema that only one reference leads to where that stands; those that are left."""
-    uses: dict[str, list[Json]] = {}
-    for node in _nodes([document, schemas]):
+    uses: dict[str, list[JsonObject]] = {}
+    mapped: set[str] = set()
+    for node in _nodes([document, *schemas.values()]):
         target = node.get("$ref")
         if isinstance(target, str) and target.startswith(PREFIX):
             uses.setdefault(target.removeprefix(PREFIX), []).append(node)
-    mapped = {
-        target.removeprefix(PREFIX)
-        for node in _nodes([document, schemas])
-        if isinstance(node.get("discriminator"), dict)
-        for target in node["discriminator"].get("mapping", {}).values()
-    }
+        mapping = object_in(object_in(node, "discriminator"), "mapping")
+        mapped |= {str(target).removeprefix(PREFIX) for target in mapping.values()}
     left = dict(schemas)
     for name, nodes in uses.items():
         if len(nodes) == 1 and name in left and name not in mapped:
-            node = nodes[0]
+            (node,) = nodes
             del node["$ref"]
             for key, value in left.pop(name).items():
                 node.setdefault(key, value)
     return left
 
 
-def _nodes(root: Any) -> Iterable[Json]:
-    stack = [root]
+def _nodes(roots: Iterable[JsonObject]) -> Iterator[JsonObject]:
+    stack: list[Json] = [*roots]
     while stack:
         one = stack.pop()
         if isinstance(one, dict):

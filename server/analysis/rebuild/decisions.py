@@ -5,22 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jsonschema_rs import meta
 
+from server.analysis.json import JsonObject, array_in, object_in
 from server.analysis.rebuild.components import PREFIX
 from server.analysis.rebuild.templates.model import (
     Decision,
     Merge,
     ParameterType,
-    Place,
     Rename,
     Retype,
     Split,
+    TemplatePlace,
 )
-
-Json = dict[str, Any]
 
 MOST_STEPS = 64  # of a pointer
 
@@ -44,15 +42,15 @@ class Fix:
     operation: str
     where: str
     pointer: str
-    schema: Json
+    schema: JsonObject
 
 
-def read(plain: Json) -> Decision | Fix:
+def read(plain: JsonObject) -> Decision | Fix:
     """A decision from JSON. Raises BadDecision."""
     kind = plain.get("kind")
     if kind == "fix":
         return _fix(plain)
-    place = Place(tuple(_NAMES.sub("{}", str(part)) for part in plain.get("place") or ()))
+    place = TemplatePlace(tuple(_NAMES.sub("{}", str(part)) for part in array_in(plain, "place")))
     if kind == "merge":
         return Merge(place)
     if kind == "split":
@@ -70,7 +68,7 @@ def read(plain: Json) -> Decision | Fix:
     raise BadDecision("kind: one of merge, split, rename, retype, fix")
 
 
-def _fix(plain: Json) -> Fix:
+def _fix(plain: JsonObject) -> Fix:
     where, schema = _text(plain, "where"), plain.get("schema")
     if where not in _PLACES:
         raise BadDecision(f"where: one of {', '.join(_PLACES)}")
@@ -79,7 +77,7 @@ def _fix(plain: Json) -> Fix:
     return Fix(_NAMES.sub("{}", _text(plain, "operation")), where, _text(plain, "pointer", True), schema)
 
 
-def _text(plain: Json, name: str, empty: bool = False) -> str:
+def _text(plain: JsonObject, name: str, empty: bool = False) -> str:
     value = plain.get(name)
     if not isinstance(value, str) or not (value or empty):
         raise BadDecision(f"{name}: missing")
@@ -90,59 +88,79 @@ def of_templates(decisions: Sequence[Decision | Fix]) -> list[Decision]:
     return [one for one in decisions if not isinstance(one, Fix)]
 
 
-def fixed(document: Json, decisions: Sequence[Decision | Fix]) -> Json:
+def fixed(document: JsonObject, decisions: Sequence[Decision | Fix]) -> JsonObject:
     """The document with all that a person fixed, changed in place."""
+    paths = object_in(document, "paths")
     for fix in decisions:
-        if not isinstance(fix, Fix):
-            continue
-        for path, item in document["paths"].items():
-            for method, operation in item.items():
-                if f"{method.upper()} {_NAMES.sub('{}', path)}" == fix.operation:
-                    _apply(document, operation, fix)
+        if isinstance(fix, Fix):
+            for operation in _chosen(paths, fix.operation):
+                _apply(document, operation, fix)
     return document
 
 
-def _apply(document: Json, operation: Json, fix: Fix) -> None:
+def _chosen(paths: JsonObject, key: str) -> Iterator[JsonObject]:
+    for path in paths:
+        item = object_in(paths, path)
+        for method in item:
+            if f"{method.upper()} {_NAMES.sub('{}', path)}" == key:
+                yield object_in(item, method)
+
+
+def _apply(document: JsonObject, operation: JsonObject, fix: Fix) -> None:
     if fix.where in ("query", "header", "cookie"):
-        for parameter in operation.get("parameters", ()):
-            if (parameter["in"], parameter["name"]) == (fix.where, fix.pointer):
+        for parameter in array_in(operation, "parameters"):
+            if isinstance(parameter, dict) and (parameter["in"], parameter["name"]) == (
+                fix.where,
+                fix.pointer,
+            ):
                 parameter["schema"] = fix.schema
         return
-    if fix.where == "request.body":
-        holders = [operation.get("requestBody", {})]
-    else:
-        answers = operation.get("responses", {})
-        holders = [answer for status, answer in answers.items() if status.startswith("2")]
     steps = [part.replace("~1", "/").replace("~0", "~") for part in fix.pointer.split("/")[1:]]
-    for holder in holders:
-        for media in holder.get("content", {}).values():
+    for content in _contents(operation, fix.where):
+        for kind in content:
+            media = object_in(content, kind)
             if "schema" in media and len(steps) <= MOST_STEPS:
                 _replace(document, media, "schema", steps, fix.schema)
 
 
-def _replace(document: Json, holder: Json, key: str, steps: Sequence[str], schema: Json) -> None:
+def _contents(operation: JsonObject, where: str) -> Iterator[JsonObject]:
+    """The bodies of a request, or of answers that succeeded, by content type."""
+    if where == "request.body":
+        yield object_in(object_in(operation, "requestBody"), "content")
+        return
+    answers = object_in(operation, "responses")
+    for status in answers:
+        if status.startswith("2"):
+            yield object_in(object_in(answers, status), "content")
+
+
+def _replace(
+    document: JsonObject, holder: JsonObject, key: str, steps: Sequence[str], schema: JsonObject
+) -> None:
     """Puts a schema where the steps lead, within every alternative."""
+    held = object_in(holder, key)
     if not steps:
-        evidence = {k: v for k, v in holder[key].items() if k == "x-spectap"}
+        evidence = {k: v for k, v in held.items() if k == "x-spectap"}
         holder[key] = {**schema, **evidence}
         return
-    for node in _nodes(document, holder[key]):
+    for node in _nodes(document, held):
         step = steps[0]
-        if step in node.get("properties", {}):
-            _replace(document, node["properties"], step, steps[1:], schema)
+        if step in object_in(node, "properties"):
+            _replace(document, object_in(node, "properties"), step, steps[1:], schema)
         elif step == "*":
             for keyword in ("items", "additionalProperties"):
                 if isinstance(node.get(keyword), dict):
                     _replace(document, node, keyword, steps[1:], schema)
 
 
-def _nodes(document: Json, node: Json) -> Iterator[Json]:
+def _nodes(document: JsonObject, node: JsonObject) -> Iterator[JsonObject]:
     """A schema, what it refers to, and its alternatives."""
     name = str(node.get("$ref", "")).removeprefix(PREFIX)
-    schemas = document.get("components", {}).get("schemas", {})
+    schemas = object_in(object_in(document, "components"), "schemas")
     if name in schemas:
-        yield from _nodes(document, schemas[name])
+        yield from _nodes(document, object_in(schemas, name))
     yield node
     for keyword in ("oneOf", "anyOf"):
-        for branch in node.get(keyword, ()):
-            yield from _nodes(document, branch)
+        for branch in array_in(node, keyword):
+            if isinstance(branch, dict):
+                yield from _nodes(document, branch)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
-from server.analysis.rebuild.operation import Answer, Operation, Security
+from server.analysis.json import JsonObject
+from server.analysis.rebuild.answers import StatusAnswers
+from server.analysis.rebuild.operation import LearntOperation, Security
 from server.analysis.rebuild.sent import COMMAS
-from server.analysis.rebuild.shapes.model import Field, Shape, Variant
+from server.analysis.rebuild.shapes.model import ObjectField, Shape, Variant
 from server.analysis.rebuild.shapes.render import Style, evidence, schema
 from server.analysis.rebuild.shapes.variants import is_map, merged, together
-
-Json = dict[str, Any]
 
 ENOUGH_FOR_QUERY = 10  # calls, all of which sent it, before a query parameter is required
 ENOUGH_FOR_HEADER = 50  # the same for headers and cookies, which a client's library may add by itself
@@ -22,45 +21,45 @@ REST = "others"  # the parameter that stands for names without number
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class SentName:
     """What was sent under one name: plainly, and as a list between commas."""
 
-    plain: Field | None
-    listed: Field | None
+    plain: ObjectField | None
+    listed: ObjectField | None
 
     @property
     def count(self) -> int:
         return sum(field.count for field in (self.plain, self.listed) if field)
 
-    def evidence(self) -> Json:
+    def evidence(self) -> JsonObject:
         fields = [field for field in (self.plain, self.listed) if field]
         return evidence(self.count, min(f.first for f in fields), max(f.last for f in fields))
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentNames:
     """All that was sent in one part of a request, over `calls`; `free` if names are without number."""
 
-    named: dict[str, Named]
+    named: dict[str, SentName]
     calls: int
     free: bool
 
 
-def sent_of(shape: Shape) -> Sent:
+def sent_of(shape: Shape) -> SentNames:
     """What a place holds that learnt from objects of names and texts."""
     objects = shape.objects
     if objects is None:
-        return Sent({}, shape.count, shape.unknown > 0)
+        return SentNames({}, shape.count, shape.unknown > 0)
     objects.settle()
     variant = together(objects.variants) if objects.variants else Variant()
     free = objects.open or objects.others is not None or is_map(variant, None)
     names = sorted({key.removesuffix(COMMAS) for key in variant.fields})
     fields = variant.fields
-    named = {name: Named(fields.get(name), fields.get(name + COMMAS)) for name in names}
-    return Sent({} if is_map(variant, None) else named, objects.count, free)
+    named = {name: SentName(fields.get(name), fields.get(name + COMMAS)) for name in names}
+    return SentNames({} if is_map(variant, None) else named, objects.count, free)
 
 
-def parameters(operation: Operation, schemes: set[Security], style: Style) -> Iterator[Json]:
+def parameters(operation: LearntOperation, schemes: set[Security], style: Style) -> Iterator[JsonObject]:
     """Parameters in query, header and cookie; those that carry credentials are said elsewhere."""
     wire = replace(style, wire=True)
     parts = (
@@ -75,7 +74,7 @@ def parameters(operation: Operation, schemes: set[Security], style: Style) -> It
             if name.lower() not in {one.lower() for one in secret} and (where == "query" or _is_plain(name)):
                 yield _parameter(where, name, named, sent, enough, wire)
         if sent.free and where == "query":
-            rest = {"type": "object", "additionalProperties": {"type": "string"}}
+            rest: JsonObject = {"type": "object", "additionalProperties": {"type": "string"}}
             yield {"name": REST, "in": "query", "style": "form", "explode": True, "schema": rest}
 
 
@@ -84,8 +83,10 @@ def _is_plain(name: str) -> bool:
     return name.isascii() and name.isprintable() and not set(name) & set(' ()<>@,;:\\"/[]?={}')
 
 
-def _parameter(where: str, name: str, named: Named, sent: Sent, enough: int, style: Style) -> Json:
-    found: Json = {"name": name, "in": where}
+def _parameter(
+    where: str, name: str, named: SentName, sent: SentNames, enough: int, style: Style
+) -> JsonObject:
+    found: JsonObject = {"name": name, "in": where}
     if named.count == sent.calls >= enough:
         found["required"] = True
     plain = named.plain.shape if named.plain else None
@@ -99,7 +100,7 @@ def _parameter(where: str, name: str, named: Named, sent: Sent, enough: int, sty
     return found
 
 
-def _query_style(named: Named) -> Json:
+def _query_style(named: SentName) -> JsonObject:
     plain = named.plain.shape if named.plain else None
     if plain is not None and plain.objects is not None:
         return {"style": "deepObject", "explode": True}
@@ -110,14 +111,14 @@ def _query_style(named: Named) -> Json:
     return {}
 
 
-def is_list(named: Named) -> bool:
+def is_list(named: SentName) -> bool:
     """Whether commas between values mean a list."""
     if named.listed is None or (named.plain is not None and named.plain.shape.arrays):
         return False
     return named.listed.count >= LISTED * named.count
 
 
-def value_schema(named: Named, name: str, style: Style) -> Json:
+def value_schema(named: SentName, name: str, style: Style) -> JsonObject:
     """The schema of what a name holds, empty values apart."""
     shapes = [_without_nulls(named.plain.shape)] if named.plain else []
     if named.listed is None:
@@ -130,7 +131,7 @@ def value_schema(named: Named, name: str, style: Style) -> Json:
     return {"type": "string"}
 
 
-def _one_of(shape: Shape, name: str, style: Style) -> Json:
+def _one_of(shape: Shape, name: str, style: Style) -> JsonObject:
     """Where a name was sent once or more often, an array stands for both."""
     if shape.objects is not None:
         found = schema(shape, name, style)
@@ -151,15 +152,15 @@ def _without_nulls(shape: Shape) -> Shape:
     return copy
 
 
-def schema_of_form(shape: Shape, style: Style) -> Json:
+def schema_of_form(shape: Shape, style: Style) -> JsonObject:
     """The schema of a form's fields; a file is a string of any content."""
     wire = replace(style, wire=True, shared=None)
     sent = sent_of(shape)
-    found: Json = {"type": "object"}
+    found: JsonObject = {"type": "object"}
     required = [name for name, one in sent.named.items() if one.count == sent.calls >= ENOUGH_FOR_QUERY]
     if required:
-        found["required"] = required
-    properties = {name: _form_field(named, name, wire) for name, named in sent.named.items()}
+        found["required"] = [*required]
+    properties: JsonObject = {name: _form_field(named, name, wire) for name, named in sent.named.items()}
     if properties:
         found["properties"] = properties
     if sent.free:
@@ -167,10 +168,10 @@ def schema_of_form(shape: Shape, style: Style) -> Json:
     return found
 
 
-def _form_field(named: Named, name: str, style: Style) -> Json:
+def _form_field(named: SentName, name: str, style: Style) -> JsonObject:
     if named.plain is not None and named.plain.shape.booleans:
         return {"type": "string", "contentMediaType": "application/octet-stream"}
-    found: Json = {"type": "string"} if named.listed else value_schema(named, name, style)
+    found: JsonObject = {"type": "string"} if named.listed else value_schema(named, name, style)
     if named.plain is not None and named.plain.shape.nulls:
         found = {"type": "string"}
     if style.evidence:
@@ -178,9 +179,9 @@ def _form_field(named: Named, name: str, style: Style) -> Json:
     return found
 
 
-def headers_said(answer: Answer, style: Style) -> Json:
+def headers_said(answers: StatusAnswers, style: Style) -> JsonObject:
     """Headers of an answer that most responses have."""
-    sent = sent_of(answer.headers)
+    sent = sent_of(answers.headers)
     wire = replace(style, wire=True)
     return {
         name: {"schema": value_schema(named, name, wire), **_noted(named, style)}
@@ -189,5 +190,5 @@ def headers_said(answer: Answer, style: Style) -> Json:
     }
 
 
-def _noted(named: Named, style: Style) -> Json:
+def _noted(named: SentName, style: Style) -> JsonObject:
     return {"x-spectap": named.evidence()} if style.evidence else {}

@@ -6,38 +6,35 @@ The agent tells the scheme and where an API key stood, never the secret.
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from server.analysis.rebuild.operation import Operation, Security
-
-Json = dict[str, Any]
+from server.analysis.json import JsonObject
+from server.analysis.rebuild.operation import NO_SECURITY, LearntOperation, Security
 
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _SCHEME = re.compile(r"[a-z0-9-]{1,40}")
-_NOTHING: Security = ("", "", "", "")
 
 
 class Schemes:
     """Collects the schemes of a document, each defined once."""
 
     def __init__(self) -> None:
-        self.definitions: dict[str, Json] = {}
+        self.definitions: JsonObject = {}
 
-    def of(self, operation: Operation) -> set[Security]:
+    def of(self, operation: LearntOperation) -> set[Security]:
         """What accepted calls of an operation carried; the empty scheme if one carried nothing."""
         return set(operation.security)
 
-    def alternatives(self, schemes: set[Security]) -> list[Json]:
+    def alternatives(self, schemes: set[Security]) -> list[JsonObject]:
         """The `security` of an operation: any of these suffices. Nothing where none was ever carried."""
-        found: list[Json] = []
-        for scheme in sorted(schemes - {_NOTHING}):
+        found: list[JsonObject] = []
+        for scheme in sorted(schemes - {NO_SECURITY}):
             name = self._define(scheme)
-            entry: Json = {name: []} if name else {}
+            entry: JsonObject = {name: []} if name else {}
             if entry not in found:
                 found.append(entry)
         if not found:
             return []
-        if _NOTHING in schemes and {} not in found:
+        if NO_SECURITY in schemes and {} not in found:
             found.append({})
         return found
 
@@ -52,11 +49,11 @@ class Schemes:
             )
         if kind == "other" or not _SCHEME.fullmatch(kind):
             return self._put("authorization", {"type": "apiKey", "in": "header", "name": "Authorization"})
-        definition: Json = {"type": "http", "scheme": kind}
+        definition: JsonObject = {"type": "http", "scheme": kind}
         if algorithm:
             definition["bearerFormat"] = "JWT"
         return self._put(kind if not algorithm else f"{kind}-jwt", definition)
 
-    def _put(self, name: str, definition: Json) -> str:
+    def _put(self, name: str, definition: JsonObject) -> str:
         self.definitions[name] = definition
         return name

@@ -8,15 +8,13 @@ further fields being harmless. Where that cannot be told, it is taken for breaki
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from jsonschema_rs import canonicalize
 
+from server.analysis.json import Json, JsonObject, array_in, object_in
 from server.analysis.rebuild.components import PREFIX
-
-Json = dict[str, Any]
 
 FIRST = "1.0.0"
 MOST_CHANGES = 500  # told of one comparison
@@ -36,17 +34,26 @@ class Change:
     breaking: bool
 
 
-def comparable(document: Json) -> Json:
+def comparable(document: JsonObject) -> JsonObject:
     """A document without evidence and version: what two are compared by."""
-    found: Json = _bare(document)
-    found["info"] = {"title": found["info"]["title"]}
+    found = _bare_object(document)
+    found["info"] = {"title": object_in(document, "info").get("title")}
     return found
 
 
-def _bare(node: Any) -> Any:
+def _bare_object(node: JsonObject) -> JsonObject:
+    return {key: _bare(value) for key, value in node.items() if key not in _EVIDENCE}
+
+
+def _bare(node: Json) -> Json:
     if isinstance(node, dict):
-        return {key: _bare(value) for key, value in node.items() if key not in _EVIDENCE}
+        return _bare_object(node)
     return [_bare(one) for one in node] if isinstance(node, list) else node
+
+
+def versioned(document: JsonObject, version: str) -> JsonObject:
+    """The document as this version."""
+    return {**document, "info": {**object_in(document, "info"), "version": version}}
 
 
 def next_version(version: str, changes: list[Change]) -> str:
@@ -55,7 +62,7 @@ def next_version(version: str, changes: list[Change]) -> str:
     return f"{major + 1}.0.0" if any(change.breaking for change in changes) else f"{major}.{minor + 1}.0"
 
 
-def diff(old: Json, new: Json) -> list[Change]:
+def diff(old: JsonObject, new: JsonObject) -> list[Change]:
     """What changed; in the order of paths."""
     before, after = _Document(comparable(old)), _Document(comparable(new))
     changes: list[Change] = []
@@ -72,21 +79,25 @@ def diff(old: Json, new: Json) -> list[Change]:
 
 
 class _Document:
-    def __init__(self, document: Json) -> None:
-        parts = document.get("components") or {}
-        self.schemas: Json = parts.get("schemas") or {}
-        self.closed: Json = _closed(self.schemas)
-        self.operations: dict[str, Json] = {}
-        for path, item in document["paths"].items():
+    """One side of a comparison: its operations, and its schemas, also with their objects closed."""
+
+    def __init__(self, document: JsonObject) -> None:
+        self.schemas = object_in(object_in(document, "components"), "schemas")
+        self.closed = {name: _closed(schema) for name, schema in self.schemas.items()}
+        self.operations: dict[str, JsonObject] = {}
+        paths = object_in(document, "paths")
+        for path in paths:
+            item = object_in(paths, path)
             for method in _METHODS:
                 if method in item:
-                    self.operations[f"{method.upper()} {_NAMES.sub('{}', path)}"] = item[method]
+                    key = f"{method.upper()} {_NAMES.sub('{}', path)}"
+                    self.operations[key] = object_in(item, method)
 
-    def whole(self, schema: Json, closed: bool) -> Json:
+    def whole(self, schema: JsonObject, closed: bool) -> JsonObject:
         """A schema with all that its references lead to."""
         every = self.closed if closed else self.schemas
-        found: Json = {}
-        stack: list[Any] = [schema]
+        found: JsonObject = {}
+        stack: list[Json] = [schema]
         while stack:
             node = stack.pop()
             if isinstance(node, dict):
@@ -97,20 +108,22 @@ class _Document:
                 stack += node.values()
             elif isinstance(node, list):
                 stack += node
-        root = _closed(schema) if closed else schema
+        root = _closed_object(schema) if closed else schema
         return {**root, "components": {"schemas": found}} if found else root
 
 
-def _closed(node: Any) -> Any:
-    """Schemas whose objects have the named fields alone."""
-    if isinstance(node, list):
-        return [_closed(one) for one in node]
-    if not isinstance(node, dict):
-        return node
+def _closed_object(node: JsonObject) -> JsonObject:
+    """A schema whose objects have the named fields alone."""
     found = {key: _closed(value) for key, value in node.items()}
     if isinstance(node.get("properties"), dict) and node.get("type") and "additionalProperties" not in node:
         found["additionalProperties"] = False
     return found
+
+
+def _closed(node: Json) -> Json:
+    if isinstance(node, list):
+        return [_closed(one) for one in node]
+    return _closed_object(node) if isinstance(node, dict) else node
 
 
 class _Comparison:
@@ -125,7 +138,7 @@ class _Comparison:
         yield from self._parameters()
         yield from self._body()
         yield from self._answers()
-        old, new = self._old.get("security", []), self._new.get("security", [])
+        old, new = array_in(self._old, "security"), array_in(self._new, "security")
         if old != new:
             lost = [one for one in old or [{}] if one not in (new or [{}])]
             yield self._change("security", "changed", bool(lost) and {} not in new)
@@ -136,7 +149,7 @@ class _Comparison:
         return Change(self._key, part, what, breaking)
 
     def _parameters(self) -> Iterator[Change]:
-        old, new = (_named(one.get("parameters", [])) for one in (self._old, self._new))
+        old, new = (_named(array_in(one, "parameters")) for one in (self._old, self._new))
         for name in sorted(old.keys() | new.keys()):
             if name not in new:
                 yield self._change(name, "removed", True)
@@ -145,7 +158,7 @@ class _Comparison:
             else:
                 yield from self._parameter(name, old[name], new[name])
 
-    def _parameter(self, name: str, old: Json, new: Json) -> Iterator[Change]:
+    def _parameter(self, name: str, old: JsonObject, new: JsonObject) -> Iterator[Change]:
         if bool(old.get("required")) != bool(new.get("required")):
             required = bool(new.get("required"))
             yield self._change(name, "required now" if required else "optional now", required)
@@ -154,22 +167,21 @@ class _Comparison:
         ]
         if styles[0] != styles[1]:
             yield self._change(name, "sent in another style", True)
-        yield from self._schema(name, old.get("schema", {}), new.get("schema", {}), True)
+        yield from self._schema(name, object_in(old, "schema"), object_in(new, "schema"), True)
 
     def _body(self) -> Iterator[Change]:
-        old, new = self._old.get("requestBody"), self._new.get("requestBody")
-        if old is None or new is None:
+        old, new = object_in(self._old, "requestBody"), object_in(self._new, "requestBody")
+        if not old or not new:
             if old != new:
-                added = old is None
-                breaking = not added or bool((new or {}).get("required"))
-                yield self._change("request.body", "added" if added else "removed", breaking)
+                breaking = not new or bool(new.get("required"))
+                yield self._change("request.body", "removed" if old else "added", breaking)
             return
         if not old.get("required") and new.get("required"):
             yield self._change("request.body", "required now", True)
         yield from self._content("request.body", old, new, asked=True)
 
     def _answers(self) -> Iterator[Change]:
-        old, new = self._old["responses"], self._new["responses"]
+        old, new = object_in(self._old, "responses"), object_in(self._new, "responses")
         for status in sorted(old.keys() | new.keys()):
             part = f"response {status}"
             if status not in new:
@@ -177,10 +189,10 @@ class _Comparison:
             elif status not in old:
                 yield self._change(part, "added", False)
             else:
-                yield from self._content(part, old[status], new[status], asked=False)
+                yield from self._content(part, object_in(old, status), object_in(new, status), asked=False)
 
-    def _content(self, part: str, old: Json, new: Json, asked: bool) -> Iterator[Change]:
-        before, after = old.get("content", {}), new.get("content", {})
+    def _content(self, part: str, old: JsonObject, new: JsonObject, asked: bool) -> Iterator[Change]:
+        before, after = object_in(old, "content"), object_in(new, "content")
         for kind in sorted(before.keys() | after.keys()):
             place = f"{part} {kind}"
             if kind not in after:
@@ -188,10 +200,12 @@ class _Comparison:
             elif kind not in before:
                 yield self._change(place, "added", False)
             else:
-                old_schema, new_schema = (one[kind].get("schema", {}) for one in (before, after))
+                old_schema, new_schema = (
+                    object_in(object_in(one, kind), "schema") for one in (before, after)
+                )
                 yield from self._schema(place, old_schema, new_schema, asked)
 
-    def _schema(self, part: str, old: Json, new: Json, asked: bool) -> Iterator[Change]:
+    def _schema(self, part: str, old: JsonObject, new: JsonObject, asked: bool) -> Iterator[Change]:
         before, after = self._before.whole(old, asked), self._after.whole(new, asked)
         if before == after:
             return
@@ -201,20 +215,20 @@ class _Comparison:
         yield self._change(part, what, covers != "yes")
 
 
-def _named(parameters: list[Json]) -> dict[str, Json]:
+def _named(parameters: list[Json]) -> dict[str, JsonObject]:
     """Parameters by place and name; those of the path by their order, since names of theirs are free."""
-    found: dict[str, Json] = {}
+    found: dict[str, JsonObject] = {}
     for index, one in enumerate(parameters):
-        name = str(index) if one["in"] == "path" else one["name"]
-        found[f"{one['in']} {name}"] = one
+        if isinstance(one, dict):
+            name = str(index) if one["in"] == "path" else one["name"]
+            found[f"{one['in']} {name}"] = one
     return found
 
 
-def _covers(wide: Json, narrow: Json) -> str:
+def _covers(wide: JsonObject, narrow: JsonObject) -> str:
     """Whether all that the one allows the other does too: "yes", "no" or "unknown"."""
-    make: Callable[..., Any] = canonicalize
     try:
-        answer = make(wide, validate_formats=True).covers(make(narrow, validate_formats=True))
+        some, others = (canonicalize(one, validate_formats=True) for one in (wide, narrow))
+        return str(some.covers(others))
     except ValueError:
         return "unknown"
-    return str(answer)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.wire import Body, Consumer, Record
-from server.analysis.rebuild.document import Options, document
+from server.analysis.rebuild.document import DocumentOptions, document
 from server.analysis.rebuild.learner import Learner
 from tests.bench.figures import Figure, alternating, cpu_us
 from tests.server.records import record
@@ -90,7 +90,9 @@ def figures(rounds: int) -> Iterator[Figure]:
     yield Figure("records learnt", "/CPU-s", speed["learnt"], at_least=GOAL, note=f"bodies of {size} bytes")
     yield Figure("their bodies parsed alone", "/CPU-s", speed["parsed"], yardstick=True)
     learner = learnt(made)
-    written = tuple(cpu_us(lambda: document(learner, Options("Shop")), 1) / 1000 for _ in range(rounds))
+    written = tuple(
+        cpu_us(lambda: document(learner, DocumentOptions("Shop")), 1) / 1000 for _ in range(rounds)
+    )
     yield Figure("document of ten operations", "ms", written)
     before = _resident()
     hostile = learnt(distinct(HOSTILE))

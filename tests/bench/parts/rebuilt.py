@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from agent.wire import Record
-from server.analysis.rebuild.document import Options, document
+from server.analysis.rebuild.document import DocumentOptions, document
 from server.analysis.rebuild.learner import Learner
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.load import load
@@ -52,7 +52,7 @@ def rebuilt(service: Service, seed: int) -> Specification:
     learner = Learner()
     for one in service.calls(seed, LEARNT):
         learner.learn(one)
-    return load(json.dumps(document(learner, Options("Service"))).encode())
+    return load(json.dumps(document(learner, DocumentOptions("Service"))).encode())
 
 
 def _judge(service: Service, seed: int, found: dict[str, Counter[bool]]) -> None:

@@ -18,7 +18,7 @@ from server.analysis.rebuild.shapes.merging import (
     linked,
     loosen,
 )
-from server.analysis.rebuild.shapes.model import Field, Layout, Objects, Shape, Variant
+from server.analysis.rebuild.shapes.model import Layout, ObjectField, Objects, Shape, Variant
 from server.analysis.rebuild.shapes.texts import ALL, OF_JSON, hidden_readings, still
 from server.analysis.rebuild.shapes.values import Hidden, Scalar, Value
 
@@ -220,7 +220,7 @@ def _variant_for(objects: Objects, keys: tuple[str, ...], budget: Budget) -> Var
     for key in keys:
         if key not in variant.fields:
             budget.take()
-            variant.fields[key] = Field(budget.shape())
+            variant.fields[key] = ObjectField(budget.shape())
     return variant
 
 
@@ -259,7 +259,7 @@ def _learn_loose(objects: Objects, value: Mapping[str, Value], budget: Budget, d
             learn(field.shape, one, budget, depth)
 
 
-def _new_field(objects: Objects, key: str, budget: Budget) -> Field | None:
+def _new_field(objects: Objects, key: str, budget: Budget) -> ObjectField | None:
     fields = objects.variants[0].fields
     if objects.folded or _is_value(key):
         return None
@@ -268,7 +268,7 @@ def _new_field(objects: Objects, key: str, budget: Budget) -> Field | None:
         return None
     if not budget.take():
         return None
-    field = fields[key] = Field(budget.shape())
+    field = fields[key] = ObjectField(budget.shape())
     return field
 
 

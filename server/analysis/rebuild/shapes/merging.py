@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from server.analysis.rebuild.shapes.model import Field, Objects, Shape, Variant
+from server.analysis.rebuild.shapes.model import ObjectField, Objects, Shape, Variant
 
 MOST_TEXTS = 64  # distinct strings told apart at a place; with more it has no enum
 MOST_LAYOUTS = 64  # sequences of keys told apart at a place; with more its objects are of one variant
@@ -70,7 +70,7 @@ def absorb_variant(variant: Variant, other: Variant) -> None:
             _absorb_field(mine, field)
 
 
-def _absorb_field(field: Field, other: Field) -> None:
+def _absorb_field(field: ObjectField, other: ObjectField) -> None:
     if other.count:
         field.see(other.count, other.first, other.last)
     absorb(field.shape, other.shape)

@@ -67,7 +67,7 @@ class Shape:
             self.low = whole if whole == number else number
 
 
-class Field:
+class ObjectField:
     """One key of a variant: in how many objects, and when (ns)."""
 
     __slots__ = ("count", "first", "last", "shape")
@@ -92,7 +92,7 @@ class Variant:
 
     def __init__(self) -> None:
         self.count = self.first = self.last = 0
-        self.fields: dict[str, Field] = {}
+        self.fields: dict[str, ObjectField] = {}
 
     def see(self, count: int, first: int, last: int) -> None:
         """Adds `count` objects, seen from `first` to `last`."""

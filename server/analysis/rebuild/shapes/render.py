@@ -8,7 +8,7 @@ from typing import Protocol
 
 from server.analysis.json import Json, JsonObject, object_in
 from server.analysis.rebuild.shapes.discriminate import Discriminator, discriminator
-from server.analysis.rebuild.shapes.model import Field, Objects, Shape, Variant
+from server.analysis.rebuild.shapes.model import ObjectField, Objects, Shape, Variant
 from server.analysis.rebuild.shapes.scalars import scalars
 from server.analysis.rebuild.shapes.variants import (
     MOST_VARIANTS,
@@ -151,7 +151,7 @@ def object_schema(variant: Variant, style: Style) -> JsonObject:
     return found
 
 
-def _property(field: Field, key: str, style: Style) -> JsonObject:
+def _property(field: ObjectField, key: str, style: Style) -> JsonObject:
     found = schema(field.shape, key, style)
     if style.evidence:
         found["x-spectap"] = evidence(field.count, field.first, field.last)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from server.analysis.rebuild.shapes.model import FARTHEST, NO_NUMBER, Field, Layout, Objects, Shape, Variant
+from server.analysis.rebuild.shapes.model import (
+    FARTHEST,
+    NO_NUMBER,
+    Layout,
+    ObjectField,
+    Objects,
+    Shape,
+    Variant,
+)
 
 Counts: TypeAlias = tuple[int, int, int, int, int, int]
 Bounds: TypeAlias = tuple[int, int, bool, int, str, float | str]
@@ -104,7 +112,7 @@ def _load_variant(state: VariantState) -> Variant:
     variant = Variant()
     variant.count, variant.first, variant.last, fields = state
     variant.fields = {
-        key: Field(load(shape), count, first, last) for key, count, first, last, shape in fields
+        key: ObjectField(load(shape), count, first, last) for key, count, first, last, shape in fields
     }
     return variant
 

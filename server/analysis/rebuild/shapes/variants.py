@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 from server.analysis.rebuild.shapes.merging import absorb, absorb_variant
-from server.analysis.rebuild.shapes.model import Field, Objects, Shape, Variant
+from server.analysis.rebuild.shapes.model import ObjectField, Objects, Shape, Variant
 from server.analysis.rebuild.shapes.stored import copied
 
 ENOUGH_FOR_REQUIRED = 10  # objects, all of which have the key
@@ -109,7 +109,7 @@ def _copied(variant: Variant) -> Variant:
     copy = Variant()
     copy.see(variant.count, variant.first, variant.last)
     copy.fields = {
-        key: Field(copied(field.shape), field.count, field.first, field.last)
+        key: ObjectField(copied(field.shape), field.count, field.first, field.last)
         for key, field in variant.fields.items()
     }
     return copy

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from server.analysis.rebuild.templates.model import Origin, Parameter, ParameterType, Template
+from server.analysis.rebuild.templates.model import ParameterType, Template, TemplateOrigin, TemplateParameter
 from server.analysis.rebuild.templates.names import name_for
 from server.analysis.rebuild.templates.walk import Visit
 from server.analysis.specs.routing.routes import template_segments
@@ -17,7 +17,7 @@ _NAME = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class TemplateSet:
     """Templates as they were at one moment. `resolve` finds the one that a path belongs to."""
 
     templates: tuple[Template, ...]
@@ -32,7 +32,7 @@ class Learned:
         return self._trie.find_any(template.example) if template.example else None
 
 
-def compile_templates(visits: Iterable[Visit], given: Iterable[Template]) -> Learned:
+def compile_templates(visits: Iterable[Visit], given: Iterable[Template]) -> TemplateSet:
     """Templates of what was visited; `given` ones, with their calls, take the traffic that fits them."""
     firsts = {template.text: template for template in given}
     trie = trie_of(firsts.values())
@@ -45,7 +45,7 @@ def compile_templates(visits: Iterable[Visit], given: Iterable[Template]) -> Lea
         else:
             firsts[known.text] = _counted(firsts[known.text], template)
     templates = (*firsts.values(), *sorted(found, key=lambda template: template.text))
-    return Learned(templates, trie_of(templates))
+    return TemplateSet(templates, trie_of(templates))
 
 
 def _takes(given: Template, learnt: Template) -> bool:
@@ -65,7 +65,7 @@ def trie_of(templates: Iterable[Template]) -> Trie[Template]:
 
 
 def _segments(template: Template) -> list[str | Partial]:
-    if template.origin is Origin.GIVEN:
+    if template.origin is TemplateOrigin.GIVEN:
         return template_segments(template.text, template.spans)
     return [parse_segment(segment) for segment in template.text[1:].split("/")]
 
@@ -73,11 +73,11 @@ def _segments(template: Template) -> list[str | Partial]:
 def given_template(text: str, spans: frozenset[str], calls: Mapping[str, int]) -> Template:
     """A template of an existing specification."""
     parameters = tuple(
-        Parameter(name.strip("+*"), ParameterType.STRING, index, 0)
+        TemplateParameter(name.strip("+*"), ParameterType.STRING, index, 0)
         for index, segment in enumerate(text[1:].split("/"))
         for name in _NAME.findall(segment)
     )
-    return Template(text, parameters, (), tuple(sorted(calls.items())), Origin.GIVEN, spans)
+    return Template(text, parameters, (), tuple(sorted(calls.items())), TemplateOrigin.GIVEN, spans)
 
 
 def _counted(template: Template, more: Template) -> Template:
@@ -89,14 +89,14 @@ def _counted(template: Template, more: Template) -> Template:
 
 def _template(visit: Visit) -> Template:
     texts: list[str] = []
-    parameters: list[Parameter] = []
+    parameters: list[TemplateParameter] = []
     before: list[str | None] = []
     for index, step in enumerate(visit.steps):
         if step.is_parameter:
             taken = frozenset(parameter.name for parameter in parameters)
             named = step.name and step.name not in taken
             name = step.name if named else name_for(before, step.type, taken)
-            parameters.append(Parameter(name, step.type, index, step.values))
+            parameters.append(TemplateParameter(name, step.type, index, step.values))
             texts.append(f"{{{name}}}{_literal(step.suffix)}")
             before.append(None)
         else:

@@ -13,12 +13,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from math import fsum, lgamma, log
-from typing import Any
+from typing import TypeVar
 
 from server.analysis.rebuild.segments import is_version
 from server.analysis.rebuild.templates.nodes import Node, distinct, is_fold
 
 Counts = Mapping[object, float]
+K = TypeVar("K")
 
 PARTS = ("edges", "grand", "leaf", "shapes", "shapes_below")
 """What is compared: what follows, what follows that, methods, answers here, answers one segment further."""
@@ -181,7 +182,7 @@ class Level:
             "ends_in_s": float(text.endswith("s")),
         }
 
-    def _held_by(self, keys: Collection[object], holders: Mapping[Any, int]) -> float:
+    def _held_by(self, keys: Collection[K], holders: Mapping[K, int]) -> float:
         """The largest share of the other words here that hold one of these keys, too."""
         others = max(len(self.words) - 1, 1)
         return max(((holders[key] - 1) / others for key in keys if key != OTHER), default=0.0)

@@ -24,7 +24,7 @@ class ParameterType(StrEnum):
         return {"type": "string", "format": self.value}
 
 
-class Origin(StrEnum):
+class TemplateOrigin(StrEnum):
     """Who says that a template exists."""
 
     GIVEN = "given"  # an existing specification
@@ -32,7 +32,7 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class TemplateParameter:
     """One parameter of a template. `values` is how many distinct ones were seen, an estimate from 64 on."""
 
     name: str
@@ -51,10 +51,10 @@ class Template:
     """
 
     text: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[TemplateParameter, ...]
     example: tuple[str, ...]
     calls: tuple[tuple[str, int], ...]
-    origin: Origin = Origin.LEARNT
+    origin: TemplateOrigin = TemplateOrigin.LEARNT
     spans: frozenset[str] = frozenset()
 
     @property
@@ -63,7 +63,7 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TemplatePlace:
     """A place in the templates: the segments before it, "{}" for a parameter of any name.
 
     The parameter of "/users/{userId}/posts" is at ("users",); it stays there when traffic brings more.
@@ -76,14 +76,14 @@ class Place:
 class Merge:
     """A person says: what stands at this place are values of one parameter (all but what is split off)."""
 
-    place: Place
+    place: TemplatePlace
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """A person says: this word at this place is no value."""
 
-    place: Place
+    place: TemplatePlace
     word: str
 
 
@@ -91,7 +91,7 @@ class Split:
 class Rename:
     """A person names the parameter at this place."""
 
-    place: Place
+    place: TemplatePlace
     name: str
 
 
@@ -99,7 +99,7 @@ class Rename:
 class Retype:
     """A person says what type the parameter at this place has."""
 
-    place: Place
+    place: TemplatePlace
     type: ParameterType
 
 

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 from math import log
-from typing import Any
 from zlib import crc32
 
 from server.analysis.rebuild.segments import OPAQUE, split_suffix
 
 MOST_CALLS = 24  # (method, shape) pairs told apart at one path
 NAMES = "name"  # the kind of words that were found to be values
-_BITS = 256
-_ALL_BITS = (1 << _BITS) - 1
+BITS = 256
+_ALL_BITS = (1 << BITS) - 1
 ONE_PATH = 1  # the sketch of a node that stands for one path
 _FOLD = "\0"  # begins the key of a folded child; a segment with this character is a value by kind
 
-Shape = int | str | None
-Calls = dict[tuple[str, Shape], int]
+Fingerprint = int | str | None
+"""Of what was answered: equal structure, equal print; None where nothing is known of it."""
+
+Calls = dict[tuple[str, Fingerprint], int]
 
 
 def fold_key(kind: str) -> str:
@@ -72,7 +73,7 @@ class Node:
         if self.least is None or word < self.least:
             self.least = word
 
-    def count(self, method: str, shape: Shape, times: int = 1) -> None:
+    def count(self, method: str, shape: Fingerprint, times: int = 1) -> None:
         """Counts calls; beyond the bound the shape is no longer told, then the method not either."""
         calls = self.calls
         key = (method, shape)
@@ -84,7 +85,7 @@ class Node:
         """Notes that all below this node stands behind this word, one of those that become one child."""
         turn = _bit_of(word)
         for node in chain.from_iterable(child.walk() for child in self.children.values()):
-            node.spread = (node.spread << turn | node.spread >> (_BITS - turn)) & _ALL_BITS
+            node.spread = (node.spread << turn | node.spread >> (BITS - turn)) & _ALL_BITS
 
     def absorb(self, other: Node) -> None:
         """Adds another node's counts and children to this one; `other` is not to be used any more."""
@@ -124,44 +125,12 @@ def together(nodes: list[Node]) -> dict[str, list[Node]]:
 
 
 def _bit_of(word: str) -> int:
-    return crc32(word.encode("utf-8", "surrogatepass")) % _BITS
+    return crc32(word.encode("utf-8", "surrogatepass")) % BITS
 
 
 def distinct(seen: int) -> int:
     """About how many values set the bits of a bitmap (linear counting; exact while few)."""
-    clear = _BITS - seen.bit_count()
+    clear = BITS - seen.bit_count()
     if clear == 0:
-        return 6 * _BITS  # more than this many cannot be told apart
-    return round(-_BITS * log(clear / _BITS))
-
-
-def dump(node: Node) -> list[object]:
-    """A node and all below it as lists that msgpack takes."""
-    return [
-        _bytes(node.spread),
-        _bytes(node.seen),
-        node.least,
-        [[method, shape, times] for (method, shape), times in node.calls.items()],
-        [[key, dump(child)] for key, child in node.children.items()],
-    ]
-
-
-def _bytes(bitmap: int) -> bytes:
-    return bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "big")
-
-
-def load(state: Any) -> Node:
-    """The node that `dump` wrote."""
-    node = Node()
-    spread, seen, node.least, calls, children = state
-    node.spread, node.seen = int.from_bytes(spread, "big"), int.from_bytes(seen, "big")
-    node.calls = {(method, shape): times for method, shape, times in calls}
-    node.children = {key: load(child) for key, child in children}
-    return node
-
-
-def sketched(state: Any) -> list[object]:
-    """A node as `dump` wrote it up to version 2, where `spread` was a count: as many bits stand for it."""
-    spread, seen, least, calls, children = state
-    bitmap = (1 << min(spread, _BITS)) - 1
-    return [_bytes(bitmap), seen, least, calls, [[key, sketched(child)] for key, child in children]]
+        return 6 * BITS  # more than this many cannot be told apart
+    return round(-BITS * log(clear / BITS))

@@ -8,21 +8,12 @@ folded into one child; if that does not make enough room, what was called least 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from server.analysis.rebuild.segments import kind_of
-from server.analysis.rebuild.templates.compiled import Learned, compile_templates, given_template, trie_of
+from server.analysis.rebuild.templates.compiled import TemplateSet, compile_templates, given_template, trie_of
 from server.analysis.rebuild.templates.model import Decision, Split, Template
-from server.analysis.rebuild.templates.nodes import (
-    NAMES_KEY,
-    OPAQUE_KEY,
-    Node,
-    Shape,
-    dump,
-    fold_key,
-    load,
-    sketched,
-)
+from server.analysis.rebuild.templates.nodes import NAMES_KEY, OPAQUE_KEY, Fingerprint, Node, fold_key
+from server.analysis.rebuild.templates.stored import VERSION, TemplateState, dump, load
 from server.analysis.rebuild.templates.walk import walk
 from server.analysis.specs.routing.trie import Trie
 
@@ -30,8 +21,6 @@ MOST_SEGMENTS = 32
 MOST_NODES = 50_000
 MOST_WORDS = 512  # told apart at a place where names were folded before; further ones are names, too
 MOST_METHODS = 24  # of one given template
-VERSION = 3
-STEPS = {2: sketched}  # by version, what makes a stored trie one of the next
 
 _NONE: frozenset[int] = frozenset()
 
@@ -53,14 +42,14 @@ class TemplateLearner:
         self._given_trie: Trie[Template] | None = None
         self._decisions: tuple[Decision, ...] = ()
         self._split: frozenset[str] = frozenset()
-        self._learned: Learned | None = None
+        self._learned: TemplateSet | None = None
 
     def observe(
         self,
         method: str,
         segments: Sequence[str],
         masked: frozenset[int] = _NONE,
-        shape: Shape = None,
+        shape: Fingerprint = None,
         status: int = 200,
     ) -> bool:
         """Learns from one exchange. Answers whether it taught: what was refused or not found teaches nothing.
@@ -149,7 +138,7 @@ class TemplateLearner:
         self._split = frozenset(one.word for one in self._decisions if isinstance(one, Split))
         self._learned = None
 
-    def templates(self) -> Learned:
+    def templates(self) -> TemplateSet:
         """The templates as of now; the same object until something new is observed."""
         if self._learned is None:
             given = (given_template(text, self._spans[text], calls) for text, calls in self._given.items())
@@ -165,21 +154,16 @@ class TemplateLearner:
         if self._nodes > self._most:
             self._make_room()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> TemplateState:
         """All that was learnt, for msgpack; what was given and decided is not part of it."""
         return {"version": VERSION, "forgotten": self.forgotten, "root": dump(self._root)}
 
     @classmethod
-    def restore(cls, state: dict[str, Any], nodes: int = MOST_NODES) -> TemplateLearner:
+    def restore(cls, state: TemplateState, nodes: int = MOST_NODES) -> TemplateLearner:
         """The learner whose `state` this was, of any version so far. Raises ValueError on a later one."""
-        version, root = state.get("version"), state.get("root")
-        if version not in (*STEPS, VERSION):
-            raise ValueError(f"templates of version {version}, not {VERSION}")
-        for step in range(version, VERSION):
-            root = STEPS[step](root)
         learner = cls(nodes)
+        learner._root = load(state)
         learner.forgotten = state["forgotten"]
-        learner._root = load(root)
         learner._nodes = sum(1 for _ in learner._root.walk())
         return learner
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from server.analysis.rebuild.decisions import BadDecision, fixed, of_templates, read
-from server.analysis.rebuild.document import Options, document
+from server.analysis.rebuild.document import DocumentOptions, document
 from server.analysis.rebuild.learner import Learner
 from tests.server.analysis.rebuild.traffic import call, learnt, validate
 
@@ -15,7 +15,7 @@ from tests.server.analysis.rebuild.traffic import call, learnt, validate
 def decided(learner: Learner, *plain: dict[str, Any]) -> dict[str, Any]:
     decisions = [read(one) for one in plain]
     learner.decide(of_templates(decisions))
-    found = fixed(document(learner, Options("Shop", evidence=False)), decisions)
+    found = fixed(document(learner, DocumentOptions("Shop", evidence=False)), decisions)
     validate(found)
     return found
 

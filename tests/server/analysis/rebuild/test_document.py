@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.wire import Consumer, Mask, Record
-from server.analysis.rebuild.document import Options, document
+from server.analysis.rebuild.document import DocumentOptions, document
 from server.analysis.rebuild.learner import Learner
 from server.analysis.rebuild.text import to_json, to_yaml
 from tests.server.analysis.rebuild.shapes.taught import values
@@ -75,14 +75,14 @@ def test_a_rebuilt_document_is_valid_and_accepts_its_own_evidence(records: list[
 @settings(max_examples=30, deadline=None)
 @given(st.lists(calls(), max_size=20), st.randoms(use_true_random=False))
 def test_order_storing_and_adding_up_leave_no_trace(records: list[Record], chance: random.Random) -> None:
-    expected = document(learnt(records), Options("Shop"))
+    expected = document(learnt(records), DocumentOptions("Shop"))
     mixed = chance.sample(records, len(records))
-    assert document(learnt(mixed), Options("Shop")) == expected
+    assert document(learnt(mixed), DocumentOptions("Shop")) == expected
     cut = len(mixed) // 2
     learner = Learner.restore(learnt(mixed[:cut]).state())
     learner.absorb(learnt(mixed[cut:]))
-    assert document(learner, Options("Shop")) == expected
-    assert document(Learner.restore(learner.state()), Options("Shop")) == expected
+    assert document(learner, DocumentOptions("Shop")) == expected
+    assert document(Learner.restore(learner.state()), DocumentOptions("Shop")) == expected
 
 
 def parts_of(records: list[Record], chance: random.Random) -> list[list[Record]]:
@@ -103,8 +103,8 @@ def test_any_partition_merged_in_any_order_gives_the_same_text(
         stored = Learner.restore(learners.pop().state())
         stored.absorb(learners.pop())
         learners.append(stored)
-    assert to_json(document(learners[0], Options("Shop"))) == to_json(
-        document(learnt(records), Options("Shop"))
+    assert to_json(document(learners[0], DocumentOptions("Shop"))) == to_json(
+        document(learnt(records), DocumentOptions("Shop"))
     )
 
 
@@ -236,7 +236,7 @@ def test_writing_a_document_teaches_nothing() -> None:
     user = {"id": "2024-01-01", "name": "x"}
     learner = learnt([call(answer=[user, {"key": "y", "text": "z"}]), call(path="/users/1", answer=user)])
     state = learner.state()
-    document(learner, Options("Shop"))
+    document(learner, DocumentOptions("Shop"))
     assert learner.state() == state
 
 
@@ -315,7 +315,7 @@ def test_a_body_that_is_no_json_teaches_nothing_but_its_type(broken: bytes) -> N
 
 
 def test_a_body_beyond_the_bound_is_counted_and_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.analysis.rebuild.operation.LARGEST_BODY", 100)
+    monkeypatch.setattr("server.analysis.rebuild.body_values.LARGEST_BODY", 100)
     found = rebuilt([call(answer=["x" * 100]), call(answer=["x"])], evidence=True)
     media = operation(found, USERS)["responses"]["200"]["content"]["application/json"]
     assert media["x-spectap"]["unlearnt"] == 1
@@ -328,7 +328,7 @@ def test_what_lies_as_deep_as_is_read_is_stored_and_written() -> None:
         value = {"a": value}
     learner = learnt([call(answer=value)])
     assert Learner.restore(learner.state()).state() == learner.state()
-    validate(document(learner, Options("Shop")))
+    validate(document(learner, DocumentOptions("Shop")))
 
 
 def test_hostile_paths_end_at_the_bounds() -> None:
@@ -339,7 +339,7 @@ def test_hostile_paths_end_at_the_bounds() -> None:
         learner.learn(call(path=path, answer={"a": 1}))
     assert learner.places <= 3_000
     assert learner.counts["over_bound"] > 0
-    validate(document(learner, Options("Shop")))
+    validate(document(learner, DocumentOptions("Shop")))
 
 
 def test_a_document_reads_the_same_as_yaml_and_as_json() -> None:

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.wire import Record
-from server.analysis.rebuild.document import Options, document
-from server.analysis.rebuild.existing import extended, templates_of, upgraded
+from server.analysis.rebuild.document import DocumentOptions, document
+from server.analysis.rebuild.existing import extended
+from server.analysis.rebuild.given_paths import templates_of
+from server.analysis.rebuild.modernized import modernized
 from tests.server.analysis.rebuild.test_document import calls
 from tests.server.analysis.rebuild.traffic import call, deviations, learnt, rebuilt, validate
 
@@ -21,7 +23,7 @@ NEW = {"unknown-path", "unknown-status", "unknown-parameter", "unknown-field", "
 def extension(existing: dict[str, Any], records: list[Record]) -> dict[str, Any]:
     learner = learnt(records)
     learner.give(templates_of(existing))
-    found = extended(existing, document(learner, Options("Shop", evidence=False)))
+    found = extended(existing, document(learner, DocumentOptions("Shop", evidence=False)))
     validate(found)
     return found
 
@@ -79,7 +81,7 @@ def test_a_described_parameter_that_holds_slashes_owns_what_lies_below_it() -> N
     assert extension(existing, records) == existing
     learner = learnt(records)
     learner.give(templates_of(existing))
-    assert deviations(document(learner, Options("Shop")), records) == []
+    assert deviations(document(learner, DocumentOptions("Shop")), records) == []
 
 
 @pytest.mark.parametrize(
@@ -111,15 +113,17 @@ def test_a_described_parameter_that_holds_slashes_owns_what_lies_below_it() -> N
     ],
 )
 def test_openapi_3_0_is_written_anew_as_3_1(old: dict[str, Any], new: dict[str, Any]) -> None:
-    document = {"openapi": "3.0.3", "info": {}, "paths": {}, "components": {"schemas": {"A": old}}}
-    assert upgraded(document)["components"]["schemas"]["A"] == new
-    assert upgraded(document)["openapi"].startswith("3.1")
+    found: Any = modernized(
+        {"openapi": "3.0.3", "info": {}, "paths": {}, "components": {"schemas": {"A": old}}}
+    )
+    assert found["components"]["schemas"]["A"] == new
+    assert found["openapi"].startswith("3.1")
 
 
 def test_no_name_of_the_documents_own_hides_a_schema_from_the_upgrade() -> None:
     old: Any = {"type": "string", "nullable": True}
     answer = {"description": "No.", "content": {"x-shop/thing": {"schema": old}}}
-    paths = {"/a": {"get": {"responses": {"default": answer}}}}
-    found = upgraded({"openapi": "3.0.3", "info": {}, "paths": paths})
+    paths: Any = {"/a": {"get": {"responses": {"default": answer}}}}
+    found: Any = modernized({"openapi": "3.0.3", "info": {}, "paths": paths})
     media = found["paths"]["/a"]["get"]["responses"]["default"]["content"]["x-shop/thing"]
     assert media["schema"] == {"type": ["string", "null"]}

@@ -13,8 +13,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.rebuild.document import Options, document
-from server.analysis.rebuild.learner import Learner, Learnt
+from server.analysis.rebuild.document import DocumentOptions, document
+from server.analysis.rebuild.learn_input import LearnOutcome
+from server.analysis.rebuild.learner import Learner
 from server.analysis.rebuild.text import to_json, to_yaml
 from tests.server.analysis.rebuild.traffic import call, learnt, validate
 
@@ -26,8 +27,8 @@ def test_a_learner_of_every_earlier_version_is_read(version: int) -> None:
     state = zstandard.decompress((STORED / f"learner-{version}.msgpack.zst").read_bytes())
     expected = json.loads((STORED / f"learner-{version}.json").read_text())
     learner = Learner.restore(state)
-    assert document(learner, Options("Shop")) == expected
-    assert document(Learner.restore(learner.state()), Options("Shop")) == expected
+    assert document(learner, DocumentOptions("Shop")) == expected
+    assert document(Learner.restore(learner.state()), DocumentOptions("Shop")) == expected
 
 
 numbers = (
@@ -86,17 +87,17 @@ def test_any_json_is_learnt_stored_read_and_written(sent: list[tuple[str, str]])
         for asked, answer in sent
     ]
     learner = Learner()
-    assert {learner.learn(one) for one in records} == {Learnt.LEARNT}
-    found = document(learner, Options("Shop"))
+    assert {learner.learn(one) for one in records} == {LearnOutcome.LEARNT}
+    found = document(learner, DocumentOptions("Shop"))
     validate(found)
-    assert strict(document(Learner.restore(learner.state()), Options("Shop"))) == strict(found)
+    assert strict(document(Learner.restore(learner.state()), DocumentOptions("Shop"))) == strict(found)
     assert strict(json.loads(to_json(found))) == strict(found)
     assert strict(yaml.safe_load(to_yaml(found))) == strict(found)
 
 
 def learnt_of(*answers: str) -> Any:
     learner = learnt(call(answer=answer.encode()) for answer in answers)
-    found = document(Learner.restore(learner.state()), Options("Shop"))
+    found: Any = document(Learner.restore(learner.state()), DocumentOptions("Shop"))
     content = found["paths"]["/users"]["get"]["responses"]["200"]["content"]
     return content["application/json"]["schema"]
 

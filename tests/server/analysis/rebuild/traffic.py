@@ -10,7 +10,7 @@ from typing import Any
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agent.wire import Body, Consumer, Mask, Record
-from server.analysis.rebuild.document import Options, document
+from server.analysis.rebuild.document import DocumentOptions, document
 from server.analysis.rebuild.learner import Learner
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Judgement
@@ -74,7 +74,7 @@ def learnt(records: Iterable[Record]) -> Learner:
 
 def rebuilt(records: Iterable[Record], *, evidence: bool = False) -> dict[str, Any]:
     """The document of records, which is valid by the official meta-schema."""
-    found = document(learnt(records), Options("Shop", evidence=evidence))
+    found = document(learnt(records), DocumentOptions("Shop", evidence=evidence))
     validate(found)
     return found
 

@@ -51,7 +51,7 @@ def test_a_learner_survives_its_state() -> None:
 
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version"):
-        TemplateLearner.restore({"version": 99})
+        TemplateLearner.restore({**learner(PATHS).state(), "version": 99})
 
 
 def test_a_few_calls_are_no_reason_to_take_words_for_values() -> None:

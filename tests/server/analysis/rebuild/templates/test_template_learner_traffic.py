@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from server.analysis.rebuild.templates.model import (
     Merge,
-    Origin,
     ParameterType,
-    Place,
     Rename,
     Retype,
     Split,
+    TemplateOrigin,
+    TemplatePlace,
 )
 from server.analysis.rebuild.templates.nodes import NAMES_KEY, distinct
 from server.analysis.rebuild.templates.template_learner import MOST_SEGMENTS, TemplateLearner
@@ -226,7 +226,7 @@ def test_a_flood_that_is_not_found_leaves_nothing() -> None:
 def test_a_person_merges_names_and_types_what_later_traffic_adds_to() -> None:
     learner = TemplateLearner()
     learner.observe("GET", ("teams", "red", "score"))
-    place = Place(("teams",))
+    place = TemplatePlace(("teams",))
     learner.decide([Merge(place), Rename(place, "team"), Retype(place, ParameterType.DATE)])
     for team in ("blue", "green"):
         learner.observe("GET", ("teams", team, "score"))
@@ -237,7 +237,7 @@ def test_a_person_merges_names_and_types_what_later_traffic_adds_to() -> None:
 
 def test_a_person_splits_off_a_word_and_a_number() -> None:
     learner = TemplateLearner()
-    place = Place(("items",))
+    place = TemplatePlace(("items",))
     learner.decide([Merge(place), Split(place, "latest"), Split(place, "404")])
     for word in ("a", "b", "latest", "404", "405"):
         learner.observe("GET", ("items", word))
@@ -250,7 +250,7 @@ def test_a_person_splits_off_a_word_and_a_number() -> None:
 
 def test_decisions_below_a_parameter_find_their_place() -> None:
     learner = TemplateLearner()
-    learner.decide([Rename(Place(("users", "{}", "posts")), "number")])
+    learner.decide([Rename(TemplatePlace(("users", "{}", "posts")), "number")])
     learner.observe("GET", ("users", "7", "posts", "8"))
     assert [template.text for template in learner.templates().templates] == ["/users/{userId}/posts/{number}"]
 
@@ -263,15 +263,15 @@ def test_given_templates_come_first_and_only_what_is_new_is_added() -> None:
     for name in ("bella", "rex", "tom"):
         learner.observe("GET", ("pets", name, "toys"))
     first, new = learner.templates().templates
-    assert (first.text, first.origin, first.calls) == ("/pets/{petName}", Origin.GIVEN, (("GET", 2),))
-    assert (new.text, new.origin) == ("/pets/{petName}/toys", Origin.LEARNT)
+    assert (first.text, first.origin, first.calls) == ("/pets/{petName}", TemplateOrigin.GIVEN, (("GET", 2),))
+    assert (new.text, new.origin) == ("/pets/{petName}/toys", TemplateOrigin.LEARNT)
 
 
 def test_what_became_of_a_template_is_told() -> None:
     learner = TemplateLearner()
     learner.observe("GET", ("teams", "red"))
     (old,) = learner.templates().templates
-    learner.decide([Merge(Place(("teams",)))])
+    learner.decide([Merge(TemplatePlace(("teams",)))])
     successor = learner.templates().successor(old)
     assert successor is not None
     assert successor.text == "/teams/{teamName}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.analysis.rebuild.existing import upgraded
+from server.analysis.rebuild.modernized import modernized
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Judgement, SpecError
 from server.analysis.specs.specification import Specification
@@ -33,7 +33,7 @@ def specification(document: Any) -> Specification:
 
 
 def upgraded_specification(document: Any) -> Specification:
-    found = upgraded(load(json.dumps(document).encode()).document)
+    found = modernized(load(json.dumps(document).encode()).document)
     validate(found)
     return load(json.dumps(found).encode())
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.wire import Record
-from server.analysis.rebuild.existing import upgraded
+from server.analysis.rebuild.modernized import modernized
 from server.analysis.specs.load import load, understand
 from tests.server.analysis.rebuild.traffic import validate
 from tests.server.analysis.specs.spec_calls import body, call
@@ -205,7 +205,7 @@ CALLS = [
 
 
 def made() -> Any:
-    found = upgraded(load(json.dumps(CLINIC).encode()).document)
+    found = modernized(load(json.dumps(CLINIC).encode()).document)
     validate(found)
     return found
 
@@ -233,7 +233,7 @@ def test_host_base_path_and_schemes_are_servers() -> None:
     assert urls == ["https://clinic.example:8443/v2", "http://clinic.example:8443/v2"]
     only = found["paths"]["/patients/{id}/photo"]["post"]["servers"]
     assert only == [{"url": "https://clinic.example:8443/v2"}]
-    assert upgraded({**CLINIC, "host": None})["servers"] == [{"url": "/v2"}]
+    assert modernized({**CLINIC, "host": None})["servers"] == [{"url": "/v2"}]
 
 
 def test_ways_to_authenticate_keep_their_flows() -> None:

@@ -1,0 +1,65 @@
+"""The value of a body, of the content types that can be learnt: JSON and forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from agent.wire import Body, Request
+from server.analysis.rebuild.masked import Masked
+from server.analysis.rebuild.sent import multipart_of, query_of
+from server.analysis.rebuild.shapes.values import Value
+from server.analysis.specs.document.media import FORM, MULTIPART, essence, is_json
+from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
+
+LARGEST_BODY = 8 * 1024 * 1024  # bytes; a larger one is counted, not read
+LONGEST_MEDIA = 100  # characters of a content type
+
+
+@dataclass(frozen=True, slots=True)
+class BodyValue:
+    """What a body says, its placeholders hidden; `wire`: its strings are texts that may stand for numbers."""
+
+    value: Value
+    wire: bool = False
+
+
+@lru_cache(maxsize=1024)
+def media_of(content_type: str | None) -> str:
+    """A media type as a specification names it; "" where the message names none that could be one."""
+    kind = essence(content_type or "")
+    plain = kind.isascii() and kind.isprintable() and " " not in kind
+    return kind if plain and 0 < len(kind) <= LONGEST_MEDIA and kind.count("/") == 1 else ""
+
+
+def json_of(body: Body, kind: str, where: str, masked: Masked) -> BodyValue | None:
+    """A body's JSON value; None where it has none that could be learnt."""
+    data = _whole(body)
+    if data is None or not is_json(kind):
+        return None
+    try:
+        return BodyValue(masked.json(where, json_value(data)))
+    except (NotJson, Unreadable):
+        return None
+
+
+def sent_value(request: Request, masked: Masked) -> BodyValue | None:
+    """What a request's body says; None where that is nothing that could be learnt."""
+    kind = media_of(request.content_type)
+    data = _whole(request.body)
+    if kind == FORM and data is not None:
+        return BodyValue(query_of(data, "request.body", masked), wire=True)
+    if kind == MULTIPART and data is not None:
+        fields = multipart_of(data, request.content_type or "", masked)
+        return None if fields is None else BodyValue(fields, wire=True)
+    return json_of(request.body, kind, "request.body", masked)
+
+
+def is_empty(body: Body) -> bool:
+    """Whether a message is known to have had no body."""
+    return body.size == 0 and body.state == "complete"
+
+
+def _whole(body: Body) -> bytes | None:
+    """The bytes of a body that is all there and not too large."""
+    return body.data if body.state == "complete" and body.data and len(body.data) <= LARGEST_BODY else None

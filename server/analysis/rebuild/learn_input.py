@@ -1,0 +1,91 @@
+"""A record made ready to learn from, or why it teaches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from zlib import crc32
+
+from agent.wire import Record, Request, Response
+from server.analysis.rebuild.body_values import BodyValue, json_of, media_of
+from server.analysis.rebuild.masked import Masked
+from server.analysis.rebuild.shapes.values import Value
+from server.analysis.rebuild.templates.nodes import Fingerprint
+from server.analysis.rebuild.templates.template_learner import MOST_SEGMENTS
+from server.analysis.specs.routing.routes import segments_of
+
+MOST_PRINTED = 24  # keys of a response that make its fingerprint
+LONGEST_PATH = 4_096  # bytes
+
+METHODS = frozenset(("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"))
+
+
+class LearnOutcome(StrEnum):
+    """What became of a record."""
+
+    LEARNT = "learnt"
+    NO_CALL = "no_call"  # a CORS preflight, CONNECT, a method that OpenAPI does not know
+    UNSEEN = "unseen"  # request or response were not seen, or what was seen is no HTTP
+    TOO_LONG = "too_long"  # more segments or bytes of a path than are learnt
+    OVER_BOUND = "over_bound"  # of a further operation than are kept
+
+
+@dataclass(frozen=True, slots=True)
+class LearnInput:
+    """One exchange with both halves. `hidden` are the indices of segments that are placeholders; `answered`
+    is the response's value, None where none can be learnt.
+    """
+
+    record: Record
+    request: Request
+    response: Response
+    segments: tuple[str, ...]
+    masked: Masked
+    hidden: frozenset[int]
+    answered: BodyValue | None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the call succeeded."""
+        return 200 <= self.response.status < 400
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of what was answered: equal structure, equal print; None where nothing is known of it."""
+        if self.answered is None:
+            return media_of(self.response.content_type) or None
+        return structure_of(self.answered.value)
+
+
+def read(record: Record) -> LearnInput | LearnOutcome:
+    """What a record teaches from, or why it teaches nothing."""
+    request, response = record.request, record.response
+    if request is None or response is None or record.completeness == "malformed":
+        return LearnOutcome.UNSEEN
+    if request.method not in METHODS or _is_no_call(request):
+        return LearnOutcome.NO_CALL
+    if len(request.path) > LONGEST_PATH:
+        return LearnOutcome.TOO_LONG
+    segments = tuple(segments_of(request.path))
+    if len(segments) > MOST_SEGMENTS:
+        return LearnOutcome.TOO_LONG
+    masked = Masked(record)
+    answered = json_of(response.body, media_of(response.content_type), "response.body", masked)
+    return LearnInput(record, request, response, segments, masked, masked.segments(), answered)
+
+
+def structure_of(value: Value) -> int:
+    """A number for a value's structure at its top: equal keys, equal number."""
+    if isinstance(value, dict):
+        return crc32("\0".join(sorted(value)[:MOST_PRINTED]).encode("utf-8", "surrogatepass"))
+    if isinstance(value, list):
+        return (structure_of(value[0]) if value else 0) ^ 1
+    return crc32(type(value).__name__.encode())
+
+
+def _is_no_call(request: Request) -> bool:
+    """Of OPTIONS, what is part of no API: a CORS preflight, a question to the whole server."""
+    if request.method != "OPTIONS":
+        return False
+    names = {name.lower() for name, _ in request.headers}
+    return request.path == b"*" or {b"origin", b"access-control-request-method"} <= names

@@ -1,0 +1,30 @@
+"""What a path is about, in words: tags, and names of what it answers."""
+
+from __future__ import annotations
+
+import re
+
+from server.analysis.rebuild.shapes.render import singular
+
+BREAK = re.compile(r"[^A-Za-z0-9]+")
+_PLAIN_WORDS = re.compile(
+    r"(?:api|apis|rest|public|internal|v\d+(?:\.\d+)*(?:(?:alpha|beta)\d*)?)", re.IGNORECASE
+)
+
+
+def tag_of(path: str) -> str:
+    """The first word that names something."""
+    words = _words(path)
+    return words[0][:60] if words else "root"
+
+
+def noun_of(path: str) -> str:
+    """The last word that names something, in the singular."""
+    words = _words(path)
+    return singular(BREAK.sub(" ", words[-1]).strip()[:60] or "root") if words else "root"
+
+
+def _words(path: str) -> list[str]:
+    """The segments that name something."""
+    segments = [segment for segment in path.split("/") if segment and "{" not in segment]
+    return [segment for segment in segments if not _PLAIN_WORDS.fullmatch(segment)] or segments
