@@ -224,7 +224,9 @@ class DiskKeeper:
             text = "the spool %s has lost %d records, which are counted as spool_unreadable"
             self._say(logging.WARNING, text, file, spool.lost)
         if spool.set_aside is not None:
-            text = "the spool %s was damaged; what could not be read is kept as %s"
+            text = "the journal of the spool %s was damaged and is kept as %s"
+            if spool.begun_anew:
+                text = "the spool %s was damaged and begins anew; what was there is lost and kept as %s"
             self._say(logging.WARNING, text, file, spool.set_aside.name)
         if spool.records:
             text = "%d records of earlier starts wait in %s to be sent"

@@ -45,7 +45,8 @@ FAREWELL_GAP = 1000  # a power failure may have taken an epoch's last sequence n
 class Spool:
     """The spool as one start of an agent uses it. Raises SpoolError here and where it reads or writes.
 
-    `set_aside` is where damaged data went, `lost` how many records are counted as unreadable for it.
+    `set_aside` is where damaged data went: a copy of the journal, or the file, if the spool has `begun_anew`.
+    `lost` records are counted as unreadable for it.
     """
 
     def __init__(self, config: SpoolConfig, agent: str, epoch: str, now: int) -> None:
@@ -53,13 +54,14 @@ class Spool:
         self._settled = 0
         self._in_hand: Counter[str] = Counter()  # records, by epoch
         self._whole_until = 0  # records before this place could not be split on disk
-        broken = None
+        self.set_aside: Path | None = None
         try:
             self._disk, self._epochs, self.lost = self._open(agent, now)
         except SpoolBroken:
-            broken = set_aside(config.file)
+            self.set_aside = set_aside(config.file)
             self._disk, self._epochs, self.lost = self._open(agent, now)
-        self.set_aside: Path | None = broken or self._disk.kept
+        self.begun_anew = self.set_aside is not None
+        self.set_aside = self.set_aside or self._disk.kept
         self._resend = self._disk.sent  # what was out at the last end
         self._in_hand_until = 0 if self._resend is None else self._resend[2]
 
