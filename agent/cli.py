@@ -12,12 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from agent import config, recordings
-from agent.commands import read
-from agent.config import SettingError, Settings
-from agent.deadline import Deadline
-from agent.doctor import command as doctor
+from agent import config
+from agent.checks import SettingError
+from agent.commands import doctor, read, record, replay
+from agent.config import Settings
 from agent.logs import start_logging
+from agent.options import GROUPS, add_options
 from agent.probes import cgroups
 from agent.redact.key import KeyFileError
 from agent.redact.policy import Policy
@@ -53,34 +53,34 @@ def parser() -> Parser:
         " Exit status: 0 stopped on request, 1 it cannot run, 64 a wrong option.",
     )
     run.add_argument("--check", action="store_true", help="only say whether the options can be used")
-    config.add_options(run, groups=config.GROUPS - {"files"})
-    record = commands.add_parser(
+    add_options(run, groups=GROUPS - {"files"})
+    recorder = commands.add_parser(
         "record",
         help="watch this machine into a file, raw: it holds secrets",
         description="Watches this machine and writes the raw event stream, secrets and all, to a new file.",
         epilog="Exit status: 0 stopped on request, 1 it cannot run or write, 64 a wrong option.",
     )
-    record.add_argument("file", type=Path, metavar="FILE", help="the recording to make; must not exist")
-    config.add_options(record, groups={"place", "filters", "key", "kernel", "log"})
+    recorder.add_argument("file", type=Path, metavar="FILE", help="the recording to make; must not exist")
+    add_options(recorder, groups={"place", "filters", "key", "kernel", "log"})
     reader = commands.add_parser(
         "read",
         help="redacted records from files, to standard output",
         description="Reads files through the agent's pipeline; writes redacted records as msgpack maps.",
         epilog="Exit status: 0 all files were read (what could not be is counted and named), 1 one was not,"
-        " 64 a wrong option, 141 who read the output had enough.",
+        " 64 a wrong option, 141 the reader closed the pipe.",
     )
     reader.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="HAR, pcap, audit log, telemetry or recording"
     )
-    config.add_options(reader, groups={"files", "redaction", "key", "log"})
-    replay = commands.add_parser(
+    add_options(reader, groups={"files", "redaction", "key", "log"})
+    replayer = commands.add_parser(
         "replay",
         help="ship a recording's records to a server",
         description="Reads a recording through the agent's pipeline and ships the redacted records.",
         epilog="Exit status: 0 all was shipped, 1 it cannot be read or shipped, 64 a wrong option.",
     )
-    replay.add_argument("file", type=Path, metavar="FILE", help="the recording")
-    config.add_options(replay, groups={"server", "redaction", "key", "log"})
+    replayer.add_argument("file", type=Path, metavar="FILE", help="the recording")
+    add_options(replayer, groups={"server", "redaction", "key", "log"})
     look = commands.add_parser(
         "doctor",
         help="say what can be seen here, and why not",
@@ -137,19 +137,14 @@ def leave(_number: int, _frame: FrameType | None) -> NoReturn:
 def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> int:
     """Does what was asked for. What only the kernel side needs is imported only there."""
     if options.command == "record":
-        with Deadline():
-            recordings.record(settings, options.file)
-    elif options.command == "read":
+        return record.run(options.file, settings)
+    if options.command == "read":
         return read.run(options.files, settings, policy)
-    elif options.command == "replay":
-        with Deadline() as deadline:
-            return EXIT_ERROR if recordings.replay(options.file, settings, policy, deadline) else EXIT_OK
-    else:
-        from agent.run import Run
+    if options.command == "replay":
+        return replay.run(options.file, settings, policy)
+    from agent.commands import run
 
-        with Deadline() as deadline:
-            Run(settings, policy, deadline).run()
-    return EXIT_OK
+    return run.run(settings, policy)
 
 
 def expected_errors() -> Sequence[type[Exception]]:

@@ -7,7 +7,8 @@ import os
 import sys
 import threading
 
-from agent import cli, deadline, health, run
+from agent import cli, deadline, health
+from agent.commands import run
 from agent.pipeline import Pipeline
 from agent.ship.shipper import Shipper
 from agent.ship.spool import Spool

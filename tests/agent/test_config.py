@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from agent import cli, config
-from agent.config import SettingError, Settings
+from agent.checks import SettingError
+from agent.config import Settings
+from agent.options import OPTIONS, Option, add_options
 
 
 def settings(*arguments: str, **environment: str) -> Settings:
     parser = argparse.ArgumentParser()
-    config.add_options(parser, environment)
+    add_options(parser, environment)
     return config.settings(parser.parse_args(arguments))
 
 
@@ -45,7 +47,7 @@ def test_every_option_can_be_given_as_environment_and_the_command_line_wins() ->
     assert settings("--body-cap", "7", **environment).body_cap == 7
 
 
-FLAGS = [option for option in config.OPTIONS if option.flag]
+FLAGS = [option for option in OPTIONS if option.flag]
 
 
 @pytest.mark.parametrize("word", ["1", "true", "YES", "On", "0", "False", "no", "off"])
@@ -55,7 +57,7 @@ def test_a_flag_is_on_or_off_as_its_variable_says(word: str) -> None:
 
 @pytest.mark.parametrize("option", FLAGS, ids=lambda option: option.name)
 @pytest.mark.parametrize("word", ["enabled", "maybe", "", "2", "on off"])
-def test_a_flag_whose_variable_says_neither_is_refused(option: config.Option, word: str) -> None:
+def test_a_flag_whose_variable_says_neither_is_refused(option: Option, word: str) -> None:
     with pytest.raises(SettingError) as refused:
         settings(*SERVER, **{option.variable: word})
     sentence = "takes 1 or 0, true or false, yes or no, on or off"
@@ -69,8 +71,8 @@ ANY_TEXT = {
 """Options of which no text is wrong in itself: names, paths, and what is looked at later."""
 
 
-@pytest.mark.parametrize("option", config.OPTIONS, ids=lambda option: option.name)
-def test_every_option_that_takes_not_any_text_refuses_a_wrong_variable(option: config.Option) -> None:
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_option_that_takes_not_any_text_refuses_a_wrong_variable(option: Option) -> None:
     if option.name in ANY_TEXT:
         assert not option.flag
         assert not option.choices
@@ -108,8 +110,8 @@ def test_the_status_page_is_for_loopback_only(listen: str) -> None:
         settings(*SERVER, "--status-listen", listen)
 
 
-@pytest.mark.parametrize("option", [option for option in config.OPTIONS if not option.flag])
-def test_an_empty_value_is_refused_wherever_it_is_said(option: config.Option) -> None:
+@pytest.mark.parametrize("option", [option for option in OPTIONS if not option.flag])
+def test_an_empty_value_is_refused_wherever_it_is_said(option: Option) -> None:
     for said in ((option.name, ""), (option.name, "x", option.name, "")) if not option.choices else ():
         with pytest.raises(SettingError, match=f"^{option.name} or {option.variable} is empty"):
             settings(*SERVER, *said)
@@ -133,11 +135,3 @@ def test_a_token_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
     with pytest.raises(SettingError) as refused:
         settings(*SERVER, "--token-file", str(file))
     assert "words" not in str(refused.value)
-
-
-def test_only_a_server_on_this_host_has_a_port_that_is_our_own() -> None:
-    assert config.own_port("http://127.0.0.1:8123") == 8123
-    assert config.own_port("http://localhost") == 80
-    assert config.own_port("https://[::1]") == 443
-    assert config.own_port("http://192.0.2.1:8123") is None
-    assert config.own_port("http://name.invalid:8123") is None

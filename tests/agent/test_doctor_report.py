@@ -15,7 +15,8 @@ import jsonschema_rs
 import pytest
 
 from agent.cli import main
-from agent.doctor import command, report
+from agent.commands import doctor as command
+from agent.doctor import report
 from agent.doctor.facts import Check, Outcome, Program, Report, Sees, SelfTest, Sight, State, Trial, View
 from agent.doctor.libraries import FOREIGN, MARKED
 from agent.doctor.selftest import PROTOCOLS, not_made

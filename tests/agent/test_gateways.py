@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from agent import config, gateways
+from agent.checks import SettingError
 from agent.cli import parser
-from agent.config import SettingError
 from agent.gateways import MOST_BODIES, GatewayServer, ListenError, Reports
 from agent.ledger import Exchanges
 from agent.pipeline import Place

@@ -14,9 +14,9 @@ import pytest
 
 from agent import config
 from agent.cli import parser
+from agent.commands.run import Run
 from agent.deadline import Deadline
 from agent.redact.policy import Policy
-from agent.run import Run
 from tests.agent.ship.stores import PATIENCE_S, Store, serving
 from tests.agent.without_capture import options, running
 from tests.telemetry import common, telemetry

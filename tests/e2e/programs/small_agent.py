@@ -7,8 +7,8 @@ import os
 import sys
 from functools import partial
 
-from agent import run
 from agent.cli import main
+from agent.commands import run
 from agent.probes.programs import Sizes
 from agent.streams.table import Limits
 

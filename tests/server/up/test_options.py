@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import server.up
-from agent.config import OPTIONS
+from agent.options import OPTIONS
 from server import agent_program
 from server.up import options, programs
 from server.up.options import Listen, UpError, check_host, free_listen, listen_of, options_of, port_of

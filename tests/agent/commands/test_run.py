@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import config, run
+from agent import config
+from agent.commands import run
+from agent.commands.run import Run, notes
 from agent.deadline import Deadline
 from agent.events import Chunk, ConnectionKey, Direction, Event
 from agent.ledger import Bytes
 from agent.probes.kernel import Watching
 from agent.redact.policy import Policy
-from agent.run import Run, notes
 from agent.streams.table import Dismissed
 
 

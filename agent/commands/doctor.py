@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from types import FrameType
 
-from agent import config
 from agent.doctor import host, report, selftest
 from agent.doctor.facts import Check, Report, Sees, SelfTest, State, printable
 from agent.doctor.programs import Survey
 from agent.probes import capability
 from agent.probes.programs import Sizes
+from agent.state_folder import state_folder
 
 EXIT = {Sees.ALL: 0, Sees.SOME: 2, Sees.NONE: 3}
 EXIT_STOPPED = 1
@@ -78,7 +78,7 @@ def look(options: argparse.Namespace) -> Report | None:
 def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
     """The host's checks, the self-test, and whether someone asked to stop."""
     checks = list(host.checks(host.Host(), capability.refusals(), Sizes().ring_bytes))
-    cache = config.state_folder() / "cache"
+    cache = state_folder() / "cache"
     if any(check.state is State.REFUSED for check in checks):
         return tuple(checks), selftest.not_made("this host refuses the capture, as said above"), False
     if not with_test:

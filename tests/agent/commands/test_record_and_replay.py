@@ -13,7 +13,8 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from agent import cli, config, run
+from agent import cli, config
+from agent.commands import run
 from agent.commands.read import write
 from agent.events import Event
 from agent.probes.kernel import SourceError

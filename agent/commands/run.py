@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from types import FrameType
 
-from agent import config, priority
+from agent import priority
 from agent.config import Settings
 from agent.deadline import Deadline
 from agent.gateways import GatewayServer, Reports
 from agent.health import Beat, why_stuck
 from agent.ledger import Ledger, merged
+from agent.own_port import own_port as port_of_server
 from agent.pipeline import Pipeline, Place, turns
 from agent.probes.kernel import Filters, KernelSource, Watching
 from agent.probes.nothing import NoCapture
@@ -61,6 +62,13 @@ def kernel_source(
         Sizes(ring_bytes=settings.ring_bytes),
         settings.cache,
     )
+
+
+def run(settings: Settings, policy: Policy) -> int:
+    """Watches until asked to stop. Returns the exit status."""
+    with Deadline() as deadline:
+        Run(settings, policy, deadline).run()
+    return 0
 
 
 class Run:
@@ -134,7 +142,7 @@ class Run:
         for balance in balances(totals):
             log.info("%s", balance)
         for bucket, count in totals["kernel"].items():
-            log.info("the kernel could not deliver all: %s %s", f"{count:,}", bucket)
+            log.info("events lost in the kernel: %s=%d", bucket, count)
 
     def _watch(self) -> None:
         for turn in turns(self._source.events()):
@@ -151,7 +159,7 @@ class Run:
             self._shipper.offer(packed)
 
     def _detach(self) -> None:
-        log.info("every probe is dark; detaching")
+        log.info("capture disabled; detaching probes")
         said = time.monotonic()
         for done, total in self._source.detach():
             if self._deadline.left < DETACH_S:
@@ -215,7 +223,7 @@ def source(settings: Settings) -> KernelSource | NoCapture:
     """The source that these settings ask for. Raises SourceError and ProgramError."""
     if not settings.capture:
         return NoCapture()
-    return kernel_source(settings, config.own_port(settings.server), settings.body_cap)
+    return kernel_source(settings, port_of_server(settings.server), settings.body_cap)
 
 
 def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
@@ -237,7 +245,7 @@ def notes(watching: Watching) -> Iterator[str]:
         f"{path}: {reason}" for path, reason in watching.failures.items() if reason != watching.tls_refusal
     )
     if watching.put_off:
-        yield f"TLS of {watching.put_off} processes: too many began at once, they are looked at again later"
+        yield f"TLS inspection of {watching.put_off} processes deferred: too many started at once"
 
 
 def spool_config(settings: Settings) -> SpoolConfig | None:

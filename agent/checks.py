@@ -1,0 +1,115 @@
+"""What an option may be: each check returns the value in its type, or raises SettingError."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.loopback import is_loopback
+from agent.options import DEFAULT_STATUS, OFF, ON, Option
+
+
+class SettingError(ValueError):
+    """A setting cannot be used; the message is one sentence for the person who gave it."""
+
+
+def checked(option: Option, given: object) -> object:
+    """What was given, where the environment may have said it: argparse checks the command line only."""
+    if option.flag and isinstance(given, str):
+        word = given.strip().lower()
+        if word not in ON | OFF:
+            raise SettingError(f"{option.variable} takes 1 or 0, true or false, yes or no, on or off")
+        return word in ON
+    if option.choices and given is not None and given not in option.choices:
+        raise SettingError(f"{option.variable} is one of {', '.join(option.choices)}")
+    if given == "" or (isinstance(given, list) and "" in given):
+        raise SettingError(f"{option.name} or {option.variable} is empty: give a value, or leave it out")
+    return given
+
+
+def server_url(url: str | None) -> str:
+    if not url:
+        raise SettingError(
+            "--server is missing: give the analysis server's URL, such as http://127.0.0.1:8080"
+        )
+    try:
+        parts = urlsplit(url)
+        valid = (
+            parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SettingError("--server is not an http:// or https:// URL")
+    return url.rstrip("/")
+
+
+def telemetry_address(options: argparse.Namespace) -> tuple[str, int] | None:
+    """Where gateways report to: anywhere with a token, at loopback also without."""
+    if options.telemetry_listen is None:
+        if options.no_capture:
+            raise SettingError("--no-capture leaves nothing to do without --telemetry-listen")
+        return None
+    address = _address(options.telemetry_listen)
+    if address is None:
+        raise SettingError("--telemetry-listen takes HOST:PORT, such as 127.0.0.1:9000")
+    if options.telemetry_token_file is None and not is_loopback(address[0]):
+        raise SettingError(
+            f"{address[0]} can be reached from other machines: give --telemetry-token-file, "
+            "or listen at 127.0.0.1"
+        )
+    return address
+
+
+def status_address(listen: str) -> tuple[str, int]:
+    address = _address(listen)
+    if address is None or not is_loopback(address[0]):
+        raise SettingError(f"--status-listen takes HOST:PORT with a loopback host, such as {DEFAULT_STATUS}")
+    return address
+
+
+def _address(listen: str) -> tuple[str, int] | None:
+    """Where to listen, as HOST:PORT says it; None where it is something else."""
+    try:
+        parts = urlsplit(f"//{listen}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if host is None or port is None:
+        return None
+    return ("127.0.0.1" if host == "localhost" else host), port
+
+
+def token(option: str, file: str | None) -> str | None:
+    if not file:
+        return None
+    try:
+        token = Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise SettingError(f"{option} {file} cannot be read: {reason}") from None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise SettingError(f"{option} {file} holds no token: write the token into it, on one line")
+    return token
+
+
+def number(option: str, text: object, least: int, most: int) -> int:
+    try:
+        number = int(str(text))
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise SettingError(f"{option} takes a whole number from {least} to {most}")
+    return number
+
+
+def numbers(option: str, texts: list[str] | None, most: int) -> frozenset[int]:
+    return frozenset(number(option, text, 1, most) for text in texts or ())
+
+
+def ring(text: object) -> int:
+    mebibytes = number("--ring-mib", text, 1, 1024)
+    if mebibytes & (mebibytes - 1):
+        raise SettingError("--ring-mib takes a power of two, such as 64")
+    return mebibytes * 1024 * 1024

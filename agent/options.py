@@ -1,0 +1,184 @@
+"""The agent's options: one row each, with the commands' groups that have it.
+
+Every option `--some-name` can be given as SPECTAP_SOME_NAME; lists are then separated by commas.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
+from agent.sources.formats import FORMATS
+from agent.state_folder import STATE
+
+DEFAULT_STATUS = "127.0.0.1:9464"
+DEFAULT_BODY_CAP = 64 * 1024
+DEFAULT_RING_MIB = 64
+DEFAULT_SPOOL_MIB = 256
+DEFAULT_SPOOL_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, with the group that says which commands have it."""
+
+    group: str
+    name: str
+    help: str
+    metavar: str | None = None
+    default: object = None
+    many: bool = False
+    flag: bool = False
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def variable(self) -> str:
+        return "SPECTAP_" + self.name.strip("-").replace("-", "_").upper()
+
+    @property
+    def field(self) -> str:
+        return self.name.strip("-").replace("-", "_")
+
+
+ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+LEVELS = ("debug", "info", "warning", "error")
+OPTIONS = (
+    Option("server", "--server", "the server's URL, such as http://127.0.0.1:8080; required", "URL"),
+    Option("server", "--token-file", "file with the server's ingest token", "FILE"),
+    Option("place", "--agent", "this agent's name (default: the node's)", "NAME"),
+    Option("place", "--node", "this node's name (default: the host's)", "NAME"),
+    Option("place", "--cluster", "the cluster's name", "NAME"),
+    Option("filters", "--port", "watch only connections with this port; repeatable", "PORT", many=True),
+    Option("filters", "--exclude-port", "do not watch this port; repeatable", "PORT", many=True),
+    Option("filters", "--process", "watch only processes of this name; repeatable", "NAME", many=True),
+    Option("filters", "--pid", "watch only this process; repeatable", "PID", many=True),
+    Option("filters", "--exclude-pid", "do not watch this process; repeatable", "PID", many=True),
+    Option(
+        "filters", "--cgroup", "watch only processes in this cgroup or below; repeatable", "PATH", many=True
+    ),
+    Option(
+        "filters", "--exclude-cgroup", "do not watch this cgroup and below; repeatable", "PATH", many=True
+    ),
+    Option("redaction", "--body-cap", "bytes kept of each body", "BYTES", DEFAULT_BODY_CAP),
+    Option("redaction", "--heads-only", "ship no bodies at all", flag=True),
+    Option(
+        "redaction",
+        "--aggregation-header",
+        "one request header whose value is kept, to group calls by",
+        "NAME",
+    ),
+    Option(
+        "redaction",
+        "--mask",
+        "mask values of this name too, wherever they occur; repeatable",
+        "NAME",
+        many=True,
+    ),
+    Option(
+        "redaction",
+        "--keep",
+        "do not mask values of this name unless they look secret; repeatable",
+        "NAME",
+        many=True,
+    ),
+    Option("files", "--format", "input format (default: detected from content)", choices=tuple(FORMATS)),
+    Option(
+        "status", "--status-listen", "health, metrics, status; loopback only", "HOST:PORT", DEFAULT_STATUS
+    ),
+    Option(
+        "gateways",
+        "--telemetry-listen",
+        "address at which gateways report telemetry (APIClarity's JSON)",
+        "HOST:PORT",
+    ),
+    Option(
+        "gateways",
+        "--telemetry-token-file",
+        "file with the token that gateways send; needed unless listening at loopback",
+        "FILE",
+    ),
+    Option(
+        "gateways", "--no-capture", "capture nothing and take telemetry only, which needs no root", flag=True
+    ),
+    Option(
+        "key",
+        "--key-file",
+        "key of the credentials' fingerprints, made if missing; share it within a cluster"
+        f" (default {STATE}/fingerprint.key)",
+        "FILE",
+    ),
+    Option("kernel", "--cache", f"cache directory (default {STATE}/cache)", "DIR"),
+    Option(
+        "spool",
+        "--spool",
+        f"directory of the spool: records that no server has acknowledged (default {STATE}/spool)",
+        "DIR",
+    ),
+    Option(
+        "spool",
+        "--spool-mib",
+        "maximum size of the spool in MiB; the oldest records are dropped first; 0 disables it",
+        "MIB",
+        DEFAULT_SPOOL_MIB,
+    ),
+    Option(
+        "spool", "--spool-hours", "hours that a record is kept in the spool", "HOURS", DEFAULT_SPOOL_HOURS
+    ),
+    Option(
+        "spool",
+        "--forward-spool",
+        "send records that wait in the spool for another server to this one",
+        flag=True,
+    ),
+    Option(
+        "kernel",
+        "--ring-mib",
+        "size of the ring between kernel and agent, which must be a power of two",
+        "MIB",
+        DEFAULT_RING_MIB,
+    ),
+    Option(
+        "kernel",
+        "--priority",
+        "scheduling class of the agent's threads",
+        None,
+        "idle",
+        choices=("idle", "normal"),
+    ),
+    Option("log", "--log-json", "log as JSON lines", flag=True),
+    Option("log", "--log-level", "minimum log level", None, "info", choices=LEVELS),
+)
+GROUPS = frozenset(option.group for option in OPTIONS)
+
+
+def add_options(
+    parser: argparse.ArgumentParser,
+    environment: Mapping[str, str] = os.environ,
+    groups: Set[str] = GROUPS,
+) -> None:
+    """Declares the options of these groups, with defaults from the environment."""
+    for option in OPTIONS:
+        if option.group in groups:
+            _declare(parser, option, environment.get(option.variable))
+
+
+def _declare(parser: argparse.ArgumentParser, option: Option, given: str | None) -> None:
+    shown = "" if option.default is None else " (default %(default)s)"
+    text = f"{option.help}{shown} [{option.variable}]"
+    if option.flag:
+        parser.add_argument(
+            option.name, help=text, action="store_true", default=False if given is None else given
+        )
+    elif option.many:
+        several = None if given is None else given.split(",")
+        parser.add_argument(option.name, help=text, action="append", default=several, metavar=option.metavar)
+    else:
+        parser.add_argument(
+            option.name,
+            help=text,
+            default=option.default if given is None else given,
+            metavar=option.metavar,
+            choices=option.choices,
+        )
