@@ -62,7 +62,8 @@ def add_server(subparsers: Subparsers) -> None:
         description="Receives records from agents, stores and analyses them, and shows APIs, exchanges and"
         " deviations.",
         epilog="Every option can also be set in the environment, such as SPECTAP_RETENTION_DAYS=30."
-        " Exit status: 0 stopped on request, 1 it cannot run, 64 for a usage error.",
+        " Exit status: 0 stopped on request, 1 it cannot run, 64 for a usage error,"
+        " 65 the database is damaged (see --salvage).",
     )
     option = parser.add_argument
     option(
@@ -114,6 +115,13 @@ def add_server(subparsers: Subparsers) -> None:
         default=_env("retention_bytes", config.DEFAULT_BYTES),
         help="maximum database size; oldest exchanges are deleted first (default: %(default)s)",
     )
+    option(
+        "--salvage",
+        action="store_true",
+        default=_env("salvage", False),
+        help="first, if the database is damaged, replace it by what can be read of it, and say what was lost;"
+        " the damaged one is kept beside it",
+    )
     policy.add_options(parser, _env)
     option("--log-json", action="store_true", default=_env("log_json", False), help="log as JSON lines")
     option(
@@ -156,6 +164,7 @@ def _settings(parsed: argparse.Namespace) -> ServerSettings:
             retention_days=parsed.retention_days,
             retention_bytes=parsed.retention_bytes,
             log_json=config.switch("SPECTAP_LOG_JSON", parsed.log_json),
+            salvage=config.switch("SPECTAP_SALVAGE", parsed.salvage),
             local_users=None if everybody else config.trusted_users(),
             log_level=parsed.log_level,
             policy=policy.policy(parsed),

@@ -40,6 +40,7 @@ class ServerSettings:
     retention_bytes: int = DEFAULT_BYTES
     log_json: bool = False
     log_level: str = "info"
+    salvage: bool = False
     policy: Policy = field(default_factory=Policy)
     local_users: frozenset[int] | None = field(default_factory=lambda: trusted_users())
 

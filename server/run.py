@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,23 +20,30 @@ from server.config import ServerSettings, user_name
 from server.connections import Bounds, Connections, protocol
 from server.core import Core
 from server.listening import bind, raise_descriptor_limit
-from server.store.database import Store, StoreUnavailable
+from server.store.database import Damaged, Store, StoreUnavailable
+from server.store.salvage import salvage
 
 log = logging.getLogger(__name__)
 
 GC_THRESHOLDS = (100_000, 20, 100)  # a batch is read into 25,000 trees and maps: none is a cycle
+DAMAGED = 65  # EX_DATAERR of sysexits.h: the exit status where the database is damaged
 SHUTDOWN_S = 10  # for requests under way
 
 
 def serve(settings: ServerSettings) -> int:
-    """The exit code: 0 after a clean stop, 1 where it could not start (one sentence on stderr)."""
+    """The exit code: 0 after a clean stop, 1 where it could not start, DAMAGED where the database is (one
+    sentence on stderr)."""
     logs.start(settings.log_level, settings.log_json)
     connections = Connections(Bounds.of(raise_descriptor_limit()))
     try:
         listener = bind(settings.host, settings.port, connections)
-        store = Store(settings.data)
+        if settings.salvage:
+            _salvage(settings.data)
+        core = Core(settings, Store(settings.data), partial(load, policy=settings.policy))
     except OSError as error:
         return _refuse(_bind_refusal(settings, error))
+    except Damaged as error:
+        return _refuse(f"{settings.data}: {error}, or choose another directory with --data", DAMAGED)
     except StoreUnavailable as error:
         return _refuse(f"{error}; choose another directory with --data")
     _say_who_may(settings)
@@ -44,7 +52,6 @@ def serve(settings: ServerSettings) -> int:
     log.info(
         "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data
     )
-    core = Core(settings, store, partial(load, policy=settings.policy))
     app = create_app(settings, core, connections)
     server = uvicorn.Server(configured(app, connections))
     for sign in (
@@ -53,7 +60,7 @@ def serve(settings: ServerSettings) -> int:
     ):  # uvicorn raises them again once it is done: that is no failure
         signal.signal(sign, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
-    store.close()
+    core.store.close()
     if not server.started:
         return 1
     if shortfall := core.learning.shortfall:
@@ -98,6 +105,19 @@ def _bind_refusal(settings: ServerSettings, error: OSError) -> str:
     return f"cannot listen at {where}: {error.strerror}; choose another address with --listen"
 
 
-def _refuse(why: str) -> int:
+def _salvage(data: Path) -> None:
+    """Raises StoreUnavailable."""
+    found = salvage(data)
+    if found is None:
+        log.info("nothing of the database is damaged")
+        return
+    kept, tables = found
+    for table in tables:
+        if table.lost != 0:
+            log.warning("salvaged %s", table)
+    log.warning("the damaged database is kept as %s", kept)
+
+
+def _refuse(why: str, status: int = 1) -> int:
     sys.stderr.write(f"spectap server: {why}\n")
-    return 1
+    return status

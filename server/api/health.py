@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server.api.context import Here
+from server.store.database import Damaged
 
 router = APIRouter(include_in_schema=False)
 
@@ -19,8 +20,11 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(here: Here) -> dict[str, str]:
-    """Ready means that the database takes writes (503 otherwise); after a failure, large ones."""
+    """Ready means that the database takes writes (503 otherwise); after a failure, large ones. One that was
+    found damaged is not ready until it is salvaged."""
     store = here.core.store
+    if store.damage is not None:
+        raise Damaged(store.damage)
     if store.refused is None:
         await asyncio.wrap_future(store.write(store.probe))
     else:

@@ -8,6 +8,7 @@ fails what was in that transaction with StoreUnavailable, and the next one tries
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import queue
 import sqlite3
@@ -21,7 +22,9 @@ from typing import Any, TypeVar
 from sqlite_utils import Database as Database
 
 from server.store.refusals import Refusals
-from server.store.schema import migrations
+from server.store.schema import NewerSchema, migrate
+
+log = logging.getLogger(__name__)
 
 Connection = sqlite3.Connection
 
@@ -38,11 +41,19 @@ CACHE_KIB = 65_536
 ROOM_BYTES = 1024 * 1024  # where nothing went in, this must before more is asked for
 PAGE_BYTES = 8192  # of a new file: records of 2 KB would leave nearly half of each smaller page empty
 
+MISTAKES = (sqlite3.IntegrityError, sqlite3.ProgrammingError)  # ours, not the file's
+DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+CURE = "stop the server and start it once with --salvage"
+
 Work = Callable[[Database], Any]
 
 
 class StoreUnavailable(RuntimeError):
     """Nothing can be written now (disk full, file locked, too much waiting); try again later."""
+
+
+class Damaged(StoreUnavailable):
+    """What is stored cannot be read as it was written; `spectap server --salvage` is the way out."""
 
 
 def _reason(error: sqlite3.Error) -> str:
@@ -54,7 +65,38 @@ def _reason(error: sqlite3.Error) -> str:
     }.get(name, f"the database answered {name}")
 
 
-def _locked(path: Path) -> int:
+def _is_damage(error: sqlite3.Error) -> bool:
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name.startswith(DAMAGE)
+
+
+def unavailable(error: sqlite3.Error) -> StoreUnavailable:
+    """The same, as rooms outside know it."""
+    if _is_damage(error):
+        return Damaged(f"the database is damaged ({_reason(error)}): {CURE}")
+    return StoreUnavailable(_reason(error))
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """A connection that writes. Raises sqlite3.Error."""
+    connection = sqlite3.connect(
+        path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    try:
+        # Before the first table, or never: only then can the file give pages back.
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on disk
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def locked(path: Path) -> int:
     """A lock on the directory: what one server knows in memory, another must not change in the file."""
     lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
@@ -76,13 +118,18 @@ class Store:
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._lock = _locked(data / LOCK)
+            self._lock = locked(data / LOCK)
             self._db = self._open()
         except OSError as error:
             raise StoreUnavailable(f"cannot use {self.path}: {error.strerror}") from error
         except sqlite3.Error as error:
             os.close(self._lock)
-            raise StoreUnavailable(f"cannot open {self.path}: {_reason(error)}") from error
+            raise unavailable(error) from error
+        except NewerSchema as error:
+            os.close(self._lock)
+            raise StoreUnavailable(
+                f"{self.path} was written by a newer spectap ({error}): upgrade this one"
+            ) from error
         self._work: queue.Queue[tuple[Work, Future[Any]] | None] = queue.Queue(MAX_WAITING)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(MAX_READERS)
         self._closed = False
@@ -90,23 +137,15 @@ class Store:
         self._publishers: list[Callable[[], None]] = []
         self._undone = False
         self._refusals = Refusals()
+        self.damage: str | None = None  # what was found damaged since the start; set from any thread
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
     def _open(self) -> Database:
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=512
-        )
+        connection = opened(self.path)
         try:
-            # Before the first table, or never: only then can the file give pages back.
-            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on disk
-            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             db = Database(connection)
-            migrations.apply(db)
+            migrate(db)
         except BaseException:
             connection.close()
             raise
@@ -127,6 +166,13 @@ class Store:
         """
         self._publishers.append(publish)
 
+    def begin(self, work: Callable[[Database], T]) -> T:
+        """Runs `work`, which reads, on the caller's thread, before anything was written. Raises Damaged."""
+        try:
+            return work(self._db)
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+
     def write(self, work: Callable[[Database], T]) -> Future[T]:
         """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
         future: Future[T] = Future()
@@ -145,14 +191,24 @@ class Store:
             connection = self._reader()
             connection.execute("BEGIN")
         except sqlite3.Error as error:
-            raise StoreUnavailable(_reason(error)) from error
+            raise self._noted(error) from error
         try:
             yield connection
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailable(_reason(error)) from error
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, MISTAKES):
+                raise
+            raise self._noted(error) from error
         finally:
-            connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
             self._give_back(connection)
+
+    def _noted(self, error: sqlite3.Error) -> StoreUnavailable:
+        found = unavailable(error)
+        if isinstance(found, Damaged) and self.damage is None:
+            log.error("%s", found)
+            self.damage = str(found)
+        return found
 
     def _reader(self) -> sqlite3.Connection:
         try:
@@ -248,9 +304,11 @@ class Store:
             self._db.conn.execute("COMMIT")
         except Exception as error:
             self._roll_back()
-            self._refusals.refused(str(_translated(error)))
+            failure = self._translated(error)
+            if not isinstance(failure, Damaged):
+                self._refusals.refused(str(failure))
             for future in (*(future for future, _ in done), *(future for _, future in left)):
-                future.set_exception(_translated(error))
+                future.set_exception(failure)
             return
         for publish in self._publishers:
             publish()
@@ -274,7 +332,7 @@ class Store:
             self._forget_if_undone()
             if isinstance(error, sqlite3.OperationalError):
                 self._refusals.refused(_reason(error))
-            future.set_exception(_translated(error))
+            future.set_exception(self._translated(error))
         else:
             execute("RELEASE work")
 
@@ -291,6 +349,5 @@ class Store:
                 forget()
             self._undone = False
 
-
-def _translated(error: Exception) -> Exception:
-    return StoreUnavailable(_reason(error)) if isinstance(error, sqlite3.Error) else error
+    def _translated(self, error: Exception) -> Exception:
+        return self._noted(error) if isinstance(error, sqlite3.Error) else error

@@ -7,10 +7,30 @@ epoch. A number is a row's own key, an id is what the outside sees.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from sqlite_utils import Database, Migrations
 
 migrations = Migrations("spectap")
+
+
+class NewerSchema(ValueError):
+    """The database has been through a migration that is not known here, whose name is the message."""
+
+
+def migrate(db: Database) -> None:
+    """Brings a database to the present schema. Raises NewerSchema."""
+    known = {one.name for one in migrations.pending(Database(memory=True))}
+    newer = sorted({one.name for one in migrations.applied(db)} - known)
+    if newer:
+        raise NewerSchema(newer[0])
+    migrations.apply(db)
+
+
+def migrate_like(db: Database, names: Collection[str] | None) -> None:
+    """Brings a new database to the schema of one that these migrations made; of None, to the present one."""
+    missing = [one.name for one in migrations.pending(db) if names is not None and one.name not in names]
+    migrations.apply(db, stop_before=missing[:1])
 
 
 @migrations()

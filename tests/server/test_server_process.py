@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -158,3 +159,28 @@ def test_who_sends_half_a_head_takes_no_ones_place_and_fills_no_log(tmp_path: Pa
         metrics = http.get("/metrics").text
         assert 'spectap_server_connections_closed{why="displaced"} ' in metrics
         assert len(lines) - before < 10, lines[before:][:20]
+
+
+def test_a_damaged_database_is_one_sentence_and_salvaged_when_asked(tmp_path: Path) -> None:
+    with started(tmp_path) as (process, url, _):
+        records = [record(n, id=f"r{n}") for n in range(20)]
+        assert httpx.post(f"{url}/api/v1/records", content=batch(1, records), trust_env=False).is_success
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+    path = tmp_path / "spectap.db"
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'consumers'").fetchone()
+    raw = bytearray(path.read_bytes())
+    raw[(page - 1) * 8192 : page * 8192] = b"\xff" * 8192
+    path.write_bytes(raw)
+    ended = run("server", "--listen", "127.0.0.1:0", "--data", str(tmp_path))
+    assert (ended.returncode, ended.stderr.count("\n")) == (65, 1), ended.stderr
+    assert "--salvage" in ended.stderr
+    with started(tmp_path, "--salvage") as (_, url, lines):
+        exchanges = httpx.get(f"{url}/api/v1/exchanges", trust_env=False).json()["items"]
+    assert len(exchanges) == 20
+    said = "\n".join(lines)
+    assert "salvaged consumers: 0 kept" in said
+    (kept,) = tmp_path.glob("spectap.db.damaged-*")
+    assert str(kept) in said
+    assert kept.read_bytes()[8192:] == bytes(raw[8192:])  # the first page counts how often it was opened

@@ -200,3 +200,16 @@ def test_a_directory_has_one_server(store: Store) -> None:
         Store(store.path.parent)
     store.close()
     Store(store.path.parent).close()
+
+
+def test_a_database_of_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute(
+            """INSERT INTO _sqlite_migrations (migration_set, name, applied_at)
+            VALUES ('spectap', 'm999_future', '2030-01-01')"""
+        )
+    with pytest.raises(StoreUnavailable, match=r"newer spectap \(m999_future\)"):
+        Store(tmp_path)
+    with pytest.raises(StoreUnavailable, match="newer spectap"):  # and no lock is left
+        Store(tmp_path)

@@ -1,0 +1,169 @@
+"""A damaged database → a new one with all that can be read of it.
+
+Tables are read in the order of their keys, and on behind what cannot be read (`scan`). A row is kept if each
+of its values is what was ever stored there (`checks`). What refers to rows that are gone is mended, or goes
+too (`mending`).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from server.store.database import FILE, LOCK, StoreUnavailable, locked, opened
+from server.store.salvage.checks import checked
+from server.store.salvage.mending import mend
+from server.store.salvage.scan import Row, Scan, Table, total
+from server.store.schema import migrate_like
+
+AT_ONCE = 1000  # rows written at once
+NAMES = {
+    "apis": "APIs",
+    "api_keys": "keys of APIs",
+    "hosts": "hosts of APIs",
+    "operations": "operations",
+    "consumers": "consumers",
+    "calls": "counts of calls",
+    "latency": "counts of latency",
+    "verdicts": "counts of verdicts",
+    "deviations": "deviations",
+    "deviation_calls": "counts of deviations",
+    "deviation_decisions": "decisions on deviations",
+    "exchanges": "exchanges",
+    "witnesses": "records of exchanges",
+    "specs": "specifications",
+    "epochs": "starts of agents",
+    "batches": "batches seen",
+    "ledger": "counts of the ledger",
+    "coverage": "counts of coverage",
+    "learning": "places in learning",
+    "learners": "learned APIs",
+    "rebuilt": "rebuilt documents",
+    "decisions": "decisions on rebuilt documents",
+    "arrivals": "hours of arrival",
+}
+"""How a person calls the rows of each table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What became of a table's rows; `lost` is None where nothing says how many there were."""
+
+    table: str
+    kept: int
+    lost: int | None
+
+    def __str__(self) -> str:
+        lost = "an unknown number" if self.lost is None else f"{self.lost:,}"
+        return f"{NAMES[self.table]}: {self.kept:,} kept, {lost} lost"
+
+
+def salvage(data: Path, now: Callable[[], float] = time.time) -> tuple[Path, list[Salvaged]] | None:
+    """Replaces the database in a directory by what can be read of it, if any of it cannot be.
+
+    Gives where the damaged one is kept, and what became of each table's rows; None where nothing is damaged.
+    Raises StoreUnavailable where it is in use, where nothing can be read, or where there is no room.
+    """
+    path = data / FILE
+    if not path.exists():
+        return None
+    lock = locked(data / LOCK)
+    fresh = path.with_suffix(".salvaged")
+    try:
+        found = _copied(path, fresh)
+        if found is None:
+            return None
+        kept = path.with_name(f"{FILE}.damaged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now()))}")
+        for end in ("", "-wal"):
+            if (old := Path(f"{path}{end}")).exists():
+                old.rename(f"{kept}{end}")
+        Path(f"{path}-shm").unlink(missing_ok=True)
+        fresh.rename(path)
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise StoreUnavailable(f"cannot salvage {path}: {reason}") from error
+    finally:
+        for end in ("", "-wal", "-shm"):
+            Path(f"{fresh}{end}").unlink(missing_ok=True)
+        os.close(lock)
+    return kept, found
+
+
+def _copied(path: Path, fresh: Path) -> list[Salvaged] | None:
+    fresh.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.text_factory = bytes
+        with closing(opened(fresh)) as connection:
+            new = Database(connection)
+            migrate_like(new, _migrated(old))
+            _check_schema(old)
+            tables = [Table.of(connection, name) for name in NAMES if new[name].exists()]
+            connection.execute("BEGIN")
+            found = [_table(old, connection, table) for table in tables]
+            mended = mend(connection, int(time.time_ns()))
+            connection.execute("COMMIT")
+            whole = not mended and all(one.lost == 0 for one in found)
+        if whole and _intact(old):
+            return None
+    return [_after_mending(one, mended) for one in found]
+
+
+def _after_mending(one: Salvaged, mended: Mapping[str, int]) -> Salvaged:
+    more = mended.get(one.table, 0)
+    return Salvaged(one.table, one.kept - more, None if one.lost is None else one.lost + more)
+
+
+def _intact(db: sqlite3.Connection) -> bool:
+    try:
+        return bool(db.execute("PRAGMA integrity_check(1)").fetchone()[0] == b"ok")
+    except sqlite3.Error:
+        return False
+
+
+def _check_schema(db: sqlite3.Connection) -> None:
+    """Raises StoreUnavailable."""
+    try:
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise StoreUnavailable(
+            f"nothing can be salvaged: the first page, which says where all is, cannot be read ({error})"
+        ) from error
+
+
+def _migrated(db: sqlite3.Connection) -> frozenset[str] | None:
+    """Which migrations made the old tables; None where that cannot be read."""
+    try:
+        rows = db.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'spectap'").fetchall()
+        return frozenset(name.decode() for (name,) in rows)
+    except (sqlite3.Error, UnicodeDecodeError):
+        return None
+
+
+def _table(old: sqlite3.Connection, new: sqlite3.Connection, table: Table) -> Salvaged:
+    scan = Scan(old, table)
+    marks = ", ".join("?" * len(table.columns))
+    insert = f"INSERT OR IGNORE INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks})"
+    read = refused = 0
+    waiting: list[Row] = []
+    for raw in scan:
+        read += 1
+        row = checked(table, raw)
+        if row is None:
+            refused += 1
+        else:
+            waiting.append(row)
+        if len(waiting) == AT_ONCE:
+            new.executemany(insert, waiting)
+            waiting.clear()
+    new.executemany(insert, waiting)
+    (kept,) = new.execute(f"SELECT count(*) FROM {table.name}").fetchone()
+    before = total(old, table.name) if scan.damaged else read
+    return Salvaged(table.name, kept, None if before is None else max(before - kept, refused))

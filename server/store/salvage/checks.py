@@ -1,0 +1,72 @@
+"""Whether a row of a damaged database holds what was ever stored there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import zstandard
+
+from agent.wire import WireError, decode_record
+from server.store.salvage.scan import Row, Table, Value
+
+MOST_UNPACKED = 256 * 1024 * 1024  # bytes: more was never packed
+
+
+def checked(table: Table, raw: Row) -> Row | None:
+    """The row with texts decoded; None where a value is not what was ever stored there."""
+    try:
+        row = tuple(_value(value, *of) for value, of in zip(raw, table.types, strict=True))
+        for column, check in CHECKS.get(table.name, {}).items():
+            value = row[table.columns.index(f'"{column}"')]
+            if value is not None:
+                check(value)
+    except (ValueError, WireError, zstandard.ZstdError):
+        return None
+    return row
+
+
+def _value(value: Value, kind: type, optional: bool) -> Value:
+    if value is None and optional:
+        return None
+    if kind is str and isinstance(value, bytes):
+        return value.decode()
+    if not isinstance(value, kind):
+        raise ValueError
+    return value
+
+
+def _json(value: Value) -> None:
+    if isinstance(value, str):
+        json.loads(value)
+
+
+def _packed(value: Value) -> None:
+    if isinstance(value, bytes):
+        with zstandard.ZstdDecompressor().stream_reader(value) as reader:
+            reader.read(MOST_UNPACKED)
+
+
+def _packed_json(value: Value) -> None:
+    if isinstance(value, bytes):
+        with zstandard.ZstdDecompressor().stream_reader(value) as reader:
+            json.loads(reader.read(MOST_UNPACKED))
+
+
+def _record(value: Value) -> None:
+    if isinstance(value, bytes):
+        decode_record(value)
+
+
+CHECKS: Mapping[str, Mapping[str, Callable[[Value], None]]] = {
+    "api_keys": {"key": _json},
+    "exchanges": {"deviations": _json},
+    "witnesses": {"record": _record},
+    "specs": {"warnings": _json},
+    "epochs": {"ledger": _json},
+    "learners": {"state": _packed},
+    "rebuilt": {"document": _packed_json, "changes": _json},
+    "decisions": {"decision": _json},
+    "deviation_decisions": {"patch": _json},
+}
+"""What is packed in a column must be unpacked again."""

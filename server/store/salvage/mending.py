@@ -1,0 +1,59 @@
+"""What refers to rows that could not be read: it is given a stand-in, judged anew, or goes too."""
+
+from __future__ import annotations
+
+import sqlite3
+
+REFERRING = ("api_keys", "hosts", "operations", "exchanges", "specs", "deviations", "rebuilt", "learners")
+CALLING = ("calls", "deviation_calls", "coverage", "exchanges")
+COUNTED = ("calls", "latency", "verdicts", "coverage")
+
+
+def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
+    """What refers to a row that is gone is given one, or goes; how many rows of which table went."""
+    gone: dict[str, int] = {}
+
+    def drop(table: str, condition: str) -> None:
+        count = db.execute(f"DELETE FROM {table} WHERE {condition}").rowcount
+        if count:
+            gone[table] = gone.get(table, 0) + count
+
+    drop("exchanges", "number NOT IN (SELECT number FROM witnesses)")
+    drop("witnesses", "exchange NOT IN (SELECT number FROM exchanges)")
+    drop("deviation_calls", "deviation NOT IN (SELECT number FROM deviations)")
+    for table in COUNTED:
+        drop(table, "operation NOT IN (SELECT number FROM operations)")
+    db.execute("UPDATE exchanges SET second = NULL WHERE second NOT IN (SELECT number FROM witnesses)")
+    db.execute("UPDATE exchanges SET revision = -1 WHERE operation NOT IN (SELECT number FROM operations)")
+    _stand_ins(db)
+    _places(db, now)
+    return gone
+
+
+def _stand_ins(db: sqlite3.Connection) -> None:
+    """APIs and consumers that something is known of, and their names are not."""
+    apis = " UNION ".join(f"SELECT api AS number FROM {table}" for table in REFERRING)
+    db.execute(
+        f"""INSERT INTO apis (number, id, kind, name, internal)
+        SELECT number, lower(hex(randomblob(8))), 'host', '(salvaged ' || number || ')', 0
+        FROM ({apis}) WHERE number NOT IN (SELECT number FROM apis)"""
+    )
+    consumers = " UNION ".join(f"SELECT consumer AS number FROM {table}" for table in CALLING)
+    db.execute(
+        f"""INSERT INTO consumers (number, kind, name)
+        SELECT number, 'unknown', '(salvaged ' || number || ')'
+        FROM ({consumers}) WHERE number <> 0 AND number NOT IN (SELECT number FROM consumers)"""
+    )
+
+
+def _places(db: sqlite3.Connection, now: int) -> None:
+    """What was learnt counts once, and nothing is older than what says so."""
+    db.execute(
+        """INSERT INTO learning SELECT max(number) FROM exchanges
+        WHERE NOT EXISTS (SELECT 1 FROM learning) AND EXISTS (SELECT 1 FROM learners) HAVING max(number)"""
+    )
+    db.execute(
+        """INSERT INTO arrivals SELECT ? / 3600000000000, min(number) FROM exchanges
+        WHERE NOT EXISTS (SELECT 1 FROM arrivals) HAVING min(number)""",
+        (now,),
+    )

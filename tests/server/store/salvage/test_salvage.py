@@ -1,0 +1,197 @@
+"""Whatever is damaged of a database, the server starts again with what can be read, and says what cannot."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from server.analysis.specs.load import load
+from server.config import ServerSettings
+from server.core import Core
+from server.store.database import FILE, Damaged, Store, StoreUnavailable, opened
+from server.store.salvage import NAMES, Salvaged, salvage
+from server.store.salvage.scan import Scan, Table, total
+from tests.server.running import serving
+
+WHOLE = gzip.decompress((Path(__file__).parents[3] / "data/databases/77cd586.db.gz").read_bytes())
+PAGE = 8192
+MENDED = ("exchanges", "apis", "consumers")
+Rows = dict[str, list[tuple[object, ...]]]
+
+
+def starts(data: Path) -> bool:
+    """Whether a server starts with a database; no error but that it is damaged may come of it."""
+    store = Store(data)
+    try:
+        Core(ServerSettings("127.0.0.1", 0, data), store, load)
+    except Damaged:
+        return False
+    finally:
+        store.close()
+    return True
+
+
+def rows(path: Path) -> Rows:
+    with closing(sqlite3.connect(path)) as db:
+        return {table: db.execute(f"SELECT * FROM {table}").fetchall() for table in NAMES}
+
+
+def harmed(chance: random.Random) -> tuple[bytes, bool]:
+    """The database with a few pages overwritten, but not the first; and whether bits were flipped, which may
+    leave a value that could have been stored."""
+    found, bits = bytearray(WHOLE), False
+    for _ in range(chance.choice([1, 1, 2, 4])):
+        page = chance.randrange(1, len(WHOLE) // PAGE) * PAGE
+        match chance.choice(["random", "zero", "bits"]):
+            case "random":
+                found[page : page + PAGE] = chance.randbytes(PAGE)
+            case "zero":
+                found[page : page + PAGE] = bytes(PAGE)
+            case _:
+                bits = True
+                for _ in range(20):
+                    found[page + chance.randrange(PAGE)] ^= 1 << chance.randrange(8)
+    return bytes(found), bits
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    path = tmp_path_factory.mktemp("whole") / FILE
+    path.write_bytes(WHOLE)
+    return rows(path)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whatever_page_is_damaged_the_rest_is_there_again(tmp_path: Path, seed: int, before: Rows) -> None:
+    damaged, bits = harmed(random.Random(seed))
+    (tmp_path / FILE).write_bytes(damaged)
+    found = salvage(tmp_path)
+    if found is not None:
+        kept, tables = found
+        assert kept.read_bytes() == damaged
+        assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+        after = rows(tmp_path / FILE)
+        for one in tables:
+            assert one.lost is None or one.kept + one.lost >= len(before[one.table]), one
+            if one.lost == 0 and not bits and one.table not in MENDED:
+                assert after[one.table] == before[one.table]
+    assert starts(tmp_path)
+    assert salvage(tmp_path) is None
+
+
+def test_a_database_that_is_whole_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(WHOLE)
+    assert salvage(tmp_path) is None
+    assert (tmp_path / FILE).read_bytes() == WHOLE
+    assert {path.name for path in tmp_path.iterdir()} == {FILE, "spectap.lock"}
+    assert salvage(tmp_path / "nothing") is None
+
+
+def test_where_nothing_can_be_read_it_says_so_and_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"x" * len(WHOLE))
+    with pytest.raises(StoreUnavailable, match="nothing can be salvaged"):
+        salvage(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == b"x" * len(WHOLE)
+
+
+def test_a_running_servers_database_is_left_alone(tmp_path: Path) -> None:
+    with serving(tmp_path), pytest.raises(StoreUnavailable, match="used by another server"):
+        salvage(tmp_path)
+
+
+def test_an_unreadable_record_is_lost_alone(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.write_bytes(WHOLE)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE witnesses SET record = x'c1' WHERE number = (SELECT max(number) FROM exchanges)")
+        db.execute("UPDATE specs SET warnings = '[' WHERE number = 1")
+    found = salvage(tmp_path)
+    assert found is not None
+    lost = {one.table: one.lost for one in found[1] if one.lost}
+    assert lost == {"witnesses": 1, "exchanges": 1, "specs": 1}
+
+
+@contextmanager
+def old(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection as a damaged database is read with."""
+    with closing(sqlite3.connect(path)) as db:
+        db.text_factory = bytes
+        yield db
+
+
+@contextmanager
+def table_of(path: Path, count: int, schema: str) -> Iterator[sqlite3.Connection]:
+    with closing(opened(path)) as db:
+        db.execute(schema)
+        db.execute("BEGIN")
+        db.executemany("INSERT INTO t VALUES (?, ?)", ((f"{n:06}", n) for n in range(count)))
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        yield db
+
+
+COLUMNS = "CREATE TABLE t (name TEXT NOT NULL, number INTEGER"
+
+
+@pytest.mark.parametrize(
+    ("schema", "most"),
+    [
+        (f"{COLUMNS} PRIMARY KEY)", 2_000),
+        (f"{COLUMNS} NOT NULL, PRIMARY KEY (number)) WITHOUT ROWID", 2_000),
+        (f"{COLUMNS} NOT NULL, PRIMARY KEY (name)) WITHOUT ROWID", 45_000),
+    ],
+)
+def test_two_pages_lost_cost_no_more_than_their_rows(tmp_path: Path, schema: str, most: int) -> None:
+    """Where the key is a text, what lies between the two is lost as well."""
+    path, count = tmp_path / "t.db", 50_000
+    with table_of(path, count, schema) as db:
+        table = Table.of(db, "t")
+    raw = bytearray(path.read_bytes())
+    pages = len(raw) // PAGE
+    for page in (pages // 3, 2 * pages // 3):
+        raw[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
+    path.write_bytes(raw)
+    with old(path) as db:
+        scan = Scan(db, table)
+        found = {row[1] for row in scan}
+        assert scan.damaged
+        assert count - most <= len(found) < count
+        assert total(db, "t") is None
+
+
+def test_how_many_are_lost_is_known_by_an_index_that_can_be_read(tmp_path: Path) -> None:
+    path, count = tmp_path / "t.db", 20_000
+    schema = "CREATE TABLE t (name TEXT NOT NULL UNIQUE, number INTEGER PRIMARY KEY)"
+    with table_of(path, count, schema) as db:
+        rootpage = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 't'").fetchone()[0]
+    raw = bytearray(path.read_bytes())
+    raw[(rootpage - 1) * PAGE : rootpage * PAGE] = bytes(PAGE)
+    path.write_bytes(raw)
+    with old(path) as db:
+        assert total(db, "t") == count
+
+
+def test_what_is_lost_is_said_in_words() -> None:
+    assert str(Salvaged("witnesses", 1234, 5)) == "records of exchanges: 1,234 kept, 5 lost"
+    assert str(Salvaged("apis", 0, None)) == "APIs: 0 kept, an unknown number lost"
+
+
+def test_damage_met_while_running_is_told_by_readyz(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(WHOLE)
+    with serving(tmp_path, load, retention_days=36_500) as client:
+        assert client.http.get("/readyz").status_code == 200
+        with (tmp_path / FILE).open("r+b") as file:
+            file.seek(PAGE)
+            file.write(bytes(len(WHOLE) - PAGE))
+        answers = [client.http.get(f"/api/v1/{name}") for name in ("exchanges", "apis", "deviations")]
+        assert {answer.status_code for answer in answers} == {503}
+        assert "--salvage" in answers[0].json()["detail"]
+        ready = client.http.get("/readyz")
+        assert (ready.status_code, "--salvage" in ready.json()["detail"]) == (503, True)
+        assert client.http.get("/healthz").status_code == 200
