@@ -15,7 +15,7 @@ from itertools import groupby
 from agent import wire
 from agent.http.body import decode
 from agent.http.messages import Body, BodyState, Headers
-from agent.redact import forms, json, placeholders
+from agent.redact import forms, json, json_tokens, placeholders
 from agent.redact.headers import first
 from agent.redact.policy import Policy
 from agent.redact.tally import Tally
@@ -136,7 +136,7 @@ class BodyMasks:
         values = [lines[place][len(head) :] for place, head in run]
         whole = "\n".join(values)
         new, rule = self._judge.text(whole)
-        if rule is None and json.lexed(whole) < len(whole) and not self._judge.clean(whole):
+        if rule is None and json_tokens.lexed(whole) < len(whole) and not self._judge.clean(whole):
             rule = "text"
         if rule is None:
             return

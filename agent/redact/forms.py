@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 from agent.frozen import dataclass
 from agent.redact import placeholders
-from agent.redact.json import Masked
+from agent.redact.json_walk import Masked
 from agent.redact.text import Judge
 
 MAX_DECODINGS = 4  # of percent-encoding in names and paths

@@ -1,33 +1,33 @@
-"""Where in JSON a secret's name is a value itself: {"name": "DB_PASSWORD", "value": "…"}.
+"""Where in JSON a secret's name is a value itself: `{"name": "DB_PASSWORD", "value": "…"}`.
 
-So it is in lists of settings, in logs of changes ({"field": "pin", "from": "…", "to": "…"}), in JSON Patch
-(RFC 6902) and SCIM's (RFC 7644 section 3.5.2), and in lists of pairs.
+So it is in lists of settings, in logs of changes (`{"field": "pin", "from": "…", "to": "…"}`), in JSON Patch
+(RFC 6902), in that of SCIM (RFC 7644 section 3.5.2), and where a validator names the wrong field
+and repeats what was sent: `{"loc": ["body", "pin"], "input": "…"}`, `{"field": "pin", "rejectedValue": "…"}`.
 """
 
 from __future__ import annotations
 
 import re
 
+from agent.frozen import dataclass
 from agent.redact.names import Names
+from agent.redact.roles import NAMED, Group, Naming
 
-_VALUES = frozenset(
-    ("value", "values", "val", "content", "default", "newValue", "oldValue", "new_value", "old_value")
-)
-_CHANGES = frozenset(("old", "new", "from", "to", "fromString", "toString", "before", "after"))
+MAX_LABEL = 128  # characters; a longer text is not taken for a name
+MAX_TITLE = 3  # words of a title that is taken for a name
+
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z ._:/-]*[0-9]{0,2}")
+_STEP = re.compile(r"[/.\[\]]")
 _PATCH = re.compile(r'"op"\s{0,8}:\s{0,8}"(?i:add|replace|test)"')
-_PATH = "path"
 
-NAMING = {
-    **dict.fromkeys(("name", "key", "header", "param", "parameter"), _VALUES),
-    **dict.fromkeys(("field", "fieldName", "field_name", "property", "attribute"), _VALUES | _CHANGES),
-    _PATH: frozenset(("value",)),
-}
-"""The keys whose value may be a secret's name, and those beside them that then hold the secret."""
 
-NAMED = _VALUES | _CHANGES
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a secret's name says of its siblings: `rule` masks those in `groups`, or only texts among them."""
 
-Label = tuple[str, frozenset[str]]
-"""The rule that a name gave, and the keys it is for."""
+    rule: str
+    groups: frozenset[Group]
+    texts_only: bool = False
 
 
 def is_patch(text: str) -> bool:
@@ -35,10 +35,28 @@ def is_patch(text: str) -> bool:
     return _PATCH.search(text) is not None
 
 
-def label(key: str, name: str, names: Names, *, patch: bool) -> Label | None:
-    """What `name` at `key` says of its siblings; in a patch all beneath a secret's name is one."""
-    if key == _PATH:
-        found = next(filter(None, map(names.rule, name.split("/"))), None) if patch else None
-    else:
-        found = names.rule(name)
-    return None if found is None else (found, NAMING[key])
+def label(naming: Naming, name: str, names: Names, *, patch: bool) -> Label | None:
+    """The label that `name` is, where it is a secret's; of a path or pointer, any step may be."""
+    if len(name) > MAX_LABEL:
+        return None
+    rule = names.rule(name) if naming in _WHOLE else _rule(naming, name, names)
+    if rule is None:
+        return None
+    if naming is Naming.FIELD and "/" in name:
+        return Label(rule, _PATCHED) if patch else Label(rule, _OF_PATHS, texts_only=True)
+    return Label(rule, NAMED[naming])
+
+
+_WHOLE = frozenset((Naming.NAME, Naming.TYPE, Naming.PLACE))
+_PATCHED = frozenset((Group.VALUE,))
+_OF_PATHS = frozenset((Group.VALUE, Group.ECHO))  # beside the path of a URL or file
+
+
+def _rule(naming: Naming, name: str, names: Names) -> str | None:
+    """Titles may be sentences about secrets; ids are mostly numbers and digests, and cheap to tell so."""
+    if naming is Naming.TITLE:
+        return names.rule(name) if len(name.split()) <= MAX_TITLE else None
+    if naming is Naming.ID:
+        return names.rule(name) if _IDENTIFIER.fullmatch(name) else None
+    steps = _STEP.split(name) if _STEP.search(name) else ()
+    return next(filter(None, map(names.rule, (name, *steps))), None)

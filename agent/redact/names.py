@@ -70,7 +70,7 @@ _WHOLE = _rules(token="tokens", card="card pan")
 BEFORE_TOKENS = frozenset(("reset", "activate", "verify", "invite"))
 
 # After these the value is about the secret, not the secret.
-_ABOUT = frozenset(
+ABOUT = frozenset(
     _rules(
         about=(
             "age alg algorithm at available brand bucket budget changed count counts created date "
@@ -176,7 +176,7 @@ class Names:
 
 
 def _judge_words(found: list[str]) -> str | None:
-    if not found or found[-1] in _ABOUT:
+    if not found or found[-1] in ABOUT:
         return None
     for word in found:
         if word in _ANYWHERE:

@@ -6,8 +6,9 @@ import re
 from itertools import pairwise
 from urllib.parse import unquote
 
-from agent.redact import json, paths, placeholders, values
+from agent.redact import json, json_tokens, paths, placeholders, values
 from agent.redact.harmless import Harmless
+from agent.redact.keys import Keys
 from agent.redact.names import Names
 from agent.redact.recurring import Recurring
 
@@ -39,6 +40,7 @@ class Judge:
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self.keys = Keys(names)
         self.harmless = Harmless(names)
         self.plain_pairs: Recurring[bytes] = Recurring(MAX_PAIRS)
         self._often: dict[str, tuple[str, str | None]] = {}
@@ -89,7 +91,7 @@ class Judge:
 
     def _nested(self, text: str, depth: int) -> tuple[str, str | None] | None:
         """The masked text where it is JSON from end to end."""
-        if json.lexed(text) < len(text):
+        if json_tokens.lexed(text) < len(text):
             return None
         if depth >= MAX_NESTING:
             return placeholders.of_text(text), "nested"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from tests.e2e.calls import Call, fresh_id
 from tests.e2e.compare import BODY_CAP
 from tests.e2e.observations import AGGREGATION_HEADER, Pairs
+from tests.secret_bodies import CLASSES
 
 JSON_TYPE = (b"Content-Type", b"application/json")
 FORM_TYPE = (b"Content-Type", b"application/x-www-form-urlencoded")
@@ -66,6 +68,18 @@ SECRETS: dict[str, bytes] = {
     "plain text password": b"Quoll7Euphonium1Oxbow",
 }
 
+
+def _made_up(name: str) -> bytes:
+    """A secret like none of the others, in no shape that gives it away."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f"{digest[:9]}.{digest[9:18]}".encode()
+
+
+DOCUMENTS = {
+    f"{kind}, {name}": made for kind, documents in CLASSES.items() for name, made in documents.items()
+}
+SECRETS |= {name: _made_up(name) for name in DOCUMENTS}
+
 SET_COOKIE = b"session=" + SECRETS["set cookie"] + b"; Path=/; HttpOnly"
 REPLY_HEADERS = (f"Set-Cookie: {SET_COOKIE.decode()}", f"X-Auth-Token: {SECRETS['response token'].decode()}")
 
@@ -75,13 +89,15 @@ class Planted:
     """A call, the names of the secrets in it, and the verdict that the specification leads to.
 
     `verdicts` is None where the case is about something that has no verdict of its own; `parsable` is off
-    where the call is not HTTP to a strict parser, so that no path of it can be stored.
+    where the call is not HTTP to a strict parser, so that no path of it can be stored. `kind` is the class
+    that its leaks are counted in.
     """
 
     call: Call
     secrets: tuple[str, ...]
     verdicts: tuple[str, ...] | None = None
     parsable: bool = True
+    kind: str = ""
 
     @property
     def case(self) -> str:
@@ -138,10 +154,15 @@ def _at_the_cap(name: str) -> bytes:
 
 def planted() -> Iterator[Planted]:
     """Every case, with fresh ids: it can be asked for once per server."""
-    yield from _in_headers()
-    yield from _in_queries_and_paths()
-    yield from _in_bodies()
-    yield from _in_hostile_places()
+    parts = {
+        "headers": _in_headers(),
+        "queries and paths": _in_queries_and_paths(),
+        "bodies": _in_bodies(),
+        "hostile places": _in_hostile_places(),
+    }
+    for kind, cases in parts.items():
+        yield from (replace(one, kind=kind) for one in cases)
+    yield from _in_documents()
 
 
 def _in_headers() -> Iterator[Planted]:
@@ -208,12 +229,18 @@ def _in_hostile_places() -> Iterator[Planted]:
     yield Planted(_get("bad-header", none), ("key in a header that is none",), parsable=False)
 
 
+def _in_documents() -> Iterator[Planted]:
+    for number, (name, made) in enumerate(DOCUMENTS.items()):
+        call = _post(f"document-{number}", _json(made(_text(name))), JSON_TYPE, path="/echo/documents")
+        yield Planted(call, (name,), kind=name.partition(",")[0])
+
+
 def with_user_info(port: int) -> Planted:
     """A request to a proxy names the whole URL; a careless client leaves the password in it."""
     inner = _get("target")
     authority = f"http://ada:{_text('target user-info')}@127.0.0.1:{port}".encode()
     call = Call(inner.id, inner.method, authority + inner.target, inner.headers)
-    return Planted(call, ("target user-info",))
+    return Planted(call, ("target user-info",), kind="queries and paths")
 
 
 SPECIFICATION: dict[str, Any] = {

@@ -6,6 +6,7 @@ The same secrets are planted over plain HTTP and TLS; the search looks through e
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.e2e.planted import SECRETS, SPECIFICATION, Planted
 from tests.e2e.seen import Seen
 from tests.e2e.services import Echo, server_saw
 from tests.e2e.spectap import Spectap, agent, fetch, serving
+from tests.leaks import by_class
 
 pytestmark = pytest.mark.root
 
@@ -127,8 +129,14 @@ def test_the_servers_under_test_received_every_secret(aftermath: Aftermath) -> N
     assert {secret for case in aftermath.cases.values() for secret in case.secrets} == set(SECRETS)
 
 
-def test_no_secret_is_found_in_anything_that_spectap_keeps_says_or_logs(aftermath: Aftermath) -> None:
+def test_no_secret_is_found_in_anything_that_spectap_keeps_says_or_logs(
+    aftermath: Aftermath, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = found_in(SECRETS, aftermath.places)
+    kinds = {secret: case.kind for case in aftermath.cases.values() for secret in case.secrets}
+    leaked = {sentence.partition(" is in ")[0] for sentence in found}
+    with capsys.disabled():
+        sys.stdout.write("\n" + by_class(kinds.values(), map(kinds.__getitem__, leaked)) + "\n")
     shown = "\n".join(found[:40])
     assert not found, f"{len(found)} places:\n{shown}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import sys
 from dataclasses import replace
 from urllib.parse import quote, unquote_to_bytes
 
@@ -15,6 +16,8 @@ from agent.redact.apply import to_record
 from agent.wire import pack_record
 from tests.agent.redact.redaction import FORM, JSON, KEY, POLICY, SIGHTING, body, exchange, request, response
 from tests.e2e.needles import found_in
+from tests.leaks import by_class
+from tests.secret_bodies import CLASSES
 
 
 def _url64(text: bytes) -> bytes:
@@ -247,6 +250,12 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "untyped": (WORDY, _sent(b"\xff\0\1" + WORDY, ())),
 }
 
+CASES |= {
+    f"{kind}, {name}": (WORDY, _sent(json.dumps(made(WORDY.decode())).encode()))
+    for kind, documents in CLASSES.items()
+    for name, made in documents.items()
+}
+
 
 def _raw(one: Exchange) -> bytes:
     """All that the exchange says, unpacked."""
@@ -276,3 +285,19 @@ def test_the_search_finds_what_was_not_redacted(case: str) -> None:
     secret, one = CASES[case]
     leaky = replace(to_record(one, SIGHTING, POLICY, KEY), error=_raw(one).decode("latin-1"))
     assert found_in({"secret": secret}, {"record": pack_record(leaky)}) != []
+
+
+def test_the_leaks_of_each_class_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    leaked = [
+        _class(case)
+        for case, (secret, one) in CASES.items()
+        if found_in({"secret": secret}, {"record": pack_record(to_record(one, SIGHTING, POLICY, KEY))})
+    ]
+    with capsys.disabled():
+        sys.stdout.write("\n" + by_class(map(_class, CASES), leaked) + "\n")
+    assert leaked == []
+
+
+def _class(case: str) -> str:
+    kind = case.partition(",")[0]
+    return kind if kind in CLASSES else kind.partition(" ")[0]

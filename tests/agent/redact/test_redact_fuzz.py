@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.http.messages import Body, BodyState, Completeness, Exchange, Request, Response
-from agent.redact import forms, json, values
+from agent.redact import forms, json, json_tokens, json_walk, values
 from agent.redact.apply import to_record
 from agent.redact.names import Names
 from agent.redact.policy import Policy
@@ -144,8 +144,8 @@ def _walked(text: str, gated: bool) -> tuple[str, list[tuple[str, str]]]:
     if gated:
         return json.mask(text, JUDGE, note).text, notes
     everything = values.Suspicion(("",), 0)
-    lexed = text[: json.lexed(text)]
-    return json._Walk(lexed, JUDGE, note, everything, 0).run(), notes
+    lexed = text[: json_tokens.lexed(text)]
+    return json_walk.Walk(lexed, JUDGE, note, everything, 0).run(), notes
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])

@@ -1,0 +1,326 @@
+"""One pass over the tokens of a JSON text: which values are secrets, and what is written in their places.
+
+A value is masked because of its key or one above it, its own text, or a name beside it (`labels.py`). A name
+masks the siblings behind it at once; those before it wait until their object closes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from agent.redact import labels, placeholders, values
+from agent.redact.harmless import Harmless
+from agent.redact.json_tokens import (
+    CLOSE,
+    KEY,
+    LITERAL,
+    MEMBER,
+    NUMBER,
+    OPEN,
+    PLAIN,
+    STRING,
+    TEXTS,
+    unescaped,
+)
+from agent.redact.keys import ITEM, Key, Keys
+from agent.redact.names import Names
+from agent.redact.roles import ENCLOSING, Group, Naming, Role
+
+MAX_DEPTH_NAMED = 32  # levels a pointer names; deeper, it names the ancestor
+MAX_KEY_NAMED = 64  # characters of a key in a pointer; longer, it names the ancestor
+PAIR = 2  # texts
+
+_KUBERNETES_SECRET = re.compile(r'"kind"\s{0,8}:\s{0,8}"Secret(?:List)?"')
+_KUBERNETES_FIELDS = {
+    f'"{name}"': Key(name, "name:kubernetes-secret", None) for name in ("data", "stringData")
+}
+_FLAGGED = frozenset((Group.VALUE,))
+
+Masked = Callable[[str, str], None]
+"""Called with the JSON pointer and the rule of each replaced value."""
+
+
+class Judge(Protocol):
+    """What the walk asks of its owner."""
+
+    names: Names
+    keys: Keys
+    harmless: Harmless
+
+    def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
+        """The text without its secrets, and the rule that found the first one."""
+        ...
+
+    def pairs(self, text: str) -> tuple[str, str | None]:
+        """The same where only pairs of a name and a value can give a secret away."""
+        ...
+
+
+class _Waiting(NamedTuple):
+    """The value of `key`, which a name behind it may be about."""
+
+    key: str
+    group: Group
+    is_text: bool
+    span: tuple[int, int]
+
+
+class _Container:
+    """An open object or array, or the text as a whole.
+
+    `key` is the current one, `rule` masks all beneath, `index` is that of the next item, None in an object.
+    `texts` are the first of an array.
+    """
+
+    __slots__ = ("index", "key", "labels", "rule", "start", "texts", "waiting")
+
+    def __init__(self, start: int, key: Key, rule: str | None, index: int | None) -> None:
+        self.start = start
+        self.key = key
+        self.rule = rule
+        self.index = index
+        self.labels: list[labels.Label] | None = None
+        self.waiting: list[_Waiting] | None = None
+        self.texts: list[re.Match[str]] | None = None
+
+    def add_label(self, label: labels.Label) -> None:
+        self.labels = self.labels or []
+        self.labels.append(label)
+
+    def named(self, group: Group, is_text: bool) -> str | None:
+        """The rule by which a label masks a sibling of `group`."""
+        for label in self.labels or ():
+            if group in label.groups and (is_text or not label.texts_only):
+                return label.rule
+        return None
+
+
+class Walk:
+    """Edits are collected and applied at the end. `rule`, where given, masks all of the text."""
+
+    def __init__(
+        self,
+        text: str,
+        judge: Judge,
+        masked: Masked,
+        suspicion: values.Suspicion | None,
+        depth: int,
+        rule: str | None = None,
+    ) -> None:
+        self.text = text
+        self.judge = judge
+        self.masked = masked
+        self.suspicion = suspicion
+        self.depth = depth
+        self.edits: dict[int, tuple[int, str]] = {}
+        self.open: list[_Container] = [_Container(0, ITEM, rule, 0)]
+        self.late: list[tuple[tuple[int, int], str, str]] = []
+        self.kubernetes = _KUBERNETES_SECRET.search(text) is not None
+        self.patch = labels.is_patch(text)
+
+    def run(self) -> str:
+        """The masked text."""
+        known = self.judge.keys.known
+        for match in MEMBER.finditer(self.text):
+            kind, token = match.lastindex, match[KEY]
+            container = self.open[-1]
+            if token is not None:
+                container.key = known.get(token) or self.key(match)
+                if self.kubernetes and token in _KUBERNETES_FIELDS:
+                    container.key = _KUBERNETES_FIELDS[token]
+            if kind == OPEN:
+                self.enter(match, container)
+            elif kind == CLOSE:
+                self.leave(match.end())
+            elif kind is not None:
+                self.scalar(match, kind, container)
+        while len(self.open) > 1:
+            self.leave(len(self.text))
+        self.settle()
+        return self.applied()
+
+    def key(self, match: re.Match[str]) -> Key:
+        """A key that is not known. What looks like a secret in its own text is masked."""
+        token = match[KEY]
+        if (self.suspicion and self.suspicion.of(token)) or any(mark in token for mark in "\\=:/"):
+            name = unescaped(token)
+            masked, rule = self.judge.text(name, self.depth)
+            if rule is not None:
+                names = self.judge.names
+                self.open[-1].key = key = Key(masked, names.rule(name) or names.rule(masked), None)
+                self.edit(match.span(KEY), json.dumps(masked), rule)
+                return key
+        return self.judge.keys.read(token)
+
+    def enter(self, match: re.Match[str], container: _Container) -> None:
+        """Goes into an object or array."""
+        key = container.key
+        rule = container.rule or key.rule
+        if rule is None and key.role is not None and key.role.group is not None:
+            rule = container.named(key.role.group, is_text=True)
+        if match[OPEN] == "{":
+            self.open.append(_Container(match.start(OPEN), ITEM, rule, None))
+        else:
+            self.open.append(_Container(match.start(OPEN), key if _encloses(key) else ITEM, rule, 0))
+
+    def leave(self, end: int) -> None:
+        """Comes out of the innermost container; a bracket too many is ignored."""
+        container = self.open[-1]
+        if len(self.open) > 1:
+            if container.texts is not None:
+                self.pair(container, container.texts)
+            if container.labels is not None:
+                self.join(container)
+            self.open.pop()
+            outer = self.open[-1]
+            if container.rule is None:
+                self.wait(outer, outer.key, (container.start, end), is_text=True)
+            if outer.index is None:
+                outer.key = ITEM
+        outer = self.open[-1]
+        if outer.index is not None:
+            outer.index += 1
+
+    def scalar(self, match: re.Match[str], kind: int, container: _Container) -> None:
+        """Masks a text, number or literal, or learns from it what is beside it."""
+        key = container.key
+        rule = container.rule or key.rule
+        if rule is None and key.role is not None:
+            rule = self.beside(match, kind, container, key.role)
+        if rule is not None:
+            self.replace(match, kind, rule)
+        elif kind == STRING or (self.suspicion and kind == PLAIN and self.suspicion.of(match[PLAIN])):
+            self.judged(match, kind)
+        elif self.suspicion and kind == NUMBER:
+            self.number(match)
+        index = container.index
+        if index is not None:
+            if index < PAIR and kind in TEXTS and container.rule is None:
+                container.texts = [*(container.texts or ()), match]
+            container.index = index + 1
+
+    def beside(self, match: re.Match[str], kind: int, container: _Container, role: Role) -> str | None:
+        """The rule by which a name beside it masks a value; a text may be that name itself."""
+        is_text = kind in TEXTS
+        if is_text and role.naming is not None:
+            self.learn(match[kind], role.naming, container)
+        if role.group is None:
+            return None
+        rule = container.named(role.group, is_text)
+        if rule is None:
+            self.wait(container, container.key, match.span(kind), is_text=is_text)
+        return rule
+
+    def learn(self, token: str, naming: Naming, container: _Container) -> None:
+        """Takes a text for the name of what is beside it, or beside the list or object that it is in."""
+        label = None
+        if len(token) <= labels.MAX_LABEL:
+            label = labels.label(naming, unescaped(token), self.judge.names, patch=self.patch)
+        if label is None:
+            return
+        container.add_label(label)
+        if len(self.open) > 1 and naming in ENCLOSING and _encloses(self.open[-2].key):
+            self.open[-2].add_label(label)
+
+    def wait(self, container: _Container, key: Key, span: tuple[int, int], *, is_text: bool) -> None:
+        """Keeps a value until its container closes."""
+        if key.role is not None and key.role.group is not None:
+            if container.waiting is None:
+                container.waiting = []
+            container.waiting.append(_Waiting(key.name, key.role.group, is_text, span))
+
+    def join(self, container: _Container) -> None:
+        """Has what waited masked, where it has been named since."""
+        for key, group, is_text, span in container.waiting or ():
+            rule = container.named(group, is_text)
+            if rule is not None:
+                self.late.append((span, rule, self.pointer(key)))
+
+    def pair(self, container: _Container, texts: list[re.Match[str]]) -> None:
+        """Masks the second of just two texts in a list of such, where the first is a secret's name."""
+        in_list = len(self.open) > PAIR and self.open[-2].index is not None
+        if not in_list or container.index != PAIR or len(texts) < PAIR:
+            return
+        name = texts[0][texts[0].lastindex or PLAIN]
+        rule = self.judge.names.rule(unescaped(name)) if len(name) <= labels.MAX_LABEL else None
+        if rule is not None:
+            self.late.append((texts[1].span(texts[1].lastindex or PLAIN), rule, self.pointer("1")))
+
+    def judged(self, match: re.Match[str], kind: int) -> None:
+        """Masks in a string what its own text gives away."""
+        token = match[kind]
+        if "\\" in token or (self.suspicion and self.suspicion.of(token)):
+            text, rule = self.judge.text(unescaped(token), self.depth)
+        else:
+            text, rule = self.judge.pairs(token[1:-1])
+        if rule is not None:
+            self.edit(match.span(kind), json.dumps(text), rule)
+
+    def number(self, match: re.Match[str]) -> None:
+        """Masks a number that looks like a secret."""
+        literal = match[NUMBER]
+        found = next(values.secrets(literal), None)
+        if found is not None:
+            self.edit(match.span(NUMBER), placeholders.of_number(literal), found[2])
+
+    def replace(self, match: re.Match[str], kind: int, rule: str) -> None:
+        """Puts the placeholder in the place of a whole scalar; true, false, null and "" stay."""
+        if kind == NUMBER:
+            self.edit(match.span(NUMBER), placeholders.of_number(match[NUMBER]), rule)
+        elif kind == LITERAL:
+            if match[LITERAL] == "true":
+                self.open[-1].add_label(labels.Label(rule, _FLAGGED))
+        elif text := unescaped(match[kind]):
+            self.edit(match.span(kind), json.dumps(placeholders.of_text(text)), rule)
+
+    def edit(self, span: tuple[int, int], text: str, rule: str) -> None:
+        """Notes one replacement; a later one at the same place wins."""
+        self.edits[span[0]] = (span[1], text)
+        self.masked(self.pointer(), rule)
+
+    def pointer(self, last: str | None = None) -> str:
+        """RFC 6901, to `last` where given, bounded: a place too deep or too long is named by its ancestor."""
+        parts = []
+        steps = [
+            one.key.name if one.index is None else str(one.index)
+            for one in self.open[1 : MAX_DEPTH_NAMED + 1]
+        ]
+        if last is not None and len(self.open) <= MAX_DEPTH_NAMED + 1:
+            steps[-1] = last
+        for step in steps:
+            if len(step) > MAX_KEY_NAMED:
+                break
+            parts.append("/" + step.replace("~", "~0").replace("/", "~1"))
+        return "".join(parts)
+
+    def settle(self) -> None:
+        """Masks what was named late, each text once."""
+        covered = 0
+        for (start, end), rule, pointer in sorted(self.late):
+            if start >= covered:
+                covered = end
+                text, masked = self.text[start:end], partial(self.beneath, pointer)
+                walk = Walk(text, self.judge, masked, self.suspicion, self.depth, rule)
+                self.edits[start] = (end, walk.run())
+
+    def beneath(self, pointer: str, place: str, rule: str) -> None:
+        """Something was replaced at `place` within what is at `pointer`."""
+        self.masked(pointer + place, rule)
+
+    def applied(self) -> str:
+        """The text with all edits; one within another is part of it."""
+        parts: list[str] = []
+        position = 0
+        for start, (end, text) in sorted(self.edits.items()):
+            if start >= position:
+                parts += (self.text[position:start], text)
+                position = end
+        return "".join((*parts, self.text[position:]))
+
+
+def _encloses(key: Key) -> bool:
+    return key.role is not None and key.role.naming in ENCLOSING

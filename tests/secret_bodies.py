@@ -1,0 +1,199 @@
+"""JSON with a secret under no name of its own: a name beside it, or around it in a text, gives it away.
+
+Each takes the secret and makes what a program would send. By class, as the canary tests count them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Document = Callable[[str], object]
+
+ECHOES: dict[str, Document] = {
+    # What validators answer, which repeat what was sent.
+    "FastAPI": lambda secret: {
+        "detail": [
+            {
+                "type": "string_too_short",
+                "loc": ["body", "password"],
+                "msg": "String should have at least 8 characters",
+                "input": secret,
+                "ctx": {"min_length": 8},
+            }
+        ]
+    },
+    "FastAPI, the input before the place": lambda secret: {
+        "detail": [{"input": {"value": secret}, "type": "x", "loc": ["body", "login", "password"]}]
+    },
+    "FastAPI, within the context": lambda secret: {
+        "detail": [{"loc": ["body", "pin"], "msg": "no", "type": "x", "ctx": {"error": {"given": secret}}}]
+    },
+    "FastAPI, within message and link": lambda secret: {
+        "detail": [
+            {
+                "loc": ["query", "token"],
+                "msg": f"Value error, {secret} is expired",
+                "url": f"https://errors.example/{secret}",
+            }
+        ]
+    },
+    "Pydantic, the whole object": lambda secret: {
+        "detail": [{"loc": ["body", "age"], "input": {"age": "x", "password": secret}}]
+    },
+    "Spring": lambda secret: {
+        "status": 400,
+        "errors": [
+            {
+                "codes": ["Size.login.password", "Size"],
+                "arguments": [{"codes": ["login.password"], "defaultMessage": "password"}, 64, 8],
+                "defaultMessage": "size must be between 8 and 64",
+                "objectName": "login",
+                "field": "password",
+                "rejectedValue": secret,
+            }
+        ],
+    },
+    "Spring, the value before the field": lambda secret: [
+        {"rejectedValue": secret, "field": "user.password"}
+    ],
+    "Bean Validation": lambda secret: {
+        "violations": [
+            {"propertyPath": "login.arg0.password", "message": f"'{secret}' is short", "invalidValue": secret}
+        ]
+    },
+    "RESTEasy": lambda secret: {
+        "parameterViolations": [{"path": "login.password", "message": "short", "value": secret}]
+    },
+    "express-validator 6": lambda secret: {
+        "errors": [{"msg": "Invalid value", "param": "password", "value": secret, "location": "body"}]
+    },
+    "express-validator 7": lambda secret: {
+        "errors": [{"type": "field", "msg": "short", "path": "password", "value": secret, "location": "body"}]
+    },
+    "FluentValidation": lambda secret: [
+        {
+            "PropertyName": "Password",
+            "ErrorMessage": f"'{secret}' is too short.",
+            "AttemptedValue": secret,
+            "FormattedMessagePlaceholderValues": {"PropertyName": "Password", "PropertyValue": secret},
+        }
+    ],
+    "ASP.NET model state": lambda secret: [
+        {"Key": "Password", "Value": {"RawValue": secret, "Errors": [{"ErrorMessage": f"not {secret}"}]}}
+    ],
+    "ASP.NET problem details": lambda secret: {
+        "title": "One or more validation errors occurred.",
+        "errors": {"Password": [f"The value '{secret}' is not valid."]},
+    },
+    "problem details, invalid parameters": lambda secret: {
+        "invalid-params": [{"name": "password", "reason": f"{secret} has been leaked"}]
+    },
+    "JSON Schema, ajv": lambda secret: [
+        {
+            "instancePath": "/login/password",
+            "schemaPath": "#/properties/password/minLength",
+            "keyword": "minLength",
+            "params": {"limit": 8},
+            "message": "must NOT have fewer than 8 characters",
+            "data": secret,
+        }
+    ],
+    "JSON Schema, ajv 6": lambda secret: [{"dataPath": ".password", "data": secret, "message": "short"}],
+    "JSON Schema, networknt": lambda secret: [{"path": "$.password", "arguments": [secret]}],
+    "OpenAPI validator": lambda secret: {"errors": [{"path": "/body/password", "received": secret}]},
+    "JSON:API": lambda secret: {
+        "errors": [
+            {
+                "source": {"pointer": "/data/attributes/password"},
+                "detail": f"{secret} is too common",
+                "meta": {"given": secret},
+            }
+        ]
+    },
+    "JSON:API, the detail first": lambda secret: {
+        "errors": [{"detail": f"not {secret}", "source": {"parameter": "access_token"}}]
+    },
+    "Zod": lambda secret: [
+        {"code": "custom", "path": ["user", "password"], "received": secret, "message": "no"}
+    ],
+    "Joi": lambda secret: {
+        "details": [
+            {
+                "message": "short",
+                "path": ["password"],
+                "context": {"limit": 8, "value": secret, "label": "password", "key": "password"},
+            }
+        ]
+    },
+    "Yup": lambda secret: {"path": "password", "value": secret, "params": {"originalValue": secret}},
+    "class-validator": lambda secret: [
+        {
+            "target": {"email": "ada@example.org", "password": secret},
+            "value": secret,
+            "property": "password",
+            "constraints": {"minLength": f"{secret} must be longer"},
+        }
+    ],
+    "Rails": lambda secret: {"errors": {"password": [f"{secret} is too short"]}},
+    "Rails, details": lambda secret: [{"attribute": "password", "type": "invalid", "value": secret}],
+    "Django REST": lambda secret: {"password": [f"{secret} is entirely numeric."]},
+    "Symfony": lambda secret: {
+        "violations": [{"propertyPath": "password", "title": "short", "parameters": {"{{ value }}": secret}}]
+    },
+    "GraphQL": lambda secret: {
+        "errors": [
+            {"message": f"{secret} is wrong", "path": ["login", "password"], "extensions": {"got": secret}}
+        ]
+    },
+    "gRPC": lambda secret: {
+        "details": [{"fieldViolations": [{"field": "user.password", "description": f"{secret} is weak"}]}]
+    },
+    "Kubernetes": lambda secret: {
+        "details": {"causes": [{"message": f'Invalid value: "{secret}"', "field": "spec.password"}]}
+    },
+}
+
+PAIRS: dict[str, Document] = {
+    # A name and its value under two keys, in the spellings of those who write so.
+    "AWS tag": lambda secret: {"Tags": [{"Key": "password", "Value": secret}]},
+    "Systems Manager": lambda secret: {"Parameters": [{"Name": "/prod/DB_PASSWORD", "Value": secret}]},
+    "CloudFormation": lambda secret: {"ParameterKey": "DBPassword", "ParameterValue": secret},
+    "CloudFormation, the value first": lambda secret: {
+        "ParameterValue": secret,
+        "ParameterKey": "DBPassword",
+    },
+    "Elastic Beanstalk": lambda secret: {"Namespace": "a:b", "OptionName": "DB_PASSWORD", "Value": secret},
+    "task definition": lambda secret: {"environment": [{"name": "API_KEY", "value": secret}]},
+    "Kubernetes": lambda secret: {"env": [{"name": "DB_PASSWORD", "value": secret}]},
+    "capitals": lambda secret: {"KEY": "PASSWORD", "VALUE": secret},
+    "kebab-case": lambda secret: {"variable-name": "db-password", "variable-value": secret},
+    "snake_case": lambda secret: {"setting_key": "db_password", "setting_value": secret},
+    "no case": lambda secret: {"attributename": "password", "attributevalue": secret},
+    "1Password": lambda secret: {"fields": [{"id": "password", "type": "CONCEALED", "value": secret}]},
+    "label": lambda secret: {"label": "Admin password", "value": secret},
+    "title": lambda secret: {"title": "API token", "text": secret},
+    "variable": lambda secret: {"variable": "GITHUB_TOKEN", "value": secret},
+    "variable, default": lambda secret: {"variable": "client_secret", "default": secret},
+    "field, content": lambda secret: {"field": "password", "content": secret},
+    "attribute, data": lambda secret: {"attribute": "password", "data": secret},
+    "header": lambda secret: {"header": "X-Api-Key", "value": secret},
+    "env": lambda secret: {"env": "DB_PASSWORD", "value": secret},
+    "option": lambda secret: {"option": "--password", "value": secret},
+    "values": lambda secret: {"name": "X-Auth-Token", "values": [secret]},
+    "type": lambda secret: {"type": "password", "value": secret},
+    "flag": lambda secret: {"value": secret, "isSecret": True},
+    "k and v": lambda secret: {"k": "password", "v": secret},
+    "list of pairs": lambda secret: {"form": [["user", "ada"], ["password", secret]]},
+    "Postman": lambda secret: {"variable": [{"key": "apiKey", "value": secret, "type": "string"}]},
+    "HAR": lambda secret: {"headers": [{"name": "Authorization", "value": secret}]},
+    "OpenTelemetry": lambda secret: {
+        "key": "http.request.header.authorization",
+        "value": {"arrayValue": {"values": [{"stringValue": secret}]}},
+    },
+    "OpenTelemetry, the value first": lambda secret: {"value": {"stringValue": secret}, "key": "db.password"},
+    "JSON Patch, the value first": lambda secret: [
+        {"op": "add", "value": {"new": [secret]}, "path": "/password"}
+    ],
+}
+
+CLASSES: dict[str, dict[str, Document]] = {"validation errors": ECHOES, "names and values": PAIRS}
