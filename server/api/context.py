@@ -12,6 +12,15 @@ from server.api.metrics import Metrics
 from server.api.sessions import Sessions
 from server.config import ServerSettings
 from server.core import Core
+from server.services.coverage import CoverageReports
+from server.services.deviations import Deviations
+from server.services.exchanges import StoredExchanges
+from server.services.fleet import Fleet
+from server.services.intake import Intake
+from server.services.inventory import Inventory
+from server.services.overview import Overview
+from server.services.proposals import Proposals
+from server.services.rebuilding import Rebuilding
 from server.services.specifications import Specifications
 
 BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
@@ -19,21 +28,41 @@ BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
 
 @dataclass(frozen=True, slots=True)
 class Context:
+    """The use cases (server/services), and what is HTTP's own."""
+
     settings: ServerSettings
-    core: Core
     metrics: Metrics
+    intake: Intake
+    inventory: Inventory
+    overview: Overview
+    exchanges: StoredExchanges
+    fleet: Fleet
     specifications: Specifications
+    deviations: Deviations
+    proposals: Proposals
+    coverage: CoverageReports
+    rebuilding: Rebuilding
     sessions: Sessions = field(default_factory=Sessions)
     batches_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES_AT_ONCE))
 
     @classmethod
     def of(cls, settings: ServerSettings, core: Core, metrics: Metrics) -> Context:
         """The use cases of a server over what it runs."""
+        store, catalogue = core.store, core.acceptor.catalogue
+        proposals = Proposals(store, catalogue, core.load)
         return cls(
             settings=settings,
-            core=core,
             metrics=metrics,
-            specifications=Specifications(core.store, core.acceptor, core.load, core.jobs.judge_again),
+            intake=Intake(store, core.acceptor),
+            inventory=Inventory(store, catalogue),
+            overview=Overview(store),
+            exchanges=StoredExchanges(store),
+            fleet=Fleet(store),
+            specifications=Specifications(store, core.acceptor, core.load, core.jobs.judge_again),
+            deviations=Deviations(store, catalogue, proposals),
+            proposals=proposals,
+            coverage=CoverageReports(store, catalogue, core.load),
+            rebuilding=Rebuilding(store, core.learning.publish_soon),
         )
 
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server.api.context import Here
-from server.store.database import Damaged
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,14 +21,8 @@ async def healthz() -> dict[str, str]:
 async def readyz(here: Here) -> dict[str, str]:
     """Ready means that the database takes writes (503 otherwise); after a failure, large ones. One that was
     found damaged is not ready until it is salvaged."""
-    store = here.core.store
-    if store.damage is not None:
-        raise Damaged(store.damage)
-    if store.refused is None:
-        await asyncio.wrap_future(store.write(store.probe))
-    else:
-        await asyncio.wrap_future(store.write(store.take_room))
-        await asyncio.wrap_future(store.write(store.give_room))
+    for check in here.intake.checks():
+        await asyncio.wrap_future(check)
     return {"status": "ok"}
 
 

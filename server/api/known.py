@@ -7,17 +7,11 @@ from typing import Annotated
 from fastapi import Depends
 
 from server.api.context import Here
-from server.services.errors import UnknownApi
-from server.store.queries import number_of_api
 
 
 def known_api(id: str, here: Here) -> int:
     """The number of the API of this id, or of the one it was merged into. Raises UnknownApi."""
-    with here.core.store.reading() as db:
-        number = number_of_api(db, id)
-    if number is None:
-        raise UnknownApi
-    return number
+    return here.inventory.number(id)
 
 
 KnownApi = Annotated[int, Depends(known_api)]

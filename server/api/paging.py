@@ -10,14 +10,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Depends, Query
 
-from server.api.context import context_of
 from server.api.errors import Problem
-from server.catalogue import Catalogue
 from server.services.listing import Listed, Row
-from server.store.database import Connection, Store
-from server.store.queries import Cursor, Filters, number_of_api
+from server.services.narrowing import Cursor, Filters, Narrowing
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -25,15 +22,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items on this page.")]
 After = Annotated[str | None, Query(description="`next` of the page before.", max_length=100)]
-
-
-def store_of(request: Request) -> Store:
-    return context_of(request).core.store
-
-
-def catalogue_of(request: Request) -> Catalogue:
-    """All specifications as they were last committed."""
-    return context_of(request).core.acceptor.catalogue.published
 
 
 def encode(cursor: Cursor) -> str:
@@ -60,49 +48,40 @@ def page(listed: Listed[Row], key: str, shown: Callable[[Row], dict[str, Any]]) 
     return {"items": [shown(row) for row in rows], "next": following}
 
 
-class Narrowed:
+def narrowed(
+    api: Annotated[str | None, Query(description="An API's id.", max_length=100)] = None,
+    method: Annotated[str | None, Query(max_length=32)] = None,
+    path_prefix: Annotated[
+        str | None,
+        Query(description="Of an operation's template or an exchange's path.", max_length=2000),
+    ] = None,
+    status: Annotated[
+        str | None, Query(description="Such as 404, or 4xx.", pattern=r"^(\d{3}|\dxx)?$")
+    ] = None,
+    verdict: Annotated[str | None, Query(max_length=32)] = None,
+    consumer: Annotated[str | None, Query(description="A caller's name.", max_length=300)] = None,
+    namespace: Annotated[str | None, Query(max_length=300)] = None,
+    workload: Annotated[str | None, Query(max_length=300)] = None,
+    since: Annotated[datetime | None, Query(description="RFC 3339; inclusive.")] = None,
+    until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
+) -> Narrowing:
     """The filters every list takes, as a dependency. One that is empty, as forms send it, is none."""
-
-    def __init__(
-        self,
-        api: Annotated[str | None, Query(description="An API's id.", max_length=100)] = None,
-        method: Annotated[str | None, Query(max_length=32)] = None,
-        path_prefix: Annotated[
-            str | None,
-            Query(description="Of an operation's template or an exchange's path.", max_length=2000),
-        ] = None,
-        status: Annotated[
-            str | None, Query(description="Such as 404, or 4xx.", pattern=r"^(\d{3}|\dxx)?$")
-        ] = None,
-        verdict: Annotated[str | None, Query(max_length=32)] = None,
-        consumer: Annotated[str | None, Query(description="A caller's name.", max_length=300)] = None,
-        namespace: Annotated[str | None, Query(max_length=300)] = None,
-        workload: Annotated[str | None, Query(max_length=300)] = None,
-        since: Annotated[datetime | None, Query(description="RFC 3339; inclusive.")] = None,
-        until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
-    ) -> None:
-        self._api = api or None
-        self._rest = {
-            "method": method or None,
-            "path_prefix": path_prefix or None,
-            "status": int(status) if status and status.isdecimal() else None,
-            "status_class": int(status[0]) if status and status.endswith("xx") else None,
-            "verdict": verdict or None,
-            "consumer": consumer or None,
-            "namespace": namespace or None,
-            "workload": workload or None,
-            "since": _ns(since),
-            "until": _ns(until),
-        }
-
-    def filters(self, db: Connection, state: str = "") -> Filters:
-        """An id that no API has matches nothing. `state` is that of deviations, "all" for any."""
-        number = None if self._api is None else number_of_api(db, self._api)
-        missing = self._api is not None and number is None
-        heard = {"": "heard", "all": None}.get(state, state)
-        return Filters(api=-1 if missing else number, state=heard, **self._rest)  # type: ignore[arg-type]
+    filters = Filters(
+        method=method or None,
+        path_prefix=path_prefix or None,
+        status=int(status) if status and status.isdecimal() else None,
+        status_class=int(status[0]) if status and status.endswith("xx") else None,
+        verdict=verdict or None,
+        consumer=consumer or None,
+        namespace=namespace or None,
+        workload=workload or None,
+        since=_ns(since),
+        until=_ns(until),
+    )
+    return Narrowing(api or None, filters)
 
 
+Narrow = Annotated[Narrowing, Depends(narrowed)]
 MAX_NS = 2**63 - 1  # what the store can compare with: the year 2262
 
 

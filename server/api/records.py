@@ -12,13 +12,13 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from agent.wire import MAX_BATCH, WireError
-from server.api.context import context_of
+from server.api.context import Here
 from server.api.errors import Problem
 from server.api.gate import Role, require
 from server.api.models import Acked
-from server.ingest.decode import CODINGS, Delivery, decode
+from server.ingest.decode import CODINGS, decode
 from server.ingest.outcomes import Left, Received
-from server.store.database import StoreUnavailable
+from server.services.errors import StoreUnavailable
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))], tags=["records"])
 
@@ -47,22 +47,22 @@ async def bounded_body(request: Request, limit: int) -> bytes:
     openapi_extra={"requestBody": {"required": True, "content": {"application/msgpack": {}}}},
 )
 async def post_records(
-    request: Request, response: Response, content_encoding: Annotated[str, Header()] = ""
+    request: Request, response: Response, here: Here, content_encoding: Annotated[str, Header()] = ""
 ) -> Acked:
     """Stores a batch of records (msgpack, agent/wire.py); one that was stored before is only acknowledged.
 
     The header Spectap-Stored says how many records are new.
     """
-    metrics = context_of(request).metrics
+    metrics = here.metrics
     started = time.perf_counter()
     try:
         coding = content_encoding.strip().lower()
         if coding not in CODINGS:
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content coding: not zstd or identity")
         raw = await bounded_body(request, MAX_BATCH)
-        async with context_of(request).batches_at_once:
+        async with here.batches_at_once:
             delivery = await run_in_threadpool(decode, raw, coding)
-            counts = await accept(request, delivery)
+            counts = await asyncio.wrap_future(here.intake.accept(delivery))
     except (WireError, Problem) as error:
         metrics.batches.labels("refused").inc()
         log.warning("a batch was refused: %s", error)
@@ -76,10 +76,3 @@ async def post_records(
     metrics.write_seconds.observe(time.perf_counter() - started)
     response.headers["spectap-stored"] = str(counts.get(Received.STORED, 0) + counts.get(Received.WITNESS, 0))
     return Acked(acked=delivery.batch.seq)
-
-
-async def accept(request: Request, delivery: Delivery) -> dict[str, int]:
-    """Commits a batch; how many records went where."""
-    state = context_of(request).core
-    now = time.time_ns()
-    return await asyncio.wrap_future(state.store.write(lambda db: state.acceptor.accept(delivery, now)))

@@ -27,6 +27,7 @@ from server.analysis.latency import quantile
 from server.analysis.specs.model import Operation
 from server.analysis.views import most_seen, server_view
 from server.ingest.outcomes import Received
+from server.services.proposals import Accepted
 from server.store.exchanges import HOUR_NS
 from server.store.queries import shown_operation
 
@@ -136,6 +137,10 @@ def finding(row: dict[str, Any]) -> dict[str, Any]:
         "last_seen": time(row["last_seen"]),
         "exchange": row["sample"] if row["sampled"] else None,
     }
+
+
+def proposal(one: Accepted) -> dict[str, Any]:
+    return {**asdict(one), "time": time(one.time)}
 
 
 def agent(row: dict[str, Any]) -> dict[str, Any]:

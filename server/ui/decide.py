@@ -9,12 +9,13 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
-from server.api import deviations, models, render
+from server.api import models, render
+from server.api.context import Context, Here
 from server.api.errors import Problem
-from server.api.paging import store_of
-from server.store import decisions, queries
-from server.store.queries import Filters
+from server.services.deviations import Reviewed
+from server.services.errors import Conflict
 from server.ui.door import Page, admin, fields, page
 
 MAX_FORM = 32 * 1024  # bytes: of a reason's 1,000 characters each may become 12
@@ -25,49 +26,49 @@ router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depe
 
 
 @router.get("/deviations/{id}")
-def deviation_page(request: Request, id: str) -> Response:
-    return _shown(request, id)
+def deviation_page(request: Request, here: Here, id: str) -> Response:
+    return _shown(request, here.deviations.reviewed(id))
 
 
 @router.post("/deviations/{id}")
-async def decide(request: Request, id: str) -> Response:
+async def decide(request: Request, here: Here, id: str) -> Response:
     form = await fields(request, MAX_FORM)
+    return await run_in_threadpool(_decided, request, here, id, form)
+
+
+def _decided(request: Request, here: Context, id: str, form: dict[str, str]) -> Response:
     reason, by = form.get("reason", "").strip() or None, form.get("by", "").strip() or None
     try:
         match form.get("decide"):
             case "ignore":
-                await deviations.ignore(request, id, models.Ignore(reason=reason or "", by=by))
+                ignored = models.Ignore(reason=reason or "", by=by)
+                here.deviations.ignore(id, ignored.reason, ignored.by)
             case "accept":
-                await deviations.accept(request, id, models.Accept(reason=reason, by=by))
+                accepted = models.Accept(reason=reason, by=by)
+                here.deviations.accept(id, accepted.reason, accepted.by)
             case "undo":
-                await deviations.undo(request, id)
+                here.deviations.undo(id)
             case _:
                 raise Problem(HTTPStatus.BAD_REQUEST, "Unexpected form submission.")
     except ValidationError:
         why = "Not saved: the reason must be 1 to 1,000 characters, the name at most 200."
-        return _shown(request, id, HTTPStatus.UNPROCESSABLE_ENTITY, why)
-    except Problem as problem:
-        if problem.status != HTTPStatus.CONFLICT:
-            raise
-        return _shown(request, id, problem.status, f"Cannot be accepted: {problem.detail}.")
+        return _shown(request, here.deviations.reviewed(id), HTTPStatus.UNPROCESSABLE_ENTITY, why)
+    except Conflict as conflict:
+        why = f"Cannot be accepted: {conflict}."
+        return _shown(request, here.deviations.reviewed(id), HTTPStatus.CONFLICT, why)
     return RedirectResponse(f"/deviations/{int(id)}", HTTPStatus.SEE_OTHER)
 
 
-def _shown(request: Request, id: str, status: int = HTTPStatus.OK, refused: str | None = None) -> Response:
-    number = int(id) if id.isdecimal() and len(id) < 19 else -1
-    with store_of(request).reading() as db:
-        rows = queries.deviations(db, Filters(deviation=number, state=None), 1, None)
-        if not rows:
-            raise Problem(HTTPStatus.NOT_FOUND, "This deviation no longer exists.")
-        apis = queries.apis(db, Filters(api=rows[0]["api"]), 1, None)
-        accepted = decisions.proposals(db, rows[0]["api"])
-    proposal = next((one for one in accepted if decisions.identity(one) == decisions.identity(rows[0])), None)
+def _shown(
+    request: Request, found: Reviewed, status: int = HTTPStatus.OK, refused: str | None = None
+) -> Response:
+    proposal = found.proposal
     return page(
         request,
         "deviation.html",
         status,
-        one=render.finding(rows[0]),
-        api=render.api(apis[0]) if apis else None,
+        one=render.finding(found.deviation),
+        api=render.api(found.api) if found.api else None,
         proposal=proposal,
         changes=[_change(change) for change in proposal["patch"]] if proposal else [],
         refused=refused,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
@@ -15,17 +15,12 @@ from starlette.types import Scope
 from server.api import render
 from server.api.context import Here
 from server.api.deviations import StateAsked
-from server.api.errors import Problem
 from server.api.known import KnownApi
-from server.api.paging import After, Narrowed, decode, store_of
+from server.api.paging import After, Narrow, decode
 from server.api.paging import page as listed
-from server.api.rebuilt import get_reconstructed
+from server.api.rebuilt import shown_document
 from server.services.attaching import Target
-from server.services.errors import UnknownApi
-from server.services.listing import Listed
 from server.services.specifications import Sent
-from server.store import agents, decisions, queries, rebuilt
-from server.store.queries import Filters
 from server.ui import decide, login
 from server.ui.door import FOLDER, Page, admin, page, secure
 from server.ui.upload import uploaded
@@ -34,7 +29,6 @@ APIS = 25  # rows on one page: few enough that the latest deviations are not far
 OPERATIONS = 200
 EXCHANGES = 50
 DEVIATIONS = 100
-LATEST = 20
 LOST_BYTES = ("late", "ring_full", "table_full", "unread_at_exit")
 LOST_EXCHANGES = (
     "redaction_failed",
@@ -48,8 +42,6 @@ LOST_EXCHANGES = (
 PLAIN_HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depends(admin)])
-
-Narrow = Annotated[Narrowed, Depends()]
 
 
 class Static(StaticFiles):
@@ -72,20 +64,16 @@ def install(app: FastAPI) -> None:
 
 
 @router.get("/")
-def first_page(request: Request, cursor: After = None) -> Response:
+def first_page(request: Request, here: Here, cursor: After = None) -> Response:
     after = decode(cursor)
-    with store_of(request).reading() as db:
-        apis = queries.apis(db, Filters(), APIS + 1, after)
-        latest = queries.deviations(db, Filters(), LATEST + 1, None)
-        totals = queries.totals(db) | _ledger(agents.ledger(db))
-        heard = agents.agents(db, 1, None)
+    found = here.overview.all(APIS, after)
     return page(
         request,
         "first.html",
-        apis=listed(Listed.cut(apis, APIS), "last_seen", render.api),
-        deviations=listed(Listed.cut(latest, LATEST), "last_seen", render.finding),
-        totals=totals,
-        heard=render.agent(heard[0]) if heard else None,
+        apis=listed(found.apis, "last_seen", render.api),
+        deviations=listed(found.deviations, "last_seen", render.finding),
+        totals=found.totals | _ledger(found.ledger),
+        heard=render.agent(found.agent) if found.agent else None,
         server=_server(request),
         newest=after is None,
     )
@@ -108,33 +96,26 @@ def _server(request: Request) -> str:
 
 
 @router.get("/apis/{id}")
-def api_page(request: Request, number: KnownApi, cursor: After = None) -> Response:
+def api_page(request: Request, here: Here, api: KnownApi, cursor: After = None) -> Response:
     after = decode(cursor)
-    with store_of(request).reading() as db:
-        rows = queries.apis(db, Filters(api=number), 1, None)
-        if not rows:
-            raise UnknownApi
-        operations = queries.operations(db, number, Filters(), OPERATIONS + 1, after)
-        found = queries.deviations(db, Filters(api=number), LATEST + 1, None)
-        exchanges, more = queries.exchanges(db, Filters(api=number), LATEST, None)
-        learnt = rebuilt.newest_version(db, number)
+    found = here.overview.of_api(api, OPERATIONS, after)
     return page(
         request,
         "api.html",
-        rebuilt=learnt,
-        api=render.api(rows[0]),
-        operations=listed(Listed.cut(operations, OPERATIONS), "count", render.operation),
-        deviations=listed(Listed.cut(found, LATEST), "last_seen", render.finding),
-        exchanges=listed(Listed(exchanges, more), "time", render.exchange),
+        rebuilt=found.rebuilt,
+        api=render.api(found.api),
+        operations=listed(found.operations, "count", render.operation),
+        deviations=listed(found.deviations, "last_seen", render.finding),
+        exchanges=listed(found.exchanges, "time", render.exchange),
         server=_server(request),
         newest=after is None,
     )
 
 
 @router.get("/apis/{id}/reconstructed")
-def reconstructed(request: Request, api: KnownApi) -> Response:
+def reconstructed(here: Here, api: KnownApi) -> Response:
     """The newest rebuilt document, as the API answers it."""
-    return get_reconstructed(request, api)
+    return shown_document(here.rebuilding.publication(api, None))
 
 
 @router.post("/apis/{id}/spec")
@@ -146,39 +127,31 @@ async def upload(request: Request, here: Here, id: str) -> Response:
 
 
 @router.get("/apis/{id}/spec")
-def spec_page(request: Request, here: Here, number: KnownApi, spec: str | None = None) -> Response:
-    chosen = here.specifications.of_api(number, spec)
-    with store_of(request).reading() as db:
-        rows = queries.apis(db, Filters(api=number), 1, None)
-    if not rows:
-        raise UnknownApi
-    return page(request, "spec.html", api=render.api(rows[0]), spec=render.spec(chosen))
+def spec_page(request: Request, here: Here, api: KnownApi, spec: str | None = None) -> Response:
+    shown = render.spec(here.specifications.of_api(api, spec))
+    return page(request, "spec.html", api=render.api(here.inventory.api(api)), spec=shown)
 
 
 @router.get("/exchanges")
-def exchanges_page(request: Request, narrow: Narrow, cursor: After = None) -> Response:
-    after = decode(cursor)
-    with store_of(request).reading() as db:
-        rows, more = queries.exchanges(db, narrow.filters(db), EXCHANGES, after)
+def exchanges_page(request: Request, here: Here, narrow: Narrow, cursor: After = None) -> Response:
+    found = here.exchanges.listed(narrow, EXCHANGES, decode(cursor))
     return page(
         request,
         "exchanges.html",
-        exchanges=listed(Listed(rows, more), "time", render.exchange),
+        exchanges=listed(found, "time", render.exchange),
         asked=_asked(request),
     )
 
 
 @router.get("/deviations")
 def deviations_page(
-    request: Request, narrow: Narrow, state: StateAsked = "", cursor: After = None
+    request: Request, here: Here, narrow: Narrow, state: StateAsked = "", cursor: After = None
 ) -> Response:
-    after = decode(cursor)
-    with store_of(request).reading() as db:
-        rows = queries.deviations(db, narrow.filters(db, state), DEVIATIONS + 1, after)
+    found = here.deviations.listed(narrow, state, DEVIATIONS, decode(cursor))
     return page(
         request,
         "deviations.html",
-        deviations=listed(Listed.cut(rows, DEVIATIONS), "last_seen", render.finding),
+        deviations=listed(found, "last_seen", render.finding),
         asked=_asked(request),
     )
 
@@ -189,18 +162,12 @@ def _asked(request: Request) -> dict[str, str]:
 
 
 @router.get("/exchanges/{id}")
-def exchange_page(request: Request, id: str) -> Response:
-    with store_of(request).reading() as db:
-        row = queries.exchange(db, id)
-        if row is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "No such exchange, or it was deleted by retention.")
-        number = queries.number_of_api(db, row["api_id"])
-        api = queries.apis(db, Filters(api=number), 1, None)
-        numbers = decisions.numbers(db, number, row["deviations"]) if number is not None else []
+def exchange_page(request: Request, here: Here, id: str) -> Response:
+    found = here.exchanges.inspected(id)
     return page(
         request,
         "exchange.html",
-        numbers=numbers,
-        exchange=render.exchange(row),
-        api=render.api(api[0]) if api else None,
+        numbers=found.deviations,
+        exchange=render.exchange(found.exchange),
+        api=render.api(found.api) if found.api else None,
     )

@@ -1,0 +1,93 @@
+"""Coverage of an API's specifications by live traffic, or of another document by the stored samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.wire import decode_record
+from server.analysis.coverage.counts import By, Counts
+from server.analysis.coverage.gaps import gaps
+from server.analysis.coverage.outline import Outline
+from server.analysis.coverage.report import Json as Report
+from server.analysis.coverage.report import calls, report
+from server.analysis.views import most_seen
+from server.ingest.catalogue_editor import CatalogueEditor
+from server.services.errors import NotFound
+from server.specification import Load, Specification, based
+from server.store import coverage, specs
+from server.store.database import Store
+
+MAX_SAMPLES = 10_000  # stored exchanges that are held against another document
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What callers are told apart by, and which operations are reported. `spec` is the id of a stored
+    specification: the newest samples against it alone.
+    """
+
+    by: By = By.USER_AGENT
+    level: str | None = None
+    tag: str | None = None
+    spec: str | None = None
+
+
+Counted = tuple[Outline, Counts]
+
+
+class CoverageReports:
+    def __init__(self, store: Store, catalogue: CatalogueEditor, load: Load) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._load = load
+
+    def of_api(self, api: int, scope: Scope, consumer: str | None) -> Report:
+        """What of an API's specifications was exercised, right or wrong, and by whom. Raises NotFound."""
+        return _report(self._counted(api, scope), scope, consumer)
+
+    def gaps(self, api: int, scope: Scope, used_by: str, not_by: str) -> Report:
+        """What callers of one name use and those of another do not, most called first. Raises NotFound."""
+        counted = self._counted(api, scope)
+        return gaps(_report(counted, scope, used_by), _report(counted, scope, not_by))
+
+    def of_document(self, api: int, scope: Scope, consumer: str | None, raw: bytes) -> Report:
+        """The newest stored exchanges against a document, which is not kept. Raises SpecError."""
+        counted = self._sampled(api, scope.by, based(self._load, raw, None))
+        return _report(counted, scope, consumer)
+
+    def _counted(self, api: int, scope: Scope) -> Counted:
+        if scope.spec is not None:
+            return self._sampled(api, scope.by, self._stored(api, scope.spec))
+        outline, counts = self._catalogue.published.outline(api), Counts()
+        with self._store.reading() as db:
+            for operation, caller, part, count in coverage.counts(db, api, scope.by):
+                counts.add(operation, caller, [part], count)
+            for method, template, status, count in coverage.undescribed(db, api):
+                counts.add_unknown(method, template, f"{status // 100}xx" if status else "none", count)
+        counts.exchanges = _exchanges(counts)
+        return outline, counts
+
+    def _stored(self, api: int, spec: str) -> Specification:
+        with self._store.reading() as db:
+            found = [row for row in specs.of_api(db, api) if row["id"] == spec]
+        if not found:
+            raise NotFound("this API has no such specification")
+        return based(self._load, found[0]["raw"], found[0]["base_path"])
+
+    def _sampled(self, api: int, by: By, specification: Specification) -> Counted:
+        outline, counts = Outline([specification]), Counts()
+        with self._store.reading() as db:
+            for raws in coverage.samples(db, api, MAX_SAMPLES):
+                views = [decode_record(raw) for raw in raws]
+                record = most_seen(views)
+                if record.request is not None:
+                    counts.add_exchange(record, outline, specification.match(record), by, views)
+        return outline, counts
+
+
+def _exchanges(counts: Counts) -> int:
+    return sum(map(calls, counts.everyone.values())) + sum(one.total() for one in counts.unknown.values())
+
+
+def _report(counted: Counted, scope: Scope, consumer: str | None) -> Report:
+    return report(*counted, level=scope.level, tag=scope.tag, caller=consumer)

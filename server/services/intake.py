@@ -1,0 +1,39 @@
+"""Batches of records, committed before they are acknowledged; and whether any would be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+
+from server.ingest.accept import Acceptor
+from server.ingest.decode import Delivery
+from server.store.database import Damaged, Store
+
+
+class Intake:
+    def __init__(self, store: Store, acceptor: Acceptor, clock: Callable[[], int] = time.time_ns) -> None:
+        self._store = store
+        self._acceptor = acceptor
+        self._clock = clock
+
+    def accept(self, delivery: Delivery) -> Future[dict[str, int]]:
+        """How many records went where (see ingest/outcomes.py), once they are committed.
+
+        Raises StoreUnavailable, as may the future.
+        """
+        now = self._clock()
+        return self._store.write(lambda db: self._acceptor.accept(delivery, now))
+
+    def checks(self) -> Iterator[Future[None]]:
+        """Futures to wait for, one after the other: all succeed if the database takes writes; after a failure
+        large ones are tried. Raises StoreUnavailable, as may they; of a damaged database until it is
+        salvaged.
+        """
+        if self._store.damage is not None:
+            raise Damaged(self._store.damage)
+        if self._store.refused is None:
+            yield self._store.write(self._store.probe)
+        else:
+            yield self._store.write(self._store.take_room)
+            yield self._store.write(self._store.give_room)

@@ -1,0 +1,25 @@
+"""What lists are narrowed by, and where they go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from server.store.database import Connection
+from server.store.queries import Cursor, Filters, number_of_api
+
+__all__ = ["Cursor", "Filters", "Narrowing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """An API's id, None for any, beside the filters."""
+
+    api: str | None = None
+    filters: Filters = field(default_factory=Filters)
+
+    def resolved(self, db: Connection) -> Filters | None:
+        """The filters with the API's number; None where no API has this id, so that nothing matches."""
+        if self.api is None:
+            return self.filters
+        number = number_of_api(db, self.api)
+        return None if number is None else replace(self.filters, api=number)
