@@ -16,6 +16,7 @@ from agent import config
 from agent.checks import SettingError
 from agent.commands import doctor, read, record, replay
 from agent.config import Settings
+from agent.listening import ListenError
 from agent.logs import start_logging
 from agent.options import GROUPS, add_options
 from agent.probes import cgroups
@@ -23,7 +24,6 @@ from agent.redact.key import KeyFileError
 from agent.redact.policy import Policy
 from agent.sources.recording import RecordingError
 from agent.sources.reported import FormatError
-from agent.status import StatusError
 
 log = logging.getLogger("agent")
 
@@ -149,7 +149,6 @@ def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> 
 
 def expected_errors() -> Sequence[type[Exception]]:
     """What may go wrong without being a bug: its message is for people, and no traceback is shown."""
-    from agent.gateways import ListenError
     from agent.health import Stuck
     from agent.probes.btf import BtfError
     from agent.probes.kernel import SourceError
@@ -159,7 +158,6 @@ def expected_errors() -> Sequence[type[Exception]]:
         SourceError,
         ProgramError,
         BtfError,
-        StatusError,
         ListenError,
         Stuck,
         KeyFileError,

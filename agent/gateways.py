@@ -15,7 +15,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from agent.ledger import Exchanges, Ledger
-from agent.listening import Answers, Listener
+from agent.listening import Answers, Listener, Listening
 from agent.pipeline import Place, redacted, sighting_of
 from agent.redact.policy import Policy
 from agent.sources import telemetry
@@ -24,17 +24,13 @@ from agent.wire import Record
 
 PATH = "/api/telemetry"
 MAX_BODY = 8 * 1024 * 1024
-MOST_CONNECTIONS = 128
+LISTENING = Listening("gateways", "listen for telemetry", "--telemetry-listen", 128)
 MOST_BODIES = 4  # read and redacted at a time
 CLOSE_S = 1.0  # in which reports that are being read are answered
 IDLE_S = 30.0
 PIECE = 64 * 1024
 MAX_CHUNK_LINE = 1024
 SOURCE_TOKEN = "x-trace-source-token"  # how the plugins send it
-
-
-class ListenError(Exception):
-    """The address cannot be listened at; the message is a sentence for a person."""
 
 
 class Reports:
@@ -81,41 +77,22 @@ class Reports:
             self._ledger.exchanges.update(exchanges)
 
 
-class GatewayServer:
-    """Listens for reports. Raises ListenError."""
+class GatewayServer(Listener):
+    """Listens for reports, which those with the token may send; anybody where it is None. Raises
+    ListenError."""
 
-    def __init__(self, address: tuple[str, int], token: str | None, reports: Reports) -> None:
-        try:
-            self._server = _Server(address, token, reports)
-        except OSError as error:
-            raise ListenError(
-                f"cannot listen for telemetry at {address[0]}:{address[1]} ({error.strerror}): "
-                "stop what uses that port or choose another with --telemetry-listen"
-            ) from None
-
-    @property
-    def address(self) -> str:
-        """Where it listens, as HOST:PORT."""
-        return self._server.shown
-
-    def start(self) -> None:
-        """Starts taking reports in threads of its own."""
-        self._server.start()
-
-    def close(self) -> None:
-        """Takes no more; reports that are being read are answered."""
-        self._server.close()
-        until = time.monotonic() + CLOSE_S
-        for _ in range(MOST_BODIES):
-            self._server.bodies.acquire(timeout=max(0.0, until - time.monotonic()))
-
-
-class _Server(Listener):
     def __init__(self, address: tuple[str, int], token: str | None, reports: Reports) -> None:
         self.token = None if token is None else token.encode()
         self.reports = reports
         self.bodies = threading.BoundedSemaphore(MOST_BODIES)
-        super().__init__(address, _Reports, MOST_CONNECTIONS, "gateways")
+        super().__init__(address, _Reports, LISTENING)
+
+    def close(self) -> None:
+        """Takes no more; reports that are being read are answered."""
+        super().close()
+        until = time.monotonic() + CLOSE_S
+        for _ in range(MOST_BODIES):
+            self.bodies.acquire(timeout=max(0.0, until - time.monotonic()))
 
 
 class _Refused(Exception):
@@ -127,7 +104,7 @@ class _Refused(Exception):
 
 
 class _Reports(Answers):
-    server: _Server
+    server: GatewayServer
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
 

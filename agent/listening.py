@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6, AddressFamily, socket
 from typing import Any
@@ -47,22 +48,44 @@ class Answers(BaseHTTPRequestHandler):
         """Silent: requests are not news."""
 
 
+class ListenError(Exception):
+    """The address cannot be listened at; the message is a sentence for a person, with the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What a listener is for: `name` of its thread, `purpose` and `option` for whom it cannot be had."""
+
+    name: str
+    purpose: str
+    option: str
+    connections: int  # at most, each in a thread of its own
+
+
 class Listener(ThreadingHTTPServer):
-    """Answers at `address` with `pages`, in at most `connections` threads. Raises OSError."""
+    """Answers at `address` (HOST and port, 0 for a free one) with `pages`. Raises ListenError."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
     address_family: AddressFamily
 
-    def __init__(self, address: tuple[str, int], pages: type[Answers], connections: int, name: str) -> None:
+    def __init__(self, address: tuple[str, int], pages: type[Answers], what: Listening) -> None:
         self.address_family = AF_INET6 if ":" in address[0] else AF_INET
-        self._slots = threading.BoundedSemaphore(connections)
-        self._thread = threading.Thread(target=self.serve_forever, args=(POLL_S,), name=name, daemon=True)
-        super().__init__(address, pages)
+        self._slots = threading.BoundedSemaphore(what.connections)
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(POLL_S,), name=what.name, daemon=True
+        )
+        try:
+            super().__init__(address, pages)
+        except OSError as error:
+            raise ListenError(
+                f"cannot {what.purpose} at {shown(address)} ({error.strerror}): "
+                f"stop what uses that port or choose another with {what.option}"
+            ) from None
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """Where it listens, as HOST:PORT."""
         return shown((str(self.server_address[0]), self.server_address[1]))
 
@@ -78,10 +101,14 @@ class Listener(ThreadingHTTPServer):
         self.server_close()
 
     def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if not self._slots.acquire(blocking=False):
             self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self._slots.release()
+            raise
 
     def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
         try:

@@ -20,13 +20,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from agent.ledger import Bytes, Exchanges, Kernel
-from agent.listening import Answers, Listener, shown
+from agent.listening import Answers, Listener, Listening
 from agent.loopback import is_loopback
 
 log = logging.getLogger(__name__)
 
 STALLED_S = 10.0  # a pipeline that has not turned for so long is not ready
 MOST_CONNECTIONS = 16
+LISTENING = Listening("status", "serve the status page", "--status-listen", MOST_CONNECTIONS)
 IDLE_S = 5.0
 
 METRICS: dict[str, str] = {
@@ -50,10 +51,6 @@ _BUCKETS: dict[str, tuple[str, type[StrEnum]]] = {
     "exchanges": ("spectap_agent_exchanges_total", Exchanges),
     "kernel": ("spectap_agent_kernel_events_total", Kernel),
 }
-
-
-class StatusError(Exception):
-    """The status page cannot be served; the message is a sentence for a person, with the cure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,50 +173,23 @@ def _gauges(snapshot: Snapshot, now: float) -> dict[str, float]:
     }
 
 
-class StatusServer:
-    """Serves the snapshot at this host, which is loopback, and port; 0 takes a free one.
+class StatusServer(Listener):
+    """Serves the snapshot, on loopback.
 
     `snapshot` and `stuck` (which loop hangs, if any) are called from other threads, for every request; the
-    latter must not wait for a lock. Raises StatusError.
+    latter must not wait for a lock. Raises ListenError.
     """
 
     def __init__(self, address: tuple[str, int], snapshot: SnapshotSource, stuck: Stuck) -> None:
-        registry = CollectorRegistry()
-        registry.register(_Numbers(snapshot))
-        ProcessCollector(registry=registry)  # what the agent itself costs
-        try:
-            self._server = _Server(address, snapshot, stuck, registry)
-        except OSError as error:
-            raise StatusError(
-                f"cannot serve the status page at {shown(address)} ({error.strerror}): "
-                "stop what uses that port or choose another with --status-listen"
-            ) from error
-
-    @property
-    def address(self) -> str:
-        """Where it listens, as HOST:PORT."""
-        return self._server.shown
-
-    def start(self) -> None:
-        """Starts answering in a thread of its own."""
-        self._server.start()
-
-    def close(self) -> None:
-        """Stops answering."""
-        self._server.close()
-
-
-class _Server(Listener):
-    def __init__(
-        self, address: tuple[str, int], snapshot: SnapshotSource, stuck: Stuck, registry: CollectorRegistry
-    ) -> None:
         self.snapshot, self.stuck = snapshot, stuck
-        self.registry = registry
-        super().__init__(address, _Pages, MOST_CONNECTIONS, "status")
+        self.registry = CollectorRegistry()
+        self.registry.register(_Numbers(snapshot))
+        ProcessCollector(registry=self.registry)  # what the agent itself costs
+        super().__init__(address, _Pages, LISTENING)
 
 
 class _Pages(Answers):
-    server: _Server
+    server: StatusServer
     timeout = IDLE_S
 
     def do_GET(self) -> None:

@@ -18,8 +18,9 @@ import pytest
 from agent import config, gateways
 from agent.checks import SettingError
 from agent.cli import parser
-from agent.gateways import MOST_BODIES, GatewayServer, ListenError, Reports
+from agent.gateways import MOST_BODIES, GatewayServer, Reports
 from agent.ledger import Exchanges
+from agent.listening import ListenError
 from agent.pipeline import Place
 from agent.redact.policy import Policy
 from agent.wire import Record, pack_record
@@ -147,13 +148,13 @@ def test_what_is_no_report_gets_its_status(gateway: Gateway, request_bytes: byte
 
 
 def test_no_more_bodies_are_read_at_a_time_than_the_bound(gateway: Gateway) -> None:
-    held = [gateway.server._server.bodies.acquire() for _ in range(MOST_BODIES)]
+    held = [gateway.server.bodies.acquire() for _ in range(MOST_BODIES)]
     answers: list[int] = []
     thread = threading.Thread(target=lambda: answers.append(gateway.post(telemetry()).status_code))
     thread.start()
     assert not gateway.records
     for _ in held:
-        gateway.server._server.bodies.release()
+        gateway.server.bodies.release()
     thread.join()
     assert answers == [200]
 

@@ -16,12 +16,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.ledger import Bytes, Exchanges, Kernel
+from agent.listening import ListenError
 from agent.status import (
     METRICS,
     MOST_CONNECTIONS,
     STALLED_S,
     Snapshot,
-    StatusError,
     StatusServer,
     Watched,
     why_not_ready,
@@ -168,7 +168,7 @@ def test_a_taken_port_is_one_clear_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = ("127.0.0.1", taken.getsockname()[1])
         sentence = f"cannot serve the status page at 127.0.0.1:{address[1]} .*in use.*--status-listen"
-        with pytest.raises(StatusError, match=sentence):
+        with pytest.raises(ListenError, match=sentence):
             StatusServer(address, alive, lambda: None)
 
 
