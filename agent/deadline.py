@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from types import TracebackType
 
@@ -29,11 +28,13 @@ STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 class Deadline:
     """Use it as a context, in the main thread, around all that may hang.
 
-    `in_memory` answers how many records are lost with the process; it must not wait for anything.
+    `in_memory` answers how many records are lost with the process, `hurry` is called once it is to stop;
+    neither may wait for anything.
     """
 
     def __init__(self) -> None:
         self.in_memory: Callable[[], int] = lambda: 0
+        self.hurry: Callable[[], None] = lambda: None
         self._ends_at: float | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
@@ -66,6 +67,7 @@ class Deadline:
         else:
             return
         self._ends_at = time.monotonic() + STOP_S
+        self.hurry()
         if not self._over.wait(STOP_S):
             self._end()
 
@@ -87,9 +89,8 @@ class Deadline:
 def waiting_at() -> list[str]:
     """Where each thread is now, as "name at file:line"."""
     frames = sys._current_frames()
-    found = []
-    for thread in threading.enumerate():
-        if thread.ident in frames:
-            where = traceback.extract_stack(frames[thread.ident], limit=None)[-1]
-            found.append(f"{thread.name} at {where.filename}:{where.lineno} ({where.name})")
-    return found
+    return [
+        f"{thread.name} at {frame.f_code.co_filename}:{frame.f_lineno} ({frame.f_code.co_name})"
+        for thread in threading.enumerate()
+        if thread.ident is not None and (frame := frames.get(thread.ident)) is not None
+    ]

@@ -100,6 +100,7 @@ class Run:
         )
         self._reports = Reports(place, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
+        deadline.hurry = priority.take_part  # at idle priority not even the deadline could be kept
         self._status = StatusServer(settings.status_listen, self._snapshot, self._why_stuck)
         self._gateways = gateways(settings, self._reports)
 
