@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, Security
 from fastapi.security import HTTPBearer
 
+from server.analysis.rebuild.learn_input import LearnOutcome
 from server.api import (
     agents,
     apis,
@@ -31,7 +32,7 @@ from server.api.parameters import only_known
 from server.config import ServerSettings
 from server.connections import Closed, Connections
 from server.core import Core
-from server.learning import NOT_LEARNT, Learned, Step
+from server.learning.outcomes import REASONS, LearningStep, NotLearnt
 from server.ui import pages
 
 TITLE = "spectap"
@@ -77,10 +78,10 @@ def _sources(core: Core, reached: Connections) -> Sources:
         file_bytes=lambda: store.file_bytes,
         waiting=lambda: store.waiting,
         dropped=lambda: jobs.dropped,
-        learnt=lambda: learning.counts[Learned.LEARNT],
-        sampled_out=lambda: learning.counts[Learned.SAMPLED_OUT],
-        not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in NOT_LEARNT},
-        failures={step.value: partial(learning.failures.counts.__getitem__, step) for step in Step},
+        learnt=lambda: learning.counts[LearnOutcome.LEARNT],
+        sampled_out=lambda: learning.counts[NotLearnt.SAMPLED_OUT],
+        not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in REASONS},
+        failures={step.value: partial(learning.failures.counts.__getitem__, step) for step in LearningStep},
         connections=lambda: reached.open,
         closed={why.value: partial(reached.closed.__getitem__, why) for why in Closed},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.config import ServerSettings
 from server.ingest.accept import Acceptor
 from server.jobs import Jobs
-from server.learning import Learning
+from server.learning.learning import Learning
 from server.specification import Load
 from server.store.database import CURE, Damaged, Store
 from server.store.retention import Bounds

@@ -7,15 +7,15 @@ ingest goes on.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from server.background import BackgroundThread, Pace
 from server.ingest.accept import Acceptor
 from server.ingest.leftovers import settle_leftovers
 from server.store.counters import unused_consumers
-from server.store.database import Database, Store, StoreUnavailable
+from server.store.database import Database, Store
 from server.store.retention import DAY_NS, LOW, Bounds, drop_some, fold_hours, give_back, used_bytes
 
 log = logging.getLogger(__name__)
@@ -34,57 +34,32 @@ class Jobs:
         self._store = store
         self._bounds = bounds
         self._clock = clock
-        self._stale: set[int] = set()
-        self._stopping = False
-        self._wake = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self.thread = BackgroundThread("jobs", self._turn, PERIOD_S)
+        self._looked = False  # for exchanges that an earlier run left to judge
         self._tidied: int | None = None  # the day
         self.dropped = 0  # exchanges that retention took since the start
 
     def start(self, acceptor: Acceptor) -> None:
+        """Begins with what an earlier run left to judge."""
         self._acceptor = acceptor
-        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
-        self._thread.start()
+        self.thread.start(Pace.AT_ONCE)
 
     def judge_again(self, api: int) -> None:
         """The specifications of an API (its number) have changed."""
-        with self._wake:
-            self._stale.add(api)
-            self._wake.notify()
+        self.thread.ask(api)
 
     def stop(self) -> None:
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join()
+        """Finishes the piece of work that is under way."""
+        self.thread.stop()
 
-    def _run(self) -> None:
-        try:
-            for api in self._do(lambda db: self._acceptor.apis.to_judge()):
-                self.judge_again(api)
-        except StoreUnavailable as error:
-            log.error("cannot look for exchanges to judge: %s", error)
-        while True:
-            with self._wake:
-                if not self._stale and not self._stopping:
-                    self._wake.wait(PERIOD_S)
-                if self._stopping:
-                    return
-                stale, self._stale = self._stale, set()
-            self._attempt(stale)
-
-    def _attempt(self, stale: set[int]) -> None:
-        try:
-            while stale:
-                self._judge(next(iter(stale)))
-                stale.pop()
+    def _turn(self, stale: set[int]) -> Pace:
+        left = set() if self._looked else set(self._do(lambda db: self._acceptor.apis.to_judge()))
+        for api in stale | left:
+            self._judge(api)
+        if self._looked or stale or left:
             self.enforce_retention()
-        except StoreUnavailable as error:
-            log.error("%s; trying again", error)
-            with self._wake:
-                self._stale |= stale
-                self._wake.wait(PERIOD_S)
+        self._looked = True
+        return Pace.WHEN_ASKED
 
     def _do(self, work: Callable[[Database], T]) -> T:
         return self._store.write(work).result()
@@ -93,7 +68,7 @@ class Jobs:
         judged = 0
         while found := self._do(lambda db: self._acceptor.judge_again(api, JUDGED_AT_ONCE)):
             judged += found
-            if self._stopping:
+            if self.thread.stopping:
                 return
         self._do(lambda db: settle_leftovers(db, self._acceptor, api))
         log.info("judged %d stored exchanges anew", judged)
@@ -104,7 +79,7 @@ class Jobs:
         bound = self._bounds.bytes
         target = int(bound * LOW) if self._do(used_bytes) > bound else bound
         dropped = 0
-        while not self._stopping:
+        while not self.thread.stopping:
             gone = self._do(
                 lambda db: drop_some(db, self._acceptor.exchanges, self._bounds, self._clock(), target)
             )
@@ -112,7 +87,7 @@ class Jobs:
                 break
             dropped += gone
         if dropped:
-            while self._do(give_back) and not self._stopping:
+            while self._do(give_back) and not self.thread.stopping:
                 pass
             self._store.checkpoint()
             log.info("retention: dropped %d exchanges, the oldest first", dropped)

@@ -15,7 +15,7 @@ import agent.status
 import server.cli
 from agent.ledger import Bytes, Exchanges, Kernel
 from server.api.metrics import Metrics, Sources
-from server.learning import NOT_LEARNT, Step
+from server.learning.outcomes import REASONS, LearningStep
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(page for page in ROOT.glob("**/*.md") if ".venv" not in page.parts)
@@ -69,7 +69,7 @@ def test_every_metric_and_bucket_is_documented() -> None:
     text = documented()
     nothing = Sources(file_bytes=lambda: 0, waiting=lambda: 0, dropped=lambda: 0)
     names = {*agent.status.METRICS, *Metrics(nothing).names(), *Bytes, *Exchanges, *Kernel}
-    names |= {*NOT_LEARNT, *Step}
+    names |= {*REASONS, *LearningStep}
     assert not {name for name in names if not re.search(rf"`{name}(_total)?[`{{]", text)}
 
 

@@ -51,7 +51,7 @@ def quiet(data: Path, **options: Any) -> Iterator[Client]:
     """A server whose retention runs only when it is told to."""
     with serving(data, **options) as client:
         client.core.jobs.stop()
-        client.core.jobs._stopping = False
+        client.core.jobs.thread.stopping = False
         yield client
 
 

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from agent.wire import Record
+from server.analysis.rebuild.learn_input import LearnOutcome
 from server.analysis.rebuild.learner import Learner
 from server.analysis.specs.load import load
 from server.ingest.accept import Acceptor
 from server.ingest.decode import decode
-from server.learning import Learned, Learning, Step, sample
+from server.learning.learning import Learning
+from server.learning.outcomes import LearningStep, NotLearnt
 from server.store import rebuilt
 from server.store.database import Database, Store, StoreUnavailable
 from server.store.exchanges import Exchanges
 from server.store.merge import merge_apis
-from server.store.rebuilt import Stored
 from tests.server import engine
 from tests.server.analysis.rebuild.traffic import call, validate
 from tests.server.records import NGINX, batch, record
@@ -159,12 +160,12 @@ def test_a_defect_in_one_exchange_costs_that_one(tmp_path: Path, monkeypatch: py
             raise RuntimeError("secret")
         return records[0]
 
-    monkeypatch.setattr("server.learning.most_seen", broken)
+    monkeypatch.setattr("server.learning.learning.most_seen", broken)
     with opened(tmp_path) as (store, send):
         learning = learning_of(store)
         send(*users(0, 3))
         step(learning)
-        assert learning.counts == {Learned.LEARNT: 2, Learned.FAILED: 1, Learned.SAMPLED_OUT: 0}
+        assert learning.counts == {LearnOutcome.LEARNT: 2, NotLearnt.FAILED: 1, NotLearnt.SAMPLED_OUT: 0}
 
 
 OTHER = replace(NGINX, executable="/usr/sbin/other")
@@ -221,8 +222,8 @@ def test_an_api_that_cannot_be_stored_holds_up_no_other_and_is_logged_once(
         for start in range(0, 9, 3):
             send(*users(start, start + 3), big(start))
             step(learning)
-        assert learning.counts[Learned.NOT_SAVED] == 3
-        assert learning.failures.counts == {Step.SAVE: 3}
+        assert learning.counts[NotLearnt.NOT_SAVED] == 3
+        assert learning.failures.counts == {LearningStep.SAVE: 3}
         assert learning.shortfall == "what 3 of them taught could not be stored"
         (line,) = [one.message for one in caplog.records if one.levelname == "ERROR"]
         assert "OverflowError at" in line
@@ -243,7 +244,7 @@ def test_an_api_whose_document_cannot_be_made_holds_up_no_other(
         for _ in range(3):
             step(learning)
         assert [newest(store, api) is not None for api in (1, 2)] == [False, True]
-        assert learning.failures.counts == {Step.PUBLISH: 1}
+        assert learning.failures.counts == {LearningStep.PUBLISH: 1}
         assert "secret" not in caplog.text
 
 
@@ -257,7 +258,7 @@ def test_what_was_stored_and_cannot_be_read_stays_and_holds_up_nothing(tmp_path:
             send(*users(start, start + 1, **{field: "x"}), big(start))
             step(learning)
         assert calls_of(store) == 5
-        assert learning.failures.counts == {Step.LOAD: 1}
+        assert learning.failures.counts == {LearningStep.LOAD: 1}
         with store.reading() as db:
             rows = db.execute("SELECT state = x'00' FROM learners WHERE api = 2 ORDER BY number")
             assert [row[0] for row in rows] == [True, False]
@@ -290,26 +291,17 @@ def test_a_store_that_takes_nothing_is_logged_once_until_it_does(
             with monkeypatch.context() as broken:
                 broken.setattr(store, "write", full)
                 for _ in range(3):
-                    assert not learning.attempt(Step.SAVE)
-            assert learning.attempt(Step.SAVE)
+                    assert not learning.attempt(LearningStep.SAVE)
+            assert learning.attempt(LearningStep.SAVE)
         errors = [one.message for one in caplog.records if one.levelname == "ERROR"]
-        assert errors == ["what was learnt waits to be saved: the disk is full (logged once)"] * 2
-
-
-def test_a_sample_has_some_of_every_operation_and_status() -> None:
-    flood = [Stored(n, 1, 1, 200) for n in range(1000)]
-    rare = [Stored(2000, 1, 1, 500), Stored(2001, 1, 2, 200), Stored(2002, 2, 3, 200)]
-    chosen = sample([*flood, *rare], 10)
-    assert len(chosen) == 10
-    assert {*rare} <= {*chosen}
-    assert sample(rare, 10) == rare
+        assert errors == ["what was learned waits to be saved: the disk is full (logged once)"] * 2
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     with serving(tmp_path) as client:
-        client.core.learning._pause = 0.0
-        client.core.learning._period = 0.01
+        client.core.learning.publishing.pause = 0.0
+        client.core.learning.thread.period = 0.01
         yield client
 
 
@@ -399,7 +391,7 @@ def _newest(client: Client, api: str) -> str:
 def test_the_paths_of_an_uploaded_specification_come_first(tmp_path: Path, said: Any) -> None:
     known = {"info": {"title": "t", "version": "1"}, **said}
     with serving(tmp_path, load=load) as client:
-        client.core.learning._period = 0.01
+        client.core.learning.thread.period = 0.01
         uploaded = client.http.post("/api/v1/specs?host=shop.local:8080", content=json.dumps(known))
         assert uploaded.status_code == 201
         client.send(*users(0, 3))

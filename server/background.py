@@ -1,0 +1,93 @@
+"""A thread of the server's own that works in turns, woken by what others ask it for.
+
+| after a turn | the next begins |
+|---|---|
+| AT_ONCE | at once: more work waits |
+| WHEN_ASKED | when an API is asked for, or after a period |
+| LATER, or an exception | after a period, whatever is asked for: something failed |
+
+What was asked for in a turn that failed is asked for again. `stop` lets the turn under way finish, and then
+has `last` run once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from enum import Enum, auto
+
+from server.failures import Failures
+
+log = logging.getLogger(__name__)
+
+
+class Pace(Enum):
+    """When the next turn begins."""
+
+    AT_ONCE = auto()
+    WHEN_ASKED = auto()
+    LATER = auto()
+
+
+class BackgroundThread:
+    """`turn` gets the numbers of the APIs that were asked for since the last one; `period` is in seconds.
+
+    The lock guards `_asked` and `stopping`; no turn runs under it.
+    """
+
+    def __init__(self, name: str, turn: Callable[[set[int]], Pace], period: float) -> None:
+        self.period = period
+        self.stopping = False
+        self._name = name
+        self._turn = turn
+        self._asked: set[int] = set()
+        self._wake = threading.Condition()
+        self._failures = Failures(log)
+        self._thread: threading.Thread | None = None
+
+    def start(self, pace: Pace = Pace.WHEN_ASKED, last: Callable[[], object] | None = None) -> None:
+        """Begins its turns at this pace."""
+        self._thread = threading.Thread(target=self._run, args=(pace, last), name=self._name, daemon=True)
+        self._thread.start()
+
+    def ask(self, *apis: int) -> None:
+        """Has the next turn see to these APIs; from any thread."""
+        with self._wake:
+            self._asked.update(apis)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """Returns once the turn under way, and `last`, are done."""
+        with self._wake:
+            self.stopping = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, pace: Pace, last: Callable[[], object] | None) -> None:
+        while self._wait(pace):
+            pace = self._take_turn()
+        if last is not None:
+            last()
+
+    def _wait(self, pace: Pace) -> bool:
+        """Waits for the next turn; False where it is to stop."""
+        with self._wake:
+            if pace is Pace.WHEN_ASKED:
+                self._wake.wait_for(lambda: self.stopping or self._asked, self.period)
+            elif pace is Pace.LATER:
+                self._wake.wait_for(lambda: self.stopping, self.period)
+            return not self.stopping
+
+    def _take_turn(self) -> Pace:
+        with self._wake:
+            asked, self._asked = self._asked, set()
+        try:
+            pace = self._turn(asked)
+        except Exception as error:  # the next turn may succeed
+            self._failures.record(self._name, f"{self._name}: trying again", error)
+            self.ask(*asked)
+            return Pace.LATER
+        self._failures.end(self._name)
+        return pace

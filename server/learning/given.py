@@ -1,0 +1,53 @@
+"""The paths of the specifications that an API has, which come before those that traffic shows."""
+
+from __future__ import annotations
+
+import logging
+
+from server.analysis.rebuild.given_paths import templates_of
+from server.analysis.rebuild.learner import Learner
+from server.analysis.specs.document.text import parse
+from server.analysis.specs.model import SpecError
+from server.store import specs
+from server.store.database import Connection
+
+log = logging.getLogger(__name__)
+
+MOST_GIVEN = 64  # specifications whose paths are remembered
+
+Given = dict[str, frozenset[str]]
+"""Path templates, each with the names of its parameters that hold slashes."""
+
+
+class GivenPaths:
+    """Remembers the paths of the specifications read last."""
+
+    def __init__(self) -> None:
+        self._by_spec: dict[int, Given] = {}
+
+    def give(self, learner: Learner, db: Connection, api: int) -> None:
+        """Tells a learner the paths of its API's specifications."""
+        try:
+            learner.give(self._of(db, api))
+        except ValueError as error:
+            log.error("paths of a specification left out: %s", error)
+
+    def _of(self, db: Connection, api: int) -> Given:
+        found: Given = {}
+        for spec in specs.of_api(db, api):
+            number = int(spec["number"])
+            if number not in self._by_spec:
+                if len(self._by_spec) >= MOST_GIVEN:
+                    self._by_spec.clear()
+                self._by_spec[number] = _paths_of(spec["raw"], spec["base_path"])
+            found.update(self._by_spec[number])
+        return found
+
+
+def _paths_of(raw: bytes, base_path: str | None) -> Given:
+    """The paths of an uploaded specification; none where it is not one of paths."""
+    try:
+        return templates_of(parse(raw), base_path)
+    except SpecError as error:
+        log.error("paths of a specification left out: %s: %s", error.where, error.reason)
+        return {}

@@ -1,0 +1,150 @@
+"""One thread looks for new exchanges, learns from them, publishes what changed and saves what it knows.
+
+Where more came than it may learn at once, it takes some of each operation and status, and counts the rest.
+What was learnt is saved together with the number of the last exchange it is of, so that after any end each
+counts once. Each step, and each API in it, may fail by itself: the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from agent.wire import decode_record
+from server.analysis.views import most_seen
+from server.background import BackgroundThread, Pace
+from server.failures import Failures
+from server.learning.loaded import LoadedApis
+from server.learning.outcomes import LearningStep, NotLearnt
+from server.learning.publishing import Publishing
+from server.learning.sampling import sample
+from server.store import rebuilt
+from server.store.database import Connection, Store
+
+log = logging.getLogger(__name__)
+
+PERIOD_S = 2.0  # between looks for new exchanges
+MOST_AT_ONCE = 1_000  # exchanges learnt in one period: at most a tenth of a CPU
+MOST_LOOKED_AT = 50_000  # and looked at
+SAVE_S = 30.0  # between two savings of what was learnt
+PAUSE_S = 30.0  # after an API's version, times how many it has, until the next
+
+
+class Learning:
+    """Runs until `stop`; `publish_soon` may be called from any thread."""
+
+    def __init__(self, store: Store, clock: Callable[[], int] = time.time_ns, pause: float = PAUSE_S) -> None:
+        self.counts: Counter[str] = Counter()  # of exchanges, by outcome
+        self.failures = Failures(log)
+        self.thread = BackgroundThread("learning", self._turn, PERIOD_S)
+        self._store = store
+        self._loaded = LoadedApis(store, self.counts, self.failures)
+        self.publishing = Publishing(store, self._loaded, self.failures, clock, pause)
+        self._last: int | None = None
+        self._saved = time.monotonic()
+
+    def start(self) -> None:
+        """Begins to learn."""
+        self.thread.start(Pace.AT_ONCE, last=self._last_turn)
+
+    def publish_soon(self, api: int) -> None:
+        """A person decided something of an API (its number)."""
+        self.thread.ask(api)
+
+    def stop(self) -> None:
+        """Learns once more, and saves."""
+        self.thread.stop()
+
+    @property
+    def shortfall(self) -> str | None:
+        """What learning lost or, once it has stopped, did not save; None where all is stored."""
+        lost, unsaved = self.counts[NotLearnt.NOT_SAVED], self._loaded.unsaved
+        parts = []
+        if lost:
+            parts.append(f"what {lost} of them taught could not be stored")
+        if unsaved:
+            parts.append(f"learning from the last {unsaved} was not saved: the next start repeats it")
+        return "; ".join(parts) or None
+
+    def _turn(self, asked: set[int]) -> Pace:
+        self.publishing.ask(asked)
+        is_behind = self.attempt(LearningStep.LEARN)
+        self.attempt(LearningStep.PUBLISH)
+        if time.monotonic() - self._saved >= SAVE_S:
+            self.attempt(LearningStep.SAVE)
+        return Pace.AT_ONCE if is_behind else Pace.WHEN_ASKED
+
+    def _last_turn(self) -> None:
+        self.attempt(LearningStep.LEARN)
+        self.attempt(LearningStep.PUBLISH)
+        self.attempt(LearningStep.SAVE)
+
+    def attempt(self, step: LearningStep) -> bool:
+        """What the step answers; False where it failed, whatever the traffic did: it is repeated later."""
+        work, consequence = {
+            LearningStep.LEARN: (self.learn_some, "stored exchanges wait to be learned from"),
+            LearningStep.PUBLISH: (self.publish_due, "new documents of APIs wait"),
+            LearningStep.SAVE: (self.save_all, "what was learned waits to be saved"),
+        }[step]
+        try:
+            answer = work()
+        except Exception as error:
+            self.failures.record(step, consequence, error)
+            return False
+        self.failures.end(step)
+        return answer
+
+    def learn_some(self) -> bool:
+        """Learns from what was stored since; whether more waits."""
+        with self._store.reading() as db:
+            if self._last is None:
+                self._last = rebuilt.watermark(db)
+            found = rebuilt.after(db, self._last, MOST_LOOKED_AT)
+            chosen = sample(found, MOST_AT_ONCE)
+            records = rebuilt.raw_records(db, [one.number for one in chosen])
+            self._loaded.join_merged(db)
+            for one in chosen:
+                raws = records.get(one.number)
+                if raws:
+                    self._learn(db, one.api, raws)
+        if found:
+            self._last = found[-1].number
+        self.counts[NotLearnt.SAMPLED_OUT] += len(found) - len(chosen)
+        if self._loaded.are_too_many and self.save():
+            self._loaded.let_go()
+        return len(found) == MOST_LOOKED_AT
+
+    def _learn(self, db: Connection, number: int, raws: list[bytes]) -> None:
+        try:
+            api = self._loaded.api(db, number)
+            api.dirty = True
+            self._loaded.changed.add(number)
+            outcome = api.learner.learn(most_seen([decode_record(raw) for raw in raws]))
+            api.unsaved += 1
+            self.counts[outcome] += 1
+        except Exception as error:  # whatever hostile traffic does here, the next exchange is learnt
+            self.failures.record(
+                LearningStep.LEARN, f"an exchange of API {number} was not learned from", error
+            )
+            self.counts[NotLearnt.FAILED] += 1
+
+    def publish_due(self) -> bool:
+        """Publishes what is due."""
+        self.publishing.publish_due()
+        return True
+
+    def save(self) -> bool:
+        """Writes all that was learnt since; False where an API was merged meanwhile: then later."""
+        saved = self._loaded.save(self._last or 0)
+        if saved:
+            self._saved = time.monotonic()
+        return saved
+
+    def save_all(self) -> bool:
+        """Saves, also where APIs are merged meanwhile: at the end there is no later."""
+        while not self.save():
+            with self._store.reading() as db:
+                self._loaded.join_merged(db)
+        return True

@@ -1,0 +1,144 @@
+"""The learners in memory: those of the APIs that were heard of last. The others wait in the database.
+
+No API can hold up another: one that cannot be read, joined or stored costs what it learnt since it was last
+saved (counted as NOT_SAVED), and goes on from what is stored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+
+from server.analysis.rebuild.learner import Learner
+from server.failures import Failures
+from server.learning.given import GivenPaths
+from server.learning.outcomes import LearningStep, NotLearnt
+from server.store import rebuilt
+from server.store.database import Connection, Store
+from server.store.rebuilt import State
+
+MOST_LOADED = 8  # APIs in memory
+
+
+@dataclass(slots=True)
+class LoadedApi:
+    """One API. `rows` hold what it knew when it was loaded; `unsaved` counts exchanges since then, `dirty`
+    says that it has to be written.
+    """
+
+    learner: Learner
+    rows: set[int] = field(default_factory=set)
+    dirty: bool = False
+    unsaved: int = 0
+
+
+class LoadedApis:
+    """Owned by the thread of learning. `changed` are APIs that may have a new document."""
+
+    def __init__(self, store: Store, counts: Counter[str], failures: Failures) -> None:
+        self.given = GivenPaths()
+        self.changed: set[int] = set()
+        self._store = store
+        self._counts = counts
+        self._failures = failures
+        self._apis: OrderedDict[int, LoadedApi] = OrderedDict()
+        self._unreadable: set[int] = set()  # rows that stay as they are
+
+    @property
+    def unsaved(self) -> int:
+        """How many exchanges were learnt from and are not saved."""
+        return sum(api.unsaved for api in self._apis.values())
+
+    def api(self, db: Connection, number: int) -> LoadedApi:
+        """One of them, read from the database if need be."""
+        api = self._apis.get(number)
+        if api is None:
+            api = LoadedApi(Learner())
+            self._take_rows(db, number, api)
+            self.given.give(api.learner, db, number)
+            self._apis[number] = api
+        self._apis.move_to_end(number)
+        return api
+
+    def _take_rows(self, db: Connection, number: int, api: LoadedApi) -> None:
+        """Adds what is stored of an API and not in memory yet. What cannot be read stays where it is."""
+        held = self._unreadable.union(*(one.rows for one in self._apis.values()))
+        if not rebuilt.rows_of(db, number) - held:
+            return
+        for row, packed in rebuilt.states(db, number).items():
+            if row in held:
+                continue
+            try:
+                api.learner.absorb(Learner.restore(rebuilt.unpacked(packed)))
+                api.rows.add(row)
+            except Exception as error:  # of a later version, or damaged
+                self._unreadable.add(row)
+                self._failures.record(
+                    LearningStep.LOAD, f"stored learning of API {number} cannot be read", error
+                )
+
+    def join_merged(self, db: Connection) -> None:
+        """APIs that turned out to be one are learnt as one."""
+        for source, target in rebuilt.merged_into(db, self._apis).items():
+            try:
+                self._join(db, source, target)
+            except Exception as error:  # both are read again as they are stored
+                for number in {source, target} & self._apis.keys():
+                    self._give_up(number, error)
+        for number, api in self._apis.items():
+            self._take_rows(db, number, api)
+
+    def _join(self, db: Connection, source: int, target: int) -> None:
+        old = self._apis[source]
+        new = self.api(db, target)
+        new.learner.absorb(old.learner)
+        new.rows |= old.rows
+        new.unsaved += old.unsaved
+        new.dirty = True
+        del self._apis[source]
+        self.changed.discard(source)
+        self.changed.add(target)
+
+    def save(self, last: int) -> bool:
+        """Writes all that was learnt since, and the number of the last exchange it is of; False where an API
+        was merged meanwhile: then later. Raises StoreUnavailable.
+        """
+        states = self._states()
+        saved = self._store.write(lambda db: rebuilt.save(db, states, last)).result()
+        if saved is None:
+            return False
+        for number in states:
+            row = saved[number]
+            if isinstance(row, Exception):
+                self._give_up(number, row)
+            else:
+                api = self._apis[number]
+                api.rows, api.dirty, api.unsaved = {row}, False, 0
+        return True
+
+    def _states(self) -> dict[int, State]:
+        states: dict[int, State] = {}
+        for number, api in [*self._apis.items()]:
+            try:
+                if api.dirty:
+                    states[number] = State(api.learner.state(), frozenset(api.rows))
+            except Exception as error:
+                self._give_up(number, error)
+        return states
+
+    def _give_up(self, number: int, error: Exception) -> None:
+        """Forgets what an API learnt since it was last saved: it cannot be stored."""
+        self._counts[NotLearnt.NOT_SAVED] += self._apis.pop(number).unsaved
+        self._failures.record(
+            LearningStep.SAVE, f"what API {number} learned since it was last saved is lost", error
+        )
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether some have to go, once saved."""
+        return len(self._apis) > MOST_LOADED
+
+    def let_go(self) -> None:
+        """Forgets those that were not heard of for longest; they must be saved."""
+        while self.are_too_many:
+            self._apis.popitem(last=False)

@@ -1,0 +1,88 @@
+"""Publishes documents of APIs that changed, each once in a while; those that a person asked for at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from server.analysis.json import JsonObject, object_in
+from server.analysis.rebuild.decisions import fixed, of_templates, read
+from server.analysis.rebuild.document import DocumentOptions, document
+from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version, versioned
+from server.failures import Failures
+from server.learning.loaded import LoadedApis
+from server.learning.outcomes import LearningStep
+from server.store import rebuilt
+from server.store.database import Store, StoreUnavailable
+from server.store.rebuilt import Publication
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 3600.0
+MOST_SERVERS = 3  # URLs named in a document
+
+
+class Publishing:
+    """Owned by the thread of learning. `pause`: seconds after an API's version, times how many it has, until
+    the next.
+    """
+
+    def __init__(
+        self, store: Store, loaded: LoadedApis, failures: Failures, clock: Callable[[], int], pause: float
+    ) -> None:
+        self.pause = pause
+        self._store = store
+        self._loaded = loaded
+        self._failures = failures
+        self._clock = clock
+        self._due: dict[int, float] = {}  # when (monotonic) an API may have a version again
+        self._asked: set[int] = set()
+
+    def ask(self, apis: set[int]) -> None:
+        """A person decided something of these."""
+        self._asked |= apis
+
+    def publish_due(self) -> None:
+        """Publishes what is due. Raises StoreUnavailable; what was asked for stays so until it is done."""
+        now = time.monotonic()
+        due = {number for number in self._loaded.changed if self._due.get(number, 0.0) <= now}
+        for number in sorted(self._asked | due):
+            try:
+                self._publish(number)
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                self._loaded.changed.discard(number)  # until it learns again
+                self._failures.record(LearningStep.PUBLISH, f"no new document of API {number}", error)
+            self._asked.discard(number)
+
+    def _publish(self, number: int) -> None:
+        found, latest, versions = self._document(number)
+        self._loaded.changed.discard(number)
+        self._due[number] = time.monotonic() + min(LONGEST_PAUSE_S, self.pause * (versions + 1))
+        if not found["paths"] or (latest and comparable(latest.document) == comparable(found)):
+            return
+        changes = diff(latest.document, found) if latest else []
+        version = next_version(latest.version, changes) if latest else FIRST
+        one = Publication(
+            version, self._clock(), versioned(found, version), [asdict(change) for change in changes]
+        )
+        self._store.write(lambda db: rebuilt.publish(db, number, one)).result()
+        paths = len(object_in(found, "paths"))
+        log.info("new document of API %d: version %s, %d paths", number, version, paths)
+
+    def _document(self, number: int) -> tuple[JsonObject, Publication | None, int]:
+        """An API's document as of now, the version published last, and how many there are."""
+        with self._store.reading() as db:
+            learner = self._loaded.api(db, number).learner
+            latest = rebuilt.publication(db, number)
+            versions = rebuilt.count(db, number)
+            decided = [read(plain) for _, _, plain in rebuilt.decisions(db, number)]
+            name = rebuilt.name_of(db, number)
+            self._loaded.given.give(learner, db, number)
+        learner.decide(of_templates(decided))
+        servers = learner.servers.busiest(MOST_SERVERS)
+        options = DocumentOptions(name, latest.version if latest else FIRST, servers)
+        return fixed(document(learner, options), decided), latest, versions
