@@ -21,6 +21,11 @@ class Direction(StrEnum):
     SENT = "sent"
     RECEIVED = "received"
 
+    @property
+    def opposite(self) -> Direction:
+        """The other one."""
+        return Direction.RECEIVED if self is Direction.SENT else Direction.SENT
+
 
 class Role(StrEnum):
     """Which end of the connection the watched process is."""

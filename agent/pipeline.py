@@ -24,7 +24,7 @@ from agent.events import (
     Role,
     Tick,
 )
-from agent.http.connections import Connections, Seen
+from agent.http.connections import ObservedExchange, connections
 from agent.http.messages import Exchange
 from agent.identity.directory import Directory
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
@@ -32,7 +32,8 @@ from agent.redact.apply import Sighting, to_record
 from agent.redact.policy import Policy
 from agent.sources.reported import Reported
 from agent.sources.tcp import PACKET
-from agent.streams.table import Dismissed, Limits
+from agent.streams.conversation import ConnectionInfo, Dismissed
+from agent.streams.table import Limits
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,9 @@ class Pipeline:
         self._place, self._policy, self._key, self._ledger = place, policy, key, ledger
         self._clock = Clock(0, "")
         self._directory = Directory()
-        self._connections = Connections(limits, policy.body_limit, ledger)
+        self._table = connections(limits, policy.body_limit, ledger)
         self._now = 0
-        self._settled: list[tuple[Seen, wire.Process | None, Clock, int]] = []
+        self._settled: list[tuple[ObservedExchange, wire.Process | None, Clock, int]] = []
         self._dismissed: list[Dismissed] = []
 
     def feed(self, *events: Event) -> Output:
@@ -88,7 +89,7 @@ class Pipeline:
 
     def finish(self) -> Output:
         """What was still open when the source ended."""
-        self._settle(self._connections.finish(self._now))
+        self._settle(self._table.finish(self._now))
         return self._output()
 
     def _output(self) -> Output:
@@ -100,13 +101,13 @@ class Pipeline:
             case Chunk():
                 self._now = event.time_ns
                 self._ledger.bytes[Bytes.SEEN] += event.length
-                self._settle(self._connections.feed(event))
+                self._settle(self._table.feed(event))
             case Opened() | Closed():
                 self._now = event.time_ns
-                self._settle(self._connections.feed(event))
+                self._settle(self._table.feed(event))
             case Tick(time_ns):
                 self._now = time_ns
-                self._settle(self._connections.tick(time_ns))
+                self._settle(self._table.tick(time_ns))
             case ProcessSeen():
                 self._directory.see(event)
             case ProcessGone():
@@ -120,7 +121,7 @@ class Pipeline:
     @property
     def connections(self) -> int:
         """Connections that state is held for."""
-        return len(self._connections)
+        return len(self._table)
 
     @property
     def processes(self) -> int:
@@ -134,22 +135,25 @@ class Pipeline:
             self._ledger.bytes[Bytes.SEEN] += count
             self._ledger.bytes[what] += count
 
-    def _settle(self, seen: Iterator[Seen | Dismissed]) -> None:
+    def _settle(self, facts: list[ObservedExchange | Dismissed]) -> None:
         """Keeps what an exchange's record will say of now: a later event may change it."""
-        for one in seen:
-            if isinstance(one, Dismissed):
-                self._dismissed.append(one)
+        for fact in facts:
+            if isinstance(fact, Dismissed):
+                self._dismissed.append(fact)
                 continue
-            process = None if one.pid is None else self._directory.process(one.pid)
-            self._settled.append((one, process, self._clock, self._now))
+            pid = fact[0].pid
+            process = None if pid is None else self._directory.process(pid)
+            self._settled.append((fact, process, self._clock, self._now))
 
     def _records(self) -> Iterator[wire.Record]:
         settled, self._settled = self._settled, []
-        for one in settled:
-            sighting = partial(self._sighting, *one)
-            yield from redacted(one[0].exchange, sighting, self._policy, self._key, self._ledger)
+        for (seen, exchange), process, clock, now_ns in settled:
+            sighting = partial(self._sighting, seen, process, clock, now_ns)
+            yield from redacted(exchange, sighting, self._policy, self._key, self._ledger)
 
-    def _sighting(self, seen: Seen, process: wire.Process | None, clock: Clock, now_ns: int) -> Sighting:
+    def _sighting(
+        self, seen: ConnectionInfo, process: wire.Process | None, clock: Clock, now_ns: int
+    ) -> Sighting:
         local, peer = self._directory.endpoint(seen.local, process), self._directory.peer(seen.peer)
         client, server = (local, peer) if seen.role is Role.CLIENT else (peer, local)
         if seen.role is None:

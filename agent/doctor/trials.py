@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.doctor.ends import H2, PATH, PLAIN, TLS
 from agent.doctor.facts import Outcome, Trial
 from agent.events import Address, Chunk, Closed, ConnectionKey, Event, Opened, Role, Tick
-from agent.http.connections import Connections, Seen
-from agent.http.messages import Completeness
+from agent.http.connections import ObservedExchange, connections
+from agent.http.messages import Completeness, Exchange
 from agent.ledger import Bytes, Ledger
-from agent.streams.table import Dismissed, Limits
+from agent.streams.conversation import ConnectionInfo, Dismissed
+from agent.streams.table import Limits
 
 BODY_CAP = 1024
 SOCKET = "socket"
@@ -33,7 +33,7 @@ class Trials:
 
     def __init__(self, calls: list[Call]) -> None:
         self._calls = {call.port: call for call in calls}
-        self._connections = Connections(Limits(), BODY_CAP, Ledger())
+        self._table = connections(Limits(), BODY_CAP, Ledger())
         self._call_of: dict[ConnectionKey, Call] = {}
         self._witnesses: dict[str, set[Role]] = {call.protocol: set() for call in calls}
         self._arrived: set[str] = set()
@@ -49,7 +49,7 @@ class Trials:
         """The next event of the source; those of other programs' connections are passed over."""
         if isinstance(event, Tick):
             self._now = event.time_ns
-            return self._learn(self._connections.tick(event.time_ns))
+            return self._learn(self._table.tick(event.time_ns))
         if isinstance(event, (Opened, Chunk)):
             call = self._calls.get(_port(event.local)) or self._calls.get(_port(event.peer))
             if call is not None:
@@ -61,7 +61,7 @@ class Trials:
 
     def finish(self) -> None:
         """The source has ended."""
-        self._learn(self._connections.finish(self._now))
+        self._learn(self._table.finish(self._now))
 
     def verdict(self, protocol: str) -> Trial:
         """What became of a call that was made."""
@@ -74,20 +74,29 @@ class Trials:
         call = self._call_of[event.connection]
         if isinstance(event, Chunk) and event.data and self._is_way(call, event.connection):
             self._arrived.add(call.protocol)
-        return self._learn(self._connections.feed(event))
+        return self._learn(self._table.feed(event))
 
-    def _learn(self, told: Iterator[Seen | Dismissed]) -> list[Dismissed]:
+    def _learn(self, facts: list[ObservedExchange | Dismissed]) -> list[Dismissed]:
         dismissed = []
-        for seen in told:
-            call = self._call_of.get(seen.connection)
-            matters = call is not None and self._is_way(call, seen.connection)
-            if isinstance(seen, Dismissed):
-                dismissed.append(seen)
-                if call and matters:
-                    self._dismissed[call.protocol] = seen.bucket
-            elif call and matters and seen.role and _is_whole(seen, call):
-                self._witnesses[call.protocol].add(seen.role)
+        for fact in facts:
+            if isinstance(fact, Dismissed):
+                dismissed.append(fact)
+                call = self._call(fact.connection)
+                if call is not None:
+                    self._dismissed[call.protocol] = fact.bucket
+            else:
+                self._witness(*fact)
         return dismissed
+
+    def _witness(self, seen: ConnectionInfo, exchange: Exchange) -> None:
+        call = self._call(seen.connection)
+        if call is not None and seen.role is not None and _is_whole(exchange, call):
+            self._witnesses[call.protocol].add(seen.role)
+
+    def _call(self, connection: ConnectionKey) -> Call | None:
+        """The call of a connection that it can be read on."""
+        call = self._call_of.get(connection)
+        return call if call is not None and self._is_way(call, connection) else None
 
     @staticmethod
     def _is_way(call: Call, connection: ConnectionKey) -> bool:
@@ -117,11 +126,11 @@ def _port(address: Address | None) -> int:
     return address.port if address else 0
 
 
-def _is_whole(seen: Seen, call: Call) -> bool:
+def _is_whole(exchange: Exchange, call: Call) -> bool:
     """Whether this is the call, request and response rightly paired and nothing missing."""
-    request, response = seen.exchange.request, seen.exchange.response
+    request, response = exchange.request, exchange.response
     return (
-        seen.exchange.completeness is Completeness.COMPLETE
+        exchange.completeness is Completeness.COMPLETE
         and request is not None
         and request.target == (PATH + call.id).encode()
         and response is not None

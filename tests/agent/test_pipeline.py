@@ -24,7 +24,8 @@ from agent.events import (
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.pipeline import TURN, Pipeline, Place, turns
 from agent.redact.policy import Policy
-from agent.streams.table import Dismissed, Limits
+from agent.streams.conversation import Dismissed
+from agent.streams.table import Limits
 from agent.wire import Record, pack_record
 
 KEY = ConnectionKey("socket", 0xFFFF, 1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent import cli, config
 from agent.commands.read import write
 from agent.events import Chunk, Closed, Event, Lost, Opened, ProcessSeen, Tick
-from agent.http.connections import Connections
+from agent.http.connections import connections
 from agent.http.messages import Body, BodyState, Completeness, Exchange, Headers
 from agent.ledger import Bytes, Exchanges, Ledger
 from agent.pipeline import turns
@@ -137,20 +137,20 @@ def test_every_exchange_is_a_record(name: str, harm: Harm) -> None:
 def watch(events: list[Event], limits: Limits, cap: int) -> list[Exchange]:
     """The exchanges of these events, each checked; so are the ledger and what is held, all the way."""
     ledger, exchanges, now = Ledger(), [], 0
-    connections = Connections(limits, cap, ledger)
+    table = connections(limits, cap, ledger)
     for event in events:
         if isinstance(event, Tick):
             now = event.time_ns
-            exchanges += [seen.exchange for seen in seen_in(connections.tick(now))]
+            exchanges += [seen.exchange for seen in seen_in(table.tick(now))]
         elif isinstance(event, (Opened, Chunk, Closed)):
             now = event.time_ns
-            exchanges += [seen.exchange for seen in seen_in(connections.feed(event))]
+            exchanges += [seen.exchange for seen in seen_in(table.feed(event))]
         elif isinstance(event, Lost) and event.what in set(Bytes):
             ledger.bytes[event.what] += event.count
-        assert len(connections) <= limits.connections
-        assert connections.held <= limits.held_bytes or len(connections) == 1
-    exchanges += [seen.exchange for seen in seen_in(connections.finish(now))]
-    assert connections.held == 0
+        assert len(table) <= limits.connections
+        assert table.held <= limits.held_bytes or len(table) == 1
+    exchanges += [seen.exchange for seen in seen_in(table.finish(now))]
+    assert table.held == 0
     assert sum(ledger.bytes.values()) == passed(events)
     for exchange in exchanges:
         check(exchange, cap)

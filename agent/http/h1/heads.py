@@ -1,25 +1,17 @@
-"""The head of one message as h11 reads it: start line, headers, and what frames the body.
+"""The head of one message as h11 reads it: start line and headers.
 
 Each head goes through a fresh `h11.Connection`, which stays with the head since it also reads a chunked
-body. h11 costs most of all here, so it is spared two kinds: heads so ordinary that it has nothing to decide
-(`ordinary`), and those that came before, byte for byte, since clients that poll and servers under load
-repeat themselves. The latter only from their second coming on, so that what differs with each message (and
-may hold a secret) is not kept beyond it.
-
-What h11 is stricter in than the wire (bytes above 0x7f in a target, a missing Host) is put right before
-and restored after, so that facts hold exactly what was sent.
+body. What h11 is stricter in than the wire (bytes above 0x7f in a target, a missing Host) is put right
+before and restored after, so that facts hold exactly what was sent.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Generic, TypeVar
 
 import h11
 
 from agent.frozen import dataclass
-from agent.http.h1 import ordinary
 from agent.http.messages import Headers
 
 MAX_HEAD = 64 * 1024
@@ -34,16 +26,6 @@ _UPGRADE = h11.Request(
 _QUOTED = re.compile(r": (?:bytearray\()?b['\"].*", re.DOTALL)
 _START_LINE = re.compile(rb"([^ \r\n]+) (.+) HTTP/[0-9]\.[0-9]\r?\n")
 _NOT_ASCII = bytes.maketrans(bytes(range(0x80, 0x100)), b"x" * 0x80)
-
-
-MAX_REMEMBERED = 512
-"""Heads that are remembered, of requests and of responses each; at the bound all are forgotten."""
-
-MAX_REMEMBERED_LENGTH = 2048
-"""Bytes of a head that is remembered."""
-
-MAX_ONCE = 8192
-"""Heads that came once, of which only a hash is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,41 +49,6 @@ class ResponseHead:
     status: int
     version: bytes
     headers: Headers
-
-
-Head = TypeVar("Head", RequestHead, ResponseHead)
-
-
-class _Repeated(Generic[Head]):
-    """Heads that came at least twice, by their bytes; `fresh` reads one."""
-
-    def __init__(self, fresh: Callable[[bytes], tuple[Head, h11.Connection | None] | Refused]) -> None:
-        self._fresh: Callable[[bytes], tuple[Head, h11.Connection | None] | Refused] = fresh
-        self._once: set[int] = set()
-        self._heads: dict[bytes, Head] = {}
-
-    def read(self, raw: bytes) -> tuple[Head, h11.Connection | None] | Refused:
-        """The head in `raw`; h11's connection where it read it now."""
-        known = self._heads.get(raw)
-        if known is not None:
-            return known, None
-        found = self._fresh(raw)
-        if not isinstance(found, Refused):
-            self._came(raw, found[0])
-        return found
-
-    def _came(self, raw: bytes, head: Head) -> None:
-        if len(raw) > MAX_REMEMBERED_LENGTH:
-            return
-        mark = hash(raw)  # randomised by process; two heads with one hash are remembered sooner, no more
-        if mark in self._once:
-            if len(self._heads) >= MAX_REMEMBERED:
-                self._heads.clear()
-            self._heads[raw] = head
-            return
-        if len(self._once) >= MAX_ONCE:
-            self._once.clear()
-        self._once.add(mark)
 
 
 def reason(error: h11.ProtocolError) -> str:
@@ -153,7 +100,7 @@ def fresh_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
     """The response head in `raw`, read by a connection of its own.
 
     h11 needs no request for a final response (a server may send 408 to none) and a fifth of the time
-    goes into giving it one. The method only matters to the framing, which `response_framing` knows.
+    goes into giving it one. The method only matters to the framing, which `framing` knows.
     """
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     if raw[9:10] == b"1":
@@ -168,74 +115,6 @@ def fresh_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
     return ResponseHead(event.status_code, event.http_version, _headers(event)), connection
 
 
-def _request(raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
-    found = ordinary.request(raw)
-    if found is None:
-        return fresh_request(raw)
-    method, target, headers = found
-    return RequestHead(method, target, b"1.1", headers, None), None
-
-
-def _response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
-    found = ordinary.response(raw)
-    if found is None:
-        return fresh_response(raw)
-    status, headers = found
-    return ResponseHead(status, b"1.1", headers), None
-
-
-_requests = _Repeated(_request)
-_responses = _Repeated(_response)
-
-
-def read_request(raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
-    """As `fresh_request`; without a connection where h11 was not needed."""
-    return _requests.read(raw)
-
-
-def read_response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
-    """As `fresh_response`; without a connection where h11 was not needed."""
-    return _responses.read(raw)
-
-
 def _headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
     """h11's headers with names in lower case; iterating over its own view of them costs twice this."""
     return tuple([(name.lower(), value) for name, value in event.headers.raw_items()])
-
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """How a body ends: after `length` bytes, by its chunks, or (neither) with the connection."""
-
-    chunked: bool
-    length: int | None
-
-
-NO_BODY = Framing(False, 0)
-CHUNKED = Framing(True, None)
-UNTIL_CLOSE = Framing(False, None)
-
-
-def request_framing(head: RequestHead) -> Framing:
-    """RFC 9112 section 6.3 for requests."""
-    found = _declared(head.headers)
-    return NO_BODY if found is UNTIL_CLOSE else found
-
-
-def response_framing(head: ResponseHead, method: bytes | None) -> Framing:
-    """RFC 9112 section 6.3 for final responses to a request of `method` (None: unknown)."""
-    if method == b"HEAD" or head.status in (204, 304) or head.status < 200:
-        return NO_BODY
-    if method == b"CONNECT" and head.status < 300:
-        return NO_BODY
-    return _declared(head.headers)
-
-
-def _declared(headers: Headers) -> Framing:
-    length = None
-    for name, value in headers:
-        if name == b"transfer-encoding":
-            return CHUNKED  # wins over Content-Length; h11 refuses any other coding
-        if name == b"content-length":
-            length = int(value)
-    return UNTIL_CLOSE if length is None else Framing(False, length)

@@ -68,7 +68,7 @@ class Pair:
         late: bool = False,
         fenced: bool = False,
         response_lost: bool = False,
-        lost_ns: int = -1,
+        lost_ns: int | None = None,
     ) -> None:
         self._queue: deque[_Draft] = deque()  # not answered yet, in order
         self._sending: _Draft | None = None  # its request has begun and is not over
@@ -136,7 +136,7 @@ class Pair:
     def _enqueue(self, draft: _Draft) -> None:
         if len(self._queue) >= MAX_OUTSTANDING:
             self._lose_responses(draft.start_ns)
-        if self._unpaired or draft.start_ns <= self._lost_ns:
+        if self._unpaired or self._before_loss(draft):
             self._give_up(draft)
             return
         draft.fenced, self._fence = self._fence, False
@@ -157,7 +157,7 @@ class Pair:
             return False
         if self._current is None:
             self._fence = True
-            self._lost_ns = max(self._lost_ns, start_ns)  # it may answer what is read only later
+            self._lose_until(start_ns)  # it may answer what is read only later
             self._current = self._draft(start_ns, None)
         return True
 
@@ -248,13 +248,19 @@ class Pair:
     def _lose_responses(self, time_ns: int) -> None:
         """Responses to requests from before `time_ns`, any number of them, may have gone by unseen."""
         self._response_lost = True
-        self._lost_ns = max(self._lost_ns, time_ns)
+        self._lose_until(time_ns)
         waiting, self._queue = self._queue, deque()
         for draft in waiting:
-            if self._unpaired or draft.start_ns <= self._lost_ns:
+            if self._unpaired or self._before_loss(draft):
                 self._give_up(draft)
             else:
                 self._queue.append(draft)
+
+    def _lose_until(self, time_ns: int) -> None:
+        self._lost_ns = time_ns if self._lost_ns is None else max(self._lost_ns, time_ns)
+
+    def _before_loss(self, draft: _Draft) -> bool:
+        return self._lost_ns is not None and draft.start_ns <= self._lost_ns
 
     # The end of each
 

@@ -15,11 +15,9 @@ from typing import Generic
 import h11
 
 from agent.http.h1.facts import Begun, Broken, Done, Head, Interim, Message
-from agent.http.h1.heads import (
-    MAX_HEAD,
-    Framing,
-    reason,
-)
+from agent.http.h1.framing import Framing
+from agent.http.h1.heads import MAX_HEAD, reason
+from agent.http.h1.memory import Heads
 from agent.http.messages import (
     Body,
     BodyState,
@@ -55,9 +53,10 @@ class MessageReader(Generic[Head, Message]):
 
     _kind: Kind
 
-    def __init__(self, counts: Counter[str], cap: int, synced: bool) -> None:
+    def __init__(self, counts: Counter[str], cap: int, heads: Heads, synced: bool) -> None:
         self._counts = counts
         self._cap = cap
+        self._heads = heads
         self._segments: deque[Segment] = deque()
         self._queued = 0
         self._data = b""

@@ -7,18 +7,9 @@ from collections import Counter
 import h11
 
 from agent.http.h1.facts import Begun, Interim
-from agent.http.h1.heads import (
-    Framing,
-    Refused,
-    RequestHead,
-    ResponseHead,
-    fresh_request,
-    fresh_response,
-    read_request,
-    read_response,
-    request_framing,
-    response_framing,
-)
+from agent.http.h1.framing import Framing, request_framing, response_framing
+from agent.http.h1.heads import Refused, RequestHead, ResponseHead, fresh_request, fresh_response
+from agent.http.h1.memory import Heads
 from agent.http.h1.reader import MessageReader
 from agent.http.messages import Body, Headers, Request, Response
 from agent.ledger import Bytes
@@ -34,7 +25,7 @@ class RequestReader(MessageReader[RequestHead, Request]):
     _kind = Kind.REQUEST
 
     def _take_head(self, raw: bytes) -> None:
-        found = read_request(raw)
+        found = self._heads.request(raw)
         if isinstance(found, Refused):
             self._refuse(found.error, raw)
         else:
@@ -60,8 +51,8 @@ class ResponseReader(MessageReader[ResponseHead, Response]):
 
     _kind = Kind.RESPONSE
 
-    def __init__(self, counts: Counter[str], cap: int, synced: bool) -> None:
-        super().__init__(counts, cap, synced)
+    def __init__(self, counts: Counter[str], cap: int, heads: Heads, synced: bool) -> None:
+        super().__init__(counts, cap, heads, synced)
         self._raw = b""
         self._method: bytes | None = None
         self._body_state = self._read_head
@@ -80,7 +71,7 @@ class ResponseReader(MessageReader[ResponseHead, Response]):
         """Reads on: the waiting head answers a request of `method`, or one that was not seen (None)."""
         raw, self._raw = self._raw, b""
         self._blocked = False
-        found = read_response(raw)
+        found = self._heads.response(raw)
         if isinstance(found, Refused):
             self._refuse(found.error, raw)
             return

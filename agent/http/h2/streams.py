@@ -7,8 +7,10 @@ touched and no others. One HPACK decoder reads each half in order.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.events import Direction
 from agent.http.h2.frames import (
     Block,
     Broken,
@@ -97,45 +99,61 @@ class _Half:
     asks: bool | None  # whether this half carries the requests; None while nobody knows
 
 
-class Http2:
-    """One connection. `asking` is the index (0 or 1) of the half that carries the requests, None where a
-    late join leaves that to be found out.
+class Streams:
+    """Those of one connection. `request_direction` is None where a late join leaves it to be found out;
+    `whole`: which halves are seen from their first byte.
     """
 
-    def __init__(self, counts: Counter[str], cap: int, asking: int | None, whole: tuple[bool, bool]) -> None:
+    def __init__(
+        self,
+        counts: Counter[str],
+        cap: int,
+        request_direction: Direction | None,
+        whole: Mapping[Direction, bool],
+    ) -> None:
         self._cap = cap
         self._streams: OrderedDict[int, _Stream] = OrderedDict()
         self._settled: OrderedDict[int, None] = OrderedDict()
         self._told: list[Exchange] = []
         self._before = 0  # exchanges of this connection that came before HTTP/2
-        self._late = not all(whole)
-        self._halves = tuple(
-            _Half(
-                FrameReader(counts, preface=whole[i] and i == asking, synced=whole[i]),
-                FieldDecoder(late=not whole[i]),
-                None if asking is None else i == asking,
+        self._late = not all(whole.values())
+        self._halves = {
+            direction: _Half(
+                FrameReader(
+                    counts,
+                    preface=whole[direction] and direction is request_direction,
+                    synced=whole[direction],
+                ),
+                FieldDecoder(late=not whole[direction]),
+                None if request_direction is None else direction is request_direction,
             )
-            for i in range(2)
-        )
+            for direction in Direction
+        }
 
     @property
-    def asking(self) -> int | None:
-        """The half that carries the requests, once known."""
-        return next((i for i, half in enumerate(self._halves) if half.asks), None)
+    def request_direction(self) -> Direction | None:
+        """Which half carries the requests, once known."""
+        return next((direction for direction, half in self._halves.items() if half.asks), None)
 
     @property
     def held(self) -> int:
         """Bytes of memory, roughly."""
-        return sum(half.reader.held for half in self._halves) + sum(s.held for s in self._streams.values())
+        halves, streams = self._halves.values(), self._streams.values()
+        return sum(half.reader.held for half in halves) + sum(stream.held for stream in streams)
 
     @property
     def hopeless(self) -> bool:
         """Whether so much was passed over since the last frame that no more will be found."""
-        return any(half.reader.passed > SEARCH_BYTES for half in self._halves)
+        return any(half.reader.passed > SEARCH_BYTES for half in self._halves.values())
 
-    def upgraded(self, request: Request, ordinal: int) -> None:
-        """The connection began as HTTP/1.1: `request` is stream 1, and over (RFC 7540 section 3.2)."""
-        self._before = ordinal
+    def upgraded(self, exchange: Exchange) -> None:
+        """The connection began as HTTP/1.1: this exchange's request is stream 1, and over (RFC 7540 section
+        3.2).
+        """
+        request = exchange.request
+        if request is None:
+            return
+        self._before = exchange.ordinal
         stream = self._open(1)
         stream.interim = (SWITCHING,)
         pseudo = {b":method": request.method, b":path": request.target}
@@ -145,31 +163,29 @@ class Http2:
             stream.ask.body.hole(request.body.size - len(request.body.data), Why.UNCAPTURED)
         stream.ask.start_ns, stream.ask.ended_ns = request.start_ns, request.end_ns or request.start_ns
 
-    def read(self, half: int, segment: Segment) -> list[Exchange]:
-        """The exchanges that the next segment of one half settles."""
+    def receive(self, half: Direction, segment: Segment) -> None:
+        """The next segment of one half."""
         for fact in self._halves[half].reader.read(segment):
             self._take(half, fact)
-        return self.take()
 
-    def end(self, closed: bool) -> list[Exchange]:
-        """What is left when the connection, or the watching, ends."""
+    def end(self, closed: bool) -> None:
+        """The connection, or the watching, ends: settles what is left."""
         for stream in list(self._streams.values()):
             self._settle(stream, closed)
-        return self.take()
 
     def take(self) -> list[Exchange]:
-        """What has been settled since the last call."""
+        """The exchanges that were settled since the last call."""
         told, self._told = self._told, []
         return told
 
-    def _take(self, half: int, fact: FrameFact) -> None:
+    def _take(self, half: Direction, fact: FrameFact) -> None:
         if isinstance(fact, Block):
             self._block(half, fact)
         elif isinstance(fact, Prefaced):
-            for index, each in enumerate(self._halves):
-                each.decoder, each.asks = FieldDecoder(late=False), index == half
+            for direction, each in self._halves.items():
+                each.decoder, each.asks = FieldDecoder(late=False), direction is half
         elif isinstance(fact, TableSize):
-            self._halves[1 - half].decoder.allow(fact.size)
+            self._halves[half.opposite].decoder.allow(fact.size)
         elif isinstance(fact, Broken):
             self._broken(half)
         elif isinstance(fact, Piece):
@@ -194,13 +210,13 @@ class Http2:
                 stream.reset = True
                 self._settle(stream, closed=True)
 
-    def _side(self, half: int, number: int) -> _Side | None:
+    def _side(self, half: Direction, number: int) -> _Side | None:
         stream, asks = self._streams.get(number), self._halves[half].asks
         if stream is None or asks is None:
             return None
         return stream.ask if asks else stream.answer
 
-    def _block(self, half: int, block: Block) -> None:
+    def _block(self, half: Direction, block: Block) -> None:
         this = self._halves[half]
         try:
             fields = this.decoder.decode(block.block)
@@ -227,11 +243,11 @@ class Http2:
         if block.end_stream:
             self._ended(half, block.stream, block.end_ns)
 
-    def _find_out(self, half: int, fields: Fields) -> None:
+    def _find_out(self, half: Direction, fields: Fields) -> None:
         """Pseudo fields of a request and of a response have no name in common (section 8.3)."""
         if fields.pseudo:
             asks = b":status" not in fields.pseudo
-            self._halves[half].asks, self._halves[1 - half].asks = asks, not asks
+            self._halves[half].asks, self._halves[half.opposite].asks = asks, not asks
 
     def _fields(self, stream: _Stream, side: _Side, fields: Fields, block: Block) -> None:
         side.unknown += fields.unknown
@@ -248,7 +264,7 @@ class Http2:
         if is_grpc(fields.headers):
             side.messages = Messages()
 
-    def _ended(self, half: int, number: int, time_ns: int) -> None:
+    def _ended(self, half: Direction, number: int, time_ns: int) -> None:
         side, stream = self._side(half, number), self._streams.get(number)
         if side is None or stream is None:
             return
@@ -258,7 +274,7 @@ class Http2:
         ):
             self._settle(stream, closed=True)
 
-    def _undecodable(self, half: int, number: int) -> None:
+    def _undecodable(self, half: Direction, number: int) -> None:
         """Frames go on, but what the table holds is unknown, and so is what this block said."""
         self._halves[half].decoder = FieldDecoder(late=True)
         stream = self._streams.get(number)
@@ -266,7 +282,7 @@ class Http2:
             stream.gap = True
             self._settle(stream, closed=False)
 
-    def _broken(self, half: int) -> None:
+    def _broken(self, half: Direction) -> None:
         """Frames of this half are missing: each stream it had not finished has lost an unknown part."""
         this = self._halves[half]
         this.decoder = FieldDecoder(late=True)

@@ -17,7 +17,7 @@ from agent.events import Chunk, ConnectionKey, Direction, Event
 from agent.ledger import Bytes
 from agent.probes.kernel import Watching
 from agent.redact.policy import Policy
-from agent.streams.table import Dismissed
+from agent.streams.conversation import Dismissed
 
 
 def test_all_that_is_not_watched_is_said_with_its_reason() -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Event, Opened, Role, Tick
-from agent.http.connections import Connections, Seen
+from agent.http.connections import ObservedExchange, connections
 from agent.http.messages import Exchange
 from agent.ledger import Bytes, Ledger
-from agent.streams.table import Dismissed, Limits
+from agent.streams.conversation import Dismissed
+from agent.streams.table import Limits
 
 C, S = Direction.SENT, Direction.RECEIVED  # as the client's machine sees it
 KEY = ConnectionKey("socket", 0xFFFF0001, 1)
@@ -57,9 +58,20 @@ def recut(made: list[Chunk], at: int) -> list[Chunk]:
     return out
 
 
-def seen_in(facts: Iterable[Seen | Dismissed]) -> list[Seen]:
-    """The exchanges among a connection's facts."""
-    return [fact for fact in facts if not isinstance(fact, Dismissed)]
+@dataclass(frozen=True)
+class Seen:
+    """An exchange, the connection it was seen on, and what the watched process is in it."""
+
+    connection: ConnectionKey
+    role: Role | None
+    exchange: Exchange
+
+
+def seen_in(facts: Iterable[ObservedExchange | Dismissed]) -> list[Seen]:
+    """The exchanges among a table's facts."""
+    return [
+        Seen(fact[0].connection, fact[0].role, fact[1]) for fact in facts if not isinstance(fact, Dismissed)
+    ]
 
 
 @dataclass
@@ -86,18 +98,18 @@ def tell(
 ) -> Told:
     """Feeds the events and ends the connection."""
     ledger = Ledger()
-    connections = Connections(limits or Limits(), cap, ledger)
-    facts: list[Seen | Dismissed] = []
+    table = connections(limits or Limits(), cap, ledger)
+    facts: list[ObservedExchange | Dismissed] = []
     last = 0
     if opened:
-        facts += connections.feed(Opened(0, KEY, LOCAL, PEER, Role.CLIENT))
+        facts += table.feed(Opened(0, KEY, LOCAL, PEER, Role.CLIENT))
     for event in events:
         assert isinstance(event, (Opened, Chunk, Closed, Tick))
         last = max(last, event.time_ns)
-        facts += connections.tick(last) if isinstance(event, Tick) else connections.feed(event)
+        facts += table.tick(last) if isinstance(event, Tick) else table.feed(event)
     if closed:
-        facts += connections.feed(Closed(last + 1, KEY))
-    facts += connections.finish(last + 2)
+        facts += table.feed(Closed(last + 1, KEY))
+    facts += table.finish(last + 2)
     seen = seen_in(facts)
     dismissed = [fact.bucket for fact in facts if isinstance(fact, Dismissed)]
-    return Told(seen, ledger, dismissed, connections.held)
+    return Told(seen, ledger, dismissed, table.held)

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from agent.events import Chunk, Closed, ConnectionKey, Direction, Opened, Role
-from agent.http.connections import Connections, Seen
+from agent.http.connections import connections
+from agent.http.http1 import HOLD_BYTES
 from agent.http.messages import Body, BodyState, Completeness
-from agent.http.talk import HOLD_BYTES
 from agent.ledger import Bytes, Ledger
 from agent.streams.half import Window
 from agent.streams.sniff import SEARCH_BYTES
 from agent.streams.table import Limits
-from tests.agent.http.talks import KEY, C, S, chunk, chunks, seen_in, tell
+from tests.agent.http.talks import KEY, C, S, Seen, chunk, chunks, seen_in, tell
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 BODY = bytes(n % 251 for n in range(1000))
@@ -133,15 +133,15 @@ def test_stopping_to_watch_is_not_the_connections_end() -> None:
 
 
 def test_one_connection_never_speaks_for_another() -> None:
-    connections = Connections(Limits(), 65536, Ledger())
+    table = connections(Limits(), 65536, Ledger())
     keys = [replace(KEY, generation=n) for n in range(20)]
     seen: list[Seen] = []
     for key in keys:
         ask = GET.replace(b"/a", b"/%d" % key.generation)
-        seen += seen_in(connections.feed(replace(chunk(C, 0, ask, 1), connection=key)))
+        seen += seen_in(table.feed(replace(chunk(C, 0, ask, 1), connection=key)))
     for key in reversed(keys):
         say = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d" % key.generation
-        seen += seen_in(connections.feed(replace(chunk(S, 0, say, 2), connection=key)))
+        seen += seen_in(table.feed(replace(chunk(S, 0, say, 2), connection=key)))
     for one in seen:
         assert one.exchange.request is not None
         assert one.exchange.response is not None
@@ -174,23 +174,23 @@ def test_memory_is_bounded_over_many_hostile_connections(flood: list[tuple[Direc
     held = 1 << 20
     limits = Limits(connections=200, held_bytes=held, window=Window(bytes=1 << 16))
     ledger = Ledger()
-    connections = Connections(limits, 65536, ledger)
+    table = connections(limits, 65536, ledger)
     total = 0
     tracemalloc.start()
     try:
         for n in range(40):
             key = ConnectionKey("socket", n, 1)
-            for _ in connections.feed(Opened(0, key, None, None, None)):
+            for _ in table.feed(Opened(0, key, None, None, None)):
                 pass
             for piece in chunks(flood):
                 total += piece.length
-                list(connections.feed(replace(piece, connection=key)))
-            assert connections.held <= held
+                list(table.feed(replace(piece, connection=key)))
+            assert table.held <= held
         now, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert now < 8 * held
-    list(connections.finish(1 << 40))
+    list(table.finish(1 << 40))
     assert sum(ledger.bytes.values()) == total
 
 
@@ -202,20 +202,20 @@ def test_a_flood_is_told_in_full_when_it_is_closed(flood: list[tuple[Direction, 
 
 
 def test_a_response_waits_for_its_request_only_until_too_much_queues_behind_it() -> None:
-    connections = Connections(Limits(), 65536, Ledger())
+    table = connections(Limits(), 65536, Ledger())
     most = 0
     for n in range(HOLD_BYTES // 1000 + 10):
-        list(connections.feed(chunk(S, n * 1000, b"HTTP/1.1 204 X\r\n\r\n".ljust(1000, b"\n"), 1)))
-        most = max(most, connections.held)
+        list(table.feed(chunk(S, n * 1000, b"HTTP/1.1 204 X\r\n\r\n".ljust(1000, b"\n"), 1)))
+        most = max(most, table.held)
     assert most < HOLD_BYTES + 4096
 
 
 def test_closing_an_unknown_connection_tells_nothing() -> None:
-    assert not list(Connections(Limits(), 65536, Ledger()).feed(Closed(1, KEY)))
+    assert not list(connections(Limits(), 65536, Ledger()).feed(Closed(1, KEY)))
 
 
 def test_one_answer_lost_at_a_late_join_does_not_unpair_the_connection_for_good() -> None:
-    connections = Connections(Limits(), 65536, Ledger())
+    table = connections(Limits(), 65536, Ledger())
     events = [
         chunk(C, 0, b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, from_start=False)
     ]  # its answer is not seen
@@ -226,7 +226,7 @@ def test_one_answer_lost_at_a_late_join_does_not_unpair_the_connection_for_good(
         events.append(chunk(C, asked, request, 2 * number, from_start=False))
         events.append(chunk(S, answered, response, 2 * number + 1, from_start=False))
         asked, answered = asked + len(request), answered + len(response)
-    seen = [one.exchange for event in events for one in seen_in(connections.feed(event))]
+    seen = [one.exchange for event in events for one in seen_in(table.feed(event))]
     whole = [exchange for exchange in seen if exchange.completeness is Completeness.COMPLETE]
     assert len(whole) >= 4
     for exchange in whole:

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 import pytest
 
 from agent.events import Chunk, ConnectionKey, Direction, Opened
-from agent.http.connections import Connections
+from agent.http.connections import connections
 from agent.http.messages import BodyState, Completeness, Exchange
 from agent.ledger import Bytes, Ledger
 from agent.probes.kernel import HEADROOM, Filters
@@ -98,10 +98,10 @@ class Passed:
 
     def exchanges(self, end: Direction) -> tuple[list[Exchange], Ledger]:
         ledger, key = Ledger(), self.key(end)
-        connections = Connections(Limits(), CAP, ledger)
+        table = connections(Limits(), CAP, ledger)
         mine = [e for e in self._watch.told if isinstance(e, (Opened, Chunk)) and e.connection == key]
-        facts = [fact for event in mine for fact in connections.feed(event)]
-        seen = seen_in([*facts, *connections.finish(mine[-1].time_ns)])
+        facts = [fact for event in mine for fact in table.feed(event)]
+        seen = seen_in([*facts, *table.finish(mine[-1].time_ns)])
         return [one.exchange for one in seen], ledger
 
 
@@ -281,9 +281,9 @@ def h2_conversation(piece: int | None) -> tuple[list[Step], list[bytes]]:
                 talk.server.send_data(2 * n + 1, part, end_stream=sent[n] == len(body))
         talk.flush()
     steps: list[Step] = []
-    for half, data in talk.wire:
+    for direction, data in talk.wire:
         ends = [*range(0, len(data), piece or len(data)), len(data)]
-        steps += [((C, S)[half], data[a:b]) for a, b in pairwise(ends)]
+        steps += [(direction, data[a:b]) for a, b in pairwise(ends)]
     return steps, bodies
 
 

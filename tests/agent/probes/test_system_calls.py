@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from agent.events import Chunk, Closed, Direction, Lost, Opened, Role
-from agent.http.connections import Connections
+from agent.http.connections import connections
 from agent.ledger import Bytes, Ledger
 from agent.probes.kernel import Filters
-from agent.streams.table import Dismissed, Limits
+from agent.streams.conversation import Dismissed
+from agent.streams.table import Limits
 from tests.agent.probes.watch import Watch, connected, watching
 
 pytestmark = pytest.mark.root
@@ -264,7 +265,7 @@ def test_once_the_first_bytes_told_that_it_is_not_http_the_rest_stays_in_the_ker
     watch: Watch, listener: socket.socket
 ) -> None:
     """The first byte may begin a method, so that user space decides, and tells the kernel."""
-    connections = Connections(Limits(), 1000, Ledger())
+    table = connections(Limits(), 1000, Ledger())
     greeting, rest = b"SSH-2.0-test\r\n", b"A" * 9000
     client, server = connected(listener)
     with client, server:
@@ -279,7 +280,7 @@ def test_once_the_first_bytes_told_that_it_is_not_http_the_rest_stays_in_the_ker
 
         watch.until(lambda: len(told()) >= 2, "the greeting at both ends")
         for chunk in told():
-            (dismissed,) = connections.feed(chunk)
+            (dismissed,) = table.feed(chunk)
             assert isinstance(dismissed, Dismissed)
             watch.source.ignore(dismissed.connection, dismissed.bucket)
         before = watch.lost(Bytes.NOT_HTTP)

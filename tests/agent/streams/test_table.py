@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened
+from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened, Role
 from agent.ledger import Bytes, Ledger
+from agent.streams.conversation import ConnectionInfo, Dismissed
 from agent.streams.half import Data, Segment
-from agent.streams.table import Dismissed, Ends, Limits, Table
+from agent.streams.table import Limits, Table
 
 SECOND = 1_000_000_000
 
@@ -20,10 +21,12 @@ class Echo:
     from_start: bool
     verdict: Bytes | None = None
     waiting: bool = False
+    successor: None = None
+    role: Role | None = Role.CLIENT
     held: int = 0
     ended: list[str] = field(default_factory=list)
 
-    def read(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[str]:
+    def receive(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[str]:
         told = []
         for segment in segments:
             if isinstance(segment, Data):
@@ -34,7 +37,7 @@ class Echo:
                     self.verdict = Bytes.NOT_HTTP
         return told
 
-    def tick(self, now_ns: int) -> list[str]:
+    def advance(self, now_ns: int) -> list[str]:
         return []
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[str]:
@@ -57,11 +60,11 @@ class World:
     def feed(self, event: Opened | Chunk | Closed) -> list[str]:
         return self.told(self.table.feed(event))
 
-    def told(self, facts: list[tuple[Ends, str] | Dismissed]) -> list[str]:
+    def told(self, facts: list[tuple[ConnectionInfo, str] | Dismissed]) -> list[str]:
         self.dismissed += [(fact.connection, fact.bucket) for fact in facts if isinstance(fact, Dismissed)]
         return [fact[1] for fact in facts if not isinstance(fact, Dismissed)]
 
-    def ends(self, event: Chunk) -> Ends:
+    def ends(self, event: Chunk) -> ConnectionInfo:
         (fact,) = self.table.feed(event)
         assert not isinstance(fact, Dismissed)
         return fact[0]

@@ -16,7 +16,7 @@ from hyperframe.frame import Frame, HeadersFrame
 
 from agent import wire
 from agent.events import Chunk, Clock, Closed, Opened
-from agent.http.connections import Connections, Seen
+from agent.http.connections import ObservedExchange, connections
 from agent.http.h2.frames import PREFACE
 from agent.ledger import Ledger
 from agent.pipeline import Pipeline, Place, turns
@@ -24,6 +24,7 @@ from agent.probes import decode
 from agent.probes.abi import parse
 from agent.redact.apply import to_record
 from agent.redact.policy import Policy
+from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
 from tests.bench.figures import Figure, alternating, cpu_us, ratios
 from tests.bench.traffic import CONNECTIONS, WORKLOADS, Call, over_http2, raw_events
@@ -60,10 +61,10 @@ def decoded(raw: list[bytes]) -> list[Event]:
     return [fact for fact in facts if fact is not None]
 
 
-def read(events: list[Event]) -> list[Seen]:
+def read(events: list[Event]) -> list[ObservedExchange]:
     """Facts to exchanges."""
-    connections = Connections(Limits(), Policy().body_limit, Ledger())
-    return [seen for event in events for seen in connections.feed(event) if isinstance(seen, Seen)]
+    table = connections(Limits(), Policy().body_limit, Ledger())
+    return [fact for event in events for fact in table.feed(event) if not isinstance(fact, Dismissed)]
 
 
 def pipeline() -> Pipeline:
@@ -72,10 +73,10 @@ def pipeline() -> Pipeline:
     return made
 
 
-def redacted(seen: list[Seen]) -> list[wire.Record]:
+def redacted(seen: list[ObservedExchange]) -> list[wire.Record]:
     """Exchanges to records."""
     sighting, policy, clock = pipeline()._sighting, Policy(), Clock(0, "boot")
-    return [to_record(one.exchange, sighting(one, None, clock, 0), policy, KEY) for one in seen]
+    return [to_record(exchange, sighting(info, None, clock, 0), policy, KEY) for info, exchange in seen]
 
 
 def packed(records: list[wire.Record]) -> list[bytes]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.http.h1 import heads, ordinary
+from agent.http.h1 import heads, memory, ordinary
 from agent.http.h1.heads import Refused
 from tests.bench.traffic import fresh, plain
 
@@ -111,7 +111,7 @@ def test_a_request_head_is_read_as_h11_reads_it(raw: bytes) -> None:
     if found is not None:
         assert not isinstance(wanted, Refused)
         assert heads.RequestHead(found[0], found[1], b"1.1", found[2], None) == wanted[0]
-    read = heads.read_request(raw)
+    read = memory.Heads().request(raw)
     assert (read if isinstance(read, Refused) else read[0]) == (
         wanted if isinstance(wanted, Refused) else wanted[0]
     )
@@ -125,7 +125,7 @@ def test_a_response_head_is_read_as_h11_reads_it(raw: bytes) -> None:
     if found is not None:
         assert not isinstance(wanted, Refused)
         assert heads.ResponseHead(found[0], b"1.1", found[1]) == wanted[0]
-    read = heads.read_response(raw)
+    read = memory.Heads().response(raw)
     assert (read if isinstance(read, Refused) else read[0]) == (
         wanted if isinstance(wanted, Refused) else wanted[0]
     )

@@ -10,7 +10,6 @@ import pytest
 from agent.events import Chunk, Tick
 from agent.http.h1.pairing import MAX_OUTSTANDING
 from agent.http.messages import Completeness
-from agent.http.talk import OTHER_WAY
 from tests.agent.http.talks import C, S, Steps, chunks, tell
 
 MS = 1_000_000
@@ -117,7 +116,7 @@ def test_a_request_held_for_reordering_past_a_hole_in_the_responses_is_not_answe
 
 def test_a_request_read_after_its_answer_was_told_alone_is_not_given_the_next_answer() -> None:
     _, _, q1, a1, q2, a2, _, a3, q4, a4 = (
-        replace(c, direction=OTHER_WAY[c.direction])  # as the server's machine sees it
+        replace(c, direction=c.direction.opposite)  # as the server's machine sees it
         for c in chunks([(way, words(n)) for n in range(5) for way, words in ((C, ask), (S, say))])
     )
     # Both halves wait for their lost beginnings. The answers are given up for first, so that 1 and 2 are

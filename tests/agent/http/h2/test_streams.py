@@ -13,14 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.http.h2.streams import Http2
+from agent.events import Direction
+from agent.http.h2.streams import Streams
 from agent.http.messages import BodyState, Completeness, Exchange
 from agent.ledger import Bytes
 from agent.streams.half import Data, Gap, Why
 
 CAP = 65536
-ASK, ANSWER = 0, 1
-Wire = list[tuple[int, bytes]]
+ASK, ANSWER = Direction.SENT, Direction.RECEIVED
+Wire = list[tuple[Direction, bytes]]
+Holed = list[tuple[Direction, bytes | int]]
 
 
 @dataclass
@@ -90,16 +92,18 @@ NUMBERS = (1, 3, 5, 7, 9, 11, 13)
 
 
 def read(
-    segments: list[tuple[int, bytes | int]], whole: tuple[bool, bool] = (True, True), asking: int | None = ASK
+    segments: Holed, whole: bool = True, asking: Direction | None = ASK
 ) -> tuple[list[Exchange], Counter[str]]:
     """Exchanges and byte counts; a number among the segments is the length of a hole."""
     counts: Counter[str] = Counter()
-    connection = Http2(counts, CAP, asking, whole)
+    streams = Streams(counts, CAP, asking, {ASK: whole, ANSWER: whole})
     told: list[Exchange] = []
     for time_ns, (half, what) in enumerate(segments):
         segment = Gap(time_ns, what, Why.LOST) if isinstance(what, int) else Data(time_ns, what)
-        told += connection.read(half, segment)
-    return told + connection.end(closed=True), counts
+        streams.receive(half, segment)
+        told += streams.take()
+    streams.end(closed=True)
+    return told + streams.take(), counts
 
 
 def check(exchange: Exchange) -> None:
@@ -135,7 +139,7 @@ def test_where_the_bytes_are_cut_makes_no_difference() -> None:
     whole, _ = read(list(WIRE))
     bodies = [(e.ordinal, e.request and e.request.body, e.response and e.response.body) for e in whole]
     for size in (1, 2, 3, 7, 9, 10, 64):
-        pieces: list[tuple[int, bytes | int]] = [
+        pieces: Holed = [
             (half, data[at : at + size]) for half, data in WIRE for at in range(0, len(data), size)
         ]
         told, _ = read(pieces)
@@ -159,7 +163,7 @@ def test_a_hole_inside_a_body_costs_that_body_only() -> None:
     talk.ask(3, "GET", "/pets/3")
     talk.answer(1, b"answer 1" * 1000)
     talk.answer(3, b"answer 3")
-    segments: list[tuple[int, bytes | int]] = []
+    segments: Holed = []
     for half, data in talk.wire:
         if len(data) > 8000:
             segments += [(half, data[:1000]), (half, 4000), (half, data[5000:])]
@@ -176,13 +180,13 @@ def test_a_hole_inside_a_body_costs_that_body_only() -> None:
     assert intact.completeness is Completeness.COMPLETE
 
 
-def late(skip: int) -> list[tuple[int, bytes | int]]:
+def late(skip: int) -> Holed:
     return list(WIRE[skip:])
 
 
 @pytest.mark.parametrize("skip", range(1, len(WIRE)))
 def test_a_late_join_resolves_what_was_inserted_since_and_never_guesses(skip: int) -> None:
-    told, _ = read(late(skip), whole=(False, False), asking=None)
+    told, _ = read(late(skip), whole=False, asking=None)
     for exchange in told:
         check(exchange)
 
@@ -192,12 +196,12 @@ def test_a_late_join_finds_whole_exchanges_once_their_fields_are_known() -> None
     for number in range(1, 9, 2):
         talk.ask(number, "POST", f"/pets/{number}", f"body {number}".encode(), x_id=str(number))
         talk.answer(number, f"answer {number}".encode())
-    told, _ = read(list(talk.wire[6:]), whole=(False, False), asking=None)
+    told, _ = read(list(talk.wire[6:]), whole=False, asking=None)
     assert [e.ordinal for e in told if e.completeness is Completeness.COMPLETE][-2:] == [5, 7]
 
 
 def test_a_late_join_that_meets_the_preface_has_missed_nothing() -> None:
-    told, _ = read(list(WIRE), whole=(False, False), asking=None)
+    told, _ = read(list(WIRE), whole=False, asking=None)
     whole, _ = read(list(WIRE))
     assert [(e.ordinal, e.request, e.response) for e in told] == [
         (e.ordinal, e.request, e.response) for e in whole
@@ -205,8 +209,8 @@ def test_a_late_join_that_meets_the_preface_has_missed_nothing() -> None:
 
 
 @st.composite
-def holed(draw: st.DrawFn) -> list[tuple[int, bytes | int]]:
-    segments: list[tuple[int, bytes | int]] = []
+def holed(draw: st.DrawFn) -> Holed:
+    segments: Holed = []
     for half, data in WIRE:
         start = draw(st.integers(0, len(data)))
         end = draw(st.integers(start, len(data))) if draw(st.integers(0, 4)) == 0 else start
@@ -230,7 +234,7 @@ def test_a_peer_that_has_the_declared_length_may_go_without_the_streams_formal_e
 
 @settings(max_examples=300, deadline=None)
 @given(holed())
-def test_whatever_is_lost_no_stream_gets_what_is_anothers(segments: list[tuple[int, bytes | int]]) -> None:
+def test_whatever_is_lost_no_stream_gets_what_is_anothers(segments: Holed) -> None:
     told, counts = read(segments)
     for exchange in told:
         check(exchange)
@@ -239,11 +243,11 @@ def test_whatever_is_lost_no_stream_gets_what_is_anothers(segments: list[tuple[i
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 1), st.binary(min_size=1, max_size=80))), st.booleans())
+@given(st.lists(st.tuples(st.sampled_from(Direction), st.binary(min_size=1, max_size=80))), st.booleans())
 def test_any_bytes_are_exchanges_or_nothing_and_never_an_exception(
-    segments: list[tuple[int, bytes]], synced: bool
+    segments: list[tuple[Direction, bytes]], synced: bool
 ) -> None:
-    told, counts = read(list(segments), whole=(synced, synced))
+    told, counts = read(list(segments), whole=synced)
     assert isinstance(told, list)
     assert sum(counts.values()) == sum(len(data) for _, data in segments)
 
@@ -256,7 +260,7 @@ def test_grpc_messages_are_counted_each_way_and_its_status_read_from_the_trailer
     talk.ask(1, "POST", "/pets.Pets/List", message(10) + message(0), content_type="application/grpc")
     talk.answer(1, message(3) * 5, trailers=True, content_type="application/grpc+proto")
     for size in (1, 4, 5, 1000):
-        pieces: list[tuple[int, bytes | int]] = [
+        pieces: Holed = [
             (half, data[at : at + size]) for half, data in talk.wire for at in range(0, len(data), size)
         ]
         (exchange,), _ = read(pieces)
@@ -271,13 +275,13 @@ def test_grpc_messages_are_counted_each_way_and_its_status_read_from_the_trailer
 def test_streams_that_never_end_are_bounded() -> None:
     talk = Talk()
     counts: Counter[str] = Counter()
-    connection = Http2(counts, CAP, ASK, (True, True))
+    streams = Streams(counts, CAP, ASK, {ASK: True, ANSWER: True})
     encoder = talk.client.encoder
-    told = []
-    connection.read(ASK, Data(0, WIRE[0][1]))
+    streams.receive(ASK, Data(0, WIRE[0][1]))
     for number in range(1, 6000, 2):
         block = encoder.encode([(":method", "GET"), (":scheme", "http"), (":path", f"/pets/{number}")])
         header = len(block).to_bytes(3, "big") + b"\x01\x05" + number.to_bytes(4, "big")
-        told += connection.read(ASK, Data(number, header + block))
+        streams.receive(ASK, Data(number, header + block))
+    told = streams.take()
     assert len(told) == 3000 - 1024
     assert all(exchange.completeness is Completeness.GAP for exchange in told)

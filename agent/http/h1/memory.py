@@ -1,0 +1,91 @@
+"""Reading heads with a memory: h11 costs most of all here, so it is spared two kinds.
+
+Heads so ordinary that it has nothing to decide (`ordinary`), and those that came before, byte for byte,
+since clients that poll and servers under load repeat themselves. The latter only from their second coming
+on, so that what differs with each message (and may hold a secret) is not kept beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import h11
+
+from agent.http.h1 import ordinary
+from agent.http.h1.heads import Refused, RequestHead, ResponseHead, fresh_request, fresh_response
+
+MAX_REMEMBERED = 512
+"""Heads that are remembered, of requests and of responses each; at the bound all are forgotten."""
+
+MAX_REMEMBERED_LENGTH = 2048
+"""Bytes of a head that is remembered."""
+
+MAX_ONCE = 8192
+"""Heads that came once, of which only a hash is kept."""
+
+Head = TypeVar("Head", RequestHead, ResponseHead)
+
+
+class Heads:
+    """Reads the heads of all connections of a table; with it goes what was remembered of them."""
+
+    def __init__(self) -> None:
+        self._requests = Recurring(_request)
+        self._responses = Recurring(_response)
+
+    def request(self, raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
+        """As `fresh_request`; without a connection where h11 was not needed."""
+        return self._requests.read(raw)
+
+    def response(self, raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
+        """As `fresh_response`; without a connection where h11 was not needed."""
+        return self._responses.read(raw)
+
+
+class Recurring(Generic[Head]):
+    """Heads that came at least twice, by their bytes; `fresh` reads one."""
+
+    def __init__(self, fresh: Callable[[bytes], tuple[Head, h11.Connection | None] | Refused]) -> None:
+        self._fresh: Callable[[bytes], tuple[Head, h11.Connection | None] | Refused] = fresh
+        self._once: set[int] = set()
+        self._heads: dict[bytes, Head] = {}
+
+    def read(self, raw: bytes) -> tuple[Head, h11.Connection | None] | Refused:
+        """The head in `raw`; h11's connection where it read it now."""
+        known = self._heads.get(raw)
+        if known is not None:
+            return known, None
+        found = self._fresh(raw)
+        if not isinstance(found, Refused):
+            self._came(raw, found[0])
+        return found
+
+    def _came(self, raw: bytes, head: Head) -> None:
+        if len(raw) > MAX_REMEMBERED_LENGTH:
+            return
+        mark = hash(raw)  # randomised by process; two heads with one hash are remembered sooner, no more
+        if mark in self._once:
+            if len(self._heads) >= MAX_REMEMBERED:
+                self._heads.clear()
+            self._heads[raw] = head
+            return
+        if len(self._once) >= MAX_ONCE:
+            self._once.clear()
+        self._once.add(mark)
+
+
+def _request(raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
+    found = ordinary.request(raw)
+    if found is None:
+        return fresh_request(raw)
+    method, target, headers = found
+    return RequestHead(method, target, b"1.1", headers, None), None
+
+
+def _response(raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
+    found = ordinary.response(raw)
+    if found is None:
+        return fresh_response(raw)
+    status, headers = found
+    return ResponseHead(status, b"1.1", headers), None

@@ -1,0 +1,144 @@
+"""A connection that speaks HTTP/1: two readers, paired; a response waits a moment for its request, since the
+two halves are captured on different CPUs.
+"""
+
+from __future__ import annotations
+
+from agent.events import Direction
+from agent.http.conversation import ROLES, HalfStart, Handover, Shared
+from agent.http.h1.pairing import Pair
+from agent.http.h1.readers import RequestReader, ResponseReader
+from agent.http.messages import Exchange
+from agent.http.successors import SUCCESSORS, Protocol
+from agent.ledger import Bytes
+from agent.streams.conversation import Conversation
+from agent.streams.half import Segment
+
+HOLD_NS = 200_000_000
+"""How long a response waits for its request, in event time."""
+
+HOLD_BYTES = 256 * 1024
+"""What may queue up behind a message that waits."""
+
+
+class Http1:
+    """See `agent.streams.conversation.Conversation`."""
+
+    def __init__(self, shared: Shared, handover: Handover) -> None:
+        direction = handover.request_direction
+        assert direction is not None
+        requests, responses = handover.halves[direction], handover.halves[direction.opposite]
+        self._shared = shared
+        self._request_direction = direction
+        self.role = ROLES[direction]
+        self.verdict: Bytes | None = None
+        self.successor: Conversation[Exchange] | None = None
+        self._pair = Pair(
+            late=handover.late,
+            fenced=not requests.whole,
+            response_lost=not responses.whole,
+            lost_ns=responses.lost_ns,
+        )
+        self._requests = RequestReader(shared.counts, shared.body_cap, shared.heads, synced=requests.whole)
+        self._responses = ResponseReader(shared.counts, shared.body_cap, shared.heads, synced=responses.whole)
+        for each, half in handover.halves.items():
+            self._queue(each, half.unread)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a response waits for its request."""
+        return self._responses.waiting is not None
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory, roughly."""
+        return self._requests.held + self._responses.held + self._pair.held
+
+    def receive(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[Exchange]:
+        """The exchanges that the next segments of one half settle."""
+        self._queue(direction, segments)
+        return self.advance(now_ns)
+
+    def advance(self, now_ns: int) -> list[Exchange]:
+        """The exchanges that are settled by now."""
+        self._read(now_ns, must=False)
+        pair = self._pair
+        if pair.upgraded is not None:
+            successor = SUCCESSORS.get(pair.upgraded)
+            if successor is not None:
+                return self._hand_over(successor)
+            self._stop(Bytes.OPAQUE)
+        elif pair.switching and self._requests.backlog > HOLD_BYTES:
+            self._stop(Bytes.OPAQUE)  # the answer was not seen, but by the amount it must have been yes
+        elif self._requests.hopeless or self._responses.hopeless:
+            self._stop(Bytes.NOT_HTTP)
+        return pair.take()
+
+    def end(self, *, closed: bool, leftover: Bytes) -> list[Exchange]:
+        """What is left."""
+        self._read(0, must=True)
+        if self._pair.upgraded is not None or self._pair.switching:
+            leftover = Bytes.OPAQUE
+        self._finish(closed, leftover)
+        return self._pair.take()
+
+    def _queue(self, direction: Direction, segments: list[Segment]) -> None:
+        reader = self._requests if direction is self._request_direction else self._responses
+        for segment in segments:
+            reader.receive(segment)
+
+    def _read(self, now_ns: int, must: bool) -> None:
+        pair = self._pair
+        while True:
+            self._read_requests()
+            switching = pair.switching
+            self._read_responses(now_ns, must)
+            if not switching or pair.switching or pair.upgraded is not None:
+                return  # else the offer was declined, and what was held back are requests
+
+    def _read_requests(self) -> None:
+        requests, pair = self._requests, self._pair
+        while not pair.switching and (fact := requests.next()) is not None:
+            pair.on_request(fact)
+
+    def _read_responses(self, now_ns: int, must: bool) -> None:
+        responses, pair = self._responses, self._pair
+        while pair.upgraded is None:
+            if (fact := responses.next()) is not None:
+                pair.on_response(fact)
+                continue
+            began = responses.waiting
+            if began is None:
+                return
+            decide = must or now_ns - began >= HOLD_NS or responses.backlog > HOLD_BYTES
+            if not pair.bind(began, decide):
+                return
+            responses.answer(pair.method)
+
+    def _hand_over(self, protocol: Protocol) -> list[Exchange]:
+        """The exchange that brought the upgrade goes along, and is not told here as well."""
+        exchanges = self._pair.take()
+        upgrade = exchanges.pop() if exchanges and exchanges[-1].request is not None else None
+        direction = self._request_direction
+        halves = {
+            direction: HalfStart(True, None, self._requests.take_unread()),
+            direction.opposite: HalfStart(True, None, self._responses.take_unread()),
+        }
+        self.successor = protocol(self._shared, Handover(direction, False, halves, upgrade))
+        return exchanges + self.successor.advance(0)
+
+    def _stop(self, verdict: Bytes) -> None:
+        self.verdict = verdict
+        self._finish(False, verdict)
+
+    def _finish(self, closed: bool, leftover: Bytes) -> None:
+        """Settles what has begun; what is not read by now goes to `leftover`."""
+        requests, responses, pair = self._requests, self._responses, self._pair
+        cut_response = responses.within_head
+        requests.end(closed, leftover)
+        while (asked := requests.next()) is not None:
+            pair.on_request(asked)
+        responses.end(closed, leftover)
+        while (answered := responses.next()) is not None:
+            pair.on_response(answered)
+        pair.end(closed, cut_response)

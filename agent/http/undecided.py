@@ -1,0 +1,163 @@
+"""A connection before it is known what it speaks, and which half carries the requests.
+
+| first bytes of a half        | next                                                                  |
+|------------------------------|-----------------------------------------------------------------------|
+| a request, a response        | `Http1`, whose requests go in this or in the other direction          |
+| HTTP/2's preface or SETTINGS | `Http2`, alike                                                        |
+| frames, after a late join    | `Http2`, whose request direction is left to be found out              |
+| TLS, something else          | dismissed                                                             |
+| too few to tell              | undecided; after a late join or a hole the start is searched for, and |
+|                              | after SEARCH_BYTES in vain the connection is dismissed                |
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from agent.events import Direction
+from agent.http.conversation import HalfStart, Handover, Shared
+from agent.http.h2.frames import PREFACE, carries_headers, plausible
+from agent.http.http1 import Http1
+from agent.http.http2 import Http2
+from agent.http.messages import Exchange
+from agent.http.successors import Protocol
+from agent.ledger import Bytes
+from agent.streams.conversation import Conversation
+from agent.streams.half import Data, Gap, Segment
+from agent.streams.sniff import SEARCH_BYTES, Kind, Search, sniff
+
+PROTOCOLS: Mapping[Kind, Protocol] = {
+    Kind.REQUEST: Http1,
+    Kind.RESPONSE: Http1,
+    Kind.HTTP2: Http2,
+}
+VERDICTS: Mapping[Kind, Bytes] = {
+    Kind.TLS: Bytes.TLS_CIPHERTEXT,
+    Kind.OTHER: Bytes.NOT_HTTP,
+}
+
+
+class ProtocolProbe:
+    """One half before it is known which one carries the requests."""
+
+    __slots__ = ("_first", "_joined", "lost_ns", "search", "whole")
+
+    def __init__(self, from_start: bool, counts: Counter[str]) -> None:
+        self.whole = from_start  # seen from its first byte
+        self._first: list[Segment] = []
+        self._joined = b""
+        self.search = Search(counts)
+        self.lost_ns: int | None = None  # time of the last hole
+
+    def offer(self, segment: Segment) -> Kind:
+        """What the half speaks, as far as this segment tells."""
+        if isinstance(segment, Gap):
+            self._lose(segment)
+            return Kind.UNDECIDED
+        if not self.whole:
+            if plausible(segment.data) and carries_headers(segment.data):
+                self.search.drop()
+                self._first.append(segment)
+                return Kind.HTTP2
+            kind = self.search.offer(segment)
+            return Kind.UNDECIDED if kind is Kind.OTHER else kind
+        self._first.append(segment)
+        self._joined += segment.data
+        return sniff(self._joined)
+
+    def _lose(self, gap: Gap) -> None:
+        self.search.drop()
+        if self._first:
+            self.search.skip(len(self._joined))
+            self.take()
+        self.whole = False
+        self.lost_ns = gap.time_ns
+
+    @property
+    def prefaced(self) -> bool:
+        """Whether this is the half of an HTTP/2 client, as far as its first bytes tell."""
+        return bool(self._joined) and PREFACE.startswith(self._joined[: len(PREFACE)])
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory."""
+        return len(self._joined) + len(self.search.joined)
+
+    def take(self) -> list[Segment]:
+        """What was offered and not passed over."""
+        found, self._first, self._joined = self._first or [*self.search.take()], [], b""
+        return found
+
+
+class Undecided:
+    """See `agent.streams.conversation.Conversation`."""
+
+    role = None
+    waiting = False
+
+    def __init__(self, shared: Shared, from_start: bool) -> None:
+        self._shared = shared
+        self._late = not from_start
+        self._probes = {direction: ProtocolProbe(from_start, shared.counts) for direction in Direction}
+        self.verdict: Bytes | None = None
+        self.successor: Conversation[Exchange] | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory."""
+        return sum(probe.held for probe in self._probes.values())
+
+    def receive(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[Exchange]:
+        """Decides with as many of the segments as it takes; the rest is the successor's."""
+        for at, segment in enumerate(segments, 1):
+            kind = self._probes[direction].offer(segment)
+            protocol, verdict = PROTOCOLS.get(kind), VERDICTS.get(kind)
+            if protocol is not None:
+                self.successor = protocol(self._shared, self._handover(direction, kind))
+                return self.successor.receive(direction, segments[at:], now_ns)
+            if verdict is None and self._passed > SEARCH_BYTES:
+                verdict = Bytes.NOT_HTTP
+            if verdict is not None:
+                self.verdict = verdict
+                self._count(verdict, segments[at:])
+                self._abandon(verdict)
+                return []
+        return []
+
+    def advance(self, now_ns: int) -> list[Exchange]:
+        """Nothing: time decides nothing."""
+        return []
+
+    def end(self, *, closed: bool, leftover: Bytes) -> list[Exchange]:
+        """Counts what is held."""
+        self._abandon(leftover)
+        return []
+
+    @property
+    def _passed(self) -> int:
+        return sum(probe.search.passed for probe in self._probes.values())
+
+    def _handover(self, direction: Direction, kind: Kind) -> Handover:
+        request_direction = self._request_direction(direction, kind)
+        halves = {
+            each: HalfStart(probe.whole, probe.lost_ns, probe.take()) for each, probe in self._probes.items()
+        }
+        return Handover(request_direction, self._late, halves)
+
+    def _request_direction(self, direction: Direction, kind: Kind) -> Direction | None:
+        """The client begins HTTP/2 with the preface, the server with SETTINGS; a late join sees neither."""
+        probe = self._probes[direction]
+        if kind is Kind.HTTP2 and not probe.whole:
+            return None
+        asks = kind is Kind.REQUEST or (kind is Kind.HTTP2 and probe.prefaced)
+        return direction if asks else direction.opposite
+
+    def _abandon(self, bucket: Bytes) -> None:
+        for probe in self._probes.values():
+            self._count(bucket, probe.take())
+
+    def _count(self, bucket: Bytes, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            if isinstance(segment, Data):
+                self._shared.counts[bucket] += len(segment.data)
