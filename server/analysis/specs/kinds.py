@@ -5,6 +5,8 @@ README.md beside this file documents every kind; a test holds the two together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -61,5 +63,61 @@ class Kind(StrEnum):
     SECURITY_UNMET = "security-unmet"
 
 
-HIDDEN_BY_MASK = frozenset({Kind.ENUM, Kind.BOUNDS, Kind.PATTERN, Kind.ONE_OF})
-"""Kinds that cannot be judged of a masked value: its placeholder keeps type and format alone."""
+class Severity(StrEnum):
+    """How much a deviation of a kind matters, as long as nobody says otherwise."""
+
+    HIGH = "high"  # what is not described is reachable, or what must not be known or sent was
+    MEDIUM = "medium"  # a client or a server that follows the specification fails on it
+    LOW = "low"  # most clients and servers never notice
+
+
+class Unmentioned(StrEnum):
+    """What a specification may leave out, and a policy may leave unreported."""
+
+    FIELDS = "fields"
+    PARAMETERS = "parameters"
+    HEADERS = "headers"
+
+
+@dataclass(frozen=True, slots=True)
+class KindRow:
+    """What holds of a kind wherever it is found.
+
+    `hidden_by_mask`: it cannot be judged of a masked value, whose placeholder keeps type and format alone.
+    `unseen_in`: the parts of an exchange in which it may be header fields that were sent and not seen.
+    `unmentioned`: which of a policy's settings decides whether it is reported; None where it always is.
+    """
+
+    severity: Severity
+    hidden_by_mask: bool = False
+    unseen_in: frozenset[Where] = frozenset()
+    unmentioned: Unmentioned | None = None
+
+
+KINDS: Mapping[Kind, KindRow] = {
+    Kind.UNKNOWN_PATH: KindRow(Severity.HIGH),
+    Kind.UNKNOWN_METHOD: KindRow(Severity.HIGH),
+    Kind.UNKNOWN_STATUS: KindRow(Severity.MEDIUM),
+    Kind.UNKNOWN_CONTENT_TYPE: KindRow(Severity.MEDIUM),
+    Kind.UNKNOWN_PARAMETER: KindRow(Severity.LOW, unmentioned=Unmentioned.PARAMETERS),
+    Kind.UNKNOWN_HEADER: KindRow(Severity.LOW, unmentioned=Unmentioned.HEADERS),
+    Kind.UNKNOWN_FIELD: KindRow(Severity.LOW, unmentioned=Unmentioned.FIELDS),
+    Kind.UNKNOWN_BODY: KindRow(Severity.MEDIUM),
+    Kind.FORBIDDEN_FIELD: KindRow(Severity.MEDIUM),
+    Kind.MISSING_PARAMETER: KindRow(Severity.MEDIUM, unseen_in=frozenset({Where.HEADER, Where.COOKIE})),
+    Kind.MISSING_HEADER: KindRow(Severity.MEDIUM),
+    Kind.MISSING_FIELD: KindRow(Severity.MEDIUM),
+    Kind.MISSING_BODY: KindRow(Severity.MEDIUM),
+    Kind.MALFORMED_BODY: KindRow(Severity.MEDIUM),
+    Kind.MALFORMED_PARAMETER: KindRow(Severity.MEDIUM),
+    Kind.TYPE: KindRow(Severity.MEDIUM),
+    Kind.FORMAT: KindRow(Severity.LOW),
+    Kind.ENUM: KindRow(Severity.MEDIUM, hidden_by_mask=True),
+    Kind.BOUNDS: KindRow(Severity.LOW, hidden_by_mask=True),
+    Kind.PATTERN: KindRow(Severity.LOW, hidden_by_mask=True),
+    Kind.ONE_OF: KindRow(Severity.MEDIUM, hidden_by_mask=True),
+    Kind.READ_ONLY: KindRow(Severity.MEDIUM),
+    Kind.WRITE_ONLY: KindRow(Severity.HIGH),
+    Kind.SECURITY_UNMET: KindRow(Severity.HIGH, unseen_in=frozenset({Where.SECURITY})),
+}
+"""A new kind is a row here, the judge that finds it, and a line of the README; `amending` may end it."""

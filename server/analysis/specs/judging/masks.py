@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.wire import Record
-from server.analysis.specs.kinds import HIDDEN_BY_MASK, Kind, Where
+from server.analysis.specs.kinds import KINDS, Kind, Where
 
 _HEADERS = (Where.HEADER, Where.RESPONSE_HEADER)
 MAX_DIGITS = 6  # of a segment's index
@@ -38,14 +38,11 @@ class Masks:
 
     def unseen_field(self, kind: Kind, where: Where) -> bool:
         """Whether what is missing may be in header fields that were sent and not seen."""
-        return self._fields_unknown and (
-            kind is Kind.SECURITY_UNMET
-            or (kind is Kind.MISSING_PARAMETER and where in (Where.HEADER, Where.COOKIE))
-        )
+        return self._fields_unknown and where in KINDS[kind].unseen_in
 
     def hide(self, kind: Kind, where: Where, pointer: str, spans: bool = False) -> bool:
-        """Whether a finding may be the placeholder's doing. `spans`: it is about what lies below too."""
-        if kind not in HIDDEN_BY_MASK:
+        """Whether a deviation may be the placeholder's doing. `spans`: it is about what lies below too."""
+        if not KINDS[kind].hidden_by_mask:
             return False
         if self._left_out:
             return True

@@ -24,7 +24,7 @@ class Outcome:
 
     def add(self, kind: Kind, where: Where, pointer: str, message: str, spans: bool = False) -> None:
         """Notes a deviation, unless a mask may have made it, or the policy says that it is none."""
-        if not self._policy.tells(kind, pointer):
+        if not self._policy.reports(kind, pointer):
             return
         if self.masks.hide(kind, where, pointer, spans):
             self.unseen(f"a masked value in {where}")

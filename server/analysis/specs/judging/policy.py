@@ -8,7 +8,7 @@ from fnmatch import translate
 from functools import cached_property
 
 from server.analysis.specs.document.pointers import unescape
-from server.analysis.specs.kinds import Kind
+from server.analysis.specs.kinds import KINDS, Kind, Unmentioned
 
 STANDARD_HEADERS = frozenset(
     b"accept accept-charset accept-encoding accept-language access-control-allow-credentials"
@@ -42,16 +42,20 @@ class Policy:
     ignored_headers: tuple[str, ...] = ()
 
     @cached_property
-    def _kinds(self) -> dict[Kind, tuple[bool, re.Pattern[str] | None]]:
+    def _rules(self) -> dict[Unmentioned, tuple[bool, re.Pattern[str] | None]]:
+        """(whether it is reported, what of it is ignored)."""
         return {
-            Kind.UNKNOWN_FIELD: (self.fields, _any(self.ignored_fields)),
-            Kind.UNKNOWN_PARAMETER: (self.parameters, _any(self.ignored_parameters)),
-            Kind.UNKNOWN_HEADER: (self.headers, _any([name.lower() for name in self.ignored_headers])),
+            Unmentioned.FIELDS: (self.fields, _any(self.ignored_fields)),
+            Unmentioned.PARAMETERS: (self.parameters, _any(self.ignored_parameters)),
+            Unmentioned.HEADERS: (self.headers, _any([name.lower() for name in self.ignored_headers])),
         }
 
-    def tells(self, kind: Kind, pointer: str) -> bool:
-        """Whether a deviation is to be told."""
-        reported, ignored = self._kinds.get(kind, (True, None))
+    def reports(self, kind: Kind, pointer: str) -> bool:
+        """Whether a deviation is to be reported."""
+        unmentioned = KINDS[kind].unmentioned
+        if unmentioned is None:
+            return True
+        reported, ignored = self._rules[unmentioned]
         if not reported or ignored is None:
             return reported
         name = unescape(pointer.rpartition("/")[2])
