@@ -55,7 +55,7 @@ class Converter:
     """Converts schemas of one document for one direction into one set of definitions.
 
     `references` then has a `$ref` for each root; `branching` are the roots for which alternatives make
-    soft findings change what conforms.
+    soft errors change what conforms.
     """
 
     def __init__(
@@ -288,7 +288,7 @@ class Converter:
             }
 
     def _hard(self, node: Json, place: str) -> Schema:
-        """Where a soft finding would turn an answer round, there are none."""
+        """Where a soft error would turn an answer round, there are none."""
         soft, self._soft = self._soft, False
         converted = self._beside(node, place)
         self._soft = soft

@@ -1,4 +1,4 @@
-"""What a validator found, told without what was captured.
+"""What a validator found, in our kinds and without what was captured.
 
 Messages are made from the schema's own words and numbers; a field's name stands in the pointer only.
 """
@@ -22,7 +22,7 @@ _E = ValidationErrorKind
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SchemaError:
     """`spans` is true where it is about all that lies below the pointer too."""
 
     kind: Kind
@@ -31,26 +31,22 @@ class Finding:
     spans: bool = False
 
 
-def findings(errors: Sequence[ValidationError], direction: Direction) -> list[Finding]:
+def schema_errors(errors: Sequence[ValidationError], direction: Direction) -> list[SchemaError]:
     """What the errors say."""
-    found = [finding for error in _sound(errors) for finding in _finding(error, direction)]
-    forbidden = {finding.pointer for finding in found if finding.kind is Kind.FORBIDDEN_FIELD}
-    return [
-        finding
-        for finding in found
-        if finding.kind is not Kind.UNKNOWN_FIELD or finding.pointer not in forbidden
-    ]
+    found = [converted for error in _sound(errors) for converted in _converted(error, direction)]
+    forbidden = {one.pointer for one in found if one.kind is Kind.FORBIDDEN_FIELD}
+    return [one for one in found if one.kind is not Kind.UNKNOWN_FIELD or one.pointer not in forbidden]
 
 
-def soft_findings(errors: Sequence[ValidationError], direction: Direction) -> Iterator[Finding]:
+def soft_errors(errors: Sequence[ValidationError], direction: Direction) -> Iterator[SchemaError]:
     """Only what is not named or of the other direction, also where it hides behind an alternative."""
     for error in errors:
         if _softness(error):
-            yield from _finding(error, direction)
+            yield from _converted(error, direction)
         elif isinstance(error.kind, (_E.OneOfNotValid, _E.AnyOf)):
             branches = [branch for branch in error.kind.context if branch and all(map(_is_soft, branch))]
             if branches:
-                yield from soft_findings(min(branches, key=len), direction)
+                yield from soft_errors(min(branches, key=len), direction)
 
 
 def _sound(errors: Sequence[ValidationError]) -> Iterator[ValidationError]:
@@ -86,26 +82,26 @@ def _is_soft(error: ValidationError) -> bool:
     )
 
 
-def _finding(error: ValidationError, direction: Direction) -> Iterator[Finding]:
+def _converted(error: ValidationError, direction: Direction) -> Iterator[SchemaError]:
     path, kind = error.instance_path[1:], error.kind  # without the root's name
     softness = _softness(error)
     if softness == REFUSED:
         if direction is Direction.REQUEST:
-            yield Finding(Kind.READ_ONLY, pointer(path), "a read-only field in a request")
+            yield SchemaError(Kind.READ_ONLY, pointer(path), "a read-only field in a request")
         else:
-            yield Finding(Kind.WRITE_ONLY, pointer(path), "a write-only field in a response")
+            yield SchemaError(Kind.WRITE_ONLY, pointer(path), "a write-only field in a response")
     elif isinstance(kind, (_E.AdditionalProperties, _E.UnevaluatedProperties)):
         for name in kind.unexpected:
             place = pointer([*path, name])
             if softness == NAMED:
-                yield Finding(Kind.UNKNOWN_FIELD, place, "a field that the schema does not name")
+                yield SchemaError(Kind.UNKNOWN_FIELD, place, "a field that the schema does not name")
             else:
-                yield Finding(Kind.FORBIDDEN_FIELD, place, "a field that the schema forbids")
+                yield SchemaError(Kind.FORBIDDEN_FIELD, place, "a field that the schema forbids")
     elif isinstance(kind, _E.Required):
-        yield Finding(Kind.MISSING_FIELD, pointer([*path, kind.property]), "a required field is missing")
+        yield SchemaError(Kind.MISSING_FIELD, pointer([*path, kind.property]), "a required field is missing")
     else:
         found, tell, spans = _TOLD.get(type(kind), _OTHERWISE)
-        yield Finding(found, pointer(path), tell(kind)[:MAX_MESSAGE], spans)
+        yield SchemaError(found, pointer(path), tell(kind)[:MAX_MESSAGE], spans)
 
 
 def _limit(words: str) -> Callable[[Any], str]:

@@ -13,7 +13,7 @@ from server.analysis.specs.kinds import Kind
 from server.analysis.specs.model import SpecError
 from server.analysis.specs.schemas.convert import Converter, Direction, TooLarge
 from server.analysis.specs.schemas.cost import Costs, Limits
-from server.analysis.specs.schemas.errors import Finding, findings, soft_findings
+from server.analysis.specs.schemas.errors import SchemaError, schema_errors, soft_errors
 from server.analysis.specs.schemas.fields import MAX_CLOSURE, FieldIndex
 from server.analysis.specs.schemas.form import TEXT, Form, form_of
 from server.analysis.specs.schemas.survey import PATTERN_OPTIONS, SchemaSurvey
@@ -54,26 +54,26 @@ class Checker:
         """Why a value that conforms may still not: a pattern for it cannot run."""
         return None if self.sure is None or self.sure.is_valid({self.name: value}) else _CANNOT_RUN
 
-    def blame(self, value: Json, size: int) -> tuple[list[Finding], str | None]:
+    def blame(self, value: Json, size: int) -> tuple[list[SchemaError], str | None]:
         """What is wrong with a value of `size` bytes that does not conform, and why there may be less: under
         `not` and `oneOf` a pattern that cannot run counts against the value by fitting."""
-        found = self.findings(value, size)
+        errors = self.errors(value, size)
         if self.sure is None or not self.sure.is_valid({self.name: value}):
-            return found, None
-        told = [finding for finding in found if finding.kind is not Kind.ONE_OF]
-        return told, _CANNOT_RUN if len(told) < len(found) else None
+            return errors, None
+        certain = [error for error in errors if error.kind is not Kind.ONE_OF]
+        return certain, _CANNOT_RUN if len(certain) < len(errors) else None
 
-    def findings(self, value: Json, size: int) -> list[Finding]:
+    def errors(self, value: Json, size: int) -> list[SchemaError]:
         """What is wrong with a value of `size` bytes that does not conform."""
         assert self.soft is not None
         named: JsonObject = {self.name: value}
         every = self.limits.load * size // 4 <= MAX_WORK_FOR_ALL
         if self.hard is None:
-            return findings(_errors(self.soft, named, every), self.direction)
-        hard = findings(_errors(self.hard, named, every), self.direction)
-        blamed = {finding.pointer for finding in hard}
-        soft = soft_findings(_errors(self.soft, named, every), self.direction)
-        return hard + [finding for finding in soft if finding.pointer not in blamed]
+            return schema_errors(_errors(self.soft, named, every), self.direction)
+        hard = schema_errors(_errors(self.hard, named, every), self.direction)
+        blamed = {error.pointer for error in hard}
+        soft = soft_errors(_errors(self.soft, named, every), self.direction)
+        return hard + [error for error in soft if error.pointer not in blamed]
 
     def too_much(self, size: int) -> bool:
         """Whether a body of `size` bytes might cost more than MAX_WORK."""
