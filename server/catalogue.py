@@ -14,6 +14,8 @@ from agent.wire import Record
 from server.analysis.coverage.outline import Outline
 from server.analysis.inventory import host_of, name_of
 from server.analysis.specs.deviation import DeviationIdentity
+from server.analysis.specs.judging.json_reading import JsonBodies
+from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation
 from server.specification import Specification
@@ -46,13 +48,17 @@ def _under(path: bytes, base: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A judgement, and the operation as the specification describes it (None where it knows none). The
-    verdict is the judgement's but for ignored deviations.
+    """A judged exchange, and the operation as the specification describes it (None where it knows none).
+    The verdict is the judgement's but for ignored deviations.
     """
 
-    judgement: Judgement
+    judged: Judged
     operation: Operation | None
     verdict: Verdict
+
+    @property
+    def judgement(self) -> Judgement:
+        return self.judged.judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +111,15 @@ class Catalogue:
         specs = self.apis.get(api)
         if specs is None or record.request is None:
             return None
-        first: Judgement | None = None
+        first: Judged | None = None
+        bodies = JsonBodies()
         for loaded in _by_fit(specs.specifications, record):
-            judgement = loaded.specification.match(record)
-            if judgement.operation is not None:
-                operation = loaded.operations.get(judgement.operation)
-                return Ruling(judgement, operation, self._verdict(api, judgement))
-            first = first or judgement
-        return Ruling(first, None, first.verdict) if first else None
+            judged = Judged.by(loaded.specification, record, bodies)
+            if judged.judgement.operation is not None:
+                operation = loaded.operations.get(judged.judgement.operation)
+                return Ruling(judged, operation, self._verdict(api, judged.judgement))
+            first = first or judged
+        return Ruling(first, None, first.judgement.verdict) if first else None
 
     def _verdict(self, api: int, judgement: Judgement) -> Verdict:
         """The judgement's verdict without the deviations that are ignored."""

@@ -9,7 +9,7 @@ from agent.wire import Record
 from server.analysis.coverage.counts import callers
 from server.analysis.coverage.parts import parts_of
 from server.analysis.inventory import ConsumerKind
-from server.analysis.specs.model import Judgement
+from server.analysis.specs.judging.judged import Judged
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.store.counters import Consumers
 from server.store.coverage import Covered
@@ -22,13 +22,11 @@ class Covering:
     def __init__(self, consumers: Consumers, catalogue: CatalogueEditor) -> None:
         self._consumers, self._catalogue = consumers, catalogue
 
-    def cover(
-        self, records: Sequence[Record], api: int, operation: int, record: Record, judgement: Judgement
-    ) -> Covered | None:
+    def cover(self, records: Sequence[Record], api: int, operation: int, judged: Judged) -> Covered | None:
         """What an exchange of these views adds, judged by one of them."""
-        if judgement.operation is None:
+        if judged.judgement.operation is None:
             return None
-        parts = parts_of(record, self._catalogue.draft.outline(api), judgement)
+        parts = parts_of(judged, self._catalogue.draft.outline(api))
         return Covered(operation, self._callers(records), parts) if parts else None
 
     def recall(self, exchange: Exchange, record: Record) -> Covered | None:
@@ -42,7 +40,7 @@ class Covering:
             ruling = self._catalogue.draft.judge(exchange.api, record)
             if ruling is not None:
                 views = exchange.records[: exchange.views]
-                return self.cover(views, exchange.api, exchange.counted.operation, record, ruling.judgement)
+                return self.cover(views, exchange.api, exchange.counted.operation, ruling.judged)
         return exchange.covered
 
     def with_callers(self, covered: Covered | None, records: Sequence[Record]) -> Covered | None:

@@ -7,9 +7,9 @@ from collections import Counter
 
 from agent.wire import Record
 from server.analysis.paths import template
+from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.kinds import Where
-from server.analysis.specs.model import Judgement
 from server.analysis.views import most_seen
 from server.catalogue import Ruling
 from server.ingest.catalogue_editor import CatalogueEditor
@@ -48,7 +48,7 @@ class ExchangeJudge:
         judgement = ruling.judgement
         exchange.why, exchange.deprecated = judgement.why, judgement.deprecated
         operation = self._operation(api, record, ruling)
-        exchange.covered = self._covered(exchange, api, operation, record, judgement)
+        exchange.covered = self._covered(exchange, api, operation, ruling.judged)
         key = self._operations.key(operation)
         exchange.deviations = {one.identity(key): one.message for one in judgement.deviations}
         return operation, ruling.verdict
@@ -78,11 +78,9 @@ class ExchangeJudge:
             self._counts[Left.ENGINE] += 1
             return None
 
-    def _covered(
-        self, exchange: Exchange, api: int, operation: int, record: Record, judgement: Judgement
-    ) -> Covered | None:
+    def _covered(self, exchange: Exchange, api: int, operation: int, judged: Judged) -> Covered | None:
         try:
-            return self._covering.cover(exchange.records, api, operation, record, judgement)
+            return self._covering.cover(exchange.records, api, operation, judged)
         except Exception as error:  # as above
             log.error("coverage failed: %s", type(error).__name__)
             self._counts[Left.COVERAGE] += 1

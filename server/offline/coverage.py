@@ -124,13 +124,16 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
     """All files, read once, against each specification."""
     from server.analysis.coverage.counts import By, Counts
     from server.analysis.coverage.outline import Outline
+    from server.analysis.specs.judging.json_reading import JsonBodies
+    from server.analysis.specs.judging.judged import Judged
 
     specifications = [_load(path) for path in parsed.spec]
     counted = [(one, Outline([one]), Counts()) for one in specifications]
     by = By(parsed.by)
     for record in reading.records(parsed.files, reading.options(parsed)):
+        bodies = JsonBodies()
         for specification, outline, counts in counted:
-            counts.add_exchange(record, outline, specification.match(record), by)
+            counts.add_exchange(Judged.by(specification, record, bodies), outline, by)
     return [(outline, counts) for _, outline, counts in counted]
 
 

@@ -10,6 +10,7 @@ from server.analysis.coverage.gaps import gaps
 from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.report import Json as Report
 from server.analysis.coverage.report import calls, report
+from server.analysis.specs.judging.judged import Judged
 from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
@@ -81,7 +82,7 @@ class CoverageReports:
                 views = [decode_record(raw) for raw in raws]
                 record = most_seen(views)
                 if record.request is not None:
-                    counts.add_exchange(record, outline, specification.match(record), by, views)
+                    counts.add_exchange(Judged.by(specification, record), outline, by, views)
         return outline, counts
 
 

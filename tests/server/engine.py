@@ -14,6 +14,7 @@ from typing import Any
 
 from agent.wire import Record
 from server.analysis.specs.deviation import Deviation
+from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.kinds import Kind, Verdict, Where
 from server.analysis.specs.model import Judgement, Operation, SpecError
 from server.analysis.specs.schemas.validators import Parts
@@ -51,7 +52,7 @@ class StandIn:
     def parts(self, place: str) -> Parts:
         return {}
 
-    def match(self, record: Record) -> Judgement:
+    def match(self, record: Record, bodies: JsonBodies | None = None) -> Judgement:
         assert record.request is not None
         if record.request.path == b"/explode":
             raise RuntimeError("secret value")

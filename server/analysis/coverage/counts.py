@@ -11,8 +11,8 @@ from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.parts import Parts, parts_of, status_class
 from server.analysis.inventory import MAX_NAME
 from server.analysis.paths import template
+from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.masks import Masks
-from server.analysis.specs.model import Judgement
 
 MAX_CALLERS = 2_000  # kept by name; the rest counts as one
 MAX_UNKNOWN = 500  # templates of calls that no operation describes; the rest counts as one
@@ -82,16 +82,12 @@ class Counts:
         self.unknown.setdefault(key, Counter())[status] += count
 
     def add_exchange(
-        self,
-        record: Record,
-        outline: Outline,
-        judgement: Judgement,
-        by: By,
-        views: Sequence[Record] | None = None,
+        self, judged: Judged, outline: Outline, by: By, views: Sequence[Record] | None = None
     ) -> Parts:
-        """One exchange, judged by `record`; all its views tell who called. The parts it exercised."""
+        """One exchange, judged by one of its views; all of them tell who called. The parts it exercised."""
         self.exchanges += 1
-        parts = parts_of(record, outline, judgement)
+        record, judgement = judged.record, judged.judgement
+        parts = parts_of(judged, outline)
         if judgement.operation is not None and parts:
             self.add(judgement.operation, None, parts)
             self.add(judgement.operation, dict(callers(views or [record])).get(by, NOBODY), parts)

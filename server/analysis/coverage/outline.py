@@ -81,25 +81,26 @@ class Outline:
     def __init__(self, specifications: Sequence[Said]) -> None:
         self.title = ", ".join(dict.fromkeys(one.title for one in specifications))
         self.version = ", ".join(dict.fromkeys(one.version for one in specifications))
+        self._specifications = tuple(specifications)
         self.offers: dict[str, Offer] = {}
-        self._said: dict[str, Said] = {}
+        self._offered_by: dict[str, int] = {}  # which of the specifications, by operation key
         self._fields: dict[tuple[int, str], Field] = {}
         self._counts: dict[tuple[int, tuple[str, ...]], int] = {}
-        for specification in specifications:
+        for number, specification in enumerate(specifications):
             for operation in specification.operations:
                 if operation.key not in self.offers:
                     self.offers[operation.key] = _offer(operation)
-                    self._said[operation.key] = specification
+                    self._offered_by[operation.key] = number
 
     def fields(self, offer: Offer, content: Content | None) -> Sequence[Field]:
         """The bodies of this content, as far as they are JSON: a tree of fields for each schema."""
-        said = self._said[offer.key]
-        return [self._at(said, place) for place in _places(content)]
+        number = self._offered_by[offer.key]
+        return [self._at(number, place) for place in _places(content)]
 
-    def _at(self, said: Said, place: str) -> Field:
-        known = self._fields.get((id(said), place))
+    def _at(self, number: int, place: str) -> Field:
+        known = self._fields.get((number, place))
         if known is None:
-            known = self._fields[id(said), place] = _tree(said, place)
+            known = self._fields[number, place] = _tree(self._specifications[number], place)
         return known
 
     def field_names(self, offer: Offer) -> list[str]:
@@ -116,10 +117,11 @@ class Outline:
         return sum(self._count(offer, content) for _, content in _bodies(offer.operation))
 
     def _count(self, offer: Offer, content: Content) -> int:
-        said = self._said[offer.key]
-        key = (id(said), tuple(_places(content)))
+        number, places = self._offered_by[offer.key], _places(content)
+        key = (number, tuple(places))
         if key not in self._counts:
-            trees = [self._fields.get((id(said), place)) or _tree(said, place) for place in _places(content)]
+            said = self._specifications[number]
+            trees = [self._fields.get((number, place)) or _tree(said, place) for place in places]
             self._counts[key] = len({name for tree in trees for name in tree.pointers()})
         return self._counts[key]
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
 
 from agent.wire import Body, Record, Request
 from server.analysis.coverage.outline import ANY, Field, Offer, Outline
+from server.analysis.json import Json
 from server.analysis.specs.document.media import essence, is_json
-from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
-from server.analysis.specs.judging.match import answer_of
+from server.analysis.specs.judging.json_reading import JsonBodies, NotJson, Unreadable
+from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.parameters import Texts, cookie_texts, header_texts, is_on, query_texts
 from server.analysis.specs.kinds import Verdict, Where
-from server.analysis.specs.model import Judgement, Parameter
+from server.analysis.specs.model import Parameter
 
 HIT, WATCH, PARAMETER, FIELD = "hits:", "watch:", "parameter:", "field:"
 DEVIATING = "deviating"
@@ -29,8 +29,9 @@ MAX_VALUES = 20_000  # looked at in one body
 Parts = tuple[str, ...]
 
 
-def parts_of(record: Record, outline: Outline, judgement: Judgement) -> Parts:
-    """The parts that a judged exchange exercised, each once; none where it has no operation."""
+def parts_of(judged: Judged, outline: Outline) -> Parts:
+    """The parts that an exchange exercised, each once; none where it has no operation."""
+    record, judgement, bodies = judged.record, judged.judgement, judged.bodies
     offer = outline.offers.get(judgement.operation or "")
     if offer is None or record.request is None:
         return ()
@@ -42,19 +43,19 @@ def parts_of(record: Record, outline: Outline, judgement: Judgement) -> Parts:
         parts.append(DEVIATING)
     parts += [f"{PARAMETER}{one.where}:{one.name}" for one in _sent(request, query, offer)]
     fields = outline.fields(offer, offer.operation.body)
-    sent = _of_body(request.body, request.content_type, fields, f"{FIELD}{Where.REQUEST_BODY}")
-    answered = _answered(record, outline, offer)
+    sent = _of_body(request.body, request.content_type, fields, f"{FIELD}{Where.REQUEST_BODY}", bodies)
+    answered = _answered(record, outline, offer, bodies)
     return (*parts, *sent, *(answered if sent != (UNSEEN,) or answered != sent else ()))
 
 
-def _answered(record: Record, outline: Outline, offer: Offer) -> Parts:
+def _answered(record: Record, outline: Outline, offer: Offer, bodies: JsonBodies) -> Parts:
     response = record.response
-    answer = answer_of(offer.operation, response.status) if response else None
+    answer = offer.operation.answer(response.status) if response else None
     if response is None or answer is None:
         return ()
     status, content = answer
     at = f"{FIELD}{Where.RESPONSE_BODY}.{status}"
-    return _of_body(response.body, response.content_type, outline.fields(offer, content), at)
+    return _of_body(response.body, response.content_type, outline.fields(offer, content), at, bodies)
 
 
 def status_class(record: Record) -> str:
@@ -84,7 +85,9 @@ def _is_spread(parameter: Parameter, texts: Texts) -> bool:
     return parameter.style == "deepObject" and any(name.startswith(start) for name in texts)
 
 
-def _of_body(body: Body, content_type: str | None, trees: Sequence[Field], at: str) -> Parts:
+def _of_body(
+    body: Body, content_type: str | None, trees: Sequence[Field], at: str, bodies: JsonBodies
+) -> Parts:
     if not any(tree.fields for tree in trees) or body.size == 0:
         return ()
     if body.data is None or body.state != "complete":
@@ -93,7 +96,7 @@ def _of_body(body: Body, content_type: str | None, trees: Sequence[Field], at: s
     if kind and not is_json(kind):
         return ()
     try:
-        value = json_value(body.data)
+        value = bodies.value(body.data)
     except (NotJson, Unreadable):
         return (UNSEEN,)
     found: dict[str, None] = {}
@@ -108,9 +111,9 @@ def _named(at: str, pointers: Parts) -> Parts:
     return tuple(at + pointer for pointer in pointers)
 
 
-def _find(value: Any, tree: Field, found: dict[str, None]) -> None:
+def _find(value: Json, tree: Field, found: dict[str, None]) -> None:
     """Adds the pointers of fields that occur in a value; names that no schema has are additional ones."""
-    pending: list[tuple[Any, Field]] = [(value, tree)]
+    pending: list[tuple[Json, Field]] = [(value, tree)]
     looked = 0
     while pending and looked < MAX_VALUES:
         at, field = pending.pop()

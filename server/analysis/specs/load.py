@@ -13,6 +13,7 @@ from server.analysis.specs.document.pointers import Pointers
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.judging.match import Matcher
 from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.prepared import PreparedOperation
 from server.analysis.specs.model import Content, Operation, SpecError
 from server.analysis.specs.routing.routes import Routes
 from server.analysis.specs.schemas.convert import Direction
@@ -54,13 +55,9 @@ def understand(document: JsonObject, policy: Policy = _REPORTING) -> Specificati
     pointers = Pointers(dialect.document)
     heirs = inheritance(dialect.document, pointers)
     survey = SchemaSurvey(pointers, dialect.is_31, heirs, warn, dialect.nulls)
-    routes = Routes()
-    operations: list[Operation] = []
     reader = dialect.reader(dialect.document, pointers)
-    for operation, bases in reader.operations():
-        for base in bases:
-            routes.add(operation, base, warn)
-        operations.append(operation)
+    described = [*reader.operations()]
+    operations = tuple(operation for operation, _ in described)
     roots = {
         Direction.REQUEST: [place for operation in operations for place in _sent(operation)],
         Direction.RESPONSE: [place for operation in operations for place in _answered(operation)],
@@ -68,14 +65,19 @@ def understand(document: JsonObject, policy: Policy = _REPORTING) -> Specificati
     for place in chain.from_iterable(roots.values()):
         survey.walk(place)
     schemas = Schemas(roots, survey, warn)
+    routes: Routes[PreparedOperation] = Routes()
+    for operation, bases in described:
+        prepared = PreparedOperation(operation, schemas)
+        for base in bases:
+            routes.add(operation, prepared, base, warn)
     return Specification(
         title=title,
         version=version,
         document=document,
         base_paths=reader.bases(),
-        operations=tuple(operations),
+        operations=operations,
         warnings=tuple(warnings),
-        matcher=Matcher(routes, schemas, policy),
+        matcher=Matcher(routes, policy),
         schemas=schemas,
     )
 

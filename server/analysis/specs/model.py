@@ -98,6 +98,14 @@ class Operation:
     tags: tuple[str, ...] = ()
     spans: frozenset[str] = frozenset()  # parameters of the path that may hold slashes, by any method's word
 
+    def answer(self, status: int) -> tuple[str, Content] | None:
+        """What is described for a status, and under which name: itself, its range, or the default."""
+        for name in (str(status), f"{status // 100}XX", "default"):
+            content = self.responses.get(name)
+            if content is not None:
+                return name, content
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:

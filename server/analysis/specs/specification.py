@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from agent.wire import Record
 from server.analysis.json import JsonObject
+from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.match import Matcher
 from server.analysis.specs.model import Judgement, Operation
 from server.analysis.specs.schemas.validators import Parts, Schemas
@@ -30,6 +31,8 @@ class Specification:
         """Every schema that may apply at a place that an operation names, by its own place."""
         return self.schemas.parts(place)
 
-    def match(self, record: Record) -> Judgement:
-        """The judgement of one record. Never raises, whatever the record holds."""
-        return self.matcher.match(record)
+    def match(self, record: Record, bodies: JsonBodies | None = None) -> Judgement:
+        """The judgement of one record; who reads its bodies besides passes them. Never raises, whatever the
+        record holds.
+        """
+        return self.matcher.match(record, bodies)

@@ -24,6 +24,7 @@ from agent.wire import Body, Record
 from server.analysis.coverage.counts import By, Counts
 from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.report import report
+from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Operation
 from server.analysis.specs.routing.routes import Routes, segments_of
@@ -173,7 +174,7 @@ def _validator() -> Draft202012Validator:
 def _counted(specification: Specification, made: list[Record]) -> Counts:
     outline, counts = Outline([specification]), Counts()
     for one in made:
-        counts.add_exchange(one, outline, specification.match(one), By.USER_AGENT)
+        counts.add_exchange(Judged.by(specification, one), outline, By.USER_AGENT)
     return counts
 
 
@@ -203,7 +204,7 @@ def _report(specification: Specification, paths: list[bytes], rounds: int) -> It
     outline, counts = Outline([specification]), Counts()
     for at in range(REPORTED):
         one = record(path=paths[at % len(paths)])
-        counts.add_exchange(one, outline, specification.match(one), By.USER_AGENT)
+        counts.add_exchange(Judged.by(specification, one), outline, By.USER_AGENT)
     first = cpu_us(lambda: report(outline, counts), 1) / 1000  # it counts the fields of every operation once
     spent = tuple(cpu_us(lambda: report(outline, counts), 1) / 1000 for _ in range(rounds))
     yield Figure("its coverage, the first report", "ms", (first,), note=f"{len(outline.offers):,} operations")
@@ -218,10 +219,10 @@ def _trie(operations: tuple[Operation, ...]) -> Trie[list[str]]:
     return trie
 
 
-def _routes(operations: tuple[Operation, ...], copies: int) -> tuple[Routes, list[bytes]]:
+def _routes(operations: tuple[Operation, ...], copies: int) -> tuple[Routes[Operation], list[bytes]]:
     """Routes of so many copies under different first segments, and as many paths in either case."""
     chance = random.Random(1)
-    routes = Routes()
+    routes: Routes[Operation] = Routes()
     paths: list[bytes] = []
 
     def warn(_: str) -> None:
@@ -230,7 +231,7 @@ def _routes(operations: tuple[Operation, ...], copies: int) -> tuple[Routes, lis
     for copy in range(copies):
         base = f"/copy{copy}" if copies > 1 else ""
         for one in operations:
-            routes.add(one, base, warn)
+            routes.add(one, one, base, warn)
             filled = re.sub(r"\{[^}]*\}", lambda _: f"x{chance.randrange(10**6)}", one.template)
             paths.append((base + filled).encode())
     chance.shuffle(paths)

@@ -22,11 +22,12 @@ from server.analysis.specs.amending.swagger import SwaggerWords
 from server.analysis.specs.amending.words import Words
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.document.pointers import Pointers
+from server.analysis.specs.judging.judged import Matching
 from server.analysis.specs.model import Judgement, Operation, SpecError
 from server.analysis.specs.schemas.validators import Parts
 
 
-class Judging(Protocol):
+class Judging(Matching, Protocol):
     """A specification, as far as proposals need it."""
 
     @property
@@ -37,7 +38,6 @@ class Judging(Protocol):
     def operations(self) -> Sequence[Operation]: ...
 
     def parts(self, place: str) -> Parts: ...
-    def match(self, record: Record) -> Judgement: ...
 
 
 Understand = Callable[[JsonObject], Judging]

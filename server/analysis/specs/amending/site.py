@@ -9,7 +9,6 @@ from server.analysis.specs.amending.patches import Change, add
 from server.analysis.specs.amending.sample import Sample
 from server.analysis.specs.document.checks import mapping
 from server.analysis.specs.document.pointers import Pointers, under
-from server.analysis.specs.judging.match import answer_of
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Content, Operation
 
@@ -68,7 +67,7 @@ class Site:
 
     def _answer(self) -> tuple[str, Content] | None:
         status = self.sample.status
-        return None if status is None else answer_of(self.operation, status)
+        return None if status is None else self.operation.answer(status)
 
 
 def item_of(pointers: Pointers, template: str) -> tuple[str, JsonObject]:

@@ -13,3 +13,8 @@ def essence(kind: str) -> str:
 def is_json(kind: str) -> bool:
     """Of a media type's essence."""
     return kind.endswith(("/json", "+json"))
+
+
+def is_xml(kind: str) -> bool:
+    """Of a media type's essence."""
+    return kind.endswith(("/xml", "+xml"))

@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from email.message import Message
+from functools import partial
 
 from agent.wire import Body
 from server.analysis.json import Json, JsonObject
-from server.analysis.specs.document.media import FORM, MULTIPART, essence, is_json
+from server.analysis.specs.document.media import FORM, MULTIPART, essence, is_json, is_xml
 from server.analysis.specs.document.pointers import escape
 from server.analysis.specs.judging.forms import NotMultipart, form_of_pairs, form_of_parts, parts
 from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
 from server.analysis.specs.judging.markup import NotXml, check_xml
 from server.analysis.specs.judging.outcome import Outcome
 from server.analysis.specs.judging.parameters import query_texts
+from server.analysis.specs.judging.prepared import PreparedBody, PreparedContent
 from server.analysis.specs.judging.values import Unclear, plain_readings
 from server.analysis.specs.kinds import Kind, Where
-from server.analysis.specs.model import Content, Encoding
-from server.analysis.specs.schemas.convert import Direction
+from server.analysis.specs.schemas.cost import MAX_BODY_DEPTH
 from server.analysis.specs.schemas.form import Form
-from server.analysis.specs.schemas.validators import Checker, Schemas
+from server.analysis.specs.schemas.validators import Checker
 
-_WHERE = {Direction.REQUEST: Where.REQUEST_BODY, Direction.RESPONSE: Where.RESPONSE_BODY}
 _SEQUENCES = {
     **dict.fromkeys(
         ("application/jsonl", "application/x-ndjson", "application/ndjson", "application/json-lines"),
@@ -32,95 +32,62 @@ _SEQUENCES = {
 }
 
 
-class BodyJudge:
-    """Judges bodies by the content that one specification describes."""
-
-    def __init__(self, schemas: Schemas) -> None:
-        self._schemas = schemas
-
-    def judge(
-        self, body: Body, content_type: str | None, content: Content, direction: Direction, outcome: Outcome
-    ) -> None:
-        """A body that is there (size above 0, or not known)."""
-        where = _WHERE[direction]
-        named = essence(content_type or "")
-        if not content.media or (not named and len(content.media) > 1):
-            return
-        described = _described(named, content)
-        if described is None:
-            outcome.add(Kind.UNKNOWN_CONTENT_TYPE, where, "", "a content type that is not described")
-            return
-        kind, media = described
-        place, item = content.media[media], content.items.get(media)
-        if place is None and item is None and not is_json(kind) and not is_xml(kind):
-            return
-        if body.state == "malformed" and is_json(kind) and content.stream_switch is None:
-            outcome.add(Kind.MALFORMED_BODY, where, "", "the body is not JSON")
-            return
-        if body.state != "complete" or body.data is None:
-            if place is not None or item is not None:
-                outcome.unseen(f"{where} is {body.state if body.state != 'complete' else 'not kept'}")
-            return
-        _Reading(self._schemas, direction, outcome, content.encoding.get(media, {})).judge(
-            body.data,
-            kind,
-            content_type or kind,
-            place,
-            item,
-            "*" in media,
-            content.stream_switch is not None,
-        )
-
-    def may_be_empty(self, content: Content) -> bool:
-        """Whether no bytes at all may be a body as described: an empty text, or nothing known of it."""
-        return not content.media or any(
-            place is None
-            or not (is_json(kind) or is_xml(kind) or not self._schemas.form(place).types & {"string", "null"})
-            for kind, place in content.media.items()
-        )
+def judge_body(body: Body, content_type: str | None, content: PreparedContent, outcome: Outcome) -> None:
+    """A body that is there (size above 0, or not known)."""
+    kind = essence(content_type or "")
+    if not content.bodies or (not kind and len(content.bodies) > 1):
+        return
+    found = _described(kind, content.bodies)
+    if found is None:
+        message = "a content type that is not described"
+        outcome.add(Kind.UNKNOWN_CONTENT_TYPE, content.where, "", message)
+        return
+    kind, described = found
+    if not described.has_schema and not is_json(kind) and not is_xml(kind):
+        return
+    if body.state == "malformed" and is_json(kind) and not described.streams:
+        outcome.add(Kind.MALFORMED_BODY, content.where, "", "the body is not JSON")
+    elif body.state == "complete" and body.data is not None:
+        _Reading(described, content.where, outcome).judge(body.data, kind, content_type or kind)
+    elif described.has_schema:
+        state = "not kept" if body.state == "complete" else body.state
+        outcome.unseen(f"{content.where} is {state}")
 
 
 class _Reading:
     """One body, of which all was seen."""
 
-    __slots__ = ("_direction", "_encoding", "_outcome", "_schemas", "_where")
+    __slots__ = ("_described", "_outcome", "_where")
 
-    def __init__(
-        self, schemas: Schemas, direction: Direction, outcome: Outcome, encoding: Mapping[str, Encoding]
-    ) -> None:
-        self._schemas, self._direction, self._outcome = schemas, direction, outcome
-        self._where = _WHERE[direction]
-        self._encoding = encoding
+    def __init__(self, described: PreparedBody, where: Where, outcome: Outcome) -> None:
+        self._described, self._where, self._outcome = described, where, outcome
 
-    def judge(
-        self,
-        data: bytes,
-        kind: str,
-        content_type: str,
-        place: str | None,
-        item: str | None,
-        is_range: bool,
-        streams: bool,
-    ) -> None:
-        """`kind` is how to read it, `is_range` whether its type was described as a range only."""
-        form = None if place is None else self._schemas.form(place)
-        if is_range and form is not None and form.is_text:
+    def judge(self, data: bytes, kind: str, content_type: str) -> None:
+        """`kind` is how to read it."""
+        form, items = self._described.form, self._described.items
+        if self._described.is_range and form is not None and form.is_text:
             return  # any text of any type, such as what a proxy passes on
-        if item is not None and kind in _SEQUENCES:
-            self._sequence(data, kind, item)
+        if items is not None and kind in _SEQUENCES:
+            self._sequence(data, kind, items)
         elif is_json(kind):
-            self._json(data, place, streams)
+            self._json(data)
         elif is_xml(kind):
             self._xml(data, form)
-        elif place is None or form is None:
+        elif form is None or self._described.checker is None:
             self._unseen("a sequence of a kind that is not read")
-        elif kind == FORM:
-            texts = query_texts(data)
-            self._fields(place, form, [*texts], len(data), lambda: form_of_pairs(texts, form, self._encoding))
-        elif kind == MULTIPART:
-            self._multipart(data, content_type, place, form)
         else:
-            self._text(data, kind, content_type, place, form)
+            self._typed(data, kind, content_type, form, self._described.checker)
+
+    def _typed(self, data: bytes, kind: str, content_type: str, form: Form, checker: Checker) -> None:
+        """A form or a text, which is read by its schema."""
+        if kind == FORM:
+            texts, encoding = query_texts(data), self._described.encoding
+            read = partial(form_of_pairs, texts, form, encoding)
+            self._fields(checker, form, [*texts], len(data), read)
+        elif kind == MULTIPART:
+            self._multipart(data, content_type, form, checker)
+        else:
+            self._text(data, kind, content_type, form, checker)
 
     def _unseen(self, why: str) -> None:
         self._outcome.unseen(f"{self._where}: {why}")
@@ -128,43 +95,46 @@ class _Reading:
     def _malformed(self, what: str) -> None:
         self._outcome.add(Kind.MALFORMED_BODY, self._where, "", f"the body is not {what}")
 
-    def _json(self, data: bytes, place: str | None, streams: bool) -> None:
-        checker = None if place is None else self._schemas.checker(place, self._direction)
+    def _json(self, data: bytes) -> None:
+        checker = self._described.checker
         if checker is not None and checker.why is not None:
             self._unseen(checker.why)
             return
+        depth = MAX_BODY_DEPTH if checker is None else checker.limits.depth
         try:
-            value = json_value(data, checker.limits.depth) if checker else json_value(data)
+            value = self._outcome.bodies.value(data, depth)
         except NotJson:
-            if streams:
+            if self._described.streams:
                 self._unseen("a stream of events is not judged")
             else:
                 self._malformed("JSON")
         except Unreadable:
-            if checker:
+            if checker is not None:
                 self._unseen("it nests too deeply, or holds what cannot be read, to be judged")
         else:
-            if checker:
+            if checker is not None:
                 self._check(checker, value, len(data))
 
     def _check(self, checker: Checker, value: Json, size: int) -> None:
         outcome, where = self._outcome, self._where
-        if checker.why is not None:
-            self._unseen(checker.why)
-        elif checker.too_much(size):
-            self._unseen("it is too large to judge by its schema")
-        else:
-            found, why = ([], checker.doubt(value)) if checker.conforms(value) else checker.blame(value, size)
-            for finding in found:
-                outcome.add(finding.kind, where, finding.pointer, finding.message, finding.spans)
-            if why is not None:
-                self._unseen(why)
+        if not self._can_check(checker, size):
+            return
+        found, why = ([], checker.doubt(value)) if checker.conforms(value) else checker.blame(value, size)
+        for error in found:
+            outcome.add(error.kind, where, error.pointer, error.message, error.spans)
+        if why is not None:
+            self._unseen(why)
 
-    def _sequence(self, data: bytes, kind: str, item: str) -> None:
+    def _can_check(self, checker: Checker, size: int) -> bool:
+        """Whether a body of this size is checked; if not, why is noted."""
+        if checker.why is None and not checker.too_much(size):
+            return True
+        self._unseen(checker.why or "it is too large to judge by its schema")
+        return False
+
+    def _sequence(self, data: bytes, kind: str, checker: Checker) -> None:
         """Each item of a sequence of JSON texts (OpenAPI 3.2, 4.14.4)."""
-        checker = self._schemas.checker(item, self._direction)
-        if checker.why is not None or checker.too_much(len(data)):
-            self._unseen(checker.why or "it is too large to judge by its schema")
+        if not self._can_check(checker, len(data)):
             return
         try:
             for line in filter(bytes.strip, _SEQUENCES[kind].split(data)):
@@ -185,7 +155,7 @@ class _Reading:
         elif form is not None and not form.is_text:
             self._unseen("of XML only well-formedness is judged")
 
-    def _multipart(self, data: bytes, content_type: str, place: str, form: Form) -> None:
+    def _multipart(self, data: bytes, content_type: str, form: Form, checker: Checker) -> None:
         try:
             found = parts(data, content_type)
         except NotMultipart:
@@ -196,30 +166,29 @@ class _Reading:
         except Unclear:
             self._unseen("it has too many parts to be judged")
         else:
-            names = [part.name for part in found]
-            self._fields(place, form, names, len(data), lambda: form_of_parts(found, form, self._encoding))
+            read = partial(form_of_parts, found, form, self._described.encoding)
+            self._fields(checker, form, [part.name for part in found], len(data), read)
 
     def _fields(
-        self, place: str, form: Form, names: list[str], size: int, read: Callable[[], JsonObject]
+        self, checker: Checker, form: Form, names: list[str], size: int, read: Callable[[], JsonObject]
     ) -> None:
-        for name in names:
-            field = form.fields.get(name)
-            masked = self._outcome.masks.at(self._where, "/" + escape(name))
-            if masked and field is not None and not field.outlives_masks:
-                self._unseen("a masked field may have been of any type")
-                return
-        checker = self._schemas.checker(place, self._direction)
-        if checker.why is not None or checker.too_much(size):
-            self._unseen(checker.why or "it is too large to judge by its schema")
-            return
-        try:
-            self._check(checker, read(), size)
-        except Unclear:
-            self._unseen("how a field of the form is to be read is not defined")
-        except Unreadable:
-            self._unseen("it holds what cannot be read within bounds")
+        if any(self._is_lost(name, form) for name in names):
+            self._unseen("a masked field may have been of any type")
+        elif self._can_check(checker, size):
+            try:
+                self._check(checker, read(), size)
+            except Unclear:
+                self._unseen("how a field of the form is to be read is not defined")
+            except Unreadable:
+                self._unseen("it holds what cannot be read within bounds")
 
-    def _text(self, data: bytes, kind: str, content_type: str, place: str, form: Form) -> None:
+    def _is_lost(self, name: str, form: Form) -> bool:
+        """Whether a field is masked, and its type with it."""
+        field = form.fields.get(name)
+        masked = self._outcome.masks.at(self._where, "/" + escape(name))
+        return masked and field is not None and not field.outlives_masks
+
+    def _text(self, data: bytes, kind: str, content_type: str, form: Form, checker: Checker) -> None:
         if not kind.startswith("text/"):
             if not form.is_text:
                 self._unseen(f"{kind} is not judged by a schema")
@@ -227,12 +196,8 @@ class _Reading:
         text = _decoded(data, content_type)
         if text is None or not form.is_plain:
             self._unseen(f"{kind} is not judged by this schema")
-            return
-        checker = self._schemas.checker(place, self._direction)
-        values = plain_readings(text, form.types)
-        if checker.why is not None or checker.too_much(len(data)):
-            self._unseen(checker.why or "it is too large to judge by its schema")
-        else:
+        elif self._can_check(checker, len(data)):
+            values = plain_readings(text, form.types)
             self._check(checker, next(filter(checker.conforms, values), values[0]), len(data))
 
 
@@ -249,21 +214,15 @@ def _decoded(data: bytes, content_type: str) -> str | None:
         return None
 
 
-def is_xml(kind: str) -> bool:
-    """Of a media type's essence."""
-    return kind.endswith(("/xml", "+xml"))
-
-
-def _described(kind: str, content: Content) -> tuple[str, str] | None:
-    """(media type to read the body as, the one described); None where it is not described.
+def _described(kind: str, bodies: Mapping[str, PreparedBody]) -> tuple[str, PreparedBody] | None:
+    """(media type to read a body as, what is said of it); None where it is not described.
 
     A body without a type is read as the only one described.
     """
-    media = content.media
     if not kind:
-        only = next(iter(media))
-        return only, only
+        return next(iter(bodies.items()))
     for candidate in (kind, kind.partition("/")[0] + "/*", "*/*"):
-        if candidate in media:
-            return kind, candidate
+        described = bodies.get(candidate)
+        if described is not None:
+            return kind, described
     return None

@@ -31,25 +31,35 @@ def _refuse(name: str) -> Never:
 _BYTE_ORDER_MARK = "\ufeff"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
-_Read = tuple[bytes | None, Json]
-_latest: tuple[_Read, _Read] = ((None, None), (None, None))
 
 
 def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Json:
-    """The JSON value in `raw`, which must not be changed. Raises NotJson, Unreadable.
+    """The JSON value in `raw`. Raises NotJson, Unreadable."""
+    return _bounded(_parsed(raw), raw, depth)
 
-    The two latest values are remembered: whoever judges an exchange's bodies is followed by others who read
-    them.
+
+class JsonBodies:
+    """The JSON bodies of one exchange, each parsed once, whoever reads it: its judgement, then coverage.
+
+    It belongs to whoever handles the exchange, and goes with it. Not for two threads.
     """
-    global _latest
-    latest, before = _latest  # one look: threads may replace it meanwhile
-    if latest[0] is raw:
-        value = latest[1]
-    elif before[0] is raw:
-        value = before[1]
-    else:
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: list[tuple[bytes, Json]] = []
+
+    def value(self, raw: bytes, depth: int = MAX_BODY_DEPTH) -> Json:
+        """As `json_value`; who gets the value must not change it."""
+        for known, value in self._known:
+            if known is raw:
+                return _bounded(value, raw, depth)
         value = _parsed(raw)
-        _latest = ((raw, value), latest)
+        self._known.append((raw, value))
+        return _bounded(value, raw, depth)
+
+
+def _bounded(value: Json, raw: bytes, depth: int) -> Json:
     if _openings(raw) > depth and _is_deeper(value, depth):
         raise Unreadable
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.analysis.specs.deviation import Deviation
+from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.judging.policy import Policy
 from server.analysis.specs.kinds import Kind, Verdict, Where
@@ -14,10 +15,11 @@ MAX_DEVIATIONS = 100
 class Outcome:
     """Collects deviations, each kind once per place (array items count as one), and what was not seen."""
 
-    __slots__ = ("_found", "_policy", "_unseen", "masks")
+    __slots__ = ("_found", "_policy", "_unseen", "bodies", "masks")
 
-    def __init__(self, masks: Masks, policy: Policy) -> None:
+    def __init__(self, masks: Masks, policy: Policy, bodies: JsonBodies) -> None:
         self.masks = masks
+        self.bodies = bodies
         self._policy = policy
         self._found: dict[tuple[Kind, Where, str], Deviation] = {}
         self._unseen: dict[str, None] = {}

@@ -21,7 +21,7 @@ from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.model import Alternatives, Parameter
 from server.analysis.specs.schemas.convert import Direction
 from server.analysis.specs.schemas.form import Form
-from server.analysis.specs.schemas.validators import Schemas
+from server.analysis.specs.schemas.validators import Checker, Schemas
 
 _FALSE = ("0", "false")
 Texts = Mapping[str, Sequence[bytes]]
@@ -71,13 +71,14 @@ def cookie_texts(headers: Texts) -> dict[str, list[bytes]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """A parameter made ready: how its texts read, and whether its fields are sent under names of their
-    own.
+class PreparedParameter:
+    """A parameter made ready: how its texts read, what checks their value (None: nothing), and whether its
+    fields are sent under names of their own.
     """
 
     parameter: Parameter
     form: Form
+    checker: Checker | None
     is_plain: bool  # one text, one value
     is_spread: bool
 
@@ -92,8 +93,7 @@ class Parameters:
         schemas: Schemas,
         direction: Direction = Direction.REQUEST,
     ) -> None:
-        self._schemas, self._direction = schemas, direction
-        self._described = [_described(one, schemas.form(one.schema)) for one in parameters]
+        self._described = [_prepared(one, schemas, direction) for one in parameters]
         in_query = [one for one in self._described if one.parameter.where is Where.QUERY]
         self._spread = [one for one in in_query if one.is_spread]
         self._names = {one.parameter.name for one in in_query} | {
@@ -122,7 +122,7 @@ class Parameters:
                 message = "a query parameter that is not described"
                 outcome.add(Kind.UNKNOWN_PARAMETER, Where.QUERY, name, message)
 
-    def _judge(self, described: Described, texts: Texts, outcome: Outcome) -> None:
+    def _judge(self, described: PreparedParameter, texts: Texts, outcome: Outcome) -> None:
         parameter = described.parameter
         if described.is_spread:
             self._judge_spread(described, texts, outcome)
@@ -130,17 +130,17 @@ class Parameters:
         sent = texts.get(parameter.name)
         if sent is None:
             _missing(parameter, outcome)
-        elif parameter.schema is None or (parameter.allow_empty and sent == [b""]):
+        elif described.checker is None or (parameter.allow_empty and sent == [b""]):
             pass
         elif parameter.json:
-            self._judge_json(parameter, sent[0], outcome)
+            self._judge_json(described, sent[0], outcome)
         elif parameter.style in DELIMITERS or parameter.style in ("label", "matrix"):
             if not described.form.outlives_masks and outcome.masks.at(parameter.where, parameter.name):
                 outcome.unseen(f"a masked value in {parameter.where}")
             else:
                 self._judge_texts(described, sent, outcome)
 
-    def _judge_texts(self, described: Described, sent: Sequence[bytes], outcome: Outcome) -> None:
+    def _judge_texts(self, described: PreparedParameter, sent: Sequence[bytes], outcome: Outcome) -> None:
         parameter, form = described.parameter, described.form
         if described.is_plain and len(sent) == 1 and parameter.style in DELIMITERS:
             values = plain_readings(text_of(sent[0]), form.types)
@@ -150,9 +150,9 @@ class Parameters:
             except Unclear:
                 outcome.unseen(f"how a {parameter.where} parameter is to be read is not defined")
                 return
-        self._judge_readings(parameter, values, sent, outcome)
+        self._judge_readings(described, values, sent, outcome)
 
-    def _judge_spread(self, described: Described, texts: Texts, outcome: Outcome) -> None:
+    def _judge_spread(self, described: PreparedParameter, texts: Texts, outcome: Outcome) -> None:
         parameter = described.parameter
         names = spread_names(described, texts)
         if names and (parameter.json or parameter.schema is None):
@@ -167,13 +167,14 @@ class Parameters:
             except Unclear:
                 outcome.unseen(f"how a {parameter.where} parameter is to be read is not defined")
             else:
-                self._judge_readings(parameter, [value], sent, outcome)
+                self._judge_readings(described, [value], sent, outcome)
         elif parameter.name in texts and parameter.style == "deepObject":
             outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not name[field]=value")
         else:
             _missing(parameter, outcome)
 
-    def _judge_json(self, parameter: Parameter, text: bytes, outcome: Outcome) -> None:
+    def _judge_json(self, described: PreparedParameter, text: bytes, outcome: Outcome) -> None:
+        parameter = described.parameter
         try:
             value = json_value(text_of(text).encode())
         except NotJson:
@@ -181,15 +182,15 @@ class Parameters:
         except Unreadable:
             outcome.unseen(f"a {parameter.where} parameter nests too deeply to be judged")
         else:
-            self._judge_readings(parameter, [value], [text], outcome)
+            self._judge_readings(described, [value], [text], outcome)
 
     def _judge_readings(
-        self, parameter: Parameter, values: Sequence[Json], texts: Sequence[bytes], outcome: Outcome
+        self, described: PreparedParameter, values: Sequence[Json], texts: Sequence[bytes], outcome: Outcome
     ) -> None:
         """Whether one of the readings conforms; if none, what is wrong with the likeliest."""
-        if parameter.schema is None:
+        parameter, checker = described.parameter, described.checker
+        if checker is None:
             return
-        checker = self._schemas.checker(parameter.schema, self._direction)
         size = sum(map(len, texts))
         if checker.why or checker.too_much(size):
             outcome.unseen(checker.why or f"a {parameter.where} parameter is too large to judge")
@@ -199,17 +200,18 @@ class Parameters:
         else:
             fitting = [*filter(checker.conforms, values)]
             found, why = ([], checker.doubt(fitting[0])) if fitting else checker.blame(values[0], size)
-            for finding in found:
-                outcome.add(finding.kind, parameter.where, parameter.name, finding.message)
+            for error in found:
+                outcome.add(error.kind, parameter.where, parameter.name, error.message)
             if why is not None:
                 outcome.unseen(f"{parameter.where}: {why}")
 
 
-def _described(parameter: Parameter, form: Form) -> Described:
-    style = parameter.style
+def _prepared(parameter: Parameter, schemas: Schemas, direction: Direction) -> PreparedParameter:
+    style, form = parameter.style, schemas.form(parameter.schema)
+    checker = None if parameter.schema is None else schemas.checker(parameter.schema, direction)
     by_field = style == "deepObject" or (style == "form" and parameter.explode and form.is_object)
     spread = parameter.where is Where.QUERY and (style == QUERYSTRING or (by_field and not parameter.json))
-    return Described(parameter, form, form.is_plain, spread)
+    return PreparedParameter(parameter, form, checker, form.is_plain, spread)
 
 
 def _headers_of(parameters: Sequence[Parameter], security: Alternatives) -> Iterator[bytes]:
@@ -243,7 +245,7 @@ def _object(fields: Mapping[str, Sequence[bytes]], form: Form) -> JsonObject:
     return object_of(fields, form)
 
 
-def spread_names(described: Described, texts: Texts) -> dict[str, str]:
+def spread_names(described: PreparedParameter, texts: Texts) -> dict[str, str]:
     """Names in `texts` that belong to a spread parameter → the field each stands for."""
     if described.parameter.style == "deepObject":
         start = described.parameter.name + "["

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from server.analysis.specs.document.pointers import under
 from server.analysis.specs.model import Operation, SpecError
 from server.analysis.specs.routing.trie import Partial, Trie, decode_segment, parse_segment
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """An operation at one path; `places` are the path's segments that hold parameters."""
+class Route(Generic[T]):
+    """Where one path with one method leads; `places` are the path's segments that hold parameters."""
 
-    operation: Operation
+    target: T
     places: tuple[tuple[int, Partial], ...]
 
-    def values(self, found: Found) -> Iterator[tuple[str, range, str]]:
+    def values(self, found: Found[T]) -> Iterator[tuple[str, range, str]]:
         """(parameter, indices of its segments, its text)."""
         if not found.lengths:
             for index, partial in self.places:
@@ -36,29 +39,29 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Generic[T]):
     """A path that some template fits: its routes by method, its decoded segments, and how many of them
     each parameter takes that spans; none where all take one.
     """
 
-    routes: dict[str, Route]
+    routes: dict[str, Route[T]]
     segments: list[str]
     lengths: tuple[int, ...] = ()
 
-    def route(self, method: str) -> Route | None:
+    def route(self, method: str) -> Route[T] | None:
         """The route of a method; HEAD is answered by GET where it is not described itself."""
         found = self.routes.get(method)
         return self.routes.get("GET") if found is None and method == "HEAD" else found
 
 
-class Routes:
+class Routes(Generic[T]):
     """All routes of a document."""
 
     def __init__(self) -> None:
-        self._trie: Trie[dict[str, Route]] = Trie()
+        self._trie: Trie[dict[str, Route[T]]] = Trie()
 
-    def add(self, operation: Operation, base: str, warn: Callable[[str], None]) -> None:
-        """Puts an operation under a base path. Raises SpecError on a broken template."""
+    def add(self, operation: Operation, target: T, base: str, warn: Callable[[str], None]) -> None:
+        """Has an operation's path under `base` lead to `target`. Raises SpecError on a broken template."""
         place = under("/paths", operation.template)
         if "?" in operation.template or "#" in operation.template:
             warn(f"{place}: a path with a query or fragment matches nothing")
@@ -67,14 +70,14 @@ class Routes:
             segments += template_segments(operation.template, operation.spans)
         except ValueError as error:
             raise SpecError(place, str(error)) from None
-        routes = self._trie.leaf(segments, dict[str, Route])
+        routes = self._trie.leaf(segments, dict[str, Route[T]])
         places = tuple((i, part) for i, part in enumerate(segments) if isinstance(part, Partial))
         if operation.method in routes:
             warn(f"{place}: {operation.method} of an equal path is described before; this one is not used")
         else:
-            routes[operation.method] = Route(operation, places)
+            routes[operation.method] = Route(target, places)
 
-    def find(self, path: bytes) -> Found | None:
+    def find(self, path: bytes) -> Found[T] | None:
         """What fits a path as sent; a slash at its end makes no difference where only one form exists."""
         sent = segments_of(path)
         routes = self._trie.find(sent)
@@ -84,7 +87,7 @@ class Routes:
         routes = self._trie.find(other)
         return self._find_spanning(sent, other) if routes is None else Found(routes, other)
 
-    def _find_spanning(self, *forms: list[str]) -> Found | None:
+    def _find_spanning(self, *forms: list[str]) -> Found[T] | None:
         """A parameter takes the slash at the end only if nothing else fits."""
         for segments in sorted(forms, key=len):
             fit = self._trie.find_spanning(segments)

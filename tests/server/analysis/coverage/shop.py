@@ -9,6 +9,7 @@ from agent.wire import Consumer, Record
 from server.analysis.coverage.counts import By, Counts
 from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.report import report
+from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.specification import Specification
 from tests.server.analysis.specs.spec_calls import EMPTY, body, call, operation, parameter, spec
 
@@ -73,7 +74,7 @@ def counted(*records: Record, by: By = By.USER_AGENT) -> tuple[Outline, Counts]:
     specification = shop()
     outline, counts = Outline([specification]), Counts()
     for record in records:
-        counts.add_exchange(record, outline, specification.match(record), by)
+        counts.add_exchange(Judged.by(specification, record), outline, by)
     return outline, counts
 
 

@@ -18,6 +18,7 @@ from server.analysis.coverage.outline import MAX_FIELDS, Outline, level_of
 from server.analysis.coverage.parts import parts_of
 from server.analysis.coverage.report import report
 from server.analysis.coverage.table import csv_text, rows
+from server.analysis.specs.judging.judged import Judged
 from tests.server.analysis.coverage.shop import ORDER_FIELDS, by_agent, covered, creating, listing, of, shop
 from tests.server.analysis.specs.spec_calls import PATIENT, answering, body, call, operation, parameter, spec
 
@@ -200,7 +201,7 @@ JSON = st.recursive(
 def test_whatever_a_body_holds_only_described_fields_are_counted(value: Any) -> None:
     specification = shop()
     outline, record = Outline([specification]), creating(value)
-    parts = parts_of(record, outline, specification.match(record))
+    parts = parts_of(Judged.by(specification, record), outline)
     described = set(outline.field_names(outline.offers[CREATE]))
     assert {part[len("field:") :] for part in parts if part.startswith("field:")} <= described
 
@@ -210,7 +211,7 @@ def test_whatever_a_body_holds_only_described_fields_are_counted(value: Any) -> 
 def test_bytes_that_are_no_json_are_said_to_be_unseen(raw: bytes) -> None:
     specification = shop()
     record = call("POST", b"/v1/orders", 201, sent=body(b"\xff" + raw))
-    assert "body:unseen" in parts_of(record, Outline([specification]), specification.match(record))
+    assert "body:unseen" in parts_of(Judged.by(specification, record), Outline([specification]))
 
 
 def test_counts_of_everyone_are_apart_from_those_of_callers() -> None:
@@ -227,6 +228,6 @@ def test_calls_whose_parameter_holds_slashes_count_for_their_operation() -> None
     outline, counts = Outline([refs]), Counts()
     for path in (b"/refs/main", b"/refs/heads/main"):
         one = call(path=path)
-        counts.add_exchange(one, outline, refs.match(one), By.USER_AGENT)
+        counts.add_exchange(Judged.by(refs, one), outline, By.USER_AGENT)
     found = of(report(outline, counts), "GET /refs/{ref}")
     assert (found["hits"], found["parameters"]) == ({"2xx": 2}, {"path:ref": 2})

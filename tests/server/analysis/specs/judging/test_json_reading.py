@@ -1,22 +1,54 @@
-from __future__ import annotations
+"""JSON bodies are parsed once for each exchange, however many read them."""
 
 import pytest
 
-from server.analysis.specs.judging.json_reading import NotJson, json_value
+from server.analysis.json import Json
+from server.analysis.specs.judging import json_reading
+from server.analysis.specs.judging.json_reading import JsonBodies, NotJson, Unreadable, json_value
+from server.analysis.specs.judging.judged import Judged
+from tests.server.analysis.specs.spec_calls import answering, body, call
 
 
 def test_both_bodies_of_an_exchange_are_parsed_once_whoever_reads_them_after() -> None:
-    sent, answered = b'{"id": 1}', b'{"id": 2}'
-    first = [json_value(sent), json_value(answered)]
-    again = [json_value(sent), json_value(answered)]
-    assert again == [{"id": 1}, {"id": 2}]
+    sent, answered, bodies = b'{"id": 1}', b'[1, {"id": 2}]', JsonBodies()
+    first = [bodies.value(sent), bodies.value(answered)]
+    again = [bodies.value(sent), bodies.value(answered)]
+    assert first == [{"id": 1}, [1, {"id": 2}]]
     assert all(one is other for one, other in zip(first, again, strict=True))
 
 
 def test_a_body_that_is_no_json_leaves_what_was_read_before() -> None:
-    sent = b'{"id": 1}'
-    first = json_value(sent)
-    for _ in range(2):
+    sent, bodies = b'{"id": 3}', JsonBodies()
+    first = bodies.value(sent)
+    for _ in range(3):
         with pytest.raises(NotJson):
-            json_value(b'{"id"')
-    assert json_value(sent) is first
+            bodies.value(b'{"id"')
+    assert bodies.value(sent) is first
+
+
+def test_who_reads_a_body_after_its_judgement_gets_what_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    def parse(raw: bytes) -> Json:
+        parsed.append(raw)
+        return {"id": 1}
+
+    monkeypatch.setattr(json_reading, "_parsed", parse)
+    sent = body({"id": 1})
+    judged = Judged.by(answering({"type": "object"}), call(answer=sent))
+    assert sent.data is not None
+    assert judged.bodies.value(sent.data) == {"id": 1}
+    assert parsed == [sent.data]
+
+
+def test_nothing_is_remembered_beyond_an_exchange() -> None:
+    raw = b'{"id": 1}'
+    assert JsonBodies().value(raw) is not JsonBodies().value(raw)
+    assert json_value(raw) is not json_value(raw)
+
+
+def test_a_body_is_as_deep_for_each_reader_as_it_may_be_for_him() -> None:
+    raw, bodies = b"[[1]]", JsonBodies()
+    assert bodies.value(raw) == [[1]]
+    with pytest.raises(Unreadable):
+        bodies.value(raw, 1)
