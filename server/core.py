@@ -7,7 +7,8 @@ from server.ingest.accept import Acceptor
 from server.jobs import Jobs
 from server.learning.learning import Learning
 from server.specification import Load
-from server.store.database import CURE, Damaged, Store
+from server.store.database import Store
+from server.store.errors import CURE, Damaged
 from server.store.retention import Bounds
 
 

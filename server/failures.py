@@ -10,7 +10,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from server.store.database import StoreUnavailable
+from server.store.errors import StoreUnavailable
 
 MOST_LOGGED = 1_000  # different failures; further ones are counted only
 

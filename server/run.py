@@ -20,8 +20,9 @@ from server.config import ServerSettings, user_name
 from server.connections import Bounds, Connections, protocol
 from server.core import Core
 from server.listening import bind, raise_descriptor_limit
-from server.store.database import Damaged, Store, StoreUnavailable
-from server.store.salvage import salvage
+from server.store.database import Store
+from server.store.errors import Damaged, StoreUnavailable
+from server.store.sqlite.salvage import salvage
 
 log = logging.getLogger(__name__)
 

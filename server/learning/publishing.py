@@ -15,7 +15,8 @@ from server.failures import Failures
 from server.learning.loaded import LoadedApis
 from server.learning.outcomes import LearningStep
 from server.store import rebuilt
-from server.store.database import Store, StoreUnavailable
+from server.store.database import Store
+from server.store.errors import StoreUnavailable
 from server.store.rebuilt import Publication
 
 log = logging.getLogger(__name__)

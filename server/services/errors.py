@@ -5,7 +5,7 @@ They are translated once, at the door: api/errors.py for programs, ui/door.py fo
 
 from __future__ import annotations
 
-from server.store.database import StoreUnavailable
+from server.store.errors import StoreUnavailable
 
 __all__ = ["Conflict", "NoTarget", "NotFound", "Refused", "StoreUnavailable", "UnknownApi"]
 

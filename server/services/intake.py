@@ -8,7 +8,8 @@ from concurrent.futures import Future
 
 from server.ingest.accept import Acceptor
 from server.ingest.decode import Delivery
-from server.store.database import Damaged, Store
+from server.store.database import Store
+from server.store.errors import Damaged
 
 
 class Intake:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from server.failures import MOST_LOGGED, Failures
-from server.store.database import StoreUnavailable
+from server.store.errors import StoreUnavailable
 
 
 def failed(text: str) -> Exception:

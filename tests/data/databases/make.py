@@ -17,7 +17,7 @@ from typing import Any
 
 from agent.wire import Consumer, Endpoint, Record
 from server.analysis.specs.load import load
-from server.store.database import FILE
+from server.store.sqlite.connection import FILE
 from tests.data.databases.answers import answers
 from tests.server.analysis.rebuild.traffic import call
 from tests.server.records import NOON, both, record

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from server.store import database, decisions, specs
+from server.store import decisions, specs
+from server.store.errors import StoreUnavailable
+from server.store.sqlite.writer import MAX_WAITING
 from tests.server.engine import spec
 from tests.server.records import record
 from tests.server.running import Client, serving, wait_for
@@ -111,8 +113,8 @@ def test_coverage_is_answered_while_no_more_work_may_wait_for_the_writer(shop: C
     futures: list[Future[object]] = [store.write(lambda db: go_on.wait(60))]
     try:
         wait_for(lambda: store.waiting == 0, "start of the work that holds the writer")
-        futures += [store.write(lambda db: None) for _ in range(database.MAX_WAITING)]
-        with pytest.raises(database.StoreUnavailable):
+        futures += [store.write(lambda db: None) for _ in range(MAX_WAITING)]
+        with pytest.raises(StoreUnavailable):
             store.write(lambda db: None)
         assert coverage(shop) == (2, 1)
         assert unused(shop) == ["GET /never"]

@@ -18,8 +18,9 @@ from server.catalogue import Catalogue
 from server.ingest.accept import Acceptor
 from server.services.attaching import Target, attach, detach
 from server.store import decisions
-from server.store.database import Store, StoreUnavailable
+from server.store.database import Store
 from server.store.decisions import Decision, State
+from server.store.errors import StoreUnavailable
 from server.store.specs import Upload
 from tests.server.engine import load, spec
 from tests.server.records import NOON

@@ -20,7 +20,8 @@ from server.ingest.decode import decode
 from server.learning.learning import Learning
 from server.learning.outcomes import LearningStep, NotLearnt
 from server.store import rebuilt
-from server.store.database import Database, Store, StoreUnavailable
+from server.store.database import Database, Store
+from server.store.errors import StoreUnavailable
 from server.store.exchanges import Exchanges
 from server.store.merge import merge_apis
 from tests.server import engine

@@ -3,16 +3,19 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
 
-from server.store import database
-from server.store.database import FILE, PAGE_BYTES, Store, StoreUnavailable
-from server.store.schema import migrations
+from server.store.database import Store
+from server.store.errors import StoreUnavailable
+from server.store.sqlite import connection
+from server.store.sqlite.connection import FILE, PAGE_BYTES
+from server.store.sqlite.schema import migrations
+from server.store.sqlite.writer import MAX_WAITING
 from tests.server.running import wait_for
 
 
@@ -23,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def count(bucket: str) -> database.Work:
+def count(bucket: str) -> Callable[[Database], None]:
     def work(db: Database) -> None:
         db.conn.execute("INSERT INTO ledger VALUES (?, 1)", (bucket,))
 
@@ -141,11 +144,12 @@ def test_more_work_than_may_wait_is_refused(store: Store, monkeypatch: pytest.Mo
     held = threading.Event()
     first = store.write(lambda db: held.wait(30))
     wait_for(lambda: store.waiting == 0, "start of the first piece of work")
-    rest = [store.write(count(f"{n}")) for n in range(database.MAX_WAITING)]
+    rest = [store.write(count(f"{n}")) for n in range(MAX_WAITING)]
     with pytest.raises(StoreUnavailable, match="too much"):
         store.write(count("one more"))
     held.set()
-    for future in [first, *rest]:
+    first.result()
+    for future in rest:
         future.result()
 
 
@@ -169,7 +173,7 @@ def test_a_full_disk_fails_the_work_and_not_the_store(store: Store) -> None:
 def test_a_lock_held_by_another_program_is_said_and_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_S", 0.01)
+    monkeypatch.setattr(connection, "BUSY_S", 0.01)
     store = Store(tmp_path)
     with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -10,9 +10,9 @@ from typing import Any
 
 from agent.wire import Body, Consumer, Record
 from server.ingest.decode import decode
-from server.store.database import FILE
 from server.store.exchanges import HOUR_NS
 from server.store.retention import DAY_NS, Bounds, fold_hours, used_bytes
+from server.store.sqlite.connection import FILE
 from tests.server.engine import spec
 from tests.server.records import NOON, batch, record
 from tests.server.running import Client, serving, wait_for

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from server.store.database import FILE, LOCK, StoreUnavailable, locked, opened
-from server.store.salvage.checks import checked
-from server.store.salvage.mending import mend
-from server.store.salvage.scan import Row, Scan, Table, total
-from server.store.schema import migrate_like
+from server.store.errors import StoreUnavailable
+from server.store.sqlite.connection import FILE, LOCK, locked, opened
+from server.store.sqlite.salvage.checks import checked
+from server.store.sqlite.salvage.mending import mend
+from server.store.sqlite.salvage.scan import Row, Scan, Table, total
+from server.store.sqlite.schema import migrate_like
 
 AT_ONCE = 1000  # rows written at once
 NAMES = {

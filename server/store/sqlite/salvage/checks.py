@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import zstandard
 
 from agent.wire import WireError, decode_record
-from server.store.salvage.scan import Row, Table, Value
+from server.store.sqlite.salvage.scan import Row, Table, Value
 
 MOST_UNPACKED = 256 * 1024 * 1024  # bytes: more was never packed
 

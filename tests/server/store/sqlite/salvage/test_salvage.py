@@ -14,12 +14,14 @@ import pytest
 from server.analysis.specs.load import load
 from server.config import ServerSettings
 from server.core import Core
-from server.store.database import FILE, Damaged, Store, StoreUnavailable, opened
-from server.store.salvage import NAMES, Salvaged, salvage
-from server.store.salvage.scan import Scan, Table, total
+from server.store.database import Store
+from server.store.errors import Damaged, StoreUnavailable
+from server.store.sqlite.connection import FILE, opened
+from server.store.sqlite.salvage import NAMES, Salvaged, salvage
+from server.store.sqlite.salvage.scan import Scan, Table, total
 from tests.server.running import serving
 
-WHOLE = gzip.decompress((Path(__file__).parents[3] / "data/databases/77cd586.db.gz").read_bytes())
+WHOLE = gzip.decompress((Path(__file__).parents[4] / "data/databases/77cd586.db.gz").read_bytes())
 PAGE = 8192
 MENDED = ("exchanges", "apis", "consumers")
 Rows = dict[str, list[tuple[object, ...]]]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from server.analysis.specs.load import load
-from server.store.database import FILE
+from server.store.sqlite.connection import FILE
 from tests.data.databases.answers import LISTS, answers
 from tests.server.running import serving
 
-DATABASES = Path(__file__).parents[2] / "data" / "databases"
+DATABASES = Path(__file__).parents[3] / "data" / "databases"
 REVISIONS = sorted(path.name.removesuffix(".db.gz") for path in DATABASES.glob("*.db.gz"))
 CENTURY_DAYS = 36_500.0
 PAGES = ("/", "/exchanges", "/deviations", "/deviations?state=ignored")

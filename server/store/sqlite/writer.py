@@ -1,0 +1,182 @@
+"""The one thread that writes, in batched transactions.
+
+| event                                  | of this work            | of the others in the transaction      |
+|----------------------------------------|-------------------------|---------------------------------------|
+| work returns                           | waits for the commit    | go on                                 |
+| work raises                            | undone alone, fails     | go on; caches are read anew first     |
+| work raises, and SQLite gave all up    | fails                   | all fail; caches are read anew later  |
+| the commit succeeds                    | published, then done    | published, then done                  |
+| the commit fails (disk full, locked)   | fails                   | all fail; caches are read anew later  |
+| caches cannot be read anew             | fails                   | all fail; tried again before the next |
+
+A future is done only once its transaction is committed.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
+
+from sqlite_utils import Database
+
+from server.store.errors import Damaged, StoreUnavailable
+from server.store.sqlite.condition import Condition
+
+T = TypeVar("T")
+
+MAX_GROUP = 64  # pieces of work in one transaction
+MAX_WAITING = 256  # pieces of work that wait; more are refused, so that memory stays bounded
+
+
+class Waiting(Protocol):
+    """A piece of work, whatever it returns."""
+
+    def begin(self) -> bool: ...
+    def run(self, db: Database) -> None: ...
+    def done(self) -> None: ...
+    def failed(self, error: Exception) -> None: ...
+
+
+class Task(Generic[T]):
+    """A piece of work, and the future of what comes of it."""
+
+    def __init__(self, work: Callable[[Database], T]) -> None:
+        self.future: Future[T] = Future()
+        self._work = work
+        self._result: list[T] = []
+
+    def begin(self) -> bool:
+        """Whether anybody still waits for it."""
+        return self.future.set_running_or_notify_cancel()
+
+    def run(self, db: Database) -> None:
+        self._result = [self._work(db)]
+
+    def done(self) -> None:
+        """What it returned is committed."""
+        self.future.set_result(self._result[0])
+
+    def failed(self, error: Exception) -> None:
+        self.future.set_exception(error)
+
+
+class Writer:
+    """`forget` is called whenever work was undone, before anything else is written; `publish` after each
+    commit, before anybody learns of it: both on the writer's thread. `publish` must not raise.
+    """
+
+    def __init__(
+        self, db: Database, condition: Condition, forget: Callable[[], None], publish: Callable[[], None]
+    ) -> None:
+        self._db = db
+        self._condition = condition
+        self._forget = forget
+        self._publish = publish
+        self._tasks: queue.Queue[Waiting | None] = queue.Queue(MAX_WAITING)
+        self._closed = False
+        self._undone = False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait."""
+        return self._tasks.qsize()
+
+    def write(self, work: Callable[[Database], T]) -> Future[T]:
+        """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable("the server is shutting down")
+        task = Task(work)
+        try:
+            self._tasks.put_nowait(task)
+        except queue.Full:
+            raise StoreUnavailable("too much is waiting to be written") from None
+        return task.future
+
+    def close(self) -> bool:
+        """Commits all that was accepted; whether it was open. Later work is refused."""
+        was_open, self._closed = not self._closed, True
+        if was_open:
+            self._tasks.put(None)
+            self._thread.join()
+        return was_open
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            group = [self._tasks.get()]
+            while len(group) < MAX_GROUP:
+                try:
+                    group.append(self._tasks.get_nowait())
+                except queue.Empty:
+                    break
+            open_ = None not in group
+            self._commit([task for task in group if task is not None and task.begin()])
+
+    def _commit(self, left: list[Waiting]) -> None:
+        """One transaction. Whatever goes wrong, every future is done and the thread lives on."""
+        done: list[Waiting] = []
+        wanted = len(left)
+        try:
+            self._forget_if_undone()
+            before = self._db.conn.total_changes
+            self._db.conn.execute("BEGIN IMMEDIATE")
+            while left:
+                if self._one(left[0]):
+                    done.append(left[0])
+                left.pop(0)
+            self._db.conn.execute("COMMIT")
+        except Exception as error:
+            self._roll_back()
+            self._fail([*done, *left], error)
+            return
+        self._publish()
+        if len(done) == wanted and self._db.conn.total_changes > before:
+            self._condition.stored()
+        for task in done:
+            task.done()
+
+    def _one(self, task: Waiting) -> bool:
+        """One piece of work in a savepoint of its own. Raises where the whole transaction is lost."""
+        execute = self._db.conn.execute
+        execute("SAVEPOINT work")
+        try:
+            task.run(self._db)
+        except Exception as error:
+            self._undone = True
+            if not self._db.conn.in_transaction:  # SQLite itself gave all of it up
+                raise
+            execute("ROLLBACK TO work")
+            execute("RELEASE work")
+            self._forget_if_undone()
+            if isinstance(error, sqlite3.OperationalError):
+                self._condition.refused(error)
+            task.failed(self._condition.translated(error))
+            return False
+        execute("RELEASE work")
+        return True
+
+    def _fail(self, tasks: list[Waiting], error: Exception) -> None:
+        failure = self._condition.translated(error)
+        if not isinstance(failure, Damaged):
+            self._condition.refused(failure)
+        for task in tasks:
+            task.failed(failure)
+
+    def _roll_back(self) -> None:
+        self._undone = True
+        with suppress(sqlite3.Error):
+            if self._db.conn.in_transaction:
+                self._db.conn.execute("ROLLBACK")
+
+    def _forget_if_undone(self) -> None:
+        """What failed to be read anew is read anew before anything else is written."""
+        if self._undone:
+            self._forget()
+            self._undone = False
