@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.redact import placeholders, values
 from agent.redact.words import any_of
 from tests.agent.redact.redaction import JUDGE
-from tests.agent.redact.test_canary_table import AWS, GITHUB, GOOGLE, JWT, PEM, RANDOM, SLACK, STRIPE
+from tests.agent.redact.test_redact_canary_table import AWS, GITHUB, GOOGLE, JWT, PEM, RANDOM, SLACK, STRIPE
 
 SECRET = {
     "shape:jwt": (JWT.decode(), f"see {JWT.decode()}.", f"x_{JWT.decode()}"),
