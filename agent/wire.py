@@ -25,6 +25,14 @@ MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
 
 TOTALS = {"bytes": "seen", "exchanges": "parsed"}
 """Parts of a batch's ledger, and of each the bucket that the others add up to."""
+LOSSES = {
+    "bytes": frozenset({"late", "ring_full", "table_full", "unread_at_exit"}),
+    "exchanges": frozenset(
+        {"redaction_failed", "queue_full", "spool_full", "spool_expired", "spool_unreadable", "refused"}
+        | {"unsent_at_exit"}
+    ),
+}
+"""Of each part the buckets that mean loss: they should have been parsed, or stored, and were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +341,12 @@ def read_records(stream: IO[bytes]) -> Iterator[Record]:
         if isinstance(error, WireError):
             raise
         raise WireError(f"not msgpack: {type(error).__name__}") from None
+
+
+def lost(ledger: Mapping[str, Mapping[str, int]], part: str) -> int:
+    """How much of a part of a ledger was lost."""
+    counts = ledger.get(part, {})
+    return sum(counts.get(bucket, 0) for bucket in LOSSES[part])
 
 
 @dataclass(frozen=True, slots=True)

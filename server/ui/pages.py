@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from agent.wire import lost
 from server.api import render
 from server.api.context import Here
 from server.api.deviations import StateAsked
@@ -29,16 +30,6 @@ APIS = 25  # rows on one page: few enough that the latest deviations are not far
 OPERATIONS = 200
 EXCHANGES = 50
 DEVIATIONS = 100
-LOST_BYTES = ("late", "ring_full", "table_full", "unread_at_exit")
-LOST_EXCHANGES = (
-    "redaction_failed",
-    "queue_full",
-    "spool_full",
-    "spool_expired",
-    "spool_unreadable",
-    "refused",
-    "unsent_at_exit",
-)
 PLAIN_HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depends(admin)])
@@ -81,11 +72,10 @@ def first_page(request: Request, here: Here, cursor: After = None) -> Response:
 
 def _ledger(ledger: dict[str, Any]) -> dict[str, int]:
     seen = ledger["agents"]
-    counted, exchanges = seen.get("bytes", {}), seen.get("exchanges", {})
     return {
-        "bytes": counted.get("parsed", 0),
-        "bytes_lost": sum(counted.get(bucket, 0) for bucket in LOST_BYTES),
-        "exchanges_lost": sum(exchanges.get(bucket, 0) for bucket in LOST_EXCHANGES),
+        "bytes": seen.get("bytes", {}).get("parsed", 0),
+        "bytes_lost": lost(seen, "bytes"),
+        "exchanges_lost": lost(seen, "exchanges"),
     }
 
 

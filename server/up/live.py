@@ -10,20 +10,13 @@ from typing import Any
 
 import httpx
 
+from agent.wire import lost
+
 PATIENCE_S = 2.0
 MOST_SHOWN = 8  # libraries, and what could not be attached
 MOST_APIS = 200  # as many as one page of the server's holds
 MOST_DEVIATIONS = 50
 VERDICTS = {"shadow": "undocumented", "zombie": "deprecated", "deviating": "deviating"}
-GIVEN_UP = (  # exchanges that are not stored
-    "redaction_failed",
-    "queue_full",
-    "spool_full",
-    "spool_expired",
-    "spool_unreadable",
-    "refused",
-    "unsent_at_exit",
-)
 ONE = {
     "exchanges": "exchange",
     "views seen": "view seen",
@@ -31,7 +24,6 @@ ONE = {
     "operations": "operation",
     "bytes lost": "byte lost",
 }
-LOST = ("late", "ring_full", "table_full", "unread_at_exit")  # bytes we should have had
 
 
 class HttpProbe:
@@ -114,14 +106,14 @@ def counts_of(status: Mapping[str, Any] | None, server: Mapping[str, int] | None
     if status is None:
         return LiveCounts()
     ledger = status.get("ledger", {})
-    exchanges, stream = ledger.get("exchanges", {}), ledger.get("bytes", {})
+    exchanges = ledger.get("exchanges", {})
     return LiveCounts(
         agent=status.get("agent", ""),
         exchanges=exchanges.get("parsed", 0),
         stored=exchanges.get("shipped", 0),
         connections=status.get("connections_open"),
-        lost_bytes=sum(stream.get(bucket, 0) for bucket in LOST),
-        not_stored=sum(exchanges.get(bucket, 0) for bucket in GIVEN_UP),
+        lost_bytes=lost(ledger, "bytes"),
+        not_stored=lost(ledger, "exchanges"),
         why_not_ready=status.get("why_not_ready"),
         server=server or {},
     )

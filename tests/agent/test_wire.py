@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import wire
+from agent.ledger import Bytes, Exchanges
 from agent.redact.apply import to_record
 from tests.agent.redact.redaction import JSON, KEY, POLICY, SIGHTING, body, exchange, request, response
 
@@ -206,3 +207,24 @@ def test_a_ledger_says_how_it_adds_up_and_what_is_in_no_bucket() -> None:
         "3 exchanges parsed = 3 shipped, balanced",
     ]
     assert [one.open for one in wire.balances({})] == [0, 0]
+
+
+NO_LOSS = {
+    "bytes": {
+        *("seen", "parsed", "not_http", "tls_ciphertext", "unix_socket", "not_tcp", "filtered"),
+        *("uncaptured", "capped", "unsynced", "opaque"),
+    },
+    "exchanges": {"unreadable", "parsed", "in_flight", "shipped"},
+}
+
+
+@pytest.mark.parametrize(("part", "buckets"), [("bytes", Bytes), ("exchanges", Exchanges)])
+def test_every_bucket_of_the_ledger_is_a_loss_or_is_none(part: str, buckets: type[Bytes | Exchanges]) -> None:
+    assert {str(one) for one in buckets} == wire.LOSSES[part] | NO_LOSS[part]
+    assert not wire.LOSSES[part] & NO_LOSS[part]
+
+
+def test_what_was_lost_is_counted_by_part() -> None:
+    ledger = {"bytes": {"parsed": 9, "late": 1, "ring_full": 2}, "exchanges": {"shipped": 4, "refused": 3}}
+    assert [wire.lost(ledger, part) for part in ("bytes", "exchanges")] == [3, 3]
+    assert wire.lost({}, "bytes") == 0
