@@ -15,7 +15,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from server.analysis.rebuild.shapes.learning import Budget
+from server.analysis.rebuild.shapes.budget import Budget
 from server.analysis.rebuild.shapes.learning import learn as learn_value
 from server.analysis.rebuild.shapes.model import Shape
 from server.analysis.rebuild.shapes.render import Style, schema

@@ -7,7 +7,8 @@ from typing import TypeAlias
 from server.analysis.rebuild.body_values import is_empty
 from server.analysis.rebuild.learn_input import LearnInput
 from server.analysis.rebuild.media import MediaState, MediaTypes
-from server.analysis.rebuild.shapes.learning import Budget, learn
+from server.analysis.rebuild.shapes.budget import Budget
+from server.analysis.rebuild.shapes.learning import learn
 from server.analysis.rebuild.shapes.merging import absorb
 from server.analysis.rebuild.shapes.model import Shape
 from server.analysis.rebuild.shapes.stored import ShapeState, dump, load

@@ -17,7 +17,7 @@ from server.analysis.rebuild.path_operations import (
     SettledState,
 )
 from server.analysis.rebuild.servers import Servers
-from server.analysis.rebuild.shapes.learning import MOST_SHAPES
+from server.analysis.rebuild.shapes.budget import MOST_SHAPES
 from server.analysis.rebuild.templates.model import Decision, Template
 from server.analysis.rebuild.templates.stored import TemplateState
 from server.analysis.rebuild.templates.template_learner import TemplateLearner

@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 from agent.wire import Body
 from server.analysis.rebuild.body_values import BodyValue, media_of
-from server.analysis.rebuild.shapes.learning import Budget, learn
+from server.analysis.rebuild.shapes.budget import Budget
+from server.analysis.rebuild.shapes.learning import learn
 from server.analysis.rebuild.shapes.merging import absorb
 from server.analysis.rebuild.shapes.model import Shape
 from server.analysis.rebuild.shapes.stored import ShapeState, dump, load

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 from server.analysis.rebuild.learn_input import LearnInput
 from server.analysis.rebuild.operation import LearntOperation, OperationState
 from server.analysis.rebuild.segments import kind_of
-from server.analysis.rebuild.shapes.learning import Budget
+from server.analysis.rebuild.shapes.budget import Budget
 from server.analysis.rebuild.templates.compiled import TemplateSet
 from server.analysis.rebuild.templates.model import Template
 from server.analysis.rebuild.templates.template_learner import TemplateLearner

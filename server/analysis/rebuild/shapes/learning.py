@@ -9,55 +9,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from server.analysis.rebuild.segments import kind_of
+from server.analysis.rebuild.shapes.budget import Budget
 from server.analysis.rebuild.shapes.merging import (
     MOST_KEYS,
     MOST_LAYOUTS,
-    MOST_TEXTS,
     fold,
     join,
     linked,
     loosen,
 )
 from server.analysis.rebuild.shapes.model import Layout, ObjectField, Objects, Shape, Variant
-from server.analysis.rebuild.shapes.texts import ALL, OF_JSON, hidden_readings, still
-from server.analysis.rebuild.shapes.values import Hidden, Scalar, Value
+from server.analysis.rebuild.shapes.scalar_learning import (
+    learn_hidden,
+    learn_new_text,
+    learn_number,
+    learn_text,
+)
+from server.analysis.rebuild.shapes.values import Hidden, Value
 
-LONGEST_TEXT = 64  # characters of a string that may be one of an enum, or an example
 LONGEST_KEY = 120  # characters; a longer key is a value
 DEEPEST = 64  # levels of a body; what lies deeper is allowed to be anything
-MOST_SHAPES = 60_000  # places of one API; beyond, new places are allowed to be anything
-
-
-class Budget:
-    """How many places may still be made, and the time (ns) of what is being learnt. `wire`: it is texts of
-    parameters, which may stand for numbers.
-    """
-
-    __slots__ = ("left", "now", "refused", "wire")
-
-    def __init__(self, left: int = MOST_SHAPES) -> None:
-        self.wire = False
-        self.left = left
-        self.now = 0
-        self.refused = 0
-
-    def shape(self) -> Shape:
-        """A place for what is being learnt."""
-        return Shape(ALL if self.wire else OF_JSON)
-
-    def take(self) -> bool:
-        """Takes one place; False, counted, where none is left."""
-        if self.left <= 0:
-            self.refused += 1
-            return False
-        self.left -= 1
-        return True
 
 
 def learn(shape: Shape, value: Value, budget: Budget, depth: int = 0) -> None:
     """Learns from one value at its place; `depth` is how many levels are above it."""
     if type(value) is str:
-        _learn_text(shape, value)
+        learn_text(shape, value)
     elif type(value) is list:
         _learn_array(shape, value, budget, depth)
     elif type(value) is dict:
@@ -67,55 +44,11 @@ def learn(shape: Shape, value: Value, budget: Budget, depth: int = 0) -> None:
     elif isinstance(value, bool):
         shape.booleans += 1
     elif isinstance(value, (int, float)):
-        _learn_number(shape, value)
+        learn_number(shape, value)
     elif isinstance(value, Hidden):
-        _learn_hidden(shape, value.value)
+        learn_hidden(shape, value.value)
     else:
         raise TypeError(f"no JSON: {type(value).__name__}")
-
-
-def _learn_text(shape: Shape, text: str) -> None:
-    texts = shape.texts
-    if texts is not None and text in texts:
-        texts[text] += 1
-    else:
-        _learn_new_text(shape, text)
-
-
-def _learn_new_text(shape: Shape, text: str) -> None:
-    """A string that is not among `texts`."""
-    if shape.fits:
-        shape.fits = still(shape.fits, text)
-    texts = shape.texts
-    short = len(text) <= LONGEST_TEXT
-    if short and text < shape.least:
-        shape.least = text
-    if texts is None:
-        shape.strings += 1
-    elif short and len(texts) < MOST_TEXTS:
-        texts[text] = 1
-    else:
-        shape.strings += 1 + sum(texts.values())
-        shape.texts = None
-
-
-def _learn_number(shape: Shape, number: float) -> None:
-    if type(number) is int:
-        shape.integers += 1
-    else:
-        shape.numbers += 1
-    if number < shape.low:
-        shape.lower(number)
-
-
-def _learn_hidden(shape: Shape, value: Scalar) -> None:
-    if isinstance(value, str):
-        shape.hidden += 1
-        shape.fits &= hidden_readings(value)
-    elif isinstance(value, float):
-        shape.numbers += 1
-    else:
-        shape.integers += 1
 
 
 def _learn_array(shape: Shape, values: Sequence[Value], budget: Budget, depth: int) -> None:
@@ -167,7 +100,7 @@ def _learn_values(shapes: list[Shape], values: Iterable[Value], budget: Budget, 
             if texts is not None and one in texts:
                 texts[one] += 1
             elif texts is not None or shape.fits or one < shape.least:
-                _learn_new_text(shape, one)
+                learn_new_text(shape, one)
             else:
                 shape.strings += 1
         elif type(one) is int:

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
-from server.analysis.rebuild.shapes.learning import Budget, learn
+from server.analysis.rebuild.shapes.budget import Budget
+from server.analysis.rebuild.shapes.learning import learn
 from server.analysis.rebuild.shapes.model import Shape
 from server.analysis.rebuild.shapes.render import Style, schema
 

@@ -7,7 +7,8 @@ import msgpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.rebuild.shapes.learning import DEEPEST, Budget
+from server.analysis.rebuild.shapes.budget import Budget
+from server.analysis.rebuild.shapes.learning import DEEPEST
 from server.analysis.rebuild.shapes.merging import MOST_LAYOUTS
 from server.analysis.rebuild.shapes.render import schema
 from server.analysis.rebuild.shapes.stored import dump, size

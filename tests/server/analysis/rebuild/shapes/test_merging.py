@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.rebuild.shapes.learning import Budget, learn
+from server.analysis.rebuild.shapes.budget import Budget
+from server.analysis.rebuild.shapes.learning import learn
 from server.analysis.rebuild.shapes.merging import absorb
 from server.analysis.rebuild.shapes.model import Shape
 from server.analysis.rebuild.shapes.render import Style, schema

@@ -6,7 +6,8 @@ import msgpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.analysis.rebuild.shapes.learning import Budget, learn
+from server.analysis.rebuild.shapes.budget import Budget
+from server.analysis.rebuild.shapes.learning import learn
 from server.analysis.rebuild.shapes.render import schema
 from server.analysis.rebuild.shapes.stored import dump, load
 from tests.server.analysis.rebuild.shapes.taught import PLAIN, learnt, said, values
