@@ -8,9 +8,7 @@ the source saw, so a missing chunk shows as a jump.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
-from typing import Protocol
 
 from agent.frozen import dataclass
 
@@ -38,7 +36,7 @@ class Role(StrEnum):
 class ConnectionKey:
     """One connection as one process sees it.
 
-    `source` is "socket" or a TLS library ("openssl"); `address` is the kernel's `struct sock *` or the
+    `source` is "socket" or the name of a TLS library; `address` is the kernel's `struct sock *` or the
     library's connection pointer; `generation` tells apart two lives of one address. `pid` is 0 for
     sockets, which processes may share.
     """
@@ -149,11 +147,3 @@ class Tick:
 
 
 Event = Clock | ProcessSeen | ProcessGone | Opened | Chunk | Closed | Lost | Tick
-
-
-class Source(Protocol):
-    """Where events come from. Kernel, recording and test list look alike to the pipeline."""
-
-    def events(self) -> Iterator[Event]:
-        """Events in order; a live source ticks when nothing happens."""
-        ...

@@ -154,7 +154,7 @@ class Record:
     time: int  # wall ns of the first byte seen
     monotonic: int
     protocol: str  # "h1", "h2", "h3" (told of in files only), "grpc"
-    tls: str | None  # the library, such as "openssl"
+    tls: str | None  # the library's name
     side: str  # client, server, unknown
     connection: str
     stream: int  # HTTP/2: the stream's number; HTTP/1: the exchange's ordinal in its connection

@@ -1,11 +1,27 @@
 /* Where bodies lie, so that what is beyond the cap is not copied. User space must find the next message all
- * the same, so only what has certainly an end of its own is left out, and every doubt means: copy all.
+ * the same, so only what has certainly an end of its own is left out, and every doubt means: copy all. A
+ * position is never guessed, so a body cannot pass for a head. Each half (struct body_track) begins in START
+ * where its connection was seen from its first byte, else in UNKNOWN:
  *
- * HTTP/1: the kernel follows each half of a connection from its first byte, message by message, as long as
- * each has its whole head in one buffer and Content-Length or no body. Chunked bodies, pipelined requests and
- * any oddness in a head that a server might read in another way end that for the half, for good. A position
- * is never guessed, so a body cannot pass for a head.
- * HTTP/2: frames are followed from the preface on; of DATA beyond the cap only the header is copied. */
+ *   state    event                                         next     what is copied
+ *   -------  --------------------------------------------  -------  ------------------------------------------
+ *   START    first bytes: HTTP/2's preface, or SETTINGS    HTTP2    as there
+ *   START    any other first bytes                         HTTP1    as there
+ *   HTTP1    a head, whole in one buffer, and its body's   HTTP1    the head, and of the body as much as the
+ *            length: Content-Length, or none                        cap allows
+ *   HTTP1    bytes of the body                             HTTP1    as much as the cap allows
+ *   HTTP1    a head that is cut, folded, doubled or odd,   UNKNOWN  all; after a request both halves, whose
+ *            a chunked body, one that ends with the                 answer may end elsewhere, too
+ *            connection, a pipelined request, CONNECT
+ *   HTTP1    101 (Switching Protocols)                     UNKNOWN  all, both halves
+ *   HTTP1    more than one message in a call               UNKNOWN  all
+ *   HTTP2    frames                                        HTTP2    all but DATA beyond its stream's cap, of
+ *                                                                   which the frame's header is copied
+ *   HTTP2    more frames in a call than FRAMES_MAX         UNKNOWN  all
+ *   any      a position that was skipped, or several       UNKNOWN  all
+ *            messages in one system call (sendmmsg)
+ *   UNKNOWN  anything                                      UNKNOWN  all
+ */
 
 #define HEAD_MAX 4096 /* bytes of a head that are looked at */
 #define HEAD_TURNS 640 /* its words of eight bytes and its lines */
@@ -31,7 +47,7 @@
 
 /* How much of a stream's DATA has passed. */
 struct body {
-	u64 course; /* address of the connection */
+	u64 connection; /* its address */
 	u64 generation;
 	u32 stream;
 	u32 side;
@@ -56,21 +72,21 @@ static inline u64 word_at(struct scratch *scratch, u64 at)
 static inline void leave_out(struct scratch *scratch, u64 from, u64 until)
 {
 	struct scan *scan = &scratch->scan;
-	struct stretch *stretch;
-	u32 index = scratch->walk.stretches;
+	struct copy_range *range;
+	u32 index = scratch->walk.ranges;
 	if (from < scan->told)
 		from = scan->told;
 	if (until > scan->stop)
 		until = scan->stop;
-	if (until <= from || index >= STRETCHES_MAX)
+	if (until <= from || index >= COPY_RANGES_MAX)
 		return;
-	stretch = &scratch->stretches[index & (STRETCHES_MAX - 1)];
-	stretch->copy = from - scan->told;
-	stretch->skip = until - from;
+	range = &scratch->ranges[index & (COPY_RANGES_MAX - 1)];
+	range->copy = from - scan->told;
+	range->skip = until - from;
 	scan->told = until;
 	if (!index)
-		scratch->walk.copy = stretch->copy;
-	scratch->walk.stretches = index + 1;
+		scratch->walk.copy = range->copy;
+	scratch->walk.ranges = index + 1;
 }
 
 /* One line of a head begins at `at`, after the line feed before it. */
@@ -154,42 +170,42 @@ static inline u64 read_length(struct scratch *scratch)
 	return 0;
 }
 
-static inline void lose(struct courses *courses)
+static inline void stop_tracking(struct body_tracks *tracks)
 {
-	courses->half[0].mode = courses->half[1].mode = COURSE_UNKNOWN;
+	tracks->half[0].mode = tracks->half[1].mode = TRACK_UNKNOWN;
 }
 
 /* A request: its body's length, or none and scan->doubt. */
-static inline u64 begin_request(struct scratch *scratch, struct courses *courses, u32 side)
+static inline u64 begin_request(struct scratch *scratch, struct body_tracks *tracks, u32 side)
 {
 	u64 method = word_at(scratch, 0);
-	u32 before = courses->asked >> 1;
+	u32 before = tracks->asked >> 1;
 	u64 length = scratch->scan.length_at ? read_length(scratch) : 0;
-	if (before != courses->answered && courses->half[!side].mode != COURSE_UNKNOWN)
+	if (before != tracks->answered && tracks->half[!side].mode != TRACK_UNKNOWN)
 		scratch->scan.doubt = 1; /* pipelined, or the answer to the one before has not begun */
 	if (method == WORD('C', 'O', 'N', 'N', 'E', 'C', 'T', ' '))
 		scratch->scan.doubt = 1;
-	courses->asked = (before + 1) << 1 | ((method & LOW_FIVE) == WORD('H', 'E', 'A', 'D', ' ', 0, 0, 0));
+	tracks->asked = (before + 1) << 1 | ((method & LOW_FIVE) == WORD('H', 'E', 'A', 'D', ' ', 0, 0, 0));
 	return length;
 }
 
 /* A response: its body's length, or none and scan->doubt. */
-static inline u64 begin_response(struct scratch *scratch, struct courses *courses, u32 side)
+static inline u64 begin_response(struct scratch *scratch, struct body_tracks *tracks, u32 side)
 {
-	u32 asked = *(volatile u32 *)&courses->asked;
+	u32 asked = *(volatile u32 *)&tracks->asked;
 	u64 status = word_at(scratch, 8);
 	u8 class = status >> 8;
-	if (asked >> 1 != courses->answered + 1) {
+	if (asked >> 1 != tracks->answered + 1) {
 		scratch->scan.doubt = 1;
 		return 0;
 	}
 	status = status >> 8 & 0xffffff;
 	if (class == '1') {
 		if (status == ('1' | '0' << 8 | '1' << 16))
-			lose(courses); /* another protocol follows */
+			stop_tracking(tracks); /* another protocol follows */
 		return 0;
 	}
-	courses->answered++;
+	tracks->answered++;
 	if (asked & 1 || status == ('2' | '0' << 8 | '4' << 16) || status == ('3' | '0' << 8 | '4' << 16))
 		return 0;
 	if (!scratch->scan.length_at) {
@@ -200,9 +216,9 @@ static inline u64 begin_response(struct scratch *scratch, struct courses *course
 }
 
 /* A message begins with this call. */
-static inline void begin_message(struct scratch *scratch, struct courses *courses, u32 side, u64 cap)
+static inline void begin_message(struct scratch *scratch, struct body_tracks *tracks, u32 side, u64 cap)
 {
-	struct course *course = &courses->half[side];
+	struct body_track *track = &tracks->half[side];
 	struct scan *scan = &scratch->scan;
 	u64 length, size = scratch->walk.left;
 	int response;
@@ -212,40 +228,40 @@ static inline void begin_message(struct scratch *scratch, struct courses *course
 		size = HEAD_MAX;
 	BOUND(size);
 	if (bpf_probe_read_user(scratch->bytes, size, (void *)scratch->walk.base)) {
-		lose(courses);
+		stop_tracking(tracks);
 		return;
 	}
 	*(u64 *)(scratch->bytes + size) = 0;
 	scan_head(scratch, size);
 	response = (word_at(scratch, 0) & LOW_SEVEN) == WORD('H', 'T', 'T', 'P', '/', '1', '.', 0);
-	length = response ? begin_response(scratch, courses, side) : begin_request(scratch, courses, side);
+	length = response ? begin_response(scratch, tracks, side) : begin_request(scratch, tracks, side);
 	if (!scan->end || scan->end > size || scan->doubt) {
 		/* A request may have been another than it seems, and so may be its answer's end. */
 		if (response)
-			course->mode = COURSE_UNKNOWN;
+			track->mode = TRACK_UNKNOWN;
 		else
-			lose(courses);
+			stop_tracking(tracks);
 		return;
 	}
-	course->end += scan->end + length;
-	course->keep = course->end;
+	track->end += scan->end + length;
+	track->keep = track->end;
 	if (length >= cap + SKIP_LEAST)
-		course->keep += cap - length;
+		track->keep += cap - length;
 }
 
 /* How much of `length` bytes of DATA may still be copied. */
-static inline u64 allowed(struct scratch *scratch, struct course *course, u32 side, u64 length, u64 cap)
+static inline u64 allowed(struct scratch *scratch, struct body_track *track, u32 side, u64 length, u64 cap)
 {
 	struct body key = {};
 	u64 *passed, before = 0;
-	key.course = scratch->head.address;
+	key.connection = scratch->head.address;
 	key.generation = scratch->head.generation;
-	key.stream = course->head[5] << 24 | course->head[6] << 16 | course->head[7] << 8 | course->head[8];
+	key.stream = track->head[5] << 24 | track->head[6] << 16 | track->head[7] << 8 | track->head[8];
 	key.side = side;
 	passed = bodies.lookup(&key);
 	if (passed)
 		before = *passed;
-	if (course->head[4] & FLAG_END_STREAM) {
+	if (track->head[4] & FLAG_END_STREAM) {
 		if (passed)
 			bodies.delete(&key);
 	} else if (passed) {
@@ -257,33 +273,33 @@ static inline u64 allowed(struct scratch *scratch, struct course *course, u32 si
 }
 
 /* A frame's header is complete. */
-static inline void begin_frame(struct scratch *scratch, struct course *course, u32 side, u64 cap)
+static inline void begin_frame(struct scratch *scratch, struct body_track *track, u32 side, u64 cap)
 {
-	u64 length = course->head[0] << 16 | course->head[1] << 8 | course->head[2];
-	u64 from = course->end + FRAME_HEADER;
-	course->have = 0;
-	course->end = course->keep = from + length;
-	if (course->head[3] != FRAME_DATA || length < SKIP_LEAST)
+	u64 length = track->head[0] << 16 | track->head[1] << 8 | track->head[2];
+	u64 from = track->end + FRAME_HEADER;
+	track->have = 0;
+	track->end = track->keep = from + length;
+	if (track->head[3] != FRAME_DATA || length < SKIP_LEAST)
 		return;
-	if (course->head[4] & FLAG_PADDED)
+	if (track->head[4] & FLAG_PADDED)
 		from++; /* the length of the padding */
-	from += allowed(scratch, course, side, length, cap);
-	if (from + SKIP_LEAST > course->end)
+	from += allowed(scratch, track, side, length, cap);
+	if (from + SKIP_LEAST > track->end)
 		return;
-	course->keep = from;
-	leave_out(scratch, from, course->end);
+	track->keep = from;
+	leave_out(scratch, from, track->end);
 }
 
 /* Goes from frame to frame over the call's bytes. */
-static inline void follow_frames(struct scratch *scratch, struct course *course, u32 side, u64 cap)
+static inline void follow_frames(struct scratch *scratch, struct body_track *track, u32 side, u64 cap)
 {
 	struct scan *scan = &scratch->scan;
 	scan->base = scratch->walk.base;
 	scan->room = scratch->walk.room;
 	scan->iov = scratch->walk.iov;
-	leave_out(scratch, course->keep, course->end);
+	leave_out(scratch, track->keep, track->end);
 	for (int i = 0; i < FRAMES_MAX; i++) {
-		u64 entry[2] = {}, size, have = course->have;
+		u64 entry[2] = {}, size, have = track->have;
 		if (scan->at >= scan->stop)
 			return;
 		if (!scan->room) {
@@ -295,75 +311,75 @@ static inline void follow_frames(struct scratch *scratch, struct course *course,
 			scan->room = entry[1];
 			continue;
 		}
-		size = scan->at < course->end ? course->end - scan->at : FRAME_HEADER - have;
+		size = scan->at < track->end ? track->end - scan->at : FRAME_HEADER - have;
 		if (scan->room < size)
 			size = scan->room;
-		if (scan->at >= course->end) {
+		if (scan->at >= track->end) {
 			if (scan->stop - scan->at < size)
 				size = scan->stop - scan->at;
 			asm volatile("%0 &= 15" : "+r"(size));
 			asm volatile("%0 &= 15" : "+r"(have));
-			bpf_probe_read_user(course->head + have, size, (void *)scan->base);
-			course->have = have + size;
-			if (course->have == FRAME_HEADER)
-				begin_frame(scratch, course, side, cap);
+			bpf_probe_read_user(track->head + have, size, (void *)scan->base);
+			track->have = have + size;
+			if (track->have == FRAME_HEADER)
+				begin_frame(scratch, track, side, cap);
 		}
 		scan->base += size;
 		scan->room -= size;
 		scan->at += size;
 	}
 	if (scan->at < scan->stop)
-		course->mode = COURSE_UNKNOWN;
+		track->mode = TRACK_UNKNOWN;
 }
 
 /* What does a half speak whose first bytes these are? A server begins HTTP/2 with SETTINGS. */
-static inline u8 first_bytes_say(struct scratch *scratch, struct course *course)
+static inline u8 first_bytes_say(struct scratch *scratch, struct body_track *track)
 {
 	u64 size = scratch->walk.left;
 	if (scratch->walk.room < size)
 		size = scratch->walk.room;
-	if (size < FRAME_HEADER || bpf_probe_read_user(course->head, FRAME_HEADER, (void *)scratch->walk.base))
-		return COURSE_HTTP1;
-	if (*(u64 *)course->head == WORD('P', 'R', 'I', ' ', '*', ' ', 'H', 'T')) {
-		course->keep = course->end = PREFACE;
-		return COURSE_HTTP2;
+	if (size < FRAME_HEADER || bpf_probe_read_user(track->head, FRAME_HEADER, (void *)scratch->walk.base))
+		return TRACK_HTTP1;
+	if (*(u64 *)track->head == WORD('P', 'R', 'I', ' ', '*', ' ', 'H', 'T')) {
+		track->keep = track->end = PREFACE;
+		return TRACK_HTTP2;
 	}
-	if ((*(u64 *)course->head & ~WORD(0, 0xff, 0xff, 0, 0, 0, 0, 0)) == WORD(0, 0, 0, FRAME_SETTINGS, 0, 0, 0, 0) &&
-	    !course->head[8])
-		return COURSE_HTTP2;
-	return COURSE_HTTP1;
+	if ((*(u64 *)track->head & ~WORD(0, 0xff, 0xff, 0, 0, 0, 0, 0)) == WORD(0, 0, 0, FRAME_SETTINGS, 0, 0, 0, 0) &&
+	    !track->head[8])
+		return TRACK_HTTP2;
+	return TRACK_HTTP1;
 }
 
 /* Decides which of the call's bytes are copied, before `ship` does it. */
-static inline void plan(struct scratch *scratch, struct courses *courses, u32 side, u64 position)
+static inline void plan_copy(struct scratch *scratch, struct body_tracks *tracks, u32 side, u64 position)
 {
-	struct course *course = &courses->half[side & 1];
+	struct body_track *track = &tracks->half[side & 1];
 	struct walk *walk = &scratch->walk;
 	struct scan *scan = &scratch->scan;
 	u64 cap = setting(SETTING_BODY_CAP);
 	walk->copy = ~0u;
-	if (!cap || course->mode == COURSE_UNKNOWN)
+	if (!cap || track->mode == TRACK_UNKNOWN)
 		return;
 	if (!walk->room && walk->iov)
 		next_buffer(walk);
 	scan->at = scan->told = position;
 	scan->stop = position + walk->left;
-	if (position > course->end + course->have || walk->messages) {
-		course->mode = COURSE_UNKNOWN;
+	if (position > track->end + track->have || walk->messages) {
+		track->mode = TRACK_UNKNOWN;
 		return;
 	}
 	if (walk->blind)
 		return; /* the next position tells whether a beginning was in it */
-	if (course->mode == COURSE_START)
-		course->mode = first_bytes_say(scratch, course);
-	if (course->mode == COURSE_HTTP2) {
-		follow_frames(scratch, course, side & 1, cap);
+	if (track->mode == TRACK_START)
+		track->mode = first_bytes_say(scratch, track);
+	if (track->mode == TRACK_HTTP2) {
+		follow_frames(scratch, track, side & 1, cap);
 		return;
 	}
-	if (position == course->end)
-		begin_message(scratch, courses, side & 1, cap);
-	if (scan->stop > course->end)
-		course->mode = COURSE_UNKNOWN; /* more than one message in a call */
-	else if (course->mode == COURSE_HTTP1)
-		leave_out(scratch, course->keep, course->end);
+	if (position == track->end)
+		begin_message(scratch, tracks, side & 1, cap);
+	if (scan->stop > track->end)
+		track->mode = TRACK_UNKNOWN; /* more than one message in a call */
+	else if (track->mode == TRACK_HTTP1)
+		leave_out(scratch, track->keep, track->end);
 }

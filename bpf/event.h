@@ -12,7 +12,7 @@ enum event_kind {
 	EVENT_EXIT = 5,   /* a process has ended */
 };
 
-enum event_source { SOURCE_SOCKET = 0, SOURCE_OPENSSL = 1 };
+enum event_source { SOURCE_SOCKET = 0 }; /* or a TLS library, by its row in agent/probes/tls.py */
 enum event_direction { DIRECTION_SENT = 0, DIRECTION_RECEIVED = 1 };
 enum event_role { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1, ROLE_SERVER = 2 };
 

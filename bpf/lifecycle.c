@@ -73,7 +73,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id;
 	calls.delete(&tid);
-	windows.delete(&tid);
+	tls_calls.delete(&tid);
 	if ((u32)(id >> 32) != tid || setting(SETTING_DARK))
 		return 0;
 	scratch = take_scratch();

@@ -57,15 +57,15 @@ static inline u64 socket_of(u32 fd)
 static inline u16 counter_of(u64 sk, u32 tid, u32 tgid)
 {
 	u16 family = read_u16(sk + O_SOCK_FAMILY);
-	struct window *window;
+	struct tls_call *tls;
 	if (family == AF_UNIX)
 		return COUNT_UNIX_SOCKET;
 	if ((family != AF_INET && family != AF_INET6) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
 		return COUNT_NOT_TCP;
 	if (!process_is_watched(tgid))
 		return COUNT_FILTERED;
-	window = windows.lookup(&tid);
-	return window && window->ssl ? COUNT_TLS_CIPHERTEXT : 0;
+	tls = tls_calls.lookup(&tid);
+	return tls && tls->object ? COUNT_TLS_CIPHERTEXT : 0;
 }
 
 static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
@@ -169,7 +169,7 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 			scratch->head.time_ns = call->time_ns;
 		scratch->head.direction = call->direction;
 		scratch->head.from_start = conn->flags & CONN_FROM_START;
-		plan(scratch, &conn->courses, side, conn->position[side]);
+		plan_copy(scratch, &conn->tracks, side, conn->position[side]);
 		conn->position[side] = ship(scratch, conn->position[side]);
 	}
 }
@@ -187,20 +187,20 @@ static inline int begins_record(struct call *call)
 	return head[0] >= 0x14 && head[0] <= 0x18 && head[1] == 3;
 }
 
-/* What passed within a window is the library's own if it is shaped so. Anything else comes from a callback:
+/* What passed within a TLS call is the library's own if it is shaped so. Anything else comes from a callback:
  * Node's handlers run there and write to whatever they like. They could write to another TLS connection, too,
  * but they do not read: so the socket is named by what is read, or by what is written while plaintext is. */
-static inline void learn_socket(struct call *call, u32 tid)
+static inline void tls_learn_socket(struct call *call, u32 tid)
 {
-	struct window *window;
+	struct tls_call *tls;
 	if (!begins_record(call)) {
 		call->counter = 0;
 		return;
 	}
-	window = windows.lookup(&tid);
-	if (window && window->ssl &&
-	    (call->direction == DIRECTION_RECEIVED || (window->carries && window->direction == DIRECTION_SENT)))
-		window->sk = call->sk;
+	tls = tls_calls.lookup(&tid);
+	if (tls && tls->object &&
+	    (call->direction == DIRECTION_RECEIVED || (tls->has_plaintext && tls->direction == DIRECTION_SENT)))
+		tls->sk = call->sk;
 }
 
 int syscall_exit(struct syscall_exit *ctx)
@@ -221,7 +221,7 @@ int syscall_exit(struct syscall_exit *ctx)
 	bytes = bytes_of(&call, ctx->ret);
 	count(COUNT_SEEN, bytes);
 	if (call.counter == COUNT_TLS_CIPHERTEXT)
-		learn_socket(&call, tid);
+		tls_learn_socket(&call, tid);
 	if (call.counter && call.counter != COUNT_TLS_CIPHERTEXT) {
 		count(call.counter, bytes);
 		return 0;

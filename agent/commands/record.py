@@ -10,17 +10,14 @@ import logging
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from agent.config import Settings
 from agent.deadline import Deadline
 from agent.events import Tick
+from agent.probes.source import LiveSource
 from agent.redact.key import load_or_create
 from agent.sources.content import Header
 from agent.sources.recording import RecordingError, Writer, key_id
-
-if TYPE_CHECKING:
-    from agent.probes.kernel import KernelSource
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +70,7 @@ def record(path: Path, settings: Settings) -> None:
                 log.info("detached %d probes", total)
 
 
-def _write(source: KernelSource, path: Path, writer: Writer) -> None:
+def _write(source: LiveSource, path: Path, writer: Writer) -> None:
     events = 0
     with writer:
         log.warning("%s will hold raw traffic, secrets and all: keep it safe, and delete it after use", path)

@@ -22,9 +22,10 @@ from agent.health import Beat, why_stuck
 from agent.ledger import Ledger, merged
 from agent.own_port import own_port as port_of_server
 from agent.pipeline import Pipeline, Place, turns
-from agent.probes.kernel import Filters, KernelSource, Watching
+from agent.probes.kernel import Filters, KernelSource
 from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
+from agent.probes.source import LiveSource, Watching
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.ship.shipper import Shipper, SpoolConfig, destination
@@ -38,9 +39,7 @@ SHIP_DEADLINE = 10.0  # seconds in which what is queued may still be sent at the
 DETACH_S = 2.0  # before the deadline, in which no more probes are detached one by one
 
 
-def kernel_source(
-    settings: Settings, own_port: int | None = None, body_cap: int | None = None
-) -> KernelSource:
+def kernel_source(settings: Settings, own_port: int | None = None, body_cap: int | None = None) -> LiveSource:
     """The live source that these settings ask for; with a cap it leaves out what lies beyond.
 
     Raises SourceError and ProgramError.
@@ -179,7 +178,7 @@ class Run:
 
     def _watching_text(self) -> str:
         watching = self._source.watching
-        libraries = ", ".join(watching.libraries) or "no TLS library"
+        libraries = ", ".join(file.path for file in watching.libraries) or "no TLS library"
         return f"{watching.backend}; {libraries}"
 
     def _others(self) -> dict[str, dict[str, int]]:
@@ -198,7 +197,7 @@ class Run:
     def _snapshot(self) -> Snapshot:
         watching = self._source.watching
         queue_records, queue_bytes = self._shipper.waiting()
-        libraries = tuple(Watched("openssl", path, probes) for path, probes in watching.libraries.items())
+        libraries = tuple(Watched(file.library, file.path, file.probes) for file in watching.libraries)
         return Snapshot(
             agent=self._settings.agent,
             version=version("spectap"),
@@ -220,7 +219,7 @@ class Run:
         )
 
 
-def source(settings: Settings) -> KernelSource | NoCapture:
+def source(settings: Settings) -> LiveSource:
     """The source that these settings ask for. Raises SourceError and ProgramError."""
     if not settings.capture:
         return NoCapture()

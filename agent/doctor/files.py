@@ -15,6 +15,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from agent.probes import elf
+from agent.probes.tls import LIBRARIES
 
 PIECE = 1 << 20
 MAX_SEARCHED = 512 << 20
@@ -24,21 +25,20 @@ ELF_MAGIC, CLASS_32 = b"\x7fELF", 1
 
 
 class Mark(StrEnum):
-    """Code that was recognised without symbols."""
+    """Code that was recognised without symbols. A library that can be probed has its name for a mark."""
 
     GO = "go"  # Go, with or without TLS
     GO_TLS = "go-tls"  # Go's crypto/tls
     NATIVE_IMAGE = "native-image"  # Java compiled ahead of time
-    OPENSSL = "openssl"
     BORINGSSL = "boringssl"
     RUSTLS = "rustls"
 
 
-TEXTS = {
-    Mark.GO_TLS: b"crypto/tls.(*Conn).Read",
-    Mark.BORINGSSL: b"ssl/ssl_lib.cc",
-    Mark.OPENSSL: b"ssl/ssl_lib.c\0",
-    Mark.RUSTLS: b"/rustls-0.",
+TEXTS: dict[str, tuple[bytes, ...]] = {
+    Mark.GO_TLS: (b"crypto/tls.(*Conn).Read",),
+    Mark.BORINGSSL: (b"ssl/ssl_lib.cc",),
+    Mark.RUSTLS: (b"/rustls-0.",),
+    **{library.name: library.marks for library in LIBRARIES},
 }
 """Names of source files that assertions and panics carry, and Go's own table of function names."""
 
@@ -51,7 +51,7 @@ class ProgramFile:
 
     bits: int
     functions: tuple[str, ...]
-    marks: frozenset[Mark]
+    marks: frozenset[str]
 
 
 def inspect(stream: IO[bytes], names: Iterable[str]) -> ProgramFile | None:
@@ -60,7 +60,7 @@ def inspect(stream: IO[bytes], names: Iterable[str]) -> ProgramFile | None:
     if len(head) < 5 or not head.startswith(ELF_MAGIC):
         return None
     functions = tuple(sorted(elf.function_offsets(stream, names)))
-    marks = set() if functions else sections(stream) | texts(stream)
+    marks: set[str] = set() if functions else {*sections(stream), *texts(stream)}
     if Mark.GO not in marks:
         marks -= {Mark.GO_TLS}  # another program that quotes the name
     return ProgramFile(32 if head[4] == CLASS_32 else 64, functions, frozenset(marks))
@@ -75,15 +75,16 @@ def sections(stream: IO[bytes]) -> set[Mark]:
     return {mark for name, mark in SECTIONS.items() if name in found}
 
 
-def texts(stream: IO[bytes]) -> set[Mark]:
+def texts(stream: IO[bytes]) -> set[str]:
     """Marks by text, read in overlapping pieces, since a mapped file can be cut short underneath."""
-    found: set[Mark] = set()
-    overlap = max(map(len, TEXTS.values())) - 1
+    found: set[str] = set()
+    wanted = [(mark, text) for mark, texts in TEXTS.items() for text in texts]
+    overlap = max(len(text) for _, text in wanted) - 1
     stream.seek(0)
     tail, left = b"", MAX_SEARCHED
     while left > 0 and (piece := stream.read(min(PIECE, left))):
         left -= len(piece)
         window = tail + piece
-        found |= {mark for mark, text in TEXTS.items() if mark not in found and text in window}
+        found |= {mark for mark, text in wanted if mark not in found and text in window}
         tail = window[-overlap:]
     return found

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from agent.doctor.facts import Check, State
 from agent.identity.cgroup import membership
-from agent.probes import capability, elf, processes, targets
+from agent.probes import capability, elf, processes, targets, tls
 from agent.probes.attachments import LOADER_CACHE
 from agent.probes.capability import Refusal
-from agent.probes.programs import OPENSSL
 
 CAPABILITIES = {19: "SYS_PTRACE", 21: "SYS_ADMIN", 38: "PERFMON", 39: "BPF"}
 """Those that count, by bit (include/uapi/linux/capability.h)."""
@@ -246,16 +245,16 @@ def _in_container(host: Host) -> bool:
 
 
 def loader(host: Host) -> Check:
-    """The OpenSSL that the next program will be given: probed before anyone maps it."""
+    """The TLS libraries that the next program will be given: probed before anyone maps them."""
     paths = list(_probed_libraries(host))
     if paths:
         return Check("loader", State.OK, f"{', '.join(paths)}: probed before a program maps it")
-    what = "the loader knows no OpenSSL: a program's first TLS calls may be missed"
-    return Check("loader", State.WARNING, what, "none needed where programs bring their own OpenSSL")
+    what = f"the loader knows no {tls.TITLES}: a program's first TLS calls may be missed"
+    return Check("loader", State.WARNING, what, f"none needed where programs bring their own {tls.TITLES}")
 
 
 def _probed_libraries(host: Host) -> Iterator[str]:
-    """Of the loader's libraries those with OpenSSL's functions, each file once."""
+    """Of the loader's libraries those with functions to probe, each file once."""
     known = set()
     try:
         cache = _below(host, LOADER_CACHE).read_bytes()
@@ -265,7 +264,7 @@ def _probed_libraries(host: Host) -> Iterator[str]:
         try:
             with _below(host, path).open("rb") as file:
                 key = os.fstat(file.fileno()).st_ino
-                if key not in known and elf.function_offsets(file, OPENSSL):
+                if key not in known and elf.function_offsets(file, tls.HOOKS):
                     yield path
                 known.add(key)
         except OSError:

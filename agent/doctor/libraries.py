@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 
 from agent.doctor.files import Mark
+from agent.probes.tls import LIBRARIES, TITLES
 
-OTHER_END = "watch the other end if it uses OpenSSL, or let a proxy that does, such as nginx, terminate TLS"
+OTHER_END = f"watch the other end if it uses {TITLES}, or let a proxy that does, such as nginx, terminate TLS"
 RESTART = "restart the process, which still runs a file that has since been replaced"
-DYNAMIC = "use a build that links the distribution's OpenSSL dynamically, or " + OTHER_END
+DYNAMIC = " or ".join(library.cure for library in LIBRARIES) + ", or " + OTHER_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ def _foreign(of: str, title: str, names: str) -> Foreign:
     return Foreign(of, title, re.compile(rf"/(?:{names})[^/]*$"))
 
 
-FOREIGN = (
+PROBED = frozenset(library.name for library in LIBRARIES)
+
+_KNOWN = (
     _foreign("java", "Java's own TLS (JSSE)", r"libjvm\.so"),
     _foreign("gnutls", "GnuTLS", r"libgnutls\.so"),
     _foreign("nss", "NSS", r"libssl3\.so"),
@@ -39,14 +42,22 @@ FOREIGN = (
         r"cygrpc\.|libgrpc\.so|libnetty_tcnative|libconscrypt|libcronet|libboringssl",
     ),
 )
+FOREIGN = tuple(library for library in _KNOWN if library.of not in PROBED)
 """By the executable mappings of a process. The last row are libraries that carry BoringSSL, hidden."""
 
-MARKED = {
+MARKED: dict[str, tuple[str, str, str]] = {
     Mark.GO_TLS: ("go", "Go's own TLS (crypto/tls)", OTHER_END),
     Mark.NATIVE_IMAGE: ("java", "Java's own TLS (JSSE), compiled ahead of time", OTHER_END),
     Mark.BORINGSSL: ("boringssl", "BoringSSL, linked in without symbols", DYNAMIC),
-    Mark.OPENSSL: ("openssl", "OpenSSL, linked in without symbols", DYNAMIC),
     Mark.RUSTLS: ("rustls", "rustls", OTHER_END),
+    **{
+        library.name: (
+            library.name,
+            f"{library.title}, linked in without symbols",
+            f"{library.cure}, or {OTHER_END}",
+        )
+        for library in LIBRARIES
+    },
 }
 """By what was recognised inside a file: name in JSON, title, cure."""
 

@@ -19,14 +19,13 @@ from agent.doctor.files import ProgramFile
 from agent.doctor.libraries import DYNAMIC, MARKED, OTHER_END, RESTART, foreign
 from agent.doctor.sockets import Descriptors, Socket, Tables, descriptors
 from agent.identity.cgroup import membership
-from agent.probes import processes, targets
+from agent.probes import processes, targets, tls
 from agent.probes.processes import PROC
-from agent.probes.programs import OPENSSL
+from agent.probes.tls import TlsLibrary
 
 TLS_PORTS = frozenset({443, 6443, 8443})
 """Ports at which TLS is spoken by custom: a program with a connection there has TLS code somewhere."""
 
-DATA_FUNCTIONS = frozenset({"SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex"})
 DELETED = " (deleted)"
 PLAIN = View("plain", Sight.SEEN, "HTTP without TLS is seen")
 
@@ -132,65 +131,74 @@ class Survey:
         beside = any(view.sight is Sight.SEEN for view in views)
         for library, path in foreign(maps).items():
             if beside:
-                what = f"{library.title} is loaded beside OpenSSL: what goes through it is dark"
+                what = f"{library.title} is loaded beside {tls.TITLES}: what goes through it is dark"
                 yield View(library.of, Sight.UNKNOWN, what, OTHER_END, printable(path))
             else:
                 yield dark(library.of, library.title, OTHER_END, path)
 
     def _libraries(self, pid: int, maps: str) -> Iterator[View]:
-        """What is mapped under a name of OpenSSL's. One without its functions only calls another's."""
+        """What is mapped under a library's name. A file without its functions only calls another's."""
         gone, others = set(deleted(maps)), set(foreign(maps).values())
         for path in targets.mapped_libraries(maps):
-            if path in others:
-                continue  # NSS, too, has a libssl
-            if path in gone:
-                yield View(
-                    "openssl", Sight.DARK, "its OpenSSL was replaced on disk", RESTART, printable(path)
-                )
-                continue
-            try:
-                with open(f"{self._proc}/{pid}/root{path}", "rb") as file:
-                    library = self._inspect(file)
-            except OSError as error:
-                what = f"its OpenSSL cannot be read: {error.strerror}"
-                cure = "run this as root on the host, or in a pod with hostPID: true and privileged: true"
-                yield View("openssl", Sight.DARK, what, cure, printable(path))
-                continue
-            if library is not None:
-                yield from self._judged(library, path)
+            if path not in others:  # NSS, too, has a libssl
+                yield from self._mapped(pid, path, path in gone)
+
+    def _mapped(self, pid: int, path: str, gone: bool) -> Iterator[View]:
+        """A file by its name; which library that means is known before it is read."""
+        library = next(tls.named(path))
+        if gone:
+            yield unseen(library, f"its {library.title} was replaced on disk", RESTART, path)
+            return
+        try:
+            with open(f"{self._proc}/{pid}/root{path}", "rb") as stream:
+                file = self._inspect(stream)
+        except OSError as error:
+            cure = "run this as root on the host, or in a pod with hostPID: true and privileged: true"
+            yield unseen(library, f"its {library.title} cannot be read: {error.strerror}", cure, path)
+            return
+        if file is not None:
+            yield from self._judged(file, path)
 
     def _linked_in(self, pid: int, program: ProgramFile | None) -> Iterator[View]:
         if program is None:
             return
         path = processes.executable(pid, self._proc) or ""
         if program.functions and is_deleted(pid, self._proc):
-            what = "OpenSSL is linked in, and the program was replaced on disk"
-            yield View("openssl", Sight.DARK, what, RESTART, printable(path))
+            for library in tls.defining(program.functions):
+                what = f"{library.title} is linked in, and the program was replaced on disk"
+                yield unseen(library, what, RESTART, path)
             return
         yield from self._judged(program, path)
 
     def _judged(self, file: ProgramFile, path: str) -> Iterator[View]:
         """What a file with TLS code in it allows; nothing where it has none."""
-        if DATA_FUNCTIONS & set(file.functions):
-            yield self._probed(file, path)
-            return
-        for mark in MARKED:
+        readable = tls.defining(tls.PLAINTEXT_FUNCTIONS.intersection(file.functions))
+        for library in readable:
+            yield self._probed(library, file, path)
+        for mark in MARKED if not readable else ():
             if mark in file.marks:
                 of, title, cure = MARKED[mark]
                 yield dark(of, title, cure, path)
 
-    def _probed(self, file: ProgramFile, path: str) -> View:
+    def _probed(self, library: TlsLibrary, file: ProgramFile, path: str) -> View:
         if path in self._failures:
-            what = f"its OpenSSL could not be probed: {printable(self._failures[path])}"
-            return View("openssl", Sight.DARK, what, OTHER_END, printable(path))
-        return View("openssl", Sight.SEEN, "OpenSSL is seen", None, printable(path), file.functions)
+            what = f"its {library.title} could not be probed: {printable(self._failures[path])}"
+            return unseen(library, what, OTHER_END, path)
+        functions = tuple(name for name in file.functions if name in library.hooks)
+        what = f"{library.title} is seen"
+        return View(library.name, Sight.SEEN, what, None, printable(path), functions)
 
     def _inspect(self, file: IO[bytes]) -> ProgramFile | None:
         status = os.fstat(file.fileno())
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if key not in self._files:
-            self._files[key] = files.inspect(file, OPENSSL)
+            self._files[key] = files.inspect(file, tls.HOOKS)
         return self._files[key]
+
+
+def unseen(library: TlsLibrary, what: str, cure: str, path: str) -> View:
+    """A library that could be probed, but for `what`."""
+    return View(library.name, Sight.DARK, what, cure, printable(path))
 
 
 def dark(of: str, title: str, cure: str, path: str) -> View:

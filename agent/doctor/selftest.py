@@ -28,6 +28,7 @@ from agent.probes.abi import Setting
 from agent.probes.btf import BtfError
 from agent.probes.kernel import Filters, KernelSource, SourceError
 from agent.probes.programs import ProgramError, Programs, Sizes
+from agent.probes.source import LiveSource
 
 START_SECONDS = 20.0  # for a child to say that it is ready
 ATTACH_SECONDS = 60.0
@@ -63,7 +64,7 @@ def load(cache: Path | None) -> Check:
         programs = Programs(Sizes(), cache)
         try:
             programs.set(Setting.DARK, 1)
-            programs.attach_system_calls()
+            programs.attach_sockets()
             check = loaded(programs.tls_refusal)
         finally:
             for _ in programs.close():
@@ -89,7 +90,7 @@ class Run:
 
     def __init__(self, cache: Path | None, say: Say) -> None:
         self._cache, self._say = cache, say
-        self._source: KernelSource | None = None
+        self._source: LiveSource | None = None
         self._why_not: str | None = None
         self.stopped = False
 
@@ -133,7 +134,7 @@ class Run:
         made = tuple(self._verdict(name, errors, why_not, trials) for name in PROTOCOLS)
         return loaded(source.watching.tls_refusal), SelfTest(made, self._why_not, 0.0, failures)
 
-    def _attach(self, source: KernelSource) -> None:
+    def _attach(self, source: LiveSource) -> None:
         self._say("self-test: attaching to this host's TLS libraries and system calls")
         late = threading.Timer(ATTACH_SECONDS, self._too_late)
         late.daemon = True
@@ -150,7 +151,7 @@ class Run:
 
     def _watch(
         self,
-        source: KernelSource,
+        source: LiveSource,
         client: subprocess.Popen[bytes],
         calls: list[Call],
         certificate: tuple[str, ...],
@@ -179,7 +180,7 @@ class Run:
             self._why_not = "it was stopped"
         return answers
 
-    def _detach(self, source: KernelSource) -> None:
+    def _detach(self, source: LiveSource) -> None:
         said = time.monotonic()
         for done, total in source.detach():
             if done == total or time.monotonic() - said >= 1:

@@ -10,6 +10,7 @@ from agent.events import Address, Chunk, Closed, ConnectionKey, Event, Opened, R
 from agent.http.connections import ObservedExchange, connections
 from agent.http.messages import Completeness, Exchange
 from agent.ledger import Bytes, Ledger
+from agent.probes import tls
 from agent.streams.conversation import ConnectionInfo, Dismissed
 from agent.streams.table import Limits
 
@@ -117,7 +118,7 @@ class Trials:
             cure = "report it, with the output of --json"
             return Outcome.UNPARSED, "its bytes are captured, but make no exchange", cure
         if protocol == TLS:
-            cure = "look above and below for what keeps OpenSSL from being probed"
+            cure = f"look above and below for what keeps {tls.TITLES} from being probed"
             return Outcome.UNSEEN, "its plaintext is not seen", cure
         return Outcome.UNSEEN, "nothing of it is seen", "look above for what the host refuses"
 

@@ -19,8 +19,9 @@ class EventKind(IntEnum):
 
 
 class EventSource(IntEnum):
+    """TLS libraries have the numbers of their rows (agent/probes/tls.py)."""
+
     SOCKET = 0
-    OPENSSL = 1
 
 
 class EventDirection(IntEnum):

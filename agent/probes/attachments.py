@@ -9,13 +9,14 @@ takes the kernel a tenth of a second a probe, can stall the capture.
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.probes import elf, processes, targets
+from agent.probes import elf, processes, targets, tls
 from agent.probes.programs import ProgramError
+from agent.probes.source import ProbedFile
 
 MAX_QUEUED = 4096
 MAX_FAILURES = 64
@@ -33,6 +34,7 @@ class Attachment:
     """One probed file: `pids` hold it; a `pinned` one stays without any."""
 
     path: str
+    library: str
     handles: list[int]
     pids: set[int] = field(default_factory=set)
     pinned: bool = False
@@ -113,12 +115,13 @@ class Attachments:
         self._detach([self._leaving.popleft()])
         return True
 
-    def probes(self) -> dict[str, int]:
-        """Probes by the file they are in, for people."""
-        counts: dict[str, int] = {}
+    def probed(self) -> tuple[ProbedFile, ...]:
+        """The probed files, by the path that one of their processes knows them by."""
+        counts: Counter[tuple[str, str]] = Counter()
         for attachment in self._files.values():
-            counts[attachment.path] = counts.get(attachment.path, 0) + len(attachment.handles)
-        return dict(sorted(counts.items()))
+            counts[attachment.library, attachment.path] += len(attachment.handles)
+        ordered = sorted(counts.items(), key=lambda item: item[0][::-1])
+        return tuple(ProbedFile(library, path, probes) for (library, path), probes in ordered)
 
     def _use(self, root: str, path: str, pid: int | None) -> None:
         full = root + path
@@ -149,5 +152,6 @@ class Attachments:
                 self._barren.pop(next(iter(self._barren)))
             self._barren[key] = None
             return
-        self._files[key] = Attachment(path, self._attach(full, offsets))
+        library = ", ".join(library.name for library in tls.defining(offsets))
+        self._files[key] = Attachment(path, library, self._attach(full, offsets))
         self.failures.pop(path, None)

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.probes.backend import SYSCALLS
+
 TRACEFS = Path("/sys/kernel/tracing")
 BTF = Path("/sys/kernel/btf/vmlinux")
 NEEDED = (
-    "syscalls/sys_enter_read",
+    *SYSCALLS.needed,
     "sock/inet_sock_set_state",
     "tcp/tcp_destroy_sock",
     "sched/sched_process_exec",

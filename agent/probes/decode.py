@@ -8,8 +8,10 @@ from socket import AF_INET, AF_INET6, inet_ntop
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened, Role
 from agent.probes.abi import EventDirection, EventKind, EventRole, EventSource, RawEvent
+from agent.probes.tls import LIBRARIES
 
-SOURCES = {EventSource.SOCKET: "socket", EventSource.OPENSSL: "openssl"}
+SOCKET = "socket"
+SOURCES = {int(EventSource.SOCKET): SOCKET, **{library.source: library.name for library in LIBRARIES}}
 DIRECTIONS: dict[int, Direction] = {
     EventDirection.SENT: Direction.SENT,
     EventDirection.RECEIVED: Direction.RECEIVED,
@@ -40,8 +42,9 @@ def key(source: int, address: int, generation: int, tgid: int) -> ConnectionKey:
 
     Raises ValueError for an unknown source.
     """
-    known = EventSource(source)
-    return ConnectionKey(SOURCES[known], address, generation, 0 if known is EventSource.SOCKET else tgid)
+    if source not in SOURCES:
+        raise ValueError(f"no source has the number {source}")
+    return ConnectionKey(SOURCES[source], address, generation, 0 if source == EventSource.SOCKET else tgid)
 
 
 def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:

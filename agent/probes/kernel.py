@@ -10,18 +10,19 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.events import ConnectionKey, Event, Lost, ProcessGone, Tick
 from agent.ledger import Bytes, Kernel
-from agent.probes import cgroups, decode, processes
+from agent.probes import cgroups, decode, processes, tls
 from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
 from agent.probes.capability import refusals
 from agent.probes.clock import WallClock
 from agent.probes.memory import hand_back
-from agent.probes.programs import OPENSSL, Programs, Sizes
+from agent.probes.programs import Programs, Sizes
+from agent.probes.source import Watching
 
 DRAIN_INTERVAL = 0.02  # seconds between two looks at the ring
 COUNT_INTERVAL = 1_000_000_000  # ns between two looks at the kernel's counters and the wall clock
@@ -75,24 +76,8 @@ class Filters:
     """Bytes copied of each body whose end is known; None for all."""
 
 
-@dataclass(slots=True)
-class Watching:
-    """What the source does now, for status pages."""
-
-    backend: str = "system call tracepoints, OpenSSL uprobes"
-    libraries: dict[str, int] = field(default_factory=dict)  # path -> probes
-    socket_probes: int = 0
-    drained_bytes: int = 0  # what the last drain took from the ring
-    tls_refusal: str | None = None  # why no TLS library is probed
-    failures: dict[str, str] = field(default_factory=dict)
-    put_off: int = 0  # times a process was not looked at for TLS: too many waited
-    processes: int = 0
-    detach_done: int = 0
-    detach_total: int = 0
-
-
 class KernelSource:
-    """A Source over the running kernel. Raises SourceError where this host refuses."""
+    """A LiveSource over the running kernel. Raises SourceError where this host refuses."""
 
     def __init__(self, filters: Filters, sizes: Sizes, cache: Path | None) -> None:
         reasons = [str(reason) for reason in refusals()]
@@ -104,7 +89,7 @@ class KernelSource:
             raise SourceError(str(error)) from None
         self._programs = Programs(sizes, cache)
         self._attachments = Attachments(
-            self._programs.attach_openssl, self._programs.detach, frozenset(OPENSSL)
+            self._programs.attach_tls, self._programs.detach, frozenset(tls.HOOKS)
         )
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
@@ -113,14 +98,17 @@ class KernelSource:
         self._told = 0  # bytes, in chunks or under the name of a bucket
         self._stopping = False
         self._deadline = 0
-        self.watching = Watching(tls_refusal=self._programs.tls_refusal)
+        self.watching = Watching(
+            backend=f"{self._programs.backend.name}, {tls.TITLES} uprobes",
+            tls_refusal=self._programs.tls_refusal,
+        )
         self._programs.set(Setting.DARK, 1)
         self._filter(filters)
 
     def attach(self) -> None:
         """Attaches to everything there is now, then lets the programs see. Raises ProgramError."""
         self._programs.open_ring(self._receive)
-        self.watching.socket_probes = self._programs.attach_system_calls()
+        self.watching.socket_probes = self._programs.attach_sockets()
         self._attachments.pin_loader_libraries()
         for pid in processes.pids():
             if not self._stopping:
@@ -259,7 +247,7 @@ class KernelSource:
             self._watching()
 
     def _watching(self) -> None:
-        self.watching.libraries = self._attachments.probes()
+        self.watching.libraries = self._attachments.probed()
         self.watching.failures = dict(self._attachments.failures)
         self.watching.put_off = self._attachments.overflowed
         self.watching.processes = len(self._known)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from agent.events import ConnectionKey, Event, Tick
 from agent.ledger import Bytes
-from agent.probes.kernel import Watching
+from agent.probes.source import Watching
 
 TICK_S = 0.2
 
 
 class NoCapture:
-    """Looks like the kernel's source to whoever runs it."""
+    """A LiveSource of ticks only."""
 
     def __init__(self) -> None:
         self.watching = Watching(backend="nothing is captured")

@@ -2,7 +2,7 @@
 
 From Linux 6.13 on a program may be given one stack per CPU instead of its task's own (bpf_enable_priv_stack()
 in kernel/bpf/verifier.c). A uprobe program can be preempted, so two tasks would share that stack: memory is
-corrupted, and the kernel may crash. bpf/tls_openssl.c keeps ours off it by a tail call; here this is checked
+corrupted, and the kernel may crash. bpf/tls.c keeps ours off it by a tail call; here this is checked
 in the machine code that the kernel made.
 
     machine code             answer

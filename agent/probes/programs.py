@@ -14,41 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.probes import btf, private_stack
+from agent.probes import btf, private_stack, tls
 from agent.probes.abi import Counter, Setting
+from agent.probes.backend import SYSCALLS, Backend, Detach
 from agent.probes.cgroups import Cgroup
 
-SOURCES = ("event.h", "conn.h", "bodies.h", "windows.h", "sockets_syscall.c", "tls_openssl.c", "lifecycle.c")
+HEADERS = (
+    "event.h",
+    "maps.h",
+    "filters.h",
+    "scratch.h",
+    "conn.h",
+    "walk.h",
+    "ship.h",
+    "bodies.h",
+    "tls_call.h",
+)
+PROGRAMS = ("tls.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
-
-SYSCALLS = {
-    "read": "enter_read",
-    "write": "enter_write",
-    "readv": "enter_readv",
-    "writev": "enter_writev",
-    "recvfrom": "enter_recvfrom",
-    "sendto": "enter_write",
-    "recvmsg": "enter_recvmsg",
-    "sendmsg": "enter_sendmsg",
-    "recvmmsg": "enter_recvmmsg",
-    "sendmmsg": "enter_sendmmsg",
-    "sendfile64": "enter_sendfile",
-    "splice": "enter_splice",
-}
-"""System call -> program at its entry; syscall_exit serves all returns."""
-
-OPENSSL = {
-    "SSL_read": ("ssl_enter_read", "ssl_return"),
-    "SSL_write": ("ssl_enter_write", "ssl_return"),
-    "SSL_read_ex": ("ssl_enter_read_ex", "ssl_return"),
-    "SSL_write_ex": ("ssl_enter_write_ex", "ssl_return"),
-    "SSL_do_handshake": ("ssl_enter_plain", "ssl_return"),
-    "SSL_shutdown": ("ssl_enter_plain", "ssl_return"),
-    "SSL_free": ("ssl_enter_free", None),
-}
-"""Function -> programs at its entry and return."""
-
-UPROBE_PROGRAMS = sorted({program for pair in OPENSSL.values() for program in pair if program})
 
 ENTRY, RETURN = 0, 1
 
@@ -67,10 +50,10 @@ class ProgramError(RuntimeError):
     """The kernel refused a program or a probe; the message says which and why."""
 
 
-def source_text(folder: Path = FOLDER) -> str:
+def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER) -> str:
     """The joined C text that BCC compiles."""
     parts = ["#include <linux/types.h>\n"]
-    for name in SOURCES:
+    for name in (*HEADERS, *backend.sources, *PROGRAMS):
         parts.append(f'#line 1 "{name}"\n{(folder / name).read_text()}')
     return "\n".join(parts)
 
@@ -78,7 +61,7 @@ def source_text(folder: Path = FOLDER) -> str:
 class Programs:
     """Loaded programs of one agent. `close` leaves nothing attached."""
 
-    def __init__(self, sizes: Sizes, cache: Path | None) -> None:
+    def __init__(self, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS) -> None:
         os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
         import bcc
 
@@ -89,14 +72,17 @@ class Programs:
             f"-DCONNECTIONS={sizes.connections}",
             f"-DTHREADS={sizes.threads}",
             f"-DBODIES={sizes.bodies}",
+            *tls.compiler_flags(),
             "-Wno-unused",
         ]
         self._bcc = bcc
         try:
-            self._module: Any = bcc.BPF(text=source_text().encode(), cflags=flags)
+            self._module: Any = bcc.BPF(text=source_text(backend).encode(), cflags=flags)
         except Exception as error:  # BCC raises Exception itself
             reason = str(error)[:300]  # BCC may quote the whole source
             raise ProgramError(f"the kernel refused the capture programs: {reason}") from None
+        self.backend = backend
+        self._socket_probes: list[Detach] = []
         self._uprobes: dict[int, int] = {}
         self._next = 0
         self._tls_refusal = self._refusal()
@@ -108,7 +94,7 @@ class Programs:
 
     def _refusal(self) -> str | None:
         try:
-            unsafe = [name for name in UPROBE_PROGRAMS if self._has_private_stack(name)]
+            unsafe = [name for name in tls.PROGRAMS if self._has_private_stack(name)]
         except (OSError, ProgramError) as error:
             return f"TLS capture disabled: {error}; plain HTTP is captured"
         if not unsafe:
@@ -134,32 +120,27 @@ class Programs:
         except Exception as error:  # BCC raises Exception itself
             raise ProgramError(f"the kernel refused the program {program}: {error}") from None
 
-    def attach_system_calls(self) -> int:
-        """Attaches to the calls' tracepoints. Returns how many probes that makes; raises ProgramError."""
+    def attach_sockets(self) -> int:
+        """Attaches the backend. Returns how many probes that makes; raises ProgramError."""
         try:
-            for call, program in SYSCALLS.items():
-                self._module.attach_tracepoint(
-                    tp=f"syscalls:sys_exit_{call}".encode(), fn_name=b"syscall_exit"
-                )
-                self._module.attach_tracepoint(
-                    tp=f"syscalls:sys_enter_{call}".encode(), fn_name=program.encode()
-                )
-        except Exception as error:
-            raise ProgramError(f"a system call's tracepoint cannot be attached: {error}") from None
-        return 2 * len(SYSCALLS)
+            for probe in self.backend.attach(self._module):
+                self._socket_probes.append(probe)
+        except Exception as error:  # BCC raises Exception itself
+            raise ProgramError(f"{self.backend.name} cannot be attached: {error}") from None
+        return len(self._socket_probes)
 
-    def attach_openssl(self, path: str, offsets: dict[str, int]) -> list[int]:
+    def attach_tls(self, path: str, offsets: dict[str, int]) -> list[int]:
         """Attaches to the functions at these file offsets of `path`. Returns handles; raises ProgramError."""
         if self._tls_refusal:
             raise ProgramError(self._tls_refusal)
         handles: list[int] = []
         try:
             for name, offset in offsets.items():
-                entry, back = OPENSSL[name]
+                hook = tls.HOOKS[name]
                 # The return first: a call that enters between the two would never be used up.
-                if back:
-                    handles.append(self._uprobe(back, RETURN, path, offset))
-                handles.append(self._uprobe(entry, ENTRY, path, offset))
+                if hook.exit:
+                    handles.append(self._uprobe(hook.exit, RETURN, path, offset))
+                handles.append(self._uprobe(hook.entry, ENTRY, path, offset))
         except ProgramError:
             self.detach(handles)
             raise
@@ -236,17 +217,14 @@ class Programs:
 
     def close(self) -> Iterator[tuple[int, int]]:
         """Detaches everything; yields (done, total) probes, since each takes the kernel a while."""
-        total = len(self._uprobes) + 2 * len(SYSCALLS)
+        total = len(self._uprobes) + len(self._socket_probes)
         done = 0
         for handle in list(self._uprobes):
             self.detach([handle])
             done += 1
             yield done, total
-        for call in SYSCALLS:
-            for edge in ("enter", "exit"):
-                name = f"syscalls:sys_{edge}_{call}".encode()
-                if name in self._module.tracepoint_fds:
-                    self._module.detach_tracepoint(name)
-                done += 1
-                yield done, total
+        while self._socket_probes:
+            self._socket_probes.pop()()
+            done += 1
+            yield done, total
         self._module.cleanup()

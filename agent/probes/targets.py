@@ -5,13 +5,10 @@ Pure: text and bytes in, names out.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 
-LIBRARY = re.compile(r"(?:^|/)(?:libssl[^/]*\.so[^/]*|_ssl[^/]*\.so)$")
-"""OpenSSL by file name: the distribution's, bundled copies (libssl-1a2b3c.so), and Python modules that
-carry it inside."""
+from agent.probes.tls import is_library
 
 CACHE_MAGIC = b"glibc-ld.so.cache1.1"
 CACHE_HEADER = 48
@@ -24,7 +21,7 @@ def mapped_libraries(maps: str) -> list[str]:
     found: dict[str, None] = {}
     for line in maps.splitlines():
         fields = line.split(None, 5)
-        if len(fields) == 6 and "x" in fields[1] and LIBRARY.search(fields[5]):
+        if len(fields) == 6 and "x" in fields[1] and is_library(fields[5]):
             found[fields[5].removesuffix(" (deleted)")] = None
     return list(found)
 
@@ -36,7 +33,7 @@ def loader_libraries(cache: bytes) -> list[str]:
         return []
     (count,) = struct.unpack_from("<I", cache, start + len(CACHE_MAGIC))
     names = _cache_values(cache, start, min(count, MAX_CACHE_ENTRIES))
-    return list(dict.fromkeys(name for name in names if LIBRARY.search(name)))
+    return list(dict.fromkeys(name for name in names if is_library(name)))
 
 
 def _cache_values(cache: bytes, start: int, count: int) -> Iterator[str]:

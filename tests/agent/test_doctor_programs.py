@@ -16,7 +16,7 @@ from agent.doctor import files, sockets
 from agent.doctor.facts import Program, Sight, View
 from agent.doctor.files import MAX_SEARCHED, PIECE, TEXTS, Mark
 from agent.doctor.programs import Survey
-from agent.probes.programs import OPENSSL
+from agent.probes.tls import HOOKS, OPENSSL
 
 ESTABLISHED, LISTEN = "01", "0A"
 HTTPS = 443
@@ -31,11 +31,11 @@ def build(path: Path, source: str, *flags: str) -> Path:
     return path
 
 
-def text_of(mark: Mark) -> str:
-    return TEXTS[mark].decode().rstrip("\0")
+def text_of(mark: str) -> str:
+    return TEXTS[mark][0].decode().rstrip("\0")
 
 
-def carrying(*marks: Mark, section: str | None = None) -> str:
+def carrying(*marks: str, section: str | None = None) -> str:
     """The source of a program that holds these marks, and perhaps a section of this name."""
     lines = [
         f'__attribute__((used)) static const char mark{n}[] = "{text_of(m)}";' for n, m in enumerate(marks)
@@ -166,7 +166,7 @@ def test_another_tls_library_beside_openssl_is_unknown(proc: Proc, plain: Path, 
     ("marks", "section", "kind"),
     [
         ((Mark.GO_TLS,), ".go.buildinfo", "go"),
-        ((Mark.OPENSSL,), None, "openssl"),
+        ((OPENSSL.name,), None, "openssl"),
         ((Mark.BORINGSSL,), None, "boringssl"),
         ((Mark.RUSTLS,), None, "rustls"),
         ((), ".svm_heap", "java"),
@@ -258,7 +258,7 @@ def test_the_table_of_connections_is_read_by_inode() -> None:
 
 @pytest.mark.parametrize("before", [0, PIECE - 3, PIECE, 2 * PIECE - 20])
 def test_a_mark_is_found_wherever_it_lies(before: int) -> None:
-    text = TEXTS[Mark.GO_TLS]
+    (text,) = TEXTS[Mark.GO_TLS]
     assert files.texts(io.BytesIO(b"\0" * before + text + b"\0" * 100)) == {Mark.GO_TLS}
     assert files.texts(io.BytesIO(b"\0" * before + text[:-1])) == set()
 
@@ -283,8 +283,8 @@ def test_no_more_of_a_file_is_searched_than_the_bound() -> None:
 
 @given(st.binary(max_size=400))
 def test_any_file_is_judged_without_an_exception(noise: bytes) -> None:
-    assert files.inspect(io.BytesIO(noise), OPENSSL) is None or noise.startswith(b"\x7fELF")
+    assert files.inspect(io.BytesIO(noise), HOOKS) is None or noise.startswith(b"\x7fELF")
     for bits in (b"\x01", b"\x02"):
-        found = files.inspect(io.BytesIO(b"\x7fELF" + bits + b"\x01\x01" + noise), OPENSSL)
+        found = files.inspect(io.BytesIO(b"\x7fELF" + bits + b"\x01\x01" + noise), HOOKS)
         assert found is not None
         assert found.functions == ()

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.probes import elf, targets
+from agent.probes import elf, targets, tls
 from agent.probes.attachments import LOADER_CACHE
-from agent.probes.programs import FOLDER, OPENSSL, SYSCALLS
+from agent.probes.backend import SYSCALLS
+from agent.probes.programs import FOLDER
 from tests.e2e.processes import Running
 
 RAW = ("inet_sock_set_state", "tcp_destroy_sock", "sched_process_exec", "sched_process_exit")
@@ -45,15 +46,15 @@ def attach() -> object:
     import bcc
 
     module = bcc.BPF(text=SOURCE.encode())
-    for call in SYSCALLS:
+    for call in SYSCALLS.calls:
         module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}".encode(), fn_name=b"leave")
         module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}".encode(), fn_name=b"enter")
     probe = module.load_func(b"function", bcc.BPF.KPROBE)
     for path in targets.loader_libraries(LOADER_CACHE.read_bytes()):
         with open(path, "rb") as file:
-            offsets = elf.function_offsets(file, frozenset(OPENSSL))
+            offsets = elf.function_offsets(file, frozenset(tls.HOOKS))
         for name, offset in offsets.items():
-            for kind in (0, 1) if OPENSSL[name][1] else (0,):
+            for kind in (0, 1) if tls.HOOKS[name].exit else (0,):
                 label = f"empty_{os.getpid()}_{name}_{kind}".encode()
                 opened = bcc.lib.bpf_attach_uprobe(probe.fd, kind, label, path.encode(), offset, -1, 0)
                 assert opened >= 0, f"{name} of {path} cannot be probed"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.probes import abi
-from agent.probes.programs import FOLDER, OPENSSL, SOURCES, SYSCALLS, source_text
+from agent.probes import abi, tls
+from agent.probes.backend import SYSCALLS
+from agent.probes.programs import FOLDER, HEADERS, PROGRAMS, source_text
 
 HEADER = FOLDER / "event.h"
 PREFIXES: dict[str, type[IntEnum]] = {
@@ -73,9 +74,13 @@ def test_the_mirror_leaves_no_number_of_the_header_out() -> None:
 
 def test_every_program_that_is_attached_is_in_the_sources() -> None:
     text = source_text()
-    programs = set(SYSCALLS.values()) | {name for pair in OPENSSL.values() for name in pair if name}
+    programs = {*SYSCALLS.calls.values(), SYSCALLS.exit, *tls.PROGRAMS}
     assert {name for name in programs if not re.search(rf"^int {name}\(struct", text, re.M)} == set()
 
 
 def test_every_source_is_joined() -> None:
-    assert {path.name for path in FOLDER.iterdir() if path.suffix in (".c", ".h")} == set(SOURCES)
+    assert {path.name for path in FOLDER.iterdir() if path.suffix in (".c", ".h")} == {
+        *HEADERS,
+        *SYSCALLS.sources,
+        *PROGRAMS,
+    }

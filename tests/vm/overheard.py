@@ -108,7 +108,7 @@ def overhear(source: KernelSource, speakers: list[subprocess.Popen[bytes]], acco
     began = False
     for event in source.events():
         ear.hear(event)
-        if not began and probed in source.watching.libraries:
+        if not began and any(file.path == probed for file in source.watching.libraries):
             began = True
             for process in speakers:
                 assert process.stdin

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from agent.probes.programs import UPROBE_PROGRAMS
+from agent.probes import tls
 from tests.vm import machine
 from tests.vm.machine import Kernel
 from tests.vm.overheard import Account
@@ -102,7 +102,7 @@ def test_preempted_tls_calls_are_captured_whole_and_the_kernel_stands(kernel: Ke
 def test_without_the_guard_the_same_load_breaks_the_kernel_or_the_capture(kernel: Kernel, mode: str) -> None:
     _, control = heard(kernel, mode, True)
     assert control is not None
-    assert control.private == len(UPROBE_PROGRAMS) - 1  # SSL_free's is small
+    assert control.private == len(tls.PROGRAMS) - 1  # SSL_free's is small
     with pytest.raises(AssertionError):
         check_whole(control)
 

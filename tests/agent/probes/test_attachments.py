@@ -54,7 +54,7 @@ def test_a_file_is_probed_once_however_many_processes_hold_it(files: Attachments
     assert len(once) >= 2
     files.look(os.getpid())
     files.look(os.getppid())
-    assert {path.split("/root")[-1] for path in once.values()} <= {*files.probes()}
+    assert {path.split("/root")[-1] for path in once.values()} <= {file.path for file in files.probed()}
     assert all(handle in probes.attached for handle in once)
 
 

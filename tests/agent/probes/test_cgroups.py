@@ -49,7 +49,7 @@ def test_more_than_the_kernel_side_has_room_for_is_refused() -> None:
 
 
 def test_the_kernel_side_has_as_much_room() -> None:
-    header = Path(__file__).parents[3] / "bpf/conn.h"
+    header = Path(__file__).parents[3] / "bpf/maps.h"
     assert f"#define CGROUPS_MAX {cgroups.MAX} " in header.read_text()
 
 

@@ -1,0 +1,83 @@
+"""How the bytes of sockets are watched: one row per way, each behind the same small protocol.
+
+Whatever the way, the programs speak one vocabulary of events (bpf/event.h) and share the maps and the TLS
+programs; a row adds its C files and says where they attach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+Detach = Callable[[], None]
+"""Takes one probe away."""
+
+
+class Module(Protocol):
+    """The part of bcc.BPF that backends use."""
+
+    def attach_tracepoint(self, *, tp: bytes, fn_name: bytes) -> object: ...
+
+    def detach_tracepoint(self, tp: bytes) -> None: ...
+
+
+class Backend(Protocol):
+    """One way. `sources` are files of bpf/, `needed` tracepoints, as folders below tracefs's events/."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+
+    @property
+    def needed(self) -> tuple[str, ...]: ...
+
+    def attach(self, module: Module) -> Iterator[Detach]:
+        """Attaches probe by probe, as far as it is asked to. What BCC raises goes through."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tracepoints:
+    """The tracepoints of system calls: a program at the entry of each, one for all returns."""
+
+    name: str
+    sources: tuple[str, ...]
+    needed: tuple[str, ...]
+    calls: Mapping[str, str]
+    exit: str
+
+    def attach(self, module: Module) -> Iterator[Detach]:
+        for call, entry in self.calls.items():
+            # The return first: a call that enters between the two would never be used up.
+            yield attached(module, f"syscalls:sys_exit_{call}", self.exit)
+            yield attached(module, f"syscalls:sys_enter_{call}", entry)
+
+
+def attached(module: Module, tracepoint: str, program: str) -> Detach:
+    module.attach_tracepoint(tp=tracepoint.encode(), fn_name=program.encode())
+    return lambda: module.detach_tracepoint(tracepoint.encode())
+
+
+SYSCALLS = Tracepoints(
+    name="system call tracepoints",
+    sources=("sockets_syscall.c",),
+    needed=("syscalls/sys_enter_read",),
+    calls={
+        "read": "enter_read",
+        "write": "enter_write",
+        "readv": "enter_readv",
+        "writev": "enter_writev",
+        "recvfrom": "enter_recvfrom",
+        "sendto": "enter_write",
+        "recvmsg": "enter_recvmsg",
+        "sendmsg": "enter_sendmsg",
+        "recvmmsg": "enter_recvmmsg",
+        "sendmmsg": "enter_sendmmsg",
+        "sendfile64": "enter_sendfile",
+        "splice": "enter_splice",
+    },
+    exit="syscall_exit",
+)

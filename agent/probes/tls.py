@@ -1,0 +1,93 @@
+"""TLS libraries as data: a row says which files hold one, which functions are probed, and by which programs.
+
+A new library is a row of LIBRARIES and its entry programs in bpf/tls.c; the doctor, the status page and the
+records know it by the row's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Programs of bpf/tls.c at a function's entry and return; `has_plaintext` where it reads or writes."""
+
+    entry: str
+    exit: str | None = None
+    has_plaintext: bool = False
+
+    @property
+    def programs(self) -> Iterator[str]:
+        yield from (name for name in (self.entry, self.exit) if name)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsLibrary:
+    """One library. `name` stands in records and JSON, `title` in sentences for people.
+
+    `source` is its number in events, from 1 on and unique: in bpf/tls.c SOURCE_ and the name in capitals.
+    `files` matches the paths of files that hold it. `marks` are texts in a file that holds it without
+    symbols, where it cannot be probed, and `cure` is what to do then.
+    """
+
+    name: str
+    title: str
+    source: int
+    files: re.Pattern[str]
+    hooks: Mapping[str, Hook]
+    marks: tuple[bytes, ...]
+    cure: str
+
+
+OPENSSL = TlsLibrary(
+    name="openssl",
+    title="OpenSSL",
+    source=1,
+    # The distribution's, bundled copies (libssl-1a2b3c.so), and Python modules that carry it inside.
+    files=re.compile(r"(?:^|/)(?:libssl[^/]*\.so[^/]*|_ssl[^/]*\.so)$"),
+    hooks={
+        "SSL_read": Hook("openssl_read", "openssl_return", has_plaintext=True),
+        "SSL_write": Hook("openssl_write", "openssl_return", has_plaintext=True),
+        "SSL_read_ex": Hook("openssl_read_ex", "openssl_return", has_plaintext=True),
+        "SSL_write_ex": Hook("openssl_write_ex", "openssl_return", has_plaintext=True),
+        "SSL_do_handshake": Hook("openssl_plain", "openssl_return"),
+        "SSL_shutdown": Hook("openssl_plain", "openssl_return"),
+        "SSL_free": Hook("openssl_free"),
+    },
+    marks=(b"ssl/ssl_lib.c\0",),
+    cure="use a build that links the distribution's OpenSSL dynamically",
+)
+
+LIBRARIES = (OPENSSL,)
+
+HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, hook in library.hooks.items()}
+"""Function -> its hook; no two libraries export one name."""
+
+PLAINTEXT_FUNCTIONS = frozenset(function for function, hook in HOOKS.items() if hook.has_plaintext)
+PROGRAMS = tuple(sorted({program for hook in HOOKS.values() for program in hook.programs}))
+TITLES = " or ".join(library.title for library in LIBRARIES)
+"""For sentences: what can be seen."""
+
+
+def named(path: str) -> Iterator[TlsLibrary]:
+    """The libraries that a file of this name may hold."""
+    return (library for library in LIBRARIES if library.files.search(path))
+
+
+def is_library(path: str) -> bool:
+    """Whether a file of this name may hold a library that can be probed."""
+    return next(named(path), None) is not None
+
+
+def defining(functions: Iterable[str]) -> tuple[TlsLibrary, ...]:
+    """The libraries to which one of these functions belongs."""
+    known = frozenset(functions)
+    return tuple(library for library in LIBRARIES if not known.isdisjoint(library.hooks))
+
+
+def compiler_flags() -> Iterator[str]:
+    """What bpf/tls.c must know of the rows."""
+    return (f"-DSOURCE_{library.name.upper()}={library.source}" for library in LIBRARIES)

@@ -1,0 +1,57 @@
+/* What is watched: settings and filters that user space writes, and counters that it reads. */
+
+static inline u64 setting(int index)
+{
+	u64 *value = settings.lookup(&index);
+	return value ? *value : 0;
+}
+
+static inline void count(int index, u64 amount)
+{
+	u64 *value = counters.lookup(&index);
+	if (value) /* a uprobe can be preempted by another one on its CPU */
+		__sync_fetch_and_add(value, amount);
+}
+
+static inline int cgroup_is_watched(void)
+{
+	u64 in_use = setting(SETTING_CGROUPS);
+	int watched = !setting(SETTING_ONLY_CGROUPS);
+	for (int i = 0; i < CGROUPS_MAX; i++) {
+		int index = i;
+		struct cgroup *cgroup = cgroups.lookup(&index);
+		if (i >= in_use || !cgroup)
+			break;
+		if (bpf_get_current_ancestor_cgroup_id(cgroup->level) == cgroup->id) {
+			if (cgroup->excluded)
+				return 0;
+			watched = 1;
+		}
+	}
+	return watched;
+}
+
+static inline int process_is_watched(u32 tgid)
+{
+	struct name name = {};
+	if (except_pids.lookup(&tgid))
+		return 0;
+	if (setting(SETTING_CGROUPS) && !cgroup_is_watched())
+		return 0;
+	if (!setting(SETTING_ONLY_PROCESSES))
+		return 1;
+	bpf_get_current_comm(&name, sizeof(name));
+	return only_pids.lookup(&tgid) || only_names.lookup(&name);
+}
+
+static inline int ports_are_watched(struct tuple *tuple)
+{
+	u16 local = tuple->local_port, peer = tuple->peer_port, own = setting(SETTING_OWN_PORT);
+	if (own && tuple->netns == (u32)setting(SETTING_OWN_NETNS) && (local == own || peer == own))
+		return 0;
+	if (except_ports.lookup(&local) || except_ports.lookup(&peer))
+		return 0;
+	if (!setting(SETTING_ONLY_PORTS))
+		return 1;
+	return only_ports.lookup(&local) || only_ports.lookup(&peer);
+}

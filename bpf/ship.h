@@ -1,0 +1,88 @@
+/* From bytes that passed to events in the ring. */
+
+static inline void fill_head(struct event *head, u8 kind, u8 source, u64 address, u64 generation,
+			     struct tuple *tuple)
+{
+	__builtin_memset(head, 0, sizeof(*head));
+	head->time_ns = bpf_ktime_get_ns();
+	head->address = address;
+	head->generation = generation;
+	head->kind = kind;
+	head->source = source;
+	head->tgid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(head->comm, sizeof(head->comm));
+	if (tuple) {
+		head->netns = tuple->netns;
+		head->local_port = tuple->local_port;
+		head->peer_port = tuple->peer_port;
+		head->family = tuple->family;
+		head->role = tuple->role;
+		__builtin_memcpy(head->local, tuple->local, 16);
+		__builtin_memcpy(head->peer, tuple->peer, 16);
+	}
+}
+
+/* Hands over the head and `captured` bytes behind it, or counts what found no room. */
+static inline void hand_over(struct scratch *scratch, u32 captured)
+{
+	struct event *head = &scratch->head;
+	u64 size = captured;
+	head->captured = captured;
+	BOUND(size);
+	if (events.ringbuf_output(head, sizeof(*head) + size, BPF_RB_NO_WAKEUP)) {
+		if (head->kind == EVENT_CHUNK)
+			count(COUNT_RING_FULL, head->length);
+		count(COUNT_RING_FULL_EVENTS, 1);
+	}
+}
+
+/* Ships what scratch->walk walks as chunks of scratch->head's connection; returns the position after it. */
+static inline u64 ship(struct scratch *scratch, u64 position)
+{
+	struct walk *walk = &scratch->walk;
+	for (int i = 0; i < PIECES_MAX; i++) {
+		u64 size, copied;
+		if (!walk->left && walk->messages)
+			next_message(walk);
+		if (!walk->left || walk->blind)
+			break;
+		if (!walk->room && walk->iov)
+			next_buffer(walk);
+		if (!walk->room)
+			continue; /* an empty buffer; the loop's bound ends a list of them */
+		size = walk->left;
+		if (walk->room < size)
+			size = walk->room;
+		if (walk->over) {
+			if (walk->over < size)
+				size = walk->over;
+			walk->over -= size;
+			pass(walk, size);
+			continue;
+		}
+		if (size > CHUNK_MAX)
+			size = CHUNK_MAX;
+		if (walk->copy < size)
+			size = walk->copy;
+		BOUND(size);
+		copied = bpf_probe_read_user(scratch->bytes, size, (void *)walk->base) == 0 ? size : 0;
+		walk->copy -= size;
+		if (!walk->copy)
+			next_copy_range(scratch);
+		scratch->head.position = position;
+		scratch->head.length = size + walk->over;
+		scratch->head.capped = walk->over && copied == size;
+		hand_over(scratch, copied);
+		position += size + walk->over;
+		walk->total -= size + walk->over;
+		pass(walk, size);
+	}
+	if (walk->total) {
+		scratch->head.position = position;
+		scratch->head.length = walk->total;
+		scratch->head.capped = 0;
+		hand_over(scratch, 0);
+		position += walk->total;
+	}
+	return position;
+}

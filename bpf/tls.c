@@ -1,0 +1,239 @@
+/* TLS libraries in plaintext, at entry and return of the functions that a row of agent/probes/tls.py names. By
+ * public ABI only, so that no release needs offsets of its own. Each entry is remembered by thread (tls_call.h)
+ * and used up by the return: a probe attached twice counts once.
+ *
+ * A library is a row, and entry programs here that say where its functions have buffer and length. */
+
+struct tls_key {
+	u64 object;
+	u32 tgid;
+	u32 padding;
+};
+
+struct tls_conn {
+	u64 generation;
+	u64 position[2];
+	u64 sk; /* 0 while unknown: fed from memory, the library makes no system call */
+	u64 sk_generation;
+	u32 flags;
+	u32 padding;
+	struct tuple tuple;
+	u32 padding2;
+	struct body_tracks tracks;
+};
+
+BPF_TABLE("lru_hash", struct tls_key, struct tls_conn, tls_conns, CONNECTIONS);
+
+/* From Linux 6.13 on a program of this type whose stack reaches 64 bytes is given one stack per CPU
+ * (bpf_enable_priv_stack() and BPF_PRIV_STACK_MIN_SIZE in kernel/bpf/verifier.c), yet a program on a uprobe can
+ * be preempted, and the next task on the CPU would overwrite it. A program that can make a tail call keeps the
+ * stack of its task. This one is made in the dark only, into an empty array, and so falls through. Every uprobe
+ * program has it, also a small one: how much stack it takes is the compiler's to say.
+ * agent/probes/private_stack.py proves it for each program before it is attached. */
+BPF_PROG_ARRAY(no_program, 1);
+
+static inline int is_dark(struct pt_regs *ctx)
+{
+	if (!setting(SETTING_DARK))
+		return 0;
+	no_program.call(ctx, 0);
+	return 1;
+}
+
+static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 has_plaintext, u64 length)
+{
+	struct tls_call *call;
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id;
+	if (is_dark(ctx) || !process_is_watched(id >> 32))
+		return 0;
+	call = tls_call_of(tid);
+	if (!call) {
+		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
+		struct tls_key key = {.object = PT_REGS_PARM1(ctx), .tgid = id >> 32};
+		count(COUNT_TABLE_FULL_CALLS, 1);
+		tls_conns.delete(&key);
+		return 0;
+	}
+	call->is_nested = call->object && call->stack > PT_REGS_SP(ctx);
+	if (call->is_nested)
+		outer_tls_calls.update(&tid, call);
+	call->object = PT_REGS_PARM1(ctx);
+	call->sk = 0;
+	call->stack = PT_REGS_SP(ctx);
+	call->buffer = has_plaintext ? PT_REGS_PARM2(ctx) : 0;
+	call->length = length;
+	call->direction = direction;
+	call->source = source;
+	call->has_plaintext = has_plaintext;
+	call->time_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+static inline void tls_report_closed(u8 source, struct tls_key *key, struct tls_conn *conn)
+{
+	struct scratch *scratch = take_scratch();
+	if (!scratch)
+		return;
+	fill_head(&scratch->head, EVENT_CLOSED, source, key->object, conn->generation, &conn->tuple);
+	hand_over(scratch, 0);
+	give_back(scratch);
+}
+
+/* The connection of this call, made if it is new, begun anew if its object moved to another socket. */
+static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call *call)
+{
+	struct tls_conn fresh = {}, *conn = tls_conns.lookup(key);
+	struct conn *socket = call->sk ? conn_of(call->sk) : 0;
+	if (socket)
+		socket->flags |= CONN_TLS;
+	if (conn && socket && conn->sk &&
+	    (conn->sk != call->sk || conn->sk_generation != socket->generation)) {
+		tls_report_closed(call->source, key, conn);
+		conn = 0;
+	}
+	if (!conn) {
+		fresh.generation = bpf_ktime_get_ns();
+		/* A connection that begins with its handshake is seen from the first plaintext byte. */
+		fresh.flags = call->has_plaintext ? 0 : CONN_FROM_START;
+		if (!call->has_plaintext)
+			start_body_tracks(&fresh.tracks);
+		tls_conns.update(key, &fresh);
+		conn = tls_conns.lookup(key);
+	}
+	if (conn && socket && !conn->sk) {
+		conn->sk = call->sk;
+		conn->sk_generation = socket->generation;
+		conn->tuple = socket->tuple;
+		conn->flags |= socket->flags & CONN_FILTERED;
+	}
+	return conn;
+}
+
+/* Where ports were chosen, bytes whose ports are unknown cannot be shown to be wanted. */
+static inline int tls_is_filtered(struct tls_conn *conn)
+{
+	return conn->flags & CONN_FILTERED || (!conn->sk && setting(SETTING_PORTS));
+}
+
+/* The bytes of plaintext that passed: as returned, or as the library stored it. */
+static inline u64 tls_bytes(struct tls_call *call, s64 result)
+{
+	u64 bytes = result > 0 ? result : 0;
+	if (call->length && result > 0) {
+		bytes = 0;
+		bpf_probe_read_user(&bytes, sizeof(bytes), (void *)call->length);
+	}
+	return bytes > 0x7fffffff || !call->has_plaintext ? 0 : bytes;
+}
+
+static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 bytes)
+{
+	u32 side = call->direction & 1;
+	struct scratch *scratch = take_scratch();
+	if (!scratch) {
+		conn->position[side] += bytes;
+		count(COUNT_RING_FULL, bytes);
+		return;
+	}
+	fill_head(&scratch->head, EVENT_CHUNK, call->source, call->object, conn->generation, &conn->tuple);
+	if (call->direction == DIRECTION_SENT)
+		scratch->head.time_ns = call->time_ns;
+	scratch->head.direction = call->direction;
+	scratch->head.from_start = conn->flags & CONN_FROM_START;
+	__builtin_memset(&scratch->walk, 0, sizeof(scratch->walk));
+	scratch->walk.base = call->buffer;
+	scratch->walk.room = bytes;
+	scratch->walk.left = bytes;
+	scratch->walk.total = bytes;
+	plan_copy(scratch, &conn->tracks, side, conn->position[side]);
+	conn->position[side] = ship(scratch, conn->position[side]);
+	give_back(scratch);
+}
+
+static inline int tls_exit(struct pt_regs *ctx, s64 result)
+{
+	struct tls_call call, *found;
+	struct tls_key key = {};
+	struct tls_conn *conn;
+	u64 id = bpf_get_current_pid_tgid(), bytes;
+	u32 tid = id, counter;
+
+	found = tls_calls.lookup(&tid);
+	if (!found || !found->object)
+		return 0;
+	call = *found;
+	tls_leave(PT_REGS_SP(ctx), tid, found);
+	if (is_dark(ctx))
+		return 0;
+	key.object = call.object;
+	key.tgid = id >> 32;
+	bytes = tls_bytes(&call, result);
+	count(COUNT_SEEN, bytes);
+	conn = tls_conn_of(&key, &call);
+	if (!conn)
+		count(COUNT_TABLE_FULL, bytes);
+	if (!conn || !bytes)
+		return 0;
+	if (tls_is_filtered(conn)) {
+		conn->position[call.direction & 1] += bytes; /* a hole, should the socket show itself yet */
+		count(COUNT_FILTERED, bytes);
+	} else if ((counter = ignored_as(call.object, conn->generation))) {
+		count(counter, bytes);
+	} else {
+		tls_ship(&call, conn, bytes);
+	}
+	return 0;
+}
+
+static inline int tls_end(struct pt_regs *ctx, u8 source)
+{
+	struct tls_key key = {};
+	struct tls_conn *conn;
+	key.object = PT_REGS_PARM1(ctx);
+	key.tgid = bpf_get_current_pid_tgid() >> 32;
+	conn = tls_conns.lookup(&key);
+	if (!conn)
+		return 0;
+	if (!is_dark(ctx) && !tls_is_filtered(conn))
+		tls_report_closed(source, &key, conn);
+	tls_conns.delete(&key);
+	return 0;
+}
+
+/* OpenSSL: the _ex forms return 1 and store the length where the fourth argument points. */
+
+int openssl_read(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_RECEIVED, 1, 0);
+}
+
+int openssl_write(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_SENT, 1, 0);
+}
+
+int openssl_read_ex(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_RECEIVED, 1, PT_REGS_PARM4(ctx));
+}
+
+int openssl_write_ex(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_SENT, 1, PT_REGS_PARM4(ctx));
+}
+
+int openssl_plain(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_OPENSSL, 0, 0, 0);
+}
+
+int openssl_return(struct pt_regs *ctx)
+{
+	return tls_exit(ctx, (int)PT_REGS_RC(ctx));
+}
+
+int openssl_free(struct pt_regs *ctx)
+{
+	return tls_end(ctx, SOURCE_OPENSSL);
+}

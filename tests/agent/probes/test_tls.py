@@ -1,0 +1,53 @@
+"""TLS libraries are rows: what must hold of each, and that nothing else in the agent knows one by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from agent.probes import abi, tls
+from agent.probes.tls import LIBRARIES, OPENSSL, TlsLibrary
+
+AGENT = Path(tls.__file__).parents[1]
+COMMAND = AGENT / "doctor/selftest.py"  # makes its certificate with the openssl command
+OTHER = "/usr/lib/libcrypto.so.3"
+
+
+def test_every_library_has_a_number_and_a_name_of_its_own() -> None:
+    numbers = [library.source for library in LIBRARIES]
+    assert len({library.name for library in LIBRARIES}) == len(set(numbers)) == len(LIBRARIES)
+    assert set(numbers).isdisjoint(abi.EventSource)
+    assert all(0 < number < 256 for number in numbers)
+
+
+def test_no_two_libraries_have_one_function() -> None:
+    functions = Counter(function for library in LIBRARIES for function in library.hooks)
+    assert set(functions.values()) == {1}
+
+
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+def test_a_library_reads_and_writes_and_every_call_that_is_remembered_is_used_up(library: TlsLibrary) -> None:
+    assert sum(hook.has_plaintext for hook in library.hooks.values()) >= 2
+    assert all(hook.exit for hook in library.hooks.values() if hook.has_plaintext)
+    assert tls.defining(library.hooks) == (library,)
+    assert tls.defining([*library.hooks][:1]) == (library,)
+    assert library.cure
+    assert f"-DSOURCE_{library.name.upper()}={library.source}" in tls.compiler_flags()
+
+
+def test_a_file_is_a_librarys_by_its_name() -> None:
+    assert list(tls.named("/usr/lib/libssl.so.3")) == [OPENSSL]
+    assert list(tls.named(OTHER)) == []
+    assert not tls.is_library(OTHER)
+    assert tls.defining(["malloc"]) == ()
+
+
+def test_the_row_alone_knows_openssl_by_name() -> None:
+    knowing = {
+        path
+        for path in AGENT.rglob("*.py")
+        if OPENSSL.name in path.read_text().lower() and path not in (Path(tls.__file__), COMMAND)
+    }
+    assert knowing == set()
