@@ -9,7 +9,7 @@ import pwd
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DAYS = 7.0
@@ -41,7 +41,7 @@ class ServerSettings:
     log_json: bool = False
     log_level: str = "info"
     salvage: bool = False
-    policy: Policy = field(default_factory=Policy)
+    policy: ReportingPolicy = field(default_factory=ReportingPolicy)
     local_users: frozenset[int] | None = field(default_factory=lambda: trusted_users())
 
     @property

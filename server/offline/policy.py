@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 
 _THINGS = ("field", "parameter", "header")
 _REPORT, _IGNORE = "report", "ignore"
@@ -42,9 +42,9 @@ def _whether(text: str) -> bool:
     return text == _REPORT
 
 
-def policy(parsed: argparse.Namespace) -> Policy:
+def policy(parsed: argparse.Namespace) -> ReportingPolicy:
     """What was given of `add_options`."""
-    return Policy(
+    return ReportingPolicy(
         fields=parsed.unknown_fields,
         parameters=parsed.unknown_parameters,
         headers=parsed.unknown_headers,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from server.analysis.specs.document.bundle import from_folder
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 from server.analysis.specs.load import load_files
 from server.analysis.specs.specification import Specification
 
@@ -38,12 +38,14 @@ def add_root(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def specification(path: Path, root: Path | None = None, policy: Policy | None = None) -> Specification:
+def specification(
+    path: Path, root: Path | None = None, policy: ReportingPolicy | None = None
+) -> Specification:
     """The specification at `path`; what of it is not used in judging is told on standard error. Raises
     SpecError and SpecMissing.
     """
     folder, name = located(path, root)
-    found = load_files(name, from_folder(folder), policy or Policy())
+    found = load_files(name, from_folder(folder), policy or ReportingPolicy())
     for warning in found.warnings[:SHOWN_WARNINGS]:
         sys.stderr.write(f"{path}: warning: {warning}\n")
     if len(found.warnings) > SHOWN_WARNINGS:

@@ -39,7 +39,7 @@ class Filters:
     state: str | None = "heard"  # of deviations: one of State, "heard" (not ignored), None for all
 
 
-class Where:
+class Conditions:
     """Conditions and their values, joined by AND."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ def number_of_api(db: sqlite3.Connection, id: str) -> int | None:
 
 def apis(db: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None) -> list[dict[str, Any]]:
     """APIs with their totals, most recently seen first."""
-    where = Where()
+    where = Conditions()
     where.add("apis.number = ?", filters.api)
     where.add("apis.namespace = ?", filters.namespace)
     where.add("apis.workload = ?", filters.workload)
@@ -104,7 +104,7 @@ def totals(db: sqlite3.Connection) -> dict[str, int]:
     return dict(row)
 
 
-def _called(where: Where, filters: Filters) -> None:
+def _called(where: Conditions, filters: Filters) -> None:
     """Narrows operations to those called with a status or by a consumer."""
     where.add(f"EXISTS ({_CALLED} AND consumers.name = ?)", filters.consumer)
     where.add(f"EXISTS ({_CALLED} AND status = ?)", filters.status)
@@ -141,7 +141,7 @@ def operations(
     deprecated: bool | None = None,
 ) -> list[dict[str, Any]]:
     """An API's operations that were called, busiest first, with statuses, latencies and callers."""
-    where = Where()
+    where = Conditions()
     where.add("deprecated = ?", deprecated)
     where.add("method = ?", filters.method)
     where.add("substr(template, 1, length(?)) = ?", *_twice(filters.path_prefix))
@@ -198,7 +198,7 @@ def exchanges(
 ) -> tuple[list[dict[str, Any]], bool]:
     """Stored exchanges, newest first, each with `records`: its witnesses' packed records; and whether
     there are more."""
-    where = Where()
+    where = Conditions()
     where.add("exchanges.api = ?", filters.api)
     where.add("exchanges.method = ?", filters.method)
     where.add("substr(exchanges.path, 1, length(?)) = ?", *_twice(_bytes(filters.path_prefix)))
@@ -249,7 +249,7 @@ def deviations(
     db: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None
 ) -> list[dict[str, Any]]:
     """Deviations, most recently seen first, with counts, callers and a sample exchange's id."""
-    where = Where()
+    where = Conditions()
     where.add("deviations.number = ?", filters.deviation)
     where.add("deviations.api = ?", filters.api)
     where.add("substr(deviations.operation, 1, length(?) + 1) = ? || ' '", *_twice(filters.method))

@@ -14,7 +14,7 @@ from agent.wire import Body, Record, Request
 from server.analysis.coverage.outline import ANY, Field, Offer, Outline
 from server.analysis.json import Json
 from server.analysis.specs.document.media import essence, is_json
-from server.analysis.specs.judging.json_reading import JsonBodies, NotJson, Unreadable
+from server.analysis.specs.judging.json_reading import JsonBodies, NotJson, UnreadableJson
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.parameters import Texts, cookie_texts, header_texts, is_on, query_texts
 from server.analysis.specs.kinds import Verdict, Where
@@ -97,7 +97,7 @@ def _of_body(
         return ()
     try:
         value = bodies.value(body.data)
-    except (NotJson, Unreadable):
+    except (NotJson, UnreadableJson):
         return (UNSEEN,)
     found: dict[str, None] = {}
     for tree in trees:

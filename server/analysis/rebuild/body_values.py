@@ -10,7 +10,7 @@ from server.analysis.rebuild.masked import Masked
 from server.analysis.rebuild.sent import multipart_of, query_of
 from server.analysis.rebuild.shapes.values import Value
 from server.analysis.specs.document.media import FORM, MULTIPART, essence, is_json
-from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
+from server.analysis.specs.judging.json_reading import NotJson, UnreadableJson, json_value
 
 LARGEST_BODY = 8 * 1024 * 1024  # bytes; a larger one is counted, not read
 LONGEST_MEDIA = 100  # characters of a content type
@@ -39,7 +39,7 @@ def json_of(body: Body, kind: str, where: str, masked: Masked) -> BodyValue | No
         return None
     try:
         return BodyValue(masked.json(where, json_value(data)))
-    except (NotJson, Unreadable):
+    except (NotJson, UnreadableJson):
         return None
 
 

@@ -12,26 +12,26 @@ from server.analysis.specs.document.checks import mapping, text
 from server.analysis.specs.document.pointers import Pointers
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.judging.match import Matcher
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 from server.analysis.specs.judging.prepared import PreparedOperation
 from server.analysis.specs.model import Content, Operation, SpecError
 from server.analysis.specs.routing.routes import Routes
-from server.analysis.specs.schemas.convert import Direction
+from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.fields import inheritance
 from server.analysis.specs.schemas.survey import SchemaSurvey
 from server.analysis.specs.schemas.validators import Schemas
 from server.analysis.specs.specification import Specification
 
 MAX_WARNINGS = 100
-_REPORTING = Policy()
+_REPORTING = ReportingPolicy()
 
 
-def load(raw: bytes, policy: Policy = _REPORTING) -> Specification:
+def load(raw: bytes, policy: ReportingPolicy = _REPORTING) -> Specification:
     """Reads Swagger 2.0 or OpenAPI 3, JSON or YAML. Raises SpecError."""
     return understand(parse(raw), policy)
 
 
-def load_files(root: str, read: Read, policy: Policy = _REPORTING) -> Specification:
+def load_files(root: str, read: Read, policy: ReportingPolicy = _REPORTING) -> Specification:
     """Reads a document that may be spread over files; `root` is the one it begins in. Raises SpecError."""
     bundled = bundle(root, read)
     try:
@@ -40,7 +40,7 @@ def load_files(root: str, read: Read, policy: Policy = _REPORTING) -> Specificat
         raise bundled.blame(error) from None
 
 
-def understand(document: JsonObject, policy: Policy = _REPORTING) -> Specification:
+def understand(document: JsonObject, policy: ReportingPolicy = _REPORTING) -> Specification:
     """What a document that is parsed says. Raises SpecError."""
     dialect = dialect_of(document)
     title, version = _info(document)
@@ -59,8 +59,8 @@ def understand(document: JsonObject, policy: Policy = _REPORTING) -> Specificati
     described = [*reader.operations()]
     operations = tuple(operation for operation, _ in described)
     roots = {
-        Direction.REQUEST: [place for operation in operations for place in _sent(operation)],
-        Direction.RESPONSE: [place for operation in operations for place in _answered(operation)],
+        SchemaDirection.REQUEST: [place for operation in operations for place in _sent(operation)],
+        SchemaDirection.RESPONSE: [place for operation in operations for place in _answered(operation)],
     }
     for place in chain.from_iterable(roots.values()):
         survey.walk(place)

@@ -12,9 +12,9 @@ from server.analysis.json import Json, JsonObject
 from server.analysis.specs.document.media import FORM, MULTIPART, essence, is_json, is_xml
 from server.analysis.specs.document.pointers import escape
 from server.analysis.specs.judging.forms import NotMultipart, form_of_pairs, form_of_parts, parts
-from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
+from server.analysis.specs.judging.json_reading import NotJson, UnreadableJson, json_value
 from server.analysis.specs.judging.markup import NotXml, check_xml
-from server.analysis.specs.judging.outcome import Outcome
+from server.analysis.specs.judging.outcome import JudgementDraft
 from server.analysis.specs.judging.parameters import query_texts
 from server.analysis.specs.judging.prepared import PreparedBody, PreparedContent
 from server.analysis.specs.judging.values import Unclear, plain_readings
@@ -32,7 +32,9 @@ _SEQUENCES = {
 }
 
 
-def judge_body(body: Body, content_type: str | None, content: PreparedContent, outcome: Outcome) -> None:
+def judge_body(
+    body: Body, content_type: str | None, content: PreparedContent, outcome: JudgementDraft
+) -> None:
     """A body that is there (size above 0, or not known)."""
     kind = essence(content_type or "")
     if not content.bodies or (not kind and len(content.bodies) > 1):
@@ -59,7 +61,7 @@ class _Reading:
 
     __slots__ = ("_described", "_outcome", "_where")
 
-    def __init__(self, described: PreparedBody, where: Where, outcome: Outcome) -> None:
+    def __init__(self, described: PreparedBody, where: Where, outcome: JudgementDraft) -> None:
         self._described, self._where, self._outcome = described, where, outcome
 
     def judge(self, data: bytes, kind: str, content_type: str) -> None:
@@ -108,7 +110,7 @@ class _Reading:
                 self._unseen("a stream of events is not judged")
             else:
                 self._malformed("JSON")
-        except Unreadable:
+        except UnreadableJson:
             if checker is not None:
                 self._unseen("it nests too deeply, or holds what cannot be read, to be judged")
         else:
@@ -141,7 +143,7 @@ class _Reading:
                 self._check(checker, json_value(line, checker.limits.depth), len(line))
         except NotJson:
             self._malformed("a sequence of JSON texts")
-        except Unreadable:
+        except UnreadableJson:
             self._unseen("it nests too deeply, or holds what cannot be read, to be judged")
 
     def _xml(self, data: bytes, form: Form | None) -> None:
@@ -179,7 +181,7 @@ class _Reading:
                 self._check(checker, read(), size)
             except Unclear:
                 self._unseen("how a field of the form is to be read is not defined")
-            except Unreadable:
+            except UnreadableJson:
                 self._unseen("it holds what cannot be read within bounds")
 
     def _is_lost(self, name: str, form: Form) -> bool:

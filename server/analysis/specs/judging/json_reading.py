@@ -14,7 +14,7 @@ class NotJson(ValueError):
     """The bytes are not JSON text in UTF-8."""
 
 
-class Unreadable(ValueError):
+class UnreadableJson(ValueError):
     """The text nests too deeply, a number in it is too long, or a string is no Unicode (half of a
     surrogate pair), to be read within bounds.
     """
@@ -61,7 +61,7 @@ class JsonBodies:
 
 def _bounded(value: Json, raw: bytes, depth: int) -> Json:
     if _openings(raw) > depth and _is_deeper(value, depth):
-        raise Unreadable
+        raise UnreadableJson
     return value
 
 
@@ -76,7 +76,7 @@ def _parsed(raw: bytes) -> Json:
     except (json.JSONDecodeError, UnicodeDecodeError, _Constant):
         raise NotJson from None
     except (RecursionError, ValueError):  # the latter for integers of thousands of digits
-        raise Unreadable from None
+        raise UnreadableJson from None
     if _SURROGATE.search(raw):
         _refuse_halves(value)
     return value
@@ -87,7 +87,7 @@ def _refuse_halves(value: Json) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise Unreadable from None
+        raise UnreadableJson from None
 
 
 def _is_deeper(value: Json, depth: int) -> bool:

@@ -6,7 +6,7 @@ from agent.wire import Pairs, Record, Request, Response
 from server.analysis.specs.judging.bodies import judge_body
 from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.masks import Masks
-from server.analysis.specs.judging.outcome import Outcome
+from server.analysis.specs.judging.outcome import JudgementDraft
 from server.analysis.specs.judging.parameters import (
     Parameters,
     Texts,
@@ -15,7 +15,7 @@ from server.analysis.specs.judging.parameters import (
     is_on,
     query_texts,
 )
-from server.analysis.specs.judging.policy import STANDARD_HEADERS, Policy
+from server.analysis.specs.judging.policy import STANDARD_HEADERS, ReportingPolicy
 from server.analysis.specs.judging.prepared import PreparedContent, PreparedOperation
 from server.analysis.specs.judging.security import is_met
 from server.analysis.specs.kinds import Kind, Where
@@ -30,7 +30,7 @@ _NOTHING: Texts = {}
 class Matcher:
     """Judges records by one specification's routes and schemas."""
 
-    def __init__(self, routes: Routes[PreparedOperation], policy: Policy) -> None:
+    def __init__(self, routes: Routes[PreparedOperation], policy: ReportingPolicy) -> None:
         self._routes = routes
         self._policy = policy
 
@@ -38,7 +38,7 @@ class Matcher:
         """The judgement of one record; whatever it holds, this answers. `bodies` are the record's, for who
         reads them too.
         """
-        outcome = Outcome(Masks(record), self._policy, bodies or JsonBodies())
+        outcome = JudgementDraft(Masks(record), self._policy, bodies or JsonBodies())
         if record.completeness not in ("complete", "truncated"):
             outcome.unseen(f"the exchange is {record.completeness}")
         request = record.request
@@ -63,7 +63,7 @@ class Matcher:
         request: Request,
         method: str,
         found: Found[PreparedOperation] | None,
-        outcome: Outcome,
+        outcome: JudgementDraft,
     ) -> Judgement:
         """No operation for this path and method: a shadow, unless it is no call or a mask may be why."""
         if method == "OPTIONS" and (request.path == b"*" or _is_preflight(request)):
@@ -85,7 +85,7 @@ class Matcher:
         request: Request,
         found: Found[PreparedOperation],
         route: Route[PreparedOperation],
-        outcome: Outcome,
+        outcome: JudgementDraft,
     ) -> None:
         parameters = route.target.parameters
         texts = _texts(request, found, route, outcome.masks)
@@ -105,7 +105,7 @@ class Matcher:
         request: Request,
         response: Response,
         operation: PreparedOperation,
-        outcome: Outcome,
+        outcome: JudgementDraft,
     ) -> None:
         content = operation.answer(response.status)
         if content is None:
@@ -119,7 +119,7 @@ class Matcher:
             return
         _judge_response_body(record, request, response, content, outcome)
 
-    def _judge_headers(self, response: Response, content: PreparedContent, outcome: Outcome) -> None:
+    def _judge_headers(self, response: Response, content: PreparedContent, outcome: JudgementDraft) -> None:
         if not response.headers:
             if content.has_headers:
                 outcome.unseen("the response's headers were not seen")
@@ -132,7 +132,7 @@ class Matcher:
 
 
 def _judge_security(
-    record: Record, operation: Operation, texts: dict[Where, Texts], outcome: Outcome
+    record: Record, operation: Operation, texts: dict[Where, Texts], outcome: JudgementDraft
 ) -> None:
     """A call without credentials is blamed unless it was turned away, which is what they are for."""
     response = record.response
@@ -145,7 +145,7 @@ def _judge_security(
 
 
 def _judge_request_body(
-    record: Record, request: Request, content: PreparedContent | None, outcome: Outcome
+    record: Record, request: Request, content: PreparedContent | None, outcome: JudgementDraft
 ) -> None:
     body = request.body
     if body.size == 0 and body.state == "complete":
@@ -158,7 +158,7 @@ def _judge_request_body(
 
 
 def _judge_response_body(
-    record: Record, request: Request, response: Response, content: PreparedContent, outcome: Outcome
+    record: Record, request: Request, response: Response, content: PreparedContent, outcome: JudgementDraft
 ) -> None:
     body, switch = response.body, content.stream_switch
     if switch is not None and is_on(request.query, switch):
@@ -170,7 +170,7 @@ def _judge_response_body(
         judge_body(body, response.content_type, content, outcome)
 
 
-def _judge_names(headers: Pairs, described: Parameters, where: Where, outcome: Outcome) -> None:
+def _judge_names(headers: Pairs, described: Parameters, where: Where, outcome: JudgementDraft) -> None:
     """Headers that neither the specification nor HTTP knows."""
     names = {name.lower() for name, _ in headers} - described.headers - STANDARD_HEADERS
     for name in sorted(names):

@@ -5,19 +5,19 @@ from __future__ import annotations
 from server.analysis.specs.deviation import Deviation
 from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.masks import Masks
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 from server.analysis.specs.kinds import Kind, Verdict, Where
 from server.analysis.specs.model import Judgement, Operation
 
 MAX_DEVIATIONS = 100
 
 
-class Outcome:
+class JudgementDraft:
     """Collects deviations, each kind once per place (array items count as one), and what was not seen."""
 
     __slots__ = ("_found", "_policy", "_unseen", "bodies", "masks")
 
-    def __init__(self, masks: Masks, policy: Policy, bodies: JsonBodies) -> None:
+    def __init__(self, masks: Masks, policy: ReportingPolicy, bodies: JsonBodies) -> None:
         self.masks = masks
         self.bodies = bodies
         self._policy = policy

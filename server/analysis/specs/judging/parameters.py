@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from server.analysis.json import Json, JsonObject
 from server.analysis.specs.dialects.openapi import QUERYSTRING
-from server.analysis.specs.judging.json_reading import NotJson, Unreadable, json_value
-from server.analysis.specs.judging.outcome import Outcome
+from server.analysis.specs.judging.json_reading import NotJson, UnreadableJson, json_value
+from server.analysis.specs.judging.outcome import JudgementDraft
 from server.analysis.specs.judging.values import (
     DELIMITERS,
     Unclear,
@@ -19,7 +19,7 @@ from server.analysis.specs.judging.values import (
 )
 from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.model import Alternatives, Parameter
-from server.analysis.specs.schemas.convert import Direction
+from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.form import Form
 from server.analysis.specs.schemas.validators import Checker, Schemas
 
@@ -91,7 +91,7 @@ class Parameters:
         parameters: Sequence[Parameter],
         security: Alternatives,
         schemas: Schemas,
-        direction: Direction = Direction.REQUEST,
+        direction: SchemaDirection = SchemaDirection.REQUEST,
     ) -> None:
         self._described = [_prepared(one, schemas, direction) for one in parameters]
         in_query = [one for one in self._described if one.parameter.where is Where.QUERY]
@@ -107,7 +107,7 @@ class Parameters:
         self.headers = frozenset(_headers_of(parameters, security))
         self.in_path = any(one.where is Where.PATH for one in parameters)
 
-    def judge(self, texts: Mapping[Where, Texts], outcome: Outcome, blind: bool = False) -> None:
+    def judge(self, texts: Mapping[Where, Texts], outcome: JudgementDraft, blind: bool = False) -> None:
         """All parameters, then the names that none of them accounts for. `blind`: headers were not seen."""
         for described in self._described:
             if blind and described.parameter.where in (Where.HEADER, Where.COOKIE):
@@ -122,7 +122,7 @@ class Parameters:
                 message = "a query parameter that is not described"
                 outcome.add(Kind.UNKNOWN_PARAMETER, Where.QUERY, name, message)
 
-    def _judge(self, described: PreparedParameter, texts: Texts, outcome: Outcome) -> None:
+    def _judge(self, described: PreparedParameter, texts: Texts, outcome: JudgementDraft) -> None:
         parameter = described.parameter
         if described.is_spread:
             self._judge_spread(described, texts, outcome)
@@ -140,7 +140,9 @@ class Parameters:
             else:
                 self._judge_texts(described, sent, outcome)
 
-    def _judge_texts(self, described: PreparedParameter, sent: Sequence[bytes], outcome: Outcome) -> None:
+    def _judge_texts(
+        self, described: PreparedParameter, sent: Sequence[bytes], outcome: JudgementDraft
+    ) -> None:
         parameter, form = described.parameter, described.form
         if described.is_plain and len(sent) == 1 and parameter.style in DELIMITERS:
             values = plain_readings(text_of(sent[0]), form.types)
@@ -152,7 +154,7 @@ class Parameters:
                 return
         self._judge_readings(described, values, sent, outcome)
 
-    def _judge_spread(self, described: PreparedParameter, texts: Texts, outcome: Outcome) -> None:
+    def _judge_spread(self, described: PreparedParameter, texts: Texts, outcome: JudgementDraft) -> None:
         parameter = described.parameter
         names = spread_names(described, texts)
         if names and (parameter.json or parameter.schema is None):
@@ -173,19 +175,23 @@ class Parameters:
         else:
             _missing(parameter, outcome)
 
-    def _judge_json(self, described: PreparedParameter, text: bytes, outcome: Outcome) -> None:
+    def _judge_json(self, described: PreparedParameter, text: bytes, outcome: JudgementDraft) -> None:
         parameter = described.parameter
         try:
             value = json_value(text_of(text).encode())
         except NotJson:
             outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not JSON")
-        except Unreadable:
+        except UnreadableJson:
             outcome.unseen(f"a {parameter.where} parameter nests too deeply to be judged")
         else:
             self._judge_readings(described, [value], [text], outcome)
 
     def _judge_readings(
-        self, described: PreparedParameter, values: Sequence[Json], texts: Sequence[bytes], outcome: Outcome
+        self,
+        described: PreparedParameter,
+        values: Sequence[Json],
+        texts: Sequence[bytes],
+        outcome: JudgementDraft,
     ) -> None:
         """Whether one of the readings conforms; if none, what is wrong with the likeliest."""
         parameter, checker = described.parameter, described.checker
@@ -206,7 +212,7 @@ class Parameters:
                 outcome.unseen(f"{parameter.where}: {why}")
 
 
-def _prepared(parameter: Parameter, schemas: Schemas, direction: Direction) -> PreparedParameter:
+def _prepared(parameter: Parameter, schemas: Schemas, direction: SchemaDirection) -> PreparedParameter:
     style, form = parameter.style, schemas.form(parameter.schema)
     checker = None if parameter.schema is None else schemas.checker(parameter.schema, direction)
     by_field = style == "deepObject" or (style == "form" and parameter.explode and form.is_object)
@@ -227,7 +233,7 @@ def _headers_of(parameters: Sequence[Parameter], security: Alternatives) -> Iter
             yield b"cookie"
 
 
-def _missing(parameter: Parameter, outcome: Outcome) -> None:
+def _missing(parameter: Parameter, outcome: JudgementDraft) -> None:
     if not parameter.required:
         return
     if parameter.where is Where.RESPONSE_HEADER:

@@ -29,7 +29,7 @@ STANDARD_HEADERS = frozenset(
 
 
 @dataclass(frozen=True)
-class Policy:
+class ReportingPolicy:
     """Whether what is not described is told, and patterns (as of a shell, `*` over any characters) of
     what is never told. A field's pattern is held against its JSON pointer and against its name.
     """

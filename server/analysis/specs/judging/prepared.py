@@ -10,11 +10,11 @@ from server.analysis.specs.document.media import is_json, is_xml
 from server.analysis.specs.judging.parameters import Parameters
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Content, Encoding, Operation
-from server.analysis.specs.schemas.convert import Direction
+from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.form import Form
 from server.analysis.specs.schemas.validators import Checker, Schemas
 
-_WHERE = {Direction.REQUEST: Where.REQUEST_BODY, Direction.RESPONSE: Where.RESPONSE_BODY}
+_WHERE = {SchemaDirection.REQUEST: Where.REQUEST_BODY, SchemaDirection.RESPONSE: Where.RESPONSE_BODY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class PreparedBody:
 class PreparedContent:
     """What is said of a request's body, or of a response with one status."""
 
-    def __init__(self, content: Content, schemas: Schemas, direction: Direction) -> None:
+    def __init__(self, content: Content, schemas: Schemas, direction: SchemaDirection) -> None:
         self._content, self._schemas, self._direction = content, schemas, direction
         self.where = _WHERE[direction]
         self.required = content.required
@@ -90,7 +90,7 @@ class PreparedOperation:
     @cached_property
     def body(self) -> PreparedContent | None:
         body = self.operation.body
-        return None if body is None else PreparedContent(body, self._schemas, Direction.REQUEST)
+        return None if body is None else PreparedContent(body, self._schemas, SchemaDirection.REQUEST)
 
     def answer(self, status: int) -> PreparedContent | None:
         """What is described for a status."""
@@ -99,5 +99,5 @@ class PreparedOperation:
             return None
         name, content = described
         if name not in self._answers:
-            self._answers[name] = PreparedContent(content, self._schemas, Direction.RESPONSE)
+            self._answers[name] = PreparedContent(content, self._schemas, SchemaDirection.RESPONSE)
         return self._answers[name]

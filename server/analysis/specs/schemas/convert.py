@@ -31,7 +31,7 @@ class TooLarge(Exception):
     """The schemas of one document are more than MAX_SCHEMAS."""
 
 
-class Direction(StrEnum):
+class SchemaDirection(StrEnum):
     REQUEST = "request"
     RESPONSE = "response"
 
@@ -59,14 +59,14 @@ class Converter:
     """
 
     def __init__(
-        self, surveyed: SchemaSurvey, fields: FieldIndex, direction: Direction, doubtful: bool = False
+        self, surveyed: SchemaSurvey, fields: FieldIndex, direction: SchemaDirection, doubtful: bool = False
     ) -> None:
         """`doubtful`: where a bad pattern would decide, nothing conforms; else everything does."""
         self._pointers, self._fields, self._is_31 = surveyed.pointers, fields, surveyed.is_31
         self._bad_patterns = surveyed.bad_patterns
         self._nulls = surveyed.nulls
         self._doubtful = doubtful
-        self._other = "readOnly" if direction is Direction.REQUEST else "writeOnly"
+        self._other = "readOnly" if direction is SchemaDirection.REQUEST else "writeOnly"
         self._names: dict[_Part, str] = {}
         self._users: dict[_Part, set[_Part]] = {}
         self._branching: set[_Part] = set()

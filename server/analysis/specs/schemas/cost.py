@@ -60,7 +60,7 @@ def _widest(choices: list[_Expansion]) -> _Expansion:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CostLimits:
     """In a body this deep at most, one value is checked at most `load` times."""
 
     depth: int
@@ -74,25 +74,25 @@ class Costs:
         self._pointers, self._fields, self._is_31 = pointers, fields, is_31
         self._expansions: dict[str, _Expansion] = {}
 
-    def limits(self, roots: Iterable[str]) -> dict[str, Limits]:
+    def limits(self, roots: Iterable[str]) -> dict[str, CostLimits]:
         """Limits of each root; none where not even a value without depth can be judged in bounds."""
         roots = list(roots)
         reached = self._reached(roots)
         users = _users(reached)
         loads = {at: expansion.weight if expansion else _TOO_MUCH for at, expansion in reached.items()}
-        found = {root: Limits(0, loads[root]) for root in roots if loads[root] <= MAX_LOAD}
+        found = {root: CostLimits(0, loads[root]) for root in roots if loads[root] <= MAX_LOAD}
         rising: Iterable[str] = reached
         for depth in range(1, MAX_BODY_DEPTH + 1):
             changed = _deeper(rising, reached, loads)
             loads |= changed
             for root in found:
                 if loads[root] <= MAX_LOAD:
-                    found[root] = Limits(depth, loads[root])
+                    found[root] = CostLimits(depth, loads[root])
             if not changed:
                 break
             rising = {user for at in changed for user in users.get(at, ())}
         return {
-            root: limits if loads[root] > MAX_LOAD else Limits(MAX_BODY_DEPTH, limits.load)
+            root: limits if loads[root] > MAX_LOAD else CostLimits(MAX_BODY_DEPTH, limits.load)
             for root, limits in found.items()
         }
 

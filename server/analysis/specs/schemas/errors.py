@@ -14,7 +14,7 @@ from jsonschema_rs import ValidationError, ValidationErrorKind
 
 from server.analysis.specs.document.pointers import pointer
 from server.analysis.specs.kinds import Kind
-from server.analysis.specs.schemas.convert import NAMED, REFUSED, Direction
+from server.analysis.specs.schemas.convert import NAMED, REFUSED, SchemaDirection
 
 MAX_MESSAGE = 200  # characters
 
@@ -31,14 +31,14 @@ class SchemaError:
     spans: bool = False
 
 
-def schema_errors(errors: Sequence[ValidationError], direction: Direction) -> list[SchemaError]:
+def schema_errors(errors: Sequence[ValidationError], direction: SchemaDirection) -> list[SchemaError]:
     """What the errors say."""
     found = [converted for error in _sound(errors) for converted in _converted(error, direction)]
     forbidden = {one.pointer for one in found if one.kind is Kind.FORBIDDEN_FIELD}
     return [one for one in found if one.kind is not Kind.UNKNOWN_FIELD or one.pointer not in forbidden]
 
 
-def soft_errors(errors: Sequence[ValidationError], direction: Direction) -> Iterator[SchemaError]:
+def soft_errors(errors: Sequence[ValidationError], direction: SchemaDirection) -> Iterator[SchemaError]:
     """Only what is not named or of the other direction, also where it hides behind an alternative."""
     for error in errors:
         if _softness(error):
@@ -82,11 +82,11 @@ def _is_soft(error: ValidationError) -> bool:
     )
 
 
-def _converted(error: ValidationError, direction: Direction) -> Iterator[SchemaError]:
+def _converted(error: ValidationError, direction: SchemaDirection) -> Iterator[SchemaError]:
     path, kind = error.instance_path[1:], error.kind  # without the root's name
     softness = _softness(error)
     if softness == REFUSED:
-        if direction is Direction.REQUEST:
+        if direction is SchemaDirection.REQUEST:
             yield SchemaError(Kind.READ_ONLY, pointer(path), "a read-only field in a request")
         else:
             yield SchemaError(Kind.WRITE_ONLY, pointer(path), "a write-only field in a response")

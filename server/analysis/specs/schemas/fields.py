@@ -16,7 +16,7 @@ Heirs = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class NamedFields:
     """`open` is true where fields that are not named are expected; `hidden` are those of the other
     direction, by the marker's name.
     """
@@ -32,14 +32,14 @@ class FieldIndex:
 
     def __init__(self, pointers: Pointers, is_31: bool, heirs: Heirs) -> None:
         self._pointers, self._is_31, self._heirs = pointers, is_31, heirs
-        self._known: dict[str, Fields] = {}
+        self._known: dict[str, NamedFields] = {}
 
-    def of(self, node: Json, place: str) -> Fields:
+    def of(self, node: Json, place: str) -> NamedFields:
         if place not in self._known:
             self._known[place] = self._compute(node, place)
         return self._known[place]
 
-    def _compute(self, node: Json, place: str) -> Fields:
+    def _compute(self, node: Json, place: str) -> NamedFields:
         names: set[str] = set()
         patterns: set[str] = set()
         hidden: dict[str, set[str]] = {"readOnly": set(), "writeOnly": set()}
@@ -55,7 +55,7 @@ class FieldIndex:
                 for marker in self._markers(schema, under(at, "properties", name)):
                     hidden[marker].add(name)
         markers = {marker: frozenset(found) for marker, found in hidden.items()}
-        return Fields(frozenset(names), frozenset(patterns), is_open, markers)
+        return NamedFields(frozenset(names), frozenset(patterns), is_open, markers)
 
     def closure(self, node: Json, place: str) -> Iterator[tuple[JsonObject, str]]:
         """Each schema that may apply where this one does: itself, references, alternatives, heirs."""

@@ -11,8 +11,8 @@ from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationErro
 from server.analysis.json import Json, JsonObject
 from server.analysis.specs.kinds import Kind
 from server.analysis.specs.model import SpecError
-from server.analysis.specs.schemas.convert import Converter, Direction, TooLarge
-from server.analysis.specs.schemas.cost import Costs, Limits
+from server.analysis.specs.schemas.convert import Converter, SchemaDirection, TooLarge
+from server.analysis.specs.schemas.cost import CostLimits, Costs
 from server.analysis.specs.schemas.errors import SchemaError, schema_errors, soft_errors
 from server.analysis.specs.schemas.fields import MAX_CLOSURE, FieldIndex
 from server.analysis.specs.schemas.form import TEXT, Form, form_of
@@ -39,8 +39,8 @@ class Checker:
     name: str
     soft: Draft202012Validator | None
     hard: Draft202012Validator | None
-    direction: Direction
-    limits: Limits
+    direction: SchemaDirection
+    limits: CostLimits
     why: str | None = None
     sure: Draft202012Validator | None = None
 
@@ -96,14 +96,17 @@ class Schemas:
     """
 
     def __init__(
-        self, roots: Mapping[Direction, Iterable[str]], surveyed: SchemaSurvey, warn: Callable[[str], None]
+        self,
+        roots: Mapping[SchemaDirection, Iterable[str]],
+        surveyed: SchemaSurvey,
+        warn: Callable[[str], None],
     ) -> None:
         """`roots`: the places of the schemas that values are judged by."""
         self._surveyed, self._warn = surveyed, warn
         self._pointers = surveyed.pointers
         self._fields = FieldIndex(surveyed.pointers, surveyed.is_31, surveyed.heirs)
         self._costs = Costs(surveyed.pointers, self._fields, surveyed.is_31)
-        self._checkers: dict[tuple[str, Direction], Checker] = {}
+        self._checkers: dict[tuple[str, SchemaDirection], Checker] = {}
         self._forms: dict[str, Form] = {}
         if surveyed.has_directions:
             for direction, places in roots.items():
@@ -111,7 +114,7 @@ class Schemas:
         else:
             self._add(dict.fromkeys(place for places in roots.values() for place in places), [*roots])
 
-    def checker(self, place: str, direction: Direction) -> Checker:
+    def checker(self, place: str, direction: SchemaDirection) -> Checker:
         """The checker of a root."""
         return self._checkers[place, direction]
 
@@ -133,7 +136,7 @@ class Schemas:
         except SpecError:
             return {}
 
-    def _add(self, places: Iterable[str], directions: Sequence[Direction]) -> None:
+    def _add(self, places: Iterable[str], directions: Sequence[SchemaDirection]) -> None:
         """Compiles roots of these directions, which read the same."""
         limits = self._costs.limits(places)
         for place in places:
@@ -150,7 +153,7 @@ class Schemas:
         for place in limits:
             self._refuse(place, directions, reason)
 
-    def _compile(self, limits: Mapping[str, Limits], directions: Sequence[Direction]) -> None:
+    def _compile(self, limits: Mapping[str, CostLimits], directions: Sequence[SchemaDirection]) -> None:
         """Raises TooLarge, and what the compiler raises."""
         soft, branching = self._converted(limits, directions[0], soft=True)
         hard = self._converted(branching, directions[0], soft=False)[0] if branching else None
@@ -163,17 +166,17 @@ class Schemas:
                 self._checkers[place, direction] = Checker(place, soft, own, direction, limit, sure=sure)
 
     def _converted(
-        self, places: Iterable[str], direction: Direction, soft: bool, doubtful: bool = False
+        self, places: Iterable[str], direction: SchemaDirection, soft: bool, doubtful: bool = False
     ) -> tuple[Draft202012Validator, frozenset[str]]:
         converter = Converter(self._surveyed, self._fields, direction, doubtful)
         branching = converter.convert(places, soft)
         schema: JsonObject = {"properties": converter.references, "$defs": converter.definitions}
         return _compiled(schema), branching
 
-    def _refuse(self, place: str, directions: Sequence[Direction], why: str) -> None:
+    def _refuse(self, place: str, directions: Sequence[SchemaDirection], why: str) -> None:
         self._warn(f"{place}: {why}; it is not judged")
         for direction in directions:
-            self._checkers[place, direction] = Checker(place, None, None, direction, Limits(0, 0), why)
+            self._checkers[place, direction] = Checker(place, None, None, direction, CostLimits(0, 0), why)
 
 
 def _compiled(schema: JsonObject) -> Draft202012Validator:

@@ -9,14 +9,14 @@ from typing import Any
 from hypothesis import settings
 
 from agent.wire import Body, Consumer, Mask, Record, Request, Response, Timing
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 from server.analysis.specs.load import load
 from server.analysis.specs.model import Judgement
 from server.analysis.specs.specification import Specification
 
 Json = dict[str, Any]
 PATIENT = settings(deadline=None)  # for machines with much else to do
-REPORTING = Policy()
+REPORTING = ReportingPolicy()
 EMPTY = Body(0, b"", "complete")
 
 
@@ -24,7 +24,9 @@ def document(paths: Json, openapi: str = "3.1.0", **others: Any) -> Json:
     return {"openapi": openapi, "info": {"title": "t", "version": "1"}, "paths": paths, **others}
 
 
-def spec(paths: Json, openapi: str = "3.1.0", policy: Policy = REPORTING, **others: Any) -> Specification:
+def spec(
+    paths: Json, openapi: str = "3.1.0", policy: ReportingPolicy = REPORTING, **others: Any
+) -> Specification:
     return load(json.dumps(document(paths, openapi, **others)).encode(), policy)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.wire import Body
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 from server.analysis.specs.kinds import Kind
 from server.analysis.specs.model import Judgement
 from server.analysis.specs.specification import Specification
@@ -215,7 +215,7 @@ CASES[Kind.MISSING_HEADER] = [
     ),
 ]
 
-TELLING = Policy(headers=True)
+TELLING = ReportingPolicy(headers=True)
 CASES[Kind.UNKNOWN_HEADER] = [
     (
         spec({"/x": {"get": operation()}}, policy=TELLING).match(call(headers=[(b"X-Odd", b"1")])),

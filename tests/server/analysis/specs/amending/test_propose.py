@@ -10,12 +10,12 @@ from agent.wire import Record
 from server.analysis.specs.amending.patches import Unfit, applied
 from server.analysis.specs.amending.propose import proposal
 from server.analysis.specs.deviation import DeviationIdentity
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 from server.analysis.specs.kinds import Kind
 from server.analysis.specs.load import understand
 from tests.server.analysis.specs.spec_calls import body, call, document, operation, parameter
 
-TELLING = Policy(headers=True)
+TELLING = ReportingPolicy(headers=True)
 
 
 def reading(text: dict[str, Any]) -> Any:

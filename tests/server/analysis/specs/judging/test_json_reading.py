@@ -4,7 +4,7 @@ import pytest
 
 from server.analysis.json import Json
 from server.analysis.specs.judging import json_reading
-from server.analysis.specs.judging.json_reading import JsonBodies, NotJson, Unreadable, json_value
+from server.analysis.specs.judging.json_reading import JsonBodies, NotJson, UnreadableJson, json_value
 from server.analysis.specs.judging.judged import Judged
 from tests.server.analysis.specs.spec_calls import answering, body, call
 
@@ -50,5 +50,5 @@ def test_nothing_is_remembered_beyond_an_exchange() -> None:
 def test_a_body_is_as_deep_for_each_reader_as_it_may_be_for_him() -> None:
     raw, bodies = b"[[1]]", JsonBodies()
     assert bodies.value(raw) == [[1]]
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableJson):
         bodies.value(raw, 1)

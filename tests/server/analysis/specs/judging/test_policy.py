@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from server.analysis.specs.judging.policy import Policy
+from server.analysis.specs.judging.policy import ReportingPolicy
 from tests.server.analysis.specs.spec_calls import body, call, found, operation, spec
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {}}}}}
 ANSWER = {"200": {"description": "", "content": {"application/json": {"schema": SCHEMA}}}}
 
 
-def unknown(policy: Policy) -> list[str]:
+def unknown(policy: ReportingPolicy) -> list[str]:
     loaded = spec({"/x": {"get": operation(responses=ANSWER)}}, policy=policy)
     record = call(
         query=b"page=1&x-trace=2", headers=[(b"X-Odd", b"1")], answer=body({"a": {"z/y": 1}, "x-b": 2})
@@ -40,11 +40,11 @@ PARAMETERS = ["query page", "query x-trace"]
     ],
 )
 def test_a_policy_decides_what_of_the_unknown_is_told(policy: Any, expected: list[str]) -> None:
-    assert sorted(unknown(Policy(**policy))) == sorted(expected)
+    assert sorted(unknown(ReportingPolicy(**policy))) == sorted(expected)
 
 
 def test_a_policy_silences_nothing_that_is_described() -> None:
     answer = {"200": {"description": "", "content": {"application/json": {"schema": {"required": ["a"]}}}}}
-    silent = Policy(fields=False, parameters=False, ignored_fields=("*",))
+    silent = ReportingPolicy(fields=False, parameters=False, ignored_fields=("*",))
     loaded = spec({"/x": {"get": operation(responses=answer)}}, policy=silent)
     assert [kind for kind, _, _ in found(loaded.match(call(answer=body({}))))] == ["missing-field"]
