@@ -23,4 +23,4 @@ def list_agents(here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None) 
 @router.get("/ledger", response_model=models.Ledger)
 def get_ledger(here: Here) -> Any:
     """Totals: bytes from kernel to parser, exchanges from parser to store."""
-    return render.ledger(here.fleet.ledger())
+    return here.fleet.ledger()

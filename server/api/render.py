@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent.wire import (
-    TOTALS,
-    Balance,
     Endpoint,
     Pairs,
     Process,
@@ -19,21 +17,17 @@ from agent.wire import (
     Request,
     Response,
     Timing,
-    balances,
     decode_record,
 )
 from server.analysis.inventory import host_of
 from server.analysis.latency import quantile
 from server.analysis.specs.model import Operation
 from server.analysis.views import most_seen, server_view
-from server.ingest.outcomes import Received
 from server.services.proposals import Accepted
 from server.store.exchanges import HOUR_NS
 from server.store.queries import shown_operation
 
 NS = 1_000_000_000
-MOST_NAMED = 100  # agents
-DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # what was sent again is no other record
 
 
 def time(ns: int | None) -> str | None:
@@ -74,29 +68,6 @@ def operation(row: dict[str, Any]) -> dict[str, Any]:
         "first_seen": time(row["first_seen"]),
         "last_seen": time(row["last_seen"]),
     }
-
-
-def ledger(found: dict[str, Any]) -> dict[str, Any]:
-    """Both ledgers and how each adds up; without the starts whose total was not counted."""
-    seen, received = found["agents"], found["server"]
-    every = [(agent, one) for agent, ledger in found["starts"] for one in balances(ledger)]
-    balance = {part: _sum([(agent, one) for agent, one in every if one.part == part]) for part in TOTALS}
-    shipped = seen.get("exchanges", {}).get("shipped", 0)
-    delivered = sum(received.get(bucket, 0) for bucket in DELIVERED)
-    balance["delivery"] = _balance(shipped, delivered, set())
-    return {"agents": seen, "server": received, "balance": balance}
-
-
-def _sum(parts: Sequence[tuple[str, Balance]]) -> dict[str, Any]:
-    counted = [one for _, one in parts if one.counted]
-    total, settled = sum(one.total for one in counted), sum(one.settled for one in counted)
-    return _balance(total, settled, {agent for agent, one in parts if not one.counted})
-
-
-def _balance(total: int, settled: int, left_out: set[str]) -> dict[str, Any]:
-    named = sorted(left_out)[:MOST_NAMED]
-    left, ahead = max(0, total - settled), max(0, settled - total)
-    return {"total": total, "settled": settled, "open": left, "ahead": ahead, "left_out": named}
 
 
 def unused(one: Operation) -> dict[str, Any]:

@@ -2,10 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.wire import TOTALS, Balance, balances
+from server.ingest.outcomes import Received
 from server.services.listing import Listed, Row
 from server.services.narrowing import Cursor
 from server.store import agents
 from server.store.database import Store
+
+MOST_NAMED = 100  # agents
+DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # what was sent again is no other record
+DELIVERY = "delivery"
+
+Buckets = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceSum:
+    """A total at one end and what is settled at the other: `open` has no bucket yet, `ahead` is settled
+    beyond the total. `left_out` are agents with a start whose total was not counted.
+    """
+
+    total: int
+    settled: int
+    open: int
+    ahead: int
+    left_out: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, total: int, settled: int, left_out: Sequence[str] = ()) -> BalanceSum:
+        return cls(total, settled, max(0, total - settled), max(0, settled - total), left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerReport:
+    """Totals over all agents and starts, where the server put what it received, and how each adds up."""
+
+    agents: Mapping[str, Buckets]
+    server: Buckets
+    balance: Mapping[str, BalanceSum]
 
 
 class Fleet:
@@ -17,7 +54,18 @@ class Fleet:
         with self._store.reading() as db:
             return Listed.cut(agents.agents(db, limit + 1, after), limit)
 
-    def ledger(self) -> Row:
-        """Totals over all agents and starts, what they are of, and where the server put what it received."""
+    def ledger(self) -> LedgerReport:
         with self._store.reading() as db:
-            return agents.ledger(db)
+            found = agents.ledger(db)
+        seen, received = found["agents"], found["server"]
+        parts = [(agent, one) for agent, ledger in found["starts"] for one in balances(ledger)]
+        sums = {part: _sum([(agent, one) for agent, one in parts if one.part == part]) for part in TOTALS}
+        delivered = sum(received.get(bucket, 0) for bucket in DELIVERED)
+        delivery = BalanceSum.of(seen.get("exchanges", {}).get("shipped", 0), delivered)
+        return LedgerReport(seen, received, {**sums, DELIVERY: delivery})
+
+
+def _sum(parts: Sequence[tuple[str, Balance]]) -> BalanceSum:
+    counted = [one for _, one in parts if one.counted]
+    left_out = sorted({agent for agent, one in parts if not one.counted})[:MOST_NAMED]
+    return BalanceSum.of(sum(one.total for one in counted), sum(one.settled for one in counted), left_out)
