@@ -17,10 +17,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from server.analysis.specs.document.bundle import MAX_FILES, bundle, from_memory
 from server.analysis.specs.document.media import MULTIPART, essence
+from server.api.bodies import bounded_body
 from server.api.errors import Problem
-from server.api.records import bounded_body
 from server.services.specifications import Sent
 
+MEDIA_TYPES = ("application/yaml", "application/json", "application/zip", "multipart/form-data")
+BODY: dict[str, object] = {"requestBody": {"required": True, "content": {kind: {} for kind in MEDIA_TYPES}}}
+"""Of routes that take a specification, for the API's own document."""
 MAX_SPEC = 32 * 1024 * 1024  # bytes, of all files together: Kubernetes' own has 5 MB
 ARCHIVES = frozenset({"application/zip", "application/x-zip-compressed"})
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})

@@ -10,12 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from server.analysis.coverage.counts import By
 from server.analysis.coverage.table import csv_text
 from server.api import coverage_models as models
-from server.api.bundles import MAX_SPEC
+from server.api.bodies import bounded_body
+from server.api.bundles import BODY, MAX_SPEC
 from server.api.context import Here
 from server.api.gate import Role, require
 from server.api.known import KnownApi
-from server.api.records import bounded_body
-from server.api.specs import BODY
 from server.services.coverage import Scope
 
 router = APIRouter(

@@ -12,18 +12,9 @@ from server.api import models, render
 from server.api.context import Here
 from server.api.gate import Role, require
 from server.api.known import KnownApi
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, StateAsked, decode, page
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["deviations"])
-
-StateAsked = Annotated[
-    str,
-    Query(
-        alias="state",
-        pattern="^(|open|accepted|ignored|all)$",
-        description="Without it all but those that are ignored.",
-    ),
-]
 
 
 @router.get("/deviations", response_model=models.Page[models.StoredDeviation])

@@ -82,6 +82,14 @@ def narrowed(
 
 
 Narrow = Annotated[Narrowing, Depends(narrowed)]
+StateAsked = Annotated[
+    str,
+    Query(
+        alias="state",
+        pattern="^(|open|accepted|ignored|all)$",
+        description="Without it all but those that are ignored.",
+    ),
+]
 MAX_NS = 2**63 - 1  # what the store can compare with: the year 2262
 
 

@@ -8,15 +8,15 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from server.analysis.rebuild.text import to_json, to_yaml
 from server.api import models
 from server.api import rebuilt_models as said
 from server.api.context import Here
+from server.api.documents import shown_document
 from server.api.gate import Role, require
 from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 from server.api.render import time as shown_time
-from server.services.rebuilding import Decided, Publication
+from server.services.rebuilding import Decided
 
 router = APIRouter(
     prefix="/api/v1/apis/{id}", dependencies=[Depends(require(Role.ADMIN))], tags=["rebuilding"]
@@ -35,13 +35,6 @@ def get_reconstructed(
 ) -> Response:
     """An API's document made of its traffic, OpenAPI 3.1: the newest version, or the one asked for."""
     return shown_document(here.rebuilding.publication(api, version), format)
-
-
-def shown_document(found: Publication, format: Literal["yaml", "json"] = "yaml") -> Response:
-    """A version as an answer that browsers show."""
-    content = to_json(found.document) if format == "json" else to_yaml(found.document)
-    headers = {"Content-Disposition": "inline; filename=reconstructed"}
-    return Response(content, media_type=f"application/{format}", headers=headers)
 
 
 @router.get("/reconstructed/versions", response_model=models.Page[said.Version])

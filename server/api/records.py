@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from agent.wire import MAX_BATCH, WireError
+from server.api.bodies import bounded_body
 from server.api.context import Here
 from server.api.errors import Problem
 from server.api.gate import Role, require
@@ -25,21 +26,6 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))
 log = logging.getLogger(__name__)
 
 OUTCOMES = frozenset(Left)
-
-
-async def bounded_body(request: Request, limit: int) -> bytes:
-    """The body, never more than `limit` bytes of it in memory. Raises Problem (413)."""
-    too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes")
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise too_large
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise too_large
-        parts.append(part)
-    return b"".join(parts)
 
 
 @router.post(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from server.api import models, render
-from server.api.bundles import MAX_SPEC, sent
+from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
 from server.api.fetch import fetched, usable
 from server.api.gate import Role, require
@@ -18,9 +18,6 @@ from server.services.attaching import Target
 from server.services.specifications import Sent
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["specifications"])
-
-KINDS = ("application/yaml", "application/json", "application/zip", "multipart/form-data")
-BODY = {"requestBody": {"required": True, "content": {kind: {} for kind in KINDS}}}
 
 Host = Annotated[
     str | None,

@@ -22,10 +22,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
 from server.analysis.specs.model import SpecError
+from server.api.bodies import bounded_body
 from server.api.context import context_of
 from server.api.errors import RETRY_S, Problem
 from server.api.gate import Role, entitled, refusal, token_of
-from server.api.records import bounded_body
 from server.services.errors import Conflict, NotFound, Refused, StoreUnavailable
 from server.ui import show
 

@@ -15,11 +15,10 @@ from starlette.types import Scope
 from agent.wire import lost
 from server.api import render
 from server.api.context import Here
-from server.api.deviations import StateAsked
+from server.api.documents import shown_document
 from server.api.known import KnownApi
-from server.api.paging import After, Narrow, decode
+from server.api.paging import After, Narrow, StateAsked, decode
 from server.api.paging import page as listed
-from server.api.rebuilt import shown_document
 from server.services.attaching import Target
 from server.services.specifications import Sent
 from server.ui import decide, login

@@ -10,9 +10,9 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from server.api.bodies import bounded_body
 from server.api.bundles import MAX_SPEC
 from server.api.errors import Problem
-from server.api.records import bounded_body
 
 FRAMING = 64 * 1024  # bytes of a form that are not the file
 
