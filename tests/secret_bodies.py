@@ -196,4 +196,54 @@ PAIRS: dict[str, Document] = {
     ],
 }
 
-CLASSES: dict[str, dict[str, Document]] = {"validation errors": ECHOES, "names and values": PAIRS}
+
+def _text(around: str) -> Document:
+    return lambda secret: {"text": around.replace("SECRET", secret)}
+
+
+TEXTS: dict[str, Document] = {
+    # A name within a text, and what stands behind it.
+    "GraphQL": _text('mutation { login(auth: {user: "ada", password: "SECRET"}) { ok } }'),
+    "GraphQL, beneath": _text('mutation { login(credentials: {user: "ada", word: "SECRET"}) { ok } }'),
+    "GraphQL, a list": _text('{ f(tokens: ["a", "SECRET"]) }'),
+    "JavaScript": _text("const auth = {a: {b: 'SECRET'}}"),
+    "a name within a name": _text('{credentials: {password: "SECRET"}}'),
+    "a name behind a name": _text('auth: token: "SECRET"'),
+    "a quoted name behind a name": _text("credentials: 'token' => 'SECRET'"),
+    "brackets": _text('password: ["SECRET"]'),
+    "parentheses": _text("Key (token)=(SECRET) already exists"),
+    "no end": _text('auth: {a: "b", c: {d: "SECRET"'),
+    "an apostrophe": _text("auth: {note: it's, b: {c: SECRET}}"),
+    "YAML": _text("user: ada\npassword: SECRET\n"),
+    "YAML, flow": _text("{user: ada, credentials: [a, {b: SECRET}]}"),
+    "YAML, beneath": _text("credentials:\n  user: ada\n  word: SECRET\nother: 1\n"),
+    "YAML, a list": _text("tokens:\n  - one\n\n  - SECRET\n"),
+    "YAML, a block": _text("spec:\n  password: |\n    one\n    SECRET\n  user: ada\n"),
+    "YAML, folded": _text("password: >-\r\n  SECRET\r\nuser: ada\r\n"),
+    "YAML, names and values": _text("env:\n- name: DB_PASSWORD\n  value: SECRET\n"),
+    "YAML, values and names": _text("env:\n- value: SECRET\n  name: DB_PASSWORD\n"),
+    "names and values": _text("{Key: password, Value: SECRET}"),
+    "HTML": _text('<input type="text" name="password" value="SECRET">'),
+    "HTML, the value first": _text('<input value="SECRET" id="x" name="password">'),
+    "XML attributes": _text('<add key="db.password" value="SECRET"/>'),
+}
+
+COMPLAINTS: dict[str, Document] = {
+    # Sentences that quote a wrong value.
+    "Joi": _text('"password" with value "SECRET" fails to match the required pattern'),
+    "GraphQL, a variable": _text('Variable "$password" got invalid value "SECRET"; Expected type Int.'),
+    "GraphQL, beneath a variable": _text('Variable "$input" got invalid value "SECRET" at "input.pin"'),
+    "MySQL, a key": _text("Duplicate entry 'SECRET' for key 'users.token'"),
+    "MySQL, a column": _text("Incorrect integer value: 'SECRET' for column 'pin' at row 1"),
+    "ASP.NET": _text("The value 'SECRET' is not valid for Password."),
+    "Jackson": _text('not a valid `int` value from String "SECRET" (through reference chain: Login["pin"])'),
+    "Kubernetes": _text('Account "x" is invalid: spec.password: Invalid value: "SECRET": must be longer'),
+    "no quotes": _text("Invalid value SECRET for password"),
+}
+
+CLASSES: dict[str, dict[str, Document]] = {
+    "validation errors": ECHOES,
+    "names and values": PAIRS,
+    "names in texts": TEXTS,
+    "complaints": COMPLAINTS,
+}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from agent.redact import labels, placeholders, values
+from agent.redact import complaints, labels, placeholders, values
 from agent.redact.harmless import Harmless
 from agent.redact.json_tokens import (
     CLOSE,
@@ -121,10 +121,11 @@ class Walk:
         self.late: list[tuple[tuple[int, int], str, str]] = []
         self.kubernetes = _KUBERNETES_SECRET.search(text) is not None
         self.patch = labels.is_patch(text)
+        self.complaint = complaints.unquoted(text)
 
     def run(self) -> str:
         """The masked text."""
-        known = self.judge.keys.known
+        known = self.judge.keys.by_token
         for match in MEMBER.finditer(self.text):
             kind, token = match.lastindex, match[KEY]
             container = self.open[-1]
@@ -193,7 +194,7 @@ class Walk:
             rule = self.beside(match, kind, container, key.role)
         if rule is not None:
             self.replace(match, kind, rule)
-        elif kind == STRING or (self.suspicion and kind == PLAIN and self.suspicion.of(match[PLAIN])):
+        elif kind == STRING or (kind == PLAIN and self.telling(match[PLAIN])):
             self.judged(match, kind)
         elif self.suspicion and kind == NUMBER:
             self.number(match)
@@ -202,6 +203,10 @@ class Walk:
             if index < PAIR and kind in TEXTS and container.rule is None:
                 container.texts = [*(container.texts or ()), match]
             container.index = index + 1
+
+    def telling(self, token: str) -> bool:
+        """Whether a plain text, such as a word, may give something away by itself."""
+        return self.complaint or (self.suspicion is not None and self.suspicion.of(token))
 
     def beside(self, match: re.Match[str], kind: int, container: _Container, role: Role) -> str | None:
         """The rule by which a name beside it masks a value; a text may be that name itself."""

@@ -27,18 +27,24 @@ ITEM = Key("", None, None)
 
 
 class Keys:
-    """`known` holds, by token, keys whose own text holds no secret; at a bound all are forgotten."""
+    """Keys whose own text holds no secret, remembered by token and by name; at a bound all are forgotten."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self.known: dict[str, Key] = {}
+        self.by_token: dict[str, Key] = {}
+        self.by_name: dict[str, Key] = {}
+
+    def named(self, name: str) -> Key:
+        """The key of a name without escapes."""
+        return self.by_name.get(name) or self.read(f'"{name}"')
 
     def read(self, token: str) -> Key:
-        """The key of a string token that holds no secret."""
+        """The key of a string token."""
         name = unescaped(token)
         found = Key(name, self._names.rule(name), role(name))
         if len(token) <= MAX_LENGTH:
-            if len(self.known) >= MAX_KEYS:
-                self.known.clear()
-            self.known[token] = found
+            if len(self.by_token) >= MAX_KEYS:
+                self.by_token.clear()
+                self.by_name.clear()
+            self.by_token[token] = self.by_name[name] = found
         return found

@@ -25,6 +25,7 @@ class Group(Enum):
     VALUE = auto()
     HOLDER = auto()
     ECHO = auto()  # what was sent, in an error
+    REASON = auto()
     CHANGE = auto()
     COMPLAINT = auto()  # about what was sent, which it may quote
 
@@ -41,7 +42,7 @@ class Naming(Enum):
     POINTER = auto()
 
 
-_HOLDERS = frozenset((Group.VALUE, Group.HOLDER, Group.ECHO))
+_HOLDERS = frozenset((Group.VALUE, Group.HOLDER, Group.ECHO, Group.REASON))
 NAMED = {
     Naming.TYPE: frozenset((Group.VALUE,)),
     **dict.fromkeys((Naming.NAME, Naming.ID, Naming.TITLE, Naming.PLACE), _HOLDERS),
@@ -97,8 +98,9 @@ _GROUP_WORDS = _by_word(
         Group.HOLDER: "content contents default data text raw body payload",
         Group.ECHO: (
             "input received actual given got attempted rejected provided submitted supplied entered sent "
-            "found reason"
+            "found"
         ),
+        Group.REASON: "reason reasons",
         Group.COMPLAINT: (
             "msg message messages detail details description error errors ctx context params parameters "
             "args arguments meta extensions constraints explanation hint cause url expected"

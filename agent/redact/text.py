@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from urllib.parse import unquote
 
-from agent.redact import json, json_tokens, paths, placeholders, values
+from agent.redact import complaints, json, json_tokens, paths, placeholders, text_pairs, values
 from agent.redact.harmless import Harmless
 from agent.redact.keys import Keys
 from agent.redact.names import Names
@@ -18,18 +18,6 @@ MAX_REPEATED_LENGTH = 256
 MAX_PAIRS = 1024  # of queries and forms that are remembered, none of them with a secret
 MAX_TEXT = 4096  # characters; longer text without structure is masked
 
-_PAIR = re.compile(
-    r"(?<![\w.$-])(?P<name>[A-Za-z_$][\w.$-]{0,63}+(?:\[[\w.-]{0,32}\])?)"
-    r"[\\\"']{0,4}[ \t]{0,8}(?:=>|[=:])[ \t]{0,8}",
-    re.ASCII,
-)
-_VALUE = re.compile(
-    r"""\\{1,3}["'](?P<escaped>[^"'\\]*+)"""
-    r"""|"(?P<double>[^"\\]*+(?:\\.[^"\\]*+)*)|'(?P<single>[^'\\]*+(?:\\.[^'\\]*+)*)"""
-    r"""|(?P<bare>(?:[A-Za-z0-9-]{2,24}[ ]{1,4}(?=[^\s=]{8}))?[^\s&"'<>]++)""",
-    re.DOTALL,
-)
-_COOKIES = re.compile(r"""(?:[^\s;"'<>=]|="[^\s;"]*"|=)+(?:;[ \t]{0,8}(?:[^\s;"'<>=]|="[^\s;"]*"|=)+)*""")
 _TELLING = re.compile(r"[\s:=\"%/]")  # a short text with a secret has one of these
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
@@ -105,30 +93,12 @@ class Judge:
     def _without(self, text: str, spans: list[tuple[int, int, str]]) -> tuple[str, str | None]:
         """The text without `spans` and without what its names give away."""
         if "=" in text or ":" in text:
-            spans += self._pairs(text)
+            spans += text_pairs.secrets(text, self.names, self.keys)
         if "/" in text:
             spans += paths.secrets(text, self.names)
+        if complaints.possible(text):
+            spans += complaints.secrets(text, self.names)
         return (replaced(text, spans), spans[0][2]) if spans else (text, None)
-
-    def _pairs(self, text: str) -> list[tuple[int, int, str]]:
-        spans, position = [], 0
-        while (match := _PAIR.search(text, position)) is not None:
-            position = match.end()
-            rule = self.names.rule(match["name"])
-            value = _value(match) if rule is not None else None
-            if rule is not None and value is not None:
-                spans.append((*value.span(value.lastgroup or 0), rule))
-                position = value.end()  # not again within: that would take quadratic time
-        return spans
-
-
-def _value(pair: re.Match[str]) -> re.Match[str] | None:
-    """What stands behind a pair's name; of a header of cookies, which are pairs themselves, all of them."""
-    if pair["name"].lower().endswith("cookie") and pair[0].rstrip().endswith(":"):
-        cookies = _COOKIES.match(pair.string, pair.end())
-        if cookies is not None:
-            return cookies
-    return _VALUE.match(pair.string, pair.end())
 
 
 def replaced(text: str, spans: list[tuple[int, int, str]]) -> str:

@@ -1,0 +1,115 @@
+"""Names and their values within a text: `password=…`, `token: "…"`, YAML, literals of GraphQL and JavaScript.
+
+Names may also be values there, as in `name: DB_PASSWORD, value: …`, by the rules of `labels.py`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from agent.redact import labels, text_values
+from agent.redact.keys import Keys
+from agent.redact.names import Names
+from agent.redact.roles import Group, Naming, Role
+from agent.redact.text_values import NAME, SIGN, Span
+
+_PAIR = re.compile(
+    rf"(?<![\w.$-])(?P<name>{NAME})[\\\"'`)]{{0,4}}{SIGN}"
+    r"(?:(?:[A-Za-z]{2,12}[ ]){0,2}value:?[ ]{1,2})?",  # of Kubernetes: `spec.pin: Invalid value: 4711`
+    re.ASCII,
+)
+MAX_NAME = 64  # characters of a value that may be a name
+
+_BOUNDARY = re.compile(r"[}\]>]|\n[ \t]*(?:-|\r?\n)")  # between entries of a list, elements, paragraphs
+
+Found = tuple[int, int, str]
+"""Where a secret starts and ends, and the rule that found it."""
+
+
+def secrets(text: str, names: Names, keys: Keys) -> list[Found]:
+    """The values of secrets' names in `text`, in any order."""
+    found: list[Found] = []
+    joined: list[tuple[re.Match[str], Role]] = []
+    at = 0
+    while (pair := _PAIR.search(text, at)) is not None:
+        at = pair.end()
+        key = keys.named(pair["name"])
+        if key.rule is not None:
+            for span in _values(pair):
+                found.append((*span, key.rule))
+                at = span[1]  # not again within: that would take quadratic time
+        elif key.role is not None:
+            joined.append((pair, key.role))
+    return found + _beside(text, names, joined) if len(joined) > 1 else found
+
+
+def _beside(text: str, names: Names, joined: list[tuple[re.Match[str], Role]]) -> list[Found]:
+    """The values that a name beside them gives away."""
+    if all(role.naming is None for _, role in joined) or all(role.group is None for _, role in joined):
+        return []
+    entry = _Entry(text, names)
+    for pair, role in joined:
+        entry.take(pair, role)
+    return entry.found
+
+
+def _values(pair: re.Match[str]) -> list[Span]:
+    """What stands behind a pair's name; of a header of cookies, which are pairs themselves, all of them."""
+    text, at = pair.string, pair.end()
+    if pair["name"].lower().endswith("cookie") and pair[0].rstrip().endswith(":"):
+        cookies = text_values.cookies(text, at)
+        if cookies is not None:
+            return [cookies]
+    return list(text_values.all_at(text, at))
+
+
+class _Entry:
+    """The pairs of one entry of a list, or of one element: names join values on either side."""
+
+    def __init__(self, text: str, names: Names) -> None:
+        self.found: list[Found] = []
+        self._text = text
+        self._names = names
+        self._end = 0
+        self._masked = 0, 0
+        self._keys: set[str] = set()
+        self._labels: dict[Group, labels.Label] = {}
+        self._waiting: dict[Group, list[int]] = {}
+
+    def take(self, pair: re.Match[str], role: Role) -> None:
+        """Joins a pair to those before it."""
+        if _BOUNDARY.search(self._text, self._end, pair.start()) is not None:
+            self._keys.clear()
+            self._labels.clear()
+            self._waiting.clear()
+        self._end = pair.end()
+        if role.naming is not None:
+            self._name(pair["name"], role.naming)
+        if role.group is not None:
+            label = self._labels.get(role.group)
+            if label is None:
+                self._waiting.setdefault(role.group, []).append(self._end)
+            else:
+                self._mask(label, self._end)
+
+    def _name(self, key: str, naming: Naming) -> None:
+        """Takes a value for a name, and masks what it names among the values before it."""
+        if key in self._keys:
+            self._keys.clear()
+            self._labels.clear()
+        self._keys.add(key)
+        name = text_values.word(self._text, self._end, MAX_NAME)
+        label = labels.label(naming, name, self._names, patch=False)
+        if label is not None:
+            self._labels |= dict.fromkeys(label.groups, label)
+            for at in sorted(at for group in label.groups for at in self._waiting.pop(group, ())):
+                self._mask(label, at)
+
+    def _mask(self, label: labels.Label, at: int) -> None:
+        first, last = self._masked
+        if first <= at < last:
+            return  # not again within
+        for start, end in text_values.all_at(self._text, at):
+            self._masked = at, end
+            if not (label.texts_only and self._text[start:end].isdigit()):
+                self.found.append((start, end, label.rule))
