@@ -53,7 +53,7 @@ class StatusAnswers:
         return self.media.absorb(other.media)
 
 
-class Answers:
+class AnswersByStatus:
     """Responses by status, of which only so many are told apart."""
 
     __slots__ = ("by_status",)
@@ -68,7 +68,7 @@ class Answers:
             answers = self.by_status[status] = StatusAnswers()
         return answers
 
-    def absorb(self, other: Answers) -> int:
+    def absorb(self, other: AnswersByStatus) -> int:
         """Adds another's responses, which is not to be used any more; how many are beyond the bounds."""
         left_out = 0
         for status, answers in other.by_status.items():
@@ -93,7 +93,7 @@ class Answers:
         ]
 
     @classmethod
-    def restore(cls, state: list[AnswerState]) -> Answers:
+    def restore(cls, state: list[AnswerState]) -> AnswersByStatus:
         """The responses whose `state` this was."""
         found = cls()
         for status, times, headers, media, empty in state:

@@ -12,7 +12,7 @@ from server.analysis.json import JsonObject, array_in, object_in
 from server.analysis.rebuild.components import PREFIX
 from server.analysis.rebuild.templates.model import (
     Decision,
-    Merge,
+    MergeWords,
     ParameterType,
     Rename,
     Retype,
@@ -52,7 +52,7 @@ def read(plain: JsonObject) -> Decision | Fix:
         return _fix(plain)
     place = TemplatePlace(tuple(_NAMES.sub("{}", str(part)) for part in array_in(plain, "place")))
     if kind == "merge":
-        return Merge(place)
+        return MergeWords(place)
     if kind == "split":
         return Split(place, _text(plain, "word"))
     if kind == "rename":

@@ -13,7 +13,7 @@ from server.analysis.rebuild.operation import LearntOperation
 from server.analysis.rebuild.path_operations import PathOperation
 from server.analysis.rebuild.security import Schemes
 from server.analysis.rebuild.shapes.render import Style
-from server.analysis.rebuild.writer import Writer, WrittenOperation
+from server.analysis.rebuild.writer import PathsWriter, WrittenOperation
 
 _ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
@@ -32,10 +32,10 @@ def document(learner: Learner, options: DocumentOptions) -> JsonObject:
     """The document of all that was learnt; the learner stays as it is."""
     operations = _operations(learner)
     census = ObjectCensus()
-    Writer(Style(False, shared=census), census, Schemes()).paths(operations)
+    PathsWriter(Style(False, shared=census), census, Schemes()).paths(operations)
     components, schemes = Components(census), Schemes()
     style = Style(options.evidence, shared=components)
-    writer = Writer(style, components, schemes)
+    writer = PathsWriter(style, components, schemes)
     paths = writer.paths(operations)
     found: JsonObject = {"openapi": OPENAPI, "info": {"title": options.title, "version": options.version}}
     if options.servers:

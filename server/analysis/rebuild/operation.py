@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from agent.wire import Consumer
-from server.analysis.rebuild.answers import Answers, AnswerState
+from server.analysis.rebuild.answers import AnswersByStatus, AnswerState
 from server.analysis.rebuild.body_values import is_empty, sent_value
 from server.analysis.rebuild.learn_input import LearnInput
 from server.analysis.rebuild.media import MediaState, MediaTypes
@@ -67,7 +67,7 @@ class LearntOperation:
         self.query, self.headers, self.cookies = Shape(), Shape(), Shape()
         self.bodies = MediaTypes()
         self.bodiless = 0  # accepted calls without a body
-        self.answers = Answers()
+        self.answers = AnswersByStatus()
         self.security: dict[Security, int] = {}
         self.deprecated = 0
         self.left_out = 0  # bodies, answers and schemes beyond the bounds
@@ -160,7 +160,7 @@ class LearntOperation:
         operation.accepted, operation.bodiless, operation.deprecated, operation.left_out = counts
         operation.query, operation.headers, operation.cookies = (load(shape) for shape in shapes)
         operation.bodies = MediaTypes.restore(bodies)
-        operation.answers = Answers.restore(answers)
+        operation.answers = AnswersByStatus.restore(answers)
         operation.security = {(a, b, c, d): times for a, b, c, d, times in security}
         return operation
 

@@ -32,7 +32,7 @@ class WrittenOperation:
     learnt: LearntOperation
 
 
-class Writer:
+class PathsWriter:
     """Writes operations in one style."""
 
     def __init__(self, style: Style, shared: ObjectCensus | Components, schemes: Schemes) -> None:

@@ -20,7 +20,7 @@ from server.analysis.rebuild.shapes.variants import (
 )
 
 
-class Shared(Protocol):
+class SharedSchemas(Protocol):
     """Where objects go that more than one place holds."""
 
     def place(self, name: str, variant: Variant, found: JsonObject) -> JsonObject:
@@ -40,7 +40,7 @@ class Style:
 
     evidence: bool = True
     wire: bool = False
-    shared: Shared | None = None
+    shared: SharedSchemas | None = None
 
 
 def schema(shape: Shape, name: str, style: Style) -> JsonObject:
@@ -99,7 +99,7 @@ def _choice(objects: Objects, variants: list[Variant], style: Style) -> Discrimi
 
 
 def _by_choice(
-    choice: Discriminator, variants: list[Variant], name: str, style: Style, shared: Shared
+    choice: Discriminator, variants: list[Variant], name: str, style: Style, shared: SharedSchemas
 ) -> JsonObject:
     branches: list[Json] = []
     mapping: JsonObject = {}

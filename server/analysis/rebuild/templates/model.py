@@ -73,7 +73,7 @@ class TemplatePlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Merge:
+class MergeWords:
     """A person says: what stands at this place are values of one parameter (all but what is split off)."""
 
     place: TemplatePlace
@@ -103,4 +103,4 @@ class Retype:
     type: ParameterType
 
 
-Decision = Merge | Split | Rename | Retype
+Decision = MergeWords | Split | Rename | Retype

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from server.analysis.rebuild.templates.model import (
     Decision,
-    Merge,
+    MergeWords,
     ParameterType,
     Rename,
     Retype,
@@ -104,7 +104,7 @@ def _onward(here: _Here, words: set[str]) -> tuple[tuple[tuple[str, ...], Decisi
 
 def _with_decisions(parts: Partition, decided: list[Decision]) -> Partition:
     literals, values = set(parts.literals), {suffix: set(keys) for suffix, keys in parts.values.items()}
-    if any(isinstance(decision, Merge) for decision in decided):
+    if any(isinstance(decision, MergeWords) for decision in decided):
         values = {"": (literals - {""}).union(*values.values())}
         literals &= {""}
     for decision in decided:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.analysis.rebuild.templates.model import (
-    Merge,
+    MergeWords,
     ParameterType,
     Rename,
     Retype,
@@ -227,7 +227,7 @@ def test_a_person_merges_names_and_types_what_later_traffic_adds_to() -> None:
     learner = TemplateLearner()
     learner.observe("GET", ("teams", "red", "score"))
     place = TemplatePlace(("teams",))
-    learner.decide([Merge(place), Rename(place, "team"), Retype(place, ParameterType.DATE)])
+    learner.decide([MergeWords(place), Rename(place, "team"), Retype(place, ParameterType.DATE)])
     for team in ("blue", "green"):
         learner.observe("GET", ("teams", team, "score"))
     (template,) = learner.templates().templates
@@ -238,7 +238,7 @@ def test_a_person_merges_names_and_types_what_later_traffic_adds_to() -> None:
 def test_a_person_splits_off_a_word_and_a_number() -> None:
     learner = TemplateLearner()
     place = TemplatePlace(("items",))
-    learner.decide([Merge(place), Split(place, "latest"), Split(place, "404")])
+    learner.decide([MergeWords(place), Split(place, "latest"), Split(place, "404")])
     for word in ("a", "b", "latest", "404", "405"):
         learner.observe("GET", ("items", word))
     assert [template.text for template in learner.templates().templates] == [
@@ -271,7 +271,7 @@ def test_what_became_of_a_template_is_told() -> None:
     learner = TemplateLearner()
     learner.observe("GET", ("teams", "red"))
     (old,) = learner.templates().templates
-    learner.decide([Merge(TemplatePlace(("teams",)))])
+    learner.decide([MergeWords(TemplatePlace(("teams",)))])
     successor = learner.templates().successor(old)
     assert successor is not None
     assert successor.text == "/teams/{teamName}"
