@@ -47,27 +47,27 @@ def parser() -> Parser:
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     run = commands.add_parser(
         "run",
-        help="watch this machine and ship to a server",
-        description="Watches this machine's HTTP and HTTPS calls and ships them, redacted, to a server.",
-        epilog="Each option can be given as the environment variable in brackets; lists by commas."
-        " Exit status: 0 stopped on request, 1 it cannot run, 64 a wrong option.",
+        help="capture this machine's calls and ship them to a server",
+        description="Captures this machine's HTTP and HTTPS calls, redacts them and ships them to a server.",
+        epilog="Each option can also be set by the environment variable in brackets; lists are"
+        " separated by commas. Exit status: 0 stopped on request, 1 it cannot run, 64 a usage error.",
     )
-    run.add_argument("--check", action="store_true", help="only say whether the options can be used")
+    run.add_argument("--check", action="store_true", help="check the options and exit")
     add_options(run, groups=GROUPS - {"files"})
     recorder = commands.add_parser(
         "record",
-        help="watch this machine into a file, raw: it holds secrets",
-        description="Watches this machine and writes the raw event stream, secrets and all, to a new file.",
-        epilog="Exit status: 0 stopped on request, 1 it cannot run or write, 64 a wrong option.",
+        help="capture this machine's calls into a raw file that holds secrets",
+        description="Captures this machine's calls into a new file: raw events, including secrets.",
+        epilog="Exit status: 0 stopped on request, 1 it cannot run or write, 64 a usage error.",
     )
-    recorder.add_argument("file", type=Path, metavar="FILE", help="the recording to make; must not exist")
+    recorder.add_argument("file", type=Path, metavar="FILE", help="recording to write; must not exist")
     add_options(recorder, groups={"place", "filters", "key", "kernel", "log"})
     reader = commands.add_parser(
         "read",
         help="redacted records from files, to standard output",
-        description="Reads files through the agent's pipeline; writes redacted records as msgpack maps.",
-        epilog="Exit status: 0 all files were read (what could not be is counted and named), 1 one was not,"
-        " 64 a wrong option, 141 the reader closed the pipe.",
+        description="Reads files, redacts them and writes the records to standard output as msgpack maps.",
+        epilog="Exit status: 0 all files were read (unreadable entries are counted), 1 a file was not,"
+        " 64 a usage error, 141 the reader closed the pipe.",
     )
     reader.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="HAR, pcap, audit log, telemetry or recording"
@@ -76,17 +76,18 @@ def parser() -> Parser:
     replayer = commands.add_parser(
         "replay",
         help="ship a recording's records to a server",
-        description="Reads a recording through the agent's pipeline and ships the redacted records.",
-        epilog="Exit status: 0 all was shipped, 1 it cannot be read or shipped, 64 a wrong option.",
+        description="Reads a recording, redacts it and ships the records to a server.",
+        epilog="Exit status: 0 all was shipped, 1 it cannot be read or shipped, 64 a usage error.",
     )
     replayer.add_argument("file", type=Path, metavar="FILE", help="the recording")
     add_options(replayer, groups={"server", "redaction", "key", "log"})
     look = commands.add_parser(
         "doctor",
-        help="say what can be seen here, and why not",
-        description="Says what this host and each process allow to be seen and, where not, why and the cure.",
-        epilog="Exit status: 0 all can be seen, 2 some, 3 nothing; 1 it failed or was stopped, 64 a wrong"
-        " option.",
+        help="report what can be captured here, and why not",
+        description="Reports what can be captured on this host and of each process and, where something"
+        " cannot, why and how to fix it.",
+        epilog="Exit status: 0 all can be captured, 2 some, 3 nothing; 1 it failed or was stopped, 64 a usage"
+        " error.",
     )
     doctor.add_options(look)
     return root

@@ -120,11 +120,13 @@ class _Reports(Answers):
 
     def _check(self) -> None:
         if urlsplit(self.path).path != PATH:
-            raise _Refused(404, f"telemetry goes to {PATH}")
+            raise _Refused(404, f"send telemetry to {PATH}")
         token = self.server.token
         if token is None:
             if self.headers.get("origin") is not None:
-                raise _Refused(403, "not from web pages")  # any page may send here what the browser can reach
+                raise _Refused(
+                    403, "requests from web pages are rejected"
+                )  # any page may send here what the browser can reach
             return
         bearer = self.headers.get("authorization", "")
         said = bearer[7:] if bearer[:7].lower() == "bearer " else self.headers.get(SOURCE_TOKEN, "")
@@ -158,7 +160,7 @@ class _Reports(Answers):
             try:
                 size = int(line, 16)
             except ValueError:
-                raise _Refused(400, "an illegal chunk") from None
+                raise _Refused(400, "invalid chunk") from None
             if not 0 <= size <= MAX_BODY:
                 raise _Refused(413, "the body is too large")
             if not size:

@@ -35,5 +35,5 @@ def why_stuck(beats: Iterable[Beat], now: float) -> str | None:
     for beat in beats:
         at = beat.at
         if at is not None and now - at > STUCK_S:
-            return f"the {beat.name} has not turned for {int(now - at)} s"
+            return f"the {beat.name} has made no progress for {int(now - at)} s"
     return None

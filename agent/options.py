@@ -47,45 +47,49 @@ LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = (
     Option("server", "--server", "the server's URL, such as http://127.0.0.1:8080; required", "URL"),
     Option("server", "--token-file", "file with the server's ingest token", "FILE"),
-    Option("place", "--agent", "this agent's name (default: the node's)", "NAME"),
-    Option("place", "--node", "this node's name (default: the host's)", "NAME"),
+    Option("place", "--agent", "this agent's name (default: the node's name)", "NAME"),
+    Option("place", "--node", "this node's name (default: the host name)", "NAME"),
     Option("place", "--cluster", "the cluster's name", "NAME"),
-    Option("filters", "--port", "watch only connections with this port; repeatable", "PORT", many=True),
-    Option("filters", "--exclude-port", "do not watch this port; repeatable", "PORT", many=True),
-    Option("filters", "--process", "watch only processes of this name; repeatable", "NAME", many=True),
-    Option("filters", "--pid", "watch only this process; repeatable", "PID", many=True),
-    Option("filters", "--exclude-pid", "do not watch this process; repeatable", "PID", many=True),
+    Option("filters", "--port", "capture only connections with this port; repeatable", "PORT", many=True),
+    Option("filters", "--exclude-port", "do not capture this port; repeatable", "PORT", many=True),
+    Option("filters", "--process", "capture only processes with this name; repeatable", "NAME", many=True),
+    Option("filters", "--pid", "capture only this process; repeatable", "PID", many=True),
+    Option("filters", "--exclude-pid", "do not capture this process; repeatable", "PID", many=True),
     Option(
-        "filters", "--cgroup", "watch only processes in this cgroup or below; repeatable", "PATH", many=True
+        "filters", "--cgroup", "capture only processes in this cgroup or below; repeatable", "PATH", many=True
     ),
     Option(
-        "filters", "--exclude-cgroup", "do not watch this cgroup and below; repeatable", "PATH", many=True
+        "filters", "--exclude-cgroup", "do not capture this cgroup and below; repeatable", "PATH", many=True
     ),
     Option("redaction", "--body-cap", "bytes kept of each body", "BYTES", DEFAULT_BODY_CAP),
-    Option("redaction", "--heads-only", "ship no bodies at all", flag=True),
+    Option("redaction", "--heads-only", "ship no bodies", flag=True),
     Option(
         "redaction",
         "--aggregation-header",
-        "one request header whose value is kept, to group calls by",
+        "request header whose value is kept to group calls by",
         "NAME",
     ),
     Option(
         "redaction",
         "--mask",
-        "mask values of this name too, wherever they occur; repeatable",
+        "also mask values of this name, wherever they occur; repeatable",
         "NAME",
         many=True,
     ),
     Option(
         "redaction",
         "--keep",
-        "do not mask values of this name unless they look secret; repeatable",
+        "keep values of this name unless they look secret; repeatable",
         "NAME",
         many=True,
     ),
     Option("files", "--format", "input format (default: detected from content)", choices=tuple(FORMATS)),
     Option(
-        "status", "--status-listen", "health, metrics, status; loopback only", "HOST:PORT", DEFAULT_STATUS
+        "status",
+        "--status-listen",
+        "address of health, metrics and status; loopback only",
+        "HOST:PORT",
+        DEFAULT_STATUS,
     ),
     Option(
         "gateways",
@@ -96,16 +100,14 @@ OPTIONS = (
     Option(
         "gateways",
         "--telemetry-token-file",
-        "file with the token that gateways send; needed unless listening at loopback",
+        "file with the token that gateways send; required unless listening on loopback",
         "FILE",
     ),
-    Option(
-        "gateways", "--no-capture", "capture nothing and take telemetry only, which needs no root", flag=True
-    ),
+    Option("gateways", "--no-capture", "receive telemetry only, without capture; needs no root", flag=True),
     Option(
         "key",
         "--key-file",
-        "key of the credentials' fingerprints, made if missing; share it within a cluster"
+        "file with the key for credential fingerprints, created if missing; share it within a cluster"
         f" (default {STATE}/fingerprint.key)",
         "FILE",
     ),

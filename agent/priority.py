@@ -40,7 +40,7 @@ def give_way(process: int | None = None) -> None:
                     os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
         _share(pid, LEAST)
     except OSError as error:
-        log.warning("cannot run at idle priority: %s", error.strerror)
+        log.warning("cannot switch to idle priority: %s", error.strerror)
 
 
 def take_part() -> None:

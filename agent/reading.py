@@ -51,7 +51,7 @@ def _content(file: Unpacked, path: Path, name: str | None) -> Content:
     found = recognised(file.peek(HEAD)[:HEAD]) if name is None else FORMATS[name]
     if found is None:
         formats = ", ".join(FORMATS)
-        raise FormatError(f"{path}: not in a format that can be told ({formats}); say which with --format")
+        raise FormatError(f"{path}: unknown format ({formats}); choose one with --format")
     return found.content(file, str(path))
 
 
@@ -85,5 +85,5 @@ def _place(header: Header | None, key: bytes) -> Place:
     if header is None:
         return PLACE
     if header.key_id != key_id(key):
-        log.warning("recorded with another fingerprint key: credentials will not match those of then")
+        log.warning("recorded with another fingerprint key: credential fingerprints will differ")
     return Place(header.agent, header.node, header.cluster)

@@ -25,21 +25,21 @@ from agent.loopback import is_loopback
 
 log = logging.getLogger(__name__)
 
-STALLED_S = 10.0  # a pipeline that has not turned for so long is not ready
+STALLED_S = 10.0  # a pipeline that has made no progress for so long is not ready
 MOST_CONNECTIONS = 16
 LISTENING = Listening("status", "serve the status page", "--status-listen", MOST_CONNECTIONS)
 IDLE_S = 5.0
 
 METRICS: dict[str, str] = {
     "spectap_agent_info": "Version, agent name and capture backend, as labels.",
-    "spectap_agent_ready": "1 when probes are attached and the pipeline turns.",
-    "spectap_agent_stopping": "1 from the moment the agent was asked to stop.",
+    "spectap_agent_ready": "1 when probes are attached and the pipeline makes progress.",
+    "spectap_agent_stopping": "1 once the agent has been asked to stop.",
     "spectap_agent_bytes_total": "Stream bytes by bucket; every byte seen is in exactly one.",
     "spectap_agent_exchanges_total": "Exchanges by bucket, from the parser to the server's acknowledgement.",
-    "spectap_agent_kernel_events_total": "What the kernel side could not deliver, by bucket.",
+    "spectap_agent_kernel_events_total": "Events the kernel could not deliver, by bucket.",
     "spectap_agent_connections_open": "Connections that the pipeline holds state for.",
     "spectap_agent_processes_watched": "Processes that the pipeline knows of.",
-    "spectap_agent_attachments": "Probes attached, by what they watch.",
+    "spectap_agent_attachments": "Attached probes, by target.",
     "spectap_agent_ring_bytes": "Size of the ring between kernel and agent.",
     "spectap_agent_ring_used_bytes": "Bytes in the ring when it was last drained.",
     "spectap_agent_queue_records": "Records not yet acknowledged by the server.",
@@ -98,7 +98,7 @@ def why_not_ready(snapshot: Snapshot, now: float) -> str | None:
     if snapshot.turned_at is None:
         return "the pipeline has not started yet"
     if now - snapshot.turned_at > STALLED_S:
-        return f"the pipeline has not turned for {int(now - snapshot.turned_at)} s"
+        return f"the pipeline has made no progress for {int(now - snapshot.turned_at)} s"
     return None
 
 

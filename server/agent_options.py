@@ -29,16 +29,16 @@ SHAPES = (
 
 BODIES = (
     Passed("--body-cap", "maximum bytes kept of each body (default: 65536)", "BYTES"),
-    Passed("--heads-only", "keep no bodies at all"),
+    Passed("--heads-only", "keep no bodies"),
 )
 
 FILTERS = (
-    Passed("--exclude-port", "do not watch this port; repeatable", "N", many=True),
-    Passed("--process", "watch only processes of this name; repeatable", "NAME", many=True),
-    Passed("--pid", "watch only this process; repeatable", "PID", many=True),
-    Passed("--exclude-pid", "do not watch this process; repeatable", "PID", many=True),
-    Passed("--cgroup", "watch only processes in this cgroup or below; repeatable", "PATH", many=True),
-    Passed("--exclude-cgroup", "do not watch this cgroup and below; repeatable", "PATH", many=True),
+    Passed("--exclude-port", "do not capture this port; repeatable", "N", many=True),
+    Passed("--process", "capture only processes with this name; repeatable", "NAME", many=True),
+    Passed("--pid", "capture only this process; repeatable", "PID", many=True),
+    Passed("--exclude-pid", "do not capture this process; repeatable", "PID", many=True),
+    Passed("--cgroup", "capture only processes in this cgroup or below; repeatable", "PATH", many=True),
+    Passed("--exclude-cgroup", "do not capture this cgroup and below; repeatable", "PATH", many=True),
 )
 """What is watched."""
 

@@ -24,16 +24,18 @@ MAX_PID = 2**31 - 1
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, as agent/doctor/schema.json has it")
+    parser.add_argument("--json", action="store_true", help="print JSON (agent/doctor/schema.json)")
     parser.add_argument(
         "--pid",
         action="append",
         type=_pid,
         metavar="PID",
-        help="look at this process only, even without TCP sockets; repeatable",
+        help="check only this process, even without TCP sockets; repeatable",
     )
     parser.add_argument(
-        "--no-self-test", action="store_true", help="do not make calls on loopback and try to see them"
+        "--no-self-test",
+        action="store_true",
+        help="skip the self-test, which makes calls on loopback and captures them",
     )
 
 
@@ -80,10 +82,10 @@ def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
     checks = list(host.checks(host.Host(), capability.refusals(), Sizes().ring_bytes))
     cache = state_folder() / "cache"
     if any(check.state is State.REFUSED for check in checks):
-        return tuple(checks), selftest.not_made("this host refuses the capture, as said above"), False
+        return tuple(checks), selftest.not_made("this host does not allow capture; see above"), False
     if not with_test:
         checks.append(selftest.load(cache))
-        return tuple(checks), selftest.not_made("it was not asked for"), False
+        return tuple(checks), selftest.not_made("not requested"), False
     test = selftest.Run(cache, _say)
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -102,10 +104,10 @@ def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
 def notes(survey: Survey, chosen: bool) -> Iterator[str]:
     """What was left out."""
     if survey.cut:
-        yield "a table of sockets was too long to be read whole: some processes may be missing"
+        yield "the socket table is too long to read completely: some processes may be missing"
     hidden = 0 if chosen else survey.hidden()
     if hidden:
-        yield f"{hidden} processes may not be looked at: run this as root"
+        yield f"{hidden} processes cannot be inspected: run this as root"
 
 
 def _say(line: str) -> None:

@@ -39,7 +39,7 @@ def record(path: Path, settings: Settings) -> None:
     from agent.commands.run import kernel_source
 
     if path.exists():
-        raise RecordingError(f"{path} exists already, and no recording overwrites a file: give another name")
+        raise RecordingError(f"{path} exists; recordings do not overwrite files: choose another name")
     key = load_or_create(settings.key_file)
     header = Header(settings.agent, settings.node, settings.cluster, key_id(key))
     writer = Writer(path, header)  # first: where there can be no file, nothing is attached
@@ -73,7 +73,9 @@ def record(path: Path, settings: Settings) -> None:
 def _write(source: LiveSource, path: Path, writer: Writer) -> None:
     events = 0
     with writer:
-        log.warning("%s will hold raw traffic, secrets and all: keep it safe, and delete it after use", path)
+        log.warning(
+            "%s will contain raw traffic including secrets: keep it safe and delete it after use", path
+        )
         source.attach()
         log.info("recording")
         for event in source.events():

@@ -131,7 +131,7 @@ class Run:
                 self._gateways.close()
             unsent = self._shipper.close(SHIP_DEADLINE)
             if unsent:
-                log.warning("%d records could not be sent in time and are counted as such", unsent)
+                log.warning("%d records could not be sent in time; counted as unsent_at_exit", unsent)
             self._detach()
             self._status.close()
         self._say_ledgers()
@@ -231,9 +231,7 @@ def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
     if settings.telemetry_listen is None:
         return None
     if settings.telemetry_token is None:
-        log.warning(
-            "telemetry is taken without a token from whoever can log in to this machine (loopback only)"
-        )
+        log.warning("telemetry is accepted without a token from any local user (loopback only)")
     return GatewayServer(settings.telemetry_listen, settings.telemetry_token, reports)
 
 

@@ -29,7 +29,7 @@ RING_SHARE = 4  # the ring may take one part in so many of the memory there is
 MACHINES = ("x86_64",)
 
 POD = "in a pod set privileged: true and hostPID: true"
-TYPES = "the kernel describes its types"
+TYPES = "the kernel has type information"
 UNPRIVILEGED = {"0": "allowed to all", "1": "root only, until the next boot", "2": "root only"}
 
 
@@ -70,7 +70,7 @@ def checks(host: Host, refusals: Iterable[Refusal], ring_bytes: int) -> Iterator
         yield needed("btf", refused, TYPES)
         yield needed("tracefs", refused, "mounted")
         if "tracefs" not in refused:
-            yield needed("tracepoints", refused, "there for system calls, sockets and processes")
+            yield needed("tracepoints", refused, "available for system calls, sockets and processes")
         yield needed("bcc", refused, f"BCC {capability.bcc_version()}")
     yield uprobes(host)
     yield lockdown(host)
@@ -98,7 +98,7 @@ def without_root(host: Host) -> Iterator[Check]:
         cure = "boot a kernel built with CONFIG_DEBUG_INFO_BTF, as every supported distribution's is"
         yield Check("btf", State.REFUSED, "the kernel gives no type information", cure)
     for subject in ("tracefs", "tracepoints"):
-        yield Check(subject, State.UNKNOWN, "cannot be looked at without root", "run this as root")
+        yield Check(subject, State.UNKNOWN, "cannot be checked without root", "run this as root")
     found = capability.bcc_version()
     if found is None:
         cure = "install the distribution's python3-bpfcc, for /usr/bin/python3"
@@ -145,9 +145,9 @@ def kernel(name: os.uname_result) -> Check:
 
 def uprobes(host: Host) -> Check:
     if host.has("sys/bus/event_source/devices/uprobe/type"):
-        return Check("uprobes", State.OK, "there for TLS libraries")
+        return Check("uprobes", State.OK, "available for TLS libraries")
     cure = "boot a kernel built with CONFIG_UPROBE_EVENTS, as every supported distribution's is"
-    return Check("uprobes", State.LIMITED, "the kernel has none, so that all TLS stays dark", cure)
+    return Check("uprobes", State.LIMITED, "not in this kernel: TLS cannot be captured", cure)
 
 
 def lockdown(host: Host) -> Check:
@@ -160,8 +160,8 @@ def lockdown(host: Host) -> Check:
         cure = "boot with lockdown=integrity or none"
         return Check("lockdown", State.REFUSED, "confidentiality: BPF may not read kernel memory", cure)
     if mode:
-        return Check("lockdown", State.OK, f"{mode}, which does not hinder")
-    return Check("lockdown", State.OK, "not told by this kernel")
+        return Check("lockdown", State.OK, f"{mode}, which is no obstacle")
+    return Check("lockdown", State.OK, "not reported by this kernel")
 
 
 def kprobes(host: Host) -> Check:
@@ -171,13 +171,13 @@ def kprobes(host: Host) -> Check:
 
 def unprivileged_bpf(host: Host) -> Check:
     text = host.text("proc/sys/kernel/unprivileged_bpf_disabled") or ""
-    meaning = UNPRIVILEGED.get(text, "not told by this kernel")
-    return Check("unprivileged-bpf", State.OK, f"{meaning}, which does not hinder")
+    meaning = UNPRIVILEGED.get(text, "not reported by this kernel")
+    return Check("unprivileged-bpf", State.OK, f"{meaning}, which is no obstacle")
 
 
 def memlock(release: str, limit: int) -> Check:
     if version(release) >= FIRST_WITHOUT_MEMLOCK or limit == resource.RLIM_INFINITY:
-        what = "unlimited" if limit == resource.RLIM_INFINITY else "limited, but this kernel does not ask"
+        what = "unlimited" if limit == resource.RLIM_INFINITY else "limited, but not used by this kernel"
         return Check("memlock", State.OK, what)
     what = f"RLIMIT_MEMLOCK is {limit} bytes, which counts BPF memory on this kernel"
     cure = "raise it if loading fails: ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit"
@@ -189,7 +189,7 @@ def ring(host: Host, ring_bytes: int) -> Check:
     left = [value for value in (_available(host), _cgroup_left(host)) if value is not None]
     size = f"{ring_bytes >> 20} MiB"
     if not left:
-        return Check("ring", State.UNKNOWN, f"{size}; how much memory there is was not told", "mount /proc")
+        return Check("ring", State.UNKNOWN, f"{size}; available memory unknown", "mount /proc")
     what = f"{size} of {min(left) >> 20} MiB available"
     if ring_bytes * RING_SHARE > min(left):
         cure = "give spectap-agent run a smaller --ring-mib, or this machine (or pod) more memory"
@@ -220,22 +220,22 @@ def cgroups(host: Host) -> Check:
     legacy = any(not line.startswith("0::") for line in lines)
     kind = {(True, False): "version 2", (True, True): "versions 1 and 2", (False, True): "version 1"}
     if (unified, legacy) not in kind:
-        cure = "boot a kernel with cgroups, if containers are to be told apart"
-        return Check("cgroup", State.WARNING, "none: containers cannot be told apart", cure)
-    return Check("cgroup", State.OK, f"{kind[unified, legacy]}; containers and units are told by it")
+        cure = "boot a kernel with cgroups to identify containers"
+        return Check("cgroup", State.WARNING, "none: containers cannot be identified", cure)
+    return Check("cgroup", State.OK, f"{kind[unified, legacy]}; containers and units are identified by it")
 
 
 def container(host: Host) -> Check:
     """Whether others than this container's processes are in sight, and whether this root is the host's."""
     users, pids = host.namespace("user"), host.namespace("pid")
     if users is not None and users != INITIAL_USER_NAMESPACE:
-        what = "this root is one of a user namespace, not the host's"
+        what = "root of a user namespace, not of the host"
         return Check("container", State.REFUSED, what, f"run this as the host's root; {POD}")
     where = "in a container" if _in_container(host) else "on the host"
     if pids is not None and pids != INITIAL_PID_NAMESPACE:
-        what = "in a process namespace of its own: only processes inside it are found, others stay dark"
+        what = "in its own process namespace: only processes inside it are found"
         return Check("container", State.LIMITED, what, f"run this on the host; {POD}; docker run --pid=host")
-    return Check("container", State.OK, f"{where}, with every process in sight")
+    return Check("container", State.OK, f"{where}, with all processes visible")
 
 
 def _in_container(host: Host) -> bool:
@@ -248,8 +248,8 @@ def loader(host: Host) -> Check:
     """The TLS libraries that the next program will be given: probed before anyone maps them."""
     paths = list(_probed_libraries(host))
     if paths:
-        return Check("loader", State.OK, f"{', '.join(paths)}: probed before a program maps it")
-    what = f"the loader knows no {tls.TITLES}: a program's first TLS calls may be missed"
+        return Check("loader", State.OK, f"{', '.join(paths)}: probed before programs load it")
+    what = f"the loader knows no {tls.TITLES}: the first TLS calls of a program may be missed"
     return Check("loader", State.WARNING, what, f"none needed where programs bring their own {tls.TITLES}")
 
 

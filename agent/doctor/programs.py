@@ -27,7 +27,7 @@ TLS_PORTS = frozenset({443, 6443, 8443})
 """Ports at which TLS is spoken by custom: a program with a connection there has TLS code somewhere."""
 
 DELETED = " (deleted)"
-PLAIN = View("plain", Sight.SEEN, "HTTP without TLS is seen")
+PLAIN = View("plain", Sight.SEEN, "plain HTTP is captured")
 
 FileKey = tuple[int, int, int, int]
 
@@ -94,18 +94,18 @@ class Survey:
         self, pid: int, exists: bool, opened: Descriptors | None, sockets: list[Socket]
     ) -> Iterator[View]:
         if not exists:
-            yield View("process", Sight.UNKNOWN, "there is no such process", "give the pid of one that runs")
+            yield View("process", Sight.UNKNOWN, "no such process", "give the pid of a running process")
             return
         maps = processes.read(pid, "maps", self._proc)
         if maps is None or opened is None:
-            yield View("process", Sight.UNKNOWN, "it may not be looked at", "run this as root")
+            yield View("process", Sight.UNKNOWN, "not permitted to inspect it", "run this as root")
             return
         if not maps:
-            yield View("process", Sight.UNKNOWN, "it has no program of its own (a kernel thread)", OTHER_END)
+            yield View("process", Sight.UNKNOWN, "a kernel thread, without a program", OTHER_END)
             return
         program = self._executable(pid)
         if program is not None and program.bits == 32:
-            yield View("plain", Sight.DARK, "a 32-bit program's calls are not seen", "use a 64-bit build")
+            yield View("plain", Sight.DARK, "calls of 32-bit programs are not captured", "use a 64-bit build")
             return
         yield ring() if opened.io_uring else PLAIN
         tls = list(self._tls(pid, maps.decode(errors="surrogateescape"), program))
@@ -114,7 +114,7 @@ class Survey:
             yield View(
                 "tls",
                 Sight.UNKNOWN,
-                "it uses a port of TLS, but has no TLS code that is known (linked in, such as rustls?)",
+                "uses a TLS port, but no known TLS library was found (statically linked, such as rustls?)",
                 DYNAMIC,
             )
 
@@ -131,7 +131,7 @@ class Survey:
         beside = any(view.sight is Sight.SEEN for view in views)
         for library, path in foreign(maps).items():
             if beside:
-                what = f"{library.title} is loaded beside {tls.TITLES}: what goes through it is dark"
+                what = f"{library.title} is loaded beside {tls.TITLES}: its traffic is not captured"
                 yield View(library.of, Sight.UNKNOWN, what, OTHER_END, printable(path))
             else:
                 yield dark(library.of, library.title, OTHER_END, path)
@@ -185,7 +185,7 @@ class Survey:
             what = f"its {library.title} could not be probed: {printable(self._failures[path])}"
             return unseen(library, what, OTHER_END, path)
         functions = tuple(name for name in file.functions if name in library.hooks)
-        what = f"{library.title} is seen"
+        what = f"{library.title} is captured"
         return View(library.name, Sight.SEEN, what, None, printable(path), functions)
 
     def _inspect(self, file: IO[bytes]) -> ProgramFile | None:
@@ -202,12 +202,12 @@ def unseen(library: TlsLibrary, what: str, cure: str, path: str) -> View:
 
 
 def dark(of: str, title: str, cure: str, path: str) -> View:
-    return View(of, Sight.DARK, f"{title} is not seen", cure, printable(path))
+    return View(of, Sight.DARK, f"{title} is not captured", cure, printable(path))
 
 
 def ring() -> View:
     """A ring may carry files only, hence unknown."""
-    what = "it has an io_uring: what its sockets carry through that is not seen"
+    what = "uses io_uring: traffic of its sockets through io_uring is not captured"
     return View("plain", Sight.UNKNOWN, what, "turn io_uring off in the program, or watch the other end")
 
 

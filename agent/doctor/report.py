@@ -15,9 +15,9 @@ SHOWN_PIDS = 6
 WITHIN = "  "
 
 ANSWER = {
-    Sees.ALL: "everything that was looked at can be seen",
-    Sees.SOME: "some can be seen, some not; each line that is not ok or seen says why",
-    Sees.NONE: "nothing can be seen",
+    Sees.ALL: "everything checked can be captured",
+    Sees.SOME: "some can be captured, some not; each line that is not ok or seen says why",
+    Sees.NONE: "nothing can be captured",
 }
 
 
@@ -48,7 +48,7 @@ def lines(report: Report) -> Iterator[str]:
     yield "Self-test"
     yield from _self_test(report)
     yield ""
-    yield "Processes" if report.programs else "Processes: none in sight has a TCP socket"
+    yield "Processes" if report.programs else "Processes: none with a TCP socket"
     for program in report.programs:
         yield WITHIN + _heading(program)
         for view in program.views:
@@ -62,7 +62,7 @@ def lines(report: Report) -> Iterator[str]:
 def _self_test(report: Report) -> Iterator[str]:
     test = report.self_test
     if test.why_not:
-        yield f"{WITHIN}not made to its end: {test.why_not}"
+        yield f"{WITHIN}not completed: {test.why_not}"
     else:
         for trial in test.trials:
             yield from _fact(trial.outcome, trial.protocol, trial.what, trial.cure)

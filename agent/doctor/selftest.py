@@ -38,7 +38,7 @@ LEAVE_SECONDS = 10.0  # for a child to end by itself
 CERTIFICATE_SECONDS = 20.0
 
 PROTOCOLS = (PLAIN, TLS, H2)
-LOADED = "they load, and their probes attach; none is on a stack that tasks share"
+LOADED = "loaded, and their probes attach; none runs on a stack shared between tasks"
 REPORT = "report it, with the output of --json"
 CURE = "in a container allow bpf() and perf_event_open() (privileged: true); else report it, with the message"
 
@@ -55,7 +55,7 @@ def not_made(why: str) -> SelfTest:
 
 
 def skipped(protocol: str, why: str, cure: str | None = None) -> Trial:
-    return Trial(protocol, Outcome.SKIPPED, False, False, f"{TITLES[protocol]}: not tried: {why}", cure)
+    return Trial(protocol, Outcome.SKIPPED, False, False, f"{TITLES[protocol]}: not tested: {why}", cure)
 
 
 def load(cache: Path | None) -> Check:
@@ -177,7 +177,7 @@ class Run:
                 source.ask_to_stop()
         trials.finish()
         if self.stopped:
-            self._why_not = "it was stopped"
+            self._why_not = "stopped"
         return answers
 
     def _detach(self, source: LiveSource) -> None:
@@ -225,7 +225,7 @@ def make_certificate(certificate: str, key: str) -> tuple[tuple[str, ...], str |
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=CERTIFICATE_SECONDS)
     except FileNotFoundError:
-        return (), "there is no openssl command to make a certificate with"
+        return (), "no openssl command to make a certificate with"
     except (OSError, subprocess.SubprocessError):
         return (), "the openssl command could not make a certificate"
     return (certificate, key), None
@@ -244,7 +244,7 @@ def child(role: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             start_new_session=True,
         )
     except OSError as error:
-        raise SelfTestError(f"a process of the test could not be started: {error.strerror}") from None
+        raise SelfTestError(f"a self-test process could not be started: {error.strerror}") from None
     try:
         yield process
     finally:
@@ -262,14 +262,14 @@ def ask(client: subprocess.Popen[bytes], call: Call, authority: str | None) -> N
     try:
         _stdin(client).write(json.dumps(wanted).encode() + b"\n")
     except OSError:
-        raise SelfTestError("the client of the test ended early") from None
+        raise SelfTestError("the self-test client ended early") from None
 
 
 def read_line(process: subprocess.Popen[bytes]) -> Any:
     """What a child said first. Raises SelfTestError."""
     found = try_line(process, START_SECONDS)
     if found is None:
-        raise SelfTestError(f"a process of the test said nothing for {START_SECONDS:.0f} s")
+        raise SelfTestError(f"a self-test process did not answer for {START_SECONDS:.0f} s")
     return found
 
 
@@ -280,7 +280,7 @@ def try_line(process: subprocess.Popen[bytes], seconds: float) -> Any:
         return None
     line = stdout.readline()
     if not line:
-        raise SelfTestError("a process of the test ended early")
+        raise SelfTestError("a self-test process ended early")
     return json.loads(line)
 
 

@@ -106,21 +106,21 @@ class Trials:
 
     def _outcome(self, protocol: str, seen: set[Role]) -> tuple[Outcome, str, str | None]:
         if seen == BOTH:
-            return Outcome.SEEN, "the whole call is seen at both ends", None
+            return Outcome.SEEN, "captured at both ends", None
         if seen:
             (role,) = seen
-            cure = "make the test again; if it stays, report it with the output of --json"
-            return Outcome.PARTLY, f"the whole call is seen, but at the {role} only", cure
+            cure = "run doctor again; if it persists, report it with the output of --json"
+            return Outcome.PARTLY, f"captured only at the {role} only", cure
         if protocol in self._dismissed:
-            what = f"recognised, not parsed: its bytes are counted as {self._dismissed[protocol]}"
+            what = f"recognised but not parsed: its bytes are counted as {self._dismissed[protocol]}"
             return Outcome.UNPARSED, what, "use a version of spectap that parses it"
         if protocol in self._arrived:
             cure = "report it, with the output of --json"
-            return Outcome.UNPARSED, "its bytes are captured, but make no exchange", cure
+            return Outcome.UNPARSED, "its bytes are captured, but no exchange was parsed", cure
         if protocol == TLS:
-            cure = f"look above and below for what keeps {tls.TITLES} from being probed"
-            return Outcome.UNSEEN, "its plaintext is not seen", cure
-        return Outcome.UNSEEN, "nothing of it is seen", "look above for what the host refuses"
+            cure = f"see above and below for what keeps {tls.TITLES} from being probed"
+            return Outcome.UNSEEN, "its plaintext is not captured", cure
+        return Outcome.UNSEEN, "nothing was captured", "see above for what the host does not allow"
 
 
 def _port(address: Address | None) -> int:

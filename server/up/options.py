@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the server's data directory (default: {default_data()})",
     )
     add("--demo", action="store_true", help="also run two sample services and a client")
-    add("--port", type=port_of, action="append", metavar="N", help="watch only this port; repeatable")
+    add("--port", type=port_of, action="append", metavar="N", help="capture only this port; repeatable")
     declare(parser, PASSED)
     add(
         "--open-to-local-users",

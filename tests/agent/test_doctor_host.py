@@ -169,7 +169,7 @@ def test_locked_memory_is_at_most_a_warning(release: str, limit: int, state: Sta
             State.OK,
             "4096 MiB",
         ),
-        ({}, State.UNKNOWN, "not told"),
+        ({}, State.UNKNOWN, "memory unknown"),
     ],
     ids=["ample", "small-host", "small-pod", "unlimited-pod", "untold"],
 )
@@ -212,7 +212,7 @@ def test_a_pod_with_host_pid_has_every_process_in_sight(tmp_path: Path) -> None:
     namespaces(tmp_path, host.INITIAL_USER_NAMESPACE, host.INITIAL_PID_NAMESPACE)
     found = made(tmp_path, proc__self__cgroup=f"0::/kubepods/pod1/{'a' * 64}\n")
     assert host.container(found) == Check(
-        "container", State.OK, "in a container, with every process in sight", None
+        "container", State.OK, "in a container, with all processes visible", None
     )
     assert "on the host" in host.container(made(tmp_path, proc__self__cgroup="0::/\n")).what
 

@@ -123,7 +123,7 @@ def test_openssl_is_seen_with_its_path_and_functions(proc: Proc, plain: Path, li
     proc.add(7, plain, maps=(libssl,))
     openssl = proc.one().views[1]
     assert openssl == View(
-        "openssl", Sight.SEEN, "OpenSSL is seen", None, str(libssl), ("SSL_read", "SSL_write")
+        "openssl", Sight.SEEN, "OpenSSL is captured", None, str(libssl), ("SSL_read", "SSL_write")
     )
 
 

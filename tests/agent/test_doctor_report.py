@@ -25,7 +25,7 @@ from tests.e2e.doctor_schema import SCHEMA, assert_valid
 ROOT = Path(__file__).parents[2]
 OK = Check("kernel", State.OK, "Linux")
 PLAIN = View("plain", Sight.SEEN, "seen")
-GO = View("go", Sight.DARK, "Go's own TLS is not seen", "watch the other end", "/app/shop")
+GO = View("go", Sight.DARK, "Go's own TLS is not captured", "watch the other end", "/app/shop")
 TESTED = SelfTest(tuple(Trial(name, Outcome.SEEN, True, True, "seen") for name in PROTOCOLS), None, 4.5)
 
 
@@ -57,7 +57,7 @@ SEEN, PARTLY, UNPARSED, UNSEEN, SKIPPED = Outcome
         (made(), Sees.ALL),
         (made(programs=(program(PLAIN),)), Sees.ALL),
         (made(host=(OK, check(State.WARNING))), Sees.ALL),
-        (made(test=not_made("it was not asked for")), Sees.ALL),
+        (made(test=not_made("not requested")), Sees.ALL),
         (made(test=with_outcomes(SEEN, SKIPPED, SEEN)), Sees.ALL),
         (made(host=(OK, check(State.LIMITED))), Sees.SOME),
         (made(host=(OK, check(State.UNKNOWN))), Sees.SOME),
@@ -117,7 +117,7 @@ def test_the_schema_refuses_what_the_doctor_would_never_say(spoil: dict[str, obj
 
 def test_the_text_has_one_line_per_fact_and_the_cure_on_the_next() -> None:
     lines = list(report.lines(made(programs=(program(PLAIN, GO, pids=range(1, 10)),))))
-    at = lines.index("    dark      go                Go's own TLS is not seen (/app/shop)")
+    at = lines.index("    dark      go                Go's own TLS is not captured (/app/shop)")
     assert lines[at + 1].strip() == "cure: watch the other end"
     assert lines[at + 1].index("cure") == lines[at].index("Go's")
     heading = next(line for line in lines if "/app/shop (shop)" in line)

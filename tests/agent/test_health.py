@@ -22,7 +22,7 @@ def test_a_loop_is_stuck_when_it_has_not_turned_for_so_long_and_not_before() -> 
     assert why_stuck(beats, clock.now) is None
     beats[0].turn()
     clock.now += 1
-    assert why_stuck(beats, clock.now) == "the shipper has not turned for 31 s"
+    assert why_stuck(beats, clock.now) == "the shipper has made no progress for 31 s"
     beats[1].turn()
     assert why_stuck(beats, clock.now) is None
 

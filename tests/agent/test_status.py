@@ -71,7 +71,7 @@ def alive() -> Snapshot:
         (CAPTURING, None),
         (replace(CAPTURING, attached=False), "not attached"),
         (replace(CAPTURING, turned_at=None), "not started"),
-        (replace(CAPTURING, turned_at=NOW - STALLED_S - 1), "not turned"),
+        (replace(CAPTURING, turned_at=NOW - STALLED_S - 1), "no progress"),
         (replace(CAPTURING, stopping=True), "stopping"),
     ],
 )

@@ -73,7 +73,7 @@ def test_a_file_that_is_no_recording_ends_with_one_sentence(
     wrong = tmp_path / "wrong"
     wrong.write_bytes(b"GET / HTTP/1.1\r\n")
     assert cli.main(["read", str(wrong), "--key-file", str(key_file)]) == 1
-    assert "not in a format that can be told" in caplog.text
+    assert "unknown format" in caplog.text
 
 
 def test_another_fingerprint_key_is_told(
@@ -132,7 +132,7 @@ def test_a_disk_that_is_full_ends_a_recording_that_can_be_read(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "the disk is full" in caplog.text
-    assert "secrets and all" in caplog.text
+    assert "including secrets" in caplog.text
     assert source.dark
     assert source.detached, "no probe stays"
     assert path.stat().st_size <= limit
@@ -179,5 +179,5 @@ def test_nothing_is_overwritten_and_the_error_says_what_to_do(
     path = record(tmp_path / "recording")
     before = path.read_bytes()
     assert record_with(Full(), path, key_file, monkeypatch) == 1
-    assert "give another name" in caplog.text
+    assert "choose another name" in caplog.text
     assert path.read_bytes() == before

@@ -31,7 +31,7 @@ def test_whatever_hangs_shows_as_unhealthy_and_the_agent_ends_when_asked_to(
 
         def stuck() -> bool:
             answer = httpx.get(f"{agent.status}/healthz", trust_env=False, timeout=PATIENCE_S)
-            return answer.status_code == 503 and f"the {loop} has not turned" in answer.text
+            return answer.status_code == 503 and f"the {loop} has made no progress" in answer.text
 
         wait_for(stuck, f"answer that the {loop} is stuck")
         assert agent.end() == code, agent.said
