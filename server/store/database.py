@@ -36,7 +36,7 @@ class Store:
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._lock = connection.locked(data / LOCK)
+            self._lock: int | None = connection.locked(data / LOCK)
         except OSError as error:
             raise StoreUnavailable(f"cannot use {self.path}: {error.strerror}") from error
         try:
@@ -150,9 +150,16 @@ class Store:
         except sqlite3.Error as error:
             raise self._condition.met(error) from error
 
-    def close(self) -> None:
-        """Commits all that was accepted, then closes. Later writes raise StoreUnavailable."""
-        if self._writer.close():
-            self._readers.close()
-            self._db.close()
+    def close(self, seconds: float | None = None) -> bool:
+        """Commits all that was accepted, then closes; False where that takes longer than so many seconds.
+
+        Later writes raise StoreUnavailable.
+        """
+        if not self._writer.close(seconds):
+            return False
+        self._readers.close()
+        self._db.close()
+        if self._lock is not None:
             os.close(self._lock)
+            self._lock = None
+        return True

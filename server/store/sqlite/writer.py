@@ -9,14 +9,15 @@
 | the commit fails (disk full, locked)   | fails                   | all fail; caches are read anew later  |
 | caches cannot be read anew             | fails                   | all fail; tried again before the next |
 
-A future is done only once its transaction is committed.
+A future is done only once its transaction is committed. Work is accepted, or refused, under the lock that
+closing takes too: so what was accepted is always before the end.
 """
 
 from __future__ import annotations
 
-import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -68,6 +69,8 @@ class Task(Generic[T]):
 class Writer:
     """`forget` is called whenever work was undone, before anything else is written; `publish` after each
     commit, before anybody learns of it: both on the writer's thread. `publish` must not raise.
+
+    The lock of `_change` guards `_tasks` and `_closed`; nothing is called under it.
     """
 
     def __init__(
@@ -77,8 +80,9 @@ class Writer:
         self._condition = condition
         self._forget = forget
         self._publish = publish
-        self._tasks: queue.Queue[Waiting | None] = queue.Queue(MAX_WAITING)
+        self._tasks: deque[Waiting] = deque()
         self._closed = False
+        self._change = threading.Condition(threading.Lock())
         self._undone = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -86,38 +90,38 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Pieces of work that wait."""
-        return self._tasks.qsize()
+        return len(self._tasks)
 
     def write(self, work: Callable[[Database], T]) -> Future[T]:
         """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
-        if self._closed:
-            raise StoreUnavailable("the server is shutting down")
         task = Task(work)
-        try:
-            self._tasks.put_nowait(task)
-        except queue.Full:
-            raise StoreUnavailable("too much is waiting to be written") from None
+        with self._change:
+            if self._closed:
+                raise StoreUnavailable("the server is shutting down")
+            if len(self._tasks) >= MAX_WAITING:
+                raise StoreUnavailable("too much is waiting to be written")
+            self._tasks.append(task)
+            self._change.notify()
         return task.future
 
-    def close(self) -> bool:
-        """Commits all that was accepted; whether it was open. Later work is refused."""
-        was_open, self._closed = not self._closed, True
-        if was_open:
-            self._tasks.put(None)
-            self._thread.join()
-        return was_open
+    def close(self, seconds: float | None = None) -> bool:
+        """Refuses later work and commits all that was accepted; whether that was done in so many seconds."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
-        open_ = True
-        while open_:
-            group = [self._tasks.get()]
-            while len(group) < MAX_GROUP:
-                try:
-                    group.append(self._tasks.get_nowait())
-                except queue.Empty:
-                    break
-            open_ = None not in group
-            self._commit([task for task in group if task is not None and task.begin()])
+        while group := self._next_group():
+            self._commit([task for task in group if task.begin()])
+
+    def _next_group(self) -> list[Waiting]:
+        """The work of one transaction, waiting for it; none where all is done and no more comes."""
+        with self._change:
+            while not (self._tasks or self._closed):
+                self._change.wait()
+            return [self._tasks.popleft() for _ in range(min(MAX_GROUP, len(self._tasks)))]
 
     def _commit(self, left: list[Waiting]) -> None:
         """One transaction. Whatever goes wrong, every future is done and the thread lives on."""
