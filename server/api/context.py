@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, FastAPI, Request
+from starlette.concurrency import run_in_threadpool
 
 from server.api.metrics import Metrics
 from server.api.sessions import Sessions
@@ -23,7 +25,11 @@ from server.services.proposals import Proposals
 from server.services.rebuilding import Rebuilding
 from server.services.specifications import Specifications
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
+WRITES_AT_ONCE = 8  # threads that wait for the writer; the others stay free for whoever reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Context:
     rebuilding: Rebuilding
     sessions: Sessions = field(default_factory=Sessions)
     batches_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES_AT_ONCE))
+    writes_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITES_AT_ONCE))
 
     @classmethod
     def of(cls, settings: ServerSettings, core: Core, metrics: Metrics) -> Context:
@@ -64,6 +71,11 @@ class Context:
             coverage=CoverageReports(store, catalogue, core.load),
             rebuilding=Rebuilding(store, core.learning.publish_soon),
         )
+
+    async def write(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a use case that waits for the writer, on one of WRITES_AT_ONCE threads."""
+        async with self.writes_at_once:
+            return await run_in_threadpool(work, *arguments, **named)
 
 
 def install(app: FastAPI, context: Context) -> None:

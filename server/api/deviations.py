@@ -27,24 +27,24 @@ def list_deviations(
 
 
 @router.post("/deviations/{id}/ignore", status_code=204)
-def ignore(here: Here, id: str, said: models.Ignore) -> None:
+async def ignore(here: Here, id: str, said: models.Ignore) -> None:
     """Silences a deviation: it is no longer listed, nor does it count to the verdict of calls to come. It
     is still counted. The decision outlives the deviation, and other specifications."""
-    here.deviations.ignore(id, said.reason, said.by)
+    await here.write(here.deviations.ignore, id, said.reason, said.by)
 
 
 @router.delete("/deviations/{id}/ignore", status_code=204)
 @router.delete("/deviations/{id}/accept", status_code=204)
-def undo(here: Here, id: str) -> None:
+async def undo(here: Here, id: str) -> None:
     """The deviation is open again."""
-    here.deviations.undo(id)
+    await here.write(here.deviations.undo, id)
 
 
 @router.post("/deviations/{id}/accept", response_model=models.Proposal)
-def accept(here: Here, id: str, said: models.Accept) -> Any:
+async def accept(here: Here, id: str, said: models.Accept) -> Any:
     """Turns a deviation into a change of the specification under which a call that shows it would conform.
     Answers 409 where there is none. The specification itself stays as it is until one is uploaded."""
-    return render.proposal(here.deviations.accept(id, said.reason, said.by))
+    return render.proposal(await here.write(here.deviations.accept, id, said.reason, said.by))
 
 
 @router.get("/apis/{id}/proposals", response_model=models.Page[models.Proposal])

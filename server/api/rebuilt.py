@@ -63,16 +63,16 @@ def list_decisions(here: Here, api: KnownApi) -> Any:
 
 
 @router.post("/decisions", status_code=201, response_model=said.Decided, response_model_exclude_none=True)
-def decide(here: Here, api: KnownApi, decision: said.Decision) -> Any:
+async def decide(here: Here, api: KnownApi, decision: said.Decision) -> Any:
     """Decides something of its document, which survives whatever traffic brings."""
     plain = decision.model_dump(by_alias=True, exclude_none=True)
-    return _decided(here.rebuilding.decide(api, plain))
+    return _decided(await here.write(here.rebuilding.decide, api, plain))
 
 
 @router.delete("/decisions/{decision}", status_code=204)
-def withdraw(here: Here, api: KnownApi, decision: int) -> None:
+async def withdraw(here: Here, api: KnownApi, decision: int) -> None:
     """Withdraws a decision."""
-    here.rebuilding.withdraw(api, decision)
+    await here.write(here.rebuilding.withdraw, api, decision)
 
 
 def _version(row: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ async def post_spec(
     not; what is stored of it is judged anew, soon after. Several files that refer to one another come as a
     zip archive, or as a form's files whose names are their paths."""
     target = Target(api=api, host=host, workload=workload)
-    return await run_in_threadpool(here.specifications.add, await sent(request, root), target, base_path)
+    return await here.write(here.specifications.add, await sent(request, root), target, base_path)
 
 
 @router.put("/apis/{id}/spec", response_model=models.Uploaded, openapi_extra=BODY)
@@ -60,16 +60,16 @@ async def put_spec(
 ) -> Any:
     """Replaces whatever specifications an API has by this one."""
     target = Target(api=id, replace=True)
-    return await run_in_threadpool(here.specifications.add, await sent(request, root), target, base_path)
+    return await here.write(here.specifications.add, await sent(request, root), target, base_path)
 
 
 @router.post("/specs/fetch", status_code=201, response_model=models.Uploaded)
-def fetch_spec(here: Here, ask: models.Fetch) -> Any:
+async def fetch_spec(here: Here, ask: models.Fetch) -> Any:
     """Fetches a specification from a running service, and keeps it as if it were uploaded. Where neither
     the question nor the document says whom it describes, it is the service."""
-    raw = fetched(ask.url, MAX_SPEC, ask.token, ask.verify)
+    raw = await run_in_threadpool(fetched, ask.url, MAX_SPEC, ask.token, ask.verify)
     target = Target(ask.api, ask.host, ask.workload, otherwise=usable(ask.url).netloc.decode())
-    return here.specifications.add(Sent(raw), target, ask.base_path)
+    return await here.write(here.specifications.add, Sent(raw), target, ask.base_path)
 
 
 @router.get("/specs", response_model=models.Page[models.SpecInfo])
@@ -80,10 +80,10 @@ def list_specs(here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -
 
 
 @router.delete("/specs/{id}", status_code=204)
-def remove_spec(here: Here, id: str) -> None:
+async def remove_spec(here: Here, id: str) -> None:
     """Removes a specification. Counts and exchanges stay; what is stored of the API is judged anew, soon
     after, by what specifications it has left."""
-    here.specifications.remove(id)
+    await here.write(here.specifications.remove, id)
 
 
 @router.get("/apis/{id}/spec", response_class=Response)

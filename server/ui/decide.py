@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 
 from server.api import models, render
 from server.api.context import Context, Here
@@ -33,7 +32,7 @@ def deviation_page(request: Request, here: Here, id: str) -> Response:
 @router.post("/deviations/{id}")
 async def decide(request: Request, here: Here, id: str) -> Response:
     form = await fields(request, MAX_FORM)
-    return await run_in_threadpool(_decided, request, here, id, form)
+    return await here.write(_decided, request, here, id, form)
 
 
 def _decided(request: Request, here: Context, id: str, form: dict[str, str]) -> Response:

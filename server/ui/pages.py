@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -111,7 +110,7 @@ def reconstructed(here: Here, api: KnownApi) -> Response:
 async def upload(request: Request, here: Here, id: str) -> Response:
     form = await uploaded(request)
     target = Target(api=id, replace=not form.beside)
-    await run_in_threadpool(here.specifications.add, Sent(form.document), target)
+    await here.write(here.specifications.add, Sent(form.document), target)
     return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from server.api.context import WRITES_AT_ONCE
 from server.store import decisions, specs
 from server.store.errors import StoreUnavailable
 from server.store.sqlite.writer import MAX_WAITING
@@ -17,6 +18,7 @@ from tests.server.engine import spec
 from tests.server.records import record
 from tests.server.running import Client, serving, wait_for
 
+MANY = 48  # more than the server has threads
 USERS = spec("GET /users/{userId}", "GET /never")
 SOON_S = 10.0  # far less than the writer is held for, far more than an answer takes
 
@@ -122,3 +124,20 @@ def test_coverage_is_answered_while_no_more_work_may_wait_for_the_writer(shop: C
         go_on.set()
     for future in futures:
         future.result()
+
+
+def test_reads_are_answered_while_many_writes_wait_for_the_writer(shop: Client) -> None:
+    store, go_on = shop.core.store, threading.Event()
+    held = store.write(lambda db: go_on.wait(60))
+    with ThreadPoolExecutor(MANY) as others:
+        try:
+            wait_for(lambda: store.waiting == 0, "start of the work that holds the writer")
+            gone = [others.submit(shop.http.delete, "/api/v1/specs/none", timeout=60) for _ in range(MANY)]
+            wait_for(lambda: store.waiting >= WRITES_AT_ONCE, "writes that wait")
+            for _ in range(30):
+                assert unused(shop) == ["GET /never"]
+            assert coverage(shop) == (2, 1)
+        finally:
+            go_on.set()
+        assert {one.result().status_code for one in gone} == {404}
+    held.result()
