@@ -19,7 +19,7 @@ from agent.listening import Answers, Listener, Listening
 from agent.pipeline import Place, redacted, sighting_of
 from agent.redact.policy import Policy
 from agent.sources import telemetry
-from agent.sources.reported import Unreadable
+from agent.sources.reported import EntryError
 from agent.wire import Record
 
 PATH = "/api/telemetry"
@@ -46,10 +46,10 @@ class Reports:
         self._number = time.time_ns()  # no number of an earlier start comes again
 
     def take(self, raw: bytes) -> None:
-        """One report. Raises Unreadable, which is counted."""
+        """One report. Raises EntryError, which is counted."""
         try:
             reported = telemetry.reported(raw, self._next(), time.time_ns())
-        except Unreadable:
+        except EntryError:
             self.refuse()
             raise
         ledger = Ledger()
@@ -141,7 +141,7 @@ class _Reports(Answers):
             raise
         try:
             self.server.reports.take(raw)
-        except Unreadable as error:
+        except EntryError as error:
             raise _Refused(400, str(error)) from None
 
     def _body(self) -> bytes:

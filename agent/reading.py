@@ -17,10 +17,10 @@ from agent.pipeline import Pipeline, Place, redacted, sighting_of
 from agent.progress import Progress
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
-from agent.sources.content import Content, Header, ReadPart, Remark
+from agent.sources.content import FileContent, Header, ReadPart, Remark
 from agent.sources.formats import FORMATS, HEAD, recognised
 from agent.sources.recording import key_id
-from agent.sources.reported import Broken, FormatError, Reported, Skipped
+from agent.sources.reported import FormatError, Reported, Skipped, UnreadableEntry
 from agent.sources.unpacked import Unpacked, unpacked
 from agent.sources.unread import Unread
 from agent.wire import Record
@@ -46,7 +46,7 @@ def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: L
                 yield one
 
 
-def _content(file: Unpacked, path: Path, name: str | None) -> Content:
+def _content(file: Unpacked, path: Path, name: str | None) -> FileContent:
     """By the format of this name, or by what the file begins with."""
     found = recognised(file.peek(HEAD)[:HEAD]) if name is None else FORMATS[name]
     if found is None:
@@ -56,7 +56,7 @@ def _content(file: Unpacked, path: Path, name: str | None) -> Content:
 
 
 def _records(
-    content: Content, path: Path, policy: Policy, key: bytes, ledger: Ledger, progress: Progress
+    content: FileContent, path: Path, policy: Policy, key: bytes, ledger: Ledger, progress: Progress
 ) -> Iterator[Record]:
     pipeline = Pipeline(_place(content.header, key), policy, key, ledger, content.limits)
     unread = Unread(path)
@@ -66,7 +66,7 @@ def _records(
             case Reported():
                 unread.count(item)
                 yield from redacted(item.exchange, partial(sighting_of, item, PLACE), policy, key, ledger)
-            case Broken():
+            case UnreadableEntry():
                 unread.count(item)
                 if content.of_exchanges:
                     ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))

@@ -30,7 +30,7 @@ from server.api.context import Context
 from server.api.metrics import Metrics, Sources
 from server.api.parameters import only_known
 from server.config import ServerSettings
-from server.connections import Closed, Connections
+from server.connections import CloseReason, Connections
 from server.core import Core
 from server.learning.outcomes import REASONS, LearningStep, NotLearnt
 from server.ui import pages
@@ -44,7 +44,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for records, else the admin's."))
 """For the document at /openapi.json; `require` is what checks."""
-ADMIN, KNOWN = Depends(gate.require(gate.Role.ADMIN)), Depends(only_known)  # in this order
+ADMIN, KNOWN = Depends(gate.require(gate.TokenRole.ADMIN)), Depends(only_known)  # in this order
 
 
 def create_app(settings: ServerSettings, core: Core, connections: Connections | None = None) -> FastAPI:
@@ -83,5 +83,5 @@ def _sources(core: Core, reached: Connections) -> Sources:
         not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in REASONS},
         failures={step.value: partial(learning.failures.counts.__getitem__, step) for step in LearningStep},
         connections=lambda: reached.open,
-        closed={why.value: partial(reached.closed.__getitem__, why) for why in Closed},
+        closed={why.value: partial(reached.closed.__getitem__, why) for why in CloseReason},
     )

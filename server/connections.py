@@ -24,10 +24,10 @@ from enum import Enum, StrEnum, auto
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from server.peers import Caller
+from server.peers import LocalCaller
 
 CALLER = "caller"
-"""The name under which a request's `state` has the `Caller` of its connection."""
+"""The name under which a request's `state` has the `LocalCaller` of its connection."""
 HEAD_S = 15.0
 BODY_S = 20.0
 BYTES_PER_S = 1024
@@ -38,14 +38,14 @@ MOST_AT_ONCE = 64  # accepted before the first of them is served
 RESERVED = 128  # descriptors for the database's readers, logs and what the server itself connects to
 
 
-class State(Enum):
+class Phase(Enum):
     HEAD = auto()
     BODY = auto()
     ANSWER = auto()
     IDLE = auto()
 
 
-class Closed(StrEnum):
+class CloseReason(StrEnum):
     """Why the server closed a connection on its own account."""
 
     SLOW_HEAD = "slow_head"
@@ -55,18 +55,18 @@ class Closed(StrEnum):
     TURNED_AWAY = "turned_away"
 
 
-WAITING = frozenset({State.HEAD, State.IDLE})
+WAITING = frozenset({Phase.HEAD, Phase.IDLE})
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ConnectionBounds:
     """`at_once` are accepted before the first of them is served; in all `connections` may be open."""
 
     connections: int = MOST
     at_once: int = MOST_AT_ONCE
 
     @classmethod
-    def of(cls, descriptors: int) -> Bounds:
+    def of(cls, descriptors: int) -> ConnectionBounds:
         """What so many descriptors of a process allow."""
         room = max(descriptors - RESERVED, descriptors // 2, 8)
         at_once = min(MOST_AT_ONCE, max(1, room // 8))
@@ -76,13 +76,13 @@ class Bounds:
 class Connections:
     """All connections of a server. On the event loop's thread, but for `open` and `closed`."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
-        self.bounds = bounds or Bounds()
+    def __init__(self, bounds: ConnectionBounds | None = None) -> None:
+        self.bounds = bounds or ConnectionBounds()
         self._all: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}  # who has waited longest comes first
         self._sweeping = False
         self.sweeps = 0
-        self.closed: Counter[Closed] = Counter()
+        self.closed: Counter[CloseReason] = Counter()
 
     @property
     def open(self) -> int:
@@ -92,9 +92,9 @@ class Connections:
         if len(self._all) >= self.bounds.connections:
             longest = next(iter(self._waiting), None)
             if longest is None:
-                self.close(one, Closed.TURNED_AWAY)
+                self.close(one, CloseReason.TURNED_AWAY)
                 return
-            self.close(longest, Closed.DISPLACED)
+            self.close(longest, CloseReason.DISPLACED)
             self.lost(longest)
         self._all.add(one)
         self.moved(one)
@@ -112,7 +112,7 @@ class Connections:
         self._all.discard(one)
         self._waiting.pop(one, None)
 
-    def close(self, one: Connection, why: Closed) -> None:
+    def close(self, one: Connection, why: CloseReason) -> None:
         self.closed[why] += 1
         one.transport.abort()
 
@@ -137,8 +137,8 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
-        self.app_state = {**self.app_state, CALLER: Caller(self.client, self.server)}
-        self.state = State.HEAD
+        self.app_state = {**self.app_state, CALLER: LocalCaller(self.client, self.server)}
+        self.state = Phase.HEAD
         self._due = self.loop.time() + HEAD_S
         self._unread = 0  # bytes at the last look
         self.room.made(self)
@@ -151,35 +151,38 @@ class Connection(H11Protocol):
         super().data_received(data)
         cycle = _under_way(self.cycle)
         if cycle is None:
-            self._enter(State.HEAD, HEAD_S)
+            self._enter(Phase.HEAD, HEAD_S)
         elif cycle.more_body:
-            self._enter(State.BODY, BODY_S)
+            self._enter(Phase.BODY, BODY_S)
             self._due += len(data) / BYTES_PER_S
         else:
-            self._enter(State.ANSWER, UNREAD_S)
+            self._enter(Phase.ANSWER, UNREAD_S)
 
     def on_response_complete(self) -> None:
-        self._enter(State.IDLE, UNREAD_S)
+        self._enter(Phase.IDLE, UNREAD_S)
         super().on_response_complete()
 
-    def late(self, now: float) -> Closed | None:
+    def late(self, now: float) -> CloseReason | None:
         """Why it is to be closed: the client takes longer than its state allows."""
         if self._waits_for_us():
             self._due = now + UNREAD_S
         if now <= self._due:
             return None
-        return {State.HEAD: Closed.SLOW_HEAD, State.BODY: Closed.SLOW_BODY}.get(self.state, Closed.UNREAD)
+        return {
+            Phase.HEAD: CloseReason.SLOW_HEAD,
+            Phase.BODY: CloseReason.SLOW_BODY,
+        }.get(self.state, CloseReason.UNREAD)
 
     def _waits_for_us(self) -> bool:
         """Whether it is not the client's turn, or the client took some of what waits for it."""
-        if self.state is State.HEAD:
+        if self.state is Phase.HEAD:
             return False
-        if self.state is State.BODY:
+        if self.state is Phase.BODY:
             return self.flow.read_paused
         before, self._unread = self._unread, self.transport.get_write_buffer_size()
         return self._unread == 0 or self._unread != before
 
-    def _enter(self, state: State, allowed: float) -> None:
+    def _enter(self, state: Phase, allowed: float) -> None:
         if state is not self.state:
             self.state = state
             self._due = self.loop.time() + allowed

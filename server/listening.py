@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from server.connections import Closed, Connections
+from server.connections import CloseReason, Connections
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ SAY_EVERY_S = 60.0
 REST_S = 0.05  # where not even the spare descriptor helps
 
 
-class Listener(socket.socket):
+class HttpListener(socket.socket):
     """A listening socket whose `accept` does not fail for want of descriptors: it closes the connection."""
 
     clock: Callable[[], float] = time.monotonic
@@ -65,7 +65,7 @@ class Listener(socket.socket):
             self._spare = None
             try:
                 super().accept()[0].close()
-                self._connections.closed[Closed.TURNED_AWAY] += 1
+                self._connections.closed[CloseReason.TURNED_AWAY] += 1
             except OSError:
                 time.sleep(REST_S)
         self._spare = _spare()
@@ -85,11 +85,11 @@ def _spare() -> int | None:
         return None
 
 
-def bind(host: str, port: int, connections: Connections) -> Listener:
+def bind(host: str, port: int, connections: Connections) -> HttpListener:
     """A listening socket. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, *_, address = found[0]
-    listener = Listener(family, connections)
+    listener = HttpListener(family, connections)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

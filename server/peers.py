@@ -34,7 +34,7 @@ PATIENCE_S = 1.0
 TABLES = {4: Path("/proc/net/tcp"), 6: Path("/proc/net/tcp6")}
 
 
-class Caller:
+class LocalCaller:
     """Who is at the other end of one connection; asked of the kernel once, when somebody wants to know."""
 
     def __init__(self, client: Address | None, server: tuple[str, int | None] | None) -> None:

@@ -17,7 +17,7 @@ from server import logs
 from server.analysis.specs.load import load
 from server.app import create_app
 from server.config import ServerSettings, user_name
-from server.connections import Bounds, Connections, protocol
+from server.connections import ConnectionBounds, Connections, protocol
 from server.core import Core
 from server.listening import bind, raise_descriptor_limit
 from server.store.database import Store
@@ -35,7 +35,7 @@ def serve(settings: ServerSettings) -> int:
     """The exit code: 0 after a clean stop, 1 where it could not start, DAMAGED where the database is (one
     sentence on stderr)."""
     logs.start(settings.log_level, settings.log_json)
-    connections = Connections(Bounds.of(raise_descriptor_limit()))
+    connections = Connections(ConnectionBounds.of(raise_descriptor_limit()))
     try:
         listener = bind(settings.host, settings.port, connections)
         if settings.salvage:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from types import FrameType
 
 from agent.doctor import host, report, selftest
-from agent.doctor.facts import Check, Report, Sees, SelfTest, State, printable
+from agent.doctor.facts import Check, CheckState, Report, Sees, SelfTest, printable
 from agent.doctor.programs import Survey
 from agent.probes import capability
 from agent.probes.programs import Sizes
@@ -81,12 +81,12 @@ def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
     """The host's checks, the self-test, and whether someone asked to stop."""
     checks = list(host.checks(host.Host(), capability.refusals(), Sizes().ring_bytes))
     cache = state_folder() / "cache"
-    if any(check.state is State.REFUSED for check in checks):
+    if any(check.state is CheckState.REFUSED for check in checks):
         return tuple(checks), selftest.not_made("this host does not allow capture; see above"), False
     if not with_test:
         checks.append(selftest.load(cache))
         return tuple(checks), selftest.not_made("not requested"), False
-    test = selftest.Run(cache, _say)
+    test = selftest.SelfTestRun(cache, _say)
 
     def stop(number: int, frame: FrameType | None) -> None:
         test.ask_to_stop()

@@ -22,7 +22,7 @@ from agent.health import Beat, why_stuck
 from agent.ledger import Ledger, merged
 from agent.own_port import own_port as port_of_server
 from agent.pipeline import Pipeline, Place, turns
-from agent.probes.kernel import Filters, KernelSource
+from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
 from agent.probes.source import LiveSource, Watching
@@ -46,7 +46,7 @@ def kernel_source(settings: Settings, own_port: int | None = None, body_cap: int
     """
     telemetry = settings.telemetry_listen
     return KernelSource(
-        Filters(
+        CaptureFilters(
             only_ports=settings.only_ports,
             except_ports=settings.except_ports,
             only_pids=settings.only_pids,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How one thing of the host stands to the capture."""
 
     OK = "ok"
@@ -47,13 +47,13 @@ class Check:
     """One thing of the host. `subject` is a word that stays the same from host to host."""
 
     subject: str
-    state: State
+    state: CheckState
     what: str
     cure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class LibraryView:
     """One way in which a process speaks: "plain", or the TLS library `of` which it has code.
 
     `path` is the file that holds that code, in the process's own mount namespace; `functions` are those
@@ -82,7 +82,7 @@ class Program:
     unit: str | None
     listening: tuple[int, ...]
     connections: int
-    views: tuple[View, ...]
+    views: tuple[LibraryView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Report:
         is seen. Warnings, and calls that could not be made, do not count.
         """
         states = {check.state for check in self.host}
-        if State.REFUSED in states:
+        if CheckState.REFUSED in states:
             return Sees.NONE
         made = [trial.outcome for trial in self.self_test.trials if trial.outcome is not Outcome.SKIPPED]
         if made and not {Outcome.SEEN, Outcome.PARTLY} & set(made):
@@ -135,7 +135,7 @@ class Report:
         sights = [view.sight for program in self.programs for view in program.views]
         if sights and Sight.SEEN not in sights:
             return Sees.NONE
-        whole = states <= {State.OK, State.WARNING}
+        whole = states <= {CheckState.OK, CheckState.WARNING}
         whole = whole and set(sights) <= {Sight.SEEN} and set(made) <= {Outcome.SEEN}
         return Sees.ALL if whole else Sees.SOME
 

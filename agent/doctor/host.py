@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.doctor.facts import Check, State
+from agent.doctor.facts import Check, CheckState
 from agent.identity.cgroup import membership
 from agent.probes import capability, elf, processes, targets, tls
 from agent.probes.attachments import LOADER_CACHE
@@ -86,25 +86,25 @@ def checks(host: Host, refusals: Iterable[Refusal], ring_bytes: int) -> Iterator
 def needed(subject: str, refused: Mapping[str, Refusal], what: str) -> Check:
     """A check that the agent makes itself at its start."""
     if subject in refused:
-        return Check(subject, State.REFUSED, refused[subject].what, refused[subject].cure)
-    return Check(subject, State.OK, what)
+        return Check(subject, CheckState.REFUSED, refused[subject].what, refused[subject].cure)
+    return Check(subject, CheckState.OK, what)
 
 
 def without_root(host: Host) -> Iterator[Check]:
     """What the agent would look at as root, as far as others may."""
     if host.has("sys/kernel/btf/vmlinux"):
-        yield Check("btf", State.OK, TYPES)
+        yield Check("btf", CheckState.OK, TYPES)
     else:
         cure = "boot a kernel built with CONFIG_DEBUG_INFO_BTF, as every supported distribution's is"
-        yield Check("btf", State.REFUSED, "the kernel gives no type information", cure)
+        yield Check("btf", CheckState.REFUSED, "the kernel gives no type information", cure)
     for subject in ("tracefs", "tracepoints"):
-        yield Check(subject, State.UNKNOWN, "cannot be checked without root", "run this as root")
+        yield Check(subject, CheckState.UNKNOWN, "cannot be checked without root", "run this as root")
     found = capability.bcc_version()
     if found is None:
         cure = "install the distribution's python3-bpfcc, for /usr/bin/python3"
-        yield Check("bcc", State.REFUSED, "BCC's Python module is missing", cure)
+        yield Check("bcc", CheckState.REFUSED, "BCC's Python module is missing", cure)
     else:
-        yield Check("bcc", State.OK, f"BCC {found}")
+        yield Check("bcc", CheckState.OK, f"BCC {found}")
 
 
 def version(release: str) -> tuple[int, int]:
@@ -123,10 +123,12 @@ def capabilities(host: Host) -> Check:
     elif BPF not in missing and PERFMON not in missing:
         missing.remove(SYS_ADMIN)
     if not missing:
-        return Check("capabilities", State.OK, "to load and attach programs, and to look at every process")
+        return Check(
+            "capabilities", CheckState.OK, "to load and attach programs, and to look at every process"
+        )
     names = ", ".join(f"CAP_{CAPABILITIES[number]}" for number in missing)
     only_processes = missing == [SYS_PTRACE]
-    state = State.LIMITED if only_processes else State.REFUSED
+    state = CheckState.LIMITED if only_processes else CheckState.REFUSED
     what = f"missing {names}" + ("; other users' processes stay unknown" if only_processes else "")
     return Check("capabilities", state, what, f"run this as root, outside of containers; {POD}")
 
@@ -135,19 +137,19 @@ def kernel(name: os.uname_result) -> Check:
     what = f"Linux {name.release} on {name.machine}"
     if version(name.release) < FIRST_KERNEL:
         return Check(
-            "kernel", State.REFUSED, f"{what} has no BPF ring buffer", "boot a kernel of 5.8 or later"
+            "kernel", CheckState.REFUSED, f"{what} has no BPF ring buffer", "boot a kernel of 5.8 or later"
         )
     if name.machine not in MACHINES:
         cure = f"use a machine of {' or '.join(MACHINES)}"
-        return Check("kernel", State.WARNING, f"{what}: this machine type is untried", cure)
-    return Check("kernel", State.OK, what)
+        return Check("kernel", CheckState.WARNING, f"{what}: this machine type is untried", cure)
+    return Check("kernel", CheckState.OK, what)
 
 
 def uprobes(host: Host) -> Check:
     if host.has("sys/bus/event_source/devices/uprobe/type"):
-        return Check("uprobes", State.OK, "available for TLS libraries")
+        return Check("uprobes", CheckState.OK, "available for TLS libraries")
     cure = "boot a kernel built with CONFIG_UPROBE_EVENTS, as every supported distribution's is"
-    return Check("uprobes", State.LIMITED, "not in this kernel: TLS cannot be captured", cure)
+    return Check("uprobes", CheckState.LIMITED, "not in this kernel: TLS cannot be captured", cure)
 
 
 def lockdown(host: Host) -> Check:
@@ -158,30 +160,30 @@ def lockdown(host: Host) -> Check:
     mode = chosen[1] if chosen else given[1] if given else None
     if mode == "confidentiality":
         cure = "boot with lockdown=integrity or none"
-        return Check("lockdown", State.REFUSED, "confidentiality: BPF may not read kernel memory", cure)
+        return Check("lockdown", CheckState.REFUSED, "confidentiality: BPF may not read kernel memory", cure)
     if mode:
-        return Check("lockdown", State.OK, f"{mode}, which is no obstacle")
-    return Check("lockdown", State.OK, "not reported by this kernel")
+        return Check("lockdown", CheckState.OK, f"{mode}, which is no obstacle")
+    return Check("lockdown", CheckState.OK, "not reported by this kernel")
 
 
 def kprobes(host: Host) -> Check:
     there = host.has("sys/bus/event_source/devices/kprobe/type")
-    return Check("kprobes", State.OK, f"{'there' if there else 'not in this kernel'}; not needed")
+    return Check("kprobes", CheckState.OK, f"{'there' if there else 'not in this kernel'}; not needed")
 
 
 def unprivileged_bpf(host: Host) -> Check:
     text = host.text("proc/sys/kernel/unprivileged_bpf_disabled") or ""
     meaning = UNPRIVILEGED.get(text, "not reported by this kernel")
-    return Check("unprivileged-bpf", State.OK, f"{meaning}, which is no obstacle")
+    return Check("unprivileged-bpf", CheckState.OK, f"{meaning}, which is no obstacle")
 
 
 def memlock(release: str, limit: int) -> Check:
     if version(release) >= FIRST_WITHOUT_MEMLOCK or limit == resource.RLIM_INFINITY:
         what = "unlimited" if limit == resource.RLIM_INFINITY else "limited, but not used by this kernel"
-        return Check("memlock", State.OK, what)
+        return Check("memlock", CheckState.OK, what)
     what = f"RLIMIT_MEMLOCK is {limit} bytes, which counts BPF memory on this kernel"
     cure = "raise it if loading fails: ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit"
-    return Check("memlock", State.WARNING, what, cure)
+    return Check("memlock", CheckState.WARNING, what, cure)
 
 
 def ring(host: Host, ring_bytes: int) -> Check:
@@ -189,12 +191,12 @@ def ring(host: Host, ring_bytes: int) -> Check:
     left = [value for value in (_available(host), _cgroup_left(host)) if value is not None]
     size = f"{ring_bytes >> 20} MiB"
     if not left:
-        return Check("ring", State.UNKNOWN, f"{size}; available memory unknown", "mount /proc")
+        return Check("ring", CheckState.UNKNOWN, f"{size}; available memory unknown", "mount /proc")
     what = f"{size} of {min(left) >> 20} MiB available"
     if ring_bytes * RING_SHARE > min(left):
         cure = "give spectap-agent run a smaller --ring-mib, or this machine (or pod) more memory"
-        return Check("ring", State.WARNING, what, cure)
-    return Check("ring", State.OK, what)
+        return Check("ring", CheckState.WARNING, what, cure)
+    return Check("ring", CheckState.OK, what)
 
 
 def _available(host: Host) -> int | None:
@@ -221,8 +223,10 @@ def cgroups(host: Host) -> Check:
     kind = {(True, False): "version 2", (True, True): "versions 1 and 2", (False, True): "version 1"}
     if (unified, legacy) not in kind:
         cure = "boot a kernel with cgroups to identify containers"
-        return Check("cgroup", State.WARNING, "none: containers cannot be identified", cure)
-    return Check("cgroup", State.OK, f"{kind[unified, legacy]}; containers and units are identified by it")
+        return Check("cgroup", CheckState.WARNING, "none: containers cannot be identified", cure)
+    return Check(
+        "cgroup", CheckState.OK, f"{kind[unified, legacy]}; containers and units are identified by it"
+    )
 
 
 def container(host: Host) -> Check:
@@ -230,12 +234,14 @@ def container(host: Host) -> Check:
     users, pids = host.namespace("user"), host.namespace("pid")
     if users is not None and users != INITIAL_USER_NAMESPACE:
         what = "root of a user namespace, not of the host"
-        return Check("container", State.REFUSED, what, f"run this as the host's root; {POD}")
+        return Check("container", CheckState.REFUSED, what, f"run this as the host's root; {POD}")
     where = "in a container" if _in_container(host) else "on the host"
     if pids is not None and pids != INITIAL_PID_NAMESPACE:
         what = "in its own process namespace: only processes inside it are found"
-        return Check("container", State.LIMITED, what, f"run this on the host; {POD}; docker run --pid=host")
-    return Check("container", State.OK, f"{where}, with all processes visible")
+        return Check(
+            "container", CheckState.LIMITED, what, f"run this on the host; {POD}; docker run --pid=host"
+        )
+    return Check("container", CheckState.OK, f"{where}, with all processes visible")
 
 
 def _in_container(host: Host) -> bool:
@@ -248,9 +254,11 @@ def loader(host: Host) -> Check:
     """The TLS libraries that the next program will be given: probed before anyone maps them."""
     paths = list(_probed_libraries(host))
     if paths:
-        return Check("loader", State.OK, f"{', '.join(paths)}: probed before programs load it")
+        return Check("loader", CheckState.OK, f"{', '.join(paths)}: probed before programs load it")
     what = f"the loader knows no {tls.TITLES}: the first TLS calls of a program may be missed"
-    return Check("loader", State.WARNING, what, f"none needed where programs bring their own {tls.TITLES}")
+    return Check(
+        "loader", CheckState.WARNING, what, f"none needed where programs bring their own {tls.TITLES}"
+    )
 
 
 def _probed_libraries(host: Host) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from agent.doctor import files
-from agent.doctor.facts import Program, Sight, View, printable
+from agent.doctor.facts import LibraryView, Program, Sight, printable
 from agent.doctor.files import ProgramFile
 from agent.doctor.libraries import DYNAMIC, MARKED, OTHER_END, RESTART, foreign
 from agent.doctor.sockets import Descriptors, Socket, Tables, descriptors
@@ -27,7 +27,7 @@ TLS_PORTS = frozenset({443, 6443, 8443})
 """Ports at which TLS is spoken by custom: a program with a connection there has TLS code somewhere."""
 
 DELETED = " (deleted)"
-PLAIN = View("plain", Sight.SEEN, "plain HTTP is captured")
+PLAIN = LibraryView("plain", Sight.SEEN, "plain HTTP is captured")
 
 FileKey = tuple[int, int, int, int]
 
@@ -92,26 +92,30 @@ class Survey:
 
     def _views(
         self, pid: int, exists: bool, opened: Descriptors | None, sockets: list[Socket]
-    ) -> Iterator[View]:
+    ) -> Iterator[LibraryView]:
         if not exists:
-            yield View("process", Sight.UNKNOWN, "no such process", "give the pid of a running process")
+            yield LibraryView(
+                "process", Sight.UNKNOWN, "no such process", "give the pid of a running process"
+            )
             return
         maps = processes.read(pid, "maps", self._proc)
         if maps is None or opened is None:
-            yield View("process", Sight.UNKNOWN, "not permitted to inspect it", "run this as root")
+            yield LibraryView("process", Sight.UNKNOWN, "not permitted to inspect it", "run this as root")
             return
         if not maps:
-            yield View("process", Sight.UNKNOWN, "a kernel thread, without a program", OTHER_END)
+            yield LibraryView("process", Sight.UNKNOWN, "a kernel thread, without a program", OTHER_END)
             return
         program = self._executable(pid)
         if program is not None and program.bits == 32:
-            yield View("plain", Sight.DARK, "calls of 32-bit programs are not captured", "use a 64-bit build")
+            yield LibraryView(
+                "plain", Sight.DARK, "calls of 32-bit programs are not captured", "use a 64-bit build"
+            )
             return
         yield ring() if opened.io_uring else PLAIN
         tls = list(self._tls(pid, maps.decode(errors="surrogateescape"), program))
         yield from tls
         if not tls and any({socket.local_port, socket.peer_port} & TLS_PORTS for socket in sockets):
-            yield View(
+            yield LibraryView(
                 "tls",
                 Sight.UNKNOWN,
                 "uses a TLS port, but no known TLS library was found (statically linked, such as rustls?)",
@@ -125,25 +129,25 @@ class Survey:
         except OSError:
             return None
 
-    def _tls(self, pid: int, maps: str, program: ProgramFile | None) -> Iterator[View]:
+    def _tls(self, pid: int, maps: str, program: ProgramFile | None) -> Iterator[LibraryView]:
         views = [*self._libraries(pid, maps), *self._linked_in(pid, program)]
         yield from views
         beside = any(view.sight is Sight.SEEN for view in views)
         for library, path in foreign(maps).items():
             if beside:
                 what = f"{library.title} is loaded beside {tls.TITLES}: its traffic is not captured"
-                yield View(library.of, Sight.UNKNOWN, what, OTHER_END, printable(path))
+                yield LibraryView(library.of, Sight.UNKNOWN, what, OTHER_END, printable(path))
             else:
                 yield dark(library.of, library.title, OTHER_END, path)
 
-    def _libraries(self, pid: int, maps: str) -> Iterator[View]:
+    def _libraries(self, pid: int, maps: str) -> Iterator[LibraryView]:
         """What is mapped under a library's name. A file without its functions only calls another's."""
         gone, others = set(deleted(maps)), set(foreign(maps).values())
         for path in targets.mapped_libraries(maps):
             if path not in others:  # NSS, too, has a libssl
                 yield from self._mapped(pid, path, path in gone)
 
-    def _mapped(self, pid: int, path: str, gone: bool) -> Iterator[View]:
+    def _mapped(self, pid: int, path: str, gone: bool) -> Iterator[LibraryView]:
         """A file by its name; which library that means is known before it is read."""
         library = next(tls.named(path))
         if gone:
@@ -159,7 +163,7 @@ class Survey:
         if file is not None:
             yield from self._judged(file, path)
 
-    def _linked_in(self, pid: int, program: ProgramFile | None) -> Iterator[View]:
+    def _linked_in(self, pid: int, program: ProgramFile | None) -> Iterator[LibraryView]:
         if program is None:
             return
         path = processes.executable(pid, self._proc) or ""
@@ -170,7 +174,7 @@ class Survey:
             return
         yield from self._judged(program, path)
 
-    def _judged(self, file: ProgramFile, path: str) -> Iterator[View]:
+    def _judged(self, file: ProgramFile, path: str) -> Iterator[LibraryView]:
         """What a file with TLS code in it allows; nothing where it has none."""
         readable = tls.defining(tls.PLAINTEXT_FUNCTIONS.intersection(file.functions))
         for library in readable:
@@ -180,13 +184,13 @@ class Survey:
                 of, title, cure = MARKED[mark]
                 yield dark(of, title, cure, path)
 
-    def _probed(self, library: TlsLibrary, file: ProgramFile, path: str) -> View:
+    def _probed(self, library: TlsLibrary, file: ProgramFile, path: str) -> LibraryView:
         if path in self._failures:
             what = f"its {library.title} could not be probed: {printable(self._failures[path])}"
             return unseen(library, what, OTHER_END, path)
         functions = tuple(name for name in file.functions if name in library.hooks)
         what = f"{library.title} is captured"
-        return View(library.name, Sight.SEEN, what, None, printable(path), functions)
+        return LibraryView(library.name, Sight.SEEN, what, None, printable(path), functions)
 
     def _inspect(self, file: IO[bytes]) -> ProgramFile | None:
         status = os.fstat(file.fileno())
@@ -196,19 +200,21 @@ class Survey:
         return self._files[key]
 
 
-def unseen(library: TlsLibrary, what: str, cure: str, path: str) -> View:
+def unseen(library: TlsLibrary, what: str, cure: str, path: str) -> LibraryView:
     """A library that could be probed, but for `what`."""
-    return View(library.name, Sight.DARK, what, cure, printable(path))
+    return LibraryView(library.name, Sight.DARK, what, cure, printable(path))
 
 
-def dark(of: str, title: str, cure: str, path: str) -> View:
-    return View(of, Sight.DARK, f"{title} is not captured", cure, printable(path))
+def dark(of: str, title: str, cure: str, path: str) -> LibraryView:
+    return LibraryView(of, Sight.DARK, f"{title} is not captured", cure, printable(path))
 
 
-def ring() -> View:
+def ring() -> LibraryView:
     """A ring may carry files only, hence unknown."""
     what = "uses io_uring: traffic of its sockets through io_uring is not captured"
-    return View("plain", Sight.UNKNOWN, what, "turn io_uring off in the program, or watch the other end")
+    return LibraryView(
+        "plain", Sight.UNKNOWN, what, "turn io_uring off in the program, or watch the other end"
+    )
 
 
 def deleted(maps: str) -> Iterator[str]:

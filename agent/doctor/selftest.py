@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from agent.doctor.ends import H2, HERE, PLAIN, TLS
-from agent.doctor.facts import Check, Outcome, SelfTest, State, Trial
+from agent.doctor.facts import Check, CheckState, Outcome, SelfTest, Trial
 from agent.doctor.trials import TITLES, Call, Trials
 from agent.events import Tick
 from agent.probes.abi import Setting
 from agent.probes.btf import BtfError
-from agent.probes.kernel import Filters, KernelSource, SourceError
+from agent.probes.kernel import CaptureFilters, KernelSource, SourceError
 from agent.probes.programs import ProgramError, Programs, Sizes
 from agent.probes.source import LiveSource
 
@@ -77,15 +77,15 @@ def load(cache: Path | None) -> Check:
 def loaded(tls_refusal: str | None) -> Check:
     """They load and attach, but for TLS where there is a reason against it."""
     if tls_refusal:
-        return Check("programs", State.LIMITED, tls_refusal, REPORT)
-    return Check("programs", State.OK, LOADED)
+        return Check("programs", CheckState.LIMITED, tls_refusal, REPORT)
+    return Check("programs", CheckState.OK, LOADED)
 
 
 def refused(error: Exception) -> Check:
-    return Check("programs", State.REFUSED, str(error), CURE)
+    return Check("programs", CheckState.REFUSED, str(error), CURE)
 
 
-class Run:
+class SelfTestRun:
     """One self-test. `say` hears of progress."""
 
     def __init__(self, cache: Path | None, say: Say) -> None:
@@ -110,7 +110,7 @@ class Run:
             check, test = refused(error), not_made("the capture programs do not load")
         except SelfTestError as error:
             check, test = (
-                Check("programs", State.UNKNOWN, "not tried", "see the self-test"),
+                Check("programs", CheckState.UNKNOWN, "not tried", "see the self-test"),
                 not_made(str(error)),
             )
         return check, replace(test, seconds=round(time.monotonic() - began, 3))
@@ -121,7 +121,7 @@ class Run:
             ports = read_line(server)
             calls = [Call(name, ports[name], uuid.uuid4().hex) for name in PROTOCOLS if name in ports]
             self._say("self-test: loading the capture programs")
-            filters = Filters(only_pids=frozenset({server.pid, client.pid}))
+            filters = CaptureFilters(only_pids=frozenset({server.pid, client.pid}))
             self._source = source = KernelSource(filters, Sizes(), self._cache)
             trials = Trials(calls)
             try:

@@ -59,7 +59,7 @@ class SourceError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class CaptureFilters:
     """What is watched. Empty sets do not restrict. `own_port` is the server's, in our network namespace."""
 
     only_ports: frozenset[int] = frozenset()
@@ -79,7 +79,7 @@ class Filters:
 class KernelSource:
     """A LiveSource over the running kernel. Raises SourceError where this host refuses."""
 
-    def __init__(self, filters: Filters, sizes: Sizes, cache: Path | None) -> None:
+    def __init__(self, filters: CaptureFilters, sizes: Sizes, cache: Path | None) -> None:
         reasons = [str(reason) for reason in refusals()]
         if reasons:
             raise SourceError(". ".join(reasons))
@@ -252,7 +252,7 @@ class KernelSource:
         self.watching.put_off = self._attachments.overflowed
         self.watching.processes = len(self._known)
 
-    def _filter(self, filters: Filters) -> None:
+    def _filter(self, filters: CaptureFilters) -> None:
         for port in filters.only_ports:
             self._programs.add_port("only_ports", port)
         own = () if filters.telemetry_port is None else (filters.telemetry_port,)

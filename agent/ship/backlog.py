@@ -24,9 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.ledger import Exchanges, Ledger
-from agent.ship.limits import Limits
+from agent.ship.limits import ShipLimits
 from agent.ship.memory import MemoryBacklog
-from agent.ship.parcel import Address, LedgerMap, Parcel, compressed, halves_of
+from agent.ship.parcel import BatchAddress, LedgerMap, Parcel, compressed, halves_of
 from agent.wire import VERSION
 
 
@@ -48,7 +48,7 @@ class Backlog:
     logs, or is not ours.
     """
 
-    def __init__(self, agent: str, epoch: str, limits: Limits, with_disk: bool) -> None:
+    def __init__(self, agent: str, epoch: str, limits: ShipLimits, with_disk: bool) -> None:
         self.change = threading.Condition(threading.Lock())
         self._agent, self._epoch, self._limits = agent, epoch, limits
         self._ledger = Ledger()
@@ -127,7 +127,7 @@ class Backlog:
         size, frame = sum(map(len, records)), compressed(records)
         return Parcel(self._agent, self._epoch, VERSION, len(records), size, frame)
 
-    def record_address(self, parcel: Parcel, address: Address) -> None:
+    def record_address(self, parcel: Parcel, address: BatchAddress) -> None:
         """What is in memory only goes with its address."""
 
     def split(self, parcel: Parcel) -> tuple[Parcel, Parcel]:

@@ -23,8 +23,8 @@ from contextlib import contextmanager, suppress
 from agent.health import Beat
 from agent.ledger import Exchanges, merged
 from agent.ship.backlog import Backlog, Holding
-from agent.ship.limits import Limits
-from agent.ship.parcel import Address, LedgerMap, Parcel, halves_of
+from agent.ship.limits import ShipLimits
+from agent.ship.parcel import BatchAddress, LedgerMap, Parcel, halves_of
 from agent.ship.spool import Spool
 from agent.ship.spool_config import SpoolConfig
 from agent.ship.spool_file import SpoolBroken, SpoolError
@@ -48,7 +48,7 @@ class DiskKeeper:
         agent: str,
         epoch: str,
         others: LedgerView,
-        limits: Limits,
+        limits: ShipLimits,
         backlog: Backlog,
     ) -> None:
         self.beat = Beat("spool")
@@ -91,7 +91,7 @@ class DiskKeeper:
             self._backlog.holds(self._holding(spool))
             return parcel
 
-    def record_address(self, parcel: Parcel, address: Address) -> None:
+    def record_address(self, parcel: Parcel, address: BatchAddress) -> None:
         """A parcel is about to be sent under this address, for the first time."""
         with self._locked():
             spool = self._source()

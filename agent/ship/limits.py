@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ShipLimits:
     """In bytes, counts and seconds."""
 
     queue_bytes: int = 32 * 1024 * 1024  # in memory

@@ -19,12 +19,12 @@ LEVEL = 3
 LedgerMap = Mapping[str, Mapping[str, int]]
 
 
-class Unreadable(Exception):
+class UnreadableParcel(Exception):
     """The frames do not hold the records they should."""
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class BatchAddress:
     """How the server knows a batch. `head` is the batch up to its first record; it never changes."""
 
     agent: str
@@ -49,7 +49,7 @@ class Parcel:
     frames: bytes
     first: int | None = None
     at: int | None = None
-    address: Address | None = None
+    address: BatchAddress | None = None
 
 
 def compressed(records: Sequence[bytes]) -> bytes:
@@ -57,15 +57,15 @@ def compressed(records: Sequence[bytes]) -> bytes:
     return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(b"".join(records))
 
 
-def body(parcel: Parcel, address: Address, coded: bool) -> bytes:
-    """What is posted: as zstd, or plain for a server that does not know it. Raises Unreadable."""
+def body(parcel: Parcel, address: BatchAddress, coded: bool) -> bytes:
+    """What is posted: as zstd, or plain for a server that does not know it. Raises UnreadableParcel."""
     if coded:
         return compressed([address.head]) + parcel.frames
     return address.head + _plain(parcel)
 
 
 def records_of(parcel: Parcel) -> list[bytes]:
-    """Each packed record of a parcel. Raises Unreadable."""
+    """Each packed record of a parcel. Raises UnreadableParcel."""
     plain = _plain(parcel)
     unpacker = msgpack.Unpacker(max_buffer_size=MAX_BATCH)
     found: list[bytes] = []
@@ -77,12 +77,12 @@ def records_of(parcel: Parcel) -> list[bytes]:
             found.append(plain[start : unpacker.tell()])
             start = unpacker.tell()
     except (ValueError, msgpack.exceptions.UnpackException) as error:
-        raise Unreadable(type(error).__name__) from None
+        raise UnreadableParcel(type(error).__name__) from None
     return found
 
 
 def halves_of(parcel: Parcel) -> tuple[Parcel, Parcel]:
-    """Two parcels of half the records each. Raises Unreadable."""
+    """Two parcels of half the records each. Raises UnreadableParcel."""
     records = records_of(parcel)
     middle = len(records) // 2
     return _part(parcel, 0, records[:middle]), _part(parcel, middle, records[middle:])
@@ -105,7 +105,7 @@ def _plain(parcel: Parcel) -> bytes:
         with unpacker.stream_reader(parcel.frames, read_across_frames=True) as reader:
             plain = reader.read(parcel.size + 1)
     except zstandard.ZstdError as error:
-        raise Unreadable(type(error).__name__) from None
+        raise UnreadableParcel(type(error).__name__) from None
     if len(plain) != parcel.size:
-        raise Unreadable("length")
+        raise UnreadableParcel("length")
     return plain

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from agent.health import Beat
-from agent.ship.limits import Limits
-from agent.ship.parcel import Address, Parcel, Unreadable, body
+from agent.ship.limits import ShipLimits
+from agent.ship.parcel import BatchAddress, Parcel, UnreadableParcel, body
 
 
 class Answer(Enum):
@@ -61,7 +61,7 @@ class Post:
     """The way to the server at `url` (its root), over one connection that is kept. A piece that is on its
     way is a turn."""
 
-    def __init__(self, url: str, token: str | None, limits: Limits, beat: Beat) -> None:
+    def __init__(self, url: str, token: str | None, limits: ShipLimits, beat: Beat) -> None:
         self.shown = shown(url)
         self._url = url.rstrip("/") + "/api/v1/records"
         self._limits = limits
@@ -72,7 +72,7 @@ class Post:
     def close(self) -> None:
         self._client.close()
 
-    def send(self, parcel: Parcel, address: Address) -> tuple[Answer, str]:
+    def send(self, parcel: Parcel, address: BatchAddress) -> tuple[Answer, str]:
         """One attempt: what came of it, and what to tell a person if it was not stored."""
         found, trouble = self._attempt(parcel, address)
         if found is Answer.NOT_CODED and self._coded:
@@ -80,7 +80,7 @@ class Post:
             found, trouble = self._attempt(parcel, address)
         return found, trouble
 
-    def _attempt(self, parcel: Parcel, address: Address) -> tuple[Answer, str]:
+    def _attempt(self, parcel: Parcel, address: BatchAddress) -> tuple[Answer, str]:
         try:
             content = body(parcel, address, self._coded)
             headers = {"content-length": str(len(content))}
@@ -90,7 +90,7 @@ class Post:
             with self._client.stream("POST", self._url, content=pieces, headers=headers) as response:
                 found = answer_of(response.status_code, self._bounded(response), address.seq)
                 return found, TROUBLE[found].format(status=response.status_code)
-        except Unreadable:
+        except UnreadableParcel:
             return Answer.REFUSED, "was to get a batch that the spool no longer holds as it was written"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             self._coded = True  # whoever answers next may know it
@@ -123,7 +123,7 @@ def destination(url: str) -> str:
     return f"{shown(url).lower()}{urlsplit(url).path.rstrip('/')}"
 
 
-def _client(token: str | None, limits: Limits) -> httpx.Client:
+def _client(token: str | None, limits: ShipLimits) -> httpx.Client:
     headers = {
         "content-type": "application/msgpack",
         "user-agent": "spectap-agent",

@@ -19,7 +19,7 @@ import msgpack
 
 from agent.ledger import Exchanges
 from agent.ship.epochs import Epoch
-from agent.ship.parcel import Address
+from agent.ship.parcel import BatchAddress
 from agent.ship.spool_tables import Sent
 
 SUFFIX = ".receipt"
@@ -96,5 +96,5 @@ def _unpacked(raw: bytes) -> Receipt | None:
         revision,
         {name: Epoch(*fields) for name, fields in epochs.items()},
         settled,
-        None if sent is None else (Address(*sent[:4]), *sent[4:]),
+        None if sent is None else (BatchAddress(*sent[:4]), *sent[4:]),
     )

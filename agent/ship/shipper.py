@@ -16,8 +16,8 @@ from agent.health import Beat
 from agent.ledger import Exchanges, merged
 from agent.ship.backlog import Backlog
 from agent.ship.disk_keeper import DiskKeeper, LedgerView
-from agent.ship.limits import Limits
-from agent.ship.parcel import Address, Parcel, Unreadable
+from agent.ship.limits import ShipLimits
+from agent.ship.parcel import BatchAddress, Parcel, UnreadableParcel
 from agent.ship.post import Answer, Post, destination
 from agent.ship.spool_config import SpoolConfig
 from agent.wire import VERSION, pack_head
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 TURN_S = 5.0  # no wait is longer without a beat
 SLOW = frozenset({Answer.NOT_ALLOWED, Answer.NOT_OURS, Answer.NOT_CODED})
 
-__all__ = ["Limits", "Shipper", "SpoolConfig", "destination"]
+__all__ = ["ShipLimits", "Shipper", "SpoolConfig", "destination"]
 
 
 class Shipper:
@@ -45,10 +45,10 @@ class Shipper:
         agent: str,
         epoch: str,
         others: LedgerView,
-        limits: Limits | None = None,
+        limits: ShipLimits | None = None,
         spool: SpoolConfig | None = None,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits or ShipLimits()
         self._agent, self._epoch, self._others, self._config = agent, epoch, others, spool
         self._beat = Beat("shipper")
         self._post = Post(url, token, self.limits, self._beat)
@@ -202,7 +202,7 @@ class Shipper:
         elif answer is Answer.REFUSED and parcel.records > 1:
             try:
                 self._halves += reversed(self._source.split(parcel))
-            except Unreadable:
+            except UnreadableParcel:
                 self._source.settle(parcel, Exchanges.SPOOL_UNREADABLE)
         elif answer is Answer.REFUSED:
             self._source.settle(parcel, Exchanges.REFUSED)
@@ -233,14 +233,14 @@ class Shipper:
             attempt += 1
         return None
 
-    def _address(self, parcel: Parcel) -> Address:
+    def _address(self, parcel: Parcel) -> BatchAddress:
         """Where it is not decided yet, the next of this epoch, written down before it is used."""
         if parcel.address is not None:
             return parcel.address
         self._seq += 1
         ledger = merged(self._others(), self.totals())
         head = pack_head(self._agent, self._epoch, self._seq, ledger, parcel.records, parcel.version)
-        address = Address(self._agent, self._epoch, self._seq, head)
+        address = BatchAddress(self._agent, self._epoch, self._seq, head)
         if parcel.records:
             self._source.record_address(parcel, address)
         return address

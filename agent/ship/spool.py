@@ -33,7 +33,7 @@ from agent.ledger import Exchanges
 from agent.ship import spool_tables as tables
 from agent.ship.disk import Disk
 from agent.ship.epochs import Epoch, Epochs
-from agent.ship.parcel import Address, LedgerMap, Parcel, compressed
+from agent.ship.parcel import BatchAddress, LedgerMap, Parcel, compressed
 from agent.ship.spool_config import SpoolConfig
 from agent.ship.spool_file import DAMAGED, SpoolBroken, SpoolError, set_aside, translated
 from agent.ship.spool_start import bind, epochs_in, trim
@@ -127,7 +127,7 @@ class Spool:
             self._in_hand[parcel.epoch] += parcel.records
         return parcel
 
-    def record_address(self, parcel: Parcel, address: Address) -> None:
+    def record_address(self, parcel: Parcel, address: BatchAddress) -> None:
         """Writes down under which address a parcel is about to be sent."""
         assert parcel.first is not None
         sent = (address, parcel.first, parcel.first + parcel.records)
@@ -226,7 +226,9 @@ class Spool:
         epoch = self._epochs[name]
         seq = epoch.next_seq + FAREWELL_GAP
         head = pack_head(epoch.agent, name, seq, epoch.ledger, 0, VERSION)
-        return Parcel(epoch.agent, name, VERSION, 0, 0, b"", address=Address(epoch.agent, name, seq, head))
+        return Parcel(
+            epoch.agent, name, VERSION, 0, 0, b"", address=BatchAddress(epoch.agent, name, seq, head)
+        )
 
     def _oldest(self, most_records: int, most_bytes: int) -> Parcel | None:
         rows = tables.batch(self._disk.execute, self._settled, most_records, most_bytes)

@@ -11,12 +11,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from agent.ship.epochs import Epoch
-from agent.ship.parcel import Address, Parcel
+from agent.ship.parcel import BatchAddress, Parcel
 
 Execute = Callable[..., sqlite3.Cursor]
 Row = tuple[int, str, int, int, int, int, bytes]
 """Number, epoch, wire version, records, bytes unpacked, wall time in ns, frame."""
-Sent = tuple[Address, int, int]
+Sent = tuple[BatchAddress, int, int]
 """The address of a batch, the place of its first record, and the place behind its last."""
 
 APPLICATION = 0x73707470  # "sptp", in the file's header
@@ -172,7 +172,7 @@ def drop_epoch(execute: Execute, name: str) -> None:
 def sent(execute: Execute) -> Sent | None:
     """What was being sent when the file was last written."""
     found = execute("SELECT agent, epoch, seq, head, first, beyond FROM sent").fetchone()
-    return None if found is None else (Address(*found[:4]), found[4], found[5])
+    return None if found is None else (BatchAddress(*found[:4]), found[4], found[5])
 
 
 def write_sent(execute: Execute, out: Sent | None) -> None:

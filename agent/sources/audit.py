@@ -25,9 +25,9 @@ from agent.http.messages import (
     Response,
 )
 from agent.sources import fields
-from agent.sources.content import Content, File
+from agent.sources.content import File, FileContent
 from agent.sources.lines import Lines, lines
-from agent.sources.reported import Broken, Entry, Reported, Skipped, Unreadable, identity
+from agent.sources.reported import Entry, EntryError, Reported, Skipped, UnreadableEntry, identity
 from agent.wire import Endpoint
 
 HOST = b"kubernetes.default.svc"
@@ -65,9 +65,9 @@ def recognises(head: bytes) -> bool:
     return _EVENT.search(head) is not None
 
 
-def content(file: File, name: str) -> Content:
+def content(file: File, name: str) -> FileContent:
     """The calls of a log."""
-    return Content(entries(file))
+    return FileContent(entries(file))
 
 
 def entries(file: Lines) -> Iterator[Entry]:
@@ -76,11 +76,11 @@ def entries(file: Lines) -> Iterator[Entry]:
         place = f"line {number}"
         try:
             if line is None:
-                raise Unreadable("too long")
+                raise EntryError("too long")
             found = fields.decoded(line)
             events = fields.parts(found, "items") if fields.text(found, "kind") == "EventList" else [found]
-        except Unreadable as error:
-            yield Broken(place, str(error))
+        except EntryError as error:
+            yield UnreadableEntry(place, str(error))
             continue
         for event in events:
             yield _entry(event, place)
@@ -89,14 +89,14 @@ def entries(file: Lines) -> Iterator[Entry]:
 def _entry(event: dict[str, Any], place: str) -> Entry:
     stage, user = fields.text(event, "stage"), fields.text(fields.part(event, "user"), "username")
     if stage not in ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"):
-        return Broken(place, "not an audit event")
+        return UnreadableEntry(place, "not an audit event")
     turned_away = stage == "ResponseStarted" and user is None
     if stage not in ("ResponseComplete", "Panic") and not turned_away:
         return Skipped(f"events of stage {stage}, which a later one follows")
     try:
         return _reported(event, user)
-    except Unreadable as error:
-        return Broken(place, str(error))
+    except EntryError as error:
+        return UnreadableEntry(place, str(error))
 
 
 def _reported(event: dict[str, Any], user: str | None) -> Reported:
@@ -104,10 +104,10 @@ def _reported(event: dict[str, Any], user: str | None) -> Reported:
     start = fields.time_ns(fields.text(event, "requestReceivedTimestamp"))
     end = fields.time_ns(fields.text(event, "stageTimestamp"))
     if target is None or not isinstance(verb, str):
-        raise Unreadable("no requestURI or no verb")
+        raise EntryError("no requestURI or no verb")
     start = start if start is not None else end
     if start is None:
-        raise Unreadable("no time")
+        raise EntryError("no time")
     method = _method(verb)
     body, typed = _body(event, "request", method)
     request = Request(

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from agent.sources.reported import Broken
+from agent.sources.reported import UnreadableEntry
 
 MAX_FRAME = 1 << 20
 """Bytes of one packet; tcpdump keeps 262,144 at most."""
@@ -44,7 +44,7 @@ class _Damaged(Exception):
     """Nothing behind this place can be found; says why."""
 
 
-def frames(read: Read) -> Iterator[Frame | Broken]:
+def frames(read: Read) -> Iterator[Frame | UnreadableEntry]:
     """The packets of a file that `read` gives as many bytes of as asked, or fewer at its end."""
     number = 0
     try:
@@ -54,7 +54,7 @@ def frames(read: Read) -> Iterator[Frame | Broken]:
             number += 1
             yield frame
     except _Damaged as error:
-        yield Broken(f"behind packet {number}", str(error))
+        yield UnreadableEntry(f"behind packet {number}", str(error))
 
 
 def _pcap(read: Read, order: str, unit: int) -> Iterator[Frame]:

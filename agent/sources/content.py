@@ -47,7 +47,7 @@ Item = Event | Entry | ReadPart | Remark
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class FileContent:
     """`items` in the file's order. `limits` are of the table of connections that its events need.
 
     `of_exchanges` says that each entry is an exchange, so that a broken one counts as one.

@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, NoReturn
 
 from agent.http.messages import Headers
-from agent.sources.reported import NotBase64, Unreadable
+from agent.sources.reported import EntryError, NotBase64
 
 MAX_BRACKETS = 500_000
 """Objects and arrays of one entry: each costs some fifty times its two bytes once decoded."""
@@ -23,17 +23,17 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?(Z
 
 
 def decoded(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`. Raises Unreadable."""
+    """The JSON object in `raw`. Raises EntryError."""
     if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
-        raise Unreadable("too many objects in it")
+        raise EntryError("too many objects in it")
     try:
         found = json.loads(raw, parse_constant=_no_constant)
     except RecursionError:
-        raise Unreadable("nested too deeply") from None
+        raise EntryError("nested too deeply") from None
     except ValueError:
-        raise Unreadable("not JSON") from None
+        raise EntryError("not JSON") from None
     if not isinstance(found, dict):
-        raise Unreadable("not a JSON object")
+        raise EntryError("not a JSON object")
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.sources import audit, har, pcap, recording, telemetry
-from agent.sources.content import Content, File
+from agent.sources.content import File, FileContent
 
 HEAD = 64 * 1024
 """Bytes that are looked at."""
@@ -20,7 +20,7 @@ class FileFormat:
     """`recognises` takes the first bytes of a file; `content` the file, and its name for messages."""
 
     recognises: Callable[[bytes], bool]
-    content: Callable[[File, str], Content]
+    content: Callable[[File, str], FileContent]
 
 
 FORMATS: dict[str, FileFormat] = {

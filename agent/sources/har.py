@@ -25,9 +25,17 @@ from agent.http.messages import (
     header,
 )
 from agent.sources import fields
-from agent.sources.content import Content, File
+from agent.sources.content import File, FileContent
 from agent.sources.elements import Absent, Stray, elements
-from agent.sources.reported import Broken, Entry, NotBase64, Reported, Skipped, Unreadable, identity
+from agent.sources.reported import (
+    Entry,
+    EntryError,
+    NotBase64,
+    Reported,
+    Skipped,
+    UnreadableEntry,
+    identity,
+)
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
@@ -47,9 +55,9 @@ def recognises(head: bytes) -> bool:
     return _HAR.match(head.removeprefix(_BOM)) is not None
 
 
-def content(file: File, name: str) -> Content:
+def content(file: File, name: str) -> FileContent:
     """The exchanges of a document."""
-    return Content(entries(file.read1))
+    return FileContent(entries(file.read1))
 
 
 def entries(read: Callable[[int], bytes]) -> Iterator[Entry]:
@@ -58,20 +66,20 @@ def entries(read: Callable[[int], bytes]) -> Iterator[Entry]:
         for index, element in enumerate(elements(read, b"entries", 2)):
             place = f"entry {index + 1}"
             if isinstance(element, Stray):
-                yield Broken(place, "not a JSON object")
+                yield UnreadableEntry(place, "not a JSON object")
             elif element.raw is None:
-                yield Broken(place, "too large")
+                yield UnreadableEntry(place, "too large")
             else:
                 yield _entry(element.raw, index, place)
     except Absent:
-        yield Broken("the document", "no log.entries, so no HAR")
+        yield UnreadableEntry("the document", "no log.entries, so no HAR")
 
 
 def _entry(raw: bytes, index: int, place: str) -> Entry:
     try:
         return _reported(fields.decoded(raw), index, raw)
-    except Unreadable as error:
-        return Broken(place, str(error))
+    except EntryError as error:
+        return UnreadableEntry(place, str(error))
 
 
 def _reported(entry: dict[str, Any], index: int, raw: bytes) -> Entry:
@@ -79,9 +87,9 @@ def _reported(entry: dict[str, Any], index: int, raw: bytes) -> Entry:
     asked, answered = fields.part(entry, "request"), fields.part(entry, "response")
     method, url = fields.text(asked, "method"), fields.text(asked, "url")
     if start is None:
-        raise Unreadable("no startedDateTime")
+        raise EntryError("no startedDateTime")
     if method is None or url is None:
-        raise Unreadable("no request method or no URL")
+        raise EntryError("no request method or no URL")
     call = _CALL.fullmatch(url)
     if call is None:
         return Skipped("entries, not an HTTP URL")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from agent.events import Tick
 from agent.sources import captures
 from agent.sources.captures import Frame, frames
-from agent.sources.content import Content, File, Item, ReadPart
+from agent.sources.content import File, FileContent, Item, ReadPart
 from agent.sources.packets import NoSegment, Packets
-from agent.sources.reported import Broken, Skipped
+from agent.sources.reported import Skipped, UnreadableEntry
 from agent.sources.tcp import LIMITS, Flows, Segment
 
 TICK_NS = 100_000_000
@@ -24,16 +24,16 @@ def recognises(head: bytes) -> bool:
     return head.startswith(captures.MAGICS)
 
 
-def content(file: File, name: str) -> Content:
+def content(file: File, name: str) -> FileContent:
     """The events of a capture; its broken packets are no exchanges."""
-    return Content(_items(file), limits=LIMITS, of_exchanges=False)
+    return FileContent(_items(file), limits=LIMITS, of_exchanges=False)
 
 
 def _items(file: File) -> Iterator[Item]:
     packets, flows = Packets(), Flows()
     now = ticked = 0
     for number, frame in enumerate(frames(file.read), 1):
-        if isinstance(frame, Broken):
+        if isinstance(frame, UnreadableEntry):
             yield frame
             break
         yield _READ
@@ -51,10 +51,10 @@ def _items(file: File) -> Iterator[Item]:
     yield from flows.finish()
 
 
-def _segment(packets: Packets, frame: Frame, now: int, number: int) -> Segment | Broken | Skipped:
+def _segment(packets: Packets, frame: Frame, now: int, number: int) -> Segment | UnreadableEntry | Skipped:
     try:
         return packets.segment(now, frame.link, frame.data, frame.length)
     except NoSegment as error:
         if error.broken:
-            return Broken(f"packet {number}", str(error))
+            return UnreadableEntry(f"packet {number}", str(error))
         return Skipped(f"packets, {error}")

@@ -33,7 +33,7 @@ from agent.events import (
     Role,
     Tick,
 )
-from agent.sources.content import Content, File, Header, Item, Remark
+from agent.sources.content import File, FileContent, Header, Item, Remark
 
 MAGIC = b"spectap recording\n"
 VERSION = 1
@@ -53,10 +53,10 @@ def recognises(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def content(file: File, name: str) -> Content:
+def content(file: File, name: str) -> FileContent:
     """The events of a recording, and who made it. Raises RecordingError."""
     recording = Recording(file, name)
-    return Content(_items(recording), recording.header)
+    return FileContent(_items(recording), recording.header)
 
 
 def _items(recording: Recording) -> Iterator[Item]:

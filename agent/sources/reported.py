@@ -30,7 +30,7 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class UnreadableEntry:
     """Something that should be an exchange and cannot be read. `place` is such as "line 7"."""
 
     place: str
@@ -44,10 +44,10 @@ class Skipped:
     reason: str
 
 
-Entry = Reported | Broken | Skipped
+Entry = Reported | UnreadableEntry | Skipped
 
 
-class Unreadable(ValueError):
+class EntryError(ValueError):
     """One entry cannot be read; the reason quotes nothing of it."""
 
 

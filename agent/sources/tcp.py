@@ -46,7 +46,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ReassemblyBounds:
     """Of memory: flows, and what waits for a hole to be filled, in one half and in all."""
 
     flows: int = 65_536
@@ -105,8 +105,8 @@ _Ends = tuple[Address, Address]
 class Flows:
     """All connections of a capture. `feed` answers the events that a segment causes."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
-        self._bounds = bounds or Bounds()
+    def __init__(self, bounds: ReassemblyBounds | None = None) -> None:
+        self._bounds = bounds or ReassemblyBounds()
         self._flows: OrderedDict[_Ends, _Flow] = OrderedDict()
         self._held_bytes = 0
 

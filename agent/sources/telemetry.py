@@ -12,9 +12,9 @@ from typing import Any
 
 from agent.http.messages import EMPTY_BODY, Body, BodyState, Completeness, Exchange, Request, Response
 from agent.sources import fields
-from agent.sources.content import Content, File
+from agent.sources.content import File, FileContent
 from agent.sources.lines import Lines, lines
-from agent.sources.reported import Broken, Entry, NotBase64, Reported, Unreadable, identity
+from agent.sources.reported import Entry, EntryError, NotBase64, Reported, UnreadableEntry, identity
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
@@ -30,9 +30,9 @@ def recognises(head: bytes) -> bool:
     return _REPORT.search(head) is not None
 
 
-def content(file: File, name: str) -> Content:
+def content(file: File, name: str) -> FileContent:
     """The reported exchanges."""
-    return Content(entries(file))
+    return FileContent(entries(file))
 
 
 def entries(file: Lines) -> Iterator[Entry]:
@@ -40,23 +40,23 @@ def entries(file: Lines) -> Iterator[Entry]:
     for number, line in lines(file):
         try:
             if line is None:
-                raise Unreadable("too long")
+                raise EntryError("too long")
             yield reported(line, number, None)
-        except Unreadable as error:
-            yield Broken(f"line {number}", str(error))
+        except EntryError as error:
+            yield UnreadableEntry(f"line {number}", str(error))
 
 
 def reported(raw: bytes, index: int, now_ns: int | None) -> Reported:
-    """One object; `index` tells equal ones apart, `now_ns` is for those without a time. Raises Unreadable."""
+    """One object; `index` tells equal ones apart, `now_ns` is for those without a time. Raises EntryError."""
     found = fields.decoded(raw)
     asked, answered = fields.part(found, "request"), fields.part(found, "response")
     method, path = fields.text(asked, "method"), fields.text(asked, "path")
     if method is None or path is None:
-        raise Unreadable("no request method or no path")
+        raise EntryError("no request method or no path")
     start, end = _time(asked), _time(answered)
     start = next((at for at in (start, end, now_ns) if at is not None), None)
     if start is None:
-        raise Unreadable("no time")
+        raise EntryError("no time")
     request = _request(asked, method, path, start, (fields.text(found, "scheme") or "http").lower())
     response = _response(answered, start, end)
     bodies = {message.body.state for message in (request, response) if message}
@@ -99,7 +99,7 @@ def _response(answered: dict[str, Any], start: int, end: int | None) -> Response
     if code in (None, "", "0", 0):
         return None
     if not isinstance(code, (str, int)) or not re.fullmatch(r"[1-9][0-9]{2}", str(code)):
-        raise Unreadable("a status code that is none")
+        raise EntryError("a status code that is none")
     status = int(code)
     common = fields.part(answered, "common")
     headers = fields.headers(common, "headers", "key")

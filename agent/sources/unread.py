@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from agent.sources.content import ReadPart
-from agent.sources.reported import Broken, Entry, FormatError, Skipped
+from agent.sources.reported import Entry, FormatError, Skipped, UnreadableEntry
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Unread:
         """One more entry."""
         if isinstance(one, Skipped):
             self._skipped[one.reason] += 1
-        elif isinstance(one, Broken):
+        elif isinstance(one, UnreadableEntry):
             self._broken += 1
             if self._broken <= MOST_NAMED:
                 log.warning("%s: %s: %s", self._path, one.place, one.reason)

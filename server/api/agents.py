@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends
 
 from server.api import models, render
 from server.api.context import Here
-from server.api.gate import Role, require
+from server.api.gate import TokenRole, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["agents"])
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["agents"])
 
 
 @router.get("/agents", response_model=models.Page[models.Agent])

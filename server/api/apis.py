@@ -8,13 +8,15 @@ from fastapi import APIRouter, Depends, Query
 
 from server.api import models, render
 from server.api.context import Here
-from server.api.gate import Role, require
+from server.api.gate import TokenRole, require
 from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, decode, page
 from server.services.inventory import OperationState
 from server.services.listing import Listed
 
-router = APIRouter(prefix="/api/v1/apis", dependencies=[Depends(require(Role.ADMIN))], tags=["inventory"])
+router = APIRouter(
+    prefix="/api/v1/apis", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["inventory"]
+)
 
 
 @router.get("", response_model=models.Page[models.Api])

@@ -13,12 +13,12 @@ from server.api import coverage_models as models
 from server.api.bodies import bounded_body
 from server.api.bundles import BODY, MAX_SPEC
 from server.api.context import Here
-from server.api.gate import Role, require
+from server.api.gate import TokenRole, require
 from server.api.known import KnownApi
 from server.services.coverage import Scope
 
 router = APIRouter(
-    prefix="/api/v1/apis/{id}/coverage", dependencies=[Depends(require(Role.ADMIN))], tags=["coverage"]
+    prefix="/api/v1/apis/{id}/coverage", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["coverage"]
 )
 
 Name = Annotated[str | None, Query(max_length=300, description="A name; * and ? stand for anything.")]

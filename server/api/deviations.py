@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from server.api import models, render
 from server.api.context import Here
-from server.api.gate import Role, require
+from server.api.gate import TokenRole, require
 from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, StateAsked, decode, page
 
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["deviations"])
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["deviations"])
 
 
 @router.get("/deviations", response_model=models.Page[models.StoredDeviation])

@@ -24,24 +24,24 @@ from server.api.errors import Problem
 from server.api.sessions import COOKIE
 from server.config import ServerSettings, digest, is_loopback, user_name
 from server.connections import CALLER
-from server.peers import Caller
+from server.peers import LocalCaller
 
 CURE = "--admin-token-file and --ingest-token-file, or with --open-to-local-users"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SAME = frozenset({"same-origin", "none"})
 
 
-class Role(StrEnum):
+class TokenRole(StrEnum):
     INGEST = "ingest"
     ADMIN = "admin"
 
 
-def token_of(settings: ServerSettings, role: Role) -> bytes | None:
+def token_of(settings: ServerSettings, role: TokenRole) -> bytes | None:
     """The digest of a role's token; None where it has none."""
-    return settings.ingest_token if role is Role.INGEST else settings.admin_token
+    return settings.ingest_token if role is TokenRole.INGEST else settings.admin_token
 
 
-def opens(settings: ServerSettings, role: Role, token: str | None) -> bool:
+def opens(settings: ServerSettings, role: TokenRole, token: str | None) -> bool:
     """Whether this is the role's token."""
     wanted = token_of(settings, role)
     return wanted is not None and token is not None and hmac.compare_digest(digest(token), wanted)
@@ -50,7 +50,7 @@ def opens(settings: ServerSettings, role: Role, token: str | None) -> bool:
 def local_user(request: Request) -> int | None:
     """The uid of who asks, on this machine; None where that cannot be told."""
     caller = getattr(request.state, CALLER, None)
-    return caller.uid if isinstance(caller, Caller) else None
+    return caller.uid if isinstance(caller, LocalCaller) else None
 
 
 def admitted(request: Request) -> bool:
@@ -78,16 +78,16 @@ def logged_in(request: Request) -> bool:
     return bool(context_of(request).sessions.holds(request.cookies.get(COOKIE)))
 
 
-def entitled(request: Request, role: Role) -> bool:
+def entitled(request: Request, role: TokenRole) -> bool:
     """Whether a request may do what the role may."""
     settings = context_of(request).settings
     if token_of(settings, role) is None:
         return admitted(request)
-    return opens(settings, role, offered(request)) or (role is Role.ADMIN and logged_in(request))
+    return opens(settings, role, offered(request)) or (role is TokenRole.ADMIN and logged_in(request))
 
 
 @cache
-def require(role: Role) -> Callable[[Request], None]:
+def require(role: TokenRole) -> Callable[[Request], None]:
     """A dependency that answers 401 (no token) or 403 (another one, or local user); one for each role."""
 
     def check(request: Request) -> None:

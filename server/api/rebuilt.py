@@ -12,14 +12,14 @@ from server.api import models
 from server.api import rebuilt_models as said
 from server.api.context import Here
 from server.api.documents import shown_document
-from server.api.gate import Role, require
+from server.api.gate import TokenRole, require
 from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 from server.api.render import time as shown_time
 from server.services.rebuilding import Decided
 
 router = APIRouter(
-    prefix="/api/v1/apis/{id}", dependencies=[Depends(require(Role.ADMIN))], tags=["rebuilding"]
+    prefix="/api/v1/apis/{id}", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["rebuilding"]
 )
 
 VersionName = Annotated[str, Query(max_length=40)]

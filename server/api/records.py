@@ -15,13 +15,13 @@ from agent.wire import MAX_BATCH, WireError
 from server.api.bodies import bounded_body
 from server.api.context import Here
 from server.api.errors import Problem
-from server.api.gate import Role, require
+from server.api.gate import TokenRole, require
 from server.api.models import Acked
 from server.ingest.decode import CODINGS, decode
 from server.ingest.outcomes import Left, Received
 from server.services.errors import StoreUnavailable
 
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.INGEST))], tags=["records"])
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.INGEST))], tags=["records"])
 
 log = logging.getLogger(__name__)
 

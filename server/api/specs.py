@@ -11,13 +11,15 @@ from server.api import models, render
 from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
 from server.api.fetch import fetched, usable
-from server.api.gate import Role, require
+from server.api.gate import TokenRole, require
 from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 from server.services.attaching import Target
 from server.services.specifications import Sent
 
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(Role.ADMIN))], tags=["specifications"])
+router = APIRouter(
+    prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["specifications"]
+)
 
 Host = Annotated[
     str | None,

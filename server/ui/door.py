@@ -25,7 +25,7 @@ from server.analysis.specs.model import SpecError
 from server.api.bodies import bounded_body
 from server.api.context import context_of
 from server.api.errors import RETRY_S, Problem
-from server.api.gate import Role, entitled, refusal, token_of
+from server.api.gate import TokenRole, entitled, refusal, token_of
 from server.services.errors import Conflict, NotFound, Refused, StoreUnavailable
 from server.ui import show
 
@@ -69,9 +69,9 @@ class LoginNeeded(Exception):
 def admin(request: Request) -> None:
     """A dependency that sends to the login whoever may not see captured data. Raises Problem where there is
     none."""
-    if entitled(request, Role.ADMIN):
+    if entitled(request, TokenRole.ADMIN):
         return
-    if token_of(context_of(request).settings, Role.ADMIN) is None:
+    if token_of(context_of(request).settings, TokenRole.ADMIN) is None:
         raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
     raise LoginNeeded
 

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from server.api.context import context_of
 from server.api.errors import Problem
-from server.api.gate import Role, entitled, opens, refusal, token_of
+from server.api.gate import TokenRole, entitled, opens, refusal, token_of
 from server.api.sessions import COOKIE, LASTS_S
 from server.ui.door import Page, fields, page
 
@@ -25,9 +25,9 @@ router = APIRouter(route_class=Page, include_in_schema=False)
 
 @router.get("/login")
 def login_page(request: Request, next: str = "/") -> Response:
-    if entitled(request, Role.ADMIN):
+    if entitled(request, TokenRole.ADMIN):
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    if token_of(context_of(request).settings, Role.ADMIN) is None:
+    if token_of(context_of(request).settings, TokenRole.ADMIN) is None:
         raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
     return page(request, "login.html", next=_ours(next), wrong=False)
 
@@ -36,7 +36,7 @@ def login_page(request: Request, next: str = "/") -> Response:
 async def log_in(request: Request) -> Response:
     form = await fields(request, MAX_FORM)
     token, following = form.get("token", "").strip(), _ours(form.get("next", "/"))
-    if not opens(context_of(request).settings, Role.ADMIN, token):
+    if not opens(context_of(request).settings, TokenRole.ADMIN, token):
         log.warning("login rejected: wrong admin token")
         return page(request, "login.html", HTTPStatus.FORBIDDEN, next=following, wrong=True)
     answer = RedirectResponse(following, HTTPStatus.SEE_OTHER)

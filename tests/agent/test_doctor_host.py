@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.doctor import host
-from agent.doctor.facts import Check, State
+from agent.doctor.facts import Check, CheckState
 from agent.doctor.host import Host
 from agent.probes.capability import Refusal
 
@@ -44,13 +44,13 @@ def by_subject(found: Host, refusals: list[Refusal]) -> dict[str, Check]:
 def test_every_finding_that_is_not_ok_has_a_cure(tmp_path: Path) -> None:
     for refusals in ([], [Refusal("root", "no", "be it")], [Refusal("tracefs", "no", "mount it")]):
         for check in host.checks(Host(tmp_path), refusals, RING):
-            assert (check.cure is None) == (check.state is State.OK), check
+            assert (check.cure is None) == (check.state is CheckState.OK), check
 
 
 @pytest.mark.parametrize("subject", ["root", "btf", "tracefs", "tracepoints", "bcc"])
 def test_what_the_agent_refuses_the_doctor_tells_in_the_same_words(tmp_path: Path, subject: str) -> None:
     checks = by_subject(Host(tmp_path), [Refusal(subject, "it is missing", "put it there")])
-    assert checks[subject] == Check(subject, State.REFUSED, "it is missing", "put it there")
+    assert checks[subject] == Check(subject, CheckState.REFUSED, "it is missing", "put it there")
 
 
 def test_without_root_what_cannot_be_looked_at_is_unknown_and_not_ok(tmp_path: Path) -> None:
@@ -58,30 +58,34 @@ def test_without_root_what_cannot_be_looked_at_is_unknown_and_not_ok(tmp_path: P
     checks = by_subject(found, [Refusal("root", "no root", "be root")])
     states = {subject: checks[subject].state for subject in ("root", "btf", "tracefs", "tracepoints")}
     assert states == {
-        "root": State.REFUSED,
-        "btf": State.OK,
-        "tracefs": State.UNKNOWN,
-        "tracepoints": State.UNKNOWN,
+        "root": CheckState.REFUSED,
+        "btf": CheckState.OK,
+        "tracefs": CheckState.UNKNOWN,
+        "tracepoints": CheckState.UNKNOWN,
     }
     bare = by_subject(Host(tmp_path / "bare"), [Refusal("root", "no root", "be root")])
-    assert bare["btf"].state is State.REFUSED
+    assert bare["btf"].state is CheckState.REFUSED
 
 
 @pytest.mark.parametrize(
     ("effective", "state", "missing"),
     [
-        (ROOTS_CAPABILITIES, State.OK, ""),
-        ("CapEff:\t00000000a80425fb", State.REFUSED, "CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF"),
-        (f"CapEff:\t{1 << 21 | 1 << 19:016x}", State.OK, ""),
-        (f"CapEff:\t{1 << 39 | 1 << 38 | 1 << 19:016x}", State.OK, ""),
-        (f"CapEff:\t{1 << 39 | 1 << 19:016x}", State.REFUSED, "CAP_SYS_ADMIN, CAP_PERFMON"),
-        (f"CapEff:\t{1 << 21:016x}", State.LIMITED, "CAP_SYS_PTRACE"),
-        ("", State.REFUSED, "CAP_BPF"),
+        (ROOTS_CAPABILITIES, CheckState.OK, ""),
+        (
+            "CapEff:\t00000000a80425fb",
+            CheckState.REFUSED,
+            "CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF",
+        ),
+        (f"CapEff:\t{1 << 21 | 1 << 19:016x}", CheckState.OK, ""),
+        (f"CapEff:\t{1 << 39 | 1 << 38 | 1 << 19:016x}", CheckState.OK, ""),
+        (f"CapEff:\t{1 << 39 | 1 << 19:016x}", CheckState.REFUSED, "CAP_SYS_ADMIN, CAP_PERFMON"),
+        (f"CapEff:\t{1 << 21:016x}", CheckState.LIMITED, "CAP_SYS_PTRACE"),
+        ("", CheckState.REFUSED, "CAP_BPF"),
     ],
     ids=["root", "docker", "sys-admin", "bpf-and-perfmon", "bpf-alone", "no-ptrace", "untold"],
 )
 def test_capabilities_that_are_missing_are_named(
-    tmp_path: Path, effective: str, state: State, missing: str
+    tmp_path: Path, effective: str, state: CheckState, missing: str
 ) -> None:
     check = host.capabilities(made(tmp_path, proc__self__status=f"Name:\tx\n{effective}\n"))
     assert check.state is state
@@ -91,64 +95,64 @@ def test_capabilities_that_are_missing_are_named(
 @pytest.mark.parametrize(
     ("release", "machine", "state"),
     [
-        ("6.1.0-18-amd64", "x86_64", State.OK),
-        ("5.8.0", "x86_64", State.OK),
-        ("5.4.0-150-generic", "x86_64", State.REFUSED),
-        ("6.8.0", "riscv64", State.WARNING),
-        ("unheard-of", "x86_64", State.REFUSED),
+        ("6.1.0-18-amd64", "x86_64", CheckState.OK),
+        ("5.8.0", "x86_64", CheckState.OK),
+        ("5.4.0-150-generic", "x86_64", CheckState.REFUSED),
+        ("6.8.0", "riscv64", CheckState.WARNING),
+        ("unheard-of", "x86_64", CheckState.REFUSED),
     ],
 )
-def test_a_kernel_is_judged_by_its_release(release: str, machine: str, state: State) -> None:
+def test_a_kernel_is_judged_by_its_release(release: str, machine: str, state: CheckState) -> None:
     assert host.kernel(kernel(release, machine)).state is state
 
 
 @pytest.mark.parametrize(
     ("files", "state"),
     [
-        ({}, State.OK),
-        ({"sys__kernel__security__lockdown": "none [integrity] confidentiality"}, State.OK),
-        ({"sys__kernel__security__lockdown": "none integrity [confidentiality]"}, State.REFUSED),
-        ({"proc__cmdline": "quiet lockdown=confidentiality"}, State.REFUSED),
+        ({}, CheckState.OK),
+        ({"sys__kernel__security__lockdown": "none [integrity] confidentiality"}, CheckState.OK),
+        ({"sys__kernel__security__lockdown": "none integrity [confidentiality]"}, CheckState.REFUSED),
+        ({"proc__cmdline": "quiet lockdown=confidentiality"}, CheckState.REFUSED),
         (
             {
                 "sys__kernel__security__lockdown": "[none] integrity confidentiality",
                 "proc__cmdline": "lockdown=confidentiality",
             },
-            State.OK,
+            CheckState.OK,
         ),
     ],
     ids=["untold", "integrity", "confidentiality", "by-command-line", "the-kernel-knows-best"],
 )
-def test_only_confidentiality_hinders(tmp_path: Path, files: dict[str, str], state: State) -> None:
+def test_only_confidentiality_hinders(tmp_path: Path, files: dict[str, str], state: CheckState) -> None:
     assert host.lockdown(made(tmp_path, **files)).state is state
 
 
 def test_missing_kprobes_do_not_matter_and_missing_uprobes_do(tmp_path: Path) -> None:
     bare = Host(tmp_path)
-    assert (host.kprobes(bare).state, host.uprobes(bare).state) == (State.OK, State.LIMITED)
+    assert (host.kprobes(bare).state, host.uprobes(bare).state) == (CheckState.OK, CheckState.LIMITED)
     device = "sys__bus__event_source__devices__{}__type"
     full = made(tmp_path, **{device.format("kprobe"): "6", device.format("uprobe"): "7"})
-    assert (host.kprobes(full).state, host.uprobes(full).state) == (State.OK, State.OK)
+    assert (host.kprobes(full).state, host.uprobes(full).state) == (CheckState.OK, CheckState.OK)
     assert host.kprobes(full).what != "not in this kernel; not needed"
 
 
 @pytest.mark.parametrize(
     ("release", "limit", "state"),
     [
-        ("6.1.0", 65536, State.OK),
-        ("5.10.0", 65536, State.WARNING),
-        ("5.10.0", resource.RLIM_INFINITY, State.OK),
+        ("6.1.0", 65536, CheckState.OK),
+        ("5.10.0", 65536, CheckState.WARNING),
+        ("5.10.0", resource.RLIM_INFINITY, CheckState.OK),
     ],
 )
-def test_locked_memory_is_at_most_a_warning(release: str, limit: int, state: State) -> None:
+def test_locked_memory_is_at_most_a_warning(release: str, limit: int, state: CheckState) -> None:
     assert host.memlock(release, limit).state is state
 
 
 @pytest.mark.parametrize(
     ("files", "state", "left"),
     [
-        ({"proc__meminfo": "MemTotal: 1 kB\nMemAvailable: 4194304 kB\n"}, State.OK, "4096 MiB"),
-        ({"proc__meminfo": "MemAvailable: 131072 kB\n"}, State.WARNING, "128 MiB"),
+        ({"proc__meminfo": "MemTotal: 1 kB\nMemAvailable: 4194304 kB\n"}, CheckState.OK, "4096 MiB"),
+        ({"proc__meminfo": "MemAvailable: 131072 kB\n"}, CheckState.WARNING, "128 MiB"),
         (
             {
                 "proc__meminfo": "MemAvailable: 4194304 kB\n",
@@ -156,7 +160,7 @@ def test_locked_memory_is_at_most_a_warning(release: str, limit: int, state: Sta
                 "sys__fs__cgroup__pod__memory.max": "157286400",
                 "sys__fs__cgroup__pod__memory.current": "52428800",
             },
-            State.WARNING,
+            CheckState.WARNING,
             "100 MiB",
         ),
         (
@@ -166,15 +170,15 @@ def test_locked_memory_is_at_most_a_warning(release: str, limit: int, state: Sta
                 "sys__fs__cgroup__memory.max": "max",
                 "sys__fs__cgroup__memory.current": "52428800",
             },
-            State.OK,
+            CheckState.OK,
             "4096 MiB",
         ),
-        ({}, State.UNKNOWN, "memory unknown"),
+        ({}, CheckState.UNKNOWN, "memory unknown"),
     ],
     ids=["ample", "small-host", "small-pod", "unlimited-pod", "untold"],
 )
 def test_the_ring_is_held_against_the_memory_left_here(
-    tmp_path: Path, files: dict[str, str], state: State, left: str
+    tmp_path: Path, files: dict[str, str], state: CheckState, left: str
 ) -> None:
     check = host.ring(made(tmp_path, **files), RING)
     assert check.state is state
@@ -184,13 +188,13 @@ def test_the_ring_is_held_against_the_memory_left_here(
 @pytest.mark.parametrize(
     ("text", "state", "kind"),
     [
-        ("0::/x\n", State.OK, "version 2"),
-        ("9:name=systemd:/\n0::/\n", State.OK, "versions 1 and 2"),
-        ("4:memory:/x\n", State.OK, "version 1"),
-        ("", State.WARNING, "none"),
+        ("0::/x\n", CheckState.OK, "version 2"),
+        ("9:name=systemd:/\n0::/\n", CheckState.OK, "versions 1 and 2"),
+        ("4:memory:/x\n", CheckState.OK, "version 1"),
+        ("", CheckState.WARNING, "none"),
     ],
 )
-def test_cgroups_are_told_by_version(tmp_path: Path, text: str, state: State, kind: str) -> None:
+def test_cgroups_are_told_by_version(tmp_path: Path, text: str, state: CheckState, kind: str) -> None:
     check = host.cgroups(made(tmp_path, proc__self__cgroup=text))
     assert check.state is state
     assert kind in check.what
@@ -199,24 +203,24 @@ def test_cgroups_are_told_by_version(tmp_path: Path, text: str, state: State, ki
 def test_a_pod_without_host_pid_is_told_that_others_stay_dark(tmp_path: Path) -> None:
     namespaces(tmp_path, host.INITIAL_USER_NAMESPACE, 4026532501)
     check = host.container(Host(tmp_path))
-    assert check.state is State.LIMITED
+    assert check.state is CheckState.LIMITED
     assert "hostPID" in (check.cure or "")
 
 
 def test_the_root_of_a_user_namespace_is_refused(tmp_path: Path) -> None:
     namespaces(tmp_path, 4026532500, 4026532501)
-    assert host.container(Host(tmp_path)).state is State.REFUSED
+    assert host.container(Host(tmp_path)).state is CheckState.REFUSED
 
 
 def test_a_pod_with_host_pid_has_every_process_in_sight(tmp_path: Path) -> None:
     namespaces(tmp_path, host.INITIAL_USER_NAMESPACE, host.INITIAL_PID_NAMESPACE)
     found = made(tmp_path, proc__self__cgroup=f"0::/kubepods/pod1/{'a' * 64}\n")
     assert host.container(found) == Check(
-        "container", State.OK, "in a container, with all processes visible", None
+        "container", CheckState.OK, "in a container, with all processes visible", None
     )
     assert "on the host" in host.container(made(tmp_path, proc__self__cgroup="0::/\n")).what
 
 
 def test_a_loader_without_openssl_is_a_warning(tmp_path: Path) -> None:
-    assert host.loader(made(tmp_path, etc__ld="")).state is State.WARNING
-    assert host.loader(made(tmp_path, **{"etc__ld.so.cache": "no cache at all"})).state is State.WARNING
+    assert host.loader(made(tmp_path, etc__ld="")).state is CheckState.WARNING
+    assert host.loader(made(tmp_path, **{"etc__ld.so.cache": "no cache at all"})).state is CheckState.WARNING

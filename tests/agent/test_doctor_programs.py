@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.doctor import files, sockets
-from agent.doctor.facts import Program, Sight, View
+from agent.doctor.facts import LibraryView, Program, Sight
 from agent.doctor.files import MAX_SEARCHED, PIECE, TEXTS, Mark
 from agent.doctor.programs import Survey
 from agent.probes.tls import HOOKS, OPENSSL
@@ -122,7 +122,7 @@ def test_a_program_without_tls_is_seen(proc: Proc, plain: Path) -> None:
 def test_openssl_is_seen_with_its_path_and_functions(proc: Proc, plain: Path, libssl: Path) -> None:
     proc.add(7, plain, maps=(libssl,))
     openssl = proc.one().views[1]
-    assert openssl == View(
+    assert openssl == LibraryView(
         "openssl", Sight.SEEN, "OpenSSL is captured", None, str(libssl), ("SSL_read", "SSL_write")
     )
 

@@ -17,19 +17,30 @@ import pytest
 from agent.cli import main
 from agent.commands import doctor as command
 from agent.doctor import report
-from agent.doctor.facts import Check, Outcome, Program, Report, Sees, SelfTest, Sight, State, Trial, View
+from agent.doctor.facts import (
+    Check,
+    CheckState,
+    LibraryView,
+    Outcome,
+    Program,
+    Report,
+    Sees,
+    SelfTest,
+    Sight,
+    Trial,
+)
 from agent.doctor.libraries import FOREIGN, MARKED
 from agent.doctor.selftest import PROTOCOLS, not_made
 from tests.e2e.doctor_schema import SCHEMA, assert_valid
 
 ROOT = Path(__file__).parents[2]
-OK = Check("kernel", State.OK, "Linux")
-PLAIN = View("plain", Sight.SEEN, "seen")
-GO = View("go", Sight.DARK, "Go's own TLS is not captured", "watch the other end", "/app/shop")
+OK = Check("kernel", CheckState.OK, "Linux")
+PLAIN = LibraryView("plain", Sight.SEEN, "seen")
+GO = LibraryView("go", Sight.DARK, "Go's own TLS is not captured", "watch the other end", "/app/shop")
 TESTED = SelfTest(tuple(Trial(name, Outcome.SEEN, True, True, "seen") for name in PROTOCOLS), None, 4.5)
 
 
-def program(*views: View, pids: Iterable[int] = (7,)) -> Program:
+def program(*views: LibraryView, pids: Iterable[int] = (7,)) -> Program:
     return Program(tuple(pids), ("shop",), "/app/shop", "c" * 64, "shop.service", (80, 443), 3, views)
 
 
@@ -44,8 +55,8 @@ def with_outcomes(*outcomes: Outcome) -> SelfTest:
     return replace(TESTED, trials=trials)
 
 
-def check(state: State) -> Check:
-    return Check("kernel", state, "something", None if state is State.OK else "something else")
+def check(state: CheckState) -> Check:
+    return Check("kernel", state, "something", None if state is CheckState.OK else "something else")
 
 
 SEEN, PARTLY, UNPARSED, UNSEEN, SKIPPED = Outcome
@@ -56,16 +67,16 @@ SEEN, PARTLY, UNPARSED, UNSEEN, SKIPPED = Outcome
     [
         (made(), Sees.ALL),
         (made(programs=(program(PLAIN),)), Sees.ALL),
-        (made(host=(OK, check(State.WARNING))), Sees.ALL),
+        (made(host=(OK, check(CheckState.WARNING))), Sees.ALL),
         (made(test=not_made("not requested")), Sees.ALL),
         (made(test=with_outcomes(SEEN, SKIPPED, SEEN)), Sees.ALL),
-        (made(host=(OK, check(State.LIMITED))), Sees.SOME),
-        (made(host=(OK, check(State.UNKNOWN))), Sees.SOME),
+        (made(host=(OK, check(CheckState.LIMITED))), Sees.SOME),
+        (made(host=(OK, check(CheckState.UNKNOWN))), Sees.SOME),
         (made(programs=(program(PLAIN, GO),)), Sees.SOME),
         (made(programs=(program(PLAIN), program(replace(PLAIN, sight=Sight.UNKNOWN, cure="x")))), Sees.SOME),
         (made(test=with_outcomes(SEEN, SEEN, UNPARSED)), Sees.SOME),
         (made(test=with_outcomes(PARTLY, SEEN, SEEN)), Sees.SOME),
-        (made(host=(OK, check(State.REFUSED)), programs=(program(PLAIN),)), Sees.NONE),
+        (made(host=(OK, check(CheckState.REFUSED)), programs=(program(PLAIN),)), Sees.NONE),
         (made(programs=(program(GO), program(GO))), Sees.NONE),
         (made(programs=(program(PLAIN),), test=with_outcomes(UNSEEN, UNSEEN, UNPARSED)), Sees.NONE),
     ],
@@ -91,7 +102,7 @@ def enumerated(*path: str) -> set[str]:
 
 def test_the_schema_lists_exactly_what_the_doctor_can_say() -> None:
     assert enumerated("properties", "sees") == set(Sees)
-    assert enumerated("$defs", "check", "properties", "state") == set(State)
+    assert enumerated("$defs", "check", "properties", "state") == set(CheckState)
     assert enumerated("$defs", "trial", "properties", "outcome") == set(Outcome)
     assert enumerated("$defs", "trial", "properties", "protocol") == set(PROTOCOLS)
     assert enumerated("$defs", "view", "properties", "sight") == set(Sight)

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from server import connections
-from server.connections import Bounds, Closed, Connections, protocol
+from server.connections import CloseReason, ConnectionBounds, Connections, protocol
 from server.listening import bind
 from tests.server.running import wait_for
 
@@ -80,7 +80,7 @@ def looked(server: Server, times: int = 1) -> None:
 
 
 @contextmanager
-def serving(bounds: Bounds | None = None) -> Iterator[Server]:
+def serving(bounds: ConnectionBounds | None = None) -> Iterator[Server]:
     app, room = App(), Connections(bounds)
     listener = bind("127.0.0.1", 0, room)
     config = uvicorn.Config(app, http=protocol(room), ws="none", log_config=None, lifespan="off")
@@ -114,7 +114,7 @@ def test_a_head_that_does_not_come_ends_the_connection(bounds: pytest.MonkeyPatc
     bounds.setattr(connections, "HEAD_S", 0.2)
     with serving() as server:
         assert answer(server.connect(sent)) == b""
-        assert server.room.closed == {Closed.SLOW_HEAD: 1}
+        assert server.room.closed == {CloseReason.SLOW_HEAD: 1}
         assert server.is_answered()
 
 
@@ -126,7 +126,7 @@ def test_a_head_byte_by_byte_gains_no_time(bounds: pytest.MonkeyPatch) -> None:
             with suppress(OSError):
                 client.sendall(b"y")
             looked(server)
-        wait_for(lambda: server.room.closed == {Closed.SLOW_HEAD: 1}, "end of the connection")
+        wait_for(lambda: server.room.closed == {CloseReason.SLOW_HEAD: 1}, "end of the connection")
 
 
 def test_the_second_head_of_a_connection_has_the_time_of_the_first(bounds: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_the_second_head_of_a_connection_has_the_time_of_the_first(bounds: pytes
         bounds.setattr(connections, "HEAD_S", 0.1)
         client.sendall(HALF_HEAD)
         assert answer(client) == b""
-        assert server.room.closed == {Closed.SLOW_HEAD: 1}
+        assert server.room.closed == {CloseReason.SLOW_HEAD: 1}
 
 
 def test_a_body_that_does_not_come_ends_the_connection(bounds: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_a_body_that_does_not_come_ends_the_connection(bounds: pytest.MonkeyPatc
     with serving() as server:
         client = server.connect(HALF_HEAD, b"content-length: 10\r\n\r\n12345")
         assert answer(client) == b""
-        assert server.room.closed == {Closed.SLOW_BODY: 1}
+        assert server.room.closed == {CloseReason.SLOW_BODY: 1}
 
 
 def test_what_was_sent_of_a_body_buys_time_for_the_rest(bounds: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_an_answer_that_is_not_taken_ends_the_connection(bounds: pytest.MonkeyPa
     bounds.setattr(connections, "UNREAD_S", 0.3)
     with serving() as server:
         server.connect(b"GET /large HTTP/1.1\r\nhost: h\r\n\r\n")
-        wait_for(lambda: server.room.closed == {Closed.UNREAD: 1}, "end of the connection")
+        wait_for(lambda: server.room.closed == {CloseReason.UNREAD: 1}, "end of the connection")
         wait_for(lambda: server.room.open == 0, "room")
         assert server.is_answered()
 
@@ -193,7 +193,7 @@ def test_a_slow_answer_of_the_server_is_nobodys_fault(bounds: pytest.MonkeyPatch
 
 
 def test_where_all_places_are_taken_who_waits_longest_makes_room(bounds: pytest.MonkeyPatch) -> None:
-    with serving(Bounds(connections=3)) as server:
+    with serving(ConnectionBounds(connections=3)) as server:
         asking = server.connect(b"GET /wait HTTP/1.1\r\nhost: h\r\n\r\n")
         server.app.waits.wait()
         slow = [server.connect(HALF_HEAD) for _ in range(2)]
@@ -205,22 +205,22 @@ def test_where_all_places_are_taken_who_waits_longest_makes_room(bounds: pytest.
         assert server.room.open <= 3
         server.app.go.set()
         assert answer(asking)
-        assert set(server.room.closed) == {Closed.DISPLACED}
+        assert set(server.room.closed) == {CloseReason.DISPLACED}
 
 
 def test_nobody_whose_request_is_under_way_is_displaced(bounds: pytest.MonkeyPatch) -> None:
-    with serving(Bounds(connections=1)) as server:
+    with serving(ConnectionBounds(connections=1)) as server:
         asking = server.connect(b"GET /wait HTTP/1.1\r\nhost: h\r\n\r\n")
         server.app.waits.wait()
         assert answer(server.connect(HEAD)) == b""
-        assert server.room.closed == {Closed.TURNED_AWAY: 1}
+        assert server.room.closed == {CloseReason.TURNED_AWAY: 1}
         server.app.go.set()
         assert answer(asking)
 
 
 @pytest.mark.parametrize("descriptors", [16, 64, 256, 1024, 4096, 1_048_576])
 def test_connections_leave_descriptors_for_the_rest(descriptors: int) -> None:
-    bounds = Bounds.of(descriptors)
+    bounds = ConnectionBounds.of(descriptors)
     assert bounds.at_once >= 1
     assert bounds.connections >= min(6, descriptors)
     files = max(descriptors // 2, descriptors - connections.RESERVED)

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from server.connections import Closed, Connections
-from server.listening import SAY_EVERY_S, Listener, bind, raise_descriptor_limit
+from server.connections import CloseReason, Connections
+from server.listening import SAY_EVERY_S, HttpListener, bind, raise_descriptor_limit
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def no_descriptor_left() -> Iterator[None]:
 
 
 @contextmanager
-def clients(listener: Listener, count: int) -> Iterator[list[socket.socket]]:
+def clients(listener: HttpListener, count: int) -> Iterator[list[socket.socket]]:
     found = [socket.create_connection(listener.getsockname()) for _ in range(count)]
     try:
         yield found
@@ -55,7 +55,7 @@ def test_who_cannot_be_served_is_closed_and_counted_and_said_once_a_minute(
         assert [client.recv(1) for client in waiting[:11]] == [b""] * 11
         served, _ = listener.accept()
         served.close()
-    assert room.closed == {Closed.TURNED_AWAY: 11}
+    assert room.closed == {CloseReason.TURNED_AWAY: 11}
     why = os.strerror(errno.EMFILE)
     said = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
     assert said == [f"1 connections were turned away: {why}", f"10 connections were turned away: {why}"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from server import peers
-from server.peers import Address, Caller, by_netlink, by_table
+from server.peers import Address, LocalCaller, by_netlink, by_table
 
 Lookup = Callable[[Address, Address], int | None]
 NOBODY = 65534
@@ -102,10 +102,10 @@ def test_the_kernel_is_asked_once_a_connection(monkeypatch: pytest.MonkeyPatch) 
         return 7
 
     monkeypatch.setattr(peers, "owner", owner)
-    caller = Caller(("127.0.0.1", 1), ("127.0.0.1", 2))
+    caller = LocalCaller(("127.0.0.1", 1), ("127.0.0.1", 2))
     assert [caller.uid, caller.uid] == [7, 7]
     assert len(calls) == 1
-    assert Caller(None, ("127.0.0.1", 2)).uid is None
+    assert LocalCaller(None, ("127.0.0.1", 2)).uid is None
 
 
 def test_where_the_kernel_cannot_be_asked_the_list_is_read(

@@ -21,7 +21,7 @@ from unittest import mock
 from agent.events import Chunk, ConnectionKey, Direction, Event, Lost
 from agent.ledger import Bytes, Kernel
 from agent.probes import private_stack, programs
-from agent.probes.kernel import Filters, KernelSource
+from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.programs import Sizes
 from tests.e2e.certificates import Certificate, make
 from tests.vm import speech
@@ -146,7 +146,7 @@ def main() -> None:
         assert GUARD in text
         mock.patch.object(programs, "source_text", return_value=text.replace(GUARD, "")).start()
     copied_libraries()
-    source = KernelSource(Filters(body_cap=BODY_CAP), Sizes(), None)
+    source = KernelSource(CaptureFilters(body_cap=BODY_CAP), Sizes(), None)
     report({"private": check.private})
     account = Account(source.watching.tls_refusal)
     with ExitStack() as stack:

@@ -15,7 +15,7 @@ from agent.events import Chunk, Direction
 from agent.ledger import Bytes
 from agent.probes import cgroups
 from agent.probes.cgroups import MOUNTS, CgroupError, find, find_all, mounted
-from agent.probes.kernel import Filters
+from agent.probes.kernel import CaptureFilters
 from tests.agent.probes.watch import Watch, watching
 
 HYBRID = """\
@@ -88,7 +88,7 @@ def test_only_what_is_in_a_watched_cgroup_and_in_no_excluded_one_is_told(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        filters = Filters(
+        filters = CaptureFilters(
             only_ports=frozenset({port}),
             only_cgroups=(str(hierarchy),),
             except_cgroups=(f"/{hierarchy.name}/in/below",),

@@ -10,7 +10,7 @@ import pytest
 from agent.events import Clock
 from agent.probes import kernel
 from agent.probes.clock import TOLERANCE_NS, WallClock
-from agent.probes.kernel import Filters
+from agent.probes.kernel import CaptureFilters
 from tests.agent.probes.watch import watching
 
 HOUR_NS = 3_600_000_000_000
@@ -70,7 +70,7 @@ def test_the_live_source_follows_the_clock(tmp_path: Path, monkeypatch: pytest.M
     machine = Machine(HOUR_NS)
     monkeypatch.setattr(kernel, "WallClock", lambda boot: WallClock(boot, machine.wall, machine.monotonic))
     monkeypatch.setattr(kernel, "COUNT_INTERVAL", 1)
-    with watching(Filters(), tmp_path) as watch:
+    with watching(CaptureFilters(), tmp_path) as watch:
         clocks: list[Clock] = []
 
         def told(count: int) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from agent.events import Direction
 from agent.probes import private_stack, programs, tls
-from agent.probes.kernel import Filters
+from agent.probes.kernel import CaptureFilters
 from agent.probes.programs import Programs, Sizes
 from tests.agent.probes.verifier import stack_depths
 from tests.agent.probes.watch import connected, watching
@@ -104,7 +104,7 @@ def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.root
 @pytest.mark.usefixtures("unguarded")
 def test_with_a_program_on_a_private_stack_tls_is_not_probed_and_plain_calls_are_seen(tmp_path: Path) -> None:
-    with watching(Filters(), tmp_path) as watch, socket.create_server(("127.0.0.1", 0)) as listener:
+    with watching(CaptureFilters(), tmp_path) as watch, socket.create_server(("127.0.0.1", 0)) as listener:
         refusal = watch.source.watching.tls_refusal
         if refusal is None:
             pytest.skip("this kernel has no private stacks (Linux 6.13)")

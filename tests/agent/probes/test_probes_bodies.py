@@ -13,7 +13,7 @@ from agent.events import Chunk, ConnectionKey, Direction, Opened
 from agent.http.connections import connections
 from agent.http.messages import BodyState, Completeness, Exchange
 from agent.ledger import Bytes, Ledger
-from agent.probes.kernel import HEADROOM, Filters
+from agent.probes.kernel import HEADROOM, CaptureFilters
 from agent.streams.table import Limits
 from tests.agent.http.h2.test_streams import Talk
 from tests.agent.http.talks import seen_in
@@ -39,7 +39,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture(scope="module")
 def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
-    filters = Filters(only_ports=frozenset({listener.getsockname()[1]}), body_cap=CAP)
+    filters = CaptureFilters(only_ports=frozenset({listener.getsockname()[1]}), body_cap=CAP)
     with watching(filters, tmp_path_factory.mktemp("cache"), ring_mib=64) as watch:
         yield watch
 

@@ -12,7 +12,7 @@ import pytest
 from agent.events import Chunk, Closed, Direction, Lost, Opened, Role
 from agent.http.connections import connections
 from agent.ledger import Bytes, Ledger
-from agent.probes.kernel import Filters
+from agent.probes.kernel import CaptureFilters
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
 from tests.agent.probes.watch import Watch, connected, watching
@@ -133,7 +133,7 @@ def listener() -> Iterator[socket.socket]:
 @pytest.fixture(scope="module")
 def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     port = listener.getsockname()[1]
-    with watching(Filters(only_ports=frozenset({port})), tmp_path_factory.mktemp("cache")) as watch:
+    with watching(CaptureFilters(only_ports=frozenset({port})), tmp_path_factory.mktemp("cache")) as watch:
         yield watch
 
 

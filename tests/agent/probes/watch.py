@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.events import Chunk, Direction, Event, Lost
 from agent.ledger import Bytes
-from agent.probes.kernel import Filters, KernelSource
+from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.programs import Sizes
 
 PATIENCE = 60.0
@@ -49,7 +49,7 @@ class Watch:
 
 
 @contextmanager
-def watching(filters: Filters, cache: Path, ring_mib: int = 4) -> Iterator[Watch]:
+def watching(filters: CaptureFilters, cache: Path, ring_mib: int = 4) -> Iterator[Watch]:
     """A source that watches from here on; nothing stays attached."""
     source = KernelSource(filters, Sizes(ring_bytes=ring_mib << 20, connections=1024, threads=1024), cache)
     try:

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from agent.ship.shipper import Limits, Shipper, SpoolConfig
+from agent.ship.shipper import ShipLimits, Shipper, SpoolConfig
 from agent.wire import Body, pack_record
 from tests.server.records import record
 
-QUICK = Limits(retry_first_s=0.02, retry_most_s=0.2, retry_slow_s=0.2, answer_s=2.0, keep_again_s=0.2)
+QUICK = ShipLimits(retry_first_s=0.02, retry_most_s=0.2, retry_slow_s=0.2, answer_s=2.0, keep_again_s=0.2)
 
 
 def packed(number: int, padding: int) -> bytes:

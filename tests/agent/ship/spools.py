@@ -8,7 +8,7 @@ from pathlib import Path
 import msgpack
 
 from agent.ledger import Exchanges
-from agent.ship.parcel import Address, Parcel, records_of
+from agent.ship.parcel import BatchAddress, Parcel, records_of
 from agent.ship.spool import Spool
 from agent.ship.spool_config import SpoolConfig
 from agent.wire import VERSION, pack_head
@@ -36,8 +36,8 @@ def numbers(parcel: Parcel | None) -> list[int]:
     return [] if parcel is None else [msgpack.unpackb(raw) for raw in records_of(parcel)]
 
 
-def address(parcel: Parcel, seq: int, epoch: str = "epoch-1") -> Address:
-    return Address("agent-1", epoch, seq, pack_head("agent-1", epoch, seq, {}, parcel.records, VERSION))
+def address(parcel: Parcel, seq: int, epoch: str = "epoch-1") -> BatchAddress:
+    return BatchAddress("agent-1", epoch, seq, pack_head("agent-1", epoch, seq, {}, parcel.records, VERSION))
 
 
 def settle_all(spool: Spool) -> list[int]:

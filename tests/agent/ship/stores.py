@@ -15,9 +15,9 @@ from typing import Any
 import msgpack
 import zstandard
 
-from agent.ship.shipper import Limits, Shipper, SpoolConfig
+from agent.ship.shipper import ShipLimits, Shipper, SpoolConfig
 
-QUICK = Limits(
+QUICK = ShipLimits(
     keep_s=0.01,
     keep_again_s=0.01,
     flush_s=0.02,
@@ -118,7 +118,7 @@ def serving(store: Store, port: int = 0) -> Iterator[str]:
 
 def shipper(
     url: str,
-    limits: Limits = QUICK,
+    limits: ShipLimits = QUICK,
     token: str | None = None,
     place: SpoolConfig | None = None,
     epoch: str = "epoch-1",

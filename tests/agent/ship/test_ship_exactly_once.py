@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from agent.ledger import Exchanges
-from agent.ship.parcel import Address, Parcel, body, halves_of
+from agent.ship.parcel import BatchAddress, Parcel, body, halves_of
 from agent.ship.spool import Spool
 from agent.ship.spool_config import SpoolConfig
 from agent.wire import pack_head
@@ -105,10 +105,10 @@ class Life(RuleBasedStateMachine):
             else:
                 self._settle(parcel, Exchanges.SHIPPED)
 
-    def _address(self, parcel: Parcel) -> Address:
+    def _address(self, parcel: Parcel) -> BatchAddress:
         self._seq += 1
         head = pack_head("agent", self._epoch, self._seq, self._totals(), parcel.records, parcel.version)
-        address = Address("agent", self._epoch, self._seq, head)
+        address = BatchAddress("agent", self._epoch, self._seq, head)
         self._spool.record_address(parcel, address)
         return address
 

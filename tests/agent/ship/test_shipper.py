@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from agent.ship.post import Answer, answer_of
-from agent.ship.shipper import Limits, SpoolConfig
+from agent.ship.shipper import ShipLimits, SpoolConfig
 from tests.agent.ship.stores import (
     PATIENCE_S,
     QUICK,
@@ -62,7 +62,7 @@ def test_the_last_batch_carries_the_final_ledger(place: SpoolConfig | None) -> N
 def test_an_idle_agent_still_sends_its_ledger() -> None:
     store = Store([])
     with serving(store) as url:
-        ship = shipper(url, Limits(heartbeat_s=0.01))
+        ship = shipper(url, ShipLimits(heartbeat_s=0.01))
         ship.start()
         store.wait(lambda: len(store.ledgers) >= 2)
         ship.close(PATIENCE_S)
@@ -154,7 +154,7 @@ def test_where_even_an_empty_batch_is_refused_records_are_kept_for_the_upgraded_
 def test_when_the_queue_is_full_the_oldest_is_dropped_and_counted() -> None:
     store = Store([])
     with serving(store) as url:
-        ship = shipper(url, Limits(queue_bytes=100, flush_s=0.01))
+        ship = shipper(url, ShipLimits(queue_bytes=100, flush_s=0.01))
         for number in range(120):  # one byte each
             ship.offer(packed(number))
         ship.offer(b"x" * 101)  # never fits

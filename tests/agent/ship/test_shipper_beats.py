@@ -9,7 +9,7 @@ import pytest
 
 from agent.health import Beat
 from agent.ship import shipper as module
-from agent.ship.shipper import Limits, SpoolConfig
+from agent.ship.shipper import ShipLimits, SpoolConfig
 from tests.agent.ship.stores import PATIENCE_S, Store, packed, serving, shipper, status
 from tests.server.running import wait_for
 
@@ -21,7 +21,9 @@ def turned(beat: Beat) -> Callable[[], bool]:
 
 def test_idle_loops_turn(tmp_path: Path) -> None:
     with serving(Store([])) as url:
-        ship = shipper(url, Limits(heartbeat_s=0.01), place=SpoolConfig(tmp_path / "spool.db", 1 << 26, 3600))
+        ship = shipper(
+            url, ShipLimits(heartbeat_s=0.01), place=SpoolConfig(tmp_path / "spool.db", 1 << 26, 3600)
+        )
         ship.start()
         assert [beat.name for beat in ship.beats] == ["shipper", "spool"]
         for beat in ship.beats * 3:
@@ -33,7 +35,7 @@ def test_the_shipper_turns_while_it_pauses(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "TURN_S", 0.01)
     store = Store([status(401)])
     with serving(store) as url:
-        ship = shipper(url, Limits(retry_slow_s=3600))
+        ship = shipper(url, ShipLimits(retry_slow_s=3600))
         ship.start()
         ship.offer(packed(1))
         store.wait(lambda: bool(store.posts))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.http.messages import BodyState, Caller, Completeness, Exchange
 from agent.sources import audit, lines
-from agent.sources.reported import Broken, Entry, Reported, Skipped
+from agent.sources.reported import Entry, Reported, Skipped, UnreadableEntry
 from agent.wire import Endpoint
 from tests.agent.sources.values import VALUES
 
@@ -204,9 +204,9 @@ def test_broken_lines_are_named_by_their_number() -> None:
     whole = json.dumps(event()).encode()
     raw = b"\n".join([whole, b"", b'{"cut": ', b"[1]", b"{}", whole])
     assert [one for one in entries(raw) if not isinstance(one, Reported)] == [
-        Broken("line 3", "not JSON"),
-        Broken("line 4", "not a JSON object"),
-        Broken("line 5", "not an audit event"),
+        UnreadableEntry("line 3", "not JSON"),
+        UnreadableEntry("line 4", "not a JSON object"),
+        UnreadableEntry("line 5", "not an audit event"),
     ]
 
 
@@ -215,22 +215,22 @@ def test_a_line_without_end_is_one_broken_line_in_bounded_memory(monkeypatch: py
     monkeypatch.setattr(lines, "_PIECE", 30)
     raw = b'{"a": "' + b"x" * 1000 + b'"}\n' + json.dumps(event()).encode()[:90] + b"\n" + b"y" * 500
     assert entries(raw) == [
-        Broken("line 1", "too long"),
-        Broken("line 2", "not JSON"),
-        Broken("line 3", "too long"),
+        UnreadableEntry("line 1", "too long"),
+        UnreadableEntry("line 2", "not JSON"),
+        UnreadableEntry("line 3", "too long"),
     ]
 
 
 def test_a_depth_bomb_is_one_broken_line() -> None:
-    assert entries(b'{"a":' * 100_000) == [Broken("line 1", "nested too deeply")]
+    assert entries(b'{"a":' * 100_000) == [UnreadableEntry("line 1", "nested too deeply")]
     wide = b'{"a":[' + b"{}," * 600_000 + b"{}]}"
-    assert entries(wide) == [Broken("line 1", "too many objects in it")]
+    assert entries(wide) == [UnreadableEntry("line 1", "too many objects in it")]
 
 
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_calls_or_broken_and_never_an_exception(raw: bytes) -> None:
-    assert all(isinstance(one, (Reported, Broken, Skipped)) for one in entries(raw))
+    assert all(isinstance(one, (Reported, UnreadableEntry, Skipped)) for one in entries(raw))
 
 
 @settings(deadline=None)

@@ -16,7 +16,7 @@ from agent import cli, config, reading
 from agent.ledger import Bytes, Ledger
 from agent.redact.policy import Policy
 from agent.sources.captures import MAX_FRAME, Frame, frames
-from agent.sources.reported import Broken
+from agent.sources.reported import UnreadableEntry
 from agent.wire import Record
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
@@ -27,7 +27,7 @@ CAPTURES = Path(__file__).parents[2] / "data/captures"
 WHOLE, CUT = CAPTURES / "loopback.pcap", CAPTURES / "loopback-cut.pcap"
 
 
-def found(raw: bytes) -> list[Frame | Broken]:
+def found(raw: bytes) -> list[Frame | UnreadableEntry]:
     return list(frames(io.BytesIO(raw).read))
 
 
@@ -138,13 +138,13 @@ def test_a_file_that_ends_within_a_packet_is_read_to_the_one_before(cut: int) ->
     first = next(whole_frames(raw))
     at = 24 + 16 + len(first.data)
     assert found(raw[: at + cut])[0] == first
-    assert found(raw[: at + cut])[-1] == Broken("behind packet 1", "the file ends within a packet")
+    assert found(raw[: at + cut])[-1] == UnreadableEntry("behind packet 1", "the file ends within a packet")
 
 
 def test_a_packet_of_impossible_size_is_the_end() -> None:
     raw = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
     raw += struct.pack("<IIII", 0, 0, MAX_FRAME + 1, MAX_FRAME + 1)
-    assert found(raw) == [Broken("behind packet 0", "not a packet")]
+    assert found(raw) == [UnreadableEntry("behind packet 0", "not a packet")]
 
 
 @settings(deadline=None)
@@ -156,7 +156,7 @@ def test_any_bytes_are_frames_or_broken_and_never_an_exception(raw: bytes, start
         "interface": section("<") + block("<", 1, struct.pack("<HHI", 1, 0, 0)),
     }
     for one in [*found(starts[start] + raw), *found(raw)]:
-        assert isinstance(one, (Frame, Broken))
+        assert isinstance(one, (Frame, UnreadableEntry))
 
 
 @settings(deadline=None)
@@ -165,4 +165,4 @@ def test_a_damaged_capture_is_read_without_an_exception(place: int, damage: byte
     raw = bytearray(WHOLE.read_bytes())
     raw[place : place + len(damage)] = damage
     for one in found(bytes(raw)):
-        assert isinstance(one, (Frame, Broken))
+        assert isinstance(one, (Frame, UnreadableEntry))

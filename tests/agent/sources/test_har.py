@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from agent.http.messages import BodyState, Completeness
 from agent.sources import har
-from agent.sources.reported import Broken, Entry, Reported, Skipped
+from agent.sources.reported import Entry, Reported, Skipped, UnreadableEntry
 from tests.agent.sources.values import VALUES
 from tests.har import document, entry
 
@@ -182,13 +182,13 @@ def test_a_broken_entry_is_named_and_spoils_no_other(broken: bytes, reason: str)
     whole = json.dumps(entry()).encode()
     raw = b'{"log": {"version": "1.2", "entries": [' + whole + b", " + broken + b", " + whole + b"]}}"
     kinds = entries(raw)
-    assert [type(one) for one in kinds] == [Reported, Broken, Reported]
-    assert kinds[1] == Broken("entry 2", reason)
+    assert [type(one) for one in kinds] == [Reported, UnreadableEntry, Reported]
+    assert kinds[1] == UnreadableEntry("entry 2", reason)
 
 
 def test_a_cut_file_is_read_to_its_last_whole_entry() -> None:
     raw = document(entry(), entry())
-    assert [type(one) for one in entries(raw[: len(raw) - 300])] == [Reported, Broken]
+    assert [type(one) for one in entries(raw[: len(raw) - 300])] == [Reported, UnreadableEntry]
 
 
 def whole(read: Callable[[int], bytes]) -> list[Entry]:
@@ -217,7 +217,7 @@ def test_any_cut_gives_the_same_entries() -> None:
 def test_any_bytes_are_entries_or_broken_and_never_an_exception(raw: bytes) -> None:
     start = b'{"log": {"entries": ['
     for one in [*entries(raw), *entries(start + raw)]:
-        assert isinstance(one, (Reported, Broken, Skipped))
+        assert isinstance(one, (Reported, UnreadableEntry, Skipped))
 
 
 @settings(deadline=None)
@@ -262,5 +262,5 @@ def test_base64_may_be_broken_into_lines() -> None:
     "raw", [b"<html>sign in</html>", b'{"log":{}}', b'{"log":{"version":"1.2","entries":"x"}}', b""]
 )
 def test_a_document_without_entries_is_no_har(raw: bytes) -> None:
-    assert entries(raw) == [Broken("the document", "no log.entries, so no HAR")]
+    assert entries(raw) == [UnreadableEntry("the document", "no log.entries, so no HAR")]
     assert entries(document()) == []

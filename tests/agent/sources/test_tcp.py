@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.events import Address, Chunk, Closed, Direction, Event, Opened, Role
-from agent.sources.tcp import LIMITS, SEQUENCE, Bounds, Flows, Segment
+from agent.sources.tcp import LIMITS, SEQUENCE, Flows, ReassemblyBounds, Segment
 from agent.streams.half import Gap, Half, Why
 
 CLIENT, SERVER = Address("10.0.0.2", 51000), Address("10.0.0.1", 8080)
@@ -58,7 +58,7 @@ def handshake(isns: tuple[int, int] = (ISN, PEER_ISN)) -> list[Segment]:
     ]
 
 
-def events(segments: Iterable[Segment], bounds: Bounds | None = None) -> list[Event]:
+def events(segments: Iterable[Segment], bounds: ReassemblyBounds | None = None) -> list[Event]:
     flows = Flows(bounds)
     return [event for one in segments for event in flows.feed(one)] + flows.finish()
 
@@ -194,13 +194,13 @@ def test_a_server_that_ends_its_half_has_closed_by_the_end_of_the_capture() -> N
 
 def test_what_waits_is_bounded_in_pieces_and_bytes_and_so_are_flows() -> None:
     early = [segment(10 + 2 * i, b"x") for i in range(50)]
-    flows = Flows(Bounds(held_segments=10))
+    flows = Flows(ReassemblyBounds(held_segments=10))
     told = [event for one in [*handshake(), *early] for event in flows.feed(one)]
     assert len([one for one in told if isinstance(one, Chunk)]) == 40
-    flows = Flows(Bounds(half_bytes=10))
+    flows = Flows(ReassemblyBounds(half_bytes=10))
     told = [event for one in [*handshake(), *early] for event in flows.feed(one)]
     assert len([one for one in told if isinstance(one, Chunk)]) == 40
-    flows = Flows(Bounds(flows=5))
+    flows = Flows(ReassemblyBounds(flows=5))
     for port in range(100):
         flows.feed(replace(segment(0, b"x"), source=Address("10.0.0.2", port)))
     assert len(flows) == 5

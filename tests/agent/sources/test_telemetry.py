@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.http.messages import EMPTY_BODY, BodyState, Completeness
 from agent.sources import telemetry as reader
-from agent.sources.reported import Broken, Entry, Reported, Unreadable
+from agent.sources.reported import Entry, EntryError, Reported, UnreadableEntry
 from agent.wire import Endpoint
 from tests.agent.sources.values import VALUES
 from tests.telemetry import common, telemetry
@@ -81,7 +81,7 @@ def test_a_time_that_is_not_told_is_that_of_arrival_and_in_a_file_there_is_none(
     request = reported(telemetry(**untimed), 5).exchange.request
     assert request is not None
     assert request.start_ns == 5
-    with pytest.raises(Unreadable, match="no time"):
+    with pytest.raises(EntryError, match="no time"):
         reported(telemetry(**untimed))
 
 
@@ -122,14 +122,14 @@ def test_no_status_is_no_response() -> None:
 )
 def test_a_broken_line_is_named(raw: bytes, reason: str) -> None:
     found = entries(telemetry() + b"\n" + raw + b"\n" + telemetry())
-    assert [type(one) for one in found] == [Reported, Broken, Reported]
-    assert found[1] == Broken("line 2", reason)
+    assert [type(one) for one in found] == [Reported, UnreadableEntry, Reported]
+    assert found[1] == UnreadableEntry("line 2", reason)
 
 
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_exchanges_or_broken_and_never_an_exception(raw: bytes) -> None:
-    assert all(isinstance(one, (Reported, Broken)) for one in entries(raw))
+    assert all(isinstance(one, (Reported, UnreadableEntry)) for one in entries(raw))
 
 
 @settings(deadline=None)

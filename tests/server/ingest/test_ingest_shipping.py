@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.ship.shipper import Limits, Shipper
+from agent.ship.shipper import ShipLimits, Shipper
 from agent.wire import pack_record
 from server.config import digest
 from tests.server.records import record
 from tests.server.running import Client, serving, wait_for
 
 TOKEN, ADMIN = "ingest-token-0123456789", "admin-token-0123456789"
-QUICK = Limits(batch_records=20, flush_s=0.01, retry_first_s=0.01, retry_most_s=0.05, heartbeat_s=0.05)
+QUICK = ShipLimits(batch_records=20, flush_s=0.01, retry_first_s=0.01, retry_most_s=0.05, heartbeat_s=0.05)
 
 
 def ship(client: Client, count: int, token: str | None = None) -> Shipper:

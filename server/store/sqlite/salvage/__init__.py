@@ -21,7 +21,7 @@ from server.store.errors import StoreUnavailable
 from server.store.sqlite.connection import FILE, LOCK, locked, opened
 from server.store.sqlite.salvage.checks import checked
 from server.store.sqlite.salvage.mending import mend
-from server.store.sqlite.salvage.scan import Row, Scan, Table, total
+from server.store.sqlite.salvage.scan import Row, Scan, ScannedTable, total
 from server.store.sqlite.schema import migrate_like
 
 AT_ONCE = 1000  # rows written at once
@@ -106,7 +106,7 @@ def _copied(path: Path, fresh: Path) -> list[Salvaged] | None:
             new = Database(connection)
             migrate_like(new, _migrated(old))
             _check_schema(old)
-            tables = [Table.of(connection, name) for name in NAMES if new[name].exists()]
+            tables = [ScannedTable.of(connection, name) for name in NAMES if new[name].exists()]
             connection.execute("BEGIN")
             found = [_table(old, connection, table) for table in tables]
             mended = mend(connection, int(time.time_ns()))
@@ -148,7 +148,7 @@ def _migrated(db: sqlite3.Connection) -> frozenset[str] | None:
         return None
 
 
-def _table(old: sqlite3.Connection, new: sqlite3.Connection, table: Table) -> Salvaged:
+def _table(old: sqlite3.Connection, new: sqlite3.Connection, table: ScannedTable) -> Salvaged:
     scan = Scan(old, table)
     marks = ", ".join("?" * len(table.columns))
     insert = f"INSERT OR IGNORE INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks})"

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 import zstandard
 
 from agent.wire import WireError, decode_record
-from server.store.sqlite.salvage.scan import Row, Table, Value
+from server.store.sqlite.salvage.scan import Row, ScannedTable, Value
 
 MOST_UNPACKED = 256 * 1024 * 1024  # bytes: more was never packed
 
 
-def checked(table: Table, raw: Row) -> Row | None:
+def checked(table: ScannedTable, raw: Row) -> Row | None:
     """The row with texts decoded; None where a value is not what was ever stored there."""
     try:
         row = tuple(_value(value, *of) for value, of in zip(raw, table.types, strict=True))

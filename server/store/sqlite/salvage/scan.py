@@ -18,7 +18,7 @@ TYPES: Mapping[str, type] = {"INTEGER": int, "TEXT": str, "BLOB": bytes}
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ScannedTable:
     """A table's columns, with their types and whether they may be null, and the key that it is read by."""
 
     name: str
@@ -27,7 +27,7 @@ class Table:
     key: tuple[str, ...]
 
     @classmethod
-    def of(cls, db: sqlite3.Connection, name: str) -> Table:
+    def of(cls, db: sqlite3.Connection, name: str) -> ScannedTable:
         columns, types, keys = [], [], []
         (bare,) = db.execute("SELECT wr FROM pragma_table_list(?)", (name,)).fetchone()
         for column, kind, required, place in db.execute(
@@ -50,7 +50,7 @@ class Table:
 class Scan:
     """The rows of a damaged table that can be read; `damaged` says whether some could not."""
 
-    def __init__(self, db: sqlite3.Connection, table: Table) -> None:
+    def __init__(self, db: sqlite3.Connection, table: ScannedTable) -> None:
         self._db, self._table = db, table
         self._key = ", ".join(table.key)
         self._columns = ", ".join((*table.key, *table.columns))

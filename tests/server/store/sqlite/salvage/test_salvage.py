@@ -18,7 +18,7 @@ from server.store.database import Store
 from server.store.errors import Damaged, StoreUnavailable
 from server.store.sqlite.connection import FILE, opened
 from server.store.sqlite.salvage import NAMES, Salvaged, salvage
-from server.store.sqlite.salvage.scan import Scan, Table, total
+from server.store.sqlite.salvage.scan import Scan, ScannedTable, total
 from tests.server.running import serving
 
 WHOLE = gzip.decompress((Path(__file__).parents[4] / "data/databases/77cd586.db.gz").read_bytes())
@@ -153,7 +153,7 @@ def test_two_pages_lost_cost_no_more_than_their_rows(tmp_path: Path, schema: str
     """Where the key is a text, what lies between the two is lost as well."""
     path, count = tmp_path / "t.db", 50_000
     with table_of(path, count, schema) as db:
-        table = Table.of(db, "t")
+        table = ScannedTable.of(db, "t")
     raw = bytearray(path.read_bytes())
     pages = len(raw) // PAGE
     for page in (pages // 3, 2 * pages // 3):
