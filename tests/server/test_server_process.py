@@ -82,6 +82,28 @@ def test_it_ends_cleanly_with_all_that_was_accepted(tmp_path: Path, sign: signal
     assert ledger["server"]["stored"] == 100
 
 
+def learnt(url: str) -> float:
+    lines = httpx.get(f"{url}/metrics", trust_env=False).text.splitlines()
+    return next(
+        float(line.split()[1]) for line in lines if line.startswith("spectap_server_exchanges_learnt")
+    )
+
+
+def test_its_last_line_says_what_learning_could_not_save(tmp_path: Path) -> None:
+    with started(tmp_path) as (process, url, lines), closing(sqlite3.connect(tmp_path / "spectap.db")) as db:
+        records = [record(n, id=f"r{n}") for n in range(20)]
+        httpx.post(f"{url}/api/v1/records", content=batch(1, records), trust_env=False)
+        wait_for(lambda: learnt(url) == 20, "learning")
+        wait_for(lambda: any("new document" in line for line in lines), "its document")
+        db.execute("BEGIN IMMEDIATE")  # as another process that keeps the database locked
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+    assert "everything accepted is stored" not in lines[-1]
+    assert "learning from the last 20 was not saved: the next start repeats it" in lines[-1]
+    with started(tmp_path) as (_, url, _):
+        wait_for(lambda: learnt(url) == 20, "the same learned again")
+
+
 def test_it_can_log_json_lines(tmp_path: Path) -> None:
     with started(tmp_path, "--log-json") as (process, _, lines):
         process.terminate()
