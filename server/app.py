@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ from server.api.parameters import only_known
 from server.config import ServerSettings
 from server.connections import CloseReason, Connections
 from server.core import Core
+from server.deadline import STOP_S
 from server.learning.outcomes import REASONS, LearningStep, NotLearnt
 from server.ui import pages
 
@@ -47,9 +48,14 @@ TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for 
 ADMIN, KNOWN = Depends(gate.require(gate.TokenRole.ADMIN)), Depends(only_known)  # in this order
 
 
-def create_app(settings: ServerSettings, core: Core, connections: Connections | None = None) -> FastAPI:
+def create_app(
+    settings: ServerSettings,
+    core: Core,
+    connections: Connections | None = None,
+    left: Callable[[], float] = lambda: STOP_S,
+) -> FastAPI:
     """The routes and pages of a server, whose core they start and stop. `connections` are those it is reached
-    by.
+    by; `left` answers in how many seconds the core has to stop.
     """
     reached = connections or Connections()
 
@@ -57,7 +63,7 @@ def create_app(settings: ServerSettings, core: Core, connections: Connections | 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         core.start()
         yield
-        core.stop()
+        core.stop(left())
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     context.install(app, Context.of(settings, core, Metrics(_sources(core, reached))))

@@ -39,7 +39,7 @@ class BackgroundThread:
     def __init__(self, name: str, turn: Callable[[set[int]], Pace], period: float) -> None:
         self.period = period
         self.stopping = False
-        self._name = name
+        self.name = name
         self._turn = turn
         self._asked: set[int] = set()
         self._wake = threading.Condition()
@@ -48,7 +48,7 @@ class BackgroundThread:
 
     def start(self, pace: Pace = Pace.WHEN_ASKED, last: Callable[[], object] | None = None) -> None:
         """Begins its turns at this pace."""
-        self._thread = threading.Thread(target=self._run, args=(pace, last), name=self._name, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(pace, last), name=self.name, daemon=True)
         self._thread.start()
 
     def ask(self, *apis: int) -> None:
@@ -57,13 +57,22 @@ class BackgroundThread:
             self._asked.update(apis)
             self._wake.notify()
 
-    def stop(self) -> None:
-        """Returns once the turn under way, and `last`, are done."""
+    def ask_to_stop(self) -> None:
+        """Has no turn begin any more; from any thread."""
         with self._wake:
             self.stopping = True
             self._wake.notify()
+
+    def stop(self, seconds: float | None = None) -> None:
+        """Returns once the turn under way, and `last`, are done, or after so many seconds."""
+        self.ask_to_stop()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(seconds)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._thread is not None and self._thread.is_alive()
 
     def _run(self, pace: Pace, last: Callable[[], object] | None) -> None:
         while self._wait(pace):
@@ -86,8 +95,8 @@ class BackgroundThread:
         try:
             pace = self._turn(asked)
         except Exception as error:  # the next turn may succeed
-            self._failures.record(self._name, f"{self._name}: trying again", error)
+            self._failures.record(self.name, f"{self.name}: trying again", error)
             self.ask(*asked)
             return Pace.LATER
-        self._failures.end(self._name)
+        self._failures.end(self.name)
         return pace

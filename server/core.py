@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from server.config import ServerSettings
 from server.ingest.accept import Acceptor
 from server.jobs import Jobs
@@ -10,6 +12,8 @@ from server.specification import Load
 from server.store.database import Store
 from server.store.errors import CURE, Damaged
 from server.store.retention import Bounds
+
+STORE_S = 4.0  # of the time to stop, kept for the store
 
 
 class Core:
@@ -37,8 +41,20 @@ class Core:
         self.jobs.start(self.acceptor)
         self.learning.start()
 
-    def stop(self) -> None:
-        """Finishes the work that is under way and commits all that was accepted."""
-        self.learning.stop()
-        self.jobs.stop()
-        self.store.close()
+    def stop(self, seconds: float) -> None:
+        """Finishes the work that is under way and commits all that was accepted. What takes longer than so
+        many seconds is left `unfinished`.
+        """
+        until = time.monotonic() + seconds
+        self.learning.thread.ask_to_stop()
+        self.jobs.thread.ask_to_stop()
+        self.learning.stop(max(0.0, until - STORE_S - time.monotonic()))
+        self.jobs.stop(max(0.0, until - STORE_S - time.monotonic()))
+        self.store.close(max(0.0, until - time.monotonic()))
+
+    def unfinished(self) -> list[str]:
+        """What still runs or is open, for the log; waits for nothing."""
+        found = [thread.name for thread in (self.learning.thread, self.jobs.thread) if thread.is_running]
+        if not self.store.is_closed:
+            found.append(f"the database's writer ({self.store.waiting} pieces of work wait)")
+        return found

@@ -48,9 +48,9 @@ class Jobs:
         """The specifications of an API (its number) have changed."""
         self.thread.ask(api)
 
-    def stop(self) -> None:
-        """Finishes the piece of work that is under way."""
-        self.thread.stop()
+    def stop(self, seconds: float | None = None) -> None:
+        """Finishes the piece of work that is under way, unless that takes longer than so many seconds."""
+        self.thread.stop(seconds)
 
     def _turn(self, stale: set[int]) -> Pace:
         left = set() if self._looked else set(self._do(lambda db: self._acceptor.apis.to_judge()))

@@ -6,7 +6,10 @@ import errno
 import gc
 import logging
 import signal
+import socket
 import sys
+import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from server.app import create_app
 from server.config import ServerSettings, user_name
 from server.connections import ConnectionBounds, Connections, protocol
 from server.core import Core
+from server.deadline import STOP_SIGNALS, Deadline
 from server.listening import bind, raise_descriptor_limit
 from server.store.database import Store
 from server.store.errors import Damaged, StoreUnavailable
@@ -28,7 +32,8 @@ log = logging.getLogger(__name__)
 
 GC_THRESHOLDS = (100_000, 20, 100)  # a batch is read into 25,000 trees and maps: none is a cycle
 DAMAGED = 65  # EX_DATAERR of sysexits.h: the exit status where the database is damaged
-SHUTDOWN_S = 10  # for requests under way
+SHUTDOWN_S = 10  # for requests under way; of the 20 s that stopping may take
+LINGER_S = 1.0  # for their threads, once they were given up
 
 
 def serve(settings: ServerSettings) -> int:
@@ -53,15 +58,19 @@ def serve(settings: ServerSettings) -> int:
     log.info(
         "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data
     )
-    app = create_app(settings, core, connections)
-    server = uvicorn.Server(configured(app, connections))
-    for sign in (
-        signal.SIGTERM,
-        signal.SIGINT,
-    ):  # uvicorn raises them again once it is done: that is no failure
+    with Deadline(core.unfinished) as deadline:
+        app = create_app(settings, core, connections, lambda: deadline.left)
+        return _run(uvicorn.Server(configured(app, connections)), listener, core, deadline)
+
+
+def _run(server: uvicorn.Server, listener: socket.socket, core: Core, deadline: Deadline) -> int:
+    """Serves until asked to stop; the exit status."""
+    for sign in STOP_SIGNALS:  # uvicorn raises them again once it is done: that is no failure
         signal.signal(sign, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
-    core.store.close()
+    core.stop(deadline.left)
+    if core.unfinished() or _requests_hang():
+        deadline.cut()
     if not server.started:
         return 1
     if shortfall := core.learning.shortfall:
@@ -69,6 +78,15 @@ def serve(settings: ServerSettings) -> int:
     else:
         log.info("stopped; everything accepted is stored")
     return 0
+
+
+def _requests_hang() -> bool:
+    """Whether a thread of a request, for which the interpreter would wait at its end, does not end."""
+    until = time.monotonic() + LINGER_S
+    threads = [one for one in threading.enumerate() if not (one.daemon or one is threading.main_thread())]
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return any(thread.is_alive() for thread in threads)
 
 
 def _say_who_may(settings: ServerSettings) -> None:

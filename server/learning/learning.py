@@ -53,9 +53,9 @@ class Learning:
         """A person decided something of an API (its number)."""
         self.thread.ask(api)
 
-    def stop(self) -> None:
-        """Learns once more, and saves."""
-        self.thread.stop()
+    def stop(self, seconds: float | None = None) -> None:
+        """Learns once more, and saves, unless that takes longer than so many seconds."""
+        self.thread.stop(seconds)
 
     @property
     def shortfall(self) -> str | None:

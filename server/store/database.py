@@ -139,6 +139,11 @@ class Store:
         room.give_room(db)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether all that was accepted is committed, and the database closed."""
+        return self._lock is None
+
+    @property
     def file_bytes(self) -> int:
         """Size of the database and its log."""
         return connection.file_bytes(self.path)

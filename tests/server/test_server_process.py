@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -36,10 +36,14 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @contextmanager
 def started(
-    data: Path, *arguments: str, shell: str = "exec"
+    data: Path,
+    *arguments: str,
+    shell: str = "exec",
+    program: Sequence[str] = SPECTAP,
+    ready: str = "/readyz",
 ) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
-    """The process, its URL and the lines it logs. `shell` is how a shell runs it."""
-    words = [*SPECTAP, "server", "--listen", "127.0.0.1:0", "--data", str(data), *arguments]
+    """The process, once it answers at `ready`, its URL and its log. `shell` is how a shell runs it."""
+    words = [*program, "server", "--listen", "127.0.0.1:0", "--data", str(data), *arguments]
     command = ["sh", "-c", f'{shell} "$@"', "sh", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     lines: list[str] = []
@@ -49,7 +53,7 @@ def started(
     try:
         said = wait_for(lambda: [line for line in lines if "listening at " in line], "address")
         url = said[0].split("listening at ")[1].split(",")[0]
-        wait_for(lambda: _ready(url), "server")
+        wait_for(lambda: _ready(url + ready), "server")
         yield process, url, lines
     finally:
         process.kill()
@@ -60,7 +64,7 @@ def started(
 
 def _ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
+        return httpx.get(url, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -1,0 +1,112 @@
+"""Asked to stop, the server ends in a stated time, whatever hangs in it.
+
+| after SIGTERM or SIGINT | what happens |
+|---|---|
+| all finishes in time | nothing: leaving the context ends the watch |
+| `cut` is called: what hangs was given up | one line says what was not finished, and the process ends |
+| STOP_S are over | the same |
+
+Python runs signal handlers in the main thread, between two of its instructions: never, where that thread
+waits in a C function. So a thread of its own learns of signals from the file descriptor to which Python's C
+handler writes their numbers (signal.set_wakeup_fd), and ends the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+log = logging.getLogger(__name__)
+
+STOP_S = 20.0  # from SIGTERM or SIGINT on; below the 30 s after which Kubernetes kills
+EXIT_CUT = 1
+SAY_S = 1.0  # writing the log may be what hangs
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+class Deadline:
+    """Use it as a context, in the main thread, around all that may hang once signals have handlers.
+
+    `unfinished` answers what is not finished, and may not wait for anything.
+    """
+
+    def __init__(self, unfinished: Callable[[], Sequence[str]]) -> None:
+        self._unfinished = unfinished
+        self._ends_at: float | None = None
+        self._is_clean = False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
+
+    def __enter__(self) -> Deadline:
+        self._woken, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
+        self._before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_clean = True
+        self._end_watch()
+        self._woken.close()
+
+    @property
+    def left(self) -> float:
+        """Seconds until the process is ended; STOP_S while nobody asked for it."""
+        return STOP_S if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
+
+    def cut(self) -> None:
+        """Ends the process now, saying what is not finished."""
+        self._end_watch()
+
+    def _end_watch(self) -> None:
+        signal.set_wakeup_fd(self._before)
+        self._over.set()
+        self._wake.close()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        if self._is_asked_for():
+            self._ends_at = time.monotonic() + STOP_S
+            self._over.wait(STOP_S)
+        if not self._is_clean:
+            self._end()
+
+    def _is_asked_for(self) -> bool:
+        """Waits for a signal; False once the watch is to end."""
+        while numbers := self._woken.recv(64):  # nothing once the other end is closed
+            if not STOP_SIGNALS.isdisjoint(numbers):
+                return True
+        return False
+
+    def _end(self) -> None:
+        saying = threading.Thread(target=self._say, daemon=True)
+        saying.start()
+        saying.join(SAY_S)
+        os._exit(EXIT_CUT)
+
+    def _say(self) -> None:
+        log.error(
+            "could not finish %s in the %.0f s that stopping may take; what was acknowledged is stored; %s",
+            ", ".join(self._unfinished()) or "requests under way",
+            STOP_S,
+            "; ".join(waiting_at()),
+        )
+
+
+def waiting_at() -> list[str]:
+    """Where each thread is now, as "name at file:line"."""
+    frames = sys._current_frames()
+    return [
+        f"{thread.name} at {frame.f_code.co_filename}:{frame.f_lineno} ({frame.f_code.co_name})"
+        for thread in threading.enumerate()
+        if thread.ident is not None and (frame := frames.get(thread.ident)) is not None
+    ]

@@ -1,0 +1,52 @@
+"""A server of which one part hangs: `python -m tests.server.hung PART server ...`, with shorter waits."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+
+from server import cli, core, deadline, run
+from server.core import Core
+from server.jobs import Jobs
+from server.learning.learning import Learning
+from server.store.sqlite import connection
+from server.store.sqlite.writer import Writer
+
+STOP_S, STORE_S, SHUTDOWN_S = 5.0, 2.0, 1
+forever = threading.Lock()
+forever.acquire()
+
+
+def in_a_lock(*_: object) -> None:
+    sys.stderr.write("hangs\n")
+    forever.acquire()
+
+
+def in_c(*_: object) -> None:
+    """Where no Python handler of a signal ever runs: a mutex is locked twice."""
+    mutex = ctypes.create_string_buffer(256)
+    libc = ctypes.CDLL(None)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+
+
+PARTS = {
+    "learning": (Learning, "learn_some", in_c),
+    "jobs": (Jobs, "_turn", in_a_lock),
+    "writer": (Writer, "_commit", in_a_lock),
+    "request": (connection, "file_bytes", in_a_lock),
+    "main": (Core, "stop", in_c),
+}
+
+
+def main() -> int:
+    part, *arguments = sys.argv[1:]
+    owner, name, hang = PARTS[part]
+    setattr(owner, name, hang)
+    deadline.STOP_S, core.STORE_S, run.SHUTDOWN_S = STOP_S, STORE_S, SHUTDOWN_S
+    return cli.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
