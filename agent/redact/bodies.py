@@ -10,12 +10,11 @@ import re
 from dataclasses import replace
 from email.message import Message
 from functools import lru_cache
-from itertools import groupby
 
 from agent import wire
 from agent.http.body import decode
 from agent.http.messages import Body, BodyState, Headers
-from agent.redact import forms, json, json_tokens, placeholders
+from agent.redact import event_stream, forms, json, multipart
 from agent.redact.headers import first
 from agent.redact.policy import Policy
 from agent.redact.tally import Tally
@@ -35,7 +34,6 @@ _TEXT_TYPE = re.compile(
     r"|application/(?:xml|javascript|x-javascript|ecmascript|yaml|x-yaml|graphql|sql|toml)"
 )
 _UNTYPED = frozenset(("", "application/octet-stream", "binary/octet-stream", "application/unknown", "*/*"))
-_EVENT_LINE = re.compile(r"(data|event|id|retry)?:[ ]?")
 
 
 class BodyMasks:
@@ -109,43 +107,23 @@ class BodyMasks:
         return self._part(body, data, walked.left_out + unread)
 
     def _form(self, body: Body) -> wire.Body:
-        cut = forms.mask_pairs(
-            body.data, self._judge, self._note_name, cut=body.state is not BodyState.COMPLETE
-        )
+        half = body.state is not BodyState.COMPLETE
+        cut = forms.mask_pairs(body.data, self._judge, self._note_name, cut=half, is_form=True)
         return self._part(body, cut.data, cut.left_out)
 
     def _multipart(self, body: Body, media: Message) -> wire.Body:
         boundary = media.get_boundary("").encode("utf-8", "replace")
         if not boundary:
             return self._whole(body, "unreadable")
-        cut = forms.mask_multipart(body.data, boundary, self._judge, self._note_name)
+        cut = multipart.mask(body.data, boundary, self._judge, self._note_name)
         return self._part(body, cut.data, cut.left_out)
 
     def _events(self, body: Body, text: str, complete: bool) -> wire.Body:
-        """An event stream, line by line; JSON data is masked as such, other data as text."""
         kept = text if complete else text[: text.rfind("\n") + 1]
-        lines = re.split(r"(\r\n|\r|\n)", kept)
-        heads = [match[0] if (match := _EVENT_LINE.match(line)) else "" for line in lines[::2]]
-        for _, run in groupby(range(len(heads)), lambda i: -1 if heads[i].startswith("data") else i):
-            self._event_lines(lines, [(2 * i, heads[i]) for i in run])
-        unread = len(body.data) - len(kept.encode())
-        return self._part(body, "".join(lines).encode("utf-8", "replace"), unread)
-
-    def _event_lines(self, lines: list[str], run: list[tuple[int, str]]) -> None:
-        """Masks one value, which may span lines: those at the places of `run`, each behind its head."""
-        values = [lines[place][len(head) :] for place, head in run]
-        whole = "\n".join(values)
-        new, rule = self._judge.text(whole)
-        if rule is None and json_tokens.lexed(whole) < len(whole) and not self._judge.clean(whole):
-            rule = "text"
-        if rule is None:
-            return
-        self._tally.mask(self._where, "", rule)
-        masked = new.split("\n")
-        if rule == "text" or len(masked) != len(values):
-            masked = [placeholders.of_text(value) for value in values]
-        for (place, head), value in zip(run, masked, strict=True):
-            lines[place] = head + value
+        masked, rules = event_stream.mask(kept, self._judge)
+        for rule in rules:
+            self._tally.mask(self._where, "", rule)
+        return self._part(body, masked.encode("utf-8", "replace"), len(body.data) - len(kept.encode()))
 
     def _text(self, body: Body, text: str) -> wire.Body:
         whole = body.state is BodyState.COMPLETE and len(text.encode()) == len(body.data)

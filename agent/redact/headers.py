@@ -42,6 +42,7 @@ KEPT = _listed("""
     x-ratelimit-reset x-request-id x-requested-with
 """)
 _URLS = frozenset(("location", "content-location", "referer"))
+_AUTHORITIES = frozenset(("host", "x-forwarded-host"))
 _CREDENTIALS = frozenset(("authorization", "proxy-authorization"))
 SCHEMES = _listed("""
     basic bearer concealed digest dpop gnap hoba mutual negotiate ntlm oauth privatetoken
@@ -52,6 +53,7 @@ _ATTRIBUTES = frozenset(
     ("path", "domain", "expires", "max-age", "secure", "httponly", "samesite", "partitioned", "priority")
 )
 _BOUNDARY = re.compile(rb'(?i)\bboundary="?[A-Za-z0-9\'()+_,./:=?-]{1,70}"?')
+_LINE_END = re.compile(rb"[\r\n]")
 _NAME = re.compile(rb"[A-Za-z0-9_.!#$%&'*+^`|~-]+")
 
 
@@ -96,6 +98,8 @@ class HeaderMasks:
         """As `_field`; one that needed no mask need not be looked at again."""
         name, value = field
         noted = self._tally.noted
+        if b"\n" in value or b"\r" in value:
+            return self._several(name, value)
         if name in self._memory.names and self._judge.text(value.decode("latin-1"))[1] is None:
             masked = field
         else:
@@ -103,6 +107,13 @@ class HeaderMasks:
         if masked == field and self._tally.noted == noted and len(value) <= MAX_HARMLESS_LENGTH:
             self._memory.fields.came(field)
         return masked
+
+    def _several(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
+        """A value with a line end, as files may have it: what follows may be other fields, and goes."""
+        line = _LINE_END.split(value, 1)[0]
+        shown, masked = self._field(name, line)
+        self._tally.mask(self._header, shown.decode("latin-1").lower(), "header")
+        return shown, masked + placeholders.of_bytes(len(value) - len(line))
 
     def _field(self, raw_name: bytes, value: bytes) -> tuple[bytes, bytes]:
         name = raw_name.decode("latin-1").lower()
@@ -127,7 +138,7 @@ class HeaderMasks:
             return self._set_cookie(value)
         if name in _URLS:
             return urls.mask_url(value, self._judge, self._tally, self._header, name)
-        if name == "host":
+        if name in _AUTHORITIES:
             return urls.mask_authority(value, self._tally, self._header, name)
         if name == "content-type" and (boundary := _BOUNDARY.search(value)):
             # Random by design, no secret, and the body cannot be read without it.

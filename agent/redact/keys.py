@@ -27,24 +27,25 @@ ITEM = Key("", None, None)
 
 
 class Keys:
-    """Keys whose own text holds no secret, remembered by token and by name; at a bound all are forgotten."""
+    """Keys by token and by name, remembered; at a bound all are forgotten."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self._by_name: dict[str, Key] = {}
         self.by_token: dict[str, Key] = {}
-        self.by_name: dict[str, Key] = {}
 
     def named(self, name: str) -> Key:
-        """The key of a name without escapes."""
-        return self.by_name.get(name) or self.read(f'"{name}"')
+        """The key of this name."""
+        return self._by_name.get(name) or self._remember(self._by_name, name, name)
 
     def read(self, token: str) -> Key:
-        """The key of a string token."""
-        name = unescaped(token)
-        found = Key(name, self._names.rule(name), role(name))
-        if len(token) <= MAX_LENGTH:
-            if len(self.by_token) >= MAX_KEYS:
-                self.by_token.clear()
-                self.by_name.clear()
-            self.by_token[token] = self.by_name[name] = found
-        return found
+        """The key of a string token of JSON."""
+        return self._remember(self.by_token, token, unescaped(token))
+
+    def _remember(self, known: dict[str, Key], text: str, name: str) -> Key:
+        key = Key(name, self._names.rule(name), role(name))
+        if len(text) <= MAX_LENGTH:
+            if len(known) >= MAX_KEYS:
+                known.clear()
+            known[text] = key
+        return key

@@ -8,10 +8,12 @@ and repeats what was sent: `{"loc": ["body", "pin"], "input": "…"}`, `{"field"
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from agent.frozen import dataclass
+from agent.redact.keys import Keys
 from agent.redact.names import Names
-from agent.redact.roles import NAMED, Group, Naming
+from agent.redact.roles import NAMED, Group, Naming, Role
 
 MAX_LABEL = 128  # characters; a longer text is not taken for a name
 MAX_TITLE = 3  # words of a title that is taken for a name
@@ -45,6 +47,37 @@ def label(naming: Naming, name: str, names: Names, *, patch: bool) -> Label | No
     if naming is Naming.FIELD and "/" in name:
         return Label(rule, _PATCHED) if patch else Label(rule, _OF_PATHS, texts_only=True)
     return Label(rule, NAMED[naming])
+
+
+def beside(pairs: Sequence[tuple[str, str]], names: Names, keys: Keys) -> list[str | None]:
+    """The rule for each pair of a form that a name in another pair gives away: `name=pin&value=4711`.
+
+    What is before the last step of their names is the same: `set[0][name]` and `set[0][value]`.
+    """
+    rules: list[str | None] = [None] * len(pairs)
+    roles = [(at, role) for at, (name, _) in enumerate(pairs) if (role := keys.named(name).role) is not None]
+    grouped = [(at, role.group) for at, role in roles if role.group is not None]
+    found = _named(pairs, roles, names) if grouped else {}
+    for at, group in grouped if found else ():
+        rules[at] = found.get((_before(pairs[at][0]), group))
+    return rules
+
+
+def _named(
+    pairs: Sequence[tuple[str, str]], roles: list[tuple[int, Role]], names: Names
+) -> dict[tuple[str, Group], str]:
+    """The rules of what the pairs name, by what is before the last step, and group."""
+    found: dict[tuple[str, Group], str] = {}
+    for at, role in roles:
+        one = None if role.naming is None else label(role.naming, pairs[at][1], names, patch=False)
+        if one is not None:
+            found |= {(_before(pairs[at][0]), group): one.rule for group in one.groups}
+    return found
+
+
+def _before(name: str) -> str:
+    """A form's name without its last step."""
+    return name[: name.rstrip("]").rfind("[") + 1]
 
 
 _WHOLE = frozenset((Naming.NAME, Naming.TYPE, Naming.PLACE))

@@ -65,7 +65,7 @@ _ENDINGS = _rules(
     ),
     identity="socialsecurity socialsecuritynumber",
 )
-_WHOLE = _rules(token="tokens", card="card pan")
+_WHOLE = _rules(token="tokens assertion", card="card pan", code="devicecode usercode")
 # In a path a token may stand behind these, as in `/reset/…`; they are no names of secrets elsewhere.
 BEFORE_TOKENS = frozenset(("reset", "activate", "verify", "invite"))
 

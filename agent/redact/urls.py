@@ -88,6 +88,9 @@ def _segment(text: str, before: str, judge: Judge) -> tuple[str, str | None]:
     rule = paths.rule(before, text, judge.names) if before else None
     if rule is not None:
         return placeholders.of_text(text), rule
+    if "@" in text and before.endswith(":"):  # a URL within the path, its slashes being the path's
+        user, at, host = text.rpartition("@")
+        return placeholders.of_text(user) + at + judge.text(host)[0], "shape:user-info"
     return judge.text(text) if len(text) > SHORT else (text, None)
 
 

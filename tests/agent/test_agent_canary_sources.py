@@ -89,3 +89,18 @@ def test_no_secret_beside_its_name_is_in_a_record_of_any_source(source: str, tmp
         assert record.request.body.data
         assert record.response.body.data
         assert found_in({"secret": SECRET.encode()}, {"record": pack_record(record)}) == []
+
+
+def test_a_password_in_the_absolute_path_of_telemetry_is_in_no_record(tmp_path: Path) -> None:
+    (record,) = _read(tmp_path / "traffic", telemetry(path=f"https://u:{SECRET}@h/pets/7") + b"\n")
+    assert record.request is not None
+    assert record.request.path.endswith(b"@h/pets/7")
+    assert found_in({"secret": SECRET.encode()}, {"record": pack_record(record)}) == []
+
+
+def test_what_follows_a_line_end_in_a_header_of_a_har_is_in_no_record(tmp_path: Path) -> None:
+    call = har.entry(headers={"User-Agent": f"curl/8\r\nX-Odd: {SECRET}"})
+    (record,) = _read(tmp_path / "traffic", har.document(call))
+    assert record.consumer.user_agent is not None
+    assert record.consumer.user_agent.startswith("curl/8")
+    assert found_in({"secret": SECRET.encode()}, {"record": pack_record(record)}) == []

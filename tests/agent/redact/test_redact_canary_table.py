@@ -36,6 +36,7 @@ SLACK = b"xoxb-263594206564-FGqddMF8t08v8N7Oq4i57vs1"
 STRIPE = b"sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 GOOGLE = b"AIzaSyDdI0hCZtE6vySjMm-WEfRq3CPzqKqqsHI"
 RANDOM = b"wJalrXUtnFEMI/K7MDENG/bPxRfiCY3xaMpLeKeY"
+DISCORD = b"MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"
 RESET = b"q7Zt2-mV9xLw4Kd8Rb"
 ODD = b"Badger+Tuba/Canyon=77 &x"
 TEXT: Headers = ((b"content-type", b"text/plain"),)
@@ -114,9 +115,11 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "location, path only": (RESET, _answer((b"location", b"/reset/" + RESET))),
     "content-location, path only": (RESET, _answer((b"content-location", b"/reset/" + RESET))),
     "link, path only": (RESET, _answer((b"link", b"</reset/" + RESET + b">; rel=next"))),
+    "forwarded host": (WORDY, _header(b"x-forwarded-host", b"u:" + WORDY + b"@h")),
     "host, by shape": (GITHUB, _header(b"host", GITHUB)),
     "host, a label by shape": (GITHUB, _target(b"http://x." + GITHUB + b".example/a")),
     "host user-info": (WORDY, _header(b"host", b"ada:" + WORDY + b"@api.example")),
+    "user agent, more lines": (WORDY, _header(b"user-agent", b"curl/8\r\nX-Odd: " + WORDY)),
     "user agent": (AWS, _header(b"user-agent", b"tool/1 " + AWS)),
     "aggregation": (AWS, _header(b"x-test", AWS)),
     "trailer": (WORDY, exchange(request(trailers=((b"x-odd", WORDY),)))),
@@ -136,12 +139,19 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "query, a query within": (WORDY, _target(b"/a?to=" + quote(b"/b?token=" + WORDY, safe="").encode())),
     "query, json within": (WORDY, _target(b"/a?q=" + quote(b'{"password": "' + WORDY + b'"}').encode())),
     "query, oauth code": (WORDY, _target(b"/cb?state=1&code=" + WORDY)),
+    "query, assertion": (WORDY, _target(b"/a?assertion=" + WORDY)),
+    "query, device code": (WORDY, _target(b"/a?device_code=" + WORDY)),
+    "query, user code": (WORDY, _target(b"/a?user_code=" + WORDY)),
+    "query, name and value": (WORDY, _target(b"/a?value=" + WORDY + b"&name=password")),
     "path, jwt": (SIGNATURE, _target(b"/reset/" + JWT)),
     "path, encoded": (AWS, _target(b"/a/" + _percent(AWS) + b"/b")),
     "path, encoded twice": (AWS, _target(b"/a/" + quote(_percent(AWS)).encode())),
     "path, reset": (RESET, _target(b"/users/reset/" + RESET)),
     "path, named": (WORDY, _target(b"/password/" + WORDY)),
     "path, parameter": (WORDY, _target(b"/a;jsessionid=" + WORDY + b"/b")),
+    "path, user-info": (WORDY, _target(b"/u/https://u:" + WORDY + b"@h/")),
+    "path, user-info, one slash": (WORDY, _target(b"/u/https:/u:" + WORDY + b"@h/x")),
+    "path, user-info, encoded": (WORDY, _target(b"/u/https://u%3A" + WORDY + b"%40h/")),
     "target user-info": (WORDY, _target(b"http://ada:" + WORDY + b"@api.example/a")),
     "connect user-info": (WORDY, exchange(request(b"ada:" + WORDY + b"@h:443", method=b"CONNECT"))),
     "method": (b"QUOKKA$BASSOON", exchange(request(method=b"QUOKKA$BASSOON"))),
@@ -198,6 +208,8 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "json, cut in the string": (WORDY[:15], _sent(b'{"x": "' + WORDY[:15], state=BodyState.TRUNCATED)),
     "json, cut in the card": (CARD[:12], _sent(b'{"x": ' + CARD[:12], state=BodyState.TRUNCATED)),
     "json, cut at a gap": (WORDY[:15], _sent(b'{"token": "' + WORDY[:15], state=BodyState.GAP)),
+    "json, key in three parts": (DISCORD, _sent(b'{"x": "' + DISCORD + b'"}')),
+    "json, device code": (WORDY, _sent(b'{"device_code": "' + WORDY + b'"}')),
     "json, jwt": (SIGNATURE, _sent(b'{"x": "' + JWT + b'"}')),
     "json, pem": (b"bassoon", _sent(_dumped({"x": PEM.decode()}, 1))),
     "json, card": (CARD, _sent(b'{"x": "' + CARD + b'"}')),
@@ -218,9 +230,23 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     ),
     "form": (WORDY, _sent(b"user=ada&password=" + WORDY, FORM)),
     "form, encoded": (ODD, _sent(b"user=ada&pass%77ord=" + _percent(ODD), FORM)),
+    "form, a code alone": (WORDY, _sent(b"code=" + WORDY, FORM)),
+    "form, name and value": (WORDY, _sent(b"Key=password&Value=" + WORDY, FORM)),
+    "form, name and value in a set": (
+        WORDY,
+        _sent(b"f[0][name]=a&f[0][value]=b&f[1][value]=" + WORDY + b"&f[1][name]=password", FORM),
+    ),
     "form, by shape": (AWS, _sent(b"user=" + AWS, FORM)),
     "form, cut in a card": (CARD[:12], _sent(b"a=1&x=" + CARD[:12], FORM, BodyState.TRUNCATED)),
     "multipart": (WORDY, _part(_named(b"password"), WORDY)),
+    "multipart, two dispositions": (WORDY, _part(_named(b"x") + b"\r\n" + _named(b"password"), WORDY)),
+    "multipart, two names": (WORDY, _part(_named(b"x") + b'; name="password"', WORDY)),
+    "multipart, a name with a semicolon": (WORDY, _part(_named(b"a;password"), WORDY)),
+    "multipart, a name with a quote": (WORDY, _part(_named(b'a\\"password'), WORDY)),
+    "multipart, name and value": (
+        WORDY,
+        _part(_named(b"value"), WORDY + b"\r\n--edge\r\n" + _named(b"name") + b"\r\n\r\npassword"),
+    ),
     "multipart, by shape": (AWS, _part(_named(b"x"), AWS)),
     "multipart, json": (WORDY, _part(_named(b"x"), b'{"password": "' + WORDY + b'"}')),
     "multipart, file": (WORDY, _part(_named(b"f") + b'; filename="a.txt"', WORDY)),
@@ -237,6 +263,13 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "multipart, preamble": (WORDY, _sent(WORDY + b"\r\n--edge--\r\n", PARTS)),
     "events": (WORDY, _sent(b'event: a\ndata: {"token": "' + WORDY + b'"}\n\n', EVENTS)),
     "events, over lines": (WORDY, _sent(b'data: {"token":\ndata: "' + WORDY + b'"}\n\n', EVENTS)),
+    "events, split": (WORDY, _sent(b'data: {"token":\n\ndata: "' + WORDY + b'"}\n\n', EVENTS)),
+    "events, split, others between": (
+        WORDY,
+        _sent(
+            b'data: {"token":\n\nid: 5\ndata: {"a": 1}, "b":\n\ndata: "' + WORDY + b'"\n\ndata: }\n\n', EVENTS
+        ),
+    ),
     "events, text over lines": (WORDY, _sent(b"data: my password\ndata: is " + WORDY + b"\n\n", EVENTS)),
     "events, odd field": (AWS, _sent(b"odd: " + AWS + b"\n\n", EVENTS)),
     "events, text": (WORDY, _sent(b"data: the password is " + WORDY + b"\n\n", EVENTS)),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.http.messages import Body, BodyState, Completeness, Exchange, Request, Response
-from agent.redact import forms, json, json_tokens, json_walk, values
+from agent.redact import forms, json, json_tokens, json_walk, multipart, values
 from agent.redact.apply import to_record
 from agent.redact.names import Names
 from agent.redact.policy import Policy
@@ -287,7 +287,7 @@ def test_any_target_and_url_is_masked_or_stays(raw: bytes) -> None:
 def test_any_multipart_body_is_masked_or_stays(raw: bytes) -> None:
     notes: list[str] = []
     data = b"--edge\r\nContent-Disposition: form-data; name=a\r\n\r\n" + raw + b"\r\n--edge--\r\n"
-    masked = forms.mask_multipart(data, b"edge", JUDGE, lambda name, rule: notes.append(rule))
+    masked = multipart.mask(data, b"edge", JUDGE, lambda name, rule: notes.append(rule))
     if not notes and not masked.left_out:
         assert masked.data == data
 
