@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from server.analysis.coverage.counts import By
+from server.analysis.coverage.documents import CoverageReport, GapReport
 from server.analysis.coverage.table import csv_text
 from server.api import coverage_models as models
 from server.api.bodies import bounded_body
@@ -38,17 +39,16 @@ def _scope(
 
 
 Asked = Annotated[Scope, Depends(_scope)]
-CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 
 
-@router.get("", response_model=models.Coverage, responses=CSV)
+@router.get("", response_model=models.Coverage, responses={200: {"content": {"text/csv": {}}}})
 def get_coverage(
     here: Here,
     api: KnownApi,
     asked: Asked,
     consumer: Name = None,
     format: Annotated[Literal["json", "csv"], Query()] = "json",
-) -> Any:
+) -> CoverageReport | Response:
     """What of an API's specifications was exercised, right or wrong, and by whom."""
     found = here.coverage.of_api(api, asked, consumer)
     return Response(csv_text(found), media_type="text/csv") if format == "csv" else found
@@ -61,7 +61,7 @@ def get_gaps(
     asked: Asked,
     used_by: Annotated[str, Query(max_length=300)],
     not_by: Annotated[str, Query(max_length=300)],
-) -> Any:
+) -> GapReport:
     """What callers of one name use and those of another do not, most called first: which test to write."""
     return here.coverage.gaps(api, asked, used_by, not_by)
 
@@ -69,7 +69,7 @@ def get_gaps(
 @router.post("", response_model=models.Coverage, openapi_extra=BODY)
 async def post_coverage(
     request: Request, here: Here, api: KnownApi, asked: Asked, consumer: Name = None
-) -> Any:
+) -> CoverageReport:
     """The newest stored exchanges against the document sent, which is not kept: another release, perhaps."""
     raw = await bounded_body(request, MAX_SPEC)
     return await run_in_threadpool(here.coverage.of_document, api, asked, consumer, raw)

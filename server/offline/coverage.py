@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from server.offline import reading
 from server.offline.reading import ReadingError
 
 if TYPE_CHECKING:
     from server.analysis.coverage.counts import Counts
+    from server.analysis.coverage.documents import CoverageReport, GapReport
     from server.analysis.coverage.outline import Outline
+    from server.analysis.specs.specification import Specification
 
 USAGE = 64
 BY = ("workload", "pod", "process", "user_agent", "test", "aggregation", "ip")
@@ -78,14 +79,13 @@ def add_parser(subparsers: Subparsers) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     try:
         _check(parsed)
-        results = [_diff(*parsed.diff)] if parsed.diff else _reports(parsed)
+        _tell(parsed)
     except _Wrong as error:
         sys.stderr.write(f"spectap coverage: {error}\n")
         return error.status
     except ReadingError as error:
         sys.stderr.write(f"spectap coverage: {error}\n")
         return 1
-    _print(parsed, results)
     return 0
 
 
@@ -103,21 +103,32 @@ def _check(parsed: argparse.Namespace) -> None:
         raise _Wrong("--csv cannot be combined with --diff or --used-by; use --json", USAGE)
 
 
-def _reports(parsed: argparse.Namespace) -> list[dict[str, Any]]:
+def _tell(parsed: argparse.Namespace) -> None:
+    if parsed.diff:
+        _print_gaps(parsed, [_diff(*parsed.diff)])
+    elif parsed.used_by:
+        _print_gaps(parsed, _gaps(parsed))
+    else:
+        _print_coverage(parsed, _reports(parsed, _count(parsed), parsed.consumer))
+
+
+def _gaps(parsed: argparse.Namespace) -> list[GapReport]:
     from server.analysis.coverage.gaps import gaps
-    from server.analysis.coverage.report import report
 
     counted = _count(parsed)
-    narrow = {"level": parsed.level, "tag": parsed.tag}
-    if parsed.used_by:
-        return [
-            gaps(
-                report(outline, counts, caller=parsed.used_by, **narrow),
-                report(outline, counts, caller=parsed.not_by, **narrow),
-            )
-            for outline, counts in counted
-        ]
-    return [report(outline, counts, caller=parsed.consumer, **narrow) for outline, counts in counted]
+    used, tested = (_reports(parsed, counted, caller) for caller in (parsed.used_by, parsed.not_by))
+    return list(map(gaps, used, tested))
+
+
+def _reports(
+    parsed: argparse.Namespace, counted: list[tuple[Outline, Counts]], caller: str | None
+) -> list[CoverageReport]:
+    from server.analysis.coverage.report import report
+
+    return [
+        report(outline, counts, level=parsed.level, tag=parsed.tag, caller=caller)
+        for outline, counts in counted
+    ]
 
 
 def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
@@ -137,7 +148,7 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
     return [(outline, counts) for _, outline, counts in counted]
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> Specification:
     from server.analysis.specs.model import SpecError
     from server.offline.spec import SpecMissing, specification
 
@@ -151,7 +162,7 @@ def _load(path: Path) -> Any:
         raise _Wrong(str(error)) from None
 
 
-def _diff(used: Path, tested: Path) -> dict[str, Any]:
+def _diff(used: Path, tested: Path) -> GapReport:
     from server.analysis.coverage.gaps import gaps
 
     try:
@@ -160,25 +171,40 @@ def _diff(used: Path, tested: Path) -> dict[str, Any]:
         raise _Wrong(f"{used} or {tested} is not a report written by `spectap coverage --json`") from None
 
 
-def _report(path: Path) -> Any:
+def _report(path: Path) -> CoverageReport:
+    """A report from a file, unchecked: what is none lacks a key or has another kind of value there."""
     try:
-        return json.loads(path.read_bytes())
+        found: CoverageReport = json.loads(path.read_bytes())
     except OSError as error:
         raise _Wrong(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
         raise _Wrong(f"{path} is not JSON") from None
+    return found
 
 
-def _print(parsed: argparse.Namespace, results: Sequence[dict[str, Any]]) -> None:
+def _print_gaps(parsed: argparse.Namespace, found: list[GapReport]) -> None:
     if parsed.json:
-        sys.stdout.write(json.dumps(results[0] if len(results) == 1 else results) + "\n")
+        _print_json(found)
         return
-    if parsed.csv:
+    from server.offline.coverage_tables import show_gaps
+
+    for one in found:
+        show_gaps(one)
+
+
+def _print_coverage(parsed: argparse.Namespace, found: list[CoverageReport]) -> None:
+    if parsed.json:
+        _print_json(found)
+    elif parsed.csv:
         from server.analysis.coverage.table import csv_text
 
-        sys.stdout.write("\n".join(map(csv_text, results)))
-        return
-    from server.offline.coverage_tables import show_coverage, show_gaps
+        sys.stdout.write("\n".join(map(csv_text, found)))
+    else:
+        from server.offline.coverage_tables import show_coverage
 
-    for result in results:
-        (show_gaps if "parts" in result else show_coverage)(result)
+        for one in found:
+            show_coverage(one)
+
+
+def _print_json(found: list[GapReport] | list[CoverageReport]) -> None:
+    sys.stdout.write(json.dumps(found[0] if len(found) == 1 else found) + "\n")

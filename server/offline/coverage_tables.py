@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.analysis.coverage.table import rows
+from server.analysis.coverage.documents import CoverageReport, CoverageShare, GapReport, UnknownCalls
+from server.analysis.coverage.table import CoverageRow, rows
 
 MAX_UNCALLED = 50
 MAX_UNKNOWN = 20
 MAX_PARTS = 50
 PLAIN_WIDTH = 160  # where no terminal says how wide it is
 
-COLUMNS = ("operation", "level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "consumers")
+Column = Literal["level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "consumers"]
+COLUMNS: tuple[Column, ...] = (
+    "level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "consumers",
+)  # fmt: skip
 
 
-def show_coverage(coverage: Mapping[str, Any]) -> None:
+def show_coverage(coverage: CoverageReport) -> None:
     """Totals first, then an operation a line: those called, most called first, then the others."""
     console = _console()
     spec = coverage["spec"]
     console.print(_text(f"{spec['title']} {spec['version']}: {coverage['exchanges']} exchanges"))
     console.print(_totals(coverage))
-    table = Table(*COLUMNS, box=None, header_style="bold")
+    table = Table("operation", *COLUMNS, box=None, header_style="bold")
     found = sorted(rows(coverage), key=lambda row: (-row["calls"] - row["watch"], row["operation"]))
     for row in found[: sum(map(_is_called, found)) + MAX_UNCALLED]:
         name = row["operation"] + (" (deprecated)" if row["deprecated"] else "")
-        cells = [name, *(str(row[column] or "") for column in COLUMNS[1:])]
+        cells = [name, *(str(row[column] or "") for column in COLUMNS)]
         table.add_row(*map(_text, cells), style=None if _is_called(row) else "dim")
     console.print(table)
     if table.row_count < len(found):
@@ -38,22 +41,26 @@ def show_coverage(coverage: Mapping[str, Any]) -> None:
     _show_unknown(console, coverage["unknown"])
 
 
-def _is_called(row: Mapping[str, Any]) -> bool:
+def _is_called(row: CoverageRow) -> bool:
     return bool(row["calls"] or row["watch"])
 
 
-def _totals(coverage: Mapping[str, Any]) -> Table:
+def _totals(coverage: CoverageReport) -> Table:
     table = Table("", "operations", "called", "%", "with 2xx", "%", "parameters", "fields", box=None)
-    named = [("all", coverage), *coverage["levels"].items(), ("deprecated", coverage["deprecated"])]
+    named: list[tuple[str, CoverageShare]] = [
+        ("all", coverage),
+        *coverage["levels"].items(),
+        ("deprecated", coverage["deprecated"]),
+    ]
     for name, one in named:
         if one["total"]:
-            parts = [f"{one[kind]['hit']}/{one[kind]['total']}" for kind in ("parameters", "fields")]
+            parts = [f"{part['hit']}/{part['total']}" for part in (one["parameters"], one["fields"])]
             cells = [one["total"], one["hit"], one["percent"], one["hit_2xx"], one["percent_2xx"], *parts]
             table.add_row(_text(name), *(_text(str(cell)) for cell in cells))
     return table
 
 
-def _show_unknown(console: Console, unknown: list[Mapping[str, Any]]) -> None:
+def _show_unknown(console: Console, unknown: list[UnknownCalls]) -> None:
     if not unknown:
         return
     calls = sum(sum(one["hits"].values()) for one in unknown)
@@ -64,7 +71,7 @@ def _show_unknown(console: Console, unknown: list[Mapping[str, Any]]) -> None:
         console.print(_text(f"  and {len(unknown) - MAX_UNKNOWN} more; --json lists all"))
 
 
-def show_gaps(found: Mapping[str, Any]) -> None:
+def show_gaps(found: GapReport) -> None:
     """What is used and not tested, most called first."""
     console = _console()
     console.print(_text(f"{len(found['operations'])} operations are used but not tested"))
@@ -76,8 +83,8 @@ def show_gaps(found: Mapping[str, Any]) -> None:
     console.print(table)
     parts = found["parts"]
     console.print(_text(f"{len(parts)} parts of tested operations are used but not tested"))
-    for one in parts[:MAX_PARTS]:
-        console.print(_text(f"  {one['calls']}  {one['operation']}  {one['part']}"))
+    for part in parts[:MAX_PARTS]:
+        console.print(_text(f"  {part['calls']}  {part['operation']}  {part['part']}"))
     if len(parts) > MAX_PARTS:
         console.print(_text(f"  and {len(parts) - MAX_PARTS} more; --json lists all"))
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from agent.wire import decode_record
 from server.analysis.coverage.counts import By, Counts
+from server.analysis.coverage.documents import CoverageReport, GapReport
 from server.analysis.coverage.gaps import gaps
 from server.analysis.coverage.outline import Outline
-from server.analysis.coverage.report import Json as Report
 from server.analysis.coverage.report import calls, report
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.views import most_seen
@@ -42,16 +42,16 @@ class CoverageReports:
         self._catalogue = catalogue
         self._load = load
 
-    def of_api(self, api: int, scope: Scope, consumer: str | None) -> Report:
+    def of_api(self, api: int, scope: Scope, consumer: str | None) -> CoverageReport:
         """What of an API's specifications was exercised, right or wrong, and by whom. Raises NotFound."""
         return _report(self._counted(api, scope), scope, consumer)
 
-    def gaps(self, api: int, scope: Scope, used_by: str, not_by: str) -> Report:
+    def gaps(self, api: int, scope: Scope, used_by: str, not_by: str) -> GapReport:
         """What callers of one name use and those of another do not, most called first. Raises NotFound."""
         counted = self._counted(api, scope)
         return gaps(_report(counted, scope, used_by), _report(counted, scope, not_by))
 
-    def of_document(self, api: int, scope: Scope, consumer: str | None, raw: bytes) -> Report:
+    def of_document(self, api: int, scope: Scope, consumer: str | None, raw: bytes) -> CoverageReport:
         """The newest stored exchanges against a document, which is not kept. Raises SpecError."""
         counted = self._sampled(api, scope.by, based(self._load, raw, None))
         return _report(counted, scope, consumer)
@@ -90,5 +90,5 @@ def _exchanges(counts: Counts) -> int:
     return sum(map(calls, counts.everyone.values())) + sum(one.total() for one in counts.unknown.values())
 
 
-def _report(counted: Counted, scope: Scope, consumer: str | None) -> Report:
+def _report(counted: Counted, scope: Scope, consumer: str | None) -> CoverageReport:
     return report(*counted, level=scope.level, tag=scope.tag, caller=consumer)

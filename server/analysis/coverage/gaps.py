@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from server.analysis.coverage.documents import (
+    CoverageReport,
+    GapReport,
+    OperationCoverage,
+    OperationGap,
+    PartGap,
+    PartKind,
+)
+from server.analysis.coverage.report import is_hit
 
-from server.analysis.coverage.report import Json, is_hit
-
-Coverage = Mapping[str, Any]
+KINDS: tuple[PartKind, ...] = ("hits", "parameters", "fields")
 
 
-def gaps(used: Coverage, tested: Coverage) -> Json:
+def gaps(used: CoverageReport, tested: CoverageReport) -> GapReport:
     """The difference of two coverages as `report` makes them (of one specification, or of two releases).
 
     `operations` are called in `used` and not in `tested`; `parts` are status classes, parameters and
     fields of operations that are called in both. Each is ranked by its calls in `used`.
     """
     known = {one["operation"]: one for one in tested["operations"]}
-    operations: list[Json] = []
-    parts: list[Json] = []
+    operations: list[OperationGap] = []
+    parts: list[PartGap] = []
     for one in used["operations"]:
         other = known.get(one["operation"])
         if not is_hit(one) and not one["watch"]:
@@ -33,12 +38,12 @@ def gaps(used: Coverage, tested: Coverage) -> Json:
     }
 
 
-def _is_called_as(one: Json, other: Json) -> bool:
+def _is_called_as(one: OperationCoverage, other: OperationCoverage) -> bool:
     """A list that was only watched is no test of listing, nor the other way round."""
     return (is_hit(other) or not is_hit(one)) and (bool(other["watch"]) or not one["watch"])
 
 
-def _gap(one: Json, is_described: bool) -> Json:
+def _gap(one: OperationCoverage, is_described: bool) -> OperationGap:
     return {
         "operation": one["operation"],
         "operationId": one["operationId"],
@@ -52,9 +57,9 @@ def _gap(one: Json, is_described: bool) -> Json:
     }
 
 
-def _parts(one: Json, other: Json) -> list[Json]:
-    found: list[Json] = []
-    for kind in ("hits", "parameters", "fields"):
+def _parts(one: OperationCoverage, other: OperationCoverage) -> list[PartGap]:
+    found: list[PartGap] = []
+    for kind in KINDS:
         for part, calls in one[kind].items():
             if calls and not other[kind].get(part):
                 found.append({"operation": one["operation"], "kind": kind, "part": part, "calls": calls})

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
 
 from server.analysis.coverage.counts import Counts
+from server.analysis.coverage.documents import (
+    CallCounts,
+    CoverageReport,
+    CoverageShare,
+    HitCount,
+    HitShare,
+    OperationCoverage,
+)
 from server.analysis.coverage.outline import LEVELS, Offer, Outline
 from server.analysis.coverage.parts import DEVIATING, FIELD, HIT, PARAMETER, UNSEEN, WATCH
-
-Json = dict[str, Any]
 
 
 def report(
@@ -25,7 +30,7 @@ def report(
     level: str | None = None,
     tag: str | None = None,
     caller: str | None = None,
-) -> Json:
+) -> CoverageReport:
     """The coverage, restricted to a level, a tag, and to callers whose name fits a pattern (`*`, `?`)."""
     operations = [
         _operation(outline, offer, counts, caller)
@@ -56,7 +61,7 @@ def _most_called(entry: tuple[tuple[str, str], Counter[str]]) -> tuple[int, tupl
     return -entry[1].total(), entry[0]
 
 
-def _totals(operations: Iterable[Json]) -> Json:
+def _totals(operations: Iterable[OperationCoverage]) -> CoverageShare:
     some = list(operations)
     hit = sum(is_hit(one) for one in some)
     succeeded = sum(bool(one["hits"].get("2xx")) for one in some)
@@ -66,14 +71,15 @@ def _totals(operations: Iterable[Json]) -> Json:
         "percent": _percent(hit, len(some)),
         "hit_2xx": succeeded,
         "percent_2xx": _percent(succeeded, len(some)),
-        "parameters": _part_totals(some, "parameters"),
-        "fields": _part_totals(some, "fields"),
+        "parameters": _share(one["totals"]["parameters"] for one in some),
+        "fields": _share(one["totals"]["fields"] for one in some),
     }
 
 
-def _part_totals(operations: list[Json], kind: str) -> Json:
-    total = sum(one["totals"][kind]["total"] for one in operations)
-    hit = sum(one["totals"][kind]["hit"] for one in operations)
+def _share(parts: Iterable[HitCount]) -> HitShare:
+    counts = list(parts)
+    total = sum(one["total"] for one in counts)
+    hit = sum(one["hit"] for one in counts)
     return {"total": total, "hit": hit, "percent": _percent(hit, total)}
 
 
@@ -82,19 +88,19 @@ def _percent(hit: int, total: int) -> float | None:
     return round(100 * hit / total, 2) if total else None
 
 
-def is_hit(operation: Mapping[str, Any]) -> bool:
+def is_hit(operation: CallCounts) -> bool:
     return any(operation["hits"].values())
 
 
-def _by_tag(operations: Iterable[Json]) -> dict[str, list[Json]]:
-    found: dict[str, list[Json]] = {}
+def _by_tag(operations: Iterable[OperationCoverage]) -> dict[str, list[OperationCoverage]]:
+    found: dict[str, list[OperationCoverage]] = {}
     for one in operations:
         for tag in one["tags"]:
             found.setdefault(tag, []).append(one)
     return found
 
 
-def _operation(outline: Outline, offer: Offer, counts: Counts, caller: str | None) -> Json:
+def _operation(outline: Outline, offer: Offer, counts: Counts, caller: str | None) -> OperationCoverage:
     operation = offer.operation
     named = counts.callers.get(offer.key, {})
     if caller is None:

@@ -1,0 +1,107 @@
+"""The JSON documents of coverage: the report, and the gaps between two of them.
+
+All counts are exchanges unless a `total` or `hit` says otherwise; percentages have two decimals and are null
+where there is nothing to hit.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class HitCount(TypedDict):
+    """How many parts or operations there are, and how many of them were exercised."""
+
+    total: int
+    hit: int
+
+
+class HitShare(HitCount):
+    percent: float | None
+
+
+class PartCounts(TypedDict):
+    parameters: HitCount
+    fields: HitCount
+
+
+class CallCounts(TypedDict):
+    """By status class ("2xx", …, "none" without an answer); watches apart from all else."""
+
+    hits: dict[str, int]
+    watch: dict[str, int]
+
+
+class CoverageShare(HitShare):
+    """Of operations, with the parts of them all."""
+
+    hit_2xx: int
+    percent_2xx: float | None
+    parameters: HitShare
+    fields: HitShare
+
+
+class OperationCoverage(CallCounts):
+    """`fields` is empty where nobody called the operation."""
+
+    operation: str
+    operationId: str | None
+    level: str
+    tags: list[str]
+    deprecated: bool
+    deviating: int
+    bodies_unseen: int
+    totals: PartCounts
+    parameters: dict[str, int]
+    fields: dict[str, int]
+    consumers: dict[str, CallCounts]
+
+
+class UnknownCalls(TypedDict):
+    """Calls that no operation describes."""
+
+    method: str
+    path: str
+    hits: dict[str, int]
+
+
+class SpecificationName(TypedDict):
+    title: str
+    version: str
+
+
+class CoverageReport(CoverageShare):
+    spec: SpecificationName
+    exchanges: int
+    levels: dict[str, CoverageShare]
+    tags: dict[str, CoverageShare]
+    deprecated: CoverageShare
+    operations: list[OperationCoverage]
+    unknown: list[UnknownCalls]
+
+
+PartKind = Literal["hits", "parameters", "fields"]
+
+
+class OperationGap(CallCounts):
+    """`described` says whether the other report's specification has the operation."""
+
+    operation: str
+    operationId: str | None
+    level: str
+    deprecated: bool
+    described: bool
+    calls: int
+    consumers: dict[str, CallCounts]
+
+
+class PartGap(TypedDict):
+    operation: str
+    kind: PartKind
+    part: str
+    calls: int
+
+
+class GapReport(TypedDict):
+    operations: list[OperationGap]
+    parts: list[PartGap]
