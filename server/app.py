@@ -34,6 +34,7 @@ from server.connections import CloseReason, Connections
 from server.core import Core
 from server.deadline import STOP_S
 from server.learning.outcomes import REASONS, LearningStep, NotLearnt
+from server.store.parts import StoredPart
 from server.ui import pages
 
 TITLE = "spectap"
@@ -88,6 +89,7 @@ def _sources(core: Core, reached: Connections) -> Sources:
         sampled_out=lambda: learning.counts[NotLearnt.SAMPLED_OUT],
         not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in REASONS},
         failures={step.value: partial(learning.failures.counts.__getitem__, step) for step in LearningStep},
+        unreadable={part.value: partial(store.unreadable, part) for part in StoredPart},
         connections=lambda: reached.open,
         closed={why.value: partial(reached.closed.__getitem__, why) for why in CloseReason},
     )

@@ -19,7 +19,7 @@ from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation
 from server.specification import Specification
-from server.store.specs import StoredSpec
+from server.store.values import StoredSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from server.background import BackgroundThread, Pace
 from server.ingest.accept import Acceptor
 from server.ingest.leftovers import settle_leftovers
-from server.store.counters import unused_consumers
 from server.store.database import Database, Store
 from server.store.retention import DAY_NS, LOW, Bounds, drop_some, fold_hours, give_back, used_bytes
 
@@ -103,10 +102,10 @@ class Jobs:
 
     def forget_callers(self) -> None:
         """Removes callers that nothing refers to any more."""
-        with self._store.reading() as db:
-            unused = unused_consumers(db)
+        with self._store.reading() as reader:
+            unused = reader.inventory.unused_consumers()
         for start in range(0, len(unused), CALLERS_AT_ONCE):
             self._forget_callers(unused[start : start + CALLERS_AT_ONCE])
 
-    def _forget_callers(self, numbers: list[int]) -> None:
+    def _forget_callers(self, numbers: Sequence[int]) -> None:
         self._do(lambda db: self._acceptor.counting.consumers.drop_unused(numbers))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Depends
 
 from server.api import models, render
@@ -14,13 +12,13 @@ from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["agents"])
 
 
-@router.get("/agents", response_model=models.Page[models.Agent])
-def list_agents(here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> Any:
+@router.get("/agents")
+def list_agents(here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> models.Page[models.Agent]:
     """Every start of every agent, most recently heard of first, with its own ledger."""
-    return page(here.fleet.agents(limit, decode(cursor)), "last_seen", render.agent)
+    return page(here.fleet.agents(limit, decode(cursor)), render.agent)
 
 
-@router.get("/ledger", response_model=models.Ledger)
-def get_ledger(here: Here) -> Any:
+@router.get("/ledger")
+def get_ledger(here: Here) -> models.Ledger:
     """Totals: bytes from kernel to parser, exchanges from parser to store."""
-    return here.fleet.ledger()
+    return render.ledger(here.fleet.ledger())

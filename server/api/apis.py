@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
@@ -12,26 +12,27 @@ from server.api.gate import TokenRole, require
 from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, decode, page
 from server.services.inventory import OperationState
-from server.services.listing import Listed
 
 router = APIRouter(
     prefix="/api/v1/apis", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["inventory"]
 )
 
 
-@router.get("", response_model=models.Page[models.Api])
-def list_apis(here: Here, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> Any:
+@router.get("")
+def list_apis(
+    here: Here, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None
+) -> models.Page[models.Api]:
     """APIs, most recently called first."""
-    return page(here.inventory.apis(narrow, limit, decode(cursor)), "last_seen", render.api)
+    return page(here.inventory.apis(narrow, limit, decode(cursor)), render.api)
 
 
-@router.get("/{id}", response_model=models.Api)
-def get_api(here: Here, api: KnownApi) -> Any:
+@router.get("/{id}")
+def get_api(here: Here, api: KnownApi) -> models.Api:
     """One API, by its id or that of an API that turned out to be this one."""
     return render.api(here.inventory.api(api))
 
 
-@router.get("/{id}/operations", response_model=models.Page[models.Operation])
+@router.get("/{id}/operations")
 def list_operations(
     here: Here,
     api: KnownApi,
@@ -45,12 +46,9 @@ def list_operations(
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: After = None,
-) -> Any:
+) -> models.Page[models.Operation]:
     """An API's operations, busiest first."""
     after = decode(cursor)
-    if state is not OperationState.UNUSED:
-        return page(here.inventory.operations(api, narrow, state, limit, after), "count", render.operation)
-    start = after[1] + 1 if after else 0
-    found = here.inventory.unused(api, limit, start)
-    numbered = [{"number": start + i, "spec": one} for i, one in enumerate(found.rows)]
-    return page(Listed(numbered, found.more), "count", lambda row: render.unused(row["spec"]))
+    if state is OperationState.UNUSED:
+        return page(here.inventory.unused(api, limit, after), render.unused)
+    return page(here.inventory.operations(api, narrow, state, limit, after), render.operation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
 from fastapi import APIRouter, Depends, Query, Response
@@ -17,13 +17,12 @@ from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, StateAsked, d
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["deviations"])
 
 
-@router.get("/deviations", response_model=models.Page[models.StoredDeviation])
+@router.get("/deviations")
 def list_deviations(
     here: Here, narrow: Narrow, state: StateAsked = "", limit: Limit = DEFAULT_LIMIT, cursor: After = None
-) -> Any:
+) -> models.Page[models.StoredDeviation]:
     """What differs from the specifications, once each, most recently seen first."""
-    found = here.deviations.listed(narrow, state, limit, decode(cursor))
-    return page(found, "last_seen", render.finding)
+    return page(here.deviations.listed(narrow, state, limit, decode(cursor)), render.deviation)
 
 
 @router.post("/deviations/{id}/ignore", status_code=204)
@@ -40,17 +39,17 @@ async def undo(here: Here, id: str) -> None:
     await here.write(here.deviations.undo, id)
 
 
-@router.post("/deviations/{id}/accept", response_model=models.Proposal)
-async def accept(here: Here, id: str, said: models.Accept) -> Any:
+@router.post("/deviations/{id}/accept")
+async def accept(here: Here, id: str, said: models.Accept) -> models.Proposal:
     """Turns a deviation into a change of the specification under which a call that shows it would conform.
     Answers 409 where there is none. The specification itself stays as it is until one is uploaded."""
     return render.proposal(await here.write(here.deviations.accept, id, said.reason, said.by))
 
 
-@router.get("/apis/{id}/proposals", response_model=models.Page[models.Proposal])
-def list_proposals(here: Here, api: KnownApi) -> Any:
+@router.get("/apis/{id}/proposals")
+def list_proposals(here: Here, api: KnownApi) -> models.Page[models.Proposal]:
     """All changes of an API's specifications that were accepted, oldest first."""
-    return {"items": [render.proposal(one) for one in here.proposals.of_api(api)], "next": None}
+    return models.Page(items=[render.proposal(one) for one in here.proposals.of_api(api)], next=None)
 
 
 @router.get("/apis/{id}/proposals/document", response_class=Response)

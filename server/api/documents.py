@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import Response
 
 from server.analysis.rebuild.text import to_json, to_yaml
-from server.services.rebuilding import Publication
+from server.store.rows import Publication
 
 
 def shown_document(found: Publication, format: Literal["yaml", "json"] = "yaml") -> Response:

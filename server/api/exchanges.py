@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Depends
 
 from server.api import models, render
@@ -14,13 +12,15 @@ from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, decode, page
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["exchanges"])
 
 
-@router.get("/exchanges", response_model=models.Page[models.Exchange])
-def list_exchanges(here: Here, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> Any:
+@router.get("/exchanges")
+def list_exchanges(
+    here: Here, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None
+) -> models.Page[models.Exchange]:
     """Exchanges, newest first. A page may hold fewer than `limit` where bodies are large; follow `next`."""
-    return page(here.exchanges.listed(narrow, limit, decode(cursor)), "time", render.exchange)
+    return page(here.exchanges.listed(narrow, limit, decode(cursor)), render.exchange)
 
 
-@router.get("/exchanges/{id}", response_model=models.Exchange)
-def get_exchange(here: Here, id: str) -> Any:
+@router.get("/exchanges/{id}")
+def get_exchange(here: Here, id: str) -> models.Exchange:
     """One exchange, by the id of any of its witnesses."""
     return render.exchange(here.exchanges.one(id))

@@ -30,6 +30,7 @@ class Sources:
     sampled_out: Callable[[], float] = float
     not_learnt: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     failures: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    unreadable: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     connections: Callable[[], float] = float
     closed: Mapping[str, Callable[[], float]] = field(default_factory=dict)
 
@@ -77,6 +78,11 @@ class Metrics:
                 "Failed steps of learning; it goes on with other APIs.",
                 "step",
                 sources.failures,
+            ),
+            "spectap_server_unreadable_rows": (
+                "Stored rows that could not be read and were left out.",
+                "what",
+                sources.unreadable,
             ),
             "spectap_server_connections_closed": (
                 "Connections that the server closed on its own account.",

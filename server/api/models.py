@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field
+
+from server.analysis.inventory import ApiKind
+from server.store.rows import DeviationState
 
 Time = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-11-23T12:00:00.123456789Z"])]
 
@@ -54,7 +58,7 @@ class Named(BaseModel):
 class Api(BaseModel):
     id: str = Field(description="Opaque and stable; the ids in `merged` lead here too.")
     name: str
-    kind: Literal["workload", "process", "address", "host", "declared"] = Field(
+    kind: ApiKind = Field(
         description="What it is recognised by. address and host: only clients were seen; declared: a"
         " specification came before any traffic."
     )
@@ -94,11 +98,21 @@ class Latency(BaseModel):
     p99: float | None
 
 
+class ShownKind(StrEnum):
+    """How an operation came to be listed."""
+
+    SPECIFIED = "specified"
+    PROVISIONAL = "provisional"
+    OVERFLOW = "overflow"
+    UNSEEN = "unseen"
+    UNUSED = "unused"
+
+
 class Operation(BaseModel):
     operation: str = Field(description='Such as "GET /users/{id}".')
     method: str
     template: str
-    kind: Literal["specified", "provisional", "overflow", "unseen", "unused"] = Field(
+    kind: ShownKind = Field(
         description="provisional: the template was made from traffic; overflow: beyond the bound of them;"
         " unseen: the request was not seen; unused: described, and never called."
     )
@@ -267,7 +281,7 @@ class Exchange(BaseModel):
 
 class StoredDeviation(Deviation):
     id: str
-    state: Literal["open", "accepted", "ignored"]
+    state: DeviationState
     reason: str | None = Field(description="Why it is ignored or accepted.")
     decided_by: str | None
     decided: Time | None

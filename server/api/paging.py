@@ -8,13 +8,17 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query
 
+from server.api import models
 from server.api.errors import Problem
-from server.services.listing import Listed, Row
 from server.services.narrowing import Cursor, Filters, Narrowing
+from server.store.rows import Listed
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -41,11 +45,10 @@ def decode(text: str | None) -> Cursor | None:
     return time, number
 
 
-def page(listed: Listed[Row], key: str, shown: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
-    """A page whose last row's `key` and number lead to the next, if there is more."""
-    rows = listed.rows
-    following = encode((rows[-1].get(key) or 0, rows[-1]["number"])) if listed.more and rows else None
-    return {"items": [shown(row) for row in rows], "next": following}
+def page(listed: Listed[R], shown: Callable[[R], T]) -> models.Page[T]:
+    """A piece of a list, as it is shown."""
+    following = None if listed.next is None else encode(listed.next)
+    return models.Page(items=[shown(row) for row in listed.rows], next=following)
 
 
 def narrowed(

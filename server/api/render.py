@@ -3,222 +3,308 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
-from agent.wire import (
-    Endpoint,
-    Pairs,
-    Process,
-    Record,
-    Request,
-    Response,
-    Timing,
-    decode_record,
-)
+from agent import wire
+from agent.wire import Pairs, Record
 from server.analysis.inventory import host_of
 from server.analysis.latency import quantile
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.model import Operation
 from server.analysis.views import most_seen, server_view
-from server.services.proposals import Accepted
-from server.store.exchanges import HOUR_NS
-from server.store.queries import shown_operation
+from server.api import models
+from server.api.rebuilt_models import Change, Decided, Decision, Version
+from server.services.fleet import BalanceSum, LedgerReport
+from server.store import rows
 
 NS = 1_000_000_000
+NO_LATENCY = models.Latency(p50=None, p95=None, p99=None)
 
 
-def time(ns: int | None) -> str | None:
+def time(ns: int) -> str:
     """RFC 3339 with nanoseconds."""
-    if ns is None:
-        return None
     seconds, rest = divmod(ns, NS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
-def shown(raw: bytes | None) -> dict[str, str] | None:
-    """{"text"} where the bytes are UTF-8, else {"base64"}."""
-    if raw is None:
-        return None
+def moment(ns: int | None) -> str | None:
+    """The same of what may be absent."""
+    return None if ns is None else time(ns)
+
+
+def shown(raw: bytes) -> models.Bytes:
+    """Text where the bytes are UTF-8, else base64."""
     try:
-        return {"text": raw.decode()}
+        return models.Text(text=raw.decode())
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(raw).decode()}
+        return models.Base64(base64=base64.b64encode(raw).decode())
 
 
-def api(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **row,
-        "internal": bool(row["internal"]),
-        "first_seen": time(row["first_seen"]),
-        "last_seen": time(row["last_seen"] or None),
-    }
+def api(row: rows.ApiRow) -> models.Api:
+    return models.Api(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        internal=row.internal,
+        hosts=[*row.hosts],
+        node=row.node,
+        process=row.process,
+        executable=row.executable,
+        port=row.port,
+        namespace=row.namespace,
+        workload=row.workload,
+        exchanges=row.exchanges,
+        operations=row.operations,
+        verdicts={**row.verdicts},
+        first_seen=moment(row.first_seen),
+        last_seen=moment(row.last_seen),
+        specs=[models.Named(id=one.id, title=one.title, version=one.version) for one in row.specs],
+        merged=[*row.merged],
+    )
 
 
-def operation(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **row,
-        "operation": row["key"],
-        "deprecated": bool(row["deprecated"]),
-        "statuses": {str(status) if status else "none": count for status, count in row["statuses"].items()},
-        "callers": [caller(one) for one in row["callers"]],
-        "latency_ms": {f"p{q}": quantile(row["latency"], q / 100) for q in (50, 95, 99)},
-        "first_seen": time(row["first_seen"]),
-        "last_seen": time(row["last_seen"]),
-    }
+def operation(row: rows.OperationRow) -> models.Operation:
+    return models.Operation(
+        operation=row.key,
+        method=row.method,
+        template=row.template,
+        kind=models.ShownKind(row.kind),
+        operation_id=row.operation_id,
+        deprecated=row.deprecated,
+        count=row.count,
+        statuses={"none" if code is None else str(code): count for code, count in row.statuses.items()},
+        verdicts={**row.verdicts},
+        latency_ms=models.Latency(
+            p50=quantile(row.latency, 0.5), p95=quantile(row.latency, 0.95), p99=quantile(row.latency, 0.99)
+        ),
+        callers=[_caller(one) for one in row.consumers],
+        first_seen=moment(row.first_seen),
+        last_seen=moment(row.last_seen),
+    )
 
 
-def unused(one: Operation) -> dict[str, Any]:
+def _caller(one: rows.OperationConsumer) -> models.OperationCaller:
+    return models.OperationCaller(
+        kind=one.kind,
+        name=one.name,
+        count=one.count,
+        first_seen=time(one.first_seen),
+        last_seen=time(one.last_seen),
+    )
+
+
+def unused(one: Operation) -> models.Operation:
     """An operation that was never called."""
-    return {
-        "operation": one.key,
-        "method": one.method,
-        "template": one.key.partition(" ")[2],
-        "kind": "unused",
-        "operation_id": one.operation_id,
-        "deprecated": one.deprecated,
-        "count": 0,
-        **{name: {} for name in ("statuses", "verdicts")},
-        "latency_ms": dict.fromkeys(("p50", "p95", "p99")),
-        "callers": [],
-        "first_seen": None,
-        "last_seen": None,
-    }
+    return models.Operation(
+        operation=one.key,
+        method=one.method,
+        template=one.key.partition(" ")[2],
+        kind=models.ShownKind.UNUSED,
+        operation_id=one.operation_id,
+        deprecated=one.deprecated,
+        count=0,
+        statuses={},
+        verdicts={},
+        latency_ms=NO_LATENCY,
+        callers=[],
+        first_seen=None,
+        last_seen=None,
+    )
 
 
-def caller(row: dict[str, Any]) -> dict[str, Any]:
-    """`first` and `last` are hours, or days where that is all that was kept."""
-    hours = {f"{name}_seen": time(row[name] * HOUR_NS) for name in ("first", "last")}
-    return {"kind": row["kind"], "name": row["name"], "count": row["count"], **hours}
+def ledger(found: LedgerReport) -> models.Ledger:
+    return models.Ledger(
+        agents={part: {**counts} for part, counts in found.agents.items()},
+        server={**found.server},
+        balance={name: _balance(one) for name, one in found.balance.items()},
+    )
 
 
-def spec(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "uploaded": time(row["uploaded"]), "warnings": json.loads(row["warnings"])}
+def _balance(one: BalanceSum) -> models.Balance:
+    return models.Balance(
+        total=one.total, settled=one.settled, open=one.open, ahead=one.ahead, left_out=[*one.left_out]
+    )
 
 
-def finding(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **row,
-        "id": str(row["number"]),
-        "api": row["api_id"],
-        "decided": time(row["decided"]),
-        "first_seen": time(row["first_seen"]),
-        "last_seen": time(row["last_seen"]),
-        "exchange": row["sample"] if row["sampled"] else None,
-    }
+def spec(row: rows.SpecRow) -> models.SpecInfo:
+    return models.SpecInfo(
+        id=row.id,
+        title=row.title,
+        version=row.version,
+        api=row.api,
+        host=row.host,
+        base_path=row.base_path,
+        uploaded=time(row.uploaded),
+        warnings=[*row.warnings],
+    )
 
 
-def proposal(one: Accepted) -> dict[str, Any]:
-    return {**asdict(one), "time": time(one.time)}
+def deviation(row: rows.DeviationRow) -> models.StoredDeviation:
+    return models.StoredDeviation(
+        kind=row.identity.kind,
+        where=row.identity.where,
+        pointer=row.identity.place,
+        message=row.message,
+        id=str(row.number),
+        state=row.state,
+        reason=row.reason,
+        decided_by=row.decided_by,
+        decided=moment(row.decided),
+        api=row.api_id,
+        operation=row.identity.operation,
+        count=row.count,
+        callers=[models.Caller(kind=one.kind, name=one.name, count=one.count) for one in row.consumers],
+        first_seen=time(row.first_seen),
+        last_seen=time(row.last_seen),
+        exchange=row.sample,
+    )
 
 
-def agent(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "first_seen": time(row["first_seen"]), "last_seen": time(row["last_seen"])}
+def proposal(one: rows.Proposal) -> models.Proposal:
+    identity = one.identity
+    return models.Proposal(
+        operation=identity.operation,
+        kind=identity.kind,
+        where=identity.where,
+        pointer=identity.place,
+        spec=one.spec,
+        patch=[models.Change.model_validate(change) for change in one.patch],
+        reason=one.reason,
+        by=one.by,
+        time=time(one.time),
+    )
 
 
-def exchange(row: dict[str, Any]) -> dict[str, Any]:
-    """An exchange from its row and its witnesses' packed records, first witness first."""
-    records = [decode_record(raw) for raw in row["records"]]
-    first, best, server = records[0], most_seen(records), server_view(records)
+def agent(row: rows.AgentRow) -> models.Agent:
+    return models.Agent(
+        agent=row.agent,
+        epoch=row.epoch,
+        node=row.node,
+        cluster=row.cluster,
+        last_seq=row.last_seq,
+        records=row.records,
+        first_seen=time(row.first_seen),
+        last_seen=time(row.last_seen),
+        ledger={part: {**counts} for part, counts in row.ledger.items()},
+    )
+
+
+def version(row: rows.VersionRow) -> Version:
+    changes = [Change.model_validate(change) for change in row.changes]
+    breaking = any(change.breaking for change in changes)
+    return Version(version=row.version, time=time(row.time), breaking=breaking, changes=changes)
+
+
+def decided(row: rows.RebuiltDecision) -> Decided:
+    return Decided(id=row.number, time=time(row.time), decision=Decision.model_validate(row.decision))
+
+
+def exchange(row: rows.ExchangeRow) -> models.Exchange:
+    """An exchange by what all its views know."""
+    views = row.views
+    first, best, server = views[0], most_seen(views), server_view(views)
     request, response = best.request, best.response
-    return {
-        "id": first.id,
-        "time": time(row["time"]),
-        "api": row["api_id"],
-        "operation": shown_operation(row["operation_kind"], row["operation_key"]),
-        "verdict": row["verdict"],
-        "why": row["why"],
-        "deprecated": bool(row["deprecated"]),
-        "deviations": _deviations(row["deviations"]),
-        "side": first.side,
-        "protocol": first.protocol,
-        "tls": next((record.tls for record in records if record.tls), None),
-        "method": request.method if request else None,
-        "scheme": request.scheme if request else None,
-        "host": host_of(best),
-        "path": shown(request.path) if request else None,
-        "query": shown(request.query) if request else None,
-        "status": response.status if response else None,
-        "interim": response.interim if response else (),
-        "request": _message(request),
-        "response": _message(response),
-        "duration_ms": None if row["duration"] is None else row["duration"] / 1e6,
-        "client": _endpoint(next((r.client for r in (*_of(records, "client"), *records) if r.client), None)),
-        "server": _endpoint(server.server),
-        "process": _process(server.process),
-        "consumer": _consumer(row, records),
-        "completeness": best.completeness,
-        "upgraded": best.upgraded,
-        "error": best.error,
-        "redactions": best.redactions,
-        "grpc": None if best.grpc is None else asdict(best.grpc),
-        "fields_unknown": best.fields_unknown,
-        "witnesses": [_witness(record) for record in records],
-    }
+    return models.Exchange(
+        id=first.id,
+        time=time(row.time),
+        api=row.api_id,
+        operation=row.operation,
+        verdict=row.verdict,
+        why=row.why,
+        deprecated=row.deprecated,
+        deviations=[_deviation(identity, message) for identity, message in row.deviations.items()],
+        side=first.side,
+        protocol=first.protocol,
+        tls=next((view.tls for view in views if view.tls), None),
+        method=request.method if request else None,
+        scheme=request.scheme if request else None,
+        host=host_of(best),
+        path=shown(request.path) if request else None,
+        query=shown(request.query) if request and request.query is not None else None,
+        status=response.status if response else None,
+        interim=[*response.interim] if response else [],
+        request=_message(request),
+        response=_message(response),
+        duration_ms=None if row.duration is None else row.duration / 1e6,
+        client=_endpoint(next((one.client for one in (*_of(views, "client"), *views) if one.client), None)),
+        server=_endpoint(server.server),
+        process=_process(server.process),
+        consumer=_consumer(row),
+        completeness=best.completeness,
+        upgraded=best.upgraded,
+        error=best.error,
+        redactions={**best.redactions},
+        grpc=None if best.grpc is None else models.Grpc(**asdict(best.grpc)),
+        fields_unknown=best.fields_unknown,
+        witnesses=[_witness(view) for view in views],
+    )
 
 
-def _of(records: Sequence[Record], side: str) -> list[Record]:
-    return [record for record in records if record.side == side]
+def _of(views: Sequence[Record], side: str) -> list[Record]:
+    return [view for view in views if view.side == side]
 
 
-def _deviations(packed: str | None) -> list[dict[str, str]]:
-    found = json.loads(packed) if packed else []
-    return [dict(zip(("kind", "where", "pointer", "message"), one[1:], strict=True)) for one in found]
+def _deviation(identity: DeviationIdentity, message: str) -> models.Deviation:
+    return models.Deviation(kind=identity.kind, where=identity.where, pointer=identity.place, message=message)
 
 
-def _pairs(pairs: Pairs) -> list[tuple[object, object]]:
+def _pairs(pairs: Pairs) -> list[models.Header]:
     return [(shown(name), shown(value)) for name, value in pairs]
 
 
-def _message(message: Request | Response | None) -> dict[str, Any] | None:
+def _message(message: wire.Request | wire.Response | None) -> models.Message | None:
     if message is None:
         return None
-    return {
-        "headers": _pairs(message.headers),
-        "trailers": _pairs(message.trailers),
-        "content_type": message.content_type,
-        "size": message.body.size,
-        "body": shown(message.body.data),
-        "complete": message.body.state == "complete",
-        "state": message.body.state,
-    }
-
-
-def _endpoint(end: Endpoint | None) -> dict[str, Any] | None:
-    return None if end is None else asdict(end)
-
-
-def _process(process: Process | None) -> dict[str, Any] | None:
-    return None if process is None else asdict(process)
-
-
-def _timing(timing: Timing) -> dict[str, str | None]:
-    return {name: time(moment) for name, moment in asdict(timing).items()}
-
-
-def _consumer(row: dict[str, Any], records: Sequence[Record]) -> dict[str, Any]:
-    hints = max(
-        (asdict(record.consumer) for record in records), key=lambda hint: sum(map(bool, hint.values()))
+    return models.Message(
+        headers=_pairs(message.headers),
+        trailers=_pairs(message.trailers),
+        content_type=message.content_type,
+        size=message.body.size,
+        body=None if message.body.data is None else shown(message.body.data),
+        complete=message.body.state == "complete",
+        state=message.body.state,
     )
-    return {"kind": row["consumer_kind"], "name": row["consumer_name"], **hints}
 
 
-def _witness(record: Record) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "agent": record.agent,
-        "node": record.node,
-        "cluster": record.cluster,
-        "side": record.side,
-        "tls": record.tls,
-        "connection": record.connection,
-        "stream": record.stream,
-        "client": _endpoint(record.client),
-        "server": _endpoint(record.server),
-        "process": _process(record.process),
-        "timing": _timing(record.timing),
-        "completeness": record.completeness,
-        "error": record.error,
-    }
+def _endpoint(end: wire.Endpoint | None) -> models.Endpoint | None:
+    return None if end is None else models.Endpoint(**asdict(end))
+
+
+def _process(process: wire.Process | None) -> models.Process | None:
+    return None if process is None else models.Process(**asdict(process))
+
+
+def _timing(timing: wire.Timing) -> models.Timing:
+    return models.Timing(
+        request_start=moment(timing.request_start),
+        request_end=moment(timing.request_end),
+        first_byte=moment(timing.first_byte),
+        end=moment(timing.end),
+    )
+
+
+def _consumer(row: rows.ExchangeRow) -> models.Consumer:
+    """By the view that knows most of it."""
+    hints = max((asdict(view.consumer) for view in row.views), key=lambda hint: sum(map(bool, hint.values())))
+    return models.Consumer(kind=row.consumer_kind, name=row.consumer_name, **hints)
+
+
+def _witness(view: Record) -> models.Witness:
+    return models.Witness(
+        id=view.id,
+        agent=view.agent,
+        node=view.node,
+        cluster=view.cluster,
+        side=view.side,
+        tls=view.tls,
+        connection=view.connection,
+        stream=view.stream,
+        client=_endpoint(view.client),
+        server=_endpoint(view.server),
+        process=_process(view.process),
+        timing=_timing(view.timing),
+        completeness=view.completeness,
+        error=view.error,
+    )

@@ -74,11 +74,12 @@ async def fetch_spec(here: Here, ask: models.Fetch) -> Any:
     return await here.write(here.specifications.add, Sent(raw), target, ask.base_path)
 
 
-@router.get("/specs", response_model=models.Page[models.SpecInfo])
-def list_specs(here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> Any:
+@router.get("/specs")
+def list_specs(
+    here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None
+) -> models.Page[models.SpecInfo]:
     """All specifications, newest first, without the documents."""
-    after = decode(cursor)
-    return page(here.specifications.listed(limit, after[1] if after else None), "uploaded", render.spec)
+    return page(here.specifications.listed(limit, decode(cursor)), render.spec)
 
 
 @router.delete("/specs/{id}", status_code=204)
@@ -93,6 +94,6 @@ def get_spec(
     here: Here, api: KnownApi, spec: Annotated[str | None, Query(max_length=100)] = None
 ) -> Response:
     """An API's specification as it was uploaded: the newest, or the one of this id."""
-    raw: bytes = here.specifications.of_api(api, spec)["raw"]
-    kind = "application/json" if raw.lstrip()[:1] == b"{" else "application/yaml"
-    return Response(raw, media_type=kind, headers={"Content-Disposition": "inline; filename=spec"})
+    found = here.specifications.of_api(api, spec)
+    kind = "application/json" if found.is_json else "application/yaml"
+    return Response(found.raw, media_type=kind, headers={"Content-Disposition": "inline; filename=spec"})

@@ -21,7 +21,7 @@ from server.catalogue import EMPTY, Catalogue, Loaded, by_api
 from server.specification import Load, Specification, based
 from server.store import decisions, specs
 from server.store.database import Database
-from server.store.specs import StoredSpec
+from server.store.values import StoredSpec
 
 log = logging.getLogger(__name__)
 

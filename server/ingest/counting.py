@@ -17,7 +17,8 @@ from server.store.counters import Consumers, Contribution, Tally
 from server.store.coverage import CoverageCounters, Covered
 from server.store.database import Database
 from server.store.deviations import DeviationCounters, Occurrence
-from server.store.exchanges import HOUR_NS, Exchange
+from server.store.exchanges import Exchange
+from server.store.values import HOUR_NS
 
 
 class Counting:

@@ -8,8 +8,7 @@ from server.analysis.rebuild.given_paths import templates_of
 from server.analysis.rebuild.learner import Learner
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
-from server.store import specs
-from server.store.database import Connection
+from server.store.reader import Reader
 
 log = logging.getLogger(__name__)
 
@@ -25,21 +24,21 @@ class GivenPaths:
     def __init__(self) -> None:
         self._by_spec: dict[int, Given] = {}
 
-    def give(self, learner: Learner, db: Connection, api: int) -> None:
+    def give(self, learner: Learner, reader: Reader, api: int) -> None:
         """Tells a learner the paths of its API's specifications."""
         try:
-            learner.give(self._of(db, api))
+            learner.give(self._of(reader, api))
         except ValueError as error:
             log.error("paths of a specification left out: %s", error)
 
-    def _of(self, db: Connection, api: int) -> Given:
+    def _of(self, reader: Reader, api: int) -> Given:
         found: Given = {}
-        for spec in specs.of_api(db, api):
-            number = int(spec["number"])
+        for spec in reader.specs.of_api(api):
+            number = spec.row.number
             if number not in self._by_spec:
                 if len(self._by_spec) >= MOST_GIVEN:
                     self._by_spec.clear()
-                self._by_spec[number] = _paths_of(spec["raw"], spec["base_path"])
+                self._by_spec[number] = _paths_of(spec.raw, spec.row.base_path)
             found.update(self._by_spec[number])
         return found
 

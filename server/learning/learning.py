@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from agent.wire import decode_record
+from agent.wire import Record
 from server.analysis.views import most_seen
 from server.background import BackgroundThread, Pace
 from server.failures import Failures
@@ -20,8 +20,8 @@ from server.learning.loaded import LoadedApis
 from server.learning.outcomes import LearningStep, NotLearnt
 from server.learning.publishing import Publishing
 from server.learning.sampling import sample
-from server.store import rebuilt
-from server.store.database import Connection, Store
+from server.store.database import Store
+from server.store.reader import Reader
 
 log = logging.getLogger(__name__)
 
@@ -98,17 +98,16 @@ class Learning:
 
     def learn_some(self) -> bool:
         """Learns from what was stored since; whether more waits."""
-        with self._store.reading() as db:
+        with self._store.reading() as reader:
             if self._last is None:
-                self._last = rebuilt.watermark(db)
-            found = rebuilt.after(db, self._last, MOST_LOOKED_AT)
+                self._last = reader.lessons.watermark()
+            found = reader.exchanges.after(self._last, MOST_LOOKED_AT)
             chosen = sample(found, MOST_AT_ONCE)
-            records = rebuilt.raw_records(db, [one.number for one in chosen])
-            self._loaded.join_merged(db)
+            views = reader.exchanges.views([one.number for one in chosen])
+            self._loaded.join_merged(reader)
             for one in chosen:
-                raws = records.get(one.number)
-                if raws:
-                    self._learn(db, one.api, raws)
+                if seen := views.get(one.number):
+                    self._learn(reader, one.api, seen)
         if found:
             self._last = found[-1].number
         self.counts[NotLearnt.SAMPLED_OUT] += len(found) - len(chosen)
@@ -116,12 +115,12 @@ class Learning:
             self._loaded.let_go()
         return len(found) == MOST_LOOKED_AT
 
-    def _learn(self, db: Connection, number: int, raws: list[bytes]) -> None:
+    def _learn(self, reader: Reader, number: int, views: Sequence[Record]) -> None:
         try:
-            api = self._loaded.api(db, number)
+            api = self._loaded.api(reader, number)
             api.dirty = True
             self._loaded.changed.add(number)
-            outcome = api.learner.learn(most_seen([decode_record(raw) for raw in raws]))
+            outcome = api.learner.learn(most_seen(views))
             api.unsaved += 1
             self.counts[outcome] += 1
         except Exception as error:  # whatever hostile traffic does here, the next exchange is learnt
@@ -145,6 +144,6 @@ class Learning:
     def save_all(self) -> bool:
         """Saves, also where APIs are merged meanwhile: at the end there is no later."""
         while not self.save():
-            with self._store.reading() as db:
-                self._loaded.join_merged(db)
+            with self._store.reading() as reader:
+                self._loaded.join_merged(reader)
         return True

@@ -14,8 +14,9 @@ from server.failures import Failures
 from server.learning.given import GivenPaths
 from server.learning.outcomes import LearningStep, NotLearnt
 from server.store import rebuilt
-from server.store.database import Connection, Store
-from server.store.rebuilt import State
+from server.store.database import Store
+from server.store.reader import Reader
+from server.store.values import Learned
 
 MOST_LOADED = 8  # APIs in memory
 
@@ -49,27 +50,23 @@ class LoadedApis:
         """How many exchanges were learnt from and are not saved."""
         return sum(api.unsaved for api in self._apis.values())
 
-    def api(self, db: Connection, number: int) -> LoadedApi:
+    def api(self, reader: Reader, number: int) -> LoadedApi:
         """One of them, read from the database if need be."""
         api = self._apis.get(number)
         if api is None:
             api = LoadedApi(Learner())
-            self._take_rows(db, number, api)
-            self.given.give(api.learner, db, number)
+            self._take_rows(reader, number, api)
+            self.given.give(api.learner, reader, number)
             self._apis[number] = api
         self._apis.move_to_end(number)
         return api
 
-    def _take_rows(self, db: Connection, number: int, api: LoadedApi) -> None:
+    def _take_rows(self, reader: Reader, number: int, api: LoadedApi) -> None:
         """Adds what is stored of an API and not in memory yet. What cannot be read stays where it is."""
         held = self._unreadable.union(*(one.rows for one in self._apis.values()))
-        if not rebuilt.rows_of(db, number) - held:
-            return
-        for row, packed in rebuilt.states(db, number).items():
-            if row in held:
-                continue
+        for row in sorted(set(reader.lessons.rows_of(number)) - held):
             try:
-                api.learner.absorb(Learner.restore(rebuilt.unpacked(packed)))
+                api.learner.absorb(Learner.restore(reader.lessons.state(row)))
                 api.rows.add(row)
             except Exception as error:  # of a later version, or damaged
                 self._unreadable.add(row)
@@ -77,20 +74,20 @@ class LoadedApis:
                     LearningStep.LOAD, f"stored learning of API {number} cannot be read", error
                 )
 
-    def join_merged(self, db: Connection) -> None:
+    def join_merged(self, reader: Reader) -> None:
         """APIs that turned out to be one are learnt as one."""
-        for source, target in rebuilt.merged_into(db, self._apis).items():
+        for source, target in reader.inventory.merged_into(self._apis.keys()).items():
             try:
-                self._join(db, source, target)
+                self._join(reader, source, target)
             except Exception as error:  # both are read again as they are stored
                 for number in {source, target} & self._apis.keys():
                     self._give_up(number, error)
         for number, api in self._apis.items():
-            self._take_rows(db, number, api)
+            self._take_rows(reader, number, api)
 
-    def _join(self, db: Connection, source: int, target: int) -> None:
+    def _join(self, reader: Reader, source: int, target: int) -> None:
         old = self._apis[source]
-        new = self.api(db, target)
+        new = self.api(reader, target)
         new.learner.absorb(old.learner)
         new.rows |= old.rows
         new.unsaved += old.unsaved
@@ -116,12 +113,12 @@ class LoadedApis:
                 api.rows, api.dirty, api.unsaved = {row}, False, 0
         return True
 
-    def _states(self) -> dict[int, State]:
-        states: dict[int, State] = {}
+    def _states(self) -> dict[int, Learned]:
+        states: dict[int, Learned] = {}
         for number, api in [*self._apis.items()]:
             try:
                 if api.dirty:
-                    states[number] = State(api.learner.state(), frozenset(api.rows))
+                    states[number] = Learned(api.learner.state(), frozenset(api.rows))
             except Exception as error:
                 self._give_up(number, error)
         return states

@@ -17,7 +17,7 @@ from server.learning.outcomes import LearningStep
 from server.store import rebuilt
 from server.store.database import Store
 from server.store.errors import StoreUnavailable
-from server.store.rebuilt import Publication
+from server.store.rows import Publication
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +76,13 @@ class Publishing:
 
     def _document(self, number: int) -> tuple[JsonObject, Publication | None, int]:
         """An API's document as of now, the version published last, and how many there are."""
-        with self._store.reading() as db:
-            learner = self._loaded.api(db, number).learner
-            latest = rebuilt.publication(db, number)
-            versions = rebuilt.count(db, number)
-            decided = [read(plain) for _, _, plain in rebuilt.decisions(db, number)]
-            name = rebuilt.name_of(db, number)
-            self._loaded.given.give(learner, db, number)
+        with self._store.reading() as reader:
+            learner = self._loaded.api(reader, number).learner
+            latest = reader.lessons.publication(number)
+            versions = reader.lessons.count(number)
+            decided = [read(one.decision) for one in reader.lessons.decisions(number)]
+            name = reader.inventory.name_of(number)
+            self._loaded.given.give(learner, reader, number)
         learner.decide(of_templates(decided))
         servers = learner.servers.busiest(MOST_SERVERS)
         options = DocumentOptions(name, latest.version if latest else FIRST, servers)

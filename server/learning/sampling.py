@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import zip_longest
 
-from server.store.rebuilt import Stored
+from server.store.rows import Learnable
 
 
-def sample(found: Iterable[Stored], most: int) -> list[Stored]:
+def sample(found: Iterable[Learnable], most: int) -> list[Learnable]:
     """At most so many, in turn of each API, operation and status; all of them if they are few."""
-    groups: dict[tuple[int, int, int], list[Stored]] = {}
+    groups: dict[tuple[int, int, int | None], list[Learnable]] = {}
     total = 0
     for one in found:
         groups.setdefault((one.api, one.operation, one.status), []).append(one)

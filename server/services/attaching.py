@@ -12,8 +12,7 @@ from server.store import specs
 from server.store.apis import WORKLOAD_PREFIX
 from server.store.database import Database
 from server.store.decisions import forget_spec
-from server.store.queries import number_of_api
-from server.store.specs import Upload
+from server.store.values import Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def detach(db: Database, acceptor: Acceptor, id: str) -> int | None:
 
 def _target(db: Database, acceptor: Acceptor, specification: Specification, target: Target) -> int:
     if target.api is not None:
-        number = number_of_api(db.conn, target.api)
+        number = acceptor.apis.number_of(target.api)
         if number is None:
             raise UnknownApi
         return number

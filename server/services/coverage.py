@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.wire import decode_record
 from server.analysis.coverage.counts import By, Counts
 from server.analysis.coverage.documents import CoverageReport, GapReport
 from server.analysis.coverage.gaps import gaps
@@ -15,7 +14,6 @@ from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
 from server.specification import Load, Specification, based
-from server.store import coverage, specs
 from server.store.database import Store
 
 MAX_SAMPLES = 10_000  # stored exchanges that are held against another document
@@ -60,26 +58,26 @@ class CoverageReports:
         if scope.spec is not None:
             return self._sampled(api, scope.by, self._stored(api, scope.spec))
         outline, counts = self._catalogue.published.outline(api), Counts()
-        with self._store.reading() as db:
-            for operation, caller, part, count in coverage.counts(db, api, scope.by):
-                counts.add(operation, caller, [part], count)
-            for method, template, status, count in coverage.undescribed(db, api):
-                counts.add_unknown(method, template, f"{status // 100}xx" if status else "none", count)
+        with self._store.reading() as reader:
+            for one in reader.coverage.counts(api, scope.by):
+                counts.add(one.operation, one.consumer, [one.part], one.count)
+            for call in reader.coverage.undescribed(api):
+                status = "none" if call.status is None else f"{call.status // 100}xx"
+                counts.add_unknown(call.method, call.template, status, call.count)
         counts.exchanges = _exchanges(counts)
         return outline, counts
 
     def _stored(self, api: int, spec: str) -> Specification:
-        with self._store.reading() as db:
-            found = [row for row in specs.of_api(db, api) if row["id"] == spec]
+        with self._store.reading() as reader:
+            found = [one for one in reader.specs.of_api(api) if one.row.id == spec]
         if not found:
             raise NotFound("this API has no such specification")
-        return based(self._load, found[0]["raw"], found[0]["base_path"])
+        return based(self._load, found[0].raw, found[0].row.base_path)
 
     def _sampled(self, api: int, by: By, specification: Specification) -> Counted:
         outline, counts = Outline([specification]), Counts()
-        with self._store.reading() as db:
-            for raws in coverage.samples(db, api, MAX_SAMPLES):
-                views = [decode_record(raw) for raw in raws]
+        with self._store.reading() as reader:
+            for views in reader.exchanges.samples(api, MAX_SAMPLES):
                 record = most_seen(views)
                 if record.request is not None:
                     counts.add_exchange(Judged.by(specification, record), outline, by, views)

@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
-from server.services.listing import Listed, Row
 from server.services.narrowing import Cursor, Narrowing
-from server.services.proposals import Accepted, Proposals
-from server.store import decisions, queries
+from server.services.proposals import Proposals
+from server.store import decisions
 from server.store.database import Database, Store
-from server.store.decisions import Decision, State, identity
-from server.store.queries import Filters
+from server.store.filters import Filters, Shown
+from server.store.rows import ApiRow, DeviationRow, DeviationState, KnownDeviation, Listed, Proposal
+from server.store.values import DeviationDecision
 
-STATES: dict[str, str | None] = {"": "heard", "all": None}
-"""What a list is asked for → the filter; any other is a state of that name."""
+STATES: dict[str, DeviationState | Shown] = {
+    "": Shown.OPEN_OR_ACCEPTED,
+    "all": Shown.ALL,
+    **{state.value: state for state in DeviationState},
+}
+"""What a list is asked for → the filter."""
 MAX_DIGITS = 18  # of a number that the store can hold
 
 
@@ -25,9 +29,9 @@ MAX_DIGITS = 18  # of a number that the store can hold
 class Reviewed:
     """A deviation with its API and, where it was accepted, the change of the specification."""
 
-    deviation: Row
-    api: Row | None
-    proposal: Row | None
+    deviation: DeviationRow
+    api: ApiRow | None
+    proposal: Proposal | None
 
 
 class Deviations:
@@ -43,66 +47,62 @@ class Deviations:
         self._proposals = proposals
         self._clock = clock
 
-    def listed(self, narrowing: Narrowing, state: str, limit: int, after: Cursor | None) -> Listed[Row]:
-        """Each once, most recently seen first. `state` is empty for all but ignored ones, or "all"."""
-        with self._store.reading() as db:
-            filters = narrowing.resolved(db)
+    def listed(
+        self, narrowing: Narrowing, state: str, limit: int, after: Cursor | None
+    ) -> Listed[DeviationRow]:
+        """Each once, most recently seen first. `state` is a key of STATES."""
+        with self._store.reading() as reader:
+            filters = narrowing.resolved(reader)
             if filters is None:
-                return Listed((), False)
-            filters = replace(filters, state=STATES.get(state, state))
-            return Listed.cut(queries.deviations(db, filters, limit + 1, after), limit)
+                return Listed()
+            return reader.deviations.listed(replace(filters, state=STATES[state]), limit, after)
 
     def reviewed(self, id: str) -> Reviewed:
         """A deviation as it is decided of. Raises NotFound."""
-        with self._store.reading() as db:
-            rows = queries.deviations(db, Filters(deviation=_number(id), state=None), 1, None)
+        filters = Filters(deviation=_number(id), state=Shown.ALL)
+        with self._store.reading() as reader:
+            rows = reader.deviations.listed(filters, 1, None).rows
             if not rows:
                 raise NotFound("this deviation no longer exists")
-            apis = queries.apis(db, Filters(api=rows[0]["api"]), 1, None)
-            accepted = decisions.proposals(db, rows[0]["api"])
-        wanted = identity(rows[0])
-        proposal = next((one for one in accepted if identity(one) == wanted), None)
-        return Reviewed(rows[0], apis[0] if apis else None, proposal)
+            row = rows[0]
+            accepted = reader.deviations.proposals(row.api)
+            proposal = next((one for one in accepted if one.identity == row.identity), None)
+            return Reviewed(row, reader.inventory.api(row.api), proposal)
 
     def ignore(self, id: str, reason: str, by: str | None) -> None:
         """It is no longer listed, nor does it count to the verdict of calls to come; it is still counted.
         Raises NotFound.
         """
-        self._decide(self._row(id), Decision(State.IGNORED, reason, by, self._clock()))
+        self._decide(self._known(id), DeviationDecision(DeviationState.IGNORED, reason, by, self._clock()))
 
-    def accept(self, id: str, reason: str | None, by: str | None) -> Accepted:
+    def accept(self, id: str, reason: str | None, by: str | None) -> Proposal:
         """Turns it into a change of the specification under which a call that shows it would conform.
 
         Raises NotFound, and Conflict where there is no such change.
         """
-        row = self._row(id)
-        spec, patch = self._proposals.found(row)
-        decision = Decision(State.ACCEPTED, reason, by, self._clock(), spec, patch)
-        self._decide(row, decision)
-        return Accepted.of(
-            {**row, "spec": spec, "patch": patch, "reason": reason, "by": by, "time": decision.time}
-        )
+        known, now = self._known(id), self._clock()
+        spec, patch = self._proposals.found(known)
+        self._decide(known, DeviationDecision(DeviationState.ACCEPTED, reason, by, now, spec, patch))
+        return Proposal(known.identity, spec, patch, reason, by, now)
 
     def undo(self, id: str) -> None:
         """It is open again. Raises NotFound."""
-        self._decide(self._row(id), None)
+        self._decide(self._known(id), None)
 
-    def _row(self, id: str) -> Row:
+    def _known(self, id: str) -> KnownDeviation:
         number = _number(id)
-        with self._store.reading() as db:
-            row = decisions.deviation(db, number)
-        if row is None:
+        with self._store.reading() as reader:
+            known = reader.deviations.known(number)
+        if known is None:
             raise NotFound("no such deviation, or it no longer exists")
-        return row
+        return known
 
-    def _decide(self, row: Row, decision: Decision | None) -> None:
-        api, wanted = row["api"], identity(row)
-
+    def _decide(self, known: KnownDeviation, decision: DeviationDecision | None) -> None:
         def work(db: Database) -> None:
             if decision is None:
-                decisions.undo(db, api, wanted)
+                decisions.undo(db, known.api, known.identity)
             else:
-                decisions.decide(db, api, wanted, decision)
+                decisions.decide(db, known.api, known.identity, decision)
             self._catalogue.reread_ignored()
 
         self._store.write(work).result()

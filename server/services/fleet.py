@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from agent.wire import TOTALS, Balance, balances
 from server.ingest.outcomes import Received
-from server.services.listing import Listed, Row
 from server.services.narrowing import Cursor
-from server.store import agents
 from server.store.database import Store
+from server.store.rows import AgentRow, Listed
 
 MOST_NAMED = 100  # agents
 DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # what was sent again is no other record
@@ -49,16 +48,16 @@ class Fleet:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def agents(self, limit: int, after: Cursor | None) -> Listed[Row]:
+    def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
         """Every start of every agent, most recently heard of first, with its own ledger."""
-        with self._store.reading() as db:
-            return Listed.cut(agents.agents(db, limit + 1, after), limit)
+        with self._store.reading() as reader:
+            return reader.fleet.agents(limit, after)
 
     def ledger(self) -> LedgerReport:
-        with self._store.reading() as db:
-            found = agents.ledger(db)
-        seen, received = found["agents"], found["server"]
-        parts = [(agent, one) for agent, ledger in found["starts"] for one in balances(ledger)]
+        with self._store.reading() as reader:
+            found = reader.fleet.ledgers()
+        seen, received = found.agents, found.server
+        parts = [(agent, one) for agent, ledger in found.starts for one in balances(ledger)]
         sums = {part: _sum([(agent, one) for agent, one in parts if one.part == part]) for part in TOTALS}
         delivered = sum(received.get(bucket, 0) for bucket in DELIVERED)
         delivery = BalanceSum.of(seen.get("exchanges", {}).get("shipped", 0), delivered)

@@ -10,11 +10,9 @@ from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Operation
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import UnknownApi
-from server.services.listing import Listed, Row
 from server.services.narrowing import Cursor, Narrowing
-from server.store import queries
 from server.store.database import Store
-from server.store.queries import Filters
+from server.store.rows import ApiRow, Listed, OperationRow
 
 
 class OperationState(StrEnum):
@@ -32,45 +30,44 @@ class Inventory:
 
     def number(self, id: str) -> int:
         """The number of the API of this id, or of the one it was merged into. Raises UnknownApi."""
-        with self._store.reading() as db:
-            number = queries.number_of_api(db, id)
+        with self._store.reading() as reader:
+            number = reader.inventory.number_of(id)
         if number is None:
             raise UnknownApi
         return number
 
-    def api(self, api: int) -> Row:
+    def api(self, api: int) -> ApiRow:
         """Raises UnknownApi."""
-        with self._store.reading() as db:
-            rows = queries.apis(db, Filters(api=api), 1, None)
-        if not rows:
+        with self._store.reading() as reader:
+            row = reader.inventory.api(api)
+        if row is None:
             raise UnknownApi
-        return rows[0]
+        return row
 
-    def apis(self, narrowing: Narrowing, limit: int, after: Cursor | None) -> Listed[Row]:
+    def apis(self, narrowing: Narrowing, limit: int, after: Cursor | None) -> Listed[ApiRow]:
         """Most recently called first."""
-        with self._store.reading() as db:
-            filters = narrowing.resolved(db)
-            rows = [] if filters is None else queries.apis(db, filters, limit + 1, after)
-        return Listed.cut(rows, limit)
+        with self._store.reading() as reader:
+            filters = narrowing.resolved(reader)
+            return Listed() if filters is None else reader.inventory.apis(filters, limit, after)
 
     def operations(
         self, api: int, narrowing: Narrowing, state: OperationState | None, limit: int, after: Cursor | None
-    ) -> Listed[Row]:
+    ) -> Listed[OperationRow]:
         """An API's operations that were called, busiest first: all, or those of one state."""
         deprecated = True if state is OperationState.ZOMBIE else None
         filters = narrowing.filters
         if state is OperationState.SHADOW:
             filters = replace(filters, verdict=Verdict.SHADOW)
-        with self._store.reading() as db:
-            return Listed.cut(queries.operations(db, api, filters, limit + 1, after, deprecated), limit)
+        with self._store.reading() as reader:
+            return reader.inventory.operations(api, filters, limit, after, deprecated)
 
-    def unused(self, api: int, limit: int, start: int) -> Listed[Operation]:
-        """Operations of an API's specifications that were never called, in their order, from the one at
-        `start`.
-        """
+    def unused(self, api: int, limit: int, after: Cursor | None) -> Listed[Operation]:
+        """Operations of an API's specifications that were never called, in their order."""
         specifications = self._catalogue.published.of_api(api)
-        with self._store.reading() as db:
-            called = queries.called(db, api)
+        with self._store.reading() as reader:
+            called = reader.inventory.called(api)
         known = {key: one for each in specifications for key, one in each.operations.items()}
+        start = after[1] + 1 if after else 0
         unused = (one for key, one in known.items() if key not in called)
-        return Listed.cut([*islice(unused, start, start + limit + 1)], limit)
+        found = [*islice(unused, start, start + limit + 1)]
+        return Listed(found[:limit], (0, start + limit - 1) if len(found) > limit else None)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from server.store.database import Connection
-from server.store.queries import Cursor, Filters, number_of_api
+from server.store.filters import Filters
+from server.store.reader import Reader
+from server.store.rows import Cursor
 
 __all__ = ["Cursor", "Filters", "Narrowing"]
 
@@ -17,9 +18,9 @@ class Narrowing:
     api: str | None = None
     filters: Filters = field(default_factory=Filters)
 
-    def resolved(self, db: Connection) -> Filters | None:
+    def resolved(self, reader: Reader) -> Filters | None:
         """The filters with the API's number; None where no API has this id, so that nothing matches."""
         if self.api is None:
             return self.filters
-        number = number_of_api(db, self.api)
+        number = reader.inventory.number_of(self.api)
         return None if number is None else replace(self.filters, api=number)

@@ -5,34 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.services.errors import UnknownApi
-from server.services.listing import Listed, Row
-from server.services.narrowing import Cursor
-from server.store import agents, queries, rebuilt
+from server.services.narrowing import Cursor, Filters
 from server.store.database import Store
-from server.store.queries import Filters
+from server.store.rows import (
+    AgentRow,
+    ApiRow,
+    DeviationRow,
+    ExchangeRow,
+    Ledgers,
+    Listed,
+    OperationRow,
+    Totals,
+)
 
 LATEST = 20  # deviations and exchanges
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`totals` are counts of APIs and exchanges, `agent` is the one heard of last."""
+    """`agent` is the one heard of last."""
 
-    apis: Listed[Row]
-    deviations: Listed[Row]
-    totals: dict[str, int]
-    ledger: Row
-    agent: Row | None
+    apis: Listed[ApiRow]
+    deviations: Listed[DeviationRow]
+    totals: Totals
+    ledgers: Ledgers
+    agent: AgentRow | None
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSummary:
     """`rebuilt` is the newest version of the document made of its traffic."""
 
-    api: Row
-    operations: Listed[Row]
-    deviations: Listed[Row]
-    exchanges: Listed[Row]
+    api: ApiRow
+    operations: Listed[OperationRow]
+    deviations: Listed[DeviationRow]
+    exchanges: Listed[ExchangeRow]
     rebuilt: str | None
 
 
@@ -41,27 +48,27 @@ class Overview:
         self._store = store
 
     def all(self, limit: int, after: Cursor | None) -> Summary:
-        with self._store.reading() as db:
-            heard = agents.agents(db, 1, None)
+        with self._store.reading() as reader:
+            heard = reader.fleet.agents(1, None).rows
             return Summary(
-                apis=Listed.cut(queries.apis(db, Filters(), limit + 1, after), limit),
-                deviations=Listed.cut(queries.deviations(db, Filters(), LATEST + 1, None), LATEST),
-                totals=queries.totals(db),
-                ledger=agents.ledger(db),
+                apis=reader.inventory.apis(Filters(), limit, after),
+                deviations=reader.deviations.listed(Filters(), LATEST, None),
+                totals=reader.inventory.totals(),
+                ledgers=reader.fleet.ledgers(),
                 agent=heard[0] if heard else None,
             )
 
     def of_api(self, api: int, limit: int, after: Cursor | None) -> ApiSummary:
         """Raises UnknownApi."""
         filters = Filters(api=api)
-        with self._store.reading() as db:
-            rows = queries.apis(db, filters, 1, None)
-            if not rows:
+        with self._store.reading() as reader:
+            row = reader.inventory.api(api)
+            if row is None:
                 raise UnknownApi
             return ApiSummary(
-                api=rows[0],
-                operations=Listed.cut(queries.operations(db, api, Filters(), limit + 1, after), limit),
-                deviations=Listed.cut(queries.deviations(db, filters, LATEST + 1, None), LATEST),
-                exchanges=Listed(*queries.exchanges(db, filters, LATEST, None)),
-                rebuilt=rebuilt.newest_version(db, api),
+                api=row,
+                operations=reader.inventory.operations(api, Filters(), limit, after),
+                deviations=reader.deviations.listed(filters, LATEST, None),
+                exchanges=reader.exchanges.listed(filters, LATEST, None),
+                rebuilt=reader.lessons.newest_version(api),
             )

@@ -12,11 +12,11 @@ from server.analysis.specs.model import SpecError
 from server.ingest.accept import Acceptor
 from server.services.attaching import Target, attach, detach
 from server.services.errors import NotFound
-from server.services.listing import Listed, Row
+from server.services.narrowing import Cursor
 from server.specification import Load, Specification, based
-from server.store import specs
 from server.store.database import Store
-from server.store.specs import MAX_TITLE, Upload
+from server.store.rows import Listed, SpecDocument, SpecRow
+from server.store.values import MAX_TITLE, Upload
 
 log = logging.getLogger(__name__)
 
@@ -102,15 +102,15 @@ class Specifications:
         self._judge_again(api)
         log.info("specification %s was removed", id)
 
-    def listed(self, limit: int, before: int | None) -> Listed[Row]:
-        """All specifications without their documents, newest first; those before this number."""
-        with self._store.reading() as db:
-            return Listed.cut(specs.list_specs(db, limit + 1, before), limit)
+    def listed(self, limit: int, after: Cursor | None) -> Listed[SpecRow]:
+        """All specifications without their documents, newest first."""
+        with self._store.reading() as reader:
+            return reader.specs.listed(limit, after)
 
-    def of_api(self, api: int, id: str | None) -> Row:
+    def of_api(self, api: int, id: str | None) -> SpecDocument:
         """An API's specification with its document: the newest, or the one of this id. Raises NotFound."""
-        with self._store.reading() as db:
-            found = [row for row in specs.of_api(db, api) if id in (None, row["id"])]
+        with self._store.reading() as reader:
+            found = [one for one in reader.specs.of_api(api) if id in (None, one.row.id)]
         if not found:
             raise NotFound("this API has no such specification")
         return found[0]

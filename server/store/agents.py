@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
-from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from sqlite_utils import Database
 
@@ -79,26 +76,3 @@ class Deliveries:
             "INSERT INTO ledger VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
             [(bucket, count) for bucket, count in buckets.items() if count],
         )
-
-
-def agents(db: sqlite3.Connection, limit: int, after: tuple[int, int] | None) -> list[dict[str, Any]]:
-    """Every start of every agent, most recently heard of first."""
-    rows = db.execute(
-        """SELECT * FROM epochs WHERE (last_seen, number) < (?, ?)
-        ORDER BY last_seen DESC, number DESC LIMIT ?""",
-        (*(after or (2**63 - 1, 2**63 - 1)), limit),
-    )
-    return [{**dict(row), "ledger": json.loads(row["ledger"])} for row in rows]
-
-
-def ledger(db: sqlite3.Connection) -> dict[str, Any]:
-    """Totals over all agents and starts, what they are of, and where the server put what it received."""
-    totals: dict[str, Counter[str]] = {}
-    rows = db.execute("SELECT agent, ledger FROM epochs")
-    starts = [(row["agent"], json.loads(row["ledger"])) for row in rows]
-    for _, ledger in starts:
-        for part, counts in ledger.items():
-            totals.setdefault(part, Counter()).update(counts)
-    server = {row["bucket"]: row["count"] for row in db.execute("SELECT bucket, count FROM ledger")}
-    agents = {part: dict(counts) for part, counts in totals.items()}
-    return {"agents": agents, "starts": starts, "server": server}

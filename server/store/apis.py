@@ -145,6 +145,12 @@ class Apis:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def number_of(self, id: str) -> int | None:
+        """An API's number by its id, or by the id of one that was merged into it."""
+        query = "SELECT coalesce(merged_into, number) FROM apis WHERE id = ?"
+        row = self._db.conn.execute(query, (id,)).fetchone()
+        return None if row is None else int(row[0])
+
     def revise(self, api: int) -> None:
         """Counts a change of the API's specifications."""
         self._db.conn.execute("UPDATE apis SET revision = revision + 1 WHERE number = ?", (api,))

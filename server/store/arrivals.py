@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from server.store.exchanges import HOUR_NS
+from server.store.values import HOUR_NS
 
 END = 2**63 - 1  # above every number
 

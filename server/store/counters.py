@@ -6,7 +6,6 @@ old contribution is taken back and the new one added, so totals always equal the
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from server.analysis.inventory import ConsumerKind
+from server.store.rows import OperationKind
+from server.store.sqlite.reading.inventory import UNUSED
 
 MAX_PROVISIONAL = 500  # templates per API; calls beyond them count under one operation
 MAX_CONSUMERS = 2000  # of each kind; the rest counts as one
@@ -27,7 +28,6 @@ KEYS = {
 }
 """What each table of counts is keyed by, besides the operation."""
 
-PROVISIONAL, SPECIFIED, OVERFLOW, UNSEEN = "provisional", "specified", "overflow", "unseen"
 OVERFLOW_KEY, UNSEEN_KEY = "(other)", "(request not seen)"
 
 
@@ -60,7 +60,7 @@ class Operations:
             self._numbers[api, key] = number
             self._keys[number] = key
             self._kinds[number] = kind
-            self._provisional[api] += kind == PROVISIONAL
+            self._provisional[api] += kind == OperationKind.PROVISIONAL
 
     def key(self, number: int) -> str:
         """Such as "GET /users/{id}"."""
@@ -77,36 +77,36 @@ class Operations:
         if number is not None:
             return number
         if self._provisional[api] >= (MAX_PROVISIONAL if found else MAX_PROVISIONAL // 2):
-            return self._find(api, OVERFLOW_KEY, OVERFLOW, "", "")
+            return self._find(api, OVERFLOW_KEY, OperationKind.OVERFLOW, "", "")
         self._provisional[api] += 1
-        return self._find(api, key, PROVISIONAL, method, template)
+        return self._find(api, key, OperationKind.PROVISIONAL, method, template)
 
     def specified(self, api: int, key: str, deprecated: bool, operation_id: str | None) -> int:
         """The operation that a specification names; a provisional one of the same key becomes it."""
         number = self._numbers.get((api, key))
-        if number is not None and self._kinds[number] == SPECIFIED:
+        if number is not None and self._kinds[number] == OperationKind.SPECIFIED:
             return number
         method, _, template = key.partition(" ")
-        number = self._find(api, key, SPECIFIED, method, template)
+        number = self._find(api, key, OperationKind.SPECIFIED, method, template)
         self._db.conn.execute(
             "UPDATE operations SET kind = ?, deprecated = ?, operation_id = ? WHERE number = ?",
-            (SPECIFIED, deprecated, operation_id, number),
+            (OperationKind.SPECIFIED, deprecated, operation_id, number),
         )
-        if self._kinds[number] == PROVISIONAL:
+        if self._kinds[number] == OperationKind.PROVISIONAL:
             self._provisional[api] -= 1
-        self._kinds[number] = SPECIFIED
+        self._kinds[number] = OperationKind.SPECIFIED
         return number
 
     def unseen(self, api: int) -> int:
         """For exchanges whose request went by before anyone watched."""
-        return self._find(api, UNSEEN_KEY, UNSEEN, "", "")
+        return self._find(api, UNSEEN_KEY, OperationKind.UNSEEN, "", "")
 
     def demote(self, api: int) -> None:
         """All operations of an API are provisional again: its specifications are about to change."""
         self._db.conn.execute(
             """UPDATE operations SET kind = ?, deprecated = 0, operation_id = NULL
             WHERE api = ? AND kind = ?""",
-            (PROVISIONAL, api, SPECIFIED),
+            (OperationKind.PROVISIONAL, api, OperationKind.SPECIFIED),
         )
         self.forget()
 
@@ -115,7 +115,7 @@ class Operations:
         return self._db.conn.execute(
             """SELECT number, key, method, template FROM operations WHERE api = ?1 AND kind = ?2 AND count > 0
             AND number NOT IN (SELECT operation FROM exchanges WHERE api = ?1)""",
-            (api, PROVISIONAL),
+            (api, OperationKind.PROVISIONAL),
         ).fetchall()
 
     def _find(self, api: int, key: str, kind: str, method: str, template: str) -> int:
@@ -130,17 +130,6 @@ class Operations:
             self._keys[number] = key
             self._kinds[number] = kind
         return number
-
-
-UNUSED = """SELECT number FROM consumers WHERE number < (SELECT max(number) FROM consumers)
-    AND number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
-    UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
-"""Callers that nothing counts or shows any more; never the newest, whose number would be given anew."""
-
-
-def unused_consumers(db: sqlite3.Connection) -> list[int]:
-    """Numbers of callers that may go. It reads all counters, so better not on the writer's thread."""
-    return [number for (number,) in db.execute(UNUSED)]
 
 
 class Consumers:

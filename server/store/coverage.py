@@ -5,9 +5,7 @@ They count what was stored when the API's specifications last changed, and every
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -78,43 +76,3 @@ class CoverageCounters:
             "DELETE FROM coverage WHERE operation IN (SELECT number FROM operations WHERE api = ?)", (api,)
         )
         self.forget()
-
-
-Row = tuple[str, str | None, str, int]
-
-
-def counts(db: sqlite3.Connection, api: int, kind: str) -> Iterator[Row]:
-    """(operation key, caller or None for everyone, part, count), callers of one kind only."""
-    rows: Iterable[Row] = db.execute(
-        """SELECT operations.key, consumers.name, coverage.part, coverage.count FROM operations
-        JOIN coverage ON coverage.operation = operations.number
-        LEFT JOIN consumers ON consumers.number = coverage.consumer
-        WHERE operations.api = ? AND (coverage.consumer = 0 OR consumers.kind = ?)""",
-        (api, kind),
-    )
-    yield from map(tuple, rows)
-
-
-def undescribed(db: sqlite3.Connection, api: int) -> Iterator[tuple[str, str, int, int]]:
-    """(method, template, status, calls) of what no specification of the API describes."""
-    rows = db.execute(
-        """SELECT operations.method, operations.template, calls.status, sum(calls.count) FROM operations
-        JOIN calls ON calls.operation = operations.number
-        WHERE operations.api = ? AND operations.kind NOT IN ('specified', 'unseen')
-        GROUP BY 1, 2, 3""",
-        (api,),
-    )
-    yield from map(tuple, rows)
-
-
-def samples(db: sqlite3.Connection, api: int, limit: int) -> Iterator[list[bytes]]:
-    """The views (packed records) of an API's newest stored exchanges."""
-    rows = db.execute(
-        """SELECT first.record, other.record FROM exchanges
-        JOIN witnesses first ON first.number = exchanges.number
-        LEFT JOIN witnesses other ON other.number = exchanges.second
-        WHERE exchanges.api = ? ORDER BY exchanges.time DESC LIMIT ?""",
-        (api, limit),
-    )
-    for row in rows:
-        yield [raw for raw in row if raw is not None]

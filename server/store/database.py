@@ -13,14 +13,15 @@ from typing import TypeVar
 from sqlite_utils import Database as Database
 
 from server.store.errors import StoreUnavailable
+from server.store.parts import StoredPart
+from server.store.reader import Reader
 from server.store.sqlite import connection, room
 from server.store.sqlite.condition import Condition
 from server.store.sqlite.connection import FILE, LOCK, Readers
 from server.store.sqlite.failures import MISTAKES, unavailable
+from server.store.sqlite.reading import SqliteReader
 from server.store.sqlite.schema import NewerSchema, migrate
 from server.store.sqlite.writer import Writer
-
-Connection = sqlite3.Connection
 
 T = TypeVar("T")
 
@@ -103,11 +104,11 @@ class Store:
         return self._writer.write(work)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A read-only connection in one snapshot of the database. Raises StoreUnavailable."""
+    def reading(self) -> Iterator[Reader]:
+        """One moment of the database. Raises StoreUnavailable."""
         try:
             with self._readers.one() as one:
-                yield one
+                yield SqliteReader(one, self._condition.unreadable)
         except sqlite3.DatabaseError as error:
             if isinstance(error, MISTAKES):
                 raise
@@ -122,6 +123,10 @@ class Store:
     def damage(self) -> str | None:
         """What was found damaged since the start."""
         return self._condition.damage
+
+    def unreadable(self, part: StoredPart) -> int:
+        """How often a row of it could not be read since the start."""
+        return self._condition.unreadable_rows[part]
 
     @staticmethod
     def probe(db: Database) -> None:

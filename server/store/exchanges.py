@@ -13,8 +13,8 @@ from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.witnesses import SKEW_NS, View, mark_of, view_of
 from server.store.counters import Contribution
 from server.store.coverage import Covered
+from server.store.values import HOUR_NS
 
-HOUR_NS = 3_600_000_000_000
 COLUMNS = (
     "number, time, api, operation, consumer, method, path, status, bucket, duration, verdict, why,"
     " deprecated, deviations, revision, namespaces, workloads, mark, second"

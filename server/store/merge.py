@@ -6,7 +6,8 @@ from sqlite_utils import Database
 
 from server.store import rebuilt
 from server.store.apis import LEARNED
-from server.store.counters import SPECIFIED, move_counts
+from server.store.counters import move_counts
+from server.store.rows import OperationKind
 
 
 def merge_apis(db: Database, source: int, target: int) -> None:
@@ -43,8 +44,9 @@ def _operations(db: Database, source: int, target: int) -> None:
         if theirs is None:
             db.conn.execute("UPDATE operations SET api = ? WHERE number = ?", (target, ours))
             continue
-        if our_kind == SPECIFIED != their_kind:
-            db.conn.execute("UPDATE operations SET kind = ? WHERE number = ?", (SPECIFIED, theirs))
+        if our_kind == OperationKind.SPECIFIED != their_kind:
+            kind = OperationKind.SPECIFIED
+            db.conn.execute("UPDATE operations SET kind = ? WHERE number = ?", (kind, theirs))
         db.conn.execute(
             "UPDATE exchanges SET operation = ? WHERE api = ? AND operation = ?", (theirs, source, ours)
         )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from server.store.arrivals import expire
-from server.store.exchanges import HOUR_NS, Exchanges
+from server.store.exchanges import Exchanges
+from server.store.values import HOUR_NS
 
 CHUNK = 500  # exchanges deleted in one piece of work, so that ingest goes on in between
 PAGES = 2000  # pages given back in one piece of work

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
+from server.analysis.specs.amending.patches import Change
 from server.api import models, render
 from server.api.context import Context, Here
 from server.api.errors import Problem
@@ -66,19 +66,19 @@ def _shown(
         request,
         "deviation.html",
         status,
-        one=render.finding(found.deviation),
+        one=render.deviation(found.deviation),
         api=render.api(found.api) if found.api else None,
         proposal=proposal,
-        changes=[_change(change) for change in proposal["patch"]] if proposal else [],
+        changes=[_change(change) for change in proposal.patch] if proposal else [],
         refused=refused,
     )
 
 
-def _change(change: dict[str, Any]) -> dict[str, Any]:
+def _change(change: Change) -> dict[str, str | None]:
     """One operation of a JSON Patch, to be read."""
     value = None
     if "value" in change:
         value = json.dumps(change["value"], ensure_ascii=False, indent=2)
         if len(value) > MAX_SHOWN:
             value = f"{value[:MAX_SHOWN]}…"
-    return {"does": SAID[change["op"]], "path": change["path"], "value": value}
+    return {"does": SAID[str(change["op"])], "path": str(change["path"]), "value": value}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
@@ -19,6 +18,7 @@ from server.api.known import KnownApi
 from server.api.paging import After, Narrow, StateAsked, decode
 from server.api.paging import page as listed
 from server.services.attaching import Target
+from server.services.overview import Summary
 from server.services.specifications import Sent
 from server.ui import decide, login
 from server.ui.door import FOLDER, Page, admin, page, secure
@@ -59,18 +59,20 @@ def first_page(request: Request, here: Here, cursor: After = None) -> Response:
     return page(
         request,
         "first.html",
-        apis=listed(found.apis, "last_seen", render.api),
-        deviations=listed(found.deviations, "last_seen", render.finding),
-        totals=found.totals | _ledger(found.ledger),
+        apis=listed(found.apis, render.api),
+        deviations=listed(found.deviations, render.deviation),
+        totals=_totals(found),
         heard=render.agent(found.agent) if found.agent else None,
         server=_server(request),
         newest=after is None,
     )
 
 
-def _ledger(ledger: dict[str, Any]) -> dict[str, int]:
-    seen = ledger["agents"]
+def _totals(found: Summary) -> dict[str, int]:
+    seen = found.ledgers.agents
     return {
+        "apis": found.totals.apis,
+        "exchanges": found.totals.exchanges,
         "bytes": seen.get("bytes", {}).get("parsed", 0),
         "bytes_lost": lost(seen, "bytes"),
         "exchanges_lost": lost(seen, "exchanges"),
@@ -92,9 +94,9 @@ def api_page(request: Request, here: Here, api: KnownApi, cursor: After = None) 
         "api.html",
         rebuilt=found.rebuilt,
         api=render.api(found.api),
-        operations=listed(found.operations, "count", render.operation),
-        deviations=listed(found.deviations, "last_seen", render.finding),
-        exchanges=listed(found.exchanges, "time", render.exchange),
+        operations=listed(found.operations, render.operation),
+        deviations=listed(found.deviations, render.deviation),
+        exchanges=listed(found.exchanges, render.exchange),
         server=_server(request),
         newest=after is None,
     )
@@ -116,7 +118,7 @@ async def upload(request: Request, here: Here, id: str) -> Response:
 
 @router.get("/apis/{id}/spec")
 def spec_page(request: Request, here: Here, api: KnownApi, spec: str | None = None) -> Response:
-    shown = render.spec(here.specifications.of_api(api, spec))
+    shown = render.spec(here.specifications.of_api(api, spec).row)
     return page(request, "spec.html", api=render.api(here.inventory.api(api)), spec=shown)
 
 
@@ -126,7 +128,7 @@ def exchanges_page(request: Request, here: Here, narrow: Narrow, cursor: After =
     return page(
         request,
         "exchanges.html",
-        exchanges=listed(found, "time", render.exchange),
+        exchanges=listed(found, render.exchange),
         asked=_asked(request),
     )
 
@@ -139,7 +141,7 @@ def deviations_page(
     return page(
         request,
         "deviations.html",
-        deviations=listed(found, "last_seen", render.finding),
+        deviations=listed(found, render.deviation),
         asked=_asked(request),
     )
 

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
+
+from server.api.models import Bytes, Message, Text
 
 ABSENT = "\u2013"  # an en dash
 MAX_LAID_OUT = 256 * 1024  # characters of JSON that are given lines and indents; more is shown as it is
@@ -37,19 +38,19 @@ def visible(value: object) -> object:
     return value
 
 
-def text(shown: Mapping[str, str] | None) -> str | None:
+def text(shown: Bytes | None) -> str | None:
     """Bytes as the API shows them → text; what is not UTF-8 becomes \\x…."""
     if shown is None:
         return None
-    if "text" in shown:
-        return shown["text"]
-    return base64.b64decode(shown["base64"]).decode("utf-8", "backslashreplace")
+    if isinstance(shown, Text):
+        return shown.text
+    return base64.b64decode(shown.base64).decode("utf-8", "backslashreplace")
 
 
-def body(message: Mapping[str, Any]) -> str | None:
+def body(message: Message) -> str | None:
     """A message's body as text; JSON gets lines and indents, its tokens stay as they were sent."""
-    found = text(message["body"])
-    kind = message["content_type"] or ""
+    found = text(message.body)
+    kind = message.content_type or ""
     if found and len(found) <= MAX_LAID_OUT and "json" in kind and found.lstrip()[:1] in ("{", "["):
         return "".join(_laid_out(found))
     return found

@@ -1,11 +1,13 @@
-"""What is known to be wrong with the database: writes that it does not take, and damage that was met."""
+"""What is known to be wrong with the database: writes that it does not take, damage, unreadable rows."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter
 
-from server.store.errors import Damaged, StoreUnavailable
+from server.store.errors import CURE, Damaged, StoreUnavailable
+from server.store.parts import StoredPart
 from server.store.refusals import Refusals
 from server.store.sqlite.failures import reason, unavailable
 
@@ -18,6 +20,7 @@ class Condition:
     def __init__(self) -> None:
         self._refusals = Refusals()
         self.damage: str | None = None  # stays until the database was salvaged
+        self.unreadable_rows: Counter[StoredPart] = Counter()
 
     @property
     def refusal(self) -> str | None:
@@ -38,6 +41,12 @@ class Condition:
             log.error("%s", found)
             self.damage = str(found)
         return found
+
+    def unreadable(self, part: StoredPart) -> None:
+        """A row that cannot be read was left out; of each part that is logged once."""
+        self.unreadable_rows[part] += 1
+        if self.unreadable_rows[part] == 1:
+            log.error("a stored row of %s cannot be read and is left out: %s", part, CURE)
 
     def translated(self, error: Exception) -> Exception:
         return self.met(error) if isinstance(error, sqlite3.Error) else error

@@ -89,6 +89,7 @@ class Readers:
                 uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
             connection.row_factory = sqlite3.Row
+            connection.text_factory = _text
             return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
@@ -96,6 +97,11 @@ class Readers:
             self._idle.put_nowait(connection)
         except queue.Full:
             connection.close()
+
+
+def _text(raw: bytes) -> str:
+    """A text that was damaged is shown as far as it is one."""
+    return raw.decode("utf-8", "replace")
 
 
 def checkpoint(path: Path) -> None:

@@ -8,7 +8,7 @@ from openapi_spec_validator import validate
 
 from agent.wire import Body, Endpoint, Grpc, pack_batch, pack_record
 from server.api.paging import MAX_LIMIT
-from server.store import queries
+from server.store.sqlite.reading import exchanges
 from tests.server.engine import spec
 from tests.server.records import NOON, both, record
 from tests.server.running import Client
@@ -41,7 +41,7 @@ def test_exchanges_of_one_moment_are_paged_too(client: Client) -> None:
 
 
 def test_a_page_ends_where_its_bodies_grow_too_large(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "PAGE_BYTES", 250_000)
+    monkeypatch.setattr(exchanges, "PAGE_BYTES", 250_000)
     answer = record().response
     assert answer is not None
     large = replace(answer, body=Body(100_000, b"x" * 100_000, "complete"))

@@ -19,14 +19,16 @@ from server.ingest.accept import Acceptor
 from server.services.attaching import Target, attach, detach
 from server.store import decisions
 from server.store.database import Store
-from server.store.decisions import Decision, State
 from server.store.errors import StoreUnavailable
-from server.store.specs import Upload
+from server.store.rows import DeviationState
+from server.store.values import DeviationDecision, Upload
 from tests.server.engine import load, spec
 from tests.server.records import NOON
 
 IGNORED = DeviationIdentity("GET /users", "unknown-status", "status", "500")
 ROUNDS = 60
+
+KNOWN = DeviationDecision(DeviationState.IGNORED, "known", None, NOON)
 
 
 class Writer:
@@ -57,7 +59,7 @@ class Writer:
     def ignoring(self, api: int, decided: bool) -> Callable[[Database], None]:
         def work(db: Database) -> None:
             if decided:
-                decisions.decide(db, api, IGNORED, Decision(State.IGNORED, "known", None, NOON))
+                decisions.decide(db, api, IGNORED, KNOWN)
             else:
                 decisions.undo(db, api, IGNORED)
             self.acceptor.catalogue.reread_ignored()
@@ -65,8 +67,8 @@ class Writer:
         return work
 
     def stored(self) -> list[str]:
-        with self.store.reading() as db:
-            return [id for (id,) in db.execute("SELECT id FROM specs ORDER BY number")]
+        with self.store.reading() as reader:
+            return [one.id for one in reader.specs.listed(99, None).rows][::-1]
 
     def shown(self) -> list[str]:
         return [one.stored.id for one in self.published]

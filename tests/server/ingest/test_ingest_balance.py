@@ -20,7 +20,7 @@ from server.ingest.accept import Acceptor
 from server.ingest.decode import Delivery
 from server.services.attaching import Target, attach
 from server.store.database import Store
-from server.store.specs import Upload
+from server.store.values import Upload
 from tests.server.engine import load, spec
 from tests.server.records import NETNS, NOON, record
 

@@ -19,7 +19,6 @@ from server.ingest.accept import Acceptor
 from server.ingest.decode import decode
 from server.learning.learning import Learning
 from server.learning.outcomes import LearningStep, NotLearnt
-from server.store import rebuilt
 from server.store.database import Database, Store
 from server.store.errors import StoreUnavailable
 from server.store.exchanges import Exchanges
@@ -67,8 +66,8 @@ def step(learning: Learning) -> None:
 
 
 def newest(store: Store, api: int = 1) -> Any:
-    with store.reading() as db:
-        return rebuilt.publication(db, api)
+    with store.reading() as reader:
+        return reader.lessons.publication(api)
 
 
 def calls_of(store: Store) -> int:
@@ -93,13 +92,10 @@ def test_a_version_steps_when_the_shape_changes_and_not_when_it_does_not(tmp_pat
         step(learning)
         assert newest(store).version == "2.0.0"
         assert [change["breaking"] for change in newest(store).changes] == [True]
-        with store.reading() as db:
-            assert [row["version"] for row in rebuilt.publications(db, 1, 9, None)] == [
-                "2.0.0",
-                "1.1.0",
-                "1.0.0",
-            ]
-            assert rebuilt.publication(db, 1, "1.0.0") is not None
+        with store.reading() as reader:
+            versions = reader.lessons.versions(1, 9, None).rows
+            assert [row.version for row in versions] == ["2.0.0", "1.1.0", "1.0.0"]
+            assert reader.lessons.publication(1, "1.0.0") is not None
 
 
 def test_each_exchange_is_learnt_once_whatever_ends_in_between(tmp_path: Path) -> None:
@@ -260,9 +256,9 @@ def test_what_was_stored_and_cannot_be_read_stays_and_holds_up_nothing(tmp_path:
             step(learning)
         assert calls_of(store) == 5
         assert learning.failures.counts == {LearningStep.LOAD: 1}
-        with store.reading() as db:
-            rows = db.execute("SELECT state = x'00' FROM learners WHERE api = 2 ORDER BY number")
-            assert [row[0] for row in rows] == [True, False]
+        query = "SELECT state = x'00' FROM learners WHERE api = 2 ORDER BY number"
+        rows = store.write(lambda db: db.conn.execute(query).fetchall()).result()
+        assert [row[0] for row in rows] == [True, False]
 
 
 def test_what_was_not_saved_at_the_end_is_said_and_learnt_again(tmp_path: Path) -> None:

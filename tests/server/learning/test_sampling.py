@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from server.learning.sampling import sample
-from server.store.rebuilt import Stored
+from server.store.rows import Learnable
 
 
 def test_a_sample_has_some_of_every_operation_and_status() -> None:
-    flood = [Stored(n, 1, 1, 200) for n in range(1000)]
-    rare = [Stored(2000, 1, 1, 500), Stored(2001, 1, 2, 200), Stored(2002, 2, 3, 200)]
+    flood = [Learnable(n, 1, 1, 200) for n in range(1000)]
+    rare = [Learnable(2000, 1, 1, 500), Learnable(2001, 1, 2, 200), Learnable(2002, 2, 3, 200)]
     chosen = sample([*flood, *rare], 10)
     assert len(chosen) == 10
     assert {*rare} <= {*chosen}

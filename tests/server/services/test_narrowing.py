@@ -10,9 +10,9 @@ from server.services.deviations import Deviations
 from server.services.errors import NotFound
 from server.services.exchanges import StoredExchanges
 from server.services.inventory import Inventory
-from server.services.listing import Listed
 from server.services.narrowing import Narrowing
 from server.services.proposals import Proposals
+from server.store.rows import Listed
 from tests.server.records import NOON, batch, record
 
 
@@ -23,7 +23,7 @@ def test_an_api_that_does_not_exist_matches_nothing_anywhere(core: Core) -> None
     store.write(lambda db: core.acceptor.accept(decode(batch(1, [record(0)])), NOON)).result()
     assert [len(Inventory(store, catalogue).apis(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
     assert [len(StoredExchanges(store).listed(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
-    assert deviations.listed(unknown, "all", 9, None) == Listed((), False)
+    assert deviations.listed(unknown, "all", 9, None) == Listed()
 
 
 @pytest.mark.parametrize("id", ["", "-1", "1.5", "nope", "9" * 30, "7"])
@@ -38,12 +38,3 @@ def test_what_is_no_deviation_is_not_found_whatever_is_decided_of_it(core: Core,
     ):
         with pytest.raises(NotFound):
             decide()
-
-
-def test_a_list_says_whether_there_is_more() -> None:
-    assert [Listed.cut([1, 2, 3][:n], 2) for n in range(4)] == [
-        Listed([], False),
-        Listed([1], False),
-        Listed([1, 2], False),
-        Listed([1, 2], True),
-    ]

@@ -25,7 +25,7 @@ class Told:
         self.inventory = Inventory(core.store, core.acceptor.catalogue)
 
     def hosts(self) -> list[str]:
-        return [host for row in self.inventory.apis(Narrowing(), 9, None).rows for host in row["hosts"]]
+        return [host for row in self.inventory.apis(Narrowing(), 9, None).rows for host in row.hosts]
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 
 from agent.wire import Body, Consumer, Record
 from server.ingest.decode import decode
-from server.store.exchanges import HOUR_NS
 from server.store.retention import DAY_NS, Bounds, fold_hours, used_bytes
 from server.store.sqlite.connection import FILE
+from server.store.values import HOUR_NS
 from tests.server.engine import spec
 from tests.server.records import NOON, batch, record
 from tests.server.running import Client, serving, wait_for
@@ -158,8 +158,8 @@ def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
         state = client.core
 
         def hours() -> list[tuple[int, int]]:
-            with state.store.reading() as db:
-                return [tuple(row) for row in db.execute("SELECT hour, count FROM calls ORDER BY hour")]
+            query = "SELECT hour, count FROM calls ORDER BY hour"
+            return state.store.write(lambda db: db.conn.execute(query).fetchall()).result()
 
         def counted() -> dict[str, Any]:
             """All but when callers were first and last seen, which is kept as finely as the counters."""
@@ -198,8 +198,8 @@ def test_hours_with_samples_are_not_folded_so_that_these_can_be_judged_again(tmp
 
 
 def callers(client: Client) -> dict[str, int]:
-    with client.core.store.reading() as db:
-        return dict(db.execute("SELECT name, number FROM consumers").fetchall())
+    query = "SELECT name, number FROM consumers"
+    return dict(client.core.store.write(lambda db: db.conn.execute(query).fetchall()).result())
 
 
 def calling(agent: str, ordinal: int, side: str = "server", **options: Any) -> Record:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.api.models import Message, Text
 from server.ui import show
 
 JSON = st.recursive(
@@ -16,7 +17,16 @@ JSON = st.recursive(
 
 
 def shown(text: str) -> str:
-    found = show.body({"body": {"text": text}, "content_type": "application/json"})
+    message = Message(
+        headers=[],
+        trailers=[],
+        content_type="application/json",
+        size=None,
+        body=Text(text=text),
+        complete=True,
+        state="complete",
+    )
+    found = show.body(message)
     assert found is not None
     return found
 

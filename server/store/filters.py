@@ -1,0 +1,34 @@
+"""What lists are narrowed by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from server.store.rows import DeviationState
+
+
+class Shown(Enum):
+    """Of deviations: all but ignored ones, or all."""
+
+    OPEN_OR_ACCEPTED = "open or accepted"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """None means any. `since` is inclusive, `until` exclusive, in ns; `status_class` 5 stands for 5xx."""
+
+    api: int | None = None
+    method: str | None = None
+    path_prefix: str | None = None
+    status: int | None = None
+    status_class: int | None = None
+    verdict: str | None = None
+    consumer: str | None = None
+    namespace: str | None = None
+    workload: str | None = None
+    since: int | None = None
+    until: int | None = None
+    deviation: int | None = None
+    state: DeviationState | Shown = Shown.OPEN_OR_ACCEPTED

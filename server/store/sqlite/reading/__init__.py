@@ -1,0 +1,30 @@
+"""One moment of the database, in the terms of store/reader.py."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from server.store.parts import StoredPart
+from server.store.sqlite.reading.coverage import SqliteCoverage
+from server.store.sqlite.reading.deviations import SqliteDeviations
+from server.store.sqlite.reading.exchanges import SqliteExchanges
+from server.store.sqlite.reading.fleet import SqliteFleet
+from server.store.sqlite.reading.inventory import SqliteInventory
+from server.store.sqlite.reading.lessons import SqliteLessons
+from server.store.sqlite.reading.readable import Readable
+from server.store.sqlite.reading.specs import SqliteSpecs
+
+
+class SqliteReader:
+    """`unreadable` is told what each row is of that cannot be read."""
+
+    def __init__(self, db: sqlite3.Connection, unreadable: Callable[[StoredPart], None]) -> None:
+        readable = Readable(unreadable)
+        self.inventory = SqliteInventory(db, readable)
+        self.exchanges = SqliteExchanges(db, readable)
+        self.deviations = SqliteDeviations(db, readable)
+        self.specs = SqliteSpecs(db, readable)
+        self.fleet = SqliteFleet(db, readable)
+        self.coverage = SqliteCoverage(db)
+        self.lessons = SqliteLessons(db, readable)

@@ -1,0 +1,45 @@
+"""Conditions of a query, and what lists of different rows have in common."""
+
+from __future__ import annotations
+
+from server.store.filters import Filters
+
+Value = int | str | bytes
+
+
+class Conditions:
+    """Conditions and their values, joined by AND. A condition is left out where one of its values is None."""
+
+    def __init__(self) -> None:
+        self._conditions = ["1"]
+        self.values: list[Value] = []
+
+    def add(self, condition: str, *values: Value | bool | None) -> None:
+        known = [value for value in values if value is not None]
+        if len(known) == len(values):
+            self._conditions.append(condition)
+            self.values.extend(known)
+
+    def __str__(self) -> str:
+        return " AND ".join(self._conditions)
+
+
+JUDGED = "SELECT 1 FROM verdicts WHERE operation = operations.number"
+CALLED = """SELECT 1 FROM calls JOIN consumers ON consumers.number = calls.consumer
+    WHERE operation = operations.number"""
+
+
+def add_called(where: Conditions, filters: Filters) -> None:
+    """Narrows operations to those called with a status or by a consumer."""
+    where.add(f"EXISTS ({CALLED} AND consumers.name = ?)", filters.consumer)
+    where.add(f"EXISTS ({CALLED} AND status = ?)", filters.status)
+    where.add(f"EXISTS ({CALLED} AND status / 100 = ?)", filters.status_class)
+
+
+def twice(value: str | bytes | None) -> tuple[str | bytes | None, str | bytes | None]:
+    return value, value
+
+
+def status_of(stored: int) -> int | None:
+    """A status as it is stored: 0 stands for calls without an answer."""
+    return stored or None

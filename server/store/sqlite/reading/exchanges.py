@@ -1,0 +1,130 @@
+"""Whole exchanges with their views."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+
+from agent.wire import Record
+from server.store.filters import Filters
+from server.store.parts import StoredPart
+from server.store.rows import Cursor, ExchangeRow, Learnable, Listed, OperationKind
+from server.store.sqlite.reading.conditions import Conditions, status_of, twice
+from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, deviations
+
+PAGE_BYTES = 8 * 1024 * 1024  # a piece ends early where its records would exceed this
+IDS_AT_ONCE = 500
+SHOWN = (OperationKind.PROVISIONAL, OperationKind.SPECIFIED)
+EXCHANGE = """SELECT exchanges.*, apis.id AS api_id, operations.key AS operation_key,
+    operations.kind AS operation_kind, consumers.kind AS consumer_kind, consumers.name AS consumer_name
+    FROM exchanges JOIN apis ON apis.number = exchanges.api
+    JOIN operations ON operations.number = exchanges.operation
+    JOIN consumers ON consumers.number = exchanges.consumer"""
+
+
+class SqliteExchanges:
+    def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
+        self._db = db
+        self._readable = readable
+
+    def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
+        where = Conditions()
+        where.add("exchanges.api = ?", filters.api)
+        where.add("exchanges.method = ?", filters.method)
+        where.add("substr(exchanges.path, 1, length(?)) = ?", *twice(_bytes(filters.path_prefix)))
+        where.add("status = ?", filters.status)
+        where.add("status / 100 = ?", filters.status_class)
+        where.add("verdict = ?", filters.verdict)
+        where.add("consumers.name = ?", filters.consumer)
+        where.add("instr(namespaces, char(10) || ? || char(10))", filters.namespace)
+        where.add("instr(workloads, char(10) || ? || char(10))", filters.workload)
+        where.add("time >= ?", filters.since)
+        where.add("time < ?", filters.until)
+        rows = self._db.execute(
+            f"""{EXCHANGE} WHERE (time, exchanges.number) < (?, ?) AND {where}
+            ORDER BY time DESC, exchanges.number DESC LIMIT ?""",
+            (*(after or NEWEST), *where.values, limit + SPARE),
+        )
+        page: list[ExchangeRow] = []
+        size = 0
+        for row in rows:
+            raws = self._raws(row)
+            size += sum(map(len, raws))
+            if page and (size > PAGE_BYTES or len(page) == limit):
+                return Listed(page, (page[-1].time, page[-1].number))
+            one = self._readable.one(StoredPart.EXCHANGES, row, partial(self._row, raws=raws))
+            if one is not None:
+                page.append(one)
+        return Listed(page)
+
+    def one(self, id: str) -> ExchangeRow | None:
+        row = self._db.execute(
+            f"{EXCHANGE} WHERE exchanges.number = (SELECT exchange FROM witnesses WHERE id = ?)", (id,)
+        ).fetchone()
+        return self._readable.one(StoredPart.EXCHANGES, row, lambda row: self._row(row, self._raws(row)))
+
+    def _raws(self, row: sqlite3.Row) -> Sequence[bytes]:
+        found = self._db.execute(
+            "SELECT record FROM witnesses WHERE number IN (?, ?) ORDER BY number",
+            (row["number"], row["second"]),
+        )
+        return [record for (record,) in found]
+
+    def _row(self, row: sqlite3.Row, raws: Sequence[bytes]) -> ExchangeRow:
+        """Raises ValueError where no view can be read."""
+        views = self._readable.records(raws)
+        if not views:
+            raise ValueError("no view")
+        return ExchangeRow(
+            number=row["number"],
+            time=row["time"],
+            api=row["api"],
+            api_id=row["api_id"],
+            operation=row["operation_key"] if row["operation_kind"] in SHOWN else None,
+            consumer_kind=row["consumer_kind"],
+            consumer_name=row["consumer_name"],
+            verdict=row["verdict"],
+            why=row["why"],
+            deprecated=bool(row["deprecated"]),
+            duration=row["duration"],
+            deviations=deviations(row["deviations"]),
+            views=views,
+        )
+
+    def samples(self, api: int, limit: int) -> Iterator[Sequence[Record]]:
+        rows = self._db.execute(
+            """SELECT first.record, other.record FROM exchanges
+            JOIN witnesses first ON first.number = exchanges.number
+            LEFT JOIN witnesses other ON other.number = exchanges.second
+            WHERE exchanges.api = ? ORDER BY exchanges.time DESC LIMIT ?""",
+            (api, limit),
+        )
+        yield from filter(None, map(self._readable.records, rows))
+
+    def after(self, number: int, limit: int) -> Sequence[Learnable]:
+        rows = self._db.execute(
+            "SELECT number, api, operation, status FROM exchanges WHERE number > ? ORDER BY number LIMIT ?",
+            (number, limit),
+        )
+        return [Learnable(number, api, operation, status_of(code)) for number, api, operation, code in rows]
+
+    def views(self, numbers: Collection[int]) -> Mapping[int, Sequence[Record]]:
+        found: dict[int, list[bytes]] = {}
+        wanted = [*numbers]
+        for start in range(0, len(wanted), IDS_AT_ONCE):
+            some = wanted[start : start + IDS_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            rows = self._db.execute(
+                f"""SELECT exchanges.number, witnesses.record FROM exchanges JOIN witnesses
+                ON witnesses.number IN (exchanges.number, exchanges.second)
+                WHERE exchanges.number IN ({marks}) ORDER BY exchanges.number, witnesses.number""",
+                some,
+            )
+            for number, record in rows:
+                found.setdefault(number, []).append(record)
+        return {number: self._readable.records(raws) for number, raws in found.items()}
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "surrogateescape")

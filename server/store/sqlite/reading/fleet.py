@@ -1,0 +1,54 @@
+"""Who delivers, and where records went."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+
+from server.store.parts import StoredPart
+from server.store.rows import AgentLedger, AgentRow, Cursor, Ledgers, Listed
+from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, agent_ledger, piece
+
+
+class SqliteFleet:
+    def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
+        self._db = db
+        self._readable = readable
+
+    def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
+        rows = self._db.execute(
+            """SELECT * FROM epochs WHERE (last_seen, number) < (?, ?)
+            ORDER BY last_seen DESC, number DESC LIMIT ?""",
+            (*(after or NEWEST), limit + SPARE),
+        )
+        found = self._readable.each(StoredPart.AGENTS, rows, _agent)
+        return piece(found, limit, lambda one: (one.last_seen, one.number))
+
+    def ledgers(self) -> Ledgers:
+        totals: dict[str, Counter[str]] = {}
+        rows = self._db.execute("SELECT agent, ledger FROM epochs")
+        starts = [*self._readable.each(StoredPart.AGENTS, rows, _start)]
+        for _, ledger in starts:
+            for part, counts in ledger.items():
+                totals.setdefault(part, Counter()).update(counts)
+        server = dict(self._db.execute("SELECT bucket, count FROM ledger"))
+        return Ledgers({part: dict(counts) for part, counts in totals.items()}, starts, server)
+
+
+def _agent(row: sqlite3.Row) -> AgentRow:
+    return AgentRow(
+        number=row["number"],
+        agent=row["agent"],
+        epoch=row["epoch"],
+        node=row["node"],
+        cluster=row["cluster"],
+        last_seq=row["last_seq"],
+        records=row["records"],
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        ledger=agent_ledger(row["ledger"]),
+    )
+
+
+def _start(row: sqlite3.Row) -> tuple[str, AgentLedger]:
+    return row["agent"], agent_ledger(row["ledger"])

@@ -1,0 +1,199 @@
+"""APIs and their operations, with what was counted of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+
+from server.analysis.inventory import ApiKind
+from server.store.filters import Filters
+from server.store.parts import StoredPart
+from server.store.rows import (
+    ApiRow,
+    Cursor,
+    Listed,
+    OperationConsumer,
+    OperationKind,
+    OperationRow,
+    SpecTitle,
+    Totals,
+)
+from server.store.sqlite.reading.conditions import JUDGED, Conditions, add_called, status_of, twice
+from server.store.sqlite.reading.readable import END, NEWEST, SPARE, Readable, piece
+from server.store.values import HOUR_NS, MAX_TITLE
+
+MAX_CONSUMERS = 50  # shown per operation, the busiest
+UNUSED = """SELECT number FROM consumers WHERE number < (SELECT max(number) FROM consumers)
+    AND number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
+    UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
+"""Consumers that nothing counts or shows any more; never the newest, whose number would be given anew."""
+
+
+class SqliteInventory:
+    def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
+        self._db = db
+        self._readable = readable
+
+    def number_of(self, id: str) -> int | None:
+        row = self._db.execute(
+            "SELECT coalesce(merged_into, number) FROM apis WHERE id = ?", (id,)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def name_of(self, api: int) -> str:
+        return str(self._db.execute("SELECT name FROM apis WHERE number = ?", (api,)).fetchone()[0])
+
+    def api(self, api: int) -> ApiRow | None:
+        rows = self.apis(Filters(api=api), 1, None).rows
+        return rows[0] if rows else None
+
+    def apis(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ApiRow]:
+        where = Conditions()
+        where.add("apis.number = ?", filters.api)
+        where.add("apis.namespace = ?", filters.namespace)
+        where.add("apis.workload = ?", filters.workload)
+        where.add("operations.method = ?", filters.method)
+        where.add("substr(operations.template, 1, length(?)) = ?", *twice(filters.path_prefix))
+        where.add(f"EXISTS ({JUDGED} AND verdict = ?)", filters.verdict)
+        add_called(where, filters)
+        rows = self._db.execute(
+            f"""SELECT * FROM (SELECT apis.*, coalesce(sum(operations.count), 0) AS exchanges,
+            coalesce(sum(operations.count > 0), 0) AS operations, min(operations.first_seen) AS first_seen,
+            coalesce(max(operations.last_seen), 0) AS last_seen
+            FROM apis LEFT JOIN operations ON operations.api = apis.number
+            WHERE apis.merged_into IS NULL AND {where} GROUP BY apis.number)
+            WHERE (exchanges > 0 OR kind = '{ApiKind.DECLARED}') AND (last_seen, number) < (?, ?)
+            AND last_seen >= ? AND coalesce(first_seen, 0) < ?
+            ORDER BY last_seen DESC, number DESC LIMIT ?""",
+            (*where.values, *(after or NEWEST), filters.since or 0, filters.until or END, limit + SPARE),
+        )
+        return piece(
+            self._readable.each(StoredPart.APIS, rows, self._api),
+            limit,
+            lambda one: (one.last_seen or 0, one.number),
+        )
+
+    def _api(self, row: sqlite3.Row) -> ApiRow:
+        number: int = row["number"]
+        return ApiRow(
+            number=number,
+            id=row["id"],
+            kind=ApiKind(row["kind"]),
+            name=row["name"],
+            internal=bool(row["internal"]),
+            node=row["node"],
+            process=row["process"],
+            executable=row["executable"],
+            port=row["port"],
+            namespace=row["namespace"],
+            workload=row["workload"],
+            exchanges=row["exchanges"],
+            operations=row["operations"],
+            verdicts=self._verdicts_of_api(number),
+            first_seen=row["first_seen"],
+            last_seen=row["last_seen"] or None,
+            hosts=self._column("SELECT host FROM hosts WHERE api = ? ORDER BY host", number),
+            specs=self._titles(number),
+            merged=self._column("SELECT id FROM apis WHERE merged_into = ? ORDER BY number", number),
+        )
+
+    def _column(self, query: str, number: int) -> Sequence[str]:
+        return [text for (text,) in self._db.execute(query, (number,))]
+
+    def _titles(self, api: int) -> Sequence[SpecTitle]:
+        rows = self._db.execute(
+            "SELECT id, title, version FROM specs WHERE api = ? ORDER BY number DESC", (api,)
+        )
+        return [SpecTitle(id, title[:MAX_TITLE], version[:MAX_TITLE]) for id, title, version in rows]
+
+    def _verdicts_of_api(self, api: int) -> Mapping[str, int]:
+        rows = self._db.execute(
+            """SELECT verdict, sum(verdicts.count) FROM verdicts
+            JOIN operations ON operations.number = operation WHERE api = ? GROUP BY verdict""",
+            (api,),
+        )
+        return dict(rows)
+
+    def operations(
+        self, api: int, filters: Filters, limit: int, after: Cursor | None, deprecated: bool | None = None
+    ) -> Listed[OperationRow]:
+        where = Conditions()
+        where.add("deprecated = ?", deprecated)
+        where.add("method = ?", filters.method)
+        where.add("substr(template, 1, length(?)) = ?", *twice(filters.path_prefix))
+        where.add(f"EXISTS ({JUDGED} AND verdict = ?)", filters.verdict)
+        where.add("last_seen >= ?", filters.since)
+        where.add("first_seen < ?", filters.until)
+        add_called(where, filters)
+        rows = self._db.execute(
+            f"""SELECT * FROM operations WHERE api = ? AND count > 0 AND (count, number) < (?, ?) AND {where}
+            ORDER BY count DESC, number DESC LIMIT ?""",
+            (api, *(after or NEWEST), *where.values, limit + SPARE),
+        )
+        found = self._readable.each(StoredPart.OPERATIONS, rows, self._operation)
+        return piece(found, limit, lambda one: (one.count, one.number))
+
+    def _operation(self, row: sqlite3.Row) -> OperationRow:
+        number: int = row["number"]
+        return OperationRow(
+            number=number,
+            key=row["key"],
+            kind=OperationKind(row["kind"]),
+            method=row["method"],
+            template=row["template"],
+            operation_id=row["operation_id"],
+            deprecated=bool(row["deprecated"]),
+            count=row["count"],
+            first_seen=row["first_seen"],
+            last_seen=row["last_seen"],
+            statuses=self._statuses(number),
+            latency=self._latency(number),
+            verdicts=self._verdicts(number),
+            consumers=self._consumers(number),
+        )
+
+    def _statuses(self, operation: int) -> Mapping[int | None, int]:
+        rows = self._db.execute(
+            "SELECT status, sum(count) FROM calls WHERE operation = ? GROUP BY status ORDER BY status",
+            (operation,),
+        )
+        return {status_of(status): count for status, count in rows}
+
+    def _latency(self, operation: int) -> Mapping[int, int]:
+        rows = self._db.execute(
+            "SELECT bucket, sum(count) FROM latency WHERE operation = ? GROUP BY bucket", (operation,)
+        )
+        return dict(rows)
+
+    def _verdicts(self, operation: int) -> Mapping[str, int]:
+        rows = self._db.execute("SELECT verdict, count FROM verdicts WHERE operation = ?", (operation,))
+        return dict(rows)
+
+    def _consumers(self, operation: int) -> Sequence[OperationConsumer]:
+        rows = self._db.execute(
+            """SELECT kind, name, sum(count) AS count, min(hour), max(hour) FROM calls
+            JOIN consumers ON consumers.number = consumer WHERE operation = ?
+            GROUP BY consumer ORDER BY count DESC, name LIMIT ?""",
+            (operation, MAX_CONSUMERS),
+        )
+        return [
+            OperationConsumer(kind, name, count, first * HOUR_NS, last * HOUR_NS)
+            for kind, name, count, first, last in rows
+        ]
+
+    def called(self, api: int) -> Collection[str]:
+        rows = self._db.execute("SELECT key FROM operations WHERE api = ? AND count > 0", (api,))
+        return {key for (key,) in rows}
+
+    def totals(self) -> Totals:
+        apis, exchanges = self._db.execute(
+            "SELECT count(DISTINCT api), coalesce(sum(count), 0) FROM operations WHERE count > 0"
+        ).fetchone()
+        return Totals(apis, exchanges)
+
+    def merged_into(self, apis: Collection[int]) -> Mapping[int, int]:
+        rows = self._db.execute("SELECT number, merged_into FROM apis WHERE merged_into IS NOT NULL")
+        return {number: into for number, into in rows if number in apis}
+
+    def unused_consumers(self) -> Sequence[int]:
+        return [number for (number,) in self._db.execute(UNUSED)]
