@@ -12,14 +12,15 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+
+from server.analysis.json import Json
 
 PACE_S = 0.2
 PATIENCE_S = 10.0
 TOKEN = "Bearer demo-7c1f0e5a9b3d"
 CARD = "4111111111111111"  # the card industry's own test number
 
-Call = Callable[[str, str, Any], Any]
+Call = Callable[[str, str, Json], Json]
 """(method, path, JSON body or None) → the answer's JSON, or None."""
 
 
@@ -30,16 +31,17 @@ class SampleClient:
         self._connection = connection
         self._headers = {"user-agent": "demo-shop/1.0", **headers}
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
+    def call(self, method: str, path: str, body: Json = None) -> Json:
         raw = None if body is None else json.dumps(body)
         headers = self._headers if raw is None else {**self._headers, "content-type": "application/json"}
         try:
             self._connection.request(method, path, raw, headers)
             answer = self._connection.getresponse().read()
-            return json.loads(answer) if answer else None
+            found: Json = json.loads(answer) if answer else None
         except (OSError, http.client.HTTPException, ValueError):
             self._connection.close()
             return None
+        return found
 
 
 def round_of_calls(orders: Call, payments: Call) -> Iterator[str]:

@@ -6,8 +6,7 @@ order without a customer is taken though the specification requires one.
 
 from __future__ import annotations
 
-from typing import Any
-
+from server.analysis.json import Json, JsonObject
 from server.demo.service import Answer, serve
 
 MOST_ORDERS = 100
@@ -19,10 +18,10 @@ class Orders:
     """The orders of one run, the oldest forgotten."""
 
     def __init__(self) -> None:
-        self._orders: dict[int, dict[str, Any]] = {}
+        self._orders: dict[int, JsonObject] = {}
         self._next = 1001
 
-    def call(self, method: str, path: list[str], query: dict[str, list[str]], body: Any) -> Answer:
+    def call(self, method: str, path: list[str], query: dict[str, list[str]], body: Json) -> Answer:
         match method, path:
             case "GET", ["v1", "orders"]:
                 return 200, self._list(query.get("status", [None])[0])
@@ -33,28 +32,31 @@ class Orders:
             case "DELETE", ["v1", "orders", number]:
                 return (204, None) if self._orders.pop(_number(number), None) else NOT_FOUND
             case "GET", ["v1", "orders", number, "status"]:
-                status, order = self._found(number)
-                return (status, {"status": order["status"]}) if status == 200 else NOT_FOUND
+                order = self._orders.get(_number(number))
+                return (200, {"status": order["status"]}) if order else NOT_FOUND
             case "POST", ["v1", "orders", number, "refunds"]:
                 return (202, {"refund": "accepted"}) if _number(number) in self._orders else NOT_FOUND
             case "GET", ["internal", "debug", "cache"]:
                 return 200, {"entries": len(self._orders)}
         return 404, {"error": "no such page"}
 
-    def _list(self, status: str | None) -> dict[str, Any]:
-        orders = [order for order in list(self._orders.values()) if status in (None, order["status"])]
+    def _list(self, status: str | None) -> JsonObject:
+        orders: list[Json] = [
+            order for order in list(self._orders.values()) if status in (None, order["status"])
+        ]
         return {"orders": orders[-10:]}
 
-    def _create(self, body: Any) -> Answer:
-        items = body.get("items") if isinstance(body, dict) else None
+    def _create(self, body: Json) -> Answer:
+        asked = body if isinstance(body, dict) else {}
+        items = asked.get("items")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             return 400, {"error": "items are missing"}
         number = self._next
         self._next += 1
-        total = round(sum(PRICES.get(str(item.get("sku")), 1.0) for item in items), 2)
-        order = {
+        total = round(sum(map(_price, items)), 2)
+        order: JsonObject = {
             "id": number,
-            "customer": body.get("customer"),
+            "customer": asked.get("customer"),
             "status": "open",
             "items": items,
             "total": str(total) if number % 5 == 0 else total,
@@ -69,6 +71,10 @@ class Orders:
     def _found(self, number: str) -> Answer:
         order = self._orders.get(_number(number))
         return (200, order) if order else NOT_FOUND
+
+
+def _price(item: Json) -> float:
+    return PRICES.get(str(item.get("sku")), 1.0) if isinstance(item, dict) else 0.0
 
 
 def _number(text: str) -> int:

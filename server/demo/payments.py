@@ -11,8 +11,8 @@ import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from server.analysis.json import Json, JsonObject
 from server.demo.service import Answer, serve
 
 MOST_PAYMENTS = 100
@@ -23,9 +23,9 @@ class Payments:
     """The payments of one run, the oldest forgotten."""
 
     def __init__(self) -> None:
-        self._payments: dict[str, dict[str, Any]] = {}
+        self._payments: dict[str, JsonObject] = {}
 
-    def call(self, method: str, path: list[str], query: dict[str, list[str]], body: Any) -> Answer:
+    def call(self, method: str, path: list[str], query: dict[str, list[str]], body: Json) -> Answer:
         match method, path:
             case "POST", ["payments"] if isinstance(body, dict):
                 return self._pay(body)
@@ -33,7 +33,7 @@ class Payments:
                 return 200, self._payments[number]
         return 404, {"error": "no such payment"}
 
-    def _pay(self, body: dict[str, Any]) -> Answer:
+    def _pay(self, body: JsonObject) -> Answer:
         number = str(uuid.uuid4())
         self._payments[number] = {"id": number, "amount": body.get("amount"), "state": "settled"}
         while len(self._payments) > MOST_PAYMENTS:

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from server.analysis.json import Json
 
 MOST_BODY = 64 * 1024
 IDLE_S = 60.0
 
-Answer = tuple[int, Any]
-Call = Callable[[str, list[str], dict[str, list[str]], Any], Answer]
+Answer = tuple[int, Json]
+Call = Callable[[str, list[str], dict[str, list[str]], Json], Answer]
 """(method, path segments, query, JSON body or None) → status and JSON body (None for an empty one)."""
 
 
@@ -36,7 +37,7 @@ def service(call: Call, context: ssl.SSLContext | None = None) -> ThreadingHTTPS
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
-        def get_request(self) -> tuple[socket, Any]:
+        def get_request(self) -> tuple[socket, tuple[str, int]]:
             connection, peer = super().get_request()
             if context is not None:  # the handshake belongs in the connection's thread
                 connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
@@ -72,7 +73,7 @@ class _ServedCall(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any
 
-    def _send(self, status: int, document: Any) -> None:
+    def _send(self, status: int, document: Json) -> None:
         body = b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
         if document is not None:

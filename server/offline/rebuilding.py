@@ -7,13 +7,14 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from server.offline import reading
 from server.offline.reading import ReadingError
 
 if TYPE_CHECKING:
     from agent.wire import Record
+    from server.analysis.json import JsonObject
     from server.analysis.rebuild.hosts import ByHost
 
 REPORT_EVERY = 10_000  # records between two lines of progress
@@ -71,7 +72,7 @@ def _run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _learn(parsed: argparse.Namespace, existing: dict[str, Any] | None, records: Iterable[Record]) -> ByHost:
+def _learn(parsed: argparse.Namespace, existing: JsonObject | None, records: Iterable[Record]) -> ByHost:
     from server.analysis.rebuild.given_paths import templates_of
     from server.analysis.rebuild.hosts import ByHost
 
@@ -100,7 +101,7 @@ def _counted(records: Iterable[Record]) -> Iterator[Record]:
         sys.stderr.write("\r\033[K")
 
 
-def _write(parsed: argparse.Namespace, existing: dict[str, Any] | None, learnt: ByHost) -> None:
+def _write(parsed: argparse.Namespace, existing: JsonObject | None, learnt: ByHost) -> None:
     output = Path(parsed.output) if parsed.output else None
     folder = output is not None and (output.is_dir() or parsed.output.endswith("/"))
     if not folder and len(learnt.learners) > 1:
@@ -118,8 +119,8 @@ def _write(parsed: argparse.Namespace, existing: dict[str, Any] | None, learnt: 
 
 
 def _document(
-    parsed: argparse.Namespace, existing: dict[str, Any] | None, learnt: ByHost, host: str
-) -> dict[str, Any]:
+    parsed: argparse.Namespace, existing: JsonObject | None, learnt: ByHost, host: str
+) -> JsonObject:
     from server.analysis.rebuild.document import DocumentOptions, document
     from server.analysis.rebuild.existing import extended
 
@@ -132,7 +133,7 @@ def _document(
     return extended(existing, found) if existing else found
 
 
-def _existing(path: Path) -> dict[str, Any]:
+def _existing(path: Path) -> JsonObject:
     """An existing specification's document, as OpenAPI 3.1."""
     from server.analysis.rebuild.modernized import modernized
     from server.analysis.specs.model import SpecError
@@ -152,7 +153,7 @@ def _existing(path: Path) -> dict[str, Any]:
     return found
 
 
-def _bytes(document: dict[str, Any], as_json: bool) -> bytes:
+def _bytes(document: JsonObject, as_json: bool) -> bytes:
     from server.analysis.rebuild.text import to_json, to_yaml
 
     return to_json(document) if as_json else to_yaml(document)
@@ -166,8 +167,10 @@ def _to_file(path: Path, content: bytes) -> None:
         raise _Wrong(f"cannot write {path}: {error.strerror}") from None
 
 
-def _say(path: Path, document: dict[str, Any]) -> None:
+def _say(path: Path, document: JsonObject) -> None:
+    from server.analysis.json import object_in
     from server.analysis.specs.dialects.openapi import METHODS
 
-    operations = sum(name in METHODS for item in document["paths"].values() for name in item)
-    sys.stderr.write(f"{path}: {len(document['paths'])} paths, {operations} operations\n")
+    paths = object_in(document, "paths")
+    operations = sum(name in METHODS for item in paths for name in object_in(paths, item))
+    sys.stderr.write(f"{path}: {len(paths)} paths, {operations} operations\n")
