@@ -1,13 +1,15 @@
 """Takes what gateways report to APIClarity, at POST /api/telemetry: redacted here, as all is.
 
-A token is asked for before a body is read. Bodies are bounded, and so is how many are read and redacted at
-a time; who comes on top of that waits.
+A token is asked for before a body is read. Bodies are bounded in size and time, and so is how many are read
+and redacted at a time; who comes on top of that waits.
 """
 
 from __future__ import annotations
 
 import hmac
+import io
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,14 +22,21 @@ from agent.pipeline import Place, redacted, sighting_of
 from agent.redact.policy import Policy
 from agent.sources import telemetry
 from agent.sources.reported import EntryError
+from agent.timed import TimedReader
 from agent.wire import Record
+
+log = logging.getLogger(__name__)
 
 PATH = "/api/telemetry"
 MAX_BODY = 8 * 1024 * 1024
 LISTENING = Listening("gateways", "listen for telemetry", "--telemetry-listen", 128)
 MOST_BODIES = 4  # read and redacted at a time
 CLOSE_S = 1.0  # in which reports that are being read are answered
-IDLE_S = 30.0
+HEAD_S = 30.0  # for a request's head, from the answer before it on
+BODY_S = 30.0  # for a body, and
+BODY_RATE = 64 * 1024  # a second more for each so many bytes of it that came
+ANSWER_S = 30.0
+SAY_EVERY_S = 60.0
 PIECE = 64 * 1024
 MAX_CHUNK_LINE = 1024
 SOURCE_TOKEN = "x-trace-source-token"  # how the plugins send it
@@ -77,13 +86,42 @@ class Reports:
             self._ledger.exchanges.update(exchanges)
 
 
+class Slow:
+    """Says now and then how many reports were cut off. Its lock guards numbers only; nothing is called under
+    it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._said_at: float | None = None
+        self._unsaid = 0
+
+    def cut_off(self) -> None:
+        """One more was."""
+        now = self._clock()
+        with self._lock:
+            self._unsaid += 1
+            if self._said_at is not None and now - self._said_at < SAY_EVERY_S:
+                return
+            count, self._unsaid, self._said_at = self._unsaid, 0, now
+        log.warning("%d reports of gateways were cut off: their bodies came too slowly", count)
+
+
 class GatewayServer(Listener):
     """Listens for reports, which those with the token may send; anybody where it is None. Raises
     ListenError."""
 
-    def __init__(self, address: tuple[str, int], token: str | None, reports: Reports) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        token: str | None,
+        reports: Reports,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.token = None if token is None else token.encode()
         self.reports = reports
+        self.clock = clock
+        self.slow = Slow(clock)
         self.bodies = threading.BoundedSemaphore(MOST_BODIES)
         super().__init__(address, _Reports, LISTENING)
 
@@ -106,7 +144,16 @@ class _Refused(Exception):
 class _Reports(Answers):
     server: GatewayServer
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_S
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self._timed = TimedReader(self.connection, self.server.clock)
+        self.rfile = io.BufferedReader(self._timed)
+
+    def handle_one_request(self) -> None:
+        self._timed.allow(HEAD_S)
+        super().handle_one_request()
 
     def do_POST(self) -> None:
         try:
@@ -134,8 +181,13 @@ class _Reports(Answers):
             raise _Refused(401, "the telemetry token is missing or wrong")
 
     def _take(self) -> None:
+        self._timed.allow(BODY_S)
         try:
             raw = self._body()
+        except TimeoutError:
+            self.server.reports.refuse()
+            self.server.slow.cut_off()
+            raise _Refused(408, "the body came too slowly") from None
         except _Refused:
             self.server.reports.refuse()
             raise
@@ -176,14 +228,13 @@ class _Reports(Answers):
             raise _Refused(413, "the body is too large")
         body = bytearray()
         while len(body) < size:
-            try:
-                piece = self.rfile.read(min(PIECE, size - len(body)))
-            except TimeoutError:
-                piece = b""
+            piece = self.rfile.read(min(PIECE, size - len(body)))
             if not piece:
                 raise _Refused(408, "the body ended early")
             body += piece
+            self._timed.extend(len(piece) / BODY_RATE)
         return bytes(body)
 
     def _say(self, status: int, message: str) -> None:
+        self.connection.settimeout(ANSWER_S)
         self.answer(status, "application/json", json.dumps({"message": message}).encode())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +22,20 @@ import pytest
 from agent import config, gateways
 from agent.checks import SettingError
 from agent.cli import parser
-from agent.gateways import MOST_BODIES, GatewayServer, Reports
+from agent.gateways import (
+    BODY_RATE,
+    BODY_S,
+    MOST_BODIES,
+    SAY_EVERY_S,
+    GatewayServer,
+    Reports,
+    Slow,
+)
 from agent.ledger import Exchanges
 from agent.listening import ListenError
 from agent.pipeline import Place
 from agent.redact.policy import Policy
+from agent.timed import TimedReader
 from agent.wire import Record, pack_record
 from tests.server.running import serving, wait_for
 from tests.telemetry import common, telemetry
@@ -33,10 +46,10 @@ TOKEN = "t" * 32
 class Gateway:
     """A listener with what it made."""
 
-    def __init__(self, token: str | None = None) -> None:
+    def __init__(self, token: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.records: list[Record] = []
         self.reports = Reports(Place("agent-1", "node-1", None), Policy(), b"k" * 32, self.records.append)
-        self.server = GatewayServer(("127.0.0.1", 0), token, self.reports)
+        self.server = GatewayServer(("127.0.0.1", 0), token, self.reports, clock)
         self.server.start()
         self.http = httpx.Client(base_url=f"http://{self.server.address}", trust_env=False)
 
@@ -157,6 +170,81 @@ def test_no_more_bodies_are_read_at_a_time_than_the_bound(gateway: Gateway) -> N
         gateway.server.bodies.release()
     thread.join()
     assert answers == [200]
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (b"Content-Length: 1000000\r\n\r\n", b"x"),
+        (b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"Trailer: x\r\n"),
+    ],
+)
+def test_bodies_that_trickle_are_cut_off_and_others_read(
+    head: bytes, more: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    gateway = Gateway(clock=clock)
+    host, _, port = gateway.server.address.rpartition(":")
+
+    def answer(client: socket.socket) -> bytes:
+        """What it is answered; as long as nothing is, it sends a little, and time passes."""
+        if select.select([client], [], [], 0)[0]:
+            return client.recv(4096)
+        client.sendall(more)
+        clock.now += 5.0
+        return b""
+
+    with ExitStack() as stack:
+        stack.callback(gateway.close)
+        clients = [
+            stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(MOST_BODIES)
+        ]
+        for client in clients:
+            client.sendall(b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\n" + head)
+        wait_for(lambda: gateway.server.bodies._value == 0, "bodies that are being read")
+        clock.now += 1.0
+        answers = [wait_for(partial(answer, client), "answer") for client in clients]
+        assert [one.split()[1] for one in answers] == [b"408"] * MOST_BODIES
+        assert gateway.post(telemetry()).status_code == 200
+    assert gateway.reports.totals()["exchanges"][Exchanges.UNREADABLE] == MOST_BODIES
+    assert "came too slowly" in caplog.text
+
+
+def test_reports_that_were_cut_off_are_said_once_a_minute_with_their_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    slow = Slow(clock)
+    for _ in range(3):
+        slow.cut_off()
+    clock.now += SAY_EVERY_S
+    slow.cut_off()
+    assert [one.split()[0] for one in caplog.messages] == ["1", "3"]
+
+
+def test_a_long_body_has_time_by_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece takes as long as its size allows; all of it, longer than a short body may."""
+    clock = Clock()
+    take = TimedReader.extend
+
+    def extend(reader: TimedReader, seconds: float) -> None:
+        clock.now += seconds
+        take(reader, seconds)
+
+    monkeypatch.setattr(TimedReader, "extend", extend)
+    gateway = Gateway(clock=clock)
+    raw = telemetry(padding="x" * 3_000_000)
+    assert len(raw) / BODY_RATE > BODY_S
+    assert gateway.post(raw).status_code == 200
+    gateway.close()
 
 
 def test_a_port_in_use_is_one_sentence(gateway: Gateway) -> None:

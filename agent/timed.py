@@ -1,0 +1,39 @@
+"""What a connection sends, read in a bounded time: a byte now and then does not hold a thread."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from socket import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class TimedReader(io.RawIOBase):
+    """Bytes of `connection`. A read raises TimeoutError once the time that was allowed is over."""
+
+    def __init__(self, connection: socket, clock: Callable[[], float] = time.monotonic) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._until = clock()
+
+    def readable(self) -> bool:
+        return True
+
+    def allow(self, seconds: float) -> None:
+        """So long from now."""
+        self._until = self._clock() + seconds
+
+    def extend(self, seconds: float) -> None:
+        """So much longer than was allowed."""
+        self._until += seconds
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        left = self._until - self._clock()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
