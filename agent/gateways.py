@@ -13,16 +13,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from urllib.parse import urlsplit
 
 from agent.ledger import Exchanges, Ledger
 from agent.listening import Answers, Listener, Listening
-from agent.pipeline import Place, redacted, sighting_of
 from agent.redact.policy import Policy
 from agent.sources import telemetry
 from agent.sources.reported import EntryError
 from agent.timed import TimedReader
+from agent.views import Origin, Redaction
 from agent.wire import Record
 
 log = logging.getLogger(__name__)
@@ -48,8 +47,8 @@ class Reports:
     Its lock guards numbers only: under it nothing is called, and no other lock is taken.
     """
 
-    def __init__(self, place: Place, policy: Policy, key: bytes, offer: Callable[[Record], None]) -> None:
-        self._place, self._policy, self._key, self._offer = place, policy, key, offer
+    def __init__(self, origin: Origin, policy: Policy, key: bytes, offer: Callable[[Record], None]) -> None:
+        self._origin, self._policy, self._key, self._offer = origin, policy, key, offer
         self._lock = threading.Lock()
         self._ledger = Ledger()
         self._number = time.time_ns()  # no number of an earlier start comes again
@@ -62,8 +61,8 @@ class Reports:
             self.refuse()
             raise
         ledger = Ledger()
-        sighting = partial(sighting_of, reported, self._place)
-        for record in redacted(reported.exchange, sighting, self._policy, self._key, ledger):
+        record = Redaction(self._origin, self._policy, self._key, ledger).record(reported)
+        if record is not None:
             self._offer(record)
         self._count(ledger.exchanges)
 

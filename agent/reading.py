@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 from agent.config import Settings
 from agent.ledger import Exchanges, Ledger
-from agent.pipeline import Pipeline, Place, redacted, sighting_of
+from agent.pipeline import Pipeline
 from agent.progress import Progress
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
@@ -23,11 +22,12 @@ from agent.sources.recording import key_id
 from agent.sources.reported import FormatError, Reported, Skipped, UnreadableEntry
 from agent.sources.unpacked import Unpacked, unpacked
 from agent.sources.unread import Unread
+from agent.views import Origin, Redaction
 from agent.wire import Record
 
 log = logging.getLogger(__name__)
 
-PLACE = Place("file", "file", None)
+ORIGIN = Origin("file", "file", None)
 """Where files are read does not matter to what they tell, so that they give the same records everywhere."""
 
 
@@ -58,14 +58,16 @@ def _content(file: Unpacked, path: Path, name: str | None) -> FileContent:
 def _records(
     content: FileContent, path: Path, policy: Policy, key: bytes, ledger: Ledger, progress: Progress
 ) -> Iterator[Record]:
-    pipeline = Pipeline(_place(content.header, key), policy, key, ledger, content.limits)
+    pipeline = Pipeline(_origin(content.header, key), policy, key, ledger, content.limits)
+    redaction = Redaction(ORIGIN, policy, key, ledger)
     unread = Unread(path)
     for item in content.items:
         progress.look()  # much may pass before a record
         match item:
             case Reported():
                 unread.count(item)
-                yield from redacted(item.exchange, partial(sighting_of, item, PLACE), policy, key, ledger)
+                if (record := redaction.record(item)) is not None:
+                    yield record
             case UnreadableEntry():
                 unread.count(item)
                 if content.of_exchanges:
@@ -75,15 +77,15 @@ def _records(
             case Remark(text):
                 log.warning("%s: %s", path, text)
             case _:
-                yield from pipeline.feed(item).records
+                yield from pipeline.process(item).records
     yield from pipeline.finish().records
     unread.report()
 
 
-def _place(header: Header | None, key: bytes) -> Place:
+def _origin(header: Header | None, key: bytes) -> Origin:
     """Where a recording was made; everything else is of no place."""
     if header is None:
-        return PLACE
+        return ORIGIN
     if header.key_id != key_id(key):
         log.warning("recorded with another fingerprint key: credential fingerprints will differ")
-    return Place(header.agent, header.node, header.cluster)
+    return Origin(header.agent, header.node, header.cluster)

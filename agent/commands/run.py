@@ -21,7 +21,7 @@ from agent.gateways import GatewayServer, Reports
 from agent.health import Beat, why_stuck
 from agent.ledger import Ledger, merged
 from agent.own_port import own_port as port_of_server
-from agent.pipeline import Pipeline, Place, turns
+from agent.pipeline import Pipeline, turns
 from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
@@ -31,6 +31,7 @@ from agent.redact.policy import Policy
 from agent.ship.shipper import Shipper, SpoolConfig, destination
 from agent.status import Snapshot, StatusServer, Watched
 from agent.streams.table import Limits
+from agent.views import Origin
 from agent.wire import Record, balances, pack_record
 
 log = logging.getLogger(__name__)
@@ -81,14 +82,8 @@ class Run:
         self._attached = self._stopping = False
         key = load_or_create(settings.key_file)
         self._source = source(settings)
-        place = Place(settings.agent, settings.node, settings.cluster)
-        self._pipeline = Pipeline(
-            place,
-            policy,
-            key,
-            self._ledger,
-            Limits(),
-        )
+        origin = Origin(settings.agent, settings.node, settings.cluster)
+        self._pipeline = Pipeline(origin, policy, key, self._ledger, Limits())
         self._shipper = Shipper(
             settings.server,
             settings.token,
@@ -97,7 +92,7 @@ class Run:
             self._others,
             spool=spool_config(settings),
         )
-        self._reports = Reports(place, policy, key, lambda record: self._shipper.offer(pack_record(record)))
+        self._reports = Reports(origin, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
         deadline.hurry = priority.take_part  # at idle priority not even the deadline could be kept
         self._status = StatusServer(settings.status_listen, self._snapshot, self._why_stuck)
@@ -147,7 +142,7 @@ class Run:
     def _watch(self) -> None:
         for turn in turns(self._source.events()):
             self._beat.turn()
-            output = self._pipeline.feed(*turn)
+            output = self._pipeline.process(*turn)
             for one in output.dismissed:
                 self._source.ignore(one.connection, one.bucket)
             self._ship(output.records)

@@ -12,6 +12,8 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, fields
+from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -169,7 +171,14 @@ def _address(value: list[Any] | None) -> Address | None:
     if value is None:
         return None
     ip, port, netns = value
-    return Address(_text(ip), _number(port), None if netns is None else _number(netns))
+    return Address(_ip(_text(ip)), _number(port), None if netns is None else _number(netns))
+
+
+@lru_cache(4096)
+def _ip(text: str) -> str:
+    """`text`, which is an address. Raises ValueError."""
+    ip_address(text)
+    return text
 
 
 def _role(value: Any) -> Role | None:

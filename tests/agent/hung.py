@@ -45,8 +45,8 @@ def holding_the_lock(shipper: Shipper, _since: int) -> None:
 
 
 PARTS = {
-    "pipeline": (Pipeline, "feed", in_a_lock),
-    "pipeline-in-c": (Pipeline, "feed", in_c),
+    "pipeline": (Pipeline, "process", in_a_lock),
+    "pipeline-in-c": (Pipeline, "process", in_c),
     "disk": (Spool, "put", on_disk),
     "lock": (Shipper, "watching", holding_the_lock),
 }

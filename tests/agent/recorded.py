@@ -13,11 +13,12 @@ from pathlib import Path
 
 from agent.events import Chunk, Closed, ConnectionKey, Event, Lost, Opened
 from agent.ledger import Bytes, Ledger
-from agent.pipeline import Pipeline, Place
+from agent.pipeline import Pipeline
 from agent.redact.policy import Policy
 from agent.sources.content import Header
 from agent.sources.recording import Recording
 from agent.streams.table import Limits
+from agent.views import Origin
 from agent.wire import Record
 
 FOLDER = Path(__file__).parents[1] / "data/recordings"
@@ -37,14 +38,14 @@ def recorded(name: str) -> tuple[Header, tuple[Event, ...]]:
 def pipeline(name: str, ledger: Ledger, limits: Limits | None = None) -> Pipeline:
     """The agent's pipeline as `spectap-agent read` sets it up for this recording."""
     header, _ = recorded(name)
-    place = Place(header.agent, header.node, header.cluster)
-    return Pipeline(place, Policy(), KEY, ledger, limits or Limits())
+    origin = Origin(header.agent, header.node, header.cluster)
+    return Pipeline(origin, Policy(), KEY, ledger, limits or Limits())
 
 
 def records(made: Pipeline, events: Iterable[Event]) -> Iterator[Record]:
     """What the pipeline makes of these events."""
     for event in events:
-        yield from made.feed(event).records
+        yield from made.process(event).records
     yield from made.finish().records
 
 

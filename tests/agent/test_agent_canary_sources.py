@@ -12,11 +12,12 @@ import pytest
 from agent import cli, config, reading
 from agent.events import Clock
 from agent.ledger import Ledger
-from agent.pipeline import Pipeline, Place, turns
+from agent.pipeline import Pipeline, turns
 from agent.probes import decode
 from agent.probes.abi import parse
 from agent.redact.policy import Policy
 from agent.streams.table import Limits
+from agent.views import Origin
 from agent.wire import Record, pack_record
 from tests import har
 from tests.bench.traffic import Call, over_http2, raw_events
@@ -37,10 +38,10 @@ def _call(document: Any) -> Call:
 
 
 def _captured(calls: list[Call]) -> list[Record]:
-    stages = Pipeline(Place("a", "n", None), Policy(), bytes(32), Ledger(), Limits())
-    stages.feed(Clock(0, "boot"))
+    stages = Pipeline(Origin("a", "n", None), Policy(), bytes(32), Ledger(), Limits())
+    stages.process(Clock(0, "boot"))
     facts = (fact for raw in raw_events(calls) if (fact := decode.fact(*parse(raw))) is not None)
-    return [record for turn in turns(facts) for record in stages.feed(*turn).records]
+    return [record for turn in turns(facts) for record in stages.process(*turn).records]
 
 
 def _read(path: Path, content: bytes) -> list[Record]:

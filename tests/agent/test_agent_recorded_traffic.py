@@ -69,7 +69,7 @@ def test_a_recording_gives_the_same_records_bit_for_bit(name: str, tmp_path: Pat
 def test_it_does_not_matter_how_many_events_are_taken_at_a_time(name: str) -> None:
     events, one, several = recorded(name)[1], Ledger(), Ledger()
     made = pipeline(name, several)
-    found = [record for turn in turns(events) for record in made.feed(*turn).records]
+    found = [record for turn in turns(events) for record in made.process(*turn).records]
     found += made.finish().records
     assert found == list(records(pipeline(name, one), events))
     assert several.as_map() == one.as_map()

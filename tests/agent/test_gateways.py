@@ -33,9 +33,9 @@ from agent.gateways import (
 )
 from agent.ledger import Exchanges
 from agent.listening import ListenError
-from agent.pipeline import Place
 from agent.redact.policy import Policy
 from agent.timed import TimedReader
+from agent.views import Origin
 from agent.wire import Record, pack_record
 from tests.server.running import serving, wait_for
 from tests.telemetry import common, telemetry
@@ -48,7 +48,7 @@ class Gateway:
 
     def __init__(self, token: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.records: list[Record] = []
-        self.reports = Reports(Place("agent-1", "node-1", None), Policy(), b"k" * 32, self.records.append)
+        self.reports = Reports(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, self.records.append)
         self.server = GatewayServer(("127.0.0.1", 0), token, self.reports, clock)
         self.server.start()
         self.http = httpx.Client(base_url=f"http://{self.server.address}", trust_env=False)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent import pipeline
+from agent import views
 from agent.events import (
     Address,
     Chunk,
@@ -22,10 +22,11 @@ from agent.events import (
     Tick,
 )
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
-from agent.pipeline import TURN, Pipeline, Place, turns
+from agent.pipeline import TURN, Pipeline, turns
 from agent.redact.policy import Policy
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
+from agent.views import Origin
 from agent.wire import Record, pack_record
 
 KEY = ConnectionKey("socket", 0xFFFF, 1)
@@ -53,13 +54,13 @@ EVENTS: tuple[Event, ...] = (
 
 def records(events: Iterable[Event], ledger: Ledger | None = None) -> list[Record]:
     made = Pipeline(
-        Place("agent-1", "node-1", None),
+        Origin("agent-1", "node-1", None),
         Policy(),
         b"k" * 32,
         ledger or Ledger(),
         Limits(),
     )
-    found = [record for event in events for record in made.feed(event).records]
+    found = [record for event in events for record in made.process(event).records]
     return found + made.finish().records
 
 
@@ -125,11 +126,11 @@ def test_ends_are_absent_where_nobody_knows_which_is_which() -> None:
 
 
 def test_a_connection_that_is_not_http_is_dismissed_once() -> None:
-    made = Pipeline(Place("agent-1", "node-1", None), Policy(), b"k" * 32, Ledger(), Limits())
+    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, Ledger(), Limits())
     greeting = b"220 mail.test ESMTP\r\n"
-    first = made.feed(chunk(10, Direction.SENT, greeting), chunk(11, Direction.RECEIVED, b"EHLO a\r\n"))
+    first = made.process(chunk(10, Direction.SENT, greeting), chunk(11, Direction.RECEIVED, b"EHLO a\r\n"))
     assert first.dismissed == [Dismissed(KEY, Bytes.NOT_HTTP)]
-    assert made.feed(Tick(12)).dismissed == made.finish().dismissed == []
+    assert made.process(Tick(12)).dismissed == made.finish().dismissed == []
 
 
 def test_losses_that_no_chunk_shows_are_counted_under_their_names() -> None:
@@ -147,7 +148,7 @@ def test_what_cannot_be_redacted_does_not_leave_and_is_counted(
     def broken(*_: object) -> Record:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr(pipeline, "to_record", broken)
+    monkeypatch.setattr(views, "to_record", broken)
     ledger = Ledger()
     assert records(EVENTS, ledger) == []
     assert ledger.exchanges == {Exchanges.PARSED: 1, Exchanges.REDACTION_FAILED: 1}

@@ -97,6 +97,12 @@ def test_another_format_is_refused_by_number(tmp_path: Path) -> None:
         read(b"something else entirely")
 
 
+def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    raw = written(tmp_path)
+    with pytest.raises(RecordingError, match="not an event"):
+        read(raw.replace(b"10.0.0.1", b"10.0.0.x"))
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_events_or_one_error(noise: bytes) -> None:
     header = MAGIC + b"\x95\x01\xa1a\xa1n\xc0\xa1k"

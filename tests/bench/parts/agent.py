@@ -19,13 +19,13 @@ from agent.events import Chunk, Clock, Closed, Opened
 from agent.http.connections import ObservedExchange, connections
 from agent.http.h2.frames import PREFACE
 from agent.ledger import Ledger
-from agent.pipeline import Pipeline, Place, turns
+from agent.pipeline import Pipeline, turns
 from agent.probes import decode
 from agent.probes.abi import parse
-from agent.redact.apply import to_record
 from agent.redact.policy import Policy
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
+from agent.views import Origin
 from tests.bench.figures import Figure, alternating, cpu_us, ratios
 from tests.bench.traffic import CONNECTIONS, WORKLOADS, Call, over_http2, raw_events
 
@@ -68,15 +68,15 @@ def read(events: list[Event]) -> list[ObservedExchange]:
 
 
 def pipeline() -> Pipeline:
-    made = Pipeline(Place("agent-1", "node-1", None), Policy(), KEY, Ledger(), Limits())
-    assert not made.feed(Clock(0, "boot")).records
+    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), KEY, Ledger(), Limits())
+    assert not made.process(Clock(0, "boot")).records
     return made
 
 
 def redacted(seen: list[ObservedExchange]) -> list[wire.Record]:
     """Exchanges to records."""
-    sighting, policy, clock = pipeline()._sighting, Policy(), Clock(0, "boot")
-    return [to_record(exchange, sighting(info, None, clock, 0), policy, KEY) for info, exchange in seen]
+    stages = pipeline()
+    return stages._output([stages._view(observed) for observed in seen]).records
 
 
 def packed(records: list[wire.Record]) -> list[bytes]:
@@ -87,7 +87,7 @@ def whole(raw: list[bytes]) -> int:
     """All stages as the agent runs them."""
     stages = pipeline()
     events = (fact for one in raw if (fact := decode.fact(*parse(one))) is not None)
-    return sum(len(packed(stages.feed(*turn).records)) for turn in turns(events))
+    return sum(len(packed(stages.process(*turn).records)) for turn in turns(events))
 
 
 def hpack_alone(calls: list[Call]) -> None:

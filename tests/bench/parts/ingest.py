@@ -103,7 +103,8 @@ SPECIFICATION = {
 def records() -> list[bytes]:
     stages = pipeline()
     facts = (decode.fact(*parse(raw)) for raw in raw_events([fresh(number) for number in range(RECORDS)]))
-    return [pack_record(record) for fact in facts if fact is not None for record in stages.feed(fact).records]
+    made = [stages.process(fact).records for fact in facts if fact is not None]
+    return [pack_record(record) for records in made for record in records]
 
 
 def batches(packed: list[bytes]) -> list[bytes]:

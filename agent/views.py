@@ -1,0 +1,108 @@
+"""Views before they are records: what was captured or reported of an exchange, and who says so.
+
+`Redaction` is the last stage of the agent and the only way on: a view leaves as a redacted record, or is
+counted as one that could not be redacted.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from agent import wire
+from agent.events import Clock, Role
+from agent.frozen import dataclass as fact
+from agent.http.messages import Exchange
+from agent.ledger import Exchanges, Ledger
+from agent.redact.apply import Sighting, to_record
+from agent.redact.policy import Policy
+from agent.sources.reported import Reported
+from agent.sources.tcp import PACKET
+from agent.streams.conversation import ConnectionInfo
+
+log = logging.getLogger(__name__)
+
+PLAIN = frozenset({"socket", PACKET})
+SIDES = {Role.CLIENT: "client", Role.SERVER: "server"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The agent whose views these are, and where it runs."""
+
+    agent: str
+    node: str
+    cluster: str | None
+
+
+@fact(frozen=True, slots=True)
+class Settled:
+    """A captured exchange with what was known when it was settled; later events may change that.
+
+    `local` is the end of `process`. `clock` is None where the source has not said how its times relate to
+    the wall's; `now_ns` is the time of the event that settled it.
+    """
+
+    connection: ConnectionInfo
+    exchange: Exchange
+    local: wire.Endpoint | None
+    peer: wire.Endpoint | None
+    process: wire.Process | None
+    clock: Clock | None
+    now_ns: int
+
+
+class Redaction:
+    """Makes the records of one origin."""
+
+    def __init__(self, origin: Origin, policy: Policy, key: bytes, ledger: Ledger) -> None:
+        self._origin, self._policy, self._key, self._ledger = origin, policy, key, ledger
+
+    def record(self, view: Settled | Reported) -> wire.Record | None:
+        """The view's record; None where redaction fails, which is counted. Whoever takes the record counts
+        it as parsed, at the moment it is in another bucket as well.
+        """
+        try:
+            return to_record(view.exchange, self._sighting(view), self._policy, self._key)
+        except Exception as error:
+            # What cannot be redacted must not leave; its type is all that may be said of it.
+            self._ledger.exchanges.update((Exchanges.PARSED, Exchanges.REDACTION_FAILED))
+            log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
+            return None
+
+    def _sighting(self, view: Settled | Reported) -> Sighting:
+        return self._captured(view) if isinstance(view, Settled) else self._reported(view)
+
+    def _captured(self, view: Settled) -> Sighting:
+        role, source = view.connection.role, view.connection.connection.source
+        client, server = (view.local, view.peer) if role is Role.CLIENT else (view.peer, view.local)
+        return Sighting(
+            agent=self._origin.agent,
+            node=self._origin.node,
+            cluster=self._origin.cluster,
+            offset_ns=0 if view.clock is None else view.clock.offset_ns,
+            boot_id="" if view.clock is None else view.clock.boot_id,
+            connection=view.connection.connection,
+            side="unknown" if role is None or source == PACKET else SIDES[role],
+            tls=None if source in PLAIN else source,
+            client=None if role is None else client,
+            server=None if role is None else server,
+            process=view.process,
+            seen_ns=view.now_ns,
+        )
+
+    def _reported(self, view: Reported) -> Sighting:
+        """By whoever reported it, whose clock is the wall's."""
+        return Sighting(
+            agent=self._origin.agent,
+            node=self._origin.node,
+            cluster=self._origin.cluster,
+            offset_ns=0,
+            boot_id="",
+            connection=view.connection,
+            side=view.side,
+            tls=None,
+            client=view.client,
+            server=view.server,
+            process=None,
+        )

@@ -1,0 +1,75 @@
+"""A view becomes a record of who saw what, or is counted; never anything between."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent import views
+from agent.events import Clock, ConnectionKey, Role
+from agent.http.messages import EMPTY_BODY, Completeness, Exchange, Request
+from agent.ledger import Exchanges, Ledger
+from agent.redact.policy import Policy
+from agent.sources.reported import Reported
+from agent.sources.tcp import PACKET
+from agent.streams.conversation import ConnectionInfo
+from agent.views import Origin, Redaction, Settled
+from agent.wire import Endpoint, Record
+
+LOCAL, PEER = Endpoint("10.0.0.1", 1000, 7), Endpoint("10.0.0.2", 80, None)
+REQUEST = Request(b"GET", b"/a", b"1.1", ((b"host", b"h"),), (), EMPTY_BODY, 5, 6)
+EXCHANGE = Exchange(0, REQUEST, None, Completeness.NO_RESPONSE)
+
+
+def settled(role: Role | None, source: str = "socket", clock: Clock | None = None) -> Settled:
+    connection = ConnectionInfo(ConnectionKey(source, 1, 1), 9, None, None, role)
+    return Settled(connection, EXCHANGE, LOCAL, PEER, None, clock, 7)
+
+
+def record(view: Settled | Reported) -> Record:
+    made = Redaction(Origin("a", "n", "c"), Policy(), b"k" * 32, Ledger()).record(view)
+    assert made is not None
+    assert (made.agent, made.node, made.cluster) == ("a", "n", "c")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("role", "side", "client", "server"),
+    [
+        (Role.CLIENT, "client", LOCAL, PEER),
+        (Role.SERVER, "server", PEER, LOCAL),
+        (None, "unknown", None, None),
+    ],
+)
+def test_the_role_says_which_end_is_which(
+    role: Role | None, side: str, client: Endpoint | None, server: Endpoint | None
+) -> None:
+    made = record(settled(role))
+    assert (made.side, made.client, made.server) == (side, client, server)
+
+
+def test_packets_are_no_ends_view_and_only_libraries_are_tls() -> None:
+    captured, socket, library = (record(settled(Role.CLIENT, name)) for name in (PACKET, "socket", "openssl"))
+    assert (captured.side, captured.client, captured.tls) == ("unknown", LOCAL, None)
+    assert (socket.tls, library.tls) == (None, "openssl")
+
+
+def test_times_are_the_walls_once_the_source_has_said_how_its_own_relate_to_it() -> None:
+    assert record(settled(Role.CLIENT)).time == 5
+    told = record(settled(Role.CLIENT, clock=Clock(1000, "boot")))
+    assert (told.time, told.monotonic) == (1005, 5)
+
+
+@pytest.mark.parametrize(
+    "view", [settled(Role.CLIENT), Reported(EXCHANGE, ConnectionKey("har", 1, 1), "client")]
+)
+def test_what_cannot_be_redacted_is_counted_whoever_saw_it(
+    view: Settled | Reported, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> Record:
+        raise RuntimeError("s3cret")
+
+    monkeypatch.setattr(views, "to_record", broken)
+    ledger = Ledger()
+    assert Redaction(Origin("a", "n", None), Policy(), b"k" * 32, ledger).record(view) is None
+    assert ledger.exchanges == {Exchanges.PARSED: 1, Exchanges.REDACTION_FAILED: 1}
+    assert "s3cret" not in caplog.text
