@@ -37,14 +37,14 @@ class ConnectionKey:
     """One connection as one process sees it.
 
     `source` is "socket" or the name of a TLS library; `address` is the kernel's `struct sock *` or the
-    library's connection pointer; `generation` tells apart two lives of one address. `pid` is 0 for
+    library's connection pointer; `generation` tells apart two lives of one address. `pid` is None for
     sockets, which processes may share.
     """
 
     source: str
     address: int
     generation: int
-    pid: int = 0
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Chunk:
 
     `capped`: what is missing behind `data` is the part of a body beyond the cap, left out on purpose.
 
-    `local`, `peer` and `role` are None where the source could not know them. `from_start` is false
+    `pid`, `local`, `peer` and `role` are None where the source could not know them. `from_start` is false
     where the connection is older than the source (a late join).
     """
 
@@ -114,7 +114,7 @@ class Chunk:
     position: int
     length: int
     data: bytes
-    pid: int
+    pid: int | None
     local: Address | None
     peer: Address | None
     role: Role | None

@@ -44,7 +44,7 @@ def key(source: int, address: int, generation: int, tgid: int) -> ConnectionKey:
     """
     if source not in SOURCES:
         raise ValueError(f"no source has the number {source}")
-    return ConnectionKey(SOURCES[source], address, generation, 0 if source == EventSource.SOCKET else tgid)
+    return ConnectionKey(SOURCES[source], address, generation, None if source == EventSource.SOCKET else tgid)
 
 
 def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:

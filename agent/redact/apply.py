@@ -227,7 +227,7 @@ def _seen_by(agent: str, boot_id: str, connection: ConnectionKey) -> hashlib._Ha
         boot_id,
         connection.source,
         str(connection.address),
-        str(connection.pid),
+        str(connection.pid or 0),  # as ids have always been made
         str(connection.generation),
     )
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))

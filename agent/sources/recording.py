@@ -42,6 +42,9 @@ VERSION = 1
 MAX_EVENT = 1 << 20
 """Bytes of one packed event; what is longer was not written by us."""
 
+NO_PID = 0
+"""Stands in the file for the pid of a connection that is not one process's alone."""
+
 KINDS: tuple[type[Any], ...] = (Clock, ProcessSeen, ProcessGone, Opened, Chunk, Closed, Lost, Tick)
 """An event is written as its index here, then its fields. Append only."""
 
@@ -104,7 +107,7 @@ def _plain(event: Event) -> list[Any]:
 
 def _value(value: Any) -> Any:
     if isinstance(value, ConnectionKey):
-        return [value.source, value.address, value.generation, value.pid]
+        return [value.source, value.address, value.generation, value.pid or NO_PID]
     if isinstance(value, Address):
         return [value.ip, value.port, value.netns]
     return str(value) if isinstance(value, (Direction, Role)) else value
@@ -164,7 +167,9 @@ class Recording:
 
 def _key(value: list[Any]) -> ConnectionKey:
     source, address, generation, pid = value
-    return ConnectionKey(_text(source), _number(address), _number(generation), _number(pid))
+    return ConnectionKey(
+        _text(source), _number(address), _number(generation), None if pid == NO_PID else _number(pid)
+    )
 
 
 def _address(value: list[Any] | None) -> Address | None:
@@ -235,7 +240,7 @@ def _chunk(v: list[Any]) -> Chunk:
         _number(position),
         length,
         data,
-        _number(pid),
+        _maybe_number(pid),
         _address(local),
         _address(peer),
         _role(role),

@@ -257,7 +257,7 @@ class Flows:
                 position=half.next,
                 length=segment.length - known,
                 data=segment.data[known:],
-                pid=0,
+                pid=None,
                 local=flow.client,
                 peer=flow.server,
                 role=Role.CLIENT if flow.from_start else None,

@@ -70,7 +70,7 @@ class Ear:
         self._account.unaccounted += event.count if event.what is Kernel.UNACCOUNTED else 0
 
     def _is_right(self, chunk: Chunk) -> bool:
-        words = self._words.get(chunk.pid)
+        words = None if chunk.pid is None else self._words.get(chunk.pid)
         if words is None:
             return False
         half = (chunk.connection, chunk.direction)

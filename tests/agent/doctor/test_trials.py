@@ -47,7 +47,9 @@ def view(
     """What one end's capture tells of a conversation, given as the client sees it."""
     server = Address("127.0.0.1", port)
     local, peer = (CLIENT, server) if role is Role.CLIENT else (server, CLIENT)
-    key = ConnectionKey(source, 0xC000 if role is Role.CLIENT else 0x5000, 1, 0 if source == "socket" else 9)
+    key = ConnectionKey(
+        source, 0xC000 if role is Role.CLIENT else 0x5000, 1, None if source == "socket" else 9
+    )
     at = {Direction.SENT: 0, Direction.RECEIVED: 0}
     now = SECOND
     for way, data in said:

@@ -39,7 +39,7 @@ def test_a_chunk_keeps_every_fact_of_the_event() -> None:
 
 def test_a_tls_connection_belongs_to_its_process_and_a_socket_to_none() -> None:
     assert decode.key(1, 0xABC, 7, 42) == ConnectionKey("openssl", 0xABC, 7, 42)
-    assert decode.key(0, 0xABC, 7, 42) == ConnectionKey("socket", 0xABC, 7, 0)
+    assert decode.key(0, 0xABC, 7, 42) == ConnectionKey("socket", 0xABC, 7)
 
 
 def test_what_the_kernel_did_not_know_is_none() -> None:

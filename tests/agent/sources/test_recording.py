@@ -40,6 +40,7 @@ EVENTS: list[Event] = [
     Lost(5, "ring_full", 3),
     Tick(6),
     Closed(7, KEY),
+    Closed(7, ConnectionKey("socket", 1, 2)),
     ProcessGone(8, 77),
 ]
 
@@ -62,6 +63,10 @@ def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
     assert events == EVENTS
     assert recording.header == HEADER
     assert not recording.cut
+
+
+def test_a_connection_without_a_pid_is_written_as_it_always_was(tmp_path: Path) -> None:
+    assert written(tmp_path).count(b"\x94\xa6socket\x01\x02\x00") == 1
 
 
 def test_every_kind_of_event_is_covered() -> None:

@@ -80,7 +80,7 @@ def keep(made: Path, kept: Path, between: Path) -> None:
     with made.open("rb") as file:
         source = Recording(file, str(made))
         events = list(source.events())
-    ends = {event.pid for event in events if isinstance(event, Chunk)}
+    ends = {event.pid for event in events if isinstance(event, Chunk) and event.pid is not None}
     writer = Writer(between, source.header)
     for event in events:
         scrubbed = scrub(event, ends)
