@@ -1,9 +1,16 @@
 """One half of an HTTP/2 connection as frames (RFC 9113 section 4), passively.
 
-DATA passes through in pieces and is never held; header blocks are put together from HEADERS,
-PUSH_PROMISE and CONTINUATION. A hole inside DATA is told and passed over; any other hole breaks the
-framing and, with it, HPACK: the reader says `Broken` and looks for the next frame at the starts of
-segments, where a chain of frames is recognised by what each type allows.
+| state   | bytes                                                             | gap                      |
+|---------|-------------------------------------------------------------------|--------------------------|
+| PREFACE | the client's preface: FRAME; anything else: SEARCH                | SEARCH                   |
+| FRAME   | DATA: PAYLOAD; a block that goes on: BLOCK; another frame: FRAME; | SEARCH                   |
+|         | none that the RFC allows: SEARCH                                  |                          |
+| PAYLOAD | told in pieces and never held; the last byte: FRAME               | told, and beyond: SEARCH |
+| BLOCK   | CONTINUATION: BLOCK, or FRAME at its end; another frame: SEARCH   | SEARCH                   |
+| SEARCH  | a segment that starts with the preface or a chain of frames, as   | SEARCH                   |
+|         | each type allows: FRAME                                           |                          |
+
+Whatever leads to SEARCH breaks the framing and, with it, HPACK: `FramesLost`.
 """
 
 from __future__ import annotations
@@ -20,9 +27,19 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
-from agent.frozen import dataclass
+from agent.http.h2.facts import (
+    Block,
+    Ended,
+    FrameFact,
+    FramesLost,
+    Hole,
+    Piece,
+    Prefaced,
+    Reset,
+    TableSize,
+)
 from agent.ledger import Bytes
-from agent.streams.half import Data, Gap, Segment, Why
+from agent.streams.half import Data, Gap, Segment
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADER = 9
@@ -41,75 +58,6 @@ _FLAGS = {DATA: 0x9, HEADERS: 0x2D, SETTINGS: 0x1, PUSH_PROMISE: 0xC, PING: 0x1,
 _LENGTHS = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 _ON_CONNECTION = frozenset({SETTINGS, PING, GOAWAY})
 _DEFAULT_FRAME = 16_384
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A whole header block. `promised` is the stream that PUSH_PROMISE opens, else 0."""
-
-    stream: int
-    block: bytes
-    end_stream: bool
-    start_ns: int
-    end_ns: int
-    promised: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Payload of DATA, without padding."""
-
-    stream: int
-    data: bytes
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Bytes of DATA that are missing; padding may be among them."""
-
-    stream: int
-    length: int
-    why: Why
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The sender is done with the stream (END_STREAM)."""
-
-    stream: int
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """RST_STREAM."""
-
-    stream: int
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class TableSize:
-    """SETTINGS_HEADER_TABLE_SIZE: the other half's encoder may use this much."""
-
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """Frames may be missing from here; HPACK's table is unknown."""
-
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Prefaced:
-    """The client's preface, met by a reader that had joined late: nothing came before it."""
-
-
-FrameFact = Prefaced | Block | Piece | Hole | Ended | Reset | TableSize | Broken
 
 
 def plausible(data: bytes) -> bool:
@@ -154,6 +102,38 @@ def _allowed(length: int, kind: int, flags: int, stream: int) -> bool:
     return length == _LENGTHS.get(kind, length)
 
 
+class _Payload:
+    """A DATA frame that is passing."""
+
+    __slots__ = ("ends", "left", "padding", "stream")
+
+    def __init__(self, stream: int, left: int, padding: int, ends: bool) -> None:
+        self.stream = stream
+        self.left = left  # with padding, which comes last
+        self.padding = padding
+        self.ends = ends  # END_STREAM
+
+    def take(self, length: int) -> tuple[int, int]:
+        """How much of the next `length` bytes is of this frame, and how much of that is not padding."""
+        inside = min(length, self.left)
+        content = min(inside, max(0, self.left - self.padding))
+        self.left -= inside
+        return inside, content
+
+
+class _OpenBlock:
+    """A header block that is put together."""
+
+    __slots__ = ("data", "end_stream", "promised", "start_ns", "stream")
+
+    def __init__(self, stream: int, end_stream: bool, start_ns: int, promised: int | None) -> None:
+        self.stream = stream
+        self.end_stream = end_stream
+        self.start_ns = start_ns
+        self.promised = promised
+        self.data = bytearray()
+
+
 class FrameReader:
     """Segments in, facts out. `preface`: the half begins with the client's; `synced`: a frame starts here."""
 
@@ -164,19 +144,15 @@ class FrameReader:
         self._synced = synced
         self._time_ns = 0
         self._start_ns = 0
-        self._stream = 0  # of the DATA frame that is passing, else 0
-        self._left = 0
-        self._padding = 0
-        self._ends = False
-        self._block: bytearray | None = None  # a header block that goes on in CONTINUATION
-        self._opened = Block(0, b"", False, 0, 0)
+        self._payload: _Payload | None = None
+        self._block: _OpenBlock | None = None
         self._facts: list[FrameFact] = []
         self.passed = 0
 
     @property
     def held(self) -> int:
         """Bytes of memory."""
-        return len(self._buffer) + len(self._block or b"")
+        return len(self._buffer) + (0 if self._block is None else len(self._block.data))
 
     def read(self, segment: Segment) -> list[FrameFact]:
         """What the next segment says."""
@@ -205,8 +181,8 @@ class FrameReader:
     def _bytes(self, data: bytes) -> None:
         at, size = 0, len(data)
         while at < size and self._synced:
-            if self._stream:
-                at = self._pass_data(data, at)
+            if self._payload is not None:
+                at = self._pass(self._payload, data, at)
                 continue
             if not self._buffer:
                 self._start_ns = self._time_ns
@@ -232,64 +208,59 @@ class FrameReader:
         if self._preface:
             self._preface = False
             if self._buffer != PREFACE:
-                self._break()
+                self._lose_frames()
             self._buffer.clear()
             return
         if len(self._buffer) < self._wanted():
             return  # only the header so far
         length, kind, flags, stream = _header(self._buffer, 0)
         if length > MAX_FRAME and kind != DATA:
-            self._break()
+            self._lose_frames()
         elif kind == DATA:
-            self._data_begins(length, flags, stream & 0x7FFFFFFF)
+            self._data(length, flags, stream & 0x7FFFFFFF)
         else:
             self._frame(bytes(self._buffer))
         self._buffer.clear()
 
-    def _data_begins(self, length: int, flags: int, stream: int) -> None:
+    def _data(self, length: int, flags: int, stream: int) -> None:
         padded = bool(flags & PADDED)
-        self._padding = self._buffer[HEADER] if padded else 0
-        self._left = length - padded
-        self._ends = bool(flags & END_STREAM)
-        if not stream or self._block is not None or self._padding > self._left or self._left < 0:
-            self._break()
+        padding, left = self._buffer[HEADER] if padded else 0, length - padded
+        if not stream or self._block is not None or padding > left or left < 0:
+            self._lose_frames()
             return
-        self._stream = stream
-        if not self._left:
-            self._data_ended()
+        self._payload = payload = _Payload(stream, left, padding, bool(flags & END_STREAM))
+        if not left:
+            self._passed(payload)
 
-    def _pass_data(self, data: bytes, at: int) -> int:
-        take = min(self._left, len(data) - at)
-        payload = min(take, max(0, self._left - self._padding))
-        if payload:
-            self._facts.append(Piece(self._stream, data[at : at + payload], self._time_ns))
-        self._left -= take
-        if not self._left:
-            self._data_ended()
-        return at + take
+    def _pass(self, payload: _Payload, data: bytes, at: int) -> int:
+        inside, content = payload.take(len(data) - at)
+        if content:
+            self._facts.append(Piece(payload.stream, data[at : at + content], self._time_ns))
+        if not payload.left:
+            self._passed(payload)
+        return at + inside
 
-    def _data_ended(self) -> None:
-        if self._ends:
-            self._facts.append(Ended(self._stream, self._time_ns))
-        self._stream = 0
+    def _passed(self, payload: _Payload) -> None:
+        if payload.ends:
+            self._facts.append(Ended(payload.stream, self._time_ns))
+        self._payload = None
 
     def _frame(self, raw: bytes) -> None:
         try:
             frame, _ = Frame.parse_frame_header(memoryview(raw)[:HEADER])
             frame.parse_body(memoryview(raw)[HEADER:])
         except (HyperframeError, ValueError):
-            self._break()
+            self._lose_frames()
             return
         if (self._block is not None) != isinstance(frame, ContinuationFrame):
-            self._break()  # nothing may come between the frames of a block (section 6.10)
+            self._lose_frames()  # nothing may come between the frames of a block (section 6.10)
         elif isinstance(frame, (HeadersFrame, PushPromiseFrame)):
-            promised = frame.promised_stream_id if isinstance(frame, PushPromiseFrame) else 0
-            ends = "END_STREAM" in frame.flags
-            self._opened = Block(frame.stream_id, b"", ends, self._start_ns, 0, promised)
-            self._block = bytearray()
-            self._fragment(frame)
+            promised = frame.promised_stream_id if isinstance(frame, PushPromiseFrame) else None
+            block = _OpenBlock(frame.stream_id, "END_STREAM" in frame.flags, self._start_ns, promised)
+            self._fragment(block, frame)
         elif isinstance(frame, ContinuationFrame):
-            self._fragment(frame)
+            assert self._block is not None
+            self._fragment(self._block, frame)
         elif isinstance(frame, RstStreamFrame):
             self._facts.append(Reset(frame.stream_id, self._time_ns))
         elif isinstance(frame, SettingsFrame):
@@ -297,40 +268,45 @@ class FrameReader:
             if size is not None:
                 self._facts.append(TableSize(size))
 
-    def _fragment(self, frame: HeadersFrame | PushPromiseFrame | ContinuationFrame) -> None:
-        assert self._block is not None
-        self._block += frame.data
-        if len(self._block) > MAX_BLOCK:
-            self._break()
+    def _fragment(
+        self, block: _OpenBlock, frame: HeadersFrame | PushPromiseFrame | ContinuationFrame
+    ) -> None:
+        block.data += frame.data
+        if len(block.data) > MAX_BLOCK:
+            self._lose_frames()
         elif "END_HEADERS" in frame.flags:
-            opened, block = self._opened, bytes(self._block)
             self._block = None
             self._facts.append(
                 Block(
-                    opened.stream, block, opened.end_stream, opened.start_ns, self._time_ns, opened.promised
+                    stream=block.stream,
+                    block=bytes(block.data),
+                    end_stream=block.end_stream,
+                    start_ns=block.start_ns,
+                    end_ns=self._time_ns,
+                    promised=block.promised,
                 )
             )
+        else:
+            self._block = block
 
     def _gap(self, gap: Gap) -> None:
-        length = gap.length
-        if self._synced and self._stream:
-            inside = min(length, self._left)
-            payload = min(inside, max(0, self._left - self._padding))
-            self._facts.append(Hole(self._stream, payload, gap.why, gap.time_ns))
-            self._left -= inside
-            length -= inside
-            if not self._left:
-                self._data_ended()
-        if length and self._synced:
-            self._break()
+        beyond, payload = gap.length, self._payload
+        if self._synced and payload is not None:
+            inside, content = payload.take(gap.length)
+            self._facts.append(Hole(payload.stream, content, gap.why, gap.time_ns))
+            if not payload.left:
+                self._passed(payload)
+            beyond -= inside
+        if beyond and self._synced:
+            self._lose_frames()
 
-    def _break(self) -> None:
+    def _lose_frames(self) -> None:
         self._synced = False
-        self._stream = 0
+        self._payload = None
         self._block = None
         self._preface = False
         self._buffer.clear()
-        self._facts.append(Broken(self._time_ns))
+        self._facts.append(FramesLost(self._time_ns))
 
     def _count(self, bucket: Bytes, length: int) -> None:
         self._counts[bucket] += length

@@ -232,6 +232,15 @@ def test_a_peer_that_has_the_declared_length_may_go_without_the_streams_formal_e
     assert exchange.response.body.state is BodyState.COMPLETE
 
 
+def test_a_status_with_any_number_of_digits_is_no_exception() -> None:
+    talk = Talk()
+    talk.ask(1, "GET", "/pets/1")
+    block = talk.server.encoder.encode([(b":status", b"1" * 5000), (b"x-number", b"1")])
+    header = len(block).to_bytes(3, "big") + b"\x01\x04" + (1).to_bytes(4, "big")
+    (exchange,), _ = read([*talk.wire, (ANSWER, header + block)])
+    assert exchange.response is None
+
+
 @settings(max_examples=300, deadline=None)
 @given(holed())
 def test_whatever_is_lost_no_stream_gets_what_is_anothers(segments: Holed) -> None:

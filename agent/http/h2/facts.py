@@ -1,0 +1,75 @@
+"""What the frames of one half say, for the streams to make exchanges of."""
+
+from __future__ import annotations
+
+from agent.frozen import dataclass
+from agent.streams.half import Why
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A whole header block. `promised` is the stream that PUSH_PROMISE opens."""
+
+    stream: int
+    block: bytes
+    end_stream: bool
+    start_ns: int
+    end_ns: int
+    promised: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Payload of DATA, without padding."""
+
+    stream: int
+    data: bytes
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Bytes of DATA that are missing; padding may be among them."""
+
+    stream: int
+    length: int
+    why: Why
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The sender is done with the stream (END_STREAM)."""
+
+    stream: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """RST_STREAM."""
+
+    stream: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """SETTINGS_HEADER_TABLE_SIZE: the other half's encoder may use this much."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FramesLost:
+    """Frames may be missing from here; HPACK's table is unknown."""
+
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prefaced:
+    """The client's preface, met by a reader that had joined late: nothing came before it."""
+
+
+FrameFact = Prefaced | Block | Piece | Hole | Ended | Reset | TableSize | FramesLost

@@ -1,0 +1,202 @@
+"""One stream: a request and a response in the making, and the exchange that they are at its end."""
+
+from __future__ import annotations
+
+from agent.http.h2.grpc import Messages, is_grpc
+from agent.http.h2.hpack import Fields
+from agent.http.messages import Body, Completeness, Grpc, Headers, Request, Response
+from agent.http.payload import Payload
+from agent.streams.half import Why
+
+MAX_INTERIM = 16
+SWITCHING = 101
+H2C = b"h2c"
+
+VERSION = b"2"
+_INTERIM = range(100, 200)
+
+
+class MessageDraft:
+    """One direction of a stream. What came before `fields` did is interim responses."""
+
+    __slots__ = ("body", "ended_ns", "fields", "last_ns", "messages", "start_ns", "trailers", "unknown")
+
+    def __init__(self, cap: int) -> None:
+        self.fields: Fields | None = None
+        self.trailers: Headers = ()
+        self.body = Payload(cap)
+        self.messages: Messages | None = None
+        self.start_ns = 0  # of the block that `fields` came in
+        self.last_ns: int | None = None  # of its last DATA
+        self.ended_ns: int | None = None
+        self.unknown = 0
+
+    def begin(self, fields: Fields, start_ns: int) -> None:
+        """The message's fields, other than an interim response's."""
+        self.fields, self.start_ns = fields, start_ns
+        if is_grpc(fields.headers):
+            self.messages = Messages()
+
+    def piece(self, data: bytes, time_ns: int) -> None:
+        """The next bytes of the body."""
+        self.body.add(data)
+        self.last_ns = time_ns
+        if self.messages is not None:
+            self.messages.feed(data)
+
+    def hole(self, length: int, why: Why, time_ns: int) -> None:
+        """The next bytes of the body are missing."""
+        self.body.hole(length, why)
+        self.last_ns = time_ns
+        if self.messages is not None and not self.messages.skip(length):
+            self.messages = None
+
+    def close(self) -> None:
+        """A peer that has all of a declared length may go without reading the stream's formal end."""
+        if self.ended_ns is not None or self.fields is None or self.body.lost:
+            return
+        length = dict(self.fields.headers).get(b"content-length", b"")
+        if length.isdigit() and len(length) < 20 and int(length) == self.body.size:
+            self.ended_ns = self.start_ns if self.last_ns is None else self.last_ns
+
+    @property
+    def cut(self) -> Completeness:
+        """How much of it was seen."""
+        if self.body.lost:
+            return Completeness.GAP
+        if self.ended_ns is None:
+            return Completeness.INCOMPLETE
+        return Completeness.COMPLETE if len(self.body.kept) == self.body.size else Completeness.TRUNCATED
+
+    def kept_body(self) -> Body:
+        """The body as far as it was seen."""
+        ended = self.ended_ns is not None
+        return self.body.body(size_known=ended or not self.body.lost, whole=ended)
+
+
+class Stream:
+    """Both directions. `gap`: a part of unknown size is missing."""
+
+    __slots__ = ("gap", "interim", "number", "request", "reset", "response")
+
+    def __init__(self, number: int, cap: int) -> None:
+        self.number = number
+        self.request = MessageDraft(cap)
+        self.response = MessageDraft(cap)
+        self.interim: tuple[int, ...] = ()
+        self.reset = False
+        self.gap = False
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory."""
+        return len(self.request.body.kept) + len(self.response.body.kept)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come of it that would be part of the exchange."""
+        request = self.request
+        return self.response.ended_ns is not None and (request.ended_ns is not None or request.fields is None)
+
+    def block(self, message: MessageDraft, fields: Fields, start_ns: int, ends: bool) -> None:
+        """The next header block of a message: interim responses, then its fields, then its trailers."""
+        message.unknown += fields.unknown
+        if message.fields is not None:
+            message.trailers = fields.headers
+            return
+        status = status_of(fields) if message is self.response and not ends else None
+        if status is None or status not in _INTERIM:
+            message.begin(fields, start_ns)
+        elif len(self.interim) < MAX_INTERIM:
+            self.interim += (status,)
+
+
+def status_of(fields: Fields) -> int | None:
+    """The response's status; None where there is none, or not of three digits (RFC 9110 section 15)."""
+    status = fields.pseudo.get(b":status", b"")
+    return int(status) if len(status) == 3 and status.isdigit() else None
+
+
+def request_of(stream: Stream) -> Request | None:
+    """The request; None where it was not seen, or what makes it one stayed unknown."""
+    message, fields = stream.request, stream.request.fields
+    if fields is None:
+        return None
+    method, authority = fields.pseudo.get(b":method"), fields.pseudo.get(b":authority")
+    target = authority if method == b"CONNECT" else fields.pseudo.get(b":path")
+    if method is None or target is None:
+        return None
+    return Request(
+        method=method,
+        target=target,
+        version=VERSION,
+        headers=fields.headers,
+        trailers=message.trailers,
+        body=message.kept_body(),
+        start_ns=message.start_ns,
+        end_ns=message.ended_ns,
+        authority=authority,
+        scheme=fields.pseudo.get(b":scheme"),
+    )
+
+
+def response_of(stream: Stream) -> Response | None:
+    """The response; None where it was not seen."""
+    message, fields = stream.response, stream.response.fields
+    status = None if fields is None else status_of(fields)
+    if fields is None or status is None:
+        return None
+    return Response(
+        status=status,
+        version=VERSION,
+        headers=fields.headers,
+        trailers=message.trailers,
+        body=message.kept_body(),
+        start_ns=message.start_ns,
+        end_ns=message.ended_ns,
+        interim=stream.interim,
+    )
+
+
+def completeness(
+    stream: Stream, request: Request | None, response: Response | None, late: bool, closed: bool
+) -> Completeness:
+    """How much of the exchange was seen. `late`: streams may be older than our watching; `closed`: this one
+    or the connection is over.
+    """
+    if request is None:
+        return Completeness.LATE_JOIN if late and not stream.gap else Completeness.GAP
+    if response is None:
+        return Completeness.NO_RESPONSE if closed and not stream.gap else Completeness.GAP
+    asked, answered = stream.request.cut, stream.response.cut
+    if stream.gap or Completeness.GAP in (asked, answered):
+        return Completeness.GAP
+    unfinished = asked is Completeness.INCOMPLETE and not stream.reset
+    if answered is Completeness.INCOMPLETE or unfinished:
+        return Completeness.INCOMPLETE if closed else Completeness.GAP
+    truncated = Completeness.TRUNCATED in (asked, answered)
+    return Completeness.TRUNCATED if truncated else Completeness.COMPLETE
+
+
+def upgraded(stream: Stream, response: Response | None) -> bytes | None:
+    """What a CONNECT, plain or extended (RFC 8441), turned the stream into, or an Upgrade the connection."""
+    fields = stream.request.fields
+    if SWITCHING in stream.interim:
+        return H2C
+    if fields is None or response is None or fields.pseudo.get(b":method") != b"CONNECT":
+        return None
+    return fields.pseudo.get(b":protocol", b"CONNECT") if 200 <= response.status < 300 else None
+
+
+def grpc_of(stream: Stream, response: Response | None) -> Grpc | None:
+    """What gRPC adds; None where the request is of another kind."""
+    if stream.request.fields is None or not is_grpc(stream.request.fields.headers):
+        return None
+    fields = () if response is None else (*response.trailers, *response.headers)
+    status = next((value for name, value in fields if name == b"grpc-status"), b"")
+    asked, answered = stream.request.messages, stream.response.messages
+    return Grpc(
+        status=int(status) if status.isdigit() and len(status) < 4 else None,
+        request_messages=None if asked is None else asked.count,
+        response_messages=None if answered is None else answered.count,
+    )
