@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 from collections import Counter
-from typing import Any
 
 from agent.wire import Record
+from server.analysis.json import JsonObject
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, SpecError
 from server.analysis.specs.specification import Specification
@@ -66,7 +66,7 @@ def _print(parsed: argparse.Namespace, found: Specification | None) -> Counter[V
     return counts
 
 
-def line(i: int, record: Record, judgement: Judgement | None) -> dict[str, Any]:
+def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
     """What is printed of one exchange; without a specification there is no verdict."""
     request = record.request
     return {

@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 from urllib.parse import quote, urlencode
 
+from server.analysis.json import JsonObject
 from server.analysis.specs.document.bundle import bundle, from_folder
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
@@ -19,7 +20,8 @@ from server.offline.remote import AddressError, Remote, RemoteError, token_in
 
 PAGE = 200
 EXIT_ERROR, EXIT_USAGE = 1, 64
-COLUMNS = ("id", "title", "version", "api", "host", "uploaded")
+Column = Literal["id", "title", "version", "api", "host", "uploaded"]
+COLUMNS: tuple[Column, ...] = ("id", "title", "version", "api", "host", "uploaded")
 FILE = 'Content-Disposition: form-data; name="file"; filename="%s"'
 TARGET = {
     "--api": ("ID", "id of the API it describes"),
@@ -28,8 +30,19 @@ TARGET = {
     "--base-path": ("/PATH", "replaces the base path of its server URLs"),
 }
 
-Json = dict[str, Any]
 Act = Callable[[argparse.Namespace, Remote], None]
+
+
+class ListedSpecification(TypedDict):
+    """A specification as the server answers it."""
+
+    id: str
+    title: str
+    version: str
+    api: str
+    host: str | None
+    uploaded: str
+    operations: int
 
 
 class _Wrong(Exception):
@@ -169,7 +182,7 @@ def _quoted(path: str) -> str:
 
 
 def _fetch(parsed: argparse.Namespace, server: Remote) -> None:
-    asked: Json = {"url": parsed.url, "verify": not parsed.insecure, **_target(parsed)}
+    asked: JsonObject = {"url": parsed.url, "verify": not parsed.insecure, **_target(parsed)}
     if parsed.service_token_file is not None:
         asked["token"] = token_in(parsed.service_token_file, "--service-token-file")
     answer = server.send(
@@ -178,12 +191,12 @@ def _fetch(parsed: argparse.Namespace, server: Remote) -> None:
     _tell(parsed, answer.json())
 
 
-def _target(parsed: argparse.Namespace) -> Json:
+def _target(parsed: argparse.Namespace) -> dict[str, str]:
     names = [option.removeprefix("--").replace("-", "_") for option in TARGET]
     return {name: value for name in names if (value := getattr(parsed, name)) is not None}
 
 
-def _tell(parsed: argparse.Namespace, kept: Json) -> None:
+def _tell(parsed: argparse.Namespace, kept: ListedSpecification) -> None:
     said = f"{kept['title']} {kept['version']}, {kept['operations']:,} operations"
     text = f"{kept['id']}: {said}; the API {kept['api']} is judged by it"
     _print(json.dumps(kept, ensure_ascii=False) if parsed.json else _plain(text))
@@ -206,7 +219,7 @@ def _remove(parsed: argparse.Namespace, server: Remote) -> None:
     _print(json.dumps({"removed": one["id"]}) if parsed.json else _plain(text))
 
 
-def _known(server: Remote, id: str) -> Json:
+def _known(server: Remote, id: str) -> ListedSpecification:
     """A specification by its id."""
     found = next((one for one in _specs(server) if one["id"] == id), None)
     if found is None:
@@ -214,7 +227,7 @@ def _known(server: Remote, id: str) -> Json:
     return found
 
 
-def _specs(server: Remote) -> Iterator[Json]:
+def _specs(server: Remote) -> Iterator[ListedSpecification]:
     cursor: dict[str, str] = {}
     while True:
         page = server.get("/specs", {"limit": str(PAGE), **cursor}).json()

@@ -13,11 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
 
 PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 MOST_LINE = 16 * 1024  # bytes; a longer line is cut into several
@@ -84,7 +83,7 @@ class ChildProcesses:
         self.children: list[Child] = []
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
-        self._before: dict[int, Any] = {}
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
         self._woken, self._wake = socket.socketpair()
         self._woken.setblocking(False)
         self._wake.setblocking(False)

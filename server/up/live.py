@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from agent.wire import lost
+from server.analysis.json import Json, JsonObject, array_in, object_in, text_in, texts_in
 
 PATIENCE_S = 2.0
 MOST_SHOWN = 8  # libraries, and what could not be attached
@@ -39,11 +39,11 @@ class HttpProbe:
         except httpx.HTTPError:
             return False
 
-    def document(self, path: str) -> dict[str, Any] | None:
+    def document(self, path: str) -> JsonObject | None:
         """The JSON object at `path`."""
         try:
             response = self._client.get(path)
-            found = response.json() if response.status_code == 200 else None
+            found: Json = response.json() if response.status_code == 200 else None
         except (httpx.HTTPError, ValueError):
             return None
         return found if isinstance(found, dict) else None
@@ -96,44 +96,44 @@ class LiveCounts:
         text = f"{self.exchanges or 0:,} views of exchanges captured, {self.stored or 0:,} stored"
         return f"{text}, {self.not_stored:,} dropped" if self.not_stored else text
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """The same for a machine."""
-        return {**asdict(self), "server": dict(self.server)}
+        return {**asdict(self), "server": {**self.server}}
 
 
-def counts_of(status: Mapping[str, Any] | None, server: Mapping[str, int] | None = None) -> LiveCounts:
+def counts_of(status: JsonObject | None, server: Mapping[str, int] | None = None) -> LiveCounts:
     """The counts in the agent's /status document and the server's."""
     if status is None:
         return LiveCounts()
-    ledger = status.get("ledger", {})
+    ledger = _ledger_in(status)
     exchanges = ledger.get("exchanges", {})
     return LiveCounts(
-        agent=status.get("agent", ""),
+        agent=text_in(status, "agent") or "",
         exchanges=exchanges.get("parsed", 0),
         stored=exchanges.get("shipped", 0),
-        connections=status.get("connections_open"),
+        connections=_count_in(status, "connections_open"),
         lost_bytes=lost(ledger, "bytes"),
         not_stored=lost(ledger, "exchanges"),
-        why_not_ready=status.get("why_not_ready"),
+        why_not_ready=text_in(status, "why_not_ready"),
         server=server or {},
     )
 
 
-def watching(status: Mapping[str, Any]) -> list[str]:
+def watching(status: JsonObject) -> list[str]:
     """What is watched, as lines: sockets and how, then each TLS library."""
     lines = [f"capturing HTTP on this machine's sockets (through {status.get('backend') or 'unknown means'})"]
-    libraries = [item for item in status.get("watching", []) if item.get("what") != "sockets"]
+    libraries = [item for item in _objects_in(status, "watching") if item.get("what") != "sockets"]
     lines += [f"capturing TLS in {item.get('what')}: {item.get('path')}" for item in libraries[:MOST_SHOWN]]
     if len(libraries) > MOST_SHOWN:
         lines.append(f"capturing TLS in {len(libraries) - MOST_SHOWN} more libraries")
     if not libraries:
         lines.append("no TLS library found: encrypted calls are not captured")
-    return lines + [f"not captured: {note}" for note in status.get("notes", [])[:MOST_SHOWN]]
+    return lines + [f"not captured: {note}" for note in texts_in(status, "notes")[:MOST_SHOWN]]
 
 
-def detaching(status: Mapping[str, Any] | None) -> str:
+def detaching(status: JsonObject | None) -> str:
     """How far detaching is, empty where it is not under way."""
-    detach = (status or {}).get("detach") or {}
+    detach = _counts_in(status or {}, "detach")
     done, total = detach.get("done", 0), detach.get("total", 0)
     return f"{done} of {total} probes detached" if total else ""
 
@@ -144,30 +144,48 @@ def totals(server: HttpProbe) -> dict[str, int] | None:
     if page is None:
         return None
     verdicts: Counter[str] = Counter()
-    for api in page["items"]:
-        verdicts.update(api["verdicts"])
-    apis = page["items"]
+    apis = _objects_in(page, "items")
+    for api in apis:
+        verdicts.update(_counts_in(api, "verdicts"))
     counts = {
-        "exchanges": sum(api["exchanges"] for api in apis),
+        "exchanges": sum(_count_in(api, "exchanges") or 0 for api in apis),
         "APIs": len(apis),
-        "operations": sum(api["operations"] for api in apis),
+        "operations": sum(_count_in(api, "operations") or 0 for api in apis),
     }
     return counts | {name: verdicts[verdict] for verdict, name in VERDICTS.items() if verdicts[verdict]}
 
 
-def last_word(server: HttpProbe, agent: str) -> dict[str, Any] | None:
+def last_word(server: HttpProbe, agent: str) -> dict[str, dict[str, int]] | None:
     """The ledger of the agent's latest start, as the server has it."""
-    page = server.document("/api/v1/agents") or {"items": []}
-    starts = [start for start in page["items"] if start["agent"] == agent]
-    latest = max(starts, key=lambda start: str(start["first_seen"]), default=None)
-    return None if latest is None else dict(latest["ledger"])
+    page = server.document("/api/v1/agents") or {}
+    starts = [start for start in _objects_in(page, "items") if start.get("agent") == agent]
+    latest = max(starts, key=lambda start: str(start.get("first_seen")), default=None)
+    return None if latest is None else _ledger_in(latest)
 
 
 def deviations(server: HttpProbe) -> list[str]:
     """A line for each kind of deviation among the latest."""
-    page = server.document(f"/api/v1/deviations?limit={MOST_DEVIATIONS}") or {"items": []}
-    one_per_kind = {item["kind"]: item for item in page["items"]}
+    page = server.document(f"/api/v1/deviations?limit={MOST_DEVIATIONS}") or {}
+    one_per_kind = {text_in(item, "kind"): item for item in _objects_in(page, "items")}
     return [
         f"{kind}: {item['operation']}, {item['where']} {item['pointer']}".rstrip() + f": {item['message']}"
         for kind, item in one_per_kind.items()
     ]
+
+
+def _objects_in(node: JsonObject, key: str) -> list[JsonObject]:
+    return [item for item in array_in(node, key) if isinstance(item, dict)]
+
+
+def _ledger_in(node: JsonObject) -> dict[str, dict[str, int]]:
+    ledger = object_in(node, "ledger")
+    return {part: _counts_in(ledger, part) for part in ledger}
+
+
+def _counts_in(node: JsonObject, key: str) -> dict[str, int]:
+    return {name: count for name, count in object_in(node, key).items() if isinstance(count, int)}
+
+
+def _count_in(node: JsonObject, key: str) -> int | None:
+    count = node.get(key)
+    return count if isinstance(count, int) else None

@@ -10,7 +10,9 @@ import shutil
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TextIO
+
+from server.analysis.json import Json
 
 PLAIN_EVERY_S = 10.0  # between live lines where they cannot be rewritten
 CLEAR = "\r\x1b[K"
@@ -31,7 +33,7 @@ class Screen:
         """How often a live line is worth making."""
         return 1.0 if self._rewrites else PLAIN_EVERY_S
 
-    def say(self, text: str, **facts: Any) -> None:
+    def say(self, text: str, **facts: Json) -> None:
         """A line that stays."""
         if self._json:
             line = {"time": _now(), "level": "info", "from": "up", "message": text, **facts}
@@ -50,7 +52,7 @@ class Screen:
         else:
             self.say(f"{name}: {line}")
 
-    def live(self, text: str, **facts: Any) -> None:
+    def live(self, text: str, **facts: Json) -> None:
         """The state of things: replaces the last on a terminal, else a line now and then."""
         if self._rewrites:
             width = shutil.get_terminal_size().columns - 1

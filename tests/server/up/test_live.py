@@ -1,0 +1,42 @@
+"""What the status documents say, and that a value of another kind there says nothing."""
+
+from __future__ import annotations
+
+from server.analysis.json import JsonObject
+from server.up.live import LiveCounts, counts_of, detaching, watching
+
+STATUS: JsonObject = {
+    "agent": "node-1",
+    "backend": "bpf",
+    "connections_open": 2,
+    "ledger": {"exchanges": {"parsed": 5, "shipped": 4, "spool_expired": 1}},
+    "watching": [{"what": "sockets"}, {"what": "openssl", "path": "/lib/libssl.so"}],
+    "notes": ["a library is too new"],
+    "detach": {"done": 1, "total": 3},
+}
+ODD: JsonObject = {
+    "agent": 7,
+    "connections_open": "two",
+    "ledger": {"exchanges": ["parsed"]},
+    "watching": ["sockets"],
+    "notes": {"a": 1},
+    "detach": "done",
+}
+
+
+def test_a_status_is_counted_and_told() -> None:
+    counts = counts_of(STATUS, {"APIs": 1})
+    assert (counts.agent, counts.exchanges, counts.stored, counts.connections) == ("node-1", 5, 4, 2)
+    assert counts.facts()["server"] == {"APIs": 1}
+    assert watching(STATUS) == [
+        "capturing HTTP on this machine's sockets (through bpf)",
+        "capturing TLS in openssl: /lib/libssl.so",
+        "not captured: a library is too new",
+    ]
+    assert detaching(STATUS) == "1 of 3 probes detached"
+
+
+def test_values_of_another_kind_count_as_absent() -> None:
+    assert counts_of(ODD) == LiveCounts(exchanges=0, stored=0, lost_bytes=0, not_stored=0)
+    assert watching(ODD) == watching({})
+    assert detaching(ODD) == ""
