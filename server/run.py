@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 GC_THRESHOLDS = (100_000, 20, 100)  # a batch is read into 25,000 trees and maps: none is a cycle
 DAMAGED = 65  # EX_DATAERR of sysexits.h: the exit status where the database is damaged
 SHUTDOWN_S = 10  # for requests under way; of the 20 s that stopping may take
-LINGER_S = 1.0  # for their threads, once they were given up
+LINGER_S = 4.0  # for their threads, once they were given up; idle ones end at once, if there is CPU time
 
 
 def serve(settings: ServerSettings) -> int:
