@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TextIO
 
 from server.offline import remote
-from server.offline.har import Json, entry_of
+from server.offline.exported import ExportedExchange
+from server.offline.har import entry_of
 from server.offline.remote import AddressError, Remote, RemoteError
 
 PAGE = 100
@@ -92,13 +93,13 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _begun(found: Iterator[Json]) -> Iterator[Json]:
+def _begun(found: Iterator[ExportedExchange]) -> Iterator[ExportedExchange]:
     """The same, once the first was had: nothing is written for a server that gives nothing."""
     first = list(islice(found, 1))
     return chain(first, found)
 
 
-def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[Json]:
+def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[ExportedExchange]:
     """All exchanges that the filters leave, newest first, page by page. Raises RemoteError."""
     cursor: dict[str, str] = {}
     while True:
@@ -109,7 +110,7 @@ def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[Json]:
         cursor = {"cursor": page["next"]}
 
 
-def write(found: Iterator[Json], out: TextIO) -> int:
+def write(found: Iterator[ExportedExchange], out: TextIO) -> int:
     """Writes the document; how many entries it has."""
     creator = {"name": "spectap", "version": version("spectap")}
     out.write('{"log": {"version": "1.2", "creator": ' + json.dumps(creator) + ', "entries": [')
@@ -121,7 +122,7 @@ def write(found: Iterator[Json], out: TextIO) -> int:
     return count
 
 
-def write_file(found: Iterator[Json], path: Path) -> int:
+def write_file(found: Iterator[ExportedExchange], path: Path) -> int:
     """As `write`, into a file that is there only once it is whole."""
     part = path.with_name(path.name + ".part")
     try:

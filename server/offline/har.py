@@ -6,38 +6,48 @@ import base64
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import parse_qsl, quote
 
-Json = dict[str, Any]
+from server.analysis.json import Json, JsonObject
+from server.offline.exported import ExportedExchange, ExportedMessage, ExportedText
 
 SAFE = "".join(chr(byte) for byte in range(0x21, 0x7F))
 VERSIONS = {"h1": "HTTP/1.1", "h3": "HTTP/3"}
 LEFT_OUT = {"masked": "left out by redaction", "unseen": "not seen"}
+UNSEEN: ExportedMessage = {
+    "headers": [],
+    "size": None,
+    "body": None,
+    "content_type": None,
+    "state": "unseen",
+}
 
 
-def entry_of(exchange: Json) -> Json:
+def entry_of(exchange: ExportedExchange) -> JsonObject:
     """The entry; sizes that are not known are -1, as HAR says it."""
     timing = exchange["witnesses"][0]["timing"]
-    send, wait, receive = (
-        _between(timing[first], timing[second])
-        for first, second in (
-            ("request_start", "request_end"),
-            ("request_end", "first_byte"),
-            ("first_byte", "end"),
-        )
-    )
-    entry = {
+    entry: JsonObject = {
         "startedDateTime": exchange["time"],
         "time": _between(timing["request_start"], timing["end"]),
         "request": _request(exchange),
         "response": _response(exchange),
         "cache": {},
-        "timings": {"send": send, "wait": wait, "receive": receive},
-        "_spectap": {name: exchange[name] for name in ("id", "api", "operation", "verdict", "completeness")},
+        "timings": {
+            "send": _between(timing["request_start"], timing["request_end"]),
+            "wait": _between(timing["request_end"], timing["first_byte"]),
+            "receive": _between(timing["first_byte"], timing["end"]),
+        },
+        "_spectap": {
+            "id": exchange["id"],
+            "api": exchange["api"],
+            "operation": exchange["operation"],
+            "verdict": exchange["verdict"],
+            "completeness": exchange["completeness"],
+        },
     }
-    server = exchange["server"]
-    return entry | ({} if server is None else {"serverIPAddress": server["ip"]})
+    if exchange["server"] is not None:
+        entry["serverIPAddress"] = exchange["server"]["ip"]
+    return entry
 
 
 def _between(first: str | None, second: str | None) -> float:
@@ -52,10 +62,10 @@ def _ns(moment: str) -> int:
     return int(datetime.fromisoformat(whole + "+00:00").timestamp()) * 1_000_000_000 + int(fraction)
 
 
-def _request(exchange: Json) -> Json:
-    message = exchange["request"] or {"headers": [], "size": None, "body": None, "content_type": None}
+def _request(exchange: ExportedExchange) -> JsonObject:
+    message = exchange["request"] or UNSEEN
     query = exchange["query"]
-    request = {
+    request: JsonObject = {
         "method": exchange["method"] or "",
         "url": _url(exchange),
         "queryString": [] if query is None else _pairs(parse_qsl(_text(query), keep_blank_values=True)),
@@ -67,11 +77,9 @@ def _request(exchange: Json) -> Json:
     return request
 
 
-def _response(exchange: Json) -> Json:
-    message, status = exchange["response"], exchange["status"] or 0
-    if message is None:
-        message = {"headers": [], "size": None, "body": None, "content_type": None, "state": "unseen"}
-    content: Json = {"size": _size(message), "mimeType": message["content_type"] or ""}
+def _response(exchange: ExportedExchange) -> JsonObject:
+    message, status = exchange["response"] or UNSEEN, exchange["status"] or 0
+    content: JsonObject = {"size": _size(message), "mimeType": message["content_type"] or ""}
     if message["body"] is not None:
         whole = message["state"] == "complete"
         content["size"] = len(_bytes(message["body"])) if whole else content["size"]
@@ -88,13 +96,12 @@ def _response(exchange: Json) -> Json:
     }
 
 
-def _head(exchange: Json, message: Json) -> Json:
-    headers = [{"name": name, "value": value} for name, value in _named(message)]
+def _head(exchange: ExportedExchange, message: ExportedMessage) -> JsonObject:
     version = VERSIONS.get(exchange["protocol"], "HTTP/2.0")
-    return {"httpVersion": version, "headers": headers, "cookies": [], "headersSize": -1}
+    return {"httpVersion": version, "headers": _pairs(_named(message)), "cookies": [], "headersSize": -1}
 
 
-def _url(exchange: Json) -> str:
+def _url(exchange: ExportedExchange) -> str:
     server = exchange["server"]
     host = exchange["host"]
     if host is None:
@@ -105,11 +112,11 @@ def _url(exchange: Json) -> str:
     return f"{exchange['scheme'] or 'http'}://{host}{path if path.startswith('/') else '/' + path}{query}"
 
 
-def _escaped(shown: dict[str, str] | None) -> str:
+def _escaped(shown: ExportedText | None) -> str:
     return "" if shown is None else quote(_bytes(shown), safe=SAFE)
 
 
-def _named(message: Json) -> list[tuple[str, str]]:
+def _named(message: ExportedMessage) -> list[tuple[str, str]]:
     return [(_text(name), _text(value)) for name, value in message["headers"]]
 
 
@@ -117,19 +124,19 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> list[Json]:
     return [{"name": name, "value": value} for name, value in pairs]
 
 
-def _size(message: Json) -> int:
-    return -1 if message["size"] is None else int(message["size"])
+def _size(message: ExportedMessage) -> int:
+    return -1 if message["size"] is None else message["size"]
 
 
-def _content(shown: dict[str, str]) -> Json:
+def _content(shown: ExportedText) -> JsonObject:
     if "text" in shown:
         return {"text": shown["text"]}
     return {"text": shown["base64"], "encoding": "base64"}
 
 
-def _bytes(shown: dict[str, str]) -> bytes:
+def _bytes(shown: ExportedText) -> bytes:
     return shown["text"].encode() if "text" in shown else base64.b64decode(shown["base64"])
 
 
-def _text(shown: dict[str, str]) -> str:
+def _text(shown: ExportedText) -> str:
     return shown["text"] if "text" in shown else base64.b64decode(shown["base64"]).decode("latin-1")

@@ -1,0 +1,60 @@
+"""An exchange as the server's API answers it, as far as an export reads it."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class ExportedText(TypedDict, total=False):
+    """Bytes: `text` where they are UTF-8, `base64` otherwise."""
+
+    text: str
+    base64: str
+
+
+class ExportedMessage(TypedDict):
+    """`size` is in bytes on the wire; `state` says how much of the body was seen."""
+
+    headers: list[tuple[ExportedText, ExportedText]]
+    size: int | None
+    body: ExportedText | None
+    content_type: str | None
+    state: str
+
+
+class ExportedTiming(TypedDict):
+    """Moments in UTC, RFC 3339; null where not known."""
+
+    request_start: str | None
+    request_end: str | None
+    first_byte: str | None
+    end: str | None
+
+
+class ExportedWitness(TypedDict):
+    timing: ExportedTiming
+
+
+class ExportedServer(TypedDict):
+    ip: str
+    port: int
+
+
+class ExportedExchange(TypedDict):
+    id: str
+    time: str
+    api: str
+    operation: str | None
+    verdict: str | None
+    completeness: str
+    protocol: str
+    method: str | None
+    scheme: str | None
+    host: str | None
+    path: ExportedText | None
+    query: ExportedText | None
+    status: int | None
+    server: ExportedServer | None
+    request: ExportedMessage | None
+    response: ExportedMessage | None
+    witnesses: list[ExportedWitness]
