@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -20,10 +20,13 @@ router = APIRouter(
 )
 
 VersionName = Annotated[str, Query(max_length=40)]
-TYPES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/yaml": {}, "application/json": {}}}}
 
 
-@router.get("/reconstructed", response_class=Response, responses=TYPES)
+@router.get(
+    "/reconstructed",
+    response_class=Response,
+    responses={200: {"content": {"application/yaml": {}, "application/json": {}}}},
+)
 def get_reconstructed(
     here: Here,
     api: KnownApi,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +15,7 @@ from server.api.gate import TokenRole, require
 from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 from server.services.attaching import Target
-from server.services.specifications import Sent
+from server.services.specifications import Added, Sent
 
 router = APIRouter(
     prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["specifications"]
@@ -48,7 +48,7 @@ async def post_spec(
     base_path: BasePath = None,
     api: ApiId = None,
     root: Root = None,
-) -> Any:
+) -> Added:
     """Uploads a specification (OpenAPI 3 or Swagger 2.0, YAML or JSON). Creates the API if traffic has
     not; what is stored of it is judged anew, soon after. Several files that refer to one another come as a
     zip archive, or as a form's files whose names are their paths."""
@@ -59,14 +59,14 @@ async def post_spec(
 @router.put("/apis/{id}/spec", response_model=models.Uploaded, openapi_extra=BODY)
 async def put_spec(
     request: Request, here: Here, id: str, base_path: BasePath = None, root: Root = None
-) -> Any:
+) -> Added:
     """Replaces whatever specifications an API has by this one."""
     target = Target(api=id, replace=True)
     return await here.write(here.specifications.add, await sent(request, root), target, base_path)
 
 
 @router.post("/specs/fetch", status_code=201, response_model=models.Uploaded)
-async def fetch_spec(here: Here, ask: models.Fetch) -> Any:
+async def fetch_spec(here: Here, ask: models.Fetch) -> Added:
     """Fetches a specification from a running service, and keeps it as if it were uploaded. Where neither
     the question nor the document says whom it describes, it is the service."""
     raw = await run_in_threadpool(fetched, ask.url, MAX_SPEC, ask.token, ask.verify)
