@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from agent.events import Direction
 from agent.http.conversation import ROLES, HalfStart, Handover, Shared
+from agent.http.h1.facts import RequestFact, ResponseFact
+from agent.http.h1.head_readers import RequestHeads, ResponseHeads
+from agent.http.h1.messages import Messages
 from agent.http.h1.pairing import Pair
-from agent.http.h1.readers import RequestReader, ResponseReader
 from agent.http.messages import Exchange
 from agent.http.successors import SUCCESSORS, Protocol
 from agent.ledger import Bytes
@@ -39,15 +41,21 @@ class Http1:
             response_lost=not responses.whole,
             lost_ns=responses.lost_ns,
         )
-        self._requests = RequestReader(shared.counts, shared.body_cap, shared.heads, synced=requests.whole)
-        self._responses = ResponseReader(shared.counts, shared.body_cap, shared.heads, synced=responses.whole)
+        counts, cap = shared.counts, shared.body_cap
+        self._response_heads = ResponseHeads(shared.heads)
+        self._requests: Messages[RequestFact] = Messages(
+            RequestHeads(shared.heads), counts, cap, synced=requests.whole
+        )
+        self._responses: Messages[ResponseFact] = Messages(
+            self._response_heads, counts, cap, synced=responses.whole
+        )
         for each, half in handover.halves.items():
             self._queue(each, half.unread)
 
     @property
     def waiting(self) -> bool:
         """Whether a response waits for its request."""
-        return self._responses.waiting is not None
+        return self._responses.waiting_since is not None
 
     @property
     def held(self) -> int:
@@ -83,9 +91,9 @@ class Http1:
         return self._pair.take()
 
     def _queue(self, direction: Direction, segments: list[Segment]) -> None:
-        reader = self._requests if direction is self._request_direction else self._responses
+        receive = (self._requests if direction is self._request_direction else self._responses).receive
         for segment in segments:
-            reader.receive(segment)
+            receive(segment)
 
     def _read(self, now_ns: int, must: bool) -> None:
         pair = self._pair
@@ -107,13 +115,14 @@ class Http1:
             if (fact := responses.next()) is not None:
                 pair.on_response(fact)
                 continue
-            began = responses.waiting
+            began = responses.waiting_since
             if began is None:
                 return
             decide = must or now_ns - began >= HOLD_NS or responses.backlog > HOLD_BYTES
             if not pair.bind(began, decide):
                 return
-            responses.answer(pair.method)
+            self._response_heads.bind(pair.method)
+            responses.resume()
 
     def _hand_over(self, protocol: Protocol) -> list[Exchange]:
         """The exchange that brought the upgrade goes along, and is not told here as well."""

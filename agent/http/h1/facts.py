@@ -1,33 +1,28 @@
-"""What the two readers of a connection say of its bytes, for `pair` to make exchanges of."""
+"""What the two halves of an HTTP/1 connection say, for `pairing` to make exchanges of."""
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
-
 from agent.frozen import dataclass
-from agent.http.h1.heads import RequestHead, ResponseHead
+from agent.http.h1.heads import RequestHead
 from agent.http.messages import Completeness, Request, Response
-
-Head = TypeVar("Head", RequestHead, ResponseHead)
-Message = TypeVar("Message", Request, Response)
 
 
 @dataclass(frozen=True, slots=True)
-class Begun(Generic[Head]):
-    """A head is complete. `pipelined`: it shared a segment with the end of the message before it."""
+class RequestBegun:
+    """A request's head is complete. `pipelined`: it shared a segment with the end of the one before it."""
 
-    head: Head
+    head: RequestHead
     start_ns: int
     pipelined: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[Message]):
-    """The message that had begun is over; `cut` says how much of it was seen, `error` what was wrong."""
+class RequestDone:
+    """The request that had begun is over; `cut` says how much of it was seen, `error` what was wrong."""
 
-    message: Message
+    request: Request
     cut: Completeness
-    error: str | None = None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +33,16 @@ class Interim:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class ResponseDone:
+    """A final response is over; `cut` and `error` as of a request."""
+
+    response: Response
+    cut: Completeness
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncLost:
     """From here on any number of messages may have passed unread.
 
     `error` is set where this is due to bytes that are no message, which began at `start_ns`.
@@ -46,4 +50,8 @@ class Broken:
 
     time_ns: int
     start_ns: int
-    error: str | None = None
+    error: str | None
+
+
+RequestFact = RequestBegun | RequestDone | Interim | SyncLost
+ResponseFact = Interim | ResponseDone | SyncLost

@@ -14,6 +14,7 @@ import h11
 
 from agent.http.h1 import ordinary
 from agent.http.h1.heads import Refused, RequestHead, ResponseHead, fresh_request, fresh_response
+from agent.http.messages import header
 
 MAX_REMEMBERED = 512
 """Heads that are remembered, of requests and of responses each; at the bound all are forgotten."""
@@ -62,8 +63,8 @@ class Recurring(Generic[Head]):
         return found
 
     def _came(self, raw: bytes, head: Head) -> None:
-        if len(raw) > MAX_REMEMBERED_LENGTH:
-            return
+        if len(raw) > MAX_REMEMBERED_LENGTH or header(head.headers, b"transfer-encoding") is not None:
+            return  # h11 has to read it again before it can read a chunked body
         mark = hash(raw)  # randomised by process; two heads with one hash are remembered sooner, no more
         if mark in self._once:
             if len(self._heads) >= MAX_REMEMBERED:

@@ -11,8 +11,15 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 
-from agent.http.h1.facts import Begun, Broken, Done, Interim
-from agent.http.h1.heads import RequestHead, ResponseHead
+from agent.http.h1.facts import (
+    Interim,
+    RequestBegun,
+    RequestDone,
+    RequestFact,
+    ResponseDone,
+    ResponseFact,
+    SyncLost,
+)
 from agent.http.messages import Completeness, Exchange, Request, Response, header
 
 MAX_OUTSTANDING = 128
@@ -20,9 +27,6 @@ MAX_OUTSTANDING = 128
 
 MAX_INTERIM = 16
 """1xx statuses that are kept of one response."""
-
-RequestFact = Begun[RequestHead] | Done[Request] | Interim | Broken
-ResponseFact = Begun[ResponseHead] | Done[Response] | Interim | Broken
 
 _BY_SEVERITY = (
     Completeness.COMPLETE,
@@ -105,16 +109,16 @@ class Pair:
 
     def on_request(self, fact: RequestFact) -> None:
         """The next fact of the client's half."""
-        if isinstance(fact, Begun):
+        if isinstance(fact, RequestBegun):
             self._request_began(fact)
-        elif isinstance(fact, Done):
+        elif isinstance(fact, RequestDone):
             self._request_done(fact)
-        elif isinstance(fact, Broken):
+        elif isinstance(fact, SyncLost):
             if fact.error is not None:
                 self._enqueue(self._draft(fact.start_ns, None, fact.error))
             self._fence = True
 
-    def _request_began(self, fact: Begun[RequestHead]) -> None:
+    def _request_began(self, fact: RequestBegun) -> None:
         head = fact.head
         self._pipelined = self._pipelined or fact.pipelined
         if self._first_ns is None:
@@ -124,12 +128,12 @@ class Pair:
         self._sending = draft
         self._enqueue(draft)
 
-    def _request_done(self, fact: Done[Request]) -> None:
+    def _request_done(self, fact: RequestDone) -> None:
         draft, self._sending = self._sending, None
         assert draft is not None
-        draft.request, draft.request_cut = fact.message, fact.cut
+        draft.request, draft.request_cut = fact.request, fact.cut
         draft.error = draft.error or fact.error
-        self.held += len(fact.message.body.data)
+        self.held += len(fact.request.body.data)
         if draft.response is not None or draft.given_up:
             self._settle(draft)
 
@@ -209,9 +213,9 @@ class Pair:
         """The next fact of the server's half. A head was bound before."""
         if isinstance(fact, Interim):
             self._interim(fact)
-        elif isinstance(fact, Done):
+        elif isinstance(fact, ResponseDone):
             self._response_done(fact)
-        elif isinstance(fact, Broken):
+        else:
             self._response_broken(fact)
 
     def _interim(self, fact: Interim) -> None:
@@ -220,10 +224,10 @@ class Pair:
         if len(draft.interim) < MAX_INTERIM:
             draft.interim += (fact.status,)
 
-    def _response_done(self, fact: Done[Response]) -> None:
+    def _response_done(self, fact: ResponseDone) -> None:
         draft, self._current = self._current, None
         assert draft is not None
-        response = fact.message
+        response = fact.response
         draft.response = replace(response, interim=draft.interim) if draft.interim else response
         draft.response_cut = fact.cut
         draft.error = draft.error or fact.error
@@ -236,7 +240,7 @@ class Pair:
         if draft is not self._sending:
             self._settle(draft)
 
-    def _response_broken(self, fact: Broken) -> None:
+    def _response_broken(self, fact: SyncLost) -> None:
         draft, self._current = self._current, None
         if draft is None and fact.error is not None and self._queue:
             draft = self._choose(fact.start_ns)

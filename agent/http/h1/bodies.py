@@ -1,0 +1,143 @@
+"""Reading the body of one message by its framing (RFC 9112 section 6.3).
+
+| framing         | bytes                                   | hole                         | end        |
+|-----------------|-----------------------------------------|------------------------------|------------|
+| Content-Length  | of the body, as many as are left        | of the body, as many as left | incomplete |
+| chunked         | h11 reads them; malformed: framing lost | framing lost                 | incomplete |
+| until the close | all of the body                         | all of the body              | complete   |
+
+A body of known length is counted here and not by h11, so that a hole inside it does not break the framing
+and nothing need be made up to fill it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import h11
+
+from agent.http.h1.framing import Framing
+from agent.http.h1.heads import reason
+from agent.http.messages import Headers
+from agent.http.payload import Payload
+from agent.streams.half import Why
+
+
+class BodyReader(Protocol):
+    """`over`: nothing more belongs to the body; `error`: the bytes are none of it; `until_close`: the end
+    of the connection is the body's.
+    """
+
+    @property
+    def over(self) -> bool: ...
+
+    @property
+    def trailers(self) -> Headers: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+    @property
+    def until_close(self) -> bool: ...
+
+    def read(self, data: bytes, at: int, payload: Payload) -> int:
+        """Adds what of `data` from `at` on belongs to the body to `payload`; answers where that ends."""
+        ...
+
+    def skip(self, length: int, why: Why, payload: Payload) -> int | None:
+        """`length` bytes are missing. How many of them are beyond the body; None: the framing is lost."""
+        ...
+
+
+class CountedBody:
+    """`left` bytes are to come."""
+
+    __slots__ = ("left",)
+    trailers: Headers = ()
+    error = None
+    until_close = False
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+
+    @property
+    def over(self) -> bool:
+        """Whether all have come."""
+        return not self.left
+
+    def read(self, data: bytes, at: int, payload: Payload) -> int:
+        """See `BodyReader`."""
+        take = min(self.left, len(data) - at)
+        payload.add(data if take == len(data) else data[at : at + take])
+        self.left -= take
+        return at + take
+
+    def skip(self, length: int, why: Why, payload: Payload) -> int | None:
+        """See `BodyReader`."""
+        inside = min(length, self.left)
+        payload.hole(inside, why)
+        self.left -= inside
+        return length - inside
+
+
+class UntilCloseBody:
+    """All that comes."""
+
+    __slots__ = ()
+    trailers: Headers = ()
+    error = None
+    until_close = True
+    over = False
+
+    def read(self, data: bytes, at: int, payload: Payload) -> int:
+        """See `BodyReader`."""
+        payload.add(data[at:])
+        return len(data)
+
+    def skip(self, length: int, why: Why, payload: Payload) -> int | None:
+        """See `BodyReader`."""
+        payload.hole(length, why)
+        return 0
+
+
+class ChunkedBody:
+    """`connection` has read the head."""
+
+    __slots__ = ("_connection", "error", "over", "trailers")
+    until_close = False
+
+    def __init__(self, connection: h11.Connection) -> None:
+        self._connection = connection
+        self.over = False
+        self.trailers: Headers = ()
+        self.error: str | None = None
+
+    def read(self, data: bytes, at: int, payload: Payload) -> int:
+        """See `BodyReader`."""
+        connection = self._connection
+        connection.receive_data(data[at:])
+        try:
+            while (event := connection.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Data):
+                    payload.add(event.data)
+                elif isinstance(event, h11.EndOfMessage):
+                    self.over, self.trailers = True, tuple(event.headers)
+                    return len(data) - len(connection.trailing_data[0])
+        except h11.RemoteProtocolError as error:
+            self.error = reason(error)
+        return len(data)
+
+    def skip(self, length: int, why: Why, payload: Payload) -> int | None:
+        """See `BodyReader`."""
+        payload.hole(0, why)
+        return None
+
+
+def body_reader(framing: Framing, connection: h11.Connection | None) -> BodyReader | None:
+    """The reader of a body; None where the message has none. `connection` is h11's that has read the head."""
+    if framing.chunked:
+        assert connection is not None
+        return ChunkedBody(connection)
+    if framing.length is None:
+        return UntilCloseBody()
+    return CountedBody(framing.length) if framing.length else None

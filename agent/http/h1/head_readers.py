@@ -1,0 +1,146 @@
+"""What the messages of one half have that those of the other have not: their heads, and what they become."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from agent.frozen import dataclass
+from agent.http.h1.bodies import BodyReader, body_reader
+from agent.http.h1.facts import Interim, RequestBegun, RequestDone, ResponseDone
+from agent.http.h1.framing import request_framing, response_framing
+from agent.http.h1.heads import Refused, RequestHead, ResponseHead
+from agent.http.h1.memory import Heads
+from agent.http.messages import Body, Completeness, Headers, Request, Response
+from agent.streams.sniff import Kind
+
+Fact_co = TypeVar("Fact_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStart:
+    """A message has begun. `body` is None where it has none; `doubtful`: it may have none, since its
+    request, which was not seen, may have been a HEAD.
+    """
+
+    body: BodyReader | None
+    doubtful: bool
+
+
+class HeadReader(Protocol[Fact_co]):
+    """Holds the head of the message that is being read."""
+
+    @property
+    def kind(self) -> Kind:
+        """What a head looks like."""
+        ...
+
+    def take(self, raw: bytes) -> MessageStart | Interim | Refused | None:
+        """The next head, up to and including its empty line. None: it is not known yet what it means;
+        `Messages.resume` offers it again.
+        """
+        ...
+
+    def begun(self, start_ns: int, pipelined: bool) -> Fact_co | None:
+        """The fact that a message has begun, if there is one."""
+        ...
+
+    def done(
+        self,
+        body: Body,
+        trailers: Headers,
+        start_ns: int,
+        end_ns: int | None,
+        cut: Completeness,
+        error: str | None,
+    ) -> Fact_co:
+        """The fact that the message is over."""
+        ...
+
+
+class RequestHeads:
+    """Of the client's half."""
+
+    kind = Kind.REQUEST
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+        self._head: RequestHead | None = None
+
+    def take(self, raw: bytes) -> MessageStart | Interim | Refused | None:
+        """See `HeadReader`."""
+        found = self._heads.request(raw)
+        if isinstance(found, Refused):
+            return found
+        self._head, connection = found
+        return MessageStart(body_reader(request_framing(self._head), connection), False)
+
+    def begun(self, start_ns: int, pipelined: bool) -> RequestBegun:
+        """See `HeadReader`."""
+        assert self._head is not None
+        return RequestBegun(self._head, start_ns, pipelined)
+
+    def done(
+        self,
+        body: Body,
+        trailers: Headers,
+        start_ns: int,
+        end_ns: int | None,
+        cut: Completeness,
+        error: str | None,
+    ) -> RequestDone:
+        """See `HeadReader`."""
+        head = self._head
+        assert head is not None
+        request = Request(
+            head.method, head.target, head.version, head.headers, trailers, body, start_ns, end_ns
+        )
+        return RequestDone(request, cut, error)
+
+
+class ResponseHeads:
+    """Of the server's half. A head means nothing until `bind` says which request it answers."""
+
+    kind = Kind.RESPONSE
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+        self._head: ResponseHead | None = None
+        self._bound = False
+        self._method: bytes | None = None
+
+    def bind(self, method: bytes | None) -> None:
+        """The next head taken answers a request of `method`, or one that was not seen (None)."""
+        self._bound, self._method = True, method
+
+    def take(self, raw: bytes) -> MessageStart | Interim | Refused | None:
+        """See `HeadReader`."""
+        if not self._bound:
+            return None
+        self._bound = False
+        found = self._heads.response(raw)
+        if isinstance(found, Refused):
+            return found
+        head, connection = found
+        if head.status < 200 and head.status != 101:
+            return Interim(head.status)
+        self._head = head
+        body = body_reader(response_framing(head, self._method), connection)
+        return MessageStart(body, doubtful=self._method is None)
+
+    def begun(self, start_ns: int, pipelined: bool) -> None:
+        """Of a response it is only told that it is over."""
+
+    def done(
+        self,
+        body: Body,
+        trailers: Headers,
+        start_ns: int,
+        end_ns: int | None,
+        cut: Completeness,
+        error: str | None,
+    ) -> ResponseDone:
+        """See `HeadReader`."""
+        head = self._head
+        assert head is not None
+        response = Response(head.status, head.version, head.headers, trailers, body, start_ns, end_ns)
+        return ResponseDone(response, cut, error)

@@ -1,0 +1,71 @@
+"""What one half has received and nobody has looked at."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from agent.streams.half import Data, Segment
+
+SEGMENT_COST = 160
+"""Bytes of memory that a queued segment takes beside its data."""
+
+
+class SegmentQueue:
+    """Segments in order. `data` from `at` on is what is being looked at, of a segment of `time_ns`."""
+
+    __slots__ = ("_queued", "_segments", "at", "data", "time_ns")
+
+    def __init__(self) -> None:
+        self._segments: deque[Segment] = deque()
+        self._queued = 0  # bytes in them
+        self.data = b""
+        self.at = 0
+        self.time_ns = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory, roughly."""
+        return self._queued + len(self.data) - self.at + SEGMENT_COST * len(self._segments)
+
+    def add(self, segment: Segment) -> None:
+        """The next segment of the half."""
+        self._segments.append(segment)
+        if isinstance(segment, Data):
+            self._queued += len(segment.data)
+
+    def load(self) -> Segment | None:
+        """The next segment, if there is one; if it has data, that is looked at now."""
+        if not self._segments:
+            return None
+        segment = self._segments.popleft()
+        self.time_ns = segment.time_ns
+        if isinstance(segment, Data):
+            self.data, self.at = segment.data, 0
+            self._queued -= len(segment.data)
+        return segment
+
+    def rest(self) -> bytes:
+        """All of the data that is being looked at; the next is a new segment's."""
+        data, at = self.data, self.at
+        self.at = len(data)
+        return data[at:]
+
+    def put_back(self, segments: list[Data]) -> None:
+        """Makes these the next to be loaded, in order."""
+        self._segments.extendleft(reversed(segments))
+        self._queued += sum(len(segment.data) for segment in segments)
+
+    def take(self) -> list[Segment]:
+        """All of it, as segments."""
+        looked_at: list[Segment] = [Data(self.time_ns, self.rest())] if self.at < len(self.data) else []
+        unread = looked_at + list(self._segments)
+        self.clear()
+        return unread
+
+    def clear(self) -> int:
+        """Forgets all; how many bytes that was."""
+        length = self._queued + len(self.data) - self.at
+        self._segments.clear()
+        self._queued = 0
+        self.data, self.at = b"", 0
+        return length
