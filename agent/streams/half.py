@@ -1,7 +1,14 @@
 """One direction of a connection: chunks by position become ordered bytes and stated gaps.
 
-Chunks may come late, twice or overlapping. A short reorder window waits for what is missing; then the
-hole is stated, never filled. What comes after its gap was stated is dropped, and counted as late.
+| half    | chunk at the position | beyond it             | before it         | window is over      |
+|---------|-----------------------|-----------------------|-------------------|---------------------|
+| ordered | told                  | held: waiting         | late; a rest told |                     |
+| waiting | told, and all behind  | held, while there is  | late; a rest told | the gap is stated,  |
+|         | it: ordered, unless   | room; else as if the  |                   | all behind it told: |
+|         | another gap follows   | window were over      |                   | ordered, or waiting |
+
+Chunks may come late, twice or overlapping. A short reorder window waits for what is missing; then the hole
+is stated, never filled. What comes after its gap was stated is dropped, and counted as late.
 """
 
 from __future__ import annotations

@@ -1,15 +1,34 @@
 """Which response answers which request of one connection.
 
-Without loss the n-th final response answers the n-th request. A hole that may have swallowed messages
-makes the order worthless; then a response is only paired where a client that waits for each answer
-leaves one possibility, and not at all on a connection that was seen to pipeline. In doubt request and
-response are told apart from each other: no body is ever put on a request it may not belong to.
+Without loss the n-th final response answers the n-th request. A hole that may have swallowed messages makes
+the order worthless; then a response is only paired where a client that waits for each answer leaves one
+possibility, and not at all on a connection that was seen to pipeline. In doubt request and response are told
+apart from each other: no body is ever put on a request it may not belong to.
+
+Between the oldest request that waits and the response that comes now, `Order` is one of five states:
+
+| order     | requests sent before the response      | it answers | next                                     |
+|-----------|----------------------------------------|------------|------------------------------------------|
+| KEPT      | one                                    | the oldest | KEPT                                     |
+|           | several                                | the oldest | KEPT; the client pipelines               |
+| FENCED,   | one, of a client that waits            | the oldest | KEPT                                     |
+| LOSSY     | several, of a client that waits, once  | none       | all are given up; OWED by all but one    |
+|           | several, any time after                | none       | ABANDONED                                |
+|           | any, of a client that pipelines        | none       | ABANDONED                                |
+| OWED      | any                                    | none       | all are given up; OWED by one less       |
+| ABANDONED |                                        | none       | ABANDONED                                |
+| any       | none: it answers one that was lost     | none       | the next request is FENCED               |
+
+A hole in the requests makes the next one FENCED, a hole in the responses all that wait LOSSY. "Once" is for a
+connection whose first responses were not seen: a lost answer explains the queue there, which of them this
+response is for is not known, and answers to the others may still be out.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from agent.http.h1.facts import (
     Interim,
@@ -57,13 +76,23 @@ class _Draft:
     interim: tuple[int, ...] = ()
 
 
+class Order(Enum):
+    """How sure it is that a response answers the oldest request that waits; see above."""
+
+    KEPT = auto()  # nothing was lost that could stand between them
+    FENCED = auto()  # requests before it may have passed unseen
+    LOSSY = auto()  # responses may have passed unseen
+    OWED = auto()  # as these two, and answers may still come to requests that were given up
+    ABANDONED = auto()  # nothing is paired any more
+
+
 class Pair:
     """Takes the facts of both readers; `take` gives the exchanges that are settled.
 
     `late` is true where the connection is older than the source; `fenced` and `response_lost` where the
     requests and the responses are not seen from the first byte of their half, the latter with a hole
-    that was there until `lost_ns`. `upgraded` names what took the
-    connection over, once something has. `held` is the number of body bytes that wait here.
+    that was there until `lost_ns`. `upgraded` names what took the connection over, once something has.
+    `held` is the number of body bytes that wait here.
     """
 
     def __init__(
@@ -85,8 +114,7 @@ class Pair:
         self._response_lost = response_lost  # responses may have gone by unseen
         self._lost_ns = lost_ns  # of requests from before then the response may be lost or told alone
         self._pipelined = False
-        self._excusable = response_lost  # a lost answer has not been held to account for a queue yet
-        self._owed = 0  # answers that may still come to requests that were given up
+        self._owed: int | None = None if response_lost else 0  # None: "once" is still to come
         self._unpaired = False  # pairing is given up on this connection
         self.upgraded: bytes | None = None
         self.held = 0
@@ -177,36 +205,40 @@ class Pair:
             self._settle(queue.popleft())  # unparsable: perhaps nothing the server would answer
         if queue[0].start_ns > start_ns:
             return None  # it answers a request that was lost
-        if not (queue[0].fenced or self._response_lost):
-            if len(queue) > 1 and queue[1].start_ns <= start_ns:
-                self._pipelined = True
+        order = self._order
+        if order is Order.KEPT:
+            self._pipelined = self._pipelined or (len(queue) > 1 and queue[1].start_ns <= start_ns)
             return queue.popleft()
-        earlier = sum(draft.start_ns <= start_ns for draft in queue)
-        if earlier > 1 and self._excusable and not self._pipelined:
-            self._excuse(earlier)
-            return None
-        if earlier and self._owed:
+        return self._choose_in_doubt(order, start_ns)
+
+    @property
+    def _order(self) -> Order:
+        if self._unpaired:
+            return Order.ABANDONED
+        if not (self._queue[0].fenced or self._response_lost):
+            return Order.KEPT
+        if self._owed:
+            return Order.OWED
+        return Order.LOSSY if self._response_lost else Order.FENCED
+
+    def _choose_in_doubt(self, order: Order, start_ns: int) -> _Draft | None:
+        earlier = sum(draft.start_ns <= start_ns for draft in self._queue)
+        if order is Order.OWED and self._owed is not None:
             self._owed -= 1
-            self._excuse(earlier)
-            return None
-        if earlier > 1:
-            self._pipelined = True
-        if self._pipelined:
+            self._give_up_oldest(earlier)
+        elif earlier > 1 and self._owed is None and not self._pipelined:
+            self._owed = earlier - 1
+            self._give_up_oldest(earlier)
+        elif earlier > 1 or self._pipelined or order is Order.ABANDONED:
             self._unpaired = True
             self._lose_responses(start_ns)
-            return None
-        self._response_lost = False
-        return queue.popleft()
+        else:
+            self._response_lost = False
+            return self._queue.popleft()
+        return None
 
-    def _excuse(self, earlier: int) -> None:
-        """More requests wait than a client that waits for each answer can have sent. One lost answer
-        explains that, once: which of them this response is for is not known, so none is paired, nor are
-        those that come while answers to these may still be out.
-        """
-        if self._excusable:
-            self._excusable = False
-            self._owed = earlier - 1
-        for _ in range(earlier):
+    def _give_up_oldest(self, count: int) -> None:
+        for _ in range(count):
             self._give_up(self._queue.popleft())
 
     def on_response(self, fact: ResponseFact) -> None:
