@@ -9,7 +9,7 @@ from agent.http.conversation import ROLES, HalfStart, Handover, Shared
 from agent.http.h1.facts import RequestFact, ResponseFact
 from agent.http.h1.head_readers import RequestHeads, ResponseHeads
 from agent.http.h1.messages import Messages
-from agent.http.h1.pairing import Pair
+from agent.http.h1.pairing import Pairer
 from agent.http.messages import Exchange
 from agent.http.successors import SUCCESSORS, Protocol
 from agent.ledger import Bytes
@@ -35,7 +35,7 @@ class Http1:
         self.role = ROLES[direction]
         self.verdict: Bytes | None = None
         self.successor: Conversation[Exchange] | None = None
-        self._pair = Pair(
+        self._pairer = Pairer(
             late=handover.late,
             fenced=not requests.whole,
             response_lost=not responses.whole,
@@ -60,7 +60,7 @@ class Http1:
     @property
     def held(self) -> int:
         """Bytes of memory, roughly."""
-        return self._requests.held + self._responses.held + self._pair.held
+        return self._requests.held + self._responses.held + self._pairer.held
 
     def receive(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[Exchange]:
         """The exchanges that the next segments of one half settle."""
@@ -70,25 +70,25 @@ class Http1:
     def advance(self, now_ns: int) -> list[Exchange]:
         """The exchanges that are settled by now."""
         self._read(now_ns, must=False)
-        pair = self._pair
-        if pair.upgraded is not None:
-            successor = SUCCESSORS.get(pair.upgraded)
+        pairer = self._pairer
+        if pairer.upgraded is not None:
+            successor = SUCCESSORS.get(pairer.upgraded)
             if successor is not None:
                 return self._hand_over(successor)
             self._stop(Bytes.OPAQUE)
-        elif pair.switching and self._requests.backlog > HOLD_BYTES:
+        elif pairer.switching and self._requests.backlog > HOLD_BYTES:
             self._stop(Bytes.OPAQUE)  # the answer was not seen, but by the amount it must have been yes
         elif self._requests.hopeless or self._responses.hopeless:
             self._stop(Bytes.NOT_HTTP)
-        return pair.take()
+        return pairer.take()
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[Exchange]:
         """What is left."""
         self._read(0, must=True)
-        if self._pair.upgraded is not None or self._pair.switching:
+        if self._pairer.upgraded is not None or self._pairer.switching:
             leftover = Bytes.OPAQUE
         self._finish(closed, leftover)
-        return self._pair.take()
+        return self._pairer.take()
 
     def _queue(self, direction: Direction, segments: list[Segment]) -> None:
         receive = (self._requests if direction is self._request_direction else self._responses).receive
@@ -96,37 +96,37 @@ class Http1:
             receive(segment)
 
     def _read(self, now_ns: int, must: bool) -> None:
-        pair = self._pair
+        pairer = self._pairer
         while True:
             self._read_requests()
-            switching = pair.switching
+            switching = pairer.switching
             self._read_responses(now_ns, must)
-            if not switching or pair.switching or pair.upgraded is not None:
+            if not switching or pairer.switching or pairer.upgraded is not None:
                 return  # else the offer was declined, and what was held back are requests
 
     def _read_requests(self) -> None:
-        requests, pair = self._requests, self._pair
-        while not pair.switching and (fact := requests.next()) is not None:
-            pair.on_request(fact)
+        requests, pairer = self._requests, self._pairer
+        while not pairer.switching and (fact := requests.next()) is not None:
+            pairer.on_request(fact)
 
     def _read_responses(self, now_ns: int, must: bool) -> None:
-        responses, pair = self._responses, self._pair
-        while pair.upgraded is None:
+        responses, pairer = self._responses, self._pairer
+        while pairer.upgraded is None:
             if (fact := responses.next()) is not None:
-                pair.on_response(fact)
+                pairer.on_response(fact)
                 continue
             began = responses.waiting_since
             if began is None:
                 return
             decide = must or now_ns - began >= HOLD_NS or responses.backlog > HOLD_BYTES
-            if not pair.bind(began, decide):
+            if not pairer.bind(began, decide):
                 return
-            self._response_heads.bind(pair.method)
+            self._response_heads.bind(pairer.method)
             responses.resume()
 
     def _hand_over(self, protocol: Protocol) -> list[Exchange]:
         """The exchange that brought the upgrade goes along, and is not told here as well."""
-        exchanges = self._pair.take()
+        exchanges = self._pairer.take()
         upgrade = exchanges.pop() if exchanges and exchanges[-1].request is not None else None
         direction = self._request_direction
         halves = {
@@ -142,12 +142,12 @@ class Http1:
 
     def _finish(self, closed: bool, leftover: Bytes) -> None:
         """Settles what has begun; what is not read by now goes to `leftover`."""
-        requests, responses, pair = self._requests, self._responses, self._pair
+        requests, responses, pairer = self._requests, self._responses, self._pairer
         cut_response = responses.within_head
         requests.end(closed, leftover)
         while (asked := requests.next()) is not None:
-            pair.on_request(asked)
+            pairer.on_request(asked)
         responses.end(closed, leftover)
         while (answered := responses.next()) is not None:
-            pair.on_response(answered)
-        pair.end(closed, cut_response)
+            pairer.on_response(answered)
+        pairer.end(closed, cut_response)

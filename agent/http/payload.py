@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from agent.http.messages import EMPTY_BODY, Body, BodyState
-from agent.streams.half import Why
+from agent.streams.half import GapReason
 
 
-class Payload:
+class BodyAccumulator:
     """A body as it passes: its true size, and the prefix that is kept."""
 
     __slots__ = ("_cap", "_hole", "_unseen", "kept", "lost", "size")
@@ -26,12 +26,12 @@ class Payload:
         if room > 0 and not self._hole:
             self.kept += data if len(data) <= room else data[:room]
 
-    def hole(self, length: int, why: Why) -> None:
+    def hole(self, length: int, why: GapReason) -> None:
         """The next bytes are missing; what follows them is not kept."""
         self._unseen = self._unseen or not self.size
         self.size += length
         self._hole = True
-        self.lost = self.lost or why is Why.LOST
+        self.lost = self.lost or why is GapReason.LOST
 
     def body(self, *, size_known: bool = True, whole: bool = True) -> Body:
         """What was kept. `whole` is false where the end of the body did not come."""

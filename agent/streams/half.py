@@ -23,7 +23,7 @@ from agent.frozen import dataclass
 from agent.ledger import Bytes
 
 
-class Why(StrEnum):
+class GapReason(StrEnum):
     """Why bytes of known length are missing."""
 
     LOST = "lost"  # no chunk came for them
@@ -45,7 +45,7 @@ class Gap:
 
     time_ns: int
     length: int
-    why: Why
+    why: GapReason
 
 
 Segment = Data | Gap
@@ -83,7 +83,7 @@ class Half:
         """Whether chunks are held until what is missing before them comes, or `expire` says it will not."""
         return bool(self._pending)
 
-    def feed(self, chunk: Chunk) -> list[Segment]:
+    def add(self, chunk: Chunk) -> list[Segment]:
         """What can be told now that `chunk` is here, in stream order."""
         data = chunk.data
         if chunk.position == self.position and chunk.length == len(data) and data and not self._pending:
@@ -117,7 +117,7 @@ class Half:
 
     def _give_up(self, out: list[Segment]) -> None:
         first = self._pending[0]
-        out.append(Gap(first.time_ns, first.position - self.position, Why.LOST))
+        out.append(Gap(first.time_ns, first.position - self.position, GapReason.LOST))
         self.position = first.position
         self._drain(out)
 
@@ -144,6 +144,6 @@ class Half:
         if data:
             out.append(Data(chunk.time_ns, data))
         if len(data) < fresh:
-            why = Why.CAPPED if chunk.capped else Why.UNCAPTURED
+            why = GapReason.CAPPED if chunk.capped else GapReason.UNCAPTURED
             out.append(Gap(chunk.time_ns, fresh - len(data), why))
         self.position += fresh

@@ -22,7 +22,7 @@ from agent.frozen import dataclass
 from agent.ledger import Bytes, Ledger
 from agent.streams.conversation import ConnectionInfo, Conversation, Dismissed, Fact
 from agent.streams.finished import Finished, Past, Positions
-from agent.streams.half import WINDOW, Data, Gap, Half, Segment, Why, Window
+from agent.streams.half import WINDOW, Data, Gap, GapReason, Half, Segment, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Limits:
     window: Window = WINDOW
 
 
-UNCOPIED = {Why.UNCAPTURED: Bytes.UNCAPTURED, Why.CAPPED: Bytes.CAPPED}
+UNCOPIED = {GapReason.UNCAPTURED: Bytes.UNCAPTURED, GapReason.CAPPED: Bytes.CAPPED}
 
 
 class _Entry(Generic[Fact]):
@@ -160,7 +160,7 @@ class Table(Generic[Fact]):
         entry.pid = chunk.pid
         if key in self._waiting:
             self._expire(entry, chunk.time_ns)
-        self._read(entry, chunk.direction, entry.halves[chunk.direction].feed(chunk), chunk.time_ns)
+        self._read(entry, chunk.direction, entry.halves[chunk.direction].add(chunk), chunk.time_ns)
         self._update(entry)
         if self.held > self._limits.held_bytes:
             self._make_room()
@@ -241,7 +241,7 @@ class Table(Generic[Fact]):
     def _state_eviction(self, entry: _Entry[Fact], at_ns: int) -> None:
         """What was held then is gone, so that what is late from before then may have lost its other half."""
         for direction in Direction:
-            entry.conversation.receive(direction, [Gap(at_ns, 0, Why.LOST)], at_ns)
+            entry.conversation.receive(direction, [Gap(at_ns, 0, GapReason.LOST)], at_ns)
 
     def _leave(self, entry: _Entry[Fact]) -> None:
         del self._entries[entry.key]
@@ -260,7 +260,7 @@ class Table(Generic[Fact]):
 
     def _count_uncaptured(self, segments: list[Segment]) -> None:
         for segment in segments:
-            if isinstance(segment, Gap) and segment.why is not Why.LOST:
+            if isinstance(segment, Gap) and segment.why is not GapReason.LOST:
                 self._counts[UNCOPIED[segment.why]] += segment.length
 
     def _count_data(self, bucket: Bytes, segments: list[Segment]) -> None:

@@ -19,8 +19,8 @@ import h11
 from agent.http.h1.framing import Framing
 from agent.http.h1.heads import reason
 from agent.http.messages import Headers
-from agent.http.payload import Payload
-from agent.streams.half import Why
+from agent.http.payload import BodyAccumulator
+from agent.streams.half import GapReason
 
 
 class BodyReader(Protocol):
@@ -40,11 +40,11 @@ class BodyReader(Protocol):
     @property
     def until_close(self) -> bool: ...
 
-    def read(self, data: bytes, at: int, payload: Payload) -> int:
+    def read(self, data: bytes, at: int, payload: BodyAccumulator) -> int:
         """Adds what of `data` from `at` on belongs to the body to `payload`; answers where that ends."""
         ...
 
-    def skip(self, length: int, why: Why, payload: Payload) -> int | None:
+    def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
         """`length` bytes are missing. How many of them are beyond the body; None: the framing is lost."""
         ...
 
@@ -65,14 +65,14 @@ class CountedBody:
         """Whether all have come."""
         return not self.left
 
-    def read(self, data: bytes, at: int, payload: Payload) -> int:
+    def read(self, data: bytes, at: int, payload: BodyAccumulator) -> int:
         """See `BodyReader`."""
         take = min(self.left, len(data) - at)
         payload.add(data if take == len(data) else data[at : at + take])
         self.left -= take
         return at + take
 
-    def skip(self, length: int, why: Why, payload: Payload) -> int | None:
+    def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
         """See `BodyReader`."""
         inside = min(length, self.left)
         payload.hole(inside, why)
@@ -89,12 +89,12 @@ class UntilCloseBody:
     until_close = True
     over = False
 
-    def read(self, data: bytes, at: int, payload: Payload) -> int:
+    def read(self, data: bytes, at: int, payload: BodyAccumulator) -> int:
         """See `BodyReader`."""
         payload.add(data[at:])
         return len(data)
 
-    def skip(self, length: int, why: Why, payload: Payload) -> int | None:
+    def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
         """See `BodyReader`."""
         payload.hole(length, why)
         return 0
@@ -112,7 +112,7 @@ class ChunkedBody:
         self.trailers: Headers = ()
         self.error: str | None = None
 
-    def read(self, data: bytes, at: int, payload: Payload) -> int:
+    def read(self, data: bytes, at: int, payload: BodyAccumulator) -> int:
         """See `BodyReader`."""
         connection = self._connection
         connection.receive_data(data[at:])
@@ -127,7 +127,7 @@ class ChunkedBody:
             self.error = reason(error)
         return len(data)
 
-    def skip(self, length: int, why: Why, payload: Payload) -> int | None:
+    def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
         """See `BodyReader`."""
         payload.hole(0, why)
         return None

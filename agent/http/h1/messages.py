@@ -30,7 +30,7 @@ from agent.http.h1.head_readers import HeadReader
 from agent.http.h1.heads import MAX_HEAD, Refused
 from agent.http.h1.segments import SegmentQueue
 from agent.http.messages import BodyState, Completeness
-from agent.http.payload import Payload
+from agent.http.payload import BodyAccumulator
 from agent.ledger import Bytes
 from agent.streams.half import Data, Gap, Segment
 from agent.streams.sniff import SEARCH_BYTES, Kind, Search, sniff
@@ -82,7 +82,7 @@ class Messages(Generic[Fact]):
         self._pipelined = False
         self._head: bytes | None = None  # that waits
         self._body: BodyReader | None = None
-        self._payload = Payload(cap)
+        self._payload = BodyAccumulator(cap)
 
     @property
     def held(self) -> int:
@@ -284,7 +284,7 @@ class Messages(Generic[Fact]):
         self, cut: Completeness | None = None, error: str | None = None, size_known: bool = True
     ) -> None:
         """The message is over: as it should be, or `cut` short."""
-        payload, self._payload = self._payload, Payload(self._cap)
+        payload, self._payload = self._payload, BodyAccumulator(self._cap)
         body = payload.body(size_known=size_known, whole=cut is None)
         trailers = () if self._body is None else self._body.trailers
         end_ns = self._unread.time_ns if cut is None else None

@@ -86,7 +86,7 @@ class Order(Enum):
     ABANDONED = auto()  # nothing is paired any more
 
 
-class Pair:
+class Pairer:
     """Takes the facts of both readers; `take` gives the exchanges that are settled.
 
     `late` is true where the connection is older than the source; `fenced` and `response_lost` where the

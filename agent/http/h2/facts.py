@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.frozen import dataclass
-from agent.streams.half import Why
+from agent.streams.half import GapReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Hole:
 
     stream: int
     length: int
-    why: Why
+    why: GapReason
     time_ns: int
 
 

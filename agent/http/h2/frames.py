@@ -102,7 +102,7 @@ def _allowed(length: int, kind: int, flags: int, stream: int) -> bool:
     return length == _LENGTHS.get(kind, length)
 
 
-class _Payload:
+class _PassingData:
     """A DATA frame that is passing."""
 
     __slots__ = ("ends", "left", "padding", "stream")
@@ -144,7 +144,7 @@ class FrameReader:
         self._synced = synced
         self._time_ns = 0
         self._start_ns = 0
-        self._payload: _Payload | None = None
+        self._payload: _PassingData | None = None
         self._block: _OpenBlock | None = None
         self._facts: list[FrameFact] = []
         self.passed = 0
@@ -228,11 +228,11 @@ class FrameReader:
         if not stream or self._block is not None or padding > left or left < 0:
             self._lose_frames()
             return
-        self._payload = payload = _Payload(stream, left, padding, bool(flags & END_STREAM))
+        self._payload = payload = _PassingData(stream, left, padding, bool(flags & END_STREAM))
         if not left:
             self._passed(payload)
 
-    def _pass(self, payload: _Payload, data: bytes, at: int) -> int:
+    def _pass(self, payload: _PassingData, data: bytes, at: int) -> int:
         inside, content = payload.take(len(data) - at)
         if content:
             self._facts.append(Piece(payload.stream, data[at : at + content], self._time_ns))
@@ -240,7 +240,7 @@ class FrameReader:
             self._passed(payload)
         return at + inside
 
-    def _passed(self, payload: _Payload) -> None:
+    def _passed(self, payload: _PassingData) -> None:
         if payload.ends:
             self._facts.append(Ended(payload.stream, self._time_ns))
         self._payload = None

@@ -17,7 +17,7 @@ def is_grpc(headers: Headers) -> bool:
     return kind.startswith(b"application/grpc") and not kind.startswith(b"application/grpc-web")
 
 
-class Messages:
+class MessageCounter:
     """Counts messages in one direction of a stream, whatever the pieces."""
 
     __slots__ = ("_left", "_prefix", "count")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agent.http.h2.grpc import Messages, is_grpc
+from agent.http.h2.grpc import MessageCounter, is_grpc
 from agent.http.h2.hpack import Fields
 from agent.http.messages import Body, Completeness, Grpc, Headers, Request, Response
-from agent.http.payload import Payload
-from agent.streams.half import Why
+from agent.http.payload import BodyAccumulator
+from agent.streams.half import GapReason
 
 MAX_INTERIM = 16
 SWITCHING = 101
@@ -24,8 +24,8 @@ class MessageDraft:
     def __init__(self, cap: int) -> None:
         self.fields: Fields | None = None
         self.trailers: Headers = ()
-        self.body = Payload(cap)
-        self.messages: Messages | None = None
+        self.body = BodyAccumulator(cap)
+        self.messages: MessageCounter | None = None
         self.start_ns = 0  # of the block that `fields` came in
         self.last_ns: int | None = None  # of its last DATA
         self.ended_ns: int | None = None
@@ -35,7 +35,7 @@ class MessageDraft:
         """The message's fields, other than an interim response's."""
         self.fields, self.start_ns = fields, start_ns
         if is_grpc(fields.headers):
-            self.messages = Messages()
+            self.messages = MessageCounter()
 
     def piece(self, data: bytes, time_ns: int) -> None:
         """The next bytes of the body."""
@@ -44,7 +44,7 @@ class MessageDraft:
         if self.messages is not None:
             self.messages.feed(data)
 
-    def hole(self, length: int, why: Why, time_ns: int) -> None:
+    def hole(self, length: int, why: GapReason, time_ns: int) -> None:
         """The next bytes of the body are missing."""
         self.body.hole(length, why)
         self.last_ns = time_ns

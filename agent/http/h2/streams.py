@@ -43,7 +43,7 @@ from agent.http.h2.stream import (
     upgraded,
 )
 from agent.http.messages import Exchange, Request
-from agent.streams.half import Segment, Why
+from agent.streams.half import GapReason, Segment
 from agent.streams.sniff import SEARCH_BYTES
 
 MAX_STREAMS = 1024
@@ -228,7 +228,7 @@ class Streams:
                 continue
             stream.gap = True
             if message.fields is not None:
-                message.body.hole(0, Why.LOST)
+                message.body.hole(0, GapReason.LOST)
                 self._settle(stream, closed=False)
 
     def _prefaced(self, half: Direction) -> None:
@@ -269,6 +269,6 @@ def _put(request: Request, message: MessageDraft) -> None:
     message.fields = Fields({b":method": request.method, b":path": request.target}, request.headers, 0)
     message.body.add(request.body.data)
     if request.body.size and request.body.size > len(request.body.data):
-        message.body.hole(request.body.size - len(request.body.data), Why.UNCAPTURED)
+        message.body.hole(request.body.size - len(request.body.data), GapReason.UNCAPTURED)
     message.start_ns = request.start_ns
     message.ended_ns = request.start_ns if request.end_ns is None else request.end_ns

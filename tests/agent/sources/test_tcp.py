@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.events import Address, Chunk, Closed, Direction, Event, Opened, Role
 from agent.sources.tcp import LIMITS, SEQUENCE, Flows, ReassemblyBounds, Segment
-from agent.streams.half import Gap, Half, Why
+from agent.streams.half import Gap, GapReason, Half
 
 CLIENT, SERVER = Address("10.0.0.2", 51000), Address("10.0.0.1", 8080)
 ISN, PEER_ISN = 1000, 5000
@@ -69,10 +69,10 @@ def streams(found: Iterable[Event]) -> dict[Direction, list[bytes | int]]:
     out: dict[Direction, list[bytes | int]] = {way: [] for way in Direction}
     for event in found:
         if isinstance(event, Chunk):
-            for told in halves[event.direction].feed(event):
+            for told in halves[event.direction].add(event):
                 parts = out[event.direction]
                 if isinstance(told, Gap):
-                    parts.append(told.length if told.why is Why.LOST else -told.length)
+                    parts.append(told.length if told.why is GapReason.LOST else -told.length)
                 elif parts and isinstance(parts[-1], bytes):
                     parts[-1] += told.data
                 else:

@@ -1,13 +1,13 @@
-"""Messages of a gRPC stream, counted in whatever pieces and past holes."""
+"""MessageCounter of a gRPC stream, counted in whatever pieces and past holes."""
 
 from __future__ import annotations
 
-from agent.http.h2.grpc import Messages
+from agent.http.h2.grpc import MessageCounter
 
 
 def counted(*pieces: bytes | int) -> int | None:
     """A number stands for so many bytes that are missing."""
-    messages = Messages()
+    messages = MessageCounter()
     for piece in pieces:
         if isinstance(piece, bytes):
             messages.feed(piece)

@@ -17,7 +17,7 @@ from agent.events import Direction
 from agent.http.h2.streams import Streams
 from agent.http.messages import BodyState, Completeness, Exchange
 from agent.ledger import Bytes
-from agent.streams.half import Data, Gap, Why
+from agent.streams.half import Data, Gap, GapReason
 
 CAP = 65536
 ASK, ANSWER = Direction.SENT, Direction.RECEIVED
@@ -99,7 +99,7 @@ def read(
     streams = Streams(counts, CAP, asking, {ASK: whole, ANSWER: whole})
     told: list[Exchange] = []
     for time_ns, (half, what) in enumerate(segments):
-        segment = Gap(time_ns, what, Why.LOST) if isinstance(what, int) else Data(time_ns, what)
+        segment = Gap(time_ns, what, GapReason.LOST) if isinstance(what, int) else Data(time_ns, what)
         streams.receive(half, segment)
         told += streams.take()
     streams.end(closed=True)
