@@ -52,24 +52,21 @@ class BodyReader(Protocol):
 class CountedBody:
     """`left` bytes are to come."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "over")
     trailers: Headers = ()
     error = None
     until_close = False
 
     def __init__(self, length: int) -> None:
         self.left = length
-
-    @property
-    def over(self) -> bool:
-        """Whether all have come."""
-        return not self.left
+        self.over = False
 
     def read(self, data: bytes, at: int, payload: BodyAccumulator) -> int:
         """See `BodyReader`."""
         take = min(self.left, len(data) - at)
         payload.add(data if take == len(data) else data[at : at + take])
         self.left -= take
+        self.over = not self.left
         return at + take
 
     def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
@@ -77,6 +74,7 @@ class CountedBody:
         inside = min(length, self.left)
         payload.hole(inside, why)
         self.left -= inside
+        self.over = not self.left
         return length - inside
 
 

@@ -134,7 +134,15 @@ class Messages(Generic[Fact]):
                 if isinstance(segment, Gap):
                     self._gap(segment)
                     continue
-            self._read()
+            state = self._state
+            if state is ReadState.HEAD:
+                self._read_head()
+            elif state is ReadState.BODY:
+                self._read_body()
+            elif state is ReadState.SEARCH:
+                self._search_head()
+            else:
+                self._resolve_doubt()
         return facts.popleft()
 
     def take_unread(self) -> list[Segment]:
@@ -156,18 +164,6 @@ class Messages(Generic[Fact]):
             self._finish()
         elif self._state in (ReadState.BODY, ReadState.DOUBT):
             self._finish(cut=Completeness.INCOMPLETE if closed else Completeness.GAP)
-
-    def _read(self) -> None:
-        """Looks at some of the bytes, as the state says."""
-        state = self._state
-        if state is ReadState.HEAD:
-            self._read_head()
-        elif state is ReadState.BODY:
-            self._read_body()
-        elif state is ReadState.SEARCH:
-            self._search_head()
-        else:
-            self._resolve_doubt()
 
     # HEAD
 
