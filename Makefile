@@ -12,7 +12,7 @@ setup: ## install what running needs; leaves .venv
 setup-tests:
 	@tools/setup tests
 
-run: setup ## watch this machine: spectap up $(ARGS)
+run: setup ## capture the HTTP of this machine: spectap up $(ARGS)
 	@tools/as-root .venv/bin/spectap up $(ARGS)
 
 test: setup-tests lint ## every check and test; ARGS go to pytest
@@ -32,7 +32,7 @@ format: setup ## rewrite the code in the project's style
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-audit: setup ## look the locked packages up among known vulnerabilities (needs the network)
+audit: setup ## check the locked packages against known vulnerabilities (needs the network)
 	.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 clean: ## remove .venv and every cache

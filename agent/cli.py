@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """Every command and option; each is documented in agent/README.md, which a test holds to this."""
     root = Parser(
-        prog="spectap-agent", description="Sees this machine's HTTP calls and ships them, redacted."
+        prog="spectap-agent", description="Captures this machine's HTTP calls and ships them, redacted."
     )
     root.add_argument("--version", action="version", version=f"spectap-agent {version('spectap')}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)

@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; its exit code."""
     parser: argparse.ArgumentParser = Parser(
-        prog="spectap", description="Shows what your APIs really do, against what their specifications say."
+        prog="spectap", description="Compares what your APIs really do with what their specifications say."
     )
     parser.add_argument("--version", action="version", version=f"spectap {version('spectap')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
