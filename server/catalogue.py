@@ -18,7 +18,7 @@ from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation
-from server.specification import Specification
+from server.specification import LoadedSpecification
 from server.store.values import StoredSpec
 
 
@@ -27,12 +27,12 @@ class Loaded:
     """A stored specification with what the engine makes of its document."""
 
     stored: StoredSpec
-    specification: Specification
+    specification: LoadedSpecification
     base_paths: tuple[bytes, ...]
     operations: Mapping[str, Operation]
 
     @classmethod
-    def of(cls, stored: StoredSpec, specification: Specification) -> Loaded:
+    def of(cls, stored: StoredSpec, specification: LoadedSpecification) -> Loaded:
         bases = tuple(base.rstrip("/").encode() for base in specification.base_paths) or (b"",)
         operations = {operation.key: operation for operation in specification.operations}
         return cls(stored, specification, bases, operations)

@@ -10,7 +10,7 @@ from server.analysis.json import JsonObject
 from server.analysis.specs.amending.propose import Judging
 
 
-class Specification(Judging, Protocol):
+class LoadedSpecification(Judging, Protocol):
     """What the engine makes of a document."""
 
     @property
@@ -21,17 +21,17 @@ class Specification(Judging, Protocol):
     def warnings(self) -> Sequence[str]: ...
 
 
-Load = Callable[[bytes], Specification]
+Load = Callable[[bytes], LoadedSpecification]
 """From a document's bytes, JSON or YAML. Raises SpecError."""
 
 
-def based(load: Load, raw: bytes, base_path: str | None) -> Specification:
+def based(load: Load, raw: bytes, base_path: str | None) -> LoadedSpecification:
     """The specification, its server URLs replaced by a base path if one is given. Raises SpecError."""
     specification = load(raw)
     return specification if base_path is None else understood(load, specification.document, base_path)
 
 
-def understood(load: Load, document: JsonObject, base_path: str | None) -> Specification:
+def understood(load: Load, document: JsonObject, base_path: str | None) -> LoadedSpecification:
     """The specification that a document is, its server URLs replaced if need be. Raises SpecError."""
     if base_path is not None:
         served: JsonObject = (

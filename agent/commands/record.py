@@ -17,7 +17,7 @@ from agent.events import Tick
 from agent.probes.source import LiveSource
 from agent.redact.key import load_or_create
 from agent.sources.content import Header
-from agent.sources.recording import RecordingError, Writer, key_id
+from agent.sources.recording import RecordingError, RecordingWriter, key_id
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def record(path: Path, settings: Settings) -> None:
         raise RecordingError(f"{path} exists; recordings do not overwrite files: choose another name")
     key = load_or_create(settings.key_file)
     header = Header(settings.agent, settings.node, settings.cluster, key_id(key))
-    writer = Writer(path, header)  # first: where there can be no file, nothing is attached
+    writer = RecordingWriter(path, header)  # first: where there can be no file, nothing is attached
     try:
         source = kernel_source(settings)
     except BaseException:
@@ -70,7 +70,7 @@ def record(path: Path, settings: Settings) -> None:
                 log.info("detached %d probes", total)
 
 
-def _write(source: LiveSource, path: Path, writer: Writer) -> None:
+def _write(source: LiveSource, path: Path, writer: RecordingWriter) -> None:
     events = 0
     with writer:
         log.warning(

@@ -25,16 +25,16 @@ from agent.http.successors import Protocol
 from agent.ledger import Bytes
 from agent.streams.conversation import Conversation
 from agent.streams.half import Data, Gap, Segment
-from agent.streams.sniff import SEARCH_BYTES, Kind, Search, sniff
+from agent.streams.sniff import SEARCH_BYTES, Search, TrafficKind, sniff
 
-PROTOCOLS: Mapping[Kind, Protocol] = {
-    Kind.REQUEST: Http1,
-    Kind.RESPONSE: Http1,
-    Kind.HTTP2: Http2,
+PROTOCOLS: Mapping[TrafficKind, Protocol] = {
+    TrafficKind.REQUEST: Http1,
+    TrafficKind.RESPONSE: Http1,
+    TrafficKind.HTTP2: Http2,
 }
-VERDICTS: Mapping[Kind, Bytes] = {
-    Kind.TLS: Bytes.TLS_CIPHERTEXT,
-    Kind.OTHER: Bytes.NOT_HTTP,
+VERDICTS: Mapping[TrafficKind, Bytes] = {
+    TrafficKind.TLS: Bytes.TLS_CIPHERTEXT,
+    TrafficKind.OTHER: Bytes.NOT_HTTP,
 }
 
 
@@ -50,18 +50,18 @@ class ProtocolProbe:
         self.search = Search(counts)
         self.lost_ns: int | None = None  # time of the last hole
 
-    def offer(self, segment: Segment) -> Kind:
+    def offer(self, segment: Segment) -> TrafficKind:
         """What the half speaks, as far as this segment tells."""
         if isinstance(segment, Gap):
             self._lose(segment)
-            return Kind.UNDECIDED
+            return TrafficKind.UNDECIDED
         if not self.whole:
             if plausible(segment.data) and carries_headers(segment.data):
                 self.search.drop()
                 self._first.append(segment)
-                return Kind.HTTP2
+                return TrafficKind.HTTP2
             kind = self.search.offer(segment)
-            return Kind.UNDECIDED if kind is Kind.OTHER else kind
+            return TrafficKind.UNDECIDED if kind is TrafficKind.OTHER else kind
         self._first.append(segment)
         self._joined += segment.data
         return sniff(self._joined)
@@ -138,19 +138,19 @@ class Undecided:
     def _passed(self) -> int:
         return sum(probe.search.passed for probe in self._probes.values())
 
-    def _handover(self, direction: Direction, kind: Kind) -> Handover:
+    def _handover(self, direction: Direction, kind: TrafficKind) -> Handover:
         request_direction = self._request_direction(direction, kind)
         halves = {
             each: HalfStart(probe.whole, probe.lost_ns, probe.take()) for each, probe in self._probes.items()
         }
         return Handover(request_direction, self._late, halves)
 
-    def _request_direction(self, direction: Direction, kind: Kind) -> Direction | None:
+    def _request_direction(self, direction: Direction, kind: TrafficKind) -> Direction | None:
         """The client begins HTTP/2 with the preface, the server with SETTINGS; a late join sees neither."""
         probe = self._probes[direction]
-        if kind is Kind.HTTP2 and not probe.whole:
+        if kind is TrafficKind.HTTP2 and not probe.whole:
             return None
-        asks = kind is Kind.REQUEST or (kind is Kind.HTTP2 and probe.prefaced)
+        asks = kind is TrafficKind.REQUEST or (kind is TrafficKind.HTTP2 and probe.prefaced)
         return direction if asks else direction.opposite
 
     def _abandon(self, bucket: Bytes) -> None:

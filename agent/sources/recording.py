@@ -75,7 +75,7 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(b"spectap key id\0" + key).hexdigest()[:16]
 
 
-class Writer:
+class RecordingWriter:
     """Writes events to a new file that only its owner can read. Raises OSError."""
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -87,7 +87,7 @@ class Writer:
         """Appends one event."""
         self._file.write(msgpack.packb(_plain(event)))
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> RecordingWriter:
         return self
 
     def __exit__(

@@ -15,7 +15,7 @@ from agent.ledger import Bytes
 from agent.streams.half import Data
 
 
-class Kind(StrEnum):
+class TrafficKind(StrEnum):
     """What bytes look like."""
 
     REQUEST = "request"
@@ -53,15 +53,15 @@ _SETTINGS = re.compile(rb"\x00[\x00-\x3f].\x04\x00\x00\x00\x00\x00", re.DOTALL)
 _SETTINGS_PREFIX = re.compile(rb"\x00(?:[\x00-\x3f](?:.(?:\x04\x00{0,4})?)?)?", re.DOTALL)
 _PREFIXES = (_REQUEST_PREFIX, _RESPONSE_PREFIX, _TLS_PREFIX, _SETTINGS_PREFIX)
 _STARTS = (
-    (_RESPONSE, Kind.RESPONSE),
-    (_REQUEST, Kind.REQUEST),
-    (_LONG_REQUEST, Kind.REQUEST),
-    (_TLS, Kind.TLS),
-    (_SETTINGS, Kind.HTTP2),
+    (_RESPONSE, TrafficKind.RESPONSE),
+    (_REQUEST, TrafficKind.REQUEST),
+    (_LONG_REQUEST, TrafficKind.REQUEST),
+    (_TLS, TrafficKind.TLS),
+    (_SETTINGS, TrafficKind.HTTP2),
 )
 
 
-def sniff(head: bytes) -> Kind:
+def sniff(head: bytes) -> TrafficKind:
     """What a stream that starts with `head` speaks; line ends before a request are passed over.
 
     HTTP/2 is the client's preface or the server's first SETTINGS frame (RFC 9113 section 3.4).
@@ -69,11 +69,11 @@ def sniff(head: bytes) -> Kind:
     if head[:1] in (b"\r", b"\n"):
         head = head.lstrip(b"\r\n")
     if head.startswith(_PREFACE):
-        return Kind.HTTP2
+        return TrafficKind.HTTP2
     for start, kind in _STARTS:
         if start.match(head):
             return kind
-    return Kind.UNDECIDED if _may_become(head) else Kind.OTHER
+    return TrafficKind.UNDECIDED if _may_become(head) else TrafficKind.OTHER
 
 
 def _may_become(head: bytes) -> bool:
@@ -82,15 +82,15 @@ def _may_become(head: bytes) -> bool:
     return _PREFACE.startswith(head) or any(prefix.fullmatch(head) for prefix in _PREFIXES)
 
 
-def sniff_start(head: bytes) -> Kind:
+def sniff_start(head: bytes) -> TrafficKind:
     """As `sniff`, where anything may stand: only known methods, since any word would do as a method."""
     head = head.lstrip(b"\r\n")
     kind = sniff(head)
-    if kind not in (Kind.REQUEST, Kind.UNDECIDED) or _KNOWN_METHOD.match(head):
+    if kind not in (TrafficKind.REQUEST, TrafficKind.UNDECIDED) or _KNOWN_METHOD.match(head):
         return kind
-    if kind is Kind.UNDECIDED and (b" " not in head or _RESPONSE_PREFIX.fullmatch(head)):
+    if kind is TrafficKind.UNDECIDED and (b" " not in head or _RESPONSE_PREFIX.fullmatch(head)):
         return kind
-    return Kind.OTHER
+    return TrafficKind.OTHER
 
 
 class Search:
@@ -107,16 +107,16 @@ class Search:
         self.joined = b""
         self.passed = 0
 
-    def offer(self, segment: Data) -> Kind:
+    def offer(self, segment: Data) -> TrafficKind:
         """What the held segments now start with; OTHER where none is held."""
         kind = sniff_start(segment.data)
-        if self._held and kind in (Kind.OTHER, Kind.UNDECIDED):
+        if self._held and kind in (TrafficKind.OTHER, TrafficKind.UNDECIDED):
             joined_kind = sniff_start(self.joined + segment.data)
-            if joined_kind is not Kind.OTHER:
+            if joined_kind is not TrafficKind.OTHER:
                 self._hold(segment)
                 return joined_kind
         self.drop()
-        if kind is Kind.OTHER:
+        if kind is TrafficKind.OTHER:
             self.skip(len(segment.data))
         else:
             self._hold(segment)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.wire import WireError
 from server.analysis.specs.model import SpecError
-from server.services.errors import Conflict, NoTarget, NotFound, Refused, StoreUnavailable
+from server.services.errors import Conflict, InvalidInput, NoTarget, NotFound, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     WireError: HTTPStatus.BAD_REQUEST,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
-    Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 """What says all by its text."""
 

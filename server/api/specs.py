@@ -14,7 +14,7 @@ from server.api.fetch import fetched, usable
 from server.api.gate import TokenRole, require
 from server.api.known import KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
-from server.services.attaching import Target
+from server.services.attaching import AttachTarget
 from server.services.specifications import Added, Sent
 
 router = APIRouter(
@@ -52,7 +52,7 @@ async def post_spec(
     """Uploads a specification (OpenAPI 3 or Swagger 2.0, YAML or JSON). Creates the API if traffic has
     not; what is stored of it is judged anew, soon after. Several files that refer to one another come as a
     zip archive, or as a form's files whose names are their paths."""
-    target = Target(api=api, host=host, workload=workload)
+    target = AttachTarget(api=api, host=host, workload=workload)
     return await here.write(here.specifications.add, await sent(request, root), target, base_path)
 
 
@@ -61,7 +61,7 @@ async def put_spec(
     request: Request, here: Here, id: str, base_path: BasePath = None, root: Root = None
 ) -> Added:
     """Replaces whatever specifications an API has by this one."""
-    target = Target(api=id, replace=True)
+    target = AttachTarget(api=id, replace=True)
     return await here.write(here.specifications.add, await sent(request, root), target, base_path)
 
 
@@ -70,7 +70,7 @@ async def fetch_spec(here: Here, ask: models.Fetch) -> Added:
     """Fetches a specification from a running service, and keeps it as if it were uploaded. Where neither
     the question nor the document says whom it describes, it is the service."""
     raw = await run_in_threadpool(fetched, ask.url, MAX_SPEC, ask.token, ask.verify)
-    target = Target(ask.api, ask.host, ask.workload, otherwise=usable(ask.url).netloc.decode())
+    target = AttachTarget(ask.api, ask.host, ask.workload, otherwise=usable(ask.url).netloc.decode())
     return await here.write(here.specifications.add, Sent(raw), target, ask.base_path)
 
 

@@ -25,7 +25,7 @@ from server.store.apis import Apis, Merge
 from server.store.arrivals import Arrivals
 from server.store.counters import Operations
 from server.store.database import Database
-from server.store.exchanges import Exchange, Exchanges
+from server.store.exchanges import ExchangeDraft, OpenExchanges
 from server.store.merge import merge_apis
 
 
@@ -40,7 +40,7 @@ class Acceptor:
         self._counts: Counter[str] = Counter()
         self.apis = Apis(db)
         self.operations = Operations(db)
-        self.exchanges = Exchanges(db)
+        self.exchanges = OpenExchanges(db)
         self.catalogue = CatalogueEditor(db, load)
         self.deliveries = Deliveries(db)
         self.arrivals = Arrivals(db)
@@ -88,7 +88,7 @@ class Acceptor:
         self.pairing.write()
         self.counting.flush()
 
-    def _settle(self, exchange: Exchange) -> None:
+    def _settle(self, exchange: ExchangeDraft) -> None:
         """Decides API, operation, caller and verdict by all that is known now, and counts accordingly."""
         server = server_view(exchange.records)
         api, found = self.apis.resolve(server)
@@ -117,7 +117,7 @@ class Acceptor:
         self._stale(merge.target)
         return True
 
-    def _count(self, exchange: Exchange, api: int) -> None:
+    def _count(self, exchange: ExchangeDraft, api: int) -> None:
         """Replaces what was counted of an exchange by what is known of it now."""
         old, revision = exchange.counted, self.catalogue.draft.revision(api)
         covered = self.counting.take_back(exchange)

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from server.analysis.specs.model import SpecError
 from server.catalogue import EMPTY, Catalogue, Loaded, by_api
-from server.specification import Load, Specification, based
+from server.specification import Load, LoadedSpecification, based
 from server.store import decisions, specs
 from server.store.database import Database
 from server.store.values import StoredSpec
@@ -47,7 +47,7 @@ class CatalogueEditor:
         """After specifications or decisions changed, or work was undone: the draft follows the database."""
         self._build({})
 
-    def add(self, stored: StoredSpec, specification: Specification) -> None:
+    def add(self, stored: StoredSpec, specification: LoadedSpecification) -> None:
         """A specification that was parsed already and is stored now."""
         self._build({stored.id: Loaded.of(stored, specification)})
 

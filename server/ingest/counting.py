@@ -17,7 +17,7 @@ from server.store.counters import Consumers, Contribution, Tally
 from server.store.coverage import CoverageCounters, Covered
 from server.store.database import Database
 from server.store.deviations import DeviationCounters, Occurrence
-from server.store.exchanges import Exchange
+from server.store.exchanges import ExchangeDraft
 from server.store.values import HOUR_NS
 
 
@@ -43,7 +43,7 @@ class Counting:
         self.deviations.flush()
         self.coverage.flush()
 
-    def add(self, exchange: Exchange, operation: int, verdict: str | None) -> None:
+    def add(self, exchange: ExchangeDraft, operation: int, verdict: str | None) -> None:
         """Counts an exchange as it is judged now."""
         server = server_view(exchange.records)
         time = exchange.records[0].time
@@ -74,7 +74,7 @@ class Counting:
         self._counts[Left.DEVIATIONS] += not stored
         return stored
 
-    def take_back(self, exchange: Exchange) -> Covered | None:
+    def take_back(self, exchange: ExchangeDraft) -> Covered | None:
         """Takes back what was counted of an exchange; which parts of its operation those were."""
         if exchange.counted is None:
             return None
@@ -88,5 +88,5 @@ class Counting:
         return covered
 
 
-def _occurrence(exchange: Exchange, counted: Contribution) -> Occurrence:
+def _occurrence(exchange: ExchangeDraft, counted: Contribution) -> Occurrence:
     return Occurrence(exchange.api, counted.consumer, counted.time, exchange.id, exchange.revision)

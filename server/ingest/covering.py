@@ -13,7 +13,7 @@ from server.analysis.specs.judging.judged import Judged
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.store.counters import Consumers
 from server.store.coverage import Covered
-from server.store.exchanges import Exchange
+from server.store.exchanges import ExchangeDraft
 
 
 class Covering:
@@ -29,7 +29,7 @@ class Covering:
         parts = parts_of(judged, self._catalogue.draft.outline(api))
         return Covered(operation, self._callers(records), parts) if parts else None
 
-    def recall(self, exchange: Exchange, record: Record) -> Covered | None:
+    def recall(self, exchange: ExchangeDraft, record: Record) -> Covered | None:
         """What was added of an exchange under its API's present specifications, judged by `record`.
 
         Of earlier specifications nothing is left. A stored exchange does not say: it is made anew.

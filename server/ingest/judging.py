@@ -17,7 +17,7 @@ from server.ingest.covering import Covering
 from server.ingest.outcomes import Left
 from server.store.counters import Operations
 from server.store.coverage import Covered
-from server.store.exchanges import Exchange
+from server.store.exchanges import ExchangeDraft
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class ExchangeJudge:
         self._covering = covering
         self._counts = counts
 
-    def judge(self, exchange: Exchange, api: int) -> tuple[int, str | None]:
+    def judge(self, exchange: ExchangeDraft, api: int) -> tuple[int, str | None]:
         """The operation's number and the verdict; sets the exchange's deviations and what it covers."""
         record = most_seen(exchange.records)
         exchange.deviations, exchange.why, exchange.deprecated, exchange.covered = {}, None, False, None
@@ -78,7 +78,7 @@ class ExchangeJudge:
             self._counts[Left.ENGINE] += 1
             return None
 
-    def _covered(self, exchange: Exchange, api: int, operation: int, judged: Judged) -> Covered | None:
+    def _covered(self, exchange: ExchangeDraft, api: int, operation: int, judged: Judged) -> Covered | None:
         try:
             return self._covering.cover(exchange.records, api, operation, judged)
         except Exception as error:  # as above

@@ -9,7 +9,7 @@ from __future__ import annotations
 from agent.wire import Record
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
 from server.ingest.outcomes import Received
-from server.store.exchanges import Exchange, Exchanges
+from server.store.exchanges import ExchangeDraft, OpenExchanges
 
 WAITING_AFTER_RESTART = 5000  # views read back, so that halves on both sides of a restart still meet
 
@@ -17,9 +17,9 @@ WAITING_AFTER_RESTART = 5000  # views read back, so that halves on both sides of
 class Pairing:
     """Writer's thread."""
 
-    def __init__(self, exchanges: Exchanges) -> None:
+    def __init__(self, exchanges: OpenExchanges) -> None:
         self._exchanges = exchanges
-        self._open: dict[int, Exchange] = {}
+        self._open: dict[int, ExchangeDraft] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -32,19 +32,19 @@ class Pairing:
         if len(views) == WAITING_AFTER_RESTART:
             self._pending.horizon = min(view.start for view in views)
 
-    def take(self, record: Record, raw: bytes) -> tuple[Exchange, Received]:
+    def take(self, record: Record, raw: bytes) -> tuple[ExchangeDraft, Received]:
         """The exchange that a record is a view of, which holds it from now on."""
         number = self._exchanges.number()
         mark = mark_of(record)
         exchange = None if mark is None else self._other_half(record, number, mark)
         if exchange is None:
-            exchange = self._open[number] = Exchange(number=number, records=[record], raw=raw, mark=mark)
+            exchange = self._open[number] = ExchangeDraft(number=number, records=[record], raw=raw, mark=mark)
             return exchange, Received.STORED
         exchange.records.append(record)
         exchange.second, exchange.second_raw = number, raw
         return exchange, Received.WITNESS
 
-    def _other_half(self, record: Record, number: int, mark: int) -> Exchange | None:
+    def _other_half(self, record: Record, number: int, mark: int) -> ExchangeDraft | None:
         view = view_of(record, number, mark)
         late = view.start <= self._pending.horizon + SKEW_NS
         other = self._pending.take(view, self._exchanges.waiting_near(record.time, mark) if late else ())
@@ -54,7 +54,7 @@ class Pairing:
             return None
         return exchange
 
-    def exchange(self, number: int) -> Exchange | None:
+    def exchange(self, number: int) -> ExchangeDraft | None:
         """The exchange of this number, in hand or stored; None where it is gone."""
         if number not in self._open:
             loaded = self._exchanges.load(number)

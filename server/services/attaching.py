@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from server.analysis.specs.document.servers import hosts
 from server.ingest.accept import Acceptor
 from server.services.errors import NoTarget, UnknownApi
-from server.specification import Specification
+from server.specification import LoadedSpecification
 from server.store import specs
 from server.store.apis import WORKLOAD_PREFIX
 from server.store.database import Database
@@ -16,7 +16,7 @@ from server.store.values import Upload
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class AttachTarget:
     """Which API a specification describes: its id, or where it is served. `otherwise` is the host that it
     describes if neither this nor the document says. `replace` removes all others.
     """
@@ -36,7 +36,12 @@ class Attached:
 
 
 def attach(
-    db: Database, acceptor: Acceptor, upload: Upload, specification: Specification, target: Target, now: int
+    db: Database,
+    acceptor: Acceptor,
+    upload: Upload,
+    specification: LoadedSpecification,
+    target: AttachTarget,
+    now: int,
 ) -> Attached:
     """Stores a specification with its API, which from now on is judged by it.
 
@@ -75,7 +80,9 @@ def detach(db: Database, acceptor: Acceptor, id: str) -> int | None:
     return api
 
 
-def _target(db: Database, acceptor: Acceptor, specification: Specification, target: Target) -> int:
+def _target(
+    db: Database, acceptor: Acceptor, specification: LoadedSpecification, target: AttachTarget
+) -> int:
     if target.api is not None:
         number = acceptor.apis.number_of(target.api)
         if number is None:

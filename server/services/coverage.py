@@ -13,7 +13,7 @@ from server.analysis.specs.judging.judged import Judged
 from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
-from server.specification import Load, Specification, based
+from server.specification import Load, LoadedSpecification, based
 from server.store.database import Store
 
 MAX_SAMPLES = 10_000  # stored exchanges that are held against another document
@@ -67,14 +67,14 @@ class CoverageReports:
         counts.exchanges = _exchanges(counts)
         return outline, counts
 
-    def _stored(self, api: int, spec: str) -> Specification:
+    def _stored(self, api: int, spec: str) -> LoadedSpecification:
         with self._store.reading() as reader:
             found = [one for one in reader.specs.of_api(api) if one.row.id == spec]
         if not found:
             raise NotFound("this API has no such specification")
         return based(self._load, found[0].raw, found[0].row.base_path)
 
-    def _sampled(self, api: int, by: By, specification: Specification) -> Counted:
+    def _sampled(self, api: int, by: By, specification: LoadedSpecification) -> Counted:
         outline, counts = Outline([specification]), Counts()
         with self._store.reading() as reader:
             for views in reader.exchanges.samples(api, MAX_SAMPLES):

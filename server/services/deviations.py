@@ -12,13 +12,13 @@ from server.services.narrowing import Cursor, Narrowing
 from server.services.proposals import Proposals
 from server.store import decisions
 from server.store.database import Database, Store
-from server.store.filters import Filters, Shown
+from server.store.filters import DeviationsShown, Filters
 from server.store.rows import ApiRow, DeviationRow, DeviationState, KnownDeviation, Listed, Proposal
 from server.store.values import DeviationDecision
 
-STATES: dict[str, DeviationState | Shown] = {
-    "": Shown.OPEN_OR_ACCEPTED,
-    "all": Shown.ALL,
+STATES: dict[str, DeviationState | DeviationsShown] = {
+    "": DeviationsShown.OPEN_OR_ACCEPTED,
+    "all": DeviationsShown.ALL,
     **{state.value: state for state in DeviationState},
 }
 """What a list is asked for → the filter."""
@@ -59,7 +59,7 @@ class Deviations:
 
     def reviewed(self, id: str) -> Reviewed:
         """A deviation as it is decided of. Raises NotFound."""
-        filters = Filters(deviation=_number(id), state=Shown.ALL)
+        filters = Filters(deviation=_number(id), state=DeviationsShown.ALL)
         with self._store.reading() as reader:
             rows = reader.deviations.listed(filters, 1, None).rows
             if not rows:

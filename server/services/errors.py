@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from server.store.errors import StoreUnavailable
 
-__all__ = ["Conflict", "NoTarget", "NotFound", "Refused", "StoreUnavailable", "UnknownApi"]
+__all__ = ["Conflict", "InvalidInput", "NoTarget", "NotFound", "StoreUnavailable", "UnknownApi"]
 
 
 class NotFound(LookupError):
@@ -25,9 +25,9 @@ class Conflict(RuntimeError):
     """It cannot be done as things stand."""
 
 
-class Refused(ValueError):
+class InvalidInput(ValueError):
     """What was sent is not what it should be."""
 
 
-class NoTarget(Refused):
+class NoTarget(InvalidInput):
     """Neither the upload nor the document says which API it describes."""

@@ -15,7 +15,7 @@ from server.analysis.views import most_seen
 from server.catalogue import Loaded
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import Conflict, NotFound
-from server.specification import Load, Specification, understood
+from server.specification import Load, LoadedSpecification, understood
 from server.store.database import Store
 from server.store.reader import Reader
 from server.store.rows import ExchangeRow, KnownDeviation, Proposal
@@ -60,7 +60,9 @@ class Proposals:
             stored = loaded.stored
             document = changed(documents[stored.id], [one for one in others if one.spec == stored.id])
 
-            def understand(document: JsonObject, base_path: str | None = stored.base_path) -> Specification:
+            def understand(
+                document: JsonObject, base_path: str | None = stored.base_path
+            ) -> LoadedSpecification:
                 return understood(self._load, document, base_path)
 
             patch = proposal(wanted, document, understand, record)

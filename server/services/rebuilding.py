@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from server.analysis.json import JsonObject
 from server.analysis.rebuild.decisions import BadDecision, read
 from server.analysis.rebuild.versions import Change, diff
-from server.services.errors import Conflict, NotFound, Refused
+from server.services.errors import Conflict, InvalidInput, NotFound
 from server.services.narrowing import Cursor
 from server.store import rebuilt
 from server.store.database import Store
@@ -50,11 +50,11 @@ class Rebuilding:
             return reader.lessons.decisions(api)
 
     def decide(self, api: int, decision: JsonObject) -> RebuiltDecision:
-        """Decides something of its document, whatever traffic brings. Raises Refused and Conflict."""
+        """Decides something of its document, whatever traffic brings. Raises InvalidInput and Conflict."""
         try:
             read(decision)
         except BadDecision as error:
-            raise Refused(str(error)) from None
+            raise InvalidInput(str(error)) from None
         with self._store.reading() as reader:
             if len(reader.lessons.decisions(api)) >= MOST_DECISIONS:
                 raise Conflict(f"there are {MOST_DECISIONS} decisions; withdraw some first")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from server.analysis.specs.document.bundle import Bundle
 from server.analysis.specs.model import SpecError
 from server.ingest.accept import Acceptor
-from server.services.attaching import Target, attach, detach
+from server.services.attaching import AttachTarget, attach, detach
 from server.services.errors import NotFound
 from server.services.narrowing import Cursor
-from server.specification import Load, Specification, based
+from server.specification import Load, LoadedSpecification, based
 from server.store.database import Store
 from server.store.rows import Listed, SpecDocument, SpecRow
 from server.store.values import MAX_TITLE, Upload
@@ -60,7 +60,7 @@ class Specifications:
         self._judge_again = judge_again
         self._clock = clock
 
-    def add(self, sent: Sent, target: Target, base_path: str | None = None) -> Added:
+    def add(self, sent: Sent, target: AttachTarget, base_path: str | None = None) -> Added:
         """Stores a document with the API it describes, whose stored exchanges are judged again soon after.
 
         Raises SpecError, UnknownApi and NoTarget.
@@ -85,7 +85,7 @@ class Specifications:
             tuple(specification.warnings),
         )
 
-    def _understood(self, sent: Sent, base_path: str | None) -> Specification:
+    def _understood(self, sent: Sent, base_path: str | None) -> LoadedSpecification:
         try:
             return based(self._load, sent.raw, base_path)
         except SpecError as error:

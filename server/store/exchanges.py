@@ -25,7 +25,7 @@ NAMELESS: frozenset[str | None] = frozenset({None, ""})
 
 
 @dataclass(slots=True)
-class Exchange:
+class ExchangeDraft:
     """One exchange on its way into the store: its views, and what was made of them.
 
     `number` is that of its first witness; `stored` says whether its row exists. What the counters hold
@@ -54,7 +54,7 @@ class Exchange:
         return self.records[0].id
 
 
-class Exchanges:
+class OpenExchanges:
     """The writer's view. Numbers only grow while the server runs."""
 
     def __init__(self, db: Database) -> None:
@@ -87,7 +87,7 @@ class Exchanges:
             found.update(id for (id,) in rows)
         return found
 
-    def load(self, number: int) -> Exchange | None:
+    def load(self, number: int) -> ExchangeDraft | None:
         """A stored exchange; None where retention took it."""
         row = self._db.conn.execute(f"SELECT {COLUMNS} FROM exchanges WHERE number = ?", (number,)).fetchone()
         if row is None:
@@ -98,7 +98,7 @@ class Exchanges:
             "SELECT record FROM witnesses WHERE number IN (?, ?) ORDER BY number", (number, second)
         )
         records = [decode_record(raw) for (raw,) in raws]
-        return Exchange(
+        return ExchangeDraft(
             number=number,
             records=records,
             views=len(records),
@@ -115,7 +115,7 @@ class Exchanges:
             deviations=_unpacked(deviations),
         )
 
-    def write(self, exchanges: Iterable[Exchange]) -> None:
+    def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
         """Inserts new exchanges and rewrites changed ones, with their witnesses."""
         rows: list[tuple[object, ...]] = []
         changed: list[tuple[object, ...]] = []
@@ -197,7 +197,7 @@ def _unpacked(deviations: str | None) -> dict[DeviationIdentity, str]:
     return {DeviationIdentity(*identity): message for *identity, message in packed}
 
 
-def _row(one: Exchange) -> tuple[object, ...]:
+def _row(one: ExchangeDraft) -> tuple[object, ...]:
     counted, first = one.counted, one.records[0]
     assert counted is not None
     request = first.request or (one.records[1].request if len(one.records) > 1 else None)

@@ -8,7 +8,7 @@ from enum import Enum
 from server.store.rows import DeviationState
 
 
-class Shown(Enum):
+class DeviationsShown(Enum):
     """Of deviations: all but ignored ones, or all."""
 
     OPEN_OR_ACCEPTED = "open or accepted"
@@ -31,4 +31,4 @@ class Filters:
     since: int | None = None
     until: int | None = None
     deviation: int | None = None
-    state: DeviationState | Shown = Shown.OPEN_OR_ACCEPTED
+    state: DeviationState | DeviationsShown = DeviationsShown.OPEN_OR_ACCEPTED

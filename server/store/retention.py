@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from server.store.arrivals import expire
-from server.store.exchanges import Exchanges
+from server.store.exchanges import OpenExchanges
 from server.store.values import HOUR_NS
 
 CHUNK = 500  # exchanges deleted in one piece of work, so that ingest goes on in between
@@ -34,7 +34,7 @@ def _pragma(db: Database, name: str) -> int:
     return int(db.conn.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def drop_some(db: Database, exchanges: Exchanges, bounds: Bounds, now: int, target: int) -> int:
+def drop_some(db: Database, exchanges: OpenExchanges, bounds: Bounds, now: int, target: int) -> int:
     """Deletes a chunk of the exchanges that came too long ago (to the hour), or of the first that came while
     more than `target` bytes are used; how many."""
     dropped = exchanges.drop_oldest(CHUNK, below=expire(db, now - int(bounds.days * DAY_NS)))

@@ -26,7 +26,7 @@ from server.api.bodies import bounded_body
 from server.api.context import context_of
 from server.api.errors import RETRY_S, Problem
 from server.api.gate import TokenRole, entitled, refusal, token_of
-from server.services.errors import Conflict, NotFound, Refused, StoreUnavailable
+from server.services.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from server.ui import show
 
 FOLDER = Path(__file__).parent
@@ -155,7 +155,7 @@ ERRORS: dict[type[Exception], Callable[[Exception], tuple[int, str]]] = {
     RequestValidationError: lambda _: (422, "Invalid request parameter."),
     NotFound: lambda error: (404, sentence(error)),
     Conflict: lambda error: (409, sentence(error)),
-    Refused: lambda error: (422, sentence(error)),
+    InvalidInput: lambda error: (422, sentence(error)),
     SpecError: lambda error: (422, f"The specification was rejected: {error}"),
     StoreUnavailable: lambda error: (503, f"Nothing was changed: {error}"),
 }

@@ -17,7 +17,7 @@ from server.api.documents import shown_document
 from server.api.known import KnownApi
 from server.api.paging import After, Narrow, StateAsked, decode
 from server.api.paging import page as listed
-from server.services.attaching import Target
+from server.services.attaching import AttachTarget
 from server.services.overview import Summary
 from server.services.specifications import Sent
 from server.ui import decide, login
@@ -111,7 +111,7 @@ def reconstructed(here: Here, api: KnownApi) -> Response:
 @router.post("/apis/{id}/spec")
 async def upload(request: Request, here: Here, id: str) -> Response:
     form = await uploaded(request)
-    target = Target(api=id, replace=not form.beside)
+    target = AttachTarget(api=id, replace=not form.beside)
     await here.write(here.specifications.add, Sent(form.document), target)
     return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
 

@@ -11,7 +11,7 @@ from agent.http.h1.framing import request_framing, response_framing
 from agent.http.h1.heads import Refused, RequestHead, ResponseHead
 from agent.http.h1.memory import Heads
 from agent.http.messages import Body, Completeness, Headers, Request, Response
-from agent.streams.sniff import Kind
+from agent.streams.sniff import TrafficKind
 
 Fact_co = TypeVar("Fact_co", covariant=True)
 
@@ -30,7 +30,7 @@ class HeadReader(Protocol[Fact_co]):
     """Holds the head of the message that is being read."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> TrafficKind:
         """What a head looks like."""
         ...
 
@@ -60,7 +60,7 @@ class HeadReader(Protocol[Fact_co]):
 class RequestHeads:
     """Of the client's half."""
 
-    kind = Kind.REQUEST
+    kind = TrafficKind.REQUEST
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
@@ -100,7 +100,7 @@ class RequestHeads:
 class ResponseHeads:
     """Of the server's half. A head means nothing until `bind` says which request it answers."""
 
-    kind = Kind.RESPONSE
+    kind = TrafficKind.RESPONSE
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads

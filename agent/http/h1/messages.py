@@ -33,7 +33,7 @@ from agent.http.messages import BodyState, Completeness
 from agent.http.payload import BodyAccumulator
 from agent.ledger import Bytes
 from agent.streams.half import Data, Gap, Segment
-from agent.streams.sniff import SEARCH_BYTES, Kind, Search, sniff
+from agent.streams.sniff import SEARCH_BYTES, Search, TrafficKind, sniff
 
 HEAD_TOO_LARGE = "head is larger than 64 KiB"
 NOT_HTTP1 = "not HTTP/1"
@@ -194,7 +194,7 @@ class Messages(Generic[Fact]):
         unread.at = len(data)
         if len(self._start) > MAX_HEAD:
             self._refuse(HEAD_TOO_LARGE)
-        elif before < _SNIFFED and sniff(bytes(self._start)) not in (self._heads.kind, Kind.UNDECIDED):
+        elif before < _SNIFFED and sniff(bytes(self._start)) not in (self._heads.kind, TrafficKind.UNDECIDED):
             self._refuse(NOT_HTTP1)
 
     def _skip_empty_lines(self) -> int:
@@ -307,7 +307,7 @@ class Messages(Generic[Fact]):
             self._sure = False
             self._state = ReadState.HEAD
             unread.put_back(self._search.take())
-        elif kind is not Kind.UNDECIDED:
+        elif kind is not TrafficKind.UNDECIDED:
             self._search.drop()
 
     # A hole, in any state but WAITING

@@ -20,7 +20,7 @@ from agent.events import Event
 from agent.probes.kernel import SourceError
 from agent.redact.policy import Policy
 from agent.sources.content import Header
-from agent.sources.recording import Recording, Writer, key_id
+from agent.sources.recording import Recording, RecordingWriter, key_id
 from agent.wire import decode_record, pack_record
 from tests.agent.test_pipeline import EVENTS
 
@@ -36,7 +36,7 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def record(path: Path, events: tuple[Event, ...] = EVENTS) -> Path:
-    writer = Writer(path, Header("agent-1", "node-1", None, key_id(KEY)))
+    writer = RecordingWriter(path, Header("agent-1", "node-1", None, key_id(KEY)))
     for event in events:
         writer.write(event)
     writer.close()

@@ -25,7 +25,7 @@ from agent.events import (
     Tick,
 )
 from agent.sources.content import Header
-from agent.sources.recording import KINDS, MAGIC, READERS, Recording, RecordingError, Writer, key_id
+from agent.sources.recording import KINDS, MAGIC, READERS, Recording, RecordingError, RecordingWriter, key_id
 
 HEADER = Header("agent", "node", None, key_id(b"k" * 32))
 KEY = ConnectionKey("openssl", 2**64 - 1, 2**63, 77)
@@ -46,7 +46,7 @@ EVENTS: list[Event] = [
 
 
 def written(folder: Path) -> bytes:
-    writer = Writer(folder / "recording", HEADER)
+    writer = RecordingWriter(folder / "recording", HEADER)
     for event in EVENTS:
         writer.write(event)
     writer.close()
@@ -78,7 +78,7 @@ def test_only_the_owner_can_read_it_and_nothing_is_overwritten(tmp_path: Path) -
     written(tmp_path)
     assert stat.S_IMODE((tmp_path / "recording").stat().st_mode) == 0o600
     with pytest.raises(FileExistsError):
-        Writer(tmp_path / "recording", HEADER)
+        RecordingWriter(tmp_path / "recording", HEADER)
 
 
 def test_a_cut_file_is_a_recording_up_to_its_last_whole_event(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.events import Chunk, Clock, Event, ProcessGone, ProcessSeen
-from agent.sources.recording import Recording, Writer
+from agent.sources.recording import Recording, RecordingWriter
 from tests.agent import recorded
 from tests.agent.recorded import KEY
 from tests.e2e import grpc_calls, nginx, services
@@ -81,7 +81,7 @@ def keep(made: Path, kept: Path, between: Path) -> None:
         source = Recording(file, str(made))
         events = list(source.events())
     ends = {event.pid for event in events if isinstance(event, Chunk) and event.pid is not None}
-    writer = Writer(between, source.header)
+    writer = RecordingWriter(between, source.header)
     for event in events:
         scrubbed = scrub(event, ends)
         if scrubbed is not None:

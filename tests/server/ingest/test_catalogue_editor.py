@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from server.analysis.specs.deviation import DeviationIdentity
 from server.catalogue import Catalogue
 from server.ingest.accept import Acceptor
-from server.services.attaching import Target, attach, detach
+from server.services.attaching import AttachTarget, attach, detach
 from server.store import decisions
 from server.store.database import Store
 from server.store.errors import StoreUnavailable
@@ -49,7 +49,7 @@ class Writer:
         raw = spec("GET /users", base_paths=[base])
 
         def work(db: Database) -> str:
-            return attach(db, self.acceptor, Upload(raw), load(raw), Target(host=host), NOON).spec
+            return attach(db, self.acceptor, Upload(raw), load(raw), AttachTarget(host=host), NOON).spec
 
         return work
 

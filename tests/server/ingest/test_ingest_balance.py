@@ -18,7 +18,7 @@ from agent.wire import Batch, Endpoint, Record, decode_record, pack_record
 from server.analysis.coverage.counts import callers
 from server.ingest.accept import Acceptor
 from server.ingest.decode import Delivery
-from server.services.attaching import Target, attach
+from server.services.attaching import AttachTarget, attach
 from server.store.database import Store
 from server.store.values import Upload
 from tests.server.engine import load, spec
@@ -126,7 +126,9 @@ class Bench:
         self.do(lambda db: self.acceptor.accept(delivery, NOON))
 
     def upload(self, raw: bytes, host: str) -> None:
-        done = self.do(lambda db: attach(db, self.acceptor, Upload(raw), load(raw), Target(host=host), NOON))
+        done = self.do(
+            lambda db: attach(db, self.acceptor, Upload(raw), load(raw), AttachTarget(host=host), NOON)
+        )
         self.stale.add(done.number)
 
     def judge(self, api: int) -> int:

@@ -21,7 +21,7 @@ from server.learning.learning import Learning
 from server.learning.outcomes import LearningStep, NotLearnt
 from server.store.database import Database, Store
 from server.store.errors import StoreUnavailable
-from server.store.exchanges import Exchanges
+from server.store.exchanges import OpenExchanges
 from server.store.merge import merge_apis
 from tests.server import engine
 from tests.server.analysis.rebuild.traffic import call, validate
@@ -115,7 +115,7 @@ def test_what_retention_takes_is_not_unlearnt(tmp_path: Path) -> None:
     with opened(tmp_path) as (store, send):
         send(*users(0, 5))
         step(learning_of(store))
-        store.write(lambda db: Exchanges(db).drop_oldest(100)).result()
+        store.write(lambda db: OpenExchanges(db).drop_oldest(100)).result()
     with opened(tmp_path) as (store, send):
         learning = learning_of(store)
         send(*users(5, 7, name="x"))

@@ -6,7 +6,7 @@ import pytest
 
 from server.analysis.specs.model import SpecError
 from server.core import Core
-from server.services.attaching import Target
+from server.services.attaching import AttachTarget
 from server.services.errors import NoTarget, NotFound, UnknownApi
 from server.services.inventory import Inventory
 from server.services.narrowing import Narrowing
@@ -36,13 +36,13 @@ def told(core: Core) -> Told:
 @pytest.mark.parametrize(
     ("document", "target", "host"),
     [
-        (NOWHERE, Target(host="Asked.Local", otherwise="fetched.local"), "asked.local"),
-        (SOMEWHERE, Target(otherwise="fetched.local"), "said.local"),
-        (NOWHERE, Target(otherwise="fetched.local"), "fetched.local"),
+        (NOWHERE, AttachTarget(host="Asked.Local", otherwise="fetched.local"), "asked.local"),
+        (SOMEWHERE, AttachTarget(otherwise="fetched.local"), "said.local"),
+        (NOWHERE, AttachTarget(otherwise="fetched.local"), "fetched.local"),
     ],
 )
 def test_the_host_is_what_is_asked_for_then_what_the_document_says_then_where_it_is_from(
-    told: Told, document: bytes, target: Target, host: str
+    told: Told, document: bytes, target: AttachTarget, host: str
 ) -> None:
     added = told.specifications.add(Sent(document), target)
     assert told.hosts() == [host]
@@ -50,16 +50,16 @@ def test_the_host_is_what_is_asked_for_then_what_the_document_says_then_where_it
 
 
 def test_what_names_no_api_is_not_stored(told: Told) -> None:
-    for target, error in ((Target(), NoTarget), (Target(api="none"), UnknownApi)):
+    for target, error in ((AttachTarget(), NoTarget), (AttachTarget(api="none"), UnknownApi)):
         with pytest.raises(error):
             told.specifications.add(Sent(NOWHERE), target)
     with pytest.raises(SpecError):
-        told.specifications.add(Sent(b"[]"), Target(host="shop"))
+        told.specifications.add(Sent(b"[]"), AttachTarget(host="shop"))
     assert (told.specifications.listed(9, None).rows, told.numbers) == ([], [])
 
 
 def test_only_a_specification_that_is_there_is_removed_and_tells_its_api(told: Told) -> None:
-    added = told.specifications.add(Sent(NOWHERE), Target(host="shop"))
+    added = told.specifications.add(Sent(NOWHERE), AttachTarget(host="shop"))
     with pytest.raises(NotFound):
         told.specifications.remove("none")
     told.specifications.remove(added.id)

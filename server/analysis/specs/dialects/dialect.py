@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from server.analysis.json import JsonObject, object_in
 from server.analysis.specs.dialects.kubernetes import is_kubernetes, meant
 from server.analysis.specs.dialects.modern import modern
-from server.analysis.specs.dialects.openapi import Reader
+from server.analysis.specs.dialects.openapi import OperationsReader
 from server.analysis.specs.dialects.swagger import SwaggerReader
 from server.analysis.specs.model import SpecError
 
@@ -23,7 +23,7 @@ class Dialect:
     """
 
     document: JsonObject
-    reader: type[Reader]
+    reader: type[OperationsReader]
     is_31: bool
     nulls: bool
 
@@ -36,7 +36,7 @@ def dialect_of(document: JsonObject) -> Dialect:
             raise SpecError("/swagger", f"not a version that is read; {_READ}")
         prepared = modern(document, meant(document.get("definitions")))
         return Dialect(prepared, SwaggerReader, is_31=False, nulls=nulls)
-    return Dialect(_as_meant(document), Reader, _version(document) != "3.0", nulls)
+    return Dialect(_as_meant(document), OperationsReader, _version(document) != "3.0", nulls)
 
 
 def _version(document: JsonObject) -> str:

@@ -45,7 +45,7 @@ class PathItem:
     bases: tuple[str, ...]
 
 
-class Reader:
+class OperationsReader:
     """Reads operations out of one document."""
 
     schemes_at = "/components/securitySchemes"

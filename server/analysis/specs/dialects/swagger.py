@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.analysis.json import JsonObject
 from server.analysis.specs.dialects import kubernetes
-from server.analysis.specs.dialects.openapi import PLACES, NamedParameters, PathItem, Reader, spans
+from server.analysis.specs.dialects.openapi import PLACES, NamedParameters, OperationsReader, PathItem, spans
 from server.analysis.specs.document.checks import flag, sequence, text
 from server.analysis.specs.document.media import FORM, MULTIPART, essence
 from server.analysis.specs.document.pointers import under
@@ -22,7 +22,7 @@ _Entries = list[tuple[str, JsonObject]]
 """(place, parameter), resolved."""
 
 
-class SwaggerReader(Reader):
+class SwaggerReader(OperationsReader):
     """Reads operations out of a document that `modern` prepared."""
 
     schemes_at = "/securityDefinitions"

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 
 from server.analysis.specs.deviation import DeviationIdentity
-from server.store.filters import Filters, Shown
+from server.store.filters import DeviationsShown, Filters
 from server.store.parts import StoredPart
 from server.store.rows import (
     ConsumerCount,
@@ -125,8 +125,8 @@ def _where(filters: Filters) -> Conditions:
         WHERE deviation = deviations.number AND name = ?)""",
         filters.consumer,
     )
-    if filters.state is Shown.OPEN_OR_ACCEPTED:
+    if filters.state is DeviationsShown.OPEN_OR_ACCEPTED:
         where.add("coalesce(state, ?) <> ?", DeviationState.OPEN, DeviationState.IGNORED)
-    elif filters.state is not Shown.ALL:
+    elif filters.state is not DeviationsShown.ALL:
         where.add("coalesce(state, ?) = ?", DeviationState.OPEN, filters.state)
     return where
