@@ -133,6 +133,7 @@ def _request(
 ) -> Request:
     named = fields.headers(asked, "headers")
     secure, authority, target = call.groups()
+    host = authority.rpartition("@")[2]  # no client sends a URL's user and password as part of the host
     return Request(
         method=fields.encoded(method),
         target=fields.encoded(target if target.startswith("/") else "/" + target),
@@ -142,7 +143,7 @@ def _request(
         body=_sent_body(asked, _plain(named)),
         start_ns=moments[0],
         end_ns=moments[1],
-        authority=fields.encoded(authority) or header(named, b":authority"),
+        authority=fields.encoded(host) or header(named, b":authority"),
         scheme=b"https" if secure else b"http",
     )
 

@@ -63,6 +63,16 @@ def test_the_same_entry_has_the_same_identity_and_equal_entries_of_one_file_diff
     assert len(set(first)) == 2
 
 
+@pytest.mark.parametrize("user", ["joe@", "joe:secret@", "joe:p@ss@", "@"])
+def test_user_and_password_in_a_url_are_no_part_of_the_host(user: str) -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["request"]["url"] = f"https://{user}shop.example:8443/pets"
+
+    request = changed(change).exchange.request
+    assert request is not None
+    assert (request.authority, request.target) == (b"shop.example:8443", b"/pets")
+
+
 def test_http2_pseudo_headers_are_no_headers() -> None:
     def change(one: dict[str, Any]) -> None:
         one["request"]["httpVersion"] = "h2"
