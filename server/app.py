@@ -82,7 +82,7 @@ def _sources(core: Core, reached: Connections) -> Sources:
     """Where the metrics are read at each scrape."""
     store, jobs, learning = core.store, core.jobs, core.learning
     return Sources(
-        file_bytes=lambda: store.file_bytes,
+        file_bytes=lambda: store.used_bytes,
         waiting=lambda: store.waiting,
         dropped=lambda: jobs.dropped,
         learnt=lambda: learning.counts[LearnOutcome.LEARNT],

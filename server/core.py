@@ -9,9 +9,9 @@ from server.ingest.accept import Acceptor
 from server.jobs import Jobs
 from server.learning.learning import Learning
 from server.specification import Load
-from server.store.database import Store
 from server.store.errors import CURE, Damaged
-from server.store.retention import Bounds
+from server.store.store import Store
+from server.store.values import RetentionBounds
 
 STORE_S = 4.0  # of the time to stop, kept for the store
 
@@ -26,14 +26,14 @@ class Core:
         self.store = store
         self.load = load
         self.learning = Learning(store)
-        self.jobs = Jobs(store, Bounds(settings.retention_days, settings.retention_bytes))
+        self.jobs = Jobs(store, RetentionBounds(settings.retention_days, settings.retention_bytes))
         self.acceptor = self._acceptor()
         store.on_undo(self.acceptor.forget)
         store.on_commit(self.acceptor.catalogue.publish)
 
     def _acceptor(self) -> Acceptor:
         try:
-            return self.store.begin(lambda db: Acceptor(db, self.load, self.jobs.judge_again))
+            return self.store.begin(lambda unit: Acceptor(unit, self.load, self.jobs.judge_again))
         except (ValueError, TypeError, LookupError) as error:
             raise Damaged(f"what is stored cannot be read ({type(error).__name__}): {CURE}") from error
 

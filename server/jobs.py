@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from server.background import BackgroundThread, Pace
 from server.ingest.accept import Acceptor
 from server.ingest.leftovers import settle_leftovers
-from server.store.database import Database, Store
-from server.store.retention import DAY_NS, LOW, Bounds, drop_some, fold_hours, give_back, used_bytes
+from server.store.store import Store
+from server.store.unit import Unit
+from server.store.values import DAY_NS, RetentionBounds
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +26,15 @@ T = TypeVar("T")
 PERIOD_S = 5.0  # between looks at age and size
 JUDGED_AT_ONCE = 200  # exchanges in one piece of work
 CALLERS_AT_ONCE = 1000
+LOW = 0.9  # once over the bound in bytes, go down to this part of it: not one by one
 
 
 class Jobs:
     """Runs until `stop`; `judge_again` may be called from any thread."""
 
-    def __init__(self, store: Store, bounds: Bounds, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, store: Store, bounds: RetentionBounds, clock: Callable[[], int] = time.time_ns
+    ) -> None:
         self._store = store
         self._bounds = bounds
         self._clock = clock
@@ -52,7 +57,7 @@ class Jobs:
         self.thread.stop(seconds)
 
     def _turn(self, stale: set[int]) -> Pace:
-        left = set() if self._looked else set(self._do(lambda db: self._acceptor.apis.to_judge()))
+        left = set() if self._looked else set(self._do(lambda unit: unit.apis.to_judge()))
         for api in stale | left:
             self._judge(api)
         if self._looked or stale or left:
@@ -60,43 +65,45 @@ class Jobs:
         self._looked = True
         return Pace.WHEN_ASKED
 
-    def _do(self, work: Callable[[Database], T]) -> T:
+    def _do(self, work: Callable[[Unit], T]) -> T:
         return self._store.write(work).result()
 
     def _judge(self, api: int) -> None:
         judged = 0
-        while found := self._do(lambda db: self._acceptor.judge_again(api, JUDGED_AT_ONCE)):
+        while found := self._do(lambda unit: self._acceptor.judge_again(api, JUDGED_AT_ONCE)):
             judged += found
             if self.thread.stopping:
                 return
-        self._do(lambda db: settle_leftovers(db, self._acceptor, api))
+        self._do(lambda unit: settle_leftovers(unit, self._acceptor, api))
         log.info("judged %d stored exchanges anew", judged)
 
     def enforce_retention(self) -> int:
         """Drops what is too old or too much, and returns the space; how many exchanges went."""
         self._tidy_once_a_day()
         bound = self._bounds.bytes
-        target = int(bound * LOW) if self._do(used_bytes) > bound else bound
+        target = int(bound * LOW) if self._do(lambda unit: unit.retention.used_bytes()) > bound else bound
         dropped = 0
         while not self.thread.stopping:
-            gone = self._do(
-                lambda db: drop_some(db, self._acceptor.exchanges, self._bounds, self._clock(), target)
-            )
+            now = self._clock()
+            gone = self._do(partial(self._drop_some, now=now, target=target))
             if not gone:
                 break
             dropped += gone
         if dropped:
-            while self._do(give_back) and not self.thread.stopping:
+            while self._do(lambda unit: unit.retention.give_back()) and not self.thread.stopping:
                 pass
-            self._store.checkpoint()
+            self._store.compact()
             log.info("retention: dropped %d exchanges, the oldest first", dropped)
         self.dropped += dropped
         return dropped
 
+    def _drop_some(self, unit: Unit, now: int, target: int) -> int:
+        return unit.retention.drop_some(self._bounds, now, target)
+
     def _tidy_once_a_day(self) -> None:
         today = self._clock() // DAY_NS
         if today != self._tidied:
-            self._do(lambda db: fold_hours(db, self._bounds, self._clock()))
+            self._do(lambda unit: unit.retention.fold_hours(self._bounds, self._clock()))
             self.forget_callers()
             self._tidied = today
 
@@ -108,4 +115,4 @@ class Jobs:
             self._forget_callers(unused[start : start + CALLERS_AT_ONCE])
 
     def _forget_callers(self, numbers: Sequence[int]) -> None:
-        self._do(lambda db: self._acceptor.counting.consumers.drop_unused(numbers))
+        self._do(lambda unit: unit.consumers.drop_unused(numbers))

@@ -24,9 +24,9 @@ from server.connections import ConnectionBounds, Connections, protocol
 from server.core import Core
 from server.deadline import STOP_SIGNALS, Deadline
 from server.listening import bind, raise_descriptor_limit
-from server.store.database import Store
 from server.store.errors import Damaged, StoreUnavailable
 from server.store.sqlite.salvage import salvage
+from server.store.sqlite.store import SqliteStore
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def serve(settings: ServerSettings) -> int:
         listener = bind(settings.host, settings.port, connections)
         if settings.salvage:
             _salvage(settings.data)
-        core = Core(settings, Store(settings.data), partial(load, policy=settings.policy))
+        core = Core(settings, SqliteStore(settings.data), partial(load, policy=settings.policy))
     except OSError as error:
         return _refuse(_bind_refusal(settings, error))
     except Damaged as error:

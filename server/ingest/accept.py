@@ -20,68 +20,57 @@ from server.ingest.judging import ExchangeJudge
 from server.ingest.outcomes import Received
 from server.ingest.pairing import Pairing
 from server.specification import Load
-from server.store.agents import Deliveries
-from server.store.apis import Apis, Merge
-from server.store.arrivals import Arrivals
-from server.store.counters import Operations
-from server.store.database import Database
-from server.store.exchanges import ExchangeDraft, OpenExchanges
-from server.store.merge import merge_apis
+from server.store.draft import ExchangeDraft
+from server.store.unit import Unit
+from server.store.values import Merge
 
 
 class Acceptor:
-    """All writer-side state; `forget` re-reads it after work was undone. `stale` is told of an API (its
-    number) whose stored exchanges are to be judged again.
+    """What ingest knows beside the store; `forget` reads it again after work was undone. `stale` is told of
+    an API (its number) whose stored exchanges are to be judged again.
     """
 
-    def __init__(self, db: Database, load: Load, stale: Callable[[int], None] = lambda api: None) -> None:
-        self._db = db
+    def __init__(self, unit: Unit, load: Load, stale: Callable[[int], None] = lambda api: None) -> None:
+        self._unit = unit
         self._stale = stale
         self._counts: Counter[str] = Counter()
-        self.apis = Apis(db)
-        self.operations = Operations(db)
-        self.exchanges = OpenExchanges(db)
-        self.catalogue = CatalogueEditor(db, load)
-        self.deliveries = Deliveries(db)
-        self.arrivals = Arrivals(db)
-        self.counting = Counting(db, self.catalogue, self._counts)
-        self.judge = ExchangeJudge(self.catalogue, self.operations, self.counting.covering, self._counts)
-        self.pairing = Pairing(self.exchanges)
+        self.catalogue = CatalogueEditor(unit, load)
+        self.counting = Counting(unit, self.catalogue, self._counts)
+        self.judge = ExchangeJudge(self.catalogue, unit.operations, self.counting.covering, self._counts)
+        self.pairing = Pairing(unit.samples)
 
     def forget(self) -> None:
-        """After work was undone: nothing in memory may know more than the database."""
+        """After work was undone: nothing in memory may know more than the store."""
         self._counts.clear()
-        for part in (self.apis, self.operations, self.exchanges, self.counting, self.arrivals, self.pairing):
-            part.forget()
+        self.pairing.forget()
         self.catalogue.reread()
 
     def accept(self, delivery: Delivery, now: int) -> dict[str, int]:
         """Stores a batch; how many records went where (keys are Received and Left)."""
         batch = delivery.batch
-        if self.deliveries.seen(batch):
+        if self._unit.positions.seen(batch):
             self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
         else:
-            self.arrivals.note(now, self.exchanges.next)
-            self._take_all(zip(batch.records, delivery.packed, strict=True))
-            self.deliveries.note(batch, now)
+            self._take_all(zip(batch.records, delivery.packed, strict=True), now)
+            self._unit.positions.record(batch, now)
         counts = dict(self._counts)
         self._counts.clear()
-        self.deliveries.count(counts)
+        self._unit.positions.count(counts)
         return counts
 
-    def _take_all(self, records: Iterable[tuple[Record, bytes]]) -> None:
+    def _take_all(self, records: Iterable[tuple[Record, bytes]], now: int) -> None:
         fresh: dict[str, tuple[Record, bytes]] = {}
         for record, raw in records:
             if record.id in fresh:
                 self._counts[Received.DUPLICATE] += 1
             fresh.setdefault(record.id, (record, raw))
-        known = self.exchanges.known(list(fresh))
+        known = self._unit.samples.known(list(fresh))
         self._counts[Received.DUPLICATE] += len(known)
-        for record, raw in fresh.values():
-            if record.id not in known:
-                exchange, outcome = self.pairing.take(record, raw)
-                self._counts[outcome] += 1
-                self._settle(exchange)
+        new = [one for id, one in fresh.items() if id not in known]
+        for number, (record, raw) in zip(self._unit.samples.numbers(len(new), now), new, strict=True):
+            exchange, outcome = self.pairing.take(record, raw, number)
+            self._counts[outcome] += 1
+            self._settle(exchange)
         self._flush()
 
     def _flush(self) -> None:
@@ -91,29 +80,27 @@ class Acceptor:
     def _settle(self, exchange: ExchangeDraft) -> None:
         """Decides API, operation, caller and verdict by all that is known now, and counts accordingly."""
         server = server_view(exchange.records)
-        api, found = self.apis.resolve(server)
+        api, found = self._unit.apis.resolve(server)
         merged = found is not None and self._merge(found)
         for record in exchange.records:
             if record is not server and key_of(record) != key_of(server):
-                learnt = self.apis.learn(record, api)
+                learnt = self._unit.apis.learn(record, api)
                 merged = (learnt is not None and self._merge(learnt)) or merged
         if merged:
             views = exchange.views
             exchange = self.pairing.exchange(exchange.number) or exchange
             exchange.views = views
         for record in exchange.records:
-            self.apis.note_host(api, record)
+            self._unit.apis.add_host(api, record)
         self._count(exchange, api)
 
     def _merge(self, merge: Merge) -> bool:
         self._flush()
         before = self.catalogue.draft.revision(merge.target)
-        merge_apis(self._db, merge.source, merge.target)
-        for part in (self.apis, self.operations, self.counting.deviations, self.counting.coverage):
-            part.forget()
+        self._unit.merge(merge)
         self.catalogue.reread()
         if self.catalogue.draft.revision(merge.target) != before:
-            self.counting.coverage.reset(merge.target)
+            self._unit.coverage.reset(merge.target)
         self._stale(merge.target)
         return True
 
@@ -132,16 +119,19 @@ class Acceptor:
 
     def begin_judging(self, api: int) -> None:
         """The API's specifications are about to change: every stored exchange is to be judged anew."""
-        self.counting.coverage.reset(api)
-        self.operations.demote(api)
-        self.apis.revise(api)
+        self._unit.coverage.reset(api)
+        self._unit.operations.demote(api)
+        self._unit.apis.revise(api)
 
     def judge_again(self, api: int, limit: int) -> int:
         """Judges up to `limit` stored exchanges that were not judged as the API stands; how many it found."""
-        numbers = self.exchanges.unjudged(api, self.catalogue.draft.revision(api), limit)
+        revision = self.catalogue.draft.revision(api)
+        numbers = self._unit.samples.unjudged(api, revision, limit)
         for number in numbers:
             exchange = self.pairing.exchange(number)
-            if exchange is not None:
+            if exchange is None:
+                self._unit.samples.give_up(number, revision)
+            else:
                 self._count(exchange, exchange.api)
         self._flush()
         return len(numbers)

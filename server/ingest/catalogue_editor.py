@@ -13,14 +13,13 @@ finds it there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from server.analysis.specs.model import SpecError
 from server.catalogue import EMPTY, Catalogue, Loaded, by_api
 from server.specification import Load, LoadedSpecification, based
-from server.store import decisions, specs
-from server.store.database import Database
+from server.store.unit import Unit
 from server.store.values import StoredSpec
 
 log = logging.getLogger(__name__)
@@ -32,8 +31,8 @@ class CatalogueEditor:
     A document is read from the database and parsed once, however often the catalogue is built.
     """
 
-    def __init__(self, db: Database, load: Load) -> None:
-        self._db = db
+    def __init__(self, unit: Unit, load: Load) -> None:
+        self._unit = unit
         self._load = load
         self.draft = self.published = EMPTY
         self.reread()
@@ -53,23 +52,23 @@ class CatalogueEditor:
 
     def reread_ignored(self) -> None:
         """After a decision: the ignored deviations of the draft follow the database."""
-        self.draft = replace(self.draft, ignored=decisions.ignored(self._db))
+        self.draft = replace(self.draft, ignored=self._unit.decisions.ignored())
 
     def _build(self, fresh: Mapping[str, Loaded]) -> None:
         known = {one.stored.id: one for catalogue in (self.published, self.draft) for one in catalogue}
         unreadable = self.published.unreadable | self.draft.unreadable
-        rows = specs.stored(self._db)
+        rows = self._unit.specs.stored()
         found = [*self._loaded(rows, {**known, **fresh}, unreadable)]
         readable = {one.stored.id for one in found}
         self.draft = Catalogue(
             by_api(found, self.draft),
-            specs.revisions(self._db),
-            decisions.ignored(self._db),
+            self._unit.apis.revisions(),
+            self._unit.decisions.ignored(),
             frozenset(row.id for row in rows) - readable,
         )
 
     def _loaded(
-        self, rows: list[StoredSpec], known: Mapping[str, Loaded], unreadable: frozenset[str]
+        self, rows: Sequence[StoredSpec], known: Mapping[str, Loaded], unreadable: frozenset[str]
     ) -> Iterator[Loaded]:
         for row in rows:
             one = known.get(row.id)
@@ -80,7 +79,7 @@ class CatalogueEditor:
 
     def _read(self, row: StoredSpec) -> Loaded | None:
         try:
-            raw = specs.document(self._db, row.number)
+            raw = self._unit.specs.document(row.number)
             return Loaded.of(row, based(self._load, raw, row.base_path))
         except SpecError as error:
             log.error("specification %s is left out: %s: %s", row.id, error.where, error.reason)

@@ -13,35 +13,24 @@ from server.analysis.views import duration_of, most_seen, server_view
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.covering import Covering
 from server.ingest.outcomes import Left
-from server.store.counters import Consumers, Contribution, Tally
-from server.store.coverage import CoverageCounters, Covered
-from server.store.database import Database
-from server.store.deviations import DeviationCounters, Occurrence
-from server.store.exchanges import ExchangeDraft
-from server.store.values import HOUR_NS
+from server.store.draft import ExchangeDraft
+from server.store.unit import Unit
+from server.store.values import Contribution, Covered, Occurrence
 
 
 class Counting:
     """Writer's thread. `counts` takes deviations that were left out, by Left."""
 
-    def __init__(self, db: Database, catalogue: CatalogueEditor, counts: Counter[str]) -> None:
-        self.consumers = Consumers(db)
-        self.tally = Tally(db)
-        self.deviations = DeviationCounters(db)
-        self.coverage = CoverageCounters(db)
-        self.covering = Covering(self.consumers, catalogue)
+    def __init__(self, unit: Unit, catalogue: CatalogueEditor, counts: Counter[str]) -> None:
+        self._unit = unit
         self._counts = counts
-
-    def forget(self) -> None:
-        """After work was undone: nothing in memory may know more than the database."""
-        for part in (self.consumers, self.tally, self.deviations, self.coverage):
-            part.forget()
+        self.covering = Covering(unit.consumers, catalogue)
 
     def flush(self) -> None:
         """Writes what was added and taken back since."""
-        self.tally.flush()
-        self.deviations.flush()
-        self.coverage.flush()
+        self._unit.calls.flush()
+        self._unit.deviations.flush()
+        self._unit.coverage.flush()
 
     def add(self, exchange: ExchangeDraft, operation: int, verdict: str | None) -> None:
         """Counts an exchange as it is judged now."""
@@ -50,14 +39,13 @@ class Counting:
         exchange.duration = duration_of(server)
         exchange.counted = Contribution(
             operation=operation,
-            consumer=self.consumers.number(*caller(exchange.records)),
-            status=server.response.status if server.response else 0,
+            consumer=self._unit.consumers.number(*caller(exchange.records)),
+            status=server.response.status if server.response else None,
             time=time,
-            hour=time // HOUR_NS,
             bucket=None if exchange.duration is None else bucket_of(exchange.duration),
             verdict=verdict,
         )
-        self.tally.add(exchange.counted)
+        self._unit.calls.add(exchange.counted)
         if exchange.deviations:
             at = _occurrence(exchange, exchange.counted)
             exchange.deviations = {
@@ -67,10 +55,10 @@ class Counting:
             }
         exchange.views = len(exchange.records)
         if exchange.covered is not None:
-            self.coverage.add(exchange.covered)
+            self._unit.coverage.add(exchange.covered)
 
     def _is_stored(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
-        stored = self.deviations.add(at, identity, message)
+        stored = self._unit.deviations.add(at, identity, message)
         self._counts[Left.DEVIATIONS] += not stored
         return stored
 
@@ -78,13 +66,13 @@ class Counting:
         """Takes back what was counted of an exchange; which parts of its operation those were."""
         if exchange.counted is None:
             return None
-        self.tally.add(exchange.counted, -1)
+        self._unit.calls.add(exchange.counted, -1)
         at = _occurrence(exchange, exchange.counted)
         for identity in exchange.deviations:
-            self.deviations.take_back(at, identity)
+            self._unit.deviations.take_back(at, identity)
         covered = self.covering.recall(exchange, most_seen(exchange.records[: exchange.views]))
         if covered is not None:
-            self.coverage.add(covered, -1)
+            self._unit.coverage.add(covered, -1)
         return covered
 
 

@@ -11,9 +11,9 @@ from server.analysis.coverage.parts import parts_of
 from server.analysis.inventory import ConsumerKind
 from server.analysis.specs.judging.judged import Judged
 from server.ingest.catalogue_editor import CatalogueEditor
-from server.store.counters import Consumers
-from server.store.coverage import Covered
-from server.store.exchanges import ExchangeDraft
+from server.store.draft import ExchangeDraft
+from server.store.unit import Consumers
+from server.store.values import Covered
 
 
 class Covering:
@@ -27,7 +27,7 @@ class Covering:
         if judged.judgement.operation is None:
             return None
         parts = parts_of(judged, self._catalogue.draft.outline(api))
-        return Covered(operation, self._callers(records), parts) if parts else None
+        return Covered(operation, self._consumer_numbers(records), parts) if parts else None
 
     def recall(self, exchange: ExchangeDraft, record: Record) -> Covered | None:
         """What was added of an exchange under its API's present specifications, judged by `record`.
@@ -45,8 +45,8 @@ class Covering:
 
     def with_callers(self, covered: Covered | None, records: Sequence[Record]) -> Covered | None:
         """The same parts, by what all views tell of who called."""
-        return replace(covered, callers=self._callers(records)) if covered else None
+        return replace(covered, consumers=self._consumer_numbers(records)) if covered else None
 
-    def _callers(self, records: Sequence[Record]) -> tuple[int, ...]:
+    def _consumer_numbers(self, records: Sequence[Record]) -> tuple[int, ...]:
         number = self._consumers.number
         return tuple(number(ConsumerKind(by), name) for by, name in callers(records))

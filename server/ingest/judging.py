@@ -15,9 +15,9 @@ from server.catalogue import Ruling
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.covering import Covering
 from server.ingest.outcomes import Left
-from server.store.counters import Operations
-from server.store.coverage import Covered
-from server.store.exchanges import ExchangeDraft
+from server.store.draft import ExchangeDraft
+from server.store.unit import Operations
+from server.store.values import Covered
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class ExchangeJudge:
         exchange.why, exchange.deprecated = judgement.why, judgement.deprecated
         operation = self._operation(api, record, ruling)
         exchange.covered = self._covered(exchange, api, operation, ruling.judged)
-        key = self._operations.key(operation)
+        key = self._operations.key_of(operation)
         exchange.deviations = {one.identity(key): one.message for one in judgement.deviations}
         return operation, ruling.verdict
 

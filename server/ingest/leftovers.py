@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from agent.wire import Body, Consumer, Record, Request, Timing
 from server.ingest.accept import Acceptor
-from server.store.counters import move_counts
-from server.store.database import Database
+from server.store.unit import Unit
 
 
-def settle_leftovers(db: Database, acceptor: Acceptor, api: int) -> None:
+def settle_leftovers(unit: Unit, acceptor: Acceptor, api: int) -> None:
     """After all samples were judged: counts whose samples are gone go to the operation their template
     belongs to, and deviations that no sample shows any more are removed. Writer's thread.
     """
-    acceptor.counting.deviations.purge(api, acceptor.catalogue.draft.revision(api))
-    for number, key, method, shape in acceptor.operations.without_samples(api):
-        ruling = acceptor.catalogue.draft.judge(api, _probe(method, shape))
+    catalogue = acceptor.catalogue.draft
+    unit.deviations.purge(api, catalogue.revision(api))
+    for one in unit.operations.unsampled(api):
+        ruling = catalogue.judge(api, _probe(one.method, one.template))
         found = ruling.judgement.operation if ruling else None
         if ruling is None or found is None:
             continue
-        said = ruling.operation
-        target = acceptor.operations.specified(
-            api, found, ruling.judgement.deprecated, said.operation_id if said else None
+        described = ruling.operation
+        target = unit.operations.specified(
+            api, found, ruling.judgement.deprecated, described.operation_id if described else None
         )
-        if found != key:
-            move_counts(db, number, target)
-            acceptor.operations.forget()
+        if found != one.key:
+            unit.operations.move_counts(one.number, target)
 
 
 def _probe(method: str, shape: str) -> Record:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from agent.wire import Record
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
 from server.ingest.outcomes import Received
-from server.store.exchanges import ExchangeDraft, OpenExchanges
+from server.store.draft import ExchangeDraft
+from server.store.unit import Samples
 
 WAITING_AFTER_RESTART = 5000  # views read back, so that halves on both sides of a restart still meet
 
@@ -17,8 +18,8 @@ WAITING_AFTER_RESTART = 5000  # views read back, so that halves on both sides of
 class Pairing:
     """Writer's thread."""
 
-    def __init__(self, exchanges: OpenExchanges) -> None:
-        self._exchanges = exchanges
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
         self._open: dict[int, ExchangeDraft] = {}
         self.forget()
 
@@ -26,15 +27,14 @@ class Pairing:
         """After work was undone: what waits for its other view is what the database says."""
         self._open.clear()
         self._pending = Pending()
-        views = self._exchanges.latest_waiting(WAITING_AFTER_RESTART)
+        views = self._samples.latest_waiting(WAITING_AFTER_RESTART)
         for view in views:
             self._pending.add(view)
         if len(views) == WAITING_AFTER_RESTART:
             self._pending.horizon = min(view.start for view in views)
 
-    def take(self, record: Record, raw: bytes) -> tuple[ExchangeDraft, Received]:
-        """The exchange that a record is a view of, which holds it from now on."""
-        number = self._exchanges.number()
+    def take(self, record: Record, raw: bytes, number: int) -> tuple[ExchangeDraft, Received]:
+        """The exchange that the record of this number is a view of, which holds it from now on."""
         mark = mark_of(record)
         exchange = None if mark is None else self._other_half(record, number, mark)
         if exchange is None:
@@ -47,7 +47,7 @@ class Pairing:
     def _other_half(self, record: Record, number: int, mark: int) -> ExchangeDraft | None:
         view = view_of(record, number, mark)
         late = view.start <= self._pending.horizon + SKEW_NS
-        other = self._pending.take(view, self._exchanges.waiting_near(record.time, mark) if late else ())
+        other = self._pending.take(view, self._samples.waiting_near(record.time, mark) if late else ())
         exchange = self.exchange(other.exchange) if other else None
         if exchange is None or exchange.second is not None:
             self._pending.add(view)
@@ -57,7 +57,7 @@ class Pairing:
     def exchange(self, number: int) -> ExchangeDraft | None:
         """The exchange of this number, in hand or stored; None where it is gone."""
         if number not in self._open:
-            loaded = self._exchanges.load(number)
+            loaded = self._samples.load(number)
             if loaded is None:
                 return None
             self._open[number] = loaded
@@ -66,6 +66,6 @@ class Pairing:
     def write(self) -> None:
         """Writes the exchanges that were counted, and lets go of them."""
         counted = [exchange for exchange in self._open.values() if exchange.counted is not None]
-        self._exchanges.write(counted)
+        self._samples.write(counted)
         for exchange in counted:
             del self._open[exchange.number]

@@ -20,8 +20,8 @@ from server.learning.loaded import LoadedApis
 from server.learning.outcomes import LearningStep, NotLearnt
 from server.learning.publishing import Publishing
 from server.learning.sampling import sample
-from server.store.database import Store
 from server.store.reader import Reader
+from server.store.store import Store
 
 log = logging.getLogger(__name__)
 

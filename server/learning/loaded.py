@@ -13,9 +13,8 @@ from server.analysis.rebuild.learner import Learner
 from server.failures import Failures
 from server.learning.given import GivenPaths
 from server.learning.outcomes import LearningStep, NotLearnt
-from server.store import rebuilt
-from server.store.database import Store
 from server.store.reader import Reader
+from server.store.store import Store
 from server.store.values import Learned
 
 MOST_LOADED = 8  # APIs in memory
@@ -101,7 +100,7 @@ class LoadedApis:
         was merged meanwhile: then later. Raises StoreUnavailable.
         """
         states = self._states()
-        saved = self._store.write(lambda db: rebuilt.save(db, states, last)).result()
+        saved = self._store.write(lambda unit: unit.lessons.save(states, last)).result()
         if saved is None:
             return False
         for number in states:

@@ -14,10 +14,9 @@ from server.analysis.rebuild.versions import FIRST, comparable, diff, next_versi
 from server.failures import Failures
 from server.learning.loaded import LoadedApis
 from server.learning.outcomes import LearningStep
-from server.store import rebuilt
-from server.store.database import Store
 from server.store.errors import StoreUnavailable
 from server.store.rows import Publication
+from server.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ class Publishing:
         one = Publication(
             version, self._clock(), versioned(found, version), [asdict(change) for change in changes]
         )
-        self._store.write(lambda db: rebuilt.publish(db, number, one)).result()
+        self._store.write(lambda unit: unit.lessons.publish(number, one)).result()
         paths = len(object_in(found, "paths"))
         log.info("new document of API %d: version %s, %d paths", number, version, paths)
 

@@ -8,11 +8,8 @@ from server.analysis.specs.document.servers import hosts
 from server.ingest.accept import Acceptor
 from server.services.errors import NoTarget, UnknownApi
 from server.specification import LoadedSpecification
-from server.store import specs
-from server.store.apis import WORKLOAD_PREFIX
-from server.store.database import Database
-from server.store.decisions import forget_spec
-from server.store.values import Upload
+from server.store.unit import Unit
+from server.store.values import WORKLOAD_PREFIX, Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Attached:
 
 
 def attach(
-    db: Database,
+    unit: Unit,
     acceptor: Acceptor,
     upload: Upload,
     specification: LoadedSpecification,
@@ -47,7 +44,7 @@ def attach(
 
     Raises UnknownApi and NoTarget.
     """
-    api = _target(db, acceptor, specification, target)
+    api = _target(unit, specification, target)
     acceptor.begin_judging(api)
     place = (upload.host, set(specification.base_paths))
     olds = [
@@ -55,36 +52,30 @@ def attach(
         for old in acceptor.catalogue.draft.of_api(api)
         if target.replace or (old.stored.host, set(old.specification.base_paths)) == place
     ]
-    for old in olds:
-        forget_spec(db, old.id)
-    specs.remove(db, [old.number for old in olds])
-    stored = specs.insert(
-        db, api, upload, specification.title, specification.version, specification.warnings, now
+    unit.specs.remove(olds)
+    stored = unit.specs.add(
+        api, upload, specification.title, specification.version, specification.warnings, now
     )
     acceptor.catalogue.add(stored, specification)
-    return Attached(acceptor.apis.id(api), stored.id, api)
+    return Attached(unit.apis.id_of(api), stored.id, api)
 
 
-def detach(db: Database, acceptor: Acceptor, id: str) -> int | None:
+def detach(unit: Unit, acceptor: Acceptor, id: str) -> int | None:
     """Removes a specification; the API it described (its number), None where there is none of this id. The
     stored exchanges of the API are to be judged again.
     """
-    known = specs.numbers_of(db, id)
+    known = unit.specs.find(id)
     if known is None:
         return None
-    number, api = known
-    acceptor.begin_judging(api)
-    forget_spec(db, id)
-    specs.remove(db, [number])
+    acceptor.begin_judging(known.api)
+    unit.specs.remove([known])
     acceptor.catalogue.reread()
-    return api
+    return known.api
 
 
-def _target(
-    db: Database, acceptor: Acceptor, specification: LoadedSpecification, target: AttachTarget
-) -> int:
+def _target(unit: Unit, specification: LoadedSpecification, target: AttachTarget) -> int:
     if target.api is not None:
-        number = acceptor.apis.number_of(target.api)
+        number = unit.apis.number_of(target.api)
         if number is None:
             raise UnknownApi
         return number
@@ -95,4 +86,4 @@ def _target(
     names = names or hosts(specification.document) or ([target.otherwise] if target.otherwise else [])
     if not names:
         raise NoTarget("the document's servers name no host: say host=, workload= or api=")
-    return acceptor.apis.declare(names, specification.title)
+    return unit.apis.declare(names, specification.title)

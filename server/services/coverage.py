@@ -14,7 +14,7 @@ from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
 from server.specification import Load, LoadedSpecification, based
-from server.store.database import Store
+from server.store.store import Store
 
 MAX_SAMPLES = 10_000  # stored exchanges that are held against another document
 

@@ -10,10 +10,10 @@ from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
 from server.services.narrowing import Cursor, Narrowing
 from server.services.proposals import Proposals
-from server.store import decisions
-from server.store.database import Database, Store
 from server.store.filters import DeviationsShown, Filters
 from server.store.rows import ApiRow, DeviationRow, DeviationState, KnownDeviation, Listed, Proposal
+from server.store.store import Store
+from server.store.unit import Unit
 from server.store.values import DeviationDecision
 
 STATES: dict[str, DeviationState | DeviationsShown] = {
@@ -98,11 +98,11 @@ class Deviations:
         return known
 
     def _decide(self, known: KnownDeviation, decision: DeviationDecision | None) -> None:
-        def work(db: Database) -> None:
+        def work(unit: Unit) -> None:
             if decision is None:
-                decisions.undo(db, known.api, known.identity)
+                unit.decisions.undo(known.api, known.identity)
             else:
-                decisions.decide(db, known.api, known.identity, decision)
+                unit.decisions.decide(known.api, known.identity, decision)
             self._catalogue.reread_ignored()
 
         self._store.write(work).result()

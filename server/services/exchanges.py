@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from server.services.errors import NotFound
 from server.services.narrowing import Cursor, Narrowing
-from server.store.database import Store
 from server.store.reader import Reader
 from server.store.rows import ApiRow, ExchangeRow, Listed
+from server.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

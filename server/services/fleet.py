@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from agent.wire import TOTALS, Balance, balances
 from server.ingest.outcomes import Received
 from server.services.narrowing import Cursor
-from server.store.database import Store
 from server.store.rows import AgentRow, Listed
+from server.store.store import Store
 
 MOST_NAMED = 100  # agents
 DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # what was sent again is no other record

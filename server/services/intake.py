@@ -8,8 +8,8 @@ from concurrent.futures import Future
 
 from server.ingest.accept import Acceptor
 from server.ingest.decode import Delivery
-from server.store.database import Store
 from server.store.errors import Damaged
+from server.store.store import Store
 
 
 class Intake:
@@ -24,7 +24,7 @@ class Intake:
         Raises StoreUnavailable, as may the future.
         """
         now = self._clock()
-        return self._store.write(lambda db: self._acceptor.accept(delivery, now))
+        return self._store.write(lambda unit: self._acceptor.accept(delivery, now))
 
     def checks(self) -> Iterator[Future[None]]:
         """Futures to wait for, one after the other: all succeed if the database takes writes; after a failure
@@ -34,7 +34,7 @@ class Intake:
         if self._store.damage is not None:
             raise Damaged(self._store.damage)
         if self._store.refused is None:
-            yield self._store.write(self._store.probe)
+            yield self._store.write(lambda unit: unit.room.probe())
         else:
-            yield self._store.write(self._store.take_room)
-            yield self._store.write(self._store.give_room)
+            yield self._store.write(lambda unit: unit.room.take())
+            yield self._store.write(lambda unit: unit.room.give())

@@ -11,8 +11,8 @@ from server.analysis.specs.model import Operation
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import UnknownApi
 from server.services.narrowing import Cursor, Narrowing
-from server.store.database import Store
 from server.store.rows import ApiRow, Listed, OperationRow
+from server.store.store import Store
 
 
 class OperationState(StrEnum):

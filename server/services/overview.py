@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from server.services.errors import UnknownApi
 from server.services.narrowing import Cursor, Filters
-from server.store.database import Store
 from server.store.rows import (
     AgentRow,
     ApiRow,
@@ -17,6 +16,7 @@ from server.store.rows import (
     OperationRow,
     Totals,
 )
+from server.store.store import Store
 
 LATEST = 20  # deviations and exchanges
 

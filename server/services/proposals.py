@@ -16,9 +16,9 @@ from server.catalogue import Loaded
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import Conflict, NotFound
 from server.specification import Load, LoadedSpecification, understood
-from server.store.database import Store
 from server.store.reader import Reader
 from server.store.rows import ExchangeRow, KnownDeviation, Proposal
+from server.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from server.analysis.rebuild.decisions import BadDecision, read
 from server.analysis.rebuild.versions import Change, diff
 from server.services.errors import Conflict, InvalidInput, NotFound
 from server.services.narrowing import Cursor
-from server.store import rebuilt
-from server.store.database import Store
 from server.store.reader import Reader
 from server.store.rows import Listed, Publication, RebuiltDecision, VersionRow
+from server.store.store import Store
 
 MOST_DECISIONS = 1_000  # of one API
 
@@ -59,13 +58,13 @@ class Rebuilding:
             if len(reader.lessons.decisions(api)) >= MOST_DECISIONS:
                 raise Conflict(f"there are {MOST_DECISIONS} decisions; withdraw some first")
         now = self._clock()
-        number = self._store.write(lambda db: rebuilt.decide(db, api, decision, now)).result()
+        number = self._store.write(lambda unit: unit.lessons.decide(api, decision, now)).result()
         self._publish_soon(api)
         return RebuiltDecision(number, now, decision)
 
     def withdraw(self, api: int, number: int) -> None:
         """Raises NotFound."""
-        if not self._store.write(lambda db: rebuilt.withdraw(db, api, number)).result():
+        if not self._store.write(lambda unit: unit.lessons.withdraw(api, number)).result():
             raise NotFound("no such decision")
         self._publish_soon(api)
 

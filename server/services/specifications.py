@@ -14,8 +14,8 @@ from server.services.attaching import AttachTarget, attach, detach
 from server.services.errors import NotFound
 from server.services.narrowing import Cursor
 from server.specification import Load, LoadedSpecification, based
-from server.store.database import Store
 from server.store.rows import Listed, SpecDocument, SpecRow
+from server.store.store import Store
 from server.store.values import MAX_TITLE, Upload
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Specifications:
         upload = Upload(sent.raw, target.host.lower() if target.host else None, base_path)
         now = self._clock()
         attached = self._store.write(
-            lambda db: attach(db, self._acceptor, upload, specification, target, now)
+            lambda unit: attach(unit, self._acceptor, upload, specification, target, now)
         ).result()
         self._judge_again(attached.number)
         title, count = specification.title[:MAX_TITLE], len(specification.operations)
@@ -96,7 +96,7 @@ class Specifications:
 
         Raises NotFound.
         """
-        api = self._store.write(lambda db: detach(db, self._acceptor, id)).result()
+        api = self._store.write(lambda unit: detach(unit, self._acceptor, id)).result()
         if api is None:
             raise NotFound("no such specification")
         self._judge_again(api)

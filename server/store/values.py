@@ -9,7 +9,74 @@ from server.analysis.specs.amending.patches import Change
 from server.store.rows import DeviationState
 
 HOUR_NS = 3_600_000_000_000
+DAY_NS = 24 * HOUR_NS
+WORKLOAD_PREFIX = "workload:"
+"""Of a declared name that is a workload, NAMESPACE/NAME, and no host."""
 MAX_TITLE = 200  # characters of a title or version, of which documents may hold megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one exchange adds to the counters; `status` is None where there was no answer, `bucket` one of
+    latency where it took no known time.
+    """
+
+    operation: int
+    consumer: int
+    status: int | None
+    time: int
+    bucket: int | None
+    verdict: str | None
+
+    @property
+    def hour(self) -> int:
+        return self.time // HOUR_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Which parts of an operation one exchange exercised, and for which consumers (numbers)."""
+
+    operation: int
+    consumers: tuple[int, ...]
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One exchange that showed a deviation; `revision` counts changes of the API's specifications."""
+
+    api: int
+    consumer: int
+    time: int
+    exchange: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The API `source` turned out to be `target`."""
+
+    source: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsampled:
+    """A provisional operation with counts, of which no exchange is stored any more."""
+
+    number: int
+    key: str
+    method: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionBounds:
+    """Whole exchanges are kept for so many days, and in so many bytes."""
+
+    days: float
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +90,9 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class StoredSpec:
-    """`host` limits it to calls that name this host; `base_path` replaces that of its server URLs."""
+    """`api` is a number. `host` limits it to calls that name this host; `base_path` replaces that of its
+    server URLs.
+    """
 
     number: int
     id: str

@@ -22,7 +22,7 @@ from server.core import Core
 from server.listening import bind
 from server.run import configured
 from server.specification import Load
-from server.store.database import Store
+from server.store.sqlite.store import SqliteStore
 from tests.server import engine
 from tests.server.records import batch
 
@@ -88,7 +88,7 @@ def serving(data: Path, load: Load = engine.load, **options: Any) -> Iterator[Cl
     settings = ServerSettings("127.0.0.1", 0, data, **options)
     connections = Connections()
     listener = bind(settings.host, settings.port, connections)
-    core = Core(settings, Store(data), load)
+    core = Core(settings, SqliteStore(data), load)
     app = create_app(settings, core, connections)
     server = uvicorn.Server(configured(app, connections))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -6,6 +6,7 @@ epoch. A number is a row's own key, an id is what the outside sees.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Collection
 
@@ -18,8 +19,9 @@ class NewerSchema(ValueError):
     """The database has been through a migration that is not known here, whose name is the message."""
 
 
-def migrate(db: Database) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
     """Brings a database to the present schema. Raises NewerSchema."""
+    db = Database(connection)
     known = {one.name for one in migrations.pending(Database(memory=True))}
     newer = sorted({one.name for one in migrations.applied(db)} - known)
     if newer:
@@ -27,8 +29,9 @@ def migrate(db: Database) -> None:
     migrations.apply(db)
 
 
-def migrate_like(db: Database, names: Collection[str] | None) -> None:
+def migrate_like(connection: sqlite3.Connection, names: Collection[str] | None) -> None:
     """Brings a new database to the schema of one that these migrations made; of None, to the present one."""
+    db = Database(connection)
     missing = [one.name for one in migrations.pending(db) if names is not None and one.name not in names]
     migrations.apply(db, stop_before=missing[:1])
 
@@ -182,3 +185,14 @@ def m009_arrivals(db: Database) -> None:
 def m010_spec_warnings(db: Database) -> None:
     """What of a specification is not used in judging: a JSON array of sentences."""
     db.conn.execute("ALTER TABLE specs ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]'")
+
+
+@migrations()
+def m011_numbers(db: Database) -> None:
+    """The next number of a record: above all that were ever given, also where retention took all of them."""
+    db.executescript("CREATE TABLE numbers (name TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;")
+    db.conn.execute(
+        """INSERT INTO numbers SELECT 'records', 1 + max(
+        coalesce((SELECT max(number) FROM witnesses), 0), coalesce((SELECT max(watermark) FROM learning), 0),
+        coalesce((SELECT max(first) FROM arrivals), 0))"""
+    )

@@ -23,10 +23,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
-from sqlite_utils import Database
-
 from server.store.errors import Damaged, StoreUnavailable
 from server.store.sqlite.condition import Condition
+from server.store.sqlite.writing import SqliteUnit
 
 T = TypeVar("T")
 
@@ -38,7 +37,7 @@ class Waiting(Protocol):
     """A piece of work, whatever it returns."""
 
     def begin(self) -> bool: ...
-    def run(self, db: Database) -> None: ...
+    def run(self, unit: SqliteUnit) -> None: ...
     def done(self) -> None: ...
     def failed(self, error: Exception) -> None: ...
 
@@ -46,7 +45,7 @@ class Waiting(Protocol):
 class Task(Generic[T]):
     """A piece of work, and the future of what comes of it."""
 
-    def __init__(self, work: Callable[[Database], T]) -> None:
+    def __init__(self, work: Callable[[SqliteUnit], T]) -> None:
         self.future: Future[T] = Future()
         self._work = work
         self._result: list[T] = []
@@ -55,8 +54,8 @@ class Task(Generic[T]):
         """Whether anybody still waits for it."""
         return self.future.set_running_or_notify_cancel()
 
-    def run(self, db: Database) -> None:
-        self._result = [self._work(db)]
+    def run(self, unit: SqliteUnit) -> None:
+        self._result = [self._work(unit)]
 
     def done(self) -> None:
         """What it returned is committed."""
@@ -74,9 +73,15 @@ class Writer:
     """
 
     def __init__(
-        self, db: Database, condition: Condition, forget: Callable[[], None], publish: Callable[[], None]
+        self,
+        db: sqlite3.Connection,
+        unit: SqliteUnit,
+        condition: Condition,
+        forget: Callable[[], None],
+        publish: Callable[[], None],
     ) -> None:
         self._db = db
+        self._unit = unit
         self._condition = condition
         self._forget = forget
         self._publish = publish
@@ -92,7 +97,7 @@ class Writer:
         """Pieces of work that wait."""
         return len(self._tasks)
 
-    def write(self, work: Callable[[Database], T]) -> Future[T]:
+    def write(self, work: Callable[[SqliteUnit], T]) -> Future[T]:
         """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
         task = Task(work)
         with self._change:
@@ -129,32 +134,32 @@ class Writer:
         wanted = len(left)
         try:
             self._forget_if_undone()
-            before = self._db.conn.total_changes
-            self._db.conn.execute("BEGIN IMMEDIATE")
+            before = self._db.total_changes
+            self._db.execute("BEGIN IMMEDIATE")
             while left:
                 if self._one(left[0]):
                     done.append(left[0])
                 left.pop(0)
-            self._db.conn.execute("COMMIT")
+            self._db.execute("COMMIT")
         except Exception as error:
             self._roll_back()
             self._fail([*done, *left], error)
             return
         self._publish()
-        if len(done) == wanted and self._db.conn.total_changes > before:
+        if len(done) == wanted and self._db.total_changes > before:
             self._condition.stored()
         for task in done:
             task.done()
 
     def _one(self, task: Waiting) -> bool:
         """One piece of work in a savepoint of its own. Raises where the whole transaction is lost."""
-        execute = self._db.conn.execute
+        execute = self._db.execute
         execute("SAVEPOINT work")
         try:
-            task.run(self._db)
+            task.run(self._unit)
         except Exception as error:
             self._undone = True
-            if not self._db.conn.in_transaction:  # SQLite itself gave all of it up
+            if not self._db.in_transaction:  # SQLite itself gave all of it up
                 raise
             execute("ROLLBACK TO work")
             execute("RELEASE work")
@@ -176,8 +181,8 @@ class Writer:
     def _roll_back(self) -> None:
         self._undone = True
         with suppress(sqlite3.Error):
-            if self._db.conn.in_transaction:
-                self._db.conn.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def _forget_if_undone(self) -> None:
         """What failed to be read anew is read anew before anything else is written."""

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from server.api.context import WRITES_AT_ONCE
-from server.store import decisions, specs
 from server.store.errors import StoreUnavailable
 from server.store.sqlite.writer import MAX_WAITING
+from server.store.sqlite.writing.decisions import SqliteDecisions
+from server.store.sqlite.writing.specs import SqliteSpecs
 from tests.server.engine import spec
 from tests.server.records import record
 from tests.server.running import Client, serving, wait_for
@@ -28,7 +29,7 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self._go_on = threading.Event(), threading.Event()
-        for module, name in ((specs, "stored"), (decisions, "ignored")):
+        for module, name in ((SqliteSpecs, "stored"), (SqliteDecisions, "ignored")):
             monkeypatch.setattr(module, name, self._holding(getattr(module, name)))
         self._armed = False
 

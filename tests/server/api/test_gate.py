@@ -9,6 +9,7 @@ from server.config import digest
 from tests.server.engine import spec
 from tests.server.records import batch, record
 from tests.server.running import Client, serving
+from tests.server.sql import path_of
 
 INGEST, ADMIN = "ingest-token-0123456789", "admin-token-0123456789"
 READS = ["/apis", "/apis/x", "/apis/x/operations", "/apis/x/spec", "/specs", "/exchanges", "/exchanges/x"]
@@ -66,7 +67,7 @@ def test_health_and_metrics_are_open(guarded: Client) -> None:
 
 def test_tokens_are_nowhere_in_the_database(guarded: Client) -> None:
     guarded.http.get("/api/v1/apis", headers=bearer(ADMIN)).raise_for_status()
-    written = b"".join(path.read_bytes() for path in guarded.core.store.path.parent.iterdir())
+    written = b"".join(path.read_bytes() for path in path_of(guarded.core.store).parent.iterdir())
     assert ADMIN.encode() not in written
 
 

@@ -9,6 +9,7 @@ from agent.wire import MAX_BATCH
 from server.api import bundles, records
 from tests.server.records import batch, record
 from tests.server.running import Client, wait_for
+from tests.server.sql import sql
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xc1", b"\x80", b"[]", b"\x93\x01\x02", b"x" * 5000])
@@ -59,7 +60,7 @@ def test_a_full_disk_is_said_and_nothing_is_acknowledged(client: Client) -> None
     store = client.core.store
 
     def pragma(statement: str) -> int:
-        return int(store.write(lambda db: db.conn.execute(f"PRAGMA {statement}").fetchone()[0]).result())
+        return int(sql(store, f"PRAGMA {statement}")[0][0])
 
     client.send(record(0))
     pragma(f"max_page_count = {pragma('page_count')}")

@@ -11,19 +11,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from server.analysis.specs.deviation import DeviationIdentity
 from server.catalogue import Catalogue
 from server.ingest.accept import Acceptor
 from server.services.attaching import AttachTarget, attach, detach
-from server.store import decisions
-from server.store.database import Store
 from server.store.errors import StoreUnavailable
 from server.store.rows import DeviationState
+from server.store.sqlite.store import SqliteStore
+from server.store.sqlite.writing import SqliteUnit
+from server.store.unit import Unit
 from server.store.values import DeviationDecision, Upload
 from tests.server.engine import load, spec
 from tests.server.records import NOON
+from tests.server.sql import sql
 
 IGNORED = DeviationIdentity("GET /users", "unknown-status", "status", "500")
 ROUNDS = 60
@@ -35,8 +36,8 @@ class Writer:
     """A store with its acceptor, wired as the server wires them."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = Store(folder)
-        self.acceptor = self.store.write(lambda db: Acceptor(db, load)).result()
+        self.store = SqliteStore(folder)
+        self.acceptor = self.store.write(lambda unit: Acceptor(unit, load)).result()
         self.store.on_undo(self.acceptor.forget)
         self.store.on_commit(self.acceptor.catalogue.publish)
 
@@ -44,24 +45,24 @@ class Writer:
     def published(self) -> Catalogue:
         return self.acceptor.catalogue.published
 
-    def attaching(self, base: str, host: str = "shop") -> Callable[[Database], str]:
+    def attaching(self, base: str, host: str = "shop") -> Callable[[Unit], str]:
         """Adds a specification for a base path of its own beside the others."""
         raw = spec("GET /users", base_paths=[base])
 
-        def work(db: Database) -> str:
-            return attach(db, self.acceptor, Upload(raw), load(raw), AttachTarget(host=host), NOON).spec
+        def work(unit: Unit) -> str:
+            return attach(unit, self.acceptor, Upload(raw), load(raw), AttachTarget(host=host), NOON).spec
 
         return work
 
     def attach(self, base: str, host: str = "shop") -> str:
         return self.store.write(self.attaching(base, host)).result()
 
-    def ignoring(self, api: int, decided: bool) -> Callable[[Database], None]:
-        def work(db: Database) -> None:
+    def ignoring(self, api: int, decided: bool) -> Callable[[Unit], None]:
+        def work(unit: Unit) -> None:
             if decided:
-                decisions.decide(db, api, IGNORED, KNOWN)
+                unit.decisions.decide(api, IGNORED, KNOWN)
             else:
-                decisions.undo(db, api, IGNORED)
+                unit.decisions.undo(api, IGNORED)
             self.acceptor.catalogue.reread_ignored()
 
         return work
@@ -73,11 +74,11 @@ class Writer:
     def shown(self) -> list[str]:
         return [one.stored.id for one in self.published]
 
-    def together(self, *works: Callable[[Database], object]) -> list[Future[object]]:
+    def together(self, *works: Callable[[Unit], object]) -> list[Future[object]]:
         """Pieces of work that share one transaction."""
         begun, held = threading.Event(), threading.Event()
 
-        def hold(db: Database) -> None:
+        def hold(unit: Unit) -> None:
             begun.set()
             held.wait(30)
 
@@ -95,18 +96,23 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
     writer.store.close()
 
 
-def lose(db: Database) -> None:
+def connection(unit: Unit) -> sqlite3.Connection:
+    assert isinstance(unit, SqliteUnit)
+    return unit._db
+
+
+def lose(unit: Unit) -> None:
     """The disk fails: SQLite gives up the whole transaction."""
-    db.conn.execute("ROLLBACK")
+    connection(unit).execute("ROLLBACK")
     raise sqlite3.OperationalError("disk I/O error")
 
 
-def deny_commit(db: Database) -> None:
+def deny_commit(unit: Unit) -> None:
     def judge(action: int, what: str | None, *_: str | None) -> int:
         denied = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
         return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
 
-    db.conn.set_authorizer(judge)
+    connection(unit).set_authorizer(judge)
 
 
 def test_a_reader_sees_only_what_one_commit_left_while_others_add_remove_and_ignore(writer: Writer) -> None:
@@ -146,18 +152,18 @@ def test_a_reader_sees_only_what_one_commit_left_while_others_add_remove_and_ign
     assert writer.shown() == writer.stored() == added
 
 
-def in_turn(works: Sequence[Callable[[Database], object]], db: Database) -> list[object]:
+def in_turn(works: Sequence[Callable[[Unit], object]], db: Unit) -> list[object]:
     return [work(db) for work in works]
 
 
-def removing(writer: Writer, id: str) -> Callable[[Database], object]:
+def removing(writer: Writer, id: str) -> Callable[[Unit], object]:
     return lambda db: detach(db, writer.acceptor, id)
 
 
 def test_what_was_written_is_published_once_its_future_is_done_and_not_before(writer: Writer) -> None:
     seen: list[list[str]] = []
 
-    def look(db: Database) -> None:
+    def look(db: Unit) -> None:
         seen.append(writer.shown())
         assert len([*writer.acceptor.catalogue.draft]) == 1  # whoever writes sees it at once
 
@@ -171,7 +177,7 @@ def test_work_that_is_undone_leaves_nothing_behind_in_the_catalogue(writer: Writ
     api = next(iter(writer.published)).stored.api
     before = writer.published
 
-    def fails(db: Database) -> None:
+    def fails(db: Unit) -> None:
         writer.attaching("/lost")(db)
         writer.ignoring(api, True)(db)
         assert writer.published is before
@@ -186,7 +192,7 @@ def test_work_that_is_undone_leaves_nothing_behind_in_the_catalogue(writer: Writ
 
 @pytest.mark.parametrize("end", [lose, deny_commit], ids=["lost", "not committed"])
 def test_a_transaction_that_is_lost_leaves_the_catalogue_as_it_was(
-    writer: Writer, end: Callable[[Database], None]
+    writer: Writer, end: Callable[[Unit], None]
 ) -> None:
     kept = writer.attach("/kept")
     before = writer.published
@@ -204,7 +210,7 @@ def test_after_a_lost_transaction_the_next_one_builds_on_the_database(writer: Wr
     assert writer.shown() == writer.stored() == [kept, added]
 
 
-def blobs_read(writer: Writer, work: Callable[[Database], object]) -> int:
+def blobs_read(writer: Writer, work: Callable[[Unit], object]) -> int:
     """Statements of `work` that read stored documents (each is compiled anew under an authorizer)."""
     read: list[str] = []
 
@@ -213,12 +219,12 @@ def blobs_read(writer: Writer, work: Callable[[Database], object]) -> int:
             read.append("raw")
         return sqlite3.SQLITE_OK
 
-    def watched(db: Database) -> None:
-        db.conn.set_authorizer(watch)
+    def watched(unit: Unit) -> None:
+        connection(unit).set_authorizer(watch)
         try:
-            work(db)
+            work(unit)
         finally:
-            db.conn.set_authorizer(None)
+            connection(unit).set_authorizer(None)
 
     writer.store.write(watched).result()
     return len(read)
@@ -227,7 +233,7 @@ def blobs_read(writer: Writer, work: Callable[[Database], object]) -> int:
 def test_documents_are_read_at_the_start_and_never_again(writer: Writer, tmp_path: Path) -> None:
     one, two = writer.attach("/one"), writer.attach("/two")
     api = next(iter(writer.published)).stored.api
-    assert blobs_read(writer, lambda db: Acceptor(db, load)) > 0  # the count counts
+    assert blobs_read(writer, lambda unit: Acceptor(unit, load)) > 0  # the count counts
     assert blobs_read(writer, writer.ignoring(api, True)) == 0
     assert blobs_read(writer, writer.ignoring(api, False)) == 0
     assert blobs_read(writer, writer.attaching("/three")) == 0
@@ -241,11 +247,9 @@ def test_a_stored_document_that_cannot_be_read_is_left_out_and_said_once(
 ) -> None:
     kept, broken = writer.attach("/kept"), writer.attach("/broken")
     api = next(iter(writer.published)).stored.api
-    writer.store.write(
-        lambda db: db.conn.execute("UPDATE specs SET raw = x'7b' WHERE id = ?", (broken,)).rowcount
-    ).result()
+    sql(writer.store, "UPDATE specs SET raw = x'7b' WHERE id = ?", broken)
     with caplog.at_level(logging.ERROR):
-        acceptor = writer.store.write(lambda db: Acceptor(db, load)).result()
+        acceptor = writer.store.write(lambda unit: Acceptor(unit, load)).result()
         writer.store.write(lambda db: acceptor.forget()).result()
     assert [one.stored.id for one in acceptor.catalogue.draft.of_api(api)] == [kept]
     assert [broken in record.message for record in caplog.records] == [True]

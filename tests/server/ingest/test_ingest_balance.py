@@ -12,27 +12,28 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from sqlite_utils import Database
 
 from agent.wire import Batch, Endpoint, Record, decode_record, pack_record
 from server.analysis.coverage.counts import callers
 from server.ingest.accept import Acceptor
 from server.ingest.decode import Delivery
 from server.services.attaching import AttachTarget, attach
-from server.store.database import Store
+from server.store.sqlite.store import SqliteStore
+from server.store.unit import Unit
 from server.store.values import Upload
 from tests.server.engine import load, spec
 from tests.server.records import NETNS, NOON, record
+from tests.server.sql import database
 
 T = TypeVar("T")
 Counts = Counter[tuple[object, ...]]
 
 
-def counted(db: Database) -> dict[str, Counts]:
+def counted(db: sqlite3.Connection) -> dict[str, Counts]:
     """What the counters say, by table."""
 
     def of(query: str) -> Counts:
-        return Counter({tuple(key): count for *key, count in db.conn.execute(query)})
+        return Counter({tuple(key): count for *key, count in db.execute(query)})
 
     return {
         "operations": of("SELECT number, count FROM operations WHERE count <> 0"),
@@ -50,10 +51,10 @@ def counted(db: Database) -> dict[str, Counts]:
     }
 
 
-def expected(db: Database) -> dict[str, Counts]:
+def expected(db: sqlite3.Connection) -> dict[str, Counts]:
     """What the stored exchanges add up to."""
     found: dict[str, Counts] = {name: Counter() for name in counted(db)}
-    cursor = db.conn.execute("SELECT * FROM exchanges")
+    cursor = db.execute("SELECT * FROM exchanges")
     cursor.row_factory = sqlite3.Row
     for row in cursor:
         operation = row["operation"]
@@ -69,14 +70,14 @@ def expected(db: Database) -> dict[str, Counts]:
     return found
 
 
-def covered(db: Database) -> Counts:
+def covered(db: sqlite3.Connection) -> Counts:
     """What the exchanges that were judged as their APIs stand add to coverage, by kind of caller."""
     found: Counts = Counter()
-    for number, second, operation in db.conn.execute(
+    for number, second, operation in db.execute(
         """SELECT exchanges.number, second, operation FROM exchanges JOIN apis ON apis.number = api
         WHERE exchanges.revision = apis.revision AND verdict IS NOT NULL AND verdict <> 'shadow'"""
     ):
-        rows = db.conn.execute("SELECT record FROM witnesses WHERE number IN (?, ?)", (number, second))
+        rows = db.execute("SELECT record FROM witnesses WHERE number IN (?, ?)", (number, second))
         for kind in {"everyone", *(by for by, _ in callers([decode_record(raw) for (raw,) in rows]))}:
             found[operation, str(kind)] += 1
     return found
@@ -108,34 +109,35 @@ class Bench:
     """An acceptor on a store, whose counters must balance after each step."""
 
     def __init__(self, data: Path) -> None:
-        self.store = Store(data)
+        self.store = SqliteStore(data)
         self.stale: set[int] = set()
         self.seq = 0
         self.restart()
 
     def restart(self) -> None:
-        self.acceptor = self.do(lambda db: Acceptor(db, load, self.stale.add))
+        self.acceptor = self.do(lambda unit: Acceptor(unit, load, self.stale.add))
 
-    def do(self, work: Callable[[Database], T]) -> T:
+    def do(self, work: Callable[[Unit], T]) -> T:
         return self.store.write(work).result()
 
     def deliver(self, views: list[Record]) -> None:
         self.seq += 1
         batch = Batch(1, "agent-1", "epoch-1", self.seq, {}, tuple(views))
         delivery = Delivery(batch, tuple(pack_record(one) for one in views))
-        self.do(lambda db: self.acceptor.accept(delivery, NOON))
+        self.do(lambda unit: self.acceptor.accept(delivery, NOON))
 
     def upload(self, raw: bytes, host: str) -> None:
         done = self.do(
-            lambda db: attach(db, self.acceptor, Upload(raw), load(raw), AttachTarget(host=host), NOON)
+            lambda unit: attach(unit, self.acceptor, Upload(raw), load(raw), AttachTarget(host=host), NOON)
         )
         self.stale.add(done.number)
 
     def judge(self, api: int) -> int:
-        return self.do(lambda db: self.acceptor.judge_again(api, 5))
+        return self.do(lambda unit: self.acceptor.judge_again(api, 5))
 
     def balance(self) -> None:
-        assert self.do(counted) == self.do(expected)
+        db = database(self.store)
+        assert self.do(lambda unit: counted(db)) == self.do(lambda unit: expected(db))
 
 
 @pytest.mark.parametrize("seed", range(25))

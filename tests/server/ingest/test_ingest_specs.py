@@ -13,6 +13,7 @@ from server.jobs import Jobs
 from tests.server.engine import spec
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
+from tests.server.sql import drop_oldest
 
 USERS = spec("GET /users/{userId}", "!GET /old")
 
@@ -69,7 +70,7 @@ def test_a_deviation_is_kept_once_with_count_callers_and_a_sample(client: Client
 
 
 def test_deviations_are_bounded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.store.deviations.MAX_DEVIATIONS", 3)
+    monkeypatch.setattr("server.store.sqlite.writing.deviations.MAX_DEVIATIONS", 3)
     upload(client, host="shop.local:8080")
     client.send(*[record(n, status=500 + n) for n in range(8)])
     assert len(client.items("/deviations")) == 3
@@ -93,7 +94,7 @@ def test_an_upload_judges_what_is_stored_and_loses_no_count(client: Client) -> N
 def test_counts_whose_samples_are_gone_move_with_their_template(client: Client) -> None:
     client.send(*[record(n, path=f"/users/{n}") for n in range(5)], record(5, path="/admin/1"))
     state = client.core
-    state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(100)).result()
+    drop_oldest(state.store, 100)
     upload(client, host="shop.local:8080")
     wait_for(lambda: "GET /users/{userId}" in client.operations(), "the operation of the specification")
     assert {key: one["count"] for key, one in client.operations().items()} == {

@@ -11,6 +11,7 @@ import pytest
 from agent.wire import Endpoint
 from server.analysis.witnesses import Pending
 from server.ingest.outcomes import Left, Received
+from server.store.sqlite.writing.positions import SqlitePositions
 from tests.server.records import NETNS, NOON, batch, both, record
 from tests.server.running import Client, serving
 
@@ -141,7 +142,7 @@ def test_an_exchange_whose_request_went_by_unseen_is_kept_and_counted(client: Cl
 def test_templates_are_bounded_and_the_rest_counts_as_one(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.store.counters.MAX_PROVISIONAL", 5)
+    monkeypatch.setattr("server.store.sqlite.writing.operations.MAX_PROVISIONAL", 5)
     client.send(*[record(n, path=f"/word{'x' * n}") for n in range(12)])
     operations = client.operations()
     assert len(operations) == 6
@@ -154,8 +155,8 @@ def test_templates_are_bounded_and_the_rest_counts_as_one(
 def test_names_and_callers_that_anyone_can_invent_are_bounded(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.store.counters.MAX_CONSUMERS", 3)
-    monkeypatch.setattr("server.store.apis.MAX_HOSTS", 3)
+    monkeypatch.setattr("server.store.sqlite.writing.consumers.MAX_CONSUMERS", 3)
+    monkeypatch.setattr("server.store.sqlite.writing.apis.MAX_HOSTS", 3)
     agents = [replace(record().consumer, user_agent=f"bot/{n}") for n in range(9)]
     client.send(*[record(n, host=b"host%d" % n, consumer=agents[n]) for n in range(9)])
     (api,) = client.items("/apis")
@@ -170,7 +171,7 @@ def test_names_and_callers_that_anyone_can_invent_are_bounded(
 
 
 def test_apis_are_bounded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.store.apis.MAX_APIS", 3)
+    monkeypatch.setattr("server.store.sqlite.writing.apis.MAX_APIS", 3)
     servers = [Endpoint("10.0.0.1", 1000 + n) for n in range(6)]
     client.send(*[record(n, "client", server=server) for n, server in enumerate(servers)])
     apis = {api["name"]: api["exchanges"] for api in client.items("/apis")}
@@ -181,14 +182,13 @@ def test_a_failed_write_leaves_memory_and_store_of_one_mind(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.send(record(0, "client"))
-    deliveries = client.core.acceptor.deliveries
     views = [record(0, "server"), record(1, "server", "/fresh")]
 
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(deliveries, "note", fail)
+        patch.setattr(SqlitePositions, "record", fail)
         answer = client.http.post("/api/v1/records", content=batch(2, views))
         assert answer.status_code == 500
     client.seq = 1

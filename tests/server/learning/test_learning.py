@@ -19,22 +19,23 @@ from server.ingest.accept import Acceptor
 from server.ingest.decode import decode
 from server.learning.learning import Learning
 from server.learning.outcomes import LearningStep, NotLearnt
-from server.store.database import Database, Store
 from server.store.errors import StoreUnavailable
-from server.store.exchanges import OpenExchanges
-from server.store.merge import merge_apis
+from server.store.sqlite.store import SqliteStore
+from server.store.unit import Unit
+from server.store.values import Merge
 from tests.server import engine
 from tests.server.analysis.rebuild.traffic import call, validate
 from tests.server.records import NGINX, batch, record
 from tests.server.running import Client, serving, wait_for
+from tests.server.sql import drop_oldest, sql
 
 
 @contextmanager
-def opened(data: Path) -> Iterator[tuple[Store, Callable[..., None]]]:
+def opened(data: Path) -> Iterator[tuple[SqliteStore, Callable[..., None]]]:
     """A store, and what stores records in it."""
-    store = Store(data)
-    acceptor = store.write(lambda db: Acceptor(db, engine.load)).result()
-    seq = store.write(lambda db: db.conn.execute("SELECT count(*) FROM batches").fetchone()[0]).result()
+    store = SqliteStore(data)
+    acceptor = store.write(lambda unit: Acceptor(unit, engine.load)).result()
+    ((seq,),) = sql(store, "SELECT count(*) FROM batches")
 
     def send(*records: Record) -> None:
         nonlocal seq
@@ -55,7 +56,7 @@ def users(start: int, stop: int, **fields: Any) -> list[Record]:
     return found
 
 
-def learning_of(store: Store) -> Learning:
+def learning_of(store: SqliteStore) -> Learning:
     return Learning(store, clock=lambda: 1, pause=0.0)
 
 
@@ -65,12 +66,12 @@ def step(learning: Learning) -> None:
     assert learning.save()
 
 
-def newest(store: Store, api: int = 1) -> Any:
+def newest(store: SqliteStore, api: int = 1) -> Any:
     with store.reading() as reader:
         return reader.lessons.publication(api)
 
 
-def calls_of(store: Store) -> int:
+def calls_of(store: SqliteStore) -> int:
     operation = newest(store).document["paths"]["/users/{userId}"]["get"]
     return int(operation["x-spectap"]["count"])
 
@@ -115,7 +116,7 @@ def test_what_retention_takes_is_not_unlearnt(tmp_path: Path) -> None:
     with opened(tmp_path) as (store, send):
         send(*users(0, 5))
         step(learning_of(store))
-        store.write(lambda db: OpenExchanges(db).drop_oldest(100)).result()
+        drop_oldest(store, 100)
     with opened(tmp_path) as (store, send):
         learning = learning_of(store)
         send(*users(5, 7, name="x"))
@@ -123,8 +124,8 @@ def test_what_retention_takes_is_not_unlearnt(tmp_path: Path) -> None:
         assert calls_of(store) == 7
 
 
-def merge(db: Database) -> None:
-    merge_apis(db, 2, 1)
+def merge(unit: Unit) -> None:
+    unit.merge(Merge(source=2, target=1))
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -249,7 +250,7 @@ def test_what_was_stored_and_cannot_be_read_stays_and_holds_up_nothing(tmp_path:
     with opened(tmp_path) as (store, send):
         send(*users(0, 3), big(0))
         step(learning_of(store))
-        store.write(lambda db: db.conn.execute("UPDATE learners SET state = x'00' WHERE api = 2")).result()
+        sql(store, "UPDATE learners SET state = x'00' WHERE api = 2")
         learning = learning_of(store)
         for start, field in ((3, "name"), (4, "mail")):
             send(*users(start, start + 1, **{field: "x"}), big(start))
@@ -257,8 +258,7 @@ def test_what_was_stored_and_cannot_be_read_stays_and_holds_up_nothing(tmp_path:
         assert calls_of(store) == 5
         assert learning.failures.counts == {LearningStep.LOAD: 1}
         query = "SELECT state = x'00' FROM learners WHERE api = 2 ORDER BY number"
-        rows = store.write(lambda db: db.conn.execute(query).fetchall()).result()
-        assert [row[0] for row in rows] == [True, False]
+        assert sql(store, query) == [(True,), (False,)]
 
 
 def test_what_was_not_saved_at_the_end_is_said_and_learnt_again(tmp_path: Path) -> None:

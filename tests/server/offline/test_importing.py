@@ -17,6 +17,7 @@ from server.offline.reading import records
 from server.offline.remote import Remote, RemoteError
 from tests.har import document, entry
 from tests.server.running import Client, serving
+from tests.server.sql import drop_oldest
 
 AUDIT_LOG = Path(__file__).parents[2] / "data/audit/kube-apiserver.jsonl"
 
@@ -56,8 +57,7 @@ def test_what_retention_took_is_not_counted_again(
 ) -> None:
     path = har(tmp_path, 3)
     imported(client, tmp_path, path)
-    exchanges = client.core.acceptor.exchanges
-    assert client.core.store.write(lambda db: exchanges.drop_oldest(500)).result() == 3
+    assert drop_oldest(client.core.store, 500) == 3
     capsys.readouterr()
     imported(client, tmp_path, path)
     assert counts(capsys)["new"] == 0

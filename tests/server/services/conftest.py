@@ -10,11 +10,11 @@ import pytest
 from server.analysis.specs.load import load
 from server.config import ServerSettings
 from server.core import Core
-from server.store.database import Store
+from server.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    core = Core(ServerSettings("127.0.0.1", 0, tmp_path), Store(tmp_path), load)
+    core = Core(ServerSettings("127.0.0.1", 0, tmp_path), SqliteStore(tmp_path), load)
     yield core
     core.store.close()

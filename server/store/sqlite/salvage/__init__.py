@@ -15,8 +15,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from server.store.errors import StoreUnavailable
 from server.store.sqlite.connection import FILE, LOCK, locked, opened
 from server.store.sqlite.salvage.checks import checked
@@ -49,6 +47,7 @@ NAMES = {
     "rebuilt": "rebuilt documents",
     "decisions": "decisions on rebuilt documents",
     "arrivals": "hours of arrival",
+    "numbers": "next numbers",
 }
 """How a person calls the rows of each table."""
 
@@ -103,10 +102,10 @@ def _copied(path: Path, fresh: Path) -> list[Salvaged] | None:
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.text_factory = bytes
         with closing(opened(fresh)) as connection:
-            new = Database(connection)
-            migrate_like(new, _migrated(old))
+            migrate_like(connection, _migrated(old))
             _check_schema(old)
-            tables = [ScannedTable.of(connection, name) for name in NAMES if new[name].exists()]
+            known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            tables = [ScannedTable.of(connection, name) for name in NAMES if name in known]
             connection.execute("BEGIN")
             found = [_table(old, connection, table) for table in tables]
             mended = mend(connection, int(time.time_ns()))

@@ -57,3 +57,7 @@ def _places(db: sqlite3.Connection, now: int) -> None:
         WHERE NOT EXISTS (SELECT 1 FROM arrivals) HAVING min(number)""",
         (now,),
     )
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'numbers'").fetchone():
+        db.execute("INSERT INTO numbers VALUES ('records', 1) ON CONFLICT DO NOTHING")
+        (highest,) = db.execute("SELECT coalesce(max(number), 0) FROM witnesses").fetchone()
+        db.execute("UPDATE numbers SET next = max(next, ?)", (highest + 1,))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from server.store.database import Store
 from server.store.errors import StoreUnavailable
 from server.store.sqlite import writer
+from server.store.sqlite.store import SqliteStore
 from server.store.sqlite.writer import MAX_WAITING
 from tests.server.running import wait_for
 
@@ -19,14 +19,14 @@ PATIENCE_S = 60.0
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "data")
     yield store
     store.close()
 
 
 def test_work_that_comes_while_the_store_closes_is_refused_and_never_waited_for(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, closed = threading.Barrier(2, timeout=PATIENCE_S), threading.Barrier(2, timeout=PATIENCE_S)
 
@@ -48,7 +48,7 @@ def test_work_that_comes_while_the_store_closes_is_refused_and_never_waited_for(
             late.result(PATIENCE_S)
 
 
-def test_closing_gives_up_in_time_where_the_writer_hangs_and_no_more_may_wait(store: Store) -> None:
+def test_closing_gives_up_in_time_where_the_writer_hangs_and_no_more_may_wait(store: SqliteStore) -> None:
     released = threading.Event()
     hung = store.write(lambda db: released.wait(PATIENCE_S))
     wait_for(lambda: store.waiting == 0, "start of the piece of work that hangs")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from agent.wire import Endpoint
 from server.analysis.specs.load import load
@@ -15,6 +13,7 @@ from server.store.rows import Listed
 from server.store.sqlite.reading.readable import piece
 from tests.server.records import record
 from tests.server.running import Client, serving
+from tests.server.sql import sql
 from tests.server.ui.shop import filled
 
 DAMAGE = (
@@ -28,11 +27,7 @@ DAMAGE = (
 
 def damage(client: Client) -> None:
     for statement in DAMAGE:
-        client.core.store.write(partial(run, statement)).result()
-
-
-def run(statement: str, db: Database) -> None:
-    db.conn.execute(statement)
+        sql(client.core.store, statement)
 
 
 def test_lists_go_on_without_what_cannot_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""One SQLite file: one thread writes (sqlite/writer.py), any thread reads its own snapshot."""
+"""One SQLite file: one thread writes (writer.py), any thread reads its own snapshot."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sqlite_utils import Database as Database
-
-from server.store.errors import StoreUnavailable
+from server.store.errors import CURE, Damaged, StoreUnavailable
 from server.store.parts import StoredPart
 from server.store.reader import Reader
-from server.store.sqlite import connection, room
+from server.store.sqlite import connection
 from server.store.sqlite.condition import Condition
 from server.store.sqlite.connection import FILE, LOCK, Readers
 from server.store.sqlite.failures import MISTAKES, unavailable
 from server.store.sqlite.reading import SqliteReader
 from server.store.sqlite.schema import NewerSchema, migrate
 from server.store.sqlite.writer import Writer
+from server.store.sqlite.writing import SqliteUnit
 
 T = TypeVar("T")
 
 
-class Store:
+class SqliteStore:
     """The database in directory `data`, created and migrated if need be.
 
     Raises StoreUnavailable where it cannot be opened.
@@ -34,6 +33,9 @@ class Store:
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE
+        self._condition = Condition()
+        self._forgetful: list[Callable[[], None]] = []
+        self._publishers: list[Callable[[], None]] = []
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -45,28 +47,28 @@ class Store:
         except StoreUnavailable:
             os.close(self._lock)
             raise
-        self._condition = Condition()
         self._readers = Readers(self.path)
-        self._forgetful: list[Callable[[], None]] = []
-        self._publishers: list[Callable[[], None]] = []
-        self._writer = Writer(self._db, self._condition, self._forget, self._publish)
+        self._writer = Writer(self._db, self._unit, self._condition, self._forget, self._publish)
 
-    def _open(self) -> Database:
+    def _open(self) -> sqlite3.Connection:
         """Raises StoreUnavailable."""
         try:
-            db = Database(connection.opened(self.path))
+            db = connection.opened(self.path)
         except sqlite3.Error as error:
             raise unavailable(error) from error
         try:
             migrate(db)
+            self._unit = SqliteUnit(db, self._condition.unreadable)
         except NewerSchema as error:
             db.close()
-            raise StoreUnavailable(
-                f"{self.path} was written by a newer spectap ({error}): upgrade this one"
-            ) from error
+            why = f"{self.path} was written by a newer spectap ({error}): upgrade this one"
+            raise StoreUnavailable(why) from error
         except sqlite3.Error as error:
             db.close()
             raise unavailable(error) from error
+        except (ValueError, TypeError, LookupError) as error:
+            db.close()
+            raise Damaged(f"what is stored cannot be read ({type(error).__name__}): {CURE}") from error
         return db
 
     @property
@@ -85,6 +87,7 @@ class Store:
         self._publishers.append(publish)
 
     def _forget(self) -> None:
+        self._unit.forget()
         for forget in self._forgetful:
             forget()
 
@@ -92,14 +95,14 @@ class Store:
         for publish in self._publishers:
             publish()
 
-    def begin(self, work: Callable[[Database], T]) -> T:
+    def begin(self, work: Callable[[SqliteUnit], T]) -> T:
         """Runs `work`, which reads, on the caller's thread, before anything was written. Raises Damaged."""
         try:
-            return work(self._db)
+            return work(self._unit)
         except sqlite3.Error as error:
             raise unavailable(error) from error
 
-    def write(self, work: Callable[[Database], T]) -> Future[T]:
+    def write(self, work: Callable[[SqliteUnit], T]) -> Future[T]:
         """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
         return self._writer.write(work)
 
@@ -128,32 +131,17 @@ class Store:
         """How often a row of it could not be read since the start."""
         return self._condition.unreadable_rows[part]
 
-    @staticmethod
-    def probe(db: Database) -> None:
-        """The smallest real write: shows that the database takes one."""
-        room.probe(db)
-
-    @staticmethod
-    def take_room(db: Database) -> None:
-        """A write of a batch's size. `give_room` undoes it."""
-        room.take_room(db)
-
-    @staticmethod
-    def give_room(db: Database) -> None:
-        """Once `take_room` was committed."""
-        room.give_room(db)
-
     @property
     def is_closed(self) -> bool:
         """Whether all that was accepted is committed, and the database closed."""
         return self._lock is None
 
     @property
-    def file_bytes(self) -> int:
+    def used_bytes(self) -> int:
         """Size of the database and its log."""
         return connection.file_bytes(self.path)
 
-    def checkpoint(self) -> None:
+    def compact(self) -> None:
         """Moves the log into the file and cuts both to size. Raises StoreUnavailable."""
         try:
             connection.checkpoint(self.path)

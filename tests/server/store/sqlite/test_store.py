@@ -8,32 +8,35 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
-from server.store.database import Store
 from server.store.errors import StoreUnavailable
 from server.store.sqlite import connection
 from server.store.sqlite.connection import FILE, PAGE_BYTES
 from server.store.sqlite.schema import migrations
+from server.store.sqlite.store import SqliteStore
 from server.store.sqlite.writer import MAX_WAITING
+from server.store.sqlite.writing import SqliteUnit
 from tests.server.running import wait_for
+from tests.server.sql import sql
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "data")
     yield store
     store.close()
 
 
-def count(bucket: str) -> Callable[[Database], None]:
-    def work(db: Database) -> None:
-        db.conn.execute("INSERT INTO ledger VALUES (?, 1)", (bucket,))
+def count(bucket: str) -> Callable[[SqliteUnit], None]:
+    """Work that fails if it is done twice."""
+
+    def work(unit: SqliteUnit) -> None:
+        unit._db.execute("INSERT INTO ledger VALUES (?, 1)", (bucket,))
 
     return work
 
 
-def buckets(store: Store) -> list[str]:
+def buckets(store: SqliteStore) -> list[str]:
     with store.reading() as reader:
         return sorted(reader.fleet.ledgers().server)
 
@@ -41,7 +44,7 @@ def buckets(store: Store) -> list[str]:
 def test_an_empty_file_is_migrated_and_opens_again(tmp_path: Path) -> None:
     (tmp_path / FILE).touch()
     for _ in range(2):
-        Store(tmp_path).close()
+        SqliteStore(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / FILE)) as db:
         names = {name for (name,) in db.execute("SELECT name FROM _sqlite_migrations")}
         (vacuum,) = db.execute("PRAGMA auto_vacuum").fetchone()
@@ -55,13 +58,13 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE)) as db:
         db.execute("CREATE TABLE operations (stray)")  # in the way of the first migration's second table
     with pytest.raises(StoreUnavailable):
-        Store(tmp_path)
+        SqliteStore(tmp_path)
     with closing(sqlite3.connect(tmp_path / FILE)) as db:
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert "apis" not in tables
 
 
-def test_the_file_is_for_its_owner_only(store: Store) -> None:
+def test_the_file_is_for_its_owner_only(store: SqliteStore) -> None:
     assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
 
@@ -69,18 +72,18 @@ def test_the_file_is_for_its_owner_only(store: Store) -> None:
 def test_what_is_not_a_database_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreUnavailable, match="NOTADB"):
-        Store(tmp_path)
+        SqliteStore(tmp_path)
 
 
 def test_a_directory_that_cannot_be_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable, match="cannot use"):
-        Store(tmp_path / "file" / "data")
+        SqliteStore(tmp_path / "file" / "data")
 
 
-def test_work_that_fails_is_undone_alone(store: Store) -> None:
-    def wrong(db: Database) -> None:
-        count("lost")(db)
+def test_work_that_fails_is_undone_alone(store: SqliteStore) -> None:
+    def wrong(unit: SqliteUnit) -> None:
+        count("lost")(unit)
         raise ZeroDivisionError
 
     held = threading.Event()
@@ -94,7 +97,7 @@ def test_work_that_fails_is_undone_alone(store: Store) -> None:
     assert buckets(store) == ["a", "b"]
 
 
-def test_work_that_nobody_waits_for_any_more_is_not_begun(store: Store) -> None:
+def test_work_that_nobody_waits_for_any_more_is_not_begun(store: SqliteStore) -> None:
     held = threading.Event()
     store.write(lambda db: held.wait(30))
     wait_for(lambda: store.waiting == 0, "start of the first piece of work")
@@ -105,7 +108,7 @@ def test_work_that_nobody_waits_for_any_more_is_not_begun(store: Store) -> None:
     assert buckets(store) == ["kept"]
 
 
-def test_caches_that_cannot_be_read_anew_hold_up_what_comes_next(store: Store) -> None:
+def test_caches_that_cannot_be_read_anew_hold_up_what_comes_next(store: SqliteStore) -> None:
     trouble = [sqlite3.OperationalError("disk I/O error")] * 2
 
     def forget() -> None:
@@ -121,7 +124,7 @@ def test_caches_that_cannot_be_read_anew_hold_up_what_comes_next(store: Store) -
     assert buckets(store) == ["a", "c"]
 
 
-def test_caches_are_told_when_work_was_undone(store: Store) -> None:
+def test_caches_are_told_when_work_was_undone(store: SqliteStore) -> None:
     told: list[bool] = []
     store.on_undo(lambda: told.append(True))
     store.write(count("a")).result()
@@ -130,7 +133,7 @@ def test_caches_are_told_when_work_was_undone(store: Store) -> None:
     assert told == [True]
 
 
-def test_all_that_was_accepted_is_committed_at_the_end(store: Store) -> None:
+def test_all_that_was_accepted_is_committed_at_the_end(store: SqliteStore) -> None:
     futures = [store.write(count(f"{n:03}")) for n in range(200)]
     store.close()
     assert all(future.done() and future.exception() is None for future in futures)
@@ -140,7 +143,7 @@ def test_all_that_was_accepted_is_committed_at_the_end(store: Store) -> None:
         store.write(count("late"))
 
 
-def test_more_work_than_may_wait_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_work_than_may_wait_is_refused(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     held = threading.Event()
     first = store.write(lambda db: held.wait(30))
     wait_for(lambda: store.waiting == 0, "start of the first piece of work")
@@ -153,18 +156,18 @@ def test_more_work_than_may_wait_is_refused(store: Store, monkeypatch: pytest.Mo
         future.result()
 
 
-def test_a_full_disk_fails_the_work_and_not_the_store(store: Store) -> None:
-    pages = store.write(lambda db: db.conn.execute("PRAGMA page_count").fetchone()[0]).result()
-    store.write(lambda db: db.conn.execute(f"PRAGMA max_page_count = {pages + 1}").fetchall()).result()
+def test_a_full_disk_fails_the_work_and_not_the_store(store: SqliteStore) -> None:
+    ((pages,),) = sql(store, "PRAGMA page_count")
+    sql(store, f"PRAGMA max_page_count = {pages + 1}")
 
-    def large(db: Database) -> None:
-        db.conn.execute("INSERT INTO ledger VALUES (?, 1)", ("x" * 100_000,))
+    def large(unit: SqliteUnit) -> None:
+        unit.positions.count({"x" * 100_000: 1})
 
     with pytest.raises(StoreUnavailable, match="full"):
         store.write(large).result()
     assert buckets(store) == []
     assert "full" in str(store.refused)
-    store.write(lambda db: db.conn.execute("PRAGMA max_page_count = 1000000").fetchall()).result()
+    sql(store, "PRAGMA max_page_count = 1000000")
     store.write(large).result()
     assert len(buckets(store)) == 1
     assert store.refused is None
@@ -174,7 +177,7 @@ def test_a_lock_held_by_another_program_is_said_and_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "BUSY_S", 0.01)
-    store = Store(tmp_path)
+    store = SqliteStore(tmp_path)
     with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):
@@ -185,7 +188,7 @@ def test_a_lock_held_by_another_program_is_said_and_waited_for(
     store.close()
 
 
-def test_a_reader_sees_one_moment_whatever_is_written(store: Store) -> None:
+def test_a_reader_sees_one_moment_whatever_is_written(store: SqliteStore) -> None:
     store.write(count("a")).result()
     with store.reading() as reader:
         before = reader.fleet.ledgers().server
@@ -194,21 +197,21 @@ def test_a_reader_sees_one_moment_whatever_is_written(store: Store) -> None:
     assert buckets(store) == ["a", "b"]
 
 
-def test_a_directory_has_one_server(store: Store) -> None:
+def test_a_directory_has_one_server(store: SqliteStore) -> None:
     with pytest.raises(StoreUnavailable, match="another server"):
-        Store(store.path.parent)
+        SqliteStore(store.path.parent)
     store.close()
-    Store(store.path.parent).close()
+    SqliteStore(store.path.parent).close()
 
 
 def test_a_database_of_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
-    Store(tmp_path).close()
+    SqliteStore(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
         db.execute(
             """INSERT INTO _sqlite_migrations (migration_set, name, applied_at)
             VALUES ('spectap', 'm999_future', '2030-01-01')"""
         )
     with pytest.raises(StoreUnavailable, match=r"newer spectap \(m999_future\)"):
-        Store(tmp_path)
+        SqliteStore(tmp_path)
     with pytest.raises(StoreUnavailable, match="newer spectap"):  # and no lock is left
-        Store(tmp_path)
+        SqliteStore(tmp_path)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from collections.abc import Mapping
-
-from sqlite_utils import Database
 
 from agent.wire import Batch
 
@@ -15,39 +14,38 @@ log = logging.getLogger(__name__)
 SEQS_KEPT = 1000  # a batch that arrives later than this many of its followers counts as seen
 
 
-class Deliveries:
-    """The writer's view. Sequence numbers may skip (the agent dropped a batch) and may come late."""
+class SqlitePositions:
+    """Sequence numbers may skip (the agent dropped a batch) and may come late."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._heard: set[tuple[str, str]] = set()
 
     def seen(self, batch: Batch) -> bool:
-        """True where this batch is stored already; else notes that it is now."""
-        execute = self._db.conn.execute
+        execute = self._db.execute
         row = execute(
             "SELECT floor FROM epochs WHERE agent = ? AND epoch = ?", (batch.agent, batch.epoch)
         ).fetchone()
         if row is not None and batch.seq <= row[0]:
             return True
         added = execute(
-            "INSERT OR IGNORE INTO batches VALUES (?, ?, ?)", (batch.agent, batch.epoch, batch.seq)
+            "INSERT INTO batches VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (batch.agent, batch.epoch, batch.seq),
         )
         return added.rowcount == 0
 
-    def note(self, batch: Batch, now: int) -> None:
-        """Keeps the agent's ledger (totals, so the newest replaces the older)."""
+    def record(self, batch: Batch, now: int) -> None:
         if (batch.agent, batch.epoch) not in self._heard:
             self._heard.add((batch.agent, batch.epoch))
             log.info("agent %r delivers", batch.agent)
         first = batch.records[0] if batch.records else None
         floor = max(0, batch.seq - SEQS_KEPT)
-        execute = self._db.conn.execute
+        execute = self._db.execute
         execute(
             """INSERT INTO epochs
             (agent, epoch, floor, last_seq, ledger, node, cluster, records, first_seen, last_seen)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET
+            ON CONFLICT (agent, epoch) DO UPDATE SET
                 ledger = CASE WHEN excluded.last_seq >= last_seq THEN excluded.ledger ELSE ledger END,
                 floor = max(floor, excluded.floor), last_seq = max(last_seq, excluded.last_seq),
                 node = coalesce(excluded.node, node), cluster = coalesce(excluded.cluster, cluster),
@@ -71,8 +69,8 @@ class Deliveries:
         )
 
     def count(self, buckets: Mapping[str, int]) -> None:
-        """Adds to the server's own ledger."""
-        self._db.conn.executemany(
-            "INSERT INTO ledger VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        self._db.executemany(
+            """INSERT INTO ledger VALUES (?, ?)
+            ON CONFLICT (bucket) DO UPDATE SET count = ledger.count + excluded.count""",
             [(bucket, count) for bucket, count in buckets.items() if count],
         )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from sqlite_utils import Database
+import sqlite3
+from collections.abc import Mapping, Sequence
 
 from agent.wire import Record
 from server.analysis.inventory import (
@@ -23,34 +21,25 @@ from server.analysis.inventory import (
     key_of,
     name_of,
 )
+from server.store.values import WORKLOAD_PREFIX, Merge
 
 MAX_APIS = 10_000
 MAX_KEYS = 100_000
 MAX_HOSTS = 100  # aliases kept per API: anyone can send any Host
 OTHER: Key = ("other",)
 
-WORKLOAD_PREFIX = "workload:"  # a declared workload, kept among the hosts
-
 OWN, LEARNED, AMBIGUOUS = "own", "learned", "ambiguous"
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """`source` turned out to be `target`."""
+class SqliteApis:
+    """Keys, kinds, hosts and declared names are mirrored in memory."""
 
-    source: int
-    target: int
-
-
-class Apis:
-    """The writer's view, cached; `forget` drops the cache after work was undone."""
-
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self.forget()
 
     def forget(self) -> None:
-        execute = self._db.conn.execute
+        execute = self._db.execute
         self._keys: dict[Key, int] = {}
         self._states: dict[Key, str] = {}
         for key, api, state in execute("SELECT key, api, state FROM api_keys"):
@@ -69,7 +58,6 @@ class Apis:
         )
 
     def resolve(self, record: Record) -> tuple[int, Merge | None]:
-        """The record's API, created if new, and a declared API that it turned out to be."""
         key = key_of(record)
         number = self._keys.get(key)
         if number is None:
@@ -95,11 +83,6 @@ class Apis:
         return self._declared.get(host, self._declared.get(name_of(host)))
 
     def learn(self, record: Record, target: int) -> Merge | None:
-        """The server of this client's view is `target`: from now on its address leads there.
-
-        An address that leads to two servers (a virtual one) is not trusted again: it gets an API of its
-        own for calls that only the client saw.
-        """
         key = key_of(record)
         number = self._keys.get(key)
         if number == target or (number is not None and self._states[key] == AMBIGUOUS):
@@ -114,11 +97,6 @@ class Apis:
         return None
 
     def declare(self, names: Sequence[str], title: str) -> int:
-        """The API that goes by one of these names, created if traffic has not.
-
-        A name is a host, with or without port, or a workload after WORKLOAD_PREFIX. Among several APIs
-        that answered to the name, one whose server was seen wins, then the busiest.
-        """
         for name in names:
             number = self._known_as(name)
             if number is not None:
@@ -126,14 +104,18 @@ class Apis:
         name = names[0].removeprefix(WORKLOAD_PREFIX) or title[:MAX_NAME]
         number = self.insert(named(ApiKind.DECLARED, name))
         for host in names:
-            self._db.conn.execute("INSERT OR REPLACE INTO hosts VALUES (?, ?, 1)", (number, host))
+            self._db.execute(
+                """INSERT INTO hosts VALUES (?, ?, 1)
+                ON CONFLICT (api, host) DO UPDATE SET declared = 1""",
+                (number, host),
+            )
             self._declared[host] = number
             self._hosts.setdefault(number, set()).add(host)
         return number
 
     def _known_as(self, name: str) -> int | None:
         port = name.rpartition(":")[2] if is_address(name) else ""
-        row = self._db.conn.execute(
+        row = self._db.execute(
             """SELECT apis.number FROM apis LEFT JOIN hosts ON hosts.api = apis.number
             LEFT JOIN (SELECT api, sum(count) AS count FROM operations GROUP BY api) AS busy
             ON busy.api = apis.number
@@ -146,35 +128,34 @@ class Apis:
         return None if row is None else int(row[0])
 
     def number_of(self, id: str) -> int | None:
-        """An API's number by its id, or by the id of one that was merged into it."""
         query = "SELECT coalesce(merged_into, number) FROM apis WHERE id = ?"
-        row = self._db.conn.execute(query, (id,)).fetchone()
+        row = self._db.execute(query, (id,)).fetchone()
         return None if row is None else int(row[0])
 
     def revise(self, api: int) -> None:
-        """Counts a change of the API's specifications."""
-        self._db.conn.execute("UPDATE apis SET revision = revision + 1 WHERE number = ?", (api,))
+        self._db.execute("UPDATE apis SET revision = revision + 1 WHERE number = ?", (api,))
 
-    def id(self, api: int) -> str:
-        row = self._db.conn.execute("SELECT id FROM apis WHERE number = ?", (api,)).fetchone()
+    def id_of(self, api: int) -> str:
+        row = self._db.execute("SELECT id FROM apis WHERE number = ?", (api,)).fetchone()
         return str(row[0])
 
+    def revisions(self) -> Mapping[int, int]:
+        return dict(self._db.execute("SELECT number, revision FROM apis"))
+
     def to_judge(self) -> list[int]:
-        """APIs with stored exchanges that were not judged as the API stands (after a restart)."""
-        rows = self._db.conn.execute(
+        rows = self._db.execute(
             """SELECT DISTINCT api FROM exchanges JOIN apis ON apis.number = exchanges.api
             WHERE exchanges.revision <> apis.revision"""
         )
         return [api for (api,) in rows]
 
-    def note_host(self, api: int, record: Record) -> None:
-        """Keeps the name that the client used as an alias."""
+    def add_host(self, api: int, record: Record) -> None:
         host = host_of(record)
         known = self._hosts.setdefault(api, set())
         if host is None or host in known or len(known) >= MAX_HOSTS:
             return
         known.add(host)
-        self._db.conn.execute("INSERT OR IGNORE INTO hosts VALUES (?, ?, 0)", (api, host))
+        self._db.execute("INSERT INTO hosts VALUES (?, ?, 0) ON CONFLICT DO NOTHING", (api, host))
 
     def _create(self, identity: Identity) -> int:
         if len(self._kinds) >= MAX_APIS:
@@ -189,10 +170,10 @@ class Apis:
         return self._keys[OTHER]
 
     def insert(self, identity: Identity) -> int:
-        cursor = self._db.conn.execute(
+        row = self._db.execute(
             """INSERT INTO apis
             (id, kind, name, internal, node, process, executable, port, namespace, workload)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number""",
             (
                 secrets.token_hex(8),
                 identity.kind,
@@ -205,18 +186,17 @@ class Apis:
                 identity.namespace,
                 identity.workload,
             ),
-        )
-        number = cursor.lastrowid
-        assert number is not None
+        ).fetchone()
+        number = int(row[0])
         self._kinds[number] = identity.kind
         return number
 
     def _bind(self, key: Key, number: int, state: str) -> None:
         self._keys[key] = number
         self._states[key] = state
-        self._db.conn.execute(
+        self._db.execute(
             """INSERT INTO api_keys VALUES (?, ?, ?)
-            ON CONFLICT DO UPDATE SET api = excluded.api, state = excluded.state""",
+            ON CONFLICT (key) DO UPDATE SET api = excluded.api, state = excluded.state""",
             (json.dumps(key), number, state),
         )
 

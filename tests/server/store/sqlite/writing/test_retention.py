@@ -10,12 +10,13 @@ from typing import Any
 
 from agent.wire import Body, Consumer, Record
 from server.ingest.decode import decode
-from server.store.retention import DAY_NS, Bounds, fold_hours, used_bytes
 from server.store.sqlite.connection import FILE
-from server.store.values import HOUR_NS
+from server.store.store import Store
+from server.store.values import DAY_NS, HOUR_NS, RetentionBounds
 from tests.server.engine import spec
 from tests.server.records import NOON, batch, record
 from tests.server.running import Client, serving, wait_for
+from tests.server.sql import drop_oldest, path_of, sql
 
 MIB = 1024 * 1024
 
@@ -28,8 +29,12 @@ def bulky(n: int, start: int | None = None) -> Record:
 
 
 def file_size(client: Client) -> int:
-    client.core.store.checkpoint()
-    return int(client.core.store.path.stat().st_size)
+    client.core.store.compact()
+    return int(path_of(client.core.store).stat().st_size)
+
+
+def fold_hours(store: Store, now: int) -> None:
+    store.write(lambda unit: unit.retention.fold_hours(RetentionBounds(7, 1), now)).result()
 
 
 def receive(client: Client, now: int, *records: Record) -> None:
@@ -137,7 +142,7 @@ def test_a_sample_that_went_leaves_its_deviation(tmp_path: Path) -> None:
         (before,) = client.items("/deviations")
         assert before["exchange"] == "server-40000-0"
         state = client.core
-        assert state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result() == 1
+        assert drop_oldest(state.store, 10) == 1
         (after,) = client.items("/deviations")
         assert after == {**before, "exchange": None}
 
@@ -146,7 +151,7 @@ def test_a_half_whose_other_half_went_is_an_exchange_of_its_own(tmp_path: Path) 
     with serving(tmp_path) as client:
         client.send(record(0, "client"))
         state = client.core
-        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
+        drop_oldest(state.store, 10)
         client.send(record(0, "server"))
         (one,) = client.items("/exchanges")
         assert len(one["witnesses"]) == 1
@@ -158,8 +163,10 @@ def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
         state = client.core
 
         def hours() -> list[tuple[int, int]]:
-            query = "SELECT hour, count FROM calls ORDER BY hour"
-            return state.store.write(lambda db: db.conn.execute(query).fetchall()).result()
+            return [
+                (hour, count)
+                for hour, count in sql(state.store, "SELECT hour, count FROM calls ORDER BY hour")
+            ]
 
         def counted() -> dict[str, Any]:
             """All but when callers were first and last seen, which is kept as finely as the counters."""
@@ -169,12 +176,12 @@ def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
             return found
 
         before = counted()
-        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(100)).result()
-        state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON + 31 * DAY_NS)).result()
+        drop_oldest(state.store, 100)
+        fold_hours(state.store, NOON + 31 * DAY_NS)
         noon = NOON // HOUR_NS
         assert hours() == [(noon - 12, 12), *((noon + 12 + n, 1) for n in range(18))]
         assert counted() == before
-        state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON + 32 * DAY_NS)).result()
+        fold_hours(state.store, NOON + 32 * DAY_NS)
         assert hours() == [(noon - 12, 12), (noon + 12, 18)]
 
 
@@ -183,7 +190,7 @@ def test_hours_with_samples_are_not_folded_so_that_these_can_be_judged_again(tmp
         client.send(record(0, start=NOON - 365 * DAY_NS), record(1, start=NOON - 365 * DAY_NS + HOUR_NS))
         state = client.core
         before = client.operations()
-        state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON)).result()
+        fold_hours(state.store, NOON)
         client.http.post(
             "/api/v1/specs?host=shop.local:8080", content=spec("GET /users/{id}")
         ).raise_for_status()
@@ -192,14 +199,13 @@ def test_hours_with_samples_are_not_folded_so_that_these_can_be_judged_again(tmp
         )
         assert after["callers"] == before["GET /users/{id}"]["callers"]
         assert after["statuses"] == {"200": 2}
-        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
-        state.store.write(lambda db: fold_hours(db, Bounds(7, 1), NOON)).result()
+        drop_oldest(state.store, 10)
+        fold_hours(state.store, NOON)
         assert client.operations()["GET /users/{id}"]["statuses"] == {"200": 2}
 
 
 def callers(client: Client) -> dict[str, int]:
-    query = "SELECT name, number FROM consumers"
-    return dict(client.core.store.write(lambda db: db.conn.execute(query).fetchall()).result())
+    return dict(sql(client.core.store, "SELECT name, number FROM consumers"))
 
 
 def calling(agent: str, ordinal: int, side: str = "server", **options: Any) -> Record:
@@ -214,7 +220,7 @@ def test_callers_that_nothing_refers_to_any_more_are_forgotten(tmp_path: Path) -
         before = callers(client)
         assert before.keys() == {"replaced/1", "counted/1", "curl", "last/1"}
         state = client.core
-        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
+        drop_oldest(state.store, 10)
         state.jobs.forget_callers()
         after = callers(client)
         assert after.keys() == {"counted/1", "curl", "last/1"}
@@ -228,8 +234,8 @@ def test_no_callers_number_is_given_twice(tmp_path: Path) -> None:
     with quiet(tmp_path) as client:
         client.send(calling("counted/1", 0), calling("newest/1", 1))
         state = client.core
-        state.store.write(lambda db: db.conn.execute("DELETE FROM calls")).result()
-        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(10)).result()
+        sql(state.store, "DELETE FROM calls")
+        drop_oldest(state.store, 10)
         newest = callers(client)["newest/1"]
         state.jobs.forget_callers()
         assert callers(client) == {"newest/1": newest}
@@ -238,8 +244,8 @@ def test_no_callers_number_is_given_twice(tmp_path: Path) -> None:
 def test_callers_are_kept_where_they_are_referred_to_meanwhile(tmp_path: Path) -> None:
     with quiet(tmp_path) as client:
         client.send(calling("counted/1", 0), calling("last/1", 1))
-        consumers, known = client.core.acceptor.counting.consumers, callers(client)
-        work = client.core.store.write(lambda db: consumers.drop_unused(list(known.values())))
+        known = callers(client)
+        work = client.core.store.write(lambda unit: unit.consumers.drop_unused(list(known.values())))
         assert work.result() == 0
         assert callers(client) == known
 
@@ -248,6 +254,6 @@ def test_used_bytes_leave_out_what_is_free(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
         state = client.core
         client.send(*[bulky(n) for n in range(50)])
-        full = state.store.write(used_bytes).result()
-        state.store.write(lambda db: state.acceptor.exchanges.drop_oldest(50)).result()
-        assert state.store.write(used_bytes).result() < full / 4
+        full = state.store.write(lambda unit: unit.retention.used_bytes()).result()
+        drop_oldest(state.store, 50)
+        assert state.store.write(lambda unit: unit.retention.used_bytes()).result() < full / 4

@@ -1,39 +1,27 @@
-"""Deviations, stored once for each API and identity, with count, callers and a sample."""
+"""Deviations, stored once for each API and identity, with count, consumers and a sample."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from dataclasses import dataclass
-
-from sqlite_utils import Database
 
 from server.analysis.specs.deviation import DeviationIdentity
+from server.store.values import Occurrence
 
 MAX_DEVIATIONS = 1000  # stored per API: pointers come from the network
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
-    """One exchange that showed a deviation; `revision` counts changes of the API's specifications."""
+class SqliteDeviationTally:
+    """Numbers are mirrored, and counts summed, in memory."""
 
-    api: int
-    consumer: int
-    time: int
-    exchange: str
-    revision: int
-
-
-class DeviationCounters:
-    """The writer's view."""
-
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self.forget()
 
     def forget(self) -> None:
         self._numbers: dict[tuple[int, DeviationIdentity], int] = {}
         self._kept: Counter[int] = Counter()
-        for number, api, *identity in self._db.conn.execute(
+        for number, api, *identity in self._db.execute(
             'SELECT number, api, operation, kind, "where", pointer FROM deviations'
         ):
             self._numbers[api, DeviationIdentity(*identity)] = number
@@ -42,7 +30,6 @@ class DeviationCounters:
         self._seen: dict[int, tuple[int, int, int]] = {}
 
     def add(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
-        """Counts it; False where the API's bound is reached and it was left out."""
         number = self._numbers.get((at.api, identity))
         if number is None:
             if self._kept[at.api] >= MAX_DEVIATIONS:
@@ -54,28 +41,26 @@ class DeviationCounters:
         return True
 
     def take_back(self, at: Occurrence, identity: DeviationIdentity) -> None:
-        """Counts it no longer."""
         number = self._numbers.get((at.api, identity))
         if number is not None:
             self._calls[number, at.consumer] -= 1
 
     def _insert(self, at: Occurrence, identity: DeviationIdentity, message: str) -> int:
-        cursor = self._db.conn.execute(
+        row = self._db.execute(
             """INSERT INTO deviations
             (api, operation, kind, "where", pointer, message, first_seen, last_seen, sample, revision)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number""",
             (at.api, *identity, message, at.time, at.time, at.exchange, at.revision),
-        )
-        assert cursor.lastrowid is not None
-        self._numbers[at.api, identity] = cursor.lastrowid
+        ).fetchone()
+        number = self._numbers[at.api, identity] = int(row[0])
         self._kept[at.api] += 1
-        return cursor.lastrowid
+        return number
 
     def flush(self) -> None:
-        many = self._db.conn.executemany
+        many = self._db.executemany
         many(
             """INSERT INTO deviation_calls VALUES (?, ?, ?)
-            ON CONFLICT DO UPDATE SET count = count + excluded.count""",
+            ON CONFLICT (deviation, consumer) DO UPDATE SET count = deviation_calls.count + excluded.count""",
             [(*key, count) for key, count in self._calls.items() if count],
         )
         many(
@@ -91,9 +76,8 @@ class DeviationCounters:
         self._seen.clear()
 
     def purge(self, api: int, revision: int) -> None:
-        """Removes what no exchange has shown since the API's specifications changed."""
         self.flush()
-        execute = self._db.conn.execute
+        execute = self._db.execute
         execute(
             """DELETE FROM deviation_calls WHERE deviation IN
             (SELECT number FROM deviations WHERE api = ? AND revision < ?)""",

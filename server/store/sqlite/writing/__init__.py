@@ -1,0 +1,71 @@
+"""What is written, in the terms of store/unit.py, and all that is kept in memory of it: here alone.
+
+| in memory                                               | is read at | again after undone work, and      |
+|---------------------------------------------------------|------------|-----------------------------------|
+| APIs: keys, kinds, hosts, declared names                | the start  | a merge                           |
+| operations: numbers, keys, kinds                        | the start  | a merge, demoting, moved counts   |
+| consumers: numbers                                      | the start  | dropping                          |
+| deviations: numbers                                     | the start  | a merge, purging                  |
+| coverage: which consumers each operation has            | the start  | a merge, resetting                |
+| sums of calls, deviations and coverage, not yet flushed | (empty)    | a flush (empty again)             |
+| the hour whose first number is stored                   | (none)     | another hour                      |
+
+Between two pieces of work nothing here differs from the database: sums are flushed by whoever adds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from server.store.parts import StoredPart
+from server.store.sqlite.reading.readable import Readable
+from server.store.sqlite.writing.apis import SqliteApis
+from server.store.sqlite.writing.calls import SqliteCallTally
+from server.store.sqlite.writing.consumers import SqliteConsumers
+from server.store.sqlite.writing.coverage import SqliteCoverageTally
+from server.store.sqlite.writing.decisions import SqliteDecisions
+from server.store.sqlite.writing.deviations import SqliteDeviationTally
+from server.store.sqlite.writing.lessons import SqliteLessons
+from server.store.sqlite.writing.merging import merge_apis
+from server.store.sqlite.writing.operations import SqliteOperations
+from server.store.sqlite.writing.positions import SqlitePositions
+from server.store.sqlite.writing.retention import SqliteRetention
+from server.store.sqlite.writing.room import SqliteRoom
+from server.store.sqlite.writing.samples import SqliteSamples
+from server.store.sqlite.writing.specs import SqliteSpecs
+from server.store.values import Merge
+
+
+class SqliteUnit:
+    """Raises sqlite3.Error, as does whatever is called of it."""
+
+    def __init__(self, db: sqlite3.Connection, unreadable: Callable[[StoredPart], None]) -> None:
+        self._db = db
+        self.apis = SqliteApis(db)
+        self.operations = SqliteOperations(db)
+        self.consumers = SqliteConsumers(db)
+        self.calls = SqliteCallTally(db)
+        self.coverage = SqliteCoverageTally(db)
+        self.deviations = SqliteDeviationTally(db)
+        self.samples = SqliteSamples(db, Readable(unreadable))
+        self.retention = SqliteRetention(db)
+        self.positions = SqlitePositions(db)
+        self.specs = SqliteSpecs(db)
+        self.decisions = SqliteDecisions(db)
+        self.lessons = SqliteLessons(db)
+        self.room = SqliteRoom(db)
+
+    def forget(self) -> None:
+        """After work was undone: nothing in memory may know more than the database."""
+        self._forget_merged()
+        for part in (self.consumers, self.calls, self.samples):
+            part.forget()
+
+    def merge(self, merge: Merge) -> None:
+        merge_apis(self._db, merge.source, merge.target)
+        self._forget_merged()
+
+    def _forget_merged(self) -> None:
+        for part in (self.apis, self.operations, self.deviations, self.coverage):
+            part.forget()

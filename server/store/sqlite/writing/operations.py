@@ -1,0 +1,129 @@
+"""Operations, and what is counted under each."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+
+from server.store.rows import OperationKind
+from server.store.values import Unsampled
+
+MAX_PROVISIONAL = 500  # templates per API; calls beyond them count under one operation
+MAX_KEY = 600  # characters
+OVERFLOW_KEY, UNSEEN_KEY = "(other)", "(request not seen)"
+
+KEYS = {
+    "calls": "hour, consumer, status",
+    "latency": "day, bucket",
+    "verdicts": "verdict",
+    "coverage": "consumer, part",
+}
+"""What each table of counts is keyed by, besides the operation."""
+
+
+class SqliteOperations:
+    """Numbers, keys and kinds are mirrored in memory."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.forget()
+
+    def forget(self) -> None:
+        self._numbers: dict[tuple[int, str], int] = {}
+        self._keys: dict[int, str] = {}
+        self._kinds: dict[int, str] = {}
+        self._provisional: Counter[int] = Counter()
+        for number, api, key, kind in self._db.execute("SELECT number, api, key, kind FROM operations"):
+            self._numbers[api, key] = number
+            self._keys[number] = key
+            self._kinds[number] = kind
+            self._provisional[api] += kind == OperationKind.PROVISIONAL
+
+    def key_of(self, number: int) -> str:
+        return self._keys[number]
+
+    def provisional(self, api: int, method: str, template: str, found: bool = True) -> int:
+        key = f"{method} {template}"[:MAX_KEY]
+        number = self._numbers.get((api, key))
+        if number is not None:
+            return number
+        if self._provisional[api] >= (MAX_PROVISIONAL if found else MAX_PROVISIONAL // 2):
+            return self._find(api, OVERFLOW_KEY, OperationKind.OVERFLOW, "", "")
+        self._provisional[api] += 1
+        return self._find(api, key, OperationKind.PROVISIONAL, method, template)
+
+    def specified(self, api: int, key: str, deprecated: bool, operation_id: str | None) -> int:
+        number = self._numbers.get((api, key))
+        if number is not None and self._kinds[number] == OperationKind.SPECIFIED:
+            return number
+        method, _, template = key.partition(" ")
+        number = self._find(api, key, OperationKind.SPECIFIED, method, template)
+        self._db.execute(
+            "UPDATE operations SET kind = ?, deprecated = ?, operation_id = ? WHERE number = ?",
+            (OperationKind.SPECIFIED, deprecated, operation_id, number),
+        )
+        if self._kinds[number] == OperationKind.PROVISIONAL:
+            self._provisional[api] -= 1
+        self._kinds[number] = OperationKind.SPECIFIED
+        return number
+
+    def unseen(self, api: int) -> int:
+        return self._find(api, UNSEEN_KEY, OperationKind.UNSEEN, "", "")
+
+    def demote(self, api: int) -> None:
+        self._db.execute(
+            """UPDATE operations SET kind = ?, deprecated = 0, operation_id = NULL
+            WHERE api = ? AND kind = ?""",
+            (OperationKind.PROVISIONAL, api, OperationKind.SPECIFIED),
+        )
+        self.forget()
+
+    def unsampled(self, api: int) -> Sequence[Unsampled]:
+        rows = self._db.execute(
+            """SELECT number, key, method, template FROM operations WHERE api = ?1 AND kind = ?2 AND count > 0
+            AND number NOT IN (SELECT operation FROM exchanges WHERE api = ?1)""",
+            (api, OperationKind.PROVISIONAL),
+        )
+        return [Unsampled(*row) for row in rows]
+
+    def move_counts(self, source: int, target: int) -> None:
+        move_counts(self._db, source, target)
+        self.forget()
+
+    def _find(self, api: int, key: str, kind: str, method: str, template: str) -> int:
+        number = self._numbers.get((api, key))
+        if number is None:
+            row = self._db.execute(
+                """INSERT INTO operations (api, key, kind, method, template) VALUES (?, ?, ?, ?, ?)
+                RETURNING number""",
+                (api, key, kind, method, template),
+            ).fetchone()
+            number = self._numbers[api, key] = int(row[0])
+            self._keys[number] = key
+            self._kinds[number] = kind
+        return number
+
+
+def move_counts(db: sqlite3.Connection, source: int, target: int) -> None:
+    """All that was counted under one operation counts under another; the first is removed."""
+    execute = db.execute
+    for table, key in KEYS.items():
+        execute(
+            f"INSERT INTO {table} (operation, {key}, count) "
+            f"SELECT ?, {key}, count FROM {table} WHERE operation = ? "
+            f"ON CONFLICT (operation, {key}) DO UPDATE SET count = {table}.count + excluded.count",
+            (target, source),
+        )
+        execute(f"DELETE FROM {table} WHERE operation = ?", (source,))
+    execute(
+        """UPDATE operations SET count = operations.count + old.count,
+        first_seen = coalesce(
+            min(operations.first_seen, old.first_seen), operations.first_seen, old.first_seen),
+        last_seen = coalesce(
+            max(operations.last_seen, old.last_seen), operations.last_seen, old.last_seen)
+        FROM (SELECT count, first_seen, last_seen FROM operations WHERE number = ?) AS old
+        WHERE operations.number = ?""",
+        (source, target),
+    )
+    execute("DELETE FROM operations WHERE number = ?", (source,))

@@ -1,0 +1,22 @@
+"""Whether the database takes writes: shown by writing."""
+
+from __future__ import annotations
+
+import sqlite3
+
+ROOM_BYTES = 1024 * 1024  # where nothing went in, this must before more is asked for
+
+
+class SqliteRoom:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def probe(self) -> None:
+        self._db.execute("PRAGMA user_version = 1")
+
+    def take(self) -> None:
+        self._db.execute("CREATE TABLE IF NOT EXISTS room (bytes BLOB)")
+        self._db.execute("INSERT INTO room VALUES (zeroblob(?))", (ROOM_BYTES,))
+
+    def give(self) -> None:
+        self._db.execute("DROP TABLE IF EXISTS room")

@@ -1,0 +1,188 @@
+"""Whole exchanges and their views."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from agent.wire import Record
+from server.analysis.witnesses import SKEW_NS, View, mark_of, view_of
+from server.store.draft import ExchangeDraft
+from server.store.parts import StoredPart
+from server.store.sqlite.reading.conditions import status_of
+from server.store.sqlite.reading.readable import Readable, deviations
+from server.store.values import HOUR_NS, Contribution
+
+Value = int | str | bytes | None
+
+COLUMNS = (
+    "number, time, api, operation, consumer, method, path, status, bucket, duration, verdict, why,"
+    " deprecated, deviations, revision, namespaces, workloads, mark, second"
+)
+MARKS = ", ".join("?" * len(COLUMNS.split(",")))
+IDS_AT_ONCE = 500
+NAMELESS: frozenset[str | None] = frozenset({None, ""})
+
+
+class SqliteSamples:
+    """The hour is remembered whose first number is known to be stored."""
+
+    def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
+        self._db = db
+        self._readable = readable
+        self.forget()
+
+    def forget(self) -> None:
+        self._hour: int | None = None
+
+    def numbers(self, count: int, now: int) -> Sequence[int]:
+        (following,) = self._db.execute(
+            "UPDATE numbers SET next = next + ? WHERE name = 'records' RETURNING next", (count,)
+        ).fetchone()
+        first = int(following) - count
+        self._note_hour(now // HOUR_NS, first)
+        return range(first, first + count)
+
+    def _note_hour(self, hour: int, first: int) -> None:
+        """Exchanges numbered from `first` on arrive in this hour. Hours ahead go: the clock was set back."""
+        if hour != self._hour:
+            self._db.execute("DELETE FROM arrivals WHERE hour > ?", (hour,))
+            self._db.execute("INSERT INTO arrivals VALUES (?, ?) ON CONFLICT DO NOTHING", (hour, first))
+            self._hour = hour
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for start in range(0, len(ids), IDS_AT_ONCE):
+            some = ids[start : start + IDS_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            rows = self._db.execute(f"SELECT id FROM witnesses WHERE id IN ({marks})", some)
+            found.update(id for (id,) in rows)
+        return found
+
+    def load(self, number: int) -> ExchangeDraft | None:
+        row = self._db.execute(f"SELECT {COLUMNS} FROM exchanges WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            return None
+        raws = self._db.execute(
+            "SELECT record FROM witnesses WHERE number IN (?, ?) ORDER BY number", (number, row[-1])
+        )
+        records = self._readable.records(raw for (raw,) in raws)
+        return self._readable.one(StoredPart.EXCHANGES, row, partial(_draft, records=records))
+
+    def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
+        rows: list[tuple[Value, ...]] = []
+        changed: list[tuple[Value, ...]] = []
+        witnesses: list[tuple[Value, ...]] = []
+        for one in exchanges:
+            row = _row(one)
+            if one.stored:
+                changed.append((*row, one.number))
+            else:
+                rows.append(row)
+            if one.raw is not None:
+                witnesses.append((one.number, one.id, one.number, one.raw))
+            if one.second_raw is not None:
+                witnesses.append((one.second, one.records[1].id, one.number, one.second_raw))
+            one.stored, one.raw, one.second_raw = True, None, None
+        many = self._db.executemany
+        many(f"INSERT INTO exchanges ({COLUMNS}) VALUES ({MARKS})", rows)
+        many(f"UPDATE exchanges SET ({COLUMNS}) = ({MARKS}) WHERE number = ?", changed)
+        many("INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)", witnesses)
+
+    def waiting_near(self, time: int, mark: int) -> list[View]:
+        rows = self._db.execute(
+            """SELECT number FROM exchanges
+            WHERE mark = ? AND second IS NULL AND +time BETWEEN ? AND ? LIMIT 64""",
+            (mark, time - SKEW_NS, time + SKEW_NS),
+        )
+        return self._views([number for (number,) in rows])
+
+    def latest_waiting(self, limit: int) -> list[View]:
+        rows = self._db.execute(
+            """SELECT number FROM exchanges WHERE mark IS NOT NULL AND second IS NULL
+            ORDER BY time DESC, number DESC LIMIT ?""",
+            (limit,),
+        )
+        return self._views([number for (number,) in rows][::-1])
+
+    def _views(self, numbers: Iterable[int]) -> list[View]:
+        views = []
+        for number in numbers:
+            raws = self._db.execute("SELECT record FROM witnesses WHERE number = ?", (number,)).fetchone()
+            for record in self._readable.records(raws or ()):
+                mark = mark_of(record)
+                if mark is not None:
+                    views.append(view_of(record, number, mark))
+        return views
+
+    def unjudged(self, api: int, revision: int, limit: int) -> list[int]:
+        rows = self._db.execute(
+            "SELECT number FROM exchanges WHERE api = ? AND revision <> ? LIMIT ?", (api, revision, limit)
+        )
+        return [number for (number,) in rows]
+
+    def give_up(self, number: int, revision: int) -> None:
+        self._db.execute("UPDATE exchanges SET revision = ? WHERE number = ?", (revision, number))
+
+
+def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
+    """Raises ValueError where a view cannot be read: what was counted by it cannot be taken back."""
+    number, time, api, operation, consumer, _, _, status, bucket, duration, verdict, why, *rest = row
+    deprecated, packed, revision, _, _, mark, second = rest
+    if len(records) != (1 if second is None else 2):
+        raise ValueError("a view is missing")
+    return ExchangeDraft(
+        number=number,
+        records=[*records],
+        views=len(records),
+        raw=None,
+        mark=mark,
+        stored=True,
+        second=second,
+        api=api,
+        duration=duration,
+        why=why,
+        deprecated=bool(deprecated),
+        revision=revision,
+        counted=Contribution(operation, consumer, status_of(status), time, bucket, verdict),
+        deviations=deviations(packed),
+    )
+
+
+def _row(one: ExchangeDraft) -> tuple[Value, ...]:
+    counted, first = one.counted, one.records[0]
+    assert counted is not None
+    request = first.request or (one.records[1].request if len(one.records) > 1 else None)
+    found = [(*identity, message) for identity, message in one.deviations.items()]
+    ends = [end for record in one.records for end in (record.client, record.server) if end is not None]
+    return (
+        one.number,
+        counted.time,
+        one.api,
+        counted.operation,
+        counted.consumer,
+        request.method if request else "",
+        request.path if request else b"",
+        counted.status or 0,
+        counted.bucket,
+        one.duration,
+        counted.verdict,
+        one.why,
+        one.deprecated,
+        json.dumps(found) if found else None,
+        one.revision,
+        _lines({end.namespace for end in ends}),
+        _lines({end.workload for end in ends}),
+        one.mark,
+        one.second,
+    )
+
+
+def _lines(names: set[str | None]) -> str | None:
+    """Names between newlines, so that a filter finds whole names of either end."""
+    if names <= NAMELESS:
+        return None
+    known = sorted(name for name in names if name)
+    return "\n" + "\n".join(known) + "\n"
