@@ -33,6 +33,7 @@ from agent.redact.roles import ENCLOSING, Group, Naming, Role
 MAX_DEPTH_NAMED = 32  # levels a pointer names; deeper, it names the ancestor
 MAX_KEY_NAMED = 64  # characters of a key in a pointer; longer, it names the ancestor
 PAIR = 2  # texts
+MAX_TOKEN = 6 * labels.MAX_LABEL  # characters of a text that may be a name, each an escape
 
 _KUBERNETES_SECRET = re.compile(r'"kind"\s{0,8}:\s{0,8}"Secret(?:List)?"')
 _KUBERNETES_FIELDS = {
@@ -223,7 +224,7 @@ class Walk:
     def learn(self, token: str, naming: Naming, container: _Container) -> None:
         """Takes a text for the name of what is beside it, or beside the list or object that it is in."""
         label = None
-        if len(token) <= labels.MAX_LABEL:
+        if len(token) <= MAX_TOKEN:
             label = labels.label(naming, unescaped(token), self.judge.names, patch=self.patch)
         if label is None:
             return
@@ -251,7 +252,7 @@ class Walk:
         if not in_list or container.index != PAIR or len(texts) < PAIR:
             return
         name = texts[0][texts[0].lastindex or PLAIN]
-        rule = self.judge.names.rule(unescaped(name)) if len(name) <= labels.MAX_LABEL else None
+        rule = self.judge.names.rule(unescaped(name)) if len(name) <= MAX_TOKEN else None
         if rule is not None:
             self.late.append((texts[1].span(texts[1].lastindex or PLAIN), rule, self.pointer("1")))
 

@@ -130,7 +130,7 @@ def _naming(found: list[str]) -> Naming | None:
 
 def _group(found: list[str]) -> Group | None:
     joined = "".join(found)
-    if found[0] in ("value", "val") and found[-1] not in _ABOUT_VALUES:
+    if joined.startswith("value") and joined.removeprefix("value") not in _ABOUT_VALUES:
         return Group.VALUE
     return _GROUP_WHOLE.get(joined) or _by_end(joined, _GROUP_ENDS) or _GROUP_WORDS.get(found[-1])
 

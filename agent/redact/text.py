@@ -20,6 +20,7 @@ MAX_TEXT = 4096  # characters; longer text without structure is masked
 
 _TELLING = re.compile(r"[\s:=\"%/]")  # a short text with a secret has one of these
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_ENCODED_PIECE = re.compile(r"(?<=[&=?#;])[^\s&=?#;\"'<>%]*%[0-9A-Fa-f]{2}[^\s&=?#;\"'<>]*")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
 
 
@@ -75,7 +76,10 @@ class Judge:
         """The rule that finds a secret behind percent-encoding."""
         if depth >= MAX_NESTING:
             return "nested"
-        return self.text(unquote(text, errors="replace"), depth + 1)[1]
+        found = self.text(unquote(text, errors="replace"), depth + 1)[1]
+        for piece in () if found else _ENCODED_PIECE.findall(text):  # each value of a form or query by itself
+            found = found or self.text(unquote(piece, errors="replace"), depth + 1)[1]
+        return found
 
     def _nested(self, text: str, depth: int) -> tuple[str, str | None] | None:
         """The masked text where it is JSON from end to end."""

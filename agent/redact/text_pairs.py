@@ -30,16 +30,19 @@ def secrets(text: str, names: Names, keys: Keys) -> list[Found]:
     """The values of secrets' names in `text`, in any order."""
     found: list[Found] = []
     joined: list[tuple[re.Match[str], Role]] = []
-    at = 0
-    while (pair := _PAIR.search(text, at)) is not None:
-        at = pair.end()
+    masked_to, outer = 0, None
+    for pair in _PAIR.finditer(text):
         key = keys.named(pair["name"])
-        if key.rule is not None:
-            for span in _values(pair):
-                found.append((*span, key.rule))
-                at = span[1]  # not again within: that would take quadratic time
-        elif key.role is not None:
+        if key.role is not None:
             joined.append((pair, key.role))
+        if pair.end() < masked_to:
+            continue  # not again within: that would take quadratic time
+        # As in `auth: token: "…"`, a value may be a name: the next value is of both.
+        rule = key.rule or (outer if pair.start() < masked_to else None)
+        span = None if rule is None else _value(pair)
+        if rule is not None and span is not None:
+            found.append((*span, rule))
+            masked_to, outer = span[1], rule
     return found + _beside(text, names, joined) if len(joined) > 1 else found
 
 
@@ -53,14 +56,11 @@ def _beside(text: str, names: Names, joined: list[tuple[re.Match[str], Role]]) -
     return entry.found
 
 
-def _values(pair: re.Match[str]) -> list[Span]:
+def _value(pair: re.Match[str]) -> Span | None:
     """What stands behind a pair's name; of a header of cookies, which are pairs themselves, all of them."""
     text, at = pair.string, pair.end()
-    if pair["name"].lower().endswith("cookie") and pair[0].rstrip().endswith(":"):
-        cookies = text_values.cookies(text, at)
-        if cookies is not None:
-            return [cookies]
-    return list(text_values.all_at(text, at))
+    is_header = pair["name"].lower().endswith("cookie") and pair[0].rstrip().endswith(":")
+    return (text_values.cookies(text, at) if is_header else None) or text_values.first(text, at)
 
 
 class _Entry:
@@ -109,7 +109,8 @@ class _Entry:
         first, last = self._masked
         if first <= at < last:
             return  # not again within
-        for start, end in text_values.all_at(self._text, at):
-            self._masked = at, end
-            if not (label.texts_only and self._text[start:end].isdigit()):
-                self.found.append((start, end, label.rule))
+        span = text_values.first(self._text, at)
+        if span is not None:
+            self._masked = at, span[1]
+            if not (label.texts_only and self._text[slice(*span)].isdigit()):
+                self.found.append((*span, label.rule))

@@ -1,13 +1,11 @@
 """What stands behind a name in a text: a word, a quoted text, what brackets hold, or lines indented deeper.
 
-A value that is a name itself goes on behind its own sign: in `auth: token: "…"` both are values of `auth`.
 All in linear time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 Span = tuple[int, int]
 
@@ -20,8 +18,6 @@ _VALUE = re.compile(
     re.DOTALL,
 )
 _COOKIES = re.compile(r"""(?:[^\s;"'<>=]|="[^\s;"]*"|=)+(?:;[ \t]{0,8}(?:[^\s;"'<>=]|="[^\s;"]*"|=)+)*""")
-_NEXT = re.compile(rf"[\\\"']{{0,4}}{SIGN}")
-_NAME_OF_NEXT = re.compile(rf"{NAME}(?::|=>|=(?=[ \t]{{0,8}}[\"'\[({{]))[ \t]{{0,8}}", re.ASCII)
 _IN_GROUP = re.compile(
     r"""[^"'\\\[\](){}]+|"(?:[^"\\]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\\.|(?P<open>[\[({])|(?P<close>[\])}])|.""",
     re.DOTALL,
@@ -38,17 +34,11 @@ def first(text: str, at: int) -> Span | None:
     if (line_end := _LINE_END.match(text, at)) is not None:
         return _deeper_lines(text, at, line_end.end())
     value = _VALUE.match(text, at)
-    return None if value is None else value.span(value.lastgroup or 0)
-
-
-def all_at(text: str, at: int) -> Iterator[Span]:
-    """The value at `at`, and those that follow where one is the name of the next."""
-    while (span := first(text, at)) is not None:
-        yield span
-        following = _NEXT.match(text, span[1]) or _NAME_OF_NEXT.match(text, span[0])
-        if following is None or following.end() < span[1]:
-            return
-        at = following.end()
+    if value is None:
+        return None
+    start, end = value.span(value.lastgroup or 0)
+    opening = start + len(text[start:end].rstrip("[({"))
+    return start, end if value["bare"] is None or opening == end else _group_end(text, opening)
 
 
 def word(text: str, at: int, most: int) -> str:

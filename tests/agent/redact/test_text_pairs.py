@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.redact import complaints, text_pairs, text_values
+from agent.redact import complaints, text_pairs
 from tests.agent.redact.redaction import JUDGE
 from tests.secret_bodies import COMPLAINTS, TEXTS
 
@@ -85,11 +85,9 @@ marks = st.lists(st.sampled_from(MARKS), max_size=30).map("".join)
 
 
 @given(marks)
-def test_spans_are_within_the_text_and_in_order_of_their_ends(text: str) -> None:
+def test_what_is_found_is_within_the_text(text: str) -> None:
     spans = [*text_pairs.secrets(text, JUDGE.names, JUDGE.keys), *complaints.secrets(text, JUDGE.names)]
     assert all(0 <= start <= end <= len(text) for start, end, _ in spans)
-    ends = [end for _, end in text_values.all_at(text, 0)]
-    assert ends == sorted(ends)
 
 
 @given(marks, marks)
