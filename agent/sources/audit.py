@@ -56,6 +56,7 @@ _USER = re.compile(r'\b(User \\")((?:[^"\\]|\\\\\\.)*)(\\")')
 """How refusals name the user, within JSON text."""
 
 _JSON: Headers = ((b"content-type", b"application/json"),)
+_LEVELS = ("Metadata", "Request", "RequestResponse")
 _WHOLE_LEVELS = {"request": ("Request", "RequestResponse"), "response": ("RequestResponse",)}
 _EVENT = re.compile(rb'"apiVersion"\s*:\s*"audit\.k8s\.io/|"auditID"\s*:\s*"')
 
@@ -169,7 +170,11 @@ def _private(match: re.Match[str]) -> str:
 
 
 def _caller(event: dict[str, Any], verb: str, user: str | None) -> Caller:
-    about = {"audit.verb": verb if verb in METHODS else "other", "audit.level": str(event.get("level"))[:32]}
+    level = event.get("level")
+    about = {
+        "audit.verb": verb if verb in METHODS else "other",
+        "audit.level": level if level in _LEVELS else "other",
+    }
     other = fields.text(fields.part(event, "impersonatedUser"), "username")
     return Caller(user, other, about)
 

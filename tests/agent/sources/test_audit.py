@@ -62,6 +62,13 @@ def exchanges(raw: bytes) -> dict[str, Exchange]:
     return found
 
 
+@pytest.mark.parametrize("level", ["\ud800", "hunter2", None, {"password": "hunter2"}])
+def test_of_a_level_that_kubernetes_does_not_have_nothing_is_kept(level: object) -> None:
+    caller = reported(level=level).exchange.caller
+    assert caller is not None
+    assert caller.facts["audit.level"] == "other"
+
+
 def test_a_real_log_gives_each_call_once() -> None:
     found = entries(LOG.read_bytes())
     assert Counter(type(one) for one in found) == {Reported: 18, Skipped: 3}
