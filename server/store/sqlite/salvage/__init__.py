@@ -101,6 +101,7 @@ def _copied(path: Path, fresh: Path) -> list[Salvaged] | None:
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.text_factory = bytes
+        old.execute("PRAGMA writable_schema = ON")  # else nothing of a file that is cut short
         with closing(opened(fresh)) as connection:
             migrate_like(connection, _migrated(old))
             _check_schema(old)

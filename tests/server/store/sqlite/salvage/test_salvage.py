@@ -89,6 +89,18 @@ def test_whatever_page_is_damaged_the_rest_is_there_again(tmp_path: Path, seed: 
     assert salvage(tmp_path) is None
 
 
+@pytest.mark.parametrize("pages", [0.5, 0.9])
+def test_of_a_file_cut_short_the_rest_is_there_again(tmp_path: Path, pages: float, before: Rows) -> None:
+    (tmp_path / FILE).write_bytes(WHOLE[: int(len(WHOLE) * pages) + 77])
+    with pytest.raises(Damaged):
+        SqliteStore(tmp_path)
+    found = salvage(tmp_path)
+    assert found is not None
+    kept = {one.table: one.kept for one in found[1]}
+    assert 0 < sum(kept.values()) < sum(map(len, before.values()))
+    assert starts(tmp_path)
+
+
 def test_a_database_that_is_whole_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(WHOLE)
     assert salvage(tmp_path) is None
