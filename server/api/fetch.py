@@ -55,9 +55,10 @@ def usable(url: str) -> httpx.URL:
     """The URL, if it is one that can be fetched from. Raises Problem."""
     try:
         parsed = httpx.URL(url)
+        host = parsed.host  # decoded here: of "xn--a" that is no name
     except (httpx.InvalidURL, ValueError):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "url: not a URL") from None
-    if parsed.scheme not in PORTS or not parsed.host or parsed.userinfo:
+    if parsed.scheme not in PORTS or not host or parsed.userinfo:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "url: not an http:// or https:// URL without a user")
     if parsed.port is not None and not 0 < parsed.port <= MAX_PORT:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"url: a port is a number from 1 to {MAX_PORT}")

@@ -124,13 +124,21 @@ class Door:
         if scope["method"] in SAFE:
             return None
         origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", "none")
-        if site not in SAME or (origin is not None and urlsplit(origin).netloc != host):
+        if site not in SAME or (origin is not None and _netloc(origin) != host):
             return "requests from other sites change nothing here"
         return None
 
     def _open(self) -> bool:
         settings = self._settings
         return settings.loopback and not (settings.ingest_token and settings.admin_token)
+
+
+def _netloc(origin: str) -> str | None:
+    """None where the origin is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _unsniffed(send: Send) -> Send:

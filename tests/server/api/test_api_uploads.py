@@ -203,11 +203,17 @@ def test_a_redirect_is_followed_within_the_service_alone(real: Client) -> None:
         "/old": (302, {"location": "/new"}, b""),
         "/new": (200, {}, DOCUMENT),
         "/away": (302, {"location": "http://127.0.0.1:1/new"}, b""),
+        "/nowhere": (302, {"location": "http://xn--a/"}, b""),
         "/round": (302, {"location": "/round"}, b""),
     }
     with service(answers) as (url, _):
         assert fetching(real, url + "/old").status_code == 201
-        for path, said in (("/away", "another host"), ("/round", "more than 3 times"), ("/no", "HTTP 404")):
+        for path, said in (
+            ("/away", "another host"),
+            ("/nowhere", "cannot be reached"),
+            ("/round", "more than 3 times"),
+            ("/no", "HTTP 404"),
+        ):
             answer = fetching(real, url + path)
             assert (answer.status_code, said in answer.json()["detail"]) == (502, True)
 
@@ -247,6 +253,7 @@ def test_what_is_fetched_is_bounded_and_no_secret_is_shown(
         (f"http://{'a' * 64}.invalid/", 502),
         ("http://...../", 502),
         ("http://\u2025/", 422),
+        ("http://xn--a/", 422),
     ],
 )
 def test_where_nothing_is_fetched_from(client: Client, url: str, status: int) -> None:

@@ -95,6 +95,7 @@ def test_a_guarded_server_answers_to_any_name(guarded: Client) -> None:
     [
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[bad"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "http://localhost:1", "Sec-Fetch-Site": "same-site"},
