@@ -1,7 +1,8 @@
 """Takes what gateways report to APIClarity, at POST /api/telemetry: redacted here, as all is.
 
-A token is asked for before a body is read. Bodies are bounded in size and time, and so is how many are read
-and redacted at a time; who comes on top of that waits.
+A token is asked for before a body is read. Bodies are bounded in size and time, and so is how many large
+ones are read, and how many of any size are redacted, at a time; who comes on top of that waits. A small body
+is read at once: however many large ones trickle, they hold up none.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ log = logging.getLogger(__name__)
 PATH = "/api/telemetry"
 MAX_BODY = 8 * 1024 * 1024
 LISTENING = Listening("gateways", "listen for telemetry", "--telemetry-listen", 128)
-MOST_BODIES = 4  # read and redacted at a time
+SMALL_BODY = 64 * 1024  # bytes said by its head
+MOST_BODIES = 4  # read at a time, of those that are not small or do not say how large they are
+MOST_REDACTED = 4  # at a time
+MAX_LENGTH_DIGITS = 20  # int() refuses a number of thousands
 CLOSE_S = 1.0  # in which reports that are being read are answered
 HEAD_S = 30.0  # for a request's head, from the answer before it on
 BODY_S = 30.0  # for a body, and
@@ -121,15 +125,17 @@ class GatewayServer(Listener):
         self.reports = reports
         self.clock = clock
         self.slow = Slow(clock)
-        self.bodies = threading.BoundedSemaphore(MOST_BODIES)
+        self.bodies = threading.BoundedSemaphore(MOST_BODIES)  # taken before a turn
+        self.turns = threading.BoundedSemaphore(MOST_REDACTED)
         super().__init__(address, _Reports, LISTENING)
 
     def close(self) -> None:
         """Takes no more; reports that are being read are answered."""
         super().close()
         until = time.monotonic() + CLOSE_S
-        for _ in range(MOST_BODIES):
-            self.bodies.acquire(timeout=max(0.0, until - time.monotonic()))
+        for places, most in ((self.bodies, MOST_BODIES), (self.turns, MOST_REDACTED)):
+            for _ in range(most):
+                places.acquire(timeout=max(0.0, until - time.monotonic()))
 
 
 class _Refused(Exception):
@@ -157,15 +163,18 @@ class _Reports(Answers):
     def do_POST(self) -> None:
         try:
             self._check()
-            with self.server.bodies:
+            if self._is_small():
                 self._take()
+            else:
+                with self.server.bodies:
+                    self._take()
             self._say(200, "Success")
         except _Refused as refused:
             self.close_connection = True  # the body, or the rest of it, was not read
             self._say(refused.status, str(refused))
 
     def _check(self) -> None:
-        if urlsplit(self.path).path != PATH:
+        if _path(self.path) != PATH:
             raise _Refused(404, f"send telemetry to {PATH}")
         token = self.server.token
         if token is None:
@@ -191,17 +200,32 @@ class _Reports(Answers):
             self.server.reports.refuse()
             raise
         try:
-            self.server.reports.take(raw)
+            with self.server.turns:
+                self.server.reports.take(raw)
         except EntryError as error:
             raise _Refused(400, str(error)) from None
 
-    def _body(self) -> bytes:
-        if self.headers.get("transfer-encoding", "").strip().lower() == "chunked":
-            return self._chunked()
+    def _is_small(self) -> bool:
+        length = self._length()
+        return not self._is_chunked() and length is not None and length <= SMALL_BODY
+
+    def _is_chunked(self) -> bool:
+        return bool(self.headers.get("transfer-encoding", "").strip().lower() == "chunked")
+
+    def _length(self) -> int | None:
+        """None where the head says none; of too many digits, one that is too large."""
         length = self.headers.get("content-length", "")
         if not (length.isascii() and length.isdecimal()):
+            return None
+        return int(length) if len(length) <= MAX_LENGTH_DIGITS else MAX_BODY + 1
+
+    def _body(self) -> bytes:
+        if self._is_chunked():
+            return self._chunked()
+        length = self._length()
+        if length is None:
             raise _Refused(411, "no length")
-        return self._exactly(int(length), MAX_BODY)
+        return self._exactly(length, MAX_BODY)
 
     def _chunked(self) -> bytes:
         """RFC 9112 section 7.1."""
@@ -237,3 +261,11 @@ class _Reports(Answers):
     def _say(self, status: int, message: str) -> None:
         self.connection.settimeout(ANSWER_S)
         self.answer(status, "application/json", json.dumps({"message": message}).encode())
+
+
+def _path(target: str) -> str | None:
+    """None where a request's target is no URL."""
+    try:
+        return urlsplit(target).path
+    except ValueError:
+        return None

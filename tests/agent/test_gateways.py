@@ -26,7 +26,9 @@ from agent.gateways import (
     BODY_RATE,
     BODY_S,
     MOST_BODIES,
+    MOST_REDACTED,
     SAY_EVERY_S,
+    SMALL_BODY,
     GatewayServer,
     Reports,
     Slow,
@@ -143,6 +145,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(
         (b"POST /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n", 404),
         (b"GET /api/telemetry HTTP/1.1\r\nHost: x\r\n\r\n", 501),
         (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\n\r\n", 411),
+        (b"POST http://[x/api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", 404),
         (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 411),
         (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
         (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413),
@@ -160,14 +163,37 @@ def test_what_is_no_report_gets_its_status(gateway: Gateway, request_bytes: byte
     assert gateway.post(telemetry()).status_code == 200
 
 
-def test_no_more_bodies_are_read_at_a_time_than_the_bound(gateway: Gateway) -> None:
+def test_a_length_of_thousands_of_digits_is_refused_and_counted(gateway: Gateway) -> None:
+    host, _, port = gateway.server.address.rpartition(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"POST /api/telemetry HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
+        assert client.makefile("rb").readline().split()[1] == b"413"
+    assert gateway.reports.totals()["exchanges"] == {Exchanges.PARSED: 1, Exchanges.UNREADABLE: 1}
+
+
+def test_no_more_large_bodies_are_read_at_a_time_than_the_bound(gateway: Gateway) -> None:
     held = [gateway.server.bodies.acquire() for _ in range(MOST_BODIES)]
+    answers: list[int] = []
+    large = telemetry(padding="x" * SMALL_BODY)
+    thread = threading.Thread(target=lambda: answers.append(gateway.post(large).status_code))
+    thread.start()
+    with httpx.Client(base_url=f"http://{gateway.server.address}", trust_env=False) as other:
+        assert other.post("/api/telemetry", content=telemetry()).status_code == 200
+    assert len(gateway.records) == 1
+    for _ in held:
+        gateway.server.bodies.release()
+    thread.join()
+    assert answers == [200]
+
+
+def test_no_more_reports_are_redacted_at_a_time_than_the_bound(gateway: Gateway) -> None:
+    held = [gateway.server.turns.acquire() for _ in range(MOST_REDACTED)]
     answers: list[int] = []
     thread = threading.Thread(target=lambda: answers.append(gateway.post(telemetry()).status_code))
     thread.start()
     assert not gateway.records
     for _ in held:
-        gateway.server.bodies.release()
+        gateway.server.turns.release()
     thread.join()
     assert answers == [200]
 
