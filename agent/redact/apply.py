@@ -19,8 +19,8 @@ from agent.redact.bodies import BodyMasks
 from agent.redact.headers import HeaderMasks, first
 from agent.redact.names import Names
 from agent.redact.policy import Policy
-from agent.redact.tally import Tally
-from agent.redact.text import Judge
+from agent.redact.tally import MaskTally
+from agent.redact.text import TextMasker
 
 ID_BYTES = 16
 CONNECTION_BYTES = 8
@@ -70,7 +70,7 @@ class Sighting:
 
 def to_record(exchange: Exchange, sighting: Sighting, policy: Policy, key: bytes) -> wire.Record:
     """The redacted record of `exchange`. Bad traffic never raises; `key` makes the fingerprints."""
-    tally = Tally()
+    tally = MaskTally()
     judge = _judge(policy.mask_names, policy.keep_names)
     request, found = _request(exchange.request, sighting, judge, policy, tally, key)
     response = _response(exchange.response, judge, policy, tally)
@@ -113,12 +113,17 @@ def _protocol(exchange: Exchange) -> str:
 
 
 @lru_cache(maxsize=16)
-def _judge(mask_names: frozenset[str], keep_names: frozenset[str]) -> Judge:
-    return Judge(Names(mask_names, keep_names))
+def _judge(mask_names: frozenset[str], keep_names: frozenset[str]) -> TextMasker:
+    return TextMasker(Names(mask_names, keep_names))
 
 
 def _request(
-    request: Request | None, sighting: Sighting, judge: Judge, policy: Policy, tally: Tally, key: bytes
+    request: Request | None,
+    sighting: Sighting,
+    judge: TextMasker,
+    policy: Policy,
+    tally: MaskTally,
+    key: bytes,
 ) -> tuple[wire.Request | None, credentials.Credential]:
     if request is None:
         return None, credentials.Credential()
@@ -143,14 +148,16 @@ def _scheme(request: Request) -> str | None:
     return {b"http": "http", b"https": "https"}.get(request.scheme or b"")
 
 
-def _authority(request: Request, target: bytes | None, headers: wire.Pairs, tally: Tally) -> bytes | None:
+def _authority(request: Request, target: bytes | None, headers: wire.Pairs, tally: MaskTally) -> bytes | None:
     """From the target in absolute form, HTTP/2's :authority, or Host, in this order."""
     if target is None and request.authority is not None:
         return urls.mask_authority(request.authority, tally)
     return target if target is not None else first(headers, b"host")
 
 
-def _response(response: Response | None, judge: Judge, policy: Policy, tally: Tally) -> wire.Response | None:
+def _response(
+    response: Response | None, judge: TextMasker, policy: Policy, tally: MaskTally
+) -> wire.Response | None:
     if response is None:
         return None
     masks = HeaderMasks(judge, policy, tally, "response.")
@@ -176,7 +183,7 @@ def _content_type(headers: wire.Pairs) -> str | None:
     return None if value is None else value.decode("latin-1")[:MAX_TYPE]
 
 
-def _method(method: bytes, tally: Tally) -> str:
+def _method(method: bytes, tally: MaskTally) -> str:
     if _METHOD.fullmatch(method):
         return method.decode()
     tally.rules["method"] += 1

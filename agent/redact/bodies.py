@@ -17,8 +17,8 @@ from agent.http.messages import Body, BodyState, Headers
 from agent.redact import event_stream, forms, json, multipart
 from agent.redact.headers import first
 from agent.redact.policy import Policy
-from agent.redact.tally import Tally
-from agent.redact.text import Judge
+from agent.redact.tally import MaskTally
+from agent.redact.text import TextMasker
 
 MASKED = "masked"
 MALFORMED = "malformed"
@@ -39,7 +39,7 @@ _UNTYPED = frozenset(("", "application/octet-stream", "binary/octet-stream", "ap
 class BodyMasks:
     """Masks bodies of one side of one exchange; notes go to `tally`."""
 
-    def __init__(self, judge: Judge, policy: Policy, tally: Tally, where: str) -> None:
+    def __init__(self, judge: TextMasker, policy: Policy, tally: MaskTally, where: str) -> None:
         """`where` is "request.body" or "response.body"."""
         self._judge = judge
         self._policy = policy

@@ -9,7 +9,7 @@ from agent.http.messages import Caller, Exchange
 from agent.redact.credentials import Credential, fingerprint
 from agent.redact.headers import first
 from agent.redact.policy import Policy
-from agent.redact.text import Judge
+from agent.redact.text import TextMasker
 
 MAX_HINT = 256  # characters
 TEST_MARK = " -- "  # a Kubernetes e2e client appends the test's name to its user agent behind this
@@ -25,7 +25,7 @@ def hints(
     exchange: Exchange,
     masked: wire.Request | None,
     policy: Policy,
-    judge: Judge,
+    judge: TextMasker,
     credential: Credential,
     key: bytes,
 ) -> wire.Consumer:
@@ -70,7 +70,7 @@ def _kind(user: str | None) -> str:
     return found or "system"
 
 
-def _public_name(user: str | None, judge: Judge) -> str | None:
+def _public_name(user: str | None, judge: TextMasker) -> str | None:
     """Names of the cluster's own parts are kept; whatever else may be a person."""
     return judge.text(user)[0][:MAX_HINT] if user and user.startswith("system:") else None
 
@@ -84,7 +84,7 @@ def _header(headers: wire.Pairs, wanted: bytes, limit: int = MAX_HINT) -> str | 
     return None if value is None else value.decode("utf-8", "replace")[:limit]
 
 
-def _client_name(header: str | None, judge: Judge) -> str | None:
+def _client_name(header: str | None, judge: TextMasker) -> str | None:
     """The name in the last element of Envoy's header, which the proxy next to us has verified."""
     if header is None:
         return None

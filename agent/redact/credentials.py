@@ -16,7 +16,7 @@ from agent.frozen import dataclass
 from agent.http.messages import Headers
 from agent.redact import forms
 from agent.redact.headers import split_scheme
-from agent.redact.text import Judge
+from agent.redact.text import TextMasker
 from agent.redact.values import decoded_base64
 
 FINGERPRINT_BYTES = 16
@@ -49,7 +49,7 @@ class Credential:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def find(headers: Headers, query: bytes | None, judge: Judge, key: bytes) -> Credential:
+def find(headers: Headers, query: bytes | None, judge: TextMasker, key: bytes) -> Credential:
     """The request's credential: Authorization, else an API key in a header or the query, else a session."""
     for wanted in _AUTHORIZATIONS:
         for field_name, raw_value in headers:
@@ -77,7 +77,7 @@ def fingerprint(key: bytes, kind: str, secret: bytes) -> str:
     return digest[:FINGERPRINT_BYTES].hex()
 
 
-def _authorization(value: bytes, judge: Judge, key: bytes) -> Credential:
+def _authorization(value: bytes, judge: TextMasker, key: bytes) -> Credential:
     raw_scheme, secret = split_scheme(value)
     scheme = raw_scheme.decode("latin-1").lower() or "other"
     stable = _STABLE[scheme].search(secret) if scheme in _STABLE else None
@@ -85,14 +85,14 @@ def _authorization(value: bytes, judge: Judge, key: bytes) -> Credential:
     return Credential(scheme, fingerprint(key, scheme, stable[1] if stable else secret), facts)
 
 
-def _carried(place: str, name: str, secret: bytes, judge: Judge, key: bytes) -> Credential:
+def _carried(place: str, name: str, secret: bytes, judge: TextMasker, key: bytes) -> Credential:
     facts = {"in": place, **_jwt(secret, judge, key)}
     if _IDENTIFIER.fullmatch(name) and judge.text(name)[1] is None:
         facts["name"] = name
     return Credential("api-key", fingerprint(key, "api-key", secret), facts)
 
 
-def _session(fields: list[tuple[str, bytes]], judge: Judge, key: bytes) -> Credential:
+def _session(fields: list[tuple[str, bytes]], judge: TextMasker, key: bytes) -> Credential:
     for header, value in fields:
         if header != "cookie":
             continue
@@ -105,7 +105,7 @@ def _session(fields: list[tuple[str, bytes]], judge: Judge, key: bytes) -> Crede
     return Credential()
 
 
-def _jwt(secret: bytes, judge: Judge, key: bytes) -> dict[str, str]:
+def _jwt(secret: bytes, judge: TextMasker, key: bytes) -> dict[str, str]:
     """Algorithm, expiry (seconds since the epoch), claim names, and a fingerprint of (iss, sub)."""
     if not 2 <= secret.count(b".") <= 4 or len(secret) > MAX_JWT:
         return {}

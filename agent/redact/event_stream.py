@@ -10,7 +10,7 @@ import re
 from itertools import groupby
 
 from agent.redact import json_tokens, placeholders
-from agent.redact.text import Judge
+from agent.redact.text import TextMasker
 
 _HEAD = re.compile(r"(?:data|event|id|retry)?:[ ]?")
 _LINE_END = re.compile(r"(\r\n|\r|\n)")
@@ -18,7 +18,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?P<end>"?)|(?P<open>[\[{])|(?P<close>[\]}
 _DATA = "data"
 
 
-def mask(text: str, judge: Judge) -> tuple[str, list[str]]:
+def mask(text: str, judge: TextMasker) -> tuple[str, list[str]]:
     """The masked stream, and the rule of each value that was replaced."""
     lines = _LINE_END.split(text)
     heads = [match[0] if (match := _HEAD.match(line)) else "" for line in lines[::2]]
@@ -38,7 +38,7 @@ def mask(text: str, judge: Judge) -> tuple[str, list[str]]:
 class _Stream:
     """Masks the values of a stream in their order."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: TextMasker) -> None:
         self._judge = judge
         self._open = 0  # brackets of JSON that earlier events opened
         self._cut = ""  # how a string began that an earlier event did not end

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from agent.frozen import dataclass
 from agent.redact import labels, placeholders
 from agent.redact.json_walk import Masked
-from agent.redact.text import Judge
+from agent.redact.text import TextMasker
 
 MAX_DECODINGS = 4  # of percent-encoding in names and paths
 
@@ -26,7 +26,9 @@ class Cut:
     left_out: int
 
 
-def mask_pairs(raw: bytes, judge: Judge, masked: Masked, *, cut: bool = False, is_form: bool = False) -> Cut:
+def mask_pairs(
+    raw: bytes, judge: TextMasker, masked: Masked, *, cut: bool = False, is_form: bool = False
+) -> Cut:
     """A query or urlencoded form; pairs without a secret stay as they are.
 
     Where `cut`, the last pair may be half of one and is left out. `masked` gets the decoded name.
@@ -50,7 +52,7 @@ def mask_pairs(raw: bytes, judge: Judge, masked: Masked, *, cut: bool = False, i
     return Cut(b"&".join(whole_pairs), left_out)
 
 
-def _rules(pairs: list[tuple[str, str]], judge: Judge, is_form: bool) -> list[str | None]:
+def _rules(pairs: list[tuple[str, str]], judge: TextMasker, is_form: bool) -> list[str | None]:
     """The rule of each pair that is a secret because of the others, or of its name."""
     names = [name for name, _ in pairs]
     oauth = not _OAUTH.isdisjoint(names) or (is_form and names == ["code"])
@@ -61,14 +63,18 @@ def _rules(pairs: list[tuple[str, str]], judge: Judge, is_form: bool) -> list[st
     ]
 
 
-def _is_alone(name: str, judge: Judge) -> bool:
+def _is_alone(name: str, judge: TextMasker) -> bool:
     """Whether no other pair can say that the value of this name is a secret."""
     role = judge.keys.named(name).role
     return name not in _BESIDE and (role is None or role.group is None)
 
 
 def _pair(
-    pair: tuple[bytes, bytes, bytes], text: tuple[str, str], judge: Judge, masked: Masked, by_name: str | None
+    pair: tuple[bytes, bytes, bytes],
+    text: tuple[str, str],
+    judge: TextMasker,
+    masked: Masked,
+    by_name: str | None,
 ) -> bytes | None:
     """The pair without its secrets; None where it has none."""
     raw_name, equals, raw_value = pair

@@ -13,9 +13,9 @@ from functools import lru_cache
 from agent.http.messages import Headers
 from agent.redact import placeholders, urls
 from agent.redact.policy import Policy
-from agent.redact.recurring import Recurring
-from agent.redact.tally import Tally
-from agent.redact.text import Judge
+from agent.redact.recurring import RepeatCache
+from agent.redact.tally import MaskTally
+from agent.redact.text import TextMasker
 from agent.wire import Pairs
 
 
@@ -68,19 +68,19 @@ class _Memory:
     leaves any value that is harmless as a text."""
 
     def __init__(self) -> None:
-        self.fields: Recurring[tuple[bytes, bytes]] = Recurring(MAX_HARMLESS)
+        self.fields: RepeatCache[tuple[bytes, bytes]] = RepeatCache(MAX_HARMLESS)
         self.names: set[bytes] = set()
 
 
 @lru_cache(maxsize=16)
-def _memory(judge: Judge, aggregation: str | None) -> _Memory:
+def _memory(judge: TextMasker, aggregation: str | None) -> _Memory:
     return _Memory()
 
 
 class HeaderMasks:
     """Masks header fields of one side of one exchange; notes go to `tally`."""
 
-    def __init__(self, judge: Judge, policy: Policy, tally: Tally, side: str) -> None:
+    def __init__(self, judge: TextMasker, policy: Policy, tally: MaskTally, side: str) -> None:
         """`side` is "" for the request and "response." for the response."""
         self._judge = judge
         self._tally = tally

@@ -28,7 +28,7 @@ from agent.redact.json_tokens import (
 )
 from agent.redact.keys import ITEM, Key, Keys
 from agent.redact.names import Names
-from agent.redact.roles import ENCLOSING, Group, Naming, Role
+from agent.redact.roles import ENCLOSING, Group, Naming, PairRole
 
 MAX_DEPTH_NAMED = 32  # levels a pointer names; deeper, it names the ancestor
 MAX_KEY_NAMED = 64  # characters of a key in a pointer; longer, it names the ancestor
@@ -209,7 +209,7 @@ class Walk:
         """Whether a plain text, such as a word, may give something away by itself."""
         return self.complaint or (self.suspicion is not None and self.suspicion.of(token))
 
-    def beside(self, match: re.Match[str], kind: int, container: _Container, role: Role) -> str | None:
+    def beside(self, match: re.Match[str], kind: int, container: _Container, role: PairRole) -> str | None:
         """The rule by which a name beside it masks a value; a text may be that name itself."""
         is_text = kind in TEXTS
         if is_text and role.naming is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.frozen import dataclass
 from agent.redact.json_tokens import unescaped
 from agent.redact.names import Names
-from agent.redact.roles import Role, role
+from agent.redact.roles import PairRole, role
 
 MAX_KEYS = 4096  # remembered
 MAX_LENGTH = 64  # characters of a key that is
@@ -20,7 +20,7 @@ class Key:
 
     name: str
     rule: str | None
-    role: Role | None
+    role: PairRole | None
 
 
 ITEM = Key("", None, None)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from agent.frozen import dataclass
 from agent.redact.keys import Keys
 from agent.redact.names import Names
-from agent.redact.roles import NAMED, Group, Naming, Role
+from agent.redact.roles import NAMED, Group, Naming, PairRole
 
 MAX_LABEL = 128  # characters; a longer text is not taken for a name
 MAX_TITLE = 3  # words of a title that is taken for a name
@@ -64,7 +64,7 @@ def beside(pairs: Sequence[tuple[str, str]], names: Names, keys: Keys) -> list[s
 
 
 def _named(
-    pairs: Sequence[tuple[str, str]], roles: list[tuple[int, Role]], names: Names
+    pairs: Sequence[tuple[str, str]], roles: list[tuple[int, PairRole]], names: Names
 ) -> dict[tuple[str, Group], str]:
     """The rules of what the pairs name, by what is before the last step, and group."""
     found: dict[tuple[str, Group], str] = {}

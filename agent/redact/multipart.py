@@ -7,7 +7,7 @@ import re
 from agent.redact import labels, placeholders
 from agent.redact.forms import Cut, decoded
 from agent.redact.json_walk import Masked
-from agent.redact.text import Judge
+from agent.redact.text import TextMasker
 
 MAX_PARTS = 1000  # what follows is left out
 MAX_PART_HEADER = 32  # bytes of the name of a part's header that is none of these
@@ -20,7 +20,7 @@ _FILE = re.compile(rb"(?i)^content-disposition:[^\r\n]*?;[ \t]*filename\*?=", re
 _FILE_NAME = re.compile(rb'(?i)(;[ \t]*filename\*?=)("(?:[^"\\\r\n]|\\.)*"|[^;\r\n]*)')
 
 
-def mask(raw: bytes, boundary: bytes, judge: Judge, masked: Masked) -> Cut:
+def mask(raw: bytes, boundary: bytes, judge: TextMasker, masked: Masked) -> Cut:
     """The form without its secrets; a part without its end is left out. `masked` gets the field's name."""
     delimiter = b"\r\n--" + boundary
     preamble, *pieces = (b"\r\n" + raw).split(delimiter, MAX_PARTS + 1)
@@ -53,7 +53,7 @@ class _Part:
         """As much of the content as may be a name."""
         return self._content[: labels.MAX_LABEL].decode("utf-8", "replace")
 
-    def masked(self, judge: Judge, masked: Masked, rule: str | None) -> bytes:
+    def masked(self, judge: TextMasker, masked: Masked, rule: str | None) -> bytes:
         """The part without its secrets; all of it goes by `rule`, if given."""
         shown = judge.text(self.name)[0]
         odd = next(filter(None, (judge.text(name)[1] for name in self._names)), None)
@@ -71,7 +71,7 @@ class _Part:
         return head + self._blank + new
 
 
-def _masked_head(head: bytes, judge: Judge) -> bytes:
+def _masked_head(head: bytes, judge: TextMasker) -> bytes:
     """The part's header lines: what is not about the form is masked like any header."""
     lines = _FILE_NAME.sub(rb'\1"redacted"', head).split(b"\r\n")
     for i, line in enumerate(lines):
@@ -84,7 +84,7 @@ def _masked_head(head: bytes, judge: Judge) -> bytes:
     return b"\r\n".join(lines)
 
 
-def _masked_field(content: bytes, judge: Judge, rule: str | None) -> tuple[bytes, str | None]:
+def _masked_field(content: bytes, judge: TextMasker, rule: str | None) -> tuple[bytes, str | None]:
     try:
         text = content.decode()
     except UnicodeDecodeError:

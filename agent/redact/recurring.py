@@ -13,7 +13,7 @@ MAX_ONCE = 8192  # hashes
 Item = TypeVar("Item", bound=Hashable)
 
 
-class Recurring(Generic[Item]):
+class RepeatCache(Generic[Item]):
     """`known` holds at most `most` items; at a bound all are forgotten."""
 
     __slots__ = ("_most", "_once", "known")

@@ -53,7 +53,7 @@ ENCLOSING = frozenset((Naming.PLACE, Naming.FIELD, Naming.POINTER))
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class PairRole:
     """What a key means beside others; absent is None, never both."""
 
     naming: Naming | None
@@ -114,13 +114,13 @@ _GROUP_WHOLE = _by_word(
 _ABOUT_VALUES = ABOUT | {"from"}
 
 
-def role(key: str) -> Role | None:
+def role(key: str) -> PairRole | None:
     """What `key` means; None where it means nothing by itself, as most keys do."""
     found = words(key)
     if not found:
         return None
     naming, group = _naming(found), _group(found)
-    return None if naming is None and group is None else Role(naming, group)
+    return None if naming is None and group is None else PairRole(naming, group)
 
 
 def _naming(found: list[str]) -> Naming | None:

@@ -10,7 +10,7 @@ MAX_MASKS = 256
 MAX_POINTER = 256  # characters
 
 
-class Tally:
+class MaskTally:
     """Collects the masks of one record; beyond MAX_MASKS they are only counted."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from agent.redact import complaints, json, json_tokens, paths, placeholders, tex
 from agent.redact.harmless import Harmless
 from agent.redact.keys import Keys
 from agent.redact.names import Names
-from agent.redact.recurring import Recurring
+from agent.redact.recurring import RepeatCache
 
 MAX_NESTING = 3  # JSON within a string within JSON, percent-encoding of percent-encoding; deeper is masked
 MAX_REPEATED = 2048  # texts whose judgement is remembered, none of them a secret
@@ -24,14 +24,14 @@ _ENCODED_PIECE = re.compile(r"(?<=[&=?#;])[^\s&=?#;\"'<>%]*%[0-9A-Fa-f]{2}[^\s&=
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
 
 
-class Judge:
+class TextMasker:
     """Masks texts by what they hold, with the operator's names."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
         self.keys = Keys(names)
         self.harmless = Harmless(names)
-        self.plain_pairs: Recurring[bytes] = Recurring(MAX_PAIRS)
+        self.plain_pairs: RepeatCache[bytes] = RepeatCache(MAX_PAIRS)
         self._often: dict[str, tuple[str, str | None]] = {}
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:

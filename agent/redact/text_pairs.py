@@ -10,7 +10,7 @@ import re
 from agent.redact import labels, text_values
 from agent.redact.keys import Keys
 from agent.redact.names import Names
-from agent.redact.roles import Group, Naming, Role
+from agent.redact.roles import Group, Naming, PairRole
 from agent.redact.text_values import NAME, SIGN, Span
 
 _PAIR = re.compile(
@@ -29,7 +29,7 @@ Found = tuple[int, int, str]
 def secrets(text: str, names: Names, keys: Keys) -> list[Found]:
     """The values of secrets' names in `text`, in any order."""
     found: list[Found] = []
-    joined: list[tuple[re.Match[str], Role]] = []
+    joined: list[tuple[re.Match[str], PairRole]] = []
     masked_to, outer = 0, None
     for pair in _PAIR.finditer(text):
         key = keys.named(pair["name"])
@@ -46,7 +46,7 @@ def secrets(text: str, names: Names, keys: Keys) -> list[Found]:
     return found + _beside(text, names, joined) if len(joined) > 1 else found
 
 
-def _beside(text: str, names: Names, joined: list[tuple[re.Match[str], Role]]) -> list[Found]:
+def _beside(text: str, names: Names, joined: list[tuple[re.Match[str], PairRole]]) -> list[Found]:
     """The values that a name beside them gives away."""
     if all(role.naming is None for _, role in joined) or all(role.group is None for _, role in joined):
         return []
@@ -76,7 +76,7 @@ class _Entry:
         self._labels: dict[Group, labels.Label] = {}
         self._waiting: dict[Group, list[int]] = {}
 
-    def take(self, pair: re.Match[str], role: Role) -> None:
+    def take(self, pair: re.Match[str], role: PairRole) -> None:
         """Joins a pair to those before it."""
         if _BOUNDARY.search(self._text, self._end, pair.start()) is not None:
             self._keys.clear()

@@ -6,8 +6,8 @@ import re
 
 from agent.frozen import dataclass
 from agent.redact import forms, paths, placeholders, values
-from agent.redact.tally import Tally
-from agent.redact.text import Judge, replaced
+from agent.redact.tally import MaskTally
+from agent.redact.text import TextMasker, replaced
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]*)(.*)", re.DOTALL)
 _NO_NAME = re.compile(r"[A-Z_]|[0-9](?:-?[0-9]){12}|%")  # the names of hosts have none of these
@@ -24,7 +24,7 @@ class Target:
     query: bytes | None
 
 
-def mask_target(raw: bytes, judge: Judge, tally: Tally, *, connect: bool = False) -> Target:
+def mask_target(raw: bytes, judge: TextMasker, tally: MaskTally, *, connect: bool = False) -> Target:
     """The parts of a request target (RFC 9112 section 3.2); with `connect` it is an authority."""
     if connect:
         return Target(None, mask_authority(raw, tally), b"", None)
@@ -39,7 +39,7 @@ def mask_target(raw: bytes, judge: Judge, tally: Tally, *, connect: bool = False
     )
 
 
-def mask_authority(raw: bytes, tally: Tally, where: str = "header", pointer: str = "host") -> bytes:
+def mask_authority(raw: bytes, tally: MaskTally, where: str = "header", pointer: str = "host") -> bytes:
     """host:port, its user-info replaced, and what has a secret's shape but not that of a host's name."""
     user, at, host = raw.rpartition(b"@")
     text = host.decode("latin-1")
@@ -51,7 +51,7 @@ def mask_authority(raw: bytes, tally: Tally, where: str = "header", pointer: str
     return placeholders.of_bytes(len(user)) + at + host
 
 
-def _host(raw: bytes, text: str, tally: Tally, where: str, pointer: str) -> bytes:
+def _host(raw: bytes, text: str, tally: MaskTally, where: str, pointer: str) -> bytes:
     text = forms.fully(text)
     found = [span for span in values.secrets(text) if _NO_NAME.search(text[span[0] : span[1]])]
     if not found:
@@ -60,14 +60,14 @@ def _host(raw: bytes, text: str, tally: Tally, where: str, pointer: str) -> byte
     return forms.encoded(replaced(text, found))
 
 
-def mask_query(raw: bytes, judge: Judge, tally: Tally, where: str = "query") -> bytes:
+def mask_query(raw: bytes, judge: TextMasker, tally: MaskTally, where: str = "query") -> bytes:
     """A query without its "?"."""
     if not raw:
         return raw
     return forms.mask_pairs(raw, judge, lambda name, rule: tally.mask(where, name, rule)).data
 
 
-def mask_path(raw: bytes, judge: Judge, tally: Tally) -> bytes:
+def mask_path(raw: bytes, judge: TextMasker, tally: MaskTally) -> bytes:
     """A path, segment by segment: by its own shape, and by name where the segment before is one."""
     segments = raw.split(b"/")
     before = ""
@@ -84,7 +84,7 @@ def mask_path(raw: bytes, judge: Judge, tally: Tally) -> bytes:
     return b"/".join(segments)
 
 
-def _segment(text: str, before: str, judge: Judge) -> tuple[str, str | None]:
+def _segment(text: str, before: str, judge: TextMasker) -> tuple[str, str | None]:
     rule = paths.rule(before, text, judge.names) if before else None
     if rule is not None:
         return placeholders.of_text(text), rule
@@ -94,11 +94,11 @@ def _segment(text: str, before: str, judge: Judge) -> tuple[str, str | None]:
     return judge.text(text) if len(text) > SHORT else (text, None)
 
 
-def mask_url(raw: bytes, judge: Judge, tally: Tally, where: str, pointer: str) -> bytes:
+def mask_url(raw: bytes, judge: TextMasker, tally: MaskTally, where: str, pointer: str) -> bytes:
     """A URL or reference in a header: user-info, path, query and fragment, all noted at the header."""
     rest, sharp, fragment = raw.partition(b"#")
     absolute = None if rest.startswith(b"/") else _ABSOLUTE.fullmatch(rest)
-    own = Tally()
+    own = MaskTally()
     prefix = b""
     if absolute:
         prefix, rest = absolute[1] + b"://" + mask_authority(absolute[2], own), absolute[3]

@@ -23,7 +23,7 @@ Sure = Callable[[re.Match[str]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class SecretPattern:
     """One kind of secret: `pattern` finds candidates (group "secret", or all of it), `sure` decides.
 
     A text with a match is at least `least` characters long and has, lower-cased, one of `gates` if there
@@ -40,8 +40,10 @@ class Shape:
 
 def _shape(
     rule: str, gates: str, pattern: str, sure: Sure | None = None, *, least: int = 0, needs: str = ""
-) -> Shape:
-    return Shape(f"shape:{rule}", tuple(gates.split()), needs, least, re.compile(pattern, re.ASCII), sure)
+) -> SecretPattern:
+    return SecretPattern(
+        f"shape:{rule}", tuple(gates.split()), needs, least, re.compile(pattern, re.ASCII), sure
+    )
 
 
 def _luhn(digits: str) -> bool:

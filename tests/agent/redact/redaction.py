@@ -17,13 +17,13 @@ from agent.http.messages import (
 from agent.redact.apply import Sighting, to_record
 from agent.redact.names import Names
 from agent.redact.policy import Policy
-from agent.redact.text import Judge
+from agent.redact.text import TextMasker
 
 KEY = bytes(range(32))
 POLICY = Policy(aggregation_header="X-Test")
 JSON = ((b"content-type", b"application/json"),)
 FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
-JUDGE = Judge(Names())
+JUDGE = TextMasker(Names())
 SIGHTING = Sighting(
     agent="agent-1",
     node="node-1",

@@ -14,7 +14,7 @@ from agent.redact import forms, json, json_tokens, json_walk, multipart, values
 from agent.redact.apply import to_record
 from agent.redact.names import Names
 from agent.redact.policy import Policy
-from agent.redact.tally import Tally
+from agent.redact.tally import MaskTally
 from agent.redact.urls import mask_target, mask_url
 from tests.agent.redact.redaction import FORM, JSON, JUDGE, KEY, SIGHTING, body_record
 
@@ -274,11 +274,11 @@ def test_any_query_is_masked_and_unmasked_pairs_stay(raw: bytes, cut: bool) -> N
 
 @given(hostile)
 def test_any_target_and_url_is_masked_or_stays(raw: bytes) -> None:
-    tally = Tally()
+    tally = MaskTally()
     target = mask_target(raw, JUDGE, tally)
     if not tally.masks and target.scheme is None:
         assert target.path + (b"" if target.query is None else b"?" + target.query) == raw
-    tally = Tally()
+    tally = MaskTally()
     masked = mask_url(raw, JUDGE, tally, "header", "location")
     assert tally.masks or masked == raw
 

@@ -10,13 +10,13 @@ from agent.redact.harmless import MAX_PART, MAX_PARTS, Harmless
 from agent.redact.headers import HeaderMasks
 from agent.redact.names import Names
 from agent.redact.policy import Policy
-from agent.redact.recurring import MAX_ONCE, Recurring
-from agent.redact.tally import Tally
-from agent.redact.text import Judge
+from agent.redact.recurring import MAX_ONCE, RepeatCache
+from agent.redact.tally import MaskTally
+from agent.redact.text import TextMasker
 from tests.agent.redact.test_redact_fuzz import SECRETS, header_names, hostile, pieces, texts, written
 
 
-def masked(text: str, judge: Judge) -> tuple[str, list[tuple[str, str]]]:
+def masked(text: str, judge: TextMasker) -> tuple[str, list[tuple[str, str]]]:
     notes: list[tuple[str, str]] = []
     return json.mask(text, judge, lambda pointer, rule: notes.append((pointer, rule))).text, notes
 
@@ -28,9 +28,9 @@ def masked(text: str, judge: Judge) -> tuple[str, list[tuple[str, str]]]:
 def test_a_judge_that_has_seen_much_masks_like_one_that_has_seen_nothing(
     seen: list[str], names: tuple[str, ...]
 ) -> None:
-    experienced = Judge(Names(names))
+    experienced = TextMasker(Names(names))
     for text in (*seen, *seen):
-        assert masked(text, experienced) == masked(text, Judge(Names(names)))
+        assert masked(text, experienced) == masked(text, TextMasker(Names(names)))
 
 
 @given(st.lists(texts, max_size=8))
@@ -65,7 +65,7 @@ def test_what_is_remembered_is_bounded() -> None:
     )
 )
 def test_a_short_text_that_tells_nothing_is_judged_like_any_other(text: str) -> None:
-    judge = Judge(Names())
+    judge = TextMasker(Names())
     if not set(text) & set(' \t\n\r\x0b\x0c:="%/'):
         assert judge._scan(text) == judge.text(text) == (text, None)
 
@@ -80,17 +80,17 @@ def test_a_field_whose_name_was_met_before_is_masked_like_one_that_was_not(
     fields: list[tuple[bytes, bytes]],
 ) -> None:
     for names in ((), ("etag",)):
-        experienced = Judge(Names(names))
+        experienced = TextMasker(Names(names))
         for field in ((b"etag", b"x"), (b"x-request-id", b"1"), (b"traceparent", b"1"), *fields):
-            found, wanted = Tally(), Tally()
+            found, wanted = MaskTally(), MaskTally()
             assert HeaderMasks(experienced, Policy(), found, "").masked((field,)) == HeaderMasks(
-                Judge(Names(names)), Policy(), wanted, ""
+                TextMasker(Names(names)), Policy(), wanted, ""
             ).masked((field,))
             assert (found.masks, found.rules) == (wanted.masks, wanted.rules)
 
 
 def test_what_came_once_is_not_kept_and_all_is_bounded() -> None:
-    memory: Recurring[bytes] = Recurring(100)
+    memory: RepeatCache[bytes] = RepeatCache(100)
     for number in range(2 * MAX_ONCE):
         memory.came(b"once %d" % number)
     assert not memory.known
@@ -110,13 +110,13 @@ def test_what_came_once_is_not_kept_and_all_is_bounded() -> None:
 def test_a_query_of_pairs_that_came_before_is_masked_like_one_that_is_new(
     raws: list[bytes], cut: bool
 ) -> None:
-    def masked_pairs(raw: bytes, judge: Judge) -> tuple[forms.Cut, list[tuple[str, str]]]:
+    def masked_pairs(raw: bytes, judge: TextMasker) -> tuple[forms.Cut, list[tuple[str, str]]]:
         notes: list[tuple[str, str]] = []
         return forms.mask_pairs(raw, judge, lambda name, rule: notes.append((name, rule)), cut=cut), notes
 
-    experienced = Judge(Names())
+    experienced = TextMasker(Names())
     for raw in (*raws, *raws, *raws, b"&".join(raws)):
-        assert masked_pairs(raw, experienced) == masked_pairs(raw, Judge(Names()))
+        assert masked_pairs(raw, experienced) == masked_pairs(raw, TextMasker(Names()))
 
 
 @settings(max_examples=300)

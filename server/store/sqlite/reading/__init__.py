@@ -11,9 +11,9 @@ from server.store.sqlite.reading.deviations import SqliteDeviations
 from server.store.sqlite.reading.exchanges import SqliteExchanges
 from server.store.sqlite.reading.fleet import SqliteFleet
 from server.store.sqlite.reading.inventory import SqliteInventory
-from server.store.sqlite.reading.lessons import SqliteLessons
+from server.store.sqlite.reading.lessons import SqliteLessonsReader
 from server.store.sqlite.reading.readable import Readable
-from server.store.sqlite.reading.specs import SqliteSpecs
+from server.store.sqlite.reading.specs import SqliteSpecsReader
 
 
 class SqliteReader:
@@ -24,7 +24,7 @@ class SqliteReader:
         self.inventory = SqliteInventory(db, readable)
         self.exchanges = SqliteExchanges(db, readable)
         self.deviations = SqliteDeviations(db, readable)
-        self.specs = SqliteSpecs(db, readable)
+        self.specs = SqliteSpecsReader(db, readable)
         self.fleet = SqliteFleet(db, readable)
         self.coverage = SqliteCoverage(db)
-        self.lessons = SqliteLessons(db, readable)
+        self.lessons = SqliteLessonsReader(db, readable)

@@ -21,7 +21,7 @@ from server.store.sqlite.reading.readable import (
 )
 
 
-class SqliteLessons:
+class SqliteLessonsReader:
     def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
         self._db = db
         self._readable = readable

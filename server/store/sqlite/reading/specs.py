@@ -15,7 +15,7 @@ SPEC = """SELECT specs.number, specs.id, apis.id AS api, specs.host, specs.base_
 ROW, DOCUMENT = SPEC.format(raw=""), SPEC.format(raw=", specs.raw")
 
 
-class SqliteSpecs:
+class SqliteSpecsReader:
     def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
         self._db = db
         self._readable = readable
