@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from agent.ledger import Exchanges, Ledger
 from agent.listening import Answers, Listener, Listening
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.sources import telemetry
 from agent.sources.reported import EntryError
 from agent.timed import TimedReader
@@ -48,11 +49,12 @@ SOURCE_TOKEN = "x-trace-source-token"  # how the plugins send it
 class Reports:
     """Makes records of reports, in whatever threads they come. Its ledger is its own.
 
-    Its lock guards numbers only: under it nothing is called, and no other lock is taken.
+    Its lock guards numbers and the idle redactors: under it nothing is called, and no other lock is taken.
     """
 
     def __init__(self, origin: Origin, policy: Policy, key: bytes, offer: Callable[[Record], None]) -> None:
         self._origin, self._policy, self._key, self._offer = origin, policy, key, offer
+        self._idle: list[Redactor] = []  # no more than reports were ever redacted at a time
         self._lock = threading.Lock()
         self._ledger = Ledger()
         self._number = time.time_ns()  # no number of an earlier start comes again
@@ -65,7 +67,10 @@ class Reports:
             self.refuse()
             raise
         ledger = Ledger()
-        record = Redaction(self._origin, self._policy, self._key, ledger).record(reported)
+        redactor = self._redactor()
+        record = Redaction(self._origin, redactor, ledger).record(reported)
+        with self._lock:
+            self._idle.append(redactor)
         if record is not None:
             self._offer(record)
         self._count(ledger.exchanges)
@@ -78,6 +83,12 @@ class Reports:
         """What became of the reports that left no record."""
         with self._lock:
             return self._ledger.as_map()
+
+    def _redactor(self) -> Redactor:
+        """One that no other report has."""
+        with self._lock:
+            idle = self._idle.pop() if self._idle else None
+        return Redactor(self._policy, self._key) if idle is None else idle
 
     def _next(self) -> int:
         with self._lock:

@@ -20,6 +20,7 @@ from agent.http.connections import ObservedExchange, connections
 from agent.identity.directory import Directory
 from agent.ledger import Bytes, Kernel, Ledger
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
 from agent.views import Origin, Redaction, Settled
@@ -44,7 +45,7 @@ class Pipeline:
         self._ledger = ledger
         self._table = connections(limits, policy.body_limit, ledger)
         self._directory = Directory()
-        self._redaction = Redaction(origin, policy, key, ledger)
+        self._redaction = Redaction(origin, Redactor(policy, key), ledger)
         self._clock: Clock | None = None
         self._now_ns = 0
 

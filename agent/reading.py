@@ -16,6 +16,7 @@ from agent.pipeline import Pipeline
 from agent.progress import Progress
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.sources.content import FileContent, Header, ReadPart, Remark
 from agent.sources.formats import FORMATS, HEAD, recognised
 from agent.sources.recording import key_id
@@ -59,7 +60,7 @@ def _records(
     content: FileContent, path: Path, policy: Policy, key: bytes, ledger: Ledger, progress: Progress
 ) -> Iterator[Record]:
     pipeline = Pipeline(_origin(content.header, key), policy, key, ledger, content.limits)
-    redaction = Redaction(ORIGIN, policy, key, ledger)
+    redaction = Redaction(ORIGIN, Redactor(policy, key), ledger)
     unread = Unread(path)
     for item in content.items:
         progress.look()  # much may pass before a record

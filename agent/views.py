@@ -14,8 +14,7 @@ from agent.events import Clock, Role
 from agent.frozen import dataclass as fact
 from agent.http.messages import Exchange
 from agent.ledger import Exchanges, Ledger
-from agent.redact.apply import Sighting, to_record
-from agent.redact.policy import Policy
+from agent.redact.redactor import Provenance, Redactor
 from agent.sources.reported import Reported
 from agent.sources.tcp import PACKET
 from agent.streams.conversation import ConnectionInfo
@@ -55,28 +54,28 @@ class Settled:
 class Redaction:
     """Makes the records of one origin."""
 
-    def __init__(self, origin: Origin, policy: Policy, key: bytes, ledger: Ledger) -> None:
-        self._origin, self._policy, self._key, self._ledger = origin, policy, key, ledger
+    def __init__(self, origin: Origin, redactor: Redactor, ledger: Ledger) -> None:
+        self._origin, self._redactor, self._ledger = origin, redactor, ledger
 
     def record(self, view: Settled | Reported) -> wire.Record | None:
         """The view's record; None where redaction fails, which is counted. Whoever takes the record counts
         it as parsed, at the moment it is in another bucket as well.
         """
         try:
-            return to_record(view.exchange, self._sighting(view), self._policy, self._key)
+            return self._redactor.record(view.exchange, self._provenance(view))
         except Exception as error:
             # What cannot be redacted must not leave; its type is all that may be said of it.
             self._ledger.exchanges.update((Exchanges.PARSED, Exchanges.REDACTION_FAILED))
             log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
             return None
 
-    def _sighting(self, view: Settled | Reported) -> Sighting:
+    def _provenance(self, view: Settled | Reported) -> Provenance:
         return self._captured(view) if isinstance(view, Settled) else self._reported(view)
 
-    def _captured(self, view: Settled) -> Sighting:
+    def _captured(self, view: Settled) -> Provenance:
         role, source = view.connection.role, view.connection.connection.source
         client, server = (view.local, view.peer) if role is Role.CLIENT else (view.peer, view.local)
-        return Sighting(
+        return Provenance(
             agent=self._origin.agent,
             node=self._origin.node,
             cluster=self._origin.cluster,
@@ -91,9 +90,9 @@ class Redaction:
             seen_ns=view.now_ns,
         )
 
-    def _reported(self, view: Reported) -> Sighting:
+    def _reported(self, view: Reported) -> Provenance:
         """By whoever reported it, whose clock is the wall's."""
-        return Sighting(
+        return Provenance(
             agent=self._origin.agent,
             node=self._origin.node,
             cluster=self._origin.cluster,

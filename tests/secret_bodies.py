@@ -99,6 +99,9 @@ ECHOES: dict[str, Document] = {
         }
     ],
     "JSON Schema, ajv 6": lambda secret: [{"dataPath": ".password", "data": secret, "message": "short"}],
+    "JSON Schema, Python": lambda secret: [
+        {"message": f"'{secret}' does not match", "path": ["password"], "instance": secret}
+    ],
     "JSON Schema, networknt": lambda secret: [{"path": "$.password", "arguments": [secret]}],
     "OpenAPI validator": lambda secret: {"errors": [{"path": "/body/password", "received": secret}]},
     "JSON:API": lambda secret: {
@@ -154,6 +157,7 @@ ECHOES: dict[str, Document] = {
 }
 
 PAIRS: dict[str, Document] = {
+    "question and answer": lambda secret: {"question": "Your PIN?", "answer": secret},
     # A name and its value under two keys, in the spellings of those who write so.
     "AWS tag": lambda secret: {"Tags": [{"Key": "password", "Value": secret}]},
     "Systems Manager": lambda secret: {"Parameters": [{"Name": "/prod/DB_PASSWORD", "Value": secret}]},

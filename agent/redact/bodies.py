@@ -16,13 +16,14 @@ from agent.http.body import decode
 from agent.http.messages import Body, BodyState, Headers
 from agent.redact import event_stream, forms, json, multipart
 from agent.redact.headers import first
+from agent.redact.mask_log import MaskLog
 from agent.redact.policy import Policy
-from agent.redact.tally import MaskTally
 from agent.redact.text import TextMasker
 
 MASKED = "masked"
 MALFORMED = "malformed"
 MAX_TYPE = 256  # bytes of a content type that are looked at
+MAX_TYPES = 256  # remembered
 BOM = "\ufeff"
 
 _JSON_TYPE = re.compile(
@@ -37,13 +38,16 @@ _UNTYPED = frozenset(("", "application/octet-stream", "binary/octet-stream", "ap
 
 
 class BodyMasks:
-    """Masks bodies of one side of one exchange; notes go to `tally`."""
+    """Masks bodies of one side of one exchange, and logs what it replaced."""
 
-    def __init__(self, judge: TextMasker, policy: Policy, tally: MaskTally, where: str) -> None:
+    def __init__(
+        self, masker: TextMasker, policy: Policy, media: ContentTypes, log: MaskLog, where: str
+    ) -> None:
         """`where` is "request.body" or "response.body"."""
-        self._judge = judge
+        self._masker = masker
         self._policy = policy
-        self._tally = tally
+        self._media = media
+        self._log = log
         self._where = where
 
     def masked(self, body: Body, headers: Headers) -> wire.Body:
@@ -59,7 +63,7 @@ class BodyMasks:
             state = BodyState.TRUNCATED
         if not data:
             return wire.Body(body.size, None if state is not BodyState.COMPLETE else b"", state)
-        return self._by_type(Body(body.size, data, state), _media(headers))
+        return self._by_type(Body(body.size, data, state), self._media.of(headers))
 
     def _by_type(self, body: Body, typed: tuple[str, Message]) -> wire.Body:
         kind, media = typed
@@ -70,7 +74,7 @@ class BodyMasks:
         except UnicodeDecodeError as error:
             text, complete = body.data[: error.start].decode(), False
         if kind == "application/json" or _JSON_TYPE.fullmatch(kind):
-            return _told(self._json(body, text, complete), text, complete)
+            return _or_malformed(self._json(body, text, complete), text, complete)
         looks_json = text.lstrip(BOM + " \t\r\n")[:1] in ("{", "[", '"')
         if looks_json and (kind in _UNTYPED or _is_form(kind)):
             return self._json(body, text, complete)
@@ -83,7 +87,7 @@ class BodyMasks:
         return self._whole(body, "binary")
 
     def _whole(self, body: Body, rule: str) -> wire.Body:
-        self._tally.mask(self._where, "", rule)
+        self._log.add(self._where, "", rule)
         return wire.Body(body.size, None, MASKED)
 
     def _part(self, body: Body, data: bytes, left_out: int) -> wire.Body:
@@ -92,13 +96,15 @@ class BodyMasks:
         if left_out:
             if not data:
                 return self._whole(body, "unreadable")
-            self._tally.rules["unreadable"] += 1
+            self._log.rules["unreadable"] += 1
             state = BodyState.UNDECODABLE if body.state is BodyState.COMPLETE else body.state
         return wire.Body(body.size, data, state)
 
     def _json(self, body: Body, text: str, complete: bool) -> wire.Body:
         mark = BOM if text.startswith(BOM) else ""
-        walked = json.mask(text[len(mark) :] if mark else text, self._judge, self._note, cut=not complete)
+        walked = json.mask(
+            text[len(mark) :] if mark else text, self._masker, self._log_pointer, cut=not complete
+        )
         if walked.text == text:
             data = text.encode()
             return self._part(body, data, len(body.data) - len(data))
@@ -108,37 +114,37 @@ class BodyMasks:
 
     def _form(self, body: Body) -> wire.Body:
         half = body.state is not BodyState.COMPLETE
-        cut = forms.mask_pairs(body.data, self._judge, self._note_name, cut=half, is_form=True)
+        cut = forms.mask_pairs(body.data, self._masker, self._log_name, cut=half, is_form=True)
         return self._part(body, cut.data, cut.left_out)
 
     def _multipart(self, body: Body, media: Message) -> wire.Body:
         boundary = media.get_boundary("").encode("utf-8", "replace")
         if not boundary:
             return self._whole(body, "unreadable")
-        cut = multipart.mask(body.data, boundary, self._judge, self._note_name)
+        cut = multipart.mask(body.data, boundary, self._masker, self._log_name)
         return self._part(body, cut.data, cut.left_out)
 
     def _events(self, body: Body, text: str, complete: bool) -> wire.Body:
         kept = text if complete else text[: text.rfind("\n") + 1]
-        masked, rules = event_stream.mask(kept, self._judge)
+        masked, rules = event_stream.mask(kept, self._masker)
         for rule in rules:
-            self._tally.mask(self._where, "", rule)
+            self._log.add(self._where, "", rule)
         return self._part(body, masked.encode("utf-8", "replace"), len(body.data) - len(kept.encode()))
 
     def _text(self, body: Body, text: str) -> wire.Body:
         whole = body.state is BodyState.COMPLETE and len(text.encode()) == len(body.data)
-        if not whole or not self._judge.clean(text):
+        if not whole or not self._masker.clean(text):
             return self._whole(body, "text")
         return wire.Body(body.size, body.data, body.state)
 
-    def _note(self, pointer: str, rule: str) -> None:
-        self._tally.mask(self._where, pointer, rule)
+    def _log_pointer(self, pointer: str, rule: str) -> None:
+        self._log.add(self._where, pointer, rule)
 
-    def _note_name(self, name: str, rule: str) -> None:
-        self._tally.mask(self._where, "/" + name.replace("~", "~0").replace("/", "~1"), rule)
+    def _log_name(self, name: str, rule: str) -> None:
+        self._log.add(self._where, "/" + name.replace("~", "~0").replace("/", "~1"), rule)
 
 
-def _told(masked: wire.Body, text: str, complete: bool) -> wire.Body:
+def _or_malformed(masked: wire.Body, text: str, complete: bool) -> wire.Body:
     """A body that is JSON by its type. One that was whole, and of which not all could be read, is no JSON:
     that much can be told without a byte of it. UTF-16 and UTF-32 are left alone, they hold NUL."""
     if complete and masked.state in (BodyState.UNDECODABLE, MASKED) and "\0" not in text:
@@ -150,14 +156,18 @@ def _is_form(kind: str) -> bool:
     return kind == "application/x-www-form-urlencoded"
 
 
-def _media(headers: Headers) -> tuple[str, Message]:
-    return _parsed((first(headers, b"content-type") or b"")[:MAX_TYPE])
+class ContentTypes:
+    """Content types, read by the library that knows the grammar (RFC 9110 section 8.3); remembered."""
+
+    def __init__(self) -> None:
+        self._parsed = lru_cache(maxsize=MAX_TYPES)(_parsed)
+
+    def of(self, headers: Headers) -> tuple[str, Message]:
+        """The content type, "" if there is none, and for reading only its message in the library."""
+        return self._parsed((first(headers, b"content-type") or b"")[:MAX_TYPE])
 
 
-@lru_cache(maxsize=256)
 def _parsed(content_type: bytes) -> tuple[str, Message]:
-    """The content type ("" if there is none) and, for reading only, its message in the library that knows
-    the grammar (RFC 9110 section 8.3)."""
     media = Message()
     if not content_type:
         return "", media

@@ -25,7 +25,7 @@ def hints(
     exchange: Exchange,
     masked: wire.Request | None,
     policy: Policy,
-    judge: TextMasker,
+    masker: TextMasker,
     credential: Credential,
     key: bytes,
 ) -> wire.Consumer:
@@ -33,10 +33,10 @@ def hints(
     raw = exchange.request
     if raw is None or masked is None:
         return wire.Consumer()
-    name = _client_name(_header(raw.headers, _CERTIFICATE, 16 * MAX_HINT), judge)
+    name = _client_name(_header(raw.headers, _CERTIFICATE, 16 * MAX_HINT), masker)
     if exchange.caller is not None:
         credential = _credential(exchange.caller, key)
-        name = _public_name(exchange.caller.user, judge)
+        name = _public_name(exchange.caller.user, masker)
     agent = _header(masked.headers, b"user-agent")
     wanted = policy.aggregation_header
     return wire.Consumer(
@@ -70,9 +70,9 @@ def _kind(user: str | None) -> str:
     return found or "system"
 
 
-def _public_name(user: str | None, judge: TextMasker) -> str | None:
+def _public_name(user: str | None, masker: TextMasker) -> str | None:
     """Names of the cluster's own parts are kept; whatever else may be a person."""
-    return judge.text(user)[0][:MAX_HINT] if user and user.startswith("system:") else None
+    return masker.text(user)[0][:MAX_HINT] if user and user.startswith("system:") else None
 
 
 def _name(user: str) -> bytes:
@@ -84,14 +84,14 @@ def _header(headers: wire.Pairs, wanted: bytes, limit: int = MAX_HINT) -> str | 
     return None if value is None else value.decode("utf-8", "replace")[:limit]
 
 
-def _client_name(header: str | None, judge: TextMasker) -> str | None:
+def _client_name(header: str | None, masker: TextMasker) -> str | None:
     """The name in the last element of Envoy's header, which the proxy next to us has verified."""
     if header is None:
         return None
     last = header[_last_comma(header) + 1 :]
     fields = {match[1].lower(): match[2].strip('"') for match in _FIELD.finditer(last)}
     name = fields.get("uri") or fields.get("subject") or fields.get("dns")
-    return judge.text(name)[0][:MAX_HINT] if name else None
+    return masker.text(name)[0][:MAX_HINT] if name else None
 
 
 def _last_comma(text: str) -> int:

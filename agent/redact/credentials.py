@@ -49,7 +49,7 @@ class Credential:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def find(headers: Headers, query: bytes | None, judge: TextMasker, key: bytes) -> Credential:
+def find(headers: Headers, query: bytes | None, masker: TextMasker, key: bytes) -> Credential:
     """The request's credential: Authorization, else an API key in a header or the query, else a session."""
     for wanted in _AUTHORIZATIONS:
         for field_name, raw_value in headers:
@@ -58,17 +58,17 @@ def find(headers: Headers, query: bytes | None, judge: TextMasker, key: bytes) -
                 and field_name.lower() == wanted
                 and (secret := raw_value.strip())
             ):
-                return _authorization(secret, judge, key)
+                return _authorization(secret, masker, key)
     fields = [(name.decode("latin-1").lower(), value.strip()) for name, value in headers]
     for name, value in fields:
-        if name not in ("cookie", "set-cookie") and value and judge.names.rule(name) in _CARRIERS:
-            return _carried("header", name, value, judge, key)
+        if name not in ("cookie", "set-cookie") and value and masker.names.rule(name) in _CARRIERS:
+            return _carried("header", name, value, masker, key)
     for pair in (query or b"").split(b"&"):
         raw_name, _, value = pair.partition(b"=")
         name = forms.fully(forms.decoded(raw_name))
-        if value and judge.names.rule(name) in _CARRIERS:
-            return _carried("query", name, forms.decoded(value).encode(), judge, key)
-    return _session(fields, judge, key)
+        if value and masker.names.rule(name) in _CARRIERS:
+            return _carried("query", name, forms.decoded(value).encode(), masker, key)
+    return _session(fields, masker, key)
 
 
 def fingerprint(key: bytes, kind: str, secret: bytes) -> str:
@@ -77,35 +77,35 @@ def fingerprint(key: bytes, kind: str, secret: bytes) -> str:
     return digest[:FINGERPRINT_BYTES].hex()
 
 
-def _authorization(value: bytes, judge: TextMasker, key: bytes) -> Credential:
+def _authorization(value: bytes, masker: TextMasker, key: bytes) -> Credential:
     raw_scheme, secret = split_scheme(value)
     scheme = raw_scheme.decode("latin-1").lower() or "other"
     stable = _STABLE[scheme].search(secret) if scheme in _STABLE else None
-    facts = {"basic": "true"} if scheme == "basic" else _jwt(secret, judge, key)
+    facts = {"basic": "true"} if scheme == "basic" else _jwt(secret, masker, key)
     return Credential(scheme, fingerprint(key, scheme, stable[1] if stable else secret), facts)
 
 
-def _carried(place: str, name: str, secret: bytes, judge: TextMasker, key: bytes) -> Credential:
-    facts = {"in": place, **_jwt(secret, judge, key)}
-    if _IDENTIFIER.fullmatch(name) and judge.text(name)[1] is None:
+def _carried(place: str, name: str, secret: bytes, masker: TextMasker, key: bytes) -> Credential:
+    facts = {"in": place, **_jwt(secret, masker, key)}
+    if _IDENTIFIER.fullmatch(name) and masker.text(name)[1] is None:
         facts["name"] = name
     return Credential("api-key", fingerprint(key, "api-key", secret), facts)
 
 
-def _session(fields: list[tuple[str, bytes]], judge: TextMasker, key: bytes) -> Credential:
+def _session(fields: list[tuple[str, bytes]], masker: TextMasker, key: bytes) -> Credential:
     for header, value in fields:
         if header != "cookie":
             continue
         for pair in value.split(b";"):
             raw_name, _, secret = pair.strip().partition(b"=")
             name = raw_name.decode("latin-1")
-            if secret and judge.names.rule(name) in _CARRIERS:
-                found = _carried("cookie", name, secret, judge, key)
+            if secret and masker.names.rule(name) in _CARRIERS:
+                found = _carried("cookie", name, secret, masker, key)
                 return Credential("cookie", fingerprint(key, "cookie", secret), found.facts)
     return Credential()
 
 
-def _jwt(secret: bytes, judge: TextMasker, key: bytes) -> dict[str, str]:
+def _jwt(secret: bytes, masker: TextMasker, key: bytes) -> dict[str, str]:
     """Algorithm, expiry (seconds since the epoch), claim names, and a fingerprint of (iss, sub)."""
     if not 2 <= secret.count(b".") <= 4 or len(secret) > MAX_JWT:
         return {}
@@ -119,7 +119,7 @@ def _jwt(secret: bytes, judge: TextMasker, key: bytes) -> dict[str, str]:
     expiry = claims.get("exp")
     if isinstance(expiry, (int, float)) and 0 <= expiry <= MAX_EXP:
         facts["jwt.exp"] = str(int(expiry))
-    names = [name for name in sorted(claims) if _IDENTIFIER.fullmatch(name) and judge.text(name)[1] is None]
+    names = [name for name in sorted(claims) if _IDENTIFIER.fullmatch(name) and masker.text(name)[1] is None]
     if names:
         facts["jwt.claims"] = " ".join(names[:MAX_CLAIMS])
     subject = claims.get("sub")

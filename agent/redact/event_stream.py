@@ -18,11 +18,11 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?P<end>"?)|(?P<open>[\[{])|(?P<close>[\]}
 _DATA = "data"
 
 
-def mask(text: str, judge: TextMasker) -> tuple[str, list[str]]:
+def mask(text: str, masker: TextMasker) -> tuple[str, list[str]]:
     """The masked stream, and the rule of each value that was replaced."""
     lines = _LINE_END.split(text)
     heads = [match[0] if (match := _HEAD.match(line)) else "" for line in lines[::2]]
-    stream = _Stream(judge)
+    stream = _Stream(masker)
     rules: list[str] = []
     for _, run in groupby(range(len(heads)), lambda place: -1 if heads[place].startswith(_DATA) else place):
         places = list(run)
@@ -38,8 +38,8 @@ def mask(text: str, judge: TextMasker) -> tuple[str, list[str]]:
 class _Stream:
     """Masks the values of a stream in their order."""
 
-    def __init__(self, judge: TextMasker) -> None:
-        self._judge = judge
+    def __init__(self, masker: TextMasker) -> None:
+        self._masker = masker
         self._open = 0  # brackets of JSON that earlier events opened
         self._cut = ""  # how a string began that an earlier event did not end
 
@@ -60,8 +60,8 @@ class _Stream:
     def masked(self, values: list[str]) -> tuple[list[str], str | None]:
         """One value, which may span lines."""
         text = "\n".join(values)
-        new, rule = self._judge.text(text)
-        if rule is None and json_tokens.lexed(text) < len(text) and not self._judge.clean(text):
+        new, rule = self._masker.text(text)
+        if rule is None and json_tokens.lexed(text) < len(text) and not self._masker.clean(text):
             rule = "text"
         masked = new.split("\n")
         return (_hidden(values) if rule == "text" or len(masked) != len(values) else masked), rule

@@ -27,7 +27,7 @@ class Cut:
 
 
 def mask_pairs(
-    raw: bytes, judge: TextMasker, masked: Masked, *, cut: bool = False, is_form: bool = False
+    raw: bytes, masker: TextMasker, masked: Masked, *, cut: bool = False, is_form: bool = False
 ) -> Cut:
     """A query or urlencoded form; pairs without a secret stay as they are.
 
@@ -38,55 +38,55 @@ def mask_pairs(
         whole, ampersand, _ = raw.rpartition(b"&")
         left_out, raw = len(raw) - len(whole + ampersand), whole + ampersand
     whole_pairs = raw.split(b"&")
-    if judge.plain_pairs.known.issuperset(whole_pairs):
+    if masker.plain_pairs.known.issuperset(whole_pairs):
         return Cut(raw, left_out)
     pairs = [pair.partition(b"=") for pair in whole_pairs]
     texts = [(decoded(name), decoded(value)) for name, _, value in pairs]
-    rules = _rules(texts, judge, is_form)
+    rules = _rules(texts, masker, is_form)
     for at, (pair, text, rule) in enumerate(zip(pairs, texts, rules, strict=True)):
-        new = _pair(pair, text, judge, masked, rule)
+        new = _pair(pair, text, masker, masked, rule)
         if new is not None:
             whole_pairs[at] = new
-        elif len(whole_pairs[at]) <= MAX_PLAIN_PAIR and _is_alone(text[0], judge):
-            judge.plain_pairs.came(whole_pairs[at])
+        elif len(whole_pairs[at]) <= MAX_PLAIN_PAIR and _is_alone(text[0], masker):
+            masker.plain_pairs.add(whole_pairs[at])
     return Cut(b"&".join(whole_pairs), left_out)
 
 
-def _rules(pairs: list[tuple[str, str]], judge: TextMasker, is_form: bool) -> list[str | None]:
+def _rules(pairs: list[tuple[str, str]], masker: TextMasker, is_form: bool) -> list[str | None]:
     """The rule of each pair that is a secret because of the others, or of its name."""
     names = [name for name, _ in pairs]
     oauth = not _OAUTH.isdisjoint(names) or (is_form and names == ["code"])
-    beside = labels.beside(pairs, judge.names, judge.keys)
+    beside = labels.beside(pairs, masker.names, masker.keys)
     return [
-        "name:code" if oauth and name == "code" else judge.names.rule(fully(name)) or rule
+        "name:code" if oauth and name == "code" else masker.names.rule(fully(name)) or rule
         for name, rule in zip(names, beside, strict=True)
     ]
 
 
-def _is_alone(name: str, judge: TextMasker) -> bool:
+def _is_alone(name: str, masker: TextMasker) -> bool:
     """Whether no other pair can say that the value of this name is a secret."""
-    role = judge.keys.named(name).role
+    role = masker.keys.named(name).role
     return name not in _BESIDE and (role is None or role.group is None)
 
 
 def _pair(
     pair: tuple[bytes, bytes, bytes],
     text: tuple[str, str],
-    judge: TextMasker,
+    masker: TextMasker,
     masked: Masked,
     by_name: str | None,
 ) -> bytes | None:
     """The pair without its secrets; None where it has none."""
     raw_name, equals, raw_value = pair
     name, value = text
-    shown, rule = judge.text(name)
+    shown, rule = masker.text(name)
     if rule is not None:
         masked(shown, rule)
         raw_name = encoded(shown)
     if by_name is not None and value:
         masked(shown, by_name)
         return raw_name + equals + encoded(placeholders.of_text(value))
-    new, by_text = judge.text(value)
+    new, by_text = masker.text(value)
     if by_text is None:
         return None if rule is None else raw_name + equals + raw_value
     masked(shown, by_text)

@@ -1,6 +1,6 @@
 """Header fields: names stay, values go, unless a name is known to carry none of a person's secrets.
 
-Kept values are still judged as texts. Cookies keep their names, Set-Cookie its attributes, credentials
+Kept values are still mask_text as texts. Cookies keep their names, Set-Cookie its attributes, credentials
 and challenges their scheme. Fields that came through as they were more than once are remembered, a bounded
 number of them and none with a secret: most come with every message.
 """
@@ -8,13 +8,13 @@ number of them and none with a secret: most come with every message.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
 
 from agent.http.messages import Headers
 from agent.redact import placeholders, urls
+from agent.redact.mask_log import MaskLog
 from agent.redact.policy import Policy
-from agent.redact.recurring import RepeatCache
-from agent.redact.tally import MaskTally
+from agent.redact.repeat_cache import RepeatCache
 from agent.redact.text import TextMasker
 from agent.wire import Pairs
 
@@ -41,9 +41,6 @@ KEPT = _listed("""
     x-frame-options x-http-method-override x-powered-by x-ratelimit-limit x-ratelimit-remaining
     x-ratelimit-reset x-request-id x-requested-with
 """)
-_URLS = frozenset(("location", "content-location", "referer"))
-_AUTHORITIES = frozenset(("host", "x-forwarded-host"))
-_CREDENTIALS = frozenset(("authorization", "proxy-authorization"))
 SCHEMES = _listed("""
     basic bearer concealed digest dpop gnap hoba mutual negotiate ntlm oauth privatetoken
     scram-sha-1 scram-sha-256 vapid aws4-hmac-sha256 aws4-ecdsa-p256-sha256 apikey api-key token key
@@ -59,60 +56,56 @@ _NAME = re.compile(rb"[A-Za-z0-9_.!#$%&'*+^`|~-]+")
 
 MAX_NAME = 64  # bytes; a longer name is not a name
 MAX_PLAIN_NAME = 12  # too short to be a secret
-MAX_HARMLESS = 4096  # fields that are remembered
-MAX_HARMLESS_LENGTH = 256  # bytes of such a field's value
+MAX_CLEAN = 4096  # fields that are remembered
+MAX_CLEAN_LENGTH = 256  # bytes of such a field's value
 
 
-class _Memory:
-    """The `fields` that a judge was seen to leave as they are, on either side, and the `names` of which it
-    leaves any value that is harmless as a text."""
+class HeaderMemory:
+    """What one masker was seen to leave as it is, under one policy: `fields`, on either side, and `names` of
+    which it leaves any value that is clean as a text."""
 
-    def __init__(self) -> None:
-        self.fields: RepeatCache[tuple[bytes, bytes]] = RepeatCache(MAX_HARMLESS)
+    def __init__(self, masker: TextMasker, policy: Policy) -> None:
+        self.masker = masker
+        self.aggregation = policy.aggregation_header.lower() if policy.aggregation_header else None
+        self.fields: RepeatCache[tuple[bytes, bytes]] = RepeatCache(MAX_CLEAN)
         self.names: set[bytes] = set()
 
 
-@lru_cache(maxsize=16)
-def _memory(judge: TextMasker, aggregation: str | None) -> _Memory:
-    return _Memory()
-
-
 class HeaderMasks:
-    """Masks header fields of one side of one exchange; notes go to `tally`."""
+    """Masks header fields of one side of one exchange, and logs what it replaced."""
 
-    def __init__(self, judge: TextMasker, policy: Policy, tally: MaskTally, side: str) -> None:
+    def __init__(self, memory: HeaderMemory, log: MaskLog, side: str) -> None:
         """`side` is "" for the request and "response." for the response."""
-        self._judge = judge
-        self._tally = tally
+        self._memory = memory
+        self._masker = memory.masker
+        self._log = log
         self._header = f"{side}header"
         self._cookie = f"{side}cookie"
-        self._aggregation = policy.aggregation_header.lower() if policy.aggregation_header else None
-        self._memory = _memory(judge, self._aggregation)
 
     def masked(self, headers: Headers) -> Pairs:
         """The fields in their order, values masked."""
         known = self._memory.fields.known
-        return tuple([field if field in known else self._learnt(field) for field in headers])
+        return tuple([field if field in known else self._unknown(field) for field in headers])
 
-    def _learnt(self, field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    def _unknown(self, field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
         """As `_field`; one that needed no mask need not be looked at again."""
         name, value = field
-        noted = self._tally.noted
+        before = self._log.total
         if b"\n" in value or b"\r" in value:
             return self._several(name, value)
-        if name in self._memory.names and self._judge.text(value.decode("latin-1"))[1] is None:
+        if name in self._memory.names and self._masker.text(value.decode("latin-1"))[1] is None:
             masked = field
         else:
             masked = self._field(name, value)
-        if masked == field and self._tally.noted == noted and len(value) <= MAX_HARMLESS_LENGTH:
-            self._memory.fields.came(field)
+        if masked == field and self._log.total == before and len(value) <= MAX_CLEAN_LENGTH:
+            self._memory.fields.add(field)
         return masked
 
     def _several(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
         """A value with a line end, as files may have it: what follows may be other fields, and goes."""
         line = _LINE_END.split(value, 1)[0]
         shown, masked = self._field(name, line)
-        self._tally.mask(self._header, shown.decode("latin-1").lower(), "header")
+        self._log.add(self._header, shown.decode("latin-1").lower(), "header")
         return shown, masked + placeholders.of_bytes(len(value) - len(line))
 
     def _field(self, raw_name: bytes, value: bytes) -> tuple[bytes, bytes]:
@@ -121,48 +114,57 @@ class HeaderMasks:
         if len(name) > MAX_NAME:
             shown, rule = placeholders.filler(len(name)), "long-name"
         elif len(name) > MAX_PLAIN_NAME:
-            shown, rule = self._judge.repeated(raw_name.decode("latin-1"))
+            shown, rule = self._masker.repeated(raw_name.decode("latin-1"))
         if rule is not None:
-            self._tally.mask(self._header, shown, rule)
+            self._log.add(self._header, shown, rule)
             raw_name, name = shown.encode("latin-1", "replace"), shown
         return raw_name, self._value(name, value)
 
     def _value(self, name: str, value: bytes) -> bytes:
         if not value:
             return value
-        if name in _CREDENTIALS:
-            return self._credentials(name, value)
-        if name == "cookie":
-            return b"; ".join(self._cookie_pair(pair.strip()) for pair in value.split(b";"))
-        if name == "set-cookie":
-            return self._set_cookie(value)
-        if name in _URLS:
-            return urls.mask_url(value, self._judge, self._tally, self._header, name)
-        if name in _AUTHORITIES:
-            return urls.mask_authority(value, self._tally, self._header, name)
-        if name == "content-type" and (boundary := _BOUNDARY.search(value)):
-            # Random by design, no secret, and the body cannot be read without it.
-            start, end = boundary.span()
-            return self._value(name, value[:start]) + value[start:end] + self._value(name, value[end:])
-        rule = self._judge.names.rule(name)
-        kept = name in KEPT or self._judge.names.kept(name)
-        if (kept and rule is None) or name == self._aggregation:
-            if name in KEPT and name != "content-type":
+        way = _WAYS.get(name)
+        return self._by_name(name, value) if way is None else way(self, name, value)
+
+    def _by_name(self, name: str, value: bytes) -> bytes:
+        """A value that stays where its name is known to carry no secret and its text holds none."""
+        rule = self._masker.names.rule(name)
+        kept = name in KEPT or self._masker.names.kept(name)
+        if (kept and rule is None) or name == self._memory.aggregation:
+            if name in KEPT and name not in _WAYS:
                 self._memory.names.add(name.encode("latin-1"))
             return self._text(self._header, name, value)
-        self._tally.mask(self._header, name, rule or "header")
+        self._log.add(self._header, name, rule or "header")
         return placeholders.of_text(value.decode("latin-1")).encode("latin-1")
 
+    def _content_type(self, name: str, value: bytes) -> bytes:
+        """All but the boundary: it is random by design, no secret, and the body cannot be read without it."""
+        boundary = _BOUNDARY.search(value)
+        if boundary is None:
+            return self._by_name(name, value)
+        start, end = boundary.span()
+        before, after = (self._by_name(name, part) if part else part for part in (value[:start], value[end:]))
+        return before + value[start:end] + after
+
+    def _url(self, name: str, value: bytes) -> bytes:
+        return urls.mask_url(value, self._masker, self._log, self._header, name)
+
+    def _authority(self, name: str, value: bytes) -> bytes:
+        return urls.mask_authority(value, self._log, self._header, name)
+
+    def _cookies(self, name: str, value: bytes) -> bytes:
+        return b"; ".join(self._cookie_pair(pair.strip()) for pair in value.split(b";"))
+
     def _text(self, where: str, name: str, value: bytes) -> bytes:
-        text, rule = self._judge.text(value.decode("latin-1"))
+        text, rule = self._masker.text(value.decode("latin-1"))
         if rule is None:
             return value
-        self._tally.mask(where, name, rule)
+        self._log.add(where, name, rule)
         return text.encode("latin-1", "replace")
 
     def _credentials(self, name: str, value: bytes) -> bytes:
         scheme, rest = split_scheme(value)
-        self._tally.mask(self._header, name, "authorization")
+        self._log.add(self._header, name, "authorization")
         return (scheme + b" " if scheme else b"") + placeholders.filler(len(rest)).encode()
 
     def _cookie_pair(self, pair: bytes) -> bytes:
@@ -170,14 +172,14 @@ class HeaderMasks:
         text = name.decode("latin-1")
         if not equals:
             name, equals, value, text = b"", b"", name, ""
-        elif self._judge.text(text)[1] is not None or not _NAME.fullmatch(name):
+        elif self._masker.text(text)[1] is not None or not _NAME.fullmatch(name):
             text = placeholders.of_text(text)
             name = text.encode("latin-1")
         if value:
-            self._tally.mask(self._cookie, text, "cookie")
+            self._log.add(self._cookie, text, "cookie")
         return name + equals + placeholders.of_text(value.decode("latin-1")).encode("latin-1")
 
-    def _set_cookie(self, value: bytes) -> bytes:
+    def _set_cookie(self, name: str, value: bytes) -> bytes:
         first, *attributes = value.split(b";")
         return b";".join([self._cookie_pair(first.strip()), *map(self._attribute, attributes)])
 
@@ -186,8 +188,19 @@ class HeaderMasks:
         known = name.decode("latin-1").strip().lower()
         if known in _ATTRIBUTES:
             return name + equals + self._text(self._cookie, known, value) if equals else raw
-        self._tally.mask(self._cookie, "", "cookie")
+        self._log.add(self._cookie, "", "cookie")
         return b" redacted"
+
+
+_WAYS: dict[str, Callable[[HeaderMasks, str, bytes], bytes]] = {
+    **dict.fromkeys(("authorization", "proxy-authorization"), HeaderMasks._credentials),
+    **dict.fromkeys(("location", "content-location", "referer"), HeaderMasks._url),
+    **dict.fromkeys(("host", "x-forwarded-host"), HeaderMasks._authority),
+    "cookie": HeaderMasks._cookies,
+    "set-cookie": HeaderMasks._set_cookie,
+    "content-type": HeaderMasks._content_type,
+}
+"""How the values of those headers are masked that have a syntax of their own."""
 
 
 def first(headers: Headers, wanted: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from agent.frozen import dataclass
 from agent.redact import values
 from agent.redact.json_tokens import is_document, lexed
-from agent.redact.json_walk import Judge, Masked, Walk
+from agent.redact.json_walk import Masked, MasksText, Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class Walked:
     left_out: int
 
 
-def mask(text: str, judge: Judge, masked: Masked, *, cut: bool = False, depth: int = 0) -> Walked:
+def mask(text: str, masker: MasksText, masked: Masked, *, cut: bool = False, depth: int = 0) -> Walked:
     """`text` with its secrets replaced. `cut` says that it may end inside a token. Never raises."""
     end = len(text) if not cut and is_document(text) else lexed(text, cut)
     left_out = len(text) - end
     text = text[:end]
-    if "\\" not in text and judge.harmless.holds(text):
+    if "\\" not in text and masker.clean_fragments.holds(text):
         return Walked(text, left_out)
     raw = text.encode("utf-8", "surrogatepass")
     suspicion = values.suspicion(raw)
-    if suspicion or raw.count(b"\\") != raw.count(b'\\"') or judge.names.possible(raw):
-        text = Walk(text, judge, masked, suspicion, depth).run()
+    if suspicion or raw.count(b"\\") != raw.count(b'\\"') or masker.names.possible(raw):
+        text = Walk(text, masker, masked, suspicion, depth).run()
     return Walked(text, left_out)

@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from agent.redact import complaints, labels, placeholders, values
-from agent.redact.harmless import Harmless
+from agent.redact.clean_fragments import CleanFragments
 from agent.redact.json_tokens import (
     CLOSE,
     KEY,
@@ -45,12 +45,12 @@ Masked = Callable[[str, str], None]
 """Called with the JSON pointer and the rule of each replaced value."""
 
 
-class Judge(Protocol):
+class MasksText(Protocol):
     """What the walk asks of its owner."""
 
     names: Names
     keys: Keys
-    harmless: Harmless
+    clean_fragments: CleanFragments
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
         """The text without its secrets, and the rule that found the first one."""
@@ -61,13 +61,8 @@ class Judge(Protocol):
         ...
 
 
-class _Waiting(NamedTuple):
-    """The value of `key`, which a name behind it may be about."""
-
-    key: str
-    group: Group
-    is_text: bool
-    span: tuple[int, int]
+_Waiting = tuple[str, Group, bool, tuple[int, int]]
+"""The value of a key that a name behind it may be about: key, group, whether it is a text, span."""
 
 
 class _Container:
@@ -92,6 +87,12 @@ class _Container:
         self.labels = self.labels or []
         self.labels.append(label)
 
+    def wait(self, group: Group, span: tuple[int, int], *, is_text: bool) -> None:
+        """Keeps the value of the current key until the container closes."""
+        if self.waiting is None:
+            self.waiting = []
+        self.waiting.append((self.key.name, group, is_text, span))
+
     def named(self, group: Group, is_text: bool) -> str | None:
         """The rule by which a label masks a sibling of `group`."""
         for label in self.labels or ():
@@ -106,14 +107,14 @@ class Walk:
     def __init__(
         self,
         text: str,
-        judge: Judge,
+        masker: MasksText,
         masked: Masked,
         suspicion: values.Suspicion | None,
         depth: int,
         rule: str | None = None,
     ) -> None:
         self.text = text
-        self.judge = judge
+        self.masker = masker
         self.masked = masked
         self.suspicion = suspicion
         self.depth = depth
@@ -126,7 +127,7 @@ class Walk:
 
     def run(self) -> str:
         """The masked text."""
-        known = self.judge.keys.by_token
+        known = self.masker.keys.by_token
         for match in MEMBER.finditer(self.text):
             kind, token = match.lastindex, match[KEY]
             container = self.open[-1]
@@ -150,13 +151,13 @@ class Walk:
         token = match[KEY]
         if (self.suspicion and self.suspicion.of(token)) or any(mark in token for mark in "\\=:/"):
             name = unescaped(token)
-            masked, rule = self.judge.text(name, self.depth)
+            masked, rule = self.masker.text(name, self.depth)
             if rule is not None:
-                names = self.judge.names
+                names = self.masker.names
                 self.open[-1].key = key = Key(masked, names.rule(name) or names.rule(masked), None)
                 self.edit(match.span(KEY), json.dumps(masked), rule)
                 return key
-        return self.judge.keys.read(token)
+        return self.masker.keys.read(token)
 
     def enter(self, match: re.Match[str], container: _Container) -> None:
         """Goes into an object or array."""
@@ -179,8 +180,9 @@ class Walk:
                 self.join(container)
             self.open.pop()
             outer = self.open[-1]
-            if container.rule is None:
-                self.wait(outer, outer.key, (container.start, end), is_text=True)
+            role = outer.key.role
+            if container.rule is None and role is not None and role.group is not None:
+                outer.wait(role.group, (container.start, end), is_text=True)
             if outer.index is None:
                 outer.key = ITEM
         outer = self.open[-1]
@@ -196,7 +198,7 @@ class Walk:
         if rule is not None:
             self.replace(match, kind, rule)
         elif kind == STRING or (kind == PLAIN and self.telling(match[PLAIN])):
-            self.judged(match, kind)
+            self.mask_text(match, kind)
         elif self.suspicion and kind == NUMBER:
             self.number(match)
         index = container.index
@@ -216,28 +218,21 @@ class Walk:
             self.learn(match[kind], role.naming, container)
         if role.group is None:
             return None
-        rule = container.named(role.group, is_text)
+        rule = None if container.labels is None else container.named(role.group, is_text)
         if rule is None:
-            self.wait(container, container.key, match.span(kind), is_text=is_text)
+            container.wait(role.group, match.span(kind), is_text=is_text)
         return rule
 
     def learn(self, token: str, naming: Naming, container: _Container) -> None:
         """Takes a text for the name of what is beside it, or beside the list or object that it is in."""
         label = None
         if len(token) <= MAX_TOKEN:
-            label = labels.label(naming, unescaped(token), self.judge.names, patch=self.patch)
+            label = labels.label(naming, unescaped(token), self.masker.names, patch=self.patch)
         if label is None:
             return
         container.add_label(label)
         if len(self.open) > 1 and naming in ENCLOSING and _encloses(self.open[-2].key):
             self.open[-2].add_label(label)
-
-    def wait(self, container: _Container, key: Key, span: tuple[int, int], *, is_text: bool) -> None:
-        """Keeps a value until its container closes."""
-        if key.role is not None and key.role.group is not None:
-            if container.waiting is None:
-                container.waiting = []
-            container.waiting.append(_Waiting(key.name, key.role.group, is_text, span))
 
     def join(self, container: _Container) -> None:
         """Has what waited masked, where it has been named since."""
@@ -252,17 +247,17 @@ class Walk:
         if not in_list or container.index != PAIR or len(texts) < PAIR:
             return
         name = texts[0][texts[0].lastindex or PLAIN]
-        rule = self.judge.names.rule(unescaped(name)) if len(name) <= MAX_TOKEN else None
+        rule = self.masker.names.rule(unescaped(name)) if len(name) <= MAX_TOKEN else None
         if rule is not None:
             self.late.append((texts[1].span(texts[1].lastindex or PLAIN), rule, self.pointer("1")))
 
-    def judged(self, match: re.Match[str], kind: int) -> None:
+    def mask_text(self, match: re.Match[str], kind: int) -> None:
         """Masks in a string what its own text gives away."""
         token = match[kind]
         if "\\" in token or (self.suspicion and self.suspicion.of(token)):
-            text, rule = self.judge.text(unescaped(token), self.depth)
+            text, rule = self.masker.text(unescaped(token), self.depth)
         else:
-            text, rule = self.judge.pairs(token[1:-1])
+            text, rule = self.masker.pairs(token[1:-1])
         if rule is not None:
             self.edit(match.span(kind), json.dumps(text), rule)
 
@@ -284,7 +279,7 @@ class Walk:
             self.edit(match.span(kind), json.dumps(placeholders.of_text(text)), rule)
 
     def edit(self, span: tuple[int, int], text: str, rule: str) -> None:
-        """Notes one replacement; a later one at the same place wins."""
+        """Records one replacement; a later one at the same place wins."""
         self.edits[span[0]] = (span[1], text)
         self.masked(self.pointer(), rule)
 
@@ -310,7 +305,7 @@ class Walk:
             if start >= covered:
                 covered = end
                 text, masked = self.text[start:end], partial(self.beneath, pointer)
-                walk = Walk(text, self.judge, masked, self.suspicion, self.depth, rule)
+                walk = Walk(text, self.masker, masked, self.suspicion, self.depth, rule)
                 self.edits[start] = (end, walk.run())
 
     def beneath(self, pointer: str, place: str, rule: str) -> None:

@@ -20,7 +20,7 @@ _FILE = re.compile(rb"(?i)^content-disposition:[^\r\n]*?;[ \t]*filename\*?=", re
 _FILE_NAME = re.compile(rb'(?i)(;[ \t]*filename\*?=)("(?:[^"\\\r\n]|\\.)*"|[^;\r\n]*)')
 
 
-def mask(raw: bytes, boundary: bytes, judge: TextMasker, masked: Masked) -> Cut:
+def mask(raw: bytes, boundary: bytes, masker: TextMasker, masked: Masked) -> Cut:
     """The form without its secrets; a part without its end is left out. `masked` gets the field's name."""
     delimiter = b"\r\n--" + boundary
     preamble, *pieces = (b"\r\n" + raw).split(delimiter, MAX_PARTS + 1)
@@ -29,8 +29,8 @@ def mask(raw: bytes, boundary: bytes, judge: TextMasker, masked: Masked) -> Cut:
     end = pieces.pop()
     close = end[: 4 if end.startswith(b"--\r\n") else 2] if end.startswith(b"--") else b""
     parts = [_Part(piece) for piece in pieces]
-    rules = labels.beside([(part.name, part.start) for part in parts], judge.names, judge.keys)
-    shown = [part.masked(judge, masked, rule) for part, rule in zip(parts, rules, strict=True)]
+    rules = labels.beside([(part.name, part.start) for part in parts], masker.names, masker.keys)
+    shown = [part.masked(masker, masked, rule) for part, rule in zip(parts, rules, strict=True)]
     left_out = len(preamble) + len(end) - len(close)
     return Cut(delimiter.join([b"", *shown, close])[2:] if shown or close else b"", left_out)
 
@@ -53,43 +53,43 @@ class _Part:
         """As much of the content as may be a name."""
         return self._content[: labels.MAX_LABEL].decode("utf-8", "replace")
 
-    def masked(self, judge: TextMasker, masked: Masked, rule: str | None) -> bytes:
+    def masked(self, masker: TextMasker, masked: Masked, rule: str | None) -> bytes:
         """The part without its secrets; all of it goes by `rule`, if given."""
-        shown = judge.text(self.name)[0]
-        odd = next(filter(None, (judge.text(name)[1] for name in self._names)), None)
+        shown = masker.text(self.name)[0]
+        odd = next(filter(None, (masker.text(name)[1] for name in self._names)), None)
         if not self._blank or not self._names or odd is not None:
             masked(shown, odd or "malformed")
             return b"\r\n\r\n" + placeholders.of_bytes(len(self._content))
-        head = _masked_head(self._head, judge)
+        head = _masked_head(self._head, masker)
         if _FILE.search(self._head):
             masked(self.name, "file")
             return head + self._blank + placeholders.of_bytes(len(self._content))
-        by_name = next(filter(None, map(judge.names.rule, self._names)), rule)
-        new, rule = _masked_field(self._content, judge, by_name)
+        by_name = next(filter(None, map(masker.names.rule, self._names)), rule)
+        new, rule = _masked_field(self._content, masker, by_name)
         if rule is not None or head != self._head:
             masked(self.name, rule or "header")
         return head + self._blank + new
 
 
-def _masked_head(head: bytes, judge: TextMasker) -> bytes:
+def _masked_head(head: bytes, masker: TextMasker) -> bytes:
     """The part's header lines: what is not about the form is masked like any header."""
     lines = _FILE_NAME.sub(rb'\1"redacted"', head).split(b"\r\n")
     for i, line in enumerate(lines):
         name, colon, value = line.partition(b":")
         if name.lower() in _PART_HEADERS:
-            text, rule = judge.text(value.decode("latin-1"))
+            text, rule = masker.text(value.decode("latin-1"))
             lines[i] = line if rule is None else name + colon + text.encode("latin-1", "replace")
         elif line:
             lines[i] = name[:MAX_PART_HEADER] + colon + placeholders.of_bytes(len(value))
     return b"\r\n".join(lines)
 
 
-def _masked_field(content: bytes, judge: TextMasker, rule: str | None) -> tuple[bytes, str | None]:
+def _masked_field(content: bytes, masker: TextMasker, rule: str | None) -> tuple[bytes, str | None]:
     try:
         text = content.decode()
     except UnicodeDecodeError:
         return placeholders.of_bytes(len(content)), rule or "binary"
     if rule is not None:
         return placeholders.of_text(text).encode(), rule if text else None
-    new, rule = judge.text(text)
+    new, rule = masker.text(text)
     return content if rule is None else new.encode("utf-8", "replace"), rule

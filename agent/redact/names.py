@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from agent.redact.words import SHORT, any_of
+from agent.redact.prefix_regex import SHORT, any_of
 
 LAST_WORDS = 16  # what is looked at where only the end of a name matters
 CACHED_NAMES = 4096
@@ -46,7 +46,7 @@ _LAST = _rules(
 # Ends of the name with its separators removed; for names that are written without any.
 _ENDINGS = _rules(
     password="password passwd passphrase passcode",
-    secret="secret connectionstring mnemonic",
+    secret="secret connectionstring mnemonic securityanswer secretanswer",
     token=(
         "token samlresponse samlrequest clientassertion accesstokens refreshtokens idtokens apitokens "
         "authtokens sessiontokens devicetokens bearertokens securitytokens personaltokens usertokens"
@@ -123,7 +123,7 @@ def squeeze(raw: bytes) -> bytes:
 
 
 class Names:
-    """Judges names, with the operator's additions. Answers are cached, in bounded space."""
+    """Classifies names, with the operator's additions. Answers are cached, in bounded space."""
 
     def __init__(self, mask: Iterable[str] = (), keep: Iterable[str] = ()) -> None:
         self._mask = frozenset(normal(name) for name in mask) - {""}
@@ -142,7 +142,7 @@ class Names:
         except KeyError:
             if name.isdigit() and name not in self._mask:
                 return None  # ids stand where names do in paths, each only once
-            found = self._judge(name)
+            found = self._classify(name)
         if len(name) <= CACHED_LENGTH:
             if len(known) >= CACHED_NAMES:
                 known.clear()
@@ -165,17 +165,17 @@ class Names:
                 return True
         return False
 
-    def _judge(self, name: str) -> str | None:
+    def _classify(self, name: str) -> str | None:
         plain = normal(name)
         if plain in self._keep:
             return None
         if plain in self._mask:
             return "name:policy"
-        found = _judge_words(words(name))
+        found = _classify_words(words(name))
         return found and f"name:{found}"
 
 
-def _judge_words(found: list[str]) -> str | None:
+def _classify_words(found: list[str]) -> str | None:
     if not found or found[-1] in ABOUT:
         return None
     for word in found:

@@ -16,7 +16,7 @@ import re
 from itertools import accumulate, pairwise, product
 from string import ascii_lowercase, ascii_uppercase, digits
 
-LENGTH = 32  # of the shortest random text that is told; ids must survive
+LENGTH = 32  # of the shortest random text that is recognised; ids must survive
 ENOUGH = 12  # points
 LEAST_OF_CASE = 2  # capitals, and small letters: hexadecimal ids and base32 have either
 LEAST_ENTROPY = 3.5  # bits a character; repetition has less

@@ -95,7 +95,7 @@ _NAMING_WHOLE = _by_word({Naming.TYPE: "type kind"})
 _GROUP_WORDS = _by_word(
     {
         Group.VALUE: "value values val v",
-        Group.HOLDER: "content contents default data text raw body payload",
+        Group.HOLDER: "content contents default data text raw body payload answer answers",
         Group.ECHO: (
             "input received actual given got attempted rejected provided submitted supplied entered sent "
             "found"
@@ -109,7 +109,12 @@ _GROUP_WORDS = _by_word(
 )
 _GROUP_ENDS = _by_word({Group.VALUE: "value values", Group.COMPLAINT: "message messages"})
 _GROUP_WHOLE = _by_word(
-    {Group.CHANGE: ("old new from to fromstring tostring before after previous current original prior")}
+    {
+        # `instance` is what JSON Schema calls the value at a path; a problem's (RFC 9457) is beside no path.
+        Group.CHANGE: (
+            "old new from to fromstring tostring before after previous current original prior instance"
+        )
+    }
 )
 _ABOUT_VALUES = ABOUT | {"from"}
 

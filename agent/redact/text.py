@@ -1,4 +1,4 @@
-"""Judges one value: text that may hold JSON, a query string, a URL, percent-encoding, or just a secret."""
+"""Masks one value: text that may hold JSON, a query string, a URL, percent-encoding, or just a secret."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 from agent.redact import complaints, json, json_tokens, paths, placeholders, text_pairs, values
-from agent.redact.harmless import Harmless
+from agent.redact.clean_fragments import CleanFragments
 from agent.redact.keys import Keys
 from agent.redact.names import Names
-from agent.redact.recurring import RepeatCache
+from agent.redact.repeat_cache import RepeatCache
 
 MAX_NESTING = 3  # JSON within a string within JSON, percent-encoding of percent-encoding; deeper is masked
-MAX_REPEATED = 2048  # texts whose judgement is remembered, none of them a secret
+MAX_REPEATED = 2048  # texts whose result is remembered, none of them a secret
 MAX_REPEATED_LENGTH = 256
 MAX_PAIRS = 1024  # of queries and forms that are remembered, none of them with a secret
 MAX_TEXT = 4096  # characters; longer text without structure is masked
 
-_TELLING = re.compile(r"[\s:=\"%/]")  # a short text with a secret has one of these
+_SEPARATOR = re.compile(r"[\s:=\"%/]")  # a short text with a secret has one of these
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _ENCODED_PIECE = re.compile(r"(?<=[&=?#;])[^\s&=?#;\"'<>%]*%[0-9A-Fa-f]{2}[^\s&=?#;\"'<>]*")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
@@ -30,13 +30,13 @@ class TextMasker:
     def __init__(self, names: Names) -> None:
         self.names = names
         self.keys = Keys(names)
-        self.harmless = Harmless(names)
+        self.clean_fragments = CleanFragments(names)
         self.plain_pairs: RepeatCache[bytes] = RepeatCache(MAX_PAIRS)
         self._often: dict[str, tuple[str, str | None]] = {}
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
         """`text` without its secrets, and the rule that found the first of them, or None."""
-        if len(text) < values.TELLS_NOTHING and _TELLING.search(text) is None:
+        if len(text) < values.SHORTEST_PLAIN and _SEPARATOR.search(text) is None:
             return text, None
         if '"' in text and text.lstrip()[:1] in ("{", "[", '"'):
             nested = self._nested(text, depth)

@@ -6,7 +6,7 @@ import re
 
 from agent.frozen import dataclass
 from agent.redact import forms, paths, placeholders, values
-from agent.redact.tally import MaskTally
+from agent.redact.mask_log import MaskLog
 from agent.redact.text import TextMasker, replaced
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]*)(.*)", re.DOTALL)
@@ -24,50 +24,50 @@ class Target:
     query: bytes | None
 
 
-def mask_target(raw: bytes, judge: TextMasker, tally: MaskTally, *, connect: bool = False) -> Target:
+def mask_target(raw: bytes, masker: TextMasker, log: MaskLog, *, connect: bool = False) -> Target:
     """The parts of a request target (RFC 9112 section 3.2); with `connect` it is an authority."""
     if connect:
-        return Target(None, mask_authority(raw, tally), b"", None)
+        return Target(None, mask_authority(raw, log), b"", None)
     absolute = None if raw.startswith(b"/") else _ABSOLUTE.fullmatch(raw)
     scheme, authority = (absolute[1].decode().lower(), absolute[2]) if absolute else (None, None)
     path, mark, query = (absolute[3] if absolute else raw).partition(b"?")
     return Target(
         scheme,
-        None if authority is None else mask_authority(authority, tally),
-        mask_path(path, judge, tally),
-        mask_query(query, judge, tally) if mark else None,
+        None if authority is None else mask_authority(authority, log),
+        mask_path(path, masker, log),
+        mask_query(query, masker, log) if mark else None,
     )
 
 
-def mask_authority(raw: bytes, tally: MaskTally, where: str = "header", pointer: str = "host") -> bytes:
+def mask_authority(raw: bytes, log: MaskLog, where: str = "header", pointer: str = "host") -> bytes:
     """host:port, its user-info replaced, and what has a secret's shape but not that of a host's name."""
     user, at, host = raw.rpartition(b"@")
     text = host.decode("latin-1")
     if _NO_NAME.search(text) is not None:
-        host = _host(host, text, tally, where, pointer)
+        host = _host(host, text, log, where, pointer)
     if not at:
         return host
-    tally.mask(where, pointer, "user-info")
+    log.add(where, pointer, "user-info")
     return placeholders.of_bytes(len(user)) + at + host
 
 
-def _host(raw: bytes, text: str, tally: MaskTally, where: str, pointer: str) -> bytes:
+def _host(raw: bytes, text: str, log: MaskLog, where: str, pointer: str) -> bytes:
     text = forms.fully(text)
     found = [span for span in values.secrets(text) if _NO_NAME.search(text[span[0] : span[1]])]
     if not found:
         return raw
-    tally.mask(where, pointer, found[0][2])
+    log.add(where, pointer, found[0][2])
     return forms.encoded(replaced(text, found))
 
 
-def mask_query(raw: bytes, judge: TextMasker, tally: MaskTally, where: str = "query") -> bytes:
+def mask_query(raw: bytes, masker: TextMasker, log: MaskLog, where: str = "query") -> bytes:
     """A query without its "?"."""
     if not raw:
         return raw
-    return forms.mask_pairs(raw, judge, lambda name, rule: tally.mask(where, name, rule)).data
+    return forms.mask_pairs(raw, masker, lambda name, rule: log.add(where, name, rule)).data
 
 
-def mask_path(raw: bytes, judge: TextMasker, tally: MaskTally) -> bytes:
+def mask_path(raw: bytes, masker: TextMasker, log: MaskLog) -> bytes:
     """A path, segment by segment: by its own shape, and by name where the segment before is one."""
     segments = raw.split(b"/")
     before = ""
@@ -76,35 +76,35 @@ def mask_path(raw: bytes, judge: TextMasker, tally: MaskTally) -> bytes:
         if not segment:
             continue
         text = forms.fully(segment.decode("utf-8", "surrogateescape"))
-        new, rule = _segment(text, before, judge)
+        new, rule = _segment(text, before, masker)
         if rule is not None:
-            tally.mask("path", str(i - first), rule)
+            log.add("path", str(i - first), rule)
             segments[i] = forms.encoded(new).replace(b"/", b"%2F").replace(b"?", b"%3F")
         before = text
     return b"/".join(segments)
 
 
-def _segment(text: str, before: str, judge: TextMasker) -> tuple[str, str | None]:
-    rule = paths.rule(before, text, judge.names) if before else None
+def _segment(text: str, before: str, masker: TextMasker) -> tuple[str, str | None]:
+    rule = paths.rule(before, text, masker.names) if before else None
     if rule is not None:
         return placeholders.of_text(text), rule
     if "@" in text and before.endswith(":"):  # a URL within the path, its slashes being the path's
         user, at, host = text.rpartition("@")
-        return placeholders.of_text(user) + at + judge.text(host)[0], "shape:user-info"
-    return judge.text(text) if len(text) > SHORT else (text, None)
+        return placeholders.of_text(user) + at + masker.text(host)[0], "shape:user-info"
+    return masker.text(text) if len(text) > SHORT else (text, None)
 
 
-def mask_url(raw: bytes, judge: TextMasker, tally: MaskTally, where: str, pointer: str) -> bytes:
-    """A URL or reference in a header: user-info, path, query and fragment, all noted at the header."""
+def mask_url(raw: bytes, masker: TextMasker, log: MaskLog, where: str, pointer: str) -> bytes:
+    """A URL or reference in a header: user-info, path, query and fragment, all logged at the header."""
     rest, sharp, fragment = raw.partition(b"#")
     absolute = None if rest.startswith(b"/") else _ABSOLUTE.fullmatch(rest)
-    own = MaskTally()
+    own = MaskLog()
     prefix = b""
     if absolute:
         prefix, rest = absolute[1] + b"://" + mask_authority(absolute[2], own), absolute[3]
     path, mark, query = rest.partition(b"?")
-    masked = prefix + mask_path(path, judge, own) + mark + mask_query(query, judge, own)
-    masked += sharp + mask_query(fragment, judge, own)
+    masked = prefix + mask_path(path, masker, own) + mark + mask_query(query, masker, own)
+    masked += sharp + mask_query(fragment, masker, own)
     for mask in own.masks:
-        tally.mask(where, pointer, mask.rule)
+        log.add(where, pointer, mask.rule)
     return masked

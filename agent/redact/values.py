@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agent.redact import random_text
-from agent.redact.words import SHORT, any_of
+from agent.redact.prefix_regex import SHORT, any_of
 
 CARD_LENGTH = 13
-TELLS_NOTHING = 13  # characters; a shorter text has a secret's shape only with a blank or a colon in it
+SHORTEST_PLAIN = 13  # characters; a shorter text has a secret's shape only with a blank or a colon in it
 
 Sure = Callable[[re.Match[str]], bool]
 
@@ -38,7 +38,7 @@ class SecretPattern:
     sure: Sure | None
 
 
-def _shape(
+def _pattern(
     rule: str, gates: str, pattern: str, sure: Sure | None = None, *, least: int = 0, needs: str = ""
 ) -> SecretPattern:
     return SecretPattern(
@@ -120,27 +120,27 @@ _KEY_GATES = (
 _ROUGH = 15  # each shape in _IN_RUNS holds a run of at least this many of _RUNS
 _JOSE = "e(?:yJ|yA|wo|wk|w0)"
 
-SHAPES = (
-    _shape(
+PATTERNS = (
+    _pattern(
         "pem",
         "-----begin",
         r"-----BEGIN [A-Z0-9 ]{1,64}-----[\s\S]*?(?:-----END [A-Z0-9 ]{1,64}-----|\Z)",
         least=11,
     ),
-    _shape(
+    _pattern(
         "jwt",
         "eyj eya ewo ewk ew0",  # base64 of {" and of { with a blank
         rf"(?:(?<![\w-]){_JOSE}[\w-]{{12,}}+|(?<![A-Za-z0-9]){_JOSE}[\w-]{{12,512}}+)(?:\.[\w-]*+){{2,5}}",
         least=_ROUGH,
     ),
-    _shape("user-info", "://", r"(?<=://)(?P<secret>[^\s/?#\"'<>\\]+)(?=@)", needs="@", least=5),
-    _shape("cloud-key", _KEY_GATES, rf"(?<![A-Za-z0-9])(?:{'|'.join(_KEYS)})", _key, least=_ROUGH),
-    _shape("webhook", "hooks.slack.com/", r"(?<=hooks\.slack\.com/)(?P<secret>[\w/-]{8,255})", least=24),
-    _shape("bearer", "bearer", r"(?i)\bbearer[ \t]{1,8}(?P<secret>[\w.~+/=-]{8,}+)", _not_a_word, least=15),
-    _shape(
+    _pattern("user-info", "://", r"(?<=://)(?P<secret>[^\s/?#\"'<>\\]+)(?=@)", needs="@", least=5),
+    _pattern("cloud-key", _KEY_GATES, rf"(?<![A-Za-z0-9])(?:{'|'.join(_KEYS)})", _key, least=_ROUGH),
+    _pattern("webhook", "hooks.slack.com/", r"(?<=hooks\.slack\.com/)(?P<secret>[\w/-]{8,255})", least=24),
+    _pattern("bearer", "bearer", r"(?i)\bbearer[ \t]{1,8}(?P<secret>[\w.~+/=-]{8,}+)", _not_a_word, least=15),
+    _pattern(
         "basic", "basic", r"(?i)\bbasic[ \t]{1,8}(?P<secret>[A-Za-z0-9+/_-]{4,}+={0,2})", _basic, least=10
     ),
-    _shape(
+    _pattern(
         "card-number",
         "",
         r"(?<![A-Za-z0-9.])(?<![0-9a-fA-F]{4}-)"
@@ -149,7 +149,7 @@ SHAPES = (
         _card,
         least=CARD_LENGTH,
     ),
-    _shape(
+    _pattern(
         "random",
         "",
         rf"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9_+/=.-]{{{random_text.LENGTH},}}+",
@@ -158,15 +158,15 @@ SHAPES = (
     ),
 )
 
-_LEAST = min(shape.least for shape in SHAPES)
+_LEAST = min(shape.least for shape in PATTERNS)
 _IN_RUNS = ("shape:cloud-key", "shape:jwt")
 _GATES = tuple(
     (gate.encode(), shape.needs.encode())
-    for shape in SHAPES
+    for shape in PATTERNS
     for gate in shape.gates
     if shape.rule not in _IN_RUNS
 )
-_RUN_GATES = tuple(gate.encode() for shape in SHAPES for gate in shape.gates if shape.rule in _IN_RUNS)
+_RUN_GATES = tuple(gate.encode() for shape in PATTERNS for gate in shape.gates if shape.rule in _IN_RUNS)
 _ANY_RUN_GATE = any_of(_RUN_GATES)
 _DIGITS = bytes(0x30 if 0x30 <= b <= 0x39 else 0x20 for b in range(256))
 _RUNS = bytes(0x61 if b < 0x80 and (chr(b).isalnum() or chr(b) in "_+/=.-") else 0x20 for b in range(256))
@@ -216,7 +216,7 @@ def secrets(text: str) -> Iterator[tuple[int, int, str]]:
     if length < _LEAST:
         return
     lower = text.lower()
-    for shape in SHAPES:
+    for shape in PATTERNS:
         if length < shape.least or (shape.gates and not _any_in(shape.gates, lower)):
             continue
         for match in shape.pattern.finditer(text):

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from agent import views
 from agent.events import (
     Address,
     Chunk,
@@ -24,6 +23,7 @@ from agent.events import (
 from agent.ledger import Bytes, Exchanges, Kernel, Ledger
 from agent.pipeline import TURN, Pipeline, turns
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
 from agent.views import Origin
@@ -148,7 +148,7 @@ def test_what_cannot_be_redacted_does_not_leave_and_is_counted(
     def broken(*_: object) -> Record:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr(views, "to_record", broken)
+    monkeypatch.setattr(Redactor, "record", broken)
     ledger = Ledger()
     assert records(EVENTS, ledger) == []
     assert ledger.exchanges == {Exchanges.PARSED: 1, Exchanges.REDACTION_FAILED: 1}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from agent import views
 from agent.events import Clock, ConnectionKey, Role
 from agent.http.messages import EMPTY_BODY, Completeness, Exchange, Request
 from agent.ledger import Exchanges, Ledger
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.sources.reported import Reported
 from agent.sources.tcp import PACKET
 from agent.streams.conversation import ConnectionInfo
@@ -26,7 +26,7 @@ def settled(role: Role | None, source: str = "socket", clock: Clock | None = Non
 
 
 def record(view: Settled | Reported) -> Record:
-    made = Redaction(Origin("a", "n", "c"), Policy(), b"k" * 32, Ledger()).record(view)
+    made = Redaction(Origin("a", "n", "c"), Redactor(Policy(), b"k" * 32), Ledger()).record(view)
     assert made is not None
     assert (made.agent, made.node, made.cluster) == ("a", "n", "c")
     return made
@@ -68,8 +68,8 @@ def test_what_cannot_be_redacted_is_counted_whoever_saw_it(
     def broken(*_: object) -> Record:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr(views, "to_record", broken)
+    monkeypatch.setattr(Redactor, "record", broken)
     ledger = Ledger()
-    assert Redaction(Origin("a", "n", None), Policy(), b"k" * 32, ledger).record(view) is None
+    assert Redaction(Origin("a", "n", None), Redactor(Policy(), b"k" * 32), ledger).record(view) is None
     assert ledger.exchanges == {Exchanges.PARSED: 1, Exchanges.REDACTION_FAILED: 1}
     assert "s3cret" not in caplog.text

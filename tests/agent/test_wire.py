@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.ledger import Bytes, Exchanges
-from agent.redact.apply import to_record
-from tests.agent.redact.redaction import JSON, KEY, POLICY, SIGHTING, body, exchange, request, response
+from agent.redact.redactor import Redactor
+from tests.agent.redact.redaction import JSON, KEY, POLICY, PROVENANCE, body, exchange, request, response
 
 SECRET = "Quokka-Bassoon-8814"
-RECORD = to_record(
-    exchange(request(headers=JSON, payload=body(b'{"password": "x"}')), response()), SIGHTING, POLICY, KEY
+RECORD = Redactor(POLICY, KEY).record(
+    exchange(request(headers=JSON, payload=body(b'{"password": "x"}')), response()), PROVENANCE
 )
 
 integers = st.integers(-(2**63), 2**63 - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from agent import wire
 from agent.events import ConnectionKey
 from agent.http.messages import (
@@ -14,17 +16,17 @@ from agent.http.messages import (
     Request,
     Response,
 )
-from agent.redact.apply import Sighting, to_record
 from agent.redact.names import Names
 from agent.redact.policy import Policy
+from agent.redact.redactor import Provenance, Redactor
 from agent.redact.text import TextMasker
 
 KEY = bytes(range(32))
 POLICY = Policy(aggregation_header="X-Test")
 JSON = ((b"content-type", b"application/json"),)
 FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
-JUDGE = TextMasker(Names())
-SIGHTING = Sighting(
+MASKER = TextMasker(Names())
+PROVENANCE = Provenance(
     agent="agent-1",
     node="node-1",
     cluster=None,
@@ -61,10 +63,20 @@ def exchange(asked: Request | None, answered: Response | None = None, **facts: o
     return Exchange(0, asked, answered, Completeness.COMPLETE, **facts)  # type: ignore[arg-type]
 
 
+@cache
+def _redactor(policy: Policy, key: bytes) -> Redactor:
+    return Redactor(policy, key)
+
+
+def to_record(one: Exchange, provenance: Provenance, policy: Policy, key: bytes) -> wire.Record:
+    """By a redactor that has seen what the tests before have shown it."""
+    return _redactor(policy, key).record(one, provenance)
+
+
 def record(
     asked: Request | None, answered: Response | None = None, policy: Policy = POLICY, key: bytes = KEY
 ) -> wire.Record:
-    return to_record(exchange(asked, answered), SIGHTING, policy, key)
+    return to_record(exchange(asked, answered), PROVENANCE, policy, key)
 
 
 def body_record(data: bytes, headers: Headers = JSON, state: BodyState = BodyState.COMPLETE) -> wire.Record:

@@ -57,6 +57,8 @@ def shape(document: Any) -> Any:
 
 
 UNTOUCHED: tuple[Any, ...] = (
+    {"type": "about:blank", "title": "Forbidden", "status": 403, "instance": "/account/12/password"},
+    {"question": "Which colour?", "answer": "red"},
     {"name": "color", "value": "red"},
     {"id": 1, "value": 2},
     {"id": "6f1f5e3e-89d5-4b1e-8a3e-0123456789ab", "content": "words", "title": "Words"},

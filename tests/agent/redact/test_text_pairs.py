@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.redact import complaints, text_pairs
-from tests.agent.redact.redaction import JUDGE
+from tests.agent.redact.redaction import MASKER
 from tests.secret_bodies import COMPLAINTS, TEXTS
 
 LONG = 1 << 16  # characters
@@ -50,7 +50,7 @@ LONG = 1 << 16  # characters
     ],
 )
 def test_only_what_stands_behind_a_secrets_name_is_replaced(text: str, masked: str) -> None:
-    assert JUDGE.text(text)[0] == masked
+    assert MASKER.text(text)[0] == masked
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_only_what_stands_behind_a_secrets_name_is_replaced(text: str, masked: s
     ],
 )
 def test_a_complaint_about_a_secret_keeps_its_words_and_loses_what_it_quotes(text: str, masked: str) -> None:
-    assert JUDGE.text(text)[0] == masked
+    assert MASKER.text(text)[0] == masked
 
 
 @pytest.mark.parametrize("case", [*TEXTS.values(), *COMPLAINTS.values()])
@@ -74,7 +74,7 @@ def test_no_secret_is_left_in_a_text_that_names_it(case: Callable[[str], object]
     document = case("Trombone-Parapet-8814")
     assert isinstance(document, dict)
     assert "Trombone" in document["text"]
-    assert "Trombone" not in JUDGE.text(document["text"])[0]
+    assert "Trombone" not in MASKER.text(document["text"])[0]
 
 
 MARKS = (
@@ -86,14 +86,14 @@ marks = st.lists(st.sampled_from(MARKS), max_size=30).map("".join)
 
 @given(marks)
 def test_what_is_found_is_within_the_text(text: str) -> None:
-    spans = [*text_pairs.secrets(text, JUDGE.names, JUDGE.keys), *complaints.secrets(text, JUDGE.names)]
+    spans = [*text_pairs.secrets(text, MASKER.names, MASKER.keys), *complaints.secrets(text, MASKER.names)]
     assert all(0 <= start <= end <= len(text) for start, end, _ in spans)
 
 
 @given(marks, marks)
 def test_a_name_around_another_hides_no_more_than_the_inner_one_alone(before: str, inner: str) -> None:
     text = f'{before} pin: "Trombone" {inner}'
-    assert "Trombone" not in JUDGE.text(f"{text}\n")[0] or "Trombone" not in text
+    assert "Trombone" not in MASKER.text(f"{text}\n")[0] or "Trombone" not in text
 
 
 PIECES = (
@@ -107,5 +107,5 @@ PIECES = (
 def test_a_long_text_is_read_in_one_pass(piece: str) -> None:
     """Quadratic time would take hours here, and stop at the time limit of the tests."""
     text = piece * (16 * LONG // len(piece)) + " name=password"
-    assert text_pairs.secrets(text, JUDGE.names, JUDGE.keys) is not None
-    assert list(complaints.secrets(text, JUDGE.names)) is not None
+    assert text_pairs.secrets(text, MASKER.names, MASKER.keys) is not None
+    assert list(complaints.secrets(text, MASKER.names)) is not None

@@ -12,9 +12,19 @@ from urllib.parse import quote, unquote_to_bytes
 import pytest
 
 from agent.http.messages import BodyState, Exchange, Headers
-from agent.redact.apply import to_record
 from agent.wire import pack_record
-from tests.agent.redact.redaction import FORM, JSON, KEY, POLICY, SIGHTING, body, exchange, request, response
+from tests.agent.redact.redaction import (
+    FORM,
+    JSON,
+    KEY,
+    POLICY,
+    PROVENANCE,
+    body,
+    exchange,
+    request,
+    response,
+    to_record,
+)
 from tests.e2e.needles import found_in
 from tests.leaks import by_class
 from tests.secret_bodies import CLASSES
@@ -309,14 +319,16 @@ def test_no_form_of_a_secret_is_in_the_record(case: str) -> None:
     secret, one = CASES[case]
     raw = _raw(one)
     assert found_in({"secret": secret}, {"exchange": raw}), "the control: it is there before"
-    assert found_in({"secret": secret}, {"record": pack_record(to_record(one, SIGHTING, POLICY, KEY))}) == []
+    assert (
+        found_in({"secret": secret}, {"record": pack_record(to_record(one, PROVENANCE, POLICY, KEY))}) == []
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_search_finds_what_was_not_redacted(case: str) -> None:
     """The same search over a record into which the raw body and target were put back."""
     secret, one = CASES[case]
-    leaky = replace(to_record(one, SIGHTING, POLICY, KEY), error=_raw(one).decode("latin-1"))
+    leaky = replace(to_record(one, PROVENANCE, POLICY, KEY), error=_raw(one).decode("latin-1"))
     assert found_in({"secret": secret}, {"record": pack_record(leaky)}) != []
 
 
@@ -324,7 +336,7 @@ def test_the_leaks_of_each_class_are_counted(capsys: pytest.CaptureFixture[str])
     leaked = [
         _class(case)
         for case, (secret, one) in CASES.items()
-        if found_in({"secret": secret}, {"record": pack_record(to_record(one, SIGHTING, POLICY, KEY))})
+        if found_in({"secret": secret}, {"record": pack_record(to_record(one, PROVENANCE, POLICY, KEY))})
     ]
     with capsys.disabled():
         sys.stdout.write("\n" + by_class(map(_class, CASES), leaked) + "\n")

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from agent import wire
 from agent.http.messages import Body, BodyState, Completeness, Exchange, Request, Response
 from agent.redact import forms, json, json_tokens, json_walk, multipart, values
-from agent.redact.apply import to_record
+from agent.redact.mask_log import MaskLog
 from agent.redact.names import Names
 from agent.redact.policy import Policy
-from agent.redact.tally import MaskTally
 from agent.redact.urls import mask_target, mask_url
-from tests.agent.redact.redaction import FORM, JSON, JUDGE, KEY, SIGHTING, body_record
+from tests.agent.redact.redaction import FORM, JSON, KEY, MASKER, PROVENANCE, body_record, to_record
 
 SECRETS = (
     "hunter2",
@@ -142,16 +141,16 @@ def _walked(text: str, gated: bool) -> tuple[str, list[tuple[str, str]]]:
         notes.append((pointer, rule))
 
     if gated:
-        return json.mask(text, JUDGE, note).text, notes
+        return json.mask(text, MASKER, note).text, notes
     everything = values.Suspicion(("",), 0)
     lexed = text[: json_tokens.lexed(text)]
-    return json_walk.Walk(lexed, JUDGE, note, everything, 0).run(), notes
+    return json_walk.Walk(lexed, MASKER, note, everything, 0).run(), notes
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(exchanges)
 def test_any_exchange_becomes_a_record_that_can_be_packed_and_read(one: Exchange) -> None:
-    record = to_record(one, SIGHTING, Policy(aggregation_header="x-test"), KEY)
+    record = to_record(one, PROVENANCE, Policy(aggregation_header="x-test"), KEY)
     assert wire.decode_record(wire.pack_record(record)) == record
     assert len(record.masks) <= 256
 
@@ -236,13 +235,13 @@ def test_a_cut_document_is_masked_like_the_whole_one_up_to_the_cut(
 ) -> None:
     text = library.dumps(document)
     cut = data.draw(st.integers(0, len(text)))
-    assume(text[cut : cut + 1] != ":")  # a key that lost its value is judged as one: rather more is masked
+    assume(text[cut : cut + 1] != ":")  # a key that lost its value is mask_text as one: rather more is masked
     assume(
         text[cut : cut + 1] != ","
     )  # and so is a list that lost its third text, which may have been a pair
     whole = _walked(text, gated=True)[1]
     notes: list[tuple[str, str]] = []
-    walked = json.mask(text[:cut], JUDGE, lambda pointer, rule: notes.append((pointer, rule)), cut=True)
+    walked = json.mask(text[:cut], MASKER, lambda pointer, rule: notes.append((pointer, rule)), cut=True)
     assert {rule for _, rule in notes} <= {rule for _, rule in whole}
     assert walked.left_out <= cut
 
@@ -258,15 +257,15 @@ def test_what_has_a_shape_is_suspicious_in_any_surroundings(before: str, secret:
 @given(names, texts, texts)
 def test_a_secret_name_is_possible_in_any_surroundings(name: str, before: str, after: str) -> None:
     text = library.dumps({before: name, after: [name]})
-    for judge in (Names(), Names({"Grüße", "field7"})):
-        if judge.rule(name) is not None and text.count("\\") == text.count('\\"'):
-            assert judge.possible(text.encode())
+    for masker in (Names(), Names({"Grüße", "field7"})):
+        if masker.rule(name) is not None and text.count("\\") == text.count('\\"'):
+            assert masker.possible(text.encode())
 
 
 @given(hostile, st.booleans())
 def test_any_query_is_masked_and_unmasked_pairs_stay(raw: bytes, cut: bool) -> None:
     notes: list[str] = []
-    masked = forms.mask_pairs(raw, JUDGE, lambda name, rule: notes.append(rule), cut=cut)
+    masked = forms.mask_pairs(raw, MASKER, lambda name, rule: notes.append(rule), cut=cut)
     assert masked.data.count(b"&") <= raw.count(b"&")
     if not notes and not cut:
         assert masked.data == raw
@@ -274,20 +273,20 @@ def test_any_query_is_masked_and_unmasked_pairs_stay(raw: bytes, cut: bool) -> N
 
 @given(hostile)
 def test_any_target_and_url_is_masked_or_stays(raw: bytes) -> None:
-    tally = MaskTally()
-    target = mask_target(raw, JUDGE, tally)
-    if not tally.masks and target.scheme is None:
+    log = MaskLog()
+    target = mask_target(raw, MASKER, log)
+    if not log.masks and target.scheme is None:
         assert target.path + (b"" if target.query is None else b"?" + target.query) == raw
-    tally = MaskTally()
-    masked = mask_url(raw, JUDGE, tally, "header", "location")
-    assert tally.masks or masked == raw
+    log = MaskLog()
+    masked = mask_url(raw, MASKER, log, "header", "location")
+    assert log.masks or masked == raw
 
 
 @given(hostile)
 def test_any_multipart_body_is_masked_or_stays(raw: bytes) -> None:
     notes: list[str] = []
     data = b"--edge\r\nContent-Disposition: form-data; name=a\r\n\r\n" + raw + b"\r\n--edge--\r\n"
-    masked = multipart.mask(data, b"edge", JUDGE, lambda name, rule: notes.append(rule))
+    masked = multipart.mask(data, b"edge", MASKER, lambda name, rule: notes.append(rule))
     if not notes and not masked.left_out:
         assert masked.data == data
 

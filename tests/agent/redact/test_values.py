@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.redact import placeholders, values
-from agent.redact.words import any_of
-from tests.agent.redact.redaction import JUDGE
-from tests.agent.redact.test_redact_canary_table import AWS, GITHUB, GOOGLE, JWT, PEM, RANDOM, SLACK, STRIPE
+from agent.redact.prefix_regex import any_of
+from tests.agent.redact.redaction import MASKER
+from tests.agent.redact.test_redactor_canary_table import AWS, GITHUB, GOOGLE, JWT, PEM, RANDOM, SLACK, STRIPE
 
 SECRET = {
     "shape:jwt": (JWT.decode(), f"see {JWT.decode()}.", f"x_{JWT.decode()}"),
@@ -82,12 +82,12 @@ HARMLESS = (
 @pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, texts in SECRET.items() for text in texts])
 def test_a_secrets_shape_is_known(rule: str, text: str) -> None:
     assert rule in {found for _, _, found in values.secrets(text)}
-    assert JUDGE.text(text)[1] is not None
+    assert MASKER.text(text)[1] is not None
 
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_ids_hashes_times_and_words_survive(text: str) -> None:
-    assert JUDGE.text(text) == (text, None)
+    assert MASKER.text(text) == (text, None)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_numbers_placeholder_keeps_whether_it_is_whole(literal: str, placehold
 
 def test_placeholders_do_not_look_like_secrets() -> None:
     for length in (1, 9, 33, 129, 5000):
-        assert JUDGE.text(placeholders.filler(length)) == (placeholders.filler(length), None)
+        assert MASKER.text(placeholders.filler(length)) == (placeholders.filler(length), None)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_placeholders_do_not_look_like_secrets() -> None:
     ],
 )
 def test_only_the_secret_within_a_text_is_replaced(text: str, masked: str) -> None:
-    assert JUDGE.text(text)[0] == masked
+    assert MASKER.text(text)[0] == masked
 
 
 @given(st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=12), st.binary(max_size=40))

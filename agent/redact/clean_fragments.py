@@ -1,7 +1,7 @@
 """Which parts of JSON texts were seen to hold nothing of a secret, so that only what is new is looked at.
 
 A text's parts are what lies between its quotes: keys, strings, and the punctuation and numbers between them.
-Neither a name nor a shape that gives a secret away spans a quote, so a text of harmless parts is harmless.
+Neither a name nor a shape that gives a secret away spans a quote, so a text of clean parts is clean.
 Most parts come with every message: keys, words of an enumeration, commas.
 """
 
@@ -15,7 +15,7 @@ MAX_MISSES = 4096  # texts with something new since there was room; then all is 
 MAX_PART = 48  # characters of a part that is remembered
 
 
-class Harmless:
+class CleanFragments:
     """Remembers the parts that `names` and the shapes leave alone, a bounded number, none with a secret."""
 
     def __init__(self, names: Names) -> None:

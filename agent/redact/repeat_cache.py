@@ -23,7 +23,7 @@ class RepeatCache(Generic[Item]):
         self._most = most
         self._once: set[int] = set()
 
-    def came(self, item: Item) -> None:
+    def add(self, item: Item) -> None:
         """One that is not known; from the second time on it is."""
         mark = hash(item)  # randomised by process; two items with one hash are remembered sooner, no more
         if mark in self._once:

@@ -10,7 +10,7 @@ MAX_MASKS = 256
 MAX_POINTER = 256  # characters
 
 
-class MaskTally:
+class MaskLog:
     """Collects the masks of one record; beyond MAX_MASKS they are only counted."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class MaskTally:
         self.left_out = 0
         self.rules: defaultdict[str, int] = defaultdict(int)
 
-    def mask(self, where: str, pointer: str, rule: str) -> None:
+    def add(self, where: str, pointer: str, rule: str) -> None:
         """A value was replaced."""
         self.rules[rule] += 1
         if len(self.masks) >= MAX_MASKS:
@@ -28,7 +28,7 @@ class MaskTally:
         self.masks.append(Mask(where, encodable, rule))
 
     @property
-    def noted(self) -> int:
+    def total(self) -> int:
         """How many values were replaced so far."""
         return len(self.masks) + self.left_out
 

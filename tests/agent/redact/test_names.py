@@ -53,6 +53,7 @@ SECRET = (
         "one_time_password",
     ),
     *("signature", "X-Amz-Signature", "sig", "authorization", "credentials", "X-Amz-Credential", "auth"),
+    *("securityAnswer", "secret_answer"),
     *("psw", "dbPsw", "privKey", "priv_key", "authz", "X-Authz", "dsn", "SENTRY_DSN", "databaseDsn"),
     *("user[password]", "user.password", "pass_word", "tokens", "accessTokens"),
 )
@@ -96,13 +97,13 @@ def test_a_name_that_only_resembles_one_is_not(name: str) -> None:
 
 
 def test_operators_may_add_and_take_away() -> None:
-    judge = Names({"Employee-Number"}, {"session", "X_Api_Key"})
-    assert judge.rule("employeeNumber") == "name:policy"
-    assert judge.rule("session") is None
-    assert judge.rule("x-api-key") is None
-    assert judge.rule("session_id") == "name:session"
-    assert judge.kept("x-api-key")
-    assert not judge.kept("host")
+    masker = Names({"Employee-Number"}, {"session", "X_Api_Key"})
+    assert masker.rule("employeeNumber") == "name:policy"
+    assert masker.rule("session") is None
+    assert masker.rule("x-api-key") is None
+    assert masker.rule("session_id") == "name:session"
+    assert masker.kept("x-api-key")
+    assert not masker.kept("host")
 
 
 def test_a_very_long_name_is_still_judged() -> None:
@@ -111,10 +112,10 @@ def test_a_very_long_name_is_still_judged() -> None:
 
 
 def test_remembered_answers_stay_bounded() -> None:
-    judge = Names()
+    masker = Names()
     for number in range(3 * names.CACHED_NAMES):
-        judge.rule(f"field{number}")
-        assert len(judge._known) <= names.CACHED_NAMES
+        masker.rule(f"field{number}")
+        assert len(masker._known) <= names.CACHED_NAMES
 
 
 def test_each_stem_is_needed_and_each_word_has_one() -> None:

@@ -10,7 +10,7 @@ import pytest
 from agent.http.messages import Headers
 from agent.wire import Consumer
 from tests.agent.redact.redaction import KEY, record, request
-from tests.agent.redact.test_redact_canary_table import JWT
+from tests.agent.redact.test_redactor_canary_table import JWT
 
 
 def _consumer(*headers: tuple[bytes, bytes], target: bytes = b"/", key: bytes = KEY) -> Consumer:

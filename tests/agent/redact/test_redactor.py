@@ -11,31 +11,31 @@ import pytest
 
 from agent.events import ConnectionKey
 from agent.http.messages import Completeness, Exchange
-from agent.redact.apply import Sighting, to_record
 from agent.redact.key import KEY_BYTES, KeyFileError, load_or_create
+from agent.redact.redactor import Provenance
 from agent.wire import Timing
-from tests.agent.redact.redaction import KEY, POLICY, SIGHTING, exchange, request, response
+from tests.agent.redact.redaction import KEY, POLICY, PROVENANCE, exchange, request, response, to_record
 
 ONE = exchange(request(), response())
 
 
-def _id(one: Exchange = ONE, sighting: Sighting = SIGHTING) -> str:
-    return to_record(one, sighting, POLICY, KEY).id
+def _id(one: Exchange = ONE, provenance: Provenance = PROVENANCE) -> str:
+    return to_record(one, provenance, POLICY, KEY).id
 
 
 def test_the_same_exchange_gives_the_same_record() -> None:
-    assert to_record(ONE, SIGHTING, POLICY, KEY) == to_record(ONE, SIGHTING, POLICY, KEY)
+    assert to_record(ONE, PROVENANCE, POLICY, KEY) == to_record(ONE, PROVENANCE, POLICY, KEY)
 
 
 def test_everything_that_tells_exchanges_apart_changes_the_id() -> None:
-    key = SIGHTING.connection
+    key = PROVENANCE.connection
     others = [
         _id(replace(ONE, ordinal=1)),
-        _id(sighting=replace(SIGHTING, agent="agent-2")),
-        _id(sighting=replace(SIGHTING, boot_id="boot-2")),
-        _id(sighting=replace(SIGHTING, side="client")),
+        _id(provenance=replace(PROVENANCE, agent="agent-2")),
+        _id(provenance=replace(PROVENANCE, boot_id="boot-2")),
+        _id(provenance=replace(PROVENANCE, side="client")),
         *(
-            _id(sighting=replace(SIGHTING, connection=connection))
+            _id(provenance=replace(PROVENANCE, connection=connection))
             for connection in (
                 replace(key, source="openssl"),
                 replace(key, address=1),
@@ -51,28 +51,28 @@ def test_everything_that_tells_exchanges_apart_changes_the_id() -> None:
 
 def test_the_kernels_address_does_not_leave() -> None:
     key = ConnectionKey("socket", 0xFFFF8881DEADBEEF, 1)
-    one = to_record(ONE, replace(SIGHTING, connection=key), POLICY, KEY)
+    one = to_record(ONE, replace(PROVENANCE, connection=key), POLICY, KEY)
     assert "deadbeef" not in one.connection
     assert (
         one.connection
-        == to_record(replace(ONE, ordinal=1), replace(SIGHTING, connection=key), POLICY, KEY).connection
+        == to_record(replace(ONE, ordinal=1), replace(PROVENANCE, connection=key), POLICY, KEY).connection
     )
 
 
 def test_times_are_wall_clock_and_absent_ones_stay_absent() -> None:
-    one = to_record(ONE, SIGHTING, POLICY, KEY)
+    one = to_record(ONE, PROVENANCE, POLICY, KEY)
     assert (one.time, one.monotonic) == (1005, 5)
     assert one.timing == Timing(1005, 1006, 1007, 1008)
-    late = to_record(exchange(None, response()), SIGHTING, POLICY, KEY)
+    late = to_record(exchange(None, response()), PROVENANCE, POLICY, KEY)
     assert (late.time, late.timing) == (1007, Timing(None, None, 1007, 1008))
-    neither = to_record(exchange(None), replace(SIGHTING, seen_ns=9), POLICY, KEY)
+    neither = to_record(exchange(None), replace(PROVENANCE, seen_ns=9), POLICY, KEY)
     assert (neither.time, neither.timing) == (1009, Timing(None, None, None, None))
 
 
 def test_tls_makes_the_scheme() -> None:
-    plain, coded = SIGHTING, replace(SIGHTING, tls="openssl")
-    for sighting, scheme in ((plain, "http"), (coded, "https")):
-        asked = to_record(ONE, sighting, POLICY, KEY).request
+    plain, coded = PROVENANCE, replace(PROVENANCE, tls="openssl")
+    for provenance, scheme in ((plain, "http"), (coded, "https")):
+        asked = to_record(ONE, provenance, POLICY, KEY).request
         assert asked is not None
         assert asked.scheme == scheme
 
@@ -90,7 +90,7 @@ def test_tls_makes_the_scheme() -> None:
     ],
 )
 def test_a_parsers_words_become_one_of_our_own(said: str | None, kept: str | None) -> None:
-    assert to_record(exchange(None, None, error=said), SIGHTING, POLICY, KEY).error == kept
+    assert to_record(exchange(None, None, error=said), PROVENANCE, POLICY, KEY).error == kept
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_parsers_words_become_one_of_our_own(said: str | None, kept: str | Non
     [(b"websocket", "websocket"), (b"h2c", "h2c"), (b"CONNECT", "connect"), (b"s3cret", "other")],
 )
 def test_only_known_protocols_are_named(said: bytes, kept: str) -> None:
-    assert to_record(exchange(request(), None, upgraded=said), SIGHTING, POLICY, KEY).upgraded == kept
+    assert to_record(exchange(request(), None, upgraded=said), PROVENANCE, POLICY, KEY).upgraded == kept
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_only_known_protocols_are_named(said: bytes, kept: str) -> None:
     [(b"GET", "GET"), (b"M-SEARCH", "M-SEARCH"), (b"get", "get"), (b"a.b.c", "OTHER"), (b"", "OTHER")],
 )
 def test_a_method_is_a_word(method: bytes, kept: str) -> None:
-    asked = to_record(exchange(request(method=method)), SIGHTING, POLICY, KEY).request
+    asked = to_record(exchange(request(method=method)), PROVENANCE, POLICY, KEY).request
     assert asked is not None
     assert asked.method == kept
 

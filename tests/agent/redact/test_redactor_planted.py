@@ -11,10 +11,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.http.messages import Exchange, Headers
-from agent.redact.apply import to_record
 from agent.redact.roles import NAMED, Group, Naming
 from agent.wire import pack_record
-from tests.agent.redact.redaction import FORM, JSON, POLICY, SIGHTING, body, exchange, request, response
+from tests.agent.redact.redaction import (
+    FORM,
+    JSON,
+    POLICY,
+    PROVENANCE,
+    body,
+    exchange,
+    request,
+    response,
+    to_record,
+)
 
 SECRET = "Trombone-Parapet-8814"
 NUMBER = 918273645546
@@ -219,7 +228,7 @@ ENVELOPES = (
 @given(documents(), st.sampled_from(ENVELOPES))
 @example({"log": 'auth: token: "' + SECRET + '"'}, "JSON")
 def test_a_secret_under_its_name_is_in_no_record(document: Any, envelope: str) -> None:
-    record = pack_record(to_record(enveloped(document, envelope), SIGHTING, POLICY, bytes(32)))
+    record = pack_record(to_record(enveloped(document, envelope), PROVENANCE, POLICY, bytes(32)))
     assert b"Trombone" not in record
     assert b"Parapet" not in record
     assert b"8273645" not in record

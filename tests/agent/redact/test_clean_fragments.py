@@ -6,19 +6,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.redact import forms, json, json_tokens, values
-from agent.redact.harmless import MAX_PART, MAX_PARTS, Harmless
-from agent.redact.headers import HeaderMasks
+from agent.redact.clean_fragments import MAX_PART, MAX_PARTS, CleanFragments
+from agent.redact.headers import HeaderMasks, HeaderMemory
+from agent.redact.mask_log import MaskLog
 from agent.redact.names import Names
 from agent.redact.policy import Policy
-from agent.redact.recurring import MAX_ONCE, RepeatCache
-from agent.redact.tally import MaskTally
+from agent.redact.repeat_cache import MAX_ONCE, RepeatCache
 from agent.redact.text import TextMasker
-from tests.agent.redact.test_redact_fuzz import SECRETS, header_names, hostile, pieces, texts, written
+from tests.agent.redact.test_redactor_fuzz import SECRETS, header_names, hostile, pieces, texts, written
 
 
-def masked(text: str, judge: TextMasker) -> tuple[str, list[tuple[str, str]]]:
+def masked(text: str, masker: TextMasker) -> tuple[str, list[tuple[str, str]]]:
     notes: list[tuple[str, str]] = []
-    return json.mask(text, judge, lambda pointer, rule: notes.append((pointer, rule))).text, notes
+    return json.mask(text, masker, lambda pointer, rule: notes.append((pointer, rule))).text, notes
 
 
 @settings(max_examples=300)
@@ -35,7 +35,7 @@ def test_a_judge_that_has_seen_much_masks_like_one_that_has_seen_nothing(
 
 @given(st.lists(texts, max_size=8))
 def test_no_part_with_a_secret_is_remembered(found: list[str]) -> None:
-    harmless = Harmless(Names())
+    harmless = CleanFragments(Names())
     for text in found:
         harmless.holds(text)
     for part in harmless._known:
@@ -44,7 +44,7 @@ def test_no_part_with_a_secret_is_remembered(found: list[str]) -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    harmless = Harmless(Names())
+    harmless = CleanFragments(Names())
     for number in range(2 * MAX_PARTS):
         assert harmless.holds(f'"a{number}"')
         assert len(harmless._known) <= MAX_PARTS
@@ -57,17 +57,17 @@ def test_what_is_remembered_is_bounded() -> None:
 @settings(max_examples=500)
 @given(
     st.one_of(
-        st.text(max_size=values.TELLS_NOTHING - 1),
+        st.text(max_size=values.SHORTEST_PLAIN - 1),
         st.tuples(st.sampled_from(SECRETS), st.integers(0, 60), st.integers(0, 12)).map(
             lambda cut: cut[0][cut[1] : cut[1] + cut[2]]
         ),
-        st.text("0123456789-. sk_AaJey/@", max_size=values.TELLS_NOTHING - 1),
+        st.text("0123456789-. sk_AaJey/@", max_size=values.SHORTEST_PLAIN - 1),
     )
 )
 def test_a_short_text_that_tells_nothing_is_judged_like_any_other(text: str) -> None:
-    judge = TextMasker(Names())
+    masker = TextMasker(Names())
     if not set(text) & set(' \t\n\r\x0b\x0c:="%/'):
-        assert judge._scan(text) == judge.text(text) == (text, None)
+        assert masker._scan(text) == masker.text(text) == (text, None)
 
 
 @settings(max_examples=200)
@@ -80,11 +80,12 @@ def test_a_field_whose_name_was_met_before_is_masked_like_one_that_was_not(
     fields: list[tuple[bytes, bytes]],
 ) -> None:
     for names in ((), ("etag",)):
-        experienced = TextMasker(Names(names))
+        experienced = HeaderMemory(TextMasker(Names(names)), Policy())
         for field in ((b"etag", b"x"), (b"x-request-id", b"1"), (b"traceparent", b"1"), *fields):
-            found, wanted = MaskTally(), MaskTally()
-            assert HeaderMasks(experienced, Policy(), found, "").masked((field,)) == HeaderMasks(
-                TextMasker(Names(names)), Policy(), wanted, ""
+            found, wanted = MaskLog(), MaskLog()
+            new = HeaderMemory(TextMasker(Names(names)), Policy())
+            assert HeaderMasks(experienced, found, "").masked((field,)) == HeaderMasks(
+                new, wanted, ""
             ).masked((field,))
             assert (found.masks, found.rules) == (wanted.masks, wanted.rules)
 
@@ -92,12 +93,12 @@ def test_a_field_whose_name_was_met_before_is_masked_like_one_that_was_not(
 def test_what_came_once_is_not_kept_and_all_is_bounded() -> None:
     memory: RepeatCache[bytes] = RepeatCache(100)
     for number in range(2 * MAX_ONCE):
-        memory.came(b"once %d" % number)
+        memory.add(b"once %d" % number)
     assert not memory.known
     for number in range(300):
-        memory.came(b"again %d" % number)
+        memory.add(b"again %d" % number)
         assert b"again %d" % number not in memory.known
-        memory.came(b"again %d" % number)
+        memory.add(b"again %d" % number)
         assert b"again %d" % number in memory.known
     assert len(memory.known) <= 100
     assert len(memory._once) <= MAX_ONCE
@@ -110,9 +111,9 @@ def test_what_came_once_is_not_kept_and_all_is_bounded() -> None:
 def test_a_query_of_pairs_that_came_before_is_masked_like_one_that_is_new(
     raws: list[bytes], cut: bool
 ) -> None:
-    def masked_pairs(raw: bytes, judge: TextMasker) -> tuple[forms.Cut, list[tuple[str, str]]]:
+    def masked_pairs(raw: bytes, masker: TextMasker) -> tuple[forms.Cut, list[tuple[str, str]]]:
         notes: list[tuple[str, str]] = []
-        return forms.mask_pairs(raw, judge, lambda name, rule: notes.append((name, rule)), cut=cut), notes
+        return forms.mask_pairs(raw, masker, lambda name, rule: notes.append((name, rule)), cut=cut), notes
 
     experienced = TextMasker(Names())
     for raw in (*raws, *raws, *raws, b"&".join(raws)):

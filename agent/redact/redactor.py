@@ -1,0 +1,241 @@
+"""An exchange becomes a record: the one door through which anything leaves the node.
+
+Whatever is not named here is not shipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import astuple
+from functools import lru_cache
+
+from agent import wire
+from agent.events import ConnectionKey
+from agent.frozen import dataclass
+from agent.http.messages import Exchange, Request, Response
+from agent.redact import consumer, credentials, urls
+from agent.redact.bodies import BodyMasks, ContentTypes
+from agent.redact.headers import HeaderMasks, HeaderMemory, first
+from agent.redact.mask_log import MaskLog
+from agent.redact.names import Names
+from agent.redact.policy import Policy
+from agent.redact.text import TextMasker
+
+ID_BYTES = 16
+CONNECTION_BYTES = 8
+MAX_INT = 2**63 - 1
+MAX_TYPE = 256  # characters of a content type
+MAX_CONNECTIONS = 4096  # whose part of an id is remembered
+
+_PROTOCOLS_BY_VERSION = {b"2": "h2", b"3": "h3"}
+_METHOD = re.compile(rb"[A-Za-z][A-Za-z-]{0,23}")
+_PROTOCOLS = re.compile(r"(?i)(?:websocket|h2c|h2|tls|connect|http|spdy|irc|rtsp|tcp|unix)(?:/[0-9.]{1,4})?")
+_REASONS = (
+    # What parsers may say of malformed bytes. Their own words could quote the bytes, so they stay here.
+    ("without host", "request without Host"),
+    ("host", "illegal Host"),
+    ("content-length", "illegal Content-Length"),
+    ("transfer-encoding", "illegal Transfer-Encoding"),
+    ("request line", "illegal request line"),
+    ("status line", "illegal status line"),
+    ("chunk", "illegal chunk"),
+    ("header", "illegal header"),
+    ("too long", "too long"),
+    ("too large", "too long"),
+    ("version", "illegal version"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who saw an exchange, where, and between whom. Wall clock = monotonic + `offset_ns`.
+
+    `tls` is the library, None in the clear; absent ends are unknown. `seen_ns` (monotonic) dates an
+    exchange of which no message could be read.
+    """
+
+    agent: str
+    node: str
+    cluster: str | None
+    offset_ns: int
+    boot_id: str
+    connection: ConnectionKey
+    side: str
+    tls: str | None
+    client: wire.Endpoint | None
+    server: wire.Endpoint | None
+    process: wire.Process | None
+    seen_ns: int = 0
+
+
+class Redactor:
+    """Makes records under one policy; `key` makes the fingerprints. The same exchange, provenance, policy and
+    key make the same record.
+
+    It remembers what comes often, none of it a secret, as long as it lives. It belongs to one pipeline and is
+    used by one thread at a time.
+    """
+
+    def __init__(self, policy: Policy, key: bytes) -> None:
+        self._policy = policy
+        self._key = key
+        self._masker = TextMasker(Names(policy.mask_names, policy.keep_names))
+        self._headers = HeaderMemory(self._masker, policy)
+        self._media = ContentTypes()
+        self._observed_by = lru_cache(maxsize=MAX_CONNECTIONS)(_observed_by)
+
+    def record(self, exchange: Exchange, provenance: Provenance) -> wire.Record:
+        """The redacted record of `exchange`. Bad traffic never raises."""
+        log = MaskLog()
+        request, credential = self._request(exchange.request, provenance, log)
+        response = self._response(exchange.response, log)
+        began = _first_ns(exchange, provenance)
+        return wire.Record(
+            id=self._digest(ID_BYTES, provenance, f"\0{exchange.ordinal}\0{provenance.side}".encode()),
+            agent=provenance.agent,
+            node=provenance.node,
+            cluster=provenance.cluster,
+            time=began + provenance.offset_ns,
+            monotonic=began,
+            protocol=_protocol(exchange),
+            tls=provenance.tls,
+            side=provenance.side,
+            connection=self._digest(CONNECTION_BYTES, provenance),
+            stream=exchange.ordinal,
+            client=provenance.client,
+            server=provenance.server,
+            process=provenance.process,
+            request=request,
+            response=response,
+            timing=_timing(exchange, provenance.offset_ns),
+            consumer=consumer.hints(exchange, request, self._policy, self._masker, credential, self._key),
+            completeness=exchange.completeness.value,
+            upgraded=_upgraded(exchange.upgraded),
+            error=None if exchange.error is None else _reason(exchange.error),
+            masks=tuple(log.masks),
+            masks_left_out=log.left_out,
+            redactions=dict(log.rules),
+            grpc=None if exchange.grpc is None else wire.Grpc(*astuple(exchange.grpc)),
+            fields_unknown=exchange.fields_unknown,
+        )
+
+    def _request(
+        self, request: Request | None, provenance: Provenance, log: MaskLog
+    ) -> tuple[wire.Request | None, credentials.Credential]:
+        if request is None:
+            return None, credentials.Credential()
+        masker = self._masker
+        target = urls.mask_target(request.target, masker, log, connect=request.method == b"CONNECT")
+        masks = HeaderMasks(self._headers, log, "")
+        headers = masks.masked(request.headers)
+        return wire.Request(
+            method=_method(request.method, log),
+            scheme=target.scheme or _scheme(request) or ("https" if provenance.tls else "http"),
+            authority=_authority(request, target.authority, headers, log),
+            path=target.path,
+            query=target.query,
+            headers=headers,
+            trailers=masks.masked(request.trailers),
+            body=self._body(request, log, "request.body"),
+            content_type=_content_type(headers),
+        ), credentials.find(request.headers, request.target.partition(b"?")[2], masker, self._key)
+
+    def _response(self, response: Response | None, log: MaskLog) -> wire.Response | None:
+        if response is None:
+            return None
+        masks = HeaderMasks(self._headers, log, "response.")
+        headers = masks.masked(response.headers)
+        return wire.Response(
+            status=response.status,
+            headers=headers,
+            trailers=masks.masked(response.trailers),
+            body=self._body(response, log, "response.body"),
+            content_type=_content_type(headers),
+            interim=response.interim,
+        )
+
+    def _body(self, message: Request | Response, log: MaskLog, where: str) -> wire.Body:
+        masks = BodyMasks(self._masker, self._policy, self._media, log, where)
+        body = masks.masked(message.body, message.headers)
+        size = None if body.size is None else min(body.size, MAX_INT)
+        return wire.Body(size, body.data, str(body.state))
+
+    def _digest(self, size: int, provenance: Provenance, more: bytes = b"") -> str:
+        """Hex of SHA-256 over who saw which connection, and `more`."""
+        digest = self._observed_by(provenance.agent, provenance.boot_id, provenance.connection).copy()
+        digest.update(more)
+        return digest.digest()[:size].hex()
+
+
+def _protocol(exchange: Exchange) -> str:
+    if exchange.grpc is not None:
+        return "grpc"
+    message = exchange.request or exchange.response
+    return "h1" if message is None else _PROTOCOLS_BY_VERSION.get(message.version, "h1")
+
+
+def _scheme(request: Request) -> str | None:
+    """HTTP/2 says the scheme itself; anything but these two would be the peer's free text."""
+    return {b"http": "http", b"https": "https"}.get(request.scheme or b"")
+
+
+def _authority(request: Request, target: bytes | None, headers: wire.Pairs, log: MaskLog) -> bytes | None:
+    """From the target in absolute form, HTTP/2's :authority, or Host, in this order."""
+    if target is None and request.authority is not None:
+        return urls.mask_authority(request.authority, log)
+    return target if target is not None else first(headers, b"host")
+
+
+def _content_type(headers: wire.Pairs) -> str | None:
+    value = first(headers, b"content-type")
+    return None if value is None else value.decode("latin-1")[:MAX_TYPE]
+
+
+def _method(method: bytes, log: MaskLog) -> str:
+    if _METHOD.fullmatch(method):
+        return method.decode()
+    log.rules["method"] += 1
+    return "OTHER"
+
+
+def _upgraded(protocol: bytes | None) -> str | None:
+    if protocol is None:
+        return None
+    name = protocol.decode("latin-1").split(",")[0].strip()
+    return name.lower() if _PROTOCOLS.fullmatch(name) else "other"
+
+
+def _reason(error: str) -> str:
+    lower = error.lower()
+    return next((reason for mark, reason in _REASONS if mark in lower), "malformed")
+
+
+def _first_ns(exchange: Exchange, provenance: Provenance) -> int:
+    starts = [message.start_ns for message in (exchange.request, exchange.response) if message]
+    return min(starts, default=provenance.seen_ns)
+
+
+def _timing(exchange: Exchange, offset: int) -> wire.Timing:
+    def wall(time_ns: int | None) -> int | None:
+        return None if time_ns is None else time_ns + offset
+
+    request, response = exchange.request, exchange.response
+    return wire.Timing(
+        request_start=wall(request.start_ns) if request else None,
+        request_end=wall(request.end_ns) if request else None,
+        first_byte=wall(response.start_ns) if response else None,
+        end=wall(response.end_ns) if response else None,
+    )
+
+
+def _observed_by(agent: str, boot_id: str, connection: ConnectionKey) -> hashlib._Hash:
+    parts = (
+        agent,
+        boot_id,
+        connection.source,
+        str(connection.address),
+        str(connection.pid or 0),  # as ids have always been made
+        str(connection.generation),
+    )
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))
