@@ -123,6 +123,8 @@ def test_once_the_disk_works_again_records_go_there(tmp_path: Path, caplog: pyte
     ship.start()
     for number in range(100):
         ship.offer(packed(number))
+    with ship._change:
+        assert ship._change.wait_for(lambda: not ship._backlog._to_disk, PATIENCE_S)
     folder.unlink()
     with ship._change:
         assert ship._change.wait_for(lambda: ship._backlog._to_disk, PATIENCE_S)
