@@ -16,7 +16,7 @@ from server.analysis.json import JsonObject
 from server.analysis.specs.amending.patches import Change
 from server.analysis.specs.deviation import DeviationIdentity
 
-T = TypeVar("T")
+Row_co = TypeVar("Row_co", covariant=True)
 
 Cursor: TypeAlias = tuple[int, int]
 """The key of the last row of a piece of a list: the next piece holds what sorts after it."""
@@ -26,10 +26,10 @@ AgentLedger: TypeAlias = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed(Generic[T]):
+class Listed(Generic[Row_co]):
     """A piece of a list, and where the next begins; None where this is the last."""
 
-    rows: Sequence[T] = ()
+    rows: Sequence[Row_co] = ()
     next: Cursor | None = None
 
 

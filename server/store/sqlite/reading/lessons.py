@@ -38,7 +38,7 @@ class SqliteLessonsReader:
         found = self._db.execute("SELECT state FROM learners WHERE number = ?", (row,)).fetchone()
         try:
             return unpacked(found[0])
-        except zstandard.ZstdError as error:
+        except (TypeError, zstandard.ZstdError) as error:
             raise ValueError("not what was stored") from error
 
     def publication(self, api: int, version: str | None = None) -> Publication | None:

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.store.conformance.opened import OpenStore
+from tests.server.store.engines import ENGINES
+
+
+@pytest.fixture(params=[*ENGINES])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+    """An empty store of each engine in turn."""
+    found = OpenStore(ENGINES[request.param], tmp_path / "store")
+    yield found
+    found.store.close()

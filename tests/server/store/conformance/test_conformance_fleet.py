@@ -1,0 +1,78 @@
+"""Which batches are in, and both ledgers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.wire import Batch
+from server.store.rows import AgentRow
+from server.store.unit import Unit
+from tests.server.records import NOON, record
+from tests.server.store.conformance.opened import OpenStore, batch_of
+
+
+def receive(opened: OpenStore, batch: Batch, now: int = NOON) -> bool:
+    """Whether it was new."""
+
+    def work(unit: Unit) -> bool:
+        is_new = not unit.positions.seen(batch)
+        if is_new:
+            unit.positions.record(batch, now)
+        return is_new
+
+    return opened.do(work)
+
+
+def only_agent(opened: OpenStore) -> AgentRow:
+    with opened.store.reading() as reader:
+        (row,) = reader.fleet.agents(10, None).rows
+    return row
+
+
+def test_a_batch_counts_once_whatever_order_it_comes_in(opened: OpenStore) -> None:
+    assert [receive(opened, batch_of(seq)) for seq in (1, 2, 5, 3, 2, 5, 1)] == [True] * 4 + [False] * 3
+    opened.again()
+    assert [receive(opened, batch_of(seq)) for seq in (1, 3, 4, 5)] == [False, False, True, False]
+    assert receive(opened, batch_of(1, epoch="other"))
+    assert receive(opened, replace(batch_of(1), agent="other"))
+
+
+def test_what_comes_much_later_than_its_followers_counts_as_seen(opened: OpenStore) -> None:
+    assert receive(opened, batch_of(5000))
+    assert receive(opened, batch_of(4500))
+    assert not receive(opened, batch_of(4000))
+    assert not receive(opened, batch_of(1))
+    opened.again()
+    assert not receive(opened, batch_of(4500))
+    assert not receive(opened, batch_of(3000))
+    assert receive(opened, batch_of(4501))
+
+
+def test_the_newest_ledger_of_a_start_holds_and_starts_add_up(opened: OpenStore) -> None:
+    receive(opened, batch_of(1, parsed=10))
+    receive(opened, batch_of(3, parsed=30))
+    receive(opened, batch_of(2, parsed=20))
+    receive(opened, batch_of(1, parsed=5, epoch="later"))
+    with opened.store.reading() as reader:
+        ledgers = reader.fleet.ledgers()
+    assert ledgers.agents == {"exchanges": {"parsed": 35}}
+    assert sorted(ledger["exchanges"]["parsed"] for _, ledger in ledgers.starts) == [5, 30]
+    assert {name for name, _ in ledgers.starts} == {"agent"}
+
+
+def test_a_start_of_an_agent_is_described(opened: OpenStore) -> None:
+    receive(opened, batch_of(1), NOON)
+    assert (only_agent(opened).node, only_agent(opened).records) == (None, 0)
+    receive(opened, batch_of(2, [record(0), record(1)]), NOON + 7)
+    receive(opened, batch_of(3, [record(2)]), NOON + 3)
+    row = only_agent(opened)
+    assert (row.agent, row.epoch, row.node, row.cluster) == ("agent", "epoch", "node-1", None)
+    assert (row.last_seq, row.records, row.first_seen, row.last_seen) == (3, 3, NOON, NOON + 7)
+    assert row.ledger == {"exchanges": {"parsed": 0}}
+
+
+def test_the_servers_own_ledger_adds_up(opened: OpenStore) -> None:
+    opened.do(lambda unit: unit.positions.count({"stored": 2, "refused": 0}))
+    opened.do(lambda unit: unit.positions.count({"stored": 3, "merged": 1}))
+    with opened.store.reading() as reader:
+        assert reader.fleet.ledgers().server == {"stored": 5, "merged": 1}

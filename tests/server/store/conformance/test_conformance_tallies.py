@@ -1,0 +1,244 @@
+"""What is counted adds up, in whatever order it comes, is taken back and is flushed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.store.filters import DeviationsShown, Filters
+from server.store.rows import DeviationRow, DeviationState, OperationRow, PartCount, UndescribedCount
+from server.store.unit import Unit
+from server.store.values import Contribution, Covered, DeviationDecision, Occurrence
+from tests.server.records import NOON
+from tests.server.store.conformance.opened import (
+    HOUR_NS,
+    UNKNOWN_STATUS,
+    OpenStore,
+    count,
+    show,
+    someone,
+)
+from tests.server.store.engines import ENGINES
+
+EVERY = Filters(state=DeviationsShown.ALL)
+CALLS = st.tuples(
+    st.integers(0, 2),
+    st.sampled_from([None, 200, 404]),
+    st.integers(0, 3),
+    st.sampled_from([None, 1, 7]),
+    st.sampled_from([None, "conforming", "shadow"]),
+)
+
+
+def operation_of(opened: OpenStore) -> tuple[int, int, int]:
+    """(an API's number, an operation's, a consumer's)."""
+    api, consumer = opened.do(someone)
+    return api, opened.do(lambda unit: unit.operations.provisional(api, "GET", "/x")), consumer
+
+
+def deviations(opened: OpenStore, filters: Filters = EVERY) -> list[DeviationRow]:
+    with opened.store.reading() as reader:
+        return [*reader.deviations.listed(filters, 100, None).rows]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=30)
+@given(steps=st.lists(st.tuples(CALLS, st.booleans(), st.booleans()), max_size=30))
+def test_counts_equal_what_was_added_and_not_taken_back(
+    engine: str, steps: list[tuple[tuple[int, int | None, int, int | None, str | None], bool, bool]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        opened = OpenStore(ENGINES[engine], Path(folder))
+        try:
+            _check_counts(opened, steps)
+        finally:
+            opened.store.close()
+
+
+def _check_counts(
+    opened: OpenStore,
+    steps: list[tuple[tuple[int, int | None, int, int | None, str | None], bool, bool]],
+) -> None:
+    api, operation, consumer = operation_of(opened)
+    held: list[Contribution] = []
+
+    def run(unit: Unit) -> None:
+        for (_, status, hour, bucket, verdict), takes_back, flushes in steps:
+            one = Contribution(operation, consumer, status, NOON + hour * HOUR_NS, bucket, verdict)
+            if takes_back and held:
+                unit.calls.add(held.pop(), -1)
+            else:
+                unit.calls.add(one)
+                held.append(one)
+            if flushes:
+                unit.calls.flush()
+        unit.calls.flush()
+
+    opened.do(run)
+    rows = opened.operations(api)
+    assert [row.count for row in rows] == ([len(held)] if held else [])
+    for row in rows:
+        assert row.statuses == Counter(one.status for one in held)
+        assert row.latency == Counter(one.bucket for one in held if one.bucket is not None)
+        assert row.verdicts == Counter(one.verdict for one in held if one.verdict is not None)
+        assert sum(one.count for one in row.consumers) == len(held)
+
+
+def only_operation(opened: OpenStore, api: int) -> OperationRow:
+    (row,) = opened.operations(api)
+    return row
+
+
+def test_an_operation_knows_since_when_and_until_when_and_by_whom(opened: OpenStore) -> None:
+    api, operation, consumer = operation_of(opened)
+
+    times = [NOON + hour * HOUR_NS + 1 for hour in (5, 2, 9)]
+    calls = [Contribution(operation, consumer, 200, time, None, None) for time in times]
+    opened.do(lambda unit: count(unit, *calls))
+    row = only_operation(opened, api)
+    assert (row.first_seen, row.last_seen) == (NOON + 2 * HOUR_NS + 1, NOON + 9 * HOUR_NS + 1)
+    (by,) = row.consumers
+    assert (by.name, by.count) == ("curl", 3)
+    assert (by.first_seen, by.last_seen) == (NOON + 2 * HOUR_NS, NOON + 9 * HOUR_NS)
+
+
+def test_sums_of_undone_work_are_gone(opened: OpenStore) -> None:
+    api, operation, consumer = operation_of(opened)
+    one = Contribution(operation, consumer, 200, NOON, None, None)
+    opened.undo(lambda unit: unit.calls.add(one))
+    opened.undo(lambda unit: unit.coverage.add(Covered(operation, (consumer,), ("part",))))
+    opened.undo(lambda unit: show(unit, api, consumer))
+
+    def flush(unit: Unit) -> None:
+        for one in (unit.calls, unit.coverage, unit.deviations):
+            one.flush()
+
+    opened.do(flush)
+    assert (opened.operations(api), deviations(opened)) == ([], [])
+
+
+def test_coverage_is_counted_for_everyone_and_each_consumer_until_it_is_reset(opened: OpenStore) -> None:
+    api, operation, consumer = operation_of(opened)
+
+    def cover(unit: Unit, sign: int = 1) -> None:
+        unit.coverage.add(Covered(operation, (consumer,), ("a", "b")), sign)
+        unit.coverage.flush()
+
+    def counts() -> set[PartCount]:
+        with opened.store.reading() as reader:
+            return {*reader.coverage.counts(api, "process")}
+
+    opened.do(cover)
+    opened.do(cover)
+    every = {PartCount("GET /x", name, part, 2) for name in (None, "curl") for part in ("a", "b")}
+    assert counts() == every
+    with opened.store.reading() as reader:
+        assert {one.consumer for one in reader.coverage.counts(api, "pod")} == {None}
+    opened.do(lambda unit: cover(unit, -1))
+    assert {one.count for one in counts()} == {1}
+    opened.do(lambda unit: cover(unit, -1))
+    assert counts() == set()
+    opened.do(cover)
+    opened.do(lambda unit: unit.coverage.reset(api))
+    assert counts() == set()
+
+
+def test_what_no_specification_describes_is_counted_by_status(opened: OpenStore) -> None:
+    api, operation, consumer = operation_of(opened)
+
+    calls = [Contribution(operation, consumer, status, NOON, None, None) for status in (200, 200, None)]
+    opened.do(lambda unit: count(unit, *calls))
+    with opened.store.reading() as reader:
+        assert {*reader.coverage.undescribed(api)} == {
+            UndescribedCount("GET", "/x", 200, 2),
+            UndescribedCount("GET", "/x", None, 1),
+        }
+
+
+def test_a_deviation_is_kept_once_with_its_count_and_consumers(opened: OpenStore) -> None:
+    api, consumer = opened.do(someone)
+
+    def show_thrice(unit: Unit) -> list[bool]:
+        return [show(unit, api, consumer, time=NOON + after) for after in (5, 0, 9)]
+
+    assert opened.do(show_thrice) == [True] * 3
+    (row,) = deviations(opened)
+    assert (row.identity, row.message, row.count) == (UNKNOWN_STATUS, "not described", 3)
+    assert (row.first_seen, row.last_seen, row.sample) == (NOON, NOON + 9, None)
+    assert [(one.name, one.count) for one in row.consumers] == [("curl", 3)]
+
+    def take_back(unit: Unit) -> None:
+        unit.deviations.take_back(Occurrence(api, consumer, NOON, "sample", 0), UNKNOWN_STATUS)
+        unit.deviations.flush()
+
+    for _ in range(3):
+        opened.do(take_back)
+    assert deviations(opened) == []
+
+
+def test_deviations_of_an_api_are_bounded(opened: OpenStore) -> None:
+    api, consumer = opened.do(someone)
+
+    def many(unit: Unit) -> int:
+        return sum(show(unit, api, consumer, UNKNOWN_STATUS._replace(place=str(n))) for n in range(1500))
+
+    kept = opened.do(many)
+    assert 0 < kept < 1500
+    opened.again()
+    assert opened.do(lambda unit: show(unit, api, consumer, UNKNOWN_STATUS._replace(place="more"))) is False
+
+
+def test_what_nothing_has_shown_since_a_change_is_purged(opened: OpenStore) -> None:
+    api, consumer = opened.do(someone)
+    opened.do(lambda unit: show(unit, api, consumer))
+    opened.do(lambda unit: unit.deviations.purge(api, 0))
+    assert len(deviations(opened)) == 1
+    opened.do(lambda unit: unit.deviations.purge(api, 1))
+    assert deviations(opened) == []
+    assert opened.do(lambda unit: show(unit, api, consumer))
+
+
+def test_a_decision_replaces_what_was_decided_before(opened: OpenStore) -> None:
+    api, consumer = opened.do(someone)
+    opened.do(lambda unit: show(unit, api, consumer))
+    for state, reason in ((DeviationState.IGNORED, "known"), (DeviationState.ACCEPTED, "wanted")):
+        decision = DeviationDecision(state, reason, None, NOON)
+        opened.do(partial(_decide, api, decision))
+    assert opened.do(lambda unit: unit.decisions.ignored()) == {}
+    (row,) = deviations(opened)
+    assert (row.state, row.reason) == (DeviationState.ACCEPTED, "wanted")
+
+
+def _decide(api: int, decision: DeviationDecision, unit: Unit) -> None:
+    unit.decisions.decide(api, UNKNOWN_STATUS, decision)
+
+
+def test_a_decision_holds_whatever_becomes_of_the_deviation(opened: OpenStore) -> None:
+    api, consumer = opened.do(someone)
+    opened.do(lambda unit: show(unit, api, consumer))
+    ignored = DeviationDecision(DeviationState.IGNORED, "known", "Ann", NOON)
+    opened.do(lambda unit: unit.decisions.decide(api, UNKNOWN_STATUS, ignored))
+    assert opened.do(lambda unit: unit.decisions.ignored()) == {api: frozenset({UNKNOWN_STATUS})}
+    assert deviations(opened, Filters()) == []
+    (row,) = deviations(opened, Filters(state=DeviationState.IGNORED))
+    assert (row.state, row.reason, row.decided_by, row.decided) == ("ignored", "known", "Ann", NOON)
+    opened.do(lambda unit: unit.deviations.purge(api, 1))
+    opened.again()
+    opened.do(lambda unit: show(unit, api, consumer))
+    assert [one.state for one in deviations(opened)] == [DeviationState.IGNORED]
+    opened.do(lambda unit: unit.decisions.undo(api, UNKNOWN_STATUS))
+    (row,) = deviations(opened, Filters())
+    assert (row.state, row.reason, row.decided) == (DeviationState.OPEN, None, None)
+    with opened.store.reading() as reader:
+        known = reader.deviations.known(row.number)
+        assert known is not None
+        assert (known.api, known.identity, known.sample) == (api, UNKNOWN_STATUS, "sample")
+        assert reader.deviations.known(row.number + 1) is None
+        other = UNKNOWN_STATUS._replace(place="other")
+        assert reader.deviations.numbers(api, [UNKNOWN_STATUS, other]) == [row.number, None]
