@@ -129,6 +129,8 @@ def test_once_the_disk_works_again_records_go_there(tmp_path: Path, caplog: pyte
     with ship._change:
         assert ship._change.wait_for(lambda: ship._backlog._to_disk, PATIENCE_S)
     ship.offer(packed(100))
+    with ship._change:
+        assert ship._change.wait_for(lambda: ship._backlog.on_disk > 0, PATIENCE_S)
     lost = ship.close(0.5)
     assert lost <= 100  # the batch that was being sent from memory
     store = Store([])
