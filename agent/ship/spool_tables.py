@@ -41,6 +41,7 @@ LATER = (
 )
 """Apart, since files of this format were made without them: they are of no server, and of revision 0."""
 
+_TYPES = (int, str, int, int, int, int, bytes)
 _ROWS = "SELECT number, epoch, version, records, size, at, frame FROM parcels WHERE number >= ?"
 
 
@@ -54,6 +55,13 @@ def revision(execute: Execute) -> int:
 
 def set_revision(execute: Execute, number: int) -> None:
     execute("REPLACE INTO revision (rowid, number) VALUES (1, ?)", (number,))
+
+
+def sound(row: Row) -> Row:
+    """The row. Of a damaged page SQLite reads any values: raises OperationalError where they are not ours."""
+    if not all(map(isinstance, row, _TYPES)):
+        raise sqlite3.OperationalError("a row is damaged")
+    return row
 
 
 def used(execute: Execute) -> int:
@@ -104,7 +112,7 @@ def drop_before(execute: Execute, place: int) -> None:
 
 
 def between(execute: Execute, first: int, until: int) -> list[Row]:
-    return execute(f"{_ROWS} AND number < ? ORDER BY number", (first, until)).fetchall()
+    return [sound(row) for row in execute(f"{_ROWS} AND number < ? ORDER BY number", (first, until))]
 
 
 def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> list[Row]:
@@ -113,7 +121,7 @@ def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> l
     rows: list[Row] = []
     records = size = 0
     found = execute(f"{_ROWS} ORDER BY number", (since,))
-    for row in found:
+    for row in map(sound, found):
         records, size = records + row[3], size + row[4]
         if rows and (
             row[:3] != (rows[-1][0] + rows[-1][3], *rows[0][1:3])
