@@ -1,7 +1,7 @@
 """Plain values → frozen dataclasses, each value checked against its annotation.
 
-What a batch may hold is what `agent/wire.py` declares: nobody writes a check by hand, and none is left out.
-Part of the record's contract, so it knows nothing else of the agent.
+`agent/wire.py` declares what a batch may hold, and the checks follow from it: none is written by hand, none
+can be forgotten. The module belongs to the record's contract, so it imports nothing else of the agent.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from operator import itemgetter
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-MAX_SHAPES = 256  # combinations of types that are remembered of one kind of map
+MAX_SHAPES = 256  # combinations of types remembered per dataclass
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
 
 class WireError(ValueError):
-    """The bytes are not a batch we accept; the message names the field, never its value."""
+    """The bytes are no valid batch; the message names the field, never its value."""
 
 
 @cache
 def names_of(kind: type) -> tuple[str, ...]:
-    """A dataclass's fields, in order."""
+    """The names of a dataclass's fields, in order."""
     return tuple(f.name for f in fields(kind))
 
 
@@ -34,7 +34,9 @@ Reader = Callable[[Any], Any]
 
 @cache
 def reader(kind: Any, where: str) -> Reader:
-    """Checks a plain value against an annotation and builds it; `where` names it in errors."""
+    """A function that checks a plain value against an annotation and builds it; `where` names the value in
+    errors.
+    """
     origin, args = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         return _dataclass_reader(kind, where)
@@ -98,8 +100,10 @@ def _dict_reader(args: tuple[Any, ...], where: str) -> Reader:
 
 
 def _maker(kind: Any) -> Callable[..., Any]:
-    """Makes an instance of all its fields' values, in order. A frozen dataclass sets each by a call, six
-    times as slow: so a twin of the same slots that is not frozen is filled, and becomes one."""
+    """A function from all field values, in order, to an instance. A frozen dataclass sets each field by a
+    call, which is six times as slow: so an unfrozen twin with the same slots is filled and then changes its
+    class.
+    """
     twin: Any = make_dataclass(kind.__name__, names_of(kind), slots=True, eq=False, repr=False)
 
     def make(*values: Any) -> Any:
@@ -116,8 +120,9 @@ def _is_scalar(kind: Any) -> bool:
 
 
 def _dataclass_reader(kind: Any, where: str) -> Reader:
-    """Types that were found good together are remembered, so that most records need one look-up instead of a
-    check for each field; what is nested is read in any case."""
+    """Valid combinations of types are remembered, so that most records need one look-up instead of a check
+    for each field; nested values are always read.
+    """
     hints, names = get_type_hints(kind), names_of(kind)
     readers = tuple(reader(hints[name], f"{where}.{name}") for name in names)
     nested = tuple((at, readers[at]) for at, name in enumerate(names) if not _is_scalar(hints[name]))
@@ -127,7 +132,7 @@ def _dataclass_reader(kind: Any, where: str) -> Reader:
     good: set[tuple[type, ...]] = set()
 
     def older(value: dict[str, Any]) -> Any:
-        """Fields with a default may be missing: whoever wrote them did not know of them."""
+        """Fields with a default may be missing: an older version wrote the record."""
         missing = sorted(required - value.keys())
         if missing:
             raise WireError(f"{where}.{missing[0]}: missing")

@@ -1,4 +1,4 @@
-"""What an option may be: each check returns the value in its type, or raises SettingError."""
+"""Checks of option values: each returns the value in its type, or raises SettingError."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from agent.options import DEFAULT_STATUS, OFF, ON, Option
 
 
 class SettingError(ValueError):
-    """A setting cannot be used; the message is one sentence for the person who gave it."""
+    """A setting is invalid; the message is one sentence for the operator."""
 
 
 def checked(option: Option, given: object) -> object:
-    """What was given, where the environment may have said it: argparse checks the command line only."""
+    """Checks a value that may come from the environment: argparse checks the command line only."""
     if option.flag and isinstance(given, str):
         word = given.strip().lower()
         if word not in ON | OFF:
@@ -46,7 +46,7 @@ def server_url(url: str | None) -> str:
 
 
 def telemetry_address(options: argparse.Namespace) -> tuple[str, int] | None:
-    """Where gateways report to: anywhere with a token, at loopback also without."""
+    """The address gateways report to: any address with a token; without one only loopback."""
     if options.telemetry_listen is None:
         if options.no_capture:
             raise SettingError("--no-capture leaves nothing to do without --telemetry-listen")
@@ -70,7 +70,7 @@ def status_address(listen: str) -> tuple[str, int]:
 
 
 def _address(listen: str) -> tuple[str, int] | None:
-    """Where to listen, as HOST:PORT says it; None where it is something else."""
+    """The host and port of HOST:PORT; None if it is something else."""
     try:
         parts = urlsplit(f"//{listen}")
         host, port = parts.hostname, parts.port

@@ -1,4 +1,4 @@
-"""`spectap-agent`: the node side's command line."""
+"""`spectap-agent`: the command line on a node."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """Every command and option; each is documented in agent/README.md, which a test holds to this."""
+    """Every command and option. agent/README.md documents each, which a test checks."""
     root = Parser(
         prog="spectap-agent", description="Captures this machine's HTTP calls and ships them, redacted."
     )
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return doctor.run(options)
     try:
         settings = config.settings(options)
-        cgroups.find_all(settings.only_cgroups, settings.except_cgroups)  # for what cannot be filtered by
+        cgroups.find_all(settings.only_cgroups, settings.except_cgroups)  # raises CgroupError
         policy = Policy(
             bodies=settings.bodies,
             body_limit=settings.body_cap,
@@ -124,19 +124,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def sentence(error: Exception) -> str:
-    """What went wrong, for a person; of a file its path first."""
+    """The error as one sentence; for a file, its path comes first."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)
 
 
 def leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Asked to stop before anything is attached; what attaches takes the signals over."""
+    """Stops before anything is attached; whatever attaches replaces this signal handler."""
     raise SystemExit(EXIT_OK)
 
 
 def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> int:
-    """Does what was asked for. What only the kernel side needs is imported only there."""
+    """Runs the command. Modules that only capture needs are imported by its commands only."""
     if options.command == "record":
         return record.run(options.file, settings)
     if options.command == "read":
@@ -149,7 +149,7 @@ def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> 
 
 
 def expected_errors() -> Sequence[type[Exception]]:
-    """What may go wrong without being a bug: its message is for people, and no traceback is shown."""
+    """Errors that are no bugs: their message is shown, without a traceback."""
     from agent.health import Stuck
     from agent.probes.btf import BtfError
     from agent.probes.kernel import SourceError

@@ -1,4 +1,4 @@
-"""The agent's settings: command line over environment over default, checked once, then frozen."""
+"""The agent's settings, checked once: command line over environment over default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BODY_CAP = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `spectap-agent run` was asked to do. Sizes in bytes; empty sets do not restrict."""
+    """The settings of `spectap-agent run`. Sizes in bytes; an empty set does not restrict."""
 
     server: str
     token: str | None
@@ -53,7 +53,7 @@ class Settings:
 
 
 def settings(given: argparse.Namespace) -> Settings:
-    """The checked settings; options the command does not have are at their defaults. Raises SettingError."""
+    """The checked settings; options that a command lacks keep their defaults. Raises SettingError."""
     options = argparse.Namespace(**{option.field: option.default for option in OPTIONS})
     options.__dict__.update(vars(given))
     for option in OPTIONS:

@@ -1,4 +1,4 @@
-"""Where everything went: each byte and each exchange is counted once, under a name, where it happens."""
+"""The ledger: each byte and each exchange is counted once, in the bucket of what became of it."""
 
 from __future__ import annotations
 
@@ -8,60 +8,58 @@ from enum import StrEnum
 
 
 class Bytes(StrEnum):
-    """Stream bytes between kernel and parser. Each that was seen is in exactly one of the others."""
+    """Stream bytes, from the kernel to the parser. Each byte of SEEN is in exactly one other bucket."""
 
-    SEEN = "seen"  # passed a call that was watched; of TLS once in the library and once at the socket
+    SEEN = "seen"  # passed a captured call; TLS counts twice: in the library and at the socket
     PARSED = "parsed"  # part of an HTTP message or frame
-    NOT_HTTP = "not_http"  # the connection speaks something else
-    TLS_CIPHERTEXT = "tls_ciphertext"  # seen in plaintext above, or not at all
-    UNIX_SOCKET = "unix_socket"  # AF_UNIX is filtered
-    NOT_TCP = "not_tcp"  # UDP and other sockets
-    FILTERED = "filtered"  # excluded by port, process, or as our own
-    LATE = "late"  # came when their hole had been stated already, or came twice
-    UNCAPTURED = "uncaptured"  # length known, content not copied (sendfile, a call of too many buffers)
-    CAPPED = "capped"  # the part of a body beyond the cap, which the kernel did not copy
-    RING_FULL = "ring_full"  # the kernel could not hand it over
-    UNSYNCED = "unsynced"  # before the first message boundary of a late join, or after a hole
+    NOT_HTTP = "not_http"  # the connection has another protocol
+    TLS_CIPHERTEXT = "tls_ciphertext"  # at the socket: captured in the TLS library, or not at all
+    UNIX_SOCKET = "unix_socket"  # went over a Unix socket (AF_UNIX)
+    NOT_TCP = "not_tcp"  # went over UDP or another kind of socket
+    FILTERED = "filtered"  # excluded by port, process or cgroup, or the agent's own
+    LATE = "late"  # arrived after their gap was reported, or twice
+    UNCAPTURED = "uncaptured"  # counted but not copied (sendfile, a call with too many buffers)
+    CAPPED = "capped"  # the part of a body beyond the cap, not copied in the kernel
+    RING_FULL = "ring_full"  # found no room in the ring
+    UNSYNCED = "unsynced"  # before the first message boundary of a late join, or after a gap
     OPAQUE = "opaque"  # after an upgrade or CONNECT
-    UNREAD_AT_EXIT = "unread_at_exit"  # captured, and not parsed in the time that stopping may take
-    TABLE_FULL = "table_full"  # no room for the connection, in the kernel or here
+    UNREAD_AT_EXIT = "unread_at_exit"  # captured, but not parsed before the agent had to stop
+    TABLE_FULL = "table_full"  # the connection found no room in a table, or was evicted from it
 
 
 class Exchanges(StrEnum):
-    """Exchanges between parser and store. Each that was parsed is in exactly one of the others."""
+    """Exchanges, from the parser to the server. Each exchange of PARSED is in exactly one other bucket."""
 
-    UNREADABLE = "unreadable"  # told of by a file or a gateway, in a form that cannot be read
+    UNREADABLE = "unreadable"  # reported by a file or a gateway in an unreadable form
     PARSED = "parsed"
-    IN_FLIGHT = "in_flight"  # in memory, in the spool or being sent: the only count that goes down
+    IN_FLIGHT = "in_flight"  # in memory, in the spool or being sent; the only count that decreases
     SHIPPED = "shipped"  # acknowledged by the server
-    REDACTION_FAILED = "redaction_failed"
-    QUEUE_FULL = "queue_full"  # the oldest dropped: the server was away for too long
-    SPOOL_FULL = "spool_full"  # the same, on disk
-    SPOOL_EXPIRED = "spool_expired"  # too old, on disk
-    SPOOL_UNREADABLE = "spool_unreadable"  # the disk did not give back what was written
-    REFUSED = "refused"  # the server would not take the record
-    UNSENT_AT_EXIT = "unsent_at_exit"  # the agent stopped first
+    REDACTION_FAILED = "redaction_failed"  # could not be redacted, and dropped
+    QUEUE_FULL = "queue_full"  # dropped as the oldest in memory: the server was away, or the disk too slow
+    SPOOL_FULL = "spool_full"  # dropped as the oldest on disk: the server was away for too long
+    SPOOL_EXPIRED = "spool_expired"  # waited on disk for too long
+    SPOOL_UNREADABLE = "spool_unreadable"  # written to disk and could not be read back
+    REFUSED = "refused"  # the server refused the record
+    UNSENT_AT_EXIT = "unsent_at_exit"  # only in memory when the agent stopped
 
 
 class Kernel(StrEnum):
-    """What the kernel side could not deliver."""
+    """What the kernel programs could not deliver."""
 
-    RING_FULL = "ring_full_events"
-    TABLE_FULL = "kernel_table_full"  # calls, of whose bytes nothing is known
-    UNACCOUNTED = "unaccounted_bytes"  # seen there and in no bucket: a defect
+    RING_FULL = "ring_full_events"  # events that found no room in the ring
+    TABLE_FULL = "kernel_table_full"  # calls that found no room in a kernel map; their bytes are unknown
+    UNACCOUNTED = "unaccounted_bytes"  # bytes counted in the kernel that are in no bucket: a defect
 
 
 class Stops(StrEnum):
-    """How an epoch ended, if not well: entered by the agent's next start, from the spool."""
+    """How an epoch ended that wrote no final ledger; the agent's next start enters it, from the spool."""
 
-    KILLED = "killed"
-    BLIND_MS = (
-        "blind_ms"  # from the epoch's last entry until that next start watches; not a count of anything
-    )
+    KILLED = "killed"  # 1
+    BLIND_MS = "blind_ms"  # not captured: from its last entry until the next start captures
 
 
 class Ledger:
-    """Counts by bucket. Not thread-safe: one writer each, merged by the reader."""
+    """Counts by bucket. Not thread-safe: each writer has its own, and readers merge them."""
 
     def __init__(self) -> None:
         self.bytes: Counter[str] = Counter()

@@ -1,7 +1,6 @@
-"""What the agent says of itself on loopback: /healthz, /readyz, /metrics and /status.
+"""The agent's status endpoints, on loopback: /healthz, /readyz, /metrics and /status.
 
-It holds no state of its own: each answer is made from a fresh Snapshot. Metrics and their meaning are
-listed in METRICS and in agent/README.md.
+Each answer is made from a fresh Snapshot. METRICS and agent/README.md list the metrics.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from agent.loopback import is_loopback
 
 log = logging.getLogger(__name__)
 
-STALLED_S = 10.0  # a pipeline that has made no progress for so long is not ready
+STALLED_S = 10.0  # a pipeline without progress for this long is not ready
 MOST_CONNECTIONS = 16
 LISTENING = Listening("status", "serve the status page", "--status-listen", MOST_CONNECTIONS)
 IDLE_S = 5.0
@@ -37,13 +36,13 @@ METRICS: dict[str, str] = {
     "spectap_agent_bytes_total": "Stream bytes by bucket; every byte seen is in exactly one.",
     "spectap_agent_exchanges_total": "Exchanges by bucket, from the parser to the server's acknowledgement.",
     "spectap_agent_kernel_events_total": "Events the kernel could not deliver, by bucket.",
-    "spectap_agent_connections_open": "Connections that the pipeline holds state for.",
-    "spectap_agent_processes_watched": "Processes that the pipeline knows of.",
+    "spectap_agent_connections_open": "Connections the pipeline holds state for.",
+    "spectap_agent_processes_watched": "Processes the pipeline knows.",
     "spectap_agent_attachments": "Attached probes, by target.",
     "spectap_agent_ring_bytes": "Size of the ring between kernel and agent.",
     "spectap_agent_ring_used_bytes": "Bytes in the ring when it was last drained.",
     "spectap_agent_queue_records": "Records not yet acknowledged by the server.",
-    "spectap_agent_queue_bytes": "Bytes of the records that wait to be sent.",
+    "spectap_agent_queue_bytes": "Bytes of records that wait to be sent.",
 }
 
 _BUCKETS: dict[str, tuple[str, type[StrEnum]]] = {
@@ -55,7 +54,7 @@ _BUCKETS: dict[str, tuple[str, type[StrEnum]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One thing probes are attached to: `what` is "sockets" or a TLS library, `path` its file."""
+    """A target of probes: `what` is "sockets" or a TLS library's name, `path` the library's file."""
 
     what: str
     path: str | None
@@ -82,7 +81,7 @@ class Snapshot:
     stopping: bool = False
     detach_done: int = 0
     detach_total: int = 0
-    notes: tuple[str, ...] = field(default=())  # what could not be attached, and why, for a person
+    notes: tuple[str, ...] = field(default=())  # what could not be probed, and why; sentences
 
 
 SnapshotSource = Callable[[], Snapshot]
@@ -149,7 +148,7 @@ class _Numbers(Collector):
 
 
 def _counter(name: str, buckets: type[StrEnum], counts: Mapping[str, int]) -> CounterMetricFamily:
-    """Every bucket of the ledger, at 0 if nothing fell in it, so that an alert can name any of them."""
+    """Every bucket of the ledger, the empty ones as 0, so that an alert can name any of them."""
     counter = CounterMetricFamily(name, METRICS[name], labels=["bucket"])
     for bucket in sorted(({str(bucket) for bucket in buckets} | set(counts)) - {Exchanges.IN_FLIGHT}):
         counter.add_metric([str(bucket)], counts.get(bucket, 0))
@@ -176,15 +175,15 @@ def _gauges(snapshot: Snapshot, now: float) -> dict[str, float]:
 class StatusServer(Listener):
     """Serves the snapshot, on loopback.
 
-    `snapshot` and `stuck` (which loop hangs, if any) are called from other threads, for every request; the
-    latter must not wait for a lock. Raises ListenError.
+    `snapshot` and `stuck` (which loop hangs, if any) are called for every request, from other threads;
+    `stuck` must not wait for a lock. Raises ListenError.
     """
 
     def __init__(self, address: tuple[str, int], snapshot: SnapshotSource, stuck: Stuck) -> None:
         self.snapshot, self.stuck = snapshot, stuck
         self.registry = CollectorRegistry()
         self.registry.register(_Numbers(snapshot))
-        ProcessCollector(registry=self.registry)  # what the agent itself costs
+        ProcessCollector(registry=self.registry)  # the agent's own CPU and memory
         super().__init__(address, _Pages, LISTENING)
 
 
@@ -208,7 +207,7 @@ class _Pages(Answers):
             page()
 
     def _host_is_ours(self) -> bool:
-        """Only loopback names, else a web page could reach us through a name of its own (DNS rebinding)."""
+        """Only loopback names are accepted; otherwise a web page could reach this server by DNS rebinding."""
         try:
             return is_loopback(urlsplit(f"//{self.headers.get('host', '')}").hostname or "")
         except ValueError:

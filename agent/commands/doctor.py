@@ -1,4 +1,4 @@
-"""`spectap-agent doctor`: its options, the order of its questions, and its exit status."""
+"""`spectap-agent doctor`: its options, the order of its checks, and its exit status."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def _pid(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Looks, prints, and returns the exit status."""
+    """Examines the host, prints the report and returns the exit status."""
     try:
         found = look(options)
-    except KeyboardInterrupt:  # outside of the self-test, where nothing is attached
+    except KeyboardInterrupt:  # outside the self-test, when nothing is attached
         found = None
     if found is None:
         _say("stopped; nothing of the self-test is left behind")
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def look(options: argparse.Namespace) -> Report | None:
-    """The report; None where someone asked to stop."""
+    """The report; None if a signal asked to stop."""
     checks, test, stopped = examine(not options.no_self_test)
     if stopped:
         return None
@@ -78,7 +78,7 @@ def look(options: argparse.Namespace) -> Report | None:
 
 
 def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
-    """The host's checks, the self-test, and whether someone asked to stop."""
+    """The host's checks, the self-test's result, and whether a signal asked to stop."""
     checks = list(host.checks(host.Host(), capability.refusals(), Sizes().ring_bytes))
     cache = state_folder() / "cache"
     if any(check.state is CheckState.REFUSED for check in checks):
@@ -102,7 +102,7 @@ def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
 
 
 def notes(survey: Survey, chosen: bool) -> Iterator[str]:
-    """What was left out."""
+    """Sentences on what was not examined."""
     if survey.cut:
         yield "the socket table is too long to read completely: some processes may be missing"
     hidden = 0 if chosen else survey.hidden()
@@ -111,6 +111,6 @@ def notes(survey: Survey, chosen: bool) -> Iterator[str]:
 
 
 def _say(line: str) -> None:
-    """Progress, apart from the report."""
+    """Prints progress to standard error, separate from the report."""
     sys.stderr.write(f"spectap-agent: {line}\n")
     sys.stderr.flush()

@@ -15,11 +15,11 @@ from agent.redact.policy import Policy
 from agent.wire import pack_record
 
 EXIT_OK = 0
-EXIT_PIPE = 141  # as a shell says of a program that SIGPIPE ended
+EXIT_PIPE = 141  # the shell's status of a program that SIGPIPE ended
 
 
 def run(files: Iterable[Path], settings: Settings, policy: Policy) -> int:
-    """Reads until the end, or until whoever reads from us has enough. Returns the exit status."""
+    """Reads until the end, or until the reader closes the pipe. Returns the exit status."""
     try:
         write(files, settings, policy, sys.stdout.buffer)
     except BrokenPipeError:
@@ -29,7 +29,7 @@ def run(files: Iterable[Path], settings: Settings, policy: Policy) -> int:
 
 
 def write(files: Iterable[Path], settings: Settings, policy: Policy, out: IO[bytes]) -> None:
-    """The records, one after the other. Raises FormatError, RecordingError and OSError."""
+    """Writes the records in order. Raises FormatError, RecordingError and OSError."""
     for one in records(files, settings, policy, Ledger()):
         out.write(pack_record(one))
     out.flush()

@@ -1,6 +1,6 @@
 """`spectap-agent record`: the event stream of this machine, raw, into a file.
 
-A recording holds secrets, which is said loudly; what reading it makes is redacted as ever.
+A recording holds unredacted secrets, and the command warns of it; `read` and `replay` redact as always.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def run(path: Path, settings: Settings) -> int:
 
 
 def record(path: Path, settings: Settings) -> None:
-    """Watches this machine into a new file until asked to stop.
+    """Records this machine's events into a new file until asked to stop.
 
     Raises RecordingError, OSError and the source's errors.
     """
@@ -42,7 +42,7 @@ def record(path: Path, settings: Settings) -> None:
         raise RecordingError(f"{path} exists; recordings do not overwrite files: choose another name")
     key = load_or_create(settings.key_file)
     header = Header(settings.agent, settings.node, settings.cluster, key_id(key))
-    writer = RecordingWriter(path, header)  # first: where there can be no file, nothing is attached
+    writer = RecordingWriter(path, header)  # before attaching: without a file nothing is attached
     try:
         source = kernel_source(settings)
     except BaseException:

@@ -1,4 +1,4 @@
-"""`spectap-agent replay`: a recording's redacted records to a server, the same each time."""
+"""`spectap-agent replay`: sends a recording's redacted records to a server, the same records each time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from agent.wire import pack_record
 
 log = logging.getLogger(__name__)
 
-SHIP_DEADLINE = 60.0  # seconds in which the last records may be sent
-STOP_DEADLINE = 10.0  # the same where it was asked to stop, or failed
+SHIP_DEADLINE = 60.0  # seconds to send the last records
+STOP_DEADLINE = 10.0  # the same after a signal or a failure
 
 
 def run(path: Path, settings: Settings, policy: Policy) -> int:
-    """Ships all, and returns the exit status: 1 where some could not be sent."""
+    """Ships all records and returns the exit status: 1 if some could not be sent."""
     with Deadline() as deadline:
         return 1 if replay(path, settings, policy, deadline) else 0
 
@@ -40,7 +40,7 @@ def replay(path: Path, settings: Settings, policy: Policy, deadline: Deadline) -
             shipper.offer(pack_record(one))
             shipped += 1
             while shipper.waiting()[1] > shipper.limits.queue_bytes // 2 and shipper.alive:
-                time.sleep(0.05)  # a file can wait for the network; live traffic could not
+                time.sleep(0.05)  # unlike live traffic, a file can wait for the network
                 if reason := why_stuck(shipper.beats, time.monotonic()):
                     raise Stuck(f"{reason}: please report it")
         patience = SHIP_DEADLINE

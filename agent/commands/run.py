@@ -1,6 +1,6 @@
 """`spectap-agent run`: the kernel as source, the pipeline, the shipper and the status page, in one process.
 
-Signals only leave a note; starting, watching, going dark, shipping the rest and detaching happen in order.
+Signal handlers only set a flag; start, capture, disabling, shipping the rest and detaching happen in order.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from agent.wire import Record, balances, pack_record
 
 log = logging.getLogger(__name__)
 
-SHIP_DEADLINE = 10.0  # seconds in which what is queued may still be sent at the end
-DETACH_S = 2.0  # before the deadline, in which no more probes are detached one by one
+SHIP_DEADLINE = 10.0  # seconds to send what is queued at the end
+DETACH_S = 2.0  # seconds before the deadline; probes are not detached one by one any more
 
 
 def kernel_source(settings: Settings, own_port: int | None = None, body_cap: int | None = None) -> LiveSource:
-    """The live source that these settings ask for; with a cap it leaves out what lies beyond.
+    """The live source for these settings; with a body cap it does not copy the bytes beyond it.
 
     Raises SourceError and ProgramError.
     """
@@ -65,14 +65,14 @@ def kernel_source(settings: Settings, own_port: int | None = None, body_cap: int
 
 
 def run(settings: Settings, policy: Policy) -> int:
-    """Watches until asked to stop. Returns the exit status."""
+    """Captures until asked to stop. Returns the exit status."""
     with Deadline() as deadline:
         Run(settings, policy, deadline).run()
     return 0
 
 
 class Run:
-    """One run of the agent. Signals only ask it to stop; everything else happens in order, here."""
+    """One run of the agent. Signals only ask it to stop; everything else happens here, in order."""
 
     def __init__(self, settings: Settings, policy: Policy, deadline: Deadline) -> None:
         self._settings = settings
@@ -94,12 +94,12 @@ class Run:
         )
         self._reports = Reports(origin, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
-        deadline.hurry = priority.take_part  # at idle priority not even the deadline could be kept
+        deadline.hurry = priority.take_part  # at idle priority the deadline could not be kept
         self._status = StatusServer(settings.status_listen, self._snapshot, self._why_stuck)
         self._gateways = gateways(settings, self._reports)
 
     def run(self) -> None:
-        """Watches until asked to stop."""
+        """Captures until asked to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked_to_stop)
         self._status.start()
@@ -117,7 +117,7 @@ class Run:
             if self._source.watching.tls_refusal:
                 log.error("%s", self._source.watching.tls_refusal)
             if self._settings.priority == "idle":
-                priority.give_way()  # the ring holds what comes meanwhile
+                priority.give_way()  # the ring holds the events of that time
             self._watch()
         finally:
             self._attached = False
@@ -132,7 +132,7 @@ class Run:
         self._say_ledgers()
 
     def _say_ledgers(self) -> None:
-        """The end: where everything went, and that it adds up."""
+        """Logs the final ledgers and whether they balance."""
         totals = self._totals()
         for balance in balances(totals):
             log.info("%s", balance)
@@ -177,14 +177,14 @@ class Run:
         return f"{watching.backend}; {libraries}"
 
     def _others(self) -> dict[str, dict[str, int]]:
-        """What was counted before the shipper."""
+        """Counts of the stages before the shipper."""
         return merged(self._ledger.as_map(), self._reports.totals())
 
     def _totals(self) -> dict[str, dict[str, int]]:
         return merged(self._others(), self._shipper.totals())
 
     def _why_stuck(self) -> str | None:
-        """Which loop hangs; while stopping, the deadline sees to that."""
+        """Which loop hangs; None while stopping, which the deadline bounds."""
         if self._stopping:
             return None
         return why_stuck((self._beat, *self._shipper.beats), time.monotonic())
@@ -215,14 +215,14 @@ class Run:
 
 
 def source(settings: Settings) -> LiveSource:
-    """The source that these settings ask for. Raises SourceError and ProgramError."""
+    """The source for these settings. Raises SourceError and ProgramError."""
     if not settings.capture:
         return NoCapture()
     return kernel_source(settings, port_of_server(settings.server), settings.body_cap)
 
 
 def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
-    """Where gateways report to; None where they are not to. Raises ListenError."""
+    """The server that gateways report to; None if not configured. Raises ListenError."""
     if settings.telemetry_listen is None:
         return None
     if settings.telemetry_token is None:
@@ -231,7 +231,7 @@ def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
 
 
 def notes(watching: Watching) -> Iterator[str]:
-    """What is not watched, and why, for a person."""
+    """Sentences on what is not captured, and why."""
     if watching.tls_refusal:
         yield watching.tls_refusal
     yield from (
@@ -242,7 +242,7 @@ def notes(watching: Watching) -> Iterator[str]:
 
 
 def spool_config(settings: Settings) -> SpoolConfig | None:
-    """Where records wait on disk; None where none are to."""
+    """The spool's folder and bounds; None without a spool."""
     if not settings.spool_bytes:
         return None
     return SpoolConfig(

@@ -1,1 +1,1 @@
-"""The doctor: what this host and each of its processes allow to be seen, and why not, with a cure."""
+"""The doctor: what can be captured on this host and of each process; if not, the reason and the cure."""

@@ -1,8 +1,8 @@
 """The two ends of the self-test's calls: `python -m agent.doctor.ends`, once as server, once as client.
 
-They use HTTP libraries that the agent does not parse with (the standard library's and h2), so that a fault of
-the agent's parsers cannot hide itself. Both end when their standard input does, hence also when the doctor
-is killed.
+They use HTTP libraries that the agent does not parse with (the standard library's and h2), so that a defect
+of the agent's parsers cannot hide itself. Both end with their standard input, so also when the doctor is
+killed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from h2.exceptions import ProtocolError
 
 PLAIN, TLS, H2 = "plain", "tls", "h2"
 HERE = "127.0.0.1"
-SECONDS = 10.0  # what one read or write may take
+SECONDS = 10.0  # for one read or write
 MAX_READ = 64 * 1024
 PATH = "/spectap-doctor/"
 
 
 def server(certificate: str | None, key: str | None) -> None:
-    """Answers on loopback ports of its own, which it prints as a line of JSON; ends with its input."""
+    """Serves on loopback ports, printed as a line of JSON; ends with its input."""
     ports = {PLAIN: serve_http1(None), H2: serve_http2()}
     if certificate and key:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -41,7 +41,7 @@ def server(certificate: str | None, key: str | None) -> None:
 
 
 class Http1Server(BaseHTTPRequestHandler):
-    """Answers a GET with what follows PATH as the body; the client closes first."""
+    """Answers a GET; the body is the target's part behind PATH. The client closes first."""
 
     protocol_version = "HTTP/1.1"
     timeout = SECONDS
@@ -54,11 +54,11 @@ class Http1Server(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The doctor reports what matters."""
+        """Silent: the doctor reports the outcome."""
 
 
 def serve_http1(context: ssl.SSLContext | None) -> int:
-    """Serves in a thread, with TLS if there is a context. Returns the port."""
+    """Serves in a thread, with TLS if given a context. Returns the port."""
     http = ThreadingHTTPServer((HERE, 0), Http1Server)
     if context is not None:
         http.socket = context.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
@@ -87,7 +87,7 @@ def serve_http2() -> int:
 def converse(
     channel: socket.socket, connection: H2Connection, react: Callable[[H2Connection, Event], bool]
 ) -> None:
-    """Sends what is due and passes on what arrives, until the other end closes or `react` returns true."""
+    """Sends pending data and passes events to `react`, until the peer closes or `react` returns true."""
     channel.sendall(connection.data_to_send())
     while received := channel.recv(MAX_READ):
         done = [react(connection, event) for event in connection.receive_data(received)]
@@ -97,7 +97,7 @@ def converse(
 
 
 def answer(connection: H2Connection, event: Event) -> bool:
-    """Answers a request with what follows PATH as the body."""
+    """Answers a request; the body is the target's part behind PATH."""
     if isinstance(event, RequestReceived):
         path = dict(event.headers)[b":path"]
         connection.send_headers(event.stream_id, [(":status", "200")])

@@ -1,4 +1,4 @@
-"""What the doctor finds, as facts. `what` and `cure` are for people; all the rest is in schema.json."""
+"""The doctor's results. `what` and `cure` are sentences; schema.json describes the other fields."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from enum import StrEnum
 
 
 class CheckState(StrEnum):
-    """How one thing of the host stands to the capture."""
+    """What one check of the host means for capturing."""
 
     OK = "ok"
-    WARNING = "warning"  # all can be captured, but something may go wrong
-    LIMITED = "limited"  # a part of the traffic cannot be captured
+    WARNING = "warning"  # everything can be captured, but something may go wrong
+    LIMITED = "limited"  # part of the traffic cannot be captured
     REFUSED = "refused"  # nothing can be captured
-    UNKNOWN = "unknown"  # could not be looked at
+    UNKNOWN = "unknown"  # could not be examined
 
 
 class Sight(StrEnum):
-    """Whether something that a process says can be seen."""
+    """Whether the HTTP traffic of a process can be captured."""
 
     SEEN = "seen"
     DARK = "dark"
@@ -25,17 +25,17 @@ class Sight(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one call of the self-test."""
+    """The outcome of one call of the self-test."""
 
     SEEN = "seen"  # the whole exchange, at both ends
     PARTLY = "partly"  # the whole exchange, at one end
-    UNPARSED = "unparsed"  # its bytes came, but no exchange
+    UNPARSED = "unparsed"  # bytes arrived, but no exchange
     UNSEEN = "unseen"
     SKIPPED = "skipped"  # the call could not be made
 
 
 class Sees(StrEnum):
-    """The answer in one word."""
+    """The overall answer."""
 
     ALL = "all"
     SOME = "some"
@@ -44,7 +44,7 @@ class Sees(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing of the host. `subject` is a word that stays the same from host to host."""
+    """One check of the host. `subject` is one word, the same on every host."""
 
     subject: str
     state: CheckState
@@ -54,10 +54,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class LibraryView:
-    """One way in which a process speaks: "plain", or the TLS library `of` which it has code.
+    """One way a process communicates: `of` is "plain" or the TLS library whose code it has.
 
-    `path` is the file that holds that code, in the process's own mount namespace; `functions` are those
-    of it that are probed.
+    `path` is the file with that code, in the process's own mount namespace; `functions` are its probed
+    functions.
     """
 
     of: str
@@ -70,9 +70,9 @@ class LibraryView:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Processes of one executable (and container) that all allow the same to be seen.
+    """Processes of one executable (and container) with equal views.
 
-    `listening` are TCP ports; `connections` counts established ones.
+    `listening` holds TCP ports; `connections` counts established ones.
     """
 
     pids: tuple[int, ...]
@@ -87,7 +87,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One protocol of the self-test: what became of its call, as each end of it saw it."""
+    """One protocol of the self-test: the outcome of its call, at each end."""
 
     protocol: str
     outcome: Outcome
@@ -99,7 +99,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """`why_not` says why it was not made, or not to its end; `seconds` is what it took, detaching included.
+    """`why_not` says why it was not made or not completed; `seconds` is its duration, detaching included.
 
     `failures` are files that could not be probed, with the reason.
     """
@@ -112,7 +112,7 @@ class SelfTest:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it. `notes` say what was left out."""
+    """The whole report. `notes` are sentences on what was not examined."""
 
     spectap: str
     time: str
@@ -123,8 +123,8 @@ class Report:
 
     @property
     def sees(self) -> Sees:
-        """ALL where nothing is limited, dark, unknown or unparsed; NONE where the host refuses, or nothing
-        is seen. Warnings, and calls that could not be made, do not count.
+        """ALL if nothing is limited, dark, unknown or unparsed; NONE if the host refuses, or nothing is seen.
+        Warnings, and calls that could not be made, do not count.
         """
         states = {check.state for check in self.host}
         if CheckState.REFUSED in states:
@@ -141,5 +141,5 @@ class Report:
 
 
 def printable(text: str) -> str:
-    """`text` with what a terminal might obey, or UTF-8 cannot say, escaped: processes choose their names."""
+    """`text` with control characters and invalid UTF-8 escaped: processes choose their own names."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

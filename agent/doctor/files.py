@@ -1,7 +1,6 @@
-"""What a program file tells of the TLS code inside it: by symbols where it has them, else by marks.
+"""Which TLS code a program file contains: by its symbols or, if it has none, by marks.
 
-Marks are texts that compilers leave even in stripped files. They are evidence, not proof: a file may hold
-code that never runs.
+Marks are texts that remain even in stripped files. They are evidence, not proof: the code may never run.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ELF_MAGIC, CLASS_32 = b"\x7fELF", 1
 
 
 class Mark(StrEnum):
-    """Code that was recognised without symbols. A library that can be probed has its name for a mark."""
+    """Code recognised without symbols. The mark of a library with probes is its name."""
 
     GO = "go"  # Go, with or without TLS
     GO_TLS = "go-tls"  # Go's crypto/tls
@@ -47,7 +46,7 @@ SECTIONS = {".go.buildinfo": Mark.GO, ".note.go.buildid": Mark.GO, ".svm_heap": 
 
 @dataclass(frozen=True, slots=True)
 class ProgramFile:
-    """`functions` are those asked for that the file defines; marks are sought only where it has none."""
+    """`functions` are the wanted functions it defines; marks are searched only if there are none."""
 
     bits: int
     functions: tuple[str, ...]
@@ -55,7 +54,7 @@ class ProgramFile:
 
 
 def inspect(stream: IO[bytes], names: Iterable[str]) -> ProgramFile | None:
-    """What the file holds; None for what is not an ELF file. Raises OSError."""
+    """The TLS code in the file; None if it is no ELF file. Raises OSError."""
     head = stream.read(5)
     if len(head) < 5 or not head.startswith(ELF_MAGIC):
         return None
@@ -67,7 +66,7 @@ def inspect(stream: IO[bytes], names: Iterable[str]) -> ProgramFile | None:
 
 
 def sections(stream: IO[bytes]) -> set[Mark]:
-    """Marks by the names of sections."""
+    """Marks found by section names."""
     try:
         found = {section.name for section in ELFFile(stream).iter_sections()}
     except (ELFError, ValueError, OverflowError, KeyError, IndexError, AttributeError, TypeError):
@@ -76,7 +75,9 @@ def sections(stream: IO[bytes]) -> set[Mark]:
 
 
 def texts(stream: IO[bytes]) -> set[str]:
-    """Marks by text, read in overlapping pieces, since a mapped file can be cut short underneath."""
+    """Marks found by text. The file is read in overlapping pieces: a mapped file could be truncated
+    meanwhile.
+    """
     found: set[str] = set()
     wanted = [(mark, text) for mark, texts in TEXTS.items() for text in texts]
     overlap = max(len(text) for _, text in wanted) - 1

@@ -1,6 +1,6 @@
-"""What this host allows, one check each. Nothing here loads or attaches anything (tracefs may be mounted).
+"""Checks of the host. Nothing is loaded or attached here (tracefs may be mounted).
 
-Facts come from /proc and /sys below `Host.root`, so that a test can make a host of its own.
+Facts come from /proc and /sys below `Host.root`, so that a test can build a host.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SYS_PTRACE, SYS_ADMIN, PERFMON, BPF = CAPABILITIES
 FIRST_KERNEL = (5, 8)  # the BPF ring buffer
 FIRST_WITHOUT_MEMLOCK = (5, 11)  # BPF memory is charged to the cgroup from then on
 INITIAL_PID_NAMESPACE, INITIAL_USER_NAMESPACE = 0xEFFFFFFC, 0xEFFFFFFD  # include/linux/proc_ns.h
-RING_SHARE = 4  # the ring may take one part in so many of the memory there is
+RING_SHARE = 4  # the ring may take 1/RING_SHARE of the available memory
 MACHINES = ("x86_64",)
 
 POD = "in a pod set privileged: true and hostPID: true"
@@ -35,12 +35,12 @@ UNPRIVILEGED = {"0": "allowed to all", "1": "root only, until the next boot", "2
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Where to look."""
+    """The host's file system at `root`."""
 
     root: Path = Path("/")
 
     def text(self, path: str) -> str | None:
-        """A small file's text; None where it is missing or may not be read."""
+        """A small file's text; None if it is missing or unreadable."""
         try:
             return (self.root / path).read_text(errors="replace").strip()
         except OSError:
@@ -50,7 +50,7 @@ class Host:
         return (self.root / path).exists()
 
     def namespace(self, kind: str) -> int | None:
-        """The inode number of our own namespace of this kind."""
+        """The inode number of the agent's own namespace of this kind."""
         try:
             found = re.search(r"\[(\d+)\]", os.readlink(self.root / "proc/self/ns" / kind))
         except OSError:
@@ -59,7 +59,7 @@ class Host:
 
 
 def checks(host: Host, refusals: Iterable[Refusal], ring_bytes: int) -> Iterator[Check]:
-    """Everything that can be told without loading a program. `refusals` are what the agent itself says."""
+    """Every check that needs no program loaded. `refusals` are the agent's own, from `capability`."""
     refused = {refusal.subject: refusal for refusal in refusals}
     yield needed("root", refused, "running as root")
     yield capabilities(host)
@@ -84,14 +84,14 @@ def checks(host: Host, refusals: Iterable[Refusal], ring_bytes: int) -> Iterator
 
 
 def needed(subject: str, refused: Mapping[str, Refusal], what: str) -> Check:
-    """A check that the agent makes itself at its start."""
+    """A check that the agent also makes when it starts."""
     if subject in refused:
         return Check(subject, CheckState.REFUSED, refused[subject].what, refused[subject].cure)
     return Check(subject, CheckState.OK, what)
 
 
 def without_root(host: Host) -> Iterator[Check]:
-    """What the agent would look at as root, as far as others may."""
+    """The agent's own checks for root, as far as another user can make them."""
     if host.has("sys/kernel/btf/vmlinux"):
         yield Check("btf", CheckState.OK, TYPES)
     else:
@@ -108,13 +108,13 @@ def without_root(host: Host) -> Iterator[Check]:
 
 
 def version(release: str) -> tuple[int, int]:
-    """Major and minor of a kernel release; (0, 0) for what is none."""
+    """Major and minor number of a kernel release; (0, 0) if it is not one."""
     found = re.match(r"(\d+)\.(\d+)", release)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def capabilities(host: Host) -> Check:
-    """The effective ones. SYS_ADMIN stands for BPF and PERFMON, which kernels before 5.8 do not know."""
+    """Effective capabilities. SYS_ADMIN includes BPF and PERFMON, which kernels before 5.8 do not have."""
     found = re.search(r"^CapEff:\s*([0-9a-f]+)", host.text("proc/self/status") or "", re.MULTILINE)
     held = int(found[1], 16) if found else 0
     missing = [number for number in CAPABILITIES if not held >> number & 1]
@@ -187,7 +187,7 @@ def memlock(release: str, limit: int) -> Check:
 
 
 def ring(host: Host, ring_bytes: int) -> Check:
-    """The ring between kernel and agent against what memory is left here, cgroup included."""
+    """The ring's size against the available memory, of the cgroup too."""
     left = [value for value in (_available(host), _cgroup_left(host)) if value is not None]
     size = f"{ring_bytes >> 20} MiB"
     if not left:
@@ -205,7 +205,7 @@ def _available(host: Host) -> int | None:
 
 
 def _cgroup_left(host: Host) -> int | None:
-    """Bytes left of the own cgroup's limit (version 2, as a container mounts it); None without one."""
+    """Bytes left below the own cgroup's limit (version 2, as in a container); None without a limit."""
     own = re.search(r"^0::/(.*)$", host.text("proc/self/cgroup") or "", re.MULTILINE)
     if own is None:
         return None
@@ -230,7 +230,7 @@ def cgroups(host: Host) -> Check:
 
 
 def container(host: Host) -> Check:
-    """Whether others than this container's processes are in sight, and whether this root is the host's."""
+    """Whether processes outside this container are visible, and whether this root is the host's."""
     users, pids = host.namespace("user"), host.namespace("pid")
     if users is not None and users != INITIAL_USER_NAMESPACE:
         what = "root of a user namespace, not of the host"
@@ -251,7 +251,7 @@ def _in_container(host: Host) -> bool:
 
 
 def loader(host: Host) -> Check:
-    """The TLS libraries that the next program will be given: probed before anyone maps them."""
+    """The TLS libraries that the loader would map for the next program; they are probed in advance."""
     paths = list(_probed_libraries(host))
     if paths:
         return Check("loader", CheckState.OK, f"{', '.join(paths)}: probed before programs load it")
@@ -262,7 +262,7 @@ def loader(host: Host) -> Check:
 
 
 def _probed_libraries(host: Host) -> Iterator[str]:
-    """Of the loader's libraries those with functions to probe, each file once."""
+    """The loader's libraries that have functions to probe, each file once."""
     known = set()
     try:
         cache = _below(host, LOADER_CACHE).read_bytes()

@@ -1,4 +1,4 @@
-"""TLS code that is known by the name of the file that carries it, and what is said of each."""
+"""TLS libraries recognised by their file name that cannot be probed, and the sentence for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DYNAMIC = " or ".join(library.cure for library in LIBRARIES) + ", or " + OTHER_E
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """TLS that cannot be seen: `of` names it in JSON, `title` for people."""
+    """TLS that cannot be captured: `of` is its name in JSON, `title` in sentences."""
 
     of: str
     title: str
@@ -63,7 +63,7 @@ MARKED: dict[str, tuple[str, str, str]] = {
 
 
 def foreign(maps: str) -> dict[Foreign, str]:
-    """The libraries of FOREIGN among the executable mappings of /proc/PID/maps, with their paths."""
+    """The libraries of FOREIGN among the executable mappings in /proc/PID/maps, with their paths."""
     found: dict[Foreign, str] = {}
     for line in maps.splitlines():
         fields = line.split(None, 5)

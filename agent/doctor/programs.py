@@ -1,7 +1,7 @@
-"""What each process allows to be seen, from what it maps and runs.
+"""What can be captured of each process, from its mappings and its executable.
 
-The same questions the agent asks when it attaches, but every answer is kept, and where the answer is no,
-the reason is looked for.
+These are the checks that the agent makes when it attaches; here every result is kept, with the reason if
+something cannot be captured.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FileKey = tuple[int, int, int, int]
 
 
 class Survey:
-    """Looks at processes. `failures` are paths that the agent could not probe, with the kernel's reason."""
+    """Examines processes. `failures` are paths that the agent could not probe, with the kernel's reason."""
 
     def __init__(self, failures: Mapping[str, str], proc: Path = PROC) -> None:
         self._failures, self._proc = failures, proc
@@ -42,20 +42,20 @@ class Survey:
 
     @property
     def cut(self) -> bool:
-        """Whether a table of sockets was longer than is read."""
+        """Whether a table of sockets was longer than the bound."""
         return self._tables.cut
 
     def of(self, pids: Iterable[int]) -> tuple[Program, ...]:
-        """These processes, one by one, in the given order."""
+        """These processes, one Program each, in the given order."""
         return tuple(self._program(pid, descriptors(pid, self._proc)) for pid in pids)
 
     def of_all(self, but: frozenset[int] = frozenset()) -> tuple[Program, ...]:
-        """Every process that owns a TCP socket, those that are alike as one program."""
+        """Every process that owns a TCP socket; equal processes are one Program."""
         found = (self._networked(pid) for pid in processes.pids(self._proc) if pid not in but)
         return tuple(alike(program for program in found if program))
 
     def hidden(self) -> int:
-        """Processes whose descriptors may not be looked at, so that it is unknown if they have sockets."""
+        """Number of processes whose descriptors are not readable; whether they have sockets is unknown."""
         return sum(
             1
             for pid in processes.pids(self._proc)
@@ -67,7 +67,7 @@ class Survey:
         if not opened or not opened.sockets or opened.sockets.isdisjoint(self._tables.of(pid)):
             return None
         program = self._program(pid, opened)
-        return program if (self._proc / str(pid)).exists() else None  # it may end while it is looked at
+        return program if (self._proc / str(pid)).exists() else None  # it may end meanwhile
 
     def _program(self, pid: int, opened: Descriptors | None) -> Program:
         sockets = self._sockets(pid, opened)
@@ -141,14 +141,14 @@ class Survey:
                 yield dark(library.of, library.title, OTHER_END, path)
 
     def _libraries(self, pid: int, maps: str) -> Iterator[LibraryView]:
-        """What is mapped under a library's name. A file without its functions only calls another's."""
+        """Files mapped under a library's name. One without the library's functions only calls another's."""
         gone, others = set(deleted(maps)), set(foreign(maps).values())
         for path in targets.mapped_libraries(maps):
-            if path not in others:  # NSS, too, has a libssl
+            if path not in others:  # NSS also has a libssl
                 yield from self._mapped(pid, path, path in gone)
 
     def _mapped(self, pid: int, path: str, gone: bool) -> Iterator[LibraryView]:
-        """A file by its name; which library that means is known before it is read."""
+        """One mapped file, classified by its name before it is read."""
         library = next(tls.named(path))
         if gone:
             yield unseen(library, f"its {library.title} was replaced on disk", RESTART, path)
@@ -175,7 +175,7 @@ class Survey:
         yield from self._judged(program, path)
 
     def _judged(self, file: ProgramFile, path: str) -> Iterator[LibraryView]:
-        """What a file with TLS code in it allows; nothing where it has none."""
+        """The views of a file with TLS code in it; none if it has none."""
         readable = tls.defining(tls.PLAINTEXT_FUNCTIONS.intersection(file.functions))
         for library in readable:
             yield self._probed(library, file, path)
@@ -201,7 +201,7 @@ class Survey:
 
 
 def unseen(library: TlsLibrary, what: str, cure: str, path: str) -> LibraryView:
-    """A library that could be probed, but for `what`."""
+    """A library that could be probed, except for `what`."""
     return LibraryView(library.name, Sight.DARK, what, cure, printable(path))
 
 
@@ -210,7 +210,7 @@ def dark(of: str, title: str, cure: str, path: str) -> LibraryView:
 
 
 def ring() -> LibraryView:
-    """A ring may carry files only, hence unknown."""
+    """A process with an io_uring: it may be used for files only, so UNKNOWN."""
     what = "uses io_uring: traffic of its sockets through io_uring is not captured"
     return LibraryView(
         "plain", Sight.UNKNOWN, what, "turn io_uring off in the program, or watch the other end"
@@ -218,7 +218,7 @@ def ring() -> LibraryView:
 
 
 def deleted(maps: str) -> Iterator[str]:
-    """Paths of mapped files that are no longer what is on disk under that name."""
+    """Paths of mapped files that were deleted or replaced on disk."""
     for line in maps.splitlines():
         if line.endswith(DELETED):
             yield line.split(None, 5)[5].removesuffix(DELETED)
@@ -233,7 +233,7 @@ def is_deleted(pid: int, proc: Path = PROC) -> bool:
 
 
 def alike(programs: Iterable[Program]) -> Iterator[Program]:
-    """Processes of one executable, container and unit that allow the same, as one."""
+    """Merges processes of one executable, container and unit with equal views."""
 
     def key(program: Program) -> tuple[str, ...]:
         belongs = (program.executable, program.container, program.unit)

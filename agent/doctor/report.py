@@ -1,4 +1,4 @@
-"""The report for programs (schema.json) and for people."""
+"""The report as JSON (schema.json) and as text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANSWER = {
 
 
 def document(report: Report) -> dict[str, Any]:
-    """What `--json` prints, as schema.json describes it."""
+    """The document that `--json` prints; schema.json describes it."""
     facts = dataclasses.asdict(report)
     failures = [{"path": path, "reason": reason} for path, reason in report.self_test.failures]
     return {
@@ -38,7 +38,7 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """The same for people: one fact a line, its cure on the next."""
+    """The report as text: one fact a line, its cure on the next."""
     yield f"spectap {report.spectap}: {ANSWER[report.sees]}"
     yield ""
     yield "Host"

@@ -1,7 +1,7 @@
-"""The live self-test: two child processes call each other on loopback, and the agent's own capture looks on.
+"""The live self-test: two child processes call each other on loopback, and the agent captures them.
 
-Each call carries an id of its own, and counts as seen where that id comes out of the other end of the
-parsers. All waits are bounded but the detaching, whose pace is the kernel's.
+Each call carries a unique id and counts as seen if the parsers output that id. All waits are bounded except
+detaching, which depends on the kernel.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from agent.probes.kernel import CaptureFilters, KernelSource, SourceError
 from agent.probes.programs import ProgramError, Programs, Sizes
 from agent.probes.source import LiveSource
 
-START_SECONDS = 20.0  # for a child to say that it is ready
+START_SECONDS = 20.0  # for a child to report that it is ready
 ATTACH_SECONDS = 60.0
 CALL_SECONDS = 30.0  # from the first call to the last answer
-GRACE_SECONDS = 1.5  # from the last answer to giving up on what has not been seen
-LEAVE_SECONDS = 10.0  # for a child to end by itself
+GRACE_SECONDS = 1.5  # from the last answer until calls not captured by then count as unseen
+LEAVE_SECONDS = 10.0  # for a child to exit by itself
 CERTIFICATE_SECONDS = 20.0
 
 PROTOCOLS = (PLAIN, TLS, H2)
@@ -50,7 +50,7 @@ class SelfTestError(RuntimeError):
 
 
 def not_made(why: str) -> SelfTest:
-    """A self-test that was not even begun."""
+    """The result of a self-test that was not started."""
     return SelfTest(tuple(skipped(protocol, why) for protocol in PROTOCOLS), why, 0.0)
 
 
@@ -59,7 +59,7 @@ def skipped(protocol: str, why: str, cure: str | None = None) -> Trial:
 
 
 def load(cache: Path | None) -> Check:
-    """Loads and attaches the kernel programs, dark, and takes them away again."""
+    """Loads and attaches the kernel programs, disabled, and detaches them again."""
     try:
         programs = Programs(Sizes(), cache)
         try:
@@ -75,7 +75,7 @@ def load(cache: Path | None) -> Check:
 
 
 def loaded(tls_refusal: str | None) -> Check:
-    """They load and attach, but for TLS where there is a reason against it."""
+    """The programs load and attach, except for TLS if there is a reason not to."""
     if tls_refusal:
         return Check("programs", CheckState.LIMITED, tls_refusal, REPORT)
     return Check("programs", CheckState.OK, LOADED)
@@ -86,7 +86,7 @@ def refused(error: Exception) -> Check:
 
 
 class SelfTestRun:
-    """One self-test. `say` hears of progress."""
+    """One self-test. `say` is called with progress."""
 
     def __init__(self, cache: Path | None, say: Say) -> None:
         self._cache, self._say = cache, say
@@ -95,13 +95,13 @@ class SelfTestRun:
         self.stopped = False
 
     def ask_to_stop(self) -> None:
-        """For a signal handler: leaves a note; what was attached is still taken away."""
+        """For a signal handler: sets a flag; what was attached is still detached."""
         self.stopped = True
         if self._source is not None:
             self._source.ask_to_stop()
 
     def run(self) -> tuple[Check, SelfTest]:
-        """Whether the programs load and attach, and what became of the calls."""
+        """Whether the programs load and attach, and the outcome of the calls."""
         began = time.monotonic()
         try:
             with memory_file() as certificate, memory_file() as key:
@@ -157,7 +157,9 @@ class SelfTestRun:
         certificate: tuple[str, ...],
         trials: Trials,
     ) -> dict[str, str | None]:
-        """Has the calls made and looks on. Returns what the client said of each: None or an error."""
+        """Lets the client make the calls and captures them. Returns the client's result of each: None or an
+        error.
+        """
         self._say("self-test: making calls")
         for call in calls:
             ask(client, call, certificate[0] if certificate else None)
@@ -200,7 +202,7 @@ class SelfTestRun:
 
 @contextmanager
 def memory_file() -> Iterator[str]:
-    """Path of a file that no folder holds: it goes with this process, however that ends."""
+    """Path of an anonymous file in memory: it disappears with this process, however that ends."""
     held = os.memfd_create("spectap-doctor")
     try:
         yield f"/proc/{os.getpid()}/fd/{held}"
@@ -209,7 +211,7 @@ def memory_file() -> Iterator[str]:
 
 
 def make_certificate(certificate: str, key: str) -> tuple[tuple[str, ...], str | None]:
-    """Makes a certificate and its key for loopback: their paths, or () and the reason why there are none."""
+    """Makes a certificate and its key for loopback: their paths, or () and the reason of the failure."""
     command = [
         "openssl",
         "req",
@@ -233,14 +235,16 @@ def make_certificate(certificate: str, key: str) -> tuple[tuple[str, ...], str |
 
 @contextmanager
 def child(role: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One end of the calls, in a session of its own, so that Ctrl-C reaches only us. Ended on leaving."""
+    """One end of the calls, in a session of its own so that Ctrl-C reaches only the doctor. Ended when the
+    context exits.
+    """
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "agent.doctor.ends", role, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            bufsize=0,  # so that nothing waits in a buffer where select does not see it
+            bufsize=0,  # a buffer would hide data from select
             start_new_session=True,
         )
     except OSError as error:
@@ -266,7 +270,7 @@ def ask(client: subprocess.Popen[bytes], call: Call, authority: str | None) -> N
 
 
 def read_line(process: subprocess.Popen[bytes]) -> Any:
-    """What a child said first. Raises SelfTestError."""
+    """A child's first line. Raises SelfTestError."""
     found = try_line(process, START_SECONDS)
     if found is None:
         raise SelfTestError(f"a self-test process did not answer for {START_SECONDS:.0f} s")
@@ -274,7 +278,7 @@ def read_line(process: subprocess.Popen[bytes]) -> Any:
 
 
 def try_line(process: subprocess.Popen[bytes], seconds: float) -> Any:
-    """The next line of JSON, None if none comes in this time. Raises SelfTestError if the child is gone."""
+    """The next line of JSON; None if none arrives in time. Raises SelfTestError if the child has exited."""
     stdout = _stdout(process)
     if not select.select([stdout], [], [], seconds)[0]:
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.probes import processes
 from agent.probes.processes import PROC
 
-MAX_DESCRIPTORS = 65_536  # looked at in one process
+MAX_DESCRIPTORS = 65_536  # examined per process
 ESTABLISHED, LISTEN = "01", "0A"  # include/net/tcp_states.h
 SOCKET = re.compile(r"socket:\[(\d+)\]")
 IO_URING = "anon_inode:[io_uring]"
@@ -27,14 +27,14 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """What a process has open: inodes of sockets of any kind, and whether it has an io_uring."""
+    """A process's open descriptors: inodes of sockets of any kind, and whether it has an io_uring."""
 
     sockets: frozenset[int]
     io_uring: bool
 
 
 def descriptors(pid: int, proc: Path = PROC) -> Descriptors | None:
-    """None where the process has gone or may not be looked at."""
+    """The open descriptors; None if the process has exited or is not readable."""
     sockets, io_uring = set(), False
     try:
         with os.scandir(proc / str(pid) / "fd") as entries:
@@ -69,7 +69,7 @@ def table(text: str) -> dict[int, Socket]:
 
 
 class Tables:
-    """TCP sockets by network namespace, each read once. `cut` if a table was longer than is read."""
+    """TCP sockets by network namespace, each read once. `cut`: a table was longer than the bound."""
 
     def __init__(self, proc: Path = PROC) -> None:
         self._proc = proc
@@ -77,7 +77,7 @@ class Tables:
         self.cut = False
 
     def of(self, pid: int) -> dict[int, Socket]:
-        """The sockets of the namespace that the process is in, by inode."""
+        """The sockets of the process's network namespace, by inode."""
         namespace = processes.netns(pid, self._proc)
         if namespace is None:
             return self._read(pid)

@@ -1,4 +1,4 @@
-"""Which of the self-test's calls have been seen: events in, verdicts out. Pure, like the pipeline."""
+"""Which calls of the self-test were captured: events in, outcomes out. Pure, like the pipeline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TITLES = {PLAIN: "HTTP/1.1", TLS: "HTTP/1.1 over TLS", H2: "HTTP/2"}
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to be made: to the server's `port`, with an id that nothing else has."""
+    """One call to make: to the server's `port`, with a unique id."""
 
     protocol: str
     port: int
@@ -30,7 +30,7 @@ class Call:
 
 
 class Trials:
-    """`feed` answers the connections of which the source need send no more, as the pipeline does."""
+    """`feed` returns the connections whose bytes the source may stop sending, as the pipeline does."""
 
     def __init__(self, calls: list[Call]) -> None:
         self._calls = {call.port: call for call in calls}
@@ -47,7 +47,7 @@ class Trials:
         return all(witnesses == BOTH for witnesses in self._witnesses.values())
 
     def feed(self, event: Event) -> list[Dismissed]:
-        """The next event of the source; those of other programs' connections are passed over."""
+        """Takes the source's next event; events of other programs' connections are ignored."""
         if isinstance(event, Tick):
             self._now = event.time_ns
             return self._learn(self._table.tick(event.time_ns))
@@ -61,11 +61,11 @@ class Trials:
         return []
 
     def finish(self) -> None:
-        """The source has ended."""
+        """Takes the end of the source."""
         self._learn(self._table.finish(self._now))
 
     def verdict(self, protocol: str) -> Trial:
-        """What became of a call that was made."""
+        """The outcome of a call."""
         title, seen = TITLES[protocol], self._witnesses[protocol]
         outcome, what, cure = self._outcome(protocol, seen)
         return Trial(protocol, outcome, Role.CLIENT in seen, Role.SERVER in seen, f"{title}: {what}", cure)
@@ -95,13 +95,13 @@ class Trials:
             self._witnesses[call.protocol].add(seen.role)
 
     def _call(self, connection: ConnectionKey) -> Call | None:
-        """The call of a connection that it can be read on."""
+        """The call that this connection can show, if any."""
         call = self._call_of.get(connection)
         return call if call is not None and self._is_way(call, connection) else None
 
     @staticmethod
     def _is_way(call: Call, connection: ConnectionKey) -> bool:
-        """Whether the call can be read on this connection: TLS above the socket, all else at it."""
+        """Whether this connection can show the call: TLS calls in the library, all others at the socket."""
         return (connection.source != SOCKET) == (call.protocol == TLS)
 
     def _outcome(self, protocol: str, seen: set[Role]) -> tuple[Outcome, str, str | None]:
@@ -128,7 +128,7 @@ def _port(address: Address | None) -> int:
 
 
 def _is_whole(exchange: Exchange, call: Call) -> bool:
-    """Whether this is the call, request and response rightly paired and nothing missing."""
+    """Whether the exchange is the call, complete, with the right request and response."""
     request, response = exchange.request, exchange.response
     return (
         exchange.completeness is Completeness.COMPLETE

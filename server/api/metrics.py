@@ -1,6 +1,5 @@
-"""The server's own numbers, for Prometheus: counts only, nothing captured.
-
-server/README.md documents each; a test holds both together.
+"""The server's own metrics for Prometheus; they hold no captured values. server/README.md documents each,
+which a test checks.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where gauges read from."""
+    """Functions that return the gauges' current values."""
 
     file_bytes: Callable[[], float]
     waiting: Callable[[], float]
@@ -44,27 +43,27 @@ class Metrics:
             "spectap_server_batches", "Batches by outcome.", ["outcome"], registry=registry
         )
         self.records = Counter(
-            "spectap_server_records", "Records received, by where they went.", ["outcome"], registry=registry
+            "spectap_server_records", "Records received, by outcome.", ["outcome"], registry=registry
         )
         self.left_out = Counter(
             "spectap_server_left_out",
-            "What ingest left out of exchanges it stored.",
+            "Results left out of stored exchanges, by kind.",
             ["what"],
             registry=registry,
         )
         self.write_seconds = Histogram(
-            "spectap_server_accept_seconds", "From a batch's decoding to its commit.", registry=registry
+            "spectap_server_accept_seconds", "Time from decoding a batch to its commit.", registry=registry
         )
         gauges: Mapping[str, tuple[str, Callable[[], float]]] = {
             "spectap_server_database_bytes": ("Size of the database's files.", sources.file_bytes),
-            "spectap_server_writes_waiting": ("Pieces of work that wait for the writer.", sources.waiting),
-            "spectap_server_exchanges_dropped": ("Exchanges that retention took.", sources.dropped),
+            "spectap_server_writes_waiting": ("Tasks queued for the database writer.", sources.waiting),
+            "spectap_server_exchanges_dropped": ("Exchanges deleted by retention.", sources.dropped),
             "spectap_server_exchanges_learnt": ("Exchanges used to learn API structure.", sources.learnt),
             "spectap_server_exchanges_sampled_out": (
-                "Exchanges not learnt from: there were more of their kind.",
+                "Exchanges not used to learn: enough of their operation and status were.",
                 sources.sampled_out,
             ),
-            "spectap_server_connections": ("Clients that are connected.", sources.connections),
+            "spectap_server_connections": ("Connected clients.", sources.connections),
         }
         for name, (text, read) in gauges.items():
             Gauge(name, text, registry=registry).set_function(read)
@@ -75,7 +74,7 @@ class Metrics:
                 sources.not_learnt,
             ),
             "spectap_server_learning_failures": (
-                "Failed steps of learning; it goes on with other APIs.",
+                "Failures of learning, by step; other APIs continue.",
                 "step",
                 sources.failures,
             ),
@@ -85,7 +84,7 @@ class Metrics:
                 sources.unreadable,
             ),
             "spectap_server_connections_closed": (
-                "Connections that the server closed on its own account.",
+                "Connections closed by the server, by reason.",
                 "why",
                 sources.closed,
             ),
@@ -96,7 +95,7 @@ class Metrics:
                 gauge.labels(value).set_function(read)
 
     def names(self) -> list[str]:
-        """All names, as exposed (a histogram's without its suffixes)."""
+        """All metric names as exposed (a histogram's without its suffixes)."""
         return sorted(
             f"{family.name}_total" if family.type == "counter" else family.name
             for family in self.registry.collect()
