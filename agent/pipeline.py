@@ -65,7 +65,7 @@ class Pipeline:
 
     @property
     def processes(self) -> int:
-        """Processes known."""
+        """Processes that run, of those that were seen."""
         return self._directory.processes
 
     def _settled(self, event: Event) -> Sequence[Settled | Dismissed]:
@@ -84,7 +84,7 @@ class Pipeline:
             case ProcessSeen():
                 self._directory.see(event)
             case ProcessGone():
-                pass  # its last bytes may still come; the directory of processes is bounded
+                self._directory.end(event.pid)
             case Lost():
                 self._count(event)
             case Clock():

@@ -27,6 +27,9 @@ SHAPES = (
 )
 """What is kept of values."""
 
+COST = (Passed("--priority", "scheduling class of the agent: idle or normal (default: idle)", "CLASS"),)
+"""What capturing may cost."""
+
 BODIES = (
     Passed("--body-cap", "maximum bytes kept of each body (default: 65536)", "BYTES"),
     Passed("--heads-only", "keep no bodies"),

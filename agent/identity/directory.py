@@ -31,13 +31,17 @@ class Directory:
         """Learns of a process, or of the program it has become."""
         self._processes.see(seen)
 
+    def end(self, pid: int) -> None:
+        """The process has ended; what it sent last may still come."""
+        self._processes.end(pid)
+
     def process(self, pid: int) -> Process | None:
         """The process that last had this pid."""
         return self._processes.get(pid)
 
     @property
     def processes(self) -> int:
-        """Processes known."""
+        """Processes that run."""
         return len(self._processes)
 
     def endpoint(self, address: Address | None, process: Process | None) -> Endpoint | None:

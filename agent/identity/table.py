@@ -1,6 +1,6 @@
 """Processes by pid, from what the source told of them.
 
-A process that has ended stays known until its pid is met again or room is needed, since its last
+A process that has ended can still be looked up until its pid is met again or room is needed, since its last
 bytes may come after its end.
 """
 
@@ -13,19 +13,22 @@ from agent.identity.cgroup import membership
 from agent.wire import Process
 
 MAX_PROCESSES = 16_384
+MAX_ENDED = 4096
 
 
 class Processes:
-    """Bounded: the one that was met longest ago makes room."""
+    """Running processes, and the latest that have ended; both bounded: the oldest make room."""
 
     def __init__(self, boot_id: str = "") -> None:
         self.boot_id = boot_id
-        self._known: OrderedDict[int, Process] = OrderedDict()
+        self._running: OrderedDict[int, Process] = OrderedDict()
+        self._ended: OrderedDict[int, Process] = OrderedDict()
 
     def see(self, seen: ProcessSeen) -> None:
         """Learns of a process, or of the program it has become."""
         belongs = membership(seen.cgroup)
-        self._known[seen.pid] = Process(
+        self._ended.pop(seen.pid, None)
+        self._running[seen.pid] = Process(
             pid=seen.pid,
             name=seen.name,
             boot_id=self.boot_id,
@@ -34,13 +37,22 @@ class Processes:
             unit=belongs.unit,
             container=belongs.container,
         )
-        self._known.move_to_end(seen.pid)
-        if len(self._known) > MAX_PROCESSES:
-            self._known.popitem(last=False)
+        self._running.move_to_end(seen.pid)
+        if len(self._running) > MAX_PROCESSES:
+            self._running.popitem(last=False)
+
+    def end(self, pid: int) -> None:
+        """The process has ended."""
+        ended = self._running.pop(pid, None)
+        if ended is not None:
+            self._ended[pid] = ended
+            if len(self._ended) > MAX_ENDED:
+                self._ended.popitem(last=False)
 
     def get(self, pid: int) -> Process | None:
         """The process that last had this pid."""
-        return self._known.get(pid)
+        return self._running.get(pid) or self._ended.get(pid)
 
     def __len__(self) -> int:
-        return len(self._known)
+        """How many run."""
+        return len(self._running)

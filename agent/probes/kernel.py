@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.events import ConnectionKey, Event, Lost, ProcessGone, Tick
+from agent.events import ConnectionKey, Event, Lost, ProcessGone, ProcessSeen, Tick
 from agent.ledger import Bytes, Kernel
 from agent.probes import cgroups, decode, processes, tls
 from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
@@ -94,6 +94,7 @@ class KernelSource:
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._known: set[int] = set()
+        self._introduced: set[int] = set()  # whose end is still to be told
         self._counted: dict[Counter, int] = {}
         self._told = 0  # bytes, in chunks or under the name of a bucket
         self._stopping = False
@@ -158,8 +159,7 @@ class KernelSource:
                 ending = True  # what began before all went dark may hand over one thing more
             if now - rescanned >= RESCAN_INTERVAL:
                 rescanned = now
-                for pid in processes.pids():
-                    self._attachments.enqueue(pid)
+                yield from self._rescan(now)
             self._look(now)
             yield Tick(now)
             if not busy:
@@ -201,26 +201,35 @@ class KernelSource:
         event, data = parse(raw)
         if event.kind == EventKind.EXIT:
             self._known.discard(event.tgid)
+            self._introduced.discard(event.tgid)
             self._attachments.forget(event.tgid, event.time_ns)
             yield ProcessGone(event.time_ns, event.tgid)
             return
         if event.kind == EventKind.EXEC:
-            self._known.add(event.tgid)
-            self._attachments.enqueue(event.tgid)
-            yield processes.see(event.tgid, event.time_ns, event.comm, data)
+            yield self._introduce(event, data)
             return
         if event.kind == EventKind.CHUNK:
             self._told += event.length
             if event.tgid not in self._known:
-                yield from self._introduce(event)
+                yield self._introduce(event)
         told = decode.fact(event, data)
         if told is not None:
             yield told
 
-    def _introduce(self, event: RawEvent) -> Iterator[Event]:
+    def _introduce(self, event: RawEvent, program: bytes = b"") -> ProcessSeen:
         self._known.add(event.tgid)
+        self._introduced.add(event.tgid)
         self._attachments.enqueue(event.tgid)
-        yield processes.see(event.tgid, event.time_ns, event.comm)
+        return processes.see(event.tgid, event.time_ns, event.comm, program)
+
+    def _rescan(self, now: int) -> Iterator[Event]:
+        """Looks at every process again, and tells the ends that the ring had no room for."""
+        running = set(processes.pids())
+        for pid in running:
+            self._attachments.enqueue(pid)
+        for pid in self._introduced - running:
+            yield ProcessGone(now, pid)
+        self._introduced &= running
 
     def _losses(self, now: int) -> Iterator[Event]:
         for counter, total in self._programs.counters().items():
@@ -250,7 +259,6 @@ class KernelSource:
         self.watching.libraries = self._attachments.probed()
         self.watching.failures = dict(self._attachments.failures)
         self.watching.put_off = self._attachments.overflowed
-        self.watching.processes = len(self._known)
 
     def _filter(self, filters: CaptureFilters) -> None:
         for port in filters.only_ports:

@@ -30,7 +30,6 @@ class Watching:
     failures: dict[str, str] = field(default_factory=dict)  # path -> reason
     drained_bytes: int = 0  # what the last drain took from the ring
     put_off: int = 0  # times a process was not looked at for TLS: too many waited
-    processes: int = 0
     detach_done: int = 0
     detach_total: int = 0
 

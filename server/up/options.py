@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from server.agent_options import BODIES, FILTERS, SHAPES, declare, given
+from server.agent_options import BODIES, COST, FILTERS, SHAPES, declare, given
 from server.config import DEFAULT_LISTEN, default_data
 
 BTF = Path("/sys/kernel/btf/vmlinux")
 OLDEST_PYTHON = (3, 11)
-PASSED = (*FILTERS, *BODIES, *SHAPES)
+PASSED = (*FILTERS, *BODIES, *SHAPES, *COST)
 
 
 class UpError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from server.agent_program import AgentMissing, agent_program
 from server.up.options import UpError, UpOptions
+
+SPEAKER = re.compile("^.*spectap-agent(?: run)?: ")  # before what the agent says
 
 
 class AgentRefuses(Exception):
@@ -62,7 +65,7 @@ def check_agent_options(programs: Installation, options: UpOptions) -> None:
         )
         if ended.returncode:
             lines = ended.stderr.decode(errors="replace").strip().splitlines()
-            raise AgentRefuses(lines[-1].rpartition("spectap-agent: ")[2] if lines else "the agent ended")
+            raise AgentRefuses(SPEAKER.sub("", lines[-1]) if lines else "the agent ended")
 
 
 def tokens_in(data: Path) -> Tokens:

@@ -65,7 +65,7 @@ class Up:
         with ExitStack() as stack:
             data = self._data_folder(stack)
             tokens = None if self._options.listen.loopback else tokens_in(data)
-            status = free_listen(Listen("127.0.0.1", 0))
+            self._status = status = free_listen(Listen("127.0.0.1", 0))
             admin = None if tokens is None else tokens.admin.read_text().strip()
             self._server_door = stack.enter_context(closing(HttpProbe(self._options.listen.url, admin)))
             self._agent_door = stack.enter_context(closing(HttpProbe(status.url)))
@@ -112,6 +112,7 @@ class Up:
         if self._demo is not None:
             self._demo.upload(self._server_door)
         self._until(self._agent_door.ready, "the agent", "attaching probes")
+        self._until(self._first_status, "the agent's status page")
         if self._demo is not None:
             self._demo.start_shop()
 
@@ -127,11 +128,18 @@ class Up:
             self._take_what_happens(LOOK_EVERY_S)
         self._screen.still()
 
+    def _first_status(self) -> bool:
+        """Whether the agent has said what it captures, which it may take a while to on a busy machine."""
+        status = self._agent_door.document("/status")
+        self._libraries = watching(status) if status is not None else []
+        return status is not None
+
     def _tell(self, tokens: Tokens | None) -> None:
         """What is watched and where it can be read."""
-        self._libraries = watching(self._agent_door.document("/status") or {})
         for line in self._libraries:
             self._screen.say(line)
+        status = f"{self._status.url}/status"
+        self._screen.say(f"the agent's status: {status}", status=status)
         if tokens is not None:
             self._screen.say(
                 f"the server requires a token: {tokens.admin} to read, {tokens.ingest} for agents"

@@ -61,6 +61,29 @@ def test_the_table_is_bounded_and_the_oldest_makes_room(monkeypatch: pytest.Monk
     assert [processes.get(pid) is not None for pid in (1, 2, 3, 4)] == [True, False, True, True]
 
 
+def test_a_process_that_has_ended_can_still_be_looked_up_but_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "MAX_ENDED", 2)
+    processes = Processes()
+    for pid in (1, 2, 3, 4):
+        processes.see(seen(pid, "x"))
+    for pid in (1, 2, 3, 5):
+        processes.end(pid)
+    assert [processes.get(pid) is not None for pid in (1, 2, 3, 4, 5)] == [False, True, True, True, False]
+    assert len(processes) == 1
+
+
+def test_a_pid_that_is_used_again_is_the_new_process_and_runs() -> None:
+    processes = Processes()
+    processes.see(seen(1, "sh"))
+    processes.end(1)
+    processes.see(seen(1, "curl"))
+    found = processes.get(1)
+    assert found is not None
+    assert (found.name, len(processes)) == ("curl", 1)
+
+
 def test_only_our_own_end_and_loopback_name_a_network_namespace() -> None:
     directory = Directory()
     ours, theirs, loopback = Address("10.0.0.1", 80, 7), Address("10.0.0.2", 90, 7), Address("::1", 90, 7)

@@ -21,6 +21,7 @@ API = {"exchanges": 617, "operations": 3, "verdicts": {"conforming": 615, "shado
 stopping = threading.Event()
 released = threading.Event()
 done = 0
+refusals = 3 if BEHAVIOUR == "shy" else 0  # of its status page, before the first answer
 
 
 def note(text: str) -> None:
@@ -38,7 +39,11 @@ def deviations() -> list[dict[str, str]]:
 
 class Pages(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        global done
+        global done, refusals
+        if self.path == "/status" and refusals:
+            refusals -= 1
+            self.send_error(503)
+            return
         if stopping.is_set() and self.path == "/status" and BEHAVIOUR != "stuck":
             done = min(TOTAL, done + 1)
             if done == TOTAL:

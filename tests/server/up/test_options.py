@@ -32,8 +32,12 @@ def test_ports_may_be_repeated() -> None:
     assert options_of(parsed("--port", "80", "--port", "443")).ports == (80, 443)
 
 
-def test_up_takes_every_filter_and_every_rule_of_redaction_that_the_agent_has() -> None:
-    theirs = {one.name: (one.flag, one.many) for one in OPTIONS if one.group in ("filters", "redaction")}
+def test_up_takes_every_filter_every_rule_of_redaction_and_the_priority_that_the_agent_has() -> None:
+    theirs = {
+        one.name: (one.flag, one.many)
+        for one in OPTIONS
+        if one.group in ("filters", "redaction") or one.name == "--priority"
+    }
     del theirs["--port"]  # up's own: the demo's ports join it
     assert {one.name: (one.metavar is None, one.many) for one in options.PASSED} == theirs
 
@@ -54,6 +58,7 @@ def test_what_is_the_agents_is_passed_on_as_it_is() -> None:
     [
         (("--body-cap=many",), "--body-cap takes a whole number from 0 to 16777216"),
         (("--exclude-pid=0",), "--exclude-pid takes a whole number from 1 to 2147483647"),
+        (("--priority=high",), "argument --priority: invalid choice: 'high'"),
     ],
 )
 def test_what_the_agent_refuses_is_said_before_anything_starts(
@@ -62,7 +67,9 @@ def test_what_the_agent_refuses_is_said_before_anything_starts(
     monkeypatch.setattr(server.up, "check_host", lambda: None)
     monkeypatch.setattr(Up, "run", lambda up: pytest.fail("it started"))
     assert server.up.run(parsed(*words)) == 64
-    assert capsys.readouterr().err == f"spectap up: {said}\n"
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"spectap up: {said}")  # argparse adds the choices, in its version's way
+    assert shown.count("\n") == 1
 
 
 def test_what_the_agent_takes_lets_it_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,22 @@ def test_it_says_what_is_watched_where_to_look_and_what_was_counted(house: House
     assert "1,234 exchanges parsed = 1,230 shipped + 3 refused + 1 in_flight, balanced" in shown
 
 
+def test_it_says_what_is_captured_only_once_the_agent_has_said_so(house: House) -> None:
+    out = Reacting(("Ctrl-C stops", interrupt))
+    assert house.run(out, agent="shy") == 0
+    shown = out.getvalue()
+    assert "capturing TLS in openssl: /usr/lib/libssl.so.3" in shown
+    assert "unknown means" not in shown
+    assert "no TLS library found" not in shown
+
+
+def test_it_says_where_the_agents_status_is_and_it_is_there(house: House) -> None:
+    out = Reacting(("Ctrl-C stops", interrupt))
+    house.run(out)
+    address = house.started("agent").split("--status-listen ")[1].split()[0]
+    assert f"the agent's status: http://{address}/status\n" in out.getvalue()
+
+
 def test_with_log_json_every_line_is_json(house: House) -> None:
     out = Reacting(("bytes lost", interrupt))
     assert house.run(out, house.options(log_json=True)) == 0
