@@ -143,8 +143,8 @@ def test_a_file_that_is_no_spool_is_moved_aside(place: SpoolConfig, spoil: Calla
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A spool's file, of some pages."""
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spool's file, of some pages; by its path, since Hypothesis can report no argument as big as that."""
     place = SpoolConfig(tmp_path_factory.mktemp("full") / "spool.db", MIB, HOUR, "http://a:8080")
     spool = started(place)
     for number in range(30):
@@ -153,7 +153,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     assert parcel is not None
     spool.record_address(parcel, address(parcel, 1))
     spool.close()
-    return place.file.read_bytes()
+    return place.file
 
 
 MOST_BYTES = 100_000  # a little more than such a file has
@@ -166,13 +166,14 @@ MOST_BYTES = 100_000  # a little more than such a file has
     cut=st.one_of(st.none(), st.integers(0, MOST_BYTES)),
 )
 def test_any_damage_is_a_spool_error_or_fewer_records_and_never_another_exception(
-    full: bytes, tmp_path: Path, at: int, wrong: bytes, cut: int | None
+    full: Path, tmp_path: Path, at: int, wrong: bytes, cut: int | None
 ) -> None:
     file = tmp_path / "spool.db"
     for old in tmp_path.iterdir():
         old.unlink(missing_ok=True)
-    at %= len(full)
-    file.write_bytes((full[:at] + wrong + full[at + len(wrong) :])[:cut])
+    raw = full.read_bytes()
+    at %= len(raw)
+    file.write_bytes((raw[:at] + wrong + raw[at + len(wrong) :])[:cut])
     try:
         spool = started(SpoolConfig(file, MIB, HOUR, "http://a:8080"), "epoch-2")
     except SpoolError:
