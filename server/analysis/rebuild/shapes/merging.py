@@ -106,10 +106,9 @@ def _absorb_layouts(objects: Objects, other: Objects) -> None:
     assert other.layouts is not None
     objects.variants += other.variants
     for sequence, layout in other.layouts.items():
-        mine = objects.layouts.setdefault(sequence, layout)
-        if mine is not layout:  # the same keys at both: one kind, counted already
-            join(objects, [mine.variant, layout.variant])
-        join(objects, linked(objects, layout.keys))
+        objects.layouts.setdefault(sequence, layout)
+    for layout in other.layouts.values():
+        join(objects, [layout.variant, *linked(objects, layout.keys)])
 
 
 def linked(objects: Objects, keys: frozenset[str]) -> list[Variant]:

@@ -25,7 +25,11 @@ scalars = (
 keys = st.sampled_from(["id", "name", "kind", "a", "b", "c", "d", "1", "22", "+1"]) | st.text(max_size=3)
 values = st.recursive(
     scalars,
-    lambda below: st.lists(below, max_size=4) | st.dictionaries(keys, below, max_size=5),
+    lambda below: (
+        st.lists(below, max_size=4)
+        | st.dictionaries(keys, below, max_size=5)
+        | st.permutations(["a", "b", "id"]).map(dict.fromkeys)  # the same keys in any order
+    ),
     max_leaves=12,
 )
 

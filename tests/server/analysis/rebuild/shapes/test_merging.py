@@ -4,7 +4,7 @@ import json
 import random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from server.analysis.rebuild.shapes.budget import Budget
@@ -12,6 +12,7 @@ from server.analysis.rebuild.shapes.learning import learn
 from server.analysis.rebuild.shapes.merging import absorb
 from server.analysis.rebuild.shapes.model import Shape
 from server.analysis.rebuild.shapes.render import Style, schema
+from server.analysis.rebuild.shapes.stored import copied
 from tests.server.analysis.rebuild.shapes.taught import PLAIN, learnt, said, values
 
 
@@ -22,12 +23,19 @@ def test_the_order_of_what_taught_leaves_no_trace(taught: list[Any], chance: ran
 
 
 @settings(deadline=None)
-@given(st.lists(values, max_size=20), st.lists(values, max_size=20))
-def test_two_places_added_up_know_what_one_would(some: list[Any], others: list[Any]) -> None:
-    shape = learnt(some)
+@given(st.lists(values, max_size=20), st.lists(values, max_size=20), st.lists(values, max_size=5))
+@example([{"a": 1, "b": 1}], [{"a": 1, "b": 1}, {"b": 1, "a": 1}], [{"b": 1, "a": 1}])
+def test_two_places_added_up_are_stored_and_learn_on_as_one_would(
+    some: list[Any], others: list[Any], more: list[Any]
+) -> None:
+    shape, budget = learnt(some), Budget()
     absorb(shape, learnt(others))
-    assert schema(shape, "", PLAIN) == said(some + others)
+    assert schema(copied(shape), "", PLAIN) == said(some + others)
     assert shape.count == len(some) + len(others)
+    for value in more:
+        learn(shape, value, budget)
+    assert schema(copied(shape), "", PLAIN) == said(some + others + more)
+    assert shape.count == len(some) + len(others) + len(more)
 
 
 def learnt_when(taught: list[tuple[int, Any]]) -> Shape:
