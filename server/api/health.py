@@ -13,8 +13,11 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/healthz")
-async def healthz() -> dict[str, str]:
-    return {"status": "ok"}
+async def healthz(here: Here, response: Response) -> dict[str, str]:
+    """Healthy means that work turns: 503 where the writer hangs, so that whoever watches can restart it."""
+    reason = here.intake.why_stuck()
+    response.status_code = 503 if reason else 200
+    return {"status": reason or "ok"}
 
 
 @router.get("/readyz")

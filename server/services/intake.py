@@ -11,6 +11,8 @@ from server.ingest.decode import Delivery
 from server.store.errors import Damaged
 from server.store.store import Store
 
+STUCK_S = 60.0  # at one piece of work; the longest are judging a few hundred exchanges, or one batch
+
 
 class Intake:
     def __init__(self, store: Store, acceptor: Acceptor, clock: Callable[[], int] = time.time_ns) -> None:
@@ -25,6 +27,13 @@ class Intake:
         """
         now = self._clock()
         return self._store.write(lambda unit: self._acceptor.accept(delivery, now))
+
+    def why_stuck(self) -> str | None:
+        """Why nothing is stored any more, for a person; None where the writer works. Waits for nothing."""
+        busy_s = self._store.busy_s
+        if busy_s <= STUCK_S:
+            return None
+        return f"the database's writer has made no progress for {int(busy_s)} s"
 
     def checks(self) -> Iterator[Future[None]]:
         """Futures to wait for, one after the other: all succeed if the database takes writes; after a failure

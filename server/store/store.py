@@ -41,6 +41,12 @@ class Store(Protocol):
         """Pieces of work that wait for the writer."""
 
     @property
+    def busy_s(self) -> float:
+        """For how many seconds the writer has been at one piece of work; 0 where it waits for some. Waits
+        for nothing.
+        """
+
+    @property
     def refused(self) -> str | None:
         """Why the last write was not taken; None where it was."""
 

@@ -76,6 +76,11 @@ class SqliteStore:
         """Pieces of work that wait for the writer."""
         return self._writer.waiting
 
+    @property
+    def busy_s(self) -> float:
+        """For how many seconds the writer has been at one piece of work."""
+        return self._writer.busy_s
+
     def on_undo(self, forget: Callable[[], None]) -> None:
         """Registers what must be forgotten (caches) whenever work was undone; runs on the writer's thread."""
         self._forgetful.append(forget)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -89,6 +90,7 @@ class Writer:
         self._closed = False
         self._change = threading.Condition(threading.Lock())
         self._undone = False
+        self._began: float | None = None  # the piece of work in hand, by time.monotonic()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -96,6 +98,12 @@ class Writer:
     def waiting(self) -> int:
         """Pieces of work that wait."""
         return len(self._tasks)
+
+    @property
+    def busy_s(self) -> float:
+        """For how many seconds the piece of work in hand has run; 0 where there is none. Takes no lock."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     def write(self, work: Callable[[SqliteUnit], T]) -> Future[T]:
         """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
@@ -119,7 +127,9 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._next_group():
+            self._began = time.monotonic()
             self._commit([task for task in group if task.begin()])
+            self._began = None
 
     def _next_group(self) -> list[Waiting]:
         """The work of one transaction, waiting for it; none where all is done and no more comes."""
@@ -137,6 +147,7 @@ class Writer:
             before = self._db.total_changes
             self._db.execute("BEGIN IMMEDIATE")
             while left:
+                self._began = time.monotonic()
                 if self._one(left[0]):
                     done.append(left[0])
                 left.pop(0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import zstandard
 
 from agent.wire import MAX_BATCH
 from server.api import bundles, records
+from server.services import intake
 from tests.server.records import batch, record
 from tests.server.running import Client, wait_for
 from tests.server.sql import sql
@@ -88,3 +90,26 @@ def test_readiness_follows_the_database(client: Client) -> None:
     answer = wait_for(lambda: client.http.get("/readyz"), "answer")
     assert answer.status_code == 503
     assert client.http.get("/healthz").status_code == 200
+
+
+def test_health_follows_the_writer_and_waits_for_nothing(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "STUCK_S", 0.0)
+    began, released = threading.Event(), threading.Event()
+
+    def hang(_unit: object) -> None:
+        began.set()
+        released.wait()
+
+    assert client.http.get("/healthz").status_code == 200
+    hung = client.core.store.write(hang)
+    began.wait()
+    try:
+        answer = client.http.get("/healthz")
+        assert answer.status_code == 503
+        assert answer.json()["status"].startswith("the database's writer has made no progress for")
+    finally:
+        released.set()
+    hung.result()
+    wait_for(lambda: client.http.get("/healthz").status_code == 200, "health")
