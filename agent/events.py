@@ -1,9 +1,9 @@
-"""What a source says happened: the vocabulary every stage below the kernel is written in.
+"""Events: the facts that a source reports, and the input of every later stage.
 
-A source (the live kernel, a recording, a test's list) yields these facts in order; nothing
-downstream reads a clock, /proc or a socket. Times are nanoseconds of CLOCK_MONOTONIC; `Clock` says
-how they relate to the wall. Positions count bytes of one half of a connection from the first byte
-the source saw, so a missing chunk shows as a jump.
+A source (the live kernel, a recording, a test's list) yields them in order; nothing downstream reads a clock,
+/proc or a socket. Times are nanoseconds of CLOCK_MONOTONIC; `Clock` relates them to the wall clock. Positions
+count bytes of one half of a connection from the first byte the source saw, so a missing chunk shows as a
+jump.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from agent.frozen import dataclass
 
 
 class Direction(StrEnum):
-    """Which way bytes went, as the watched process sees it."""
+    """The direction of bytes, as the captured process sees it."""
 
     SENT = "sent"
     RECEIVED = "received"
 
     @property
     def opposite(self) -> Direction:
-        """The other one."""
+        """The other direction."""
         return Direction.RECEIVED if self is Direction.SENT else Direction.SENT
 
 
 class Role(StrEnum):
-    """Which end of the connection the watched process is."""
+    """Which end of the connection the captured process is."""
 
     CLIENT = "client"
     SERVER = "server"
@@ -37,7 +37,7 @@ class ConnectionKey:
     """One connection as one process sees it.
 
     `source` is "socket" or the name of a TLS library; `address` is the kernel's `struct sock *` or the
-    library's connection pointer; `generation` tells apart two lives of one address. `pid` is None for
+    library's connection pointer; `generation` tells apart two connections at one address. `pid` is None for
     sockets, which processes may share.
     """
 
@@ -58,7 +58,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Facts a replay needs: wall = monotonic + `offset_ns`; `boot_id` makes pids unique over reboots."""
+    """wall clock = monotonic clock + `offset_ns`; `boot_id` makes pids unique over reboots."""
 
     offset_ns: int
     boot_id: str
@@ -66,7 +66,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSeen:
-    """What /proc said of a process when the source met it; absent facts are None.
+    """A process as /proc described it when the source first saw it; absent facts are None.
 
     `start_ticks` is field 22 of /proc/PID/stat; `cgroup` the path of /proc/PID/cgroup.
     """
@@ -89,7 +89,7 @@ class ProcessGone:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A connection was established while we watched, so its halves are seen from byte 0."""
+    """A connection was established during capture, so its halves are captured from byte 0."""
 
     time_ns: int
     connection: ConnectionKey
@@ -100,12 +100,12 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`length` bytes at `position` of one half; `data` holds the captured prefix, perhaps all of it.
+    """`length` bytes at `position` of one half; `data` holds the captured prefix, possibly all of it.
 
-    `capped`: what is missing behind `data` is the part of a body beyond the cap, left out on purpose.
+    `capped`: the bytes missing after `data` are the part of a body beyond the cap, left out on purpose.
 
-    `pid`, `local`, `peer` and `role` are None where the source could not know them. `from_start` is false
-    where the connection is older than the source (a late join).
+    `pid`, `local`, `peer` and `role` are None if the source does not know them. `from_start` is false if the
+    connection is older than the source (a late join).
     """
 
     time_ns: int
@@ -124,7 +124,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The connection's end: no chunk of this key follows."""
+    """The connection was closed: no chunk of this key follows."""
 
     time_ns: int
     connection: ConnectionKey
@@ -132,7 +132,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The source counted `count` under `what` (a bucket of agent/ledger.py), which no chunk will show."""
+    """The source counted `count` in the bucket `what` (agent/ledger.py); no chunk will carry them."""
 
     time_ns: int
     what: str
@@ -141,7 +141,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed; whatever waits for more may give up."""
+    """Time has passed; stages may give up waiting."""
 
     time_ns: int
 

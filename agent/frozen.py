@@ -1,7 +1,7 @@
-"""How facts are made that many of are made: frozen for the type checker, plain slots at run time.
+"""Dataclasses for facts created in bulk: frozen for the type checker, plain slots at run time.
 
-A frozen dataclass sets each field through a call of its own, which took up to a seventh of the agent's CPU.
-mypy holds every module to not writing to a fact; nothing is checked again while it runs.
+A frozen dataclass sets each field through a call, which took up to a seventh of the agent's CPU. mypy rejects
+writes to a fact in every module; nothing is checked at run time.
 """
 
 from __future__ import annotations
@@ -14,5 +14,5 @@ else:
     import dataclasses
 
     def dataclass(*, slots, frozen=False):
-        """`dataclasses.dataclass`, compared and hashed as if it were frozen."""
+        """`dataclasses.dataclass` with slots, compared and hashed like a frozen one."""
         return dataclasses.dataclass(slots=slots, unsafe_hash=frozen)

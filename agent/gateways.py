@@ -1,8 +1,8 @@
-"""Takes what gateways report to APIClarity, at POST /api/telemetry: redacted here, as all is.
+"""Receives APIClarity telemetry from gateways at POST /api/telemetry and redacts it like all traffic.
 
-A token is asked for before a body is read. Bodies are bounded in size and time, and so is how many large
-ones are read, and how many of any size are redacted, at a time; who comes on top of that waits. A small body
-is read at once: however many large ones trickle, they hold up none.
+The token is checked before a body is read. Bodies are bounded in size and time. At most MOST_BODIES large
+bodies are read and MOST_REDACTED of any size redacted at the same time; further ones wait. A small body is
+read at once, so slow large ones do not delay it.
 """
 
 from __future__ import annotations
@@ -31,36 +31,37 @@ log = logging.getLogger(__name__)
 PATH = "/api/telemetry"
 MAX_BODY = 8 * 1024 * 1024
 LISTENING = Listening("gateways", "listen for telemetry", "--telemetry-listen", 128)
-SMALL_BODY = 64 * 1024  # bytes said by its head
-MOST_BODIES = 4  # read at a time, of those that are not small or do not say how large they are
-MOST_REDACTED = 4  # at a time
-MAX_LENGTH_DIGITS = 20  # int() refuses a number of thousands
-CLOSE_S = 1.0  # in which reports that are being read are answered
-HEAD_S = 30.0  # for a request's head, from the answer before it on
+SMALL_BODY = 64 * 1024  # bytes, by its Content-Length
+MOST_BODIES = 4  # read at the same time, of those that are not small or have no Content-Length
+MOST_REDACTED = 4  # at the same time
+MAX_LENGTH_DIGITS = 20  # int() refuses numbers of thousands of digits
+CLOSE_S = 1.0  # to answer reports that are being read
+HEAD_S = 30.0  # for a request's head, from the previous answer on
 BODY_S = 30.0  # for a body, and
-BODY_RATE = 64 * 1024  # a second more for each so many bytes of it that came
+BODY_RATE = 64 * 1024  # bytes received that extend the time by a second
 ANSWER_S = 30.0
 SAY_EVERY_S = 60.0
 PIECE = 64 * 1024
 MAX_CHUNK_LINE = 1024
-SOURCE_TOKEN = "x-trace-source-token"  # how the plugins send it
+SOURCE_TOKEN = "x-trace-source-token"  # the header in which the plugins send the token
 
 
 class Reports:
-    """Makes records of reports, in whatever threads they come. Its ledger is its own.
+    """Turns reports into records, in any thread. It has a ledger of its own.
 
-    Its lock guards numbers and the idle redactors: under it nothing is called, and no other lock is taken.
+    Its lock guards counters and the idle redactors: while it is held nothing is called and no other
+    lock taken.
     """
 
     def __init__(self, origin: Origin, policy: Policy, key: bytes, offer: Callable[[Record], None]) -> None:
         self._origin, self._policy, self._key, self._offer = origin, policy, key, offer
-        self._idle: list[Redactor] = []  # no more than reports were ever redacted at a time
+        self._idle: list[Redactor] = []  # at most as many as were ever in use at the same time
         self._lock = threading.Lock()
         self._ledger = Ledger()
-        self._number = time.time_ns()  # no number of an earlier start comes again
+        self._number = time.time_ns()  # never repeats a number of an earlier start
 
     def take(self, raw: bytes) -> None:
-        """One report. Raises EntryError, which is counted."""
+        """Redacts one report and hands over its record. Raises EntryError, which is counted."""
         try:
             reported = telemetry.reported(raw, self._next(), time.time_ns())
         except EntryError:
@@ -76,16 +77,16 @@ class Reports:
         self._count(ledger.exchanges)
 
     def refuse(self) -> None:
-        """Counts a report that was too large, cut or unreadable."""
+        """Counts a report that was too large, cut off or unreadable."""
         self._count({Exchanges.PARSED: 1, Exchanges.UNREADABLE: 1})
 
     def totals(self) -> dict[str, dict[str, int]]:
-        """What became of the reports that left no record."""
+        """The ledger of reports that became no record."""
         with self._lock:
             return self._ledger.as_map()
 
     def _redactor(self) -> Redactor:
-        """One that no other report has."""
+        """A redactor that no other thread uses."""
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         return Redactor(self._policy, self._key) if idle is None else idle
@@ -101,8 +102,9 @@ class Reports:
 
 
 class Slow:
-    """Says now and then how many reports were cut off. Its lock guards numbers only; nothing is called under
-    it."""
+    """Logs from time to time how many reports were cut off. Its lock guards counters only; nothing is called
+    while it is held.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -111,7 +113,7 @@ class Slow:
         self._unsaid = 0
 
     def cut_off(self) -> None:
-        """One more was."""
+        """Counts one more."""
         now = self._clock()
         with self._lock:
             self._unsaid += 1
@@ -122,8 +124,7 @@ class Slow:
 
 
 class GatewayServer(Listener):
-    """Listens for reports, which those with the token may send; anybody where it is None. Raises
-    ListenError."""
+    """Listens for reports from clients with the token; from any client if it is None. Raises ListenError."""
 
     def __init__(
         self,
@@ -136,12 +137,12 @@ class GatewayServer(Listener):
         self.reports = reports
         self.clock = clock
         self.slow = Slow(clock)
-        self.bodies = threading.BoundedSemaphore(MOST_BODIES)  # taken before a turn
+        self.bodies = threading.BoundedSemaphore(MOST_BODIES)  # acquired before a redaction slot
         self.turns = threading.BoundedSemaphore(MOST_REDACTED)
         super().__init__(address, _Reports, LISTENING)
 
     def close(self) -> None:
-        """Takes no more; reports that are being read are answered."""
+        """Accepts no more; reports that are being read are still answered."""
         super().close()
         until = time.monotonic() + CLOSE_S
         for places, most in ((self.bodies, MOST_BODIES), (self.turns, MOST_REDACTED)):
@@ -150,7 +151,7 @@ class GatewayServer(Listener):
 
 
 class _Refused(Exception):
-    """The request gets this status and sentence."""
+    """The request is answered with this status and sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -181,7 +182,7 @@ class _Reports(Answers):
                     self._take()
             self._say(200, "Success")
         except _Refused as refused:
-            self.close_connection = True  # the body, or the rest of it, was not read
+            self.close_connection = True  # the body was not read to its end
             self._say(refused.status, str(refused))
 
     def _check(self) -> None:
@@ -192,7 +193,7 @@ class _Reports(Answers):
             if self.headers.get("origin") is not None:
                 raise _Refused(
                     403, "requests from web pages are rejected"
-                )  # any page may send here what the browser can reach
+                )  # any web page can make a browser send requests here
             return
         bearer = self.headers.get("authorization", "")
         said = bearer[7:] if bearer[:7].lower() == "bearer " else self.headers.get(SOURCE_TOKEN, "")
@@ -224,7 +225,7 @@ class _Reports(Answers):
         return bool(self.headers.get("transfer-encoding", "").strip().lower() == "chunked")
 
     def _length(self) -> int | None:
-        """None where the head says none; of too many digits, one that is too large."""
+        """Content-Length; None if there is none. One with too many digits counts as too large."""
         length = self.headers.get("content-length", "")
         if not (length.isascii() and length.isdecimal()):
             return None
@@ -275,7 +276,7 @@ class _Reports(Answers):
 
 
 def _path(target: str) -> str | None:
-    """None where a request's target is no URL."""
+    """The path of a request's target; None if the target is no URL."""
     try:
         return urlsplit(target).path
     except ValueError:

@@ -1,6 +1,6 @@
-"""Whether the agent's loops turn: each writes a beat, which anybody may read without a lock.
+"""Whether the agent's loops make progress: each writes a beat, which any thread may read without a lock.
 
-So what hangs cannot hide: a loop that waits for good, be it for a lock or for a disk, stops to write.
+A loop that waits forever, for a lock or a disk, stops writing its beat, so a hang is visible.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-STUCK_S = 30.0  # without a turn; no loop waits half as long between two
+STUCK_S = 30.0  # without a beat; no loop waits half as long between two
 
 
 class Stuck(Exception):
-    """A loop that others wait for hangs; the message says which."""
+    """A loop hangs that others wait for; the message names it."""
 
 
 class Beat:
-    """When a loop last turned, by `clock`. Written by that loop alone; None before its first turn."""
+    """When a loop last made progress, by `clock`; None before its first turn. Only that loop writes it."""
 
     __slots__ = ("_clock", "at", "name")
 
@@ -26,12 +26,12 @@ class Beat:
         self.at: float | None = None
 
     def turn(self) -> None:
-        """The loop turns."""
+        """Records that the loop makes progress."""
         self.at = self._clock()
 
 
 def why_stuck(beats: Iterable[Beat], now: float) -> str | None:
-    """Which loop has begun and does not turn any more at `now`, for a person; None where all do."""
+    """A sentence naming a started loop that makes no progress at `now`; None if all do."""
     for beat in beats:
         at = beat.at
         if at is not None and now - at > STUCK_S:

@@ -1,7 +1,7 @@
-"""A small HTTP server in threads of its own, with a bound on connections: what comes on top is closed.
+"""A small HTTP server in threads of its own, with a bound on connections: further ones are closed.
 
-An answer is one write: sent apart, its body would wait until the peer has acknowledged the head (Nagle's
-algorithm), which a peer puts off for 40 ms.
+An answer is one write: in two, the body would wait until the peer has acknowledged the head (Nagle's
+algorithm), which peers delay by 40 ms.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.1  # how soon it hears that it is to stop
+POLL_S = 0.1  # seconds between checks whether to stop
 
 
 def shown(address: tuple[str, int]) -> str:
-    """An address as HOST:PORT."""
+    """The address as HOST:PORT."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Answers(BaseHTTPRequestHandler):
-    """What both of our listeners do to answer."""
+    """Answering requests, for both of the agent's listeners."""
 
-    wbufsize = -1  # written when the answer is whole
+    wbufsize = -1  # buffered, and written as a whole
 
     def answer(self, status: int, content_type: str, body: bytes) -> None:
-        """Answers; says so where the connection is closed behind it."""
+        """Sends an answer; with `Connection: close` if the connection is closed after it."""
         self.send_response(status)
         self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
@@ -45,25 +45,25 @@ class Answers(BaseHTTPRequestHandler):
         return "spectap-agent"
 
     def log_message(self, *_: object) -> None:
-        """Silent: requests are not news."""
+        """Silent: requests are not logged."""
 
 
 class ListenError(Exception):
-    """The address cannot be listened at; the message is a sentence for a person, with the cure."""
+    """The address cannot be listened on; the message is a sentence with the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What a listener is for: `name` of its thread, `purpose` and `option` for whom it cannot be had."""
+    """A listener's thread `name`; `purpose` and `option` are for the message if it cannot listen."""
 
     name: str
     purpose: str
     option: str
-    connections: int  # at most, each in a thread of its own
+    connections: int  # at most; each has a thread of its own
 
 
 class Listener(ThreadingHTTPServer):
-    """Answers at `address` (HOST and port, 0 for a free one) with `pages`. Raises ListenError."""
+    """Serves `pages` at `address` (host and port; port 0 picks a free one). Raises ListenError."""
 
     daemon_threads = True
     block_on_close = False
@@ -86,7 +86,7 @@ class Listener(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where it listens, as HOST:PORT."""
+        """The listening address as HOST:PORT."""
         return shown((str(self.server_address[0]), self.server_address[1]))
 
     def start(self) -> None:

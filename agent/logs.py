@@ -1,4 +1,4 @@
-"""The agent's log: lines for people, or JSON lines, on standard error."""
+"""The agent's log on standard error: plain lines or JSON lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
 
 
 def start_logging(level: str, as_json: bool) -> None:
-    """Everything of `level` and above goes to standard error."""
+    """Logs everything of `level` and above to standard error."""
     handler = logging.StreamHandler()
     if as_json:
         handler.setFormatter(JsonLines())
@@ -32,5 +32,5 @@ def start_logging(level: str, as_json: bool) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    for chatty in ("httpcore", "hpack"):  # the latter would log what it decodes
+    for chatty in ("httpcore", "hpack"):  # hpack would log the fields it decodes
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Whether an address is this machine's alone, so that what listens there may be open."""
+"""Whether only this machine can reach an address, so that a listener there may be open."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`. Names but localhost may lead anywhere."""
+    """Whether only this machine can reach `host`. Names other than localhost may resolve to anything."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,6 +1,6 @@
-"""The agent's options: one row each, with the commands' groups that have it.
+"""The agent's options, one row each, with its group; each command has some of the groups.
 
-Every option `--some-name` can be given as SPECTAP_SOME_NAME; lists are then separated by commas.
+Every option `--some-name` can also be set as SPECTAP_SOME_NAME; lists are then separated by commas.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEFAULT_SPOOL_HOURS = 24
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option, with the group that says which commands have it."""
+    """One option; its group decides which commands have it."""
 
     group: str
     name: str
@@ -160,7 +160,7 @@ def add_options(
     environment: Mapping[str, str] = os.environ,
     groups: Set[str] = GROUPS,
 ) -> None:
-    """Declares the options of these groups, with defaults from the environment."""
+    """Adds the options of these groups, with defaults from the environment."""
     for option in OPTIONS:
         if option.group in groups:
             _declare(parser, option, environment.get(option.variable))

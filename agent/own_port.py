@@ -1,4 +1,4 @@
-"""Whether the server is on this host: then its port is not watched, or each batch would make another."""
+"""The port of a server on this host. It is not captured, since each batch would cause another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def own_port(server: str) -> int | None:
-    """The server's port if the server is on this host, whose traffic we must then not watch; else None."""
+    """The server's port if the server is on this host, and must not be captured; else None."""
     parts = urlsplit(server)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -18,7 +18,7 @@ def own_port(server: str) -> int | None:
 
 
 def _is_here(family: int, ip: str) -> bool:
-    """Whether an address is one of this host's own: only those can be bound."""
+    """Whether an address is one of this host's: only those can be bound."""
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((ip, 0))

@@ -1,4 +1,4 @@
-"""The agent, top to bottom. Each stage knows only the one before it:
+"""The agent's pipeline, top to bottom. Each stage knows only the one before it:
 
     events                 of a source: the kernel, a recording, captured packets
     → ordered bytes        of each connection's halves, with stated gaps    agent/streams
@@ -6,7 +6,7 @@
     → views                with the process and the ends of that moment     agent/identity
     → records              without secrets                                  agent/redact
 
-It reads no clock and no /proc, so the same events always make the same records.
+It reads no clock and no /proc, so the same events always give the same records.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ TURN = 64
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What some events completed. A live source may stop sending the bytes of `dismissed` connections."""
+    """The records that events completed. A live source may stop sending the bytes of `dismissed`
+    connections.
+    """
 
     records: list[wire.Record]
     dismissed: list[Dismissed]
 
 
 class Pipeline:
-    """From events to the records they complete."""
+    """All stages, from events to records."""
 
     def __init__(self, origin: Origin, policy: Policy, key: bytes, ledger: Ledger, limits: Limits) -> None:
         self._ledger = ledger
@@ -50,26 +52,27 @@ class Pipeline:
         self._now_ns = 0
 
     def process(self, *events: Event) -> Output:
-        """What these events complete. Several at a time cost less than one after the other: the code and
-        the tables of one stage stay in the CPU's caches while it is at work."""
+        """The records that these events complete. Several events at a time cost less than single ones: the
+        code and tables of one stage stay in the CPU's caches while it works.
+        """
         return self._output([fact for event in events for fact in self._settled(event)])
 
     def finish(self) -> Output:
-        """What was still open when the source ended."""
+        """The records of what was open when the source ended."""
         return self._output(self._identified(self._table.finish(self._now_ns)))
 
     @property
     def connections(self) -> int:
-        """Connections that state is held for."""
+        """Number of connections with state."""
         return len(self._table)
 
     @property
     def processes(self) -> int:
-        """Processes that run, of those that were seen."""
+        """Number of running processes."""
         return self._directory.processes
 
     def _settled(self, event: Event) -> Sequence[Settled | Dismissed]:
-        """The views that this event settles."""
+        """The views that this event completes."""
         match event:
             case Chunk():
                 self._now_ns = event.time_ns
@@ -93,7 +96,7 @@ class Pipeline:
         return ()
 
     def _identified(self, facts: list[ObservedExchange | Dismissed]) -> Sequence[Settled | Dismissed]:
-        """The facts, and of exchanges what their records will say of now."""
+        """The facts; exchanges with the ends and process known now."""
         return [fact if isinstance(fact, Dismissed) else self._view(fact) for fact in facts] if facts else ()
 
     def _view(self, observed: ObservedExchange) -> Settled:
@@ -125,7 +128,7 @@ class Pipeline:
 
 
 def turns(events: Iterable[Event]) -> Iterator[list[Event]]:
-    """The events, as many at a time as are worth waiting for: a few, and never beyond a tick."""
+    """The events in groups: a few at a time, and a tick ends a group."""
     turn: list[Event] = []
     for event in events:
         turn.append(event)

@@ -1,12 +1,11 @@
-"""Yielding the CPU to what is watched: the agent's threads run when nobody else wants to.
+"""Low CPU priority: the agent's threads run when no others want to.
 
-SCHED_IDLE gives way within a group of processes only. Where the kernel shares CPUs among sessions
-(autogroup, sched(7)) or cgroups, an idle thread of another group may keep its CPU for some milliseconds
-while what is watched has woken up and waits. From Linux 6.12 on a thread may ask for a slice of its own, and
-whoever has a shorter one may cut it short, across groups: that is tried first, at the least weight. Beside
-one busy thread it takes a paced nginx's p99 from 4.3 ms back to the 0.8 ms of an idle machine; where every
-CPU has one, it gains nothing. SCHED_IDLE is for kernels that do not know it. The session's own share is the
-least as well.
+SCHED_IDLE yields only within a group of processes. If the kernel shares CPUs among sessions (autogroup,
+sched(7)) or cgroups, an idle thread of another group can keep its CPU for some milliseconds while a captured
+process has woken up and waits. From Linux 6.12 on a thread can set its own slice, and a thread with a shorter
+one can preempt it, across groups: that is tried first, with the lowest weight. Beside one busy thread it
+brings the p99 of a paced nginx from 4.3 ms back to the 0.8 ms of an idle machine; with a busy thread on every
+CPU it gains nothing. Older kernels get SCHED_IDLE. The session's own share is set to the minimum as well.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ _RUNTIME = 5
 
 
 def give_way(process: int | None = None) -> None:
-    """Every thread there is runs when nobody else wants to: ours, or those of `process`. A refusal is a
-    warning."""
+    """Gives every thread of the agent, or of `process`, low priority. A refusal is a warning."""
     pid = os.getpid() if process is None else process
     try:
         for thread in _threads(pid):
@@ -44,7 +42,7 @@ def give_way(process: int | None = None) -> None:
 
 
 def take_part() -> None:
-    """Takes `give_way` back: there is nothing left that we could slow down."""
+    """Undoes `give_way`: when stopping, the agent must meet its deadline."""
     with suppress(OSError):
         for thread in _threads(os.getpid()):
             with suppress(ProcessLookupError):
@@ -58,7 +56,7 @@ def _threads(pid: int) -> list[int]:
 
 
 def _slices_are_known(thread: int) -> bool:
-    """Asks for a long slice at the least weight, and whether the kernel took note of it."""
+    """Sets a long slice at the lowest weight; whether the kernel supports that."""
     if platform.machine() not in _CALLS:
         return False
     _set(thread, os.SCHED_BATCH, LEAST, LONG_SLICE_NS)
@@ -84,7 +82,9 @@ def _call(number: int, *arguments: object) -> None:
 
 
 def _share(pid: int, nice: int) -> None:
-    """Only of a session that is the process's own: another one may be a person's shell and all it runs."""
+    """Sets the session's share; only if the session is the process's own, since another one may be a user's
+    shell and everything it runs.
+    """
     if os.getsid(pid) == pid:
         with suppress(FileNotFoundError):
             Path(f"/proc/{pid}/autogroup").write_text(str(nice))

@@ -1,4 +1,4 @@
-"""How far reading a file has come, on standard error if a person is there to see it."""
+"""The progress of reading a file, on standard error if that is a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WIDTH = 24
 
 
 class Progress:
-    """A line that rewrites itself: part of the file, records so far. Use it as a context."""
+    """A line that is rewritten: the part of the file, and records so far. Use it as a context."""
 
     def __init__(self, descriptor: int, name: str, out: TextIO | None = None) -> None:
         self._descriptor, self._name, self._out = descriptor, name, out or sys.stderr
@@ -35,19 +35,19 @@ class Progress:
             self._out.flush()
 
     def count(self) -> None:
-        """One more record."""
+        """Counts one more record."""
         self._records += 1
         self.look()
 
     def look(self) -> None:
-        """Writes the line anew if it is time to."""
+        """Rewrites the line if it is due."""
         if self._shown and time.monotonic() >= self._due:
             self._due = time.monotonic() + EVERY_S
             self._out.write(f"\r\033[K{self.line()}")
             self._out.flush()
 
     def line(self) -> str:
-        """The line as it is now."""
+        """The current text of the line."""
         counted = f"{self._records:,} records"
         if not self._size:
             return f"{self._name}: {counted}"

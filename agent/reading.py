@@ -1,7 +1,7 @@
-"""Files of any format we know, through the agent's pipeline, to redacted records.
+"""Files of any known format, through the agent's pipeline, to redacted records.
 
-Events (of recordings and captures) take the whole way; reported exchanges join behind the parsers. An entry
-that cannot be read is counted and named, and stops nothing.
+Events (of recordings and captures) pass all stages; reported exchanges enter after the parsers. An unreadable
+entry is counted and named; reading continues.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: L
 
 
 def _content(file: Unpacked, path: Path, name: str | None) -> FileContent:
-    """By the format of this name, or by what the file begins with."""
+    """The file's content, by the format of this name or the one its first bytes show."""
     found = recognised(file.peek(HEAD)[:HEAD]) if name is None else FORMATS[name]
     if found is None:
         formats = ", ".join(FORMATS)
@@ -63,7 +63,7 @@ def _records(
     redaction = Redaction(ORIGIN, Redactor(policy, key), ledger)
     unread = Unread(path)
     for item in content.items:
-        progress.look()  # much may pass before a record
+        progress.look()  # much may be read before the next record
         match item:
             case Reported():
                 unread.count(item)
@@ -84,7 +84,7 @@ def _records(
 
 
 def _origin(header: Header | None, key: bytes) -> Origin:
-    """Where a recording was made; everything else is of no place."""
+    """The origin named in a recording; other formats have none."""
     if header is None:
         return ORIGIN
     if header.key_id != key_id(key):

@@ -1,4 +1,4 @@
-"""What a connection sends, read in a bounded time: a byte now and then does not hold a thread."""
+"""Reads from a connection in bounded time, so that a slow sender does not occupy a thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TimedReader(io.RawIOBase):
-    """Bytes of `connection`. A read raises TimeoutError once the time that was allowed is over."""
+    """Bytes of `connection`. A read raises TimeoutError once the allowed time is over."""
 
     def __init__(self, connection: socket, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection = connection
@@ -24,11 +24,11 @@ class TimedReader(io.RawIOBase):
         return True
 
     def allow(self, seconds: float) -> None:
-        """So long from now."""
+        """Allows this much time from now on."""
         self._until = self._clock() + seconds
 
     def extend(self, seconds: float) -> None:
-        """So much longer than was allowed."""
+        """Adds to the allowed time."""
         self._until += seconds
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:

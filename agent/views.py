@@ -1,7 +1,7 @@
-"""Views before they are records: what was captured or reported of an exchange, and who says so.
+"""Views before redaction: a captured or reported exchange and its provenance.
 
-`Redaction` is the last stage of the agent and the only way on: a view leaves as a redacted record, or is
-counted as one that could not be redacted.
+`Redaction` is the agent's last stage: a view becomes a redacted record, or is counted as one that could not
+be redacted.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ class Origin:
 
 @fact(frozen=True, slots=True)
 class Settled:
-    """A captured exchange with what was known when it was settled; later events may change that.
+    """A captured exchange with its ends and process as known when it was complete; later events may change
+    those.
 
-    `local` is the end of `process`. `clock` is None where the source has not said how its times relate to
-    the wall's; `now_ns` is the time of the event that settled it.
+    `local` is the end of `process`. `clock` is None if the source has not reported how its times relate to
+    the wall clock; `now_ns` is the time of the event that completed it.
     """
 
     connection: ConnectionInfo
@@ -58,13 +59,13 @@ class Redaction:
         self._origin, self._redactor, self._ledger = origin, redactor, ledger
 
     def record(self, view: Settled | Reported) -> wire.Record | None:
-        """The view's record; None where redaction fails, which is counted. Whoever takes the record counts
-        it as parsed, at the moment it is in another bucket as well.
+        """The view's record; None if redaction fails, which is counted. The caller counts the record as
+        parsed, together with its next bucket.
         """
         try:
             return self._redactor.record(view.exchange, self._provenance(view))
         except Exception as error:
-            # What cannot be redacted must not leave; its type is all that may be said of it.
+            # What cannot be redacted must not leave the node; only the error's type may be logged.
             self._ledger.exchanges.update((Exchanges.PARSED, Exchanges.REDACTION_FAILED))
             log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
             return None
@@ -91,7 +92,7 @@ class Redaction:
         )
 
     def _reported(self, view: Reported) -> Provenance:
-        """By whoever reported it, whose clock is the wall's."""
+        """The provenance of a reported exchange, whose times are wall-clock."""
         return Provenance(
             agent=self._origin.agent,
             node=self._origin.node,

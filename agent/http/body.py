@@ -1,6 +1,6 @@
 """Undoes content codings: gzip, deflate (zlib or raw), br, zstd, alone or stacked, with a bound on output.
 
-What is truncated or corrupt yields the prefix that can be decoded. Neither a bomb nor a stack of codings
+Truncated or corrupt input yields the prefix that can be decoded. No decompression bomb or stack of codings
 costs more memory than the bound and the library's own window.
 """
 
@@ -24,21 +24,21 @@ _ZSTD_WINDOW = 1 << 23  # RFC 9659: a zstd content coding must not need more tha
 
 
 class _Corrupt(Exception):
-    """The bytes are not of this coding; what was decoded before stays good."""
+    """The bytes are invalid in this coding; what was decoded before stays valid."""
 
 
 class _Unfinished(Exception):
-    """The bytes ended before the coding did."""
+    """The bytes end within the coding."""
 
 
 Decoder = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
 def decode(body: Body, headers: Headers, limit: int) -> Body:
-    """`body` with its content codings undone, at most `limit` bytes of it; `size` stays the wire's.
+    """`body` with its content codings undone, at most `limit` bytes; `size` stays the size on the wire.
 
-    A prefix of a coded body gives the decodable prefix in the state it has; output beyond `limit` is
-    TRUNCATED; what cannot be decoded, or is of a coding we do not know, is UNDECODABLE.
+    A prefix of a coded body gives the decodable prefix and keeps its state; output beyond `limit` is
+    TRUNCATED; invalid bytes and unknown codings are UNDECODABLE.
     """
     codings = _codings(headers) if body.coded else []
     if not codings or not body.data:
@@ -54,7 +54,7 @@ def decode(body: Body, headers: Headers, limit: int) -> Body:
 
 
 def _bounded(pieces: Iterator[bytes], limit: int, whole: bool) -> tuple[bytes, BodyState]:
-    """At most `limit` bytes of what is decoded; `whole` is false where the input is only a prefix."""
+    """At most `limit` decoded bytes; `whole` is false if the input is only a prefix."""
     out = bytearray()
     try:
         for piece in pieces:
@@ -79,7 +79,7 @@ def _codings(headers: Headers) -> list[bytes]:
 
 
 def _gzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Members one after the other (RFC 1952 section 2.2); zeros behind the last are padding."""
+    """A sequence of members (RFC 1952 section 2.2); zeros after the last one are padding."""
     member = zlib.decompressobj(zlib.MAX_WBITS | 16)
     for piece in pieces:
         while piece:
@@ -124,7 +124,7 @@ def _br(pieces: Iterator[bytes]) -> Iterator[bytes]:
             if stream.is_finished():
                 return
             out = stream.process(piece, output_buffer_limit=_STEP)
-            while out or not stream.can_accept_more_data():  # it may accept more and still owe output
+            while out or not stream.can_accept_more_data():  # it may accept more input and still have output
                 yield out
                 if stream.is_finished():
                     break
@@ -146,13 +146,13 @@ def _zstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _File:
-    """Pieces as the file object that zstandard reads from."""
+    """A file object over pieces, for zstandard to read from."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
 
     def read(self, size: int) -> bytes:
-        """The next piece, whatever the size asked for; empty at the end."""
+        """The next piece, whatever size is requested; empty at the end."""
         return next((piece for piece in self._pieces if piece), b"")
 
 

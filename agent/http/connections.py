@@ -1,4 +1,4 @@
-"""All connections of a source, read as HTTP where that is what they speak."""
+"""All connections of a source; those with HTTP are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ ObservedExchange = tuple[ConnectionInfo, Exchange]
 
 
 def connections(limits: Limits, body_cap: int, ledger: Ledger) -> Table[Exchange]:
-    """Their table. What its conversations share, the memory of heads too, lives as long as the table."""
+    """The connection table. Its conversations share state, such as the memory of heads, which lives as long
+    as the table.
+    """
     shared = Shared(ledger.bytes, body_cap, Heads())
 
     def conversation(from_start: bool) -> Conversation[Exchange]:

@@ -1,4 +1,4 @@
-"""What the conversations of HTTP share, and what one hands to the next."""
+"""What HTTP conversations share, and what one hands over to the next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROLES = {Direction.SENT: Role.CLIENT, Direction.RECEIVED: Role.SERVER}
 
 @dataclass(slots=True)
 class Shared:
-    """One for all connections of a table. `counts` are the ledger's bytes; `body_cap` is how much of each
+    """Shared by all connections of a table. `counts` is the ledger's bytes; `body_cap` is how much of each
     body is kept.
     """
 
@@ -27,8 +27,8 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class HalfStart:
-    """One half where a protocol begins. `whole`: seen from its first byte; `lost_ns`: when the last hole
-    before this was; `unread`: what was received and belongs to this protocol.
+    """One half where a protocol begins. `whole`: captured from its first byte; `lost_ns`: the time of the
+    last gap before; `unread`: received bytes that belong to this protocol.
     """
 
     whole: bool
@@ -38,9 +38,8 @@ class HalfStart:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """All that a conversation begins with. `request_direction` is None where a late join leaves it to be
-    found out; `late`: the connection is older than the source; `upgrade`: the exchange by which it came
-    to this protocol, where one did.
+    """What a conversation starts with. `request_direction` is None if unknown after a late join; `late`: the
+    connection is older than the source; `upgrade`: the exchange that switched to this protocol, if one did.
     """
 
     request_direction: Direction | None

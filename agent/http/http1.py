@@ -1,5 +1,5 @@
-"""A connection that speaks HTTP/1: two readers, paired; a response waits a moment for its request, since the
-two halves are captured on different CPUs.
+"""An HTTP/1 connection: two readers, paired. A response waits a moment for its request, since the two halves
+may be captured on different CPUs.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ class Http1:
         return self._requests.held + self._responses.held + self._pairer.held
 
     def receive(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[Exchange]:
-        """The exchanges that the next segments of one half settle."""
+        """The exchanges that the next segments of one half complete."""
         self._queue(direction, segments)
         return self.advance(now_ns)
 
     def advance(self, now_ns: int) -> list[Exchange]:
-        """The exchanges that are settled by now."""
+        """The exchanges that are complete by now."""
         self._read(now_ns, must=False)
         pairer = self._pairer
         if pairer.upgraded is not None:
@@ -77,13 +77,15 @@ class Http1:
                 return self._hand_over(successor)
             self._stop(Bytes.OPAQUE)
         elif pairer.switching and self._requests.backlog > HOLD_BYTES:
-            self._stop(Bytes.OPAQUE)  # the answer was not seen, but by the amount it must have been yes
+            self._stop(
+                Bytes.OPAQUE
+            )  # the answer was not seen, but so many bytes mean that the switch was accepted
         elif self._requests.hopeless or self._responses.hopeless:
             self._stop(Bytes.NOT_HTTP)
         return pairer.take()
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[Exchange]:
-        """What is left."""
+        """The remaining exchanges."""
         self._read(0, must=True)
         if self._pairer.upgraded is not None or self._pairer.switching:
             leftover = Bytes.OPAQUE
@@ -102,7 +104,7 @@ class Http1:
             switching = pairer.switching
             self._read_responses(now_ns, must)
             if not switching or pairer.switching or pairer.upgraded is not None:
-                return  # else the offer was declined, and what was held back are requests
+                return  # else the offer was declined, and the held bytes are requests
 
     def _read_requests(self) -> None:
         requests, pairer = self._requests, self._pairer
@@ -125,7 +127,7 @@ class Http1:
             responses.resume()
 
     def _hand_over(self, protocol: Protocol) -> list[Exchange]:
-        """The exchange that brought the upgrade goes along, and is not told here as well."""
+        """Starts the successor. It gets the exchange with the upgrade, which is not reported here."""
         exchanges = self._pairer.take()
         upgrade = exchanges.pop() if exchanges and exchanges[-1].request is not None else None
         direction = self._request_direction
@@ -141,7 +143,7 @@ class Http1:
         self._finish(False, verdict)
 
     def _finish(self, closed: bool, leftover: Bytes) -> None:
-        """Settles what has begun; what is not read by now goes to `leftover`."""
+        """Finishes open exchanges; unread bytes are counted in `leftover`."""
         requests, responses, pairer = self._requests, self._responses, self._pairer
         cut_response = responses.within_head
         requests.end(closed, leftover)

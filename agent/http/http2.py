@@ -1,4 +1,4 @@
-"""A connection that speaks HTTP/2, by prior knowledge or since an upgrade."""
+"""An HTTP/2 connection, by prior knowledge or after an upgrade."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.streams.half import Segment
 
 
 class Http2:
-    """See `agent.streams.conversation.Conversation`. It waits for nothing and becomes nothing else."""
+    """See `agent.streams.conversation.Conversation`. It never waits and has no successor."""
 
     successor = None
     waiting = False
@@ -27,7 +27,7 @@ class Http2:
 
     @property
     def role(self) -> Role | None:
-        """What the watched process is, once that is known."""
+        """The role of the captured process, once known."""
         direction = self._streams.request_direction
         return None if direction is None else ROLES[direction]
 
@@ -37,18 +37,18 @@ class Http2:
         return self._streams.held
 
     def receive(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[Exchange]:
-        """The exchanges that the next segments of one half settle."""
+        """The exchanges that the next segments of one half complete."""
         self._read(direction, segments)
         return self.advance(now_ns)
 
     def advance(self, now_ns: int) -> list[Exchange]:
-        """The exchanges that are settled and were not taken yet."""
+        """The exchanges that are complete and not returned yet."""
         if self._streams.hopeless:
             self.verdict = Bytes.NOT_HTTP
         return self._streams.take()
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[Exchange]:
-        """What is left."""
+        """The remaining exchanges."""
         self._streams.end(closed)
         return self._streams.take()
 

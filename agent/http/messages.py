@@ -1,4 +1,4 @@
-"""HTTP as facts: what the parsers say of the bytes, before identity and redaction.
+"""HTTP as facts: the parsers' output, before identity and redaction.
 
 Header names and values, methods and targets are raw bytes in wire order (h11 lower-cases names). Times
 are the events' monotonic nanoseconds. Absent is None.
@@ -22,22 +22,22 @@ def header(headers: Headers, name: bytes) -> bytes | None:
 
 
 class BodyState(StrEnum):
-    """How much of a body was seen. `size` is true in all of them but GAP with unknown framing."""
+    """How much of a body was captured. `size` is exact except for GAP with lost framing."""
 
-    COMPLETE = "complete"  # all of it is kept (an empty body is complete)
+    COMPLETE = "complete"  # all of it is kept; so is an empty body
     TRUNCATED = "truncated"  # a prefix is kept: the cap was reached
-    GAP = "gap"  # bytes are missing inside; what is kept is the prefix before the hole
-    UNSEEN = "unseen"  # it passed, but not one byte could be kept (sendfile, a hole at its start)
-    UNDECODABLE = "undecodable"  # the content coding could not be undone; what is kept is what was decoded
+    GAP = "gap"  # bytes are missing; the prefix before the gap is kept
+    UNSEEN = "unseen"  # it passed, but no byte was captured (sendfile, a gap at its start)
+    UNDECODABLE = "undecodable"  # the content coding is invalid or unknown; the decoded prefix is kept
 
 
 class Completeness(StrEnum):
     """How much of an exchange was seen."""
 
     COMPLETE = "complete"
-    TRUNCATED = "truncated"  # a body was cut at the cap; all else is there
-    GAP = "gap"  # bytes inside are missing
-    LATE_JOIN = "late-join"  # the request went by before we watched
+    TRUNCATED = "truncated"  # a body was cut at the cap; everything else is complete
+    GAP = "gap"  # bytes are missing
+    LATE_JOIN = "late-join"  # the request passed before capture started
     NO_RESPONSE = "no-response"  # the connection ended first
     INCOMPLETE = "incomplete"  # the connection ended within a message
     MALFORMED = "malformed"  # not parsable as HTTP; `error` says why
@@ -47,8 +47,8 @@ class Completeness(StrEnum):
 class Body:
     """A message's payload after transfer coding, before content coding.
 
-    `size` counts every payload byte that passed, kept or not; None where framing was lost. `coded` is
-    false where whoever told of it has undone the content coding that the headers name.
+    `size` counts every payload byte that passed, kept or not; None if the framing was lost. `coded` is false
+    if the reporter has already undone the content coding that the headers name.
     """
 
     size: int | None
@@ -83,12 +83,14 @@ class Response:
     body: Body
     start_ns: int
     end_ns: int | None
-    interim: tuple[int, ...] = ()  # 1xx statuses that came before
+    interim: tuple[int, ...] = ()  # earlier 1xx statuses
 
 
 @dataclass(frozen=True, slots=True)
 class Grpc:
-    """What gRPC adds to an exchange: its status, and messages each way; None where bytes are missing."""
+    """The gRPC part of an exchange: its status, and message counts per direction; None if bytes are
+    missing.
+    """
 
     status: int | None
     request_messages: int | None
@@ -97,8 +99,8 @@ class Grpc:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who called, as a server says that has checked it. `user` is None where it turned the caller away;
-    `acting_as` names whom the user acted as; `facts` hold no name.
+    """Who called, as authenticated by a server. `user` is None if the server rejected the caller; `acting_as`
+    is the user impersonated; `facts` hold no name.
     """
 
     user: str | None
@@ -108,11 +110,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request with its response, as one end of one connection saw them.
+    """A request and its response, as captured at one end of one connection.
 
-    `ordinal` counts exchanges of the connection from 0; in HTTP/2 it is the stream's number. `upgraded`
-    names the protocol that took the connection over (Upgrade's value, or b"CONNECT"). `error` is the
-    parser's reason where MALFORMED.
+    `ordinal` counts exchanges of the connection from 0; in HTTP/2 it is the stream's number. `upgraded` names
+    the protocol that took over the connection (Upgrade's value, or b"CONNECT"). `error` is the parser's
+    reason if MALFORMED.
     """
 
     ordinal: int
@@ -122,5 +124,5 @@ class Exchange:
     upgraded: bytes | None = None
     error: str | None = None
     grpc: Grpc | None = None
-    fields_unknown: int = 0  # HPACK entries older than our watching; 1 where no headers are told at all
+    fields_unknown: int = 0  # HPACK entries older than the capture; 1 if no headers are reported
     caller: Caller | None = None

@@ -1,4 +1,4 @@
-"""A message's body as it passes by."""
+"""Accumulates a message's body."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from agent.streams.half import GapReason
 
 
 class BodyAccumulator:
-    """A body as it passes: its true size, and the prefix that is kept."""
+    """A body's exact size, and the prefix that is kept."""
 
     __slots__ = ("_cap", "_hole", "_unseen", "kept", "lost", "size")
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
         self._hole = False
-        self._unseen = False  # the hole is at its start
+        self._unseen = False  # the gap is at its start
         self.kept = bytearray()
         self.size = 0
         self.lost = False
 
     def add(self, data: bytes | bytearray) -> None:
-        """The next bytes of the body."""
+        """Adds the next bytes of the body."""
         self.size += len(data)
         room = self._cap - len(self.kept)
         if room > 0 and not self._hole:
             self.kept += data if len(data) <= room else data[:room]
 
     def hole(self, length: int, why: GapReason) -> None:
-        """The next bytes are missing; what follows them is not kept."""
+        """Records missing bytes; nothing after them is kept."""
         self._unseen = self._unseen or not self.size
         self.size += length
         self._hole = True
         self.lost = self.lost or why is GapReason.LOST
 
     def body(self, *, size_known: bool = True, whole: bool = True) -> Body:
-        """What was kept. `whole` is false where the end of the body did not come."""
+        """The kept body. `whole` is false if the end of the body was not seen."""
         if whole and not self.size:
             return EMPTY_BODY
         return Body(self.size if size_known else None, bytes(self.kept), self._state(size_known, whole))

@@ -1,6 +1,6 @@
-"""What an HTTP/1 connection may become: one row for each protocol that is read after an upgrade.
+"""Protocols that are read after an HTTP/1 upgrade, one row each.
 
-Bytes behind any other upgrade, and behind CONNECT, are counted as opaque.
+Bytes after any other upgrade, and after CONNECT, are counted as opaque.
 """
 
 from __future__ import annotations

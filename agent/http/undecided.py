@@ -1,13 +1,13 @@
-"""A connection before it is known what it speaks, and which half carries the requests.
+"""A connection whose protocol or request direction is not known yet.
 
 | first bytes of a half        | next                                                                  |
 |------------------------------|-----------------------------------------------------------------------|
 | a request, a response        | `Http1`, whose requests go in this or in the other direction          |
 | HTTP/2's preface or SETTINGS | `Http2`, alike                                                        |
-| frames, after a late join    | `Http2`, whose request direction is left to be found out              |
+| frames, after a late join    | `Http2`, whose request direction is not known yet                     |
 | TLS, something else          | dismissed                                                             |
-| too few to tell              | undecided; after a late join or a hole the start is searched for, and |
-|                              | after SEARCH_BYTES in vain the connection is dismissed                |
+| too few to tell              | undecided; after a late join or a gap the start is searched for, and  |
+|                              | after SEARCH_BYTES without one the connection is dismissed            |
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ VERDICTS: Mapping[TrafficKind, Bytes] = {
 
 
 class ProtocolProbe:
-    """One half before it is known which one carries the requests."""
+    """One half of it, before the request direction is known."""
 
     __slots__ = ("_first", "_joined", "lost_ns", "search", "whole")
 
     def __init__(self, from_start: bool, counts: Counter[str]) -> None:
-        self.whole = from_start  # seen from its first byte
+        self.whole = from_start  # captured from its first byte
         self._first: list[Segment] = []
         self._joined = b""
         self.search = Search(counts)
-        self.lost_ns: int | None = None  # time of the last hole
+        self.lost_ns: int | None = None  # time of the last gap
 
     def offer(self, segment: Segment) -> TrafficKind:
-        """What the half speaks, as far as this segment tells."""
+        """The protocol of the half, as far as the segments so far show."""
         if isinstance(segment, Gap):
             self._lose(segment)
             return TrafficKind.UNDECIDED
@@ -76,7 +76,7 @@ class ProtocolProbe:
 
     @property
     def prefaced(self) -> bool:
-        """Whether this is the half of an HTTP/2 client, as far as its first bytes tell."""
+        """Whether the first bytes are an HTTP/2 client's."""
         return bool(self._joined) and PREFACE.startswith(self._joined[: len(PREFACE)])
 
     @property
@@ -85,7 +85,7 @@ class ProtocolProbe:
         return len(self._joined) + len(self.search.joined)
 
     def take(self) -> list[Segment]:
-        """What was offered and not passed over."""
+        """Removes and returns the segments that were not skipped."""
         found, self._first, self._joined = self._first or [*self.search.take()], [], b""
         return found
 
@@ -109,7 +109,7 @@ class Undecided:
         return sum(probe.held for probe in self._probes.values())
 
     def receive(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[Exchange]:
-        """Decides with as many of the segments as it takes; the rest is the successor's."""
+        """Decides with as few segments as needed; the successor reads the rest."""
         for at, segment in enumerate(segments, 1):
             kind = self._probes[direction].offer(segment)
             protocol, verdict = PROTOCOLS.get(kind), VERDICTS.get(kind)
@@ -126,11 +126,11 @@ class Undecided:
         return []
 
     def advance(self, now_ns: int) -> list[Exchange]:
-        """Nothing: time decides nothing."""
+        """None: time decides nothing."""
         return []
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[Exchange]:
-        """Counts what is held."""
+        """Counts the held bytes."""
         self._abandon(leftover)
         return []
 
@@ -146,7 +146,9 @@ class Undecided:
         return Handover(request_direction, self._late, halves)
 
     def _request_direction(self, direction: Direction, kind: TrafficKind) -> Direction | None:
-        """The client begins HTTP/2 with the preface, the server with SETTINGS; a late join sees neither."""
+        """Derives the request direction: the client begins HTTP/2 with the preface, the server with SETTINGS;
+        a late join sees neither.
+        """
         probe = self._probes[direction]
         if kind is TrafficKind.HTTP2 and not probe.whole:
             return None

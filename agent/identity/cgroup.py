@@ -1,4 +1,4 @@
-"""What a process's cgroup path says of it: container, systemd unit.
+"""The container and systemd unit in a process's cgroup path.
 
 Both drivers are read: cgroupfs (/kubepods/burstable/pod<UID>/<container id>) and systemd
 (/kubepods.slice/…/cri-containerd-<container id>.scope), and Docker's and Podman's own forms.
@@ -15,14 +15,14 @@ UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Container id (64 hex digits), unit name; None where the path does not say."""
+    """Container id (64 hex digits) and unit name; None if the path has none."""
 
     container: str | None
     unit: str | None
 
 
 def membership(path: str | None) -> Membership:
-    """What `path` of /proc/PID/cgroup says."""
+    """The membership in `path` of /proc/PID/cgroup."""
     text = path or ""
     containers, units = CONTAINER.findall(text), UNIT.findall(text)
     return Membership(

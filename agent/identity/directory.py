@@ -1,7 +1,7 @@
-"""Who is at each end of a connection, from what events have told so far: processes today.
+"""Who is at each end of a connection, from the events so far: today, processes.
 
-The only place that names an end, so that whatever tells of ends, such as pods, comes as events too, and
-the same events always make the same records.
+Only this module names ends. Other sources of identity, such as pods, must arrive as events, so that the same
+events always give the same records.
 """
 
 from __future__ import annotations
@@ -17,44 +17,46 @@ MAX_ENDS = 4096  # remembered
 
 
 class Directory:
-    """Learns from events; answers for the end whose process was watched, and for its peer."""
+    """Learns from events; names the end of the captured process, and its peer."""
 
     def __init__(self) -> None:
         self._processes = Processes()
         self._end = lru_cache(MAX_ENDS)(_end)
 
     def boot(self, boot_id: str) -> None:
-        """Processes seen from now on are of this boot."""
+        """Sets the boot of the processes seen from now on."""
         self._processes.boot_id = boot_id
 
     def see(self, seen: ProcessSeen) -> None:
-        """Learns of a process, or of the program it has become."""
+        """Adds a process, or updates the program it now runs."""
         self._processes.see(seen)
 
     def end(self, pid: int) -> None:
-        """The process has ended; what it sent last may still come."""
+        """Moves a process to the ended ones; its last bytes may still arrive."""
         self._processes.end(pid)
 
     def process(self, pid: int) -> Process | None:
-        """The process that last had this pid."""
+        """The latest process with this pid."""
         return self._processes.get(pid)
 
     @property
     def processes(self) -> int:
-        """Processes that run."""
+        """Number of running processes."""
         return len(self._processes)
 
     def endpoint(self, address: Address | None, process: Process | None) -> Endpoint | None:
-        """The end of `process`, which is on this node even where it is not known."""
+        """The end of `process`, which is on this node even if unknown."""
         return self._end(address, True)
 
     def peer(self, address: Address | None) -> Endpoint | None:
-        """The other end."""
+        """The end of the peer."""
         return self._end(address, False)
 
 
 def _end(address: Address | None, is_local: bool) -> Endpoint | None:
-    """Only our own end's namespace is known, and the peer's where the address cannot leave it (loopback)."""
+    """The network namespace is known of the own end, and of a peer on loopback, whose address cannot leave
+    it.
+    """
     if address is None:
         return None
     known = is_local or ipaddress.ip_address(address.ip).is_loopback

@@ -1,7 +1,7 @@
-"""Processes by pid, from what the source told of them.
+"""Processes by pid, as the source reported them.
 
-A process that has ended can still be looked up until its pid is met again or room is needed, since its last
-bytes may come after its end.
+A process that has ended can be looked up until its pid is seen again or room is needed, since its last bytes
+may arrive later.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_ENDED = 4096
 
 
 class Processes:
-    """Running processes, and the latest that have ended; both bounded: the oldest make room."""
+    """Running processes, and those that ended last; both bounded: the oldest are evicted."""
 
     def __init__(self, boot_id: str = "") -> None:
         self.boot_id = boot_id
@@ -25,7 +25,7 @@ class Processes:
         self._ended: OrderedDict[int, Process] = OrderedDict()
 
     def see(self, seen: ProcessSeen) -> None:
-        """Learns of a process, or of the program it has become."""
+        """Adds a process, or updates the program it now runs."""
         belongs = membership(seen.cgroup)
         self._ended.pop(seen.pid, None)
         self._running[seen.pid] = Process(
@@ -42,7 +42,7 @@ class Processes:
             self._running.popitem(last=False)
 
     def end(self, pid: int) -> None:
-        """The process has ended."""
+        """Moves a process to the ended ones."""
         ended = self._running.pop(pid, None)
         if ended is not None:
             self._ended[pid] = ended
@@ -50,9 +50,9 @@ class Processes:
                 self._ended.popitem(last=False)
 
     def get(self, pid: int) -> Process | None:
-        """The process that last had this pid."""
+        """The latest process with this pid."""
         return self._running.get(pid) or self._ended.get(pid)
 
     def __len__(self) -> int:
-        """How many run."""
+        """Number of running processes."""
         return len(self._running)

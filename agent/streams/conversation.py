@@ -1,4 +1,4 @@
-"""What reads one connection, whatever it speaks: what the table and the protocols above it agree on."""
+"""The interface between the connection table and the protocols above it."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ Fact = TypeVar("Fact")
 
 
 class Conversation(Protocol[Fact]):
-    """Segments of both halves in, facts out. It counts every byte of Data it receives; the table counts
-    what else comes. Missing bytes are counted where they were lost.
+    """Segments of both halves in, facts out. It counts every byte of Data that it receives; the table counts
+    all others. Missing bytes are counted where they were lost.
     """
 
     @property
     def verdict(self) -> Bytes | None:
-        """The bucket for all further bytes, once nothing more will be read here."""
+        """The bucket of all further bytes, once nothing more will be read; else None."""
         ...
 
     @property
     def successor(self) -> Conversation[Fact] | None:
-        """The conversation that goes on from here: the protocol is known now, or has changed. It has been
-        handed all that was received; this one is over.
+        """The conversation that replaces this one, because the protocol is now known or has changed. It has
+        received all pending bytes; this one is over.
         """
         ...
 
     @property
     def role(self) -> Role | None:
-        """What the watched process is, as far as the protocol tells."""
+        """The role of the captured process, if the protocol shows it."""
         ...
 
     @property
     def waiting(self) -> bool:
-        """Whether `advance` may have a fact when time has passed."""
+        """Whether `advance` may return a fact later."""
         ...
 
     @property
@@ -49,20 +49,20 @@ class Conversation(Protocol[Fact]):
         ...
 
     def advance(self, now_ns: int) -> list[Fact]:
-        """The facts that are complete because time has come to `now_ns`."""
+        """The facts that are complete once the time is `now_ns`."""
         ...
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[Fact]:
-        """What is left. `closed`: the connection ended, else it is no longer watched. Bytes that belong to
-        no message are counted in `leftover`.
+        """The remaining facts. `closed`: the connection ended; else it is no longer captured. Bytes of no
+        message are counted in `leftover`.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
-    """What is known of a connection when a fact of it is complete; addresses may come late. `pid` is of the
-    last chunk; `role` is what the watched process is.
+    """A connection's attributes when one of its facts is complete; addresses may arrive late. `pid` is the
+    last chunk's, `role` the captured process's.
     """
 
     connection: ConnectionKey
@@ -74,8 +74,8 @@ class ConnectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Dismissed:
-    """Nothing more of this connection will be read: what still comes of it is counted in `bucket`, and a
-    live source may stop sending it.
+    """Nothing more of this connection will be read: its further bytes are counted in `bucket`, and a live
+    source may stop sending them.
     """
 
     connection: ConnectionKey

@@ -1,4 +1,4 @@
-"""Connections that are not read any more: only positions are kept, so that every byte is counted once."""
+"""Connections that are no longer read: only their positions are kept, so that every byte is counted once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Positions = dict[Direction, int]
 
 @dataclass(slots=True)
 class Past:
-    """`bucket` is None where the connection was evicted and may be read again, as a late join. `last_ns` is
-    the time of its last event.
+    """`bucket` is None if the connection was evicted; it may be read again, as a late join. `last_ns` is the
+    time of its last event.
     """
 
     bucket: Bytes | None
@@ -23,7 +23,7 @@ class Past:
 
 
 class Finished:
-    """At most `most` connections; the one not heard of for longest is forgotten."""
+    """At most `most` connections; the one without events for longest is forgotten."""
 
     def __init__(self, most: int, counts: Counter[str]) -> None:
         self._most = most
@@ -34,21 +34,21 @@ class Finished:
         return len(self._past)
 
     def add(self, connection: ConnectionKey, past: Past) -> None:
-        """The connection is not read from now on."""
+        """Adds a connection that is no longer read."""
         self._past[connection] = past
         if len(self._past) > self._most:
             self._past.popitem(last=False)
 
     def forget(self, connection: ConnectionKey) -> None:
-        """The connection has ended, or begins anew."""
+        """Removes a connection that has ended or begins anew."""
         self._past.pop(connection, None)
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Removes all."""
         self._past.clear()
 
     def count(self, chunk: Chunk) -> bool:
-        """Whether `chunk` is of a dismissed connection; its bytes are counted then."""
+        """Counts the bytes of `chunk` if its connection is dismissed; whether it is."""
         past = self._past.get(chunk.connection)
         if past is None or past.bucket is None:
             return False
@@ -62,5 +62,5 @@ class Finished:
         return True
 
     def resume(self, connection: ConnectionKey) -> Past | None:
-        """What is known of an evicted connection, which is read again."""
+        """Removes and returns an evicted connection, which is read again."""
         return self._past.pop(connection, None)

@@ -1,14 +1,16 @@
-"""One direction of a connection: chunks by position become ordered bytes and stated gaps.
+"""One direction of a connection: chunks with positions become ordered bytes and stated gaps.
 
-| half    | chunk at the position | beyond it             | before it         | window is over      |
-|---------|-----------------------|-----------------------|-------------------|---------------------|
-| ordered | told                  | held: waiting         | late; a rest told |                     |
-| waiting | told, and all behind  | held, while there is  | late; a rest told | the gap is stated,  |
-|         | it: ordered, unless   | room; else as if the  |                   | all behind it told: |
-|         | another gap follows   | window were over      |                   | ordered, or waiting |
+| half    | chunk at the position  | beyond it            | before it         | window is over        |
+|---------|------------------------|----------------------|-------------------|-----------------------|
+| ordered | delivered              | held: waiting        | late; any new     |                       |
+|         |                        |                      | bytes delivered   |                       |
+| waiting | delivered with all     | held, if there is    | late; any new     | gap stated, all chunks|
+|         | chunks behind it:      | room; else as if the | bytes delivered   | behind it delivered:  |
+|         | ordered, unless        | window were over     |                   | ordered, or waiting   |
+|         | another gap follows    |                      |                   |                       |
 
-Chunks may come late, twice or overlapping. A short reorder window waits for what is missing; then the hole
-is stated, never filled. What comes after its gap was stated is dropped, and counted as late.
+Chunks may arrive late, twice or overlapping. A short reorder window waits for missing ones; then the gap is
+stated, never filled. A chunk that arrives after its gap was stated is dropped and counted as late.
 """
 
 from __future__ import annotations
@@ -26,14 +28,14 @@ from agent.ledger import Bytes
 class GapReason(StrEnum):
     """Why bytes of known length are missing."""
 
-    LOST = "lost"  # no chunk came for them
-    UNCAPTURED = "uncaptured"  # the kernel said their length and could not copy them
-    CAPPED = "capped"  # the kernel said their length; they are the part of a body beyond the cap
+    LOST = "lost"  # no chunk arrived
+    UNCAPTURED = "uncaptured"  # the kernel reported their length and could not copy them
+    CAPPED = "capped"  # the kernel reported their length; they are the part of a body beyond the cap
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The next bytes of the half, never empty; one segment is (part of) one call of the application."""
+    """The next bytes of the half, never empty: (part of) one call of the application."""
 
     time_ns: int
     data: bytes
@@ -53,7 +55,7 @@ Segment = Data | Gap
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How long a half waits for a missing chunk: whichever bound is met first ends it."""
+    """The bounds of waiting for a missing chunk: the first one reached ends the wait."""
 
     bytes: int = 1 << 20
     chunks: int = 256
@@ -65,8 +67,8 @@ _position = attrgetter("position")
 
 
 class Half:
-    """Orders the chunks of one direction. `position` is where the next segment starts; bytes that are
-    told in no segment go to `counts`, as Bytes.LATE.
+    """Orders the chunks of one direction. `position` is where the next segment starts; late bytes are counted
+    in `counts`, as Bytes.LATE.
     """
 
     __slots__ = ("_counts", "_pending", "_window", "pending_bytes", "position")
@@ -80,11 +82,13 @@ class Half:
 
     @property
     def waiting(self) -> bool:
-        """Whether chunks are held until what is missing before them comes, or `expire` says it will not."""
+        """Whether chunks are held back until the missing ones before them arrive, or `expire` gives up on
+        those.
+        """
         return bool(self._pending)
 
     def add(self, chunk: Chunk) -> list[Segment]:
-        """What can be told now that `chunk` is here, in stream order."""
+        """The segments that can be delivered with `chunk`, in stream order."""
         data = chunk.data
         if chunk.position == self.position and chunk.length == len(data) and data and not self._pending:
             self.position += chunk.length
@@ -102,14 +106,14 @@ class Half:
         return out
 
     def expire(self, now_ns: int) -> list[Segment]:
-        """States the gaps that were waited for longer than the window, and what lies behind them."""
+        """Gaps that have outlasted the window, each with the segments behind it."""
         out: list[Segment] = []
         while self._pending and now_ns - min(c.time_ns for c in self._pending) >= self._window.wait_ns:
             self._give_up(out)
         return out
 
     def flush(self) -> list[Segment]:
-        """States every gap and delivers all that is held: nothing more will come."""
+        """All gaps and all held segments: nothing more will arrive."""
         out: list[Segment] = []
         while self._pending:
             self._give_up(out)

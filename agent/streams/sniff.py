@@ -1,8 +1,8 @@
-"""What the first bytes of a half are, and where a message starts after a hole.
+"""Recognises the protocol of a half's first bytes, and where a message starts after a gap.
 
-`sniff` looks at bytes that should start something. `Search` looks for an HTTP/1 message at the starts
-of segments only: a segment is one call of the application, and in the middle of one nothing tells a
-message from a body that quotes one.
+`sniff` looks at bytes at a protocol's start. `Search` looks for an HTTP/1 message at the starts of segments
+only: a segment is one call of the application, and inside it nothing distinguishes a message from a body that
+quotes one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from agent.streams.half import Data
 
 
 class TrafficKind(StrEnum):
-    """What bytes look like."""
+    """The kind of traffic that bytes look like."""
 
     REQUEST = "request"
     RESPONSE = "response"
     HTTP2 = "http2"
     TLS = "tls"
-    UNDECIDED = "undecided"  # too short to tell
+    UNDECIDED = "undecided"  # too short to decide
     OTHER = "other"
 
 
@@ -62,7 +62,7 @@ _STARTS = (
 
 
 def sniff(head: bytes) -> TrafficKind:
-    """What a stream that starts with `head` speaks; line ends before a request are passed over.
+    """The protocol of a stream that starts with `head`; line ends before a request are skipped.
 
     HTTP/2 is the client's preface or the server's first SETTINGS frame (RFC 9113 section 3.4).
     """
@@ -83,7 +83,9 @@ def _may_become(head: bytes) -> bool:
 
 
 def sniff_start(head: bytes) -> TrafficKind:
-    """As `sniff`, where anything may stand: only known methods, since any word would do as a method."""
+    """Like `sniff`, at a place that may hold anything: only known methods count, since any word could be a
+    method.
+    """
     head = head.lstrip(b"\r\n")
     kind = sniff(head)
     if kind not in (TrafficKind.REQUEST, TrafficKind.UNDECIDED) or _KNOWN_METHOD.match(head):
@@ -94,9 +96,9 @@ def sniff_start(head: bytes) -> TrafficKind:
 
 
 class Search:
-    """Looks for a start in segments offered in order; what it passes over is counted as unsynced.
+    """Looks for a start in segments offered in order; skipped bytes are counted as unsynced.
 
-    `held` are the last segments, which together are a start or may become one; `joined` their bytes.
+    `held` are the last segments, which together are a start or may become one; `joined` are their bytes.
     """
 
     __slots__ = ("_counts", "_held", "joined", "passed")
@@ -108,7 +110,7 @@ class Search:
         self.passed = 0
 
     def offer(self, segment: Data) -> TrafficKind:
-        """What the held segments now start with; OTHER where none is held."""
+        """The kind of the held segments' start; OTHER if none is held."""
         kind = sniff_start(segment.data)
         if self._held and kind in (TrafficKind.OTHER, TrafficKind.UNDECIDED):
             joined_kind = sniff_start(self.joined + segment.data)
@@ -123,18 +125,18 @@ class Search:
         return kind
 
     def take(self) -> list[Data]:
-        """The held segments, which leave the search uncounted."""
+        """Removes and returns the held segments, uncounted."""
         held, self._held, self.joined = self._held, [], b""
         return held
 
     def drop(self) -> None:
-        """Passes over what is held: a hole follows it, or it turned out to be nothing."""
+        """Skips the held segments: a gap follows, or they are no start."""
         if self._held:
             self.skip(len(self.joined))
             self.take()
 
     def skip(self, length: int) -> None:
-        """Counts bytes that are no start."""
+        """Counts bytes that are no start, as unsynced."""
         self.passed += length
         self._counts[Bytes.UNSYNCED] += length
 

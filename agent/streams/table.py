@@ -27,8 +27,8 @@ from agent.streams.half import WINDOW, Data, Gap, GapReason, Half, Segment, Wind
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`remembered` are the connections of which only the position is kept; `held_bytes` is the memory
-    for reordering, unfinished messages and bodies over all connections.
+    """`remembered` counts connections of which only the position is kept; `held_bytes` is the memory for
+    reordering, incomplete messages and bodies, over all connections.
     """
 
     connections: int = 16_384
@@ -77,10 +77,9 @@ class _Entry(Generic[Fact]):
 
 
 class Table(Generic[Fact]):
-    """`conversation` makes the one of a new connection, given whether it is seen from its first byte.
+    """`conversation` creates that of a new connection, given whether it is captured from its first byte.
 
-    Facts come with the connection they are of; among them a `Dismissed`, once for each connection that
-    is not read any more.
+    Facts come with their connection; a `Dismissed` comes once for each connection that is no longer read.
     """
 
     def __init__(
@@ -110,7 +109,7 @@ class Table(Generic[Fact]):
         return self._take()
 
     def tick(self, now_ns: int) -> list[tuple[ConnectionInfo, Fact] | Dismissed]:
-        """Time has passed: gives up waiting for what is missing, and on connections idle for too long."""
+        """Gives up waiting for missing chunks, and evicts connections idle for too long."""
         for entry in list(self._waiting.values()):
             self._expire(entry, now_ns)
             self._add(entry, entry.conversation.advance(now_ns))
@@ -123,7 +122,7 @@ class Table(Generic[Fact]):
         return self._take()
 
     def finish(self, now_ns: int) -> list[tuple[ConnectionInfo, Fact] | Dismissed]:
-        """Watching has ended: the facts of all that is held."""
+        """The facts of everything held: capture has ended."""
         for key in list(self._entries):
             self._close(key, now_ns, closed=False)
         self._finished.clear()
@@ -166,13 +165,13 @@ class Table(Generic[Fact]):
             self._make_room()
 
     def _enter_late(self, chunk: Chunk) -> _Entry[Fact]:
-        """The connection's opening was not seen, or it was evicted."""
+        """Adds a connection whose opening was not seen, or that was evicted."""
         past = self._finished.resume(chunk.connection)
         if past is None:
             entry = self._enter(chunk.connection, chunk.from_start, {})
         else:
             entry = self._enter(chunk.connection, False, past.positions)
-            entry.last_ns = past.last_ns  # for the next eviction, if all that comes now is late
+            entry.last_ns = past.last_ns  # for the next eviction, if only late chunks follow
             self._state_eviction(entry, past.last_ns)
         self._make_room()
         return entry
@@ -192,7 +191,7 @@ class Table(Generic[Fact]):
             self._count_data(verdict, segments)
 
     def _update(self, entry: _Entry[Fact]) -> None:
-        """Acts on what reading has changed: the verdict, what waits, what is held."""
+        """Applies what reading has changed: verdict, waiting, bytes held."""
         verdict = entry.conversation.verdict
         if verdict is not None:
             self._drop_pending(entry, verdict)
@@ -239,7 +238,7 @@ class Table(Generic[Fact]):
         return entry
 
     def _state_eviction(self, entry: _Entry[Fact], at_ns: int) -> None:
-        """What was held then is gone, so that what is late from before then may have lost its other half."""
+        """Bytes held at the eviction are gone, so the other half of earlier messages may be lost."""
         for direction in Direction:
             entry.conversation.receive(direction, [Gap(at_ns, 0, GapReason.LOST)], at_ns)
 

@@ -1,13 +1,13 @@
 """Reading the body of one message by its framing (RFC 9112 section 6.3).
 
-| framing         | bytes                                   | hole                         | end        |
+| framing         | bytes                                   | gap                          | end        |
 |-----------------|-----------------------------------------|------------------------------|------------|
 | Content-Length  | of the body, as many as are left        | of the body, as many as left | incomplete |
 | chunked         | h11 reads them; malformed: framing lost | framing lost                 | incomplete |
 | until the close | all of the body                         | all of the body              | complete   |
 
-A body of known length is counted here and not by h11, so that a hole inside it does not break the framing
-and nothing need be made up to fill it.
+A body of known length is counted here and not by h11, so that a gap inside it does not break the framing and
+nothing has to be invented to fill it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from agent.streams.half import GapReason
 
 
 class BodyReader(Protocol):
-    """`over`: nothing more belongs to the body; `error`: the bytes are none of it; `until_close`: the end
-    of the connection is the body's.
+    """`over`: the body has ended; `error`: the bytes are malformed; `until_close`: the body ends with the
+    connection.
     """
 
     @property
@@ -41,16 +41,20 @@ class BodyReader(Protocol):
     def until_close(self) -> bool: ...
 
     def read(self, data: bytes, at: int, payload: BodyAccumulator) -> int:
-        """Adds what of `data` from `at` on belongs to the body to `payload`; answers where that ends."""
+        """Adds the part of `data` from `at` on that belongs to the body to `payload`; returns where that
+        ends.
+        """
         ...
 
     def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
-        """`length` bytes are missing. How many of them are beyond the body; None: the framing is lost."""
+        """Skips `length` missing bytes. Returns how many of them are beyond the body; None if the framing is
+        lost.
+        """
         ...
 
 
 class CountedBody:
-    """`left` bytes are to come."""
+    """A body of which `left` bytes follow."""
 
     __slots__ = ("left", "over")
     trailers: Headers = ()
@@ -79,7 +83,7 @@ class CountedBody:
 
 
 class UntilCloseBody:
-    """All that comes."""
+    """All further bytes are the body."""
 
     __slots__ = ()
     trailers: Headers = ()
@@ -99,7 +103,7 @@ class UntilCloseBody:
 
 
 class ChunkedBody:
-    """`connection` has read the head."""
+    """A chunked body; `connection` has read the head."""
 
     __slots__ = ("_connection", "error", "over", "trailers")
     until_close = False
@@ -132,7 +136,9 @@ class ChunkedBody:
 
 
 def body_reader(framing: Framing, connection: h11.Connection | None) -> BodyReader | None:
-    """The reader of a body; None where the message has none. `connection` is h11's that has read the head."""
+    """The reader of a body; None if the message has none. `connection` is the h11 connection that has read
+    the head.
+    """
     if framing.chunked:
         assert connection is not None
         return ChunkedBody(connection)

@@ -1,4 +1,4 @@
-"""What the two halves of an HTTP/1 connection say, for `pairing` to make exchanges of."""
+"""Facts from the two halves of an HTTP/1 connection; `pairing` makes exchanges of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RequestBegun:
 
 @dataclass(frozen=True, slots=True)
 class RequestDone:
-    """The request that had begun is over; `cut` says how much of it was seen, `error` what was wrong."""
+    """The current request is over; `cut` says how much of it was seen, `error` what was wrong."""
 
     request: Request
     cut: Completeness
@@ -43,9 +43,9 @@ class ResponseDone:
 
 @dataclass(frozen=True, slots=True)
 class SyncLost:
-    """From here on any number of messages may have passed unread.
+    """Any number of messages may have passed unread.
 
-    `error` is set where this is due to bytes that are no message, which began at `start_ns`.
+    `error` is set if bytes that are no message, from `start_ns` on, caused this.
     """
 
     time_ns: int

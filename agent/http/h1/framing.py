@@ -21,13 +21,13 @@ UNTIL_CLOSE = Framing(False, None)
 
 
 def request_framing(head: RequestHead) -> Framing:
-    """That of a request's body."""
+    """The framing of a request's body."""
     found = _declared(head.headers)
     return NO_BODY if found is UNTIL_CLOSE else found
 
 
 def response_framing(head: ResponseHead, method: bytes | None) -> Framing:
-    """That of a final response's body; `method` is its request's, None where that was not seen."""
+    """The framing of a final response's body; `method` is its request's, None if that was not seen."""
     if method == b"HEAD" or head.status in (204, 304) or head.status < 200:
         return NO_BODY
     if method == b"CONNECT" and head.status < 300:
@@ -39,7 +39,7 @@ def _declared(headers: Headers) -> Framing:
     length = None
     for name, value in headers:
         if name == b"transfer-encoding":
-            return CHUNKED  # wins over Content-Length; h11 refuses any other coding
+            return CHUNKED  # takes precedence over Content-Length; h11 refuses any other coding
         if name == b"content-length":
             length = int(value)
     return UNTIL_CLOSE if length is None else Framing(False, length)

@@ -1,4 +1,4 @@
-"""What the messages of one half have that those of the other have not: their heads, and what they become."""
+"""What differs between requests and responses: their heads, and the facts they become."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Fact_co = TypeVar("Fact_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class MessageStart:
-    """A message has begun. `body` is None where it has none; `doubtful`: it may have none, since its
-    request, which was not seen, may have been a HEAD.
+    """A message has begun. `body` is None if it has none; `doubtful`: it may have none, since its request was
+    not seen and may have been a HEAD.
     """
 
     body: BodyReader | None
@@ -27,21 +27,21 @@ class MessageStart:
 
 
 class HeadReader(Protocol[Fact_co]):
-    """Holds the head of the message that is being read."""
+    """Reads heads and keeps the one of the current message."""
 
     @property
     def kind(self) -> TrafficKind:
-        """What a head looks like."""
+        """The kind of traffic that the heads are."""
         ...
 
     def take(self, raw: bytes) -> MessageStart | Interim | Refused | None:
-        """The next head, up to and including its empty line. None: it is not known yet what it means;
+        """Reads the next head, which ends with its empty line. None: its meaning is not known yet;
         `Messages.resume` offers it again.
         """
         ...
 
     def begun(self, start_ns: int, pipelined: bool) -> Fact_co | None:
-        """The fact that a message has begun, if there is one."""
+        """The fact that a message has begun, if that is reported."""
         ...
 
     def done(
@@ -58,7 +58,7 @@ class HeadReader(Protocol[Fact_co]):
 
 
 class RequestHeads:
-    """Of the client's half."""
+    """Heads of the client's half."""
 
     kind = TrafficKind.REQUEST
 
@@ -98,7 +98,7 @@ class RequestHeads:
 
 
 class ResponseHeads:
-    """Of the server's half. A head means nothing until `bind` says which request it answers."""
+    """Heads of the server's half. A head has no meaning until `bind` sets the request it answers."""
 
     kind = TrafficKind.RESPONSE
 
@@ -109,7 +109,7 @@ class ResponseHeads:
         self._method: bytes | None = None
 
     def bind(self, method: bytes | None) -> None:
-        """The next head taken answers a request of `method`, or one that was not seen (None)."""
+        """Sets the method of the request that the next head answers; None if that was not seen."""
         self._bound, self._method = True, method
 
     def take(self, raw: bytes) -> MessageStart | Interim | Refused | None:
@@ -128,7 +128,7 @@ class ResponseHeads:
         return MessageStart(body, doubtful=self._method is None)
 
     def begun(self, start_ns: int, pipelined: bool) -> None:
-        """Of a response it is only told that it is over."""
+        """None: of a response only the end is reported."""
 
     def done(
         self,

@@ -1,8 +1,8 @@
 """The head of one message as h11 reads it: start line and headers.
 
-Each head goes through a fresh `h11.Connection`, which stays with the head since it also reads a chunked
-body. What h11 is stricter in than the wire (bytes above 0x7f in a target, a missing Host) is put right
-before and restored after, so that facts hold exactly what was sent.
+Each head goes through a fresh `h11.Connection`, which is kept, since it also reads a chunked body. Where h11
+is stricter than traffic (bytes above 0x7f in a target, a missing Host), the head is adapted before and
+restored afterwards, so that facts hold exactly what was sent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOT_ASCII = bytes.maketrans(bytes(range(0x80, 0x100)), b"x" * 0x80)
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not a head. `error` never quotes the bytes, which may be secret."""
+    """The bytes are no valid head. `error` never quotes them: they may be secret."""
 
     error: str
 
@@ -41,7 +41,7 @@ class RequestHead:
     target: bytes
     version: bytes
     headers: Headers
-    error: str | None  # parsed, but not a valid request: why
+    error: str | None  # parsed, but not a valid request: the reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class ResponseHead:
 
 
 def reason(error: h11.ProtocolError) -> str:
-    """What h11 says is wrong, without the bytes it quotes."""
+    """h11's reason, without the bytes it quotes."""
     return _QUOTED.sub("", str(error))
 
 
 def fresh_request(raw: bytes) -> tuple[RequestHead, h11.Connection] | Refused:
-    """The request head in `raw`, which ends with the empty line, read by a connection of its own."""
+    """The request head in `raw`, which ends with the empty line, read by a fresh h11 connection."""
     ascii_raw, target = (raw, None) if raw.isascii() else _ascii_target(raw)
     error = None
     found = _request_event(ascii_raw)
@@ -97,10 +97,10 @@ def _ascii_target(raw: bytes) -> tuple[bytes, bytes | None]:
 
 
 def fresh_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
-    """The response head in `raw`, read by a connection of its own.
+    """The response head in `raw`, read by a fresh h11 connection.
 
-    h11 needs no request for a final response (a server may send 408 to none) and a fifth of the time
-    goes into giving it one. The method only matters to the framing, which `framing` knows.
+    h11 needs no request for a final response (a server may send 408 without one), and supplying one takes a
+    fifth of the time. The method matters only for the framing, which `framing` decides.
     """
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
     if raw[9:10] == b"1":
@@ -116,5 +116,5 @@ def fresh_response(raw: bytes) -> tuple[ResponseHead, h11.Connection] | Refused:
 
 
 def _headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
-    """h11's headers with names in lower case; iterating over its own view of them costs twice this."""
+    """h11's headers with names in lower case; iterating over h11's own view of them costs twice as much."""
     return tuple([(name.lower(), value) for name, value in event.headers.raw_items()])

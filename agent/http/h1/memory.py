@@ -1,8 +1,8 @@
-"""Reading heads with a memory: h11 costs most of all here, so it is spared two kinds.
+"""Reads heads with a memory: h11 is the largest cost here, and two kinds of heads avoid it.
 
-Heads so ordinary that it has nothing to decide (`ordinary`), and those that came before, byte for byte,
-since clients that poll and servers under load repeat themselves. The latter only from their second coming
-on, so that what differs with each message (and may hold a secret) is not kept beyond it.
+These are ordinary heads (`ordinary`), and heads that are byte for byte equal to earlier ones, since polling
+clients and servers under load repeat themselves. A head is kept only when it comes a second time, so that one
+that differs with each message (and may hold a secret) is not kept.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ Head = TypeVar("Head", RequestHead, ResponseHead)
 
 
 class Heads:
-    """Reads the heads of all connections of a table; with it goes what was remembered of them."""
+    """Reads the heads of all connections of a table; its memory ends with it."""
 
     def __init__(self) -> None:
         self._requests = Recurring(_request)
         self._responses = Recurring(_response)
 
     def request(self, raw: bytes) -> tuple[RequestHead, h11.Connection | None] | Refused:
-        """As `fresh_request`; without a connection where h11 was not needed."""
+        """Like `fresh_request`; without an h11 connection if h11 was not needed."""
         return self._requests.read(raw)
 
     def response(self, raw: bytes) -> tuple[ResponseHead, h11.Connection | None] | Refused:
-        """As `fresh_response`; without a connection where h11 was not needed."""
+        """Like `fresh_response`; without an h11 connection if h11 was not needed."""
         return self._responses.read(raw)
 
 
 class Recurring(Generic[Head]):
-    """Heads that came at least twice, by their bytes; `fresh` reads one."""
+    """Heads that came at least twice, by their bytes; `fresh` reads others."""
 
     def __init__(self, fresh: Callable[[bytes], tuple[Head, h11.Connection | None] | Refused]) -> None:
         self._fresh: Callable[[bytes], tuple[Head, h11.Connection | None] | Refused] = fresh
@@ -53,7 +53,7 @@ class Recurring(Generic[Head]):
         self._heads: dict[bytes, Head] = {}
 
     def read(self, raw: bytes) -> tuple[Head, h11.Connection | None] | Refused:
-        """The head in `raw`; h11's connection where it read it now."""
+        """The head in `raw`; with the h11 connection if h11 read it now."""
         known = self._heads.get(raw)
         if known is not None:
             return known, None
@@ -64,7 +64,7 @@ class Recurring(Generic[Head]):
 
     def _came(self, raw: bytes, head: Head) -> None:
         if len(raw) > MAX_REMEMBERED_LENGTH or header(head.headers, b"transfer-encoding") is not None:
-            return  # h11 has to read it again before it can read a chunked body
+            return  # h11 must read the head itself to read a chunked body
         mark = hash(raw)  # randomised by process; two heads with one hash are remembered sooner, no more
         if mark in self._once:
             if len(self._heads) >= MAX_REMEMBERED:

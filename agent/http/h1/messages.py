@@ -1,6 +1,6 @@
-"""The messages of one half of an HTTP/1 connection: heads, bodies, holes, and where to begin again.
+"""The messages of one half of an HTTP/1 connection: heads, bodies, gaps, and where to resynchronise.
 
-| state   | bytes                                          | hole in the half        | end            |
+| state   | bytes                                          | gap in the half         | end            |
 |---------|------------------------------------------------|-------------------------|----------------|
 | HEAD    | a whole head: its message begins, to BODY, or  | SEARCH                  |                |
 |         | is over, to HEAD; it means nothing yet: WAITING|                         |                |
@@ -13,8 +13,8 @@
 |         | to SEARCH                                      |                         |                |
 | SEARCH  | a segment that starts like a head: HEAD        | SEARCH                  |                |
 
-DOUBT is of a response whose request was not seen: if that was a HEAD, no body follows. What leads to SEARCH
-is told as `SyncLost`. What the end finds in HEAD, WAITING or SEARCH belongs to no message.
+DOUBT is the state of a response whose request was not seen: if that was a HEAD, no body follows. Each change
+to SEARCH is reported as `SyncLost`. Bytes left in HEAD, WAITING or SEARCH at the end belong to no message.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Fact = TypeVar("Fact")
 
 
 class ReadState(Enum):
-    """What the next bytes are."""
+    """What the next bytes are expected to be."""
 
     HEAD = auto()
     WAITING = auto()
@@ -58,14 +58,16 @@ class ReadState(Enum):
 
 
 def _head_end(data: bytes | bytearray, at: int) -> int:
-    """Where the first empty line from `at` on ends; 0 where there is none. A bare LF ends a line too."""
+    """Where the first empty line from `at` on ends; 0 if there is none. A bare LF also ends a line."""
     end = data.find(b"\n\r\n", at) + 3
     bare = data.find(b"\n\n", at, end if end > 2 else len(data)) + 2
     return bare if bare > 1 else end if end > 2 else 0
 
 
 class Messages(Generic[Fact]):
-    """Segments in, facts out. `heads` knows whose messages these are; `synced`: one starts here."""
+    """Segments in, facts out. `heads` reads requests or responses; `synced`: a message starts at the first
+    byte.
+    """
 
     def __init__(self, heads: HeadReader[Fact], counts: Counter[str], cap: int, synced: bool) -> None:
         self._heads = heads
@@ -75,47 +77,47 @@ class Messages(Generic[Fact]):
         self._facts: deque[Fact | Interim | SyncLost] = deque()
         self._search = Search(counts)
         self._state = ReadState.HEAD if synced else ReadState.SEARCH
-        self._sure = synced  # that what starts here is a message
+        self._sure = synced  # a message is known to start here
         self._read_any = False
-        self._start = bytearray()  # of a head that is not complete, or of what may be a body
+        self._start = bytearray()  # an incomplete head, or what may be a body
         self._start_ns = 0
         self._pipelined = False
-        self._head: bytes | None = None  # that waits
+        self._head: bytes | None = None  # waits for `resume`
         self._body: BodyReader | None = None
         self._payload = BodyAccumulator(cap)
 
     @property
     def held(self) -> int:
-        """Bytes of memory that wait here, roughly."""
+        """Bytes of memory held, roughly."""
         begun = len(self._start) + (0 if self._head is None else len(self._head))
         return self._unread.held + begun + len(self._payload.kept) + len(self._search.joined)
 
     @property
     def backlog(self) -> int:
-        """Bytes of memory received and not looked at yet."""
+        """Bytes of memory received and not read yet."""
         return self._unread.held
 
     @property
     def hopeless(self) -> bool:
-        """Whether so much was passed over, and never a message found, that there will be none."""
+        """Whether so much was skipped without ever finding a message that there will be none."""
         return not self._read_any and self._search.passed > SEARCH_BYTES
 
     @property
     def within_head(self) -> bool:
-        """Whether a head has begun and is not read yet."""
+        """Whether a head has begun and is not complete."""
         return bool(self._start) or self._state is ReadState.WAITING
 
     @property
     def waiting_since(self) -> int | None:
-        """When the head that waits for `resume` began; None where none does."""
+        """When the head that waits for `resume` began; None if none does."""
         return self._start_ns if self._state is ReadState.WAITING else None
 
     def receive(self, segment: Segment) -> None:
-        """Takes the next segment; `next` tells what it means."""
+        """Takes the next segment; `next` returns its facts."""
         self._unread.add(segment)
 
     def resume(self) -> None:
-        """It is known now what the head that waits means."""
+        """Continues with the waiting head, whose meaning is known now."""
         head, self._head = self._head, None
         assert head is not None
         self._state = ReadState.HEAD
@@ -146,13 +148,13 @@ class Messages(Generic[Fact]):
         return facts.popleft()
 
     def take_unread(self) -> list[Segment]:
-        """What was received and not looked at: another protocol begins there."""
+        """Removes and returns the unread segments: another protocol begins there."""
         return self._unread.take()
 
     def end(self, closed: bool, leftover: Bytes) -> None:
-        """Nothing more is received: `next` then tells the rest. `closed`: the connection ended here.
+        """Ends the half: `next` then returns the remaining facts. `closed`: the connection was closed.
 
-        Bytes of no message yet, and what was not looked at, go to the ledger as `leftover`.
+        Bytes of no complete message, and unread ones, are counted as `leftover`.
         """
         if self._head is not None:
             self._count(leftover, len(self._head))
@@ -198,7 +200,7 @@ class Messages(Generic[Fact]):
             self._refuse(NOT_HTTP1)
 
     def _skip_empty_lines(self) -> int:
-        """Line ends before a message are passed over (RFC 9112 section 2.2)."""
+        """Skips line ends before a message (RFC 9112 section 2.2)."""
         unread = self._unread
         skipped = _EMPTY_LINES.match(unread.data, unread.at)
         assert skipped is not None
@@ -237,7 +239,7 @@ class Messages(Generic[Fact]):
             self._state = ReadState.DOUBT if opened.doubtful else ReadState.BODY
 
     def _refuse(self, error: str, raw: bytes = b"") -> None:
-        """Bytes that stand where a message should start are none."""
+        """Handles bytes that are no message where one should start."""
         self._count(Bytes.UNSYNCED, len(raw))
         self._search.passed += len(raw)
         self._drop_start(Bytes.UNSYNCED)
@@ -246,7 +248,7 @@ class Messages(Generic[Fact]):
     # DOUBT
 
     def _resolve_doubt(self) -> None:
-        """Whether what follows is a body or the next response."""
+        """Decides whether a body or the next response follows."""
         unread = self._unread
         self._start += unread.rest()
         if len(self._start) < len(_STATUS_LINE) and _STATUS_LINE.startswith(self._start):
@@ -279,7 +281,7 @@ class Messages(Generic[Fact]):
     def _finish(
         self, cut: Completeness | None = None, error: str | None = None, size_known: bool = True
     ) -> None:
-        """The message is over: as it should be, or `cut` short."""
+        """Completes the message; `cut` if it did not end properly."""
         payload, self._payload = self._payload, BodyAccumulator(self._cap)
         body = payload.body(size_known=size_known, whole=cut is None)
         trailers = () if self._body is None else self._body.trailers
@@ -310,7 +312,7 @@ class Messages(Generic[Fact]):
         elif kind is not TrafficKind.UNDECIDED:
             self._search.drop()
 
-    # A hole, in any state but WAITING
+    # A gap, in any state but WAITING
 
     def _gap(self, gap: Gap) -> None:
         if self._state is ReadState.BODY and self._body is not None:

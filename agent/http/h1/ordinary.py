@@ -1,8 +1,9 @@
-"""The heads that nearly all software sends, split without h11: a strict subset of what it reads, read alike.
+"""Splits the heads that nearly all software sends without h11: a strict subset of what h11 reads, with equal
+results.
 
-One line end, one blank behind each colon, printable ASCII, HTTP/1.1, one Host in a request, no transfer
-coding, at most one Content-Length: where h11's grammar (RFC 9112) leaves nothing to decide. All else is
-None here, and h11's to read or refuse. A property test holds the two together.
+One kind of line end, one blank after each colon, printable ASCII, HTTP/1.1, one Host in a request, no
+transfer coding, at most one Content-Length: heads in which RFC 9112 leaves nothing to decide. For all others
+the result is None, and h11 reads or refuses them. A property test compares the two.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def response(raw: bytes) -> tuple[int, Headers] | None:
 
 
 def _fields(raw: bytes) -> Headers | None:
-    """The fields behind the start line; None where they frame the body in more than the plain way."""
+    """The fields after the start line; None if they frame the body in an unusual way."""
     lines = raw.split(b"\r\n")[1:-2]
     headers = tuple([(name.lower(), value) for name, _, value in [line.partition(b": ") for line in lines]])
     names = [name for name, _ in headers]

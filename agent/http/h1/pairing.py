@@ -1,11 +1,11 @@
 """Which response answers which request of one connection.
 
-Without loss the n-th final response answers the n-th request. A hole that may have swallowed messages makes
-the order worthless; then a response is only paired where a client that waits for each answer leaves one
-possibility, and not at all on a connection that was seen to pipeline. In doubt request and response are told
-apart from each other: no body is ever put on a request it may not belong to.
+Without loss the n-th final response answers the n-th request. After a gap that may have hidden messages,
+order proves nothing: a response is then paired only if a client that waits for each answer leaves one
+possibility, and never on a connection that has pipelined. In doubt, request and response are reported
+separately: no body is attributed to a request it may not belong to.
 
-Between the oldest request that waits and the response that comes now, `Order` is one of five states:
+Between the oldest waiting request and the next response, `Order` is one of five states:
 
 | order     | requests sent before the response      | it answers | next                                     |
 |-----------|----------------------------------------|------------|------------------------------------------|
@@ -19,9 +19,9 @@ Between the oldest request that waits and the response that comes now, `Order` i
 | ABANDONED |                                        | none       | ABANDONED                                |
 | any       | none: it answers one that was lost     | none       | the next request is FENCED               |
 
-A hole in the requests makes the next one FENCED, a hole in the responses all that wait LOSSY. "Once" is for a
-connection whose first responses were not seen: a lost answer explains the queue there, which of them this
-response is for is not known, and answers to the others may still be out.
+A gap in the requests makes the next one FENCED, a gap in the responses makes all waiting ones LOSSY. "Once"
+applies to a connection whose first responses were not seen: there a lost answer explains the queue; it is not
+known which request this response answers, and the others may still be answered.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _BY_SEVERITY = (
 
 @dataclass(slots=True, eq=False)
 class _Draft:
-    """An exchange in the making. `fenced`: requests before it may have gone by unseen. `given_up`: no
-    response will be paired with it, since one may have been lost.
+    """An incomplete exchange. `fenced`: requests before it may have passed unseen. `given_up`: no response
+    will be paired with it, since one may have been lost.
     """
 
     ordinal: int
@@ -66,7 +66,7 @@ class _Draft:
     method: bytes | None
     fenced: bool = False
     given_up: bool = False
-    switch: bytes | None = None  # the protocol its request offers to go on with
+    switch: bytes | None = None  # the protocol its request offers to switch to
     upgraded: bytes | None = None
     request: Request | None = None
     response: Response | None = None
@@ -77,22 +77,22 @@ class _Draft:
 
 
 class Order(Enum):
-    """How sure it is that a response answers the oldest request that waits; see above."""
+    """How certain it is that a response answers the oldest waiting request; see above."""
 
-    KEPT = auto()  # nothing was lost that could stand between them
-    FENCED = auto()  # requests before it may have passed unseen
+    KEPT = auto()  # nothing was lost between them
+    FENCED = auto()  # earlier requests may have passed unseen
     LOSSY = auto()  # responses may have passed unseen
-    OWED = auto()  # as these two, and answers may still come to requests that were given up
-    ABANDONED = auto()  # nothing is paired any more
+    OWED = auto()  # like these two, and answers to given-up requests may still come
+    ABANDONED = auto()  # nothing is paired from now on
 
 
 class Pairer:
-    """Takes the facts of both readers; `take` gives the exchanges that are settled.
+    """Takes the facts of both readers; `take` returns the finished exchanges.
 
-    `late` is true where the connection is older than the source; `fenced` and `response_lost` where the
-    requests and the responses are not seen from the first byte of their half, the latter with a hole
-    that was there until `lost_ns`. `upgraded` names what took the connection over, once something has.
-    `held` is the number of body bytes that wait here.
+    `late`: the connection is older than the source. `fenced` and `response_lost`: the requests or the
+    responses are not captured from the first byte of their half, the latter with a gap until `lost_ns`.
+    `upgraded` names the protocol that took over the connection, once one has. `held` counts the body bytes
+    that wait here.
     """
 
     def __init__(
@@ -103,16 +103,16 @@ class Pairer:
         response_lost: bool = False,
         lost_ns: int | None = None,
     ) -> None:
-        self._queue: deque[_Draft] = deque()  # not answered yet, in order
-        self._sending: _Draft | None = None  # its request has begun and is not over
-        self._current: _Draft | None = None  # its response has begun (1xx count) and is not over
+        self._queue: deque[_Draft] = deque()  # unanswered requests, in order
+        self._sending: _Draft | None = None  # its request is being read
+        self._current: _Draft | None = None  # its response is being read (1xx count)
         self._settled: list[Exchange] = []
         self._ordinal = 0
         self._late = late
         self._first_ns: int | None = None  # when the first request began
         self._fence = fenced  # the next request may not be the next that was sent
-        self._response_lost = response_lost  # responses may have gone by unseen
-        self._lost_ns = lost_ns  # of requests from before then the response may be lost or told alone
+        self._response_lost = response_lost  # responses may have passed unseen
+        self._lost_ns = lost_ns  # responses to earlier requests may be lost or reported alone
         self._pipelined = False
         self._owed: int | None = None if response_lost else 0  # None: "once" is still to come
         self._unpaired = False  # pairing is given up on this connection
@@ -120,14 +120,15 @@ class Pairer:
         self.held = 0
 
     def take(self) -> list[Exchange]:
-        """The exchanges that were settled since the last call."""
+        """Removes and returns the exchanges finished since the last call."""
         settled, self._settled = self._settled, []
         return settled
 
     @property
     def switching(self) -> bool:
-        """Whether the client's next bytes have no meaning yet: its last request offers to go on with
-        another protocol, and the response will tell."""
+        """Whether the client's next bytes have no meaning yet: its last request offers to switch to another
+        protocol, and the response decides.
+        """
         if self._sending is not None:
             return False
         last = self._queue[-1] if self._queue else self._current
@@ -136,7 +137,7 @@ class Pairer:
     # Requests
 
     def on_request(self, fact: RequestFact) -> None:
-        """The next fact of the client's half."""
+        """Takes the next fact of the client's half."""
         if isinstance(fact, RequestBegun):
             self._request_began(fact)
         elif isinstance(fact, RequestDone):
@@ -177,9 +178,10 @@ class Pairer:
     # Responses
 
     def bind(self, start_ns: int, must: bool) -> bool:
-        """Decides which request the response that began at `start_ns` answers; `method` is then its.
+        """Decides which request the response that began at `start_ns` answers; `method` is then that
+        request's.
 
-        False: none is here yet and, unless it `must` be decided now, one may still come.
+        False: none is known yet and one may still come; not if it `must` be decided now.
         """
         if self._current is not None:  # a 1xx response came first
             return True
@@ -189,20 +191,20 @@ class Pairer:
             return False
         if self._current is None:
             self._fence = True
-            self._lose_until(start_ns)  # it may answer what is read only later
+            self._lose_until(start_ns)  # it may answer a request that is read later
             self._current = self._draft(start_ns, None)
         return True
 
     @property
     def method(self) -> bytes | None:
-        """The method of the request whose response is being read; None where it was not seen."""
+        """The method of the request whose response is being read; None if it was not seen."""
         return None if self._current is None else self._current.method
 
     def _choose(self, start_ns: int) -> _Draft | None:
-        """The request in the queue that a response answers; None where it would be a guess."""
+        """The queued request that a response answers; None if that would be a guess."""
         queue = self._queue
         while len(queue) > 1 and queue[0].method is None and queue[1].start_ns <= start_ns:
-            self._settle(queue.popleft())  # unparsable: perhaps nothing the server would answer
+            self._settle(queue.popleft())  # unparsable: the server may not answer it
         if queue[0].start_ns > start_ns:
             return None  # it answers a request that was lost
         order = self._order
@@ -242,7 +244,7 @@ class Pairer:
             self._give_up(self._queue.popleft())
 
     def on_response(self, fact: ResponseFact) -> None:
-        """The next fact of the server's half. A head was bound before."""
+        """Takes the next fact of the server's half. Its head was bound before."""
         if isinstance(fact, Interim):
             self._interim(fact)
         elif isinstance(fact, ResponseDone):
@@ -282,7 +284,7 @@ class Pairer:
         self._lose_responses(fact.time_ns)
 
     def _lose_responses(self, time_ns: int) -> None:
-        """Responses to requests from before `time_ns`, any number of them, may have gone by unseen."""
+        """Any number of responses to requests from before `time_ns` may have passed unseen."""
         self._response_lost = True
         self._lose_until(time_ns)
         waiting, self._queue = self._queue, deque()
@@ -301,7 +303,7 @@ class Pairer:
     # The end of each
 
     def end(self, closed: bool, cut_response: bool) -> None:
-        """Settles all that is left. `cut_response`: the head of a response had begun."""
+        """Finishes all remaining exchanges. `cut_response`: the head of a response had begun."""
         silent = Completeness.NO_RESPONSE if closed and not self._response_lost else Completeness.GAP
         drafts = [self._current, *self._queue]
         if self._sending is not None and self._sending not in drafts:

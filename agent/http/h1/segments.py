@@ -1,4 +1,4 @@
-"""What one half has received and nobody has looked at."""
+"""Segments that a half has received and not read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ SEGMENT_COST = 160
 
 
 class SegmentQueue:
-    """Segments in order. `data` from `at` on is what is being looked at, of a segment of `time_ns`."""
+    """Segments in order. `data` from `at` on is being read, of the segment at `time_ns`."""
 
     __slots__ = ("_queued", "_segments", "at", "data", "time_ns")
 
     def __init__(self) -> None:
         self._segments: deque[Segment] = deque()
-        self._queued = 0  # bytes in them
+        self._queued = 0  # their bytes
         self.data = b""
         self.at = 0
         self.time_ns = 0
@@ -28,13 +28,13 @@ class SegmentQueue:
         return self._queued + len(self.data) - self.at + SEGMENT_COST * len(self._segments)
 
     def add(self, segment: Segment) -> None:
-        """The next segment of the half."""
+        """Adds the next segment of the half."""
         self._segments.append(segment)
         if isinstance(segment, Data):
             self._queued += len(segment.data)
 
     def load(self) -> Segment | None:
-        """The next segment, if there is one; if it has data, that is looked at now."""
+        """Removes and returns the next segment, if any; its data becomes the current one."""
         if not self._segments:
             return None
         segment = self._segments.popleft()
@@ -45,25 +45,25 @@ class SegmentQueue:
         return segment
 
     def rest(self) -> bytes:
-        """All of the data that is being looked at; the next is a new segment's."""
+        """Removes and returns the rest of the current data."""
         data, at = self.data, self.at
         self.at = len(data)
         return data[at:]
 
     def put_back(self, segments: list[Data]) -> None:
-        """Makes these the next to be loaded, in order."""
+        """Inserts these segments as the next ones, in order."""
         self._segments.extendleft(reversed(segments))
         self._queued += sum(len(segment.data) for segment in segments)
 
     def take(self) -> list[Segment]:
-        """All of it, as segments."""
+        """Removes and returns everything, as segments."""
         looked_at: list[Segment] = [Data(self.time_ns, self.rest())] if self.at < len(self.data) else []
         unread = looked_at + list(self._segments)
         self.clear()
         return unread
 
     def clear(self) -> int:
-        """Forgets all; how many bytes that was."""
+        """Removes everything; returns how many bytes that was."""
         length = self._queued + len(self.data) - self.at
         self._segments.clear()
         self._queued = 0

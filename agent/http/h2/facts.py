@@ -1,4 +1,4 @@
-"""What the frames of one half say, for the streams to make exchanges of."""
+"""Facts from the frames of one half; `streams` makes exchanges of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The sender is done with the stream (END_STREAM)."""
+    """The sender has ended the stream (END_STREAM)."""
 
     stream: int
     time_ns: int
@@ -55,21 +55,21 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """SETTINGS_HEADER_TABLE_SIZE: the other half's encoder may use this much."""
+    """SETTINGS_HEADER_TABLE_SIZE: the bound of the other half's encoder."""
 
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class FramesLost:
-    """Frames may be missing from here; HPACK's table is unknown."""
+    """Frames may be missing here; HPACK's dynamic table is unknown."""
 
     time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Prefaced:
-    """The client's preface, met by a reader that had joined late: nothing came before it."""
+    """A reader that had joined late saw the client's preface: nothing came before it."""
 
 
 FrameFact = Prefaced | Block | Piece | Hole | Ended | Reset | TableSize | FramesLost

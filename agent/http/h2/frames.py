@@ -5,12 +5,12 @@
 | PREFACE | the client's preface: FRAME; anything else: SEARCH                | SEARCH                   |
 | FRAME   | DATA: PAYLOAD; a block that goes on: BLOCK; another frame: FRAME; | SEARCH                   |
 |         | none that the RFC allows: SEARCH                                  |                          |
-| PAYLOAD | told in pieces and never held; the last byte: FRAME               | told, and beyond: SEARCH |
+| PAYLOAD | reported in pieces, never held; the last byte: FRAME              | reported; beyond: SEARCH |
 | BLOCK   | CONTINUATION: BLOCK, or FRAME at its end; another frame: SEARCH   | SEARCH                   |
 | SEARCH  | a segment that starts with the preface or a chain of frames, as   | SEARCH                   |
 |         | each type allows: FRAME                                           |                          |
 
-Whatever leads to SEARCH breaks the framing and, with it, HPACK: `FramesLost`.
+Each change to SEARCH loses the framing and, with it, HPACK's state: `FramesLost`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _DEFAULT_FRAME = 16_384
 
 
 def plausible(data: bytes) -> bool:
-    """Whether `data` starts with a chain of frames, each as its type allows, to its end."""
+    """Whether all of `data` is a chain of frames, each valid for its type."""
     at, found = 0, 0
     while len(data) - at >= HEADER:
         length, kind, flags, stream = _header(data, at)
@@ -73,7 +73,7 @@ def plausible(data: bytes) -> bool:
 
 
 def carries_headers(data: bytes) -> bool:
-    """Whether a plausible chain of frames has one that starts with HEADERS of a client's stream."""
+    """Whether a plausible chain of frames contains HEADERS of a client's stream."""
     at = 0
     while len(data) - at > HEADER:
         length, kind, _, stream = _header(data, at)
@@ -103,18 +103,18 @@ def _allowed(length: int, kind: int, flags: int, stream: int) -> bool:
 
 
 class _PassingData:
-    """A DATA frame that is passing."""
+    """The DATA frame being read."""
 
     __slots__ = ("ends", "left", "padding", "stream")
 
     def __init__(self, stream: int, left: int, padding: int, ends: bool) -> None:
         self.stream = stream
-        self.left = left  # with padding, which comes last
+        self.left = left  # with padding, which is last
         self.padding = padding
         self.ends = ends  # END_STREAM
 
     def take(self, length: int) -> tuple[int, int]:
-        """How much of the next `length` bytes is of this frame, and how much of that is not padding."""
+        """How many of the next `length` bytes belong to this frame, and how many of those are not padding."""
         inside = min(length, self.left)
         content = min(inside, max(0, self.left - self.padding))
         self.left -= inside
@@ -122,7 +122,7 @@ class _PassingData:
 
 
 class _OpenBlock:
-    """A header block that is put together."""
+    """A header block being assembled."""
 
     __slots__ = ("data", "end_stream", "promised", "start_ns", "stream")
 
@@ -139,7 +139,7 @@ class FrameReader:
 
     def __init__(self, counts: Counter[str], preface: bool, synced: bool) -> None:
         self._counts = counts
-        self._buffer = bytearray()  # of a frame (or preface) that is not complete
+        self._buffer = bytearray()  # an incomplete frame (or preface)
         self._preface = preface
         self._synced = synced
         self._time_ns = 0
@@ -155,7 +155,7 @@ class FrameReader:
         return len(self._buffer) + (0 if self._block is None else len(self._block.data))
 
     def read(self, segment: Segment) -> list[FrameFact]:
-        """What the next segment says."""
+        """The facts in the next segment."""
         self._time_ns = segment.time_ns
         if isinstance(segment, Gap):
             self._gap(segment)
@@ -194,7 +194,7 @@ class FrameReader:
                 self._complete()
 
     def _wanted(self) -> int:
-        """How long the buffer must be before it can be looked at again."""
+        """How long the buffer must be to be read further."""
         if self._preface:
             return len(PREFACE)
         if len(self._buffer) < HEADER:
@@ -253,7 +253,7 @@ class FrameReader:
             self._lose_frames()
             return
         if (self._block is not None) != isinstance(frame, ContinuationFrame):
-            self._lose_frames()  # nothing may come between the frames of a block (section 6.10)
+            self._lose_frames()  # no other frame may interrupt a block (section 6.10)
         elif isinstance(frame, (HeadersFrame, PushPromiseFrame)):
             promised = frame.promised_stream_id if isinstance(frame, PushPromiseFrame) else None
             block = _OpenBlock(frame.stream_id, "END_STREAM" in frame.flags, self._start_ns, promised)

@@ -1,7 +1,7 @@
-"""gRPC over HTTP/2, as far as an observer needs it: how many messages went each way.
+"""gRPC over HTTP/2, as far as needed to count the messages in each direction.
 
-A message is one byte of compression flag, four of length, and the message (the protocol's
-PROTOCOL-HTTP2 description); what the messages hold is not looked at.
+A message is one byte of compression flag, four of length, and the content (gRPC's PROTOCOL-HTTP2 document);
+the content is not read.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class MessageCounter:
         self._left = 0
 
     def skip(self, length: int) -> bool:
-        """The next bytes are missing. False where more than a part of one message is, so that none can be
-        counted any more.
+        """Skips missing bytes. False if more than part of one message is missing, so that none can be counted
+        any more.
         """
         if length > self._left:
             return False
@@ -38,7 +38,7 @@ class MessageCounter:
         return True
 
     def feed(self, data: bytes) -> None:
-        """The next bytes; a message counts once its last byte has come."""
+        """Reads the next bytes; a message counts once its last byte has arrived."""
         at = 0
         while at < len(data):
             if self._left:

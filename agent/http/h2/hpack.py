@@ -1,8 +1,8 @@
-"""HPACK for an observer (RFC 7541): hpack's decoder, with a table that knows what it does not know.
+"""HPACK for an observer (RFC 7541): hpack's decoder, with a table that marks unknown entries.
 
-Whoever joins late has not seen the older entries of the dynamic table. Indices count from the newest, so
-entries inserted since resolve exactly; an older one is marked unknown, and never ends the decoding, which
-would spoil every later block.
+After a late join, older entries of the dynamic table are unknown. Indices count from the newest entry, so
+those inserted since resolve exactly; an older one is marked unknown and does not stop the decoder, which
+would lose every later block.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MAX_TABLE = 1 << 20
 
 
 class FieldsError(ValueError):
-    """The block cannot be decoded; the table is of no use any more. Holds no part of the block."""
+    """The block cannot be decoded, and the table is unusable from now on. Holds no part of the block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A decoded block: pseudo fields by name, the others in order, and how many stayed unknown."""
+    """A decoded block: pseudo fields by name, the others in order, and how many are unknown."""
 
     pseudo: dict[bytes, bytes]
     headers: Headers
@@ -38,7 +38,7 @@ class Fields:
 
 
 class _LateTable(HeaderTable):
-    """Answers UNKNOWN for dynamic entries it has not seen inserted."""
+    """Returns UNKNOWN for dynamic entries whose insertion was not seen."""
 
     def get_by_index(self, index: int) -> tuple[bytes, bytes]:
         if index > self.STATIC_TABLE_LENGTH + len(self.dynamic_entries):
@@ -47,7 +47,7 @@ class _LateTable(HeaderTable):
 
 
 class FieldDecoder:
-    """Decodes one half's blocks in order. `late`: the table's older entries were not seen."""
+    """Decodes one half's blocks in order. `late`: older entries of the table are unknown."""
 
     def __init__(self, late: bool) -> None:
         self._decoder = Decoder(MAX_LIST)
@@ -57,7 +57,7 @@ class FieldDecoder:
             self._decoder.header_table_size = MAX_TABLE
 
     def allow(self, size: int) -> None:
-        """The other side's SETTINGS_HEADER_TABLE_SIZE. What it may use now, it may have used before."""
+        """Applies the other half's SETTINGS_HEADER_TABLE_SIZE. It may have been valid before it was seen."""
         self._decoder.max_allowed_table_size = max(self._decoder.max_allowed_table_size, min(size, MAX_TABLE))
 
     def decode(self, block: bytes) -> Fields:

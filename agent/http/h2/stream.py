@@ -1,4 +1,4 @@
-"""One stream: a request and a response in the making, and the exchange that they are at its end."""
+"""One stream: an incomplete request and response, and the exchange they become."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INTERIM = range(100, 200)
 
 
 class MessageDraft:
-    """One direction of a stream. What came before `fields` did is interim responses."""
+    """One direction of a stream. Blocks before `fields` are interim responses."""
 
     __slots__ = ("body", "ended_ns", "fields", "last_ns", "messages", "start_ns", "trailers", "unknown")
 
@@ -26,33 +26,33 @@ class MessageDraft:
         self.trailers: Headers = ()
         self.body = BodyAccumulator(cap)
         self.messages: MessageCounter | None = None
-        self.start_ns = 0  # of the block that `fields` came in
-        self.last_ns: int | None = None  # of its last DATA
+        self.start_ns = 0  # of the block with `fields`
+        self.last_ns: int | None = None  # of the last DATA
         self.ended_ns: int | None = None
         self.unknown = 0
 
     def begin(self, fields: Fields, start_ns: int) -> None:
-        """The message's fields, other than an interim response's."""
+        """Sets the message's fields, other than an interim response's."""
         self.fields, self.start_ns = fields, start_ns
         if is_grpc(fields.headers):
             self.messages = MessageCounter()
 
     def piece(self, data: bytes, time_ns: int) -> None:
-        """The next bytes of the body."""
+        """Adds the next bytes of the body."""
         self.body.add(data)
         self.last_ns = time_ns
         if self.messages is not None:
             self.messages.feed(data)
 
     def hole(self, length: int, why: GapReason, time_ns: int) -> None:
-        """The next bytes of the body are missing."""
+        """Records that the next bytes of the body are missing."""
         self.body.hole(length, why)
         self.last_ns = time_ns
         if self.messages is not None and not self.messages.skip(length):
             self.messages = None
 
     def close(self) -> None:
-        """A peer that has all of a declared length may go without reading the stream's formal end."""
+        """Handles the connection's end: a body of its declared length is complete without END_STREAM."""
         if self.ended_ns is not None or self.fields is None or self.body.lost:
             return
         length = dict(self.fields.headers).get(b"content-length", b"")
@@ -61,7 +61,7 @@ class MessageDraft:
 
     @property
     def cut(self) -> Completeness:
-        """How much of it was seen."""
+        """How much of the message was seen."""
         if self.body.lost:
             return Completeness.GAP
         if self.ended_ns is None:
@@ -69,7 +69,7 @@ class MessageDraft:
         return Completeness.COMPLETE if len(self.body.kept) == self.body.size else Completeness.TRUNCATED
 
     def kept_body(self) -> Body:
-        """The body as far as it was seen."""
+        """The captured part of the body."""
         ended = self.ended_ns is not None
         return self.body.body(size_known=ended or not self.body.lost, whole=ended)
 
@@ -94,12 +94,12 @@ class Stream:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is to come of it that would be part of the exchange."""
+        """Whether the exchange is complete."""
         request = self.request
         return self.response.ended_ns is not None and (request.ended_ns is not None or request.fields is None)
 
     def block(self, message: MessageDraft, fields: Fields, start_ns: int, ends: bool) -> None:
-        """The next header block of a message: interim responses, then its fields, then its trailers."""
+        """Adds the next header block of a message: interim responses, then its fields, then its trailers."""
         message.unknown += fields.unknown
         if message.fields is not None:
             message.trailers = fields.headers
@@ -112,13 +112,13 @@ class Stream:
 
 
 def status_of(fields: Fields) -> int | None:
-    """The response's status; None where there is none, or not of three digits (RFC 9110 section 15)."""
+    """The response's status; None if missing or not of three digits (RFC 9110 section 15)."""
     status = fields.pseudo.get(b":status", b"")
     return int(status) if len(status) == 3 and status.isdigit() else None
 
 
 def request_of(stream: Stream) -> Request | None:
-    """The request; None where it was not seen, or what makes it one stayed unknown."""
+    """The request; None if it was not seen, or its pseudo fields are unknown."""
     message, fields = stream.request, stream.request.fields
     if fields is None:
         return None
@@ -141,7 +141,7 @@ def request_of(stream: Stream) -> Request | None:
 
 
 def response_of(stream: Stream) -> Response | None:
-    """The response; None where it was not seen."""
+    """The response; None if it was not seen."""
     message, fields = stream.response, stream.response.fields
     status = None if fields is None else status_of(fields)
     if fields is None or status is None:
@@ -161,7 +161,7 @@ def response_of(stream: Stream) -> Response | None:
 def completeness(
     stream: Stream, request: Request | None, response: Response | None, late: bool, closed: bool
 ) -> Completeness:
-    """How much of the exchange was seen. `late`: streams may be older than our watching; `closed`: this one
+    """How much of the exchange was seen. `late`: streams may be older than the capture; `closed`: the stream
     or the connection is over.
     """
     if request is None:
@@ -179,7 +179,9 @@ def completeness(
 
 
 def upgraded(stream: Stream, response: Response | None) -> bytes | None:
-    """What a CONNECT, plain or extended (RFC 8441), turned the stream into, or an Upgrade the connection."""
+    """The protocol to which a CONNECT, plain or extended (RFC 8441), switched the stream, or an Upgrade the
+    connection.
+    """
     fields = stream.request.fields
     if SWITCHING in stream.interim:
         return H2C
@@ -189,7 +191,7 @@ def upgraded(stream: Stream, response: Response | None) -> bytes | None:
 
 
 def grpc_of(stream: Stream, response: Response | None) -> Grpc | None:
-    """What gRPC adds; None where the request is of another kind."""
+    """The gRPC part; None if the request is not gRPC."""
     if stream.request.fields is None or not is_grpc(stream.request.fields.headers):
         return None
     fields = () if response is None else (*response.trailers, *response.headers)

@@ -1,15 +1,15 @@
 """HTTP/2 as exchanges: the two halves' frames, joined by stream (RFC 9113 section 8.1).
 
-| stream  | Block                 | Piece, Hole | Ended           | Reset   | FramesLost, block undecodable |
-|---------|-----------------------|-------------|-----------------|---------|-------------------------------|
-| unknown | open                  |             |                 |         |                               |
-| open    | interim response,     | of its body | if both are now | settled | a gap; if a message of this   |
-|         | fields, then trailers |             | over: settled   |         | half had begun: settled       |
-| settled | passed over           |             |                 |         |                               |
+| stream   | Block                | Piece, Hole | Ended           | Reset    | FramesLost, undecodable block |
+|----------|----------------------|-------------|-----------------|----------|-------------------------------|
+| unknown  | open                 |             |                 |          |                               |
+| open     | interim response,    | of its body | if both are now | finished | a gap; if a message of this   |
+|          | fields, then trailers|             | over: finished  |          | half had begun: finished      |
+| finished | skipped              |             |                 |          |                               |
 
-The connection's end settles what is open, one stream too many the oldest. A stream's number says which
-response answers which request, so a hole costs the streams it may have touched and no others. One HPACK
-decoder reads each half in order.
+The connection's end finishes open streams; one stream too many finishes the oldest. A stream's number pairs
+response and request, so a gap affects only the streams it may have touched. One HPACK decoder per half reads
+its blocks in order.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ MAX_SETTLED = 4096
 class _Half:
     reader: FrameReader
     decoder: FieldDecoder
-    asks: bool | None  # whether this half carries the requests; None while nobody knows
+    asks: bool | None  # whether this half carries the requests; None while unknown
 
 
 class Streams:
-    """Those of one connection. `request_direction` is None where a late join leaves it to be found out;
-    `whole`: which halves are seen from their first byte.
+    """The streams of one connection. `request_direction` is None if unknown after a late join; `whole`: the
+    halves captured from their first byte.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Streams:
         self._streams: OrderedDict[int, Stream] = OrderedDict()
         self._settled: OrderedDict[int, None] = OrderedDict()
         self._exchanges: list[Exchange] = []
-        self._before = 0  # exchanges of this connection that came before HTTP/2
+        self._before = 0  # exchanges of this connection before HTTP/2
         self._late = not all(whole.values())
         self._halves = {
             direction: _Half(
@@ -89,7 +89,7 @@ class Streams:
 
     @property
     def request_direction(self) -> Direction | None:
-        """Which half carries the requests, once known."""
+        """The half that carries the requests, once known."""
         return next((direction for direction, half in self._halves.items() if half.asks), None)
 
     @property
@@ -100,13 +100,11 @@ class Streams:
 
     @property
     def hopeless(self) -> bool:
-        """Whether so much was passed over since the last frame that no more will be found."""
+        """Whether so much was skipped since the last frame that no more will be found."""
         return any(half.reader.passed > SEARCH_BYTES for half in self._halves.values())
 
     def upgraded(self, exchange: Exchange) -> None:
-        """The connection began as HTTP/1.1: this exchange's request is stream 1, and over (RFC 7540 section
-        3.2).
-        """
+        """Starts from HTTP/1.1: this exchange's request is stream 1, and complete (RFC 7540 section 3.2)."""
         if exchange.request is not None:
             self._before = exchange.ordinal
             stream = self._open(1)
@@ -114,17 +112,17 @@ class Streams:
             _put(exchange.request, stream.request)
 
     def receive(self, half: Direction, segment: Segment) -> None:
-        """The next segment of one half."""
+        """Takes the next segment of one half."""
         for fact in self._halves[half].reader.read(segment):
             self._take(half, fact)
 
     def end(self, closed: bool) -> None:
-        """The connection, or the watching, ends: settles what is left."""
+        """Finishes all streams: the connection, or the capture, has ended."""
         for stream in list(self._streams.values()):
             self._settle(stream, closed)
 
     def take(self) -> list[Exchange]:
-        """The exchanges that were settled since the last call."""
+        """Removes and returns the exchanges finished since the last call."""
         exchanges, self._exchanges = self._exchanges, []
         return exchanges
 
@@ -148,7 +146,7 @@ class Streams:
                 self._prefaced(half)
 
     def _message(self, half: Direction, number: int) -> MessageDraft | None:
-        """What an open stream carries in this half, once it is known which half that is."""
+        """The message that a stream carries in this half, once the half's role is known."""
         stream, asks = self._streams.get(number), self._halves[half].asks
         if stream is None or asks is None:
             return None
@@ -175,7 +173,9 @@ class Streams:
                 self._ended(half, block.stream, block.end_ns)
 
     def _find_out(self, half: Direction, fields: Fields) -> None:
-        """Pseudo fields of a request and of a response have no name in common (section 8.3)."""
+        """Finds the request direction: pseudo fields of requests and responses have no name in common
+        (section 8.3).
+        """
         if fields.pseudo:
             asks = b":status" not in fields.pseudo
             self._halves[half].asks, self._halves[half.opposite].asks = asks, not asks
@@ -209,7 +209,9 @@ class Streams:
             self._settle(stream, closed=True)
 
     def _undecodable(self, half: Direction, number: int) -> None:
-        """Frames go on, but what the table holds is unknown, and so is what this block said."""
+        """Handles a block that cannot be decoded: framing continues, but the table and this block are
+        unknown.
+        """
         self._halves[half].decoder = FieldDecoder(late=True)
         stream = self._streams.get(number)
         if stream is not None:
@@ -217,7 +219,7 @@ class Streams:
             self._settle(stream, closed=False)
 
     def _frames_lost(self, half: Direction) -> None:
-        """Each stream that this half had not finished has lost an unknown part."""
+        """Marks each stream that this half has not ended: an unknown part is missing."""
         this = self._halves[half]
         this.decoder = FieldDecoder(late=True)
         if this.asks is None:
@@ -265,7 +267,7 @@ class Streams:
 
 
 def _put(request: Request, message: MessageDraft) -> None:
-    """An HTTP/1.1 request, all of it seen, as a stream's."""
+    """Adds a complete HTTP/1.1 request as a stream's."""
     message.fields = Fields({b":method": request.method, b":path": request.target}, request.headers, 0)
     message.body.add(request.body.data)
     if request.body.size and request.body.size > len(request.body.data):
