@@ -1,9 +1,9 @@
-"""The record: what an agent says of one exchange, and its msgpack form.
+"""The record: one agent's account of an exchange, and its msgpack form.
 
-The only module the server imports from the agent; it reads by agent/checked.py. A record is already redacted.
-Absent is None, times are integer nanoseconds since the epoch (UTC), header names and values, paths and bodies
-are raw bytes. `decode_batch` accepts this version and the one before; anything else raises WireError,
-whatever the bytes. Steps between versions live in STEPS, one function each.
+The only module of the agent that the server imports; agent/checked.py does the reading. A record is already
+redacted. Absent is None, times are integer nanoseconds since the epoch (UTC), header names and values, paths
+and bodies are raw bytes. `decode_batch` accepts this version and the previous one; any other bytes raise
+WireError. STEPS has one function for each step between versions.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOSSES = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One end of the connection. `netns` is the namespace's inode, known for ends on this node."""
+    """One end of the connection. `netns` is the network namespace's inode, known for ends on this node."""
 
     ip: str
     port: int
@@ -50,7 +50,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The process whose calls were watched; (boot_id, pid, start_ticks) is unique."""
+    """The captured process; (boot_id, pid, start_ticks) is unique."""
 
     pid: int
     name: str
@@ -64,9 +64,9 @@ class Process:
 @dataclass(frozen=True, slots=True)
 class Body:
     """A payload after transfer coding; `size` is its true length on the wire, `data` is content-decoded,
-    redacted and at most the cap. `state` is one of agent.http.messages.BodyState, or "masked" where the
-    text has no structure that could be masked in part (data is then None), or "malformed" where it came
-    whole and is not the JSON that its type says (data is what could be read before that, or None).
+    redacted and at most the cap. `state` is one of agent.http.messages.BodyState; or "masked" if the text has
+    no structure and was masked as a whole (data is None); or "malformed" if it is complete and not the JSON
+    that its type declares (data is the readable prefix, or None).
     """
 
     size: int | None
@@ -79,8 +79,8 @@ class Request:
     method: str
     scheme: str
     authority: bytes | None
-    path: bytes  # as sent, percent-encoding kept, without query
-    query: bytes | None  # without "?"; None where there was no "?"
+    path: bytes  # as sent: percent-encoded, without query
+    query: bytes | None  # without "?"; None if there was no "?"
     headers: Pairs
     trailers: Pairs
     body: Body
@@ -109,8 +109,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Hints at who called. `credential` is a keyed fingerprint (hex), never the secret; `facts` are what
-    only the node could know of it, such as {"jwt.alg": "RS256", "basic": "true"}.
+    """Hints at who called. `credential` is a keyed fingerprint (hex), never the secret; `facts` describe the
+    credential, such as {"jwt.alg": "RS256", "basic": "true"}.
     """
 
     user_agent: str | None = None
@@ -124,7 +124,7 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Grpc:
-    """gRPC's own status, and messages each way; None where it was not seen."""
+    """gRPC's status and message counts per direction; None if not seen."""
 
     status: int | None
     request_messages: int | None
@@ -133,11 +133,11 @@ class Grpc:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A value that was replaced by a placeholder, which keeps JSON type, format and length class.
+    """A value that was replaced by a placeholder, which keeps its JSON type, format and length class.
 
-    `where` is path, query, header, cookie, request.body, response.header, response.cookie or
-    response.body; `pointer` the parameter's or header's name, the segment's index in the path, or the
-    JSON pointer in the body; `rule` what found it. Enum, pattern and bounds there cannot be judged.
+    `where` is path, query, header, cookie, request.body, response.header, response.cookie or response.body;
+    `pointer` the parameter's or header's name, the segment's index in the path, or the JSON pointer in the
+    body; `rule` names the rule that found it. Enum, pattern and bounds there cannot be validated.
     """
 
     where: str
@@ -153,7 +153,7 @@ class Record:
     cluster: str | None
     time: int  # wall ns of the first byte seen
     monotonic: int
-    protocol: str  # "h1", "h2", "h3" (told of in files only), "grpc"
+    protocol: str  # "h1", "h2", "h3" (reported in files only), "grpc"
     tls: str | None  # the library's name
     side: str  # client, server, unknown
     connection: str
@@ -169,10 +169,12 @@ class Record:
     upgraded: str | None = None
     error: str | None = None
     masks: tuple[Mask, ...] = ()
-    masks_left_out: int = 0  # masks beyond the bound: then nothing below `where` can be judged
+    masks_left_out: int = 0  # masks beyond the bound: then nothing below `where` can be validated
     redactions: dict[str, int] = field(default_factory=dict)
     grpc: Grpc | None = None
-    fields_unknown: int = 0  # header fields unseen: HPACK entries older than our watching; 1 if none is told
+    fields_unknown: int = (
+        0  # header fields not captured: HPACK entries older than the capture; 1 if none are reported
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ class Batch:
 
 
 def _from_1(batch: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 added `grpc` and `fields_unknown`, whose defaults are what an older agent knew: nothing."""
+    """Version 2 added `grpc` and `fields_unknown`; their defaults fit a record without them."""
     return {**batch, "version": 2}
 
 
@@ -201,15 +203,16 @@ STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
 
 @cache
 def _parts(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
-    """The fields' names, what takes their values out, and the names of those that are dataclasses or None;
-    no dataclass here has less than two fields."""
+    """A dataclass's field names, a getter of their values, and the names of fields that are dataclasses or
+    None. Every dataclass here has at least two fields.
+    """
     names, hints = names_of(kind), get_type_hints(kind)
     nested = tuple(name for name in names if any(map(is_dataclass, (hints[name], *get_args(hints[name])))))
     return names, attrgetter(*names), tuple(name for name in nested if get_origin(hints[name]) is not tuple)
 
 
 def _map_of(value: Any) -> dict[str, Any]:
-    """What msgpack packs a dataclass as, and those it holds; all else it packs as it is."""
+    """A dataclass as a map for msgpack, with nested ones; other values are packed unchanged."""
     kind: type = type(value)
     names, values, nested = _parts(kind)
     made = dict(zip(names, values(value), strict=True))
@@ -228,7 +231,7 @@ def pack_record(record: Record) -> bytes:
 def pack_head(
     agent: str, epoch: str, seq: int, ledger: Mapping[str, Mapping[str, int]], records: int, version: int
 ) -> bytes:
-    """A batch up to its first record; as many packed records of that version are to follow."""
+    """A batch up to its first record; the given number of packed records of that version must follow."""
     packer = msgpack.Packer(autoreset=False)
     packer.pack_map_header(6)
     for key, value in (("version", version), ("agent", agent), ("epoch", epoch), ("seq", seq)):
@@ -245,7 +248,7 @@ def pack_head(
 def pack_batch(
     agent: str, epoch: str, seq: int, ledger: Mapping[str, Mapping[str, int]], records: list[bytes]
 ) -> bytes:
-    """A batch around records that are packed already, so that none is packed twice."""
+    """A batch of records that are already packed, so that none is packed twice."""
     return pack_head(agent, epoch, seq, ledger, len(records), VERSION) + b"".join(records)
 
 
@@ -281,8 +284,9 @@ def split_batch(raw: bytes) -> tuple[Batch, tuple[bytes, ...]]:
 
 
 def _plain_batch(raw: bytes, records: list[tuple[Record, bytes]]) -> dict[Any, Any]:
-    """The batch's map. Records of this version go to `records`: each is read before the next is unpacked (all
-    at once would leave the CPU's caches), and keeps its bytes (packing it again costs as much as reading).
+    """The batch's map. Records of this version are added to `records`: each is read before the next is
+    unpacked (all together would not fit the CPU's caches), and keeps its bytes (packing again costs as much
+    as reading).
     """
     unpacker = msgpack.Unpacker(raw=False, strict_map_key=True, use_list=False, max_buffer_size=MAX_BATCH)
     unpacker.feed(raw)
@@ -329,7 +333,7 @@ def decode_record(raw: bytes) -> Record:
 
 
 def read_records(stream: IO[bytes]) -> Iterator[Record]:
-    """The records that `spectap-agent read` writes one behind the other. Raises WireError."""
+    """The concatenated records that `spectap-agent read` writes. Raises WireError."""
     read = reader(Record, "record")
     unpacker = msgpack.Unpacker(
         stream, raw=False, strict_map_key=True, use_list=False, max_buffer_size=MAX_BATCH
@@ -344,27 +348,27 @@ def read_records(stream: IO[bytes]) -> Iterator[Record]:
 
 
 def lost(ledger: Mapping[str, Mapping[str, int]], part: str) -> int:
-    """How much of a part of a ledger was lost."""
+    """The sum of the loss buckets in one part of a ledger."""
     counts = ledger.get(part, {})
     return sum(counts.get(bucket, 0) for bucket in LOSSES[part])
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """One part of a ledger. `total` was counted at one end, `settled` in all the buckets at the other;
-    what lies between is still at work, or was when its agent was killed. Where the total was not `counted`
-    (by an agent of an earlier version), the buckets are all there is.
+    """One part of a ledger. `total` was counted where bytes or exchanges entered, `settled` is the sum of the
+    buckets; the difference is still in progress, or was when the agent was killed. If the total was not
+    `counted` (by an agent of an earlier version), it is the sum of the buckets.
     """
 
     part: str
     total: int
     settled: int
-    buckets: tuple[tuple[str, int], ...]  # largest first, none at zero
+    buckets: tuple[tuple[str, int], ...]  # largest first, without empty ones
     counted: bool
 
     @property
     def open(self) -> int:
-        """What has no bucket yet: 0 once a run has ended."""
+        """The part in no bucket yet: 0 once a run has ended."""
         return self.total - self.settled
 
     def __str__(self) -> str:
@@ -374,7 +378,7 @@ class Balance:
 
 
 def balances(ledger: Mapping[str, Mapping[str, int]]) -> tuple[Balance, ...]:
-    """How the parts of one start's ledger add up."""
+    """The balance of each part of one start's ledger."""
     return tuple(_balance(part, ledger.get(part, {}), total) for part, total in TOTALS.items())
 
 

@@ -1,6 +1,6 @@
-"""The mirror of bpf/event.h: constants, and the layout of what comes out of the ring.
+"""The mirror of bpf/event.h: constants, and the layout of events in the ring.
 
-A test compiles the header and compares every offset and every number here with it.
+A test compiles the header and compares every offset and number with this file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class EventKind(IntEnum):
 
 
 class EventSource(IntEnum):
-    """TLS libraries have the numbers of their rows (agent/probes/tls.py)."""
+    """The source of an event; TLS libraries have the numbers of their rows (agent/probes/tls.py)."""
 
     SOCKET = 0
 
@@ -91,6 +91,6 @@ LAYOUT = struct.Struct("<QQQQIIIIHHBBBBBBB5x16s16s16s")
 
 
 def parse(raw: bytes) -> tuple[RawEvent, bytes]:
-    """The event and the bytes behind it. Raises struct.error where `raw` is shorter than an event."""
+    """The event and its payload. Raises struct.error if `raw` is shorter than an event."""
     event = RawEvent._make(LAYOUT.unpack_from(raw))
     return event, raw[LAYOUT.size : LAYOUT.size + event.captured]

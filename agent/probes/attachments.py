@@ -1,9 +1,9 @@
-"""Which TLS libraries are probed, on whose behalf, and what is still to be looked at.
+"""The probed TLS libraries, the processes that use each, and the queue of processes to examine.
 
-One file is attached once, however many processes, containers or paths show it: its key is (inode, size,
-mtime, build id), since on overlayfs two containers of one image show different devices for one inode.
-Work is queued and done a little at a time, so that neither a burst of new processes nor a detaching, which
-takes the kernel a tenth of a second a probe, can stall the capture.
+A file is probed once, however many processes, containers or paths it has: its key is (inode, size, mtime,
+build id), since on overlayfs two containers of one image show different devices for one inode. Work is queued
+and done in small steps, so that neither a burst of new processes nor detaching, which takes the kernel 0.1 s
+a probe, stalls the capture.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from agent.probes.source import ProbedFile
 
 MAX_QUEUED = 4096
 MAX_FAILURES = 64
-GRACE_NS = 60 * 1_000_000_000  # a program that is restarted finds its probes still there
+GRACE_NS = 60 * 1_000_000_000  # kept for a program that restarts
 LOADER_CACHE = Path("/etc/ld.so.cache")
-HERE = ""  # the root under which the host's own paths are found
+HERE = ""  # the root of the host's own paths
 
 FileKey = tuple[int, int, int, str | None]
 Attach = Callable[[str, dict[str, int]], list[int]]
@@ -31,14 +31,14 @@ Detach = Callable[[list[int]], None]
 
 @dataclass(slots=True)
 class Attachment:
-    """One probed file: `pids` hold it; a `pinned` one stays without any."""
+    """One probed file, used by `pids`; a `pinned` one stays without any."""
 
     path: str
     library: str
     handles: list[int]
     pids: set[int] = field(default_factory=set)
     pinned: bool = False
-    idle_ns: int | None = None  # since when nobody holds it
+    idle_ns: int | None = None  # since when no process uses it
 
 
 class Attachments:
@@ -56,16 +56,18 @@ class Attachments:
         self.overflowed = 0
 
     def pin_loader_libraries(self) -> None:
-        """Attaches to every TLS library that the loader would map, before anyone has."""
+        """Attaches to every TLS library that the loader would map, before a process maps it."""
         try:
             cache = LOADER_CACHE.read_bytes()
         except OSError:
-            return  # no glibc here; processes are looked at one by one
+            return  # no glibc; processes are examined one by one
         for path in targets.loader_libraries(cache):
             self._use(HERE, path, None)
 
     def enqueue(self, pid: int) -> None:
-        """Remembers to look at a process; one too many is counted and left to the next rescan."""
+        """Queues a process to be examined; if the queue is full, it is counted and left to the next
+        rescan.
+        """
         if pid in self._queued:
             return
         if len(self._queue) >= MAX_QUEUED:
@@ -75,7 +77,7 @@ class Attachments:
         self._queue.append(pid)
 
     def work(self) -> bool:
-        """Looks at one queued process. False where none is queued."""
+        """Examines one queued process. False if none is queued."""
         if not self._queue:
             return False
         pid = self._queue.popleft()
@@ -84,11 +86,11 @@ class Attachments:
         return True
 
     def look(self, pid: int) -> None:
-        """Attaches to what this process maps or is."""
+        """Attaches to this process's executable and mapped libraries."""
         root = f"/proc/{pid}/root"
         maps = processes.read(pid, "maps")
         if not maps:
-            return  # a kernel thread, or gone
+            return  # a kernel thread, or exited
         for path in targets.mapped_libraries(maps.decode(errors="surrogateescape")):
             self._use(root, path, pid)
         program = processes.executable(pid)
@@ -97,7 +99,7 @@ class Attachments:
             self._use(root, program, pid)
 
     def forget(self, pid: int, now_ns: int) -> None:
-        """The process has ended: files that nobody holds any more are detached, after a while."""
+        """Removes an ended process; files that no process uses are detached after GRACE_NS."""
         self._programs.pop(pid, None)
         for attachment in self._files.values():
             attachment.pids.discard(pid)
@@ -105,7 +107,7 @@ class Attachments:
                 attachment.idle_ns = now_ns
 
     def tidy(self, now_ns: int) -> bool:
-        """Detaches one probe of a file that was idle for long enough. False where there is none."""
+        """Detaches one probe of a file that was idle for GRACE_NS. False if there is none."""
         for key, attachment in list(self._files.items()):
             if attachment.idle_ns is not None and now_ns - attachment.idle_ns >= GRACE_NS:
                 del self._files[key]
@@ -116,7 +118,7 @@ class Attachments:
         return True
 
     def probed(self) -> tuple[ProbedFile, ...]:
-        """The probed files, by the path that one of their processes knows them by."""
+        """The probed files, each by its path in one of its processes."""
         counts: Counter[tuple[str, str]] = Counter()
         for attachment in self._files.values():
             counts[attachment.library, attachment.path] += len(attachment.handles)
@@ -134,7 +136,7 @@ class Attachments:
                 if key not in self._files:
                     self._probe(key, full, path, elf.function_offsets(file, self._names))
         except FileNotFoundError:
-            return  # gone, or never a file that a path leads to (memfd)
+            return  # deleted, or never had a path (memfd)
         except (OSError, ProgramError) as error:
             if os.path.exists(full) and len(self.failures) < MAX_FAILURES:
                 self.failures[path] = str(error)

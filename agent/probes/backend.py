@@ -1,7 +1,7 @@
-"""How the bytes of sockets are watched: one row per way, each behind the same small protocol.
+"""Backends: the ways of observing sockets, one row each, behind one protocol.
 
-Whatever the way, the programs speak one vocabulary of events (bpf/event.h) and share the maps and the TLS
-programs; a row adds its C files and says where they attach.
+All backends emit the same events (bpf/event.h) and share the maps and the TLS programs; a row adds its C
+files and where they attach.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Module(Protocol):
 
 
 class Backend(Protocol):
-    """One way. `sources` are files of bpf/, `needed` tracepoints, as folders below tracefs's events/."""
+    """One backend. `sources` are files of bpf/, `needed` tracepoints, as folders below tracefs's events/."""
 
     @property
     def name(self) -> str: ...
@@ -35,13 +35,13 @@ class Backend(Protocol):
     def needed(self) -> tuple[str, ...]: ...
 
     def attach(self, module: Module) -> Iterator[Detach]:
-        """Attaches probe by probe, as far as it is asked to. What BCC raises goes through."""
+        """Attaches probe by probe, as the caller iterates. BCC's exceptions pass through."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Tracepoints:
-    """The tracepoints of system calls: a program at the entry of each, one for all returns."""
+    """Tracepoints of system calls: a program at each entry, one for all returns."""
 
     name: str
     sources: tuple[str, ...]
@@ -51,7 +51,7 @@ class Tracepoints:
 
     def attach(self, module: Module) -> Iterator[Detach]:
         for call, entry in self.calls.items():
-            # The return first: a call that enters between the two would never be used up.
+            # The return first: a call that entered between the two would leave its entry behind.
             yield attached(module, f"syscalls:sys_exit_{call}", self.exit)
             yield attached(module, f"syscalls:sys_enter_{call}", entry)
 

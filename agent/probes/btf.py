@@ -58,11 +58,11 @@ OPTIONAL = frozenset({"O_SOCK_V6_LOCAL", "O_SOCK_V6_PEER"})
 
 
 class BtfError(RuntimeError):
-    """The kernel's type information is missing or not what its format says."""
+    """The kernel's type information is missing or malformed."""
 
 
 class Types:
-    """The types of one BTF blob. Raises BtfError where the blob is broken."""
+    """The types of one BTF blob. Raises BtfError if it is malformed."""
 
     def __init__(self, blob: bytes) -> None:
         try:
@@ -130,7 +130,7 @@ class Types:
 
 
 def offsets(types: Types) -> dict[str, int]:
-    """Every offset of OFFSETS. Raises BtfError for one that this kernel does not have."""
+    """Every offset of OFFSETS. Raises BtfError for a member that this kernel does not have."""
     found: dict[str, int] = {}
     for macro, (structure, *path) in OFFSETS.items():
         try:
@@ -173,4 +173,4 @@ def _store(path: Path, found: dict[str, int]) -> None:
         partial.write_text(json.dumps(found))
         partial.replace(path)
     except OSError:
-        return  # only the next start's half second is lost
+        return  # costs the next start half a second

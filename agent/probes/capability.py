@@ -1,4 +1,4 @@
-"""What this host allows: each thing the capture needs, tried, with the cure where it is missing."""
+"""Tries everything that capture needs of this host, with a cure for what is missing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One thing that is missing, and what to do about it; both are shown to people.
+    """One missing requirement and its cure; both are sentences for the operator.
 
-    `subject` is one word for what was looked at: root, btf, tracefs, tracepoints or bcc.
+    `subject` is one word for the requirement: root, btf, tracefs, tracepoints or bcc.
     """
 
     subject: str
@@ -36,7 +36,7 @@ class Refusal:
 
 
 def refusals() -> Iterator[Refusal]:
-    """Why capture cannot work here; nothing where it can. Mounts tracefs if absent and allowed."""
+    """The reasons why capture cannot work here; empty if it can. Mounts tracefs if absent and allowed."""
     if os.geteuid() != 0:
         yield Refusal(
             "root", "attaching probes needs root", "run this with sudo, or in a pod with privileged: true"
@@ -73,7 +73,7 @@ def refusals() -> Iterator[Refusal]:
 
 
 def bcc_version() -> str | None:
-    """The version of the distribution's BCC; None where it cannot be imported."""
+    """The version of the distribution's BCC; None if it cannot be imported."""
     try:
         import bcc
     except ImportError:
@@ -82,7 +82,7 @@ def bcc_version() -> str | None:
 
 
 def mount_tracefs() -> str | None:
-    """Mounts tracefs where it belongs. The kernel's reason where it would not, else None."""
+    """Mounts tracefs at its usual place. Returns the kernel's reason if that fails, else None."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(b"tracefs", bytes(TRACEFS), b"tracefs", 0, None) == 0:
         return None

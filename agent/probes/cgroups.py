@@ -1,7 +1,7 @@
-"""The cgroups (version 2) that filters name: their id and depth, by which the kernel side knows them.
+"""The cgroups (version 2) named in filters: the id and depth that the kernel programs compare.
 
-A cgroup's id is its folder's inode number, and the hierarchy's root has 1. Version 1 has ids, too, but no
-program can ask for them, so a path there is refused with its reason.
+A cgroup's id is its folder's inode number; the hierarchy's root has 1. Version 1 also has ids, but programs
+cannot read them, so a path there is refused with this reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT_ID = 1
 
 
 class CgroupError(ValueError):
-    """A cgroup that cannot be filtered by; the message is one sentence for the person who named it."""
+    """A cgroup cannot be used as a filter; the message is one sentence for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Cgroup:
 
 
 def find_all(only: Iterable[str], excluded: Iterable[str]) -> list[tuple[Cgroup, bool]]:
-    """Each named cgroup, and whether it is excluded. Raises CgroupError."""
+    """Each named cgroup and whether it is excluded. Raises CgroupError."""
     named = [(path, False) for path in only] + [(path, True) for path in excluded]
     if len(named) > MAX:
         raise CgroupError(f"at most {MAX} cgroups can be watched or excluded; name one above several of them")
@@ -61,7 +61,7 @@ def find(path: str, mountinfo: str) -> Cgroup:
 
 
 def mounted(kind: str, mountinfo: str) -> list[Path]:
-    """Where file systems of this type are mounted, as mountinfo (proc(5)) says."""
+    """The mount points of this file system type, from mountinfo (proc(5))."""
     places = []
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")

@@ -1,7 +1,7 @@
-"""How far the wall clock is ahead of CLOCK_MONOTONIC, by which the kernel stamps events.
+"""The offset of the wall clock from CLOCK_MONOTONIC, with which the kernel stamps events.
 
-That changes while the agent runs: somebody or NTP sets the clock, and CLOCK_MONOTONIC stands still while the
-machine is suspended (clock_gettime(2)). NTP's slewing changes nothing: both clocks follow it.
+It changes while the agent runs: a user or NTP sets the clock, and CLOCK_MONOTONIC stands still while the
+machine is suspended (clock_gettime(2)). NTP's slewing does not change it: both clocks follow.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from agent.events import Clock
 
 log = logging.getLogger(__name__)
 
-TOLERANCE_NS = 1_000_000  # what two readings may differ by themselves
-STEP_NS = 100_000_000  # from here on it is worth a line
-READINGS = 3  # the task may lose the CPU between the two clocks: the quickest reading counts
+TOLERANCE_NS = 1_000_000  # two readings may differ by this much without a change
+STEP_NS = 100_000_000  # a change this large is logged
+READINGS = 3  # the thread may lose the CPU between the two clocks: the quickest reading counts
 
 
 class WallClock:
-    """Yields a Clock at first, and whenever the offset has changed since the last."""
+    """Yields a Clock at first, and whenever the offset has changed."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class WallClock:
         return min(self._reading() for _ in range(READINGS))[1]
 
     def _reading(self) -> tuple[int, int]:
-        """(how long it took, the offset), in ns."""
+        """(duration of the reading, offset), in ns."""
         before = self._monotonic()
         wall = self._wall()
         after = self._monotonic()

@@ -1,4 +1,4 @@
-"""Raw kernel events to the facts of agent/events.py: a pure translation."""
+"""Translates raw kernel events into the facts of agent/events.py. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OF_CONNECTIONS = frozenset({OPENED, CLOSED, EventKind.CHUNK.value})
 
 @lru_cache(maxsize=4096)
 def address(family: int, raw: bytes, port: int, netns: int) -> Address | None:
-    """One end; an IPv4-mapped IPv6 address becomes IPv4. None where the kernel side did not know it."""
+    """One end; an IPv4-mapped IPv6 address becomes IPv4. None if the kernel programs did not know it."""
     if family == AF_INET:
         return Address(inet_ntop(AF_INET, raw[:4]), port, netns)
     if family == AF_INET6:
@@ -38,7 +38,7 @@ def address(family: int, raw: bytes, port: int, netns: int) -> Address | None:
 
 @lru_cache(maxsize=4096)
 def key(source: int, address: int, generation: int, tgid: int) -> ConnectionKey:
-    """The key of a connection: sockets may be shared by processes, TLS connections may not.
+    """The key of a connection: processes can share sockets, but not TLS connections.
 
     Raises ValueError for an unknown source.
     """
@@ -48,11 +48,12 @@ def key(source: int, address: int, generation: int, tgid: int) -> ConnectionKey:
 
 
 def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:
-    """What a connection's event says; None for events of processes. Raises ValueError for an unknown kind,
-    KeyError for an unknown role or direction. Plain numbers are compared, since this is a hot path."""
+    """The fact in a connection's event; None for events of processes. Raises ValueError for an unknown kind,
+    KeyError for an unknown role or direction. Compares plain numbers, since this is a hot path.
+    """
     kind = raw.kind
     if kind not in OF_CONNECTIONS:
-        EventKind(kind)  # raises for a number that is none
+        EventKind(kind)  # raises for an unknown number
         return None
     connection = key(raw.source, raw.address, raw.generation, raw.tgid)
     if kind == CLOSED:

@@ -1,4 +1,4 @@
-"""Where a function begins in an ELF file, read lazily: a few hash look-ups, never the whole symbol table."""
+"""Finds functions in an ELF file by a few hash look-ups, without reading the whole symbol table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SYMBOL = struct.Struct("<IBBHQQ")
 
 
 def function_offsets(stream: IO[bytes], names: Iterable[str]) -> dict[str, int]:
-    """File offsets of those `names` that the file defines; empty for what is not an ELF file."""
+    """File offsets of the `names` that the file defines; empty if it is no ELF file."""
     try:
         elf = ELFFile(stream)
         found: dict[str, int] = {}
@@ -28,11 +28,11 @@ def function_offsets(stream: IO[bytes], names: Iterable[str]) -> dict[str, int]:
                 found[name] = offset
         return found
     except (ELFError, ValueError, OverflowError, KeyError, IndexError, AttributeError, TypeError, OSError):
-        return {}  # a broken or hostile file offers nothing to attach to
+        return {}  # a malformed or hostile file
 
 
 def build_id(stream: IO[bytes]) -> str | None:
-    """The GNU build id, which tells two builds of one name apart; None where there is none."""
+    """The GNU build id, which distinguishes two builds of one name; None if there is none."""
     try:
         section: Any = ELFFile(stream).get_section_by_name(".note.gnu.build-id")
         if section is None:
@@ -61,7 +61,7 @@ def _addresses(elf: ELFFile, names: frozenset[str]) -> dict[str, int]:
 
 
 def _walk(elf: ELFFile, section: Any, names: frozenset[str]) -> dict[str, int]:
-    """Look-up without a hash table: names first, in the string table, and only then the symbols."""
+    """Looks names up without a hash table: first in the string table, then in the symbols."""
     if elf.elfclass != 64 or not elf.little_endian or section["sh_size"] > MAX_TABLE_BYTES:
         return {}
     strings: bytes = elf.get_section(section["sh_link"]).data()

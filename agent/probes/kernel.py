@@ -1,8 +1,8 @@
-"""The live source: the kernel's ring, drained every few milliseconds and told as facts.
+"""The live source: drains the kernel's ring every few milliseconds and yields events.
 
-Draining copies bytes only; decoding, /proc and new attachments come between two drains. A process is
-introduced (ProcessSeen) before its first chunk. Stopping first makes every program go dark through one
-setting, then empties the ring; `detach` takes the probes away, which takes the kernel a while.
+Draining only copies bytes; decoding, /proc and new attachments come between two drains. A process is reported
+(ProcessSeen) before its first chunk. Stopping first disables every program through one setting, then empties
+the ring; `detach` removes the probes, which takes the kernel a while.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from agent.probes.memory import hand_back
 from agent.probes.programs import Programs, Sizes
 from agent.probes.source import Watching
 
-DRAIN_INTERVAL = 0.02  # seconds between two looks at the ring
-COUNT_INTERVAL = 1_000_000_000  # ns between two looks at the kernel's counters and the wall clock
-STOP_NS = 10_000_000_000  # in which what was captured may still be parsed when stopping
+DRAIN_INTERVAL = 0.02  # seconds between two drains of the ring
+COUNT_INTERVAL = 1_000_000_000  # ns between two reads of the kernel's counters and the wall clock
+STOP_NS = 10_000_000_000  # to parse what was captured, when stopping
 RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
 LOOKS_PER_DRAIN = 8
-HEADROOM = 1024  # bytes the kernel copies beyond the cap: HTTP/2 counts a body's padding, too
-MAX_PENDING_BYTES = 16 * 1024 * 1024  # taken from the ring at once; the rest stays in it
+HEADROOM = 1024  # bytes the kernel copies beyond the cap: HTTP/2 padding counts as body
+MAX_PENDING_BYTES = 16 * 1024 * 1024  # at most, taken in one drain
 
 COUNTED: dict[Counter, str] = {
     Counter.RING_FULL: Bytes.RING_FULL,
@@ -55,12 +55,14 @@ IGNORED: dict[Bytes, Counter] = {
 
 
 class SourceError(RuntimeError):
-    """This host does not allow the capture; the message has one sentence per reason, with its cure."""
+    """This host does not allow capture; the message has one sentence per reason, with its cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureFilters:
-    """What is watched. Empty sets do not restrict. `own_port` is the server's, in our network namespace."""
+    """What is captured. An empty set does not restrict. `own_port` is the server's, in the agent's network
+    namespace.
+    """
 
     only_ports: frozenset[int] = frozenset()
     except_ports: frozenset[int] = frozenset()
@@ -77,7 +79,7 @@ class CaptureFilters:
 
 
 class KernelSource:
-    """A LiveSource over the running kernel. Raises SourceError where this host refuses."""
+    """A LiveSource of the running kernel. Raises SourceError if this host does not allow capture."""
 
     def __init__(self, filters: CaptureFilters, sizes: Sizes, cache: Path | None) -> None:
         reasons = [str(reason) for reason in refusals()]
@@ -96,7 +98,7 @@ class KernelSource:
         self._known: set[int] = set()
         self._introduced: set[int] = set()  # whose end is still to be told
         self._counted: dict[Counter, int] = {}
-        self._told = 0  # bytes, in chunks or under the name of a bucket
+        self._told = 0  # bytes reported, in chunks or in a bucket
         self._stopping = False
         self._deadline = 0
         self.watching = Watching(
@@ -107,7 +109,7 @@ class KernelSource:
         self._filter(filters)
 
     def attach(self) -> None:
-        """Attaches to everything there is now, then lets the programs see. Raises ProgramError."""
+        """Attaches to everything present, then enables the programs. Raises ProgramError."""
         self._programs.open_ring(self._receive)
         self.watching.socket_probes = self._programs.attach_sockets()
         self._attachments.pin_loader_libraries()
@@ -119,12 +121,14 @@ class KernelSource:
         self._watching()
 
     def ask_to_stop(self) -> None:
-        """Dark at once, and a note for `events`. For signal handlers too: it takes no lock."""
+        """Disables capture at once and sets a flag for `events`. Takes no lock, so signal handlers may call
+        it.
+        """
         self._stopping = True
         self.go_dark()
 
     def go_dark(self) -> None:
-        """Every program returns at once from now on."""
+        """Disables capture: every program returns at once from now on."""
         self._programs.set(Setting.DARK, 1)
 
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
@@ -156,7 +160,7 @@ class KernelSource:
                 if ending:
                     yield from self._unaccounted(now)
                     return
-                ending = True  # what began before all went dark may hand over one thing more
+                ending = True  # a call that began before capture was disabled may still deliver one event
             if now - rescanned >= RESCAN_INTERVAL:
                 rescanned = now
                 yield from self._rescan(now)
@@ -166,13 +170,13 @@ class KernelSource:
                 time.sleep(DRAIN_INTERVAL)
 
     def _late(self) -> bool:
-        """Whether stopping has taken all the time it may; the first to ask starts the clock."""
+        """Whether stopping has exceeded STOP_NS, counted from the first call."""
         now = time.monotonic_ns()
         self._deadline = self._deadline or now + STOP_NS
         return now > self._deadline
 
     def _unread(self) -> Iterator[Event]:
-        """Counts what is still in hand and in the ring, unparsed."""
+        """Counts the pending bytes and those in the ring, which will not be parsed."""
         more, unread = True, 0
         while more or self._pending:
             while self._pending:
@@ -187,7 +191,7 @@ class KernelSource:
         yield from self._unaccounted(now)
 
     def detach(self) -> Iterator[tuple[int, int]]:
-        """Takes every probe away; yields (done, total)."""
+        """Removes every probe; yields (done, total)."""
         for done, total in self._programs.close():
             self.watching.detach_done, self.watching.detach_total = done, total
             yield done, total
@@ -236,14 +240,14 @@ class KernelSource:
             fresh = total - self._counted.get(counter, 0)
             self._counted[counter] = total
             if fresh and counter is Counter.RING_FULL_EVENTS:
-                self._known.clear()  # ends may be among the lost: a pid could be another process by now
+                self._known.clear()  # exits may be among the lost events: a pid may now be another process
             if fresh and counter in COUNTED:
                 what = COUNTED[counter]
                 self._told += fresh if isinstance(what, Bytes) else 0
                 yield Lost(now, what, fresh)
 
     def _unaccounted(self, now: int) -> Iterator[Event]:
-        """At the end: what the programs saw pass must be what was told of, byte for byte."""
+        """Compares the bytes that the programs counted with those reported; they must be equal at the end."""
         unaccounted = self._counted[Counter.SEEN] - self._told
         if unaccounted:
             yield Lost(now, Kernel.UNACCOUNTED, abs(unaccounted))
@@ -287,5 +291,5 @@ class KernelSource:
 
 
 def boot_id() -> str:
-    """This boot's random id, which makes a pid unique over reboots."""
+    """This boot's random id, which makes pids unique over reboots."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,7 +1,7 @@
-"""Hands the compiler's memory back once the kernel programs are loaded.
+"""Frees the compiler's memory once the kernel programs are loaded.
 
-LLVM and clang leave some 100 MB of their code resident; nothing calls it again, and should something, the
-pages come back from the file. Only read-only executable mappings are given up: others hold relocations.
+LLVM and clang leave some 100 MB of code resident that is not called again; if it were, the kernel would read
+the pages from the file. Only read-only executable mappings are released: others hold relocations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MADV_DONTNEED = 4
 
 
 def hand_back(maps: Path = Path("/proc/self/maps")) -> int:
-    """Gives up the compiler's resident code. Returns the bytes of address space that this covered."""
+    """Releases the compiler's resident code. Returns the size of its mappings in bytes."""
     libc = ctypes.CDLL(None, use_errno=True)
     covered = 0
     for line in maps.read_text().splitlines():

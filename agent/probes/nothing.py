@@ -1,4 +1,4 @@
-"""The source of an agent that captures nothing and only takes what gateways report: it loads no program."""
+"""The source of an agent that only receives gateways' reports: it loads no program and captures nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TICK_S = 0.2
 
 
 class NoCapture:
-    """A LiveSource of ticks only."""
+    """A LiveSource that yields only ticks."""
 
     def __init__(self) -> None:
         self.watching = Watching(backend="nothing is captured")
@@ -27,13 +27,13 @@ class NoCapture:
         self._stopping = True
 
     def go_dark(self) -> None:
-        """It is dark already."""
+        """Nothing to disable."""
 
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
-        """There are no connections."""
+        """No-op: there are no connections."""
 
     def events(self) -> Iterator[Event]:
-        """Time passes."""
+        """Ticks, until stopped."""
         while not self._stopping:
             time.sleep(TICK_S)
             yield Tick(time.monotonic_ns())

@@ -1,9 +1,9 @@
-"""Which loaded programs the kernel runs on a private stack: such a program must not be attached to a uprobe.
+"""Detects programs that the kernel runs on a private stack: they must not be attached to a uprobe.
 
-From Linux 6.13 on a program may be given one stack per CPU instead of its task's own (bpf_enable_priv_stack()
-in kernel/bpf/verifier.c). A uprobe program can be preempted, so two tasks would share that stack: memory is
-corrupted, and the kernel may crash. bpf/tls.c keeps ours off it by a tail call; here this is checked
-in the machine code that the kernel made.
+From Linux 6.13 on the kernel may give a program one stack per CPU instead of its task's
+(bpf_enable_priv_stack() in kernel/bpf/verifier.c). A uprobe program can be preempted, so two tasks would
+share that stack: memory is corrupted, and the kernel may crash. bpf/tls.c prevents this by a tail call; this
+module verifies it in the machine code that the kernel generated.
 
     machine code             answer
     none (JIT off)           no: the interpreter has the task's stack
@@ -21,7 +21,7 @@ import struct
 OBJ_GET_INFO_BY_FD = 15  # include/uapi/linux/bpf.h, enum bpf_cmd
 SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280}  # of bpf(2)
 NO_SYSCALL = -1
-INFO_BYTES = 256  # at least struct bpf_prog_info; a kernel that knows less writes less
+INFO_BYTES = 256  # at least struct bpf_prog_info; older kernels write less
 JITED_LENGTH_AT, JITED_AT = 16, 24  # its members jited_prog_len and jited_prog_insns
 ATTR_BYTES = 128
 
@@ -34,9 +34,9 @@ SOURCE_REGISTER = 0xF0  # 0 for a call of a helper
 
 
 def has_private_stack(program: int, code: bytes) -> bool:
-    """Whether the kernel runs this program (a descriptor, and the eBPF code it was loaded from) on one.
+    """Whether the kernel runs this program (its descriptor and eBPF code) on a private stack.
 
-    Raises OSError where the kernel does not tell of the program.
+    Raises OSError if the kernel gives no information on the program.
     """
     image = machine_code(program)
     if image is not None and not image:
@@ -47,7 +47,7 @@ def has_private_stack(program: int, code: bytes) -> bool:
 
 
 def machine_code(program: int) -> bytes | None:
-    """What the JIT made of a program: empty where it is off, None where it is not shown (kptr_restrict)."""
+    """A program's machine code: empty if the JIT is off, None if the kernel hides it (kptr_restrict)."""
     length, _ = _jited(program, 0, 0)
     image = ctypes.create_string_buffer(length)
     _, shown_at = _jited(program, length, ctypes.addressof(image))
@@ -55,7 +55,7 @@ def machine_code(program: int) -> bytes | None:
 
 
 def can_tail_call(code: bytes) -> bool:
-    """Whether a tail call is among these instructions."""
+    """Whether these instructions contain a tail call."""
     return any(
         operation == CALL and not registers & SOURCE_REGISTER and helper == TAIL_CALL
         for operation, registers, _, helper in INSTRUCTION.iter_unpack(code)
@@ -63,7 +63,7 @@ def can_tail_call(code: bytes) -> bool:
 
 
 def _jited(program: int, room: int, at: int) -> tuple[int, int]:
-    """The length of the machine code, and where the kernel wrote it: 0 if nowhere."""
+    """The length of the machine code, and the address it was written to (0: none)."""
     info = ctypes.create_string_buffer(INFO_BYTES)
     struct.pack_into("<I", info, JITED_LENGTH_AT, room)
     struct.pack_into("<Q", info, JITED_AT, at)

@@ -1,4 +1,4 @@
-"""What /proc says of processes. A process may vanish between two reads: absent is None, never an error."""
+"""Processes as /proc describes them. One may exit between two reads: absent is None, never an error."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MAX_READ = 4 * 1024 * 1024
 
 
 def pids(proc: Path = PROC) -> Iterator[int]:
-    """Every process there is now."""
+    """The pids of all processes."""
     return (int(entry.name) for entry in os.scandir(proc) if entry.name.isdigit())
 
 
 def read(pid: int, name: str, proc: Path = PROC) -> bytes | None:
-    """/proc/PID/name, at most MAX_READ of it; None if the process or the permission is missing."""
+    """/proc/PID/name, at most MAX_READ bytes; None if the process has exited or is not readable."""
     try:
         with open(proc / str(pid) / name, "rb", buffering=0) as file:
             pieces, left = [], MAX_READ
@@ -32,7 +32,7 @@ def read(pid: int, name: str, proc: Path = PROC) -> bytes | None:
 
 
 def see(pid: int, time_ns: int, comm: bytes, program: bytes = b"", proc: Path = PROC) -> ProcessSeen:
-    """The facts of a process met now; `comm` and `program` are what the kernel said, in case it has gone."""
+    """The facts of a process; `comm` and `program` are the kernel event's, in case it has exited."""
     stat = read(pid, "stat", proc)
     return ProcessSeen(
         time_ns=time_ns,
@@ -45,7 +45,7 @@ def see(pid: int, time_ns: int, comm: bytes, program: bytes = b"", proc: Path = 
 
 
 def absolute(program: bytes) -> str | None:
-    """What exec was given, where that names one file whoever reads it."""
+    """The path given to exec, if absolute; None otherwise."""
     return program.decode(errors="replace") if program.startswith(b"/") else None
 
 
@@ -70,7 +70,7 @@ def executable(pid: int, proc: Path = PROC) -> str | None:
 
 
 def cgroup(text: bytes) -> str | None:
-    """The path that says most: cgroup v2's, or of v1's hierarchies the longest one."""
+    """The most specific path: cgroup v2's, or the longest of v1's hierarchies."""
     paths = [
         line.split(":", 2)[2] for line in text.decode(errors="replace").splitlines() if line.count(":") >= 2
     ]

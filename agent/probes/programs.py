@@ -1,8 +1,8 @@
-"""The kernel programs: compiled by BCC without kernel headers, loaded, attached, and taken away again.
+"""The kernel programs: compiled by BCC without kernel headers, loaded, attached and detached.
 
-BCC rewrites only the main text, so the sources of bpf/ are joined in order with #line; what it needs of
-kernel headers is bpf/include. Uprobes are attached by file offset and their descriptors kept here: BCC
-names them by path and address, which collide under /proc/PID/root.
+BCC rewrites only the main text, so the sources of bpf/ are joined in order with #line; bpf/include replaces
+the kernel headers. Uprobes are attached by file offset and their descriptors kept here: BCC names them by
+path and address, which collide under /proc/PID/root.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ENTRY, RETURN = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bounds of the kernel side: ring in bytes (a power of two of pages), table entries."""
+    """Bounds of the kernel programs: ring in bytes (a power of two of pages), table entries."""
 
     ring_bytes: int = 64 * 1024 * 1024
     connections: int = 65_536
@@ -47,7 +47,7 @@ class Sizes:
 
 
 class ProgramError(RuntimeError):
-    """The kernel refused a program or a probe; the message says which and why."""
+    """The kernel refused a program or a probe; the message names it and the reason."""
 
 
 def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER) -> str:
@@ -59,7 +59,7 @@ def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER) -> str:
 
 
 class Programs:
-    """Loaded programs of one agent. `close` leaves nothing attached."""
+    """One agent's loaded programs. `close` leaves nothing attached."""
 
     def __init__(self, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS) -> None:
         os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
@@ -89,7 +89,7 @@ class Programs:
 
     @property
     def tls_refusal(self) -> str | None:
-        """Why no TLS library is probed, in a sentence; None where they are."""
+        """A sentence on why no TLS library is probed; None if they are."""
         return self._tls_refusal
 
     def _refusal(self) -> str | None:
@@ -121,7 +121,7 @@ class Programs:
             raise ProgramError(f"the kernel refused the program {program}: {error}") from None
 
     def attach_sockets(self) -> int:
-        """Attaches the backend. Returns how many probes that makes; raises ProgramError."""
+        """Attaches the backend. Returns its number of probes; raises ProgramError."""
         try:
             for probe in self.backend.attach(self._module):
                 self._socket_probes.append(probe)
@@ -137,7 +137,7 @@ class Programs:
         try:
             for name, offset in offsets.items():
                 hook = tls.HOOKS[name]
-                # The return first: a call that enters between the two would never be used up.
+                # The return first: a call that entered between the two would leave its entry behind.
                 if hook.exit:
                     handles.append(self._uprobe(hook.exit, RETURN, path, offset))
                 handles.append(self._uprobe(hook.entry, ENTRY, path, offset))
@@ -158,7 +158,7 @@ class Programs:
         return self._next
 
     def detach(self, handles: list[int]) -> None:
-        """Takes uprobes away; unknown handles are ignored."""
+        """Detaches uprobes; unknown handles are ignored."""
         for handle in handles:
             descriptor = self._uprobes.pop(handle, None)
             if descriptor is not None:
@@ -190,12 +190,12 @@ class Programs:
         table[table.Key(index)] = table.Leaf(cgroup.id, cgroup.level, excluded)
 
     def ignore(self, address: int, generation: int, counter: Counter) -> None:
-        """Stops this life of a connection from being handed over; its bytes go to `counter`."""
+        """Ignores this generation of a connection: its bytes are counted in `counter` and not copied."""
         table = self._module[b"ignored"]
         table[table.Key(address)] = table.Leaf(generation, counter, 0)
 
     def open_ring(self, receive: Callable[[bytes], bool]) -> None:
-        """Every event's bytes go to `receive`, which answers whether it can take more at once.
+        """Passes every event's bytes to `receive`, which returns whether it takes more in this drain.
 
         It must not raise: BCC swallows exceptions there.
         """
@@ -206,7 +206,7 @@ class Programs:
         self._module[b"events"].open_ring_buffer(copy)
 
     def consume(self) -> bool:
-        """Hands what the ring holds to the receiver, without waiting. True if the receiver had enough."""
+        """Passes the ring's events to the receiver, without waiting. True if the receiver stopped it."""
         left: int = self._bcc.lib.bpf_consume_ringbuf(self._module._ringbuf_manager)
         return left < 0
 
@@ -216,7 +216,7 @@ class Programs:
         return {counter: sum(table[ctypes.c_int(counter)]) for counter in Counter}
 
     def close(self) -> Iterator[tuple[int, int]]:
-        """Detaches everything; yields (done, total) probes, since each takes the kernel a while."""
+        """Detaches everything; yields (done, total) after each probe, since each takes the kernel a while."""
         total = len(self._uprobes) + len(self._socket_probes)
         done = 0
         for handle in list(self._uprobes):

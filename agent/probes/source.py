@@ -1,4 +1,4 @@
-"""A source of live events: what the agent's commands need of one, whatever it watches with."""
+"""The interface of a live source of events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.ledger import Bytes
 
 @dataclass(frozen=True, slots=True)
 class ProbedFile:
-    """A file that holds a TLS library, and how many probes are in it."""
+    """A file with a TLS library, and its number of probes."""
 
     library: str
     path: str
@@ -21,45 +21,45 @@ class ProbedFile:
 
 @dataclass(slots=True)
 class Watching:
-    """What a source does now, for status pages. `tls_refusal` says why no TLS library is probed."""
+    """A source's state, for the status page. `tls_refusal` says why no TLS library is probed."""
 
     backend: str
     socket_probes: int = 0
     libraries: tuple[ProbedFile, ...] = ()
     tls_refusal: str | None = None
     failures: dict[str, str] = field(default_factory=dict)  # path -> reason
-    drained_bytes: int = 0  # what the last drain took from the ring
-    put_off: int = 0  # times a process was not looked at for TLS: too many waited
+    drained_bytes: int = 0  # taken from the ring by the last drain
+    put_off: int = 0  # times the examination of a process for TLS was deferred: too many waited
     detach_done: int = 0
     detach_total: int = 0
 
 
 class LiveSource(Protocol):
-    """Attached once, read to its end, detached. All but `ask_to_stop` belongs to one thread."""
+    """Attached once, read to its end, detached. Only `ask_to_stop` may be called from other threads."""
 
     @property
     def watching(self) -> Watching: ...
 
     def attach(self) -> None:
-        """Begins to watch. Raises ProgramError."""
+        """Starts capturing. Raises ProgramError."""
         ...
 
     def events(self) -> Iterator[Event]:
-        """Events in order, a tick when nothing happens; ends after `ask_to_stop`."""
+        """Events in order, ticks when nothing happens; ends after `ask_to_stop`."""
         ...
 
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
-        """Nothing more of this connection is wanted; its bytes are counted in `bucket`."""
+        """Stops sending this connection's bytes; they are counted in `bucket`."""
         ...
 
     def ask_to_stop(self) -> None:
-        """May be called from a signal handler, and by any thread."""
+        """May be called from signal handlers and from any thread."""
         ...
 
     def go_dark(self) -> None:
-        """Sees nothing from now on."""
+        """Disables capture at once."""
         ...
 
     def detach(self) -> Iterator[tuple[int, int]]:
-        """Takes every probe away; yields (done, total)."""
+        """Removes every probe; yields (done, total)."""
         ...

@@ -1,4 +1,4 @@
-"""Which files of a process hold a TLS library, and which libraries the loader would give the next one.
+"""Files with a TLS library: those a process maps, and those the loader would map next.
 
 Pure: text and bytes in, names out.
 """

@@ -1,7 +1,7 @@
-"""TLS libraries as data: a row says which files hold one, which functions are probed, and by which programs.
+"""TLS libraries as data: a row defines the files, the functions to probe, and their programs.
 
-A new library is a row of LIBRARIES and its entry programs in bpf/tls.c; the doctor, the status page and the
-records know it by the row's name.
+A new library is a row of LIBRARIES and its entry programs in bpf/tls.c; the doctor, the status page and
+records refer to it by the row's name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """Programs of bpf/tls.c at a function's entry and return; `has_plaintext` where it reads or writes."""
+    """The programs of bpf/tls.c at a function's entry and return; `has_plaintext` if it reads or writes."""
 
     entry: str
     exit: str | None = None
@@ -26,11 +26,11 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class TlsLibrary:
-    """One library. `name` stands in records and JSON, `title` in sentences for people.
+    """One library. `name` is for records and JSON, `title` for sentences.
 
-    `source` is its number in events, from 1 on and unique: in bpf/tls.c SOURCE_ and the name in capitals.
-    `files` matches the paths of files that hold it. `marks` are texts in a file that holds it without
-    symbols, where it cannot be probed, and `cure` is what to do then.
+    `source` is its unique number in events, from 1 on; bpf/tls.c has it as SOURCE_ and the name in capitals.
+    `files` matches the paths of files that contain it. `marks` are texts in files that contain it without
+    symbols, which cannot be probed; `cure` is for these.
     """
 
     name: str
@@ -46,7 +46,7 @@ OPENSSL = TlsLibrary(
     name="openssl",
     title="OpenSSL",
     source=1,
-    # The distribution's, bundled copies (libssl-1a2b3c.so), and Python modules that carry it inside.
+    # The distribution's library, bundled copies (libssl-1a2b3c.so), and Python modules that contain it.
     files=re.compile(r"(?:^|/)(?:libssl[^/]*\.so[^/]*|_ssl[^/]*\.so)$"),
     hooks={
         "SSL_read": Hook("openssl_read", "openssl_return", has_plaintext=True),
@@ -73,21 +73,21 @@ TITLES = " or ".join(library.title for library in LIBRARIES)
 
 
 def named(path: str) -> Iterator[TlsLibrary]:
-    """The libraries that a file of this name may hold."""
+    """The libraries that a file with this name may contain."""
     return (library for library in LIBRARIES if library.files.search(path))
 
 
 def is_library(path: str) -> bool:
-    """Whether a file of this name may hold a library that can be probed."""
+    """Whether a file with this name may contain a library that can be probed."""
     return next(named(path), None) is not None
 
 
 def defining(functions: Iterable[str]) -> tuple[TlsLibrary, ...]:
-    """The libraries to which one of these functions belongs."""
+    """The libraries with any of these functions."""
     known = frozenset(functions)
     return tuple(library for library in LIBRARIES if not known.isdisjoint(library.hooks))
 
 
 def compiler_flags() -> Iterator[str]:
-    """What bpf/tls.c must know of the rows."""
+    """The rows as compiler flags for bpf/tls.c."""
     return (f"-DSOURCE_{library.name.upper()}={library.source}" for library in LIBRARIES)

@@ -1,7 +1,7 @@
-"""A body, content-decoded and masked in the way its content type allows.
+"""Masks a content-decoded body in the way its content type allows.
 
-JSON, forms, multipart forms and event streams are masked in part; other text is kept only if it is short
-and holds nothing suspicious; anything else keeps its length and type alone.
+JSON, forms, multipart forms and event streams are masked in part; other text is kept only if it is short and
+nothing in it looks like a secret; of anything else only length and type are kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from agent.redact.text import TextMasker
 
 MASKED = "masked"
 MALFORMED = "malformed"
-MAX_TYPE = 256  # bytes of a content type that are looked at
+MAX_TYPE = 256  # bytes of a content type that are read
 MAX_TYPES = 256  # remembered
 BOM = "\ufeff"
 
@@ -38,7 +38,7 @@ _UNTYPED = frozenset(("", "application/octet-stream", "binary/octet-stream", "ap
 
 
 class BodyMasks:
-    """Masks bodies of one side of one exchange, and logs what it replaced."""
+    """Masks the body of one side of one exchange, and logs each mask."""
 
     def __init__(
         self, masker: TextMasker, policy: Policy, media: ContentTypes, log: MaskLog, where: str
@@ -51,7 +51,7 @@ class BodyMasks:
         self._where = where
 
     def masked(self, body: Body, headers: Headers) -> wire.Body:
-        """The body as the record has it."""
+        """The body for the record."""
         if body.size == 0 and body.state is BodyState.COMPLETE:
             return wire.Body(0, b"", BodyState.COMPLETE)
         if not self._policy.bodies or body.state is BodyState.UNSEEN:
@@ -91,7 +91,7 @@ class BodyMasks:
         return wire.Body(body.size, None, MASKED)
 
     def _part(self, body: Body, data: bytes, left_out: int) -> wire.Body:
-        """A body of which `left_out` bytes or characters could not be read and are gone."""
+        """The masked body; `left_out` unreadable bytes or characters are missing from it."""
         state: str = body.state
         if left_out:
             if not data:
@@ -145,8 +145,9 @@ class BodyMasks:
 
 
 def _or_malformed(masked: wire.Body, text: str, complete: bool) -> wire.Body:
-    """A body that is JSON by its type. One that was whole, and of which not all could be read, is no JSON:
-    that much can be told without a byte of it. UTF-16 and UTF-32 are left alone, they hold NUL."""
+    """A body that is JSON by its type. It is MALFORMED if it was complete and not all of it could be read,
+    which reveals none of its bytes. UTF-16 and UTF-32, which contain NUL, are not checked.
+    """
     if complete and masked.state in (BodyState.UNDECODABLE, MASKED) and "\0" not in text:
         return replace(masked, state=MALFORMED)
     return masked
@@ -157,13 +158,13 @@ def _is_form(kind: str) -> bool:
 
 
 class ContentTypes:
-    """Content types, read by the library that knows the grammar (RFC 9110 section 8.3); remembered."""
+    """Content types, parsed by a library for the grammar of RFC 9110 section 8.3; remembered."""
 
     def __init__(self) -> None:
         self._parsed = lru_cache(maxsize=MAX_TYPES)(_parsed)
 
     def of(self, headers: Headers) -> tuple[str, Message]:
-        """The content type, "" if there is none, and for reading only its message in the library."""
+        """The content type, "" if there is none, and the library's message, which must not be changed."""
         return self._parsed((first(headers, b"content-type") or b"")[:MAX_TYPE])
 
 

@@ -1,8 +1,8 @@
-"""Which parts of JSON texts were seen to hold nothing of a secret, so that only what is new is looked at.
+"""Remembers parts of JSON texts that hold no secret, so that only new parts are examined.
 
-A text's parts are what lies between its quotes: keys, strings, and the punctuation and numbers between them.
-Neither a name nor a shape that gives a secret away spans a quote, so a text of clean parts is clean.
-Most parts come with every message: keys, words of an enumeration, commas.
+A text is split at its quotes into parts: keys, strings, and the punctuation and numbers between them. No name
+or shape by which a secret is recognised spans a quote, so a text of clean parts is clean. Most parts occur in
+every message: keys, words of an enumeration, commas.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from agent.redact import values
 from agent.redact.names import Names
 
 MAX_PARTS = 1024  # remembered
-MAX_MISSES = 4096  # texts with something new since there was room; then all is forgotten
-MAX_PART = 48  # characters of a part that is remembered
+MAX_MISSES = 4096  # texts with new parts, while full, until all is forgotten
+MAX_PART = 48  # characters of a remembered part
 
 
 class CleanFragments:
-    """Remembers the parts that `names` and the shapes leave alone, a bounded number, none with a secret."""
+    """A bounded number of parts that neither `names` nor the shapes match, none with a secret."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -24,7 +24,7 @@ class CleanFragments:
         self._misses = 0
 
     def holds(self, text: str) -> bool:
-        """True only where no part of `text` can be a secret or give one away. JSON without escapes."""
+        """True only if no part of `text` can be a secret or the name of one. For JSON without escapes."""
         new = set(text.split('"')) - self._known
         if not new:
             return True

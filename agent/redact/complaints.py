@@ -1,6 +1,6 @@
 """Sentences that quote a wrong value: `Duplicate entry 'x' for key 'token'`, `"pin" with value "x" fails`.
 
-Where a sentence says so much and has a secret's name in it, all that it quotes is masked, but for such names.
+If such a sentence contains a secret's name, everything it quotes is masked, except such names.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _WORD = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 
 
 def possible(text: str) -> bool:
-    """False only where `text` is no complaint."""
+    """False only if `text` is no complaint."""
     return "alue" in text or "alid" in text or "ntry" in text
 
 
 def unquoted(text: str) -> bool:
-    """Whether `text` may say of a word that it is wrong, without any sign around it."""
+    """Whether `text` may complain about a word that is not quoted."""
     return "value " in text or "entry " in text
 
 
 def secrets(text: str, names: Names) -> list[tuple[int, int, str]]:
-    """(start, end, rule) of what is quoted in a complaint about a secret."""
+    """(start, end, rule) of each quotation in a complaint about a secret."""
     if len(text) > MAX_LENGTH or _SAYS.search(text) is None:
         return []
     quoted = [(match.lastgroup or "", match) for match in _QUOTED.finditer(text)]

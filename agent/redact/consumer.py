@@ -1,4 +1,4 @@
-"""Hints at who called, taken from what is already masked, but for the client certificate's name."""
+"""Hints at the consumer, from masked values and the client certificate's name."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from agent.redact.policy import Policy
 from agent.redact.text import TextMasker
 
 MAX_HINT = 256  # characters
-TEST_MARK = " -- "  # a Kubernetes e2e client appends the test's name to its user agent behind this
+TEST_MARK = " -- "  # separates the test's name that Kubernetes e2e clients append to their user agent
 
-USER = "user"  # the scheme of a credential that a server has checked and named the user of
+USER = "user"  # the scheme of a credential whose user a server has authenticated
 ANONYMOUS = "system:anonymous"
 
 _CERTIFICATE = b"x-forwarded-client-cert"
@@ -29,7 +29,7 @@ def hints(
     credential: Credential,
     key: bytes,
 ) -> wire.Consumer:
-    """The consumer of a request; all None where there is no request."""
+    """The consumer of a request; all fields None without a request."""
     raw = exchange.request
     if raw is None or masked is None:
         return wire.Consumer()
@@ -51,7 +51,7 @@ def hints(
 
 
 def _credential(caller: Caller, key: bytes) -> Credential:
-    """A user by the fingerprint of the name, which may be a person's."""
+    """A user, as the fingerprint of the name: it may be a person's."""
     facts = {**caller.facts, "user": _kind(caller.user)}
     if caller.acting_as is not None:
         facts["acting-as"] = _kind(caller.acting_as)
@@ -71,7 +71,7 @@ def _kind(user: str | None) -> str:
 
 
 def _public_name(user: str | None, masker: TextMasker) -> str | None:
-    """Names of the cluster's own parts are kept; whatever else may be a person."""
+    """Keeps names of the cluster's own components; other names may be people."""
     return masker.text(user)[0][:MAX_HINT] if user and user.startswith("system:") else None
 
 
@@ -85,7 +85,7 @@ def _header(headers: wire.Pairs, wanted: bytes, limit: int = MAX_HINT) -> str | 
 
 
 def _client_name(header: str | None, masker: TextMasker) -> str | None:
-    """The name in the last element of Envoy's header, which the proxy next to us has verified."""
+    """The name in the last element of Envoy's header, which the nearest proxy has verified."""
     if header is None:
         return None
     last = header[_last_comma(header) + 1 :]
@@ -95,7 +95,7 @@ def _client_name(header: str | None, masker: TextMasker) -> str | None:
 
 
 def _last_comma(text: str) -> int:
-    """Of those outside quotes; -1 where there is none."""
+    """Position of the last comma outside quotes; -1 if there is none."""
     found, quoted = -1, False
     for i, char in enumerate(text):
         if char == '"':

@@ -1,7 +1,7 @@
-"""Who called, without the secret: a keyed fingerprint, the scheme, and what only the node can read off.
+"""Identifies a credential without revealing it: a keyed fingerprint, its scheme, and facts about it.
 
-The fingerprint is HMAC-SHA256 under the cluster's key, cut to 128 bits: the same credential gives the
-same one on every node that has the key, and without the key nothing can be tried against it.
+The fingerprint is HMAC-SHA256 under the cluster's key, cut to 128 bits: a credential has the same fingerprint
+on every node with the key, and without the key guesses cannot be checked against it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agent.redact.text import TextMasker
 from agent.redact.values import decoded_base64
 
 FINGERPRINT_BYTES = 16
-MAX_JWT = 16 * 1024  # characters; a longer token is not looked into
+MAX_JWT = 16 * 1024  # characters; a longer token is not decoded
 MAX_CLAIMS = 32
 MAX_EXP = 2**53
 
@@ -29,7 +29,7 @@ _ALGORITHM = re.compile(r"[A-Za-z0-9-]{1,20}")
 _AUTHORIZATIONS = (b"authorization", b"proxy-authorization")
 _CARRIERS = frozenset(("name:key", "name:token", "name:session", "name:secret", "name:policy"))
 _STABLE = {
-    # Of these schemes the credential differs with each request; this part of it names the caller.
+    # In these schemes the credential differs with each request; this part identifies the consumer.
     "digest": re.compile(rb'(?i)\busername="?([^",]*)'),
     "aws4-hmac-sha256": re.compile(rb"Credential=([^/,\s]*)"),
     "aws4-ecdsa-p256-sha256": re.compile(rb"Credential=([^/,\s]*)"),
@@ -42,7 +42,7 @@ _STABLE = {
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What may be said of a credential. `facts` never holds a value of it."""
+    """The publishable facts of a credential. `facts` never holds a value from it."""
 
     scheme: str | None = None
     fingerprint: str | None = None
@@ -50,7 +50,9 @@ class Credential:
 
 
 def find(headers: Headers, query: bytes | None, masker: TextMasker, key: bytes) -> Credential:
-    """The request's credential: Authorization, else an API key in a header or the query, else a session."""
+    """The request's credential: Authorization, else an API key in a header or the query, else a session
+    cookie.
+    """
     for wanted in _AUTHORIZATIONS:
         for field_name, raw_value in headers:
             if (
@@ -72,7 +74,7 @@ def find(headers: Headers, query: bytes | None, masker: TextMasker, key: bytes) 
 
 
 def fingerprint(key: bytes, kind: str, secret: bytes) -> str:
-    """Hex. `kind` keeps apart equal bytes used in different ways."""
+    """The fingerprint as hex. `kind` separates equal bytes used in different ways."""
     digest = hmac.digest(key, b"spectap\0" + kind.encode() + b"\0" + secret, "sha256")
     return digest[:FINGERPRINT_BYTES].hex()
 

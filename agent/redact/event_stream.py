@@ -1,7 +1,7 @@
-"""An event stream, line by line (HTML Living Standard, section 9.2): JSON data masked as such, other as text.
+"""Masks an event stream line by line (HTML Living Standard, section 9.2): data is JSON or text.
 
-JSON may be split over events. From one that closes less than it opens, to the one that closes the rest, all
-data is masked: a name may be in the one and its value in the next.
+JSON may be split over events. From an event with unclosed brackets to the one that closes them, all data is
+masked: a name may be in one event and its value in the next.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DATA = "data"
 
 
 def mask(text: str, masker: TextMasker) -> tuple[str, list[str]]:
-    """The masked stream, and the rule of each value that was replaced."""
+    """The masked stream, and the rule of each replaced value."""
     lines = _LINE_END.split(text)
     heads = [match[0] if (match := _HEAD.match(line)) else "" for line in lines[::2]]
     stream = _Stream(masker)
@@ -36,12 +36,12 @@ def mask(text: str, masker: TextMasker) -> tuple[str, list[str]]:
 
 
 class _Stream:
-    """Masks the values of a stream in their order."""
+    """Masks the values of a stream, in order."""
 
     def __init__(self, masker: TextMasker) -> None:
         self._masker = masker
-        self._open = 0  # brackets of JSON that earlier events opened
-        self._cut = ""  # how a string began that an earlier event did not end
+        self._open = 0  # unclosed JSON brackets of earlier events
+        self._cut = ""  # the start of a string that earlier events left open
 
     def data(self, values: list[str]) -> tuple[list[str], str | None]:
         """The data of one event, which may be part of the JSON of several."""
@@ -68,8 +68,9 @@ class _Stream:
 
 
 def _brackets(text: str) -> tuple[int, int, str]:
-    """How deep brackets close what was not opened, at most 0; how many more open than close; and what is left
-    of a string that does not end: a quote, and a backslash if its last character is half an escape."""
+    """The lowest bracket depth, at most 0; the depth at the end; and, if a string is left open, a quote, with
+    a backslash if its last character is half an escape.
+    """
     depth = lowest = 0
     cut = ""
     for token in _TOKEN.finditer(text):

@@ -9,18 +9,18 @@ from agent.redact import labels, placeholders
 from agent.redact.json_walk import Masked
 from agent.redact.text import TextMasker
 
-MAX_DECODINGS = 4  # of percent-encoding in names and paths
+MAX_DECODINGS = 4  # levels of percent-encoding that are undone in names and paths
 
-# An authorization code is a secret, an error code is not: these beside it tell them apart.
+# An authorization code is a secret, an error code is not: these neighbours distinguish them.
 _OAUTH = frozenset(("grant_type", "redirect_uri", "code_verifier", "state", "client_id"))
 _BESIDE = _OAUTH | {"code"}
-MAX_PLAIN_PAIR = 128  # bytes of a pair that is remembered where it needs no mask
+MAX_PLAIN_PAIR = 128  # bytes of a pair remembered as needing no mask
 _SAFE = "-._~!$'()*,;:@/?"
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """`data` is what is left after masking; `left_out` counts the input's bytes that are not in it."""
+    """`data` is the masked data; `left_out` counts input bytes that are not in it."""
 
     data: bytes
     left_out: int
@@ -29,9 +29,9 @@ class Cut:
 def mask_pairs(
     raw: bytes, masker: TextMasker, masked: Masked, *, cut: bool = False, is_form: bool = False
 ) -> Cut:
-    """A query or urlencoded form; pairs without a secret stay as they are.
+    """Masks a query or urlencoded form; pairs without a secret stay unchanged.
 
-    Where `cut`, the last pair may be half of one and is left out. `masked` gets the decoded name.
+    If `cut`, the last pair may be incomplete and is left out. `masked` is called with the decoded name.
     """
     left_out = 0
     if cut:
@@ -53,7 +53,7 @@ def mask_pairs(
 
 
 def _rules(pairs: list[tuple[str, str]], masker: TextMasker, is_form: bool) -> list[str | None]:
-    """The rule of each pair that is a secret because of the others, or of its name."""
+    """The rule of each pair that is a secret because of its name or of other pairs."""
     names = [name for name, _ in pairs]
     oauth = not _OAUTH.isdisjoint(names) or (is_form and names == ["code"])
     beside = labels.beside(pairs, masker.names, masker.keys)
@@ -64,7 +64,7 @@ def _rules(pairs: list[tuple[str, str]], masker: TextMasker, is_form: bool) -> l
 
 
 def _is_alone(name: str, masker: TextMasker) -> bool:
-    """Whether no other pair can say that the value of this name is a secret."""
+    """Whether no other pair can make the value of this name a secret."""
     role = masker.keys.named(name).role
     return name not in _BESIDE and (role is None or role.group is None)
 
@@ -76,7 +76,7 @@ def _pair(
     masked: Masked,
     by_name: str | None,
 ) -> bytes | None:
-    """The pair without its secrets; None where it has none."""
+    """The masked pair; None if it has no secret."""
     raw_name, equals, raw_value = pair
     name, value = text
     shown, rule = masker.text(name)
@@ -101,7 +101,7 @@ def decoded(raw: bytes) -> str:
 
 
 def fully(text: str) -> str:
-    """Percent-decoded until nothing changes, or often enough."""
+    """Percent-decoded until nothing changes, at most MAX_DECODINGS times."""
     for _ in range(MAX_DECODINGS):
         if "%" not in text:
             break

@@ -1,8 +1,8 @@
-"""Header fields: names stay, values go, unless a name is known to carry none of a person's secrets.
+"""Masks header fields: names stay; values are masked unless the name is known to carry no secret.
 
-Kept values are still mask_text as texts. Cookies keep their names, Set-Cookie its attributes, credentials
-and challenges their scheme. Fields that came through as they were more than once are remembered, a bounded
-number of them and none with a secret: most come with every message.
+Kept values are still masked as texts. Cookies keep their names, Set-Cookie its attributes, credentials and
+challenges their scheme. Fields that passed unchanged more than once are remembered, a bounded number, none
+with a secret: most occur in every message.
 """
 
 from __future__ import annotations
@@ -54,15 +54,16 @@ _LINE_END = re.compile(rb"[\r\n]")
 _NAME = re.compile(rb"[A-Za-z0-9_.!#$%&'*+^`|~-]+")
 
 
-MAX_NAME = 64  # bytes; a longer name is not a name
+MAX_NAME = 64  # bytes; longer ones are no names
 MAX_PLAIN_NAME = 12  # too short to be a secret
-MAX_CLEAN = 4096  # fields that are remembered
-MAX_CLEAN_LENGTH = 256  # bytes of such a field's value
+MAX_CLEAN = 4096  # remembered fields
+MAX_CLEAN_LENGTH = 256  # bytes of a remembered field's value
 
 
 class HeaderMemory:
-    """What one masker was seen to leave as it is, under one policy: `fields`, on either side, and `names` of
-    which it leaves any value that is clean as a text."""
+    """What is left unchanged under one policy: `fields`, on either side, and `names` whose values are kept if
+    they are clean as texts.
+    """
 
     def __init__(self, masker: TextMasker, policy: Policy) -> None:
         self.masker = masker
@@ -72,7 +73,7 @@ class HeaderMemory:
 
 
 class HeaderMasks:
-    """Masks header fields of one side of one exchange, and logs what it replaced."""
+    """Masks the header fields of one side of one exchange, and logs each mask."""
 
     def __init__(self, memory: HeaderMemory, log: MaskLog, side: str) -> None:
         """`side` is "" for the request and "response." for the response."""
@@ -83,12 +84,12 @@ class HeaderMasks:
         self._cookie = f"{side}cookie"
 
     def masked(self, headers: Headers) -> Pairs:
-        """The fields in their order, values masked."""
+        """The fields in order, with masked values."""
         known = self._memory.fields.known
         return tuple([field if field in known else self._unknown(field) for field in headers])
 
     def _unknown(self, field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-        """As `_field`; one that needed no mask need not be looked at again."""
+        """Like `_field`, and remembers a field that needed no mask."""
         name, value = field
         before = self._log.total
         if b"\n" in value or b"\r" in value:
@@ -102,7 +103,7 @@ class HeaderMasks:
         return masked
 
     def _several(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
-        """A value with a line end, as files may have it: what follows may be other fields, and goes."""
+        """A value with a line end, possible in files: what follows may be other fields and is masked."""
         line = _LINE_END.split(value, 1)[0]
         shown, masked = self._field(name, line)
         self._log.add(self._header, shown.decode("latin-1").lower(), "header")
@@ -127,7 +128,7 @@ class HeaderMasks:
         return self._by_name(name, value) if way is None else way(self, name, value)
 
     def _by_name(self, name: str, value: bytes) -> bytes:
-        """A value that stays where its name is known to carry no secret and its text holds none."""
+        """A value that is kept if its name is known to carry no secret and its text holds none."""
         rule = self._masker.names.rule(name)
         kept = name in KEPT or self._masker.names.kept(name)
         if (kept and rule is None) or name == self._memory.aggregation:
@@ -138,7 +139,7 @@ class HeaderMasks:
         return placeholders.of_text(value.decode("latin-1")).encode("latin-1")
 
     def _content_type(self, name: str, value: bytes) -> bytes:
-        """All but the boundary: it is random by design, no secret, and the body cannot be read without it."""
+        """Masks all but the boundary, which is random by design, no secret, and needed to read the body."""
         boundary = _BOUNDARY.search(value)
         if boundary is None:
             return self._by_name(name, value)
@@ -213,7 +214,7 @@ def first(headers: Headers, wanted: bytes) -> bytes | None:
 
 
 def split_scheme(value: bytes) -> tuple[bytes, bytes]:
-    """An Authorization value's scheme, b"" where it is none we know, and the rest."""
+    """An Authorization value's scheme, b"" if unknown, and the rest."""
     scheme, blank, rest = value.strip().partition(b" ")
     if blank and scheme.decode("latin-1").lower() in SCHEMES:
         return scheme, rest.strip()

@@ -1,10 +1,9 @@
-"""JSON, masked token by token: all that is not a secret stays byte for byte.
+"""Masks JSON token by token: everything but secrets stays byte for byte.
 
-A lenient lexer walks the text iteratively, in linear time; structure is only followed as far as masking
-needs it, so a cut, malformed or concatenated document (NDJSON, JSON text sequences) is masked up to the
-first character that is no token. What follows is left out. A text in which neither a name nor a shape
-can be (both tests are necessary conditions) is only lexed, in one match; parts that passed before are
-not tested again.
+A lenient lexer reads the text iteratively, in linear time; structure is followed only as far as masking needs
+it, so a cut, malformed or concatenated document (NDJSON, JSON text sequences) is masked up to the first
+character that is no token, and the rest is left out. A text that cannot contain a secret's name or shape
+(cheap necessary conditions) is only lexed, in one match; parts that passed before are not tested again.
 """
 
 from __future__ import annotations
@@ -17,14 +16,16 @@ from agent.redact.json_walk import Masked, MasksText, Walk
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """`text` is the masked prefix, `left_out` how many characters were no JSON and are not in it."""
+    """`text` is the masked prefix, `left_out` the number of characters that were no JSON and are
+    not in it.
+    """
 
     text: str
     left_out: int
 
 
 def mask(text: str, masker: MasksText, masked: Masked, *, cut: bool = False, depth: int = 0) -> Walked:
-    """`text` with its secrets replaced. `cut` says that it may end inside a token. Never raises."""
+    """`text` with its secrets replaced. `cut`: it may end inside a token. Never raises."""
     end = len(text) if not cut and is_document(text) else lexed(text, cut)
     left_out = len(text) - end
     text = text[:end]

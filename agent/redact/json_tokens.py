@@ -1,4 +1,4 @@
-"""JSON as a lenient lexer sees it: tokens in any order, to the first character that is none."""
+"""A lenient lexer for JSON: tokens in any order, up to the first character that is none."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ MEMBER = re.compile(
 """A value or bracket, with its key if it has one; `lastindex` is the kind, None at the end of the text."""
 
 KEY, PLAIN, STRING, NUMBER, LITERAL, OPEN, CLOSE = range(1, 8)
-TEXTS = (PLAIN, STRING)  # a plain one has no escape, and nothing by which text may hold more than a word
+TEXTS = (PLAIN, STRING)  # a plain one has no escape and is a single word
 
 
 def is_document(text: str) -> bool:
-    """Whether `text` is one JSON document, and so lexes to its end: the library decides twice as fast."""
+    """Whether `text` is one JSON document, and so lexes to its end: `json` decides that twice as fast as the
+    lexer.
+    """
     try:
         _DECODER.decode(text)
     except (ValueError, RecursionError):
@@ -36,7 +38,7 @@ def is_document(text: str) -> bool:
 
 
 def _constant(_: str) -> None:
-    """NaN and infinities, which the library takes and the lexer does not."""
+    """Refuses NaN and infinities, which `json` accepts and the lexer does not."""
     raise ValueError
 
 
@@ -44,7 +46,7 @@ _DECODER = json.JSONDecoder(parse_constant=_constant)
 
 
 def lexed(text: str, cut: bool = False) -> int:
-    """How much of `text` is JSON tokens. Where `cut`, a number at the very end may be half of one."""
+    """The length of the prefix of JSON tokens. If `cut`, a number at the very end may be incomplete."""
     match = _TEXT.match(text)
     end = match.end() if match else 0
     if cut and end and end == len(text) and text[-1] in "0123456789":
@@ -53,5 +55,5 @@ def lexed(text: str, cut: bool = False) -> int:
 
 
 def unescaped(token: str) -> str:
-    """The text of a string token, quotes included."""
+    """The unescaped text of a string token, which includes its quotes."""
     return str(json.loads(token, strict=False)) if "\\" in token else token[1:-1]

@@ -1,7 +1,7 @@
-"""One pass over the tokens of a JSON text: which values are secrets, and what is written in their places.
+"""One pass over the tokens of a JSON text: finds secrets and collects their replacements.
 
 A value is masked because of its key or one above it, its own text, or a name beside it (`labels.py`). A name
-masks the siblings behind it at once; those before it wait until their object closes.
+masks the siblings after it at once; those before it are masked when their object closes.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from agent.redact.keys import ITEM, Key, Keys
 from agent.redact.names import Names
 from agent.redact.roles import ENCLOSING, Group, Naming, PairRole
 
-MAX_DEPTH_NAMED = 32  # levels a pointer names; deeper, it names the ancestor
-MAX_KEY_NAMED = 64  # characters of a key in a pointer; longer, it names the ancestor
+MAX_DEPTH_NAMED = 32  # levels in a pointer; for a deeper place it names the ancestor
+MAX_KEY_NAMED = 64  # characters of a key in a pointer; with a longer key it names the ancestor
 PAIR = 2  # texts
-MAX_TOKEN = 6 * labels.MAX_LABEL  # characters of a text that may be a name, each an escape
+MAX_TOKEN = 6 * labels.MAX_LABEL  # characters of a text that may be a name, all of them escaped
 
 _KUBERNETES_SECRET = re.compile(r'"kind"\s{0,8}:\s{0,8}"Secret(?:List)?"')
 _KUBERNETES_FIELDS = {
@@ -46,18 +46,18 @@ Masked = Callable[[str, str], None]
 
 
 class MasksText(Protocol):
-    """What the walk asks of its owner."""
+    """The text masking that the walk uses."""
 
     names: Names
     keys: Keys
     clean_fragments: CleanFragments
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
-        """The text without its secrets, and the rule that found the first one."""
+        """The text without its secrets, and the rule of the first one."""
         ...
 
     def pairs(self, text: str) -> tuple[str, str | None]:
-        """The same where only pairs of a name and a value can give a secret away."""
+        """The same, if only pairs of a name and a value can be secrets."""
         ...
 
 
@@ -68,8 +68,8 @@ _Waiting = tuple[str, Group, bool, tuple[int, int]]
 class _Container:
     """An open object or array, or the text as a whole.
 
-    `key` is the current one, `rule` masks all beneath, `index` is that of the next item, None in an object.
-    `texts` are the first of an array.
+    `key` is the current key, `rule` masks everything below, `index` is the next item's, None in an object.
+    `texts` are the first ones of an array.
     """
 
     __slots__ = ("index", "key", "labels", "rule", "start", "texts", "waiting")
@@ -88,13 +88,13 @@ class _Container:
         self.labels.append(label)
 
     def wait(self, group: Group, span: tuple[int, int], *, is_text: bool) -> None:
-        """Keeps the value of the current key until the container closes."""
+        """Keeps the current key's value until the container closes."""
         if self.waiting is None:
             self.waiting = []
         self.waiting.append((self.key.name, group, is_text, span))
 
     def named(self, group: Group, is_text: bool) -> str | None:
-        """The rule by which a label masks a sibling of `group`."""
+        """The rule of a label that masks siblings of `group`; None without one."""
         for label in self.labels or ():
             if group in label.groups and (is_text or not label.texts_only):
                 return label.rule
@@ -102,7 +102,7 @@ class _Container:
 
 
 class Walk:
-    """Edits are collected and applied at the end. `rule`, where given, masks all of the text."""
+    """Collects edits and applies them at the end. `rule`, if given, masks the whole text."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Walk:
         return self.applied()
 
     def key(self, match: re.Match[str]) -> Key:
-        """A key that is not known. What looks like a secret in its own text is masked."""
+        """Reads a key that is not remembered; masks secrets in its text."""
         token = match[KEY]
         if (self.suspicion and self.suspicion.of(token)) or any(mark in token for mark in "\\=:/"):
             name = unescaped(token)
@@ -160,7 +160,7 @@ class Walk:
         return self.masker.keys.read(token)
 
     def enter(self, match: re.Match[str], container: _Container) -> None:
-        """Goes into an object or array."""
+        """Enters an object or array."""
         key = container.key
         rule = container.rule or key.rule
         if rule is None and key.role is not None and key.role.group is not None:
@@ -171,7 +171,7 @@ class Walk:
             self.open.append(_Container(match.start(OPEN), key if _encloses(key) else ITEM, rule, 0))
 
     def leave(self, end: int) -> None:
-        """Comes out of the innermost container; a bracket too many is ignored."""
+        """Leaves the innermost container; a surplus bracket is ignored."""
         container = self.open[-1]
         if len(self.open) > 1:
             if container.texts is not None:
@@ -190,7 +190,7 @@ class Walk:
             outer.index += 1
 
     def scalar(self, match: re.Match[str], kind: int, container: _Container) -> None:
-        """Masks a text, number or literal, or learns from it what is beside it."""
+        """Masks a text, number or literal, or takes it as the label of its siblings."""
         key = container.key
         rule = container.rule or key.rule
         if rule is None and key.role is not None:
@@ -208,11 +208,11 @@ class Walk:
             container.index = index + 1
 
     def telling(self, token: str) -> bool:
-        """Whether a plain text, such as a word, may give something away by itself."""
+        """Whether a plain text, such as a word, needs examination by itself."""
         return self.complaint or (self.suspicion is not None and self.suspicion.of(token))
 
     def beside(self, match: re.Match[str], kind: int, container: _Container, role: PairRole) -> str | None:
-        """The rule by which a name beside it masks a value; a text may be that name itself."""
+        """The rule of a label beside a value that masks it; a text may be the label itself."""
         is_text = kind in TEXTS
         if is_text and role.naming is not None:
             self.learn(match[kind], role.naming, container)
@@ -224,7 +224,7 @@ class Walk:
         return rule
 
     def learn(self, token: str, naming: Naming, container: _Container) -> None:
-        """Takes a text for the name of what is beside it, or beside the list or object that it is in."""
+        """Takes a text as the label of its siblings, or of the siblings of its list or object."""
         label = None
         if len(token) <= MAX_TOKEN:
             label = labels.label(naming, unescaped(token), self.masker.names, patch=self.patch)
@@ -235,14 +235,14 @@ class Walk:
             self.open[-2].add_label(label)
 
     def join(self, container: _Container) -> None:
-        """Has what waited masked, where it has been named since."""
+        """Marks waiting values to be masked if a label has named them since."""
         for key, group, is_text, span in container.waiting or ():
             rule = container.named(group, is_text)
             if rule is not None:
                 self.late.append((span, rule, self.pointer(key)))
 
     def pair(self, container: _Container, texts: list[re.Match[str]]) -> None:
-        """Masks the second of just two texts in a list of such, where the first is a secret's name."""
+        """In a list of two texts, masks the second if the first is a secret's name."""
         in_list = len(self.open) > PAIR and self.open[-2].index is not None
         if not in_list or container.index != PAIR or len(texts) < PAIR:
             return
@@ -252,7 +252,7 @@ class Walk:
             self.late.append((texts[1].span(texts[1].lastindex or PLAIN), rule, self.pointer("1")))
 
     def mask_text(self, match: re.Match[str], kind: int) -> None:
-        """Masks in a string what its own text gives away."""
+        """Masks the secrets in a string's own text."""
         token = match[kind]
         if "\\" in token or (self.suspicion and self.suspicion.of(token)):
             text, rule = self.masker.text(unescaped(token), self.depth)
@@ -269,7 +269,7 @@ class Walk:
             self.edit(match.span(NUMBER), placeholders.of_number(literal), found[2])
 
     def replace(self, match: re.Match[str], kind: int, rule: str) -> None:
-        """Puts the placeholder in the place of a whole scalar; true, false, null and "" stay."""
+        """Replaces a whole scalar by its placeholder; true, false, null and "" stay."""
         if kind == NUMBER:
             self.edit(match.span(NUMBER), placeholders.of_number(match[NUMBER]), rule)
         elif kind == LITERAL:
@@ -279,12 +279,14 @@ class Walk:
             self.edit(match.span(kind), json.dumps(placeholders.of_text(text)), rule)
 
     def edit(self, span: tuple[int, int], text: str, rule: str) -> None:
-        """Records one replacement; a later one at the same place wins."""
+        """Records a replacement; a later one at the same place overrides it."""
         self.edits[span[0]] = (span[1], text)
         self.masked(self.pointer(), rule)
 
     def pointer(self, last: str | None = None) -> str:
-        """RFC 6901, to `last` where given, bounded: a place too deep or too long is named by its ancestor."""
+        """The JSON pointer (RFC 6901), to `last` if given, bounded: a place too deep or too long is named by
+        its ancestor.
+        """
         parts = []
         steps = [
             one.key.name if one.index is None else str(one.index)
@@ -299,7 +301,7 @@ class Walk:
         return "".join(parts)
 
     def settle(self) -> None:
-        """Masks what was named late, each text once."""
+        """Masks values whose label came after them, each text once."""
         covered = 0
         for (start, end), rule, pointer in sorted(self.late):
             if start >= covered:
@@ -309,11 +311,11 @@ class Walk:
                 self.edits[start] = (end, walk.run())
 
     def beneath(self, pointer: str, place: str, rule: str) -> None:
-        """Something was replaced at `place` within what is at `pointer`."""
+        """Logs a replacement at `place` within the value at `pointer`."""
         self.masked(pointer + place, rule)
 
     def applied(self) -> str:
-        """The text with all edits; one within another is part of it."""
+        """The text with all edits; one inside another is part of that."""
         parts: list[str] = []
         position = 0
         for start, (end, text) in sorted(self.edits.items()):

@@ -1,4 +1,4 @@
-"""The fingerprint key: 32 bytes in a file. A cluster mounts it from a Secret, a single host makes its own."""
+"""The fingerprint key: 32 bytes in a file. A cluster mounts it from a Secret, a single host creates one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ KEY_BYTES = 32
 
 
 class KeyFileError(Exception):
-    """The key cannot be had; the message names the file and the cure, never a byte of it."""
+    """The key cannot be read or created; the message names the file and the cure, no byte of the key."""
 
 
 def load_or_create(path: Path) -> bytes:
-    """The key in `path`; made there, readable by the owner only, if there is none. Raises KeyFileError."""
+    """The key in `path`; created, readable by its owner only, if there is none. Raises KeyFileError."""
     try:
         return _read(path)
     except FileNotFoundError:
@@ -36,7 +36,7 @@ def _read(path: Path) -> bytes:
 
 
 def _create(path: Path) -> bytes:
-    """Writes a file beside it and links it into place: whoever comes second reads the first one's key."""
+    """Writes a file beside it and links it into place: a second process reads the first one's key."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the keys of JSON say of the values there. Most come with every message, so answers are remembered."""
+"""Classifies JSON keys. Most occur in every message, so results are remembered."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from agent.redact.names import Names
 from agent.redact.roles import PairRole, role
 
 MAX_KEYS = 4096  # remembered
-MAX_LENGTH = 64  # characters of a key that is
+MAX_LENGTH = 64  # characters of a remembered key
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, or "" for being in a list: `rule` masks what is there, `role` joins it to what is beside it.
+    """A key, or "" for items of a list: `rule` masks its value, `role` is its relation to keys beside it.
 
-    `name` is as the output has it.
+    `name` is the key as written to the output.
     """
 
     name: str
@@ -27,7 +27,7 @@ ITEM = Key("", None, None)
 
 
 class Keys:
-    """Keys by token and by name, remembered; at a bound all are forgotten."""
+    """A cache of keys by token and by name; at a bound all are forgotten."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -35,7 +35,7 @@ class Keys:
         self.by_token: dict[str, Key] = {}
 
     def named(self, name: str) -> Key:
-        """The key of this name."""
+        """The key with this name."""
         return self._by_name.get(name) or self._remember(self._by_name, name, name)
 
     def read(self, token: str) -> Key:

@@ -1,8 +1,8 @@
-"""Where in JSON a secret's name is a value itself: `{"name": "DB_PASSWORD", "value": "…"}`.
+"""Labels: values in JSON that name a secret beside them: `{"name": "DB_PASSWORD", "value": "…"}`.
 
-So it is in lists of settings, in logs of changes (`{"field": "pin", "from": "…", "to": "…"}`), in JSON Patch
-(RFC 6902), in that of SCIM (RFC 7644 section 3.5.2), and where a validator names the wrong field
-and repeats what was sent: `{"loc": ["body", "pin"], "input": "…"}`, `{"field": "pin", "rejectedValue": "…"}`.
+They occur in lists of settings, in change logs (`{"field": "pin", "from": "…", "to": "…"}`), in JSON Patch
+(RFC 6902) and SCIM's (RFC 7644 section 3.5.2), and where a validator names the invalid field and repeats its
+value: `{"loc": ["body", "pin"], "input": "…"}`, `{"field": "pin", "rejectedValue": "…"}`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from agent.redact.keys import Keys
 from agent.redact.names import Names
 from agent.redact.roles import NAMED, Group, Naming, PairRole
 
-MAX_LABEL = 128  # characters; a longer text is not taken for a name
-MAX_TITLE = 3  # words of a title that is taken for a name
+MAX_LABEL = 128  # characters; a longer text is no name
+MAX_TITLE = 3  # words of a title that can be a name
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z ._:/-]*[0-9]{0,2}")
 _STEP = re.compile(r"[/.\[\]]")
@@ -25,7 +25,7 @@ _PATCH = re.compile(r'"op"\s{0,8}:\s{0,8}"(?i:add|replace|test)"')
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a secret's name says of its siblings: `rule` masks those in `groups`, or only texts among them."""
+    """A secret's name as a value: `rule` masks the siblings in `groups`, or only texts among them."""
 
     rule: str
     groups: frozenset[Group]
@@ -33,12 +33,12 @@ class Label:
 
 
 def is_patch(text: str) -> bool:
-    """Whether a JSON text holds operations of a patch, in which a path names what beside it is a value."""
+    """Whether a JSON text contains patch operations, in which a path names the value beside it."""
     return _PATCH.search(text) is not None
 
 
 def label(naming: Naming, name: str, names: Names, *, patch: bool) -> Label | None:
-    """The label that `name` is, where it is a secret's; of a path or pointer, any step may be."""
+    """The label in `name`, if it is a secret's name; in a path or pointer any step may be one."""
     if len(name) > MAX_LABEL:
         return None
     rule = names.rule(name) if naming in _WHOLE else _rule(naming, name, names)
@@ -50,9 +50,9 @@ def label(naming: Naming, name: str, names: Names, *, patch: bool) -> Label | No
 
 
 def beside(pairs: Sequence[tuple[str, str]], names: Names, keys: Keys) -> list[str | None]:
-    """The rule for each pair of a form that a name in another pair gives away: `name=pin&value=4711`.
+    """The rule for each pair of a form that another pair names as a secret: `name=pin&value=4711`.
 
-    What is before the last step of their names is the same: `set[0][name]` and `set[0][value]`.
+    Both names are equal up to their last step: `set[0][name]` and `set[0][value]`.
     """
     rules: list[str | None] = [None] * len(pairs)
     roles = [(at, role) for at, (name, _) in enumerate(pairs) if (role := keys.named(name).role) is not None]
@@ -66,7 +66,7 @@ def beside(pairs: Sequence[tuple[str, str]], names: Names, keys: Keys) -> list[s
 def _named(
     pairs: Sequence[tuple[str, str]], roles: list[tuple[int, PairRole]], names: Names
 ) -> dict[tuple[str, Group], str]:
-    """The rules of what the pairs name, by what is before the last step, and group."""
+    """The rules of the labels among the pairs, by name without its last step, and by group."""
     found: dict[tuple[str, Group], str] = {}
     for at, role in roles:
         one = None if role.naming is None else label(role.naming, pairs[at][1], names, patch=False)
@@ -86,7 +86,9 @@ _OF_PATHS = frozenset((Group.VALUE, Group.ECHO))  # beside the path of a URL or 
 
 
 def _rule(naming: Naming, name: str, names: Names) -> str | None:
-    """Titles may be sentences about secrets; ids are mostly numbers and digests, and cheap to tell so."""
+    """The rule for a name. Titles may be sentences about secrets; ids are mostly numbers and digests, which
+    is cheap to check.
+    """
     if naming is Naming.TITLE:
         return names.rule(name) if len(name.split()) <= MAX_TITLE else None
     if naming is Naming.ID:

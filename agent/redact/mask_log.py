@@ -1,4 +1,4 @@
-"""What was masked in one record: where, by which rule, and how often. Bounded."""
+"""The masks of one record: place, rule and count. Bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_POINTER = 256  # characters
 
 
 class MaskLog:
-    """Collects the masks of one record; beyond MAX_MASKS they are only counted."""
+    """Collects a record's masks; beyond MAX_MASKS they are only counted."""
 
     def __init__(self) -> None:
         self.masks: list[Mask] = []
@@ -19,7 +19,7 @@ class MaskLog:
         self.rules: defaultdict[str, int] = defaultdict(int)
 
     def add(self, where: str, pointer: str, rule: str) -> None:
-        """A value was replaced."""
+        """Adds a replaced value."""
         self.rules[rule] += 1
         if len(self.masks) >= MAX_MASKS:
             self.left_out += 1
@@ -29,10 +29,10 @@ class MaskLog:
 
     @property
     def total(self) -> int:
-        """How many values were replaced so far."""
+        """Number of values replaced so far."""
         return len(self.masks) + self.left_out
 
     @property
     def full(self) -> bool:
-        """Whether further masks are only counted, so that no pointer need be built."""
+        """Whether further masks are only counted, so that no pointer is needed."""
         return len(self.masks) >= MAX_MASKS

@@ -9,8 +9,8 @@ from agent.redact.forms import Cut, decoded
 from agent.redact.json_walk import Masked
 from agent.redact.text import TextMasker
 
-MAX_PARTS = 1000  # what follows is left out
-MAX_PART_HEADER = 32  # bytes of the name of a part's header that is none of these
+MAX_PARTS = 1000  # further ones are left out
+MAX_PART_HEADER = 32  # bytes of the name of another header of a part
 
 _PART_HEADERS = frozenset((b"content-disposition", b"content-type", b"content-transfer-encoding"))
 _DISPOSITION = re.compile(rb"(?i)^content-disposition:([^\r\n]*)", re.MULTILINE)
@@ -21,7 +21,7 @@ _FILE_NAME = re.compile(rb'(?i)(;[ \t]*filename\*?=)("(?:[^"\\\r\n]|\\.)*"|[^;\r
 
 
 def mask(raw: bytes, boundary: bytes, masker: TextMasker, masked: Masked) -> Cut:
-    """The form without its secrets; a part without its end is left out. `masked` gets the field's name."""
+    """The masked form; a part without its end is left out. `masked` is called with the field's name."""
     delimiter = b"\r\n--" + boundary
     preamble, *pieces = (b"\r\n" + raw).split(delimiter, MAX_PARTS + 1)
     if not pieces:
@@ -36,7 +36,7 @@ def mask(raw: bytes, boundary: bytes, masker: TextMasker, masked: Masked) -> Cut
 
 
 class _Part:
-    """One field or file. Of several names in its header, readers choose differently: any may count."""
+    """One field or file. Parsers differ on which of several names in its header is valid, so any may be."""
 
     def __init__(self, piece: bytes) -> None:
         self._head, self._blank, self._content = piece.partition(b"\r\n\r\n")
@@ -50,11 +50,11 @@ class _Part:
 
     @property
     def start(self) -> str:
-        """As much of the content as may be a name."""
+        """The start of the content, as long as a name may be."""
         return self._content[: labels.MAX_LABEL].decode("utf-8", "replace")
 
     def masked(self, masker: TextMasker, masked: Masked, rule: str | None) -> bytes:
-        """The part without its secrets; all of it goes by `rule`, if given."""
+        """The masked part; `rule`, if given, masks all of it."""
         shown = masker.text(self.name)[0]
         odd = next(filter(None, (masker.text(name)[1] for name in self._names)), None)
         if not self._blank or not self._names or odd is not None:
@@ -72,7 +72,7 @@ class _Part:
 
 
 def _masked_head(head: bytes, masker: TextMasker) -> bytes:
-    """The part's header lines: what is not about the form is masked like any header."""
+    """The part's header lines: those not about the form are masked like any header."""
     lines = _FILE_NAME.sub(rb'\1"redacted"', head).split(b"\r\n")
     for i, line in enumerate(lines):
         name, colon, value = line.partition(b":")

@@ -1,8 +1,8 @@
-"""Which names say that their value is a secret.
+"""Recognises names whose value is a secret.
 
 A name is cut into words (camelCase, snake_case, kebab-case, dots, brackets), so that `userPassword`,
 `X-Api-Key` and `user[pwd]` are found and `tokenizer_count` is not. The last word decides what the value
-is: `token_type` is a type. `STEMS` is the necessary condition that a whole text is tested with first.
+is: `token_type` is a type. `STEMS` is a necessary condition with which a whole text is tested first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from agent.redact.prefix_regex import SHORT, any_of
 
-LAST_WORDS = 16  # what is looked at where only the end of a name matters
+LAST_WORDS = 16  # the words examined where only the end of a name matters
 CACHED_NAMES = 4096
 CACHED_LENGTH = 64
 
@@ -23,7 +23,7 @@ def _rules(**rules: str) -> dict[str, str]:
     return {word: rule for rule, words in rules.items() for word in words.split()}
 
 
-# Words that make a name a secret's wherever they stand, unless the last word says otherwise.
+# Words that make a name a secret's at any place, unless the last word overrides them.
 _ANYWHERE = _rules(
     password="password passwords passwd passphrase passcode pwd psw",
     secret="secret secrets credential credentials",
@@ -34,7 +34,7 @@ _ANYWHERE = _rules(
     identity="ssn",
     signature="hmac",
 )
-# Words that do so only as the last one that matters.
+# Words that do so only as the last significant word.
 _LAST = _rules(
     password="pass pw",
     secret="auth authz authorization dsn",
@@ -43,7 +43,7 @@ _LAST = _rules(
     signature="signature signatures sig",
     card="iban",
 )
-# Ends of the name with its separators removed; for names that are written without any.
+# Ends of names without separators, for names written without any.
 _ENDINGS = _rules(
     password="password passwd passphrase passcode",
     secret="secret connectionstring mnemonic securityanswer secretanswer",
@@ -66,10 +66,10 @@ _ENDINGS = _rules(
     identity="socialsecurity socialsecuritynumber",
 )
 _WHOLE = _rules(token="tokens assertion", card="card pan", code="devicecode usercode")
-# In a path a token may stand behind these, as in `/reset/…`; they are no names of secrets elsewhere.
+# In a path a token may follow these, as in `/reset/…`; elsewhere they are no names of secrets.
 BEFORE_TOKENS = frozenset(("reset", "activate", "verify", "invite"))
 
-# After these the value is about the secret, not the secret.
+# With these as the last word the value describes the secret and is not the secret.
 ABOUT = frozenset(
     _rules(
         about=(
@@ -82,7 +82,7 @@ ABOUT = frozenset(
         )
     )
 )
-# These leave the name's meaning as it is: `session_id`, `password_hash`.
+# These do not change the name's meaning: `session_id`, `password_hash`.
 _NEUTRAL = frozenset(
     _rules(
         neutral=(
@@ -105,25 +105,25 @@ _NEITHER_LETTERS_NOR_QUOTES = _NOT_LETTERS.replace(b'"', b"")
 
 
 def words(name: str) -> list[str]:
-    """The name's ASCII words in lower case; digits and all else separate."""
+    """The name's ASCII words in lower case; digits and all other characters are separators."""
     return [word.lower() for word in _WORDS.findall(name)]
 
 
 def normal(name: str) -> str:
-    """The form in which an operator's names are compared."""
+    """The normal form in which the operator's names are compared."""
     return "".join(char for char in name.lower() if char.isalnum())
 
 
 def squeeze(raw: bytes) -> bytes:
-    """The ASCII letters of a text, lower-case: contains the letters of each of its names in one piece.
+    """The ASCII letters of a text, in lower case, so that the letters of each of its names are contiguous.
 
-    Where nothing is escaped, no name in JSON spans a quote, so quotes keep strangers apart.
+    Without escapes quotes are kept: no name in JSON spans one, so they separate unrelated letters.
     """
     return raw.translate(_LOWER, _NOT_LETTERS if b"\\" in raw else _NEITHER_LETTERS_NOR_QUOTES)
 
 
 class Names:
-    """Classifies names, with the operator's additions. Answers are cached, in bounded space."""
+    """Classifies names, with the operator's additions. Results are cached, in bounded space."""
 
     def __init__(self, mask: Iterable[str] = (), keep: Iterable[str] = ()) -> None:
         self._mask = frozenset(normal(name) for name in mask) - {""}
@@ -135,13 +135,13 @@ class Names:
         self._always = any(not name.isascii() for name in self._mask)
 
     def rule(self, name: str) -> str | None:
-        """The rule by which `name`'s value is a secret ("name:password"), or None."""
+        """The rule that makes the value of `name` a secret ("name:password"), or None."""
         known = self._known
         try:
             return known[name]
         except KeyError:
             if name.isdigit() and name not in self._mask:
-                return None  # ids stand where names do in paths, each only once
+                return None  # in paths ids occur in the place of names, each only once
             found = self._classify(name)
         if len(name) <= CACHED_LENGTH:
             if len(known) >= CACHED_NAMES:
@@ -150,11 +150,13 @@ class Names:
         return found
 
     def kept(self, name: str) -> bool:
-        """Whether the operator wants this name's value kept."""
+        """Whether the operator has configured to keep this name's value."""
         return normal(name) in self._keep
 
     def possible(self, raw: bytes) -> bool:
-        """False only where no name in `raw` can be a secret's; `raw` is UTF-8 without escapes but `\\"`."""
+        """False only if no name in `raw` can be a secret's; `raw` is UTF-8 without escapes other
+        than `\\"`.
+        """
         if self._always:
             return True
         letters = squeeze(raw)

@@ -1,7 +1,7 @@
-"""Which segment of a path is a secret because of the one before it, in targets and in texts alike.
+"""Finds path segments that are secrets because of the segment before, in targets and in texts.
 
-A segment of plain words is none: `/secrets/db-password` and `/token/refresh` stay. Neither is a placeholder
-of a template, `/password/{token}`, or a place in a file, `/session/index.js:12:3`.
+Not secrets are segments of plain words (`/secrets/db-password`, `/token/refresh`), placeholders of a template
+(`/password/{token}`), and places in a file (`/session/index.js:12:3`).
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Iterator
 from agent.redact.names import BEFORE_TOKENS, Names
 
 MAX_WORDS = 40
-MAX_NAME = 64  # characters of a segment that is taken for a name
-LEAST_TOKEN = 16  # characters of a segment that is one behind a word that need not mean so
+MAX_NAME = 64  # characters of a segment that can be a name
+LEAST_TOKEN = 16  # characters of a token after an ambiguous word
 
 _WORDS = re.compile(r"[{<:]?(?:[a-z]+(?:[A-Z][a-z]+)*(?:[-_.][a-z]+)*|v\d{1,2})[}>]?(?::[0-9]{1,5}){0,2}")
 _TOKEN = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w.~=-]+", re.ASCII)
 _PATH = re.compile(
-    # Where a text starts with one or a blank, a quote or a bracket is before it, or behind a scheme and host.
+    # At a text's start; after a blank, quote or bracket; or after a scheme and host.
     r"""(?:(?<![^\s"'<(])|(?<=:/)/[^\s/?#"'<>\\]{0,255})(?P<path>/(?!/)[^\s?#"'<>\\]*+)"""
 )
 
 
 def rule(before: str, segment: str, names: Names) -> str | None:
-    """The rule by which `segment`, decoded, is a secret behind `before`, or None."""
+    """The rule that makes `segment`, decoded, a secret after `before`, or None."""
     found = names.rule(before)
     if found is not None:
         return None if len(segment) <= MAX_WORDS and _WORDS.fullmatch(segment) else found

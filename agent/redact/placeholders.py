@@ -1,6 +1,6 @@
-"""What stands in for a masked value: the same type, the same format, a like length, nothing else.
+"""Placeholders for masked values: same type, same format, same length class, nothing else.
 
-The filler is plain letters, so that a placeholder is also good base64, a URL component, a cookie value.
+The filler is plain letters, so a placeholder is also valid base64, a URL component and a cookie value.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import re
 
 MAX_DIGITS = 20
 CLASSES = (8, 32, 128)
-LONGEST = 132  # stands for all that is longer than the last class
-MAX_FORMATTED = 2048  # longer text has no format worth keeping
-MAX_NUMBER = 64  # longer number literals are not evaluated
+LONGEST = 132  # for all texts longer than the last class
+MAX_FORMATTED = 2048  # characters; the format of longer text is not kept
+MAX_NUMBER = 64  # characters; longer literals are not evaluated
 
 _FORMATS = re.compile(
     r"(?P<uuid>[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})"
@@ -42,7 +42,7 @@ _STANDINS = {
 
 
 def of_text(value: str) -> str:
-    """The placeholder for a text: its format where it has one, else filler of its length class."""
+    """The placeholder for a text: in its format if it has one, else filler of its length class."""
     if not value:
         return ""
     match = _FORMATS.fullmatch(value) if len(value) <= MAX_FORMATTED else None
@@ -53,7 +53,7 @@ def of_text(value: str) -> str:
 
 
 def of_number(literal: str) -> str:
-    """The placeholder for a JSON number: an integer stays one, in the same notation."""
+    """The placeholder for a JSON number: an integer stays an integer, in the same notation."""
     if not any(mark in literal for mark in ".eE"):
         return "0"
     whole = len(literal) <= MAX_NUMBER and float(literal).is_integer()
@@ -61,7 +61,7 @@ def of_number(literal: str) -> str:
 
 
 def filler(length: int) -> str:
-    """`redacted`, filled up to the class of `length` characters."""
+    """`redacted`, padded to the length class of `length` characters."""
     return "redacted".ljust(next((size for size in CLASSES if length <= size), LONGEST), "x")
 
 

@@ -1,4 +1,4 @@
-"""What the operator may choose about redaction. Everything else is fixed, so that two agents agree."""
+"""The operator's choices about redaction. All other rules are fixed, so that agents agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Policy:
     whose values are masked and `keep_names` names whose values are not (headers, cookies excepted,
     parameters, fields); what looks like a secret is masked under any name. Case, `-`, `_` and `.` do not
     matter in either.
-    Raises ValueError where the aggregation header is one that carries credentials.
+    Raises ValueError if the aggregation header is one that carries credentials.
     """
 
     bodies: bool = True

@@ -1,4 +1,4 @@
-"""Whether a run of letters and digits is random, as keys and tokens in base64 are, rather than made of words.
+"""Whether letters and digits are random, like keys and tokens in base64, and not made of words.
 
 Each two neighbours give points, rounded base-two logarithms of how much likelier they are in random text
 than in names, paths and identifiers: by their kinds (a capital behind a small letter, a digit behind a
@@ -6,7 +6,7 @@ letter, …), and, where both are letters, by whether they are among the `COMMON
 which are most of the pairs in words and a seventh of those in random text. A part between two
 separators decides for the whole, so that words around a key do not hide it.
 
-README.md of this folder states how often this is wrong, in both directions.
+README.md of this folder states the error rates in both directions.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import re
 from itertools import accumulate, pairwise, product
 from string import ascii_lowercase, ascii_uppercase, digits
 
-LENGTH = 32  # of the shortest random text that is recognised; ids must survive
-ENOUGH = 12  # points
-LEAST_OF_CASE = 2  # capitals, and small letters: hexadecimal ids and base32 have either
-LEAST_ENTROPY = 3.5  # bits a character; repetition has less
+LENGTH = 32  # characters of the shortest text recognised as random; ids must not be
+ENOUGH = 12  # points that make a text random
+LEAST_OF_CASE = 2  # capitals, and small letters: hexadecimal ids and base32 have only one kind
+LEAST_ENTROPY = 3.5  # bits per character; repetition has less
 
 SEPARATORS = "+/_=.-"
 _PAIRS = """
@@ -64,7 +64,7 @@ def is_random(text: str) -> bool:
 
 
 def _best_part(text: str) -> str:
-    """What lies between two separators and has the most points; "" where nothing has enough."""
+    """The part between two separators with the most points; "" if none has ENOUGH."""
     so_far = list(accumulate(map(_POINTS.__getitem__, pairwise(text)), initial=0))
     separators = [match.start() for match in _SEPARATOR.finditer(text)]
     starts, ends = [0, *(at + 1 for at in separators), len(text)], [*separators, len(text)]

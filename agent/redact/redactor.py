@@ -1,4 +1,4 @@
-"""An exchange becomes a record: the one door through which anything leaves the node.
+"""Turns an exchange into a record: nothing leaves the node by another way.
 
 Whatever is not named here is not shipped.
 """
@@ -26,13 +26,13 @@ ID_BYTES = 16
 CONNECTION_BYTES = 8
 MAX_INT = 2**63 - 1
 MAX_TYPE = 256  # characters of a content type
-MAX_CONNECTIONS = 4096  # whose part of an id is remembered
+MAX_CONNECTIONS = 4096  # whose part of an id is cached
 
 _PROTOCOLS_BY_VERSION = {b"2": "h2", b"3": "h3"}
 _METHOD = re.compile(rb"[A-Za-z][A-Za-z-]{0,23}")
 _PROTOCOLS = re.compile(r"(?i)(?:websocket|h2c|h2|tls|connect|http|spdy|irc|rtsp|tcp|unix)(?:/[0-9.]{1,4})?")
 _REASONS = (
-    # What parsers may say of malformed bytes. Their own words could quote the bytes, so they stay here.
+    # Reasons that may leave the node. Parsers' own messages could quote the bytes, so they do not.
     ("without host", "request without Host"),
     ("host", "illegal Host"),
     ("content-length", "illegal Content-Length"),
@@ -49,10 +49,10 @@ _REASONS = (
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Who saw an exchange, where, and between whom. Wall clock = monotonic + `offset_ns`.
+    """The agent, process and ends of an exchange. Wall clock = monotonic + `offset_ns`.
 
-    `tls` is the library, None in the clear; absent ends are unknown. `seen_ns` (monotonic) dates an
-    exchange of which no message could be read.
+    `tls` is the library, None without TLS; absent ends are unknown. `seen_ns` (monotonic) is the time of an
+    exchange without any readable message.
     """
 
     agent: str
@@ -70,11 +70,11 @@ class Provenance:
 
 
 class Redactor:
-    """Makes records under one policy; `key` makes the fingerprints. The same exchange, provenance, policy and
-    key make the same record.
+    """Makes records under one policy; `key` is for fingerprints. The same exchange, provenance, policy and
+    key give the same record.
 
-    It remembers what comes often, none of it a secret, as long as it lives. It belongs to one pipeline and is
-    used by one thread at a time.
+    It remembers frequent values, no secrets, for its lifetime. It belongs to one pipeline and is used by one
+    thread at a time.
     """
 
     def __init__(self, policy: Policy, key: bytes) -> None:
@@ -86,7 +86,7 @@ class Redactor:
         self._observed_by = lru_cache(maxsize=MAX_CONNECTIONS)(_observed_by)
 
     def record(self, exchange: Exchange, provenance: Provenance) -> wire.Record:
-        """The redacted record of `exchange`. Bad traffic never raises."""
+        """The redacted record of `exchange`. Malformed traffic never raises."""
         log = MaskLog()
         request, credential = self._request(exchange.request, provenance, log)
         response = self._response(exchange.response, log)
@@ -162,7 +162,7 @@ class Redactor:
         return wire.Body(size, body.data, str(body.state))
 
     def _digest(self, size: int, provenance: Provenance, more: bytes = b"") -> str:
-        """Hex of SHA-256 over who saw which connection, and `more`."""
+        """SHA-256 (hex) over agent, connection and `more`."""
         digest = self._observed_by(provenance.agent, provenance.boot_id, provenance.connection).copy()
         digest.update(more)
         return digest.digest()[:size].hex()
@@ -176,7 +176,7 @@ def _protocol(exchange: Exchange) -> str:
 
 
 def _scheme(request: Request) -> str | None:
-    """HTTP/2 says the scheme itself; anything but these two would be the peer's free text."""
+    """The scheme; HTTP/2 sends it. Values other than http and https would be the peer's free text."""
     return {b"http": "http", b"https": "https"}.get(request.scheme or b"")
 
 
@@ -235,7 +235,7 @@ def _observed_by(agent: str, boot_id: str, connection: ConnectionKey) -> hashlib
         boot_id,
         connection.source,
         str(connection.address),
-        str(connection.pid or 0),  # as ids have always been made
+        str(connection.pid or 0),  # keeps ids unchanged over versions
         str(connection.generation),
     )
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))

@@ -1,6 +1,6 @@
-"""What came more than once, remembered: a bounded number, and of what came once only a hash.
+"""Remembers items that came more than once, a bounded number; of items that came once only a hash.
 
-So what differs with each message, of which there is no end, neither fills the memory nor is kept in it.
+So items that differ with each message neither fill the memory nor stay in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RepeatCache(Generic[Item]):
         self._once: set[int] = set()
 
     def add(self, item: Item) -> None:
-        """One that is not known; from the second time on it is."""
+        """Adds an unknown item; it is known from the second time on."""
         mark = hash(item)  # randomised by process; two items with one hash are remembered sooner, no more
         if mark in self._once:
             if len(self.known) >= self._most:

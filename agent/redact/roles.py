@@ -1,7 +1,7 @@
-"""What a key in JSON means for the values beside it, by its words, in any spelling and case.
+"""The role of a JSON key for the values beside it, by its words, in any spelling and case.
 
-A key's value may be the name of something, which is a secret's name or not (a `Naming`); and a key may belong
-to a `Group` of those that such a name is about.
+A key's value may be a name (`Naming`), possibly a secret's; and a key may belong to a `Group` of keys that
+such a name refers to.
 
 | naming, such as | is about what is in |
 |---|---|
@@ -20,18 +20,18 @@ from agent.redact.names import ABOUT, words
 
 
 class Group(Enum):
-    """What a key says of its value."""
+    """The kind of value that a key has."""
 
     VALUE = auto()
     HOLDER = auto()
-    ECHO = auto()  # what was sent, in an error
+    ECHO = auto()  # the value sent, repeated in an error
     REASON = auto()
     CHANGE = auto()
-    COMPLAINT = auto()  # about what was sent, which it may quote
+    COMPLAINT = auto()  # a message about the value sent, which it may quote
 
 
 class Naming(Enum):
-    """How a name stands in the value of a key."""
+    """The form of a name in a key's value."""
 
     TYPE = auto()
     NAME = auto()
@@ -54,7 +54,7 @@ ENCLOSING = frozenset((Naming.PLACE, Naming.FIELD, Naming.POINTER))
 
 @dataclass(frozen=True, slots=True)
 class PairRole:
-    """What a key means beside others; absent is None, never both."""
+    """A key's role beside others: a naming or a group."""
 
     naming: Naming | None
     group: Group | None
@@ -110,7 +110,7 @@ _GROUP_WORDS = _by_word(
 _GROUP_ENDS = _by_word({Group.VALUE: "value values", Group.COMPLAINT: "message messages"})
 _GROUP_WHOLE = _by_word(
     {
-        # `instance` is what JSON Schema calls the value at a path; a problem's (RFC 9457) is beside no path.
+        # `instance` is JSON Schema's word for the value at a path; a problem's (RFC 9457) has no path.
         Group.CHANGE: (
             "old new from to fromstring tostring before after previous current original prior instance"
         )
@@ -120,7 +120,7 @@ _ABOUT_VALUES = ABOUT | {"from"}
 
 
 def role(key: str) -> PairRole | None:
-    """What `key` means; None where it means nothing by itself, as most keys do."""
+    """The role of `key`; None for most keys."""
     found = words(key)
     if not found:
         return None

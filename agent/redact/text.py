@@ -1,4 +1,4 @@
-"""Masks one value: text that may hold JSON, a query string, a URL, percent-encoding, or just a secret."""
+"""Masks one value: text that may be or contain JSON, a query string, a URL, percent-encoding or a secret."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from agent.redact.names import Names
 from agent.redact.repeat_cache import RepeatCache
 
 MAX_NESTING = 3  # JSON within a string within JSON, percent-encoding of percent-encoding; deeper is masked
-MAX_REPEATED = 2048  # texts whose result is remembered, none of them a secret
+MAX_REPEATED = 2048  # remembered texts, none of them a secret
 MAX_REPEATED_LENGTH = 256
-MAX_PAIRS = 1024  # of queries and forms that are remembered, none of them with a secret
+MAX_PAIRS = 1024  # remembered pairs of queries and forms, none with a secret
 MAX_TEXT = 4096  # characters; longer text without structure is masked
 
 _SEPARATOR = re.compile(r"[\s:=\"%/]")  # a short text with a secret has one of these
@@ -25,7 +25,7 @@ _WORD = re.compile(r"[\w.-]+", re.ASCII)
 
 
 class TextMasker:
-    """Masks texts by what they hold, with the operator's names."""
+    """Masks texts by their content, with the operator's names."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -35,7 +35,7 @@ class TextMasker:
         self._often: dict[str, tuple[str, str | None]] = {}
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
-        """`text` without its secrets, and the rule that found the first of them, or None."""
+        """`text` without its secrets, and the rule of the first one, or None."""
         if len(text) < values.SHORTEST_PLAIN and _SEPARATOR.search(text) is None:
             return text, None
         if '"' in text and text.lstrip()[:1] in ("{", "[", '"'):
@@ -47,7 +47,9 @@ class TextMasker:
         return (masked, rule) if hidden is None else (placeholders.of_text(text), hidden)
 
     def clean(self, text: str) -> bool:
-        """Whether a text without structure may be kept: short, and no word or shape in it is suspicious."""
+        """Whether a text without structure may be kept: it is short, and no word or shape in it is
+        suspicious.
+        """
         if len(text) > MAX_TEXT or self.text(text)[1] is not None:
             return False
         raw = text.encode("utf-8", "surrogatepass")
@@ -58,7 +60,7 @@ class TextMasker:
         return not any(map(self.names.rule, (*found, *pairs)))
 
     def repeated(self, text: str) -> tuple[str, str | None]:
-        """As `text`, for what comes with every message, such as a user agent: answers are kept a while."""
+        """Like `text`, for values that occur in every message, such as a user agent: results are cached."""
         known = self._often.get(text)
         if known is None:
             known = self.text(text)
@@ -69,20 +71,22 @@ class TextMasker:
         return known
 
     def pairs(self, text: str) -> tuple[str, str | None]:
-        """As `text`, for one that is known to hold neither shapes nor escapes: by names alone."""
+        """Like `text`, for one without shapes and escapes: only names are checked."""
         return self._without(text, [])
 
     def _hidden(self, text: str, depth: int) -> str | None:
-        """The rule that finds a secret behind percent-encoding."""
+        """The rule of a secret in percent-encoded text."""
         if depth >= MAX_NESTING:
             return "nested"
         found = self.text(unquote(text, errors="replace"), depth + 1)[1]
-        for piece in () if found else _ENCODED_PIECE.findall(text):  # each value of a form or query by itself
+        for piece in (
+            () if found else _ENCODED_PIECE.findall(text)
+        ):  # each value of a form or query separately
             found = found or self.text(unquote(piece, errors="replace"), depth + 1)[1]
         return found
 
     def _nested(self, text: str, depth: int) -> tuple[str, str | None] | None:
-        """The masked text where it is JSON from end to end."""
+        """The masked text if all of it is JSON."""
         if json_tokens.lexed(text) < len(text):
             return None
         if depth >= MAX_NESTING:
@@ -95,7 +99,7 @@ class TextMasker:
         return self._without(text, list(values.secrets(text)))
 
     def _without(self, text: str, spans: list[tuple[int, int, str]]) -> tuple[str, str | None]:
-        """The text without `spans` and without what its names give away."""
+        """The text without `spans` and without the secrets found by their names."""
         if "=" in text or ":" in text:
             spans += text_pairs.secrets(text, self.names, self.keys)
         if "/" in text:

@@ -1,6 +1,6 @@
 """Names and their values within a text: `password=…`, `token: "…"`, YAML, literals of GraphQL and JavaScript.
 
-Names may also be values there, as in `name: DB_PASSWORD, value: …`, by the rules of `labels.py`.
+Names may also be values, as in `name: DB_PASSWORD, value: …`, by the rules of `labels.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PAIR = re.compile(
     r"(?:(?:[A-Za-z]{2,12}[ ]){0,2}value:?[ ]{1,2})?",  # of Kubernetes: `spec.pin: Invalid value: 4711`
     re.ASCII,
 )
-MAX_NAME = 64  # characters of a value that may be a name
+MAX_NAME = 64  # characters of a value that can be a name
 
 _BOUNDARY = re.compile(r"[}\]>]|\n[ \t]*(?:-|\r?\n)")  # between entries of a list, elements, paragraphs
 
@@ -36,8 +36,8 @@ def secrets(text: str, names: Names, keys: Keys) -> list[Found]:
         if key.role is not None:
             joined.append((pair, key.role))
         if pair.end() < masked_to:
-            continue  # not again within: that would take quadratic time
-        # As in `auth: token: "…"`, a value may be a name: the next value is of both.
+            continue  # not searched again inside: that would take quadratic time
+        # A value may be a name, as in `auth: token: "…"`: the next value belongs to both.
         rule = key.rule or (outer if pair.start() < masked_to else None)
         span = None if rule is None else _value(pair)
         if rule is not None and span is not None:
@@ -47,7 +47,7 @@ def secrets(text: str, names: Names, keys: Keys) -> list[Found]:
 
 
 def _beside(text: str, names: Names, joined: list[tuple[re.Match[str], PairRole]]) -> list[Found]:
-    """The values that a name beside them gives away."""
+    """Values that are secrets because of a name beside them."""
     if all(role.naming is None for _, role in joined) or all(role.group is None for _, role in joined):
         return []
     entry = _Entry(text, names)
@@ -57,14 +57,14 @@ def _beside(text: str, names: Names, joined: list[tuple[re.Match[str], PairRole]
 
 
 def _value(pair: re.Match[str]) -> Span | None:
-    """What stands behind a pair's name; of a header of cookies, which are pairs themselves, all of them."""
+    """The value after a pair's name; for a cookie header, whose cookies are pairs themselves, all of them."""
     text, at = pair.string, pair.end()
     is_header = pair["name"].lower().endswith("cookie") and pair[0].rstrip().endswith(":")
     return (text_values.cookies(text, at) if is_header else None) or text_values.first(text, at)
 
 
 class _Entry:
-    """The pairs of one entry of a list, or of one element: names join values on either side."""
+    """The pairs of one list entry or one element: a name applies to values on either side."""
 
     def __init__(self, text: str, names: Names) -> None:
         self.found: list[Found] = []
@@ -77,7 +77,7 @@ class _Entry:
         self._waiting: dict[Group, list[int]] = {}
 
     def take(self, pair: re.Match[str], role: PairRole) -> None:
-        """Joins a pair to those before it."""
+        """Adds a pair."""
         if _BOUNDARY.search(self._text, self._end, pair.start()) is not None:
             self._keys.clear()
             self._labels.clear()
@@ -93,7 +93,7 @@ class _Entry:
                 self._mask(label, self._end)
 
     def _name(self, key: str, naming: Naming) -> None:
-        """Takes a value for a name, and masks what it names among the values before it."""
+        """Takes a value as a name, and masks the values before it that it names."""
         if key in self._keys:
             self._keys.clear()
             self._labels.clear()
@@ -108,7 +108,7 @@ class _Entry:
     def _mask(self, label: labels.Label, at: int) -> None:
         first, last = self._masked
         if first <= at < last:
-            return  # not again within
+            return  # not searched again inside
         span = text_values.first(self._text, at)
         if span is not None:
             self._masked = at, span[1]

@@ -1,4 +1,4 @@
-"""What stands behind a name in a text: a word, a quoted text, what brackets hold, or lines indented deeper.
+"""The value after a name in a text: a word, a quoted text, brackets, or lines indented deeper.
 
 All in linear time.
 """
@@ -42,19 +42,19 @@ def first(text: str, at: int) -> Span | None:
 
 
 def word(text: str, at: int, most: int) -> str:
-    """What at most `most` characters from `at` hold of one quoted text or word."""
+    """The quoted text or word at `at`, from at most `most` characters."""
     value = _VALUE.match(text, at, at + most)
     return "" if value is None else value[value.lastgroup or 0].rstrip(",;)}]")
 
 
 def cookies(text: str, at: int) -> Span | None:
-    """All pairs of a header of cookies."""
+    """All pairs of a cookie header."""
     found = _COOKIES.match(text, at)
     return None if found is None else found.span()
 
 
 def _group_end(text: str, at: int) -> int:
-    """Where the bracket at `at` is closed; without an end it holds all that follows."""
+    """Where the bracket at `at` is closed; if it is not, the end of the text."""
     depth = 0
     for token in _IN_GROUP.finditer(text, at):
         if token["open"]:
@@ -67,7 +67,7 @@ def _group_end(text: str, at: int) -> int:
 
 
 def _deeper_lines(text: str, at: int, line_end: int) -> Span | None:
-    """The lines behind the one that ends at `line_end`, as long as they are indented deeper."""
+    """The lines after the one that ends at `line_end`, while they are indented deeper."""
     indent = _INDENT.match(text, text.rfind("\n", 0, at) + 1)
     least = len(indent[0]) if indent else 0
     start, end = line_end, line_end

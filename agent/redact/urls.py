@@ -1,4 +1,4 @@
-"""Targets and URLs: authority, path, query, each masked, the rest byte for byte."""
+"""Masks targets and URLs: authority, path and query; the rest stays byte for byte."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from agent.redact.mask_log import MaskLog
 from agent.redact.text import TextMasker, replaced
 
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]*)(.*)", re.DOTALL)
-_NO_NAME = re.compile(r"[A-Z_]|[0-9](?:-?[0-9]){12}|%")  # the names of hosts have none of these
-SHORT = 3  # characters of a segment that is not looked into
+_NO_NAME = re.compile(r"[A-Z_]|[0-9](?:-?[0-9]){12}|%")  # host names have none of these
+SHORT = 3  # characters of a segment that is not examined
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A request target, masked. `scheme` and `authority` are None in origin form."""
+    """A masked request target. `scheme` and `authority` are None in origin form."""
 
     scheme: str | None
     authority: bytes | None
@@ -25,7 +25,7 @@ class Target:
 
 
 def mask_target(raw: bytes, masker: TextMasker, log: MaskLog, *, connect: bool = False) -> Target:
-    """The parts of a request target (RFC 9112 section 3.2); with `connect` it is an authority."""
+    """The masked parts of a request target (RFC 9112 section 3.2); with `connect` it is an authority."""
     if connect:
         return Target(None, mask_authority(raw, log), b"", None)
     absolute = None if raw.startswith(b"/") else _ABSOLUTE.fullmatch(raw)
@@ -40,7 +40,7 @@ def mask_target(raw: bytes, masker: TextMasker, log: MaskLog, *, connect: bool =
 
 
 def mask_authority(raw: bytes, log: MaskLog, where: str = "header", pointer: str = "host") -> bytes:
-    """host:port, its user-info replaced, and what has a secret's shape but not that of a host's name."""
+    """host:port; user-info is masked, and a host with the shape of a secret and not of a host name."""
     user, at, host = raw.rpartition(b"@")
     text = host.decode("latin-1")
     if _NO_NAME.search(text) is not None:
@@ -61,14 +61,14 @@ def _host(raw: bytes, text: str, log: MaskLog, where: str, pointer: str) -> byte
 
 
 def mask_query(raw: bytes, masker: TextMasker, log: MaskLog, where: str = "query") -> bytes:
-    """A query without its "?"."""
+    """Masks a query, given without its "?"."""
     if not raw:
         return raw
     return forms.mask_pairs(raw, masker, lambda name, rule: log.add(where, name, rule)).data
 
 
 def mask_path(raw: bytes, masker: TextMasker, log: MaskLog) -> bytes:
-    """A path, segment by segment: by its own shape, and by name where the segment before is one."""
+    """Masks a path by segments: by their shape, and by name if the segment before is a secret's name."""
     segments = raw.split(b"/")
     before = ""
     first = 1 if raw.startswith(b"/") else 0
@@ -88,14 +88,14 @@ def _segment(text: str, before: str, masker: TextMasker) -> tuple[str, str | Non
     rule = paths.rule(before, text, masker.names) if before else None
     if rule is not None:
         return placeholders.of_text(text), rule
-    if "@" in text and before.endswith(":"):  # a URL within the path, its slashes being the path's
+    if "@" in text and before.endswith(":"):  # a URL inside the path, split at its slashes
         user, at, host = text.rpartition("@")
         return placeholders.of_text(user) + at + masker.text(host)[0], "shape:user-info"
     return masker.text(text) if len(text) > SHORT else (text, None)
 
 
 def mask_url(raw: bytes, masker: TextMasker, log: MaskLog, where: str, pointer: str) -> bytes:
-    """A URL or reference in a header: user-info, path, query and fragment, all logged at the header."""
+    """Masks a URL or reference in a header: user-info, path, query and fragment, all logged at the header."""
     rest, sharp, fragment = raw.partition(b"#")
     absolute = None if rest.startswith(b"/") else _ABSOLUTE.fullmatch(rest)
     own = MaskLog()

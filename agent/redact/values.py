@@ -1,8 +1,8 @@
-"""Which values look like secrets whatever their name is.
+"""Recognises values that look like secrets, whatever their name.
 
-Each shape has a cheap necessary condition (its gate) that stays true for every text around a match, so
-that a whole body can be cleared at once. All patterns run in linear time: they start at a literal or at
-the start of a run, and are possessive or bounded.
+Each shape has a cheap necessary condition (its gate) that holds for every text around a match, so that a
+whole body can be cleared at once. All patterns run in linear time: they start at a literal or at the start of
+a run, and are possessive or bounded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agent.redact import random_text
 from agent.redact.prefix_regex import SHORT, any_of
 
 CARD_LENGTH = 13
-SHORTEST_PLAIN = 13  # characters; a shorter text has a secret's shape only with a blank or a colon in it
+SHORTEST_PLAIN = 13  # characters; a shorter secret contains a blank or a colon
 
 Sure = Callable[[re.Match[str]], bool]
 
@@ -82,7 +82,7 @@ def _random(match: re.Match[str]) -> bool:
 
 
 def decoded_base64(text: str) -> bytes:
-    """The bytes behind standard or URL-safe base64, padded or not; b"" where it is neither."""
+    """The bytes of standard or URL-safe base64, padded or not; b"" if it is neither."""
     bare = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
@@ -117,7 +117,7 @@ _KEY_GATES = (
     "hvs. hvb. hvr. :aa"
 )
 
-_ROUGH = 15  # each shape in _IN_RUNS holds a run of at least this many of _RUNS
+_ROUGH = 15  # each shape in _IN_RUNS contains a run of at least this many characters of _RUNS
 _JOSE = "e(?:yJ|yA|wo|wk|w0)"
 
 PATTERNS = (
@@ -175,22 +175,22 @@ _LONG_RUN = re.compile(rb"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9_+/=.-]{%d,}+" % rando
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """What a part of a text must have to look like a secret: one of `gates`, or the length."""
+    """What part of a text needs to look like a secret: one of `gates`, or the length."""
 
     gates: tuple[str, ...]
     least: int | None
 
     def of(self, part: str) -> bool:
-        """False only where `part` holds no secret's shape."""
+        """False only if `part` contains no secret's shape."""
         if self.least is not None and len(part) >= self.least:
             return True
         return _any_in(self.gates, part.lower())
 
 
 def suspicion(raw: bytes) -> Suspicion | None:
-    """What to look for in the parts of `raw`; None where none of them has a secret's shape, as it stands.
+    """What to look for in the parts of `raw`; None if none of them has a secret's shape.
 
-    "%" counts as suspicious, since what it encodes is not looked at here.
+    "%" counts as suspicious, since encoded text is not decoded here.
     """
     lower, runs = raw.lower(), raw.translate(_RUNS)
     gates = [gate.decode() for gate, needs in _GATES if gate in lower and needs in lower]
@@ -206,12 +206,12 @@ def suspicion(raw: bytes) -> Suspicion | None:
 
 
 def _mixed_case(run: bytes) -> bool:
-    """What random text has and an id in hexadecimal has not."""
+    """Whether the text has mixed case, which random text has and a hexadecimal id has not."""
     return not run.islower() and not run.isupper()
 
 
 def secrets(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, rule) of what looks like a secret in `text`; spans of different rules may overlap."""
+    """(start, end, rule) of each likely secret in `text`; spans of different rules may overlap."""
     length = len(text)
     if length < _LEAST:
         return

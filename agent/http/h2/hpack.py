@@ -57,7 +57,7 @@ class FieldDecoder:
             self._decoder.header_table_size = MAX_TABLE
 
     def allow(self, size: int) -> None:
-        """Applies the other half's SETTINGS_HEADER_TABLE_SIZE. It may have been valid before it was seen."""
+        """Raises the table's bound to the other half's SETTINGS_HEADER_TABLE_SIZE; never lowers it."""
         self._decoder.max_allowed_table_size = max(self._decoder.max_allowed_table_size, min(size, MAX_TABLE))
 
     def decode(self, block: bytes) -> Fields:
