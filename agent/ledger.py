@@ -52,10 +52,10 @@ class Kernel(StrEnum):
 
 
 class Stops(StrEnum):
-    """How an epoch ended that wrote no final ledger; the agent's next start enters it, from the spool."""
+    """What was not captured between two starts, and whether the first was killed, as the spool shows it."""
 
-    KILLED = "killed"  # 1
-    BLIND_MS = "blind_ms"  # not captured: from its last entry until the next start captures
+    KILLED = "killed"  # 1: this start wrote no final ledger; its successor enters it
+    BLIND_MS = "blind_ms"  # until this start captured, since the one before ended; if killed, also after it
 
 
 class Ledger:
@@ -65,14 +65,16 @@ class Ledger:
         self.bytes: Counter[str] = Counter()
         self.exchanges: Counter[str] = Counter()
         self.kernel: Counter[str] = Counter()
+        self.stops: Counter[str] = Counter()
 
     def as_map(self) -> dict[str, dict[str, int]]:
         """The counts for the batch and the status page."""
-        return {
+        counts = {
             "bytes": dict(self.bytes),
             "exchanges": dict(self.exchanges),
             "kernel": dict(self.kernel),
         }
+        return {**counts, "stops": dict(self.stops)} if self.stops else counts
 
 
 def merged(*views: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

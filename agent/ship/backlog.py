@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agent.ledger import Exchanges, Ledger
+from agent.ledger import Exchanges, Ledger, Stops
 from agent.ship.limits import ShipLimits
 from agent.ship.memory import MemoryBacklog
 from agent.ship.parcel import BatchAddress, LedgerMap, Parcel, compressed, halves_of
@@ -184,6 +184,11 @@ class Backlog:
             counts = ledger["exchanges"]
             counts[Exchanges.PARSED] = counts.get(Exchanges.PARSED, 0) - self._fresh.records - self._sending
             return records, self._fresh.records > 0, ledger
+
+    def was_blind(self, milliseconds: int) -> None:
+        """Nobody captured for so long before this start did."""
+        with self.change:
+            self._ledger.stops[Stops.BLIND_MS] += milliseconds
 
     def kept(self, dropped: Mapping[str, int], holding: Holding) -> None:
         """They are on disk; these were dropped for them."""

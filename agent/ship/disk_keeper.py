@@ -71,7 +71,7 @@ class DiskKeeper:
         with self._locked():
             self._watching_since = since
             if self._spool is not None:
-                self._spool.watched(since)
+                self._watched(self._spool, since)
                 self._backlog.holds(self._holding(self._spool))
 
     def take(self) -> Parcel | None:
@@ -214,9 +214,16 @@ class DiskKeeper:
             return
         self._spool = spool
         if self._watching_since is not None:
-            spool.watched(self._watching_since)
+            self._watched(spool, self._watching_since)
         self._say_what_was_found(spool)
         self._backlog.holds(self._holding(spool))
+
+    def _watched(self, spool: Spool, since: int) -> None:
+        blind_ms = spool.watched(since)
+        if blind_ms:
+            self._backlog.was_blind(blind_ms)
+            text = "nothing was captured for %.1f s, since the agent was stopped"
+            self._say(logging.INFO, text, blind_ms / 1000)
 
     def _say_what_was_found(self, spool: Spool) -> None:
         file = self._config.file

@@ -48,7 +48,8 @@ class Epoch:
         """As its successor has it once that watches: killed, and nothing is known since its last entry."""
         if self.ended:
             return self
-        blind = max(0, now - self.at) // MS
+        stops = self.ledger.get("stops", {})  # what was blind before it
+        blind = stops.get(Stops.BLIND_MS, 0) + max(0, now - self.at) // MS
         return replace(
             self, ended=True, ledger={**self.ledger, "stops": {Stops.KILLED: 1, Stops.BLIND_MS: blind}}
         )
@@ -111,6 +112,11 @@ class Epochs:
         """Since `now` (wall ns) someone watches again: the blind time of those that were killed ends."""
         for name in [name for name in self._past() if not self._all[name].ended]:
             self.change(name, self._all[name].cut_off(now))
+
+    def latest_end(self, stopped: int | None) -> int | None:
+        """`stopped` (wall ns) if no start was killed since, whose own ledger has the blind time."""
+        killed = [self._all[name].at for name in self._past() if not self._all[name].ended]
+        return None if stopped is None or any(at >= stopped for at in killed) else stopped
 
     def move(self) -> None:
         """To another server, which hears only of those it gets something of."""

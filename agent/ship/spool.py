@@ -32,7 +32,7 @@ from pathlib import Path
 from agent.ledger import Exchanges
 from agent.ship import spool_tables as tables
 from agent.ship.disk import Disk
-from agent.ship.epochs import Epoch, Epochs
+from agent.ship.epochs import MS, Epoch, Epochs
 from agent.ship.parcel import BatchAddress, LedgerMap, Parcel, compressed
 from agent.ship.spool_config import SpoolConfig
 from agent.ship.spool_file import DAMAGED, SpoolBroken, SpoolError, set_aside, translated
@@ -53,6 +53,8 @@ class Spool:
         self._config, self._epoch = config, epoch
         self._settled = 0
         self._in_hand: Counter[str] = Counter()  # records, by epoch
+        self._stopped: int | None = None  # when the last start that captured ended in order, as the file says
+        self._captures = self._cleared = False  # this start; and whether the file forgot the end before it
         self._whole_until = 0  # records before this place could not be split on disk
         self.set_aside: Path | None = None
         try:
@@ -159,10 +161,15 @@ class Spool:
         self._in_hand[parcel.epoch] -= parcel.records
         self._epochs.change(parcel.epoch, self._epochs[parcel.epoch].counted({bucket: parcel.records}))
 
-    def watched(self, now: int) -> None:
-        """Since `now` someone watches again: of starts that were killed the blind time is known, and their
-        last words can be said."""
+    def watched(self, now: int) -> int:
+        """Since `now` someone captures again: of starts that were killed the blind time is known, and their
+        last words can be said. Answers how many ms passed since the last clean end before this start, 0
+        where that is not known.
+        """
         self._epochs.watched(now)
+        self._captures = True
+        stopped, self._stopped = self._stopped, None
+        return 0 if stopped is None else max(0, now - stopped) // MS
 
     def end(self, ledger: LedgerMap, now: int, told: bool) -> None:
         """The last entry of this start of the agent; `told` if the server has that ledger already."""
@@ -170,8 +177,8 @@ class Spool:
         self._epochs.change(self._epoch, mine)
         if told and not mine.records:
             self._epochs.forget(self._epoch)
-        with self._disk.transaction(self._epochs, self._settled):
-            pass
+        with self._disk.transaction(self._epochs, self._settled) as writing:
+            tables.set_stopped(writing.execute, now if self._captures else self._stopped)
 
     def close(self) -> None:
         self._disk.close()
@@ -188,6 +195,7 @@ class Spool:
                 bind(disk, self._config, epochs, now)
             with translated():
                 self._next = tables.beyond(disk.execute)  # the next record's place
+                self._stopped = epochs.latest_end(tables.stopped(disk.execute))
         except SpoolError:
             disk.close()
             raise
@@ -202,7 +210,10 @@ class Spool:
             writing.epochs[self._epoch] = mine
             if records:
                 tables.add(writing.execute, row)
+            if self._captures and not self._cleared:
+                tables.set_stopped(writing.execute, None)
             trim(writing, self._config, self._epochs, max(self._settled, self._in_hand_until), now)
+        self._cleared = self._captures
         self._next += records
         return _exchanges(self._epochs.own.ledger) - _exchanges(mine.ledger)
 

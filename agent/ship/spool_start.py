@@ -60,6 +60,7 @@ def bind(disk: Disk, config: SpoolConfig, epochs: Epochs, now: int) -> None:
     with disk.transaction(epochs, 0) as writing:
         if before is not None:
             writing.sent = None  # that was for another server
+            tables.set_stopped(writing.execute, None)
         trim(writing, config, epochs, 0, now)
 
 

@@ -38,8 +38,11 @@ CREATE TABLE sent (
 LATER = (
     "CREATE TABLE IF NOT EXISTS destination (server TEXT NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS stopped (at INTEGER NOT NULL) STRICT",
 )
-"""Apart, since files of this format were made without them: they are of no server, and of revision 0."""
+"""Apart, since files of this format were made without them: they are of no server, of revision 0, and say of
+no clean end.
+"""
 
 _TYPES = (int, str, int, int, int, int, bytes)
 _ROWS = "SELECT number, epoch, version, records, size, at, frame FROM parcels WHERE number >= ?"
@@ -62,6 +65,18 @@ def sound(row: Row) -> Row:
     if not all(map(isinstance, row, _TYPES)):
         raise sqlite3.OperationalError("a row is damaged")
     return row
+
+
+def stopped(execute: Execute) -> int | None:
+    """When the last start that captured ended in order (wall ns), where none has captured since."""
+    found = execute("SELECT at FROM stopped").fetchone()
+    return None if found is None else int(found[0])
+
+
+def set_stopped(execute: Execute, at: int | None) -> None:
+    execute("DELETE FROM stopped")
+    if at is not None:
+        execute("INSERT INTO stopped VALUES (?)", (at,))
 
 
 def used(execute: Execute) -> int:

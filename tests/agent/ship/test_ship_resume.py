@@ -77,6 +77,21 @@ def test_a_killed_starts_last_word_is_sent_once_the_next_one_watches(
     assert ledgers["epoch-1"]["stops"] == {"killed": 1, "blind_ms": 5}
 
 
+def test_after_a_clean_stop_the_next_starts_own_ledger_has_the_blind_time(spool: SpoolConfig) -> None:
+    stopped = Spool(spool, "agent-1", "epoch-1", 1)
+    stopped.watched(1)
+    stopped.end({}, 5_000_000, told=True)
+    stopped.close()
+    store = Store([])
+    with serving(store) as url:
+        second = shipper(url, place=spool, epoch="epoch-2")
+        second.watching(47_000_000)
+        second.start()
+        assert second.close(PATIENCE_S) == 0
+    assert store.epochs == ["epoch-2"]
+    assert store.ledgers[-1]["stops"] == {"blind_ms": 42}
+
+
 def test_a_batch_whose_answer_was_lost_with_its_sender_keeps_its_number_and_bytes(spool: SpoolConfig) -> None:
     store = Store([], commit_first=True)
     store.always = status(503)

@@ -10,6 +10,7 @@ import pytest
 from agent.ledger import Exchanges
 from agent.ship import epochs
 from agent.ship import spool as spool_module
+from agent.ship import spool_tables as tables
 from agent.ship.parcel import body, halves_of
 from agent.ship.spool_config import SpoolConfig
 from tests.agent.ship.spools import (
@@ -178,6 +179,50 @@ def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: SpoolCo
     again = started(place, "epoch-4", NOW + 9_000_000_000).take(*ALL)
     assert again is not None
     assert again.address == farewell.address
+
+
+def lived(place: SpoolConfig, epoch: str, at: int, *, captures: bool, ends: bool) -> int:
+    """A start from `at` on for a second; how many ms it says were blind before it."""
+    spool = started(place, epoch, at)
+    blind = spool.watched(at) if captures else 0
+    ledger = {**LEDGER, "stops": {"blind_ms": blind}}
+    spool.put([], ledger, at)
+    if ends:
+        spool.end(ledger, at + 1_000_000_000, told=True)
+    spool.close()
+    return blind
+
+
+def test_after_a_clean_end_the_next_start_that_captures_says_how_long_nobody_did(place: SpoolConfig) -> None:
+    second = 1_000_000_000
+    assert lived(place, "epoch-1", NOW, captures=True, ends=True) == 0
+    assert lived(place, "epoch-2", NOW + 2 * second, captures=False, ends=True) == 0
+    assert lived(place, "epoch-3", NOW + 6 * second, captures=True, ends=True) == 5000
+    assert lived(place, "epoch-4", NOW + 8 * second, captures=True, ends=False) == 1000
+    spool = started(place, "epoch-5", NOW + 20 * second)
+    assert spool.watched(NOW + 20 * second) == 0  # epoch-4 was killed: its own ledger has it
+    farewell = spool.take(*ALL)
+    assert farewell is not None
+    assert farewell.address is not None
+    assert msgpack.unpackb(farewell.address.head + b"")["ledger"]["stops"] == {"killed": 1, "blind_ms": 13000}
+
+
+def test_time_that_a_killed_starts_ledger_counts_is_not_counted_again(place: SpoolConfig) -> None:
+    lived(place, "epoch-1", NOW, captures=True, ends=True)
+    spool = started(place, "epoch-2", NOW + 2_000_000_000)
+    spool.put([], LEDGER, NOW + 2_000_000_000)
+    spool.watched(NOW + 3_000_000_000)
+    spool.close()  # killed before it could write again
+    assert started(place, "epoch-3", NOW).watched(NOW + 9_000_000_000) == 0
+
+
+def test_a_clean_end_is_forgotten_once_its_successor_has_written(place: SpoolConfig) -> None:
+    lived(place, "epoch-1", NOW, captures=True, ends=True)
+    spool = started(place, "epoch-2", NOW)
+    spool.watched(NOW + 2_000_000_000)
+    spool.put([], LEDGER, NOW)
+    spool.close()
+    assert tables.stopped(started(place, "epoch-3", NOW)._disk.execute) is None
 
 
 def test_a_start_that_said_all_leaves_nothing_to_be_said(place: SpoolConfig) -> None:
