@@ -85,6 +85,9 @@ class Epochs:
         """Whether something of earlier starts is still to be sent."""
         return len(self._all) > 1
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._all
+
     def __getitem__(self, name: str) -> Epoch:
         return self._all[name]
 

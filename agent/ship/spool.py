@@ -224,7 +224,7 @@ class Spool:
         address, first, until = self._resend
         self._resend = None
         rows = tables.between(self._disk.execute, first, until)
-        if sum(row[3] for row in rows) != until - first:
+        if not rows or sum(row[3] for row in rows) != until - first:
             self._in_hand_until = 0
             return None
         return replace(self._parcel(rows), address=address)
@@ -246,7 +246,10 @@ class Spool:
         return self._parcel(rows) if rows else None
 
     def _parcel(self, rows: Sequence[tables.Row]) -> Parcel:
-        return tables.parcel_of(rows, self._epochs[rows[0][1]].agent)
+        name = rows[0][1]
+        if name not in self._epochs:
+            raise SpoolBroken(DAMAGED)  # all of it is settled, by the file
+        return tables.parcel_of(rows, self._epochs[name].agent)
 
 
 def _exchanges(ledger: LedgerMap) -> Counter[str]:

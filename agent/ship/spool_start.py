@@ -75,6 +75,8 @@ def trim(writing: Writing, config: SpoolConfig, epochs: Epochs, since: int, now:
             bucket = Exchanges.SPOOL_FULL
         else:
             break
+        if epoch not in epochs:
+            raise SpoolBroken(DAMAGED)
         tables.drop(writing.execute, number)
         before = writing.epochs.get(epoch) or epochs[epoch]
         writing.epochs[epoch] = before.counted({bucket: records})

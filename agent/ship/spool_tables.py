@@ -2,16 +2,23 @@
 
 A parcel's number is the place of its first record among all that were ever kept; it takes as many places
 as it has records.
+
+Of a damaged page SQLite reads any values in any column. Each row is checked as it is read: functions raise
+OperationalError where a value is none of ours.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from agent.ship.epochs import Epoch
-from agent.ship.parcel import BatchAddress, Parcel
+from agent.ship.parcel import BatchAddress, LedgerMap, Parcel
+
+R = TypeVar("R", bound=tuple[object, ...])
 
 Execute = Callable[..., sqlite3.Cursor]
 Row = tuple[int, str, int, int, int, int, bytes]
@@ -44,7 +51,28 @@ LATER = (
 no clean end.
 """
 
-_TYPES = (int, str, int, int, int, int, bytes)
+_BEYOND = 2**62  # any number, time or size of ours
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _raw(value: object) -> bool:
+    return isinstance(value, bytes)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < _BEYOND
+
+
+def _some(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < _BEYOND
+
+
+_ROW = (_some, _text, _some, _some, _whole, _whole, _raw)
+_EPOCH = (_text, _text, _some, _text, _whole, _whole)
+_SENT = (_text, _text, _some, _raw, _some, _some)
 _ROWS = "SELECT number, epoch, version, records, size, at, frame FROM parcels WHERE number >= ?"
 
 
@@ -53,16 +81,16 @@ def revision(execute: Execute) -> int:
     if not execute("SELECT count(*) FROM sqlite_schema WHERE name = 'revision'").fetchone()[0]:
         return 0
     found = execute("SELECT number FROM revision").fetchone()
-    return 0 if found is None else int(found[0])
+    return 0 if found is None else int(_sound(found, _whole)[0])
 
 
 def set_revision(execute: Execute, number: int) -> None:
     execute("REPLACE INTO revision (rowid, number) VALUES (1, ?)", (number,))
 
 
-def sound(row: Row) -> Row:
-    """The row. Of a damaged page SQLite reads any values: raises OperationalError where they are not ours."""
-    if not all(map(isinstance, row, _TYPES)):
+def _sound(row: R, *sound: Callable[[object], bool]) -> R:
+    """The row, if each of its values is sound."""
+    if not all(is_sound(value) for is_sound, value in zip(sound, row, strict=True)):
         raise sqlite3.OperationalError("a row is damaged")
     return row
 
@@ -89,8 +117,12 @@ def used(execute: Execute) -> int:
 
 def waiting(execute: Execute, since: int = 0) -> dict[str, int]:
     """Records on disk, by epoch: all of parcels that end behind `since`."""
-    query = "SELECT epoch, sum(records) FROM parcels WHERE number + records > ? GROUP BY epoch"
-    return dict(execute(query, (since,)))
+    found: Counter[str] = Counter()
+    for row in execute("SELECT number, epoch, records FROM parcels"):
+        number, epoch, records = _sound(row, _some, _text, _some)
+        if number + records > since:
+            found[epoch] += records
+    return found
 
 
 def beyond(execute: Execute) -> int:
@@ -113,7 +145,7 @@ def oldest(execute: Execute, since: int) -> tuple[int, str, int, int] | None:
     """Number, epoch, records and time of the first parcel at `since` or behind it."""
     query = "SELECT number, epoch, records, at FROM parcels WHERE number >= ? ORDER BY number LIMIT 1"
     found: tuple[int, str, int, int] | None = execute(query, (since,)).fetchone()
-    return found
+    return None if found is None else _sound(found, _some, _text, _some, _whole)
 
 
 def drop(execute: Execute, number: int) -> None:
@@ -127,7 +159,7 @@ def drop_before(execute: Execute, place: int) -> None:
 
 
 def between(execute: Execute, first: int, until: int) -> list[Row]:
-    return [sound(row) for row in execute(f"{_ROWS} AND number < ? ORDER BY number", (first, until))]
+    return [_sound(row, *_ROW) for row in execute(f"{_ROWS} AND number < ? ORDER BY number", (first, until))]
 
 
 def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> list[Row]:
@@ -136,7 +168,8 @@ def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> l
     rows: list[Row] = []
     records = size = 0
     found = execute(f"{_ROWS} ORDER BY number", (since,))
-    for row in map(sound, found):
+    for row in found:
+        _sound(row, *_ROW)
         records, size = records + row[3], size + row[4]
         if rows and (
             row[:3] != (rows[-1][0] + rows[-1][3], *rows[0][1:3])
@@ -177,9 +210,18 @@ def epochs(execute: Execute, records: Mapping[str, int]) -> dict[str, Epoch]:
     damaged."""
     rows = execute("SELECT epoch, agent, next_seq, ledger, at, ended FROM epochs ORDER BY at")
     return {
-        name: Epoch(agent, seq, json.loads(ledger), at, bool(ended), records.get(name, 0))
-        for name, agent, seq, ledger, at, ended in rows
+        name: Epoch(agent, seq, _ledger(ledger), at, bool(ended), records.get(name, 0))
+        for name, agent, seq, ledger, at, ended in (_sound(row, *_EPOCH) for row in rows)
     }
+
+
+def _ledger(text: str) -> LedgerMap:
+    """Counts by bucket, as they were written. Raises ValueError and TypeError where they are none."""
+    ledger: LedgerMap = {part: dict(counts) for part, counts in dict(json.loads(text)).items()}
+    for bucket, count in (item for counts in ledger.values() for item in counts.items()):
+        if not (_text(bucket) and bucket.isascii() and _whole(abs(count))):
+            raise ValueError("no counts")
+    return ledger
 
 
 def write_epoch(execute: Execute, name: str, epoch: Epoch) -> None:
@@ -195,7 +237,10 @@ def drop_epoch(execute: Execute, name: str) -> None:
 def sent(execute: Execute) -> Sent | None:
     """What was being sent when the file was last written."""
     found = execute("SELECT agent, epoch, seq, head, first, beyond FROM sent").fetchone()
-    return None if found is None else (BatchAddress(*found[:4]), found[4], found[5])
+    if found is None:
+        return None
+    *address, first, until = _sound(found, *_SENT)
+    return BatchAddress(*address), first, until
 
 
 def write_sent(execute: Execute, out: Sent | None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,11 +176,56 @@ def test_any_damage_is_a_spool_error_or_fewer_records_and_never_another_exceptio
     raw = full.read_bytes()
     at %= len(raw)
     file.write_bytes((raw[:at] + wrong + raw[at + len(wrong) :])[:cut])
+    use(SpoolConfig(file, MIB, HOUR, "http://a:8080"))
+
+
+COLUMNS = (
+    *(f"epochs.{name}" for name in ("epoch", "agent", "next_seq", "ledger", "at", "ended")),
+    *(f"parcels.{name}" for name in ("number", "epoch", "version", "records", "size", "at", "frame")),
+    *(f"sent.{name}" for name in ("agent", "epoch", "seq", "head", "first", "beyond")),
+    *("destination.server", "revision.number"),
+)
+VALUES = (None, "x", "5", b"\xff", -1, 0, 1, 2.5, -(2**63), 2**63 - 1)
+LEDGERS = (
+    "{}",
+    "[]",
+    '{"exchanges": 5}',
+    '{"exchanges": {"parsed": null}}',
+    '{"exchanges": {"parsed": 1e400}}',
+)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_any_value_in_a_row_is_a_spool_error_or_fewer_records_and_never_another_exception(
+    full: Path, tmp_path: Path, column: str
+) -> None:
+    for value in (*VALUES, *LEDGERS):
+        (tmp_path / "one").mkdir()
+        file = tmp_path / "one" / "spool.db"
+        file.write_bytes(full.read_bytes())
+        set_all(file, column, value)
+        use(SpoolConfig(file, MIB, HOUR, "http://a:8080"))
+        shutil.rmtree(tmp_path / "one")
+
+
+def set_all(file: Path, column: str, value: object) -> None:
+    """Puts a value into a column's rows, as damage may, whatever the column's type."""
+    table, name = column.split(".")
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET sql = replace(replace(sql, ' STRICT', ''), ' NOT NULL', '')")
+    with closing(sqlite3.connect(file)) as db, db, suppress(sqlite3.IntegrityError):  # a rowid is an integer
+        db.execute(f"UPDATE OR IGNORE {table} SET {name} = ?", (value,))
+
+
+def use(place: SpoolConfig) -> None:
+    """A start of the agent with the spool that it finds."""
     try:
-        spool = started(SpoolConfig(file, MIB, HOUR, "http://a:8080"), "epoch-2")
+        spool = started(place, "epoch-2")
     except SpoolError:
         return
     try:
+        spool.watched(NOW)
         for parcel in parcels(spool):
             spool.settle(parcel, Exchanges.SHIPPED)
         spool.put(packed(1), LEDGER, NOW)
