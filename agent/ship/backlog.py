@@ -1,8 +1,8 @@
-"""What waits to be sent: counted here wherever it is, held here while it is in memory.
+"""The backlog: all unsent records, counted here wherever they are, held here while in memory.
 
-`put` only appends. Where there is a disk, its keeper (agent/ship/disk_keeper.py) writes records away from
-here in groups, and they are sent from there; without one, and while it fails, they are sent from here. Every
-record that is given up is counted here.
+`put` only appends. With a spool, the disk keeper (agent/ship/disk_keeper.py) writes records to disk in
+groups, and they are sent from there; without one, and while it fails, they are sent from here. Every dropped
+record is counted here.
 
 state      event                          next
 ---------  -----------------------------  ------------------------------------------------------------
@@ -32,8 +32,9 @@ from agent.wire import VERSION
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The spool at one moment: records not settled, bytes in use, and the seconds until something of it is
-    to be sent; None where nothing is."""
+    """The spool at one moment: unsettled records, bytes in use, and the seconds until some are due to be
+    sent; None if there are none.
+    """
 
     records: int = 0
     size: int = 0
@@ -43,9 +44,9 @@ class Holding:
 class Backlog:
     """`with_disk` says whether records go to disk first.
 
-    `change` is the lock of all that is here; it is notified when there may be something to do. Where the
-    disk keeper's lock is held as well, that was taken first. Under `change` nothing is called that waits,
-    logs, or is not ours.
+    `change` is the lock of this object; it is notified when there may be something to do. The disk keeper's
+    lock is taken before it if both are needed. While `change` is held, nothing is called that waits, logs or
+    is foreign.
     """
 
     def __init__(self, agent: str, epoch: str, limits: ShipLimits, with_disk: bool) -> None:
@@ -53,16 +54,18 @@ class Backlog:
         self._agent, self._epoch, self._limits = agent, epoch, limits
         self._ledger = Ledger()
         self._fresh = MemoryBacklog(limits.queue_bytes)
-        self._oldest_at = 0.0  # when the first of them was put
+        self._oldest_at = 0.0  # when the oldest was put
         self._moving = 0  # records on their way from memory to disk
-        self._sending = 0  # records taken from memory and not settled
+        self._sending = 0  # records taken from memory, unsettled
         self._holding = Holding()
-        self._disk_due_at: float | None = None  # when there is enough on disk to be sent
+        self._disk_due_at: float | None = None  # when enough is on disk to be sent
         self._to_disk = self._kept_on = with_disk  # the first is False while the disk fails
         self.closing = self.abandoned = False
 
     def put(self, packed: bytes) -> None:
-        """Takes a packed record, without waiting for disk or network. The oldest goes when it is full."""
+        """Adds a packed record, without waiting for disk or network. The oldest is dropped when it
+        is full.
+        """
         with self.change:
             self._count(Exchanges.PARSED, 1)
             if self.abandoned:
@@ -76,34 +79,33 @@ class Backlog:
 
     @property
     def records(self) -> int:
-        """Records not settled, wherever they are."""
+        """Number of unsettled records, in memory and on disk."""
         return self.in_memory + self._holding.records
 
     @property
     def in_memory(self) -> int:
-        """Those of them that end with this process; waits for no lock, so that one on its way may count
-        twice."""
+        """Unsettled records that are only in memory. Takes no lock, so a moving record may count twice."""
         return self._fresh.records + self._moving + self._sending
 
     @property
     def on_disk(self) -> int:
-        """Those of them that the next start finds."""
+        """Unsettled records that the next start finds on disk."""
         return self._holding.records
 
     @property
     def size(self) -> int:
-        """Bytes that wait: in memory those of the records, on disk those in use in the file."""
+        """Bytes that wait: of the records in memory, and in use in the spool's file."""
         return self._fresh.size + self._holding.size
 
     def totals(self) -> dict[str, dict[str, int]]:
-        """What became of what was put; call it with `change` held."""
+        """The outcomes of all records put; call it with `change` held."""
         ledger = self._ledger.as_map()
         if self.records:
             ledger["exchanges"][Exchanges.IN_FLIGHT] = self.records
         return ledger
 
     def due_at(self) -> float | None:
-        """When there will be something to take, if nothing else happens; call it with `change` held."""
+        """When a parcel is due, if nothing else happens; call it with `change` held."""
         due = self._disk_due_at
         if self._fresh.records and not self._to_disk:
             memory_due = 0.0 if self._fills_a_batch() else self._oldest_at + self._limits.flush_s
@@ -111,11 +113,13 @@ class Backlog:
         return 0.0 if due is not None and self.closing else due
 
     def is_empty(self) -> bool:
-        """Whether, closing, nothing is left or will come to be taken; call it with `change` held."""
+        """Whether, when closing, nothing is left to take and nothing will come; call it with
+        `change` held.
+        """
         return not self._kept_on and not self._fresh.records and self._disk_due_at is None
 
     def take(self) -> Parcel | None:
-        """The oldest parcel in memory, where the disk does not take it."""
+        """The oldest parcel in memory, if the disk does not take it."""
         with self.change:
             if self._to_disk:
                 return None
@@ -128,14 +132,14 @@ class Backlog:
         return Parcel(self._agent, self._epoch, VERSION, len(records), size, frame)
 
     def record_address(self, parcel: Parcel, address: BatchAddress) -> None:
-        """What is in memory only goes with its address."""
+        """No-op: the address of a parcel in memory needs no record on disk."""
 
     def split(self, parcel: Parcel) -> tuple[Parcel, Parcel]:
-        """Two halves, each to be settled in turn. Raises Unreadable."""
+        """Splits into two halves, each to be settled in turn. Raises UnreadableParcel."""
         return halves_of(parcel)
 
     def settle(self, parcel: Parcel, bucket: Exchanges) -> None:
-        """Counts a parcel that was taken from here, for good."""
+        """Counts the outcome of a parcel taken from here; it is final."""
         with self.change:
             if self.abandoned:
                 return  # counted by close()
@@ -143,13 +147,15 @@ class Backlog:
             self._sending -= parcel.records
 
     def finish(self) -> None:
-        """No more will be put: what is in memory is written to disk at once."""
+        """Ends the input: what is in memory is written to disk at once."""
         with self.change:
             self.closing = True
             self.change.notify_all()
 
     def abandon(self) -> tuple[int, LedgerMap]:
-        """Gives up what is in memory: how many records, and the ledger with them; 0 the second time."""
+        """Drops what is in memory: returns how many records, and the ledger that counts them; 0 the second
+        time.
+        """
         with self.change:
             lost = 0 if self.abandoned else self.in_memory
             self.abandoned = True
@@ -159,11 +165,12 @@ class Backlog:
             self.change.notify_all()
             return lost, self._ledger.as_map()
 
-    # The disk keeper's side. It calls these with its own lock held or without; `change` is free.
+    # For the disk keeper. It calls these with or without its own lock; `change` is not held.
 
     def until_kept(self, kept_at: float) -> float:
-        """Seconds until something is to be written, be it records, the ledger, or one more attempt; the last
-        was at `kept_at`. 0 when closing. Call it with `change` held."""
+        """Seconds until the next write is due: of records, the ledger, or another attempt; the last write was
+        at `kept_at`. 0 when closing. Call it with `change` held.
+        """
         now = time.monotonic()
         if self.closing:
             return 0.0
@@ -175,8 +182,9 @@ class Backlog:
         return due - now
 
     def take_to_keep(self) -> tuple[list[bytes], bool, LedgerMap]:
-        """Up to a batch of records to be written, whether there are more, and our ledger as a successor
-        should find it: of what is in memory only it would know nothing."""
+        """Up to a batch of records to write, whether there are more, and the ledger for the next start, in
+        which records only in memory are left out.
+        """
         with self.change:
             records = self._fresh.take(self._limits.batch_records, self._limits.batch_bytes)
             self._moving = len(records)
@@ -191,7 +199,7 @@ class Backlog:
             self._ledger.stops[Stops.BLIND_MS] += milliseconds
 
     def kept(self, dropped: Mapping[str, int], holding: Holding) -> None:
-        """They are on disk; these were dropped for them."""
+        """The records are on disk; these were dropped to make room."""
         with self.change:
             if self.abandoned:
                 return  # counted by close()
@@ -202,7 +210,7 @@ class Backlog:
             self._hold(holding)
 
     def not_kept(self, records: list[bytes]) -> None:
-        """They could not be written."""
+        """The records could not be written."""
         with self.change:
             if self.abandoned:
                 return  # counted by close()
@@ -210,17 +218,17 @@ class Backlog:
             self._count(Exchanges.QUEUE_FULL, self._fresh.put_back(records))
 
     def holds(self, holding: Holding) -> None:
-        """What there is on disk now."""
+        """Updates what the disk holds."""
         with self.change:
             self._hold(holding)
 
     def taking_from_disk(self) -> None:
-        """What is due there is being looked at."""
+        """Notes that the disk's due parcel is being read."""
         with self.change:
             self._disk_due_at = None
 
     def settled_on_disk(self, records: int, bucket: Exchanges, holding: Holding | None) -> None:
-        """So many of our records are counted for good, and this is what the disk holds without them."""
+        """Counts final outcomes of this start's records on disk, and updates what the disk holds."""
         with self.change:
             if self.abandoned:
                 return  # counted by close()
@@ -229,7 +237,9 @@ class Backlog:
                 self._hold(holding)
 
     def disk_fails(self, unreadable: int | None) -> None:
-        """Memory takes over; with a number, so many of our records on disk are lost, and nothing is left."""
+        """Sends from memory from now on; with a number, so many of this start's records on disk are lost, and
+        the disk holds nothing.
+        """
         with self.change:
             self._to_disk = False
             if unreadable is not None:
@@ -238,7 +248,9 @@ class Backlog:
             self.change.notify_all()
 
     def disk_ends(self) -> None:
-        """Nothing will be written any more: what comes now, or is left by a defect, goes from memory."""
+        """Nothing will be written any more: further records, or ones left by a defect, are sent
+        from memory.
+        """
         with self.change:
             self._kept_on = self._to_disk = False
             self.change.notify_all()

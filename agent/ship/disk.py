@@ -1,4 +1,4 @@
-"""The spool's file as it is written: records, epochs, what is out and the receipt, in one transaction."""
+"""Writing the spool's file: records, epochs, the batch being sent and the receipt, in one transaction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FREE_PAGES = 1024  # given back to the file system when the spool is empty
 
 @dataclass(slots=True)
 class Writing:
-    """A transaction under way: `epochs` and `sent` (what is out) are written with it."""
+    """The current transaction: `epochs` and `sent` (the batch being sent) are written with it."""
 
     execute: Execute
     sent: Sent | None
@@ -38,16 +38,16 @@ class Writing:
 
 
 class Disk:
-    """The file at `path`, for `server` (None for whichever). Raises SpoolError, here and where it reads or
-    writes, and SpoolBroken where nothing is left of what was written.
+    """The file at `path`, for `server` (None for any). Creating it, reading and writing raise SpoolError, or
+    SpoolBroken if the content is lost.
 
-    `lost_to` is the receipt, where the file has lost what was written before it; a copy of the journal is
-    then `kept`.
+    `lost_to` is the receipt, if the file has lost transactions before it; `kept` is then a copy of the
+    journal.
     """
 
     def __init__(self, path: Path, server: str | None) -> None:
         self._path, self._server = path, server
-        self._bound = server is None  # whether the file knows whom it is for
+        self._bound = server is None  # whether the file records its server
         self._receipt = ReceiptFile(path)
         self.kept: Path | None = None
         self._db = opened(path)
@@ -62,7 +62,7 @@ class Disk:
 
     @property
     def execute(self) -> Execute:
-        """For reading, within `translated`."""
+        """Executes a reading statement, within `translated`."""
         return self._db.execute
 
     @property
@@ -73,8 +73,9 @@ class Disk:
 
     @contextmanager
     def transaction(self, epochs: Epochs, settled: int) -> Iterator[Writing]:
-        """One transaction, with what the file does not know of `epochs` yet, and without what lies before
-        the place `settled`; then its receipt."""
+        """One transaction, which also writes changed `epochs` and deletes records before the place `settled`;
+        then its receipt.
+        """
         with transaction(self._db) as execute:
             tables.drop_before(execute, settled)
             if not self._bound:
@@ -89,7 +90,7 @@ class Disk:
         self._receipt.write(Receipt(self._revision, epochs.as_map(), settled, out))
 
     def begin_anew(self, epochs: Epochs) -> None:
-        """With an empty file, of which all epochs are to be written again."""
+        """Replaces the file by an empty one and marks all epochs to be written again."""
         self.close()
         removed(self._path)
         self._db = opened(self._path)
@@ -98,7 +99,7 @@ class Disk:
         self._bound, self.sent = self._server is None, None
 
     def give_back(self) -> None:
-        """Returns free pages to the file system, if they are many."""
+        """Returns free pages to the file system, if there are many."""
         with suppress(sqlite3.Error):
             (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
             if free > FREE_PAGES:
@@ -110,13 +111,13 @@ class Disk:
         self._receipt.close()
 
     def give_up(self) -> None:
-        """Moves the file aside: nothing more is read from it."""
+        """Moves the file aside; nothing more is read from it."""
         self.close()
         with suppress(SpoolError):
             set_aside(self._path)
 
     def _look_for_loss(self) -> Receipt | None:
-        """Before anything is written: that would begin the journal anew."""
+        """Compares file and receipt before anything is written, since writing restarts the journal."""
         receipt = self._receipt.read()
         with translated():
             self._revision = tables.revision(self._db.execute)

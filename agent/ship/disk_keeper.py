@@ -1,4 +1,5 @@
-"""Keeps on disk what waits to be sent: one thread writes it to the spool in groups, the shipper's takes it.
+"""Keeps the backlog on disk: one thread writes records to the spool in groups, the shipper's thread takes
+them.
 
 state    event                                next
 -------  -----------------------------------  ----------------------------------------------------------
@@ -35,11 +36,11 @@ LedgerView = Callable[[], LedgerMap]
 
 
 class DiskKeeper:
-    """`others` answers what the rest of the agent counted.
+    """`others` returns the counts of the rest of the agent.
 
-    Two locks, in the order in which they are taken: ours, which guards the spool and is held while that
-    reads or writes; then the backlog's `change`. Under ours nothing is called but the spool and the backlog:
-    `others` and the log are called while neither is held.
+    Two locks, taken in this order: this object's, which guards the spool and is held while that reads or
+    writes; then the backlog's `change`. While it is held, only the spool and the backlog are called: `others`
+    and the log are called while neither is held.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class DiskKeeper:
         self._others, self._limits, self._backlog = others, limits, backlog
         self._lock = threading.Lock()
         self._spool: Spool | None = None
-        self._taken_from: Spool | None = None  # whence the parcel in hand is
+        self._taken_from: Spool | None = None  # the spool of the parcel in hand
         self._watching_since: int | None = None  # wall time in ns
         self._kept_at = time.monotonic()
         self._trouble: str | None = None
@@ -67,7 +68,7 @@ class DiskKeeper:
         self._thread.start()
 
     def watching(self, since: int) -> None:
-        """This start watches from then on (wall time in ns): the blind time of those killed ends."""
+        """Capture works since then (wall clock in ns), which ends the blind time of killed starts."""
         with self._locked():
             self._watching_since = since
             if self._spool is not None:
@@ -75,7 +76,7 @@ class DiskKeeper:
                 self._backlog.holds(self._holding(self._spool))
 
     def take(self) -> Parcel | None:
-        """The oldest parcel on disk. It is to be settled before another is taken."""
+        """The oldest parcel on disk. It must be settled before another is taken."""
         with self._locked():
             spool = self._spool
             if spool is None:
@@ -92,17 +93,17 @@ class DiskKeeper:
             return parcel
 
     def record_address(self, parcel: Parcel, address: BatchAddress) -> None:
-        """A parcel is about to be sent under this address, for the first time."""
+        """Records on disk that a parcel is about to be sent under this address, for the first time."""
         with self._locked():
             spool = self._source()
             if spool is not None and parcel.first is not None:
                 try:
                     spool.record_address(parcel, address)
                 except SpoolError as error:
-                    self._failed(error)  # at worst a successor sends it under another address
+                    self._failed(error)  # at worst the next start sends it under another address
 
     def split(self, parcel: Parcel) -> tuple[Parcel, Parcel]:
-        """Two halves, each to be settled in turn. Raises Unreadable."""
+        """Splits into two halves, each to be settled in turn. Raises UnreadableParcel."""
         halves = halves_of(parcel)
         with self._locked():
             spool = self._source()
@@ -111,7 +112,9 @@ class DiskKeeper:
         return halves
 
     def settle(self, parcel: Parcel, bucket: Exchanges) -> None:
-        """Counts what was taken, for good: ours in the backlog, others' in their ledgers on disk."""
+        """Counts the final outcome of a parcel: in the backlog, or in the ledger of an earlier
+        start on disk.
+        """
         with self._locked():
             spool, holding = self._source(), None
             if spool is not None:
@@ -121,9 +124,9 @@ class DiskKeeper:
             self._backlog.settled_on_disk(ours, bucket, holding)
 
     def close(self, until: float, told: bool) -> tuple[int, int]:
-        """Gives up: how many records are lost by that, and how many wait on disk for the next start.
+        """Stops: returns how many records are lost by that, and how many wait on disk for the next start.
 
-        `until` is a time.monotonic(), `told` whether the server has the ledger as it is now.
+        `until` is a time.monotonic(), `told` whether the server has the current ledger.
         """
         if self._thread.ident is not None:
             self._thread.join(max(0.0, until - time.monotonic()))
@@ -151,7 +154,7 @@ class DiskKeeper:
             self._backlog.disk_ends()
 
     def _keep_once_due(self) -> bool:
-        """Waits, then writes; whether there will be more to write."""
+        """Waits, then writes. Returns whether there will be more to write."""
         with self._backlog.change:
             self.beat.turn()
             while (seconds := self._backlog.until_kept(self._kept_at)) > 0:
@@ -162,7 +165,7 @@ class DiskKeeper:
         return not last
 
     def _keep(self) -> None:
-        """Writes what is in memory, and the ledger."""
+        """Writes the records in memory, and the ledger."""
         more = True
         while more:
             self.beat.turn()
@@ -174,7 +177,7 @@ class DiskKeeper:
                 more = self._spool is not None and self._keep_some(self._spool, others)
 
     def _keep_some(self, spool: Spool, others: LedgerMap) -> bool:
-        """Writes up to a batch; whether there is more."""
+        """Writes up to a batch. Returns whether there is more."""
         if self._backlog.abandoned:
             return False
         records, more, ours = self._backlog.take_to_keep()
@@ -193,7 +196,7 @@ class DiskKeeper:
         return more
 
     def _source(self) -> Spool | None:
-        """The spool that the parcel in hand is from, if it is still in use."""
+        """The spool of the parcel in hand, if it is still in use."""
         return self._taken_from if self._taken_from is self._spool else None
 
     def _holding(self, spool: Spool) -> Holding:
@@ -204,7 +207,7 @@ class DiskKeeper:
         return Holding(spool.records, spool.size if spool.records else 0, within_s)
 
     def _open(self) -> None:
-        """Opens the spool if that is possible now."""
+        """Tries to open the spool."""
         if self._backlog.abandoned:
             return
         try:
@@ -240,7 +243,7 @@ class DiskKeeper:
             self._say(logging.INFO, text, spool.records, file)
 
     def _failed(self, error: SpoolError) -> None:
-        """Goes on in memory, and says so once. Of a spool that is broken nothing more can be sent."""
+        """Continues in memory, and logs that once. Nothing more can be sent from a broken spool."""
         unreadable = None
         if isinstance(error, SpoolBroken) and self._spool is not None:
             unreadable = self._spool.own_waiting
@@ -253,12 +256,12 @@ class DiskKeeper:
             self._say(logging.WARNING, text, self._config.file, error, self._limits.queue_bytes >> 20)
 
     def _say(self, level: int, text: str, *values: object) -> None:
-        """For the log, which may wait for whoever reads it."""
+        """Queues a log line; writing the log may block."""
         self._news.append((level, text, values))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """With our lock; what there is to say is logged behind it."""
+        """Holds the lock; queued lines are logged after its release."""
         try:
             with self._lock:
                 yield

@@ -1,6 +1,6 @@
-"""The agent's starts that the spool knows, each with its ledger, so that no count ends with its process.
+"""The agent's starts recorded in the spool, each with its ledger, so that no count is lost with its process.
 
-An epoch is one start. What becomes of it:
+An epoch is one start. Its states:
 
 state              event                     next
 -----------------  ------------------------  ------------------------------------------------------------
@@ -10,7 +10,7 @@ killed             the next start watches    ended, with Stops.KILLED and the bl
 ended, not empty   its last record settled   ended, empty
 ended, empty       its ledger is sent        gone
 
-Only an epoch that is ended and empty has a last word: nothing more comes to be known of it.
+Only an epoch that is ended and empty has final counts, which are sent as its last words.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from dataclasses import dataclass, replace
 from agent.ledger import Exchanges, Stops
 from agent.ship.parcel import LedgerMap
 
-MOST_EPOCHS = 1000  # whose last words wait; a crash every minute for more than half a day goes beyond
+MOST_EPOCHS = 1000  # at most, with unsent last words; a crash every minute for 16 hours
 MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One start of an agent. `records` of it wait on disk; `at` is its ledger's wall time in ns."""
+    """One start of an agent. `records` counts those of it on disk; `at` is the ledger's time, wall clock in
+    ns.
+    """
 
     agent: str
     next_seq: int
@@ -38,14 +40,14 @@ class Epoch:
     records: int = 0
 
     def counted(self, counts: Mapping[str, int]) -> Epoch:
-        """With these exchanges gone from the disk into its ledger."""
+        """A copy in which these exchanges have moved from the disk to the ledger."""
         exchanges = Counter(self.ledger.get("exchanges", {}))
         exchanges.update(counts)
         gone = sum(counts.values())
         return replace(self, ledger={**self.ledger, "exchanges": exchanges}, records=self.records - gone)
 
     def cut_off(self, now: int) -> Epoch:
-        """As its successor has it once that watches: killed, and nothing is known since its last entry."""
+        """A copy marked killed, with the blind time from its last entry until the next start captures."""
         if self.ended:
             return self
         stops = self.ledger.get("stops", {})  # what was blind before it
@@ -55,13 +57,13 @@ class Epoch:
         )
 
     def moved(self) -> Epoch:
-        """As another server is to hear of it: only what it gets."""
+        """A copy for another server, with only the counts of what that server gets."""
         stops = {part: counts for part, counts in self.ledger.items() if part == "stops"}
         return replace(self, ledger={**stops, "exchanges": {Exchanges.PARSED: self.records}})
 
 
 class Epochs:
-    """All epochs by name, `own` among them, and which of them the disk does not know as they are."""
+    """All epochs by name, including `own`, and those that have changed since they were written to disk."""
 
     def __init__(self, own: str, mine: Epoch, past: Mapping[str, Epoch]) -> None:
         empty = [name for name, epoch in past.items() if not epoch.records]
@@ -77,12 +79,12 @@ class Epochs:
 
     @property
     def records(self) -> int:
-        """Records that wait on disk, of all."""
+        """Records on disk, of all epochs."""
         return sum(epoch.records for epoch in self._all.values())
 
     @property
     def has_past(self) -> bool:
-        """Whether something of earlier starts is still to be sent."""
+        """Whether records or last words of earlier starts are unsent."""
         return len(self._all) > 1
 
     def __contains__(self, name: str) -> bool:
@@ -95,24 +97,24 @@ class Epochs:
         return dict(self._all)
 
     def committed(self, written: Mapping[str, Epoch]) -> None:
-        """The disk has these like this, and all others as they are."""
+        """Marks these epochs as written; all others were written before."""
         self._all.update(written)
         self.changed.clear()
         self.gone.clear()
 
     def change(self, name: str, epoch: Epoch) -> None:
-        """The disk is to know it like this, with the next transaction."""
+        """Changes an epoch, to be written with the next transaction."""
         self._all[name] = epoch
         self.changed.add(name)
 
     def forget(self, name: str) -> None:
-        """All is said of it."""
+        """Removes an epoch whose last words were sent."""
         self._all.pop(name, None)
         self.changed.discard(name)
         self.gone.add(name)
 
     def watched(self, now: int) -> None:
-        """Since `now` (wall ns) someone watches again: the blind time of those that were killed ends."""
+        """Ends the blind time of killed starts: capture works since `now` (wall clock in ns)."""
         for name in [name for name in self._past() if not self._all[name].ended]:
             self.change(name, self._all[name].cut_off(now))
 
@@ -122,14 +124,14 @@ class Epochs:
         return None if stopped is None or any(at >= stopped for at in killed) else stopped
 
     def move(self) -> None:
-        """To another server, which hears only of those it gets something of."""
+        """Moves to another server, which gets only epochs with records for it."""
         for name in list(self._empty_past()):
             self.forget(name)
         for name in self._past():
             self._all[name] = self._all[name].moved()
 
     def last_words(self) -> Iterator[str]:
-        """Of which earlier starts the ledger can be sent."""
+        """The earlier starts whose ledgers are final and can be sent."""
         return (name for name in self._empty_past() if self._all[name].ended)
 
     def _past(self) -> list[str]:

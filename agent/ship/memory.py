@@ -1,4 +1,4 @@
-"""What waits in memory. Bounded by bytes: the oldest goes first when it is full."""
+"""The records in memory. Bounded by bytes: when full, the oldest is dropped."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 class MemoryBacklog:
-    """Packed records, oldest first, never more than `most_bytes`; a larger record is dropped itself.
+    """Packed records, oldest first, at most `most_bytes`; a larger record is dropped.
 
-    Whoever shares it does the locking.
+    Not thread-safe.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -27,7 +27,7 @@ class MemoryBacklog:
         return self._size
 
     def put(self, packed: bytes) -> int:
-        """Keeps one record; answers how many were dropped for it."""
+        """Adds one record; returns how many were dropped."""
         if len(packed) > self._most:
             return 1
         self._waiting.append(packed)
@@ -35,13 +35,13 @@ class MemoryBacklog:
         return self._shrink()
 
     def put_back(self, records: Sequence[bytes]) -> int:
-        """Keeps records again that were taken as the oldest; answers how many were dropped."""
+        """Adds records again that were taken as the oldest; returns how many were dropped."""
         self._waiting.extendleft(reversed(records))
         self._size += sum(map(len, records))
         return self._shrink()
 
     def take(self, most_records: int, most_bytes: int) -> list[bytes]:
-        """Removes and answers the oldest: at least one if there is one, else no more than both bounds."""
+        """Removes and returns the oldest: at least one if there are any, otherwise within both bounds."""
         taken: list[bytes] = []
         size = 0
         while self._waiting and len(taken) < most_records:

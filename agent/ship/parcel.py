@@ -1,7 +1,7 @@
-"""A parcel: records that go to the server as one batch, compressed once and kept so.
+"""A parcel: records sent to the server as one batch, compressed once and kept compressed.
 
 The body of a POST is a sequence of zstd frames (RFC 8878, 3.1): the batch's head, then the frames of its
-records. So parcels can be kept without knowing their number, and merged without compressing them again.
+records. So the number of records need not be known in advance, and parcels merge without compressing again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ LedgerMap = Mapping[str, Mapping[str, int]]
 
 
 class UnreadableParcel(Exception):
-    """The frames do not hold the records they should."""
+    """The frames do not contain the expected records."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchAddress:
-    """How the server knows a batch. `head` is the batch up to its first record; it never changes."""
+    """Identifies a batch for the server. `head` is the batch up to its first record; it never changes."""
 
     agent: str
     epoch: str
@@ -35,10 +35,10 @@ class BatchAddress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parcel:
-    """`agent` and `epoch` are whose ledger counts it, `version` its records' wire version, `size` their
-    bytes unpacked. `first` is the first record's place in the spool and `at` since when it is there (wall
-    ns), None where it is in memory only. `address` is set where it is decided, since it may have been sent.
-    With no records it carries a ledger only.
+    """The ledger of `agent` and `epoch` counts it; `version` is its records' wire version, `size` their
+    unpacked bytes. `first` is the first record's place in the spool and `at` the time it was written (wall
+    clock in ns), None if in memory only. `address` is set once assigned: the batch may have been sent with
+    it. A parcel without records carries only a ledger.
     """
 
     agent: str
@@ -58,14 +58,14 @@ def compressed(records: Sequence[bytes]) -> bytes:
 
 
 def body(parcel: Parcel, address: BatchAddress, coded: bool) -> bytes:
-    """What is posted: as zstd, or plain for a server that does not know it. Raises UnreadableParcel."""
+    """The body to post: zstd, or plain for a server without zstd. Raises UnreadableParcel."""
     if coded:
         return compressed([address.head]) + parcel.frames
     return address.head + _plain(parcel)
 
 
 def records_of(parcel: Parcel) -> list[bytes]:
-    """Each packed record of a parcel. Raises UnreadableParcel."""
+    """The packed records of a parcel. Raises UnreadableParcel."""
     plain = _plain(parcel)
     unpacker = msgpack.Unpacker(max_buffer_size=MAX_BATCH)
     found: list[bytes] = []
@@ -82,7 +82,7 @@ def records_of(parcel: Parcel) -> list[bytes]:
 
 
 def halves_of(parcel: Parcel) -> tuple[Parcel, Parcel]:
-    """Two parcels of half the records each. Raises UnreadableParcel."""
+    """Two parcels with half of the records each. Raises UnreadableParcel."""
     records = records_of(parcel)
     middle = len(records) // 2
     return _part(parcel, 0, records[:middle]), _part(parcel, middle, records[middle:])

@@ -1,4 +1,4 @@
-"""One POST to the server and what its answer means. Nothing here retries, counts or waits for more."""
+"""One POST to the server and the meaning of its answer. Nothing here retries or counts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from agent.ship.parcel import BatchAddress, Parcel, UnreadableParcel, body
 
 
 class Answer(Enum):
-    """What the server's answer means for the batch."""
+    """The meaning of the server's answer for the batch."""
 
     STORED = auto()
-    REFUSED = auto()  # never, as it is
+    REFUSED = auto()  # not accepted as it is
     LATER = auto()
-    NOT_ALLOWED = auto()  # not before the token changes
-    NOT_OURS = auto()  # not before the address changes
-    NOT_CODED = auto()  # only without compression
+    NOT_ALLOWED = auto()  # not accepted with this token
+    NOT_OURS = auto()  # not accepted by this server
+    NOT_CODED = auto()  # accepted only without compression
 
 
 PIECE = 64 * 1024  # bytes
@@ -58,8 +58,9 @@ def answer_of(status: int, body: bytes, seq: int) -> Answer:
 
 
 class Post:
-    """The way to the server at `url` (its root), over one connection that is kept. A piece that is on its
-    way is a turn."""
+    """Posts to the server at `url` (its root), over one persistent connection. Each piece sent counts as
+    progress.
+    """
 
     def __init__(self, url: str, token: str | None, limits: ShipLimits, beat: Beat) -> None:
         self.shown = shown(url)
@@ -67,13 +68,13 @@ class Post:
         self._limits = limits
         self._beat = beat
         self._client = _client(token, limits)
-        self._coded = True  # until this server says that it does not know zstd
+        self._coded = True  # until this server refuses zstd
 
     def close(self) -> None:
         self._client.close()
 
     def send(self, parcel: Parcel, address: BatchAddress) -> tuple[Answer, str]:
-        """One attempt: what came of it, and what to tell a person if it was not stored."""
+        """Makes one attempt. Returns its outcome, and a sentence for the log if the batch was not stored."""
         found, trouble = self._attempt(parcel, address)
         if found is Answer.NOT_CODED and self._coded:
             self._coded = False
@@ -93,7 +94,7 @@ class Post:
         except UnreadableParcel:
             return Answer.REFUSED, "was to get a batch that the spool no longer holds as it was written"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            self._coded = True  # whoever answers next may know it
+            self._coded = True  # another server may support it
             return Answer.LATER, f"cannot be reached ({type(error).__name__}); keeping records meanwhile"
 
     def _pieces(self, content: bytes) -> Iterator[bytes]:
@@ -102,7 +103,7 @@ class Post:
             yield content[start : start + PIECE]
 
     def _bounded(self, response: httpx.Response) -> bytes:
-        """The answer's first bytes; an answer that is too long or too slow is cut, hence not understood."""
+        """The answer's first bytes; an answer that is too long or too slow is cut off and not understood."""
         until = time.monotonic() + self._limits.answer_s
         answer = b""
         for piece in response.iter_raw(4096):
@@ -113,13 +114,13 @@ class Post:
 
 
 def shown(url: str) -> str:
-    """The address without what a URL may hold of secrets."""
+    """The URL without the parts that may be secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def destination(url: str) -> str:
-    """What tells the server at `url` from others, and may be written down."""
+    """Identifies the server at `url` without secrets, so that it may be stored."""
     return f"{shown(url).lower()}{urlsplit(url).path.rstrip('/')}"
 
 
@@ -135,5 +136,5 @@ def _client(token: str | None, limits: ShipLimits) -> httpx.Client:
         request.headers["authorization"] = f"Bearer {token}"
         return request
 
-    auth = bearer if token is not None else None  # as auth, it wins over user-info in the URL
+    auth = bearer if token is not None else None  # as `auth` it takes precedence over user-info in the URL
     return httpx.Client(headers=headers, auth=auth, timeout=timeout, trust_env=False, follow_redirects=False)

@@ -1,9 +1,9 @@
-"""What was written to the spool last, said a second time beside it, so that what the file loses is counted.
+"""A receipt of the spool's last transaction in a second file, so that lost transactions are counted.
 
-SQLite leaves out of its journal, without a word, what does not add up any more: transactions that were
-committed, and that the agent has relied on since. A receipt has the number of the last one; a file with a
-smaller number has lost some. The receipt is written after each transaction, without waiting for the disk:
-it survives the process. Where it is missing or damaged itself, nothing is known to be lost.
+SQLite silently ignores the part of its journal after the first damaged frame: committed transactions, on
+which the agent has relied. A receipt has the number of the last one; a file with a smaller number has lost
+some. The receipt is written after each transaction, without waiting for the disk: it survives the process. If
+the receipt is missing or damaged, nothing counts as lost.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from agent.ship.parcel import BatchAddress
 from agent.ship.spool_tables import Sent
 
 SUFFIX = ".receipt"
-_CHECK = 4  # bytes of CRC-32, and as many of length, before the rest
+_CHECK = 4  # bytes of CRC-32, and as many of length, at the start
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """After transaction `revision`: the epochs, the place before which all is settled, what was out."""
+    """The state after transaction `revision`: the epochs, the place before which everything is settled, the
+    batch being sent.
+    """
 
     revision: int
     epochs: Mapping[str, Epoch]
@@ -36,7 +38,7 @@ class Receipt:
     sent: Sent | None = None
 
     def with_lost(self, left: Mapping[str, int]) -> dict[str, Epoch]:
-        """The epochs, where only so many records of each are `left`: the others are counted."""
+        """The epochs, with only `left` records each; the missing ones are counted."""
         lost = {name: epoch.records - left.get(name, 0) for name, epoch in self.epochs.items()}
         return {
             name: epoch.counted({Exchanges.SPOOL_UNREADABLE: lost[name]})
@@ -47,15 +49,16 @@ class Receipt:
 
 
 class ReceiptFile:
-    """The receipt beside the spool's `file`, made for its owner alone. What cannot be written is left out:
-    an old receipt accuses nobody."""
+    """The receipt beside the spool's `file`, accessible to its owner only. A failed write is ignored: an old
+    receipt reports no loss.
+    """
 
     def __init__(self, file: Path) -> None:
         self._path = file.with_suffix(SUFFIX)
         self._open: int | None = None
 
     def read(self) -> Receipt | None:
-        """The last one; None where there is none, or none that is whole."""
+        """The last receipt; None if it is missing or damaged."""
         try:
             return _unpacked(self._path.read_bytes())
         except OSError:

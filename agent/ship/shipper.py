@@ -1,8 +1,7 @@
-"""The agent's only way out: batches of packed records, posted until the server has acknowledged them.
+"""The agent's only output: posts batches of packed records until the server has acknowledged them.
 
-The pipeline offers records and never waits. One thread posts; a batch keeps its address and its bytes over
-every retry and every restart, so the server can drop what it has stored already. Whatever is given up is
-counted.
+The pipeline offers records and never waits. One thread posts; a batch keeps its address and bytes over
+retries and restarts, so the server can drop duplicates. Every dropped record is counted.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ from agent.wire import VERSION, pack_head
 
 log = logging.getLogger(__name__)
 
-TURN_S = 5.0  # no wait is longer without a beat
+TURN_S = 5.0  # the longest wait without a beat
 SLOW = frozenset({Answer.NOT_ALLOWED, Answer.NOT_OURS, Answer.NOT_CODED})
 
 __all__ = ["ShipLimits", "Shipper", "SpoolConfig", "destination"]
 
 
 class Shipper:
-    """Sends records to `url`, where `url` is the server's root, such as http://127.0.0.1:8080.
+    """Sends records to `url`, the server's root, such as http://127.0.0.1:8080.
 
-    `others` answers what the rest of the agent counted; with our own `totals` it goes with every batch. It
-    is called in threads of ours, which hold no lock then. `epoch` must differ at each start of the agent.
-    With a `spool`, what the server has not acknowledged survives the end of this process, however it ends.
+    `others` returns the counts of the rest of the agent; every batch carries them with the shipper's
+    `totals`. It is called in the shipper's threads, without a lock held. `epoch` must differ at each start of
+    the agent. With a `spool`, unacknowledged records survive the process, however it ends.
     """
 
     def __init__(
@@ -56,10 +55,10 @@ class Shipper:
         self._disk: DiskKeeper | None = None
         if spool is not None:
             self._disk = DiskKeeper(spool, agent, epoch, others, self.limits, self._backlog)
-        self._source: DiskKeeper | Backlog = self._backlog  # of the parcel in hand
-        self._change = self._backlog.change  # guards everything below, too
-        self._halves: list[Parcel] = []  # of a refused parcel, the next one last
-        self._deadline: float | None = None  # set once by close()
+        self._source: DiskKeeper | Backlog = self._backlog  # the owner of the parcel in hand
+        self._change = self._backlog.change  # also guards everything below
+        self._halves: list[Parcel] = []  # halves of a refused parcel, the next one last
+        self._deadline: float | None = None  # set by close()
         self._abandoned = False
         self._told = False  # the server has the final ledger
         self._seq = 0
@@ -74,32 +73,34 @@ class Shipper:
         self._thread.start()
 
     def watching(self, since: int) -> None:
-        """Capture works from `since` on (wall time in ns): the blind time of those that were killed ends."""
+        """Records that capture works since `since` (wall clock in ns), which ends the blind time of killed
+        starts.
+        """
         if self._disk is not None:
             self._disk.watching(since)
 
     def offer(self, packed: bytes) -> None:
-        """Takes one packed record. Never waits for disk or network; the oldest is dropped when full."""
+        """Adds one packed record. Never waits for disk or network; the oldest is dropped when full."""
         self._backlog.put(packed)
 
     def totals(self) -> dict[str, dict[str, int]]:
-        """The shipper's own counts, to be merged into the agent's."""
+        """The shipper's counts, to be merged into the agent's."""
         with self._change:
             return self._backlog.totals()
 
     def waiting(self) -> tuple[int, int]:
-        """Records not yet settled, and the bytes that wait in memory and on disk."""
+        """Number of unsettled records, and the bytes that wait in memory and on disk."""
         with self._change:
             return self._backlog.records, self._backlog.size
 
     @property
     def in_memory(self) -> int:
-        """Records that would go with this process; close to exact, since it waits for no lock."""
+        """Records only in memory; approximate, since no lock is taken."""
         return self._backlog.in_memory
 
     @property
     def beats(self) -> tuple[Beat, ...]:
-        """Of the loops that ship and that write to disk."""
+        """The beats of the loops that ship and write to disk."""
         return (self._beat,) if self._disk is None else (self._beat, self._disk.beat)
 
     @property
@@ -108,10 +109,10 @@ class Shipper:
         return self._thread.is_alive()
 
     def close(self, deadline_s: float) -> int:
-        """Ships what it can within `deadline_s`; answers how many records are lost, which it counts.
+        """Ships what it can within `deadline_s`; returns how many records are lost, and counts them.
 
-        What is in the spool is not lost: the next start sends it. A record from memory whose
-        acknowledgement is still out counts as unsent, though the server may have it.
+        Records in the spool are not lost: the next start sends them. A record from memory without an
+        acknowledgement counts as unsent, though the server may have it.
         """
         until = time.monotonic() + deadline_s
         with self._change:
@@ -129,7 +130,7 @@ class Shipper:
         return lost
 
     def _close_sources(self, until: float) -> int:
-        """Answers how many records are lost by it."""
+        """Returns how many records are lost."""
         if self._disk is None or self._config is None:
             return self._backlog.abandon()[0]
         lost, kept = self._disk.close(until, self._told)
@@ -147,7 +148,7 @@ class Shipper:
             self._post.close()
 
     def _next(self) -> Parcel | None:
-        """The next parcel when it is due, an empty one for a heartbeat; None when closing and all is sent."""
+        """The next due parcel, an empty one as heartbeat; None when closing and everything is sent."""
         heartbeat_at = time.monotonic() + self.limits.heartbeat_s
         while self._wait_until_due(heartbeat_at):
             if self._halves:
@@ -160,7 +161,7 @@ class Shipper:
         return None
 
     def _take(self) -> Parcel | None:
-        """From the disk, or else from memory."""
+        """The oldest parcel on disk, or else in memory."""
         parcel = None if self._disk is None else self._disk.take()
         if self._disk is not None and parcel is not None:
             self._source = self._disk
@@ -169,7 +170,7 @@ class Shipper:
         return self._backlog.take()
 
     def _wait_until_due(self, heartbeat_at: float) -> bool:
-        """Waits for something to do; False when there is nothing more to be done."""
+        """Waits for something to do; False when closing and nothing is left."""
         with self._change:
             while not self._over():
                 self._beat.turn()
@@ -193,7 +194,7 @@ class Shipper:
         return not parcel.records and parcel.epoch == self._epoch
 
     def _deliver(self, parcel: Parcel) -> bool:
-        """Posts until a parcel is stored, refused or, being refused, halved. Whether it was stored."""
+        """Posts until a parcel is stored, or refused and possibly halved. Returns whether it was stored."""
         answer = self._post_until_answered(parcel)
         if self._is_ledger_only(parcel):
             pass
@@ -209,10 +210,10 @@ class Shipper:
         return answer is Answer.STORED
 
     def _post_until_answered(self, parcel: Parcel) -> Answer | None:
-        """STORED or REFUSED, or None when closing has run out of time.
+        """STORED or REFUSED; None when closing has run out of time.
 
-        Where even an empty batch is refused, no record is to blame: the two sides do not understand each
-        other, and it is tried again until one of them is upgraded.
+        If the server refuses even an empty batch, no record is the cause: the versions are incompatible, and
+        the parcel is retried until one side is upgraded.
         """
         address = self._address(parcel)
         attempt = 0
@@ -228,13 +229,13 @@ class Shipper:
             if answer is Answer.REFUSED:
                 return answer
             if self._is_ledger_only(parcel) and self._deadline is not None:
-                return None  # nothing but the ledger is left
+                return None  # only the ledger is left
             self._pause(self.limits.retry_slow_s if answer in SLOW else self._backoff(attempt))
             attempt += 1
         return None
 
     def _address(self, parcel: Parcel) -> BatchAddress:
-        """Where it is not decided yet, the next of this epoch, written down before it is used."""
+        """Assigns the next address of this epoch if it has none, recorded before it is used."""
         if parcel.address is not None:
             return parcel.address
         self._seq += 1
@@ -246,7 +247,7 @@ class Shipper:
         return address
 
     def _blame(self, parcel: Parcel, trouble: str) -> tuple[Answer, str]:
-        """Whether the parcel is to blame for a refusal: an empty batch of our own tells."""
+        """Whether the parcel is the cause of a refusal: an empty batch is sent to find out."""
         answer = Answer.REFUSED
         if not self._is_ledger_only(parcel):
             empty = self._ledger_only()
@@ -260,7 +261,7 @@ class Shipper:
         return random.uniform(longest / 2, longest)
 
     def _pause(self, seconds: float) -> None:
-        """Waits; closing cuts it short once, and then bounds it by what time is left."""
+        """Waits; closing ends one wait early and bounds later ones by the remaining time."""
         with self._change:
             if self._deadline is None:
                 self._wait_for_close(time.monotonic() + seconds)
@@ -277,7 +278,7 @@ class Shipper:
         return self._abandoned or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     def _say(self, trouble: str, at_once: bool) -> None:
-        """One sentence when the trouble is new, and again now and then while it lasts."""
+        """Logs a failure when it is new, and repeatedly while it lasts."""
         now = time.monotonic()
         if self._trouble_since is None:
             self._trouble_since = now

@@ -1,7 +1,8 @@
-"""The spool: records on disk, until the server has them. One SQLite file, bounded by bytes and age.
+"""The spool: records on disk until the server has acknowledged them. One SQLite file, bounded by bytes and
+age.
 
-Records lie in places, in the order in which they came. Where a record is says what it is: before
-`_settled` it is settled, before `_in_hand_until` in hand, behind that it waits.
+Records have places, in order of arrival. A record's place is its state: before `_settled` it is settled,
+before `_in_hand_until` in hand, after that waiting.
 
 state       event                         next
 ----------  ----------------------------  --------------------------------------------------------------
@@ -18,8 +19,8 @@ out         the process ends              taken first by the next start, under t
 settled     the process ends before that  as before it was settled: sent again, and known to the server
 any of them the file loses it             counted as unreadable by the next start, which has the receipt
 
-What becomes of an agent's start, whose records these are, stands in agent/ship/epochs.py. Each transaction
-writes records and ledgers together. Whoever calls does the locking, the waiting and the logging.
+agent/ship/epochs.py has the states of an agent's start. Each transaction writes records and ledgers together.
+Callers do the locking, waiting and logging.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ from agent.ship.spool_file import DAMAGED, SpoolBroken, SpoolError, set_aside, t
 from agent.ship.spool_start import bind, epochs_in, trim
 from agent.wire import VERSION, pack_head
 
-FAREWELL_GAP = 1000  # a power failure may have taken an epoch's last sequence numbers from us
+FAREWELL_GAP = 1000  # added to sequence numbers: a power failure may have lost the last ones
 
 
 class Spool:
-    """The spool as one start of an agent uses it. Raises SpoolError here and where it reads or writes.
+    """The spool for one start of an agent. Creating it, reading and writing raise SpoolError.
 
-    `set_aside` is where damaged data went: a copy of the journal, or the file, if the spool has `begun_anew`.
-    `lost` records are counted as unreadable for it.
+    `set_aside` is the path of damaged data: a copy of the journal or, if the spool has `begun_anew`, the
+    file. `lost` records were counted as unreadable.
     """
 
     def __init__(self, config: SpoolConfig, agent: str, epoch: str, now: int) -> None:
@@ -55,7 +56,7 @@ class Spool:
         self._in_hand: Counter[str] = Counter()  # records, by epoch
         self._stopped: int | None = None  # when the last start that captured ended in order, as the file says
         self._captures = self._cleared = False  # this start; and whether the file forgot the end before it
-        self._whole_until = 0  # records before this place could not be split on disk
+        self._whole_until = 0  # parcels before this place could not be split on disk
         self.set_aside: Path | None = None
         try:
             self._disk, self._epochs, self.lost = self._open(agent, now)
@@ -64,32 +65,32 @@ class Spool:
             self._disk, self._epochs, self.lost = self._open(agent, now)
         self.begun_anew = self.set_aside is not None
         self.set_aside = self.set_aside or self._disk.kept
-        self._resend = self._disk.sent  # what was out at the last end
+        self._resend = self._disk.sent  # the batch being sent when the last start ended
         self._in_hand_until = 0 if self._resend is None else self._resend[2]
 
     @property
     def records(self) -> int:
-        """Records not settled yet."""
+        """Number of unsettled records."""
         return self._epochs.records
 
     @property
     def waiting(self) -> int:
-        """Records that were not taken yet."""
+        """Number of waiting records."""
         return self.records - sum(self._in_hand.values())
 
     @property
     def own_waiting(self) -> int:
-        """Those of this start of the agent."""
+        """Number of waiting records of this start."""
         return self._epochs.own.records - self._in_hand[self._epoch]
 
     @property
     def has_past(self) -> bool:
-        """Whether something of earlier starts is still to be sent."""
+        """Whether records or last words of earlier starts are unsent."""
         return self._epochs.has_past
 
     @property
     def has_more(self) -> bool:
-        """Whether there is something to take."""
+        """Whether there is a parcel to take."""
         return self.waiting > 0 or next(self._epochs.last_words(), None) is not None
 
     @property
@@ -98,9 +99,9 @@ class Spool:
         return self._disk.size
 
     def put(self, records: Sequence[bytes], ledger: LedgerMap, now: int) -> Counter[str]:
-        """Keeps records; answers how many of this start's were dropped for them, by bucket.
+        """Writes records; returns how many of this start's were dropped for room or age, by bucket.
 
-        `ledger` is the agent's; all that it counts as parsed is in here, these included, or counted.
+        `ledger` is the agent's: it counts these records as parsed.
         """
         mine = self._epochs.own
         mine = replace(mine, ledger=ledger, at=now, records=mine.records + len(records))
@@ -111,15 +112,16 @@ class Spool:
         except SpoolError:
             if self.records:
                 raise
-            self._disk.begin_anew(self._epochs)  # a full disk: the file could not even be emptied
+            self._disk.begin_anew(self._epochs)  # the disk is full: not even deleting succeeded
             dropped = self._insert(row, mine)
         if not self.records:
             self._disk.give_back()
         return dropped
 
     def take(self, most_records: int, most_bytes: int) -> Parcel | None:
-        """The oldest parcel, which stays here until it is settled; before others the batch that was out
-        when an earlier start ended, and the ledger of one of which nothing is left."""
+        """The oldest parcel, which stays in the spool until it is settled. First come the batch being sent
+        when an earlier start ended, and ledgers of starts without remaining records.
+        """
         with translated():
             parcel = self._resent() or self._farewell() or self._oldest(most_records, most_bytes)
         if parcel is None and self.waiting:
@@ -130,7 +132,7 @@ class Spool:
         return parcel
 
     def record_address(self, parcel: Parcel, address: BatchAddress) -> None:
-        """Writes down under which address a parcel is about to be sent."""
+        """Records the address under which a parcel is about to be sent."""
         assert parcel.first is not None
         sent = (address, parcel.first, parcel.first + parcel.records)
         self._epochs.change(self._epoch, replace(self._epochs.own, next_seq=address.seq + 1))
@@ -138,8 +140,9 @@ class Spool:
             writing.sent = sent
 
     def split(self, parcel: Parcel, halves: Sequence[Parcel]) -> None:
-        """Replaces what is in hand by its halves, so that a successor does not try the whole again; where
-        that cannot be written, it does."""
+        """Replaces the parcel in hand by its halves, so that the next start does not send the whole again; if
+        that cannot be written, it does.
+        """
         assert parcel.first is not None
         until = parcel.first + parcel.records
         if parcel.first < self._whole_until:
@@ -152,8 +155,9 @@ class Spool:
             self._whole_until = until
 
     def settle(self, parcel: Parcel, bucket: Exchanges) -> None:
-        """Counts a parcel for good: it is never taken again. It goes from the disk with the next
-        transaction, so that a batch costs one to be sent."""
+        """Counts a parcel's final outcome: it is not taken again. The next transaction deletes it, so that a
+        batch costs only one.
+        """
         if parcel.first is None:
             self._epochs.forget(parcel.epoch)
             return
@@ -162,9 +166,9 @@ class Spool:
         self._epochs.change(parcel.epoch, self._epochs[parcel.epoch].counted({bucket: parcel.records}))
 
     def watched(self, now: int) -> int:
-        """Since `now` someone captures again: of starts that were killed the blind time is known, and their
-        last words can be said. Answers how many ms passed since the last clean end before this start, 0
-        where that is not known.
+        """Ends the blind time of killed starts at `now`, when capture works again; their last words can then
+        be sent. Answers how many ms passed since the last clean end before this start, 0 where that is not
+        known.
         """
         self._epochs.watched(now)
         self._captures = True
@@ -172,7 +176,7 @@ class Spool:
         return 0 if stopped is None else max(0, now - stopped) // MS
 
     def end(self, ledger: LedgerMap, now: int, told: bool) -> None:
-        """The last entry of this start of the agent; `told` if the server has that ledger already."""
+        """Writes this start's last entry; `told` if the server already has that ledger."""
         mine = replace(self._epochs.own, ledger=ledger, at=now, ended=True)
         self._epochs.change(self._epoch, mine)
         if told and not mine.records:
@@ -184,7 +188,7 @@ class Spool:
         self._disk.close()
 
     def give_up(self) -> None:
-        """Moves the file aside: of what it holds nothing more is to be sent."""
+        """Moves the file aside; its records will not be sent."""
         self._disk.give_up()
 
     def _open(self, agent: str, now: int) -> tuple[Disk, Epochs, int]:
@@ -218,7 +222,7 @@ class Spool:
         return _exchanges(self._epochs.own.ledger) - _exchanges(mine.ledger)
 
     def _resent(self) -> Parcel | None:
-        """The batch that was out when an earlier start ended, unless its answer had come."""
+        """The batch being sent when an earlier start ended, unless it was answered."""
         if self._resend is None:
             return None
         address, first, until = self._resend
@@ -230,7 +234,7 @@ class Spool:
         return replace(self._parcel(rows), address=address)
 
     def _farewell(self) -> Parcel | None:
-        """The last word of an earlier start: its ledger, now that all its records are accounted for."""
+        """The last words of an earlier start: its ledger, once all its records are settled."""
         name = next(self._epochs.last_words(), None)
         if name is None:
             return None

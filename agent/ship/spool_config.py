@@ -1,4 +1,4 @@
-"""Where the spool is, how much it may hold, and for whom."""
+"""The spool's folder, bounds and server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class SpoolConfig:
-    """`most_bytes` on disk and `most_age_s` seconds are the bounds.
+    """`most_bytes` (on disk) and `most_age_s` (seconds) are the bounds.
 
-    `server` is where records are sent; records for another server go there only with `forward`, and with
-    None all do.
+    `server` is where records are sent; records for another server are sent there only with `forward`. None
+    accepts all.
     """
 
     file: Path

@@ -1,7 +1,7 @@
-"""The spool's file: made for its owner alone, opened by one agent at a time, its errors in plain words.
+"""The spool's file: accessible to its owner only, opened by one agent at a time, with errors as sentences.
 
-The journal survives kill -9 with every committed transaction; a power failure may take the last ones, but
-never the file.
+Every committed transaction survives kill -9; a power failure may lose the last ones, but does not damage the
+file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.ship import spool_tables as tables
 
-JOURNAL_BYTES = 4 * 1024 * 1024  # kept beside the file
+JOURNAL_BYTES = 4 * 1024 * 1024  # at most, of the journal beside the file
 BUSY_S = 1.0
 BROKEN_SUFFIX, JOURNAL = ".broken", "-wal"
 BROKEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -31,19 +31,21 @@ REASONS = {
 
 
 class SpoolError(Exception):
-    """The spool cannot be used now; the message is the reason, for a person."""
+    """The spool cannot be used now; the message is the reason, as a sentence."""
 
 
 class SpoolBroken(SpoolError):
-    """The file is not a spool, or no longer."""
+    """The file is no spool, or is damaged."""
 
 
 class SpoolHeld(SpoolError):
-    """The spool holds what was captured for another server."""
+    """The spool holds records for another server."""
 
 
 def opened(file: Path) -> sqlite3.Connection:
-    """The file, made if missing, locked until it is closed or this process ends; nothing is written yet."""
+    """Opens the file, created if missing, locked until it is closed or this process ends; nothing is written
+    yet.
+    """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -63,7 +65,7 @@ def opened(file: Path) -> sqlite3.Connection:
 
 
 def set_aside(file: Path) -> Path:
-    """Moves a file out of the way that is no spool, over one that was moved before."""
+    """Moves aside a file that is no spool, replacing one moved before."""
     aside = file.with_suffix(BROKEN_SUFFIX)
     try:
         os.replace(file, aside)
@@ -74,8 +76,9 @@ def set_aside(file: Path) -> Path:
 
 
 def journal_kept(file: Path) -> Path | None:
-    """Copies the journal, which the next write begins anew, beside where a broken file is set aside; None
-    where there is none, or no room."""
+    """Copies the journal, which the next write restarts, beside the place for broken files; None if there is
+    no journal, or no room.
+    """
     aside = file.with_suffix(BROKEN_SUFFIX + JOURNAL)
     try:
         with file.with_name(file.name + JOURNAL).open("rb") as journal:
@@ -90,7 +93,7 @@ def journal_kept(file: Path) -> Path | None:
 
 
 def removed(file: Path) -> None:
-    """Removes the file and its journal. Nobody may have it open."""
+    """Removes the file and its journal, which must not be open."""
     try:
         for name in (file.name, file.name + JOURNAL):
             file.with_name(name).unlink(missing_ok=True)
@@ -100,7 +103,7 @@ def removed(file: Path) -> None:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[Callable[..., sqlite3.Cursor]]:
-    """All of it or nothing. Raises SpoolError."""
+    """A transaction. Raises SpoolError."""
     with translated():
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -115,13 +118,13 @@ def transaction(db: sqlite3.Connection) -> Iterator[Callable[..., sqlite3.Cursor
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """SQLite's errors as SpoolError, or SpoolBroken where they will not pass."""
+    """Translates SQLite's errors to SpoolError, or SpoolBroken if they are permanent."""
     try:
         yield
-    except UnicodeDecodeError:  # what sqlite3 makes of its own message about a damaged name
+    except UnicodeDecodeError:  # sqlite3's own message about a damaged name
         raise SpoolBroken(DAMAGED) from None
     except sqlite3.OperationalError as error:
-        if not hasattr(error, "sqlite_errorcode"):  # text that is not UTF-8
+        if not hasattr(error, "sqlite_errorcode"):  # stored text that is not UTF-8
             raise SpoolBroken(DAMAGED) from None
         raise _told(error) from None
     except sqlite3.Error as error:
@@ -135,7 +138,9 @@ def _told(error: sqlite3.Error) -> SpoolError:
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """For writing, with the tables that are missing. Raises SpoolBroken where the file is something else."""
+    """Prepares the file for writing and creates missing tables. Raises SpoolBroken if the file is something
+    else.
+    """
     with translated():
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")

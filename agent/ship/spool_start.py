@@ -1,4 +1,4 @@
-"""What a start of the agent finds in the spool: the epochs before it, what was out, whom it is all for."""
+"""Starting with an existing spool: earlier epochs, the batch being sent, and the server it is for."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ SECOND = 1_000_000_000
 
 
 def epochs_in(disk: Disk, own: str, mine: Epoch) -> tuple[Epochs, int]:
-    """All epochs, with our `own` one, and how many records the file has lost, which are counted in them.
+    """All epochs, with the `own` one, and how many records the file has lost; the epochs count them.
 
-    Raises SpoolBroken, and ValueError and TypeError where the file is damaged.
+    Raises SpoolBroken, and ValueError and TypeError if the file is damaged.
     """
     with translated():
         records = tables.waiting(disk.execute)
         past = tables.epochs(disk.execute, records)
     if own in past or not records.keys() <= past.keys():
-        raise SpoolBroken(DAMAGED)  # parcels of no start, or of this one: we gave it up before
+        raise SpoolBroken(DAMAGED)  # parcels of no known start, or of this one, which gave the file up before
     epochs = Epochs(own, mine, past)
     return (epochs, 0) if disk.lost_to is None else _restored(disk, disk.lost_to, epochs, own)
 
 
 def _restored(disk: Disk, receipt: Receipt, found: Epochs, own: str) -> tuple[Epochs, int]:
-    """As the receipt has them, with what is left of the records."""
+    """The receipt's epochs, with the records that are left."""
     with translated():
         left = tables.waiting(disk.execute, receipt.settled)
     if not left.keys() <= receipt.epochs.keys():
@@ -42,8 +42,9 @@ def _restored(disk: Disk, receipt: Receipt, found: Epochs, own: str) -> tuple[Ep
 
 
 def bind(disk: Disk, config: SpoolConfig, epochs: Epochs, now: int) -> None:
-    """From now on this is the configured server's spool. Raises SpoolHeld where it holds what another was
-    to get and is neither to be forwarded nor too old."""
+    """Binds the spool to the configured server. Raises SpoolHeld if it holds records for another server that
+    are neither to be forwarded nor too old.
+    """
     with translated():
         before = tables.destination(disk.execute)
         records, newest = tables.total(disk.execute)
@@ -65,7 +66,9 @@ def bind(disk: Disk, config: SpoolConfig, epochs: Epochs, now: int) -> None:
 
 
 def trim(writing: Writing, config: SpoolConfig, epochs: Epochs, since: int, now: int) -> None:
-    """Drops the oldest, from the place `since` on, that are too old or too many; counts them."""
+    """Drops records from the place `since` on that are too old or exceed the size, oldest first, and counts
+    them.
+    """
     oldest = now - config.most_age_s * SECOND
     while row := tables.oldest(writing.execute, since):
         number, epoch, records, at = row

@@ -1,4 +1,4 @@
-"""The spool's tables, as functions over one connection: all its SQL, and nothing of what rows mean.
+"""The spool's tables: all its SQL, as functions over one connection, without the meaning of rows.
 
 A parcel's number is the place of its first record among all that were ever kept; it takes as many places
 as it has records.
@@ -77,7 +77,7 @@ _ROWS = "SELECT number, epoch, version, records, size, at, frame FROM parcels WH
 
 
 def revision(execute: Execute) -> int:
-    """How many transactions there were; 0 where the file does not count them, or is empty."""
+    """The number of transactions so far; 0 if the file does not count them, or is empty."""
     if not execute("SELECT count(*) FROM sqlite_schema WHERE name = 'revision'").fetchone()[0]:
         return 0
     found = execute("SELECT number FROM revision").fetchone()
@@ -96,7 +96,7 @@ def _sound(row: R, *sound: Callable[[object], bool]) -> R:
 
 
 def stopped(execute: Execute) -> int | None:
-    """When the last start that captured ended in order (wall ns), where none has captured since."""
+    """When the last start that captured ended properly (wall clock in ns); None if one has captured since."""
     found = execute("SELECT at FROM stopped").fetchone()
     return None if found is None else int(found[0])
 
@@ -116,7 +116,7 @@ def used(execute: Execute) -> int:
 
 
 def waiting(execute: Execute, since: int = 0) -> dict[str, int]:
-    """Records on disk, by epoch: all of parcels that end behind `since`."""
+    """Records on disk by epoch, of all parcels that end after `since`."""
     found: Counter[str] = Counter()
     for row in execute("SELECT number, epoch, records FROM parcels"):
         number, epoch, records = _sound(row, _some, _text, _some)
@@ -126,13 +126,13 @@ def waiting(execute: Execute, since: int = 0) -> dict[str, int]:
 
 
 def beyond(execute: Execute) -> int:
-    """The place behind the last record."""
+    """The place after the last record."""
     (found,) = execute("SELECT coalesce(max(number + records), 1) FROM parcels").fetchone()
     return int(found)
 
 
 def total(execute: Execute) -> tuple[int, int]:
-    """Records on disk, and since when the newest of them is (wall ns)."""
+    """The number of records on disk, and the time of the newest (wall clock in ns)."""
     records, newest = execute("SELECT sum(records), max(at) FROM parcels").fetchone()
     return records or 0, newest or 0
 
@@ -142,7 +142,7 @@ def add(execute: Execute, row: Row) -> None:
 
 
 def oldest(execute: Execute, since: int) -> tuple[int, str, int, int] | None:
-    """Number, epoch, records and time of the first parcel at `since` or behind it."""
+    """Number, epoch, records and time of the first parcel at or after `since`."""
     query = "SELECT number, epoch, records, at FROM parcels WHERE number >= ? ORDER BY number LIMIT 1"
     found: tuple[int, str, int, int] | None = execute(query, (since,)).fetchone()
     return None if found is None else _sound(found, _some, _text, _some, _whole)
@@ -153,7 +153,7 @@ def drop(execute: Execute, number: int) -> None:
 
 
 def drop_before(execute: Execute, place: int) -> None:
-    """All that lies before a place, and the address of a batch that does."""
+    """Deletes all records before a place, and the address of a batch there."""
     execute("DELETE FROM parcels WHERE number < ?1 AND number + records <= ?1", (place,))
     execute("DELETE FROM sent WHERE beyond <= ?", (place,))
 
@@ -163,8 +163,9 @@ def between(execute: Execute, first: int, until: int) -> list[Row]:
 
 
 def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> list[Row]:
-    """As many of the oldest rows as make a batch: of one epoch and version, at least one row. Places
-    between them must not be missing (dropped for their age): a parcel covers all from its first on."""
+    """The oldest rows that fit a batch: of one epoch and version, at least one. Their places must be
+    contiguous (none dropped for its age): a parcel covers all places from its first on.
+    """
     rows: list[Row] = []
     records = size = 0
     found = execute(f"{_ROWS} ORDER BY number", (since,))
@@ -183,7 +184,7 @@ def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> l
 
 
 def replace_rows(execute: Execute, first: int, until: int, parcels: Iterable[Parcel]) -> None:
-    """These parcels in the places from `first` on."""
+    """Replaces the rows from `first` on by these parcels."""
     execute("DELETE FROM parcels WHERE number >= ? AND number < ?", (first, until))
     for one in parcels:
         assert one.first is not None
@@ -206,8 +207,9 @@ def parcel_of(rows: Sequence[Row], agent: str) -> Parcel:
 
 
 def epochs(execute: Execute, records: Mapping[str, int]) -> dict[str, Epoch]:
-    """All epochs, oldest first, with what waits of each. Raises ValueError and TypeError where the file is
-    damaged."""
+    """All epochs, oldest first, with their records on disk. Raises ValueError and TypeError if the file is
+    damaged.
+    """
     rows = execute("SELECT epoch, agent, next_seq, ledger, at, ended FROM epochs ORDER BY at")
     return {
         name: Epoch(agent, seq, _ledger(ledger), at, bool(ended), records.get(name, 0))
@@ -235,7 +237,7 @@ def drop_epoch(execute: Execute, name: str) -> None:
 
 
 def sent(execute: Execute) -> Sent | None:
-    """What was being sent when the file was last written."""
+    """The batch being sent when the file was last written."""
     found = execute("SELECT agent, epoch, seq, head, first, beyond FROM sent").fetchone()
     if found is None:
         return None
@@ -253,7 +255,7 @@ def write_sent(execute: Execute, out: Sent | None) -> None:
 
 
 def destination(execute: Execute) -> str | None:
-    """The server this is for."""
+    """The server that the records are for."""
     found = execute("SELECT server FROM destination").fetchone()
     return None if found is None else found[0]
 

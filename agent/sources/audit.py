@@ -1,9 +1,9 @@
-"""Kubernetes audit logs (audit.k8s.io/v1), one event a line: what the API server says of the calls it took.
+"""Kubernetes audit logs (audit.k8s.io/v1), one event a line: calls reported by the API server.
 
-An event is written at several stages of one call; the last one is taken: ResponseComplete or Panic. A call
-without a valid credential has no other than ResponseStarted (its user is empty), so that is taken then. An
-event tells the verb and no method, and no headers but the user agent; bodies only at the levels Request and
-RequestResponse, decoded and written as JSON whatever they were sent as.
+The API server writes an event at several stages of a call; the last is read: ResponseComplete or Panic. A
+call without a valid credential has only ResponseStarted (its user is empty), which is read then. An event has
+a verb and no method, no headers except the user agent, and bodies only at the levels Request and
+RequestResponse, decoded and as JSON whatever their original type.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ METHODS = {
     "patch": b"PATCH",
     "delete": b"DELETE",
     "deletecollection": b"DELETE",
-    # Of these two no method is reported; every operation that they may mean knows GET.
+    # These two may stand for several methods; every operation they may mean has GET.
     "proxy": b"GET",
     "connect": b"GET",
 }
@@ -152,7 +152,7 @@ def _response(event: dict[str, Any], method: bytes, start: int, end: int | None)
 
 
 def _body(event: dict[str, Any], side: str, method: bytes) -> tuple[Body, Headers]:
-    """A body and the header of its type. Where the level has none, it is unseen, not absent."""
+    """A body and the header of its type. If the level has no bodies, it is unseen, not absent."""
     found = event.get(f"{side}Object")
     if isinstance(found, (dict, list)) and found:
         data = _USER.sub(_private, json.dumps(found, separators=(",", ":"), ensure_ascii=False))
@@ -165,7 +165,7 @@ def _body(event: dict[str, Any], side: str, method: bytes) -> tuple[Body, Header
 
 
 def _private(match: re.Match[str]) -> str:
-    """A user's name where it is the cluster's own; else without it, since it may be a person's."""
+    """A user's name if it is the cluster's own; other names are dropped, since they may be people's."""
     return match[0] if match[2].startswith("system:") else f"{match[1]}user{match[3]}"
 
 
@@ -180,8 +180,8 @@ def _caller(event: dict[str, Any], verb: str, user: str | None) -> Caller:
 
 
 def _client(event: dict[str, Any], user: str | None) -> Endpoint | None:
-    """The end that called, by the first of the addresses; with its namespace and pod where a pod's token
-    says so. No port is reported: it is 0.
+    """The client's end, by the first of the addresses, with namespace and pod if a pod's token names them.
+    The port is not reported, so it is 0.
     """
     addresses = event.get("sourceIPs")
     first = addresses[0] if isinstance(addresses, list) and addresses else None

@@ -32,7 +32,7 @@ Read = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One captured packet: `data` is the captured prefix of `length` bytes. Time is the wall's, in ns."""
+    """One captured packet: `data` is the captured prefix of `length` bytes. Time is wall-clock, in ns."""
 
     time_ns: int
     link: int
@@ -41,11 +41,11 @@ class Frame:
 
 
 class _Damaged(Exception):
-    """Nothing behind this place can be found; says why."""
+    """Nothing after this place can be read; the message says why."""
 
 
 def frames(read: Read) -> Iterator[Frame | UnreadableEntry]:
-    """The packets of a file that `read` gives as many bytes of as asked, or fewer at its end."""
+    """The packets of a file; `read` returns as many bytes as requested, fewer at its end."""
     number = 0
     try:
         magic = _exactly(read, 4)
@@ -80,7 +80,7 @@ class _Interface:
 
 
 def _pcapng(read: Read, magic: bytes) -> Iterator[Frame]:
-    """Block by block; those that hold no packets are passed over."""
+    """Reads block by block; those without packets are skipped."""
     if magic != PCAPNG:
         raise _Damaged("not a capture")
     section = _Section("<")
@@ -116,7 +116,7 @@ class _Section:
         self._last_ns = 0
 
     def size(self, head: bytes) -> int:
-        """A block's whole length, padded to 32 bits as some writers forget to say."""
+        """A block's whole length, padded to 32 bits, which some writers omit."""
         size = int(struct.unpack(self.order + "I", head[4:8])[0])
         if size < 12:
             raise _Damaged("not a block")

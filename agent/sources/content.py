@@ -1,4 +1,4 @@
-"""What a file holds, in any format: events for the whole pipeline, or entries for behind the parsers."""
+"""A file's content in any format: events for the whole pipeline, or entries that enter after the parsers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.streams.table import Limits
 
 
 class File(Protocol):
-    """How a format's reader sees a file."""
+    """A file, for the readers of formats."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -23,7 +23,7 @@ class File(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Who made a recording, which its records name. `key_id` tells which fingerprint key was in use."""
+    """A recording's origin, used in its records. `key_id` identifies the fingerprint key in use."""
 
     agent: str
     node: str
@@ -33,14 +33,14 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something about the file that a person should know."""
+    """A remark on the file, for the operator."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPart:
-    """An entry could be read; the events that it holds, if any, follow."""
+    """An entry was read; its events, if any, follow."""
 
 
 Item = Event | Entry | ReadPart | Remark
@@ -48,9 +48,9 @@ Item = Event | Entry | ReadPart | Remark
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """`items` in the file's order. `limits` are of the table of connections that its events need.
+    """`items` in the file's order. `limits` are for the connection table that reads its events.
 
-    `of_exchanges` says that each entry is an exchange, so that a broken one counts as one.
+    `of_exchanges`: each entry is an exchange, so an unreadable one counts as one.
     """
 
     items: Iterator[Item]

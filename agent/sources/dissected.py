@@ -1,7 +1,8 @@
-"""Link layers that the fast path does not know (802.11, radiotap, PPP, HDLC, PPI, MPLS, …), by scapy.
+"""Reads link layers that the fast path does not support (802.11, radiotap, PPP, HDLC, PPI, MPLS, …), by
+scapy.
 
-scapy dissects a packet in some hundred times the time of `agent.sources.packets`, and reads what that cannot.
-It is imported at the first such packet only.
+scapy takes about a hundred times as long per packet as `agent.sources.packets`. It is imported at the first
+such packet only.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ MAX_FRAME = 65_535
 
 
 def datagram(link: int, frame: bytes) -> bytes | None:
-    """The IPv4 or IPv6 datagram in a captured frame, from its header on; None where there is none.
+    """The IPv4 or IPv6 datagram in a captured frame, from its header on; None if there is none.
 
-    `link` is the file's link type (LINKTYPE_…). Bytes behind the datagram, such as a checksum, may follow it.
-    Raises LookupError where scapy does not know the link type, ValueError where the frame is damaged.
+    `link` is the file's link type (LINKTYPE_…). Trailing bytes, such as a checksum, may follow the datagram.
+    Raises LookupError if scapy does not support the link type, ValueError if the frame is damaged.
     """
     layer = _layers().get(link)
     if layer is None:
@@ -34,14 +35,14 @@ def datagram(link: int, frame: bytes) -> bytes | None:
         packet = layer(frame[:MAX_FRAME])
         found = packet.getlayer(IP) or packet.getlayer(IPv6)
         return None if found is None else bytes(found.original)
-    except Exception as error:  # hostile bytes meet dissectors of many authors
+    except Exception as error:  # dissectors by many authors read hostile bytes
         raise ValueError(f"scapy cannot read it: {type(error).__name__}") from None
 
 
 @cache
 def _layers() -> dict[int, type[Packet]]:
     """scapy's classes by link type."""
-    logging.getLogger("scapy").setLevel(logging.ERROR)  # it warns of interfaces, which do not matter here
+    logging.getLogger("scapy").setLevel(logging.ERROR)  # it warns about interfaces, which are irrelevant here
     import scapy.contrib.mpls
     import scapy.layers.dot11
     import scapy.layers.inet

@@ -1,7 +1,7 @@
-"""The elements of an array within a JSON document of any size, one at a time, as bytes.
+"""The elements of an array in a JSON document of any size, one at a time, as bytes.
 
-The document is never in memory as a whole, and only its brackets and strings are looked at: whether an
-element is valid JSON is for whoever decodes it, so one that is not spoils no other.
+The document is never in memory as a whole, and only its brackets and strings are scanned: the caller decodes
+each element, so an invalid one does not affect the others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAX_ELEMENT = 24 * 1024 * 1024
 """Bytes of one element: a body of 16 MiB in base64, and its heads."""
 
 PIECE = 256 * 1024
-_BEFORE = 64  # bytes before a bracket that may hold the array's name
+_BEFORE = 64  # bytes before a bracket that may contain the array's name
 
 _OUTSIDE = re.compile(rb'[^"{}\[\]]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"{}\[\]]*)*', re.DOTALL)
 _INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
@@ -31,21 +31,24 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Something between the elements that is no object."""
+    """Text between the elements that is no object."""
 
 
 class Absent(ValueError):
-    """There is no such array."""
+    """The document has no such array."""
 
 
 def elements(read: Callable[[int], bytes], name: bytes, depth: int) -> Iterator[Element | Stray]:
-    """The objects in each array that is called `name` and lies `depth` brackets deep. Raises Absent at the
-    end where there was none."""
+    """The objects in each array named `name` at a depth of `depth` brackets. Raises Absent at the end if
+    there was none.
+    """
     return _Scan(name, depth).run(read)
 
 
 class _Scan:
-    """Where the scan is: `depth` brackets deep, in a string or not, in the array or not, in an element."""
+    """The state of the scan: `depth` of brackets, inside a string or not, inside the array or not, inside an
+    element.
+    """
 
     def __init__(self, name: bytes, depth: int) -> None:
         self._wanted = re.compile(rb'"' + re.escape(name) + rb'"\s*:\s*')
@@ -53,9 +56,9 @@ class _Scan:
         self._depth = 0
         self._in_string = False
         self._in_array = self._found = False
-        self._start: int | None = None  # where the element begins in the buffer
+        self._start: int | None = None  # start of the element in the buffer
         self._too_large = False
-        self._glued = 0  # where the text between elements begins
+        self._glued = 0  # start of the text between elements
         self._buffer = bytearray()
         self._at = 0
 
@@ -77,7 +80,7 @@ class _Scan:
                 assert match is not None
                 self._at = match.end()
                 if self._at == len(buffer) or buffer[self._at] != _QUOTE:
-                    return  # within the string, perhaps behind a backslash
+                    return  # inside the string, possibly after a backslash
                 self._in_string = False
                 self._at += 1
                 continue
@@ -125,7 +128,7 @@ class _Scan:
             yield Stray()
 
     def _forget(self) -> None:
-        """Lets go of what was scanned, but for the element that has begun."""
+        """Drops the scanned bytes, except those of an element that has begun."""
         if self._start is not None and len(self._buffer) - self._start > MAX_ELEMENT:
             self._start, self._too_large = None, True
         if self._start is not None:

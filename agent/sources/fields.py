@@ -1,4 +1,4 @@
-"""Values out of decoded JSON that anybody may have written: of the wanted type, or absent."""
+"""Reads values from untrusted decoded JSON: of the wanted type, or absent."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ def _no_constant(_name: str) -> NoReturn:
 
 
 def part(value: dict[str, Any], name: str) -> dict[str, Any]:
-    """An object within an object; empty where there is none."""
+    """An object inside an object; empty if there is none."""
     found = value.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def parts(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects of an array within an object."""
+    """The objects of an array inside an object."""
     found = value.get(name)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def text(value: dict[str, Any], name: str) -> str | None:
-    """Text that is not empty."""
+    """A text that is not empty; else None."""
     found = value.get(name)
     return found if isinstance(found, str) and found else None
 
 
 def number(value: dict[str, Any], name: str) -> float | None:
-    """A number that is not negative: -1 is how several formats say that they do not know."""
+    """A number that is not negative: several formats use -1 for unknown."""
     found = value.get(name)
     if not isinstance(found, (int, float)) or isinstance(found, bool):
         return None
-    return float(found) if 0 <= found < MAX_TIME_NS else None  # which NaN is not
+    return float(found) if 0 <= found < MAX_TIME_NS else None  # also excludes NaN
 
 
 def size(value: dict[str, Any], name: str) -> int | None:
@@ -73,12 +73,12 @@ def size(value: dict[str, Any], name: str) -> int | None:
 
 
 def encoded(found: str) -> bytes:
-    """As UTF-8; JSON may hold halves of surrogate pairs, which nothing can encode."""
+    """Text as UTF-8; halves of surrogate pairs, possible in JSON, are replaced."""
     return found.encode("utf-8", "replace")
 
 
 def base64(found: str) -> bytes:
-    """Raises NotBase64."""
+    """Decodes base64. Raises NotBase64."""
     try:
         return b64decode("".join(found.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -96,7 +96,7 @@ def headers(value: dict[str, Any], key: str, name: str = "name") -> Headers:
 
 
 def ip(found: str) -> str | None:
-    """An address in its one form: without brackets and zone, IPv4 where it is mapped into IPv6."""
+    """An address in its canonical form: without brackets and zone, IPv4 if mapped into IPv6."""
     try:
         known = ip_address(found.strip("[]").partition("%")[0]) if len(found) < 64 else None
     except ValueError:
@@ -106,7 +106,7 @@ def ip(found: str) -> str | None:
 
 
 def time_ns(found: str | None) -> int | None:
-    """Nanoseconds since the epoch of an RFC 3339 time, UTC where it names no zone."""
+    """Nanoseconds since the epoch of an RFC 3339 time; UTC if it has no zone."""
     match = _TIME.fullmatch(found) if found and len(found) < 64 else None
     if match is None:
         return None

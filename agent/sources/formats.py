@@ -1,6 +1,6 @@
-"""The formats of files that can be read: one row each, recognised by their first bytes and never by name.
+"""The readable file formats, one row each, recognised by a file's first bytes and never by its name.
 
-A new format is a module with `recognises` and `content`, and a row here. Rows are tried in their order.
+A new format is a module with `recognises` and `content`, and a row here. Rows are tried in order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEAD = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """`recognises` takes the first bytes of a file; `content` the file, and its name for messages."""
+    """`recognises` takes a file's first bytes; `content` the file, and its name for messages."""
 
     recognises: Callable[[bytes], bool]
     content: Callable[[File, str], FileContent]
@@ -34,5 +34,5 @@ FORMATS: dict[str, FileFormat] = {
 
 
 def recognised(head: bytes) -> FileFormat | None:
-    """The format of a file that begins with `head`; None where it is none of them."""
+    """The format of a file that begins with `head`; None if unknown."""
     return next((one for one in FORMATS.values() if one.recognises(head)), None)

@@ -1,8 +1,8 @@
-"""HAR 1.2, as browsers and proxies write it: each entry is an exchange.
+"""HAR 1.2, as written by browsers and proxies: each entry is an exchange.
 
-Writers differ: sizes are missing or -1, HTTP/2's pseudo headers stand among the headers, fields of their
-own begin with `_`. Bodies stand there after content decoding, as text or base64, though the headers still
-name the coding. What a writer left out is unseen, not empty.
+Writers differ: sizes are missing or -1, HTTP/2's pseudo headers are among the headers, extra fields begin
+with `_`. Bodies are stored after content decoding, as text or base64, though the headers still name the
+coding. What a writer left out is unseen, not empty.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def content(file: File, name: str) -> FileContent:
 
 
 def entries(read: Callable[[int], bytes]) -> Iterator[Entry]:
-    """The exchanges of the HAR document that `read` gives piece by piece."""
+    """The exchanges of the HAR document that `read` returns in pieces."""
     try:
         for index, element in enumerate(elements(read, b"entries", 2)):
             place = f"entry {index + 1}"
@@ -110,7 +110,7 @@ def _completeness(response: Response | None, bodies: set[BodyState]) -> Complete
 
 
 def _moments(entry: dict[str, Any], start: int) -> tuple[int | None, int | None, int | None]:
-    """When the request was out, when the response began, when it ended; None where it is not said."""
+    """The end of the request, the start and the end of the response; None if not stated."""
     timings = fields.part(entry, "timings")
     before, sending, waiting, receiving = (
         [fields.number(timings, name) for name in names]
@@ -133,7 +133,7 @@ def _request(
 ) -> Request:
     named = fields.headers(asked, "headers")
     secure, authority, target = call.groups()
-    host = authority.rpartition("@")[2]  # no client sends a URL's user and password as part of the host
+    host = authority.rpartition("@")[2]  # a client does not send a URL's user and password in Host
     return Request(
         method=fields.encoded(method),
         target=fields.encoded(target if target.startswith("/") else "/" + target),
@@ -168,7 +168,7 @@ def _response(
 
 
 def _plain(headers: Headers) -> Headers:
-    """Without HTTP/2's pseudo headers, which the start line says already."""
+    """Headers without HTTP/2's pseudo headers, whose values are in the start line."""
     return tuple(pair for pair in headers if not pair[0].startswith(b":"))
 
 
@@ -224,7 +224,7 @@ def _received_body(answered: dict[str, Any], headers: Headers, status: int, meth
 
 
 def _text(content: dict[str, Any], name: str) -> bytes | None:
-    """A body's bytes; None where the writer left them out. Raises NotBase64."""
+    """A body's bytes; None if the writer left them out. Raises NotBase64."""
     found = fields.text(content, name)
     if found is None:
         return None
@@ -232,7 +232,7 @@ def _text(content: dict[str, Any], name: str) -> bytes | None:
 
 
 def _whole(data: bytes, passed: int | None, headers: Headers) -> Body:
-    """A body of which all is there, its content coding undone unless it looks as if it were not."""
+    """A complete body; its content coding counts as undone unless the bytes still look coded."""
     coding = (header(headers, b"content-encoding") or b"").strip().lower()
     magic = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd"}.get(coding)
     return Body(

@@ -10,7 +10,7 @@ _PIECE = 1024 * 1024
 
 
 class Lines(Protocol):
-    """What can be read by lines."""
+    """A file that can be read by lines."""
 
     def readline(self, size: int, /) -> bytes: ...
 

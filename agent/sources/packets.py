@@ -1,8 +1,8 @@
-"""Captured frames → TCP segments: link layer, VLAN tags, IPv4 and IPv6 with their fragments.
+"""Captured frames → TCP segments: link layer, VLAN tags, IPv4 and IPv6 with fragments.
 
-Frames may be cut at a snap length: then the headers say how long they were. Whatever cannot be read is no
-segment, and the reason says why. Written by hand since a general dissector takes a hundred times as long;
-link layers that are not known here go through one (`agent.sources.dissected`).
+Frames may be cut at a snap length: the headers then have the original length. An unreadable frame is no
+segment, with a reason. This is written by hand since a general dissector takes a hundred times as long;
+unsupported link layers go through one (`agent.sources.dissected`).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _DISSECTED = frozenset({0x8847, 0x8848})  # MPLS
 _PPP = {0x0021: _IP4, 0x0057: _IP6}
 _VERSIONS = {4: _IP4, 6: _IP6}
 _TCP, _FRAGMENT = 6, 44
-_SKIPPED = frozenset({0, 43, 60, 135})  # IPv6 extension headers that only have to be stepped over
+_SKIPPED = frozenset({0, 43, 60, 135})  # IPv6 extension headers that are skipped
 MAX_TAGS = 8
 MAX_EXTENSIONS = 16
 MAX_DATAGRAM = 65_535 + 40
-MAX_DATAGRAMS = 1024  # in pieces at a time
+MAX_DATAGRAMS = 1024  # incomplete ones at the same time
 MAX_FRAGMENTS = 256
-FRAGMENTS_NS = 30 * 1_000_000_000  # RFC 791 and 8200: how long a datagram's pieces are waited for
+FRAGMENTS_NS = 30 * 1_000_000_000  # RFC 791 and 8200: the longest wait for a datagram's fragments
 
 
 class NoSegment(Exception):
-    """The frame holds no TCP segment that can be read; the message says why."""
+    """The frame has no readable TCP segment; the message says why."""
 
     def __init__(self, reason: str, broken: bool = False) -> None:
         super().__init__(reason)
@@ -44,7 +44,7 @@ class NoSegment(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """What one IP datagram carries: `data` is the captured prefix of `length` bytes of `protocol`."""
+    """An IP datagram's payload: `data` is the captured prefix of `length` bytes of `protocol`."""
 
     source: str
     target: str
@@ -55,7 +55,7 @@ class Datagram:
 
 @dataclass(slots=True)
 class _Pieces:
-    """A datagram in the making: byte ranges of it, and its end once the last piece is here."""
+    """An incomplete datagram: its byte ranges, and its end once the last fragment has arrived."""
 
     started_ns: int
     ranges: list[tuple[int, int, bytes]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _Pieces:
 
 
 class Packets:
-    """Reads frames, and keeps the fragments of datagrams until they are whole."""
+    """Reads frames and keeps fragments until their datagrams are complete."""
 
     def __init__(self) -> None:
         self._pieces: OrderedDict[tuple[str, str, int, int], _Pieces] = OrderedDict()
@@ -87,7 +87,7 @@ class Packets:
             raise NoSegment("cut within its headers", broken=True) from None
 
     def _ipv4(self, time_ns: int, raw: bytes, length: int) -> Datagram:
-        """RFC 791. A total length of 0 is what segmentation offload leaves of packets above 64 KiB."""
+        """RFC 791. Segmentation offload leaves a total length of 0 in packets above 64 KiB."""
         first, total, number, place, protocol = struct.unpack_from("!BxHHHxB", raw)
         head = (first & 0x0F) * 4
         total = total or length
@@ -114,14 +114,14 @@ class Packets:
                 following, place, number = struct.unpack_from("!BxHI", raw, at)
                 piece = Datagram(source, target, following, raw[at + 8 : end], end - at - 8)
                 if not place & 0xFFF9:
-                    return piece  # of one piece only
+                    return piece  # not fragmented
                 return self._whole(time_ns, piece, number, place & 0xFFF8, bool(place & 1))
             else:
                 return Datagram(source, target, following, raw[at:end], max(0, end - at))
         raise NoSegment("too many IPv6 extension headers", broken=True)
 
     def _whole(self, time_ns: int, piece: Datagram, number: int, place: int, more: bool) -> Datagram:
-        """The datagram that `piece` completes. Raises NoSegment where it does not."""
+        """The datagram that `piece` completes. Raises NoSegment if it does not."""
         key = (piece.source, piece.target, piece.protocol, number)
         pieces = self._pieces.get(key)
         if pieces is None or time_ns - pieces.started_ns > FRAGMENTS_NS:
@@ -142,7 +142,9 @@ class Packets:
 
 
 def _joined(pieces: _Pieces) -> bytes | None:
-    """The datagram's captured prefix; None while ranges are missing. Of overlaps the first come counts."""
+    """The datagram's captured prefix; None while ranges are missing. In overlaps the first fragment
+    counts.
+    """
     if pieces.end is None:
         return None
     at, data, cut = 0, bytearray(), False
@@ -158,7 +160,7 @@ def _joined(pieces: _Pieces) -> bytes | None:
 
 
 def _network(link: int, frame: bytes) -> tuple[int, int] | None:
-    """The EtherType and where the network layer begins; None where a general dissector has to look."""
+    """The EtherType and the network layer's offset; None if a general dissector is needed."""
     if link == ETHERNET:
         return _tagged(frame, struct.unpack_from("!H", frame, 12)[0], 14)
     if link == LINUX_COOKED:
@@ -172,7 +174,7 @@ def _network(link: int, frame: bytes) -> tuple[int, int] | None:
 
 
 def _dissected(link: int, frame: bytes, length: int) -> tuple[bytes, int]:
-    """The datagram in a frame of a link layer that is not known here, and how long that was."""
+    """The datagram in a frame of an unsupported link layer, and its original length."""
     try:
         found = dissected.datagram(link, frame)
     except LookupError:
@@ -185,7 +187,7 @@ def _dissected(link: int, frame: bytes, length: int) -> tuple[bytes, int]:
 
 
 def _tagged(frame: bytes, kind: int, at: int) -> tuple[int, int] | None:
-    """Behind VLAN tags and PPPoE."""
+    """The EtherType and offset after VLAN tags and PPPoE."""
     for _ in range(MAX_TAGS):
         if kind in _TAGS:
             kind, at = struct.unpack_from("!H", frame, at + 2)[0], at + 4

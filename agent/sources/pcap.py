@@ -25,7 +25,7 @@ def recognises(head: bytes) -> bool:
 
 
 def content(file: File, name: str) -> FileContent:
-    """The events of a capture; its broken packets are no exchanges."""
+    """The events of a capture; its unreadable packets do not count as exchanges."""
     return FileContent(_items(file), limits=LIMITS, of_exchanges=False)
 
 
@@ -37,7 +37,7 @@ def _items(file: File) -> Iterator[Item]:
             yield frame
             break
         yield _READ
-        now = max(now, frame.time_ns)  # the pipeline's time goes forward only
+        now = max(now, frame.time_ns)  # the pipeline's time must not go back
         if len(frame.data) < frame.length:
             yield _CUT
         segment = _segment(packets, frame, now, number)

@@ -1,9 +1,8 @@
-"""A source's events in a file, and the same source again from that file.
+"""Writes a source's events to a file, and reads them back as a source.
 
-A recording is the one place with raw bytes: it is made only when asked for, readable by its owner alone.
-After a header (format version, whence, the id of the fingerprint key) it holds one msgpack array per
-event, in order, so that a cut file is a recording up to its last whole event. The format has an integer
-version of its own.
+Only a recording holds raw bytes: it is made only by its own command and readable only by its owner. After a
+header (format version, origin, the id of the fingerprint key) it has one msgpack array per event, in order,
+so that a cut file is a recording up to its last complete event. The format has its own integer version.
 """
 
 from __future__ import annotations
@@ -50,7 +49,9 @@ KINDS: tuple[type[Any], ...] = (Clock, ProcessSeen, ProcessGone, Opened, Chunk, 
 
 
 class RecordingError(ValueError):
-    """The file is no recording that this version reads, or cannot be one; the message is for people."""
+    """The file is no recording that this version reads, or cannot be written as one; the message is a
+    sentence.
+    """
 
 
 def recognises(head: bytes) -> bool:
@@ -59,7 +60,7 @@ def recognises(head: bytes) -> bool:
 
 
 def content(file: File, name: str) -> FileContent:
-    """The events of a recording, and who made it. Raises RecordingError."""
+    """The events of a recording, and its origin. Raises RecordingError."""
     recording = Recording(file, name)
     return FileContent(_items(recording), recording.header)
 
@@ -71,7 +72,7 @@ def _items(recording: Recording) -> Iterator[Item]:
 
 
 def key_id(key: bytes) -> str:
-    """Names a fingerprint key without giving it away."""
+    """Identifies a fingerprint key without revealing it."""
     return hashlib.sha256(b"spectap key id\0" + key).hexdigest()[:16]
 
 
@@ -114,7 +115,7 @@ def _value(value: Any) -> Any:
 
 
 class Recording:
-    """A Source over a recording. Raises RecordingError where the file is none."""
+    """A source that reads a recording. Raises RecordingError if the file is none."""
 
     def __init__(self, file: File, name: str) -> None:
         self._name = name
@@ -142,7 +143,7 @@ class Recording:
         return header
 
     def events(self) -> Iterator[Event]:
-        """The events in order. Raises RecordingError at one that is damaged; a cut end is only noted."""
+        """The events in order. Raises RecordingError at a damaged one; a cut end is only recorded."""
         while True:
             at = self._unpacker.tell()
             try:
@@ -181,7 +182,7 @@ def _address(value: list[Any] | None) -> Address | None:
 
 @lru_cache(4096)
 def _ip(text: str) -> str:
-    """`text`, which is an address. Raises ValueError."""
+    """`text`, checked to be an address. Raises ValueError."""
     ip_address(text)
     return text
 

@@ -1,7 +1,7 @@
-"""Reported exchanges, which somebody else saw and wrote down: entries of HAR, audit logs and telemetry.
+"""Reported exchanges: entries of HAR files, audit logs and telemetry.
 
-No bytes of a stream are behind them, so they enter the pipeline after the parsers. What cannot be read is a
-result, too, with its place in the file and a reason that quotes nothing.
+They have no stream bytes, so they enter the pipeline after the parsers. An unreadable entry is also a result,
+with its place in the file and a reason that quotes nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from agent.wire import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """An exchange with what is reported of both ends. Its times are wall-clock nanoseconds.
+    """An exchange with the reported ends. Its times are wall-clock nanoseconds.
 
-    `connection` makes its identity: the same entry is the same record each time it is read. `side` is
-    whose view it is: client, server or unknown.
+    `connection` is its identity: an entry gives the same record each time it is read. `side` is the end of
+    the view: client, server or unknown.
     """
 
     exchange: Exchange
@@ -31,7 +31,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEntry:
-    """Something that should be an exchange and cannot be read. `place` is such as "line 7"."""
+    """An entry that should be an exchange and cannot be read. `place` is, for example, "line 7"."""
 
     place: str
     reason: str
@@ -39,7 +39,7 @@ class UnreadableEntry:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that is read and is no exchange of its own, and why."""
+    """A readable entry that is no exchange of its own, and the reason."""
 
     reason: str
 
@@ -48,18 +48,18 @@ Entry = Reported | UnreadableEntry | Skipped
 
 
 class EntryError(ValueError):
-    """One entry cannot be read; the reason quotes nothing of it."""
+    """An entry cannot be read; the reason quotes nothing of it."""
 
 
 class NotBase64(ValueError):
-    """A body is not what its encoding says. The rest of the exchange is as good as ever."""
+    """A body is not valid base64. The rest of the exchange is still usable."""
 
 
 class FormatError(ValueError):
-    """A file cannot be read at all; the message is for people."""
+    """A file cannot be read at all; the message is a sentence."""
 
 
 def identity(source: str, index: int, raw: bytes) -> ConnectionKey:
-    """By the entry's bytes and its place among the others: equal entries of one file stay two."""
+    """An identity from the entry's bytes and its index, so that equal entries of one file stay distinct."""
     digest = hashlib.blake2b(raw, digest_size=8).digest()
     return ConnectionKey(source, int.from_bytes(digest, "big"), index)

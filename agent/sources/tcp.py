@@ -1,8 +1,8 @@
-"""TCP segments, as a capture on the wire has them, become the events that every source speaks in.
+"""Reassembles captured TCP segments into events.
 
-Sequence numbers become positions; what was sent again is dropped, what comes too early waits. A hole is
-final once the other side has acknowledged what lies behind it: then the bytes arrived and only the capture
-missed them, and no retransmission will come. Where a connection's SYN was not seen, it is joined late.
+Sequence numbers become positions; retransmitted bytes are dropped, early segments wait. A gap is final once
+the other side has acknowledged bytes after it: then the bytes arrived, only the capture missed them, and no
+retransmission will come. A connection whose SYN was not seen is a late join.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ LIMITS = Limits(window=Window(chunks=0))
 """For the table behind: holes in what comes from here are final, so nothing is to be waited for."""
 
 SEQUENCE = 1 << 32
-AFTER_CLOSE_NS = 60 * 1_000_000_000  # in which late segments of a closed connection are expected
+AFTER_CLOSE_NS = 60 * 1_000_000_000  # for late segments of a closed connection
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One TCP segment. `length` is the payload's, of which `data` is the captured prefix; `ack` is None
-    where there is none. `sequence` is that of the first byte, or of the SYN.
+    without one. `sequence` is the first byte's, or the SYN's.
     """
 
     time_ns: int
@@ -47,7 +47,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class ReassemblyBounds:
-    """Of memory: flows, and what waits for a hole to be filled, in one half and in all."""
+    """Bounds of memory: flows, and bytes that wait for a gap to be filled, per half and in total."""
 
     flows: int = 65_536
     held_segments: int = 4096
@@ -67,7 +67,7 @@ _position = attrgetter("position")
 
 @dataclass(slots=True)
 class _Half:
-    """One direction. `base` is the sequence number of position 0, `next` the position that is due."""
+    """One direction. `base` is the sequence number of position 0, `next` the next expected position."""
 
     base: int | None = None
     next: int = 0
@@ -77,7 +77,7 @@ class _Half:
     held_bytes: int = 0
 
     def position(self, sequence: int) -> int:
-        """Of a sequence number: of all that it may be, the one that is nearest to `next`."""
+        """The position of a sequence number: of all possible ones, the nearest to `next`."""
         assert self.base is not None
         ahead = (sequence - self.base - self.next) % SEQUENCE
         return self.next + (ahead - SEQUENCE if ahead >= SEQUENCE // 2 else ahead)
@@ -89,7 +89,7 @@ class _Half:
 
 @dataclass(slots=True, eq=False)
 class _Flow:
-    """`client` sent the SYN, or, where none was seen, the first segment."""
+    """`client` sent the SYN or, if none was seen, the first segment."""
 
     key: ConnectionKey
     client: Address
@@ -103,7 +103,7 @@ _Ends = tuple[Address, Address]
 
 
 class Flows:
-    """All connections of a capture. `feed` answers the events that a segment causes."""
+    """All connections of a capture. `feed` returns the events that a segment causes."""
 
     def __init__(self, bounds: ReassemblyBounds | None = None) -> None:
         self._bounds = bounds or ReassemblyBounds()
@@ -135,7 +135,7 @@ class Flows:
         return out
 
     def finish(self) -> list[Event]:
-        """The capture is over. Connections of which one side had ended are told as closed."""
+        """Ends the capture. Connections that one side has ended are reported as closed."""
         out: list[Event] = []
         for flow in self._flows.values():
             if flow.closed_ns is None:
@@ -173,7 +173,7 @@ class Flows:
             half = flow.halves[segment.source]
             if half.base == first or (half.base is None and flow.from_start and client == flow.client):
                 half.base = first
-                return flow  # sent again, or the answer to the SYN
+                return flow  # retransmitted, or the answer to the SYN
             self._close(flow, segment.time_ns, out)
         flow = self._enter(ends, segment, client, server, True, out)
         flow.halves[segment.source].base = first
@@ -205,7 +205,7 @@ class Flows:
 
     def _take(self, flow: _Flow, half: _Half, piece: _Piece, out: list[Event]) -> None:
         if piece.position + piece.segment.length <= half.next:
-            return  # sent again
+            return  # retransmitted
         if piece.position <= half.next:
             self._emit(flow, half, piece, out)
             self._drain(flow, half, out)
@@ -215,7 +215,7 @@ class Flows:
         self._settle(flow, half, piece.segment.time_ns, out)
 
     def _settle(self, flow: _Flow, half: _Half, now_ns: int, out: list[Event]) -> None:
-        """Gives up on the holes that are final, and on those that would take too much to wait for."""
+        """Gives up on gaps that are final, and on those that would exceed the bounds."""
         bounds = self._bounds
         while half.held and (
             half.held[0].position <= half.acked
@@ -247,7 +247,7 @@ class Flows:
 
     def _emit(self, flow: _Flow, half: _Half, piece: _Piece, out: list[Event]) -> None:
         segment = piece.segment
-        known = half.next - piece.position  # bytes of it that came before, in another segment
+        known = half.next - piece.position  # bytes of it that an earlier segment had
         sent = segment.source == flow.client
         out.append(
             Chunk(
@@ -267,7 +267,7 @@ class Flows:
         half.next += segment.length - known
 
     def _flush(self, flow: _Flow, out: list[Event]) -> int:
-        """Tells all that waits; the time of the last of it."""
+        """Delivers everything that waits; returns the time of the last."""
         last = 0
         for half in flow.halves.values():
             while half.held:

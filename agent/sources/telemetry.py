@@ -1,7 +1,7 @@
-"""Telemetry as gateways' plugins for APIClarity post it: one JSON object for each exchange.
+"""Telemetry as posted by gateways' APIClarity plugins: one JSON object for each exchange.
 
-Plugins leave out what they do not know: an address without IP or port, a time, a request id. Bodies are
-base64, still in their content coding.
+Plugins leave out unknown values: an address's IP or port, a time, a request id. Bodies are base64, still in
+their content coding.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def content(file: File, name: str) -> FileContent:
 
 
 def entries(file: Lines) -> Iterator[Entry]:
-    """The exchanges of a file with one object a line."""
+    """The exchanges of a file with one object per line."""
     for number, line in lines(file):
         try:
             if line is None:
@@ -47,7 +47,9 @@ def entries(file: Lines) -> Iterator[Entry]:
 
 
 def reported(raw: bytes, index: int, now_ns: int | None) -> Reported:
-    """One object; `index` tells equal ones apart, `now_ns` is for those without a time. Raises EntryError."""
+    """The exchange in one object; `index` distinguishes equal ones, `now_ns` is the time of those without
+    one. Raises EntryError.
+    """
     found = fields.decoded(raw)
     asked, answered = fields.part(found, "request"), fields.part(found, "response")
     method, path = fields.text(asked, "method"), fields.text(asked, "path")
@@ -122,13 +124,13 @@ def _body(common: dict[str, Any]) -> Body:
         data = fields.base64(found) if found else b""
     except NotBase64:
         return Body(None, b"", BodyState.UNDECODABLE)
-    if cut:  # how long it was is not reported
+    if cut:  # its full length is not reported
         return Body(None, data, BodyState.TRUNCATED if data else BodyState.UNSEEN)
     return Body(len(data), data, BodyState.COMPLETE) if data else EMPTY_BODY
 
 
 def _endpoint(address: str | None, namespace: str | None) -> Endpoint | None:
-    """ "ip:port", "[v6]:port", or one of both alone; without an IP there is no end to name."""
+    """The end in "ip:port", "[v6]:port", or either part alone; None without an IP."""
     host, _, port = (address or "").rpartition(":")
     ip = fields.ip(host) or fields.ip(address or "")
     if ip is None:

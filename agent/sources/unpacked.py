@@ -1,4 +1,4 @@
-"""A file's content, unpacked where it is gzip (RFC 1952), as rotated logs are."""
+"""A file's content, unpacked if it is gzip (RFC 1952), like rotated logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Unpacked: TypeAlias = "io.BufferedReader[io.FileIO] | io.BufferedReader[_Unpacke
 
 @contextmanager
 def unpacked(raw: io.FileIO, path: Path) -> Iterator[Unpacked]:
-    """What the file holds, to the last byte before it is damaged or cut, which is logged."""
+    """The file's content, up to the last byte before damage or a cut, which is logged."""
     plain = io.BufferedReader(raw, _BUFFER)
     if plain.peek(2)[:2] != _GZIP:
         yield plain
@@ -35,7 +35,7 @@ def unpacked(raw: io.FileIO, path: Path) -> Iterator[Unpacked]:
 
 
 class _Unpacked(io.RawIOBase):
-    """What gzip data (RFC 1952) holds, to the last byte before it is damaged or cut."""
+    """The content of gzip data (RFC 1952), up to the last byte before damage or a cut."""
 
     def __init__(self, packed: io.BufferedReader[io.FileIO]) -> None:
         self._packed = packed
@@ -58,7 +58,7 @@ class _Unpacked(io.RawIOBase):
 
     def _next(self, room: int) -> bytes:
         while packed := self._waiting or self._packed.read(_BUFFER):
-            if self._member.eof:  # rotated logs are joined as members
+            if self._member.eof:  # concatenated logs are several members
                 self._member = zlib.decompressobj(_GZIP_BITS)
             found = self._member.decompress(packed, room)
             self._waiting = self._member.unused_data or self._member.unconsumed_tail

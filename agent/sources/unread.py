@@ -1,4 +1,4 @@
-"""What of a file could not be read: counted, named up to a bound, and what was left out, by reason."""
+"""Unreadable and skipped entries of a file: counted, and the first ones named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_NAMED = 20
 
 
 class Unread:
-    """Of the file at `path`."""
+    """Those of the file at `path`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,7 +24,7 @@ class Unread:
         self._skipped: Counter[str] = Counter()
 
     def count(self, one: Entry | ReadPart) -> None:
-        """One more entry."""
+        """Counts one more entry."""
         if isinstance(one, Skipped):
             self._skipped[one.reason] += 1
         elif isinstance(one, UnreadableEntry):
@@ -35,8 +35,9 @@ class Unread:
             self._read += 1
 
     def report(self) -> None:
-        """At the file's end. Raises FormatError where nothing of it could be read: it is not what it was
-        taken for."""
+        """Reports at the file's end. Raises FormatError if nothing could be read: the file has another
+        format.
+        """
         if self._broken:
             if not self._read and not self._skipped:
                 raise FormatError(f"{self._path}: none of its {self._broken} entries could be read")
