@@ -4,7 +4,8 @@ Views agree in the client's address, method, authority, path and query (their `m
 address may differ (DNAT). Among those, time and order within the connection decide. Ordinals agree, or
 differ by what one side joined late. Where one side has lost some since, they are out of step: HTTP/1
 exchanges of one connection do not overlap, so that the intervals of a call's views must, once the clocks'
-difference is known from calls that were in step. Rather two exchanges counted than two calls merged.
+difference is known from calls that were in step, and answered. Rather two exchanges counted than two calls
+merged.
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ class Pending:
             self._peers[other.connection] = _Peer(view.connection, -offset)
             while len(self._peers) > MAX_PEERS:
                 self._peers.popitem(last=False)
-        if view.clock != other.clock:
+        if view.clock != other.clock and view.status is not None and other.status is not None:
             lag = (other.start + other.end - view.start - view.end) // 2
             self._lags[view.clock, other.clock], self._lags[other.clock, view.clock] = lag, -lag
             while len(self._lags) > 2 * MAX_CLOCKS:

@@ -157,6 +157,19 @@ def test_calls_out_of_step_are_paired_across_clocks_once_these_were_compared() -
     assert truly(paired(different)) == Counter((0, n) for n in range(6) if n not in lost)
 
 
+def test_a_client_that_did_not_wait_for_its_answer_says_nothing_of_the_clocks() -> None:
+    """Its view ends long before the server's, as if by a clock that is behind."""
+    gone, answered = sights([(0, 0)], "h1", 0, 2)
+    slow = replace(answered.record.timing, end=NOON + 400 * MS)
+    begun = replace(gone.record.timing, first_byte=None, end=None)
+    arriving = [
+        replace(gone, record=replace(gone.record, response=None, timing=begun)),
+        replace(answered, record=replace(answered.record, timing=slow)),
+        *sights([(1, 0), (1, 67)], "h1", 0, 2)[0::3],  # 201 ms apart, of each call one view
+    ]
+    assert truly(paired(arriving)) == Counter([(0, 0)])
+
+
 def _asking(one: Record, path: bytes) -> Record:
     assert one.request is not None
     return replace(one, request=replace(one.request, path=path))
