@@ -1,0 +1,147 @@
+"""Calls as they were really made, and what agents saw of each: the truth that the server has to find.
+
+What is left out, since no truth can be told of it from the views alone:
+- a call through an address of several servers that only its client saw;
+- of both views of a call at most one is less than whole;
+- connections that an agent joined late, and views of one connection that disagree about ordinals;
+- a port used again by the same client within a minute;
+- unless `near_hours`, calls within seconds of a full hour (the clocks of two nodes may disagree on the hour).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.oracle.kinds import KINDS
+from tests.oracle.world import ADDRESSES, CALLERS, SERVERS, Address, Caller, Place
+from tests.server.records import MS, NOON
+
+SECOND = 1000 * MS
+HOUR = 3600 * SECOND
+START = NOON + 11 * HOUR - HOUR // 2  # so that midnight is within
+SPAN = 3 * HOUR
+CLEAR = 10 * SECOND  # of a full hour
+THINKS = 5 * MS  # at least, before the next call of an HTTP/1 connection
+ON_THE_WAY = 2 * MS  # at most
+REUSE = 60 * SECOND  # before a port is used again
+PORTS = 40_000
+
+
+class Saw(StrEnum):
+    """How much of a call one end's agent reported, where its view was not lost."""
+
+    WHOLE = "whole"
+    BODY_UNSEEN = "body unseen"  # the answer's body could not be kept
+    UNANSWERED = "unanswered"  # the client went before the answer came
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `place` is which copy of the server answered, `stream` the ordinal in the connection or the
+    HTTP/2 stream. It took `took` ns from `start` (ns UTC) at the client, of these `there` and `back` on the
+    way. What an end saw is None where no agent is, or its view was lost.
+    """
+
+    caller: str
+    address: str
+    server: str
+    place: int
+    connection: int
+    port: int
+    protocol: str
+    stream: int
+    kind: str
+    number: int
+    start: int
+    took: int
+    there: int
+    back: int
+    client_saw: str | None
+    server_saw: str | None
+
+
+def traffic(chance: random.Random, count: int, near_hours: bool = False) -> list[Call]:
+    """So many calls, connection by connection."""
+    found: list[Call] = []
+    ports: dict[tuple[str, int], int] = {}
+    starts = sorted(START + chance.randrange(SPAN) for _ in range(count))
+    for number, start in enumerate(starts):
+        if len(found) >= count:
+            break
+        found += _connection(chance, number, start, ports, near_hours)
+    return found[:count]
+
+
+def _connection(
+    chance: random.Random, number: int, start: int, ports: dict[tuple[str, int], int], near_hours: bool
+) -> Iterator[Call]:
+    address = chance.choice([*ADDRESSES.values()])
+    reaching = [one for one in CALLERS.values() if _reaches(one, address)]
+    caller = chance.choice(reaching if chance.random() < 0.3 else [one for one in reaching if one.node])
+    server = SERVERS[chance.choice(address.servers)]
+    place = chance.choice([number for number, one in enumerate(server.places) if _is_at(one, address)] or [0])
+    protocol = chance.choice(("h1", "h1", "h2"))
+    client = ip_of(caller, address)
+    port = next(one for one in range(PORTS, 65_536) if ports.get((client, one), 0) + REUSE < start)
+    now, kind, id = start, "get", 7
+    for ordinal in range(chance.choice((1, 1, 2, 3, 5, 8))):
+        if ordinal == 0 or chance.random() < 0.8:  # else the client tries again
+            kind, id = chance.choice([*KINDS]), chance.randrange(1, 4)
+        if not near_hours:
+            now = _clear(now)
+        took = chance.choice((MS, 4 * MS, 30 * MS, 250 * MS)) + chance.randrange(MS)
+        there, back = (chance.randrange(1, min(ON_THE_WAY, took // 4)) for _ in range(2))
+        client_saw, server_saw = _seen(chance, caller, address, bool(server.places), kind)
+        stream = 2 * ordinal + 1 if protocol == "h2" else ordinal
+        yield Call(
+            caller.name, address.name, server.name, place, number, port, protocol, stream, kind, id,
+            now, took, there, back, client_saw, server_saw,
+        )  # fmt: skip
+        pause = THINKS + chance.choice((0, 3 * MS, 900 * MS, 20 * SECOND)) + chance.randrange(MS)
+        now += chance.randrange(20 * MS) if protocol == "h2" else took + pause
+        ports[client, port] = now + took
+
+
+def ip_of(caller: Caller, address: Address) -> str:
+    """The address that a caller's connection comes from."""
+    return address.ip if address.local_to else caller.ip
+
+
+def _reaches(caller: Caller, address: Address) -> bool:
+    return address.local_to is None or (caller.node == address.local_to and caller.pod is None)
+
+
+def _is_at(place: Place, address: Address) -> bool:
+    return address.is_virtual or address.local_to is not None or place.ip == address.ip
+
+
+def _clear(time: int) -> int:
+    """The same time, or the next one that is clear of a full hour."""
+    past = (time + CLEAR) % HOUR
+    return time if past > 2 * CLEAR else time + 2 * CLEAR - past
+
+
+def _seen(
+    chance: random.Random, caller: Caller, address: Address, is_inside: bool, kind: str
+) -> tuple[str | None, str | None]:
+    """What the agents at both ends report."""
+    parts: Sequence[str] = [Saw.WHOLE]
+    if KINDS[kind].body_unseen is not None:
+        parts = [Saw.WHOLE, Saw.WHOLE, Saw.BODY_UNSEEN]
+    client = None if caller.node is None else chance.choice(parts)
+    if client and KINDS[kind].status is not None and chance.random() < 0.1:
+        client = Saw.UNANSWERED
+    server = chance.choice(parts) if is_inside else None
+    lost = chance.choice((*["none"] * 9, "client", "server", "both"))
+    if lost in ("client", "both"):
+        client = None
+    if lost in ("server", "both"):
+        server = None
+    if client and server and client != Saw.WHOLE:
+        server = Saw.WHOLE
+    if client and server is None and len(address.servers) > 1:
+        client = None
+    return client, server

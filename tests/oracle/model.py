@@ -1,0 +1,149 @@
+"""What the counters have to say of calls: a plain sum over them, by nothing that the server computes with.
+
+A call counts once if any agent saw it: at the server that answered, by the time and duration that the
+server's own agent saw (else the client's), for the best name that any of its views has for the caller. A call
+that only its client saw counts at the server as well, once any call shows where its address leads.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tests.oracle.calls import HOUR, Call, Saw, ip_of
+from tests.oracle.kinds import KINDS, Judged
+from tests.oracle.views import Skews
+from tests.oracle.world import ADDRESSES, CALLERS, SERVERS
+
+Key = tuple[str | int, ...]
+Counts = dict[str, dict[Key, int]]
+"""By table: what is counted, and how often; "first seen" and "last seen" hold times."""
+
+BUCKETS = [2 ** (number / 8) for number in range(400)]  # µs: eight to each doubling
+DAY = 24 * HOUR
+EVERYONE = ("everyone", "")
+
+
+def counts(calls: Iterable[Call], skews: Skews) -> Counts:
+    """All that a server has to have counted once it has every view."""
+    calls = [*calls]
+    learned = {call.address for call in calls if call.client_saw and call.server_saw}
+    tables: dict[str, Counter[Key]] = {name: Counter() for name in TABLES}
+    first: dict[Key, int] = {}
+    last: dict[Key, int] = {}
+    for call in calls:
+        if call.client_saw is None and call.server_saw is None:
+            continue
+        one = counted(call, skews, learned)
+        for table, key in one.counters():
+            tables[table][key] += 1
+        for key in one.seen():
+            first[key] = min(first.get(key, one.time), one.time)
+            last[key] = max(last.get(key, one.time), one.time)
+    return {**{name: dict(table) for name, table in tables.items()}, "first seen": first, "last seen": last}
+
+
+TABLES = ("operations", "calls", "latency", "verdicts", "deviations", "coverage")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one call adds. `judged` is None where no specification applies."""
+
+    api: tuple[str, str]
+    operation: str
+    status: int
+    time: int
+    duration: int | None
+    consumer: tuple[str, str]
+    consumers: tuple[tuple[str, str], ...]
+    judged: Judged | None
+
+    def counters(self) -> Iterator[tuple[str, Key]]:
+        """Everything that grows by one."""
+        at = (*self.api, self.operation)
+        yield "operations", at
+        yield "calls", (*at, self.time // HOUR, *self.consumer, self.status)
+        if self.duration is not None:
+            yield "latency", (*at, self.time // DAY, bisect_right(BUCKETS, self.duration / 1000) - 1)
+        if self.judged is None:
+            return
+        yield "verdicts", (*at, self.judged.verdict)
+        for deviation in self.judged.deviations:
+            yield "deviations", (*at, *deviation, *self.consumer)
+        for part in self.judged.parts:
+            for consumer in (EVERYONE, *self.consumers):
+                yield "coverage", (*at, *consumer, part)
+
+    def seen(self) -> Iterator[Key]:
+        """What was seen at that time: the operation, and each deviation."""
+        at = (*self.api, self.operation)
+        yield at
+        for deviation in self.judged.deviations if self.judged else ():
+            yield (*at, *deviation)
+
+
+def counted(call: Call, skews: Skews, learned: Iterable[str]) -> Counted:
+    """One call, of which something was seen."""
+    kind, server = KINDS[call.kind], SERVERS[call.server]
+    is_known = call.server_saw is not None or call.address in learned or not server.places
+    is_described = server.is_described and is_known
+    answered = kind.status is not None and (call.server_saw is not None or call.client_saw != Saw.UNANSWERED)
+    path = kind.described if is_described and kind.described else kind.template
+    time, duration = _timing(call, skews)
+    return Counted(
+        api=server.api if is_known else ("address", call.address),
+        operation=f"{kind.method} {path}",
+        status=kind.status or 0 if answered else 0,
+        time=time,
+        duration=duration if answered else None,
+        consumer=next(_names(call)),
+        consumers=tuple(_callers(call)),
+        judged=_judged(call) if is_described else None,
+    )
+
+
+def _timing(call: Call, skews: Skews) -> tuple[int, int]:
+    """Start and duration, by whoever saw the server."""
+    if call.server_saw is None:
+        node = CALLERS[call.caller].node
+        assert node is not None
+        return call.start + skews[node], call.took
+    node = SERVERS[call.server].places[call.place].node
+    return call.start + skews[node] + call.there, call.took - call.there - call.back
+
+
+def _judged(call: Call) -> Judged:
+    """By the view that is whole, if one is."""
+    kind = KINDS[call.kind]
+    seen = {call.client_saw, call.server_saw} - {None}
+    if Saw.WHOLE in seen:
+        return kind.whole
+    if Saw.BODY_UNSEEN in seen:
+        assert kind.body_unseen is not None
+        return kind.body_unseen
+    return kind.unanswered if kind.described else kind.whole
+
+
+def _names(call: Call) -> Iterator[tuple[str, str]]:
+    """What the caller may be called, best first."""
+    caller = CALLERS[call.caller]
+    is_pod_known = call.client_saw is not None or caller.known_everywhere
+    if caller.workload and is_pod_known:
+        yield "workload", f"{caller.namespace}/{caller.workload}"
+    if caller.pod and is_pod_known:
+        yield "pod", f"{caller.namespace}/{caller.pod}"
+    if caller.certificate and call.server_saw:
+        yield "certificate", caller.certificate
+    if call.client_saw:
+        yield "process", caller.unit or caller.process
+    if caller.user_agent:
+        yield "user_agent", caller.user_agent
+    yield "ip", ip_of(caller, ADDRESSES[call.address])
+
+
+def _callers(call: Call) -> Iterator[tuple[str, str]]:
+    """Coverage counts for every name; it does not know certificates."""
+    return ((kind, name) for kind, name in _names(call) if kind != "certificate")

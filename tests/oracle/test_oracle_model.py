@@ -1,0 +1,62 @@
+"""The model counts as the server did that counted each view as it came; and its calls are of every sort."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.oracle.batches import deliveries
+from tests.oracle.calls import Call, Saw, traffic
+from tests.oracle.frozen import FOLDER, World, kept
+from tests.oracle.kinds import KINDS
+from tests.oracle.model import counts
+from tests.oracle.world import ADDRESSES, CALLERS, NODES, SERVERS
+
+WORLDS = kept(FOLDER / "2f925bc.json.gz")
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=range(len(WORLDS)))
+def test_the_model_counts_what_the_server_of_2f925bc_counted(world: World) -> None:
+    found = counts(world.calls, world.skews)
+    assert found.keys() == world.counts.keys()
+    for table, expected in world.counts.items():
+        assert found[table] == expected, table
+
+
+def test_a_call_more_shows_in_every_table() -> None:
+    for world in WORLDS:
+        more = counts([*world.calls, *world.calls[:1]], world.skews)
+        assert more["calls"] != world.counts["calls"]
+
+
+def sorts(call: Call) -> set[str]:
+    """What a call is an example of."""
+    ends = f"{call.client_saw or 'not seen'}, {call.server_saw or 'not seen'}"
+    return {call.kind, call.protocol, call.caller, call.server, call.address, ends}
+
+
+def test_the_calls_are_of_every_sort() -> None:
+    calls = traffic(random.Random(0), 3000)
+    found = set().union(*map(sorts, calls))
+    assert found >= {*KINDS, *CALLERS, *SERVERS, *ADDRESSES, "h1", "h2"}
+    whole, unseen, unanswered = Saw.WHOLE, Saw.BODY_UNSEEN, Saw.UNANSWERED
+    alone = {f"{saw}, not seen" for saw in Saw} | {f"not seen, {saw}" for saw in (whole, unseen)}
+    both = {
+        f"{one}, {other}"
+        for one, other in [(whole, whole), (whole, unseen), (unseen, whole), (unanswered, whole)]
+    }
+    assert found >= alone | both | {"not seen, not seen"}
+    ports = {(call.caller, call.port, call.connection) for call in calls}
+    assert len({(caller, port) for caller, port, _ in ports}) < len(ports), "no port is used again"
+
+
+def test_every_view_is_delivered_once() -> None:
+    calls = traffic(random.Random(1), 500)
+    found = [
+        one.id
+        for batch in deliveries(random.Random(1), calls, dict.fromkeys(NODES, 0))
+        for one in batch.batch.records
+    ]
+    ends = sum((call.client_saw is not None) + (call.server_saw is not None) for call in calls)
+    assert len(found) == len({*found}) == ends
