@@ -1,6 +1,6 @@
-"""Options of the agent's that commands here take and pass on as they are: the agent judges what they say.
+"""Options of the agent that the server's commands accept and pass on unchanged; the agent checks them.
 
-Since no import crosses to the agent, a test holds them to its own.
+The server does not import the agent, so a test compares them with the agent's own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """One option; without a metavar it is a flag."""
+    """One passed-on option; without a metavar it is a flag."""
 
     name: str
     help: str
@@ -57,7 +57,7 @@ def declare(parser: argparse.ArgumentParser, options: Iterable[Passed]) -> None:
 
 
 def given(parsed: argparse.Namespace, options: Iterable[Passed]) -> list[str]:
-    """What was given of them, as arguments for the agent."""
+    """The options given, as arguments for the agent."""
     found: list[str] = []
     for option in options:
         value = getattr(parsed, option.name.strip("-").replace("-", "_"))

@@ -1,4 +1,4 @@
-"""The agent's program, which this side only ever starts and never imports."""
+"""The agent's program, which the server starts and does not import."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 class AgentMissing(Exception):
-    """The agent is not installed here; the message says so with the cure."""
+    """The agent is not installed; the message has the cure."""
 
 
 def agent_program() -> tuple[str, ...]:
-    """How `spectap-agent` of this installation starts, up to its arguments. Raises AgentMissing."""
+    """The command of this installation's `spectap-agent`, without arguments. Raises AgentMissing."""
     beside = Path(sys.executable).with_name("spectap-agent")
     if os.access(beside, os.X_OK):
         return (str(beside),)

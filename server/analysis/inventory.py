@@ -1,8 +1,8 @@
-"""Whose API a record belongs to, and who called it, from the record alone.
+"""The API and the consumer of a record, from the record alone.
 
-An API is the server-side workload if known, else the server's process (node, network namespace,
-executable, port), else the address that was called. The key never holds a pid. Names that clients put
-into Host are aliases only: anyone can send any name.
+An API is the server-side workload if known, else the server's process (node, network namespace, executable,
+port), else the called address. The key never contains a pid. Host names from clients are aliases only: anyone
+can send any name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from agent.wire import Endpoint, Record
 
-MAX_NAME = 200  # characters kept of a name that came from the network
+MAX_NAME = 200  # characters kept of a name from the network
 CLUSTER_SUFFIXES = (".svc", ".local", ".internal", ".localhost")
 
 Key = tuple[str | int | None, ...]
@@ -47,7 +47,7 @@ class ConsumerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an API is known by. `host` is the name the client used, with port if it gave one."""
+    """The identity of an API. `host` is the name the client used, with the port if it gave one."""
 
     key: Key
     kind: ApiKind
@@ -62,7 +62,7 @@ class Identity:
 
 
 def key_of(record: Record) -> Key:
-    """What tells this record's API from any other. Equal keys are the same API."""
+    """The key of the record's API. Equal keys are the same API."""
     server, process = record.server, record.process
     if server is not None and server.workload:
         return (ApiKind.WORKLOAD, record.cluster, server.namespace, server.workload)
@@ -85,7 +85,7 @@ def _called(record: Record, server: Endpoint | None) -> Key:
 
 
 def identify(record: Record) -> Identity:
-    """Everything the inventory shows of a new API."""
+    """What the inventory shows of a new API."""
     key, server, process = key_of(record), record.server, record.process
     kind = ApiKind(str(key[0]))
     seen = process if record.side == "server" else None
@@ -126,7 +126,7 @@ def _internal(record: Record, kind: ApiKind) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_internal(ip: str) -> bool:
-    """Loopback, private, link-local: not the public internet."""
+    """Whether an address is loopback, private or link-local: not of the public internet."""
     try:
         return not ipaddress.ip_address(ip).is_global
     except ValueError:
@@ -143,7 +143,7 @@ def is_loopback(ip: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_address(host: str) -> bool:
-    """An IP literal, perhaps bracketed, perhaps with a port."""
+    """Whether the text is an IP literal, possibly bracketed and with a port."""
     try:
         ipaddress.ip_address(name_of(host))
     except ValueError:
@@ -152,7 +152,7 @@ def is_address(host: str) -> bool:
 
 
 def host_of(record: Record) -> str | None:
-    """Host or :authority as text, lower-case; None where absent or empty."""
+    """Host or :authority as lower-case text; None if absent or empty."""
     authority = record.request.authority if record.request else None
     return _host_text(authority) if authority else None
 
@@ -171,7 +171,7 @@ def name_of(host: str) -> str:
 
 
 def caller(records: Sequence[Record]) -> tuple[ConsumerKind, str]:
-    """Who called, by the best of what all views know. The order of views does not matter."""
+    """The consumer, by the best hint of all views. The order of views does not matter."""
     clients = [record.client for record in records if record.client is not None]
     for end in clients:
         if end.workload:

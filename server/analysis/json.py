@@ -1,7 +1,7 @@
-"""JSON values as a type, and what stands in an object where it is of the kind that is expected there.
+"""JSON values as a type, and access to members of an object by the expected kind.
 
-Documents come from outside: any value may stand anywhere. Whoever has to refuse what is of another kind
-does so by `specs/document/checks.py`; here it counts as absent.
+Documents are untrusted: any value may be of any kind. Here a value of another kind counts as absent;
+`specs/document/checks.py` refuses it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ JsonObject: TypeAlias = dict[str, Json]
 
 
 def object_in(node: JsonObject, key: str) -> JsonObject:
-    """The object at `key`; an empty one where there is none."""
+    """The object at `key`; empty if there is none."""
     value = node.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def array_in(node: JsonObject, key: str) -> list[Json]:
-    """The array at `key`; an empty one where there is none."""
+    """The array at `key`; empty if there is none."""
     value = node.get(key)
     return value if isinstance(value, list) else []
 

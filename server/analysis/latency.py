@@ -9,11 +9,11 @@ import math
 from collections.abc import Mapping
 
 PER_OCTAVE = 8
-MAX_BUCKET = PER_OCTAVE * 42  # 2**42 µs is 50 days: anything longer is counted there
+MAX_BUCKET = PER_OCTAVE * 42  # 2**42 µs is 50 days; longer durations are counted there
 
 
 def bucket_of(duration_ns: int) -> int:
-    """The bucket a duration falls into."""
+    """The bucket of a duration."""
     microseconds = duration_ns / 1000
     if microseconds <= 1:
         return 0
@@ -21,12 +21,12 @@ def bucket_of(duration_ns: int) -> int:
 
 
 def milliseconds(bucket: int) -> float:
-    """The middle of a bucket (geometric), in ms with four digits: more would be made up."""
+    """The geometric middle of a bucket in ms, with four digits: more would suggest precision."""
     return float(f"{2 ** ((bucket + 0.5) / PER_OCTAVE) / 1000:.4g}")
 
 
 def quantile(counts: Mapping[int, int], q: float) -> float | None:
-    """The q-quantile in ms of a histogram {bucket: count}; None where it is empty."""
+    """The q-quantile in ms of a histogram {bucket: count}; None if it is empty."""
     total = sum(counts.values())
     if total <= 0:
         return None

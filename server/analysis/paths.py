@@ -1,8 +1,7 @@
 """Provisional path templates, for APIs that have no specification yet.
 
-One rule per segment, decided by the segment alone: what can only be a value (digits, UUID, hex, date,
-long random text) becomes a placeholder, every other segment stays. So one path always has one template,
-whatever came before it.
+One rule, for each segment alone: a segment that can only be a value (digits, UUID, hex, date, long random
+text) becomes a variable, every other one stays. So a path always has the same template, whatever came before.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ _VALUE = re.compile(
 def template(path: bytes, masked: Iterable[int] = ()) -> str:
     """The template of a path as sent, such as "/users/{id}/orders".
 
-    `masked` are the indices of segments (0 after the first slash) whose value the agent replaced. Bytes
-    that are not UTF-8 show as percent-encoded.
+    `masked` are the indices of segments (0 after the first slash) whose value the agent replaced. Bytes that
+    are not UTF-8 are percent-encoded.
     """
     return _template(path, frozenset(masked))
 
@@ -47,7 +46,7 @@ def _template(path: bytes, masked: frozenset[int]) -> str:
 
 
 def text(path: bytes) -> str:
-    """A path as text; what is not UTF-8 is percent-encoded."""
+    """A path as text; bytes that are not UTF-8 are percent-encoded."""
     try:
         return path.decode()
     except UnicodeDecodeError:
@@ -55,7 +54,7 @@ def text(path: bytes) -> str:
 
 
 def _segment(segment: str) -> str:
-    if segment.isalpha() and len(segment) < SHORT:  # most are words: no need to try the patterns
+    if segment.isalpha() and len(segment) < SHORT:  # most are words; the patterns are not needed
         return segment
     if segment.isdecimal() and segment.isascii():
         return "{id}"

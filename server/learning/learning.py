@@ -1,7 +1,7 @@
 """One thread looks for new exchanges, learns from them, publishes what changed and saves what it knows.
 
 Where more came than it may learn at once, it takes some of each operation and status, and counts the rest.
-What was learnt is saved together with the number of the last exchange it is of, so that after any end each
+What was learned is saved together with the number of the last exchange it is of, so that after any end each
 counts once. Each step, and each API in it, may fail by itself: the others go on.
 """
 
@@ -26,9 +26,9 @@ from server.store.store import Store
 log = logging.getLogger(__name__)
 
 PERIOD_S = 2.0  # between looks for new exchanges
-MOST_AT_ONCE = 1_000  # exchanges learnt in one period: at most a tenth of a CPU
+MOST_AT_ONCE = 1_000  # exchanges learned in one period: at most a tenth of a CPU
 MOST_LOOKED_AT = 50_000  # and looked at
-SAVE_S = 30.0  # between two savings of what was learnt
+SAVE_S = 30.0  # between two savings of what was learned
 PAUSE_S = 30.0  # after an API's version, times how many it has, until the next
 
 
@@ -123,7 +123,7 @@ class Learning:
             outcome = api.learner.learn(most_seen(views))
             api.unsaved += 1
             self.counts[outcome] += 1
-        except Exception as error:  # whatever hostile traffic does here, the next exchange is learnt
+        except Exception as error:  # whatever hostile traffic does here, the next exchange is learned
             self.failures.record(
                 LearningStep.LEARN, f"an exchange of API {number} was not learned from", error
             )
@@ -135,7 +135,7 @@ class Learning:
         return True
 
     def save(self) -> bool:
-        """Writes all that was learnt since; False where an API was merged meanwhile: then later."""
+        """Writes all that was learned since; False where an API was merged meanwhile: then later."""
         saved = self._loaded.save(self._last or 0)
         if saved:
             self._saved = time.monotonic()

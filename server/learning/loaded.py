@@ -1,6 +1,6 @@
 """The learners in memory: those of the APIs that were heard of last. The others wait in the database.
 
-No API can hold up another: one that cannot be read, joined or stored costs what it learnt since it was last
+No API can hold up another: one that cannot be read, joined or stored costs what it learned since it was last
 saved (counted as NOT_SAVED), and goes on from what is stored.
 """
 
@@ -46,7 +46,7 @@ class LoadedApis:
 
     @property
     def unsaved(self) -> int:
-        """How many exchanges were learnt from and are not saved."""
+        """How many exchanges were learned from and are not saved."""
         return sum(api.unsaved for api in self._apis.values())
 
     def api(self, reader: Reader, number: int) -> LoadedApi:
@@ -74,7 +74,7 @@ class LoadedApis:
                 )
 
     def join_merged(self, reader: Reader) -> None:
-        """APIs that turned out to be one are learnt as one."""
+        """APIs that turned out to be one are learned as one."""
         for source, target in reader.inventory.merged_into(self._apis.keys()).items():
             try:
                 self._join(reader, source, target)
@@ -96,7 +96,7 @@ class LoadedApis:
         self.changed.add(target)
 
     def save(self, last: int) -> bool:
-        """Writes all that was learnt since, and the number of the last exchange it is of; False where an API
+        """Writes all that was learned since, and the number of the last exchange it is of; False where an API
         was merged meanwhile: then later. Raises StoreUnavailable.
         """
         states = self._states()
@@ -123,7 +123,7 @@ class LoadedApis:
         return states
 
     def _give_up(self, number: int, error: Exception) -> None:
-        """Forgets what an API learnt since it was last saved: it cannot be stored."""
+        """Forgets what an API learned since it was last saved: it cannot be stored."""
         self._counts[NotLearnt.NOT_SAVED] += self._apis.pop(number).unsaved
         self._failures.record(
             LearningStep.SAVE, f"what API {number} learned since it was last saved is lost", error

@@ -12,7 +12,7 @@ class NotLearnt(StrEnum):
 
     SAMPLED_OUT = "sampled_out"
     FAILED = "failed"
-    NOT_SAVED = "not_saved"  # learnt, and lost again: the learner of the API could not be stored
+    NOT_SAVED = "not_saved"  # learned, and lost again: the learner of the API could not be stored
 
 
 REASONS = (

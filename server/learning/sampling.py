@@ -1,4 +1,4 @@
-"""Which of many stored exchanges are learnt: some of each API, operation and status."""
+"""Which of many stored exchanges are learned: some of each API, operation and status."""
 
 from __future__ import annotations
 

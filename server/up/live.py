@@ -139,7 +139,7 @@ def detaching(status: JsonObject | None) -> str:
 
 
 def totals(server: HttpProbe) -> dict[str, int] | None:
-    """What the server has learnt, as counts by name."""
+    """What the server has learned, as counts by name."""
     page = server.document(f"/api/v1/apis?limit={MOST_APIS}")
     if page is None:
         return None

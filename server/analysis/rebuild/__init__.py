@@ -1,1 +1,1 @@
-"""Traffic → specification: path templates and what is said at them, learnt from observed exchanges."""
+"""Traffic → specification: learns path templates and their operations from exchanges."""

@@ -1,4 +1,4 @@
-"""What one operation answered, by status: headers and bodies."""
+"""The responses of one operation by status: headers and bodies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StatusAnswers:
         self.empty = 0
 
     def learn(self, exchange: LearnInput, headers: dict[str, Value], budget: Budget) -> bool:
-        """Learns from one response; False where its content type is beyond the bound."""
+        """Learns from one response; False if its content type is beyond the bound."""
         self.times.see(budget.now)
         budget.wire = True
         learn(self.headers, headers, budget)
@@ -46,7 +46,7 @@ class StatusAnswers:
         return media is not None
 
     def absorb(self, other: StatusAnswers) -> int:
-        """Adds another's responses; how many bodies of them are beyond the bound."""
+        """Merges another's responses; returns how many of their bodies are beyond the bound."""
         self.times.absorb(other.times)
         absorb(self.headers, other.headers)
         self.empty += other.empty
@@ -54,7 +54,7 @@ class StatusAnswers:
 
 
 class AnswersByStatus:
-    """Responses by status, of which only so many are told apart."""
+    """Responses by status, up to MOST_STATUSES of them."""
 
     __slots__ = ("by_status",)
 
@@ -62,14 +62,16 @@ class AnswersByStatus:
         self.by_status: dict[int, StatusAnswers] = {}
 
     def of(self, status: int) -> StatusAnswers | None:
-        """Where responses of a status are learnt; None where there are too many."""
+        """The responses of a status; None if there are too many statuses."""
         answers = self.by_status.get(status)
         if answers is None and len(self.by_status) < MOST_STATUSES:
             answers = self.by_status[status] = StatusAnswers()
         return answers
 
     def absorb(self, other: AnswersByStatus) -> int:
-        """Adds another's responses, which is not to be used any more; how many are beyond the bounds."""
+        """Merges another's responses, which must not be used any more; returns how many are beyond the
+        bounds.
+        """
         left_out = 0
         for status, answers in other.by_status.items():
             if status in self.by_status:
@@ -81,12 +83,12 @@ class AnswersByStatus:
         return left_out
 
     def shapes(self) -> list[Shape]:
-        """The places of all headers and bodies."""
+        """The shapes of all headers and bodies."""
         every = self.by_status.values()
         return [shape for one in every for shape in (one.headers, *one.media.shapes())]
 
     def state(self) -> list[AnswerState]:
-        """All of it, for msgpack."""
+        """The state, for msgpack."""
         return [
             (status, one.times.state(), dump(one.headers), one.media.state(), one.empty)
             for status, one in self.by_status.items()
@@ -94,7 +96,7 @@ class AnswersByStatus:
 
     @classmethod
     def restore(cls, state: list[AnswerState]) -> AnswersByStatus:
-        """The responses whose `state` this was."""
+        """The responses from their `state`."""
         found = cls()
         for status, times, headers, media, empty in state:
             one = found.by_status[status] = StatusAnswers()

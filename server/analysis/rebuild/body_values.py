@@ -1,4 +1,4 @@
-"""The value of a body, of the content types that can be learnt: JSON and forms."""
+"""The value of a body, for the content types that can be learned: JSON and forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_MEDIA = 100  # characters of a content type
 
 @dataclass(frozen=True, slots=True)
 class BodyValue:
-    """What a body says, its placeholders hidden; `wire`: its strings are texts that may stand for numbers."""
+    """A body's value, with placeholders hidden; `wire`: its strings are texts that may represent numbers."""
 
     value: Value
     wire: bool = False
@@ -26,14 +26,14 @@ class BodyValue:
 
 @lru_cache(maxsize=1024)
 def media_of(content_type: str | None) -> str:
-    """A media type as a specification names it; "" where the message names none that could be one."""
+    """A media type as written in a specification; "" if the message has no valid one."""
     kind = essence(content_type or "")
     plain = kind.isascii() and kind.isprintable() and " " not in kind
     return kind if plain and 0 < len(kind) <= LONGEST_MEDIA and kind.count("/") == 1 else ""
 
 
 def json_of(body: Body, kind: str, where: str, masked: Masked) -> BodyValue | None:
-    """A body's JSON value; None where it has none that could be learnt."""
+    """A body's JSON value; None if it cannot be learned."""
     data = _whole(body)
     if data is None or not is_json(kind):
         return None
@@ -44,7 +44,7 @@ def json_of(body: Body, kind: str, where: str, masked: Masked) -> BodyValue | No
 
 
 def sent_value(request: Request, masked: Masked) -> BodyValue | None:
-    """What a request's body says; None where that is nothing that could be learnt."""
+    """A request body's value; None if it cannot be learned."""
     kind = media_of(request.content_type)
     data = _whole(request.body)
     if kind == FORM and data is not None:
@@ -61,5 +61,5 @@ def is_empty(body: Body) -> bool:
 
 
 def _whole(body: Body) -> bytes | None:
-    """The bytes of a body that is all there and not too large."""
+    """The bytes of a complete body that is not too large."""
     return body.data if body.state == "complete" and body.data and len(body.data) <= LARGEST_BODY else None

@@ -1,7 +1,7 @@
-"""Objects that more than one place holds become components, named after a field or a path.
+"""Objects that occur at several places become components, named after a field or a path.
 
-Objects are the same if they are of one direction and hold keys of the same names and kinds. What places of
-one object have learnt is added up; so the component allows what each of them showed.
+Objects are the same if they have the same direction and keys of the same names and kinds. The counts of their
+places are added up, so a component allows what each of them showed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def signature(direction: str, variant: Variant) -> Signature:
 
 
 class ObjectCensus:
-    """First pass: which objects there are, and where."""
+    """First pass: finds the objects and their places."""
 
     def __init__(self) -> None:
         self.direction = ""
@@ -44,7 +44,7 @@ class ObjectCensus:
 
 
 class Components:
-    """Second pass: references to what is shared, and its schemas."""
+    """Second pass: references to shared objects, and their schemas."""
 
     def __init__(self, survey: ObjectCensus, taken: Iterable[str] = ()) -> None:
         self.direction = ""
@@ -80,8 +80,8 @@ class Components:
         return free
 
     def finish(self, style: Style) -> dict[str, JsonObject]:
-        """The schemas by name, those that a reference leads to. What lies within them stands there: places
-        added up may look like a component that does not know all of them.
+        """The referenced schemas by name. Objects inside them are written inline: merged places may look like
+        another component that lacks some of them.
         """
         inside = replace(style, shared=_Inside(self))
         for key, name in self._names.items():
@@ -91,7 +91,7 @@ class Components:
 
 
 class _Inside:
-    """Within a component."""
+    """The shared schemas as used inside a component."""
 
     def __init__(self, components: Components) -> None:
         self._components = components
@@ -104,7 +104,7 @@ class _Inside:
 
 
 def inline_single(document: JsonObject, schemas: dict[str, JsonObject]) -> dict[str, JsonObject]:
-    """Puts a schema that only one reference leads to where that stands; those that are left."""
+    """Inlines schemas with a single reference; returns the others."""
     uses: dict[str, list[JsonObject]] = {}
     mapped: set[str] = set()
     for node in _nodes([document, *schemas.values()]):
@@ -135,7 +135,7 @@ def _nodes(roots: Iterable[JsonObject]) -> Iterator[JsonObject]:
 
 
 def type_name(name: str) -> str:
-    """A word or several → the name of a type: `order_items` → OrderItems."""
+    """One or more words → the name of a type: `order_items` → OrderItems."""
     parts = [part for part in _WORDS.split(name) if part]
     joined = "".join(part[0].upper() + part[1:] for part in parts)[:60]
     return joined if joined and joined[0].isalpha() else f"Type{joined}"

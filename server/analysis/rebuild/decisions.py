@@ -1,4 +1,4 @@
-"""What a person decides of a rebuilt document, as JSON; it survives whatever traffic brings."""
+"""A person's decisions on a learned document, as JSON; further traffic does not change them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _PLACES = ("query", "header", "cookie", "request.body", "response.body")
 
 
 class BadDecision(ValueError):
-    """What was decided makes no sense; one sentence for a person."""
+    """The decision is invalid; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A person says what a parameter or field is: the schema at `pointer` of an operation's part.
+    """A person fixes the schema of a parameter or field, at `pointer` of an operation's part.
 
-    `operation` is "GET /users/{}", names of path parameters left out. In a body the pointer has `*` for the
+    `operation` is "GET /users/{}", without names of path parameters. In a body the pointer has `*` for the
     items of an array and the values of a map; elsewhere it is the parameter's name.
     """
 
@@ -89,7 +89,7 @@ def of_templates(decisions: Sequence[Decision | Fix]) -> list[Decision]:
 
 
 def fixed(document: JsonObject, decisions: Sequence[Decision | Fix]) -> JsonObject:
-    """The document with all that a person fixed, changed in place."""
+    """Applies all fixes to the document, in place."""
     paths = object_in(document, "paths")
     for fix in decisions:
         if isinstance(fix, Fix):
@@ -124,7 +124,7 @@ def _apply(document: JsonObject, operation: JsonObject, fix: Fix) -> None:
 
 
 def _contents(operation: JsonObject, where: str) -> Iterator[JsonObject]:
-    """The bodies of a request, or of answers that succeeded, by content type."""
+    """The bodies of a request, or of successful responses, by content type."""
     if where == "request.body":
         yield object_in(object_in(operation, "requestBody"), "content")
         return
@@ -137,7 +137,7 @@ def _contents(operation: JsonObject, where: str) -> Iterator[JsonObject]:
 def _replace(
     document: JsonObject, holder: JsonObject, key: str, steps: Sequence[str], schema: JsonObject
 ) -> None:
-    """Puts a schema where the steps lead, within every alternative."""
+    """Replaces the schema at the end of the steps, in every alternative."""
     held = object_in(holder, key)
     if not steps:
         evidence = {k: v for k, v in held.items() if k == "x-spectap"}
@@ -154,7 +154,7 @@ def _replace(
 
 
 def _nodes(document: JsonObject, node: JsonObject) -> Iterator[JsonObject]:
-    """A schema, what it refers to, and its alternatives."""
+    """A schema, its references' targets, and its alternatives."""
     name = str(node.get("$ref", "")).removeprefix(PREFIX)
     schemas = object_in(object_in(document, "components"), "schemas")
     if name in schemas:

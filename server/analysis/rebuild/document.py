@@ -1,4 +1,4 @@
-"""What was learnt of an API → an OpenAPI 3.1 document."""
+"""A learner → an OpenAPI 3.1 document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
 @dataclass(frozen=True, slots=True)
 class DocumentOptions:
-    """What a document says besides what was learnt. `servers` are URLs."""
+    """Parts of a document that are not learned. `servers` are URLs."""
 
     title: str
     version: str = "1.0.0"
@@ -29,7 +29,7 @@ class DocumentOptions:
 
 
 def document(learner: Learner, options: DocumentOptions) -> JsonObject:
-    """The document of all that was learnt; the learner stays as it is."""
+    """The learned document; the learner is not changed."""
     operations = _operations(learner)
     census = ObjectCensus()
     PathsWriter(Style(False, shared=census), census, Schemes()).paths(operations)
@@ -51,7 +51,7 @@ def document(learner: Learner, options: DocumentOptions) -> JsonObject:
 
 
 def _operations(learner: Learner) -> list[WrittenOperation]:
-    """All that ever succeeded, in the order of a document."""
+    """All operations that ever succeeded, in document order."""
     operations = [
         WrittenOperation(method, template, _one(seen))
         for (method, template), seen in learner.grouped().items()
@@ -60,7 +60,7 @@ def _operations(learner: Learner) -> list[WrittenOperation]:
 
 
 def _one(seen: list[PathOperation]) -> LearntOperation:
-    """All that was learnt at several paths, which stay as they are."""
+    """The operations at several paths merged into one; they are not changed."""
     first, *more = (one.operation for one in seen)
     if not more:
         return first

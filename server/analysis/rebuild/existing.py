@@ -1,6 +1,6 @@
-"""An existing specification comes first: it stays as it is, and what traffic showed besides is added.
+"""Extends an existing specification: it stays unchanged, and what else traffic showed is added.
 
-Nothing that is added is required: who wrote the document did not ask for it.
+Nothing added is required: the document's author did not require it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from server.analysis.rebuild.modernized import modernized, objects_in
 from server.analysis.rebuild.references import resolved
 from server.analysis.specs.dialects.openapi import METHODS
 
-DEEPEST = 64  # levels of a schema that are compared
+DEEPEST = 64  # compared levels of a schema
 
 
 def extended(existing: JsonObject, learnt: JsonObject) -> JsonObject:
-    """The existing document and what a document made of traffic says besides. Raises SpecError."""
+    """The existing document, extended by a learned one. Raises SpecError."""
     return _Extension(modernized(existing), learnt).made()
 
 
@@ -45,7 +45,7 @@ class _Extension:
         return self._document
 
     def _known(self, path: str) -> tuple[str, JsonObject]:
-        """Where a path belongs in the document, and what a new item there says first."""
+        """The item of a path in the document, and the start of a new one."""
         if path.startswith(self._base + "/"):
             return path[len(self._base) :], {}
         return path, {"servers": [{"url": "/"}]}
@@ -89,7 +89,7 @@ class _Extension:
                 _array_at(mine, "parameters").append(optional)
 
     def _content(self, mine: JsonObject, learnt: JsonObject) -> None:
-        """Bodies by type; a described answer without any body stays without."""
+        """Adds bodies by type; a response described without a body stays without."""
         described = object_in(mine, "content")
         if not described:
             return
@@ -102,7 +102,7 @@ class _Extension:
                 self._schema(object_in(described, known)["schema"], media["schema"], 0)
 
     def _schema(self, some: Json, others: Json, depth: int) -> None:
-        """Adds fields that a schema does not name."""
+        """Adds fields that the schema does not describe."""
         mine, learnt = self._resolved(some), self._resolved(others)
         if depth > DEEPEST or (id(mine), id(learnt)) in self._done:
             return
@@ -128,7 +128,7 @@ class _Extension:
                 _object_at(parts[0], "properties")[name] = said
 
     def _parts_of(self, node: JsonObject, depth: int) -> Iterator[JsonObject]:
-        """A schema and those it is put together of."""
+        """A schema and the schemas it is composed of."""
         yield node
         if depth < DEEPEST:
             for keyword in ("allOf", "oneOf", "anyOf"):
@@ -140,7 +140,7 @@ class _Extension:
 
 
 def _take_components(document: JsonObject, learnt: JsonObject) -> None:
-    """Puts what was learnt beside what is there, under names that are free."""
+    """Adds the learned components to the existing ones, under free names."""
     mine, more = object_in(document, "components"), object_in(learnt, "components")
     names: dict[str, str] = {}
     for kind in more:
@@ -165,7 +165,7 @@ def _free_name(name: str, part: Json, known: JsonObject) -> str:
 
 
 def _object_at(node: JsonObject, key: str) -> JsonObject:
-    """The object at `key`, made where there is none."""
+    """The object at `key`, created if there is none."""
     value = node.get(key)
     if not isinstance(value, dict):
         value = node[key] = {}
@@ -173,7 +173,7 @@ def _object_at(node: JsonObject, key: str) -> JsonObject:
 
 
 def _array_at(node: JsonObject, key: str) -> list[Json]:
-    """The array at `key`, made where there is none."""
+    """The array at `key`, created if there is none."""
     value = node.get(key)
     if not isinstance(value, list):
         value = node[key] = []

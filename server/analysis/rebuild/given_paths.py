@@ -1,4 +1,4 @@
-"""The paths of an existing specification, which come before those that traffic shows."""
+"""The paths of an existing specification, which take precedence over learned ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from server.analysis.specs.document.servers import base_paths
 
 
 def templates_of(document: JsonObject, base: str | None = None) -> dict[str, frozenset[str]]:
-    """The paths a document describes, with its base path or another, and the names of their parameters that
-    hold slashes. Raises SpecError.
+    """The paths of a document, with its base path or another, and the names of their parameters that contain
+    slashes. Raises SpecError.
     """
     paths = object_in(document, "paths")
     if base is None and paths:
@@ -31,7 +31,7 @@ def base_of(document: JsonObject) -> str:
 
 
 def _spanning(document: JsonObject, item: Json) -> Iterator[str]:
-    """Names of a path's parameters that are said to hold slashes, by any of its methods."""
+    """Names of a path's parameters that contain slashes according to any of its methods."""
     shared = resolved(document, item)
     for node in (shared, *(object_in(shared, method) for method in METHODS)):
         for one in array_in(node, "parameters"):

@@ -1,11 +1,11 @@
-"""Which headers are an API's own: those of HTTP, browsers, proxies and policies say nothing of it."""
+"""Recognises an API's own headers, as opposed to those of HTTP, browsers, proxies and policies."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-LONGEST_NAME = 100  # characters of a name that is learnt
+LONGEST_NAME = 100  # characters of a learned name
 
 _OF_HTTP = frozenset(
     [
@@ -81,7 +81,7 @@ _OF_PROXIES = re.compile(
 
 @lru_cache(maxsize=4096)
 def header_name(raw: bytes) -> str | None:
-    """A header's name in lower case; None where it is not an API's own."""
+    """A header's name in lower case; None if it is not an API's own."""
     name = raw.decode("latin-1").lower()
     known = name in _OF_HTTP or len(name) > LONGEST_NAME or _OF_PROXIES.fullmatch(name)
     return None if known else name

@@ -1,4 +1,4 @@
-"""Traffic of several APIs, told apart by the host that was asked for, or by the address."""
+"""Traffic of several APIs, separated by the requested host, or by the address."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from agent.wire import Record
 from server.analysis.inventory import host_of
 from server.analysis.rebuild.learner import Learner
 
-MOST_HOSTS = 100  # learnt apart; records of others are counted
+MOST_HOSTS = 100  # learned separately; records of further ones are counted
 
 UNKNOWN = "unknown"
 
 
 class ByHost:
-    """One learner for each host; only those of `wanted`, if any are. `given` are the paths of an existing
-    specification, with their parameters that hold slashes.
+    """One learner for each host; only for hosts in `wanted`, if any. `given` are the paths of an existing
+    specification, with their parameters that contain slashes.
     """
 
     def __init__(self, wanted: Iterable[str] = (), given: Mapping[str, frozenset[str]] | None = None) -> None:
         self._given = given or {}
         self.learners: dict[str, Learner] = {}
         self.left_out = 0  # records of hosts beyond the bound
-        self.others: Counter[str] = Counter()  # records of hosts that are not wanted
+        self.others: Counter[str] = Counter()  # records of other hosts than `wanted`
         self._wanted = {host.lower() for host in wanted}
 
     def learn(self, record: Record) -> None:

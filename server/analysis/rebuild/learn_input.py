@@ -1,4 +1,4 @@
-"""A record made ready to learn from, or why it teaches nothing."""
+"""Prepares a record for learning, or says why it is not used."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from server.analysis.rebuild.templates.nodes import Fingerprint
 from server.analysis.rebuild.templates.template_learner import MOST_SEGMENTS
 from server.analysis.specs.routing.routes import segments_of
 
-MOST_PRINTED = 24  # keys of a response that make its fingerprint
+MOST_PRINTED = 24  # keys of a response in its fingerprint
 LONGEST_PATH = 4_096  # bytes
 
 METHODS = frozenset(("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"))
 
 
 class LearnOutcome(StrEnum):
-    """What became of a record."""
+    """The outcome of learning from a record."""
 
     LEARNT = "learnt"
     NO_CALL = "no_call"  # a CORS preflight, CONNECT, a method that OpenAPI does not know
-    UNSEEN = "unseen"  # request or response were not seen, or what was seen is no HTTP
-    TOO_LONG = "too_long"  # more segments or bytes of a path than are learnt
-    OVER_BOUND = "over_bound"  # of a further operation than are kept
+    UNSEEN = "unseen"  # the request or response was not captured, or is no HTTP
+    TOO_LONG = "too_long"  # its path has too many segments or bytes
+    OVER_BOUND = "over_bound"  # its operation is beyond the bound
 
 
 @dataclass(frozen=True, slots=True)
 class LearnInput:
     """One exchange with both halves. `hidden` are the indices of segments that are placeholders; `answered`
-    is the response's value, None where none can be learnt.
+    is the response's value, None if it cannot be learned.
     """
 
     record: Record
@@ -51,14 +51,14 @@ class LearnInput:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of what was answered: equal structure, equal print; None where nothing is known of it."""
+        """A fingerprint of the response: equal for equal structures; None if unknown."""
         if self.answered is None:
             return media_of(self.response.content_type) or None
         return structure_of(self.answered.value)
 
 
 def read(record: Record) -> LearnInput | LearnOutcome:
-    """What a record teaches from, or why it teaches nothing."""
+    """The input from a record, or the reason why it is not used."""
     request, response = record.request, record.response
     if request is None or response is None or record.completeness == "malformed":
         return LearnOutcome.UNSEEN
@@ -75,7 +75,7 @@ def read(record: Record) -> LearnInput | LearnOutcome:
 
 
 def structure_of(value: Value) -> int:
-    """A number for a value's structure at its top: equal keys, equal number."""
+    """A number for a value's top-level structure: equal keys, equal number."""
     if isinstance(value, dict):
         return crc32("\0".join(sorted(value)[:MOST_PRINTED]).encode("utf-8", "surrogatepass"))
     if isinstance(value, list):
@@ -84,7 +84,7 @@ def structure_of(value: Value) -> int:
 
 
 def _is_no_call(request: Request) -> bool:
-    """Of OPTIONS, what is part of no API: a CORS preflight, a question to the whole server."""
+    """Whether a request belongs to no API: a CORS preflight, or `OPTIONS *`."""
     if request.method != "OPTIONS":
         return False
     names = {name.lower() for name, _ in request.headers}

@@ -1,4 +1,4 @@
-"""Everything learnt of one API: path templates, and what is said at each."""
+"""Everything learned of one API: path templates and their operations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LearnerState: TypeAlias = tuple[
 
 
 class Learner:
-    """Learns one API from records, in bounded memory; not to be used by two threads at once."""
+    """Learns one API from records, in bounded memory. Not thread-safe."""
 
     def __init__(self, shapes: int = MOST_SHAPES, templates: TemplateLearner | None = None) -> None:
         self.templates = templates or TemplateLearner()
@@ -40,11 +40,11 @@ class Learner:
 
     @property
     def places(self) -> int:
-        """How many places are taken, of those it may have."""
+        """Number of places used, of its budget."""
         return self.operations.places
 
     def learn(self, record: Record) -> LearnOutcome:
-        """Learns from one record, and counts what became of it."""
+        """Learns from one record, and counts the outcome."""
         exchange = read(record)
         outcome = self._learn(exchange) if isinstance(exchange, LearnInput) else exchange
         self.counts[outcome] += 1
@@ -68,26 +68,26 @@ class Learner:
         )
 
     def grouped(self) -> dict[tuple[str, Template], list[PathOperation]]:
-        """Operations by method and by what is their template now; only of what ever succeeded."""
+        """Operations by method and current template; only those that ever succeeded."""
         return self.operations.grouped()
 
     def give(self, templates: Mapping[str, frozenset[str]]) -> None:
-        """Templates of an existing specification; they come first."""
+        """Sets the templates of an existing specification; they take precedence."""
         self.templates.give(templates)
 
     def decide(self, decisions: Iterable[Decision]) -> None:
-        """What a person decided of templates, all of it."""
+        """Sets a person's decisions on templates, all of them."""
         self.templates.decide(decisions)
 
     def absorb(self, other: Learner) -> None:
-        """Adds all that another has learnt; `other` is not to be used any more."""
+        """Merges what another has learned; `other` must not be used any more."""
         self.templates.absorb(other.templates)
         self.counts += other.counts
         self.servers.absorb(other.servers)
         self.operations.absorb(other.operations)
 
     def state(self) -> bytes:
-        """All that was learnt, in msgpack; what was given and decided is not part of it."""
+        """What was learned, in msgpack, without given templates and decisions."""
         leaves, settled = self.operations.state()
         state: LearnerState = (
             VERSION,
@@ -102,7 +102,7 @@ class Learner:
 
     @classmethod
     def restore(cls, state: bytes, shapes: int = MOST_SHAPES) -> Learner:
-        """The learner whose `state` this was. Raises ValueError on another version."""
+        """The learner from its `state`. Raises ValueError for another version."""
         version, *rest = msgpack.unpackb(
             state,
             use_list=False,

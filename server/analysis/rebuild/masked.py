@@ -1,4 +1,4 @@
-"""Which values of a record are placeholders: these teach type and format, and nothing else."""
+"""Finds the placeholders in a record's values: only their type and format are learned."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Masked:
         return frozenset(int(place) for place in places if place.isdecimal() and len(place) < 6)
 
     def text(self, where: str, name: str, text: str) -> str | Hidden:
-        """The text, hidden if it is a placeholder."""
+        """The text; Hidden if it is a placeholder."""
         return Hidden(text) if self._all or name in self._places.get(where, ()) else text
 
     def json(self, where: str, value: Value) -> Value:
-        """A body's value, its placeholders hidden; all of it where masks were left out."""
+        """A body's value with placeholders hidden; all of it if masks were left out."""
         pointers = self._places.get(where, ())
         if self._all or any(len(pointer) >= LONGEST_POINTER for pointer in pointers):
             return _hidden(value)
@@ -57,14 +57,14 @@ def _plant(node: Tree, steps: list[str]) -> None:
     *parents, last = steps
     for step in parents:
         below = node.setdefault(step, {})
-        if below is None:  # all of it is hidden anyway
+        if below is None:  # all of it is hidden
             return
         node = below
     node[last] = None
 
 
 def _hidden_at(value: Value, tree: Tree | None) -> Value:
-    """A value with what stands where the steps end, and all below that, hidden; what it is made of stays."""
+    """A value in which everything at and below the end of the steps is hidden; its structure stays."""
     if tree is None:
         return _hidden(value)
     if isinstance(value, dict):

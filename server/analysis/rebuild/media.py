@@ -1,4 +1,4 @@
-"""Bodies of one operation by content type: how often, how large, and what their values are."""
+"""Bodies of one operation by content type: count, size and values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MediaState: TypeAlias = tuple[str, TimesState, ShapeState, int, int]
 
 
 class Media:
-    """Bodies of one content type. `unlearnt` were incomplete, too large, or not what their type says."""
+    """Bodies of one content type. `unlearnt` were incomplete, too large, or did not match their type."""
 
     __slots__ = ("largest", "shape", "times", "unlearnt")
 
@@ -30,7 +30,7 @@ class Media:
         self.largest = 0  # bytes
 
     def learn(self, body: Body, value: BodyValue | None, budget: Budget) -> None:
-        """Learns from one body; `value` is None where it cannot be read."""
+        """Learns from one body; `value` is None if it cannot be read."""
         self.times.see(budget.now)
         if body.size and body.size > self.largest:
             self.largest = body.size
@@ -41,7 +41,7 @@ class Media:
             learn(self.shape, value.value, budget)
 
     def absorb(self, other: Media) -> None:
-        """Adds all that another has learnt; `other` is not to be used any more."""
+        """Merges what another has learned; `other` must not be used any more."""
         self.times.absorb(other.times)
         absorb(self.shape, other.shape)
         self.unlearnt += other.unlearnt
@@ -49,7 +49,7 @@ class Media:
 
 
 class MediaTypes:
-    """Bodies by content type, of which only so many are told apart."""
+    """Bodies by content type, up to MOST_MEDIA of them."""
 
     __slots__ = ("by_kind",)
 
@@ -57,7 +57,7 @@ class MediaTypes:
         self.by_kind: dict[str, Media] = {}
 
     def of(self, content_type: str | None) -> Media | None:
-        """Where bodies of a type are learnt; None where there are too many types."""
+        """The bodies of a type; None if there are too many types."""
         kind = media_of(content_type)
         media = self.by_kind.get(kind)
         if media is None and len(self.by_kind) < MOST_MEDIA:
@@ -65,7 +65,7 @@ class MediaTypes:
         return media
 
     def absorb(self, other: MediaTypes) -> int:
-        """Adds another's bodies, which is not to be used any more; how many are beyond the bound."""
+        """Merges another's bodies, which must not be used any more; returns how many are beyond the bound."""
         left_out = 0
         for kind, media in other.by_kind.items():
             if kind in self.by_kind:
@@ -77,11 +77,11 @@ class MediaTypes:
         return left_out
 
     def shapes(self) -> list[Shape]:
-        """The places of all bodies."""
+        """The shapes of all bodies."""
         return [media.shape for media in self.by_kind.values()]
 
     def state(self) -> list[MediaState]:
-        """All of it, for msgpack."""
+        """The state, for msgpack."""
         return [
             (kind, one.times.state(), dump(one.shape), one.unlearnt, one.largest)
             for kind, one in self.by_kind.items()
@@ -89,7 +89,7 @@ class MediaTypes:
 
     @classmethod
     def restore(cls, state: list[MediaState]) -> MediaTypes:
-        """The bodies whose `state` this was."""
+        """The bodies from their `state`."""
         found = cls()
         for kind, times, shape, unlearnt, largest in state:
             media = found.by_kind[kind] = Media()

@@ -1,4 +1,4 @@
-"""A document as OpenAPI 3.1: Swagger 2.0 and OpenAPI 3.0 are written anew, since what is added speaks 3.1."""
+"""Converts a Swagger 2.0 or OpenAPI 3.0 document to OpenAPI 3.1, the version of learned parts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def modernized(document: JsonObject) -> JsonObject:
 
 
 def objects_in(root: Json, is_map: bool = False) -> Iterator[JsonObject]:
-    """Every object that says something; `is_map`: the root holds some by names of the document's own."""
+    """Every object with keywords; `is_map`: the root's keys are names and not keywords."""
     stack = [(root, is_map)]
     while stack:
         one, is_map = stack.pop()
@@ -48,7 +48,7 @@ def objects_in(root: Json, is_map: bool = False) -> Iterator[JsonObject]:
 
 
 def _modernize(node: JsonObject) -> None:
-    if isinstance(node.get("$ref"), str):  # 3.0 ignores what stands beside it, 3.1 does not
+    if isinstance(node.get("$ref"), str):  # 3.0 ignores its siblings, 3.1 does not
         for key in [key for key in node if key not in _BESIDE and not str(key).startswith("x-")]:
             del node[key]
         return

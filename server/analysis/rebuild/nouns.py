@@ -1,4 +1,4 @@
-"""What a path is about, in words: tags, and names of what it answers."""
+"""Nouns of a path: for tags, and for names of response types."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _PLAIN_WORDS = re.compile(
 
 
 def tag_of(path: str) -> str:
-    """The first word that names something."""
+    """The first noun."""
     words = _words(path)
     return words[0][:60] if words else "root"
 
 
 def noun_of(path: str) -> str:
-    """The last word that names something, in the singular."""
+    """The last noun, in the singular."""
     words = _words(path)
     return singular(BREAK.sub(" ", words[-1]).strip()[:60] or "root") if words else "root"
 
 
 def _words(path: str) -> list[str]:
-    """The segments that name something."""
+    """The segments that are nouns."""
     segments = [segment for segment in path.split("/") if segment and "{" not in segment]
     return [segment for segment in segments if not _PLAIN_WORDS.fullmatch(segment)] or segments

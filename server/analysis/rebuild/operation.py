@@ -1,6 +1,6 @@
-"""What was seen of one operation: who asked with what, and what came back.
+"""What was learned of one operation: its requests and responses.
 
-Only what was accepted teaches how to ask; any answer teaches what may be answered.
+Requests are learned only from accepted calls; responses from all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from server.analysis.rebuild.shapes.stored import ShapeState, dump, load, size
 from server.analysis.rebuild.shapes.values import Value
 from server.analysis.rebuild.times import Times, TimesState
 
-MOST_SCHEMES = 12  # ways to authenticate of one operation
+MOST_SCHEMES = 12  # authentication schemes of one operation
 
 REFUSED = frozenset({400, 401, 403, 405, 406, 407, 408, 411, 413, 414, 415, 417, 421, 422, 429, 431, 501})
 """Statuses of calls that were turned away: how they asked teaches nothing."""
@@ -45,7 +45,7 @@ OperationState: TypeAlias = tuple[
 
 
 class LearntOperation:
-    """Everything learnt of one method at one place."""
+    """Everything learned of one method at one place."""
 
     __slots__ = (
         "accepted",
@@ -63,14 +63,14 @@ class LearntOperation:
 
     def __init__(self) -> None:
         self.times = Times()
-        self.accepted = 0  # calls that were answered 2xx or 3xx
+        self.accepted = 0  # calls answered with 2xx or 3xx
         self.query, self.headers, self.cookies = Shape(), Shape(), Shape()
         self.bodies = MediaTypes()
         self.bodiless = 0  # accepted calls without a body
         self.answers = AnswersByStatus()
         self.security: dict[Security, int] = {}
         self.deprecated = 0
-        self.left_out = 0  # bodies, answers and schemes beyond the bounds
+        self.left_out = 0  # bodies, responses and schemes beyond the bounds
 
     def learn(self, exchange: LearnInput, budget: Budget) -> None:
         """Learns from one exchange."""
@@ -120,7 +120,7 @@ class LearntOperation:
             self.left_out += 1
 
     def absorb(self, other: LearntOperation) -> None:
-        """Adds all that another has learnt; `other` is not to be used any more."""
+        """Merges what another has learned; `other` must not be used any more."""
         self.times.absorb(other.times)
         self.accepted += other.accepted
         for mine, more in zip(self._sent(), other._sent(), strict=True):
@@ -137,11 +137,11 @@ class LearntOperation:
         return self.query, self.headers, self.cookies
 
     def size(self) -> int:
-        """How many places it takes of a budget."""
+        """Number of places of the budget that it uses."""
         return 4 + sum(map(size, (*self._sent(), *self.bodies.shapes(), *self.answers.shapes())))
 
     def state(self) -> OperationState:
-        """All of it, for msgpack."""
+        """The state, for msgpack."""
         return (
             self.times.state(),
             (self.accepted, self.bodiless, self.deprecated, self.left_out),
@@ -153,7 +153,7 @@ class LearntOperation:
 
     @classmethod
     def restore(cls, state: OperationState) -> LearntOperation:
-        """The operation whose `state` this was."""
+        """The operation from its `state`."""
         operation = cls()
         times, counts, shapes, bodies, answers, security = state
         operation.times = Times(*times)

@@ -1,4 +1,4 @@
-"""What was sent by name → parameters with their styles, fields of forms, and headers of answers."""
+"""Named values sent → parameters with their styles, form fields, and response headers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from server.analysis.rebuild.shapes.model import ObjectField, Shape, Variant
 from server.analysis.rebuild.shapes.render import Style, evidence, schema
 from server.analysis.rebuild.shapes.variants import is_map, merged, together
 
-ENOUGH_FOR_QUERY = 10  # calls, all of which sent it, before a query parameter is required
-ENOUGH_FOR_HEADER = 50  # the same for headers and cookies, which a client's library may add by itself
-COMMON = 0.5  # of an answer's responses, the part that has a header worth saying
-LISTED = 0.3  # of a parameter's values, the part that has commas where they mean a list
-REST = "others"  # the parameter that stands for names without number
+ENOUGH_FOR_QUERY = 10  # calls, all with the query parameter, before it is required
+ENOUGH_FOR_HEADER = 50  # the same for headers and cookies, which a client's library may add
+COMMON = 0.5  # share of a status's responses with a header, for the header to be described
+LISTED = 0.3  # share of a parameter's values with commas, for them to mean a list
+REST = "others"  # the parameter that stands for arbitrary names
 
 
 @dataclass(frozen=True, slots=True)
 class SentName:
-    """What was sent under one name: plainly, and as a list between commas."""
+    """The values sent under one name: single ones, and comma-separated lists."""
 
     plain: ObjectField | None
     listed: ObjectField | None
@@ -38,7 +38,7 @@ class SentName:
 
 @dataclass(frozen=True, slots=True)
 class SentNames:
-    """All that was sent in one part of a request, over `calls`; `free` if names are without number."""
+    """The names sent in one part of a request, over `calls`; `free` if names are arbitrary."""
 
     named: dict[str, SentName]
     calls: int
@@ -46,7 +46,7 @@ class SentNames:
 
 
 def sent_of(shape: Shape) -> SentNames:
-    """What a place holds that learnt from objects of names and texts."""
+    """The names sent, from a shape that has learned from objects of names and texts."""
     objects = shape.objects
     if objects is None:
         return SentNames({}, shape.count, shape.unknown > 0)
@@ -60,7 +60,7 @@ def sent_of(shape: Shape) -> SentNames:
 
 
 def parameters(operation: LearntOperation, schemes: set[Security], style: Style) -> Iterator[JsonObject]:
-    """Parameters in query, header and cookie; those that carry credentials are said elsewhere."""
+    """Parameters in query, header and cookie; those with credentials are described in `security`."""
     wire = replace(style, wire=True)
     parts = (
         ("query", operation.query, ENOUGH_FOR_QUERY),
@@ -79,7 +79,7 @@ def parameters(operation: LearntOperation, schemes: set[Security], style: Style)
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name could stand in a header or cookie by RFC 9110; anything may come from the network."""
+    """Whether a name is valid in a header or cookie by RFC 9110; the network may send any."""
     return name.isascii() and name.isprintable() and not set(name) & set(' ()<>@,;:\\"/[]?={}')
 
 
@@ -112,14 +112,14 @@ def _query_style(named: SentName) -> JsonObject:
 
 
 def is_list(named: SentName) -> bool:
-    """Whether commas between values mean a list."""
+    """Whether commas mean a list of values."""
     if named.listed is None or (named.plain is not None and named.plain.shape.arrays):
         return False
     return named.listed.count >= LISTED * named.count
 
 
 def value_schema(named: SentName, name: str, style: Style) -> JsonObject:
-    """The schema of what a name holds, empty values apart."""
+    """The schema of a name's values, without empty ones."""
     shapes = [_without_nulls(named.plain.shape)] if named.plain else []
     if named.listed is None:
         return _one_of(shapes[0], name, style)
@@ -132,7 +132,7 @@ def value_schema(named: SentName, name: str, style: Style) -> JsonObject:
 
 
 def _one_of(shape: Shape, name: str, style: Style) -> JsonObject:
-    """Where a name was sent once or more often, an array stands for both."""
+    """The schema of a name sent once or repeatedly: an array describes both."""
     if shape.objects is not None:
         found = schema(shape, name, style)
         return found if found.get("type") == "object" else {"type": "object", "additionalProperties": {}}
@@ -153,7 +153,7 @@ def _without_nulls(shape: Shape) -> Shape:
 
 
 def schema_of_form(shape: Shape, style: Style) -> JsonObject:
-    """The schema of a form's fields; a file is a string of any content."""
+    """The schema of a form's fields; a file is a string with any content."""
     wire = replace(style, wire=True, shared=None)
     sent = sent_of(shape)
     found: JsonObject = {"type": "object"}
@@ -180,7 +180,7 @@ def _form_field(named: SentName, name: str, style: Style) -> JsonObject:
 
 
 def headers_said(answers: StatusAnswers, style: Style) -> JsonObject:
-    """Headers of an answer that most responses have."""
+    """The headers that most responses have."""
     sent = sent_of(answers.headers)
     wire = replace(style, wire=True)
     return {

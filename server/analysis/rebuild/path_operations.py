@@ -1,7 +1,7 @@
-"""The operations of one API by where they were seen.
+"""The operations of one API by path.
 
-They are kept by path as seen (values that show themselves as such folded), and only where that becomes too
-much, by the templates of that moment; a document is made of the templates as they are then.
+They are kept by path as seen (recognisable values folded), and by the current templates once there are too
+many; a document uses the templates at its creation.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from server.analysis.rebuild.templates.compiled import TemplateSet
 from server.analysis.rebuild.templates.model import Template
 from server.analysis.rebuild.templates.template_learner import TemplateLearner
 
-MOST_LEAVES = 4_000  # operations by path as seen, before they are sorted by template
-MOST_OPERATIONS = 2_000  # by template; calls of further ones are counted, not learnt
+MOST_LEAVES = 4_000  # operations by path as seen, before they are grouped by template
+MOST_OPERATIONS = 2_000  # by template; calls of further ones are counted, not learned
 
 Leaf = tuple[str, ...]
 """Method and segments, values folded."""
@@ -35,15 +35,15 @@ K = TypeVar("K")
 
 @dataclass(slots=True)
 class PathOperation:
-    """An operation with the segments of a path it was seen at: the first in the order of text of those that
-    were accepted, whatever order they came in.
+    """An operation with the segments of one of its paths: the alphabetically first of those accepted, so that
+    the order of traffic does not matter.
     """
 
     operation: LearntOperation
     segments: tuple[str, ...]
 
     def accept(self, segments: tuple[str, ...]) -> None:
-        """Notes a path, before its call is counted among the accepted."""
+        """Records the path of an accepted call, before that is counted."""
         if segments < self.segments or not self.operation.accepted:
             self.segments = segments
 
@@ -54,7 +54,7 @@ class PathOperation:
         self.operation.learn(exchange, budget)
 
     def absorb(self, other: PathOperation) -> None:
-        """Adds all that another has learnt; `other` is not to be used any more."""
+        """Merges what another has learned; `other` must not be used any more."""
         if other.operation.accepted:
             self.accept(other.segments)
         self.operation.absorb(other.operation)
@@ -141,7 +141,7 @@ class PathOperations:
         self._budget.left = self._shapes - sum(one.operation.size() for _, one in self._by_method())
 
     def absorb(self, other: PathOperations) -> None:
-        """Adds all that another has learnt; `other` is not to be used any more."""
+        """Merges what another has learned; `other` must not be used any more."""
         _absorb(self._leaves, other._leaves)
         _absorb(self._settled, other._settled)
         self._recount()

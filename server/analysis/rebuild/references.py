@@ -1,4 +1,4 @@
-"""What a local reference of a document leads to."""
+"""Resolves local references of a document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MOST_STEPS = 64  # of references followed
 
 
 def resolved(document: JsonObject, node: Json) -> JsonObject:
-    """The object that stands there or is referred to; a reference elsewhere leads to an empty one."""
+    """The object itself or the target of its reference; empty if the reference is not local."""
     for _ in range(MOST_STEPS):
         if not isinstance(node, dict):
             return {}

@@ -1,6 +1,6 @@
-"""How callers authenticated → security schemes, and which of them an operation takes.
+"""Consumers' authentication → security schemes, and the schemes of each operation.
 
-The agent tells the scheme and where an API key stood, never the secret.
+The agent reports the scheme and the place of an API key, never the secret.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ _SCHEME = re.compile(r"[a-z0-9-]{1,40}")
 
 
 class Schemes:
-    """Collects the schemes of a document, each defined once."""
+    """Collects a document's schemes, each defined once."""
 
     def __init__(self) -> None:
         self.definitions: JsonObject = {}
 
     def of(self, operation: LearntOperation) -> set[Security]:
-        """What accepted calls of an operation carried; the empty scheme if one carried nothing."""
+        """The schemes of an operation's accepted calls; the empty one for calls without credentials."""
         return set(operation.security)
 
     def alternatives(self, schemes: set[Security]) -> list[JsonObject]:
-        """The `security` of an operation: any of these suffices. Nothing where none was ever carried."""
+        """The `security` of an operation: any of these suffices. None if no call had credentials."""
         found: list[JsonObject] = []
         for scheme in sorted(schemes - {NO_SECURITY}):
             name = self._define(scheme)
@@ -39,7 +39,7 @@ class Schemes:
         return found
 
     def _define(self, scheme: Security) -> str | None:
-        """The name of a scheme's definition; None where too little is known to define it."""
+        """The name of a scheme's definition; None if too little is known to define it."""
         kind, place, name, algorithm = scheme
         if place:
             if not name:

@@ -1,4 +1,4 @@
-"""What one segment looks like by itself: a value of a known kind, a version, or a word that may be either."""
+"""Classifies one segment by itself: a value of a known kind, a version, or a word."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 
 SHORT = 20  # characters below which letters alone are a word
-LONGEST_WORD = 120  # characters; what is longer is a value, and not kept
-OPAQUE = "opaque"  # hex, long random text, addresses, what the agent masked
+LONGEST_WORD = 120  # characters; longer ones are values, and not kept
+OPAQUE = "opaque"  # hex, long random text, addresses, masked values
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _KINDS = re.compile(
@@ -34,7 +34,7 @@ _SUFFIX = re.compile(rf"(?P<stem>.+?)(?P<suffix>\.(?:{_FORMATS})|:[A-Za-z]{{2,24
 
 @lru_cache(maxsize=16384)
 def kind_of(segment: str) -> str | None:
-    """The kind a segment is a value of, and what follows it: "uuid", "opaque.json"; None for a word."""
+    """The kind of value in a segment, with its suffix: "uuid", "opaque.json"; None for a word."""
     if segment.isalpha() and len(segment) < SHORT:
         return None
     if len(segment) > LONGEST_WORD or "\0" in segment:

@@ -1,7 +1,7 @@
-"""What a request or response sent by name, as plain values that a shape can learn from.
+"""Named values of a request or response (headers, cookies, query, forms), as values for a shape to learn.
 
-A query becomes an object: a text for a name sent once, an array for one sent again, an object for
-`name[field]`, null for an empty one; a list between commas goes under the name and COMMAS.
+A query becomes an object: a text for a name sent once, an array for a repeated one, an object for
+`name[field]`, null for an empty one; a comma-separated list is stored under the name with COMMAS.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from server.analysis.specs.judging.parameters import query_texts
 from server.analysis.specs.judging.values import text_of
 
 COMMAS = "\1,"
-ANY_NAME = "0"  # stands for names that are not kept; being a number, it makes the names free
-MOST_NAMES = 200  # names of one query or form, and cookies of one request; the rest is not learnt
+ANY_NAME = "0"  # stands for names not kept; since it is a number, names count as arbitrary
+MOST_NAMES = 200  # names of one query or form, and cookies of one request; further ones are not learned
 MOST_PARTS = 200  # of a multipart form
 
 _POLICY = policy.default.clone(raise_on_defect=False)
@@ -39,7 +39,7 @@ def headers_of(headers: Pairs, where: str, masked: Masked) -> dict[str, Value]:
 
 
 def cookies_of(headers: Pairs, masked: Masked) -> dict[str, Value]:
-    """Cookies that a request sent."""
+    """A request's cookies."""
     found: dict[str, Value] = {}
     for raw, line in headers:
         if raw.lower() != b"cookie":
@@ -52,7 +52,7 @@ def cookies_of(headers: Pairs, masked: Masked) -> dict[str, Value]:
 
 
 def query_of(query: bytes | None, where: str, masked: Masked) -> dict[str, Value]:
-    """A query or a form of the same notation."""
+    """A query, or a form in the same notation."""
     found: dict[str, Value] = {}
     for name, sent in query_texts(query).items():
         if len(name) > LONGEST_NAME or len(found) >= MOST_NAMES or COMMAS[0] in name:
@@ -64,7 +64,7 @@ def query_of(query: bytes | None, where: str, masked: Masked) -> dict[str, Value
 
 
 def _take(found: dict[str, Value], name: str, texts: list[str | Hidden | None]) -> None:
-    """Adds what was sent under one name."""
+    """Adds the value of one name."""
     first = texts[0]
     deep = _DEEP.fullmatch(name)
     fields = found.setdefault(deep[1], {}) if deep is not None else None
@@ -79,7 +79,7 @@ def _take(found: dict[str, Value], name: str, texts: list[str | Hidden | None]) 
 
 
 def multipart_of(body: bytes, content_type: str, masked: Masked) -> dict[str, Value] | None:
-    """The fields of a multipart form (RFC 7578), True for a file's content; None where it is none."""
+    """The fields of a multipart form (RFC 7578), True for a file's content; None if it is none."""
     head = b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n"
     message = message_from_bytes(head + body, policy=_POLICY)
     if not message.is_multipart():

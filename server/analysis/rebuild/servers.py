@@ -1,4 +1,4 @@
-"""URLs that an API's calls were sent to, as their Host headers said."""
+"""The URLs of an API's calls, from their Host headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from agent.wire import Record
 from server.analysis.inventory import host_of
 
-MOST_HOSTS = 50  # names of one API
+MOST_HOSTS = 50  # hosts of one API
 
 _HOST = re.compile(r"[a-z0-9.-]{1,100}(:[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](:[0-9]{1,5})?")
 
@@ -20,7 +20,7 @@ class Servers:
         self.calls = Counter(calls or {})
 
     def record(self, record: Record) -> None:
-        """Counts a call, if it says where it was sent to."""
+        """Counts a call, if it has a host."""
         request, host = record.request, host_of(record)
         if request is not None and host and _HOST.fullmatch(host):
             self._count(f"{request.scheme}://{host}", 1)

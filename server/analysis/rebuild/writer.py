@@ -1,4 +1,4 @@
-"""What was learnt of operations → the paths of a document."""
+"""What was learned of operations → the paths of a document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENOUGH_FOR_BODY = 3  # bodies, before one is required
 
 @dataclass(frozen=True, slots=True)
 class WrittenOperation:
-    """One operation of a document: where it stands, and what was learnt of it."""
+    """One operation of a document: where it stands, and what was learned of it."""
 
     method: str
     template: Template

@@ -1,1 +1,1 @@
-"""The values of one place: counts that only grow, and the JSON Schema that they support."""
+"""The values at one place of a document: counts that only grow, and the JSON Schema they support."""

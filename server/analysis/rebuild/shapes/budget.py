@@ -1,16 +1,16 @@
-"""How much of an API is learnt: places for values, in bounded number."""
+"""The budget of learning: a bounded number of places for values."""
 
 from __future__ import annotations
 
 from server.analysis.rebuild.shapes.model import Shape
 from server.analysis.rebuild.shapes.texts import ALL, OF_JSON
 
-MOST_SHAPES = 60_000  # places of one API; beyond, new places are allowed to be anything
+MOST_SHAPES = 60_000  # places of one API; further places allow any value
 
 
 class Budget:
-    """How many places may still be made, and the time (ns) of what is being learnt. `wire`: it is texts of
-    parameters, which may stand for numbers.
+    """The remaining places, and the time (ns) of the current input. `wire`: it is texts of parameters, which
+    may represent numbers.
     """
 
     __slots__ = ("left", "now", "refused", "wire")
@@ -22,11 +22,11 @@ class Budget:
         self.refused = 0
 
     def shape(self) -> Shape:
-        """A place for what is being learnt."""
+        """A new shape at the current time."""
         return Shape(ALL if self.wire else OF_JSON)
 
     def take(self) -> bool:
-        """Takes one place; False, counted, where none is left."""
+        """Uses one place; False, and counted, if none is left."""
         if self.left <= 0:
             self.refused += 1
             return False

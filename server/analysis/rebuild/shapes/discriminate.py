@@ -1,4 +1,4 @@
-"""Which key tells the variants of an object apart."""
+"""Finds the key that distinguishes the variants of an object."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LEAST_EACH = 3  # objects of each variant
 
 @dataclass(frozen=True, slots=True)
 class Discriminator:
-    """A key, and the texts it has in each variant: always there, and never the same in two of them."""
+    """A key and its texts in each variant: it is always present, and no text occurs in two variants."""
 
     key: str
     texts: list[list[str]]
 
 
 def discriminator(variants: list[Variant]) -> Discriminator | None:
-    """The first key, by name, that tells variants apart."""
+    """The first key, by name, that distinguishes the variants."""
     if any(variant.count < LEAST_EACH for variant in variants):
         return None
     first, *others = variants
@@ -32,7 +32,7 @@ def discriminator(variants: list[Variant]) -> Discriminator | None:
 
 
 def _texts(variant: Variant, key: str) -> list[str]:
-    """All that a key holds in a variant; nothing where it is not few texts, always there."""
+    """A key's texts in a variant; empty unless it always has one of a few texts."""
     field = variant.fields[key]
     texts = field.shape.texts
     if not texts or field.shape.hidden or len(texts) > MOST_VALUES or field.count != variant.count:

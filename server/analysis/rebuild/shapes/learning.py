@@ -1,7 +1,7 @@
-"""One value after another is learnt at its place, within a budget of places.
+"""Learns values at their places, one after the other, within a budget of places.
 
-Keys that are values themselves (numbers, UUIDs, dates) have one place for all. Half of all learning happens
-in `_learn_values`: there the most frequent kinds are learnt without a call.
+Keys that are values themselves (numbers, UUIDs, dates) share one place. Half of the time of learning is spent
+in `_learn_values`, which learns the most frequent kinds without a call.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from server.analysis.rebuild.shapes.scalar_learning import (
 from server.analysis.rebuild.shapes.values import Hidden, Value
 
 LONGEST_KEY = 120  # characters; a longer key is a value
-DEEPEST = 64  # levels of a body; what lies deeper is allowed to be anything
+DEEPEST = 64  # levels of a body; deeper values may be anything
 
 
 def learn(shape: Shape, value: Value, budget: Budget, depth: int = 0) -> None:
@@ -114,7 +114,7 @@ def _learn_values(shapes: list[Shape], values: Iterable[Value], budget: Budget, 
 
 
 def _layout_of(objects: Objects, value: Mapping[str, Value], budget: Budget) -> Layout | None:
-    """The layout of an object; None where there are too many."""
+    """The layout of an object; None if there are too many."""
     if objects.layouts is None:
         return None
     layout = objects.layouts.get(tuple(value))
@@ -124,7 +124,7 @@ def _layout_of(objects: Objects, value: Mapping[str, Value], budget: Budget) -> 
 def _find(
     objects: Objects, layouts: dict[tuple[str, ...], Layout], value: Mapping[str, Value], budget: Budget
 ) -> Layout | None:
-    """The layout of an object that was not met in this form."""
+    """The layout of an object with a new sequence of keys."""
     keys = tuple(key for key in value if not _is_value(key))
     layout = layouts.get(keys)
     if layout is not None:
@@ -138,12 +138,12 @@ def _find(
 
 
 def _has_room(objects: Objects, keys: tuple[str, ...], budget: Budget) -> bool:
-    """Whether the keys that are new here fit the bounds."""
+    """Whether the new keys fit the bounds."""
     return len(objects.names.union(keys)) <= MOST_KEYS and 2 * len(keys) + 1 <= budget.left
 
 
 def _variant_for(objects: Objects, keys: tuple[str, ...], budget: Budget) -> Variant:
-    """The variant that these keys belong to, with a place for each; those that they link become one."""
+    """The variant that these keys belong to, with a place for each; variants linked by them are joined."""
     alike = linked(objects, frozenset(keys))
     if alike:
         variant = join(objects, alike)
@@ -160,7 +160,7 @@ def _variant_for(objects: Objects, keys: tuple[str, ...], budget: Budget) -> Var
 def _take_others(
     objects: Objects, value: Mapping[str, Value], keys: frozenset[str], budget: Budget, depth: int
 ) -> dict[str, Value]:
-    """Learns from what stands under keys that are values; the object without them."""
+    """Learns the values of keys that are values themselves; returns the object without them."""
     named = {}
     for key, one in value.items():
         if key in keys:
@@ -180,7 +180,7 @@ def _learn_other(objects: Objects, value: Value, budget: Budget, depth: int) -> 
 
 
 def _learn_loose(objects: Objects, value: Mapping[str, Value], budget: Budget, depth: int) -> None:
-    """Learns from an object whose layout is not told apart."""
+    """Learns from an object without distinguishing its layout."""
     variant, now = objects.variants[0], budget.now
     variant.see(1, now, now)
     for key, one in value.items():
@@ -206,5 +206,5 @@ def _new_field(objects: Objects, key: str, budget: Budget) -> ObjectField | None
 
 
 def _is_value(key: str) -> bool:
-    """Whether a key is a value itself; one with a sign, such as "+1", names a choice."""
+    """Whether a key is a value itself; one with a sign, such as "+1", is a name."""
     return len(key) > LONGEST_KEY or (kind_of(key) is not None and key[0] not in "+-")

@@ -1,7 +1,7 @@
-"""Two places become one: counts add up, whatever order they came in and however they were dealt.
+"""Merges two places: counts add up, whatever the order and distribution of the values.
 
-Objects are of one variant if at least half of the union of their keys is common, and what is linked at all is
-one variant: that, too, does not depend on any order. What is absorbed is not to be used any more.
+Objects are of one variant if at least half of the union of their keys is common; linked variants are joined
+transitively, so the order does not matter here either. An absorbed place must not be used any more.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Collection
 
 from server.analysis.rebuild.shapes.model import ObjectField, Objects, Shape, Variant
 
-MOST_TEXTS = 64  # distinct strings told apart at a place; with more it has no enum
-MOST_LAYOUTS = 64  # sequences of keys told apart at a place; with more its objects are of one variant
+MOST_TEXTS = 64  # distinct strings kept at a place; with more it has no enum
+MOST_LAYOUTS = 64  # sequences of keys kept at a place; with more its objects are of one variant
 MOST_KEYS = 256  # keys of a place; with more it is a map
-ALIKE = 0.5  # of the union of two sets of keys, the part in common that links them
+ALIKE = 0.5  # share of the union of two sets of keys that must be common to link them
 
 
 def absorb(shape: Shape, other: Shape) -> None:
-    """Adds all that another place has learnt."""
+    """Merges what another place has learned."""
     shape.nulls += other.nulls
     shape.booleans += other.booleans
     shape.integers += other.integers
@@ -39,7 +39,7 @@ def absorb(shape: Shape, other: Shape) -> None:
 
 
 def both(some: Shape | None, other: Shape | None) -> Shape | None:
-    """Two places as one, either of which may be missing."""
+    """Two places merged; either may be missing."""
     if some is None or other is None:
         return other if some is None else some
     absorb(some, other)
@@ -59,7 +59,7 @@ def _absorb_texts(shape: Shape, other: Shape) -> None:
 
 
 def absorb_variant(variant: Variant, other: Variant) -> None:
-    """Adds the objects of another kind."""
+    """Merges the objects of another variant."""
     if other.count:
         variant.see(other.count, other.first, other.last)
     for key, field in other.fields.items():
@@ -77,7 +77,7 @@ def _absorb_field(field: ObjectField, other: ObjectField) -> None:
 
 
 def absorb_objects(objects: Objects, other: Objects) -> None:
-    """Adds the objects of another place."""
+    """Merges the objects of another place."""
     other.settle()
     objects.settle()
     objects.others = both(objects.others, other.others)
@@ -93,7 +93,7 @@ def absorb_objects(objects: Objects, other: Objects) -> None:
 
 
 def _fit_together(objects: Objects, other: Objects) -> bool:
-    """Whether the layouts of two places can still be told apart."""
+    """Whether the layouts of two places together are within the bounds."""
     if objects.layouts is None or other.layouts is None:
         return False
     layouts = objects.layouts.keys() | other.layouts.keys()
@@ -112,12 +112,12 @@ def _absorb_layouts(objects: Objects, other: Objects) -> None:
 
 
 def linked(objects: Objects, keys: frozenset[str]) -> list[Variant]:
-    """The variants of layouts whose keys are alike these."""
+    """The variants of layouts whose keys are linked to these."""
     return [one.variant for one in (objects.layouts or {}).values() if is_alike(one.keys, keys)]
 
 
 def join(objects: Objects, variants: Collection[Variant]) -> Variant:
-    """Makes some of the place's variants, at least one, the first of them."""
+    """Joins some of the place's variants, at least one, into the first."""
     chosen = {id(variant) for variant in variants}
     first, *more = (one for one in objects.variants if id(one) in chosen)
     if more:
@@ -133,7 +133,7 @@ def join(objects: Objects, variants: Collection[Variant]) -> Variant:
 
 
 def loosen(objects: Objects) -> None:
-    """From now on all objects are of one variant, and no layout is told apart."""
+    """Makes all objects one variant, without layouts, from now on."""
     if objects.layouts is None:
         return
     objects.settle()
@@ -144,7 +144,7 @@ def loosen(objects: Objects) -> None:
 
 
 def fold(objects: Objects) -> None:
-    """From now on all keys are values: their places become one."""
+    """Treats all keys as values from now on: their places are merged."""
     fields = objects.variants[0].fields
     objects.folded = True
     for field in fields.values():

@@ -1,24 +1,24 @@
-"""What is known of the values at one place: counts only, so that places merge by adding up (see merging.py).
+"""What was learned of the values at one place: only counts, so that places merge by addition (see
+merging.py).
 
-The order of traffic leaves no trace, until a bound is reached; each bound widens what is allowed and never
-narrows it, so that what taught always conforms. A value that the agent masked teaches its type and format
-alone.
+The order of traffic does not matter until a bound is reached; each bound widens what is allowed and never
+narrows it, so that learned values always conform. Of a masked value only type and format are learned.
 """
 
 from __future__ import annotations
 
 from server.analysis.rebuild.shapes.texts import ALL
 
-NO_TEXT = "\U0010ffff"  # stands above any example
+NO_TEXT = "\U0010ffff"  # greater than any example
 NO_NUMBER = float("inf")
-FARTHEST = 10**64  # from zero, of a number that may be an example
+FARTHEST = 10**64  # distance from zero of a number that may be an example
 NEVER = 2**63  # ns; later than anything
 
 
 class Shape:
-    """The values of one place. `texts` counts strings until there are too many distinct ones (None);
-    `strings` counts those that are not in it, `hidden` the masked ones, which are in neither.
-    `unknown` values, and items where `open`, may be anything.
+    """The values at one place. `texts` counts strings until there are too many distinct ones (None);
+    `strings` counts those not in `texts`, `hidden` the masked ones, which are in neither. `unknown` values,
+    and items if `open`, may be anything.
     """
 
     __slots__ = (
@@ -56,19 +56,19 @@ class Shape:
 
     @property
     def count(self) -> int:
-        """How many values were learnt here."""
+        """Number of values learned here."""
         scalars = self.nulls + self.booleans + self.integers + self.numbers + self.all_strings
         return scalars + self.arrays + self.unknown + (self.objects.count if self.objects else 0)
 
     def lower(self, number: float) -> None:
-        """A number below `low`. 1.0 is kept as 1, so that it does not matter which of them came first."""
+        """Sets `low` to a smaller number. 1.0 is kept as 1, so that their order does not matter."""
         if abs(number) <= FARTHEST:
             whole = int(number)
             self.low = whole if whole == number else number
 
 
 class ObjectField:
-    """One key of a variant: in how many objects, and when (ns)."""
+    """One key of a variant: the number of objects with it, and their times (ns)."""
 
     __slots__ = ("count", "first", "last", "shape")
 
@@ -79,14 +79,14 @@ class ObjectField:
         self.last = last
 
     def see(self, count: int, first: int, last: int) -> None:
-        """Adds `count` objects that had this key, seen from `first` to `last`."""
+        """Adds `count` objects with this key, from `first` to `last`."""
         self.first = min(self.first, first) if self.count else first
         self.last = max(self.last, last)
         self.count += count
 
 
 class Variant:
-    """Objects of one kind. Counts of fields are those of settled layouts."""
+    """Objects of one variant. Field counts include only settled layouts."""
 
     __slots__ = ("count", "fields", "first", "last")
 
@@ -95,14 +95,14 @@ class Variant:
         self.fields: dict[str, ObjectField] = {}
 
     def see(self, count: int, first: int, last: int) -> None:
-        """Adds `count` objects, seen from `first` to `last`."""
+        """Adds `count` objects, from `first` to `last`."""
         self.first = min(self.first, first) if self.count else first
         self.last = max(self.last, last)
         self.count += count
 
 
 class Layout:
-    """One sequence of keys, with its places in order; `count` is what is not yet in its variant."""
+    """One sequence of keys, with its places in order; `count` objects are not yet counted in its variant."""
 
     __slots__ = ("count", "first", "keys", "last", "shapes", "variant")
 
@@ -113,7 +113,7 @@ class Layout:
         self.join(sequence, variant)
 
     def join(self, sequence: tuple[str, ...], variant: Variant) -> None:
-        """Makes its objects some of a variant, which has all of its keys."""
+        """Assigns the layout to a variant, which has all of its keys."""
         self.variant = variant
         self.shapes = [variant.fields[key].shape for key in sequence]
 
@@ -128,11 +128,11 @@ class Layout:
 
 
 class Objects:
-    """The objects of one place: which keys come together, and what each of them holds.
+    """The objects at one place: their variants and the values of each key.
 
-    Objects whose sets of keys are alike are variants of one kind. `layouts` is None once there were too many;
-    `folded` once there were too many keys. `others` holds the values of keys that are values themselves;
-    `open` says that some of them were not learnt.
+    Objects with linked sets of keys are one variant. `layouts` is None once there were too many; `folded`:
+    there were too many keys. `others` holds the values of keys that are values themselves; `open`: some of
+    those were not learned.
     """
 
     __slots__ = ("folded", "layouts", "open", "others", "variants")
@@ -155,6 +155,6 @@ class Objects:
         return {key for variant in self.variants for key in variant.fields}
 
     def settle(self) -> None:
-        """Brings the counts of variants and fields up to date."""
+        """Updates the counts of variants and fields."""
         for layout in (self.layouts or {}).values():
             layout.settle()

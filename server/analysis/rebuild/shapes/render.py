@@ -1,4 +1,4 @@
-"""A place's counts → JSON Schema 2020-12: what all of them had in common, and no more than they show."""
+"""A place's counts → JSON Schema 2020-12: what all values have in common, and no more than they show."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from server.analysis.rebuild.shapes.variants import (
 
 
 class SharedSchemas(Protocol):
-    """Where objects go that more than one place holds."""
+    """Collects objects that occur at several places."""
 
     def place(self, name: str, variant: Variant, found: JsonObject) -> JsonObject:
-        """The schema of an object, or a reference to it."""
+        """The schema of an object, or a reference to a shared one."""
         ...
 
     def named(self, name: str, found: JsonObject) -> str:
@@ -34,8 +34,8 @@ class SharedSchemas(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """`evidence` writes counts and times beside statements. `wire`: strings are texts of parameters, which
-    may stand for numbers. `shared` may put an object elsewhere and answer a reference to it.
+    """`evidence` adds counts and times to statements. `wire`: strings are texts of parameters, which may
+    represent numbers. `shared` may place an object elsewhere and return a reference.
     """
 
     evidence: bool = True
@@ -44,8 +44,8 @@ class Style:
 
 
 def schema(shape: Shape, name: str, style: Style) -> JsonObject:
-    """The schema of a place; `name` is the field's, or says what it is."""
-    if shape.unknown or shape.count == shape.nulls:  # what is always null may be anything at another time
+    """The schema of a place; `name` is the field's name, or describes it."""
+    if shape.unknown or shape.count == shape.nulls:  # a value that was always null may be anything
         return {}
     types, found = scalars(shape, name, style.wire, style.evidence)
     if shape.arrays:
@@ -60,7 +60,7 @@ def schema(shape: Shape, name: str, style: Style) -> JsonObject:
 
 
 def _combined(types: list[str], found: JsonObject, objects: list[JsonObject]) -> JsonObject:
-    """One schema of what is no object, with its types, and of kinds of objects."""
+    """One schema for values that are no objects, by types, and for the variants of objects."""
     if len(objects) == 1 and "type" in objects[0]:
         types.insert(len(types) - ("null" in types), "object")
         return {**_typed(types, found), **{key: said for key, said in objects[0].items() if key != "type"}}
@@ -79,7 +79,7 @@ def _items(shape: Shape, name: str, style: Style) -> JsonObject:
 
 
 def _objects(objects: Objects, name: str, style: Style) -> list[JsonObject]:
-    """One schema for each kind of object."""
+    """One schema for each variant of objects."""
     known = seen_variants(objects)
     if not known:
         return []
@@ -93,7 +93,7 @@ def _objects(objects: Objects, name: str, style: Style) -> list[JsonObject]:
 
 
 def _choice(objects: Objects, variants: list[Variant], style: Style) -> Discriminator | None:
-    """What tells few variants apart, where all of their keys are known and they can have names."""
+    """The discriminator of a few variants, if all of their keys are known and they can have names."""
     closed = objects.others is None and not objects.open and style.shared is not None
     return discriminator(variants) if closed and 1 < len(variants) <= MOST_VARIANTS else None
 
@@ -111,7 +111,7 @@ def _by_choice(
 
 
 def _branch(key: str, texts: list[str], variant: Variant, style: Style) -> JsonObject:
-    """The objects of one variant, which these texts of a key tell apart."""
+    """The schema of one variant, with the discriminator's texts."""
     found = object_schema(variant, replace(style, shared=None))
     said = object_in(object_in(found, "properties"), key)
     said |= {"type": "string", "enum": [*texts]}
@@ -139,7 +139,7 @@ def _object(variant: Variant, objects: Objects, name: str, style: Style) -> Json
 
 
 def object_schema(variant: Variant, style: Style) -> JsonObject:
-    """The schema of objects of one kind."""
+    """The schema of one variant."""
     found: JsonObject = {"type": "object"}
     required = required_keys(variant)
     if required:
@@ -159,7 +159,7 @@ def _property(field: ObjectField, key: str, style: Style) -> JsonObject:
 
 
 def evidence(count: int, first: int, last: int) -> JsonObject:
-    """How often a statement was seen to hold, first and last (RFC 3339, whole seconds)."""
+    """How often a statement held, with the first and last time (RFC 3339, whole seconds)."""
     return {"count": count, "first": _moment(first), "last": _moment(last)}
 
 
@@ -168,7 +168,7 @@ def _moment(ns: int) -> str:
 
 
 def singular(name: str) -> str:
-    """The word for one of what a plural names."""
+    """The singular of a plural."""
     lower = name.lower()
     if lower.endswith("ies") and len(name) > 4:
         return name[:-3] + "y"

@@ -1,4 +1,4 @@
-"""One scalar is learnt at its place."""
+"""Learns one scalar at its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST_TEXT = 64  # characters of a string that may be one of an enum, or an ex
 
 
 def learn_text(shape: Shape, text: str) -> None:
-    """A string."""
+    """Learns a string."""
     texts = shape.texts
     if texts is not None and text in texts:
         texts[text] += 1
@@ -20,7 +20,7 @@ def learn_text(shape: Shape, text: str) -> None:
 
 
 def learn_new_text(shape: Shape, text: str) -> None:
-    """A string that is not among `texts`."""
+    """Learns a string that is not in `texts`."""
     if shape.fits:
         shape.fits = still(shape.fits, text)
     texts = shape.texts
@@ -37,7 +37,7 @@ def learn_new_text(shape: Shape, text: str) -> None:
 
 
 def learn_number(shape: Shape, number: float) -> None:
-    """An integer or a number."""
+    """Learns an integer or a number."""
     if type(number) is int:
         shape.integers += 1
     else:
@@ -47,7 +47,7 @@ def learn_number(shape: Shape, number: float) -> None:
 
 
 def learn_hidden(shape: Shape, value: Scalar) -> None:
-    """A placeholder: it teaches type and format alone."""
+    """Learns the type and format of a placeholder."""
     if isinstance(value, str):
         shape.hidden += 1
         shape.fits &= hidden_readings(value)

@@ -1,4 +1,4 @@
-"""What the scalars of one place had in common: type, format, a closed set of texts, one real value."""
+"""What the scalars at one place have in common: type, format, an enum, an example."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from server.analysis.json import Json, JsonObject
 from server.analysis.rebuild.shapes.model import NO_NUMBER, NO_TEXT, Shape
 from server.analysis.rebuild.shapes.texts import HOSTNAME, INTEGER, NUMBER, WIRE, format_of
 
-ENOUGH_FOR_ENUM = 10  # strings at a place
+ENOUGH_FOR_ENUM = 10  # strings at a place, before it can have an enum
 ENOUGH_FOR_FORMAT = 3
-ENOUGH_FOR_TYPE = 2  # texts that read as a number or boolean
-RARE = 3  # times that a text was seen, below which it is rare
-ENOUGH_FOR_CONSTANT = 50  # strings, where all are the same text
-MOST_IN_ENUM = 32  # texts; what has more is put together of words
+ENOUGH_FOR_TYPE = 2  # texts that all read as a number or boolean, before that is the type
+RARE = 3  # a text that occurred less often is rare
+ENOUGH_FOR_CONSTANT = 50  # equal strings, before they are a constant
+MOST_IN_ENUM = 32  # texts; with more, values are free combinations
 
 _HOST_NAMES = ("host", "domain", "fqdn", "dnsname")
 
 
 def scalars(shape: Shape, name: str, wire: bool, evidence: bool) -> tuple[list[str], JsonObject]:
-    """Types, and keywords beside them. `wire`: strings may stand for numbers; `evidence` adds an example."""
+    """Types, with their keywords. `wire`: strings may represent numbers; `evidence` adds an example."""
     types: list[str] = []
     found: JsonObject = {}
     strings = shape.all_strings
@@ -61,8 +61,8 @@ def _string(shape: Shape, name: str, strings: int) -> JsonObject:
 
 
 def _is_enum(shape: Shape, strings: int) -> bool:
-    """Few distinct texts, none of them masked, and none of them rare: rare ones foretell others that were not
-    seen yet (Good and Turing).
+    """Whether there are few distinct texts, none masked and none rare: rare ones suggest that further ones
+    exist (Good and Turing).
     """
     texts = shape.texts
     if not texts or shape.hidden or strings < (ENOUGH_FOR_ENUM if len(texts) > 1 else ENOUGH_FOR_CONSTANT):
@@ -71,7 +71,7 @@ def _is_enum(shape: Shape, strings: int) -> bool:
 
 
 def _examples(shape: Shape, type_: str, found: JsonObject) -> JsonObject:
-    """One real value; none where the agent masked some, and none that the schema names anyway."""
+    """One real value as example; none if the agent masked some, or the schema already contains it."""
     if shape.hidden or "enum" in found:
         return {}
     if type_ == "string" and shape.least not in ("", NO_TEXT):

@@ -1,4 +1,4 @@
-"""Shapes as tuples that msgpack takes, and back."""
+"""Shapes as tuples for msgpack, and back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ObjectsState: TypeAlias = "tuple[list[LayoutState] | None, list[VariantState], S
 
 
 def dump(shape: Shape) -> ShapeState:
-    """A place and all below it."""
+    """A shape and all shapes below it, as a tuple."""
     return (
         (shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden),
         (shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, _dump_number(shape.low)),
@@ -35,10 +35,10 @@ def dump(shape: Shape) -> ShapeState:
 
 
 def load(state: ShapeState) -> Shape:
-    """The place that `dump` wrote."""
+    """The shape that `dump` wrote."""
     shape = Shape()
     scalars, rest, texts, items, objects = state
-    shape.texts = None if texts is None else dict(texts)  # a copy learns on its own
+    shape.texts = None if texts is None else dict(texts)  # a copy is independent
     shape.nulls, shape.booleans, shape.integers, shape.numbers, shape.strings, shape.hidden = scalars
     shape.arrays, shape.unknown, shape.open, shape.fits, shape.least, low = rest
     shape.low = _load_number(low)
@@ -48,12 +48,12 @@ def load(state: ShapeState) -> Shape:
 
 
 def copied(shape: Shape) -> Shape:
-    """A place that learns on its own."""
+    """An independent copy of a shape."""
     return load(dump(shape))
 
 
 def size(shape: Shape) -> int:
-    """How many places a place takes of a budget, all below it included."""
+    """The number of places of the budget that a shape uses, with all below it."""
     total, stack = 0, [shape]
     while stack:
         one = stack.pop()
@@ -74,7 +74,7 @@ def _dump_number(number: float) -> float | str:
 
 
 def _load_number(state: float | str) -> float:
-    """The number that `_dump_number` wrote; none for an infinite one, which was kept once."""
+    """The number that `_dump_number` wrote; None for an infinite one, which earlier versions stored."""
     number = int(state) if isinstance(state, str) else state
     return number if abs(number) <= FARTHEST else NO_NUMBER
 

@@ -1,7 +1,7 @@
-"""What a text may stand for: formats of JSON Schema, and in parameters numbers and booleans.
+"""The readings of a text: formats of JSON Schema, and in parameters numbers and booleans.
 
 A place keeps the readings that all its texts allow, as bits of one number, so that two places merge by `&`.
-The formats are those that the matcher's validators check, so that what was learnt also conforms.
+The formats are those that the validators check, so that learned values conform.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORMATS = (
 )
 _BITS = {name: 8 << index for index, name in enumerate(FORMATS)}
 ALL = (8 << len(FORMATS)) - 1
-WIRE = INTEGER | NUMBER | BOOLEAN  # readings of a text that is no JSON string
+WIRE = INTEGER | NUMBER | BOOLEAN  # readings of a text that is not a JSON string
 OF_JSON = ALL & ~WIRE
 HOSTNAME = _BITS["hostname"]
 
@@ -44,11 +44,11 @@ _CHECKS = {
 
 
 _ONE_LEFT = {bit: _CHECKS[name] for name, bit in _BITS.items()}
-_ONE_LEFT[_BITS["uri"] | _BITS["uri-template"]] = _CHECKS["uri"]  # each URI is a template, too
+_ONE_LEFT[_BITS["uri"] | _BITS["uri-template"]] = _CHECKS["uri"]  # each URI is also a template
 
 
 def still(bits: int, text: str) -> int:
-    """What is left of a place's bits with one more text."""
+    """A place's bits after one more text."""
     check = _ONE_LEFT.get(bits)
     if check is not None and len(text) <= LONGEST_FORMATTED and check(text):
         return bits
@@ -57,7 +57,7 @@ def still(bits: int, text: str) -> int:
 
 @lru_cache(maxsize=8192)
 def readings(text: str) -> int:
-    """The bits of all that a text may stand for besides itself."""
+    """The bits of all readings of a text."""
     if not 0 < len(text) <= LONGEST_FORMATTED:
         return 0
     if text in ("true", "false"):
@@ -74,12 +74,12 @@ def readings(text: str) -> int:
 
 
 def hidden_readings(text: str) -> int:
-    """The same of a placeholder, which keeps the format, and all of whose digits are zeros."""
+    """The same for a placeholder, which keeps the format and has only zeros as digits."""
     return readings(text) | (INTEGER | NUMBER if text and not text.strip("0") else 0)
 
 
 def _candidates(text: str) -> Iterator[str]:
-    """Formats that a text may have by its looks: checking each would cost ten times as much."""
+    """Formats that a text may have by its characters: checking all formats would cost ten times as much."""
     if len(text) == 36 and text[8] == "-":
         yield "uuid"
     if text[4:5] == "-":
@@ -101,5 +101,5 @@ def _candidates(text: str) -> Iterator[str]:
 
 
 def format_of(bits: int) -> str | None:
-    """The one format that is left, the most particular first."""
+    """The remaining format; the most specific one of several."""
     return next((name for name, bit in _BITS.items() if bits & bit), None)

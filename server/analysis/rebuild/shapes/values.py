@@ -1,4 +1,4 @@
-"""What is learnt from: JSON values, of which the agent may have masked scalars."""
+"""Input of learning: JSON values in which the agent may have masked scalars."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Scalar: TypeAlias = str | int | float
 
 
 class Hidden:
-    """Stands for a masked scalar within a value."""
+    """A masked scalar in a value."""
 
     __slots__ = ("value",)
 

@@ -1,4 +1,4 @@
-"""What the objects of one place are: kinds that are told apart, one kind, or a map."""
+"""Whether the objects at one place are several variants, one, or a map."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from server.analysis.rebuild.shapes.merging import absorb, absorb_variant
 from server.analysis.rebuild.shapes.model import ObjectField, Objects, Shape, Variant
 from server.analysis.rebuild.shapes.stored import copied
 
-ENOUGH_FOR_REQUIRED = 10  # objects, all of which have the key
-MOST_VARIANTS = 3  # alternatives of one place; with more they are one
-MANY_KEYS = 64  # keys alike in value that make a map of even one object
+ENOUGH_FOR_REQUIRED = 10  # objects, all with the key, before it is required
+MOST_VARIANTS = 3  # alternatives at one place; with more they are merged
+MANY_KEYS = 64  # keys with like values that make even one object a map
 SOME_KEYS = 8  # keys that a place needs to be a map at all
-SPARSE = 0.4  # of a map's keys, the part that an object has at most on average
+SPARSE = 0.4  # the largest average share of a map's keys in an object
 
 
 def seen_variants(objects: Objects) -> list[Variant]:
-    """The kinds of which there were objects, in the order of their keys."""
+    """The variants that have objects, in the order of their keys."""
     objects.settle()
     return sorted((one for one in objects.variants if one.count), key=lambda one: sorted(one.fields))
 
 
 def alternatives(variants: list[Variant]) -> list[Variant]:
-    """The kinds, if they are few and apart; else one of all."""
+    """The variants if they are few and distinguishable; else one of all."""
     apart = len(variants) <= MOST_VARIANTS and _are_apart(variants)
     return variants if apart else [together(variants)]
 
 
 def _are_apart(variants: list[Variant]) -> bool:
-    """Whether each variant has a key that is always there, and in no other: else what is wrong with an object
-    of one would hide behind another.
+    """Whether each variant has a key that is always present, and in no other variant: otherwise an invalid
+    object of one could pass as another.
     """
     return len(variants) == 1 or all(
         any(
@@ -41,14 +41,14 @@ def _are_apart(variants: list[Variant]) -> bool:
 
 
 def required_keys(variant: Variant) -> list[str]:
-    """Keys that every object had, where there were enough."""
+    """Keys that every object had, if there were enough objects."""
     if variant.count < ENOUGH_FOR_REQUIRED:
         return []
     return sorted(key for key, field in variant.fields.items() if field.count == variant.count)
 
 
 def is_map(variant: Variant, others: Shape | None) -> bool:
-    """Whether the keys are values: many, each in few objects, and all hold the like."""
+    """Whether the keys are values: many, each in few objects, all with like values."""
     fields = variant.fields.values()
     if not fields:
         return others is not None
@@ -60,7 +60,7 @@ def is_map(variant: Variant, others: Shape | None) -> bool:
 
 
 def _is_one_kind(shapes: list[Shape]) -> bool:
-    """Whether places hold values of one type; objects of common keys."""
+    """Whether all places have values of one type, and objects with common keys."""
     kinds = {kind_of_values(shape) for shape in shapes} - {frozenset()}
     if len(kinds) != 1:
         return False
@@ -72,7 +72,7 @@ def _is_one_kind(shapes: list[Shape]) -> bool:
 
 
 def kind_of_values(shape: Shape) -> frozenset[str]:
-    """The types of a place's values but null."""
+    """The types of a place's values, without null."""
     held = {
         "string": shape.all_strings,
         "number": shape.integers or shape.numbers,
@@ -84,7 +84,7 @@ def kind_of_values(shape: Shape) -> frozenset[str]:
 
 
 def merged(shapes: list[Shape]) -> Shape:
-    """One place with all that several have learnt, which stay as they are."""
+    """One place merged from several, which are not changed."""
     if len(shapes) == 1:
         return shapes[0]
     return reduce(_absorbed, map(copied, shapes), Shape())
@@ -96,7 +96,7 @@ def _absorbed(one: Shape, other: Shape) -> Shape:
 
 
 def together(variants: list[Variant]) -> Variant:
-    """One variant with all that several have learnt, which stay as they are."""
+    """One variant merged from several, which are not changed."""
     if len(variants) == 1:
         return variants[0]
     found = Variant()

@@ -49,7 +49,7 @@ def compile_templates(visits: Iterable[Visit], given: Iterable[Template]) -> Tem
 
 
 def _takes(given: Template, learnt: Template) -> bool:
-    """Whether a given template takes all paths of one that was learnt, and not its example alone."""
+    """Whether a given template takes all paths of one that was learned, and not its example alone."""
     if len(given.text.split("/")) <= len(learnt.example):
         return True  # a parameter that spans took several segments
     places = {parameter.segment for parameter in given.parameters}

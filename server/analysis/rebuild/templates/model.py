@@ -45,7 +45,7 @@ class TemplateParameter:
 class Template:
     """A path template. `text` is as in a specification, "/users/{userId}".
 
-    `example` are the segments of one path it was learnt from (empty for one that is only given): resolving
+    `example` are the segments of one path it was learned from (empty for one that is only given): resolving
     them in later templates tells what became of this one. `calls` counts exchanges by method; `spans` names
     the parameters that an existing specification says hold slashes.
     """

@@ -1,4 +1,4 @@
-"""Path templates learnt from traffic, online and in bounded memory.
+"""Path templates learned from traffic, online and in bounded memory.
 
 Traffic only adds counts to a trie; templates are a function of these counts (`TemplateLearner.templates`).
 So the order of traffic does not matter until the bound on nodes is reached. Then words that are values are
@@ -146,7 +146,7 @@ class TemplateLearner:
         return self._learned
 
     def absorb(self, other: TemplateLearner) -> None:
-        """Adds all that another has learnt; `other` is not to be used any more."""
+        """Merges what another has learned; `other` must not be used any more."""
         self._root.absorb(other._root)
         self.forgotten += other.forgotten
         self._nodes = sum(1 for _ in self._root.walk())
@@ -155,7 +155,7 @@ class TemplateLearner:
             self._make_room()
 
     def state(self) -> TemplateState:
-        """All that was learnt, for msgpack; what was given and decided is not part of it."""
+        """All that was learned, for msgpack; what was given and decided is not part of it."""
         return {"version": VERSION, "forgotten": self.forgotten, "root": dump(self._root)}
 
     @classmethod
