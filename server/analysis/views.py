@@ -1,4 +1,4 @@
-"""Which of an exchange's views to ask: the one that saw the server, or the one that saw most."""
+"""Selects one of an exchange's views: the server's, or the most complete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from agent.wire import Record
 
 
 def server_view(views: Sequence[Record]) -> Record:
-    """The view that knows most of the server: its own; else the first."""
+    """The server's view; else the first."""
     for side in ("server", "unknown"):
         for view in views:
             if view.side == side:
@@ -17,7 +17,7 @@ def server_view(views: Sequence[Record]) -> Record:
 
 
 def most_seen(views: Sequence[Record]) -> Record:
-    """The view of which most was seen: that is the one to judge. The server's, if they are equal."""
+    """The most complete view, which is the one to validate. The server's, if they are equal."""
     if len(views) == 1:
         return views[0]
     return max(views, key=lambda one: (_seen(one), -one.fields_unknown, one.side == "server"))
@@ -29,7 +29,7 @@ def _seen(view: Record) -> int:
 
 
 def duration_of(view: Record) -> int | None:
-    """ns from the request's first byte to the response's last; None where either was not seen."""
+    """ns from the request's first byte to the response's last; None if either was not captured."""
     timing = view.timing
     if timing.request_start is None or timing.end is None or view.response is None:
         return None

@@ -1,4 +1,4 @@
-"""A document → bytes, YAML or JSON, its parts in the order they were made."""
+"""A document → bytes, YAML or JSON, with members in their order of creation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.analysis.json import Json
 
 class _Dumper(yaml.CSafeDumper):  # libyaml's is ten times as fast
     def ignore_aliases(self, data: object) -> bool:
-        """Equal parts are written out: anchors are hard on readers."""
+        """Equal parts are written out: anchors are hard to read."""
         return True
 
 

@@ -1,4 +1,4 @@
-"""How often something was seen, and when."""
+"""Counts with first and last time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TimesState: TypeAlias = tuple[int, int, int]
 
 
 class Times:
-    """How often, and from when to when (ns)."""
+    """A count, with the first and last time (ns)."""
 
     __slots__ = ("count", "first", "last")
 
@@ -16,7 +16,7 @@ class Times:
         self.count, self.first, self.last = count, first, last
 
     def see(self, now: int) -> None:
-        """Counts once more."""
+        """Counts one more."""
         if not self.count or now < self.first:
             self.first = now
         if now > self.last:
@@ -24,12 +24,12 @@ class Times:
         self.count += 1
 
     def absorb(self, other: Times) -> None:
-        """Adds what another counted."""
+        """Adds another's count."""
         if other.count:
             self.first = min(self.first, other.first) if self.count else other.first
             self.last = max(self.last, other.last)
             self.count += other.count
 
     def state(self) -> TimesState:
-        """All of it, for msgpack."""
+        """The state, for msgpack."""
         return self.count, self.first, self.last

@@ -1,8 +1,8 @@
-"""What changed between two rebuilt documents, whether it breaks callers, and which version comes next.
+"""Compares two learned documents: the changes, whether they break consumers, and the next version.
 
-Who asks relies on what was accepted: a request's new schema has to cover the old one, fields that were never
-sent being none. Who reads relies on what was answered: the old schema of an answer has to cover the new one,
-further fields being harmless. Where that cannot be told, it is taken for breaking.
+Clients rely on what was accepted: a request's new schema must cover the old one, which has no fields that
+were never sent. They also rely on what was returned: a response's old schema must cover the new one; further
+fields are harmless. An undecidable comparison counts as breaking.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from server.analysis.json import Json, JsonObject, array_in, object_in
 from server.analysis.rebuild.components import PREFIX
 
 FIRST = "1.0.0"
-MOST_CHANGES = 500  # told of one comparison
+MOST_CHANGES = 500  # reported of one comparison
 
 _EVIDENCE = frozenset(("x-spectap", "examples"))
 _NAMES = re.compile(r"\{[^{}]*\}")
@@ -26,7 +26,7 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: the operation ("GET /users/{}"), the part of it, and what became of that."""
+    """One difference: the operation ("GET /users/{}"), the part of it, and what changed."""
 
     operation: str
     part: str
@@ -35,7 +35,7 @@ class Change:
 
 
 def comparable(document: JsonObject) -> JsonObject:
-    """A document without evidence and version: what two are compared by."""
+    """A document without evidence and version, for comparison."""
     found = _bare_object(document)
     found["info"] = {"title": object_in(document, "info").get("title")}
     return found
@@ -57,13 +57,13 @@ def versioned(document: JsonObject, version: str) -> JsonObject:
 
 
 def next_version(version: str, changes: list[Change]) -> str:
-    """The version after these changes: a major one if any breaks."""
+    """The version after these changes: a new major one if any breaks."""
     major, minor, _ = (int(part) for part in version.split("."))
     return f"{major + 1}.0.0" if any(change.breaking for change in changes) else f"{major}.{minor + 1}.0"
 
 
 def diff(old: JsonObject, new: JsonObject) -> list[Change]:
-    """What changed; in the order of paths."""
+    """The changes, in the order of paths."""
     before, after = _Document(comparable(old)), _Document(comparable(new))
     changes: list[Change] = []
     for key in sorted(before.operations.keys() | after.operations.keys()):
@@ -79,7 +79,7 @@ def diff(old: JsonObject, new: JsonObject) -> list[Change]:
 
 
 class _Document:
-    """One side of a comparison: its operations, and its schemas, also with their objects closed."""
+    """One side of a comparison: its operations and schemas, also with closed objects."""
 
     def __init__(self, document: JsonObject) -> None:
         self.schemas = object_in(object_in(document, "components"), "schemas")
@@ -94,7 +94,7 @@ class _Document:
                     self.operations[key] = object_in(item, method)
 
     def whole(self, schema: JsonObject, closed: bool) -> JsonObject:
-        """A schema with all that its references lead to."""
+        """A schema with all schemas it references."""
         every = self.closed if closed else self.schemas
         found: JsonObject = {}
         stack: list[Json] = [schema]
@@ -113,7 +113,7 @@ class _Document:
 
 
 def _closed_object(node: JsonObject) -> JsonObject:
-    """A schema whose objects have the named fields alone."""
+    """A schema whose objects have only the named fields."""
     found = {key: _closed(value) for key, value in node.items()}
     if isinstance(node.get("properties"), dict) and node.get("type") and "additionalProperties" not in node:
         found["additionalProperties"] = False
@@ -216,7 +216,7 @@ class _Comparison:
 
 
 def _named(parameters: list[Json]) -> dict[str, JsonObject]:
-    """Parameters by place and name; those of the path by their order, since names of theirs are free."""
+    """Parameters by place and name; those in the path by order, since their names are arbitrary."""
     found: dict[str, JsonObject] = {}
     for index, one in enumerate(parameters):
         if isinstance(one, dict):
@@ -226,7 +226,7 @@ def _named(parameters: list[Json]) -> dict[str, JsonObject]:
 
 
 def _covers(wide: JsonObject, narrow: JsonObject) -> str:
-    """Whether all that the one allows the other does too: "yes", "no" or "unknown"."""
+    """Whether one schema allows everything that the other does: "yes", "no" or "unknown"."""
     try:
         some, others = (canonicalize(one, validate_formats=True) for one in (wide, narrow))
         return str(some.covers(others))

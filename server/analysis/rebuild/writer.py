@@ -1,4 +1,4 @@
-"""What was learned of operations → the paths of a document."""
+"""Learned operations → the paths of a document."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from server.analysis.rebuild.times import Times
 from server.analysis.specs.dialects.openapi import MULTI_SEGMENT
 from server.analysis.specs.document.media import FORM, MULTIPART, is_json
 
-ENOUGH_FOR_BODY = 3  # bodies, before one is required
+ENOUGH_FOR_BODY = 3  # bodies seen before one is required
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenOperation:
-    """One operation of a document: where it stands, and what was learned of it."""
+    """One operation of a document: its place, and what was learned of it."""
 
     method: str
     template: Template
@@ -102,7 +102,7 @@ class PathsWriter:
         headers = headers_said(answers, replace(self._style, shared=None))
         if headers:
             found["headers"] = headers
-        # A body that may be missing cannot be described: whoever reads `content` expects one.
+        # A body that may be missing cannot be described: readers of `content` expect one.
         if answers.media.by_kind and not answers.empty:
             found["content"] = self._content(answers.media, name if status < 400 else "error")
         self._note(found, answers.times)

@@ -1,1 +1,1 @@
-"""Specifications: from a document's bytes to a judgement of each exchange."""
+"""Specifications: from a document's bytes to the validation of each exchange."""

@@ -1,7 +1,7 @@
-"""A difference between an exchange and its specification, and what makes two of them the same.
+"""A deviation between an exchange and its specification, and its identity.
 
-What people decide of a deviation is stored by its identity, and outlives the exchanges that showed it: where
-the rules below change, decisions no longer hold.
+Decisions on a deviation are stored by its identity and outlive its exchanges: changing the rules below
+invalidates decisions.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _BODIES = (Where.REQUEST_BODY, Where.RESPONSE_BODY)
 
 
 class DeviationIdentity(NamedTuple):
-    """What tells the deviations of one API apart. `operation` is an operation's key, of a shadow that of the
-    template made from its path; `where` is a part of the exchange, `place` one in it.
+    """Distinguishes the deviations of one API. `operation` is an operation's key, for an undocumented call
+    that of the template made from its path; `where` is a part of the exchange, `place` one inside it.
     """
 
     operation: str
@@ -30,8 +30,8 @@ class DeviationIdentity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """`pointer` is a parameter's name, or a JSON pointer into the body; `place` is the part of the identity
-    that is made of it; `message` is built from the specification alone and holds nothing captured.
+    """`pointer` is a parameter's name, or a JSON pointer into the body; `place` is derived from it for the
+    identity; `message` is built from the specification alone and contains nothing captured.
     """
 
     kind: Kind
@@ -50,10 +50,14 @@ class Deviation:
         return DeviationIdentity(operation, self.kind, self.where, self.place)
 
     def is_of(self, identity: DeviationIdentity) -> bool:
-        """Whether it is that deviation, at whatever operation: a shadow's judgement names none."""
+        """Whether this is the deviation, at any operation: the judgement of an undocumented call
+        names none.
+        """
         return self.identity(identity.operation) == identity
 
 
 def place_of(where: Where, pointer: str) -> str:
-    """A pointer to all items of an array alike, or the deviations of an API would grow with traffic."""
+    """A pointer that is equal for all items of an array; otherwise the deviations of an API would grow with
+    traffic.
+    """
     return (_ITEM.sub("/*", pointer) if where in _BODIES else pointer)[:MAX_POINTER]

@@ -1,6 +1,6 @@
-"""The closed vocabularies of a judgement: verdicts, the parts of an exchange, kinds of deviation.
+"""The enums of a judgement: verdicts, parts of an exchange, kinds of deviation.
 
-README.md beside this file documents every kind; a test holds the two together.
+README.md beside this file documents every kind, which a test checks.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What is said of one exchange; where several hold, the first in this order wins."""
+    """The verdict on one exchange; if several apply, the first in this order counts."""
 
     SHADOW = "shadow"  # the specification has no such path or method
     DEVIATING = "deviating"  # at least one deviation
     ZOMBIE = "zombie"  # the operation is deprecated, and otherwise conforming
-    UNJUDGED = "unjudged"  # nothing found, but part could not be seen; `why` says which
+    UNJUDGED = "unjudged"  # no deviation found, but part was not validated; `why` says which
     CONFORMING = "conforming"
 
 
 class Where(StrEnum):
-    """The part of the exchange a deviation is in."""
+    """The part of the exchange with a deviation."""
 
     PATH = "path"
     QUERY = "query"
@@ -35,7 +35,7 @@ class Where(StrEnum):
 
 
 class Kind(StrEnum):
-    """What is different from the specification."""
+    """The kind of a deviation."""
 
     UNKNOWN_PATH = "unknown-path"
     UNKNOWN_METHOD = "unknown-method"
@@ -64,15 +64,15 @@ class Kind(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much a deviation of a kind matters, as long as nobody says otherwise."""
+    """The default severity of a kind."""
 
-    HIGH = "high"  # what is not described is reachable, or what must not be known or sent was
-    MEDIUM = "medium"  # a client or a server that follows the specification fails on it
-    LOW = "low"  # most clients and servers never notice
+    HIGH = "high"  # undocumented traffic is possible, or secret or forbidden data was sent
+    MEDIUM = "medium"  # clients or servers that follow the specification fail
+    LOW = "low"  # most clients and servers do not notice
 
 
 class Unmentioned(StrEnum):
-    """What a specification may leave out, and a policy may leave unreported."""
+    """Parts that a specification may not mention and a policy may leave unreported."""
 
     FIELDS = "fields"
     PARAMETERS = "parameters"
@@ -81,11 +81,11 @@ class Unmentioned(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KindRow:
-    """What holds of a kind wherever it is found.
+    """The properties of a kind.
 
-    `hidden_by_mask`: it cannot be judged of a masked value, whose placeholder keeps type and format alone.
-    `unseen_in`: the parts of an exchange in which it may be header fields that were sent and not seen.
-    `unmentioned`: which of a policy's settings decides whether it is reported; None where it always is.
+    `hidden_by_mask`: it cannot be checked for a masked value, whose placeholder keeps only type and format.
+    `unseen_in`: the parts of an exchange in which uncaptured header fields may explain it. `unmentioned`: the
+    policy's setting that decides whether it is reported; None if it always is.
     """
 
     severity: Severity

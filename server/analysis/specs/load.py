@@ -1,4 +1,4 @@
-"""A document's bytes → a Specification, or SpecError with the line or pointer and the reason."""
+"""A document's bytes → a Specification, or SpecError with line or pointer and the reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def load(raw: bytes, policy: ReportingPolicy = _REPORTING) -> Specification:
 
 
 def load_files(root: str, read: Read, policy: ReportingPolicy = _REPORTING) -> Specification:
-    """Reads a document that may be spread over files; `root` is the one it begins in. Raises SpecError."""
+    """Reads a document in one or more files, starting with `root`. Raises SpecError."""
     bundled = bundle(root, read)
     try:
         return understand(bundled.document, policy)
@@ -41,7 +41,7 @@ def load_files(root: str, read: Read, policy: ReportingPolicy = _REPORTING) -> S
 
 
 def understand(document: JsonObject, policy: ReportingPolicy = _REPORTING) -> Specification:
-    """What a document that is parsed says. Raises SpecError."""
+    """The specification in a parsed document. Raises SpecError."""
     dialect = dialect_of(document)
     title, version = _info(document)
     warnings: dict[str, None] = {}
@@ -83,7 +83,7 @@ def understand(document: JsonObject, policy: ReportingPolicy = _REPORTING) -> Sp
 
 
 def _info(document: JsonObject) -> tuple[str, str]:
-    """(title, version); a version that YAML made a number becomes text again."""
+    """(title, version); a version that YAML read as a number becomes text."""
     if "info" not in document:
         raise SpecError("/info", "missing")
     info = mapping(document["info"], "/info")
@@ -93,7 +93,7 @@ def _info(document: JsonObject) -> tuple[str, str]:
 
 
 def _sent(operation: Operation) -> Iterator[str]:
-    """Places of the schemas that requests are judged by."""
+    """Places of the schemas for requests."""
     yield from (parameter.schema for parameter in operation.parameters if parameter.schema is not None)
     if operation.body is not None:
         yield from _places(operation.body)

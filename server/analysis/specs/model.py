@@ -1,6 +1,6 @@
-"""What a specification says, as facts: operations with their parameters, bodies, answers, security.
+"""The model of a specification: operations with their parameters, bodies, responses, security.
 
-A schema is named by the canonical JSON pointer of its place in the document; `schemas/validators.py`
+A schema is identified by the canonical JSON pointer of its place in the document; `schemas/validators.py`
 turns such a pointer into a validator.
 """
 
@@ -14,9 +14,9 @@ from server.analysis.specs.kinds import Verdict, Where
 
 
 class SpecError(ValueError):
-    """The bytes are not a specification we can judge by.
+    """The bytes are no usable specification.
 
-    `where` is "line N" for what does not parse, else a JSON pointer; `reason` says what is wrong there.
+    `where` is "line N" if parsing failed, else a JSON pointer; `reason` says what is wrong there.
     """
 
     def __init__(self, where: str, reason: str) -> None:
@@ -27,8 +27,8 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`json` is true where the value is itself a JSON text (`content: application/json`). The style
-    `querystring` makes it the whole query, `tabDelimited` is Swagger's tsv. `spans`: said to hold slashes.
+    """`json`: the value is itself a JSON text (`content: application/json`). The style `querystring` makes it
+    the whole query, `tabDelimited` is Swagger's tsv. `spans`: it may contain slashes.
     """
 
     name: str  # header names in lower case
@@ -44,7 +44,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a field of a form is sent; without a style arrays are repeated and objects are JSON."""
+    """The serialisation of a form field; without a style arrays are repeated and objects are JSON."""
 
     style: str | None
     explode: bool
@@ -55,9 +55,9 @@ class Encoding:
 class Content:
     """A body by media type (lower case, no parameters; may be a range) → its schema's pointer.
 
-    `encoding` says by media type how fields are sent, `items` the schema of each item of a sequence;
-    `headers` are a response's. `stream_switch`: the query parameter by which it is an endless stream of the
-    items instead; None where it never is.
+    `encoding` has the serialisation of fields by media type, `items` the schema of each item of a sequence;
+    `headers` are a response's. `stream_switch`: the query parameter that makes it an endless stream of the
+    items; None if there is none.
     """
 
     media: Mapping[str, str | None]
@@ -70,7 +70,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A way to authenticate. `kind` is apiKey, http, oauth2, openIdConnect or mutualTLS; `where` and
+    """A security scheme. `kind` is apiKey, http, oauth2, openIdConnect or mutualTLS; `where` and
     `name` are an API key's place; `scheme` is an HTTP scheme in lower case.
     """
 
@@ -86,7 +86,7 @@ Alternatives = tuple[tuple[Scheme, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    key: str  # "GET /base/template"; the base is left out where the operation has several
+    key: str  # "GET /base/template"; without the base if the operation has several
     method: str
     template: str
     operation_id: str | None
@@ -96,10 +96,12 @@ class Operation:
     responses: Mapping[str, Content]  # by "200", "2XX", "default"
     security: Alternatives
     tags: tuple[str, ...] = ()
-    spans: frozenset[str] = frozenset()  # parameters of the path that may hold slashes, by any method's word
+    spans: frozenset[str] = (
+        frozenset()
+    )  # parameters of the path that may contain slashes according to any method
 
     def answer(self, status: int) -> tuple[str, Content] | None:
-        """What is described for a status, and under which name: itself, its range, or the default."""
+        """The described response for a status, and its name: the status, its range, or the default."""
         for name in (str(status), f"{status // 100}XX", "default"):
             content = self.responses.get(name)
             if content is not None:
@@ -109,7 +111,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`operation` is an Operation's key, None where none matched; `why` says what could not be judged."""
+    """`operation` is an Operation's key, None if none matched; `why` says what could not be validated."""
 
     operation: str | None
     deprecated: bool

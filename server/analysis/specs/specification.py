@@ -1,4 +1,4 @@
-"""A loaded specification: what it says, and the judgement of records by it."""
+"""A loaded specification, which validates records."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from server.analysis.specs.schemas.validators import Parts, Schemas
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """`base_paths` are those of the document's own servers, ("",) where it names none; `warnings` say
-    what of the document is not used in judging.
+    """`base_paths` are the document's servers', ("",) if it has none; `warnings` name the parts of the
+    document that are not validated.
     """
 
     title: str
@@ -28,11 +28,9 @@ class Specification:
     schemas: Schemas
 
     def parts(self, place: str) -> Parts:
-        """Every schema that may apply at a place that an operation names, by its own place."""
+        """Every schema that may apply at a place of an operation, by its own place."""
         return self.schemas.parts(place)
 
     def match(self, record: Record, bodies: JsonBodies | None = None) -> Judgement:
-        """The judgement of one record; who reads its bodies besides passes them. Never raises, whatever the
-        record holds.
-        """
+        """The judgement of one record; `bodies` are passed by callers that also read them. Never raises."""
         return self.matcher.match(record, bodies)

@@ -1,1 +1,1 @@
-"""Path templates: a trie of what was asked for, and which of its words are values of a parameter."""
+"""Path templates: a trie of requested paths, and which of its words are values of a parameter."""

@@ -1,4 +1,4 @@
-"""What a walk over the observations found → frozen templates, those of an existing specification first."""
+"""Visited paths → frozen templates, those of an existing specification first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class TemplateSet:
-    """Templates as they were at one moment. `resolve` finds the one that a path belongs to."""
+    """The templates at one moment. `resolve` finds the template of a path."""
 
     templates: tuple[Template, ...]
     _trie: Trie[Template]
@@ -28,12 +28,12 @@ class TemplateSet:
         return self._trie.find_any(segments)
 
     def successor(self, template: Template) -> Template | None:
-        """What became of a template of an earlier moment; None if it had no traffic and is gone."""
+        """The present form of an earlier template; None if it had no traffic and is gone."""
         return self._trie.find_any(template.example) if template.example else None
 
 
 def compile_templates(visits: Iterable[Visit], given: Iterable[Template]) -> TemplateSet:
-    """Templates of what was visited; `given` ones, with their calls, take the traffic that fits them."""
+    """Templates of the visited paths; `given` ones, with their calls, take the traffic that fits them."""
     firsts = {template.text: template for template in given}
     trie = trie_of(firsts.values())
     found: list[Template] = []
@@ -49,7 +49,7 @@ def compile_templates(visits: Iterable[Visit], given: Iterable[Template]) -> Tem
 
 
 def _takes(given: Template, learnt: Template) -> bool:
-    """Whether a given template takes all paths of one that was learned, and not its example alone."""
+    """Whether a given template takes all paths of a learned one, and not only its example."""
     if len(given.text.split("/")) <= len(learnt.example):
         return True  # a parameter that spans took several segments
     places = {parameter.segment for parameter in given.parameters}
@@ -57,7 +57,7 @@ def _takes(given: Template, learnt: Template) -> bool:
 
 
 def trie_of(templates: Iterable[Template]) -> Trie[Template]:
-    """Templates to be found by segments. Raises ValueError where braces do not pair."""
+    """A trie of templates by segments. Raises ValueError for unpaired braces."""
     trie: Trie[Template] = Trie()
     for template in templates:
         trie.leaf(_segments(template), lambda template=template: template)  # type: ignore[misc]

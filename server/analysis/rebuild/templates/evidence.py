@@ -1,10 +1,10 @@
-"""What speaks for a word at a place being a value: measures over all the words that stand there.
+"""Evidence that a word at a place is a value: measures over all the words at that place.
 
-Values of one parameter are exchangeable: what follows them, by which methods they are called and what is
-answered are drawn from one distribution, and new ones keep coming. Words of the API differ in these, or are
-a closed set, or stand below many different values of the segment before.
+Values of one parameter are exchangeable: the segments that follow, methods and responses come from one
+distribution, and new values keep coming. Words of the API differ in these, or are a closed set, or occur
+below many different values of the segment before.
 
-Sums of fractions are exact (fsum): in whatever order words and calls came, the odds are the same.
+Sums of fractions are exact (fsum), so the odds do not depend on the order of words and calls.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ K = TypeVar("K")
 PARTS = ("edges", "grand", "leaf", "shapes", "shapes_below")
 """What is compared: what follows, what follows that, methods, answers here, answers one segment further."""
 
-OTHER = "\1"  # a segment that tells nothing by itself
+OTHER = "\1"  # a segment without evidence of its own
 _FEW = 3
 _MOST_PRIOR = 50.0
 _MOST_GAIN = 8.0
-_MOST_WORDS = log(30)  # more say nothing more
+_MOST_WORDS = log(30)  # more words are no further evidence
 _MOST_TIMES = log(120)
 _MOST_CALLS = log(2000)
 _MOST_EACH = 5.0
 _MOST_WIDTH = 4.0
-_TELLS = 1.5  # values before a word, expected
+_TELLS = 1.5  # expected values before a word
 _ITEM = frozenset({"PUT", "PATCH", "DELETE"})
 _RUN = re.compile(r"[A-Z]+|[a-z]+|\d+")
-_READABLE = 3.2  # characters of one case in a row, on average: what people write has more
+_READABLE = 3.2  # characters of one case in a row, on average; text by people has more
 
 
 class Word:
-    """What was seen of one word at a place, all its nodes together."""
+    """What was observed of one word at a place, over all its nodes."""
 
     __slots__ = ("edges", "fold", "grand", "key", "leaf", "parents", "shapes", "shapes_below", "total")
 
@@ -59,7 +59,7 @@ class Word:
 
     @property
     def things(self) -> int:
-        """How many different things are called here and right below."""
+        """The number of different things called at the word and directly below."""
         return len(self.leaf) + len(self.edges)
 
     def _add(self, node: Node) -> None:
@@ -78,7 +78,7 @@ class Word:
 
 
 def contexts(root: Node) -> dict[str, int]:
-    """After how many different segments each word stands, anywhere."""
+    """The number of different segments that each word follows, anywhere."""
     seen: dict[str, set[str]] = {}
     stack = [("", root)]
     while stack:
@@ -91,8 +91,9 @@ def contexts(root: Node) -> dict[str, int]:
 
 
 class Level:
-    """All that stands at one place. `before` is the word before it ("" at the root), None for a parameter;
-    `known` are the `contexts` of words."""
+    """All words at one place. `before` is the word before it ("" at the root), None for a parameter; `known`
+    are the `contexts` of words.
+    """
 
     def __init__(
         self,
@@ -109,10 +110,10 @@ class Level:
         self._totals = Counter(parent.total for parent in parents)
         self._everything = max(sum(parent.total for parent in parents), 1)
         self._collection = any(parent.calls for parent in parents)
-        self.calls = sum(word.total for word in self.names)  # of the names alone
+        self.calls = sum(word.total for word in self.names)  # of the names only
 
     def evidence(self) -> dict[str, dict[str, float]]:
-        """The measures of each word, by name; folds take part, but have none themselves."""
+        """The measures of each word by name; folds contribute, but have none themselves."""
         if not self.names:
             return {}
         _generalise(self.words, self._known, "edges")
@@ -167,8 +168,9 @@ class Level:
         }
 
     def _independence(self, word: Word) -> float:
-        """Below how many values of the segment before it stands (logarithm), less where its calls would reach
-        more if they fell below any: what belongs to another value stays below few."""
+        """The number of values of the segment before that the word follows (logarithm), relative to what its
+        calls would reach by chance: what belongs to one value stays below few.
+        """
         missed = fsum(
             times * (1 - total / self._everything) ** word.total for total, times in self._totals.items()
         )
@@ -183,7 +185,7 @@ class Level:
         }
 
     def _held_by(self, keys: Collection[K], holders: Mapping[K, int]) -> float:
-        """The largest share of the other words here that hold one of these keys, too."""
+        """The largest share of the other words here that also have one of these keys."""
         others = max(len(self.words) - 1, 1)
         return max(((holders[key] - 1) / others for key in keys if key != OTHER), default=0.0)
 
@@ -193,7 +195,7 @@ class Level:
 
 
 def _jumble(text: str) -> float:
-    """How little a text can be read: 1 where case and digits change all the time, 0 where they do not."""
+    """How unreadable a text is: 1 if case and digits alternate all the time, 0 if they do not."""
     runs = _RUN.findall(text)
     letters = sum(map(len, runs))
     if letters < 8 or len(runs) < 4:
@@ -202,7 +204,7 @@ def _jumble(text: str) -> float:
 
 
 def _generalise(words: Sequence[Word], known: Mapping[str, int], part: str) -> None:
-    """Replaces what follows one word only, and is not known elsewhere, by one token for all such."""
+    """Replaces segments that follow only one word, and are unknown elsewhere, by one common token."""
     held = Counter(key for word in words for key in getattr(word, part))
     for word in words:
         counts: Counter[str] = Counter()
@@ -213,7 +215,8 @@ def _generalise(words: Sequence[Word], known: Mapping[str, int], part: str) -> N
 
 
 def _evenness(words: Sequence[Word], part: str) -> dict[str, float]:
-    """Per word: how much better the other words foretell its counts than nothing does (log of the ratio).
+    """Per word, how much better the other words predict its counts than no information does (log of the
+    ratio).
 
     Counts are damped, since calls come in bursts.
     """

@@ -1,4 +1,4 @@
-"""What is known of path templates: the facts that the learner hands out, and what a person may decide."""
+"""Path templates as facts from the learner, and the decisions that a person can make on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ParameterType(StrEnum):
-    """What all values of a parameter have in common."""
+    """The common type of a parameter's values."""
 
     INTEGER = "integer"
     NUMBER = "number"
@@ -18,14 +18,14 @@ class ParameterType(StrEnum):
     STRING = "string"
 
     def schema(self) -> dict[str, str]:
-        """As JSON Schema."""
+        """The type as JSON Schema."""
         if self in (ParameterType.INTEGER, ParameterType.NUMBER, ParameterType.STRING):
             return {"type": self.value}
         return {"type": "string", "format": self.value}
 
 
 class TemplateOrigin(StrEnum):
-    """Who says that a template exists."""
+    """The origin of a template."""
 
     GIVEN = "given"  # an existing specification
     LEARNT = "learnt"
@@ -33,7 +33,7 @@ class TemplateOrigin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TemplateParameter:
-    """One parameter of a template. `values` is how many distinct ones were seen, an estimate from 64 on."""
+    """One parameter of a template. `values` is the number of distinct values, an estimate from 64 on."""
 
     name: str
     type: ParameterType
@@ -45,9 +45,9 @@ class TemplateParameter:
 class Template:
     """A path template. `text` is as in a specification, "/users/{userId}".
 
-    `example` are the segments of one path it was learned from (empty for one that is only given): resolving
-    them in later templates tells what became of this one. `calls` counts exchanges by method; `spans` names
-    the parameters that an existing specification says hold slashes.
+    `example` are the segments of one path it was learned from (empty for one that is only given): later
+    templates resolve them to find this one's present form. `calls` counts exchanges by method; `spans` names
+    the parameters that contain slashes according to an existing specification.
     """
 
     text: str
@@ -66,7 +66,7 @@ class Template:
 class TemplatePlace:
     """A place in the templates: the segments before it, "{}" for a parameter of any name.
 
-    The parameter of "/users/{userId}/posts" is at ("users",); it stays there when traffic brings more.
+    The parameter of "/users/{userId}/posts" is at ("users",); further traffic does not move it.
     """
 
     before: tuple[str, ...]
@@ -74,14 +74,14 @@ class TemplatePlace:
 
 @dataclass(frozen=True, slots=True)
 class MergeWords:
-    """A person says: what stands at this place are values of one parameter (all but what is split off)."""
+    """Decision: the words at this place are values of one parameter (except split ones)."""
 
     place: TemplatePlace
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A person says: this word at this place is no value."""
+    """Decision: this word at this place is no value."""
 
     place: TemplatePlace
     word: str
@@ -89,7 +89,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """A person names the parameter at this place."""
+    """Decision: the name of the parameter at this place."""
 
     place: TemplatePlace
     name: str
@@ -97,7 +97,7 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Retype:
-    """A person says what type the parameter at this place has."""
+    """Decision: the type of the parameter at this place."""
 
     place: TemplatePlace
     type: ParameterType

@@ -11,7 +11,7 @@ _BREAK = re.compile(r"[^A-Za-z0-9]+")
 
 
 def name_for(before: Sequence[str | None], kind: ParameterType, taken: frozenset[str]) -> str:
-    """A name that is not taken. `before` are the segments before it, None for a parameter."""
+    """A free name. `before` are the segments before the parameter, None for a parameter."""
     word = next((segment for segment in reversed(before) if segment), "")
     ending = {ParameterType.DATE: "Date", ParameterType.EMAIL: "Email", ParameterType.STRING: "Name"}.get(
         kind, "Id"

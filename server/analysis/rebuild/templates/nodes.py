@@ -1,7 +1,7 @@
-"""What was observed, as a trie of segments: counts only, so that the order of traffic leaves no trace.
+"""Observations as a trie of segments: only counts, so the order of traffic does not matter.
 
-A segment that shows its kind by itself is folded into one child per kind at once; words keep a child each
-until their learner needs room (see template_learner.py).
+Segments whose kind is evident are folded into one child per kind at once; each word has its own child until
+the learner needs room (see template_learner.py).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from zlib import crc32
 
 from server.analysis.rebuild.segments import OPAQUE, split_suffix
 
-MOST_CALLS = 24  # (method, shape) pairs told apart at one path
-NAMES = "name"  # the kind of words that were found to be values
+MOST_CALLS = 24  # (method, shape) pairs kept at one path
+NAMES = "name"  # the kind of words that turned out as values
 BITS = 256
 _ALL_BITS = (1 << BITS) - 1
-ONE_PATH = 1  # the sketch of a node that stands for one path
-_FOLD = "\0"  # begins the key of a folded child; a segment with this character is a value by kind
+ONE_PATH = 1  # the sketch of a node for one path
+_FOLD = "\0"  # starts the key of a folded child; a segment with this character is a value
 
 Fingerprint = int | str | None
 """Of what was answered: equal structure, equal print; None where nothing is known of it."""
@@ -27,7 +27,7 @@ Calls = dict[tuple[str, Fingerprint], int]
 
 
 def fold_key(kind: str) -> str:
-    """The key of the child that stands for all values of a kind, which may end in a suffix ("name.json")."""
+    """The key of the child for all values of a kind, possibly with a suffix ("name.json")."""
     return _FOLD + kind
 
 
@@ -40,21 +40,21 @@ def is_fold(key: str) -> bool:
 
 
 def kind_in(key: str) -> str:
-    """The kind of a fold's values, without their suffix."""
+    """The kind of a fold's values, without the suffix."""
     return split_suffix(key[1:])[0]
 
 
 def suffix_in(key: str) -> str:
-    """What the values of a fold, or a word, end in."""
+    """The suffix of a fold's values, or of a word."""
     return split_suffix(key)[1]
 
 
 class Node:
     """One segment of observed paths, or all values of one kind at a place.
 
-    `spread` says behind which folded words it stands: a bitmap of their hashes, so that nodes merge by `|`.
-    `least` and `seen` say of a fold which values it holds: the first in the order of text, and a bitmap of
-    their hashes. `total` is how many calls the node and all below it have, as of the last `add_up`.
+    `spread` is a bitmap of the hashes of the folded words before it, so that nodes merge by `|`. `least` and
+    `seen` describe a fold's values: the alphabetically first, and a bitmap of their hashes. `total` is the
+    number of calls at and below the node, as of the last `add_up`.
     """
 
     __slots__ = ("calls", "children", "least", "seen", "spread", "total")
@@ -68,13 +68,13 @@ class Node:
         self.least: str | None = None
 
     def holds(self, word: str) -> None:
-        """Notes a value of a fold."""
+        """Records a value of a fold."""
         self.seen |= 1 << _bit_of(word)
         if self.least is None or word < self.least:
             self.least = word
 
     def count(self, method: str, shape: Fingerprint, times: int = 1) -> None:
-        """Counts calls; beyond the bound the shape is no longer told, then the method not either."""
+        """Counts calls; beyond the bound without the shape, then also without the method."""
         calls = self.calls
         key = (method, shape)
         if key not in calls and len(calls) >= MOST_CALLS:
@@ -82,13 +82,15 @@ class Node:
         calls[key] = calls.get(key, 0) + times
 
     def fold(self, word: str) -> None:
-        """Notes that all below this node stands behind this word, one of those that become one child."""
+        """Records that everything below this node follows this word, which is folded with others into one
+        child.
+        """
         turn = _bit_of(word)
         for node in chain.from_iterable(child.walk() for child in self.children.values()):
             node.spread = (node.spread << turn | node.spread >> (BITS - turn)) & _ALL_BITS
 
     def absorb(self, other: Node) -> None:
-        """Adds another node's counts and children to this one; `other` is not to be used any more."""
+        """Merges another node's counts and children into this one; `other` must not be used any more."""
         self.spread |= other.spread
         for (method, shape), times in other.calls.items():
             self.count(method, shape, times)
@@ -103,7 +105,7 @@ class Node:
                 mine.absorb(child)
 
     def add_up(self) -> int:
-        """Brings `total` up to date here and below, and answers it."""
+        """Updates `total` here and below, and returns it."""
         self.total = sum(self.calls.values()) + sum(child.add_up() for child in self.children.values())
         return self.total
 
@@ -129,8 +131,8 @@ def _bit_of(word: str) -> int:
 
 
 def distinct(seen: int) -> int:
-    """About how many values set the bits of a bitmap (linear counting; exact while few)."""
+    """The approximate number of values that set the bits of a bitmap (linear counting; exact while few)."""
     clear = BITS - seen.bit_count()
     if clear == 0:
-        return 6 * BITS  # more than this many cannot be told apart
+        return 6 * BITS  # the largest number that can be estimated
     return round(-BITS * log(clear / BITS))

@@ -1,7 +1,7 @@
-"""Which of the words at one place are values of a parameter, and which are words of the API.
+"""Decides which words at one place are values of a parameter, and which are words of the API.
 
-A word is a value if the weighted sum of what speaks for it is above zero. There are two opinions: one by
-what is seen at the place, and one when all places have had their first.
+A word is a value if the weighted sum of its evidence is above zero. There are two opinions: one by the place
+alone, and one when all places have their first.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ Children = Mapping[str, list[Node]]
 
 _MOST_SUFFIXES = 2
 _FEW = 3
-_ENOUGH = 4  # calls at a place, below which its words are words: /users and /health, each called once
+_ENOUGH = 4  # calls at a place; with fewer, words stay words: /users and /health, each called once
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """The children of a place: keys that stay, and keys of one parameter by the suffix they share."""
+    """The children of a place: keys that stay, and keys of one parameter by suffix."""
 
     literals: tuple[str, ...]
     values: Mapping[str, tuple[str, ...]]
 
 
 class Opinions:
-    """Tells the children of places apart; of each word at a place it finds the odds that it is a value.
+    """Partitions the children of places, by the odds of each word to be a value.
 
-    The first opinion is by the place alone. Once shared, a second one knows what the first was of the words
-    alike, and of the same word at all places that follow the same word, and how much traffic there is.
+    The first opinion is by the place alone. After `share`, the second also uses the first opinions of similar
+    words, and of the same word at all places after the same word, and the amount of traffic.
     """
 
     def __init__(self, root: Node) -> None:
@@ -43,7 +43,7 @@ class Opinions:
         self._rate: float | None = None
 
     def share(self, templates: int) -> None:
-        """Ends the first opinions, by which there are so many templates."""
+        """Ends the first opinions, which gave this number of templates."""
         self._rate = max(self._calls / max(templates, 1), 1.0)
 
     def partition(self, children: Children, parents: list[Node], before: list[str | None]) -> Partition:
@@ -80,14 +80,14 @@ class Opinions:
 
 
 def _place(before: list[str | None]) -> tuple[str, int]:
-    """The last word before a place, and how many parameters stand between."""
+    """The last word before a place, and the number of parameters between."""
     distance = next((back for back, word in enumerate(reversed(before)) if word is not None), len(before))
     word = before[-1 - distance] if distance < len(before) else ""
     return word or "", distance
 
 
 def _is_base(nodes: list[Node], depth: int, calls: int) -> bool:
-    """Whether a number or date that never changes leads to most of the API: /2010-04-01/…, /api/3/…"""
+    """Whether a constant number or date leads to most of the API: /2010-04-01/…, /api/3/…"""
     only = nodes[0]
     return (
         len(nodes) == 1
@@ -99,7 +99,7 @@ def _is_base(nodes: list[Node], depth: int, calls: int) -> bool:
 
 
 def by_suffix(keys: list[str]) -> dict[str, tuple[str, ...]]:
-    """The keys of values by suffix; names of files, which end in many ways, stay together."""
+    """The keys of values by suffix; file names, with their many suffixes, stay together."""
     groups: dict[str, list[str]] = {}
     for key in keys:
         groups.setdefault(suffix_in(key), []).append(key)

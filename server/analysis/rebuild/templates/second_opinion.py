@@ -1,9 +1,9 @@
-"""What speaks for a word being a value once all places were looked at: the second opinion.
+"""The second opinion: evidence that a word is a value, once all places were examined.
 
-How often a word is called, and how rarely a new one comes, says little by itself: both change with the amount
-of traffic. So calls are taken relative to how many a template of this API has; what is new or was seen once,
-as it would be in the same traffic thinned out to a few requests a template (rarefaction). And words that are
-answered or continued alike should be of one kind.
+How often a word is called, and how rarely a new one comes, depends on the amount of traffic. So calls are
+relative to the calls per template of this API; counts of new words, and of words seen once, are those
+expected in the same traffic thinned out to a few requests per template (rarefaction). And words with similar
+responses or continuations should be of one kind.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from server.analysis.rebuild.templates.evidence import OTHER, Level, Word
 
 Measures = dict[str, float]
 
-_THINNED = 5.0  # requests a template
+_THINNED = 5.0  # requests per template
 _MOST = 4.0
 _MOST_ELSEWHERE = 8.0
 
@@ -33,7 +33,7 @@ def second(
     """The further measures of each word at a place with words, by name.
 
     `first` are the odds of the first opinion, `elsewhere` those of the same word at other places, added up;
-    `rate` is how many requests a template has.
+    `rate` is the number of requests per template.
     """
     place = {**_thinned(level, rate), "busiest": _busiest(level, rate)}
     alike = _Alike(level, first)
@@ -48,7 +48,9 @@ def second(
 
 
 def _thinned(level: Level, rate: float) -> Measures:
-    """Expected words, and words seen once, if each call had been seen with one probability."""
+    """The expected number of words, and of words seen once, if each call had been seen with a given
+    probability.
+    """
     kept = min(1.0, _THINNED / rate)
     words = once = 0.0
     for word in level.names:
@@ -62,14 +64,15 @@ def _thinned(level: Level, rate: float) -> Measures:
 
 
 def _busiest(level: Level, rate: float) -> float:
-    """Of each word, the calls of what is busiest there or right below; the median of the words, relative to
-    the calls of a template (logarithm). Words of an API have at least as many as a template."""
+    """For each word, the calls of the busiest node at or directly below it; the median over the words,
+    relative to the calls of a template (logarithm). Words of an API have at least as many as a template.
+    """
     calls = sorted(max(sum(word.leaf.values()), *word.edges.values(), 0.5) for word in level.names)
     return bounded(log(calls[len(calls) // 2] / rate))
 
 
 class _Alike:
-    """The first opinions of the words that are answered alike, or continued alike."""
+    """The first opinions of words with similar responses or continuations."""
 
     def __init__(self, level: Level, first: Mapping[str, float]) -> None:
         self._odds = {word.key: _MOST if word.fold else bounded(first[word.key]) for word in level.words}

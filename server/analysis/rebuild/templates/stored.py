@@ -1,4 +1,4 @@
-"""Tries as tuples that msgpack takes, and back; steps bring up to date what earlier versions stored."""
+"""Tries as tuples for msgpack, and back; steps convert what earlier versions stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CountedNode: TypeAlias = (
 
 
 class TemplateState(TypedDict):
-    """What a learner of templates knows; `version` says how `root` is written."""
+    """The state of a template learner; `version` is the format of `root`."""
 
     version: int
     forgotten: int
@@ -26,7 +26,7 @@ class TemplateState(TypedDict):
 
 
 def dump(node: Node) -> NodeState:
-    """A node and all below it."""
+    """A node and all below it, as a tuple."""
     return (
         _bytes(node.spread),
         _bytes(node.seen),
@@ -41,7 +41,7 @@ def _bytes(bitmap: int) -> bytes:
 
 
 def load(state: TemplateState) -> Node:
-    """The root that `dump` wrote, in any version so far. Raises ValueError on a later one."""
+    """The root that `dump` wrote, in any version so far. Raises ValueError for a later one."""
     version, root = state["version"], state["root"]
     if version not in (*STEPS, VERSION):
         raise ValueError(f"templates of version {version}, not {VERSION}")
@@ -60,7 +60,7 @@ def _load(state: NodeState) -> Node:
 
 
 def _sketched(state: CountedNode) -> NodeState:
-    """Version 2 → 3: `spread` was a count; as many bits stand for it."""
+    """Version 2 → 3: `spread` was a count; it becomes a bitmap with as many bits."""
     spread, seen, least, calls, children = state
     bitmap = (1 << min(spread, BITS)) - 1
     return _bytes(bitmap), seen, least, calls, [(key, _sketched(child)) for key, child in children]

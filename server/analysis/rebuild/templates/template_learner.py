@@ -1,8 +1,8 @@
-"""Path templates learned from traffic, online and in bounded memory.
+"""Learns path templates from traffic, online and in bounded memory.
 
 Traffic only adds counts to a trie; templates are a function of these counts (`TemplateLearner.templates`).
 So the order of traffic does not matter until the bound on nodes is reached. Then words that are values are
-folded into one child; if that does not make enough room, what was called least is forgotten, and counted.
+folded into one child; if that does not make enough room, the least called paths are dropped, and counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from server.analysis.specs.routing.trie import Trie
 
 MOST_SEGMENTS = 32
 MOST_NODES = 50_000
-MOST_WORDS = 512  # told apart at a place where names were folded before; further ones are names, too
+MOST_WORDS = 512  # words kept at a place where names were folded before; further ones are names too
 MOST_METHODS = 24  # of one given template
 
 _NONE: frozenset[int] = frozenset()
@@ -28,8 +28,8 @@ _NONE: frozenset[int] = frozenset()
 class TemplateLearner:
     """Learns from (method, path, status, shape of the response); hands out frozen templates.
 
-    `nodes` bounds its memory: about 600 bytes each, and never more than `MOST_SEGMENTS` nodes above it,
-    whatever traffic brings. `forgotten` counts the calls of what was given up for room.
+    `nodes` bounds its memory, at about 600 bytes each; it is exceeded by `MOST_SEGMENTS` nodes at most.
+    `forgotten` counts the calls of dropped paths.
     """
 
     def __init__(self, nodes: int = MOST_NODES) -> None:
@@ -52,7 +52,7 @@ class TemplateLearner:
         shape: Fingerprint = None,
         status: int = 200,
     ) -> bool:
-        """Learns from one exchange. Answers whether it taught: what was refused or not found teaches nothing.
+        """Learns from one exchange; returns whether it was used. Refused calls and ones not found are not.
 
         `segments` come after the first slash, percent-decoded; `masked` are the indices of those the agent
         replaced; `shape` is any fingerprint of the response's structure, None if unknown.
@@ -108,7 +108,7 @@ class TemplateLearner:
         return NAMES_KEY if len(node.children) >= MOST_WORDS and NAMES_KEY in node.children else word
 
     def _make_room(self) -> None:
-        """Folds words that are values; then forgets what was called least, until half of the room is free."""
+        """Folds words that are values; then drops the least called paths until half of the room is free."""
         for _ in walk(self._root, self._decisions, fold=True):
             pass
         self._nodes = sum(1 for _ in self._root.walk())
@@ -120,9 +120,9 @@ class TemplateLearner:
             least *= 2
 
     def give(self, templates: Mapping[str, frozenset[str]]) -> None:
-        """An existing specification's templates: they come first, traffic that fits one adds none.
+        """Sets an existing specification's templates: they take precedence; traffic that fits one adds none.
 
-        Each with the names of its parameters that hold slashes. Raises ValueError where braces do not pair.
+        Each has the names of its parameters that contain slashes. Raises ValueError for unpaired braces.
         """
         given = {text: self._given.get(text, {}) for text in templates}
         self._given_trie = trie_of(given_template(text, spans, {}) for text, spans in templates.items())
@@ -130,16 +130,16 @@ class TemplateLearner:
         self._learned = None
 
     def decide(self, decisions: Iterable[Decision]) -> None:
-        """What a person decided, all of it, in the order of deciding; it survives any traffic.
+        """Sets a person's decisions, all of them, in their order; traffic does not change them.
 
-        What was folded before cannot be told apart any more: a split shows with the word's next call.
+        Words folded before cannot be separated any more: a split takes effect with the word's next call.
         """
         self._decisions = tuple(decisions)
         self._split = frozenset(one.word for one in self._decisions if isinstance(one, Split))
         self._learned = None
 
     def templates(self) -> TemplateSet:
-        """The templates as of now; the same object until something new is observed."""
+        """The current templates; the same object until something new is observed."""
         if self._learned is None:
             given = (given_template(text, self._spans[text], calls) for text, calls in self._given.items())
             self._learned = compile_templates(walk(self._root, self._decisions), given)
@@ -155,12 +155,12 @@ class TemplateLearner:
             self._make_room()
 
     def state(self) -> TemplateState:
-        """All that was learned, for msgpack; what was given and decided is not part of it."""
+        """What was learned, for msgpack, without given templates and decisions."""
         return {"version": VERSION, "forgotten": self.forgotten, "root": dump(self._root)}
 
     @classmethod
     def restore(cls, state: TemplateState, nodes: int = MOST_NODES) -> TemplateLearner:
-        """The learner whose `state` this was, of any version so far. Raises ValueError on a later one."""
+        """The learner from its `state`, of any version so far. Raises ValueError for a later one."""
         learner = cls(nodes)
         learner._root = load(state)
         learner.forgotten = state["forgotten"]
@@ -169,7 +169,7 @@ class TemplateLearner:
 
 
 def _forget(node: Node, least: int) -> int:
-    """Takes away all subtrees with at most so many calls. Returns how many calls that were."""
+    """Removes all subtrees with at most the given number of calls. Returns their calls."""
     forgotten = 0
     for key, child in list(node.children.items()):
         if child.total <= least:

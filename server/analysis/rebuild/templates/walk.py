@@ -1,4 +1,4 @@
-"""Walks the trie of observations from its root, all nodes of one place together: what stands where."""
+"""Walks the trie of observations from its root, all nodes of one place together."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _TYPES = {type_.value: type_ for type_ in ParameterType}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One segment of a template: a word, or a parameter with what its values have in common.
+    """One segment of a template: a word, or a parameter with its values' common type.
 
-    `name` is a person's, "" for none; `example` one text that stood there; `suffix` follows the parameter.
+    `name` is a person's, "" for none; `example` one observed text; `suffix` follows the parameter.
     """
 
     word: str
@@ -47,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A path of steps that had calls; by method, how many."""
+    """A path of steps with calls, counted by method."""
 
     steps: tuple[Step, ...]
     calls: dict[str, int]
@@ -57,13 +57,13 @@ class Visit:
 class _Here:
     nodes: list[Node]
     steps: tuple[Step, ...]
-    decisions: tuple[tuple[tuple[str, ...], Decision], ...]  # with what is left of the way to their place
+    decisions: tuple[tuple[tuple[str, ...], Decision], ...]  # with the remaining segments to their place
 
 
 def walk(root: Node, decisions: Sequence[Decision], fold: bool = False) -> Iterator[Visit]:
-    """Every path that had calls. With `fold`, words that are values become one child on the way.
+    """Every path that had calls. With `fold`, words that are values are folded into one child.
 
-    Walks twice: what is found of a word at one place helps to decide at others.
+    Walks twice: results for a word at one place help to decide at others.
     """
     opinions = Opinions(root)
     opinions.share(sum(1 for _ in _walk(root, decisions, opinions, False)))
@@ -98,7 +98,7 @@ def _next(here: _Here, opinions: Opinions, fold: bool) -> Iterator[_Here]:
 
 
 def _onward(here: _Here, words: set[str]) -> tuple[tuple[tuple[str, ...], Decision], ...]:
-    """The decisions whose place lies behind one of these words."""
+    """The decisions whose place is below one of these words."""
     return tuple((left[1:], decision) for left, decision in here.decisions if left and left[0] in words)
 
 
@@ -119,7 +119,7 @@ def _with_decisions(parts: Partition, decided: list[Decision]) -> Partition:
 
 
 def _folded(nodes: list[Node], keys: tuple[str, ...], suffix: str) -> list[Node]:
-    """Makes one child of all values that are words, below each node. Returns the children for values."""
+    """Folds all words that are values into one child, below each node. Returns the children for values."""
     target = fold_key(NAMES + suffix)
     below: list[Node] = []
     for node in nodes:

@@ -1,7 +1,7 @@
-"""How much each measure of a word speaks for its being a value: two logistic regressions.
+"""The weights of each measure as evidence that a word is a value: two logistic regressions.
 
-They were fitted to traffic generated for published APIs (tests/bench/README.md says how). The second one
-knows what the first said of all places.
+They were fitted to traffic generated for published APIs (tests/bench/README.md says how). The second one uses
+the first one's results for all places.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Changes of a document that would end a deviation."""
+"""Changes of a document under which a deviation conforms."""

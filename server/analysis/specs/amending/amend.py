@@ -1,4 +1,4 @@
-"""Changes of a document by which one kind of deviation would be none, narrow before wide."""
+"""Changes of a document under which a kind of deviation would conform, narrow ones first."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _security(site: Site, words: Words, where: str, pointer: str) -> Iterator[Ch
 
 
 def _nothing(site: Site, words: Words, where: str, pointer: str) -> Iterator[Changes]:
-    """No document makes a body or a parameter that cannot be read right."""
+    """No changes: an unreadable body or parameter conforms to no document."""
     yield from ()
 
 

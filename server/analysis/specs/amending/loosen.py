@@ -40,7 +40,7 @@ class Loosening:
         self._words, self._parts, self._shown = words, parts, shown
 
     def of_field(self, kind: str, name: str) -> Iterator[Changes]:
-        """A field of this name is described, allowed or not required."""
+        """Describes, allows or no longer requires a field of this name."""
         if kind == Kind.MISSING_FIELD:
             yield self._optional(name)
             return
@@ -57,7 +57,7 @@ class Loosening:
                 yield (self._property(at, part, name, described),)
 
     def of_value(self, kind: str) -> Iterator[Changes]:
-        """The value itself fits."""
+        """Makes the value itself conform."""
         if kind == Kind.TYPE:
             yield from self._typed()
             return
@@ -78,7 +78,7 @@ class Loosening:
         )
 
     def _described(self, name: str) -> JsonObject:
-        """A schema for a field by its value in the sample."""
+        """A schema for a field, from its value in the sample."""
         value = self._shown.value if self._shown else None
         field = value.get(name) if isinstance(value, dict) else None
         return {} if field is None else {"type": _type(field)}
@@ -121,8 +121,8 @@ class Loosening:
 def changes_of_schema(
     site: Site, words: Words, parts_at: Callable[[str], Parts], identity: DeviationIdentity
 ) -> Iterator[Changes]:
-    """Changes of the schemas that a value of this call was judged by; `parts_at`: those that apply at a
-    place of the document.
+    """Changes of the schemas by which a value of this call was validated; `parts_at` returns those that apply
+    at a place of the document.
     """
     kind, where, place = identity.kind, identity.where, identity.place
     tokens = tokens_of(place) if where.endswith(".body") else []

@@ -1,4 +1,4 @@
-"""Changes in the words of OpenAPI 3."""
+"""Changes of OpenAPI 3 documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902): the part that proposals are written in: add, replace and remove."""
+"""JSON Patch (RFC 6902), with the operations that proposals use: add, replace and remove."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Unfit(ValueError):
 
 
 def add(place: str, key: str, value: Json) -> Change:
-    """The change that puts a value under `key`; "-" is the end of an array."""
+    """The change that adds a value at `key`; "-" is the end of an array."""
     return {"op": "add", "path": under(place, key), "value": value}
 
 
@@ -29,7 +29,7 @@ def remove(place: str, key: str) -> Change:
 
 
 def applied(document: JsonObject, changes: Sequence[Change]) -> JsonObject:
-    """The document after all changes; what they touch is copied, the rest is shared. Raises Unfit."""
+    """The document after all changes; changed parts are copied, the rest is shared. Raises Unfit."""
     for change in changes:
         changed = _at(document, tokens_of(_path(change)), change)
         if not isinstance(changed, dict):

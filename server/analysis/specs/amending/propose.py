@@ -1,7 +1,7 @@
-"""A deviation → the smallest change of the document under which the call that showed it would conform.
+"""A deviation → the smallest change of the document under which the call with it would conform.
 
-Changes are tried in order, narrow before wide: each is applied, the document read again and the sample
-judged again. So what is proposed is proved, and what cannot be is not proposed.
+Changes are tried in order, narrow ones first: each is applied, the document read again and the sample
+validated again. So each proposal is proved, and an unproved one is not made.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from server.analysis.specs.schemas.validators import Parts
 
 
 class Judging(Matching, Protocol):
-    """A specification, as far as proposals need it."""
+    """The interface of a specification that proposals need."""
 
     @property
     def document(self) -> JsonObject: ...
@@ -43,14 +43,14 @@ class Judging(Matching, Protocol):
 Understand = Callable[[JsonObject], Judging]
 """From a document to what it says. Raises SpecError."""
 
-MAX_TRIED = 12  # changes, each of which reads the whole document
+MAX_TRIED = 12  # changes; each try reads the whole document
 
 
 def proposal(
     identity: DeviationIdentity, document: JsonObject, understand: Understand, record: Record | None
 ) -> tuple[Change, ...] | None:
-    """The change, None where there is none. `record` is a call that shows the deviation; without one the
-    first change that leaves a good document is taken. Raises SpecError where the document is none.
+    """The change, None if there is none. `record` is a call with the deviation; without one, the result is
+    the first change that leaves a valid document. Raises SpecError if the document is invalid.
     """
     said = understand(document)
     for tried, changes in enumerate(filter(None, _candidates(identity, document, said, record))):
@@ -66,14 +66,14 @@ def proposal(
 
 
 def _cures(before: Judgement, after: Judgement, identity: DeviationIdentity) -> bool:
-    """Whether the deviation is gone and no other has come in its place."""
+    """Whether the deviation is gone and no other has appeared."""
     known = {(one.kind, one.where, one.pointer) for one in before.deviations}
     left = {(one.kind, one.where, one.pointer) for one in after.deviations}
     return left <= known and not shows(after, identity)
 
 
 def shows(judgement: Judgement, identity: DeviationIdentity) -> bool:
-    """Whether a judgement has this deviation."""
+    """Whether a judgement contains this deviation."""
     return any(one.is_of(identity) for one in judgement.deviations)
 
 

@@ -1,4 +1,4 @@
-"""The call that shows a deviation, as far as it is still there and was not masked."""
+"""A call with a deviation, if still stored, and its unmasked values."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _BODIES = (Where.REQUEST_BODY, Where.RESPONSE_BODY)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A value that a sample shows, which may be null."""
+    """A value of a sample; it may be null."""
 
     value: Json
 
 
 class Sample:
-    """`record` is None where no exchange of the deviation is kept any more."""
+    """`record` is None if no exchange with the deviation is stored any more."""
 
     def __init__(self, record: Record | None) -> None:
         self._record = record
 
     @property
     def status(self) -> int | None:
-        """The status that was answered."""
+        """The response's status."""
         response = self._record.response if self._record else None
         return None if response is None else response.status
 
     def media_type(self, where: str) -> str | None:
-        """That of the body which is at `where`; of the answer's for any other place."""
+        """The media type of the body at `where`; of the response's body for any other place."""
         message = self._message(where)
         kind = essence(message.content_type or "") if message else ""
         return kind if _MEDIA_TYPE.fullmatch(kind) else None
 
     def value(self, where: str, tokens: Sequence[str]) -> Shown | None:
-        """The value at a place in a body; None where it was not seen, or was masked."""
+        """The value at a place in a body; None if it was not captured, or was masked."""
         message = self._message(where)
         if where not in _BODIES or message is None or message.body.data is None:
             return None

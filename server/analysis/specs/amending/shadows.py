@@ -1,4 +1,4 @@
-"""Changes that describe what no specification does: a path, or another method of one."""
+"""Changes that describe undocumented calls: a path, or another method of one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def changes_of_shadow(
     bases: Sequence[str],
     operations: Sequence[Operation],
 ) -> Iterator[Changes]:
-    """Of a call to what is not described. Raises SpecError."""
+    """The changes for an undocumented call. Raises SpecError."""
     method, _, path = identity.operation.partition(" ")
     if method.lower() not in METHODS or not path.startswith("/"):
         return
@@ -59,7 +59,7 @@ def _operation(template: str, words: Words) -> JsonObject:
 
 
 def _template(path: str, operations: Sequence[Operation]) -> str | None:
-    """The template that describes the path already."""
+    """The template that already describes the path."""
     shape = _shape(path)
     same = next((one.template for one in operations if _shape(one.template) == shape), None)
     return same or next((one.template for one in operations if _fits(one.template, path)), None)
@@ -75,7 +75,7 @@ def _shape(template: str) -> list[str]:
 
 
 def _fits(template: str, path: str) -> bool:
-    """Whether a path made from traffic is one of a template's."""
+    """Whether a path from traffic fits a template."""
     parts, segments = template.split("/"), path.split("/")
     try:
         pairs = zip(map(parse_segment, parts), segments, strict=True)

@@ -1,4 +1,4 @@
-"""One operation where its document describes it."""
+"""The place of one operation in its document."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Site:
         return self.pointers.resolved(under(self.place, "requestBody"), self.node.get("requestBody"))
 
     def response(self) -> tuple[str, JsonObject]:
-        """(place, node) of the answer with the sample's status; of the first where there is no sample."""
+        """(place, node) of the response with the sample's status; of the first one without a sample."""
         answer = self._answer()
         name = answer[0] if answer else next(iter(self.operation.responses), "default")
         responses = object_in(self.node, "responses")
@@ -39,19 +39,19 @@ class Site:
         return self.pointers.resolved(under(self.place, "responses", said), responses.get(said))
 
     def parameters(self) -> Iterator[tuple[str, JsonObject]]:
-        """(place, node) of the operation's own parameters, then of its path's."""
+        """(place, node) of the operation's own parameters, then of the path's."""
         for owner, place in ((self.node, self.place), (self.item, self.item_place)):
             for i, entry in enumerate(array_in(owner, "parameters")):
                 yield self.pointers.resolved(under(place, "parameters", i), entry)
 
     def with_parameter(self, described: JsonObject) -> Change:
-        """The change by which the operation takes one more parameter."""
+        """The change that adds a parameter to the operation."""
         if "parameters" in self.node:
             return add(under(self.place, "parameters"), "-", described)
         return add(self.place, "parameters", [described])
 
     def schemas(self, where: str, name: str) -> list[str]:
-        """Places of the schemas that a value was judged by; `name` is a parameter's or a header's."""
+        """Places of the schemas by which a value was validated; `name` is a parameter's or a header's."""
         if where == Where.REQUEST_BODY:
             return _schemas(self.operation.body)
         answer = self._answer()
@@ -71,7 +71,7 @@ class Site:
 
 
 def item_of(pointers: Pointers, template: str) -> tuple[str, JsonObject]:
-    """(place, node) of what stands at a path. Raises SpecError."""
+    """(place, node) of the path's item. Raises SpecError."""
     place = under("/paths", template)
     return pointers.resolved(place, pointers.at(place, place))
 

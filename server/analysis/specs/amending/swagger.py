@@ -1,4 +1,4 @@
-"""Changes in the words of Swagger 2.0, where a body is a parameter and parameters have no schema."""
+"""Changes of Swagger 2.0 documents, in which a body is a parameter and parameters have no schema."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ADDED = re.compile(
 
 
 class SwaggerWords:
-    """`pointers` are those of the document as it is written."""
+    """`pointers` are those of the document as uploaded."""
 
     def __init__(self, pointers: Pointers) -> None:
         self._pointers = pointers
@@ -51,7 +51,7 @@ class SwaggerWords:
         return (remove(place, "schema"),) if "schema" in response else ()
 
     def place(self, place: str) -> str:
-        """The place of a parameter's own words, which reading puts under a schema."""
+        """The place of a parameter's own keywords, which reading moves below a schema."""
         return _ADDED.sub(self._own, place)
 
     def _own(self, found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""How a dialect says what a proposal changes. Each has its own module: `openapi` and `swagger`."""
+"""The interface for writing changes in a dialect; its modules are `openapi` and `swagger`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Changes = tuple[Change, ...]
 
 
 class Words(Protocol):
-    """One dialect's words. An empty tuple says that it has none for it."""
+    """Writes changes in one dialect. An empty tuple: the dialect cannot express it."""
 
     text: JsonObject
     """A parameter's or a header's value that is a text."""
@@ -24,21 +24,21 @@ class Words(Protocol):
     """The keyword beside `type` that allows null; None where null is a type."""
 
     def body(self, site: Site) -> Changes:
-        """An operation takes a body."""
+        """Adds a body to an operation."""
         ...
 
     def content_type(self, site: Site, where: str) -> Changes:
-        """The sample's media type is one of a body's."""
+        """Adds the sample's media type to a body."""
         ...
 
     def optional_body(self, site: Site) -> Changes:
-        """A request need not have a body."""
+        """Makes a request's body optional."""
         ...
 
     def no_response_body(self, site: Site) -> Changes:
-        """Nothing is said of an answer's body."""
+        """Removes the description of a response's body."""
         ...
 
     def place(self, place: str) -> str:
-        """Where the document says what reading found at `place`."""
+        """Where the uploaded document has what reading found at `place`."""
         ...

@@ -1,1 +1,1 @@
-"""How each kind of document says things: OpenAPI 3, Swagger 2.0, Kubernetes."""
+"""The dialects of documents: OpenAPI 3, Swagger 2.0, Kubernetes."""

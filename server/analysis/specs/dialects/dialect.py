@@ -1,4 +1,4 @@
-"""Which dialect a document is written in: its version, and whether it is Kubernetes' own."""
+"""Detects a document's dialect: its version, and whether it is Kubernetes'."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _VERSIONS = ("3.0", "3.1", "3.2")
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A document as the rest understands it: its schemas in the words of OpenAPI 3, as they are meant.
+    """A document normalised for the other modules: with schemas of OpenAPI 3.
 
-    `is_31`: they have the keywords of 3.1; `nulls`: null stands for what is absent, everywhere.
+    `is_31`: they have the keywords of 3.1; `nulls`: null means absent, everywhere.
     """
 
     document: JsonObject
@@ -29,7 +29,7 @@ class Dialect:
 
 
 def dialect_of(document: JsonObject) -> Dialect:
-    """Raises SpecError for a version that is not read."""
+    """The dialect of a document. Raises SpecError for an unsupported version."""
     nulls = is_kubernetes(document)
     if "swagger" in document:
         if str(document["swagger"]) not in ("2.0", "2"):
@@ -50,7 +50,7 @@ def _version(document: JsonObject) -> str:
 
 
 def _as_meant(document: JsonObject) -> JsonObject:
-    """An OpenAPI 3 document, Kubernetes' schemas as they are meant."""
+    """An OpenAPI 3 document, with Kubernetes' schemas corrected."""
     components = object_in(document, "components")
     if "schemas" not in components:
         return document

@@ -1,8 +1,8 @@
-"""What Kubernetes' own documents say otherwise than its servers mean, set right before they are read.
+"""Corrects Kubernetes' own documents where they differ from its servers' behaviour.
 
-`Quantity` is described as a string and may be sent as a number; a JSON Patch is an array where `Patch`
-says object; null is sent for what is absent. `int-or-string` is read in `schemas/keywords.py`, `{path}` in
-`routing/routes.py`.
+`Quantity` is described as a string and may be sent as a number; a JSON Patch is an array although `Patch` is
+described as an object; null is sent for absent values. `int-or-string` is read in `schemas/keywords.py`,
+`{path}` in `routing/routes.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def is_kubernetes(document: JsonObject) -> bool:
 
 
 def meant(definitions: Json) -> Json:
-    """Schemas by name, those of Kubernetes as they are meant."""
+    """Schemas by name, with those of Kubernetes corrected."""
     if not isinstance(definitions, dict):
         return definitions
     changed: JsonObject = {
@@ -41,20 +41,20 @@ def meant(definitions: Json) -> Json:
 
 
 def stream_switch(kinds: Iterable[str]) -> str | None:
-    """The query parameter that asks for a stream of events instead of a list, where these media types (as
-    the document writes them, `application/json;stream=watch`) say that there may be one.
+    """The query parameter that requests a stream of events instead of a list, if these media types (as
+    written in the document: `application/json;stream=watch`) allow one.
     """
     return _WATCH if any("stream=" in kind for kind in kinds) else None
 
 
 def watch_switch(operation: Operation) -> str | None:
-    """The query parameter that makes another kind of call of an operation: a watch instead of a list."""
+    """The query parameter that turns an operation into another kind of call: a watch instead of a list."""
     described = ((one.where, one.name) for one in operation.parameters)
     return _WATCH if operation.method == "GET" and (Where.QUERY, _WATCH) in described else None
 
 
 def is_deprecated(operation: JsonObject) -> bool:
-    """Whether an operation of a Kubernetes document is deprecated: only its description says so."""
+    """Whether an operation of a Kubernetes document is deprecated, which only its description states."""
     return (
         "x-kubernetes-action" in operation
         and "deprecated" in (text_in(operation, "description") or "").lower()

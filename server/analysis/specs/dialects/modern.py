@@ -1,7 +1,7 @@
-"""A Swagger 2.0 document in words that the rest understands: OpenAPI 3.0's inside schemas.
+"""Converts a Swagger 2.0 document for the other modules: OpenAPI 3.0's keywords inside schemas.
 
-Places stay those of the document: a parameter's own words about its value come to stand under `schema`
-beside them, and the fields of a form under `formData`. What is malformed stays as it is.
+Places stay those of the document: a parameter's keywords about its value are also written below `schema`, and
+the fields of a form below `formData`. Malformed parts stay unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _Fields = dict[str, tuple[str, JsonObject]]
 
 
 def modern(document: JsonObject, definitions: Json) -> JsonObject:
-    """The document with its schemas, and these definitions, in the words of OpenAPI 3.0."""
+    """The document with its schemas, and these definitions, in OpenAPI 3.0's keywords."""
     parameters = _each(document.get("parameters"), _parameter)
     changed: JsonObject = {
         "definitions": _each(definitions, _schema),
@@ -42,7 +42,7 @@ def _each(named: Json, change: Callable[[Json], Json]) -> Json:
 
 
 def _schema(node: Json) -> Json:
-    if not isinstance(node, dict) or "$ref" in node:  # what stands beside $ref is ignored
+    if not isinstance(node, dict) or "$ref" in node:  # siblings of $ref are ignored
         return node
     changed = dict(node)
     for keyword in ("items", "additionalProperties"):
@@ -56,7 +56,7 @@ def _schema(node: Json) -> Json:
 
 
 def _said_anew(node: JsonObject) -> JsonObject:
-    """What a schema says in words of Swagger's own."""
+    """OpenAPI's keywords for a schema's Swagger-only ones."""
     said: JsonObject = {}
     if isinstance(node.get("discriminator"), str):
         said["discriminator"] = {"propertyName": node["discriminator"]}
@@ -115,7 +115,7 @@ def _parameters(node: JsonObject) -> JsonObject:
 
 
 def _fields(node: JsonObject, place: str, shared: JsonObject) -> _Fields:
-    """The parameters of a form that are described here; `shared` are the document's by name."""
+    """The form parameters described here; `shared` are the document's by name."""
     found: _Fields = {}
     for i, parameter in enumerate(array_in(node, "parameters")):
         at = under(place, "parameters", i)

@@ -1,4 +1,4 @@
-"""The document's operations as facts; every reference on the way resolved, every type checked."""
+"""Reads a document's operations as facts, with resolved references and checked types."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _STYLES = {Where.QUERY: "form", Where.COOKIE: "form"} | dict.fromkeys(
     (Where.PATH, Where.HEADER, Where.RESPONSE_HEADER), "simple"
 )
 _HEADERS = (Where.HEADER, Where.RESPONSE_HEADER)
-MULTI_SEGMENT = "x-multi-segment"  # GitHub's word on a parameter that may hold slashes
+MULTI_SEGMENT = "x-multi-segment"  # GitHub's extension for a parameter that may contain slashes
 NamedParameters = dict[tuple[str, Where], Parameter]
 _NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})  # OpenAPI 3.1, 4.8.12.2
 
 
 @dataclass(frozen=True, slots=True)
 class PathItem:
-    """What stands at a path, and holds for all its operations."""
+    """A path's item, which applies to all its operations."""
 
     path: str
     place: str
@@ -56,7 +56,7 @@ class OperationsReader:
         self._schemes: dict[str, Scheme] = {}
 
     def operations(self) -> Iterator[tuple[Operation, tuple[str, ...]]]:
-        """Each operation with the base paths it is served under. Raises SpecError."""
+        """Each operation with its base paths. Raises SpecError."""
         root = self.bases()
         for path, item in mapping(self._document.get("paths", {}), "/paths").items():
             if path.startswith("x-"):
@@ -151,7 +151,9 @@ class OperationsReader:
         )
 
     def _parameter_schema(self, node: JsonObject, place: str, whole: bool) -> tuple[bool, str | None]:
-        """(the value is JSON, its schema); a content type that is not read leaves the value unjudged."""
+        """(whether the value is JSON, its schema); a value of an unsupported content type is not
+        validated.
+        """
         if "schema" in node:
             return False, under(place, "schema")
         content = self._content(node, place).media
@@ -161,7 +163,7 @@ class OperationsReader:
         return json is not None, content[json] if json else None
 
     def _body(self, node: JsonObject, place: str, item: PathItem) -> Content | None:
-        """In Swagger 2.0 the path item may describe the body too."""
+        """The body of a request; in Swagger 2.0 the path item may describe it."""
         if "requestBody" not in node:
             return None
         place, body = self._pointers.resolved(under(place, "requestBody"), node["requestBody"])
@@ -181,7 +183,7 @@ class OperationsReader:
         return found
 
     def _answer(self, response: JsonObject, place: str, node: JsonObject, owner: str) -> Content:
-        """What one status answers; `node` at `owner` is the operation."""
+        """The response of one status; `node` at `owner` is the operation."""
         return replace(self._content(response, place), headers=self._headers(response, place))
 
     def _headers(self, response: JsonObject, place: str) -> tuple[Parameter, ...]:
@@ -249,7 +251,7 @@ class OperationsReader:
 
 
 def spans(parameter: JsonObject) -> bool:
-    """Whether a parameter is said to hold slashes as they are."""
+    """Whether a parameter may contain unescaped slashes."""
     return parameter.get("in") == "path" and parameter.get(MULTI_SEGMENT) is True
 
 

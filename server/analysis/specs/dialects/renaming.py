@@ -1,4 +1,4 @@
-"""Schemas of a Swagger document on their way to OpenAPI's components: new names, and references by them."""
+"""Renames a Swagger document's schemas for OpenAPI's components, with references to them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _OPAQUE = frozenset(("example", "default", "enum"))
 
 
 class Renaming:
-    """What components of one document are called in OpenAPI, where a name has to be safe. `schemas` are
-    those that have a name there: the definitions, and what is referred to where it stands.
+    """The names of a document's components in OpenAPI, which restricts their characters. `schemas` are those
+    with a name: the definitions, and schemas referenced at other places.
     """
 
     def __init__(self, document: JsonObject, pointers: Pointers) -> None:
@@ -24,7 +24,7 @@ class Renaming:
         self._names = {
             kind: _safe(object_in(document, kind)) for kind in (*COMPONENTS, "securityDefinitions")
         }
-        self._others: dict[str, str] = {}  # schemas that are referred to where they stand, by place
+        self._others: dict[str, str] = {}  # schemas referenced at other places, by place
         self.schemas: JsonObject = {}
 
     def names(self, kind: str) -> Mapping[str, str]:
@@ -32,13 +32,15 @@ class Renaming:
         return self._names[kind]
 
     def add_definitions(self) -> None:
-        """All definitions become schemas."""
+        """Adds all definitions as schemas."""
         for name, node in object_in(self._document, "definitions").items():
             self.schemas[self._names["definitions"][name]] = self.schema(node)
         self._keep_values()
 
     def _keep_values(self) -> None:
-        """Maps the values of discriminators: they were names of definitions, some of which have changed."""
+        """Adds mappings for discriminators' values: they were names of definitions, some of which have
+        changed.
+        """
         names = self._names["definitions"]
         for base, heirs in inheritance(self._document, self._pointers).items():
             called = [component_name(heir) for heir in heirs]
@@ -52,19 +54,19 @@ class Renaming:
                 object_in(object_in(self.schemas, token), "discriminator")["mapping"] = mapping
 
     def shared(self, entry: JsonObject, kind: str) -> JsonObject | None:
-        """A reference to what is shared, by its new name; None where `entry` is none."""
+        """A reference to a shared component, by its new name; None if `entry` is no reference."""
         if "$ref" not in entry:
             return None
         token = self._token(self._pointers.target(entry["$ref"], "/$ref"), kind)
         return None if token is None else {"$ref": f"#/components/{COMPONENTS[kind]}/{token}"}
 
     def _token(self, place: str, kind: str) -> str | None:
-        """The new name of a place that is one of a kind's."""
+        """The new name of a place among components of one kind."""
         home, _, name = place[1:].partition("/")
         return self._names[kind].get(unescape(name)) if home == kind else None
 
     def schema(self, node: Json) -> Json:
-        """A schema with its references by new names."""
+        """A schema with references by new names."""
         if isinstance(node, list):
             return [self.schema(one) for one in node]
         return self.schema_object(node) if isinstance(node, dict) else node
@@ -84,7 +86,7 @@ class Renaming:
         return found
 
     def _referred(self, reference: str) -> str:
-        """The name of a schema; one that stands elsewhere than with the definitions is put there."""
+        """The name of a schema; one outside the definitions is added to them."""
         place = self._pointers.target(reference, "/$ref")
         for _ in range(MAX_HOPS):
             token = self._token(place, "definitions") or self._others.get(place)
@@ -110,7 +112,7 @@ def _is_opaque(key: str) -> bool:
 
 
 def _safe(named: Iterable[str]) -> dict[str, str]:
-    """Names → names that components may have (OpenAPI 3.1, 4.8.7), each another."""
+    """Names → distinct names that are valid for components (OpenAPI 3.1, 4.8.7)."""
     found: dict[str, str] = {}
     for name in sorted(named, key=lambda name: bool(_UNSAFE.search(name))):
         found[name] = _free(name, set(found.values()) if _UNSAFE.search(name) else ())

@@ -1,4 +1,4 @@
-"""Swagger 2.0: the operations of a document that `modern` prepared, as the same facts as OpenAPI's."""
+"""Reads the operations of a Swagger 2.0 document prepared by `modern`, as the same facts as OpenAPI's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Entries = list[tuple[str, JsonObject]]
 
 
 class SwaggerReader(OperationsReader):
-    """Reads operations out of a document that `modern` prepared."""
+    """Reads operations from a document prepared by `modern`."""
 
     schemes_at = "/securityDefinitions"
 
@@ -84,7 +84,7 @@ class SwaggerReader(OperationsReader):
         )
 
     def _answer(self, response: JsonObject, place: str, node: JsonObject, owner: str) -> Content:
-        """Without a schema nothing is said of the body."""
+        """The response of one status; without a schema its body is not described."""
         kinds = self._kinds(node, owner, "produces")
         schema = under(place, "schema")
         return Content(
@@ -123,7 +123,7 @@ def _field_name(node: JsonObject, place: str) -> str:
 
 
 def base_of_swagger(document: JsonObject) -> str:
-    """The path that stands before all others, without a slash at its end. Raises SpecError."""
+    """The base path, without a trailing slash. Raises SpecError."""
     base = document.get("basePath") or ""
     if not isinstance(base, str):
         raise SpecError("/basePath", "not a string")
@@ -132,7 +132,7 @@ def base_of_swagger(document: JsonObject) -> str:
 
 
 def array_style(node: JsonObject, place: str) -> tuple[str, bool]:
-    """How the items of an array are sent: (style, explode), tabs as `tabDelimited`. Raises SpecError."""
+    """The serialisation of an array: (style, explode), tabs as `tabDelimited`. Raises SpecError."""
     said = node.get("collectionFormat", "csv")
     style = _STYLES.get(said) if isinstance(said, str) else None
     if style is None:

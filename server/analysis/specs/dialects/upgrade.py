@@ -1,7 +1,7 @@
-"""A Swagger 2.0 document → the same in OpenAPI 3.0's places: bodies, content types, components, servers.
+"""A Swagger 2.0 document → an OpenAPI 3.0 document: bodies, content types, components, servers.
 
-Schemas come from `swagger.modern` in the words of 3.0 already. What has no place in OpenAPI is said as near
-to it as can be: an array separated by tabs is a string, examples of a type that is not produced `x-examples`.
+Schemas come from `swagger.modern`, already with 3.0's keywords. What OpenAPI cannot express is approximated:
+a tab-separated array becomes a string, examples of a type that is not produced `x-examples`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FLOWS = {
 
 
 def openapi(document: JsonObject) -> JsonObject:
-    """The document of a specification that loads, as OpenAPI 3.0. Raises SpecError on broken references."""
+    """The document of a loaded specification, as OpenAPI 3.0. Raises SpecError for broken references."""
     return _Upgrade(document).made()
 
 
@@ -81,7 +81,7 @@ class _Upgrade:
         return {kind: part for kind, part in parts.items() if part}
 
     def _shared(self, kind: str) -> Iterator[tuple[str, JsonObject]]:
-        """(new name, node) of what a document shares of one kind."""
+        """(new name, node) of a document's shared components of one kind."""
         for name, node in object_in(self._document, kind).items():
             if isinstance(node, dict):
                 yield self._renaming.names(kind)[name], node
@@ -125,7 +125,7 @@ class _Upgrade:
             yield self._pointers.resolved("", entry)[1]
 
     def _sent(self, node: JsonObject) -> list[Json]:
-        """Those of them that are parameters in OpenAPI, too; shared ones by reference."""
+        """Those that are also parameters in OpenAPI; shared ones by reference."""
         found: list[Json] = []
         for entry, parameter in zip(array_in(node, "parameters"), self._entries(node), strict=True):
             if _is_kept(parameter) and isinstance(entry, dict):
@@ -154,12 +154,12 @@ class _Upgrade:
         return {"style": name, "explode": explode, "schema": schema}
 
     def _plain(self, node: JsonObject) -> JsonObject:
-        """A parameter's schema without the extensions, which stay with the parameter."""
+        """A parameter's schema without extensions, which stay with the parameter."""
         said = object_in(node, "schema").items()
         return self._renaming.schema_object({key: value for key, value in said if not key.startswith("x-")})
 
     def _body(self, entries: list[JsonObject], kinds: list[str]) -> JsonObject | None:
-        """What one operation takes; the operation's own body stands after the path's."""
+        """The body of an operation; its own body is listed after the path's."""
         for entry in reversed(entries):
             if entry.get("in") == "body":
                 media = {"schema": self._renaming.schema(entry["schema"])} if "schema" in entry else {}
@@ -237,17 +237,17 @@ class _Upgrade:
 
 
 def _is_kept(parameter: JsonObject) -> bool:
-    """Whether it is a parameter in OpenAPI, too."""
+    """Whether it is also a parameter in OpenAPI."""
     return parameter.get("in") not in ("body", "formData")
 
 
 def _joined(node: JsonObject) -> JsonObject:
-    """A field whose items are sent in one text that no style describes."""
+    """A field whose items are sent in one text, which no style describes."""
     return {"type": "string", "x-collectionFormat": node.get("collectionFormat")}
 
 
 def _scheme(node: JsonObject) -> JsonObject:
-    """A way to authenticate."""
+    """A security scheme."""
     said = kept(node, ("description",))
     match node.get("type"):
         case "basic":

@@ -1,1 +1,1 @@
-"""A document as text and tree: bytes, files, pointers, checked values; no schema is read here."""
+"""Documents as text and tree: bytes, files, pointers, checked values; no schemas."""

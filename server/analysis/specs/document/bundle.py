@@ -1,8 +1,7 @@
-"""A document that is spread over files → one document: what references lead to comes under one roof.
+"""A document in several files → one document.
 
-A file that is referred to stands below `/x-bundled`, under its name without the ending, so that a schema
-that is a file of its own keeps the name a discriminator knows it by. Nothing is fetched but what `read`
-gives; references to URLs are refused.
+A referenced file is placed below `/x-bundled`, under its name without the suffix, so that a schema in its own
+file keeps the name that a discriminator uses. Only `read` supplies files; references to URLs are refused.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from server.analysis.specs.model import SpecError
 
 HOME = "x-bundled"
 MAX_FILES = 1_000
-_SPLICES = 16  # maps of names that are files and lead to further ones
+_SPLICES = 16  # nested maps that are files of their own
 
 Read = Callable[[str], bytes]
 """A file's content by its path below the common folder, "/" between names. Raises SpecError."""
@@ -37,13 +36,13 @@ _LITERAL = frozenset({"example", "examples", "default", "enum", "const"})
 
 @dataclass(slots=True)
 class Bundle:
-    """`files` says which file the document below a place comes from."""
+    """`files` has the source file of the document below each place."""
 
     document: JsonObject
     files: Mapping[str, str] = field(default_factory=dict)
 
     def blame(self, error: SpecError) -> SpecError:
-        """The error with its place said by file."""
+        """The error with its place given by file."""
         for place, path in self.files.items():
             if error.where == place or error.where.startswith(place + "/"):
                 return SpecError(f"{path}#{error.where[len(place) :]}", error.reason)
@@ -51,7 +50,7 @@ class Bundle:
 
 
 def bundle(root: str, read: Read) -> Bundle:
-    """The document in the file `root` with all that it refers to. Raises SpecError."""
+    """The document in the file `root` with all files it references. Raises SpecError."""
     return _Bundler(read).bundle(root)
 
 
@@ -98,14 +97,14 @@ class _Bundler:
             try:
                 self._documents[path] = parse_any(raw)
             except SpecError as error:
-                if path == self._root:  # whoever gave it names it
+                if path == self._root:  # the caller names it
                     raise
                 raise SpecError(f"{path} {error.where}".strip(), error.reason) from None
         return self._documents[path]
 
     def _moved(self, node: Json, path: str, place: str, named: bool = False, splices: int = 0) -> Json:
-        """A copy of what `path` holds at `place`, its references as they read in the bundle. `named`: the
-        keys of `node` are names.
+        """A copy of the value at `place` in `path`, with references as valid in the bundle. `named`: the keys
+        of `node` are names.
         """
         self._nodes += 1
         if self._nodes > MAX_NODES:
@@ -128,7 +127,7 @@ class _Bundler:
         return node
 
     def _said(self, keyword: str, value: Json, path: str, place: str, splices: int) -> Json:
-        """What a keyword says."""
+        """The copy of a keyword's value."""
         match keyword, value:
             case "$ref", str(reference):
                 return self._reference(reference, path, place)
@@ -139,7 +138,7 @@ class _Bundler:
         return self._moved(value, path, place, keyword in _NAMED, splices)
 
     def _spliced(self, reference: str, path: str, place: str, splices: int) -> Json:
-        """A map of names that is a file of its own takes the reference's place: no pointer leads through."""
+        """A map that is a file of its own replaces the reference, since pointers cannot lead through one."""
         if reference.startswith("#"):
             return {"$ref": self._reference(reference, path, under(place, "$ref"))}
         if splices >= _SPLICES:
@@ -192,7 +191,7 @@ class _Bundler:
 
 
 def from_folder(folder: Path) -> Read:
-    """Files below a folder; links that lead out of it are refused."""
+    """Reads files below a folder; links out of it are refused."""
     base = folder.resolve()
 
     def read(path: str) -> bytes:
@@ -209,7 +208,7 @@ def from_folder(folder: Path) -> Read:
 
 
 def from_memory(files: Mapping[str, bytes]) -> Read:
-    """Files by their paths."""
+    """Reads files from a mapping by path."""
 
     def read(path: str) -> bytes:
         if path not in files:

@@ -1,4 +1,4 @@
-"""Reading a document's values with the right type, or refusing with the pointer."""
+"""Reads a document's values with the required type, or raises SpecError with the pointer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Media types as documents and headers name them."""
+"""Media types of documents and headers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """JSON pointers (RFC 6901) into a document, and local references by them.
 
-A place is named by its canonical pointer (without "#"), so that two references to one schema share one
+A place is identified by its canonical pointer (without "#"), so that two references to one schema share a
 validator.
 """
 
@@ -39,7 +39,7 @@ def under(place: str, *tokens: str | int) -> str:
 
 
 def is_reference(node: Json) -> TypeGuard[JsonObject]:
-    """Whether a node is a reference and nothing else."""
+    """Whether a node is a reference only."""
     return isinstance(node, dict) and node.keys() == {"$ref"}
 
 
@@ -51,7 +51,7 @@ class Pointers:
         self._found: dict[str, Json] = {}
 
     def at(self, place: str, named_by: str) -> Json:
-        """The value at `place`. Raises SpecError that blames `named_by`."""
+        """The value at `place`. Raises SpecError, at `named_by`."""
         if place in self._found:
             return self._found[place]
         value: Json = self.document
@@ -66,7 +66,7 @@ class Pointers:
         return value
 
     def target(self, reference: Json, named_by: str) -> str:
-        """The canonical place a `$ref` names; only local ones are read."""
+        """The canonical place of a `$ref`; only local ones are supported."""
         if not isinstance(reference, str):
             raise SpecError(named_by, "$ref is not a string")
         if not reference.startswith("#"):
@@ -77,14 +77,14 @@ class Pointers:
         return pointer(tokens_of(place))
 
     def resolved(self, place: str, node: Json) -> tuple[str, JsonObject]:
-        """What `resolve` answers, where it is an object. Raises SpecError where it is none."""
+        """The object from `resolve`. Raises SpecError if it is none."""
         place, node = self.resolve(place, node)
         if not isinstance(node, dict):
             raise SpecError(place, "not an object")
         return place, node
 
     def resolve(self, place: str, node: Json) -> tuple[str, Json]:
-        """(place, value) behind any chain of references that starts at `node`. Raises SpecError."""
+        """(place, value) at the end of the chain of references that starts at `node`. Raises SpecError."""
         for _ in range(MAX_HOPS):
             if not (isinstance(node, dict) and "$ref" in node):
                 return place, node

@@ -1,4 +1,4 @@
-"""What a document's servers say (OpenAPI 3.1, 4.8.5): the base paths before its paths, and hosts."""
+"""The base paths and hosts of a document's servers (OpenAPI 3.1, 4.8.5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
 def base_paths(node: JsonObject, place: str, otherwise: tuple[str, ...] = ("",)) -> tuple[str, ...]:
-    """Each distinct base path, no slash at its end; variables take their defaults. Raises SpecError."""
+    """Each distinct base path, without a trailing slash; variables take their defaults. Raises SpecError."""
     if not node.get("servers"):
         return otherwise
     place = under(place, "servers")
@@ -27,7 +27,7 @@ def base_paths(node: JsonObject, place: str, otherwise: tuple[str, ...] = ("",))
 
 def hosts(document: JsonObject) -> list[str]:
     """Hosts, with port where given, of a document's server URLs (OpenAPI 3) or `host` (Swagger 2.0),
-    MAX_HOSTS at most; a variable stands for its default first, then for each of its `enum`.
+    MAX_HOSTS at most; a variable takes its default first, then each value of its `enum`.
     """
     netlocs = [name for server in array_in(document, "servers") for name in _netlocs(server)]
     host = text_in(document, "host")
@@ -54,7 +54,7 @@ def _filled(url: str, values: Mapping[str, str]) -> str:
 
 
 def _values(variable: Json) -> list[str]:
-    """What a variable may stand for, its default first."""
+    """The values of a variable, its default first."""
     said = variable if isinstance(variable, dict) else {}
     values = [said.get("default"), *array_in(said, "enum")]
     return [*dict.fromkeys(str(value) for value in values if isinstance(value, (str, int)))]

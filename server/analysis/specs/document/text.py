@@ -1,8 +1,8 @@
-"""Bytes → a plain JSON-able document, from JSON or YAML, within stated bounds.
+"""JSON or YAML bytes → a document of plain JSON values, within bounds.
 
-YAML is read as its JSON-compatible subset (YAML 1.2): dates, `no` and `010` stay strings, keys are
-strings. It is built from the C parser's events without recursion, so depth and aliases cost nothing
-before they are counted.
+YAML is read as its JSON-compatible subset (YAML 1.2): dates, `no` and `010` stay strings, keys are strings.
+It is built from the C parser's events without recursion, so depth and aliases are counted before they cost
+anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from server.analysis.json import Json, JsonObject
 from server.analysis.specs.model import SpecError
 
 MAX_BYTES = 16 * 1024 * 1024
-MAX_NODES = 2_000_000  # values in the document, each alias counted as what it stands for
+MAX_NODES = 2_000_000  # values in the document, with aliases expanded
 MAX_DEPTH = 100
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,300})")
@@ -85,7 +85,7 @@ def _twice(key: str) -> str:
 
 
 def _bound(document: Json) -> None:
-    """Refuses what is too deep, too large once aliases are expanded, or cannot be JSON in UTF-8."""
+    """Refuses a document that is too deep, too large with expanded aliases, or cannot be JSON in UTF-8."""
     count, depth, level = 0, 0, [document]
     while level:
         depth += 1
@@ -133,7 +133,7 @@ def _yaml(text: str) -> Json:
 
 
 class _Open:
-    """A collection whose end has not come yet."""
+    """An open collection."""
 
     __slots__ = ("anchor", "before", "items", "key", "merged", "value")
 
@@ -144,7 +144,7 @@ class _Open:
 
 
 class _Builder:
-    """Takes YAML events, builds plain values, counts nodes as if aliases were written out."""
+    """Builds plain values from YAML events, and counts nodes with aliases expanded."""
 
     def __init__(self) -> None:
         self.document: Json = None
@@ -179,7 +179,7 @@ class _Builder:
     def _start(self, value: JsonObject | list[Json], event: yaml.CollectionStartEvent) -> None:
         if self._expects_key():
             raise SpecError(_line(event), "a mapping's key is not a scalar")
-        if len(self._open) >= MAX_DEPTH:  # at once: the parser takes quadratic time in depth
+        if len(self._open) >= MAX_DEPTH:  # checked here: the parser takes quadratic time in depth
             raise SpecError(_line(event), f"nests deeper than {MAX_DEPTH} levels")
         self._open.append(_Open(value, event.anchor, self._nodes))
 
@@ -206,7 +206,7 @@ class _Builder:
             self._add(value, None, self._nodes)
 
     def _key(self, key: str, event: yaml.Event) -> None:
-        """Keys are unique (YAML 1.2, 3.2.1.3): of two, one would be lost."""
+        """A key, checked to be unique (YAML 1.2, 3.2.1.3): of two equal ones, one would be lost."""
         if key in self._open[-1].value:
             raise SpecError(_line(event), _twice(key))
         self._open[-1].key = key
@@ -235,7 +235,7 @@ class _Builder:
 
 
 def _mergeable(value: Json) -> list[JsonObject]:
-    """The mappings that `<<` merges; none where its value is no mapping, nor a list of them alone."""
+    """The mappings that `<<` merges; none if its value is neither a mapping nor a list of mappings."""
     values = value if isinstance(value, list) else [value]
     sources = [source for source in values if isinstance(source, dict)]
     return sources if len(sources) == len(values) else []

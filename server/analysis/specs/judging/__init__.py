@@ -1,1 +1,1 @@
-"""One exchange against a specification."""
+"""Validates one exchange against a specification."""

@@ -1,4 +1,4 @@
-"""Judging a body: its media type against those described, then as that type is read."""
+"""Validates a body: its media type, then its content as that type."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SEQUENCES = {
 def judge_body(
     body: Body, content_type: str | None, content: PreparedContent, outcome: JudgementDraft
 ) -> None:
-    """A body that is there (size above 0, or not known)."""
+    """Validates a body that is present (size above 0, or unknown)."""
     kind = essence(content_type or "")
     if not content.bodies or (not kind and len(content.bodies) > 1):
         return
@@ -57,7 +57,7 @@ def judge_body(
 
 
 class _Reading:
-    """One body, of which all was seen."""
+    """One body, completely captured."""
 
     __slots__ = ("_described", "_outcome", "_where")
 
@@ -65,10 +65,10 @@ class _Reading:
         self._described, self._where, self._outcome = described, where, outcome
 
     def judge(self, data: bytes, kind: str, content_type: str) -> None:
-        """`kind` is how to read it."""
+        """Validates the body, read as `kind`."""
         form, items = self._described.form, self._described.items
         if self._described.is_range and form is not None and form.is_text:
-            return  # any text of any type, such as what a proxy passes on
+            return  # any text of any type, such as a proxied body
         if items is not None and kind in _SEQUENCES:
             self._sequence(data, kind, items)
         elif is_json(kind):
@@ -81,7 +81,7 @@ class _Reading:
             self._typed(data, kind, content_type, form, self._described.checker)
 
     def _typed(self, data: bytes, kind: str, content_type: str, form: Form, checker: Checker) -> None:
-        """A form or a text, which is read by its schema."""
+        """Validates a form or a text, which is read by its schema."""
         if kind == FORM:
             texts, encoding = query_texts(data), self._described.encoding
             read = partial(form_of_pairs, texts, form, encoding)
@@ -128,14 +128,14 @@ class _Reading:
             self._unseen(why)
 
     def _can_check(self, checker: Checker, size: int) -> bool:
-        """Whether a body of this size is checked; if not, why is noted."""
+        """Whether a body of this size is checked; if not, records the reason."""
         if checker.why is None and not checker.too_much(size):
             return True
         self._unseen(checker.why or "it is too large to judge by its schema")
         return False
 
     def _sequence(self, data: bytes, kind: str, checker: Checker) -> None:
-        """Each item of a sequence of JSON texts (OpenAPI 3.2, 4.14.4)."""
+        """Validates each item of a sequence of JSON texts (OpenAPI 3.2, 4.14.4)."""
         if not self._can_check(checker, len(data)):
             return
         try:
@@ -185,7 +185,7 @@ class _Reading:
                 self._unseen("it holds what cannot be read within bounds")
 
     def _is_lost(self, name: str, form: Form) -> bool:
-        """Whether a field is masked, and its type with it."""
+        """Whether a field is masked and its type is lost."""
         field = form.fields.get(name)
         masked = self._outcome.masks.at(self._where, "/" + escape(name))
         return masked and field is not None and not field.outlives_masks
@@ -204,7 +204,7 @@ class _Reading:
 
 
 def _decoded(data: bytes, content_type: str) -> str | None:
-    """Text by its charset; None where that is not one that is read, or lies."""
+    """Text by its charset; None if that is unsupported or wrong."""
     message = Message()
     message["content-type"] = re.sub(r"[\r\n]", "", content_type)
     charset = str(message.get_content_charset("utf-8"))
@@ -217,9 +217,9 @@ def _decoded(data: bytes, content_type: str) -> str | None:
 
 
 def _described(kind: str, bodies: Mapping[str, PreparedBody]) -> tuple[str, PreparedBody] | None:
-    """(media type to read a body as, what is said of it); None where it is not described.
+    """(media type to read a body as, its description); None if it is not described.
 
-    A body without a type is read as the only one described.
+    A body without a type is read as the only described type.
     """
     if not kind:
         return next(iter(bodies.items()))

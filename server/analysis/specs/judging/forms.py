@@ -1,4 +1,4 @@
-"""Form bodies → the value that the schema speaks of: urlencoded pairs, and the parts of a multipart form."""
+"""Form bodies → the value for the schema: urlencoded pairs, and the parts of a multipart form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLAIN = Encoding(None, True)
 
 
 class NotMultipart(ValueError):
-    """The bytes are not the parts that their type says."""
+    """The bytes are no valid multipart form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Part:
 
     name: str
     data: bytes
-    kind: str  # its media type, "" where it names none
+    kind: str  # its media type, "" if it has none
     is_file: bool
 
 
 def form_of_pairs(
     texts: Mapping[str, Sequence[bytes]], form: Form, encoding: Mapping[str, Encoding]
 ) -> JsonObject:
-    """The object that an urlencoded form stands for. Raises Unclear, Unreadable."""
+    """The object in an urlencoded form. Raises Unclear, UnreadableJson."""
     found: JsonObject = {}
     for name, sent in texts.items():
         base, bracket, rest = name.partition("[")
@@ -105,7 +105,7 @@ def _part(piece: bytes) -> Part:
 
 
 def form_of_parts(found: Sequence[Part], form: Form, encoding: Mapping[str, Encoding]) -> JsonObject:
-    """The object that a multipart form stands for. Raises Unclear, Unreadable."""
+    """The object in a multipart form. Raises Unclear, UnreadableJson."""
     named: dict[str, list[Part]] = {}
     for part in found:
         named.setdefault(part.name, []).append(part)

@@ -15,13 +15,13 @@ class NotJson(ValueError):
 
 
 class UnreadableJson(ValueError):
-    """The text nests too deeply, a number in it is too long, or a string is no Unicode (half of a
-    surrogate pair), to be read within bounds.
+    """The text is not read: it nests too deeply, a number is too long, or a string has half of a surrogate
+    pair.
     """
 
 
 class _Constant(Exception):
-    """NaN or Infinity, which Python's parser takes and JSON does not have."""
+    """NaN or Infinity, which Python's parser accepts and JSON does not have."""
 
 
 def _refuse(name: str) -> Never:
@@ -34,14 +34,14 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Json:
-    """The JSON value in `raw`. Raises NotJson, Unreadable."""
+    """The JSON value in `raw`. Raises NotJson, UnreadableJson."""
     return _bounded(_parsed(raw), raw, depth)
 
 
 class JsonBodies:
-    """The JSON bodies of one exchange, each parsed once, whoever reads it: its judgement, then coverage.
+    """The JSON bodies of one exchange, each parsed once for validation and coverage.
 
-    It belongs to whoever handles the exchange, and goes with it. Not for two threads.
+    It lives as long as the exchange is processed. Not thread-safe.
     """
 
     __slots__ = ("_known",)
@@ -50,7 +50,7 @@ class JsonBodies:
         self._known: list[tuple[bytes, Json]] = []
 
     def value(self, raw: bytes, depth: int = MAX_BODY_DEPTH) -> Json:
-        """As `json_value`; who gets the value must not change it."""
+        """Like `json_value`; callers must not change the value."""
         for known, value in self._known:
             if known is raw:
                 return _bounded(value, raw, depth)
@@ -66,7 +66,7 @@ def _bounded(value: Json, raw: bytes, depth: int) -> Json:
 
 
 def _openings(raw: bytes) -> int:
-    """How many brackets open, those in strings included; counting each takes five times as long."""
+    """The number of opening brackets, including those in strings; excluding them takes five times as long."""
     return len(raw) - len(raw.translate(None, b"[{"))
 
 
@@ -75,7 +75,7 @@ def _parsed(raw: bytes) -> Json:
         value: Json = _DECODER.decode(raw.decode().removeprefix(_BYTE_ORDER_MARK))
     except (json.JSONDecodeError, UnicodeDecodeError, _Constant):
         raise NotJson from None
-    except (RecursionError, ValueError):  # the latter for integers of thousands of digits
+    except (RecursionError, ValueError):  # ValueError for integers of thousands of digits
         raise UnreadableJson from None
     if _SURROGATE.search(raw):
         _refuse_halves(value)
@@ -83,7 +83,7 @@ def _parsed(raw: bytes) -> Json:
 
 
 def _refuse_halves(value: Json) -> None:
-    """Raises Unreadable where an escape left half of a surrogate pair, which no validator takes."""
+    """Raises UnreadableJson if an escape left half of a surrogate pair, which validators do not accept."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

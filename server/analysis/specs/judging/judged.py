@@ -1,4 +1,4 @@
-"""An exchange with its judgement, for what is made of both."""
+"""An exchange with its judgement."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from server.analysis.specs.model import Judgement
 
 
 class Matching(Protocol):
-    """What judges records."""
+    """The interface of validating records."""
 
     def match(self, record: Record, bodies: JsonBodies | None = None) -> Judgement: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """`record` was judged; `bodies` are its own, as far as they were read for that."""
+    """`record` was validated; `bodies` are its bodies, as far as they were read for that."""
 
     record: Record
     judgement: Judgement
@@ -26,6 +26,6 @@ class Judged:
 
     @classmethod
     def by(cls, specification: Matching, record: Record, bodies: JsonBodies | None = None) -> Judged:
-        """`bodies` are there where another specification judged the record before."""
+        """`bodies` are given if another specification has validated the record before."""
         bodies = bodies or JsonBodies()
         return cls(record, specification.match(record, bodies), bodies)

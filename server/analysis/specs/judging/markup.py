@@ -12,11 +12,11 @@ class NotXml(ValueError):
 
 
 class _Refused(Exception):
-    """A document type or a depth that is not looked into."""
+    """A document type or a depth that is not examined."""
 
 
 def check_xml(raw: bytes) -> bool:
-    """Whether it could be told; what declares a document type, or nests too deeply, is not read.
+    """Whether the XML could be checked; with a document type, or nested too deeply, it is not.
 
     Raises NotXml.
     """
@@ -43,7 +43,7 @@ def check_xml(raw: bytes) -> bool:
         parser.Parse(raw, True)
     except _Refused:
         return False
-    except (LookupError, ValueError):  # an encoding that is not known, or not one character at a time
+    except (LookupError, ValueError):  # an unknown encoding, or one that is not read by characters
         return False
     except expat.ExpatError:
         raise NotXml from None

@@ -1,4 +1,4 @@
-"""Which values of a record are placeholders or were not seen, so that what was hidden is never blamed."""
+"""The values of a record that are masked or not captured; they never cause deviations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Masks:
             self._places.setdefault(mask.where, set()).add(pointer)
 
     def at(self, where: str, pointer: str) -> bool:
-        """Whether just this place is masked, as far as was told."""
+        """Whether exactly this place is masked, by the listed masks."""
         return pointer in self._places.get(where, ())
 
     def segments(self) -> frozenset[int]:
@@ -32,16 +32,16 @@ class Masks:
         return frozenset(int(place) for place in places if place.isdecimal() and len(place) < MAX_DIGITS)
 
     def rename(self, where: str, pointer: str, name: str) -> None:
-        """Has a mask at `pointer` stand for `name` too: a path's segment for its parameter."""
+        """Applies a mask at `pointer` also to `name`: a path's segment to its parameter."""
         if self.at(where, pointer):
             self._places[where].add(name)
 
     def unseen_field(self, kind: Kind, where: Where) -> bool:
-        """Whether what is missing may be in header fields that were sent and not seen."""
+        """Whether a missing field may be among header fields that were sent and not captured."""
         return self._fields_unknown and where in KINDS[kind].unseen_in
 
     def hide(self, kind: Kind, where: Where, pointer: str, spans: bool = False) -> bool:
-        """Whether a deviation may be the placeholder's doing. `spans`: it is about what lies below too."""
+        """Whether a placeholder may have caused a deviation. `spans`: it also concerns everything below."""
         if not KINDS[kind].hidden_by_mask:
             return False
         if self._left_out:

@@ -1,4 +1,4 @@
-"""One exchange against one specification: which operation, and what is different from it."""
+"""Matches one exchange with one specification: finds the operation and the deviations."""
 
 from __future__ import annotations
 
@@ -28,16 +28,14 @@ _NOTHING: Texts = {}
 
 
 class Matcher:
-    """Judges records by one specification's routes and schemas."""
+    """Validates records by one specification's routes and schemas."""
 
     def __init__(self, routes: Routes[PreparedOperation], policy: ReportingPolicy) -> None:
         self._routes = routes
         self._policy = policy
 
     def match(self, record: Record, bodies: JsonBodies | None = None) -> Judgement:
-        """The judgement of one record; whatever it holds, this answers. `bodies` are the record's, for who
-        reads them too.
-        """
+        """The judgement of one record; never raises. `bodies` are the record's, shared with other readers."""
         outcome = JudgementDraft(Masks(record), self._policy, bodies or JsonBodies())
         if record.completeness not in ("complete", "truncated"):
             outcome.unseen(f"the exchange is {record.completeness}")
@@ -65,7 +63,9 @@ class Matcher:
         found: Found[PreparedOperation] | None,
         outcome: JudgementDraft,
     ) -> Judgement:
-        """No operation for this path and method: a shadow, unless it is no call or a mask may be why."""
+        """Handles a call without an operation: undocumented, unless it is no API call or a mask may be the
+        cause.
+        """
         if method == "OPTIONS" and (request.path == b"*" or _is_preflight(request)):
             outcome.unseen("a CORS preflight or a question to the whole server is part of no API")
             return outcome.judgement(None)
@@ -89,7 +89,9 @@ class Matcher:
     ) -> None:
         parameters = route.target.parameters
         texts = _texts(request, found, route, outcome.masks)
-        blind = not request.headers and bool(parameters.headers)  # as in an audit log: there always are some
+        blind = not request.headers and bool(
+            parameters.headers
+        )  # as in an audit log: real requests always have some
         if blind:
             outcome.unseen("the request's headers were not seen")
         parameters.judge(texts, outcome, blind)
@@ -134,12 +136,12 @@ class Matcher:
 def _judge_security(
     record: Record, operation: Operation, texts: dict[Where, Texts], outcome: JudgementDraft
 ) -> None:
-    """A call without credentials is blamed unless it was turned away, which is what they are for."""
+    """Adds a deviation for a call without credentials, unless it was rejected."""
     response = record.response
     if not operation.security or response is None or response.status in _REFUSALS:
         return
     if record.consumer.client_name is not None:
-        return  # a verified name is a credential that no header shows
+        return  # a verified name implies a credential that no header shows
     if not is_met(operation.security, texts, record.consumer.credential_scheme):
         outcome.add(Kind.SECURITY_UNMET, Where.SECURITY, "", "served without the credentials described")
 
@@ -171,7 +173,7 @@ def _judge_response_body(
 
 
 def _judge_names(headers: Pairs, described: Parameters, where: Where, outcome: JudgementDraft) -> None:
-    """Headers that neither the specification nor HTTP knows."""
+    """Adds deviations for headers that neither the specification nor HTTP defines."""
     names = {name.lower() for name, _ in headers} - described.headers - STANDARD_HEADERS
     for name in sorted(names):
         if not name.startswith((b":", b"sec-")):
@@ -182,7 +184,7 @@ def _judge_names(headers: Pairs, described: Parameters, where: Where, outcome: J
 def _texts(
     request: Request, found: Found[PreparedOperation], route: Route[PreparedOperation], masks: Masks
 ) -> dict[Where, Texts]:
-    """Everything that was sent by name, by place, as far as the operation's parameters are interested."""
+    """All values sent by name, by place, as far as the operation's parameters need them."""
     parameters = route.target.parameters
     path: dict[str, list[bytes]] = {}
     if parameters.in_path:
@@ -206,5 +208,5 @@ def _is_preflight(request: Request) -> bool:
 
 
 def _is_whole(record: Record) -> bool:
-    """Whether what is absent was truly not sent."""
+    """Whether absent parts were certainly not sent."""
     return record.completeness in ("complete", "truncated")

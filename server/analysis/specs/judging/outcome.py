@@ -1,4 +1,4 @@
-"""What is being found of one exchange, until it becomes a judgement."""
+"""The results for one exchange, until they become a judgement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ MAX_DEVIATIONS = 100
 
 
 class JudgementDraft:
-    """Collects deviations, each kind once per place (array items count as one), and what was not seen."""
+    """Collects deviations, each kind once per place (array items count as one), and reasons for unvalidated
+    parts.
+    """
 
     __slots__ = ("_found", "_policy", "_unseen", "bodies", "masks")
 
@@ -25,7 +27,7 @@ class JudgementDraft:
         self._unseen: dict[str, None] = {}
 
     def add(self, kind: Kind, where: Where, pointer: str, message: str, spans: bool = False) -> None:
-        """Notes a deviation, unless a mask may have made it, or the policy says that it is none."""
+        """Adds a deviation, unless a mask may have caused it, or the policy ignores it."""
         if not self._policy.reports(kind, pointer):
             return
         if self.masks.hide(kind, where, pointer, spans):
@@ -39,7 +41,7 @@ class JudgementDraft:
             self._found.setdefault((kind, where, deviation.place), deviation)
 
     def unseen(self, why: str) -> None:
-        """Notes that something could not be judged."""
+        """Records that something could not be validated."""
         self._unseen[why] = None
 
     def judgement(self, operation: Operation | None, shadow: bool = False) -> Judgement:

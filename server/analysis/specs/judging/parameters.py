@@ -1,4 +1,4 @@
-"""Judging parameters, and a response's headers: names first, then values by their schemas."""
+"""Validates parameters, and a response's headers: names first, then values by their schemas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Texts = Mapping[str, Sequence[bytes]]
 
 
 def query_texts(query: bytes | None) -> dict[str, list[bytes]]:
-    """A query by name (form-encoded: "+" is a space in names; values are kept as sent)."""
+    """The values of a query by name (form-encoded: "+" is a space in names; values are kept as sent)."""
     found: dict[str, list[bytes]] = {}
     for pair in query.split(b"&") if query else ():
         if pair:
@@ -39,8 +39,8 @@ def query_texts(query: bytes | None) -> dict[str, list[bytes]]:
 
 
 def is_on(query: bytes | None, switch: str) -> bool:
-    """Whether a boolean parameter of the query is true, as Kubernetes reads it: all but 0 and false is, the
-    empty text too.
+    """Whether a boolean query parameter is true, as Kubernetes reads it: every value but 0 and false, also
+    the empty text.
     """
     if not query or switch.encode() not in query:
         return False
@@ -54,7 +54,9 @@ def header_texts(headers: Sequence[tuple[bytes, bytes]], wanted: Container[bytes
     for name, value in headers:
         name = name.lower()
         if name in wanted:
-            text = value.replace(b"%", b"%25")  # no percent-encoding there; so it reads back as it is
+            text = value.replace(
+                b"%", b"%25"
+            )  # headers are not percent-encoded: escaped here, so that decoding restores the value
             found.setdefault(name.decode("latin-1"), []).append(text)
     return found
 
@@ -72,8 +74,8 @@ def cookie_texts(headers: Texts) -> dict[str, list[bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class PreparedParameter:
-    """A parameter made ready: how its texts read, what checks their value (None: nothing), and whether its
-    fields are sent under names of their own.
+    """A prepared parameter: how its texts are read, the checker of their value (None: unchecked), and whether
+    its fields are sent under their own names.
     """
 
     parameter: Parameter
@@ -84,7 +86,7 @@ class PreparedParameter:
 
 
 class Parameters:
-    """The parameters of one operation, or the headers of one response, ready to judge by."""
+    """The prepared parameters of one operation, or headers of one response."""
 
     def __init__(
         self,
@@ -108,7 +110,9 @@ class Parameters:
         self.in_path = any(one.where is Where.PATH for one in parameters)
 
     def judge(self, texts: Mapping[Where, Texts], outcome: JudgementDraft, blind: bool = False) -> None:
-        """All parameters, then the names that none of them accounts for. `blind`: headers were not seen."""
+        """Validates all parameters, then the names that belong to none. `blind`: headers were not
+        captured.
+        """
         for described in self._described:
             if blind and described.parameter.where in (Where.HEADER, Where.COOKIE):
                 continue
@@ -193,7 +197,7 @@ class Parameters:
         texts: Sequence[bytes],
         outcome: JudgementDraft,
     ) -> None:
-        """Whether one of the readings conforms; if none, what is wrong with the likeliest."""
+        """Accepts if one of the readings conforms; otherwise adds the deviations of the likeliest."""
         parameter, checker = described.parameter, described.checker
         if checker is None:
             return
@@ -221,7 +225,7 @@ def _prepared(parameter: Parameter, schemas: Schemas, direction: SchemaDirection
 
 
 def _headers_of(parameters: Sequence[Parameter], security: Alternatives) -> Iterator[bytes]:
-    """Names of the headers that parameters and security are about."""
+    """Names of the headers in parameters and security."""
     schemes = [scheme for alternative in security for scheme in alternative]
     if schemes:
         yield b"authorization"
@@ -245,14 +249,14 @@ def _missing(parameter: Parameter, outcome: JudgementDraft) -> None:
 
 
 def _object(fields: Mapping[str, Sequence[bytes]], form: Form) -> JsonObject:
-    """The object that was sent under names of its own. Raises Unclear for objects within."""
+    """The object whose fields were sent under their own names. Raises Unclear for nested objects."""
     if any("[" in name and name not in form.fields for name in fields):
         raise Unclear
     return object_of(fields, form)
 
 
 def spread_names(described: PreparedParameter, texts: Texts) -> dict[str, str]:
-    """Names in `texts` that belong to a spread parameter → the field each stands for."""
+    """Names in `texts` that belong to a spread parameter → its field."""
     if described.parameter.style == "deepObject":
         start = described.parameter.name + "["
         return {

@@ -1,4 +1,4 @@
-"""What is said of things that a specification does not mention: reported, ignored, or ignored by pattern."""
+"""The policy for parts that a specification does not mention: reported, ignored, or ignored by pattern."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ STANDARD_HEADERS = frozenset(
 
 @dataclass(frozen=True)
 class ReportingPolicy:
-    """Whether what is not described is told, and patterns (as of a shell, `*` over any characters) of
-    what is never told. A field's pattern is held against its JSON pointer and against its name.
+    """Whether undescribed parts are reported, and shell-like patterns (`*` matches any characters) of those
+    never reported. A field's pattern is matched with its JSON pointer and its name.
     """
 
     fields: bool = True
@@ -43,7 +43,7 @@ class ReportingPolicy:
 
     @cached_property
     def _rules(self) -> dict[Unmentioned, tuple[bool, re.Pattern[str] | None]]:
-        """(whether it is reported, what of it is ignored)."""
+        """(whether it is reported, patterns of ignored ones)."""
         return {
             Unmentioned.FIELDS: (self.fields, _any(self.ignored_fields)),
             Unmentioned.PARAMETERS: (self.parameters, _any(self.ignored_parameters)),

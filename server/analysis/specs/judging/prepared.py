@@ -1,4 +1,4 @@
-"""Operations and contents made ready to judge by, each part when it is first needed."""
+"""Operations and contents prepared for validation, each part when it is first needed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ _WHERE = {SchemaDirection.REQUEST: Where.REQUEST_BODY, SchemaDirection.RESPONSE:
 
 @dataclass(frozen=True, slots=True)
 class PreparedBody:
-    """What is said of bodies of one media type, or of a range of types. `form` and `checker` are those of
-    the schema, `items` that of each item of a sequence; None where there is none. `streams`: it may also be
-    a stream without end.
+    """Bodies of one media type, or of a range of types. `form` and `checker` are the schema's, `items` the
+    checker of each item of a sequence; None if there is none. `streams`: it may also be an endless stream.
     """
 
     checker: Checker | None
@@ -37,7 +36,7 @@ class PreparedBody:
 
 
 class PreparedContent:
-    """What is said of a request's body, or of a response with one status."""
+    """A request's body, or a response with one status."""
 
     def __init__(self, content: Content, schemas: Schemas, direction: SchemaDirection) -> None:
         self._content, self._schemas, self._direction = content, schemas, direction
@@ -52,7 +51,7 @@ class PreparedContent:
 
     @cached_property
     def bodies(self) -> Mapping[str, PreparedBody]:
-        """By media type or range."""
+        """The bodies by media type or range."""
         return {media: self._body(media, place) for media, place in self._content.media.items()}
 
     def _body(self, media: str, place: str | None) -> PreparedBody:
@@ -68,7 +67,7 @@ class PreparedContent:
 
     @cached_property
     def may_be_empty(self) -> bool:
-        """Whether no bytes at all may be a body as described: an empty text, or nothing known of it."""
+        """Whether an empty body may conform: as an empty text, or because its content is unspecified."""
         return not self.bodies or any(
             body.form is None
             or not (is_json(media) or is_xml(media) or not body.form.types & {"string", "null"})
@@ -77,7 +76,7 @@ class PreparedContent:
 
 
 class PreparedOperation:
-    """What is said of an operation's calls."""
+    """The prepared parts of an operation."""
 
     def __init__(self, operation: Operation, schemas: Schemas) -> None:
         self.operation, self._schemas = operation, schemas
@@ -93,7 +92,7 @@ class PreparedOperation:
         return None if body is None else PreparedContent(body, self._schemas, SchemaDirection.REQUEST)
 
     def answer(self, status: int) -> PreparedContent | None:
-        """What is described for a status."""
+        """The described response for a status."""
         described = self.operation.answer(status)
         if described is None:
             return None

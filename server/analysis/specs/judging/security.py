@@ -1,6 +1,6 @@
-"""Whether a request carries what an operation's security requirements name.
+"""Whether a request meets an operation's security requirements.
 
-Values are masked, so only presence and the HTTP scheme can be told.
+Values are masked, so only presence and the HTTP scheme are checked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Sent = Mapping[Where, Container[str]]
 
 
 def is_met(alternatives: Alternatives, sent: Sent, scheme: str | None) -> bool:
-    """Whether some alternative is fully there. `scheme`: that of the Authorization header, if known."""
+    """Whether all of any alternative is present. `scheme` is the Authorization header's, if known."""
     return not alternatives or any(
         all(_is_there(wanted, sent, scheme) for wanted in alternative) for alternative in alternatives
     )
@@ -30,4 +30,4 @@ def _is_there(wanted: Scheme, sent: Sent, scheme: str | None) -> bool:
         case "oauth2" | "openIdConnect":
             return authorized or "access_token" in sent[Where.QUERY]  # RFC 6750, 2.3
         case _:
-            return True  # a client certificate cannot be seen from here
+            return True  # client certificates are not captured

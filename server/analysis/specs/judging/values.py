@@ -15,16 +15,16 @@ _WORDS = {"true": True, "false": False}
 
 
 class Unclear(Exception):
-    """No style defines how this text is to be read, so nothing is said of it."""
+    """No style defines how to read this text, so it is not validated."""
 
 
 def text_of(raw: bytes) -> str:
-    """Percent-decoded; what is not UTF-8 becomes U+FFFD."""
+    """Percent-decoded; bytes that are not UTF-8 become U+FFFD."""
     return (unquote_to_bytes(raw) if b"%" in raw else raw).decode("utf-8", "replace")
 
 
 def scalar(text: str, types: Iterable[str]) -> Json:
-    """The value a text stands for: the narrowest allowed type it can be read as, else the text."""
+    """The value of a text: of the narrowest allowed type that it can be read as, else the text."""
     if "integer" in types or "number" in types:
         if _INTEGER.fullmatch(text):
             return int(text)
@@ -49,7 +49,7 @@ DELIMITERS = {
 
 
 def plain_readings(text: str, types: frozenset[str]) -> list[Json]:
-    """The values one text may stand for, none of them a collection; the likeliest first."""
+    """The possible values of one text, without collections; the likeliest first."""
     narrow = scalar(text, types)
     if isinstance(narrow, str):
         return [text]
@@ -57,7 +57,7 @@ def plain_readings(text: str, types: frozenset[str]) -> list[Json]:
 
 
 def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool, name: str = "") -> list[Json]:
-    """The values that a parameter's texts may stand for; the likeliest first. Raises Unclear."""
+    """The possible values of a parameter's texts; the likeliest first. Raises Unclear."""
     if style in ("label", "matrix"):
         return _prefixed(texts[0], form, style, explode, name)
     delimiter = DELIMITERS[style]
@@ -76,7 +76,7 @@ def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool, name
 
 
 def _prefixed(text: bytes, form: Form, style: str, explode: bool, name: str) -> list[Json]:
-    """Values of a path's segment in the styles `.a.b` and `;name=a,b` (RFC 6570, 3.2.5 and 3.2.7)."""
+    """The values of a path segment in the styles `.a.b` and `;name=a,b` (RFC 6570, 3.2.5 and 3.2.7)."""
     mark, own = (b".", b"") if style == "label" else (b";", name.encode())
     if not text.startswith(mark):
         return []
@@ -108,7 +108,7 @@ def _fields(parts: Sequence[bytes], explode: bool) -> Iterator[tuple[str, bytes]
 
 
 def items_of(texts: Sequence[bytes], form: Form) -> list[Json]:
-    """The items of an array. Raises Unclear where they are collections themselves."""
+    """The items of an array. Raises Unclear if they are collections themselves."""
     items = form.items or ANYTHING
     if not items.types - {"array", "object"}:
         raise Unclear
@@ -116,7 +116,7 @@ def items_of(texts: Sequence[bytes], form: Form) -> list[Json]:
 
 
 def object_of(fields: Mapping[str, Sequence[bytes]], form: Form) -> JsonObject:
-    """An object whose fields were sent by these texts. Raises Unclear for objects within."""
+    """The object whose fields were sent in these texts. Raises Unclear for nested objects."""
     return {name: field_of(texts, form.fields.get(name, ANYTHING)) for name, texts in fields.items()}
 
 

@@ -1,1 +1,1 @@
-"""Which operation a path leads to."""
+"""Finds the operation of a path."""

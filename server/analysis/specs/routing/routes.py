@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[T]):
-    """Where one path with one method leads; `places` are the path's segments that hold parameters."""
+    """The target of one path and method; `places` are the path's segments with parameters."""
 
     target: T
     places: tuple[tuple[int, Partial], ...]
@@ -40,8 +40,8 @@ class Route(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """A path that some template fits: its routes by method, its decoded segments, and how many of them
-    each parameter takes that spans; none where all take one.
+    """A path that fits a template: its routes by method, its decoded segments, and how many of them each
+    spanning parameter takes; empty if all take one.
     """
 
     routes: dict[str, Route[T]]
@@ -49,7 +49,7 @@ class Found(Generic[T]):
     lengths: tuple[int, ...] = ()
 
     def route(self, method: str) -> Route[T] | None:
-        """The route of a method; HEAD is answered by GET where it is not described itself."""
+        """The route of a method; GET's for HEAD, unless HEAD is described."""
         found = self.routes.get(method)
         return self.routes.get("GET") if found is None and method == "HEAD" else found
 
@@ -61,7 +61,9 @@ class Routes(Generic[T]):
         self._trie: Trie[dict[str, Route[T]]] = Trie()
 
     def add(self, operation: Operation, target: T, base: str, warn: Callable[[str], None]) -> None:
-        """Has an operation's path under `base` lead to `target`. Raises SpecError on a broken template."""
+        """Adds a route from an operation's path under `base` to `target`. Raises SpecError for an invalid
+        template.
+        """
         place = under("/paths", operation.template)
         if "?" in operation.template or "#" in operation.template:
             warn(f"{place}: a path with a query or fragment matches nothing")
@@ -78,7 +80,7 @@ class Routes(Generic[T]):
             routes[operation.method] = Route(target, places)
 
     def find(self, path: bytes) -> Found[T] | None:
-        """What fits a path as sent; a slash at its end makes no difference where only one form exists."""
+        """The match for a path as sent; a trailing slash makes no difference if only one form exists."""
         sent = segments_of(path)
         routes = self._trie.find(sent)
         if routes is not None:
@@ -88,7 +90,7 @@ class Routes(Generic[T]):
         return self._find_spanning(sent, other) if routes is None else Found(routes, other)
 
     def _find_spanning(self, *forms: list[str]) -> Found[T] | None:
-        """A parameter takes the slash at the end only if nothing else fits."""
+        """The match with spanning parameters; one takes the trailing slash only if nothing else fits."""
         for segments in sorted(forms, key=len):
             fit = self._trie.find_spanning(segments)
             if fit is not None:
@@ -96,22 +98,22 @@ class Routes(Generic[T]):
         return None
 
     def could_find(self, path: bytes, masked: frozenset[int]) -> bool:
-        """Whether something would fit, had the masked segments held something else."""
+        """Whether something would fit with other values in the masked segments."""
         segments = segments_of(path)
         return self._trie.could_fit(segments, masked)
 
 
 def segments_of(path: bytes) -> list[str]:
-    """Decoded segments after the leading slash; a slash at the end leaves an empty one last."""
+    """Decoded segments after the leading slash; a trailing slash gives an empty last one."""
     text = path.decode("utf-8", "surrogateescape")
     segments = (text[1:] if text.startswith("/") else text).split("/")
     return [*map(decode_segment, segments)] if "%" in text else segments
 
 
 def template_segments(template: str, spans: Container[str] = ()) -> list[str | Partial]:
-    """A template's segments. A parameter takes several of a path's if `spans` names it, or its mark says
-    so: `{+name}` (RFC 6570, 3.2.3), or API gateways' `{name+}` and `{name*}`; at the end also if its name
-    ends in "path", as Kubernetes' `proxy/{path}`. Raises ValueError with the reason.
+    """A template's segments. A parameter takes several segments of a path if `spans` names it, or it is
+    marked: `{+name}` (RFC 6570, 3.2.3), or API gateways' `{name+}` and `{name*}`; at the end also if its name
+    ends in "path", like Kubernetes' `proxy/{path}`. Raises ValueError with the reason.
     """
     segments = [*map(parse_segment, _split(template))]
     last = len(segments) - 1

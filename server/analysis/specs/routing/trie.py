@@ -1,9 +1,9 @@
-"""Path templates in a trie by segment: which template does a path fit, and with which values.
+"""Path templates in a trie by segment: finds the template and parameters of a path.
 
-Per segment a literal wins over a template with literal parts ("{id}.json"), which wins over a bare
-parameter; a choice that leads nowhere is taken back. A parameter that spans segments takes several only
-where no template fits with one each; then few win over many. A lookup visits each node at most once at
-each depth, and a parameter that something follows takes at most MAX_SPAN segments.
+Per segment a literal takes precedence over a template with literal parts ("{id}.json"), and that over a bare
+parameter; the search backtracks from dead ends. A parameter that spans segments takes several only if no
+template fits with one each; then fewer take precedence over more. A lookup visits each node at most once at
+each depth, and a parameter followed by anything takes at most MAX_SPAN segments.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
 T = TypeVar("T")
-MAX_SPAN = 64  # segments that a parameter takes where it is not the last thing in its template
+MAX_SPAN = 64  # segments that a parameter takes unless it ends its template
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
     """A segment of literals around parameters: `{a}-{b}.json` is ("", "-", ".json"), ("a", "b").
 
-    `spans`: its one parameter may take segments that follow, too.
+    `spans`: its only parameter may also take following segments.
     """
 
     literals: tuple[str, ...]
@@ -33,7 +33,7 @@ class Partial:
         return self.literals == ("", "")
 
     def values(self, segment: str) -> list[str] | None:
-        """The parameters' texts, each at least one character and as short as can be; None: no fit."""
+        """The parameters' texts, each at least one character and as short as possible; None: no fit."""
         if self.is_bare:
             return [segment] if segment else None
         first, *middle, last = self.literals
@@ -76,7 +76,9 @@ def parse_segment(segment: str) -> str | Partial:
 
 
 def decode_segment(segment: str) -> str:
-    """Percent-decoded; bytes that are not UTF-8 become surrogates, so nothing collides."""
+    """Percent-decoded; bytes that are not UTF-8 become surrogates, so that different segments stay
+    different.
+    """
     if "%" not in segment:
         return segment
     return unquote_to_bytes(segment.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
@@ -98,21 +100,21 @@ class _Node(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Fit(Generic[T]):
-    """A leaf, and how many segments each parameter that spans takes, in their order."""
+    """A leaf, and how many segments each spanning parameter takes, in order."""
 
     leaf: T
     lengths: tuple[int, ...]
 
 
 class Trie(Generic[T]):
-    """Leaves by path template. A leading "/" is understood; a trailing one makes another path."""
+    """Leaves by path template. A leading "/" is implied; a trailing one makes another path."""
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
         self._spans = False
 
     def leaf(self, segments: Sequence[str | Partial], make: Callable[[], T]) -> T:
-        """The leaf at these segments, made where there is none yet."""
+        """The leaf at these segments, created if there is none."""
         node = self._root
         for segment in segments:
             node = _child(node, segment)
@@ -122,7 +124,9 @@ class Trie(Generic[T]):
         return node.leaf
 
     def find(self, segments: Sequence[str]) -> T | None:
-        """The leaf of the most specific template that these (decoded) segments fit, one to each parameter."""
+        """The leaf of the most specific template that these (decoded) segments fit, with one segment per
+        parameter.
+        """
         node = self._root
         for segment in segments:
             below = node.literals.get(segment)
@@ -137,17 +141,17 @@ class Trie(Generic[T]):
         return next(_fits(self._root, segments, frozenset()), None)
 
     def find_spanning(self, segments: Sequence[str]) -> Fit[T] | None:
-        """What `find` answers where a parameter has to take several segments."""
+        """Like `find`, with parameters that take several segments."""
         return next(_spanning(self._root, segments, frozenset()), None) if self._spans else None
 
     def find_any(self, segments: Sequence[str]) -> T | None:
-        """What `find` answers, else `find_spanning`."""
+        """The result of `find`, else of `find_spanning`."""
         leaf = self.find(segments)
         fit = self.find_spanning(segments) if leaf is None else None
         return fit.leaf if fit else leaf
 
     def could_fit(self, segments: Sequence[str], masked: frozenset[int]) -> bool:
-        """Whether some template fits, whatever stood in the masked segments."""
+        """Whether some template fits, whatever the masked segments were."""
         fits = _spanning if self._spans else _fits
         return any(True for _ in fits(self._root, segments, masked))
 
@@ -179,7 +183,7 @@ def _bare_child(node: _Node[T], spans: bool) -> _Node[T]:
 
 
 def _fits(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -> Iterator[T]:
-    """Leaves that fit, most specific first. Depth first, without recursion: paths may be long."""
+    """Fitting leaves, most specific first. Depth first, without recursion: paths may be long."""
     stack: list[tuple[_Node[T], int]] = [(root, 0)]
     while stack:
         node, depth = stack.pop()
@@ -192,7 +196,7 @@ def _fits(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -> It
 
 
 def _choices(node: _Node[T], segment: str, masked: bool) -> list[tuple[_Node[T], bool]]:
-    """The children that take this one segment; whether their parameter may take more."""
+    """The children that take this segment, and whether their parameter may take more."""
     choices: list[tuple[_Node[T], bool]] = []
     if masked:
         choices += [(below, False) for below in node.literals.values()]
@@ -209,7 +213,7 @@ def _choices(node: _Node[T], segment: str, masked: bool) -> list[tuple[_Node[T],
 
 
 def _spanning(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -> Iterator[Fit[T]]:
-    """As `_fits`, with parameters that span taking one segment or more. Each state is entered once."""
+    """Like `_fits`, with spanning parameters that take one or more segments. Each state is visited once."""
     stack: list[tuple[_Node[T], int, tuple[int, ...]]] = [(root, 0, ())]
     seen: set[tuple[int, int]] = set()
     while stack:
@@ -230,7 +234,7 @@ def _spanning(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -
 def _longer(
     node: _Node[T], segments: Sequence[str], depth: int, masked: frozenset[int]
 ) -> Iterator[tuple[_Node[T], int]]:
-    """Children whose parameter takes several segments from here, and where it ends; the nearest end first."""
+    """Children whose parameter takes several segments from here, and its end; the nearest end first."""
     spans = [(partial.literals, below) for partial, below in node.partials if partial.spans]
     if node.rest is not None:
         spans.append((("", ""), node.rest))
@@ -249,5 +253,5 @@ def _longer(
 
 
 def _holds(segment: str, literal: str, at: Callable[[str, str], bool]) -> bool:
-    """Whether a segment has this literal at its end or start, and text of its own beside it."""
+    """Whether a segment has this literal at its end or start, and further text."""
     return not literal or (len(segment) > len(literal) and at(segment, literal))

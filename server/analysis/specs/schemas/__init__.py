@@ -1,1 +1,1 @@
-"""What a document's schemas say of a value, converted and compiled once."""
+"""A document's schemas, converted and compiled once."""

@@ -1,8 +1,8 @@
 """A schema of OpenAPI 3.0 or 3.1 → JSON Schema 2020-12, for one direction.
 
-Every schema that is referred to becomes a definition whose name says its part. `soft` adds two things
-beside conformity, which errors tell apart by the definition they come from: NAMED lists the fields a
-place may have, REFUSED stands for a field of the other direction.
+Every referenced schema becomes a definition whose name states its role. `soft` adds two checks, whose errors
+are recognised by their definition: NAMED lists the fields a place may have, REFUSED marks a field of the
+other direction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from server.analysis.specs.schemas.fields import FieldIndex, chooser_of, compone
 from server.analysis.specs.schemas.keywords import Schema, has, is_null, nullable, of_value
 from server.analysis.specs.schemas.survey import ONLY_31, SchemaSurvey
 
-NAMED, REFUSED = "named", "refused"  # how the names of these definitions begin
+NAMED, REFUSED = "named", "refused"  # prefixes of these definitions' names
 MAX_SCHEMAS = 300_000  # of one document and direction; a compiled one takes about 1 KB
 
 _OF_FIELDS = frozenset(
@@ -28,7 +28,7 @@ _BELOW = ("items", "additionalProperties", "unevaluatedItems", "unevaluatedPrope
 
 
 class TooLarge(Exception):
-    """The schemas of one document are more than MAX_SCHEMAS."""
+    """One document has more than MAX_SCHEMAS schemas."""
 
 
 class SchemaDirection(StrEnum):
@@ -37,11 +37,11 @@ class SchemaDirection(StrEnum):
 
 
 class _Meant(Enum):
-    """How a definition means its place."""
+    """How a definition applies to its place."""
 
-    LOCATION = auto()  # it stands for a value in the body: nothing but what it names is expected there
-    BRANCH = auto()  # it may stand for a value: a base type may be one of its heirs
-    BESIDE = auto()  # it applies beside others
+    LOCATION = auto()  # it describes a value of the body: only the fields it names are expected
+    BRANCH = auto()  # it may describe a value: a base type may be one of its heirs
+    BESIDE = auto()  # it applies together with others
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class _Part:
 class Converter:
     """Converts schemas of one document for one direction into one set of definitions.
 
-    `references` then has a `$ref` for each root; `branching` are the roots for which alternatives make
-    soft errors change what conforms.
+    `references` then has a `$ref` for each root; `branching` are the roots whose alternatives depend on soft
+    errors.
     """
 
     def __init__(
         self, surveyed: SchemaSurvey, fields: FieldIndex, direction: SchemaDirection, doubtful: bool = False
     ) -> None:
-        """`doubtful`: where a bad pattern would decide, nothing conforms; else everything does."""
+        """`doubtful`: where an unsupported pattern would decide, nothing conforms; else everything does."""
         self._pointers, self._fields, self._is_31 = surveyed.pointers, fields, surveyed.is_31
         self._bad_patterns = surveyed.bad_patterns
         self._nulls = surveyed.nulls
@@ -78,7 +78,7 @@ class Converter:
         self.references: JsonObject = {}
 
     def convert(self, places: Iterable[str], soft: bool) -> frozenset[str]:
-        """Converts these roots; answers those that branch. Raises TooLarge."""
+        """Converts these roots; returns those that branch. Raises TooLarge."""
         self._soft = soft
         self.references = {place: self._reference(place, _Meant.LOCATION) for place in places}
         while self._pending:
@@ -108,7 +108,7 @@ class Converter:
         return {"$ref": "#/$defs/" + self._names[part]}
 
     def _reaching(self, parts: set[_Part]) -> set[_Part]:
-        """The parts, and all that refer to them at any distance."""
+        """The parts, and everything that refers to them, directly or not."""
         reaching: set[_Part] = set()
         pending = list(parts)
         while pending:
@@ -124,7 +124,7 @@ class Converter:
     def _reads(self, keyword: str) -> bool:
         return self._is_31 or keyword not in ONLY_31
 
-    # How a place is meant: see _Meant.
+    # How a definition applies: see _Meant.
 
     def _location(self, node: Json, place: str) -> Schema:
         if isinstance(node, dict) and "$ref" in node and (not self._is_31 or len(node) == 1):
@@ -134,7 +134,7 @@ class Converter:
         return {"allOf": [converted, *lists]} if lists else converted
 
     def _lists(self, node: JsonObject, place: str) -> Iterator[JsonObject]:
-        """What a place may name: what the schema names, or the one that a discriminator chooses."""
+        """The lists of a place's fields: the schema's, or that of the schema a discriminator chooses."""
         every = self._list(node, place)
         chosen = self._choosable(node, place)
         if every is None or not chosen:
@@ -148,7 +148,7 @@ class Converter:
         yield {"if": has(name, [value for values in chosen.values() for value in values]), "else": every}
 
     def _list(self, node: Json, place: str) -> JsonObject | None:
-        """A reference to the list of names that are known at a place; None where others are expected."""
+        """A reference to the list of a place's field names; None if others are expected."""
         fields = self._fields.of(node, place)
         if fields.open or not (fields.names or fields.patterns) or fields.patterns & self._bad_patterns:
             return None
@@ -161,7 +161,7 @@ class Converter:
         return {"$ref": "#/$defs/" + _fragment(name)}
 
     def _choosable(self, node: JsonObject, place: str) -> dict[str, list[str]]:
-        """Schemas of which a discriminator chooses one to say all that is said → their values."""
+        """Schemas of which a discriminator chooses exactly one → their values."""
         if "discriminator" not in node:
             return {}
         if not _alternatives_of(node):
@@ -194,13 +194,13 @@ class Converter:
             yield {"if": has(name, values), "then": self._reference(target, meant)}
 
     def _beside(self, node: Json, place: str, hidden: frozenset[str] = frozenset()) -> Schema:
-        if not isinstance(node, dict):  # true or false: the survey lets nothing else pass
+        if not isinstance(node, dict):  # true or false: the survey has refused anything else
             self._count()
             return node is not False
         if "$ref" not in node:
             return self._keywords(node, place, hidden)
         reference = self._reference(self._target(node, place), _Meant.BESIDE)
-        if not self._is_31:  # what stands beside $ref is ignored
+        if not self._is_31:  # siblings of $ref are ignored
             return reference
         return {**self._keywords(node, place, hidden), **reference}
 
@@ -235,7 +235,7 @@ class Converter:
             if keyword in node:
                 converted[keyword] = convert(node[keyword], under(place, keyword))
         if converted.get("additionalProperties") is False and "patternProperties" not in converted:
-            converted.setdefault("properties", {})  # or else errors do not name the field
+            converted.setdefault("properties", {})  # without it errors do not name the field
 
     def _named(self, node: JsonObject, place: str, hidden: frozenset[str]) -> JsonObject:
         return {
@@ -244,7 +244,7 @@ class Converter:
         }
 
     def _patterned(self, node: JsonObject, place: str) -> JsonObject:
-        """Fields by pattern; any field is in doubt where a pattern that cannot run may be about it."""
+        """Fields by pattern; any field is in doubt if an unsupported pattern may match it."""
         patterns = object_in(node, "patternProperties") if self._is_31 else {}
         schemas: JsonObject = {
             pattern: self._location(schema, under(place, "patternProperties", pattern))
@@ -288,7 +288,7 @@ class Converter:
             }
 
     def _hard(self, node: Json, place: str) -> Schema:
-        """Where a soft error would turn an answer round, there are none."""
+        """No soft errors where one would invert a result."""
         soft, self._soft = self._soft, False
         converted = self._beside(node, place)
         self._soft = soft
@@ -331,7 +331,7 @@ class Converter:
     def _by_choice(
         self, node: JsonObject, targets: dict[str, list[str]], keyword: str, branches: list[tuple[Json, str]]
     ) -> JsonObject:
-        """The discriminator's value chooses; where no value need be there, its absence is no fault."""
+        """The discriminator's value chooses; if it is optional, its absence is no error."""
         name = chooser_of(node)
         chosen: JsonObject = {
             **has(name, [value for found in targets.values() for value in found]),
@@ -343,7 +343,7 @@ class Converter:
         return {"if": {"type": "object", "required": [name]}, "then": chosen, "else": trial}
 
     def _chosen(self, node: JsonObject, branches: list[tuple[Json, str]]) -> dict[str, list[str]] | None:
-        """Branch → the discriminator's values that choose it; None where it cannot choose."""
+        """Branch → the discriminator's values that choose it; None if it cannot choose."""
         if "discriminator" not in node:
             return None
         references = [(schema, at) for schema, at in branches if is_reference(schema)]
@@ -364,7 +364,7 @@ def _alternatives_of(node: JsonObject) -> bool:
 
 
 def _fragment(name: str) -> str:
-    """A definition's name within a URI fragment's JSON pointer."""
+    """A definition's name in a URI fragment's JSON pointer."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.~") else _percent(c) for c in escape(name))
 
 

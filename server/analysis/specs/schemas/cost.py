@@ -1,8 +1,8 @@
-"""How much work a schema can make of a body, bounded before any body is judged.
+"""Bounds the work that a schema can cause, before any body is validated.
 
-References and combinations multiply: `allOf: [B, B]`, thirty times over, is a billion checks of one
-value, and a schema that reaches itself twice doubles at each level of the body. So each schema gets the
-depth of body up to which one value is checked at most MAX_LOAD times.
+References and combinations multiply: `allOf: [B, B]`, nested thirty times, is a billion checks of one value,
+and a schema that refers to itself twice doubles at each level of the body. So each schema gets the depth of
+body up to which a value is checked at most MAX_LOAD times.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from server.analysis.specs.schemas.survey import ONLY_31
 
 MAX_LOAD = 2_000
 _TOO_MUCH = MAX_LOAD + 1
-MAX_CHAIN = 64  # schemas that apply at one place, one within the other
+MAX_CHAIN = 64  # nested schemas that apply at one place
 MAX_BODY_DEPTH = 64
-_ANY, _ITEMS = "*", "[]"  # keys of fields that are not named, and of items
+_ANY, _ITEMS = "*", "[]"  # keys of unnamed fields, and of items
 
 
 class TooCostly(Exception):
@@ -28,12 +28,12 @@ class TooCostly(Exception):
 
 @dataclass(slots=True)
 class _Expansion:
-    """All that applies at one place: how many schemas, how deeply nested, and where they lead to below."""
+    """The schemas at one place: their number, nesting, and the schemas below."""
 
     weight: int = 1
     chain: int = 1
     below: dict[str, list[str]] = field(default_factory=dict)
-    circular: bool = False  # cut short, so true from where it began only
+    circular: bool = False  # cut at a circle: valid only from its start
 
     def add(self, other: _Expansion) -> None:
         self.weight += other.weight
@@ -46,7 +46,7 @@ class _Expansion:
 
 
 def _widest(choices: list[_Expansion]) -> _Expansion:
-    """At most what any one of these makes, as only one will apply."""
+    """The maximum of these, since only one will apply."""
     below: dict[str, list[str]] = {}
     for choice in choices:
         for key, places in choice.below.items():
@@ -61,7 +61,7 @@ def _widest(choices: list[_Expansion]) -> _Expansion:
 
 @dataclass(frozen=True, slots=True)
 class CostLimits:
-    """In a body this deep at most, one value is checked at most `load` times."""
+    """In a body of at most this depth, a value is checked at most `load` times."""
 
     depth: int
     load: int
@@ -75,7 +75,7 @@ class Costs:
         self._expansions: dict[str, _Expansion] = {}
 
     def limits(self, roots: Iterable[str]) -> dict[str, CostLimits]:
-        """Limits of each root; none where not even a value without depth can be judged in bounds."""
+        """Limits of each root; none if not even a flat value can be validated within bounds."""
         roots = list(roots)
         reached = self._reached(roots)
         users = _users(reached)
@@ -159,7 +159,7 @@ class Costs:
                 yield under(place, "dependentSchemas", name)
 
     def _below(self, node: JsonObject, place: str) -> Iterator[tuple[str, str]]:
-        """(key, place): the schemas that this one applies to fields and items."""
+        """(key, place) of the schemas that this one applies to fields and items."""
         for name in object_in(node, "properties"):
             yield "." + name, under(place, "properties", name)
         if self._is_31:
@@ -179,7 +179,7 @@ class Costs:
 
 
 def _users(reached: dict[str, _Expansion | None]) -> dict[str, set[str]]:
-    """Place → the places right above it."""
+    """Place → the places directly above it."""
     users: dict[str, set[str]] = {}
     for at, expansion in reached.items():
         for places in expansion.below.values() if expansion else ():
@@ -191,7 +191,7 @@ def _users(reached: dict[str, _Expansion | None]) -> dict[str, set[str]]:
 def _deeper(
     places: Iterable[str], reached: dict[str, _Expansion | None], loads: dict[str, int]
 ) -> dict[str, int]:
-    """The loads that change where the body is one level deeper."""
+    """The loads that change in a body one level deeper."""
     changed: dict[str, int] = {}
     for place in places:
         expansion = reached[place]

@@ -1,6 +1,6 @@
-"""What a validator found, in our kinds and without what was captured.
+"""A validator's errors as deviation kinds, without captured values.
 
-Messages are made from the schema's own words and numbers; a field's name stands in the pointer only.
+Messages are made from the schema's words and numbers; a field's name is in the pointer only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _E = ValidationErrorKind
 
 @dataclass(frozen=True, slots=True)
 class SchemaError:
-    """`spans` is true where it is about all that lies below the pointer too."""
+    """`spans`: it also concerns everything below the pointer."""
 
     kind: Kind
     pointer: str
@@ -32,14 +32,14 @@ class SchemaError:
 
 
 def schema_errors(errors: Sequence[ValidationError], direction: SchemaDirection) -> list[SchemaError]:
-    """What the errors say."""
+    """The errors as SchemaErrors."""
     found = [converted for error in _sound(errors) for converted in _converted(error, direction)]
     forbidden = {one.pointer for one in found if one.kind is Kind.FORBIDDEN_FIELD}
     return [one for one in found if one.kind is not Kind.UNKNOWN_FIELD or one.pointer not in forbidden]
 
 
 def soft_errors(errors: Sequence[ValidationError], direction: SchemaDirection) -> Iterator[SchemaError]:
-    """Only what is not named or of the other direction, also where it hides behind an alternative."""
+    """Only fields that are not named or of the other direction, also inside alternatives."""
     for error in errors:
         if _softness(error):
             yield from _converted(error, direction)
@@ -50,8 +50,8 @@ def soft_errors(errors: Sequence[ValidationError], direction: SchemaDirection) -
 
 
 def _sound(errors: Sequence[ValidationError]) -> Iterator[ValidationError]:
-    """Without complaints of a schema's own `unevaluatedProperties` where a part of it failed: all that
-    the part names then counts as unevaluated.
+    """Drops errors of a schema's `unevaluatedProperties` if a part of the schema failed: then all fields that
+    part names count as unevaluated.
     """
     failed = [error for error in errors if not _is_unevaluated(error) and not _softness(error)]
     for error in errors:
@@ -67,7 +67,7 @@ def _is_unevaluated(error: ValidationError) -> bool:
 
 
 def _softness(error: ValidationError) -> str | None:
-    """NAMED or REFUSED where the error comes from a definition of that name."""
+    """NAMED or REFUSED if the error comes from such a definition."""
     path = error.schema_path
     name = str(path[1]) if len(path) > 1 and path[0] == "$defs" else ""
     return next((mark for mark in (NAMED, REFUSED) if name.startswith(mark)), None)

@@ -1,4 +1,4 @@
-"""Which fields a schema names at its place, over all the schemas that apply there together."""
+"""The fields named at a place, by all schemas that apply there together."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ Heirs = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class NamedFields:
-    """`open` is true where fields that are not named are expected; `hidden` are those of the other
-    direction, by the marker's name.
-    """
+    """`open`: unnamed fields are expected; `hidden` are those of the other direction, by marker's name."""
 
     names: frozenset[str]
     patterns: frozenset[str]
@@ -72,7 +70,7 @@ class FieldIndex:
             pending += self._beside(part, at, heirs)
 
     def demands(self, node: Json, place: str, name: str) -> bool:
-        """Whether only an object with a field of this name can fit."""
+        """Whether only an object with a field of this name can conform."""
         is_object, is_required = False, False
         seen: set[str] = set()
         pending = [place]
@@ -91,7 +89,7 @@ class FieldIndex:
         return is_object and is_required
 
     def _beside(self, node: JsonObject, place: str, heirs: bool) -> Iterator[tuple[str, bool]]:
-        """(place, whether heirs may stand for it); what is extended by `allOf` is meant as it is."""
+        """(place, whether heirs may replace it); a schema extended by `allOf` applies itself."""
         if "$ref" in node:
             yield self._pointers.target(node["$ref"], place), heirs
             if not self._is_31:
@@ -135,7 +133,7 @@ class FieldIndex:
         )
 
     def _is_free(self, node: Json, place: str) -> bool:
-        """Whether an alternative takes any object at all."""
+        """Whether an alternative accepts any object."""
         _, node = self._pointers.resolve(place, node)
         if not isinstance(node, dict):
             return node is True
@@ -146,7 +144,7 @@ class FieldIndex:
         return not says and "object" in types_of(node, "object")
 
     def _markers(self, node: Json, place: str) -> Iterator[str]:
-        """`readOnly` and `writeOnly`, said here or by what is referred to, also by way of one `allOf`."""
+        """`readOnly` and `writeOnly`, here or at the reference's target, also through one `allOf`."""
         for _ in range(MAX_HOPS):
             if not isinstance(node, dict):
                 return
@@ -162,7 +160,7 @@ class FieldIndex:
 
 
 def types_of(node: JsonObject, *otherwise: str) -> list[str]:
-    """The types that `type` names; `otherwise` where it is not there."""
+    """The types in `type`; `otherwise` if it is absent."""
     name = text_in(node, "type")
     if name is not None:
         return [name]
@@ -170,7 +168,7 @@ def types_of(node: JsonObject, *otherwise: str) -> list[str]:
 
 
 def chooser_of(node: JsonObject) -> str:
-    """The field whose value a discriminator goes by."""
+    """The field with the discriminator's value."""
     return text_in(object_in(node, "discriminator"), "propertyName") or ""
 
 
@@ -179,7 +177,7 @@ def component_name(place: str) -> str:
 
 
 def inheritance(document: JsonObject, pointers: Pointers) -> dict[str, tuple[str, ...]]:
-    """For each component schema those that extend it by `allOf`, directly or not."""
+    """For each component schema the ones that extend it by `allOf`, directly or not."""
     homes = {
         "/components/schemas": object_in(object_in(document, "components"), "schemas"),
         "/definitions": object_in(document, "definitions"),
@@ -198,7 +196,7 @@ def inheritance(document: JsonObject, pointers: Pointers) -> dict[str, tuple[str
 
 
 def _extended(schema: Json, place: str) -> Iterator[tuple[str, str]]:
-    """(place of the reference, reference) of each part of an `allOf` that is one."""
+    """(place, reference) of each reference in an `allOf`."""
     for i, part in enumerate(array_in(schema, "allOf") if isinstance(schema, dict) else ()):
         reference = text_in(part, "$ref") if isinstance(part, dict) else None
         if reference is not None:

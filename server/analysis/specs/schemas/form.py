@@ -1,4 +1,4 @@
-"""What texts may stand for by a schema: the types it allows, two levels deep."""
+"""The form of a schema: the types it allows for texts, two levels deep."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _TYPE_OF = {str: "string", bool: "boolean", int: "integer", float: "number", lis
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a schema lets a text stand for; `items` and `fields` are told two levels deep."""
+    """The types that a schema allows for a text; `items` and `fields` reach two levels deep."""
 
     types: frozenset[str]
     items: Form | None = None
     fields: Mapping[str, Form] = field(default_factory=dict)
-    other_fields: bool = True  # fields that are not named may occur
+    other_fields: bool = True  # unnamed fields may occur
 
     @property
     def is_object(self) -> bool:
-        """Whether an object is meant, as opposed to anything at all."""
+        """Whether an object is described, and not just any value."""
         return "object" in self.types and self.types <= {"object", "null"}
 
     @property
@@ -33,17 +33,17 @@ class Form:
 
     @property
     def is_text(self) -> bool:
-        """Whether any text will do as far as types go, and nothing else is meant."""
+        """Whether every text has an allowed type, and no other type is described."""
         return self.types <= {"string", "null"}
 
     @property
     def outlives_masks(self) -> bool:
-        """Whether a masked text still shows its type: collections and true or false become plain text."""
+        """Whether a masked text keeps its type: collections and booleans become plain text."""
         return self.types == TYPES or not self.types & {"array", "object", "boolean"}
 
     @property
     def is_plain(self) -> bool:
-        """Whether no text stands for a collection."""
+        """Whether no text is a collection."""
         return not self.types & {"array", "object"}
 
 
@@ -58,7 +58,7 @@ def form_of(place: str, pointers: Pointers, fields: FieldIndex) -> Form:
 
 
 def _form(places: Sequence[str], pointers: Pointers, fields: FieldIndex, levels: int) -> Form:
-    """The form of a value that these schemas are about."""
+    """The form of a value with these schemas."""
     types = frozenset[str]().union(*(_types(place, pointers, fields) for place in places))
     if not levels:
         return Form(types)
@@ -80,7 +80,7 @@ def _form(places: Sequence[str], pointers: Pointers, fields: FieldIndex, levels:
 
 
 def _types(place: str, pointers: Pointers, fields: FieldIndex) -> set[str]:
-    """Types that may occur; all of them where nothing is said."""
+    """Types that may occur; all of them if unspecified."""
     found: set[str] = set()
     for part, _ in fields.closure(pointers.at(place, place), place):
         found.update(types_of(part))

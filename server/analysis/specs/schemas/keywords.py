@@ -23,8 +23,8 @@ _INT_OR_STRING = "int-or-string"  # Kubernetes'
 def of_value(
     node: JsonObject, reads: Callable[[str], bool], bad_patterns: frozenset[str], doubtful: bool = False
 ) -> JsonObject:
-    """The keywords that speak of one value alone. `reads`: whether this OpenAPI has a keyword; a bad
-    pattern fits every text, or none where `doubtful`.
+    """The keywords about one value alone. `reads`: whether this OpenAPI version has a keyword; an unsupported
+    pattern matches every text, or none if `doubtful`.
     """
     converted = {key: node[key] for key in _COPIED if key in node and reads(key)}
     converted |= _types(node)
@@ -59,7 +59,7 @@ def _pattern(node: JsonObject, bad_patterns: frozenset[str], doubtful: bool) -> 
 
 
 def _exclude(node: JsonObject, converted: JsonObject) -> None:
-    """Exclusive bounds: a mark beside the bound in 3.0, a number of their own since."""
+    """Exclusive bounds: a boolean beside the bound in 3.0, a number later."""
     for exclusive, bound in _EXCLUSIVE.items():
         if node.get(exclusive) is True and bound in converted:
             converted[exclusive] = converted.pop(bound)
@@ -68,7 +68,7 @@ def _exclude(node: JsonObject, converted: JsonObject) -> None:
 
 
 def _limit_integer(node: JsonObject, converted: JsonObject) -> None:
-    """A format of integers is a range, which JSON Schema does not know."""
+    """Limits integers by their format, which JSON Schema does not validate."""
     limits = _INTEGERS.get(text_in(node, "format") or "")
     if limits is not None and {"integer", "number"}.intersection(types_of(node)):
         del converted["format"]
@@ -83,7 +83,7 @@ def _number(node: JsonObject, key: str, otherwise: int) -> int | float:
 
 
 def nullable(converted: JsonObject) -> JsonObject:
-    """Null is allowed too, also where an enum forgets it or a part has no room for it."""
+    """Also allows null, even if an enum or a part excludes it."""
     if converted.keys() & {"allOf", "oneOf", "anyOf", "not", "if", "$ref"}:
         return {"if": {"type": "null"}, "else": converted}
     if "type" in converted:
@@ -99,5 +99,5 @@ def is_null(node: Json) -> bool:
 
 
 def has(name: str, values: Sequence[str]) -> JsonObject:
-    """A condition: an object whose field has one of these values."""
+    """The condition that an object's field has one of these values."""
     return {"type": "object", "required": [name], "properties": {name: {"enum": [*values]}}}

@@ -1,7 +1,7 @@
-"""Every schema that operations reach, checked once at load: keyword types, references, patterns.
+"""Checks every schema that operations reach, once at load: keyword types, references, patterns.
 
-After it, conversion and compilation have nothing left to refuse. Patterns run on a linear-time engine;
-those it cannot take (look-around, back-references, too large) are left out and named in a warning.
+Conversion and compilation then cannot fail. Patterns run on a linear-time engine; unsupported ones
+(look-around, back-references, too large) are left out and named in a warning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from server.analysis.specs.document.pointers import Pointers, under
 from server.analysis.specs.model import SpecError
 
 PATTERN_OPTIONS = RegexOptions(size_limit=256 * 1024, dfa_size_limit=256 * 1024)
-MAX_PATTERNS = 2_000  # distinct ones; each may take size_limit bytes in every validator that has it
+MAX_PATTERNS = 2_000  # distinct ones; each may take size_limit bytes in every validator with it
 TYPES = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
 
 LISTS = ("allOf", "oneOf", "anyOf", "prefixItems")
@@ -95,7 +95,7 @@ _CHECKS: dict[str, tuple[Callable[[Json], bool], str]] = {
 
 
 class SchemaSurvey:
-    """Walks schemas from the places it is given; `bad_patterns` and `warnings` grow."""
+    """Walks schemas from given places; `bad_patterns` and `warnings` grow."""
 
     def __init__(
         self,
@@ -105,15 +105,15 @@ class SchemaSurvey:
         warn: Callable[[str], None],
         nulls: bool = False,
     ) -> None:
-        """`heirs`: by base type, the schemas that a discriminator may choose in its stead; `nulls`: null
-        stands for what is absent, everywhere.
+        """`heirs`: by base type, the schemas that a discriminator may choose instead; `nulls`: null means
+        absent, everywhere.
         """
         self.pointers = pointers
         self.heirs = heirs
         self.is_31 = is_31
         self.nulls = nulls
         self._warn = warn
-        self.has_directions = False  # whether requests and responses read differently
+        self.has_directions = False  # whether schemas differ for requests and responses
         self._seen: set[str] = set()
         self._patterns: dict[str, bool] = {}
 
@@ -139,7 +139,7 @@ class SchemaSurvey:
         if "$ref" in node:
             at = under(place, "$ref")
             yield self.pointers.target(node["$ref"], at), at
-            self.pointers.resolve(place, node)  # refuses references that go in a circle
+            self.pointers.resolve(place, node)  # refuses circular references
             if not self.is_31:
                 return
         for keyword, (holds, reason) in _CHECKS.items():
@@ -198,7 +198,7 @@ class SchemaSurvey:
 
 
 def mapped(target: str) -> str:
-    """The reference a discriminator's mapping stands for: a bare name is a component's."""
+    """The reference in a discriminator's mapping: a bare name is a component's."""
     bare = re.fullmatch(r"[A-Za-z0-9._-]+", target) and not target.endswith((".json", ".yaml", ".yml"))
     return under("#/components/schemas", target) if bare else target
 

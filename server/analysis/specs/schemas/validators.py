@@ -18,8 +18,8 @@ from server.analysis.specs.schemas.fields import MAX_CLOSURE, FieldIndex
 from server.analysis.specs.schemas.form import TEXT, Form, form_of
 from server.analysis.specs.schemas.survey import PATTERN_OPTIONS, SchemaSurvey
 
-MAX_WORK = 1_000_000  # checks of single values that one body may cost
-MAX_WORK_FOR_ALL = 50_000  # beyond it only the first error is told: making each costs far more than a check
+MAX_WORK = 1_000_000  # checks of single values that one body may cause
+MAX_WORK_FOR_ALL = 50_000  # beyond it only the first error is reported: an error costs far more than a check
 MAX_ERRORS = 200
 Parts = Mapping[str, JsonObject]
 
@@ -29,11 +29,11 @@ _TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Judges values by one schema. `why` is set where no value can be judged by it.
+    """Validates values by one schema. `why` is set if the schema cannot be used.
 
-    `soft` refuses also fields that are not named, or of the other direction; `hard` says what conforms,
-    None where that is all that `soft` says beside. `sure` refuses also what a pattern that cannot run would
-    have to decide; None where the document has none. All know many schemas, this one by `name`.
+    `soft` also refuses fields that are not named, or of the other direction; `hard` checks only conformity,
+    None if `soft` suffices for that. `sure` also refuses values that an unsupported pattern would have to
+    decide; None if the document has none. All three contain many schemas, this one under `name`.
     """
 
     name: str
@@ -45,18 +45,19 @@ class Checker:
     sure: Draft202012Validator | None = None
 
     def conforms(self, value: Json) -> bool:
-        """Whether there is nothing to find."""
+        """Whether the value has no errors."""
         assert self.soft is not None
         named: JsonObject = {self.name: value}
         return self.soft.is_valid(named) and (self.hard is None or self.hard.is_valid(named))
 
     def doubt(self, value: Json) -> str | None:
-        """Why a value that conforms may still not: a pattern for it cannot run."""
+        """Why it is uncertain that a conforming value conforms: a pattern for it is unsupported."""
         return None if self.sure is None or self.sure.is_valid({self.name: value}) else _CANNOT_RUN
 
     def blame(self, value: Json, size: int) -> tuple[list[SchemaError], str | None]:
-        """What is wrong with a value of `size` bytes that does not conform, and why there may be less: under
-        `not` and `oneOf` a pattern that cannot run counts against the value by fitting."""
+        """The errors of a non-conforming value of `size` bytes, and why they are uncertain: inside `not` and
+        `oneOf` an unsupported pattern, which matches every text, can cause errors.
+        """
         errors = self.errors(value, size)
         if self.sure is None or not self.sure.is_valid({self.name: value}):
             return errors, None
@@ -64,7 +65,7 @@ class Checker:
         return certain, _CANNOT_RUN if len(certain) < len(errors) else None
 
     def errors(self, value: Json, size: int) -> list[SchemaError]:
-        """What is wrong with a value of `size` bytes that does not conform."""
+        """The errors of a non-conforming value of `size` bytes."""
         assert self.soft is not None
         named: JsonObject = {self.name: value}
         every = self.limits.load * size // 4 <= MAX_WORK_FOR_ALL
@@ -76,7 +77,7 @@ class Checker:
         return hard + [error for error in soft if error.pointer not in blamed]
 
     def too_much(self, size: int) -> bool:
-        """Whether a body of `size` bytes might cost more than MAX_WORK."""
+        """Whether a body of `size` bytes may cause more than MAX_WORK."""
         return self.limits.load * size // 4 > MAX_WORK
 
 
@@ -91,7 +92,7 @@ def _errors(validator: Draft202012Validator, value: Json, every: bool) -> list[V
 
 
 class Schemas:
-    """Checkers of one document's schemas, all of a direction compiled together: what they share is
+    """The checkers of one document's schemas, compiled together for each direction, so that shared ones are
     compiled once.
     """
 
@@ -101,7 +102,7 @@ class Schemas:
         surveyed: SchemaSurvey,
         warn: Callable[[str], None],
     ) -> None:
-        """`roots`: the places of the schemas that values are judged by."""
+        """`roots`: the places of the schemas for values."""
         self._surveyed, self._warn = surveyed, warn
         self._pointers = surveyed.pointers
         self._fields = FieldIndex(surveyed.pointers, surveyed.is_31, surveyed.heirs)
@@ -119,7 +120,7 @@ class Schemas:
         return self._checkers[place, direction]
 
     def form(self, place: str | None) -> Form:
-        """What texts may stand for by the schema at `place`; text where there is none."""
+        """The form of the schema at `place`; text if there is none."""
         if place is None:
             return TEXT
         if place not in self._forms:
@@ -127,8 +128,8 @@ class Schemas:
         return self._forms[place]
 
     def parts(self, place: str) -> Parts:
-        """Every schema that may apply at `place`, by its own place: references, alternatives, heirs. None
-        where they cannot be followed: below keywords that this OpenAPI does not have nothing was checked.
+        """Every schema that may apply at `place`, by its own place: references, alternatives, heirs. None if
+        unknown: schemas below keywords of other OpenAPI versions were not checked.
         """
         try:
             node = self._pointers.at(place, place)
@@ -137,7 +138,7 @@ class Schemas:
             return {}
 
     def _add(self, places: Iterable[str], directions: Sequence[SchemaDirection]) -> None:
-        """Compiles roots of these directions, which read the same."""
+        """Compiles roots for these directions, for which schemas are equal."""
         limits = self._costs.limits(places)
         for place in places:
             if place not in limits:
