@@ -1,4 +1,4 @@
-"""The wiring of HTTP: routes and pages over a core make the server."""
+"""Wires HTTP: routes and pages over a core."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def create_app(
     connections: Connections | None = None,
     left: Callable[[], float] = lambda: STOP_S,
 ) -> FastAPI:
-    """The routes and pages of a server, whose core they start and stop. `connections` are those it is reached
-    by; `left` answers in how many seconds the core has to stop.
+    """The routes and pages of a server; they start and stop its core. `connections` are the clients'; `left`
+    returns the seconds the core has to stop.
     """
     reached = connections or Connections()
 
@@ -79,7 +79,7 @@ def create_app(
 
 
 def _sources(core: Core, reached: Connections) -> Sources:
-    """Where the metrics are read at each scrape."""
+    """The values of the metrics, read at each scrape."""
     store, jobs, learning = core.store, core.jobs, core.learning
     return Sources(
         file_bytes=lambda: store.used_bytes,

@@ -1,13 +1,12 @@
-"""A thread of the server's own that works in turns, woken by what others ask it for.
+"""A background thread of the server that works in turns and is woken by requests.
 
 | after a turn | the next begins |
 |---|---|
 | AT_ONCE | at once: more work waits |
-| WHEN_ASKED | when an API is asked for, or after a period |
-| LATER, or an exception | after a period, whatever is asked for: something failed |
+| WHEN_ASKED | when an API is requested, or after a period |
+| LATER, or an exception | after a period, despite requests: something failed |
 
-What was asked for in a turn that failed is asked for again. `stop` lets the turn under way finish, and then
-has `last` run once.
+Requests of a failed turn are repeated. `stop` lets the current turn finish, and then runs `last` once.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Pace(Enum):
-    """When the next turn begins."""
+    """When the next turn starts."""
 
     AT_ONCE = auto()
     WHEN_ASKED = auto()
@@ -31,7 +30,7 @@ class Pace(Enum):
 
 
 class BackgroundThread:
-    """`turn` gets the numbers of the APIs that were asked for since the last one; `period` is in seconds.
+    """`turn` gets the numbers of the APIs requested since the last one; `period` is in seconds.
 
     The lock guards `_asked` and `stopping`; no turn runs under it.
     """
@@ -47,31 +46,31 @@ class BackgroundThread:
         self._thread: threading.Thread | None = None
 
     def start(self, pace: Pace = Pace.WHEN_ASKED, last: Callable[[], object] | None = None) -> None:
-        """Begins its turns at this pace."""
+        """Starts the thread; the first turn comes at this pace."""
         self._thread = threading.Thread(target=self._run, args=(pace, last), name=self.name, daemon=True)
         self._thread.start()
 
     def ask(self, *apis: int) -> None:
-        """Has the next turn see to these APIs; from any thread."""
+        """Requests these APIs for the next turn; from any thread."""
         with self._wake:
             self._asked.update(apis)
             self._wake.notify()
 
     def ask_to_stop(self) -> None:
-        """Has no turn begin any more; from any thread."""
+        """Prevents further turns; from any thread."""
         with self._wake:
             self.stopping = True
             self._wake.notify()
 
     def stop(self, seconds: float | None = None) -> None:
-        """Returns once the turn under way, and `last`, are done, or after so many seconds."""
+        """Returns once the current turn and `last` are done, or after the given seconds."""
         self.ask_to_stop()
         if self._thread is not None:
             self._thread.join(seconds)
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the thread was started and has not ended."""
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self, pace: Pace, last: Callable[[], object] | None) -> None:
@@ -81,7 +80,7 @@ class BackgroundThread:
             last()
 
     def _wait(self, pace: Pace) -> bool:
-        """Waits for the next turn; False where it is to stop."""
+        """Waits for the next turn; False to stop."""
         with self._wake:
             if pace is Pace.WHEN_ASKED:
                 self._wake.wait_for(lambda: self.stopping or self._asked, self.period)

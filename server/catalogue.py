@@ -1,8 +1,8 @@
 """All specifications and all ignored deviations, as one immutable value.
 
 The writer builds the next catalogue and assigns it once (server/ingest/catalogue_editor.py). Readers on other
-threads take the published one and never wait for the writer. A reader that also reads the database takes the
-catalogue first: then it never knows a specification that the database does not show.
+threads use the published one and never wait for the writer. A reader that also reads the database takes the
+catalogue first: then every specification it finds there is in the database.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from server.store.values import StoredSpec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A stored specification with what the engine makes of its document."""
+    """A stored specification, loaded by the engine."""
 
     stored: StoredSpec
     specification: LoadedSpecification
@@ -38,7 +38,7 @@ class Loaded:
         return cls(stored, specification, bases, operations)
 
     def base_of(self, path: bytes) -> bytes | None:
-        """The longest base path that `path` lies under; None where there is none."""
+        """The longest base path above `path`; None if there is none."""
         return max((base for base in self.base_paths if _under(path, base)), key=len, default=None)
 
 
@@ -48,8 +48,8 @@ def _under(path: bytes, base: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A judged exchange, and the operation as the specification describes it (None where it knows none).
-    The verdict is the judgement's but for ignored deviations.
+    """A validated exchange, and the specification's operation (None if it has none). The verdict is the
+    judgement's without ignored deviations.
     """
 
     judged: Judged
@@ -63,7 +63,7 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class ApiSpecs:
-    """The specifications of one API, oldest first, and what they offer together."""
+    """The specifications of one API, oldest first, with their common outline."""
 
     specifications: tuple[Loaded, ...]
     outline: Outline
@@ -79,7 +79,7 @@ NO_SPECS = ApiSpecs.of(())
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """`revisions` count the changes of each API's specifications; `unreadable` are the ids of stored
-    specifications that the engine does not take.
+    specifications that the engine refuses.
     """
 
     apis: Mapping[int, ApiSpecs]
@@ -95,18 +95,18 @@ class Catalogue:
         return self.apis.get(api, NO_SPECS).specifications
 
     def outline(self, api: int) -> Outline:
-        """What an API's specifications offer to be exercised."""
+        """The outline of an API's specifications, for coverage."""
         return self.apis.get(api, NO_SPECS).outline
 
     def revision(self, api: int) -> int:
-        """Counts the changes of an API's specifications."""
+        """The number of changes of an API's specifications."""
         return self.revisions.get(api, 0)
 
     def judge(self, api: int, record: Record) -> Ruling | None:
-        """The verdict of the specification that fits best; None where the API has none.
+        """The verdict of the specification that fits best; None if the API has none.
 
-        Specifications declared for the host that the client named come first, then the longest base path;
-        the first that knows the operation decides.
+        Specifications declared for the requested host come first, then those with the longest base path; the
+        first that has the operation decides.
         """
         specs = self.apis.get(api)
         if specs is None or record.request is None:
@@ -122,7 +122,7 @@ class Catalogue:
         return Ruling(first, None, first.judgement.verdict) if first else None
 
     def _verdict(self, api: int, judgement: Judgement) -> Verdict:
-        """The judgement's verdict without the deviations that are ignored."""
+        """The judgement's verdict without ignored deviations."""
         ignored = self.ignored.get(api)
         if not ignored or judgement.verdict != Verdict.DEVIATING or judgement.operation is None:
             return judgement.verdict
@@ -137,7 +137,7 @@ EMPTY = Catalogue({}, {}, {}, frozenset())
 
 
 def by_api(specifications: Iterable[Loaded], before: Catalogue) -> Mapping[int, ApiSpecs]:
-    """Specifications, oldest first, by API. An API that is as it was `before` keeps what was made of it."""
+    """Specifications, oldest first, by API. An API unchanged since `before` keeps its object."""
     found: dict[int, tuple[Loaded, ...]] = {}
     for one in specifications:
         found[one.stored.api] = (*found.get(one.stored.api, ()), one)

@@ -1,4 +1,4 @@
-"""`spectap`: the server, and everything a person types. Usage errors exit 64, so that 2 keeps its meaning."""
+"""`spectap`: the server and the other commands. Usage errors exit 64, so that 2 keeps its meaning."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from server.config import ConfigError, ServerSettings
 from server.offline import coverage, exporting, importing, matching, policy, rebuilding, specifications
 
 USAGE = 64  # EX_USAGE of sysexits.h
-BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE ended
+BROKEN_PIPE = 141  # the shell's status of a program that SIGPIPE ended
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse exits 2 on bad usage; ours exits 64."""
+    """Usage errors exit 64; argparse's own exit 2."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; its exit code."""
+    """Runs a command. Returns its exit code."""
     parser: argparse.ArgumentParser = Parser(
         prog="spectap", description="Compares what your APIs really do with what their specifications say."
     )
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = run(parsed)
         sys.stdout.flush()
-    except BrokenPipeError:  # who read our output, such as `head`, has enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     return status
@@ -143,7 +143,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     except ConfigError as error:
         sys.stderr.write(f"spectap server: {error}\n")
         return USAGE
-    from server.run import serve  # the web framework costs a second: --help does without
+    from server.run import serve  # the web framework takes a second to import; --help does not need it
 
     return serve(settings)
 

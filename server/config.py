@@ -1,4 +1,4 @@
-"""ServerSettings of the analysis server, checked before anything starts."""
+"""The server's settings, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ DEFAULT_DAYS = 7.0
 DEFAULT_BYTES = 1024**3
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_BYTES = 4 * 1024**2
-MIN_TOKEN = 16  # characters: guessing must be hopeless, since the hash has no salt
+MIN_TOKEN = 16  # characters; the digest has no salt, so tokens must not be guessable
 HASHED = "sha256:"
 STARTED_BY = ("SUDO_UID", "PKEXEC_UID")
 ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
 class ConfigError(ValueError):
-    """One sentence for the person who typed it, with the cure."""
+    """A setting is invalid; one sentence with the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Tokens are SHA-256 digests. A role without one is open to `local_users` (uids), or to every user of
-    this machine where these are None."""
+    this machine if that is None.
+    """
 
     host: str
     port: int
@@ -50,13 +51,13 @@ class ServerSettings:
 
 
 def trusted_users() -> frozenset[int]:
-    """The uids of root, of this process, and of who started it by sudo or pkexec."""
+    """The uids of root, of this process, and of the user who started it by sudo or pkexec."""
     started_by = (os.environ.get(name, "") for name in STARTED_BY)
     return frozenset({0, os.geteuid(), *(int(uid) for uid in started_by if uid.isdecimal())})
 
 
 def user_name(uid: int) -> str:
-    """A user's name, or its number where it has none."""
+    """A user's name, or the uid if it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
@@ -68,7 +69,7 @@ def digest(token: str) -> bytes:
 
 
 def read_token(path: Path) -> bytes:
-    """The digest of the token in a file, which holds the token itself or "sha256:" and its hex digest.
+    """The digest of the token in a file, which contains the token itself or "sha256:" and its hex digest.
 
     Raises ConfigError.
     """
@@ -99,7 +100,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 def switch(variable: str, given: bool | str) -> bool:
-    """Whether an option is on that takes no value: True, or a word of its variable. Raises ConfigError."""
+    """Whether a flag is on: True, or a word from its environment variable. Raises ConfigError."""
     if isinstance(given, bool):
         return given
     word = given.strip().lower()
@@ -126,7 +127,7 @@ def default_data() -> Path:
 
 
 def checked(settings: ServerSettings) -> ServerSettings:
-    """The settings if they are safe to start with. Raises ConfigError."""
+    """The settings, checked to be safe. Raises ConfigError."""
     if not settings.loopback and not (settings.ingest_token and settings.admin_token):
         raise ConfigError(
             f"{settings.host} is reachable from other machines: give --ingest-token-file and"

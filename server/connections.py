@@ -1,4 +1,4 @@
-"""How many clients may be connected, and how long each may take: who is slow keeps nobody out.
+"""Bounds the clients' connections in number and time, so that slow ones cannot exclude others.
 
 | state | what happens | next |
 |---|---|---|
@@ -12,7 +12,7 @@
 | IDLE, what was written may still wait for the client | a byte of the next request | HEAD |
 | | uvicorn's keep-alive time passed; as in ANSWER; as in HEAD where one more connects | closed |
 
-Where nobody can be displaced, all being in BODY or ANSWER, the newcomer is closed: `turned_away`.
+If none can be displaced, because all are in BODY or ANSWER, the new connection is closed: `turned_away`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ HEAD_S = 15.0
 BODY_S = 20.0
 BYTES_PER_S = 1024
 UNREAD_S = 60.0
-SWEEP_S = 1.0  # between two looks at who is late
-MOST = 2048  # connections, however many files the process may open
+SWEEP_S = 1.0  # between checks for late connections
+MOST = 2048  # connections, at most, whatever the limit of open files
 MOST_AT_ONCE = 64  # accepted before the first of them is served
-RESERVED = 128  # descriptors for the database's readers, logs and what the server itself connects to
+RESERVED = 128  # descriptors for the database's readers, logs and outgoing connections
 
 
 class Phase(Enum):
@@ -46,7 +46,7 @@ class Phase(Enum):
 
 
 class CloseReason(StrEnum):
-    """Why the server closed a connection on its own account."""
+    """Why the server closed a connection."""
 
     SLOW_HEAD = "slow_head"
     SLOW_BODY = "slow_body"
@@ -60,26 +60,26 @@ WAITING = frozenset({Phase.HEAD, Phase.IDLE})
 
 @dataclass(frozen=True, slots=True)
 class ConnectionBounds:
-    """`at_once` are accepted before the first of them is served; in all `connections` may be open."""
+    """`at_once` are accepted before the first of them is served; `connections` may be open in total."""
 
     connections: int = MOST
     at_once: int = MOST_AT_ONCE
 
     @classmethod
     def of(cls, descriptors: int) -> ConnectionBounds:
-        """What so many descriptors of a process allow."""
+        """The bounds for this number of descriptors."""
         room = max(descriptors - RESERVED, descriptors // 2, 8)
         at_once = min(MOST_AT_ONCE, max(1, room // 8))
         return cls(min(MOST, room - 2 * at_once), at_once)
 
 
 class Connections:
-    """All connections of a server. On the event loop's thread, but for `open` and `closed`."""
+    """All connections of a server. Used on the event loop's thread, except `open` and `closed`."""
 
     def __init__(self, bounds: ConnectionBounds | None = None) -> None:
         self.bounds = bounds or ConnectionBounds()
         self._all: set[Connection] = set()
-        self._waiting: dict[Connection, None] = {}  # who has waited longest comes first
+        self._waiting: dict[Connection, None] = {}  # the longest waiting one first
         self._sweeping = False
         self.sweeps = 0
         self.closed: Counter[CloseReason] = Counter()
@@ -103,7 +103,7 @@ class Connections:
             one.loop.call_later(SWEEP_S, self._sweep, one.loop)
 
     def moved(self, one: Connection) -> None:
-        """A connection is in another state."""
+        """Records that a connection has changed its state."""
         self._waiting.pop(one, None)
         if one.state in WAITING and one in self._all:
             self._waiting[one] = None
@@ -140,7 +140,7 @@ class Connection(H11Protocol):
         self.app_state = {**self.app_state, CALLER: LocalCaller(self.client, self.server)}
         self.state = Phase.HEAD
         self._due = self.loop.time() + HEAD_S
-        self._unread = 0  # bytes at the last look
+        self._unread = 0  # bytes at the last check
         self.room.made(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -163,7 +163,7 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def late(self, now: float) -> CloseReason | None:
-        """Why it is to be closed: the client takes longer than its state allows."""
+        """Why the connection must be closed: the client exceeds its state's time. None if it does not."""
         if self._waits_for_us():
             self._due = now + UNREAD_S
         if now <= self._due:
@@ -174,7 +174,7 @@ class Connection(H11Protocol):
         }.get(self.state, CloseReason.UNREAD)
 
     def _waits_for_us(self) -> bool:
-        """Whether it is not the client's turn, or the client took some of what waits for it."""
+        """Whether the server is working, or the client has read some of the waiting bytes."""
         if self.state is Phase.HEAD:
             return False
         if self.state is Phase.BODY:
@@ -190,12 +190,12 @@ class Connection(H11Protocol):
 
 
 def _under_way(cycle: RequestResponseCycle | None) -> RequestResponseCycle | None:
-    """A request that is not answered yet; there is none before the first, whatever uvicorn's types say."""
+    """The request that is not answered yet; None before the first, although uvicorn's types exclude that."""
     return None if cycle is None or cycle.response_complete else cycle
 
 
 def protocol(of: Connections) -> type[Connection]:
-    """The protocol that uvicorn makes connections with, of one server."""
+    """The protocol class with which uvicorn creates a server's connections."""
 
     class Bounded(Connection):
         room = of

@@ -1,4 +1,4 @@
-"""What a server runs beside HTTP: the store's writer, ingest, learning and the jobs, wired to one another."""
+"""Wires the server without HTTP: the store's writer, ingest, learning and the jobs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from server.store.errors import CURE, Damaged
 from server.store.store import Store
 from server.store.values import RetentionBounds
 
-STORE_S = 4.0  # of the time to stop, kept for the store
+STORE_S = 4.0  # of the time to stop, reserved for the store
 
 
 class Core:
-    """Over an open store, which it closes at the end. `load` reads specifications.
+    """The core over an open store, which it closes at the end. `load` reads specifications.
 
-    Raises Damaged where what is stored cannot be read.
+    Raises Damaged if the stored data cannot be read.
     """
 
     def __init__(self, settings: ServerSettings, store: Store, load: Load) -> None:
@@ -42,8 +42,8 @@ class Core:
         self.learning.start()
 
     def stop(self, seconds: float) -> None:
-        """Finishes the work that is under way and commits all that was accepted. What takes longer than so
-        many seconds is left `unfinished`.
+        """Finishes the current work and commits everything accepted. Work beyond the given seconds is left
+        `unfinished`.
         """
         until = time.monotonic() + seconds
         self.learning.thread.ask_to_stop()
@@ -53,7 +53,7 @@ class Core:
         self.store.close(max(0.0, until - time.monotonic()))
 
     def unfinished(self) -> list[str]:
-        """What still runs or is open, for the log; waits for nothing."""
+        """The parts that still run or are open, for the log; does not wait."""
         found = [thread.name for thread in (self.learning.thread, self.jobs.thread) if thread.is_running]
         if not self.store.is_closed:
             found.append(f"the database's writer ({self.store.waiting} pieces of work wait)")

@@ -1,6 +1,6 @@
-"""Failures of work that goes on all the same: each is counted, and logged once.
+"""Failures of work that continues anyway: each is counted, and logged once.
 
-The log names the error's type and where it arose, never its text: that may hold what was captured.
+The log has the error's type and place, never its text, which may contain captured values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MOST_LOGGED = 1_000  # different failures; further ones are counted only
 
 
 class Failures:
-    """Owned by one thread; any may read `counts`, by step."""
+    """Owned by one thread; any thread may read `counts`, by step."""
 
     def __init__(self, log: logging.Logger) -> None:
         self.counts: Counter[str] = Counter()
@@ -24,7 +24,9 @@ class Failures:
         self._logged: set[tuple[str, str]] = set()
 
     def record(self, step: str, consequence: str, error: Exception) -> None:
-        """Counts a failure; logs it unless the same was logged before. `consequence` says what it costs."""
+        """Counts a failure; logs it unless the same was logged before. `consequence` is part of the
+        log line.
+        """
         self.counts[step] += 1
         line = f"{consequence}: {reason_of(error)}"
         if (step, line) not in self._logged and len(self._logged) < MOST_LOGGED:
@@ -32,12 +34,12 @@ class Failures:
             self._log.error("%s (logged once)", line)
 
     def end(self, step: str) -> None:
-        """The step succeeded as a whole: what fails from now on is logged again."""
+        """Records that the step succeeded as a whole: further failures are logged again."""
         self._logged = {one for one in self._logged if one[0] != step}
 
 
 def reason_of(error: Exception) -> str:
-    """Why something failed, without anything captured."""
+    """The reason of a failure, without captured values."""
     if isinstance(error, StoreUnavailable):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,7 +1,6 @@
-"""What the server does besides answering: judging stored exchanges anew, and letting the oldest go.
+"""Background jobs of the server: re-validation of stored exchanges, and retention.
 
-One thread decides when; the work itself goes to the store's writer in small pieces, between which
-ingest goes on.
+One thread schedules; the work is done by the store's writer in small pieces, between which ingest continues.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PERIOD_S = 5.0  # between looks at age and size
-JUDGED_AT_ONCE = 200  # exchanges in one piece of work
+PERIOD_S = 5.0  # between checks of age and size
+JUDGED_AT_ONCE = 200  # exchanges re-validated in one piece of work
 CALLERS_AT_ONCE = 1000
-LOW = 0.9  # once over the bound in bytes, go down to this part of it: not one by one
+LOW = 0.9  # beyond the bound in bytes, delete down to this share of it, not one by one
 
 
 class Jobs:
@@ -39,21 +38,21 @@ class Jobs:
         self._bounds = bounds
         self._clock = clock
         self.thread = BackgroundThread("jobs", self._turn, PERIOD_S)
-        self._looked = False  # for exchanges that an earlier run left to judge
-        self._tidied: int | None = None  # the day
-        self.dropped = 0  # exchanges that retention took since the start
+        self._looked = False  # for exchanges that an earlier run left to re-validate
+        self._tidied: int | None = None  # the day of the last tidying
+        self.dropped = 0  # exchanges deleted by retention since the start
 
     def start(self, acceptor: Acceptor) -> None:
-        """Begins with what an earlier run left to judge."""
+        """Starts with the exchanges that an earlier run left to re-validate."""
         self._acceptor = acceptor
         self.thread.start(Pace.AT_ONCE)
 
     def judge_again(self, api: int) -> None:
-        """The specifications of an API (its number) have changed."""
+        """Schedules the re-validation of an API (its number), whose specifications have changed."""
         self.thread.ask(api)
 
     def stop(self, seconds: float | None = None) -> None:
-        """Finishes the piece of work that is under way, unless that takes longer than so many seconds."""
+        """Finishes the current piece of work, waiting at most the given seconds."""
         self.thread.stop(seconds)
 
     def _turn(self, stale: set[int]) -> Pace:
@@ -78,7 +77,9 @@ class Jobs:
         log.info("judged %d stored exchanges anew", judged)
 
     def enforce_retention(self) -> int:
-        """Drops what is too old or too much, and returns the space; how many exchanges went."""
+        """Deletes exchanges that are too old or too many, and frees the space; returns how many
+        were deleted.
+        """
         self._tidy_once_a_day()
         bound = self._bounds.bytes
         target = int(bound * LOW) if self._do(lambda unit: unit.retention.used_bytes()) > bound else bound
@@ -108,7 +109,7 @@ class Jobs:
             self._tidied = today
 
     def forget_callers(self) -> None:
-        """Removes callers that nothing refers to any more."""
+        """Removes consumers that are no longer referenced."""
         with self._store.reading() as reader:
             unused = reader.inventory.unused_consumers()
         for start in range(0, len(unused), CALLERS_AT_ONCE):

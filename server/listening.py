@@ -1,7 +1,7 @@
-"""The listening socket, and how many files the process may open: a full table must not stop the server.
+"""The listening socket, and the limit of open files: running out of descriptors must not stop the server.
 
-Where no descriptor is free for a new connection, a spare one is given up for a moment, in which the
-connection is taken and closed: else the kernel would report it again and again, each time for the log.
+If no descriptor is free for a new connection, a spare one is released for a moment to accept and close it:
+otherwise the kernel would report the connection again and again, each time with a log line.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 BACKLOG = 256
 SAY_EVERY_S = 60.0
-REST_S = 0.05  # where not even the spare descriptor helps
+REST_S = 0.05  # if not even the spare descriptor helps
 
 
 class HttpListener(socket.socket):
-    """A listening socket whose `accept` does not fail for want of descriptors: it closes the connection."""
+    """A listening socket whose `accept` does not fail without free descriptors: it closes the connection."""
 
     clock: Callable[[], float] = time.monotonic
 
@@ -38,7 +38,9 @@ class HttpListener(socket.socket):
         self._unsaid = 0
 
     def listen(self, backlog: int = BACKLOG, /) -> None:
-        """So many may wait in the kernel, however few asyncio, which says how many, takes at once."""
+        """Sets the kernel's backlog independently of asyncio, which also uses the value as its number of
+        accepts at once.
+        """
         super().listen(max(backlog, BACKLOG))
 
     def accept(self) -> tuple[socket.socket, Any]:
@@ -101,7 +103,7 @@ def bind(host: str, port: int, connections: Connections) -> HttpListener:
 
 
 def raise_descriptor_limit() -> int:
-    """Lets the process open as many files as it may; how many those are."""
+    """Raises the limit of open files to the maximum, and returns it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""The server's log: text or JSON lines on standard error. What clients do wrong cannot flood it."""
+"""The server's log: text or JSON lines on standard error. Clients' errors cannot flood it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 SAY_EVERY_S = 60.0
-LIBRARIES = ("uvicorn.error", "asyncio")  # a request that is not HTTP is worth a line to them
-MOST_MESSAGES = 100  # told apart
+LIBRARIES = ("uvicorn.error", "asyncio")  # they log each request that is not HTTP
+MOST_MESSAGES = 100  # remembered messages
 
 
 class JsonLines(logging.Formatter):
@@ -29,12 +29,14 @@ class JsonLines(logging.Formatter):
 
 
 class Sparse(logging.Filter):
-    """Lets each message of a logger through once a minute, then with how often it came since."""
+    """Passes each message of a logger once a minute, with its count since."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._said: dict[str, tuple[float, int]] = {}  # when, and how often it was kept back since
+        self._said: dict[
+            str, tuple[float, int]
+        ] = {}  # time of the last one, and how many were held back since
 
     def filter(self, record: logging.LogRecord) -> bool:
         now, text = self._clock(), str(record.msg)[:200]
@@ -55,7 +57,7 @@ def start(level: str, as_json: bool) -> None:
     out = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     out.setFormatter(JsonLines() if as_json else text)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # starting and stopping are said here
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the server logs start and stop itself
     for name in LIBRARIES:
         logging.getLogger(name).addFilter(Sparse())
     logging.basicConfig(level=level.upper(), handlers=[out], force=True)

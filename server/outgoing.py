@@ -1,8 +1,8 @@
-"""Connections that the server makes because a person named a URL, to addresses that may be connected to.
+"""Outgoing connections of the server to URLs given by a person, restricted to allowed addresses.
 
-Services are internal, so private addresses are allowed. Refused are link-local ones and those at which
-clouds serve credentials to their machines. A name can lead elsewhere a moment after it was checked (DNS
-rebinding): it is resolved once a request, and the address that was checked is the one connected to.
+Services are internal, so private addresses are allowed. Refused are link-local ones and those at which clouds
+serve credentials to their machines. A name may resolve differently after the check (DNS rebinding): it is
+resolved once per request, and the checked address is the one connected to.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are a
 
 
 class Forbidden(httpx.TransportError):
-    """The host is, or also is, at an address that is not connected to."""
+    """The host has a forbidden address."""
 
 
 class UnknownHost(httpx.ConnectError):
@@ -49,13 +49,14 @@ class UnknownHost(httpx.ConnectError):
 
 
 class CheckedTransport(httpx.BaseTransport):
-    """An httpx transport that connects to checked addresses only. It uses no proxy: those resolve names.
+    """An httpx transport that connects only to checked addresses. It uses no proxy, which would resolve
+    names.
 
     Raises Forbidden and UnknownHost besides what httpx raises.
     """
 
     def __init__(self, verify: bool | ssl.SSLContext = True) -> None:
-        # A connection kept open would be reused by its address, under another host's certificate.
+        # A persistent connection would be reused by its address, under another host's certificate.
         limits = httpx.Limits(max_keepalive_connections=0)
         self._inner = httpx.HTTPTransport(verify=verify, trust_env=False, limits=limits)
 
@@ -73,7 +74,7 @@ class CheckedTransport(httpx.BaseTransport):
 
 
 def _at(address: str, request: httpx.Request) -> httpx.Request:
-    """The same request to one address; Host, and the name in the certificate, stay."""
+    """The same request to one address, with the same Host and certificate name."""
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),
@@ -96,7 +97,7 @@ def checked(url: httpx.URL) -> Iterator[str]:
 
 
 def is_forbidden(text: str) -> bool:
-    """Whether an address is one of FORBIDDEN, as it is or embedded in an IPv6 address."""
+    """Whether an address is in FORBIDDEN, itself or embedded in an IPv6 address."""
     address = ipaddress.ip_address(text.partition("%")[0])
     return any(one in network for one in _meanings(address) for network in FORBIDDEN)
 

@@ -1,8 +1,8 @@
-"""Which user of this machine is at the other end of a loopback connection: the owner of its socket.
+"""The user at the other end of a loopback connection: the owner of its socket.
 
-The kernel is asked by sock_diag(7) for the one socket with these four numbers; where it has no such module,
-/proc/net/tcp (proc(5)) is read. A socket that its process has closed belongs to nobody, though kernels before
-6.16 say that it is root's: it has no inode, by which it is told apart.
+sock_diag(7) returns the one socket with these addresses and ports; without that kernel module, /proc/net/tcp
+(proc(5)) is read. A socket closed by its process has no owner, though kernels before 6.16 report root: it is
+recognised by its missing inode.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REQUEST = struct.Struct("=BBBxI")  # family, protocol, extensions, states; the s
 ID = struct.Struct("!HH16s16s4s8s")  # ports, addresses, interface, cookie
 ANSWER = struct.Struct("=BBBB48sIIIII")  # family, state, timer, retransmits, id, expires, queues, uid, inode
 ERROR = struct.Struct("=i")
-ENDS = 36  # bytes of an id that say which socket it is
+ENDS = 36  # bytes of an id that identify the socket
 ANY_STATE = 0xFFFFFFFF
 STATES = frozenset({1, 4, 5, 8})  # ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT of tcp_states.h
 PATIENCE_S = 1.0
@@ -35,14 +35,14 @@ TABLES = {4: Path("/proc/net/tcp"), 6: Path("/proc/net/tcp6")}
 
 
 class LocalCaller:
-    """Who is at the other end of one connection; asked of the kernel once, when somebody wants to know."""
+    """The user at the other end of one connection; queried from the kernel once, when needed."""
 
     def __init__(self, client: Address | None, server: tuple[str, int | None] | None) -> None:
         self._client, self._server = client, server
 
     @cached_property
     def uid(self) -> int | None:
-        """None where it cannot be told: the other end is elsewhere, or gone."""
+        """The user's id; None if unknown: the other end is on another machine, or gone."""
         host, port = self._server or ("", None)
         if self._client is None or port is None:
             return None
@@ -58,7 +58,7 @@ def owner(client: Address, server: Address) -> int | None:
 
 
 def by_netlink(client: Address, server: Address) -> int | None:
-    """Raises OSError where the kernel knows no such socket, or cannot be asked so."""
+    """Queries sock_diag. Raises OSError if there is no such socket, or no sock_diag."""
     family = socket.AF_INET6 if ":" in client[0] else socket.AF_INET
     ends = (_packed(end).ljust(16, b"\0") for end in (client, server))
     id = ID.pack(client[1], server[1], *ends, bytes(4), NO_COOKIE)
@@ -75,7 +75,7 @@ def by_netlink(client: Address, server: Address) -> int | None:
 
 
 def by_table(client: Address, server: Address) -> int | None:
-    """The same, from the list of all sockets of this network namespace."""
+    """Reads the table of all sockets in this network namespace."""
     ends = [_listed(client), _listed(server)]
     try:
         table = TABLES[_ip(client).version].read_text()
@@ -97,7 +97,7 @@ def _packed(end: Address) -> bytes:
 
 
 def _listed(end: Address) -> str:
-    """As /proc/net/tcp prints it: words of 32 bits in the machine's order."""
+    """An address as in /proc/net/tcp: 32-bit words in the machine's byte order."""
     packed = _packed(end)
     words = struct.unpack(f"={len(packed) // 4}I", packed)
     return "".join(f"{word:08X}" for word in words) + f":{end[1]:04X}"

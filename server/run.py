@@ -1,4 +1,4 @@
-"""Runs the server until SIGTERM or SIGINT: socket, log, and an end at which all accepted is committed."""
+"""Runs the server until SIGTERM or SIGINT: socket, log, and a stop that commits everything accepted."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ from server.store.sqlite.store import SqliteStore
 
 log = logging.getLogger(__name__)
 
-GC_THRESHOLDS = (100_000, 20, 100)  # a batch is read into 25,000 trees and maps: none is a cycle
-DAMAGED = 65  # EX_DATAERR of sysexits.h: the exit status where the database is damaged
-SHUTDOWN_S = 10  # for requests under way; of the 20 s that stopping may take
-LINGER_S = 4.0  # for their threads, once they were given up; idle ones end at once, if there is CPU time
+GC_THRESHOLDS = (100_000, 20, 100)  # a batch becomes 25,000 objects without cycles
+DAMAGED = 65  # EX_DATAERR of sysexits.h: the exit status for a damaged database
+SHUTDOWN_S = 10  # for current requests; of the 20 s for stopping
+LINGER_S = 4.0  # for the threads of abandoned requests; idle ones end at once, given CPU time
 
 
 def serve(settings: ServerSettings) -> int:
-    """The exit code: 0 after a clean stop, 1 where it could not start, DAMAGED where the database is (one
-    sentence on stderr)."""
+    """Returns the exit code: 0 after a clean stop, 1 if it could not start, DAMAGED if the database is
+    damaged (one sentence on stderr).
+    """
     logs.start(settings.log_level, settings.log_json)
     connections = Connections(ConnectionBounds.of(raise_descriptor_limit()))
     try:
@@ -64,8 +65,8 @@ def serve(settings: ServerSettings) -> int:
 
 
 def _run(server: uvicorn.Server, listener: socket.socket, core: Core, deadline: Deadline) -> int:
-    """Serves until asked to stop; the exit status."""
-    for sign in STOP_SIGNALS:  # uvicorn raises them again once it is done: that is no failure
+    """Serves until asked to stop. Returns the exit status."""
+    for sign in STOP_SIGNALS:  # uvicorn raises them again at its end, which is no failure
         signal.signal(sign, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
     core.stop(deadline.left)
@@ -81,7 +82,7 @@ def _run(server: uvicorn.Server, listener: socket.socket, core: Core, deadline: 
 
 
 def _requests_hang() -> bool:
-    """Whether a thread of a request, for which the interpreter would wait at its end, does not end."""
+    """Whether the thread of a request hangs, for which the interpreter would wait at exit."""
     until = time.monotonic() + LINGER_S
     threads = [one for one in threading.enumerate() if not (one.daemon or one is threading.main_thread())]
     for thread in threads:
@@ -100,7 +101,7 @@ def _say_who_may(settings: ServerSettings) -> None:
 
 
 def configured(app: FastAPI, connections: Connections) -> uvicorn.Config:
-    """How the server speaks HTTP."""
+    """The configuration of uvicorn."""
     return uvicorn.Config(
         app,
         http=protocol(connections),
@@ -125,7 +126,7 @@ def _bind_refusal(settings: ServerSettings, error: OSError) -> str:
 
 
 def _salvage(data: Path) -> None:
-    """Raises StoreUnavailable."""
+    """Salvages a damaged database. Raises StoreUnavailable."""
     found = salvage(data)
     if found is None:
         log.info("nothing of the database is damaged")

@@ -1,4 +1,4 @@
-"""A document → what the engine makes of it, its server URLs replaced by a base path where one is given."""
+"""A document → the engine's specification, with its server URLs replaced by a base path if given."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.analysis.specs.amending.propose import Judging
 
 
 class LoadedSpecification(Judging, Protocol):
-    """What the engine makes of a document."""
+    """The engine's interface of a loaded specification."""
 
     @property
     def title(self) -> str: ...
@@ -26,13 +26,13 @@ Load = Callable[[bytes], LoadedSpecification]
 
 
 def based(load: Load, raw: bytes, base_path: str | None) -> LoadedSpecification:
-    """The specification, its server URLs replaced by a base path if one is given. Raises SpecError."""
+    """The specification, with its server URLs replaced by a base path if given. Raises SpecError."""
     specification = load(raw)
     return specification if base_path is None else understood(load, specification.document, base_path)
 
 
 def understood(load: Load, document: JsonObject, base_path: str | None) -> LoadedSpecification:
-    """The specification that a document is, its server URLs replaced if need be. Raises SpecError."""
+    """The specification of a document, with replaced server URLs if needed. Raises SpecError."""
     if base_path is not None:
         served: JsonObject = (
             {"basePath": base_path} if "swagger" in document else {"servers": [{"url": base_path}]}

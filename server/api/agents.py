@@ -1,4 +1,4 @@
-"""Who delivers, and where every byte and exchange went."""
+"""Agents, and the ledgers of bytes and exchanges."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADM
 
 @router.get("/agents")
 def list_agents(here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> models.Page[models.Agent]:
-    """Every start of every agent, most recently heard of first, with its own ledger."""
+    """Every start of every agent, the latest report first, each with its own ledger."""
     return page(here.fleet.agents(limit, decode(cursor)), render.agent)
 
 
 @router.get("/ledger")
 def get_ledger(here: Here) -> models.Ledger:
-    """Totals: bytes from kernel to parser, exchanges from parser to store."""
+    """Totals of bytes from kernel to parser, and of exchanges from parser to store."""
     return render.ledger(here.fleet.ledger())

@@ -28,7 +28,7 @@ def list_apis(
 
 @router.get("/{id}")
 def get_api(here: Here, api: KnownApi) -> models.Api:
-    """One API, by its id or that of an API that turned out to be this one."""
+    """One API, by its id or that of an API merged into it."""
     return render.api(here.inventory.api(api))
 
 

@@ -10,7 +10,7 @@ from server.api.errors import Problem
 
 
 async def bounded_body(request: Request, limit: int) -> bytes:
-    """The body, never more than `limit` bytes of it in memory. Raises Problem (413)."""
+    """The body, at most `limit` bytes. Raises Problem (413)."""
     too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit:

@@ -1,4 +1,4 @@
-"""A specification as it is sent: one document, or several files as an archive or a form's parts."""
+"""Uploaded specifications: one document, or several files as an archive or a form's parts."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from server.services.specifications import Sent
 MEDIA_TYPES = ("application/yaml", "application/json", "application/zip", "multipart/form-data")
 BODY: dict[str, object] = {"requestBody": {"required": True, "content": {kind: {} for kind in MEDIA_TYPES}}}
 """Of routes that take a specification, for the API's own document."""
-MAX_SPEC = 32 * 1024 * 1024  # bytes, of all files together: Kubernetes' own has 5 MB
+MAX_SPEC = 32 * 1024 * 1024  # bytes, of all files together; Kubernetes' own has 5 MB
 ARCHIVES = frozenset({"application/zip", "application/x-zip-compressed"})
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 """Those that `zipfile` unpacks no further than asked; of bzip2 and LZMA it unpacks all it has read."""
-ENTRY = b"PK\x01\x02"  # begins each entry of an archive's directory (APPNOTE.TXT 4.3.12)
+ENTRY = b"PK\x01\x02"  # starts each entry of an archive's directory (APPNOTE.TXT 4.3.12)
 DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -38,14 +38,14 @@ DAMAGED = (
     OSError,
     OverflowError,
     RuntimeError,  # encrypted
-    ValueError,  # an offset before the archive's begin
+    ValueError,  # an offset before the archive's start
 )
 """What `zipfile` raises of archives that are damaged, or not to be read."""
 ROOTS = frozenset(f"{name}.{end}" for name in ("openapi", "swagger") for end in ("yaml", "yml", "json"))
 
 
 async def sent(request: Request, root: str | None) -> Sent:
-    """The document in a request's body; `root` is the file it begins in. Raises Problem, SpecError."""
+    """The document in a request's body; `root` is its root file. Raises Problem, SpecError."""
     raw = await bounded_body(request, MAX_SPEC)
     kind = essence(request.headers.get("content-type", ""))
     if kind in ARCHIVES:
@@ -64,7 +64,7 @@ def together(files: Mapping[str, bytes], root: str | None) -> Sent:
 
 
 def root_of(files: Mapping[str, bytes]) -> str:
-    """The file to begin in: the one that is named so, nearest the top; or the only one. Raises Problem."""
+    """The root file: the one with a usual name, nearest to the top; or the only one. Raises Problem."""
     named = sorted((path.count("/"), path) for path in files if path.rpartition("/")[2].lower() in ROOTS)
     if named and (len(named) == 1 or named[0][0] < named[1][0]):
         return named[0][1]
@@ -77,7 +77,7 @@ def root_of(files: Mapping[str, bytes]) -> str:
 
 def unzipped(raw: bytes) -> dict[str, bytes]:
     """The files of an archive, by path. Raises Problem."""
-    if raw.count(ENTRY) > MAX_FILES:  # before a directory of 32 MB becomes objects
+    if raw.count(ENTRY) > MAX_FILES:  # checked before a directory of 32 MB becomes objects
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_FILES} files")
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:

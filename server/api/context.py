@@ -1,4 +1,4 @@
-"""What routes and pages work with: made once when the server is wired, and handed to each as a dependency."""
+"""The context of routes and pages: created once, and passed to each as a dependency."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
-WRITES_AT_ONCE = 8  # threads that wait for the writer; the others stay free for whoever reads
+WRITES_AT_ONCE = 8  # threads that wait for the writer; the others stay free for reads
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The use cases (server/services), and what is HTTP's own."""
+    """The use cases (server/services), and the state of HTTP."""
 
     settings: ServerSettings
     metrics: Metrics
@@ -54,7 +54,7 @@ class Context:
 
     @classmethod
     def of(cls, settings: ServerSettings, core: Core, metrics: Metrics) -> Context:
-        """The use cases of a server over what it runs."""
+        """The context over a server's core."""
         store, catalogue = core.store, core.acceptor.catalogue
         proposals = Proposals(store, catalogue, core.load)
         return cls(
@@ -79,12 +79,12 @@ class Context:
 
 
 def install(app: FastAPI, context: Context) -> None:
-    """Makes it the context of all requests to an application."""
+    """Sets the context of all requests to an application."""
     app.state.context = context
 
 
 def context_of(request: Request) -> Context:
-    """The context of a request, where there are no dependencies."""
+    """The context of a request, for code without dependencies."""
     context = request.app.state.context
     assert isinstance(context, Context)
     return context

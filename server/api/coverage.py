@@ -34,7 +34,7 @@ def _scope(
         Query(max_length=100, description="A stored specification: the newest samples against it alone."),
     ] = None,
 ) -> Scope:
-    """What every route here takes."""
+    """The parameters of every route here."""
     return Scope(by, level, tag, spec)
 
 
@@ -49,7 +49,7 @@ def get_coverage(
     consumer: Name = None,
     format: Annotated[Literal["json", "csv"], Query()] = "json",
 ) -> CoverageReport | Response:
-    """What of an API's specifications was exercised, right or wrong, and by whom."""
+    """The parts of an API's specifications that were exercised, conforming or not, and by whom."""
     found = here.coverage.of_api(api, asked, consumer)
     return Response(csv_text(found), media_type="text/csv") if format == "csv" else found
 
@@ -62,7 +62,9 @@ def get_gaps(
     used_by: Annotated[str, Query(max_length=300)],
     not_by: Annotated[str, Query(max_length=300)],
 ) -> GapReport:
-    """What callers of one name use and those of another do not, most called first: which test to write."""
+    """Parts that consumers of one name use and those of another do not, most called first: the next tests to
+    write.
+    """
     return here.coverage.gaps(api, asked, used_by, not_by)
 
 
@@ -70,6 +72,8 @@ def get_gaps(
 async def post_coverage(
     request: Request, here: Here, api: KnownApi, asked: Asked, consumer: Name = None
 ) -> CoverageReport:
-    """The newest stored exchanges against the document sent, which is not kept: another release, perhaps."""
+    """Coverage of the document sent, such as another release, by the newest stored exchanges. It is not
+    stored.
+    """
     raw = await bounded_body(request, MAX_SPEC)
     return await run_in_threadpool(here.coverage.of_document, api, asked, consumer, raw)

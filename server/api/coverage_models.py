@@ -1,4 +1,4 @@
-"""What the coverage routes answer."""
+"""The responses of the coverage routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deviations, and what people decide of them."""
+"""Deviations, and decisions on them."""
 
 from __future__ import annotations
 
@@ -21,34 +21,36 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADM
 def list_deviations(
     here: Here, narrow: Narrow, state: StateAsked = "", limit: Limit = DEFAULT_LIMIT, cursor: After = None
 ) -> models.Page[models.StoredDeviation]:
-    """What differs from the specifications, once each, most recently seen first."""
+    """Deviations from the specifications, once each, most recently seen first."""
     return page(here.deviations.listed(narrow, state, limit, decode(cursor)), render.deviation)
 
 
 @router.post("/deviations/{id}/ignore", status_code=204)
 async def ignore(here: Here, id: str, said: models.Ignore) -> None:
-    """Silences a deviation: it is no longer listed, nor does it count to the verdict of calls to come. It
-    is still counted. The decision outlives the deviation, and other specifications."""
+    """Ignores a deviation: it is no longer listed and does not affect the verdict of further calls. It is
+    still counted. The decision outlives the deviation, and applies under other specifications.
+    """
     await here.write(here.deviations.ignore, id, said.reason, said.by)
 
 
 @router.delete("/deviations/{id}/ignore", status_code=204)
 @router.delete("/deviations/{id}/accept", status_code=204)
 async def undo(here: Here, id: str) -> None:
-    """The deviation is open again."""
+    """Undoes the decision: the deviation is open again."""
     await here.write(here.deviations.undo, id)
 
 
 @router.post("/deviations/{id}/accept")
 async def accept(here: Here, id: str, said: models.Accept) -> models.Proposal:
-    """Turns a deviation into a change of the specification under which a call that shows it would conform.
-    Answers 409 where there is none. The specification itself stays as it is until one is uploaded."""
+    """Turns a deviation into a change of the specification under which a call with it would conform. Responds
+    409 if there is none. The specification itself does not change until one is uploaded.
+    """
     return render.proposal(await here.write(here.deviations.accept, id, said.reason, said.by))
 
 
 @router.get("/apis/{id}/proposals")
 def list_proposals(here: Here, api: KnownApi) -> models.Page[models.Proposal]:
-    """All changes of an API's specifications that were accepted, oldest first."""
+    """All accepted changes of an API's specifications, oldest first."""
     return models.Page(items=[render.proposal(one) for one in here.proposals.of_api(api)], next=None)
 
 
@@ -56,7 +58,7 @@ def list_proposals(here: Here, api: KnownApi) -> models.Page[models.Proposal]:
 def proposed_document(
     here: Here, api: KnownApi, spec: Annotated[str | None, Query(max_length=100)] = None
 ) -> Response:
-    """A specification (the newest, or the one of this id) with all that was accepted, to be uploaded."""
+    """A specification (the newest, or the one with this id) with all accepted changes, for upload."""
     found = here.proposals.document(api, spec)
     if found.is_json:
         text = json.dumps(found.document, ensure_ascii=False, indent=2)

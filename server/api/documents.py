@@ -1,4 +1,4 @@
-"""Documents as answers that browsers show instead of saving them."""
+"""Responses with documents that browsers show instead of saving."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.store.rows import Publication
 
 
 def shown_document(found: Publication, format: Literal["yaml", "json"] = "yaml") -> Response:
-    """A version of a document made of traffic."""
+    """A version of a learned document."""
     content = to_json(found.document) if format == "json" else to_yaml(found.document)
     headers = {"Content-Disposition": "inline; filename=reconstructed"}
     return Response(content, media_type=f"application/{format}", headers=headers)

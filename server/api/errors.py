@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: one table from our exceptions to HTTP, nothing captured in them."""
+"""Errors as RFC 9457 problem documents: one table from exceptions to HTTP; no captured values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RETRY_S = "5"
 
 
 class Problem(Exception):
-    """An answer that is an error. `extra` are further members of the document (RFC 9457, 3.2)."""
+    """An error response. `extra` are further members of the document (RFC 9457, 3.2)."""
 
     def __init__(self, status: HTTPStatus, detail: str, **extra: object) -> None:
         super().__init__(detail)
@@ -36,7 +36,7 @@ class Problem(Exception):
 def response(
     status: int, detail: str, headers: dict[str, str] | None = None, **extra: object
 ) -> JSONResponse:
-    """A problem document."""
+    """The response with a problem document."""
     document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse({**document, **extra}, status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -51,7 +51,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
 
 
 def install(app: FastAPI) -> None:
-    """Translates every exception at the door."""
+    """Translates every exception of an application."""
     app.add_middleware(Unexpected)
     for kind, status in STATUSES.items():
         app.add_exception_handler(kind, partial(_plain, status))
@@ -90,7 +90,7 @@ async def _plain(status: HTTPStatus, _: Request, error: Exception) -> JSONRespon
 
 
 class Unexpected:
-    """Defects become 500 and one entry in the log; the connection lives on."""
+    """Defects become status 500 and one log entry; the connection stays open."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

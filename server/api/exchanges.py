@@ -1,4 +1,4 @@
-"""Whole exchanges, as long as retention keeps them."""
+"""Stored exchanges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADM
 def list_exchanges(
     here: Here, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None
 ) -> models.Page[models.Exchange]:
-    """Exchanges, newest first. A page may hold fewer than `limit` where bodies are large; follow `next`."""
+    """Exchanges, newest first. A page may have fewer than `limit` if bodies are large; follow `next`."""
     return page(here.exchanges.listed(narrow, limit, decode(cursor)), render.exchange)
 
 

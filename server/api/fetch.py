@@ -1,6 +1,6 @@
-"""Fetching a document from a running service, because a person with the admin token asked for it.
+"""Fetches a document from a running service, at the request of a user with the admin token.
 
-What was fetched is stored only if it is a specification, and never shown otherwise.
+The fetched document is stored and shown only if it is a specification.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from server.outgoing import MAX_PORT, PORTS, CheckedTransport, Forbidden, Unknow
 
 PLACES = ("/openapi.json", "/openapi/v2", "/v3/api-docs", "/swagger.json", "/openapi.yaml")
 """Where frameworks and Kubernetes serve their documents; tried where the URL names no path."""
-TIMEOUT_S = 10.0  # for each step
+TIMEOUT_S = 10.0  # seconds for each step
 TOTAL_S = 30.0
 REDIRECTS = 3
 ACCEPT = "application/json, application/yaml;q=0.9, */*;q=0.1"
-PLAIN = "identity"  # a content coding could make gigabytes of what is within the limit
-TOKEN = re.compile(r"[!-~]+")  # what a header can hold, without a space
+PLAIN = "identity"  # a content coding could exceed the limit by gigabytes
+TOKEN = re.compile(r"[!-~]+")  # characters of a header's value, without blanks
 
 
 def fetched(url: str, limit: int, token: str | None = None, verify: bool = True) -> bytes:
@@ -52,10 +52,10 @@ class NotThere(Problem):
 
 
 def usable(url: str) -> httpx.URL:
-    """The URL, if it is one that can be fetched from. Raises Problem."""
+    """The URL, if it can be fetched from. Raises Problem."""
     try:
         parsed = httpx.URL(url)
-        host = parsed.host  # decoded here: of "xn--a" that is no name
+        host = parsed.host  # decoded here; fails for an invalid name such as "xn--a"
     except (httpx.InvalidURL, ValueError):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "url: not a URL") from None
     if parsed.scheme not in PORTS or not host or parsed.userinfo:

@@ -1,8 +1,8 @@
-"""Who may ask: tokens by role, local users where there are none, and what a browser must not be made to do.
+"""Access control: tokens by role, local users without tokens, and protection of browsers.
 
-A role without a token, on loopback only, is open to root, the server's user and who started it by sudo.
-Any page that they visit could try to reach it, so names other than this machine's (DNS rebinding) and
-requests that other sites send (CSRF) are turned away.
+A role without a token, on loopback only, is open to root, the server's user and the user who started it by
+sudo. Any page they visit could send requests to the server, so host names other than this machine's (DNS
+rebinding) and requests from other sites (CSRF) are refused.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TokenRole(StrEnum):
 
 
 def token_of(settings: ServerSettings, role: TokenRole) -> bytes | None:
-    """The digest of a role's token; None where it has none."""
+    """The digest of a role's token; None if it has none."""
     return settings.ingest_token if role is TokenRole.INGEST else settings.admin_token
 
 
@@ -48,19 +48,19 @@ def opens(settings: ServerSettings, role: TokenRole, token: str | None) -> bool:
 
 
 def local_user(request: Request) -> int | None:
-    """The uid of who asks, on this machine; None where that cannot be told."""
+    """The client's uid on this machine; None if unknown."""
     caller = getattr(request.state, CALLER, None)
     return caller.uid if isinstance(caller, LocalCaller) else None
 
 
 def admitted(request: Request) -> bool:
-    """Whether a request may do what needs no token."""
+    """Whether a request may use routes without a token."""
     known = context_of(request).settings.local_users
     return known is None or local_user(request) in known
 
 
 def refusal(request: Request) -> str:
-    """Why a request is not admitted, and what to do."""
+    """Why a request is not admitted, and the cure."""
     uid = local_user(request)
     who = "it is not known which user asks" if uid is None else f"you are {user_name(uid)}"
     known = ", ".join(user_name(one) for one in sorted(context_of(request).settings.local_users or ()))
@@ -74,12 +74,12 @@ def offered(request: Request) -> str | None:
 
 
 def logged_in(request: Request) -> bool:
-    """Whether the request comes from a page that someone opened with the admin token."""
+    """Whether the request has a session that was opened with the admin token."""
     return bool(context_of(request).sessions.holds(request.cookies.get(COOKIE)))
 
 
 def entitled(request: Request, role: TokenRole) -> bool:
-    """Whether a request may do what the role may."""
+    """Whether a request has the role's permissions."""
     settings = context_of(request).settings
     if token_of(settings, role) is None:
         return admitted(request)
@@ -88,7 +88,7 @@ def entitled(request: Request, role: TokenRole) -> bool:
 
 @cache
 def require(role: TokenRole) -> Callable[[Request], None]:
-    """A dependency that answers 401 (no token) or 403 (another one, or local user); one for each role."""
+    """A dependency that responds 401 (no token) or 403 (another token, or local user); one for each role."""
 
     def check(request: Request) -> None:
         if entitled(request, role):
@@ -103,7 +103,7 @@ def require(role: TokenRole) -> Callable[[Request], None]:
 
 
 class Door:
-    """Turns away requests that no client of ours would send, before anything else looks at them."""
+    """Refuses requests that none of our clients would send, before any other processing."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
@@ -134,7 +134,7 @@ class Door:
 
 
 def _netloc(origin: str) -> str | None:
-    """None where the origin is no URL."""
+    """The host and port of an origin; None if it is no URL."""
     try:
         return urlsplit(origin).netloc
     except ValueError:
@@ -142,7 +142,7 @@ def _netloc(origin: str) -> str | None:
 
 
 def _unsniffed(send: Send) -> Send:
-    """What is said to be JSON stays JSON: browsers must not guess at captured bytes."""
+    """Adds the header that stops browsers from guessing the type of captured bytes."""
 
     async def forward(message: Message) -> None:
         if message["type"] == "http.response.start":

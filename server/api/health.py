@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics: what machines ask of the server."""
+"""Liveness, readiness and metrics, for monitoring."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ async def healthz(here: Here, response: Response) -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(here: Here) -> dict[str, str]:
-    """Ready means that the database takes writes (503 otherwise); after a failure, large ones. One that was
-    found damaged is not ready until it is salvaged."""
+    """Ready means that the database accepts writes (503 otherwise); after a failure, large ones. A damaged
+    database is not ready until it is salvaged.
+    """
     for check in here.intake.checks():
         await asyncio.wrap_future(check)
     return {"status": "ok"}

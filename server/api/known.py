@@ -1,4 +1,4 @@
-"""An API's id in a path → its number, once for all routes and pages."""
+"""An API's id in a path → its number, for all routes and pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.api.context import Here
 
 
 def known_api(id: str, here: Here) -> int:
-    """The number of the API of this id, or of the one it was merged into. Raises UnknownApi."""
+    """The number of the API with this id, or of the one it was merged into. Raises UnknownApi."""
     return here.inventory.number(id)
 
 

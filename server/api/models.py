@@ -1,4 +1,4 @@
-"""What the API answers, as documented at /openapi.json."""
+"""The responses of the API, as documented at /openapi.json."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Problem(BaseModel):
-    """RFC 9457. Nothing captured is ever in it."""
+    """RFC 9457. It never contains captured values."""
 
     type: str
     title: str
@@ -91,7 +91,7 @@ class OperationCaller(Caller):
 
 
 class Latency(BaseModel):
-    """Milliseconds, from the request's first byte to the response's last; within 4.5 %."""
+    """Milliseconds, from the request's first byte to the response's last; accurate to 4.5 %."""
 
     p50: float | None
     p95: float | None
@@ -99,7 +99,7 @@ class Latency(BaseModel):
 
 
 class ShownKind(StrEnum):
-    """How an operation came to be listed."""
+    """Why an operation is listed."""
 
     SPECIFIED = "specified"
     PROVISIONAL = "provisional"
@@ -313,7 +313,7 @@ class Change(BaseModel):
 
 
 class Proposal(BaseModel):
-    """A change of a specification under which what was accepted conforms."""
+    """A change of a specification under which an accepted deviation conforms."""
 
     operation: str
     kind: str

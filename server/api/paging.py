@@ -1,4 +1,4 @@
-"""Filters, cursors and pages: the same for every list."""
+"""Filters, cursors and pages of every list."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def encode(cursor: Cursor) -> str:
 
 
 def decode(text: str | None) -> Cursor | None:
-    """Raises Problem (422) for anything that `encode` did not make."""
+    """Decodes a cursor. Raises Problem (422) for anything that `encode` did not make."""
     if text is None:
         return None
     try:
@@ -46,7 +46,7 @@ def decode(text: str | None) -> Cursor | None:
 
 
 def page(listed: Listed[R], shown: Callable[[R], T]) -> models.Page[T]:
-    """A piece of a list, as it is shown."""
+    """A page of a list."""
     following = None if listed.next is None else encode(listed.next)
     return models.Page(items=[shown(row) for row in listed.rows], next=following)
 
@@ -68,7 +68,7 @@ def narrowed(
     since: Annotated[datetime | None, Query(description="RFC 3339; inclusive.")] = None,
     until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
 ) -> Narrowing:
-    """The filters every list takes, as a dependency. One that is empty, as forms send it, is none."""
+    """The filters of every list, as a dependency. An empty one, as sent by forms, counts as absent."""
     filters = Filters(
         method=method or None,
         path_prefix=path_prefix or None,
@@ -93,7 +93,7 @@ StateAsked = Annotated[
         description="Without it all but those that are ignored.",
     ),
 ]
-MAX_NS = 2**63 - 1  # what the store can compare with: the year 2262
+MAX_NS = 2**63 - 1  # the store's largest time: the year 2262
 
 
 def _ns(moment: datetime | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Query parameters that a route does not take are errors: a filter that is misspelt would narrow nothing."""
+"""Refuses unknown query parameters: a misspelt filter would be ignored otherwise."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from fastapi.dependencies.models import Dependant
 
 from server.api.errors import Problem
 
-MOST_SHOWN = 10  # unknown names
+MOST_SHOWN = 10  # unknown names in a message
 MOST_CHARACTERS = 100
 
 
 def only_known(request: Request) -> None:
-    """A dependency of every route that people use. Raises Problem (422), which names both."""
+    """A dependency of every route for people. Raises Problem (422), which names unknown and known
+    parameters.
+    """
     known = sorted(set(_names(request.scope["route"].dependant)))
     unknown = [name[:MOST_CHARACTERS] for name in request.query_params if name not in known]
     if not unknown:

@@ -1,4 +1,4 @@
-"""An API's document as traffic makes it: versions, what changed between them, and what a person decides."""
+"""An API's learned document: versions, the changes between them, and decisions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def get_reconstructed(
     version: Annotated[str | None, Query(max_length=40)] = None,
     format: Annotated[Literal["yaml", "json"], Query()] = "yaml",
 ) -> Response:
-    """An API's document made of its traffic, OpenAPI 3.1: the newest version, or the one asked for."""
+    """An API's learned document, OpenAPI 3.1: the newest version, or the requested one."""
     return shown_document(here.rebuilding.publication(api, version), format)
 
 
@@ -41,7 +41,7 @@ def get_reconstructed(
 def list_versions(
     here: Here, api: KnownApi, limit: Limit = DEFAULT_LIMIT, cursor: After = None
 ) -> models.Page[said.Version]:
-    """Its versions, newest first, each with what changed since the one before."""
+    """Its versions, newest first, each with the changes since the previous one."""
     return page(here.rebuilding.versions(api, limit, decode(cursor)), render.version)
 
 
@@ -52,7 +52,7 @@ def get_diff(
     from_: Annotated[str, Query(alias="from", max_length=40)],
     to: VersionName,
 ) -> said.Diff:
-    """What changed between two versions, and whether it breaks callers."""
+    """The changes between two versions, and whether they break consumers."""
     changes = [said.Change(**asdict(change)) for change in here.rebuilding.changes(api, from_, to)]
     breaking = any(change.breaking for change in changes)
     return said.Diff(**{"from": from_}, to=to, breaking=breaking, changes=changes)
@@ -60,13 +60,13 @@ def get_diff(
 
 @router.get("/decisions", response_model_exclude_none=True)
 def list_decisions(here: Here, api: KnownApi) -> said.Decisions:
-    """What people decided of its document."""
+    """The decisions on its document."""
     return said.Decisions(items=[render.decided(one) for one in here.rebuilding.decisions(api)])
 
 
 @router.post("/decisions", status_code=201, response_model_exclude_none=True)
 async def decide(here: Here, api: KnownApi, decision: said.Decision) -> said.Decided:
-    """Decides something of its document, which survives whatever traffic brings."""
+    """Adds a decision on its document, which further traffic does not change."""
     plain = decision.model_dump(by_alias=True, exclude_none=True)
     return render.decided(await here.write(here.rebuilding.decide, api, plain))
 

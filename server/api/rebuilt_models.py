@@ -1,4 +1,4 @@
-"""What the API answers about rebuilt documents."""
+"""The responses about learned documents."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Diff(BaseModel):
 
 
 class Decision(BaseModel):
-    """Where paths are concerned, `place` are the segments before the parameter, "{}" for another one."""
+    """For paths, `place` are the segments before the parameter, "{}" for another parameter."""
 
     kind: Literal["merge", "split", "rename", "retype", "fix"] = Field(
         description="merge: what stands at the place are values of one parameter; split: `word` there is no"

@@ -1,4 +1,4 @@
-"""POST /records: the way in. Acknowledged means committed."""
+"""POST /records: receives batches. Acknowledged means committed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OUTCOMES = frozenset(Left)
 async def post_records(
     request: Request, response: Response, here: Here, content_encoding: Annotated[str, Header()] = ""
 ) -> Acked:
-    """Stores a batch of records (msgpack, agent/wire.py); one that was stored before is only acknowledged.
+    """Stores a batch of records (msgpack, agent/wire.py); a batch stored before is only acknowledged.
 
     The header Spectap-Stored says how many records are new.
     """

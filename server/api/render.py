@@ -1,4 +1,4 @@
-"""Rows and records → what the API answers. Captured bytes are shown, never interpreted."""
+"""Rows and records → the API's responses. Captured bytes are shown, never interpreted."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def time(ns: int) -> str:
 
 
 def moment(ns: int | None) -> str | None:
-    """The same of what may be absent."""
+    """The same for a time that may be absent."""
     return None if ns is None else time(ns)
 
 
 def shown(raw: bytes) -> models.Bytes:
-    """Text where the bytes are UTF-8, else base64."""
+    """Text if the bytes are UTF-8, else base64."""
     try:
         return models.Text(text=raw.decode())
     except UnicodeDecodeError:
@@ -202,7 +202,7 @@ def decided(row: rows.RebuiltDecision) -> Decided:
 
 
 def exchange(row: rows.ExchangeRow) -> models.Exchange:
-    """An exchange by what all its views know."""
+    """An exchange, from all its views."""
     views = row.views
     first, best, server = views[0], most_seen(views), server_view(views)
     request, response = best.request, best.response
@@ -286,7 +286,7 @@ def _timing(timing: wire.Timing) -> models.Timing:
 
 
 def _consumer(row: rows.ExchangeRow) -> models.Consumer:
-    """By the view that knows most of it."""
+    """The consumer, by the view with most hints."""
     hints = max((asdict(view.consumer) for view in row.views), key=lambda hint: sum(map(bool, hint.values())))
     return models.Consumer(kind=row.consumer_kind, name=row.consumer_name, **hints)
 

@@ -1,6 +1,6 @@
-"""Who is logged in at the pages: random ids in memory, so that the browser never keeps the token itself.
+"""Login sessions of the pages: random ids in memory, so that browsers never store the token itself.
 
-A restart of the server ends them all.
+A restart of the server ends all sessions.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 
 COOKIE = "spectap_session"
-MAX_SESSIONS = 1000  # the oldest ends when one more begins
+MAX_SESSIONS = 1000  # beyond it the oldest ends
 LASTS_S = 12 * 3600
 
 
 class Sessions:
-    """May be used from any thread. `clock` counts seconds and never goes back."""
+    """Thread-safe. `clock` counts seconds and never goes back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def begin(self) -> str:
-        """A new session's id, for the cookie."""
+        """Starts a session and returns its id, for the cookie."""
         id = secrets.token_urlsafe(32)
         with self._lock:
             while len(self._ends) >= MAX_SESSIONS:
@@ -33,11 +33,11 @@ class Sessions:
         return id
 
     def holds(self, id: str | None) -> bool:
-        """Whether a session of this id has begun and not ended."""
+        """Whether this session exists and has not ended."""
         with self._lock:
             return id is not None and self._clock() < self._ends.get(id, 0)
 
     def end(self, id: str | None) -> None:
-        """Ends it, if there is one."""
+        """Ends the session, if it exists."""
         with self._lock:
             self._ends.pop(id or "", None)

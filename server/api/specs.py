@@ -1,4 +1,4 @@
-"""Specifications: uploaded as they are, read back as they were."""
+"""Specifications, stored and returned unchanged."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ async def post_spec(
     root: Root = None,
 ) -> Added:
     """Uploads a specification (OpenAPI 3 or Swagger 2.0, YAML or JSON). Creates the API if traffic has
-    not; what is stored of it is judged anew, soon after. Several files that refer to one another come as a
-    zip archive, or as a form's files whose names are their paths."""
+    not; stored exchanges are re-validated shortly afterwards. Several files that refer to each other come as
+    a zip archive, or as a form's files whose names are their paths.
+    """
     target = AttachTarget(api=api, host=host, workload=workload)
     return await here.write(here.specifications.add, await sent(request, root), target, base_path)
 
@@ -60,15 +61,16 @@ async def post_spec(
 async def put_spec(
     request: Request, here: Here, id: str, base_path: BasePath = None, root: Root = None
 ) -> Added:
-    """Replaces whatever specifications an API has by this one."""
+    """Replaces all specifications of an API by this one."""
     target = AttachTarget(api=id, replace=True)
     return await here.write(here.specifications.add, await sent(request, root), target, base_path)
 
 
 @router.post("/specs/fetch", status_code=201, response_model=models.Uploaded)
 async def fetch_spec(here: Here, ask: models.Fetch) -> Added:
-    """Fetches a specification from a running service, and keeps it as if it were uploaded. Where neither
-    the question nor the document says whom it describes, it is the service."""
+    """Fetches a specification from a running service, and stores it like an upload. If neither the request
+    nor the document names the API it describes, it is the service's.
+    """
     raw = await run_in_threadpool(fetched, ask.url, MAX_SPEC, ask.token, ask.verify)
     target = AttachTarget(ask.api, ask.host, ask.workload, otherwise=usable(ask.url).netloc.decode())
     return await here.write(here.specifications.add, Sent(raw), target, ask.base_path)
@@ -84,8 +86,9 @@ def list_specs(
 
 @router.delete("/specs/{id}", status_code=204)
 async def remove_spec(here: Here, id: str) -> None:
-    """Removes a specification. Counts and exchanges stay; what is stored of the API is judged anew, soon
-    after, by what specifications it has left."""
+    """Removes a specification. Counts and exchanges stay; the API's stored exchanges are re-validated shortly
+    afterwards, by its remaining specifications.
+    """
     await here.write(here.specifications.remove, id)
 
 
@@ -93,7 +96,7 @@ async def remove_spec(here: Here, id: str) -> None:
 def get_spec(
     here: Here, api: KnownApi, spec: Annotated[str | None, Query(max_length=100)] = None
 ) -> Response:
-    """An API's specification as it was uploaded: the newest, or the one of this id."""
+    """An API's specification as uploaded: the newest, or the one with this id."""
     found = here.specifications.of_api(api, spec)
     kind = "application/json" if found.is_json else "application/yaml"
     return Response(found.raw, media_type=kind, headers={"Content-Disposition": "inline; filename=spec"})

@@ -1,4 +1,4 @@
-"""Two sample services and a client, as processes of their own, for `spectap up --demo`.
+"""Two sample services and a client, as separate processes, for `spectap up --demo`.
 
-Nothing of them is injected anywhere: what the page shows of them went through the real capture.
+None of their traffic is injected: what the pages show was captured.
 """

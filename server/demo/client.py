@@ -1,4 +1,4 @@
-"""The sample client: calls both services at a gentle pace, mostly as documented.
+"""The sample client: calls both services at a slow pace, mostly as documented.
 
 `python -m server.demo.client ORDERS_PORT PAYMENTS_PORT CERTIFICATE`. Ends when killed.
 """
@@ -45,7 +45,7 @@ class SampleClient:
 
 
 def round_of_calls(orders: Call, payments: Call) -> Iterator[str]:
-    """Makes one call a step, and says what kind it was."""
+    """Makes one call per step, and yields its kind."""
     order = orders("POST", "/v1/orders", {"customer": "ada", "items": [{"sku": "tea", "quantity": 2}]})
     number = order["id"] if isinstance(order, dict) and "id" in order else 0
     yield "documented"

@@ -1,7 +1,7 @@
-"""The sample HTTP service: orders. It does a little more, and less, than its specification says.
+"""The sample HTTP service: orders. It deviates from its specification.
 
-Every fifth order carries its total as text, `refunds` and the debug page are documented nowhere, and an
-order without a customer is taken though the specification requires one.
+Every fifth order has its total as text, `refunds` and the debug page are undocumented, and an order without
+the required customer is accepted.
 """
 
 from __future__ import annotations

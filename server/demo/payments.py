@@ -1,6 +1,6 @@
-"""The sample HTTPS service: payments, which nobody wrote a specification for.
+"""The sample HTTPS service: payments, without a specification.
 
-Its calls carry a bearer token and card numbers, so that one can see what of them the agent lets through.
+Its calls have a bearer token and card numbers, to show their redaction.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Payments:
 
 
 def context(certificate: Path) -> ssl.SSLContext:
-    """A server's context with a fresh self-signed certificate, left at `certificate` for callers to trust.
+    """A server's context with a new self-signed certificate, stored at `certificate` for clients to trust.
 
-    The key is gone from disk when this returns. Raises OSError and CalledProcessError.
+    The key is deleted from disk before this returns. Raises OSError and CalledProcessError.
     """
     key = certificate.with_suffix(".key")
     command = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 30 -batch"

@@ -1,4 +1,4 @@
-"""What both sample services share: JSON over HTTP/1.1 with keep-alive on a free loopback port."""
+"""The base of both sample services: JSON over HTTP/1.1 with keep-alive on a free loopback port."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Call = Callable[[str, list[str], dict[str, list[str]], Json], Answer]
 
 
 def serve(call: Call, context: ssl.SSLContext | None = None) -> None:
-    """Serves `call` until killed; prints "ready PORT" when calls are welcome."""
+    """Serves `call` until killed; prints "ready PORT" when ready for calls."""
     server = service(call, context)
     sys.stdout.write(f"ready {server.server_address[1]}\n")
     sys.stdout.flush()
@@ -29,7 +29,7 @@ def serve(call: Call, context: ssl.SSLContext | None = None) -> None:
 
 
 def service(call: Call, context: ssl.SSLContext | None = None) -> ThreadingHTTPServer:
-    """A server for `call` on a free port, over TLS where there is a context."""
+    """A server for `call` on a free port, with TLS if given a context."""
 
     class ServedCall(_ServedCall):
         answer = staticmethod(call)
@@ -44,7 +44,7 @@ def service(call: Call, context: ssl.SSLContext | None = None) -> ThreadingHTTPS
             return connection, peer
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A caller that goes away is no news."""
+            """Silent: a client that disconnects is no error."""
 
     return Server(("127.0.0.1", 0), ServedCall)
 
@@ -84,4 +84,4 @@ class _ServedCall(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Silent: the point is to see the calls elsewhere."""
+        """Silent: the calls are shown by spectap."""

@@ -1,1 +1,3 @@
-"""Learns each API from what is stored, off the writer's thread, and publishes versions of its document."""
+"""Learns each API from stored exchanges, outside the writer's thread, and publishes versions of its
+document.
+"""

@@ -1,4 +1,4 @@
-"""The paths of the specifications that an API has, which come before those that traffic shows."""
+"""The paths of an API's specifications, which take precedence over learned ones."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Given = dict[str, frozenset[str]]
 
 
 class GivenPaths:
-    """Remembers the paths of the specifications read last."""
+    """Caches the paths of the specifications read last."""
 
     def __init__(self) -> None:
         self._by_spec: dict[int, Given] = {}
 
     def give(self, learner: Learner, reader: Reader, api: int) -> None:
-        """Tells a learner the paths of its API's specifications."""
+        """Passes the paths of an API's specifications to its learner."""
         try:
             learner.give(self._of(reader, api))
         except ValueError as error:
@@ -44,7 +44,7 @@ class GivenPaths:
 
 
 def _paths_of(raw: bytes, base_path: str | None) -> Given:
-    """The paths of an uploaded specification; none where it is not one of paths."""
+    """The paths of an uploaded specification; none if it has no paths."""
     try:
         return templates_of(parse(raw), base_path)
     except SpecError as error:

@@ -1,8 +1,8 @@
-"""One thread looks for new exchanges, learns from them, publishes what changed and saves what it knows.
+"""One thread reads new exchanges, learns from them, publishes changed documents and saves the learners.
 
-Where more came than it may learn at once, it takes some of each operation and status, and counts the rest.
-What was learned is saved together with the number of the last exchange it is of, so that after any end each
-counts once. Each step, and each API in it, may fail by itself: the others go on.
+If there are more than it may learn at once, it samples each operation and status, and counts the rest. A
+learner is saved together with the number of its last exchange, so that each counts once, however the server
+ends. Each step, and each API in it, may fail separately: the others continue.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from server.store.store import Store
 
 log = logging.getLogger(__name__)
 
-PERIOD_S = 2.0  # between looks for new exchanges
+PERIOD_S = 2.0  # between reads of new exchanges
 MOST_AT_ONCE = 1_000  # exchanges learned in one period: at most a tenth of a CPU
-MOST_LOOKED_AT = 50_000  # and looked at
-SAVE_S = 30.0  # between two savings of what was learned
-PAUSE_S = 30.0  # after an API's version, times how many it has, until the next
+MOST_LOOKED_AT = 50_000  # and read
+SAVE_S = 30.0  # between two saves
+PAUSE_S = 30.0  # between versions of an API, multiplied by their number
 
 
 class Learning:
     """Runs until `stop`; `publish_soon` may be called from any thread."""
 
     def __init__(self, store: Store, clock: Callable[[], int] = time.time_ns, pause: float = PAUSE_S) -> None:
-        self.counts: Counter[str] = Counter()  # of exchanges, by outcome
+        self.counts: Counter[str] = Counter()  # exchanges by outcome
         self.failures = Failures(log)
         self.thread = BackgroundThread("learning", self._turn, PERIOD_S)
         self._store = store
@@ -46,20 +46,20 @@ class Learning:
         self._saved = time.monotonic()
 
     def start(self) -> None:
-        """Begins to learn."""
+        """Starts learning."""
         self.thread.start(Pace.AT_ONCE, last=self._last_turn)
 
     def publish_soon(self, api: int) -> None:
-        """A person decided something of an API (its number)."""
+        """Publishes an API (its number) soon, because of a person's decision."""
         self.thread.ask(api)
 
     def stop(self, seconds: float | None = None) -> None:
-        """Learns once more, and saves, unless that takes longer than so many seconds."""
+        """Learns once more, and saves, waiting at most the given seconds."""
         self.thread.stop(seconds)
 
     @property
     def shortfall(self) -> str | None:
-        """What learning lost or, once it has stopped, did not save; None where all is stored."""
+        """A sentence on what learning lost or, once stopped, did not save; None if everything is stored."""
         lost, unsaved = self.counts[NotLearnt.NOT_SAVED], self._loaded.unsaved
         parts = []
         if lost:
@@ -82,7 +82,7 @@ class Learning:
         self.attempt(LearningStep.SAVE)
 
     def attempt(self, step: LearningStep) -> bool:
-        """What the step answers; False where it failed, whatever the traffic did: it is repeated later."""
+        """Runs a step and returns its result; False if it failed: it is repeated later."""
         work, consequence = {
             LearningStep.LEARN: (self.learn_some, "stored exchanges wait to be learned from"),
             LearningStep.PUBLISH: (self.publish_due, "new documents of APIs wait"),
@@ -97,7 +97,7 @@ class Learning:
         return answer
 
     def learn_some(self) -> bool:
-        """Learns from what was stored since; whether more waits."""
+        """Learns from new exchanges. Returns whether more are waiting."""
         with self._store.reading() as reader:
             if self._last is None:
                 self._last = reader.lessons.watermark()
@@ -123,26 +123,26 @@ class Learning:
             outcome = api.learner.learn(most_seen(views))
             api.unsaved += 1
             self.counts[outcome] += 1
-        except Exception as error:  # whatever hostile traffic does here, the next exchange is learned
+        except Exception as error:  # hostile traffic must not stop the learning of other exchanges
             self.failures.record(
                 LearningStep.LEARN, f"an exchange of API {number} was not learned from", error
             )
             self.counts[NotLearnt.FAILED] += 1
 
     def publish_due(self) -> bool:
-        """Publishes what is due."""
+        """Publishes due documents."""
         self.publishing.publish_due()
         return True
 
     def save(self) -> bool:
-        """Writes all that was learned since; False where an API was merged meanwhile: then later."""
+        """Saves the learners; False if an API was merged meanwhile: then later."""
         saved = self._loaded.save(self._last or 0)
         if saved:
             self._saved = time.monotonic()
         return saved
 
     def save_all(self) -> bool:
-        """Saves, also where APIs are merged meanwhile: at the end there is no later."""
+        """Saves even if APIs are merged meanwhile: at the end there is no later."""
         while not self.save():
             with self._store.reading() as reader:
                 self._loaded.join_merged(reader)

@@ -1,7 +1,7 @@
-"""The learners in memory: those of the APIs that were heard of last. The others wait in the database.
+"""The learners in memory: those of the APIs with the latest traffic. The others are in the database.
 
-No API can hold up another: one that cannot be read, joined or stored costs what it learned since it was last
-saved (counted as NOT_SAVED), and goes on from what is stored.
+APIs do not affect each other: one that cannot be read, merged or stored loses what it learned since its last
+save (counted as NOT_SAVED), and continues from its stored state.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MOST_LOADED = 8  # APIs in memory
 
 @dataclass(slots=True)
 class LoadedApi:
-    """One API. `rows` hold what it knew when it was loaded; `unsaved` counts exchanges since then, `dirty`
-    says that it has to be written.
+    """One API. `rows` hold its state when loaded; `unsaved` counts exchanges since then; `dirty`: it must be
+    written.
     """
 
     learner: Learner
@@ -33,7 +33,7 @@ class LoadedApi:
 
 
 class LoadedApis:
-    """Owned by the thread of learning. `changed` are APIs that may have a new document."""
+    """Owned by the learning thread. `changed` are APIs that may have a new document."""
 
     def __init__(self, store: Store, counts: Counter[str], failures: Failures) -> None:
         self.given = GivenPaths()
@@ -42,15 +42,15 @@ class LoadedApis:
         self._counts = counts
         self._failures = failures
         self._apis: OrderedDict[int, LoadedApi] = OrderedDict()
-        self._unreadable: set[int] = set()  # rows that stay as they are
+        self._unreadable: set[int] = set()  # rows that are left unchanged
 
     @property
     def unsaved(self) -> int:
-        """How many exchanges were learned from and are not saved."""
+        """Number of learned exchanges that are not saved."""
         return sum(api.unsaved for api in self._apis.values())
 
     def api(self, reader: Reader, number: int) -> LoadedApi:
-        """One of them, read from the database if need be."""
+        """One of them, read from the database if not in memory."""
         api = self._apis.get(number)
         if api is None:
             api = LoadedApi(Learner())
@@ -61,7 +61,7 @@ class LoadedApis:
         return api
 
     def _take_rows(self, reader: Reader, number: int, api: LoadedApi) -> None:
-        """Adds what is stored of an API and not in memory yet. What cannot be read stays where it is."""
+        """Adds an API's stored state that is not in memory yet. Unreadable rows are left unchanged."""
         held = self._unreadable.union(*(one.rows for one in self._apis.values()))
         for row in sorted(set(reader.lessons.rows_of(number)) - held):
             try:
@@ -74,11 +74,11 @@ class LoadedApis:
                 )
 
     def join_merged(self, reader: Reader) -> None:
-        """APIs that turned out to be one are learned as one."""
+        """Merges the learners of APIs that were merged."""
         for source, target in reader.inventory.merged_into(self._apis.keys()).items():
             try:
                 self._join(reader, source, target)
-            except Exception as error:  # both are read again as they are stored
+            except Exception as error:  # both are read again from the database
                 for number in {source, target} & self._apis.keys():
                     self._give_up(number, error)
         for number, api in self._apis.items():
@@ -96,8 +96,8 @@ class LoadedApis:
         self.changed.add(target)
 
     def save(self, last: int) -> bool:
-        """Writes all that was learned since, and the number of the last exchange it is of; False where an API
-        was merged meanwhile: then later. Raises StoreUnavailable.
+        """Writes the learners, and the number of their last exchange; False if an API was merged meanwhile:
+        then later. Raises StoreUnavailable.
         """
         states = self._states()
         saved = self._store.write(lambda unit: unit.lessons.save(states, last)).result()
@@ -123,7 +123,7 @@ class LoadedApis:
         return states
 
     def _give_up(self, number: int, error: Exception) -> None:
-        """Forgets what an API learned since it was last saved: it cannot be stored."""
+        """Drops what an API has learned since its last save: it cannot be stored."""
         self._counts[NotLearnt.NOT_SAVED] += self._apis.pop(number).unsaved
         self._failures.record(
             LearningStep.SAVE, f"what API {number} learned since it was last saved is lost", error
@@ -131,10 +131,10 @@ class LoadedApis:
 
     @property
     def are_too_many(self) -> bool:
-        """Whether some have to go, once saved."""
+        """Whether some must be unloaded, once saved."""
         return len(self._apis) > MOST_LOADED
 
     def let_go(self) -> None:
-        """Forgets those that were not heard of for longest; they must be saved."""
+        """Unloads those without traffic for longest; they must be saved."""
         while self.are_too_many:
             self._apis.popitem(last=False)

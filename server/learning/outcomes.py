@@ -1,4 +1,4 @@
-"""What becomes of stored exchanges in learning, and what may fail."""
+"""The outcomes of stored exchanges in learning, and the steps that may fail."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from server.analysis.rebuild.learn_input import LearnOutcome
 
 
 class NotLearnt(StrEnum):
-    """Why a stored exchange taught nothing, beside the learner's own reasons."""
+    """Why a stored exchange was not learned, besides the learner's own reasons."""
 
     SAMPLED_OUT = "sampled_out"
     FAILED = "failed"
-    NOT_SAVED = "not_saved"  # learned, and lost again: the learner of the API could not be stored
+    NOT_SAVED = "not_saved"  # learned and lost again: the API's learner could not be stored
 
 
 REASONS = (
@@ -24,7 +24,7 @@ REASONS = (
 
 
 class LearningStep(StrEnum):
-    """What may fail; of one API, or as a whole."""
+    """A step that may fail, for one API or as a whole."""
 
     LOAD = "load"
     LEARN = "learn"

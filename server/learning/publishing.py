@@ -1,4 +1,4 @@
-"""Publishes documents of APIs that changed, each once in a while; those that a person asked for at once."""
+"""Publishes documents of changed APIs, each at intervals; after a person's decision at once."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MOST_SERVERS = 3  # URLs named in a document
 
 
 class Publishing:
-    """Owned by the thread of learning. `pause`: seconds after an API's version, times how many it has, until
-    the next.
+    """Owned by the learning thread. `pause`: seconds between an API's versions, multiplied by their
+    number.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class Publishing:
         self._loaded = loaded
         self._failures = failures
         self._clock = clock
-        self._due: dict[int, float] = {}  # when (monotonic) an API may have a version again
+        self._due: dict[int, float] = {}  # when (monotonic) an API may have its next version
         self._asked: set[int] = set()
 
     def ask(self, apis: set[int]) -> None:
-        """A person decided something of these."""
+        """Publishes these APIs at once, because of a person's decision."""
         self._asked |= apis
 
     def publish_due(self) -> None:
-        """Publishes what is due. Raises StoreUnavailable; what was asked for stays so until it is done."""
+        """Publishes due documents. Raises StoreUnavailable; requests stay until they are done."""
         now = time.monotonic()
         due = {number for number in self._loaded.changed if self._due.get(number, 0.0) <= now}
         for number in sorted(self._asked | due):
@@ -54,7 +54,7 @@ class Publishing:
             except StoreUnavailable:
                 raise
             except Exception as error:
-                self._loaded.changed.discard(number)  # until it learns again
+                self._loaded.changed.discard(number)  # until it has learned again
                 self._failures.record(LearningStep.PUBLISH, f"no new document of API {number}", error)
             self._asked.discard(number)
 
@@ -74,7 +74,7 @@ class Publishing:
         log.info("new document of API %d: version %s, %d paths", number, version, paths)
 
     def _document(self, number: int) -> tuple[JsonObject, Publication | None, int]:
-        """An API's document as of now, the version published last, and how many there are."""
+        """An API's current document, the version published last, and the number of versions."""
         with self._store.reading() as reader:
             learner = self._loaded.api(reader, number).learner
             latest = reader.lessons.publication(number)

@@ -1,4 +1,4 @@
-"""Which of many stored exchanges are learned: some of each API, operation and status."""
+"""Samples stored exchanges for learning: some of each API, operation and status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.store.rows import Learnable
 
 
 def sample(found: Iterable[Learnable], most: int) -> list[Learnable]:
-    """At most so many, in turn of each API, operation and status; all of them if they are few."""
+    """At most the given number, taken in turn from each API, operation and status; all if they are few."""
     groups: dict[tuple[int, int, int | None], list[Learnable]] = {}
     total = 0
     for one in found:

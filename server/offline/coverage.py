@@ -1,4 +1,4 @@
-"""`spectap coverage`: how much of a specification the traffic in files exercised, and what it left out."""
+"""`spectap coverage`: the parts of a specification that traffic in files exercised, and those it did not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class _Wrong(Exception):
-    """One sentence for the person who typed it, and the exit status."""
+    """An error: one sentence, and the exit status."""
 
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
@@ -132,7 +132,7 @@ def _reports(
 
 
 def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
-    """All files, read once, against each specification."""
+    """Reads all files once, and counts against each specification."""
     from server.analysis.coverage.counts import By, Counts
     from server.analysis.coverage.outline import Outline
     from server.analysis.specs.judging.json_reading import JsonBodies
@@ -172,7 +172,7 @@ def _diff(used: Path, tested: Path) -> GapReport:
 
 
 def _report(path: Path) -> CoverageReport:
-    """A report from a file, unchecked: what is none lacks a key or has another kind of value there."""
+    """A report from a file, unchecked: another document lacks a key or has another kind of value."""
     try:
         found: CoverageReport = json.loads(path.read_bytes())
     except OSError as error:

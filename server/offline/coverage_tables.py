@@ -1,4 +1,4 @@
-"""Coverage as a person reads it in a terminal."""
+"""Coverage as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.analysis.coverage.table import CoverageRow, rows
 MAX_UNCALLED = 50
 MAX_UNKNOWN = 20
 MAX_PARTS = 50
-PLAIN_WIDTH = 160  # where no terminal says how wide it is
+PLAIN_WIDTH = 160  # if there is no terminal with a width
 
 Column = Literal["level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "consumers"]
 COLUMNS: tuple[Column, ...] = (
@@ -24,7 +24,7 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def show_coverage(coverage: CoverageReport) -> None:
-    """Totals first, then an operation a line: those called, most called first, then the others."""
+    """Totals first, then one line per operation: called ones, most called first, then the others."""
     console = _console()
     spec = coverage["spec"]
     console.print(_text(f"{spec['title']} {spec['version']}: {coverage['exchanges']} exchanges"))
@@ -72,7 +72,7 @@ def _show_unknown(console: Console, unknown: list[UnknownCalls]) -> None:
 
 
 def show_gaps(found: GapReport) -> None:
-    """What is used and not tested, most called first."""
+    """Used and untested parts, most called first."""
     console = _console()
     console.print(_text(f"{len(found['operations'])} operations are used but not tested"))
     table = Table("calls", "operation", "level", "by", box=None, header_style="bold")
@@ -90,7 +90,7 @@ def show_gaps(found: GapReport) -> None:
 
 
 def _text(text: str) -> Text:
-    """As it is: names come from the network, and must be neither markup nor terminal commands."""
+    """Plain text: names come from the network, and must be neither markup nor terminal commands."""
     return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
 
 

@@ -1,4 +1,4 @@
-"""An exchange as the server's API answers it, as far as an export reads it."""
+"""An exchange as in the API's answers: the parts that an export reads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypedDict
 
 
 class ExportedText(TypedDict, total=False):
-    """Bytes: `text` where they are UTF-8, `base64` otherwise."""
+    """Bytes: `text` if they are UTF-8, `base64` otherwise."""
 
     text: str
     base64: str
@@ -23,7 +23,7 @@ class ExportedMessage(TypedDict):
 
 
 class ExportedTiming(TypedDict):
-    """Moments in UTC, RFC 3339; null where not known."""
+    """Times in UTC, RFC 3339; null if unknown."""
 
     request_start: str | None
     request_end: str | None

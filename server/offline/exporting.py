@@ -1,4 +1,4 @@
-"""`spectap export`: what a server holds, as a HAR document, which is written entry by entry."""
+"""`spectap export`: a server's exchanges as a HAR document, written entry by entry."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """The exit code: 1 where not everything could be had or written."""
+    """Returns the exit code: 1 if not everything could be read or written."""
     names = [name.removeprefix("--").replace("-", "_") for name in FILTERS]
     filters = {name: value for name in names if (value := getattr(parsed, name)) is not None}
     try:
@@ -94,13 +94,13 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _begun(found: Iterator[ExportedExchange]) -> Iterator[ExportedExchange]:
-    """The same, once the first was had: nothing is written for a server that gives nothing."""
+    """The same exchanges, after the first has arrived: nothing is written if the server fails at once."""
     first = list(islice(found, 1))
     return chain(first, found)
 
 
 def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[ExportedExchange]:
-    """All exchanges that the filters leave, newest first, page by page. Raises RemoteError."""
+    """All exchanges that match the filters, newest first, page by page. Raises RemoteError."""
     cursor: dict[str, str] = {}
     while True:
         page = server.get("/exchanges", {**filters, "limit": str(PAGE), **cursor}).json()
@@ -111,7 +111,7 @@ def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[ExportedExcha
 
 
 def write(found: Iterator[ExportedExchange], out: TextIO) -> int:
-    """Writes the document; how many entries it has."""
+    """Writes the document; returns its number of entries."""
     creator = {"name": "spectap", "version": version("spectap")}
     out.write('{"log": {"version": "1.2", "creator": ' + json.dumps(creator) + ', "entries": [')
     count = 0
@@ -123,7 +123,7 @@ def write(found: Iterator[ExportedExchange], out: TextIO) -> int:
 
 
 def write_file(found: Iterator[ExportedExchange], path: Path) -> int:
-    """As `write`, into a file that is there only once it is whole."""
+    """Like `write`, into a file that appears only when complete."""
     part = path.with_name(path.name + ".part")
     try:
         with part.open("w") as out:

@@ -1,4 +1,4 @@
-"""An exchange as the API answers it → an entry of a HAR 1.2 document, which browsers and proxies open."""
+"""An exchange from the API → an entry of a HAR 1.2 document, for browsers and proxies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNSEEN: ExportedMessage = {
 
 
 def entry_of(exchange: ExportedExchange) -> JsonObject:
-    """The entry; sizes that are not known are -1, as HAR says it."""
+    """The entry; unknown sizes are -1, as HAR defines."""
     timing = exchange["witnesses"][0]["timing"]
     entry: JsonObject = {
         "startedDateTime": exchange["time"],
@@ -51,7 +51,7 @@ def entry_of(exchange: ExportedExchange) -> JsonObject:
 
 
 def _between(first: str | None, second: str | None) -> float:
-    """Milliseconds; 0 where a moment is not known, since HAR wants a number."""
+    """Milliseconds; 0 if a time is unknown, since HAR requires a number."""
     if first is None or second is None:
         return 0.0
     return max(0, _ns(second) - _ns(first)) / 1e6

@@ -1,8 +1,8 @@
-"""`spectap import`: files into a server, each record once however often it is tried.
+"""`spectap import`: sends files to a server, each record once even if repeated.
 
-Records have ids that follow from the file, so the server knows those it has. It forgets them with their
-exchanges; so batches have addresses that follow from the files' content, too, and a file that was imported
-once adds nothing ever after.
+Records' ids are derived from the file, so the server recognises those it has. It forgets them with their
+exchanges; so batches' addresses are also derived from the files' content, and a file that was imported once
+never adds anything again.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from server.offline.remote import AddressError, Remote, RemoteError
 
 AGENT = "import"
 BATCH_RECORDS = 200
-BATCH_BYTES = 4 * 1024 * 1024  # packed; one record more may come on top
+BATCH_BYTES = 4 * 1024 * 1024  # packed; exceeded by one record at most
 PIECE = 1024 * 1024
 EXIT_ERROR, EXIT_USAGE = 1, 64
 
 
 @dataclass(slots=True)
 class Imported:
-    """Records that were read, and those that were new to the server."""
+    """Numbers of records read, and of those new to the server."""
 
     records: int = 0
     new: int = 0
@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """The exit code: 1 where not everything was read and stored."""
+    """Returns the exit code: 1 if not everything was read and stored."""
     arguments = reading.options(parsed)
     try:
         with Remote(parsed.server, parsed.token_file) as server:
@@ -76,7 +76,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def epoch_of(files: Sequence[Path], arguments: Sequence[str]) -> str:
-    """The same for the same content read in the same way; at random where a file can be read only once."""
+    """The epoch: equal for equal content read in the same way; random if a file can be read only once."""
     digest = hashlib.sha256("\0".join((version("spectap"), *arguments)).encode())
     reading.check(files)
     for path in files:
@@ -104,7 +104,7 @@ def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
 
 
 def batches(records: Iterable[Record]) -> Iterator[list[bytes]]:
-    """Packed records, so many at a time that a batch is neither large nor slow to store."""
+    """Packed records, grouped so that a batch is neither large nor slow to store."""
     batch: list[bytes] = []
     size = 0
     for record in records:

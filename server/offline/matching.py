@@ -1,4 +1,4 @@
-"""`spectap match`: each exchange of files against a specification, one JSON line each."""
+"""`spectap match`: validates each exchange of files against a specification; one JSON line each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """The exit code: 2 where anything was found, 1 where not everything was read."""
+    """Returns the exit code: 2 if there are deviations, 1 if not everything was read."""
     try:
         said = policy.policy(parsed)
         found = spec.specification(parsed.spec, parsed.spec_root, said) if parsed.spec else None
@@ -57,7 +57,7 @@ def _spec_named(parsed: argparse.Namespace, error: Exception) -> str:
 
 
 def _print(parsed: argparse.Namespace, found: Specification | None) -> Counter[Verdict | None]:
-    """Prints a line for each exchange; how many there were of each verdict."""
+    """Prints a line for each exchange; returns their number by verdict."""
     counts: Counter[Verdict | None] = Counter()
     for i, record in enumerate(reading.records(parsed.files, reading.options(parsed))):
         judgement = found.match(record) if found else None
@@ -67,7 +67,7 @@ def _print(parsed: argparse.Namespace, found: Specification | None) -> Counter[V
 
 
 def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
-    """What is printed of one exchange; without a specification there is no verdict."""
+    """The printed document of one exchange; without a specification it has no verdict."""
     request = record.request
     return {
         "i": i,
@@ -85,7 +85,7 @@ def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
 
 
 def summary(counts: Counter[Verdict | None]) -> str:
-    """One sentence: how many exchanges, and of which verdict."""
+    """One sentence with the number of exchanges by verdict."""
     total = sum(counts.values())
     told = [f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict]]
     text = f"{total:,} exchange{'' if total == 1 else 's'}"

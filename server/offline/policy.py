@@ -1,4 +1,4 @@
-"""How what a specification does not mention is taken, from the command line."""
+"""The policy for parts that a specification does not mention, from the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_options(
 ) -> None:
     """`--unknown-fields report|ignore` and `--ignore-field PATTERN`; so for parameters and headers.
 
-    `said` gives the default of an option that is set elsewhere, patterns with commas between them.
+    `said` returns an option's default from elsewhere; patterns are separated by commas.
     """
     for thing in _THINGS:
         default = said(f"unknown_{thing}s", _IGNORE if thing == "header" else _REPORT)
@@ -43,7 +43,7 @@ def _whether(text: str) -> bool:
 
 
 def policy(parsed: argparse.Namespace) -> ReportingPolicy:
-    """What was given of `add_options`."""
+    """The policy from the options of `add_options`."""
     return ReportingPolicy(
         fields=parsed.unknown_fields,
         parameters=parsed.unknown_parameters,

@@ -1,7 +1,7 @@
-"""Files of any format as redacted records: `spectap-agent read` does it, as a child whose output we decode.
+"""Reads files of any format as redacted records, by `spectap-agent read` as a child process.
 
-Nothing is held: a record is decoded when it is asked for, and the child waits meanwhile. What the child
-says (which entries it cannot read, how far it has come) goes to standard error as it is.
+Records are not buffered: each is decoded when requested, and the child waits meanwhile. The child's messages
+(unreadable entries, progress) go to standard error unchanged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agent.wire import Record, WireError, read_records
 from server.agent_options import SHAPES, Passed, declare, given
 from server.agent_program import AgentMissing, agent_program
 
-STOP_S = 10.0  # for the child to end once it is asked to
+STOP_S = 10.0  # for the child to end after the request
 
 FORMATS = ("recording", "pcap", "har", "audit", "telemetry")
 """What `spectap-agent read --format` takes; a test holds this to it."""
@@ -32,11 +32,11 @@ _PASSED = (
 
 
 class ReadingError(Exception):
-    """The files were not read to their end; the message is one sentence for a person."""
+    """The files were not read completely; the message is one sentence."""
 
 
 def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
-    """FILE... and how to read them, as `spectap-agent read` takes it."""
+    """FILE... and the options of `spectap-agent read`."""
     parser.add_argument(
         "files",
         nargs="+" if needed else "*",
@@ -50,13 +50,13 @@ def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
 
 
 def options(parsed: argparse.Namespace) -> list[str]:
-    """What was given of `add_options`, as arguments for the child."""
+    """The options of `add_options`, as arguments for the child."""
     chosen = [(name, getattr(parsed, name.strip("-").replace("-", "_"))) for name in _CHOSEN]
     return [f"{name}={value}" for name, value in chosen if value is not None] + given(parsed, _PASSED)
 
 
 def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[Record, None, None]:
-    """The redacted records of these files, in order. Raises ReadingError where one cannot be read.
+    """The redacted records of these files, in order. Raises ReadingError if one cannot be read.
 
     The child ends with the generator, however that ends.
     """
@@ -80,7 +80,7 @@ def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[R
 
 
 def check(files: Iterable[Path]) -> None:
-    """Raises ReadingError for the first that is not there."""
+    """Raises ReadingError for the first missing file."""
     for path in files:
         try:
             path.stat()
@@ -95,7 +95,7 @@ def _why(status: int) -> str:
 
 
 def _stopped(child: subprocess.Popen[bytes]) -> int:
-    """The child's status; it is asked to end, and made to, if it still runs."""
+    """The child's exit status; a running child is stopped, after STOP_S by force."""
     if child.poll() is None:
         child.terminate()
         try:

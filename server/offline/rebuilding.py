@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from server.analysis.json import JsonObject
     from server.analysis.rebuild.hosts import ByHost
 
-REPORT_EVERY = 10_000  # records between two lines of progress
+REPORT_EVERY = 10_000  # records between two progress lines
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -25,7 +25,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class _Wrong(Exception):
-    """One sentence for the person who typed it."""
+    """An error, as one sentence."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -90,7 +90,7 @@ def _learn(parsed: argparse.Namespace, existing: JsonObject | None, records: Ite
 
 
 def _counted(records: Iterable[Record]) -> Iterator[Record]:
-    """Says on a terminal how far it has come."""
+    """Shows progress on a terminal."""
     shown = sys.stderr.isatty()
     for number, record in enumerate(records, 1):
         yield record

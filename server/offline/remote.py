@@ -1,4 +1,4 @@
-"""A server somewhere, as the commands that need one reach it: tried for a while, then one sentence."""
+"""The connection of commands to a server: retried for a while, then one sentence."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from urllib.parse import urlsplit
 
 import httpx
 
-PATIENCE_S = 30.0  # a server that restarts is waited for
+PATIENCE_S = 30.0  # a restarting server is waited for
 PAUSE_S = 0.5
 ANSWER_S = 60.0
-MOST_DETAIL = 500  # characters of what the server says
+MOST_DETAIL = 500  # characters of the server's message
 CHECK = "check --server and whether the server is running"
 LATER = frozenset({429, 500, 502, 503, 504})
 
 
 class RemoteError(Exception):
-    """The server did not do as asked; the message is one sentence for a person, with the cure."""
+    """The server did not fulfil a request; the message is one sentence with the cure."""
 
 
 class AddressError(ValueError):
-    """What was given cannot be a server's address or token."""
+    """The value is no valid server address or token."""
 
 
 def add_options(parser: argparse.ArgumentParser, role: str) -> None:
-    """`--server` and `--token-file`; `role` is the token's."""
+    """Adds `--server` and `--token-file`; `role` is the token's."""
     parser.add_argument("--server", required=True, metavar="URL", help="such as http://127.0.0.1:8080")
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help=f"file with the server's {role} token, if it has one"
@@ -66,11 +66,11 @@ class Remote:
     def send(
         self, method: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """Raises RemoteError. What is sent may arrive twice."""
+        """Sends a request. Raises RemoteError. The request may arrive twice."""
         return self._done(self._http.build_request(method, path, content=content, headers=headers))
 
     def get(self, path: str, params: Mapping[str, str]) -> httpx.Response:
-        """Raises RemoteError."""
+        """Requests `path`. Raises RemoteError."""
         return self._done(self._http.build_request("GET", path, params=params))
 
     def _done(self, request: httpx.Request) -> httpx.Response:
@@ -115,13 +115,13 @@ class Remote:
 
 
 def _is_final(response: httpx.Response) -> bool:
-    """Whether a 502 is the server's own word on a service that it asked, not that of a gateway before it."""
+    """Whether a 502 is the server's own, about a service it fetched from, and not a gateway's."""
     kind = response.headers.get("content-type", "")
     return response.status_code == HTTPStatus.BAD_GATEWAY and kind.startswith("application/problem+json")
 
 
 def _why(error: httpx.HTTPError) -> str:
-    """What the operating system says of a connection that failed; else the kind of failure."""
+    """The operating system's reason for a failed connection; else the kind of failure."""
     text = (
         re.fullmatch(r"\[Errno -?\d+\] (.+)", str(error)) if isinstance(error, httpx.ConnectError) else None
     )
@@ -129,7 +129,7 @@ def _why(error: httpx.HTTPError) -> str:
 
 
 def _detail(response: httpx.Response) -> str | None:
-    """What the server's problem document says, fit for a terminal."""
+    """The detail of the server's problem document, printable."""
     try:
         found = response.json()
     except ValueError:
@@ -143,7 +143,7 @@ def _plain(text: str) -> str:
 
 
 def token_in(path: Path, option: str = "--token-file") -> str:
-    """The token in a file, which an option names. Raises AddressError."""
+    """The token in the file named by an option. Raises AddressError."""
     try:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:

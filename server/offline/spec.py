@@ -1,4 +1,4 @@
-"""The specification that a command is given: a file, or a folder that holds one over several files."""
+"""A command's specification: a file, or a folder with one in several files."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ WHAT = "OpenAPI 3 or Swagger 2.0, YAML or JSON: a file, or a folder with openapi
 
 
 class SpecMissing(ValueError):
-    """There is no specification where one was said to be; one sentence for a person."""
+    """The specification does not exist; the message is one sentence."""
 
 
 def add_options(parser: argparse.ArgumentParser, required: bool) -> None:
-    """`--spec` and where the files lie that it refers to."""
+    """Adds `--spec` and `--root`."""
     parser.add_argument("--spec", type=Path, metavar="SPEC", required=required, help=WHAT)
     add_root(parser)
 
 
 def add_root(parser: argparse.ArgumentParser) -> None:
-    """Where the files lie that it refers to."""
+    """Adds `--root`, the folder of referenced files."""
     parser.add_argument(
         "--spec-root",
         type=Path,
@@ -41,7 +41,7 @@ def add_root(parser: argparse.ArgumentParser) -> None:
 def specification(
     path: Path, root: Path | None = None, policy: ReportingPolicy | None = None
 ) -> Specification:
-    """The specification at `path`; what of it is not used in judging is told on standard error. Raises
+    """The specification at `path`; parts that are not validated are listed on standard error. Raises
     SpecError and SpecMissing.
     """
     folder, name = located(path, root)
@@ -54,7 +54,7 @@ def specification(
 
 
 def located(path: Path, root: Path | None = None) -> tuple[Path, str]:
-    """The folder that a specification's files lie in, and the file it begins in. Raises SpecMissing."""
+    """The folder of a specification's files, and its root file. Raises SpecMissing."""
     if path.is_dir():
         found = next((path / name for name in NAMES if (path / name).is_file()), None)
         if found is None:

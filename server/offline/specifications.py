@@ -1,4 +1,4 @@
-"""`spectap specs`: the specifications that a server judges by: listed, added, fetched, shown, removed."""
+"""`spectap specs`: lists, adds, fetches, shows and removes a server's specifications."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Act = Callable[[argparse.Namespace, Remote], None]
 
 
 class ListedSpecification(TypedDict):
-    """A specification as the server answers it."""
+    """A specification in the server's list."""
 
     id: str
     title: str
@@ -46,7 +46,7 @@ class ListedSpecification(TypedDict):
 
 
 class _Wrong(Exception):
-    """What was asked for cannot be done; one sentence for a person, with the cure."""
+    """The request cannot be fulfilled; one sentence with the cure."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -147,7 +147,7 @@ def _add(parsed: argparse.Namespace, server: Remote) -> None:
 
 
 def packed(folder: Path, name: str) -> tuple[bytes, str, str | None]:
-    """The document in a folder's file as it is sent: (content, its type, the root file of several).
+    """The document to send: (content, its type, the root file of several).
 
     Raises SpecError.
     """
@@ -166,7 +166,7 @@ def packed(folder: Path, name: str) -> tuple[bytes, str, str | None]:
 
 
 def _form(files: Mapping[str, bytes]) -> tuple[bytes, str]:
-    """Files as the parts of a form that are named by their paths (RFC 7578)."""
+    """Files as the parts of a form, named by their paths (RFC 7578)."""
     boundary = os.urandom(16).hex()
     parts = [
         f"--{boundary}\r\n{FILE % _quoted(path)}\r\n\r\n".encode() + raw + b"\r\n"
@@ -220,7 +220,7 @@ def _remove(parsed: argparse.Namespace, server: Remote) -> None:
 
 
 def _known(server: Remote, id: str) -> ListedSpecification:
-    """A specification by its id."""
+    """The listed specification with this id."""
     found = next((one for one in _specs(server) if one["id"] == id), None)
     if found is None:
         raise _Wrong(f"no specification {id}: see `spectap specs list`")
@@ -242,5 +242,5 @@ def _print(text: str) -> None:
 
 
 def _plain(text: str | None) -> str:
-    """Text of a document, which must not steer the terminal."""
+    """Text of a document, without terminal commands."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text or "-")

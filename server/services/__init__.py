@@ -1,5 +1,5 @@
-"""Use cases: what people and other programs can do with a server, without HTTP and without SQL.
+"""Use cases of the server, without HTTP and without SQL.
 
-Routes, pages and commands call these and translate. Methods block until the work is committed, unless they
-return a future. What cannot be done raises an error of `errors.py`.
+Routes, pages and commands call them and translate. Methods block until the work is committed, unless they
+return a future. Failures raise an error of `errors.py`.
 """

@@ -1,4 +1,4 @@
-"""A specification is stored with the API it describes, or removed: on the writer's thread."""
+"""Stores a specification with the API it describes, or removes it; on the writer's thread."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from server.store.values import WORKLOAD_PREFIX, Upload
 
 @dataclass(frozen=True, slots=True)
 class AttachTarget:
-    """Which API a specification describes: its id, or where it is served. `otherwise` is the host that it
-    describes if neither this nor the document says. `replace` removes all others.
+    """The API that a specification describes, by id or host. `otherwise` is the host if neither this nor the
+    document names one. `replace` removes all others.
     """
 
     api: str | None = None
@@ -29,7 +29,7 @@ class AttachTarget:
 class Attached:
     api: str
     spec: str
-    number: int  # the API's
+    number: int  # of the API
 
 
 def attach(
@@ -40,7 +40,7 @@ def attach(
     target: AttachTarget,
     now: int,
 ) -> Attached:
-    """Stores a specification with its API, which from now on is judged by it.
+    """Stores a specification with its API, which is validated by it from now on.
 
     Raises UnknownApi and NoTarget.
     """
@@ -61,8 +61,8 @@ def attach(
 
 
 def detach(unit: Unit, acceptor: Acceptor, id: str) -> int | None:
-    """Removes a specification; the API it described (its number), None where there is none of this id. The
-    stored exchanges of the API are to be judged again.
+    """Removes a specification. Returns the number of its API, whose stored exchanges must be re-validated;
+    None if there is no such id.
     """
     known = unit.specs.find(id)
     if known is None:

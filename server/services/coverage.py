@@ -1,4 +1,4 @@
-"""Coverage of an API's specifications by live traffic, or of another document by the stored samples."""
+"""Coverage of an API's specifications by live traffic, or of another document by stored exchanges."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from server.services.errors import NotFound
 from server.specification import Load, LoadedSpecification, based
 from server.store.store import Store
 
-MAX_SAMPLES = 10_000  # stored exchanges that are held against another document
+MAX_SAMPLES = 10_000  # stored exchanges matched with another document
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What callers are told apart by, and which operations are reported. `spec` is the id of a stored
-    specification: the newest samples against it alone.
+    """What consumers are distinguished by, and which operations are reported. `spec` is the id of a stored
+    specification: then only it, with the newest stored exchanges.
     """
 
     by: By = By.USER_AGENT
@@ -41,16 +41,20 @@ class CoverageReports:
         self._load = load
 
     def of_api(self, api: int, scope: Scope, consumer: str | None) -> CoverageReport:
-        """What of an API's specifications was exercised, right or wrong, and by whom. Raises NotFound."""
+        """The parts of an API's specifications that were exercised, conforming or not, and by whom. Raises
+        NotFound.
+        """
         return _report(self._counted(api, scope), scope, consumer)
 
     def gaps(self, api: int, scope: Scope, used_by: str, not_by: str) -> GapReport:
-        """What callers of one name use and those of another do not, most called first. Raises NotFound."""
+        """Parts that consumers of one name use and those of another do not, most called first. Raises
+        NotFound.
+        """
         counted = self._counted(api, scope)
         return gaps(_report(counted, scope, used_by), _report(counted, scope, not_by))
 
     def of_document(self, api: int, scope: Scope, consumer: str | None, raw: bytes) -> CoverageReport:
-        """The newest stored exchanges against a document, which is not kept. Raises SpecError."""
+        """Coverage of a document, which is not stored, by the newest stored exchanges. Raises SpecError."""
         counted = self._sampled(api, scope.by, based(self._load, raw, None))
         return _report(counted, scope, consumer)
 

@@ -1,4 +1,4 @@
-"""Deviations, and what people decide of them: to ignore one, to accept it, or neither any more."""
+"""Deviations, and decisions on them: to ignore, to accept, or to undo that."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ STATES: dict[str, DeviationState | DeviationsShown] = {
     **{state.value: state for state in DeviationState},
 }
 """What a list is asked for → the filter."""
-MAX_DIGITS = 18  # of a number that the store can hold
+MAX_DIGITS = 18  # of the store's largest number
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """A deviation with its API and, where it was accepted, the change of the specification."""
+    """A deviation with its API and, if accepted, the change of the specification."""
 
     deviation: DeviationRow
     api: ApiRow | None
@@ -50,7 +50,7 @@ class Deviations:
     def listed(
         self, narrowing: Narrowing, state: str, limit: int, after: Cursor | None
     ) -> Listed[DeviationRow]:
-        """Each once, most recently seen first. `state` is a key of STATES."""
+        """Deviations, each once, most recently seen first. `state` is a key of STATES."""
         with self._store.reading() as reader:
             filters = narrowing.resolved(reader)
             if filters is None:
@@ -58,7 +58,7 @@ class Deviations:
             return reader.deviations.listed(replace(filters, state=STATES[state]), limit, after)
 
     def reviewed(self, id: str) -> Reviewed:
-        """A deviation as it is decided of. Raises NotFound."""
+        """A deviation for its page. Raises NotFound."""
         filters = Filters(deviation=_number(id), state=DeviationsShown.ALL)
         with self._store.reading() as reader:
             rows = reader.deviations.listed(filters, 1, None).rows
@@ -70,15 +70,15 @@ class Deviations:
             return Reviewed(row, reader.inventory.api(row.api), proposal)
 
     def ignore(self, id: str, reason: str, by: str | None) -> None:
-        """It is no longer listed, nor does it count to the verdict of calls to come; it is still counted.
-        Raises NotFound.
+        """Ignores a deviation: it is no longer listed and does not affect verdicts of further calls; it is
+        still counted. Raises NotFound.
         """
         self._decide(self._known(id), DeviationDecision(DeviationState.IGNORED, reason, by, self._clock()))
 
     def accept(self, id: str, reason: str | None, by: str | None) -> Proposal:
-        """Turns it into a change of the specification under which a call that shows it would conform.
+        """Accepts a deviation: makes a change of the specification under which a call with it would conform.
 
-        Raises NotFound, and Conflict where there is no such change.
+        Raises NotFound, and Conflict if there is no such change.
         """
         known, now = self._known(id), self._clock()
         spec, patch = self._proposals.found(known)
@@ -86,7 +86,7 @@ class Deviations:
         return Proposal(known.identity, spec, patch, reason, by, now)
 
     def undo(self, id: str) -> None:
-        """It is open again. Raises NotFound."""
+        """Undoes the decision on a deviation. Raises NotFound."""
         self._decide(self._known(id), None)
 
     def _known(self, id: str) -> KnownDeviation:
@@ -109,7 +109,7 @@ class Deviations:
 
 
 def _number(id: str) -> int:
-    """Raises NotFound for what can be no deviation's id."""
+    """The number in a deviation's id. Raises NotFound for an invalid id."""
     if not id.isdecimal() or len(id) > MAX_DIGITS:
         raise NotFound("no such deviation, or it no longer exists")
     return int(id)

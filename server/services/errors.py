@@ -1,6 +1,6 @@
-"""Why a use case was not done: sentences without capital and period, with nothing captured in them.
+"""Why a use case failed: sentences without capital and period, without captured values.
 
-They are translated once, at the door: api/errors.py for programs, ui/door.py for people.
+They are translated once: by api/errors.py for programs, by ui/door.py for people.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ __all__ = ["Conflict", "InvalidInput", "NoTarget", "NotFound", "StoreUnavailable
 
 
 class NotFound(LookupError):
-    """What was asked for does not exist, or no longer."""
+    """The requested object does not exist, or no longer."""
 
 
 class UnknownApi(NotFound):
-    """There is no API of this id."""
+    """There is no API with this id."""
 
     def __init__(self) -> None:
         super().__init__("no such API")
 
 
 class Conflict(RuntimeError):
-    """It cannot be done as things stand."""
+    """The current state does not allow it."""
 
 
 class InvalidInput(ValueError):
-    """What was sent is not what it should be."""
+    """The input is invalid."""
 
 
 class NoTarget(InvalidInput):
-    """Neither the upload nor the document says which API it describes."""
+    """Neither the upload nor the document names the API it describes."""

@@ -1,4 +1,4 @@
-"""Whole exchanges, as long as retention keeps them."""
+"""Stored exchanges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """An exchange with its API and the numbers of its deviations, None for one that is not kept itself."""
+    """An exchange with its API and the numbers of its deviations, None for one that is not stored."""
 
     exchange: ExchangeRow
     api: ApiRow | None
@@ -26,7 +26,7 @@ class StoredExchanges:
         self._store = store
 
     def listed(self, narrowing: Narrowing, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
-        """Newest first; fewer than `limit` where bodies are large."""
+        """Exchanges, newest first; fewer than `limit` if bodies are large."""
         with self._store.reading() as reader:
             filters = narrowing.resolved(reader)
             return Listed() if filters is None else reader.exchanges.listed(filters, limit, after)

@@ -1,4 +1,4 @@
-"""The agents that deliver, and where every byte and exchange went."""
+"""The agents, and the ledgers of bytes and exchanges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.store.rows import AgentRow, Listed
 from server.store.store import Store
 
 MOST_NAMED = 100  # agents
-DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # what was sent again is no other record
+DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # a repeated record counts once
 DELIVERY = "delivery"
 
 Buckets = Mapping[str, int]
@@ -20,8 +20,8 @@ Buckets = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class BalanceSum:
-    """A total at one end and what is settled at the other: `open` has no bucket yet, `ahead` is settled
-    beyond the total. `left_out` are agents with a start whose total was not counted.
+    """A total and the sum of its buckets: `open` is in no bucket yet, `ahead` exceeds the total. `left_out`
+    are agents with a start whose total was not counted.
     """
 
     total: int
@@ -37,7 +37,7 @@ class BalanceSum:
 
 @dataclass(frozen=True, slots=True)
 class LedgerReport:
-    """Totals over all agents and starts, where the server put what it received, and how each adds up."""
+    """Totals over all agents and starts, the server's outcomes of received records, and the balances."""
 
     agents: Mapping[str, Buckets]
     server: Buckets

@@ -1,4 +1,4 @@
-"""Batches of records, committed before they are acknowledged; and whether any would be."""
+"""Accepts batches of records, committed before they are acknowledged; and checks whether that works."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Intake:
         self._clock = clock
 
     def accept(self, delivery: Delivery) -> Future[dict[str, int]]:
-        """How many records went where (see ingest/outcomes.py), once they are committed.
+        """The number of records by outcome (see ingest/outcomes.py), once they are committed.
 
-        Raises StoreUnavailable, as may the future.
+        Raises StoreUnavailable, and so may the future.
         """
         now = self._clock()
         return self._store.write(lambda unit: self._acceptor.accept(delivery, now))
@@ -36,8 +36,8 @@ class Intake:
         return f"the database's writer has made no progress for {int(busy_s)} s"
 
     def checks(self) -> Iterator[Future[None]]:
-        """Futures to wait for, one after the other: all succeed if the database takes writes; after a failure
-        large ones are tried. Raises StoreUnavailable, as may they; of a damaged database until it is
+        """Futures to wait for in order: all succeed if the database accepts writes; after a failure, large
+        writes are tried. It and the futures raise StoreUnavailable; for a damaged database until it is
         salvaged.
         """
         if self._store.damage is not None:

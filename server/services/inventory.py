@@ -1,4 +1,4 @@
-"""The inventory: APIs and their operations, as traffic and specifications show them."""
+"""The inventory: APIs and operations, from traffic and specifications."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Inventory:
         self._catalogue = catalogue
 
     def number(self, id: str) -> int:
-        """The number of the API of this id, or of the one it was merged into. Raises UnknownApi."""
+        """The number of the API with this id, or of the one it was merged into. Raises UnknownApi."""
         with self._store.reading() as reader:
             number = reader.inventory.number_of(id)
         if number is None:
@@ -37,7 +37,7 @@ class Inventory:
         return number
 
     def api(self, api: int) -> ApiRow:
-        """Raises UnknownApi."""
+        """The API with this id, or the one it was merged into. Raises UnknownApi."""
         with self._store.reading() as reader:
             row = reader.inventory.api(api)
         if row is None:
@@ -45,7 +45,7 @@ class Inventory:
         return row
 
     def apis(self, narrowing: Narrowing, limit: int, after: Cursor | None) -> Listed[ApiRow]:
-        """Most recently called first."""
+        """APIs, most recently called first."""
         with self._store.reading() as reader:
             filters = narrowing.resolved(reader)
             return Listed() if filters is None else reader.inventory.apis(filters, limit, after)
@@ -62,7 +62,7 @@ class Inventory:
             return reader.inventory.operations(api, filters, limit, after, deprecated)
 
     def unused(self, api: int, limit: int, after: Cursor | None) -> Listed[Operation]:
-        """Operations of an API's specifications that were never called, in their order."""
+        """Operations of an API's specifications that were never called, in document order."""
         specifications = self._catalogue.published.of_api(api)
         with self._store.reading() as reader:
             called = reader.inventory.called(api)

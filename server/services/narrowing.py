@@ -1,4 +1,4 @@
-"""What lists are narrowed by, and where they go on."""
+"""Filters of lists, and their cursors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["Cursor", "Filters", "Narrowing"]
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """An API's id, None for any, beside the filters."""
+    """The filters, with an API's id; None for any."""
 
     api: str | None = None
     filters: Filters = field(default_factory=Filters)
 
     def resolved(self, reader: Reader) -> Filters | None:
-        """The filters with the API's number; None where no API has this id, so that nothing matches."""
+        """The filters with the API's number; None if no API has this id, so that nothing matches."""
         if self.api is None:
             return self.filters
         number = reader.inventory.number_of(self.api)

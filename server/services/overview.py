@@ -1,4 +1,4 @@
-"""What a first look shows, of one moment: all that is watched, or one API."""
+"""The data of the first page and of an API's page, read at one moment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LATEST = 20  # deviations and exchanges
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`agent` is the one heard of last."""
+    """`agent` is the one that reported last."""
 
     apis: Listed[ApiRow]
     deviations: Listed[DeviationRow]
@@ -34,7 +34,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class ApiSummary:
-    """`rebuilt` is the newest version of the document made of its traffic."""
+    """`rebuilt` is the newest version of the learned document."""
 
     api: ApiRow
     operations: Listed[OperationRow]
@@ -59,7 +59,7 @@ class Overview:
             )
 
     def of_api(self, api: int, limit: int, after: Cursor | None) -> ApiSummary:
-        """Raises UnknownApi."""
+        """The summary of one API. Raises UnknownApi."""
         filters = Filters(api=api)
         with self._store.reading() as reader:
             row = reader.inventory.api(api)

@@ -1,4 +1,4 @@
-"""Changes of specifications that people accepted, and the documents that these make."""
+"""Accepted changes of specifications, and the documents with them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from server.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Amended:
-    """A document with all that was accepted, and whether it was uploaded as JSON."""
+    """A document with all accepted changes, and whether it was uploaded as JSON."""
 
     document: JsonObject
     is_json: bool
@@ -36,12 +36,14 @@ class Proposals:
         self._load = load
 
     def of_api(self, api: int) -> Sequence[Proposal]:
-        """Of all specifications of an API, oldest first."""
+        """The accepted changes of all specifications of an API, oldest first."""
         with self._store.reading() as reader:
             return reader.deviations.proposals(api)
 
     def document(self, api: int, spec: str | None) -> Amended:
-        """A specification (the newest, or the one of this id) with all that was accepted. Raises NotFound."""
+        """A specification (the newest, or the one with this id) with all accepted changes. Raises
+        NotFound.
+        """
         with self._store.reading() as reader:
             found = [one for one in reader.specs.of_api(api) if spec in (None, one.row.id)]
             if not found:
@@ -50,7 +52,7 @@ class Proposals:
         return Amended(changed(parse(found[0].raw), accepted), found[0].is_json)
 
     def found(self, deviation: KnownDeviation) -> tuple[str, Sequence[Change]]:
-        """(the specification's id, its change) that makes a deviation conform. Raises Conflict."""
+        """(the specification's id, its change) under which a deviation conforms. Raises Conflict."""
         wanted, known = deviation.identity, self._catalogue.published.of_api(deviation.api)
         with self._store.reading() as reader:
             record = _sample(reader.exchanges.one(deviation.sample))
@@ -72,7 +74,9 @@ class Proposals:
 
 
 def changed(document: JsonObject, accepted: Iterable[Proposal]) -> JsonObject:
-    """The document after these proposals; one that no longer fits, as another was undone, is left out."""
+    """The document after these proposals; one that no longer applies, because another was undone, is left
+    out.
+    """
     for one in accepted:
         try:
             document = applied(document, one.patch)
@@ -82,7 +86,7 @@ def changed(document: JsonObject, accepted: Iterable[Proposal]) -> JsonObject:
 
 
 def _document(reader: Reader, loaded: Loaded) -> JsonObject:
-    """A specification's document, its server URLs as they were uploaded."""
+    """A specification's document, with its server URLs as uploaded."""
     stored = reader.specs.one(loaded.stored.id) if loaded.stored.base_path is not None else None
     return dict(loaded.specification.document) if stored is None else parse(stored.raw)
 
@@ -92,7 +96,7 @@ def _sample(exchange: ExchangeRow | None) -> Record | None:
 
 
 def _by_fit(known: tuple[Loaded, ...], wanted: DeviationIdentity, record: Record | None) -> list[Loaded]:
-    """Specifications that the deviation is one from, as far as is known."""
+    """The specifications that the deviation is from; all of them if unknown."""
     if record is not None:
         fitting = [one for one in known if shows(one.specification.match(record), wanted)]
     else:

@@ -1,4 +1,4 @@
-"""An API's document as traffic makes it: versions, what changed between them, and decisions on it."""
+"""An API's learned document: versions, the changes between them, and decisions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_DECISIONS = 1_000  # of one API
 
 
 class Rebuilding:
-    """`publish_soon` is told of an API (its number) of which something was decided."""
+    """`publish_soon` is called with an API (its number) after a decision."""
 
     def __init__(
         self, store: Store, publish_soon: Callable[[int], None], clock: Callable[[], int] = time.time_ns
@@ -28,28 +28,30 @@ class Rebuilding:
         self._clock = clock
 
     def publication(self, api: int, version: str | None) -> Publication:
-        """The newest version, or the one asked for. Raises NotFound."""
+        """The newest version, or the requested one. Raises NotFound."""
         with self._store.reading() as reader:
             return _publication(reader, api, version)
 
     def versions(self, api: int, limit: int, after: Cursor | None) -> Listed[VersionRow]:
-        """Newest first, without their documents."""
+        """The versions, newest first, without documents."""
         with self._store.reading() as reader:
             return reader.lessons.versions(api, limit, after)
 
     def changes(self, api: int, old: str, new: str) -> list[Change]:
-        """What changed between two versions. Raises NotFound."""
+        """The changes between two versions. Raises NotFound."""
         with self._store.reading() as reader:
             before, after = _publication(reader, api, old), _publication(reader, api, new)
         return diff(before.document, after.document)
 
     def decisions(self, api: int) -> Sequence[RebuiltDecision]:
-        """What people decided of its document, in the order of deciding."""
+        """The decisions on the document, in their order."""
         with self._store.reading() as reader:
             return reader.lessons.decisions(api)
 
     def decide(self, api: int, decision: JsonObject) -> RebuiltDecision:
-        """Decides something of its document, whatever traffic brings. Raises InvalidInput and Conflict."""
+        """Adds a decision on the document, which further traffic does not change. Raises InvalidInput and
+        Conflict.
+        """
         try:
             read(decision)
         except BadDecision as error:
@@ -63,7 +65,7 @@ class Rebuilding:
         return RebuiltDecision(number, now, decision)
 
     def withdraw(self, api: int, number: int) -> None:
-        """Raises NotFound."""
+        """Withdraws a decision. Raises NotFound."""
         if not self._store.write(lambda unit: unit.lessons.withdraw(api, number)).result():
             raise NotFound("no such decision")
         self._publish_soon(api)

@@ -1,4 +1,4 @@
-"""Specifications: added as they are, read back as they were."""
+"""Specifications, stored and returned unchanged."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from server.store.values import MAX_TITLE, Upload
 
 log = logging.getLogger(__name__)
 
-LOGGED_WARNINGS = 20  # of one specification; the answer has all
+LOGGED_WARNINGS = 20  # per specification; the response has all
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A document of one file, and what files it was made of where they were several."""
+    """A document, and its files if there were several."""
 
     raw: bytes
     bundle: Bundle | None = None
@@ -33,7 +33,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A specification that is stored: its id and its API's, and what it says."""
+    """A stored specification: its id, its API's id, and its content."""
 
     id: str
     api: str
@@ -44,7 +44,7 @@ class Added:
 
 
 class Specifications:
-    """`judge_again` is told of an API (its number) whose specifications have changed."""
+    """`judge_again` is called with an API (its number) whose specifications have changed."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Specifications:
         self._clock = clock
 
     def add(self, sent: Sent, target: AttachTarget, base_path: str | None = None) -> Added:
-        """Stores a document with the API it describes, whose stored exchanges are judged again soon after.
+        """Stores a document with the API it describes, whose stored exchanges are re-validated soon after.
 
         Raises SpecError, UnknownApi and NoTarget.
         """
@@ -92,7 +92,7 @@ class Specifications:
             raise (sent.bundle.blame(error) if sent.bundle else error) from None
 
     def remove(self, id: str) -> None:
-        """Removes a specification. Counts and exchanges stay; the stored ones are judged again soon after.
+        """Removes a specification. Counts and exchanges stay; stored exchanges are re-validated soon after.
 
         Raises NotFound.
         """
@@ -108,7 +108,7 @@ class Specifications:
             return reader.specs.listed(limit, after)
 
     def of_api(self, api: int, id: str | None) -> SpecDocument:
-        """An API's specification with its document: the newest, or the one of this id. Raises NotFound."""
+        """An API's specification with its document: the newest, or the one with this id. Raises NotFound."""
         with self._store.reading() as reader:
             found = [one for one in reader.specs.of_api(api) if id in (None, one.row.id)]
         if not found:

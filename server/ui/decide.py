@@ -1,4 +1,4 @@
-"""A deviation's page, where people decide of it: to ignore it, to accept it, or neither any more."""
+"""A deviation's page, with the decisions to ignore it, to accept it, or to undo that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from server.services.deviations import Reviewed
 from server.services.errors import Conflict
 from server.ui.door import Page, admin, fields, page
 
-MAX_FORM = 32 * 1024  # bytes: of a reason's 1,000 characters each may become 12
+MAX_FORM = 32 * 1024  # bytes: each of a reason's 1,000 characters may become 12
 MAX_SHOWN = 20_000  # characters of one change; the API has the rest
 SAID = {"add": "Add", "replace": "Replace", "remove": "Remove"}
 
@@ -75,7 +75,7 @@ def _shown(
 
 
 def _change(change: Change) -> dict[str, str | None]:
-    """One operation of a JSON Patch, to be read."""
+    """One operation of a JSON Patch, as text."""
     value = None
     if "value" in change:
         value = json.dumps(change["value"], ensure_ascii=False, indent=2)

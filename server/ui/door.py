@@ -1,7 +1,6 @@
-"""What every page has in common: the templates, the headers a browser is held to, the login, and errors
-as pages.
+"""The common parts of all pages: templates, security headers, login, and errors as pages.
 
-Captured data is hostile: templates escape everything, and the policy lets nothing run that they missed.
+Captured data is hostile: templates escape everything, and the policy blocks any script that was missed.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ POLICY = {
 }
 HEADERS = {
     "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
-    "Referrer-Policy": "same-origin",  # with no-referrer, our own forms would come with Origin: null
+    "Referrer-Policy": "same-origin",  # with no-referrer, the pages' own forms would send Origin: null
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -63,12 +62,13 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class LoginNeeded(Exception):
-    """Tokens are set, and this browser has not shown the admin's."""
+    """Tokens are configured, and this browser has no admin session."""
 
 
 def admin(request: Request) -> None:
-    """A dependency that sends to the login whoever may not see captured data. Raises Problem where there is
-    none."""
+    """A dependency that redirects users without permission to the login. Raises Problem if there is
+    no login.
+    """
     if entitled(request, TokenRole.ADMIN):
         return
     if token_of(context_of(request).settings, TokenRole.ADMIN) is None:
@@ -77,7 +77,7 @@ def admin(request: Request) -> None:
 
 
 async def fields(request: Request, most: int) -> dict[str, str]:
-    """What a form without files says, in at most so many bytes; of a name that comes twice the first. Raises
+    """The fields of a form without files, within a bound of bytes; of repeated names the first. Raises
     Problem.
     """
     raw = (await bounded_body(request, most)).decode("latin-1")
@@ -85,7 +85,7 @@ async def fields(request: Request, most: int) -> dict[str, str]:
 
 
 def page(request: Request, template: str, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
-    """A template as an answer."""
+    """A template as a response."""
     common = {
         "now": time.time(),
         "here": request.url.path,
@@ -95,7 +95,7 @@ def page(request: Request, template: str, status: int = HTTPStatus.OK, **values:
 
 
 class Page(APIRoute):
-    """A route that answers with a page, whatever happens."""
+    """A route that responds with a page, also for errors."""
 
     def get_route_handler(self) -> Handler:
         answer = super().get_route_handler()
@@ -114,13 +114,13 @@ class Page(APIRoute):
 
 
 def secure(headers: MutableHeaders) -> None:
-    """Adds the headers that an answer has not set itself."""
+    """Adds the security headers that a response has not set itself."""
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
 
 
 def _to_login(request: Request) -> Response:
-    if "hx-request" in request.headers:  # a page that refreshes itself: it must load anew, whole
+    if "hx-request" in request.headers:  # a page that refreshes itself must be reloaded completely
         return Response(status_code=HTTPStatus.NO_CONTENT, headers={"HX-Refresh": "true"})
     query = urlencode({"next": request.url.path}) if request.method == "GET" else ""
     return RedirectResponse(f"/login?{query}".rstrip("?"), HTTPStatus.SEE_OTHER)
@@ -144,7 +144,7 @@ def _http(error: Any) -> tuple[int, str]:
 
 
 def sentence(error: Exception) -> str:
-    """An error's text as people read it."""
+    """An error's text as a sentence."""
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
 

@@ -1,4 +1,4 @@
-"""The way to the pages where tokens are set: the admin token once, then a cookie that is not the token."""
+"""The login with the admin token, if configured; the cookie afterwards does not contain the token."""
 
 from __future__ import annotations
 

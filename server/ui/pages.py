@@ -1,4 +1,4 @@
-"""The pages: what the API says, for people. They read the store as the API does, in the same shapes."""
+"""The pages. They use the same services and models as the API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from server.ui import decide, login
 from server.ui.door import FOLDER, Page, admin, page, secure
 from server.ui.upload import uploaded
 
-APIS = 25  # rows on one page: few enough that the latest deviations are not far below
+APIS = 25  # rows on one page: few, so that the latest deviations are visible below
 OPERATIONS = 200
 EXCHANGES = 50
 DEVIATIONS = 100
@@ -34,7 +34,7 @@ router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depe
 
 
 class Static(StaticFiles):
-    """Files that are ours or vendored. The names of vendored folders hold the version."""
+    """Static files, own and vendored. The names of vendored folders contain the version."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -80,7 +80,7 @@ def _totals(found: Summary) -> dict[str, int]:
 
 
 def _server(request: Request) -> str:
-    """This server's URL, to be pasted into a shell."""
+    """This server's URL, for use in a shell."""
     host = request.headers.get("host", "")
     return f"{request.url.scheme}://{host if PLAIN_HOST.fullmatch(host) else 'SERVER:8080'}"
 
@@ -104,7 +104,7 @@ def api_page(request: Request, here: Here, api: KnownApi, cursor: After = None) 
 
 @router.get("/apis/{id}/reconstructed")
 def reconstructed(here: Here, api: KnownApi) -> Response:
-    """The newest rebuilt document, as the API answers it."""
+    """The newest learned document, as in the API."""
     return shown_document(here.rebuilding.publication(api, None))
 
 
@@ -147,7 +147,7 @@ def deviations_page(
 
 
 def _asked(request: Request) -> dict[str, str]:
-    """The filters in the address, for the form and the link to the next page."""
+    """The filters in the URL, for the form and the link to the next page."""
     return {name: value for name, value in request.query_params.items() if name != "cursor" and value}
 
 

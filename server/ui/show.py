@@ -1,6 +1,6 @@
-"""How values read on a page: ages, sizes, shares; and captured text, whose odd characters become visible.
+"""Formats values for pages: ages, sizes, shares; and captured text, with hidden characters made visible.
 
-HTML is escaped by the templates; here goes what escaping leaves: characters that hide or reorder others.
+Templates escape HTML; this module escapes characters that hide or reorder others.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from markupsafe import Markup
 from server.api.models import Bytes, Message, Text
 
 ABSENT = "\u2013"  # an en dash
-MAX_LAID_OUT = 256 * 1024  # characters of JSON that are given lines and indents; more is shown as it is
-MAX_DEPTH = 60  # indents beyond this stay at this
+MAX_LAID_OUT = 256 * 1024  # characters of JSON that is indented; longer text is shown unchanged
+MAX_DEPTH = 60  # the largest indent
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
@@ -30,7 +30,7 @@ CLASSES = ("2xx", "3xx", "4xx", "5xx", "other")
 
 
 def visible(value: object) -> object:
-    """What any value in a template becomes before it is escaped: None a dash, hidden characters \\u…."""
+    """Converts any value in a template before it is escaped: None to a dash, hidden characters to \\u…."""
     if value is None:
         return ABSENT
     if isinstance(value, str) and not isinstance(value, Markup):
@@ -39,7 +39,7 @@ def visible(value: object) -> object:
 
 
 def text(shown: Bytes | None) -> str | None:
-    """Bytes as the API shows them → text; what is not UTF-8 becomes \\x…."""
+    """Bytes as in the API → text; bytes that are not UTF-8 become \\x…."""
     if shown is None:
         return None
     if isinstance(shown, Text):
@@ -48,7 +48,7 @@ def text(shown: Bytes | None) -> str | None:
 
 
 def body(message: Message) -> str | None:
-    """A message's body as text; JSON gets lines and indents, its tokens stay as they were sent."""
+    """A message's body as text; JSON is indented, its tokens stay as sent."""
     found = text(message.body)
     kind = message.content_type or ""
     if found and len(found) <= MAX_LAID_OUT and "json" in kind and found.lstrip()[:1] in ("{", "["):
@@ -64,7 +64,7 @@ def _laid_out(json: str) -> Iterator[str]:
             depth = max(0, depth - 1)
         if (last in ("{", "[") and not closes) or last == "," or (closes and last not in ("{", "[")):
             yield _line(depth)
-        elif last and not {last, token} & PUNCTUATION:  # not JSON after all
+        elif last and not {last, token} & PUNCTUATION:  # not JSON
             yield " "
         yield ": " if token == ":" else token
         if token in ("{", "["):
@@ -77,7 +77,7 @@ def _line(depth: int) -> str:
 
 
 def ago(time: str, now: float) -> str:
-    """How long before `now` (s since the epoch) an RFC 3339 time was."""
+    """The age of an RFC 3339 time at `now` (s since the epoch)."""
     seconds = now - datetime.fromisoformat(time).timestamp()
     if seconds < 0:
         return "just now" if seconds > -5 else "in the future"
@@ -121,12 +121,12 @@ def count(number: int) -> str:
 
 
 def segment(value: str) -> str:
-    """A captured value as one segment of a path of ours."""
+    """A captured value as one segment of a page's path."""
     return quote(value, safe="")
 
 
 def status_class(status: str | int | None) -> str:
-    """2xx for 204; "other" for what has no such class, such as no response at all."""
+    """The class of a status: 2xx for 204; "other" without a class, such as without a response."""
     found = f"{str(status)[:1]}xx"
     return found if found in CLASSES else "other"
 
@@ -150,7 +150,7 @@ class Share:
 
 
 def shares(counts: Mapping[str, int]) -> list[Share]:
-    """The parts of a bar, verdicts in order of gravity, without those that are zero."""
+    """The parts of a bar, verdicts in order of severity, without empty ones."""
     order = [name for name in VERDICTS if name in counts] + [n for n in counts if n not in VERDICTS]
     total = sum(counts.values())
     found, start = [], 0.0

@@ -19,14 +19,14 @@ FRAMING = 64 * 1024  # bytes of a form that are not the file
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """`beside`: the specifications that are there stay."""
+    """`beside`: existing specifications stay."""
 
     document: bytes
     beside: bool
 
 
 async def uploaded(request: Request) -> Uploaded:
-    """The form of a request. Raises Problem."""
+    """The upload in a request's form. Raises Problem."""
     raw = await bounded_body(request, MAX_SPEC + FRAMING)
     try:
         form = await MultiPartParser(request.headers, _stream(raw), max_files=1, max_fields=1).parse()

@@ -13,7 +13,7 @@ EXIT_ERROR, EXIT_USAGE = 1, 64
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Describes the command to the command line."""
+    """Adds the command to the command line."""
     parser = subparsers.add_parser(
         "up",
         help="run server and agent on this machine",
@@ -25,11 +25,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs until stopped. 0 when stopped on request; else 1 or 64, with one sentence."""
+    """Runs until stopped. Returns 0 when stopped on request; else 1 or 64, with one sentence."""
     options = options_of(parsed)
     try:
         check_host()
-        from server.up.programs import AgentRefuses, check_agent_options, installed  # --help is quick without
+        from server.up.programs import (
+            AgentRefuses,
+            check_agent_options,
+            installed,
+        )  # slow to import; --help does not need it
         from server.up.screen import Screen
         from server.up.session import Up
 

@@ -1,7 +1,8 @@
-"""Child processes and what happens to them, as facts from one place that waits.
+"""Child processes, and their events as facts from one place that waits.
 
-Each child has a session of its own, so that Ctrl-C reaches only us and we decide who stops first. None
-outlives us (parent_death.py). `ChildProcesses.wait` answers lines, ends and signals in the order they came.
+Each child has a session of its own, so that Ctrl-C reaches only the parent, which decides the order of
+stopping. No child outlives the parent (parent_death.py). `ChildProcesses.wait` returns lines, ends and
+signals in order.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 PARENT_DEATH = Path(__file__).with_name("parent_death.py")
-MOST_LINE = 16 * 1024  # bytes; a longer line is cut into several
+MOST_LINE = 16 * 1024  # bytes; a longer line is split
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(eq=False, slots=True)
 class Child:
-    """A process we started. `code` is its exit code once it has ended (minus the signal, if killed)."""
+    """A started process. `code` is its exit code once it has ended (minus the signal, if killed)."""
 
     name: str
     popen: subprocess.Popen[bytes]
@@ -42,7 +43,7 @@ class Child:
         return self.code is None
 
     def send(self, signum: int) -> None:
-        """Signals it, if it is still there."""
+        """Sends it a signal, if it still runs."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signum)
@@ -58,14 +59,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ChildEnded:
-    """A child ended; all its lines came before."""
+    """A child ended; all its lines were returned before."""
 
     child: Child
 
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """Somebody asked us to stop."""
+    """A signal asked to stop."""
 
     signum: int
 
@@ -74,9 +75,9 @@ ChildEvent = Line | ChildEnded | StopAsked
 
 
 class ChildProcesses:
-    """Starts children and waits for what happens. Use it as a context in the main thread.
+    """Starts children and waits for their events. Use it as a context in the main thread.
 
-    Leaving the context kills whoever is left.
+    Leaving the context kills remaining children.
     """
 
     def __init__(self) -> None:
@@ -111,9 +112,9 @@ class ChildProcesses:
         self._wake.close()
 
     def start(self, name: str, command: Sequence[str], dies_by: int = signal.SIGTERM) -> Child:
-        """Starts `command` (an absolute path first), which gets `dies_by` should we die without a word.
+        """Starts `command` (an absolute path first); it gets the signal `dies_by` if the parent dies.
 
-        Call it from the main thread: the kernel's promise is bound to the thread that started the child.
+        Call it from the main thread: the kernel sends the signal when the thread that started the child ends.
         """
         prefix = [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), str(int(dies_by))]
         popen = subprocess.Popen(
@@ -134,12 +135,12 @@ class ChildProcesses:
         return child
 
     def kill(self) -> None:
-        """Kills everybody who is left."""
+        """Kills remaining children."""
         for child in self.children:
             child.send(signal.SIGKILL)
 
     def wait(self, seconds: float) -> Iterator[ChildEvent]:
-        """What happened, waiting up to `seconds` for the first of it."""
+        """The events, waiting up to `seconds` for the first."""
         for key, _ in self._selector.select(max(0.0, seconds)):
             if key.fileobj is self._woken:
                 with contextlib.suppress(BlockingIOError):
@@ -157,7 +158,7 @@ class ChildProcesses:
         self._signals.append(signum)
 
     def _lines(self, child: Child) -> Iterator[Line]:
-        """One read's worth of lines."""
+        """The lines of one read."""
         assert child.popen.stdout is not None
         try:
             piece = os.read(child.popen.stdout.fileno(), MOST_LINE)
@@ -182,7 +183,7 @@ class ChildProcesses:
             lines = list(self._lines(child))
             yield from lines
             if not lines and len(child.partial) == before:
-                break  # a grandchild holds the pipe open and has nothing to say
+                break  # a grandchild keeps the pipe open without writing
         if child.partial:
             yield Line(child, bytes(child.partial).decode(errors="replace"))
         child.code = child.popen.wait()

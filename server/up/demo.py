@@ -1,4 +1,4 @@
-"""The demo's part of `spectap up`: two services, a specification for one of them, a client."""
+"""The demo of `spectap up`: two services, a specification for one of them, and a client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READY = "ready "
 
 
 class Demo:
-    """The sample processes. `services` say their ports in a line each, which `note` picks up."""
+    """The sample processes. Each of `services` prints a line with its port, which `note` reads."""
 
     def __init__(self, processes: ChildProcesses, programs: Installation, folder: Path) -> None:
         self._processes, self._programs = processes, programs
@@ -30,7 +30,7 @@ class Demo:
         self.children.append(self._processes.start("payments", payments, signal.SIGKILL))
 
     def note(self, line: Line) -> bool:
-        """Takes a line that was meant for us; True if it was."""
+        """Reads a line of a sample process; True if it was one with a port."""
         if line.child not in self.children or not line.text.startswith(READY):
             return False
         self._ports[line.child.name] = int(line.text.removeprefix(READY))
@@ -49,7 +49,7 @@ class Demo:
         return f"127.0.0.1:{self._ports['orders']}"
 
     def upload(self, door: HttpProbe) -> None:
-        """Gives the server the specification of `orders`. Raises UpError."""
+        """Uploads the specification of `orders` to the server. Raises UpError."""
         trouble = door.upload("/api/v1/specs", SPEC, {"host": self.orders_host})
         if trouble is not None:
             raise UpError(f"the server rejected the demo's specification: {trouble}")

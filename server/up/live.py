@@ -1,4 +1,4 @@
-"""What agent and server say while they run, and how it reads in a line."""
+"""The state of agent and server while they run, and its lines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from agent.wire import lost
 from server.analysis.json import Json, JsonObject, array_in, object_in, text_in, texts_in
 
 PATIENCE_S = 2.0
-MOST_SHOWN = 8  # libraries, and what could not be attached
-MOST_APIS = 200  # as many as one page of the server's holds
+MOST_SHOWN = 8  # libraries, and failures to attach
+MOST_APIS = 200  # the server's largest page
 MOST_DEVIATIONS = 50
 VERDICTS = {"shadow": "undocumented", "zombie": "deprecated", "deviating": "deviating"}
 ONE = {
@@ -27,7 +27,7 @@ ONE = {
 
 
 class HttpProbe:
-    """One child's HTTP pages. Whatever goes wrong there is None: it may be starting or ending."""
+    """One child's HTTP endpoints. Any failure gives None: the child may be starting or stopping."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
@@ -49,7 +49,7 @@ class HttpProbe:
         return found if isinstance(found, dict) else None
 
     def upload(self, path: str, document: Path, query: Mapping[str, str]) -> str | None:
-        """Posts a YAML file; what went wrong, or None."""
+        """Posts a YAML file. Returns the error, or None."""
         headers = {"content-type": "application/yaml"}
         try:
             response = self._client.post(
@@ -65,9 +65,9 @@ class HttpProbe:
 
 @dataclass(frozen=True, slots=True)
 class LiveCounts:
-    """The live counts, None where the side that knows did not answer.
+    """The live counts; None if the process with the count did not respond.
 
-    `exchanges`, `stored` and `not_stored` are the agent's and count views: two where both ends are here.
+    `exchanges`, `stored` and `not_stored` are the agent's and count views: two if both ends are here.
     """
 
     agent: str = ""
@@ -92,12 +92,14 @@ class LiveCounts:
         return " · ".join(parts)
 
     def balance(self) -> str:
-        """The end: what became of what the agent saw. Both ends of a call on this machine are two views."""
+        """The final line: the outcomes of the agent's views. Both ends of a call on this machine are two
+        views.
+        """
         text = f"{self.exchanges or 0:,} views of exchanges captured, {self.stored or 0:,} stored"
         return f"{text}, {self.not_stored:,} dropped" if self.not_stored else text
 
     def facts(self) -> JsonObject:
-        """The same for a machine."""
+        """The counts as JSON."""
         return {**asdict(self), "server": {**self.server}}
 
 
@@ -120,7 +122,7 @@ def counts_of(status: JsonObject | None, server: Mapping[str, int] | None = None
 
 
 def watching(status: JsonObject) -> list[str]:
-    """What is watched, as lines: sockets and how, then each TLS library."""
+    """What is captured, as lines: sockets with the backend, then each TLS library."""
     lines = [f"capturing HTTP on this machine's sockets (through {status.get('backend') or 'unknown means'})"]
     libraries = [item for item in _objects_in(status, "watching") if item.get("what") != "sockets"]
     lines += [f"capturing TLS in {item.get('what')}: {item.get('path')}" for item in libraries[:MOST_SHOWN]]
@@ -132,14 +134,14 @@ def watching(status: JsonObject) -> list[str]:
 
 
 def detaching(status: JsonObject | None) -> str:
-    """How far detaching is, empty where it is not under way."""
+    """The progress of detaching; empty when not detaching."""
     detach = _counts_in(status or {}, "detach")
     done, total = detach.get("done", 0), detach.get("total", 0)
     return f"{done} of {total} probes detached" if total else ""
 
 
 def totals(server: HttpProbe) -> dict[str, int] | None:
-    """What the server has learned, as counts by name."""
+    """The server's counts, by name."""
     page = server.document(f"/api/v1/apis?limit={MOST_APIS}")
     if page is None:
         return None
@@ -156,7 +158,7 @@ def totals(server: HttpProbe) -> dict[str, int] | None:
 
 
 def last_word(server: HttpProbe, agent: str) -> dict[str, dict[str, int]] | None:
-    """The ledger of the agent's latest start, as the server has it."""
+    """The server's ledger of the agent's latest start."""
     page = server.document("/api/v1/agents") or {}
     starts = [start for start in _objects_in(page, "items") if start.get("agent") == agent]
     latest = max(starts, key=lambda start: str(start.get("first_seen")), default=None)

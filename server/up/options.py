@@ -1,6 +1,6 @@
-"""What `spectap up` is told, and what it checks before it starts anything.
+"""The options of `spectap up`, and the checks before it starts anything.
 
-Each trouble is one sentence, with the cure.
+Each error is one sentence with the cure.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ PASSED = (*FILTERS, *BODIES, *SHAPES, *COST)
 
 
 class UpError(Exception):
-    """Why it cannot start or had to stop: a sentence for a person, with the cure."""
+    """Why it cannot start or had to stop: a sentence with the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the server listens."""
+    """The server's listening address."""
 
     host: str
     port: int
@@ -42,7 +42,7 @@ class Listen:
 
     @property
     def url(self) -> str:
-        """How this machine reaches it."""
+        """The URL for clients on this machine."""
         host = self.host
         if host != "localhost" and ipaddress.ip_address(host).is_unspecified:
             host = "::1" if ":" in host else "127.0.0.1"
@@ -57,7 +57,7 @@ class Listen:
 class UpOptions:
     """`data` is None for the default directory, or for a temporary one with the demo.
 
-    `agent` is passed to the agent as it is.
+    `agent` is passed to the agent unchanged.
     """
 
     listen: Listen
@@ -71,7 +71,7 @@ class UpOptions:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describes the command to `parser`, which decides how a wrong use ends."""
+    """Adds the options to `parser`, which handles usage errors."""
     add = parser.add_argument
     add(
         "--listen",
@@ -99,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def options_of(parsed: argparse.Namespace) -> UpOptions:
-    """The parsed arguments as a fact."""
+    """The parsed arguments as UpOptions."""
     return UpOptions(
         listen=parsed.listen,
         data=parsed.data,
@@ -134,7 +134,7 @@ def port_of(text: str) -> int:
 
 
 def check_host() -> None:
-    """Raises UpError where this host or user cannot capture at all. The agent knows the finer reasons."""
+    """Raises UpError if this host or user cannot capture at all. The agent checks further requirements."""
     if sys.version_info < OLDEST_PYTHON:
         raise UpError(
             f"this is Python {sys.version_info[0]}.{sys.version_info[1]}, and spectap needs "
@@ -150,7 +150,7 @@ def check_host() -> None:
 
 
 def free_listen(listen: Listen) -> Listen:
-    """`listen` with a port that is free right now; 0 chooses one. Raises UpError where it is taken."""
+    """`listen` with a currently free port; 0 chooses one. Raises UpError if it is in use."""
     try:
         family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
         with socket.create_server((listen.host, listen.port), family=family) as server:

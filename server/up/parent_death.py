@@ -1,7 +1,7 @@
-"""Becomes a command that the kernel signals when its parent dies, be it by SIGKILL.
+"""Executes a command that the kernel signals when its parent dies, also by SIGKILL.
 
-`python -I -S parent_death.py PARENT SIGNAL COMMAND...`, run as a file. The wish for the signal survives exec.
-It is made here, after fork and exec, since nothing but exec is safe between them.
+`python -I -S parent_death.py PARENT SIGNAL COMMAND...`, run as a file. The setting survives exec. It is made
+here, after fork and exec, since only exec is safe between them.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0) != 0:
         sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
-    if os.getppid() != parent:  # it died before the wish was made
+    if os.getppid() != parent:  # the parent died before the setting
         sys.exit(1)
     try:
         os.execv(command[0], command)

@@ -1,4 +1,4 @@
-"""The commands that `spectap up` starts. The agent is only ever started, never imported."""
+"""The commands that `spectap up` starts. The agent is started and never imported."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SPEAKER = re.compile("^.*spectap-agent(?: run)?: ")  # before what the agent say
 
 
 class AgentRefuses(Exception):
-    """The agent does not take an option; the message is its own."""
+    """The agent refuses an option; the message is the agent's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Files with the server's tokens; only their owner may read them."""
+    """Files with the server's tokens, readable only by their owner."""
 
     ingest: Path
     admin: Path
@@ -31,7 +31,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """How each program starts, up to its arguments."""
+    """The command of each program, without arguments."""
 
     server: tuple[str, ...]
     agent: tuple[str, ...]
@@ -41,7 +41,7 @@ class Installation:
 
 
 def installed() -> Installation:
-    """The programs of this installation. Raises UpError where the agent is missing."""
+    """The programs of this installation. Raises UpError if the agent is missing."""
     python = (sys.executable, "-m")
     try:
         agent = agent_program()
@@ -57,7 +57,7 @@ def installed() -> Installation:
 
 
 def check_agent_options(programs: Installation, options: UpOptions) -> None:
-    """Has the agent judge what is passed to it, before anything starts. Raises AgentRefuses."""
+    """Lets the agent check its options, before anything starts. Raises AgentRefuses."""
     if options.agent:
         words = [*programs.agent, "run", "--check", "--server", options.listen.url, *options.agent]
         ended = subprocess.run(
@@ -69,7 +69,7 @@ def check_agent_options(programs: Installation, options: UpOptions) -> None:
 
 
 def tokens_in(data: Path) -> Tokens:
-    """The tokens under `data`, made at random where they are missing. Raises UpError."""
+    """The tokens below `data`; missing ones are generated. Raises UpError."""
     tokens = Tokens(data / "tokens" / "ingest", data / "tokens" / "admin")
     try:
         tokens.ingest.parent.mkdir(mode=0o700, exist_ok=True)
@@ -100,9 +100,13 @@ def agent_arguments(
     ports: Sequence[int],
     ours: Sequence[int],
 ) -> list[str]:
-    """`ours` are the pids that must not be watched: their calls are about the watching itself."""
+    """`ours` are pids that are not captured: their calls belong to the capture itself."""
     arguments = ["run", "--server", options.listen.url, "--status-listen", status]
-    arguments += ["--spool", str(data / "spool"), "--forward-spool"]  # it is this server's at any address
+    arguments += [
+        "--spool",
+        str(data / "spool"),
+        "--forward-spool",
+    ]  # the spool belongs to this server at any address
     if tokens is not None:
         arguments += ["--token-file", str(tokens.ingest)]
     for port in ports:

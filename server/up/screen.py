@@ -1,6 +1,6 @@
-"""What a person sees of `spectap up`: lines, and one live line that is rewritten in place on a terminal.
+"""The output of `spectap up`: lines, and one live line that is rewritten in place on a terminal.
 
-A screen that went away (a closed terminal, a broken pipe) is no reason to stop watching.
+Capture continues without a screen (a closed terminal, a broken pipe).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TextIO
 
 from server.analysis.json import Json
 
-PLAIN_EVERY_S = 10.0  # between live lines where they cannot be rewritten
+PLAIN_EVERY_S = 10.0  # between live lines that cannot be rewritten
 CLEAR = "\r\x1b[K"
 
 
@@ -30,11 +30,11 @@ class Screen:
 
     @property
     def live_every_s(self) -> float:
-        """How often a live line is worth making."""
+        """The interval of live lines."""
         return 1.0 if self._rewrites else PLAIN_EVERY_S
 
     def say(self, text: str, **facts: Json) -> None:
-        """A line that stays."""
+        """Writes a permanent line."""
         if self._json:
             line = {"time": _now(), "level": "info", "from": "up", "message": text, **facts}
             self._put(json.dumps(line, ensure_ascii=False) + "\n")
@@ -44,7 +44,7 @@ class Screen:
             self._put(printable(text) + "\n")
 
     def relay(self, name: str, line: str) -> None:
-        """A line of a child's; one that is JSON already passes as it is."""
+        """Writes a child's line; one that is already JSON passes unchanged."""
         if self._json and line.startswith("{"):
             self._put(line + "\n")
         elif self._json:
@@ -53,7 +53,9 @@ class Screen:
             self.say(f"{name}: {line}")
 
     def live(self, text: str, **facts: Json) -> None:
-        """The state of things: replaces the last on a terminal, else a line now and then."""
+        """Writes the live line: it replaces the last one on a terminal, and is written at intervals
+        otherwise.
+        """
         if self._rewrites:
             width = shutil.get_terminal_size().columns - 1
             self._live = printable(text)[:width]
@@ -65,7 +67,7 @@ class Screen:
             self.say(text, **facts)
 
     def still(self) -> None:
-        """Ends the live line: the next one starts anew."""
+        """Ends the live line: the next one starts a new line."""
         if self._live:
             self._put(CLEAR)
         self._live, self._live_at = "", None
@@ -87,5 +89,5 @@ def _now() -> str:
 
 
 def printable(text: str) -> str:
-    """`text` without what could steer a terminal: parts of it come from captured traffic."""
+    """`text` without terminal commands: parts of it come from captured traffic."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

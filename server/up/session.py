@@ -1,6 +1,6 @@
-"""What `spectap up` does, from start to end: server, perhaps the demo, agent; watch; stop in order.
+"""The session of `spectap up`: starts the server, possibly the demo, and the agent; captures; stops in order.
 
-The agent stops before the server, so that what it has captured can still be stored.
+The agent stops before the server, so that its captured exchanges can still be stored.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ CLEAN = (0, -signal.SIGTERM)
 
 
 class _StopAsked(Exception):
-    """A signal came while all was well."""
+    """A signal asked to stop, without any failure."""
 
 
 class Up:
-    """One run. `programs` is what it starts; tests give it others."""
+    """One session. `programs` are the commands it starts; tests replace them."""
 
     def __init__(self, options: UpOptions, programs: Installation, screen: Screen) -> None:
         self._options = replace(options, listen=free_listen(options.listen))
@@ -57,11 +57,11 @@ class Up:
         self._counts: LiveCounts = counts_of(None)
         self._learnt_at = float("-inf")
         self._stopping = False
-        self._asked = 0  # while stopping
+        self._asked = 0  # times asked while stopping
         self._killed = False
 
     def run(self) -> int:
-        """The exit code: 0 when stopped on request and all went well, else 1. Raises UpError."""
+        """Returns the exit code: 0 when stopped on request without failures, else 1. Raises UpError."""
         with ExitStack() as stack:
             data = self._data_folder(stack)
             tokens = None if self._options.listen.loopback else tokens_in(data)
@@ -95,7 +95,7 @@ class Up:
     # Starting.
 
     def _start(self, data: Path, tokens: Tokens | None, status: Listen, stack: ExitStack) -> None:
-        """All start at the same time, but for the shop, whose first call is to be seen."""
+        """Starts all at the same time, except the demo's client, whose first call must be captured."""
         server = [*self._programs.server, *server_arguments(self._options, data, tokens)]
         self._server = self._processes.start("server", server)
         ports = self._options.ports
@@ -117,7 +117,7 @@ class Up:
             self._demo.start_shop()
 
     def _until(self, ready: Callable[[], bool], who: str, doing: str = "") -> None:
-        """Waits for `ready`, taking what happens meanwhile. Raises UpError after START_S."""
+        """Waits for `ready`, handling events meanwhile. Raises UpError after START_S."""
         started = time.monotonic()
         while not ready():
             waited = time.monotonic() - started
@@ -135,7 +135,7 @@ class Up:
         return status is not None
 
     def _tell(self, tokens: Tokens | None) -> None:
-        """What is watched and where it can be read."""
+        """Prints what is captured, and the URL of the pages."""
         for line in self._libraries:
             self._screen.say(line)
         status = f"{self._status.url}/status"
@@ -176,7 +176,7 @@ class Up:
         self._libraries = lines
 
     def _learnt(self) -> Mapping[str, int]:
-        """The server's counts, asked for now and then: over a large store they cost it something."""
+        """The server's counts, requested at intervals: over a large store they are expensive."""
         now = time.monotonic()
         if now - self._learnt_at >= LEARNT_EVERY_S:
             self._learnt_at = now
@@ -195,7 +195,7 @@ class Up:
     # Stopping.
 
     def _stop(self) -> int:
-        """Ends everybody, callers first and the server last; the exit code."""
+        """Stops all, clients first and the server last; returns the exit code."""
         self._stopping = True
         self._screen.still()
         if self._agent is not None and self._agent.alive:
@@ -217,7 +217,7 @@ class Up:
         return 0 if clean and not self._killed else 1
 
     def _end(self, child: Child) -> bool:
-        """Asks one child to end and waits for it; True if it ended well."""
+        """Asks one child to stop and waits for it; True if it ended without failure."""
         asked_to = child.alive
         child.send(signal.SIGTERM)
         progress, since = "", time.monotonic()
@@ -236,7 +236,7 @@ class Up:
         return child.code in CLEAN
 
     def _detaching(self) -> str:
-        """How far the agent has come with stopping; shows it."""
+        """Shows the agent's progress of stopping."""
         status = self._agent_door.document("/status")
         if status is not None:
             self._counts = counts_of(status, self._counts.server)
@@ -269,7 +269,9 @@ class Up:
             self._insist()
 
     def _insist(self) -> None:
-        """Asked again while stopping: explain once, then obey."""
+        """Handles a signal while stopping: the first is answered with an explanation, the next one ends at
+        once.
+        """
         self._asked += 1
         if self._asked == 1:
             progress = self._detaching() or "storing what was captured"
@@ -284,6 +286,6 @@ class Up:
 
 
 def _how(child: Child) -> str:
-    """How a child ended, as a verb."""
+    """How a child ended, as a phrase."""
     code = child.code or 0
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended (exit code {code})"

@@ -1,7 +1,7 @@
-"""Temporary folders that are removed at the end; what was left by one that was killed, at the next start.
+"""Temporary folders that are removed at the end; those of a killed process at the next start.
 
-A folder is locked before anything is written to it. So one that holds something and can be locked has lost
-its owner.
+A folder is locked before anything is written to it. So one with content that can be locked has no owner any
+more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PREFIX = "spectap-up-"
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A new folder, until the context ends."""
+    """A new folder, removed when the context exits."""
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     with _opened(folder) as held:
