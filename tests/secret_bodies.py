@@ -230,6 +230,58 @@ TEXTS: dict[str, Document] = {
     "HTML": _text('<input type="text" name="password" value="SECRET">'),
     "HTML, the value first": _text('<input value="SECRET" id="x" name="password">'),
     "XML attributes": _text('<add key="db.password" value="SECRET"/>'),
+    "two words": _text("pass phrase: SECRET"),
+    "two words, a key": _text("the API key = SECRET"),
+    "Go": _text("password := SECRET"),
+    "YAML, a tag": _text("user: ada\npassword: !!str SECRET\n"),
+    "YAML, an anchor": _text("password: &first SECRET\nother: *first\n"),
+    "YAML, both, quoted": _text('password: &first !!str "SECRET"\n'),
+    "YAML, a list with a tag": _text("tokens: !!seq\n  - SECRET\n"),
+    "YAML, a block with a tag": _text("password: !!str |\n  SECRET\nuser: ada\n"),
+    "YAML, a block with an anchor": _text("password: &first >-\n  SECRET\n"),
+    "YAML, a block with a comment": _text("spec:\n  password: | # for today\n    SECRET\n"),
+    "YAML, a comment": _text("password: # for today\n  SECRET\n"),
+    "YAML, quoted in a text": _text('values: "user: ada\\npassword: |\\n  SECRET\\n"'),
+    "YAML, quoted, with a tag": _text('values: "password: !!str |\\n  SECRET\\n  more\\nuser: ada"'),
+}
+
+SENTENCES: dict[str, Document] = {
+    "is": _text("Password is SECRET"),
+    "is, with a colon": _text("your new password is: SECRET."),
+    "is, two words": _text("The pass phrase is now SECRET, keep it."),
+    "was": _text("the API key was SECRET until today"),
+    "set to": _text("password has been set to SECRET by ada"),
+    "quoted": _text('login failed for password "SECRET"'),
+    "quoted, a plain word": _text("the password is 'SECRET'"),
+    "nothing between": _text("user ada with password SECRET was refused"),
+    "an arrow": _text("api-key → SECRET"),
+    "an arrow of letters": _text("token -> SECRET"),
+    "a double arrow": _text("pass phrase⇒SECRET"),
+}
+
+COMMAND_LINES: dict[str, Document] = {
+    "mysql": _text("mysql -u root -pSECRET shop"),
+    "mysqldump, quoted": _text('mysqldump -h db -p"SECRET" shop > dump.sql'),
+    "mariadb, over lines": _text("mariadb \\\n  -pSECRET"),
+    "mysql, a long option": _text("mysql --password=SECRET -u root"),
+    "an option apart": _text("deploy --api-key SECRET --verbose"),
+    "curl, a user": _text("curl -u admin:SECRET https://example.org/"),
+    "curl, a long option": _text('curl -s --user "admin:SECRET" https://example.org/'),
+    "curl, a proxy": _text("curl --proxy-user=admin:SECRET https://example.org/"),
+    "curl, a header": _text('curl -H "Authorization: Bearer SECRET" https://example.org/'),
+    "curl, a header of any name": _text("curl -H 'X-Api-Key: SECRET' https://example.org/"),
+    "sqlplus": _text("sqlplus -S scott/SECRET@db.example/shop"),
+    "sqlplus, connect": _text("SQL> connect scott/SECRET@shop"),
+    "Oracle by JDBC": _text("jdbc:oracle:thin:scott/SECRET@//db.example:1521/shop"),
+    "a variable before": _text("PGPASSWORD=SECRET psql -h db"),
+}
+
+URLS: dict[str, Document] = {
+    "user-info": _text("pulled from https://ada:SECRET@example.org/x"),
+    "user-info without a user": _text("redis://:SECRET@cache:6379/0"),
+    "a slash in the password": _text("postgres://ada:a/SECRET@db:5432/shop"),
+    "a sharp in the password": _text("postgres://ada:SECRET#b@db/shop"),
+    "escaped slashes": _text('sent {"hook": "https:\\/\\/ada:SECRET@example.org\\/x"} twice'),
 }
 
 COMPLAINTS: dict[str, Document] = {
@@ -250,4 +302,7 @@ CLASSES: dict[str, dict[str, Document]] = {
     "names and values": PAIRS,
     "names in texts": TEXTS,
     "complaints": COMPLAINTS,
+    "sentences": SENTENCES,
+    "command lines": COMMAND_LINES,
+    "URLs in texts": URLS,
 }

@@ -17,7 +17,7 @@ _TEXT = re.compile(
     rf"(?:{_SPACE}++|{_KEYED}(?:{_STRING}{_ALONE}|[{{}}\[\]]|{_NUMBER}|{_WORD}))*".replace("?P<key>", "?:")
 )
 MEMBER = re.compile(
-    rf"""{_SPACE}*+{_KEYED}(?:("[^"\\\x00-\x1f=:/'`]*+"){_ALONE}"""
+    rf"""{_SPACE}*+{_KEYED}(?:("[^"\\\x00-\x1f=:/'`→⇒]*+"){_ALONE}"""
     rf"|({_STRING}){_ALONE}|({_NUMBER})|({_WORD})|([{{\[])|([}}\]])|\Z)"
 )
 """A value or bracket, with its key if it has one; `lastindex` is the kind, None at the end of the text."""

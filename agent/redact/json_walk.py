@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from agent.redact import complaints, labels, placeholders, values
+from agent.redact import complaints, labels, placeholders, sentences, values
 from agent.redact.clean_fragments import CleanFragments
 from agent.redact.json_tokens import (
     CLOSE,
@@ -149,7 +149,7 @@ class Walk:
     def key(self, match: re.Match[str]) -> Key:
         """Reads a key that is not remembered; masks secrets in its text."""
         token = match[KEY]
-        if (self.suspicion and self.suspicion.of(token)) or any(mark in token for mark in "\\=:/"):
+        if (self.suspicion and self.suspicion.of(token)) or any(mark in token for mark in "\\=:/ →⇒"):
             name = unescaped(token)
             masked, rule = self.masker.text(name, self.depth)
             if rule is not None:
@@ -209,7 +209,9 @@ class Walk:
 
     def telling(self, token: str) -> bool:
         """Whether a plain text, such as a word, needs examination by itself."""
-        return self.complaint or (self.suspicion is not None and self.suspicion.of(token))
+        if self.complaint or (self.suspicion is not None and self.suspicion.of(token)):
+            return True
+        return " " in token and sentences.possible(token, self.masker.names)
 
     def beside(self, match: re.Match[str], kind: int, container: _Container, role: PairRole) -> str | None:
         """The rule of a label beside a value that masks it; a text may be the label itself."""

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from urllib.parse import unquote
 
-from agent.redact import complaints, json, json_tokens, paths, placeholders, text_pairs, values
+from agent.redact import complaints, json, json_tokens, paths, placeholders, sentences, text_pairs, values
 from agent.redact.clean_fragments import CleanFragments
 from agent.redact.keys import Keys
 from agent.redact.names import Names
@@ -18,7 +18,7 @@ MAX_REPEATED_LENGTH = 256
 MAX_PAIRS = 1024  # remembered pairs of queries and forms, none with a secret
 MAX_TEXT = 4096  # characters; longer text without structure is masked
 
-_SEPARATOR = re.compile(r"[\s:=\"%/]")  # a short text with a secret has one of these
+_SEPARATOR = re.compile(r"[\s:=\"%/→⇒]")  # a short text with a secret has one of these
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _ENCODED_PIECE = re.compile(r"(?<=[&=?#;])[^\s&=?#;\"'<>%]*%[0-9A-Fa-f]{2}[^\s&=?#;\"'<>]*")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
@@ -106,6 +106,8 @@ class TextMasker:
             spans += paths.secrets(text, self.names)
         if complaints.possible(text):
             spans += complaints.secrets(text, self.names)
+        if sentences.possible(text, self.names):
+            spans += sentences.secrets(text, self.names)
         return (replaced(text, spans), spans[0][2]) if spans else (text, None)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from agent.redact import labels, text_values
+from agent.redact import labels, sentences, text_values
 from agent.redact.keys import Keys
 from agent.redact.names import Names
 from agent.redact.roles import Group, Naming, PairRole
@@ -39,6 +39,7 @@ def secrets(text: str, names: Names, keys: Keys) -> list[Found]:
             continue  # not searched again inside: that would take quadratic time
         # A value may be a name, as in `auth: token: "…"`: the next value belongs to both.
         rule = key.rule or (outer if pair.start() < masked_to else None)
+        rule = rule or sentences.rule_of(text, pair.start(), pair["name"], names)
         span = None if rule is None else _value(pair)
         if rule is not None and span is not None:
             found.append((*span, rule))

@@ -133,7 +133,38 @@ PATTERNS = (
         rf"(?:(?<![\w-]){_JOSE}[\w-]{{12,}}+|(?<![A-Za-z0-9]){_JOSE}[\w-]{{12,512}}+)(?:\.[\w-]*+){{2,5}}",
         least=_ROUGH,
     ),
-    _pattern("user-info", "://", r"(?<=://)(?P<secret>[^\s/?#\"'<>\\]+)(?=@)", needs="@", least=5),
+    _pattern(
+        "user-info",
+        r":// :\/\/",
+        r"(?:(?<=://)|(?<=:\\/\\/))(?P<secret>[^\s/?#\"'<>\\]+(?=@)"
+        # A password may hold what should be encoded; digits behind a colon are a port.
+        r"|(?!\[)[^\s/?#@:\"'<>\\]{0,64}:(?!\d{1,5}[/?#\\])[^\s\"'<>\\]{1,256}(?=@[\w\[]))",
+        needs="@",
+        least=5,
+    ),
+    _pattern(
+        "command-line",
+        "mysql mariadb",
+        r"(?i:mysql|mariadb)(?:\\\n|[^|;\n]){0,160}?[\s\"']-p(?P<secret>(?:\\{1,3}\"[^\"]*\"|\"[^\"]*\"|'[^']*'|[^\s\"'])+)",
+        needs="-p",
+        least=8,
+    ),
+    _pattern(
+        "command-line",
+        "curl",
+        r"(?<![^\s\"'])(?:-[uU]|--(?:proxy-)?user)[ =]{0,2}[\"'\\]{0,4}[^\s:\"'\\-][^\s:\"'\\]{0,63}:"
+        r"(?P<secret>[^\s\"'\\]+)",
+        needs="-u",
+        least=10,
+    ),
+    _pattern(
+        "connect-string",
+        "sqlplus sqlldr oracle: conn",
+        r"(?i:(?:\bsqlplus|\bsqlldr|\bconn(?:ect)?)(?:\s{1,4}-\w{1,8}){0,4}\s{1,4}|\boracle:(?:thin|oci8?):)"
+        r"[\"'\\]{0,4}[\w$#.-]{1,64}/(?P<secret>[^\s\"'\\]{1,128})(?=@)",
+        needs="@",
+        least=12,
+    ),
     _pattern("cloud-key", _KEY_GATES, rf"(?<![A-Za-z0-9])(?:{'|'.join(_KEYS)})", _key, least=_ROUGH),
     _pattern("webhook", "hooks.slack.com/", r"(?<=hooks\.slack\.com/)(?P<secret>[\w/-]{8,255})", least=24),
     _pattern("bearer", "bearer", r"(?i)\bbearer[ \t]{1,8}(?P<secret>[\w.~+/=-]{8,}+)", _not_a_word, least=15),
@@ -160,12 +191,15 @@ PATTERNS = (
 
 _LEAST = min(shape.least for shape in PATTERNS)
 _IN_RUNS = ("shape:cloud-key", "shape:jwt")
-_GATES = tuple(
-    (gate.encode(), shape.needs.encode())
-    for shape in PATTERNS
-    for gate in shape.gates
-    if shape.rule not in _IN_RUNS
-)
+_GATES = {
+    needs.encode(): [
+        gate.encode()
+        for shape in PATTERNS
+        for gate in shape.gates
+        if shape.needs == needs and shape.rule not in _IN_RUNS
+    ]
+    for needs in sorted({shape.needs for shape in PATTERNS})
+}
 _RUN_GATES = tuple(gate.encode() for shape in PATTERNS for gate in shape.gates if shape.rule in _IN_RUNS)
 _ANY_RUN_GATE = any_of(_RUN_GATES)
 _DIGITS = bytes(0x30 if 0x30 <= b <= 0x39 else 0x20 for b in range(256))
@@ -193,7 +227,10 @@ def suspicion(raw: bytes) -> Suspicion | None:
     "%" counts as suspicious, since encoded text is not decoded here.
     """
     lower, runs = raw.lower(), raw.translate(_RUNS)
-    gates = [gate.decode() for gate, needs in _GATES if gate in lower and needs in lower]
+    gates = []
+    for needs, beside in _GATES.items():
+        if needs in lower:
+            gates += [gate.decode() for gate in beside if gate in lower]
     if b"%" in raw:
         gates.append("%")
     if b"a" * _ROUGH in runs and (len(lower) > SHORT or _ANY_RUN_GATE.search(lower)):
@@ -217,7 +254,9 @@ def secrets(text: str) -> Iterator[tuple[int, int, str]]:
         return
     lower = text.lower()
     for shape in PATTERNS:
-        if length < shape.least or (shape.gates and not _any_in(shape.gates, lower)):
+        if length < shape.least or shape.needs not in lower:
+            continue
+        if shape.gates and not _any_in(shape.gates, lower):
             continue
         for match in shape.pattern.finditer(text):
             if shape.sure is None or shape.sure(match):

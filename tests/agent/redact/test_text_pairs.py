@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.redact import complaints, text_pairs
 from tests.agent.redact.redaction import MASKER
-from tests.secret_bodies import COMPLAINTS, TEXTS
+from tests.secret_bodies import COMMAND_LINES, COMPLAINTS, SENTENCES, TEXTS, URLS
 
 LONG = 1 << 16  # characters
 
@@ -62,14 +62,16 @@ def test_only_what_stands_behind_a_secrets_name_is_replaced(text: str, masked: s
         ('"password" must be a valid text', '"password" must be a valid text'),
         ("The value 'x' is not valid for Colour.", "The value 'x' is not valid for Colour."),
         ("the password isn't valid, it's old", "the password isn't valid, it's old"),
-        ("the password 'x' was accepted", "the password 'x' was accepted"),
     ],
 )
 def test_a_complaint_about_a_secret_keeps_its_words_and_loses_what_it_quotes(text: str, masked: str) -> None:
     assert MASKER.text(text)[0] == masked
 
 
-@pytest.mark.parametrize("case", [*TEXTS.values(), *COMPLAINTS.values()])
+@pytest.mark.parametrize(
+    "case",
+    [*TEXTS.values(), *COMPLAINTS.values(), *SENTENCES.values(), *COMMAND_LINES.values(), *URLS.values()],
+)
 def test_no_secret_is_left_in_a_text_that_names_it(case: Callable[[str], object]) -> None:
     document = case("Trombone-Parapet-8814")
     assert isinstance(document, dict)
