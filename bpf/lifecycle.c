@@ -1,5 +1,5 @@
 /* Beginnings and ends: of TCP connections (close(2) is not a socket's end after fork or dup, so the
- * socket's own state tells) and of processes. Raw tracepoints: an interrupt that falls into another
+ * socket's own state tells) and of processes; and which of these have new code. Raw tracepoints: an interrupt that falls into another
  * program of ours must not lose them. */
 
 #define NAME_MAX 1024
@@ -7,6 +7,23 @@
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_SYN_RECV 3
+
+#define PROT_EXEC 4
+#define MAP_ANONYMOUS 0x20
+
+/* As the syscalls category lays it out. */
+struct mmap_enter {
+	u64 common;
+	u64 number;
+	u64 address;
+	u64 length;
+	u64 protection;
+	u64 flags;
+	u64 descriptor;
+	u64 offset;
+};
+
+BPF_HASH(changed, u32, u8, 1024); /* processes with new code, by tgid */
 
 static inline void tell(u8 kind, u64 sk, struct conn *conn)
 {
@@ -50,12 +67,30 @@ RAW_TRACEPOINT_PROBE(tcp_destroy_sock)
 	return 0;
 }
 
+/* User space takes these out; where there is no room its next round over all processes sees to them. */
+static inline void note_new_code(void)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	u8 one = 1;
+	changed.update(&tgid, &one);
+}
+
+/* Files mapped to be run: libraries at a program's start, plugins at any time. */
+int enter_mmap(struct mmap_enter *ctx)
+{
+	if (!(ctx->protection & PROT_EXEC) || (ctx->flags & MAP_ANONYMOUS) || setting(SETTING_DARK))
+		return 0;
+	note_new_code();
+	return 0;
+}
+
 RAW_TRACEPOINT_PROBE(sched_process_exec)
 {
 	struct scratch *scratch;
 	long size;
 	if (setting(SETTING_DARK))
 		return 0;
+	note_new_code();
 	scratch = take_scratch();
 	if (!scratch)
 		return 0;

@@ -28,8 +28,10 @@ static inline void hand_over(struct scratch *scratch, u32 captured)
 	struct event *head = &scratch->head;
 	u64 size = captured;
 	head->captured = captured;
+	/* User space looks every few milliseconds by itself, but a new program is to be examined at once. */
+	u64 wakeup = head->kind == EVENT_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 	BOUND(size);
-	if (events.ringbuf_output(head, sizeof(*head) + size, BPF_RB_NO_WAKEUP)) {
+	if (events.ringbuf_output(head, sizeof(*head) + size, wakeup)) {
 		if (head->kind == EVENT_CHUNK)
 			count(COUNT_RING_FULL, head->length);
 		count(COUNT_RING_FULL_EVENTS, 1);

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from agent.doctor.facts import Check, CheckState
 from agent.identity.cgroup import membership
-from agent.probes import capability, elf, processes, targets, tls
-from agent.probes.attachments import LOADER_CACHE
+from agent.probes import capability, elf, processes, roots, tls
 from agent.probes.capability import Refusal
 
 CAPABILITIES = {19: "SYS_PTRACE", 21: "SYS_ADMIN", 38: "PERFMON", 39: "BPF"}
@@ -264,13 +263,9 @@ def loader(host: Host) -> Check:
 def _probed_libraries(host: Host) -> Iterator[str]:
     """The loader's libraries that have functions to probe, each file once."""
     known = set()
-    try:
-        cache = _below(host, LOADER_CACHE).read_bytes()
-    except OSError:
-        return
-    for path in targets.loader_libraries(cache):
+    for path in roots.libraries(str(host.root).rstrip("/")):
         try:
-            with _below(host, path).open("rb") as file:
+            with roots.opened(str(_below(host, path))) as file:
                 key = os.fstat(file.fileno()).st_ino
                 if key not in known and elf.function_offsets(file, tls.HOOKS):
                     yield path

@@ -1,31 +1,34 @@
-"""The probed TLS libraries, the processes that use each, and the queue of processes to examine.
+"""The probed TLS libraries, and the processes that use each.
 
 A file is probed once, however many processes, containers or paths it has: its key is (inode, size, mtime,
-build id), since on overlayfs two containers of one image show different devices for one inode. Work is queued
-and done in small steps, so that neither a burst of new processes nor detaching, which takes the kernel 0.1 s
-a probe, stalls the capture.
+build id), since on overlayfs two containers of one image show different devices for one inode. It stays
+probed for a while after its last process, for the next run of a short program. The first process of a root
+has all libraries of that root probed, before anybody maps them. Work is done in small steps, so that neither
+a burst of new processes nor detaching, which takes the kernel 0.1 s a probe, stalls the capture.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import IO
 
-from agent.probes import elf, processes, targets, tls
+from agent.probes import elf, processes, roots, targets, tls
+from agent.probes.examinations import Examinations
 from agent.probes.programs import ProgramError
 from agent.probes.source import ProbedFile
 
-MAX_QUEUED = 4096
+MAX_BARREN = 4096
 MAX_FAILURES = 64
-GRACE_NS = 60 * 1_000_000_000  # kept for a program that restarts
-LOADER_CACHE = Path("/etc/ld.so.cache")
+MAX_ROOTS = 1024
+MAX_IDLE = 64  # files
+GRACE_NS = 600 * 1_000_000_000  # kept for a program that runs again
 HERE = ""  # the root of the host's own paths
 
 FileKey = tuple[int, int, int, str | None]
-Attach = Callable[[str, dict[str, int]], list[int]]
+Attach = Callable[[IO[bytes], dict[str, int]], list[int]]
 Detach = Callable[[list[int]], None]
 
 
@@ -48,49 +51,37 @@ class Attachments:
         self._attach, self._detach, self._names = attach, detach, names
         self._files: dict[FileKey, Attachment] = {}
         self._barren: dict[FileKey, None] = {}
-        self._queue: deque[int] = deque()
-        self._queued: set[int] = set()
         self._programs: dict[int, str | None] = {}
+        self._roots: OrderedDict[roots.RootKey, None] = OrderedDict()
         self._leaving: deque[int] = deque()
+        self.queue = Examinations()
         self.failures: dict[str, str] = {}
-        self.overflowed = 0
 
     def pin_loader_libraries(self) -> None:
-        """Attaches to every TLS library that the loader would map, before a process maps it."""
-        try:
-            cache = LOADER_CACHE.read_bytes()
-        except OSError:
-            return  # no glibc; processes are examined one by one
-        for path in targets.loader_libraries(cache):
+        """Attaches to every TLS library that the host's loader would map, before a process maps it."""
+        own = roots.key_of(os.getpid())
+        if own is not None:
+            self._roots[own] = None
+        for path in roots.libraries(HERE):
             self._use(HERE, path, None)
 
-    def enqueue(self, pid: int) -> None:
-        """Queues a process to be examined; if the queue is full, it is counted and left to the next
-        rescan.
-        """
-        if pid in self._queued:
-            return
-        if len(self._queue) >= MAX_QUEUED:
-            self.overflowed += 1
-            return
-        self._queued.add(pid)
-        self._queue.append(pid)
-
     def work(self) -> bool:
-        """Examines one queued process. False if none is queued."""
-        if not self._queue:
+        """Examines one process that waits. False if none does."""
+        pid = self.queue.take()
+        if pid is None:
             return False
-        pid = self._queue.popleft()
-        self._queued.discard(pid)
         self.look(pid)
         return True
 
     def look(self, pid: int) -> None:
-        """Attaches to this process's executable and mapped libraries."""
+        """Attaches to this process's executable and libraries: those it has mapped, and, of a root seen for
+        the first time, those that are there.
+        """
         root = f"/proc/{pid}/root"
         maps = processes.read(pid, "maps")
         if not maps:
             return  # a kernel thread, or exited
+        self._meet_root(roots.key_of(pid), root, pid)
         for path in targets.mapped_libraries(maps.decode(errors="surrogateescape")):
             self._use(root, path, pid)
         program = processes.executable(pid)
@@ -107,11 +98,14 @@ class Attachments:
                 attachment.idle_ns = now_ns
 
     def tidy(self, now_ns: int) -> bool:
-        """Detaches one probe of a file that was idle for GRACE_NS. False if there is none."""
-        for key, attachment in list(self._files.items()):
-            if attachment.idle_ns is not None and now_ns - attachment.idle_ns >= GRACE_NS:
-                del self._files[key]
-                self._leaving.extend(attachment.handles)
+        """Detaches one probe of a file that was idle for GRACE_NS, or for longer than MAX_IDLE others. False
+        if there is none.
+        """
+        idle = [(one.idle_ns, key) for key, one in self._files.items() if one.idle_ns is not None]
+        idle.sort(key=lambda item: item[0], reverse=True)
+        for rank, (since_ns, key) in enumerate(idle):
+            if rank >= MAX_IDLE or now_ns - since_ns >= GRACE_NS:
+                self._leaving.extend(self._files.pop(key).handles)
         if not self._leaving:
             return False
         self._detach([self._leaving.popleft()])
@@ -125,16 +119,28 @@ class Attachments:
         ordered = sorted(counts.items(), key=lambda item: item[0][::-1])
         return tuple(ProbedFile(library, path, probes) for (library, path), probes in ordered)
 
+    def _meet_root(self, key: roots.RootKey | None, root: str, pid: int) -> None:
+        """Attaches to the libraries of a root that is seen for the first time."""
+        if key is None or key in self._roots:
+            return
+        for path in roots.libraries(root):
+            self._use(root, path, pid)
+        if roots.key_of(pid) != key:
+            return  # it has gone meanwhile: perhaps not all was there any more
+        self._roots[key] = None
+        if len(self._roots) > MAX_ROOTS:
+            self._roots.popitem(last=False)
+
     def _use(self, root: str, path: str, pid: int | None) -> None:
         full = root + path
         try:
-            with open(full, "rb") as file:
+            with roots.opened(full) as file:
                 status = os.fstat(file.fileno())
                 key = (status.st_ino, status.st_size, status.st_mtime_ns, elf.build_id(file))
                 if key in self._barren:
                     return
                 if key not in self._files:
-                    self._probe(key, full, path, elf.function_offsets(file, self._names))
+                    self._probe(key, file, path, elf.function_offsets(file, self._names))
         except FileNotFoundError:
             return  # deleted, or never had a path (memfd)
         except (OSError, ProgramError) as error:
@@ -148,12 +154,12 @@ class Attachments:
             attachment.pids.add(pid)
             attachment.idle_ns = None
 
-    def _probe(self, key: FileKey, full: str, path: str, offsets: dict[str, int]) -> None:
+    def _probe(self, key: FileKey, file: IO[bytes], path: str, offsets: dict[str, int]) -> None:
         if not offsets:
-            if len(self._barren) >= MAX_QUEUED:
+            if len(self._barren) >= MAX_BARREN:
                 self._barren.pop(next(iter(self._barren)))
             self._barren[key] = None
             return
         library = ", ".join(library.name for library in tls.defining(offsets))
-        self._files[key] = Attachment(path, library, self._attach(full, offsets))
+        self._files[key] = Attachment(path, library, self._attach(file, offsets))
         self.failures.pop(path, None)

@@ -28,6 +28,8 @@ DRAIN_INTERVAL = 0.02  # seconds between two drains of the ring
 COUNT_INTERVAL = 1_000_000_000  # ns between two reads of the kernel's counters and the wall clock
 STOP_NS = 10_000_000_000  # to parse what was captured, when stopping
 RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
+LOOK_INTERVAL = 100_000_000  # ns between two looks at processes while events are parsed
+LOOK_NS = 20_000_000  # most time of one look
 LOOKS_PER_DRAIN = 8
 HEADROOM = 1024  # bytes the kernel copies beyond the cap: HTTP/2 padding counts as body
 MAX_PENDING_BYTES = 16 * 1024 * 1024  # at most, taken in one drain
@@ -98,6 +100,7 @@ class KernelSource:
         self._known: set[int] = set()
         self._introduced: set[int] = set()  # whose end is still to be told
         self._counted: dict[Counter, int] = {}
+        self._looked_ns = 0
         self._told = 0  # bytes reported, in chunks or in a bucket
         self._stopping = False
         self._deadline = 0
@@ -112,6 +115,7 @@ class KernelSource:
         """Attaches to everything present, then enables the programs. Raises ProgramError."""
         self._programs.open_ring(self._receive)
         self.watching.socket_probes = self._programs.attach_sockets()
+        self._programs.attach_mappings()
         self._attachments.pin_loader_libraries()
         for pid in processes.pids():
             if not self._stopping:
@@ -147,6 +151,8 @@ class KernelSource:
             self.watching.drained_bytes = self._pending_bytes
             while self._pending:
                 yield from self._facts(self._pending.popleft())
+                if time.monotonic_ns() - self._looked_ns >= LOOK_INTERVAL:
+                    self._look(time.monotonic_ns())
                 if self._stopping and self._late():
                     yield from self._unread()
                     return
@@ -167,7 +173,7 @@ class KernelSource:
             self._look(now)
             yield Tick(now)
             if not busy:
-                time.sleep(DRAIN_INTERVAL)
+                self._programs.wait(DRAIN_INTERVAL)
 
     def _late(self) -> bool:
         """Whether stopping has exceeded STOP_NS, counted from the first call."""
@@ -223,14 +229,14 @@ class KernelSource:
     def _introduce(self, event: RawEvent, program: bytes = b"") -> ProcessSeen:
         self._known.add(event.tgid)
         self._introduced.add(event.tgid)
-        self._attachments.enqueue(event.tgid)
+        self._attachments.queue.add_new(event.tgid)
         return processes.see(event.tgid, event.time_ns, event.comm, program)
 
     def _rescan(self, now: int) -> Iterator[Event]:
         """Looks at every process again, and tells the ends that the ring had no room for."""
         running = set(processes.pids())
         for pid in running:
-            self._attachments.enqueue(pid)
+            self._attachments.queue.add(pid)
         for pid in self._introduced - running:
             yield ProcessGone(now, pid)
         self._introduced &= running
@@ -253,16 +259,24 @@ class KernelSource:
             yield Lost(now, Kernel.UNACCOUNTED, abs(unaccounted))
 
     def _look(self, now: int) -> None:
+        """Examines some processes, new ones first. While events wait, which it is called between, this has
+        its share of the time, so that a flood keeps no TLS library from being attached.
+        """
+        for pid in self._programs.changed():
+            self._attachments.queue.add_new(pid)
         looked = int(self._attachments.tidy(now))
         while looked < LOOKS_PER_DRAIN and self._attachments.work():
             looked += 1
+            if time.monotonic_ns() - now >= LOOK_NS:
+                break
         if looked:
             self._watching()
+        self._looked_ns = time.monotonic_ns()
 
     def _watching(self) -> None:
         self.watching.libraries = self._attachments.probed()
         self.watching.failures = dict(self._attachments.failures)
-        self.watching.put_off = self._attachments.overflowed
+        self.watching.put_off = self._attachments.queue.overflowed
 
     def _filter(self, filters: CaptureFilters) -> None:
         for port in filters.only_ports:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from agent.probes import btf, private_stack, tls
 from agent.probes.abi import Counter, Setting
-from agent.probes.backend import SYSCALLS, Backend, Detach
+from agent.probes.backend import SYSCALLS, Backend, Detach, attached
 from agent.probes.cgroups import Cgroup
 
 HEADERS = (
@@ -34,6 +37,7 @@ PROGRAMS = ("tls.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
 ENTRY, RETURN = 0, 1
+AT_LEAST = 0.005  # seconds between two looks at the ring, however many programs start
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Programs:
             raise ProgramError(f"the kernel refused the capture programs: {reason}") from None
         self.backend = backend
         self._socket_probes: list[Detach] = []
+        self._wake = select.epoll()
         self._uprobes: dict[int, int] = {}
         self._next = 0
         self._tls_refusal = self._refusal()
@@ -129,8 +134,17 @@ class Programs:
             raise ProgramError(f"{self.backend.name} cannot be attached: {error}") from None
         return len(self._socket_probes)
 
-    def attach_tls(self, path: str, offsets: dict[str, int]) -> list[int]:
-        """Attaches to the functions at these file offsets of `path`. Returns handles; raises ProgramError."""
+    def attach_mappings(self) -> None:
+        """Has processes that map new code examined at once; where the kernel refuses, the rounds do."""
+        with suppress(Exception):  # BCC raises Exception itself
+            self._socket_probes.append(attached(self._module, "syscalls:sys_enter_mmap", "enter_mmap"))
+
+    def attach_tls(self, file: IO[bytes], offsets: dict[str, int]) -> list[int]:
+        """Attaches to the functions at these offsets of an open file. Returns handles; raises ProgramError.
+
+        Its path will not do: whoever owns a container could put another file there since the offsets were
+        read, and a probe in the middle of an instruction crashes whoever runs it.
+        """
         if self._tls_refusal:
             raise ProgramError(self._tls_refusal)
         handles: list[int] = []
@@ -139,21 +153,23 @@ class Programs:
                 hook = tls.HOOKS[name]
                 # The return first: a call that entered between the two would leave its entry behind.
                 if hook.exit:
-                    handles.append(self._uprobe(hook.exit, RETURN, path, offset))
-                handles.append(self._uprobe(hook.entry, ENTRY, path, offset))
+                    handles.append(self._uprobe(hook.exit, RETURN, file, offset))
+                handles.append(self._uprobe(hook.entry, ENTRY, file, offset))
         except ProgramError:
             self.detach(handles)
             raise
         return handles
 
-    def _uprobe(self, program: str, kind: int, path: str, offset: int) -> int:
+    def _uprobe(self, program: str, kind: int, file: IO[bytes], offset: int) -> int:
         self._next += 1
+        path = f"/proc/self/fd/{file.fileno()}"
         name = f"spectap_{os.getpid()}_{self._next}"
         descriptor: int = self._bcc.lib.bpf_attach_uprobe(
-            self.load(program), kind, name.encode(), path.encode(errors="surrogateescape"), offset, -1, 0
+            self.load(program), kind, name.encode(), path.encode(), offset, -1, 0
         )
         if descriptor < 0:
-            raise ProgramError(f"a probe cannot be attached to {path}: {os.strerror(ctypes.get_errno())}")
+            reason = os.strerror(ctypes.get_errno())
+            raise ProgramError(f"a probe cannot be attached to {file.name}: {reason}")
         self._uprobes[self._next] = descriptor
         return self._next
 
@@ -203,7 +219,23 @@ class Programs:
         def copy(_context: object, data: int, size: int) -> int:
             return 0 if receive(ctypes.string_at(data, size)) else -1
 
-        self._module[b"events"].open_ring_buffer(copy)
+        ring = self._module[b"events"]
+        ring.open_ring_buffer(copy)
+        self._wake.register(ring.map_fd, select.EPOLLIN | select.EPOLLET)
+
+    def wait(self, seconds: float) -> None:
+        """Waits so long, or until a process runs a new program; AT_LEAST at any rate."""
+        time.sleep(AT_LEAST)
+        self._wake.poll(seconds - AT_LEAST)
+
+    def changed(self) -> list[int]:
+        """The processes that run a new program or have mapped new code, since the last call."""
+        table = self._module[b"changed"]
+        found = [key.value for key in table]
+        for pid in found:
+            with suppress(KeyError):
+                del table[ctypes.c_uint(pid)]
+        return found
 
     def consume(self) -> bool:
         """Passes the ring's events to the receiver, without waiting. True if the receiver stopped it."""
@@ -227,4 +259,5 @@ class Programs:
             self._socket_probes.pop()()
             done += 1
             yield done, total
+        self._wake.close()
         self._module.cleanup()

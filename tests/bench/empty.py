@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.probes import elf, targets, tls
-from agent.probes.attachments import LOADER_CACHE
+from agent.probes import elf, roots, tls
 from agent.probes.backend import SYSCALLS
 from agent.probes.programs import FOLDER
 from tests.e2e.processes import Running
@@ -50,7 +49,7 @@ def attach() -> object:
         module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}".encode(), fn_name=b"leave")
         module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}".encode(), fn_name=b"enter")
     probe = module.load_func(b"function", bcc.BPF.KPROBE)
-    for path in targets.loader_libraries(LOADER_CACHE.read_bytes()):
+    for path in roots.libraries(""):
         with open(path, "rb") as file:
             offsets = elf.function_offsets(file, frozenset(tls.HOOKS))
         for name, offset in offsets.items():

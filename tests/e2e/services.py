@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,13 +103,16 @@ def caller(
         yield Caller(process, log)
 
 
-def curl(folder: Path, base: str, calls: Iterable[Call], *options: object) -> list[Observation]:
-    """One curl process for all calls, on one connection if the server keeps it; what curl says of them.
+def curl(
+    folder: Path, base: str, calls: Iterable[Call], *options: object, by: Sequence[str] = ()
+) -> list[Observation]:
+    """One curl process for all calls, on one connection if the server keeps it; what curl says of them. `by`
+    is a command that becomes curl, such as chroot.
 
     curl 7.88 cannot use a connection again after --http2-prior-knowledge: give it one call then.
     """
     asked = list(calls)
-    argv = ["curl", "--silent", "--show-error", "--noproxy", "*"]
+    argv = [*by, "curl", "--silent", "--show-error", "--noproxy", "*"]
     for number, call in enumerate(asked):
         argv += ["--next", "--silent", "--show-error"] if number else []
         argv += [*map(str, options), "--request", call.method, "--write-out", CURL_FACTS]

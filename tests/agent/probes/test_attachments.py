@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl  # noqa: F401  # maps OpenSSL into this process
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -23,7 +24,8 @@ class Probes:
         self.refuse = False
         self._next = 0
 
-    def attach(self, path: str, offsets: dict[str, int]) -> list[int]:
+    def attach(self, file: IO[bytes], offsets: dict[str, int]) -> list[int]:
+        path = str(file.name)
         if self.refuse:
             raise ProgramError(f"refused: {path}")
         handles = []
@@ -103,14 +105,15 @@ def test_a_refusal_is_remembered_for_people_until_it_succeeds(files: Attachments
     assert not {path for path in files.failures if "ssl" in path}
 
 
-def test_the_queue_is_bounded_and_holds_a_process_once(
-    files: Attachments, monkeypatch: pytest.MonkeyPatch
+def test_of_many_idle_files_the_oldest_are_detached_before_their_time(
+    files: Attachments, probes: Probes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attachments, "MAX_QUEUED", 2)
-    for pid in (-1, -1, -2, -3):
-        files.enqueue(pid)
-    assert files.overflowed == 1
-    assert [files.work(), files.work(), files.work()] == [True, True, False]
+    files.look(os.getpid())
+    files.forget(os.getpid(), 1000)
+    monkeypatch.setattr(attachments, "MAX_IDLE", 0)
+    while files.tidy(1001):
+        pass
+    assert not probes.attached
 
 
 def test_a_process_that_has_gone_costs_nothing(files: Attachments, probes: Probes, tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""The TLS libraries that programs of a root file system would map: a container's, a chroot's, or the host's.
+
+glibc's loader has a cache of them; musl's and a root without the cache have folders. A root belongs to
+whoever runs there: links are followed within it, and only regular files are opened, without waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from agent.probes import targets
+from agent.probes.processes import PROC
+from agent.probes.tls import is_library
+
+LOADER_CACHE = "/etc/ld.so.cache"
+FOLDERS = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
+"""Where the loaders look without a cache: musl's default path (ldso/dynlink.c), and glibc's."""
+MULTIARCH = ("x86_64-linux-gnu", "aarch64-linux-gnu")
+MAX_LISTED = 20_000  # names of one folder
+MAX_LINKS = 40  # followed in one path, as in path_resolution(7)
+MAX_CACHE = 4 * 1024 * 1024  # bytes of a loader's cache
+
+RootKey = tuple[int, int, int]
+
+
+def key_of(pid: int, proc: Path = PROC) -> RootKey | None:
+    """Equal for processes that see the same files under the same paths; None if the process has gone."""
+    try:
+        root = os.stat(proc / str(pid) / "root")
+        return (os.stat(proc / str(pid) / "ns/mnt").st_ino, root.st_dev, root.st_ino)
+    except OSError:
+        return None
+
+
+def libraries(root: str) -> list[str]:
+    """Paths below `root` (without a slash at its end) of the TLS libraries there."""
+    try:
+        with opened(root + resolved(root, LOADER_CACHE)) as file:
+            cache = file.read(MAX_CACHE)
+    except OSError:
+        paths = list(_searched(root))
+    else:
+        paths = targets.loader_libraries(cache)
+    return list(dict.fromkeys(resolved(root, path) for path in paths))
+
+
+def _searched(root: str) -> Iterator[str]:
+    for folder in FOLDERS:
+        for below in (folder, *(f"{folder}/{triplet}" for triplet in MULTIARCH)):
+            with suppress(OSError), os.scandir(root + resolved(root, below)) as entries:
+                names = [entry.name for entry in islice(entries, MAX_LISTED)]
+                yield from (path for path in (f"{below}/{name}" for name in names) if is_library(path))
+
+
+def resolved(root: str, path: str) -> str:
+    """The path as someone in this root sees it, without links. What does not exist, or leads round in
+    circles, stays as it is.
+    """
+    left = deque(path.split("/"))
+    done: list[str] = []
+    links = 0
+    while left:
+        part = left.popleft()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        try:
+            target = os.readlink("/".join([root, *done, part]))
+        except OSError:  # no link
+            done.append(part)
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            return path
+        if target.startswith("/"):
+            done.clear()
+        left.extendleft(reversed(target.split("/")))
+    return "/" + "/".join(done)
+
+
+def opened(path: str) -> IO[bytes]:
+    """A regular file, open for reading; its last component may not be a link. Raises OSError."""
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  # the caller closes it
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(f"{path} is no regular file")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A named pipe would keep us until somebody writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
