@@ -126,6 +126,7 @@ PIECES = (
     "curl -u a",
     "conn a/",
     "pin: &x\n ",
+    "pin: \\n",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +25,7 @@ MAX_ERRORS = 200
 Parts = Mapping[str, JsonObject]
 
 _CANNOT_RUN = "a pattern cannot be run in bounded time"
+_OUT_OF_RANGE = "a number in it is too large to be judged"
 _TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 
 
@@ -56,8 +58,11 @@ class Checker:
 
     def blame(self, value: Json, size: int) -> tuple[list[SchemaError], str | None]:
         """The errors of a non-conforming value of `size` bytes, and why they are uncertain: inside `not` and
-        `oneOf` an unsupported pattern, which matches every text, can cause errors.
+        `oneOf` an unsupported pattern, which matches every text, can cause errors. A number beyond a double's
+        range (`1e999`), which the validator takes for null, can cause any error, so none is reported.
         """
+        if _has_infinity(value):
+            return [], _OUT_OF_RANGE
         errors = self.errors(value, size)
         if self.sure is None or not self.sure.is_valid({self.name: value}):
             return errors, None
@@ -89,6 +94,17 @@ def _errors(validator: Draft202012Validator, value: Json, every: bool) -> list[V
     except ValidationError as error:
         return [error]
     return []
+
+
+def _has_infinity(value: Json) -> bool:
+    """Whether a number was read as infinite. Only non-conforming values are searched: a search of every body
+    costs more than it finds.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return True
+    return False
 
 
 class Schemas:

@@ -6,7 +6,16 @@ from server.analysis.json import Json
 from server.analysis.specs.judging import json_reading
 from server.analysis.specs.judging.json_reading import JsonBodies, NotJson, UnreadableJson, json_value
 from server.analysis.specs.judging.judged import Judged
-from tests.server.analysis.specs.spec_calls import answering, body, call
+from tests.server.analysis.specs.spec_calls import (
+    answering,
+    body,
+    call,
+    found,
+    operation,
+    parameter,
+    spec,
+    verdict_on,
+)
 
 
 def test_both_bodies_of_an_exchange_are_parsed_once_whoever_reads_them_after() -> None:
@@ -52,3 +61,27 @@ def test_a_body_is_as_deep_for_each_reader_as_it_may_be_for_him() -> None:
     assert bodies.value(raw) == [[1]]
     with pytest.raises(UnreadableJson):
         bodies.value(raw, 1)
+
+
+NUMBERS = {"type": "object", "properties": {"n": {"type": "number"}, "s": {"type": "string"}}}
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e400", "1" + "0" * 400 + ".5"])
+def test_a_number_beyond_a_doubles_range_is_not_judged_and_no_deviation(number: str) -> None:
+    for text in (f'{{"n": {number}}}', f'{{"n": [1, {{"m": {number}}}], "s": 5}}'):
+        judgement = verdict_on(NUMBERS, text.encode())
+        assert found(judgement) == []
+        assert judgement.why == "response.body: a number in it is too large to be judged"
+
+
+def test_a_parameter_beyond_a_doubles_range_is_not_judged_and_no_deviation() -> None:
+    asked = operation(parameters=[parameter("n", "query", {"type": "number"})])
+    specification = spec({"/x": {"get": asked}})
+    judgement = specification.match(call(query=b"n=1e999"))
+    assert found(judgement) == []
+    assert judgement.why == "query: a number in it is too large to be judged"
+
+
+def test_a_number_within_range_is_judged_as_ever() -> None:
+    assert found(verdict_on(NUMBERS, b'{"n": 1e300, "s": 1e-999}')) != []
+    assert found(verdict_on(NUMBERS, b'{"n": 1e308, "s": "x"}')) == []
