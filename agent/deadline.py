@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 STOP_S = 25.0  # from SIGTERM or SIGINT on; below the 30 s after which Kubernetes kills
 EXIT_CUT = 1
-SAY_S = 1.0  # writing the log may be what hangs
+LOG_S = 1.0  # writing the log may be what hangs
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -72,12 +72,12 @@ class Deadline:
             self._end()
 
     def _end(self) -> None:
-        saying = threading.Thread(target=self._say, daemon=True)
-        saying.start()
-        saying.join(SAY_S)
+        writing = threading.Thread(target=self._log, daemon=True)
+        writing.start()
+        writing.join(LOG_S)
         os._exit(EXIT_CUT)
 
-    def _say(self) -> None:
+    def _log(self) -> None:
         log.error(
             "could not stop within %.0f s and ends now: %d records in memory are lost; %s",
             STOP_S,

@@ -60,7 +60,7 @@ class Reports:
         self._ledger = Ledger()
         self._number = time.time_ns()  # never repeats a number of an earlier start
 
-    def take(self, raw: bytes) -> None:
+    def accept(self, raw: bytes) -> None:
         """Redacts one report and hands over its record. Raises EntryError, which is counted."""
         try:
             reported = telemetry.reported(raw, self._next(), time.time_ns())
@@ -176,14 +176,14 @@ class _Reports(Answers):
         try:
             self._check()
             if self._is_small():
-                self._take()
+                self._accept()
             else:
                 with self.server.bodies:
-                    self._take()
-            self._say(200, "Success")
+                    self._accept()
+            self._respond(200, "Success")
         except _Refused as refused:
             self.close_connection = True  # the body was not read to its end
-            self._say(refused.status, str(refused))
+            self._respond(refused.status, str(refused))
 
     def _check(self) -> None:
         if _path(self.path) != PATH:
@@ -200,7 +200,7 @@ class _Reports(Answers):
         if not hmac.compare_digest(said.encode("latin-1", "replace"), token):
             raise _Refused(401, "the telemetry token is missing or wrong")
 
-    def _take(self) -> None:
+    def _accept(self) -> None:
         self._timed.allow(BODY_S)
         try:
             raw = self._body()
@@ -213,7 +213,7 @@ class _Reports(Answers):
             raise
         try:
             with self.server.turns:
-                self.server.reports.take(raw)
+                self.server.reports.accept(raw)
         except EntryError as error:
             raise _Refused(400, str(error)) from None
 
@@ -270,7 +270,7 @@ class _Reports(Answers):
             self._timed.extend(len(piece) / BODY_RATE)
         return bytes(body)
 
-    def _say(self, status: int, message: str) -> None:
+    def _respond(self, status: int, message: str) -> None:
         self.connection.settimeout(ANSWER_S)
         self.answer(status, "application/json", json.dumps({"message": message}).encode())
 

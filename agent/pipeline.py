@@ -85,7 +85,7 @@ class Pipeline:
                 self._now_ns = event.time_ns
                 return self._identified(self._table.tick(event.time_ns))
             case ProcessSeen():
-                self._directory.see(event)
+                self._directory.add(event)
             case ProcessGone():
                 self._directory.end(event.pid)
             case Lost():

@@ -28,7 +28,7 @@ _CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}  # sched_setattr(2), sche
 _RUNTIME = 5
 
 
-def give_way(process: int | None = None) -> None:
+def lower(process: int | None = None) -> None:
     """Gives every thread of the agent, or of `process`, low priority. A refusal is a warning."""
     pid = os.getpid() if process is None else process
     try:
@@ -41,8 +41,8 @@ def give_way(process: int | None = None) -> None:
         log.warning("cannot switch to idle priority: %s", error.strerror)
 
 
-def take_part() -> None:
-    """Undoes `give_way`: when stopping, the agent must meet its deadline."""
+def restore() -> None:
+    """Undoes `lower`: when stopping, the agent must meet its deadline."""
     with suppress(OSError):
         for thread in _threads(os.getpid()):
             with suppress(ProcessLookupError):

@@ -37,9 +37,9 @@ class Progress:
     def count(self) -> None:
         """Counts one more record."""
         self._records += 1
-        self.look()
+        self.refresh()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Rewrites the line if it is due."""
         if self._shown and time.monotonic() >= self._due:
             self._due = time.monotonic() + EVERY_S

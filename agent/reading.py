@@ -63,7 +63,7 @@ def _records(
     redaction = Redaction(ORIGIN, Redactor(policy, key), ledger)
     unread = Unread(path)
     for item in content.items:
-        progress.look()  # much may be read before the next record
+        progress.refresh()  # much may be read before the next record
         match item:
             case Reported():
                 unread.count(item)

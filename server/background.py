@@ -50,7 +50,7 @@ class BackgroundThread:
         self._thread = threading.Thread(target=self._run, args=(pace, last), name=self.name, daemon=True)
         self._thread.start()
 
-    def ask(self, *apis: int) -> None:
+    def request(self, *apis: int) -> None:
         """Requests these APIs for the next turn; from any thread."""
         with self._wake:
             self._asked.update(apis)
@@ -95,7 +95,7 @@ class BackgroundThread:
             pace = self._turn(asked)
         except Exception as error:  # the next turn may succeed
             self._failures.record(self.name, f"{self.name}: trying again", error)
-            self.ask(*asked)
+            self.request(*asked)
             return Pace.LATER
         self._failures.end(self.name)
         return pace

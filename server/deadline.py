@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 STOP_S = 20.0  # from SIGTERM or SIGINT on; below the 30 s after which Kubernetes kills
 EXIT_CUT = 1
-SAY_S = 1.0  # writing the log may be what hangs
+LOG_S = 1.0  # writing the log may be what hangs
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -64,7 +64,7 @@ class Deadline:
         return STOP_S if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
     def cut(self) -> None:
-        """Ends the process now, saying what is not finished."""
+        """Ends the process now, writing what is not finished."""
         self._end_watch()
 
     def _end_watch(self) -> None:
@@ -88,12 +88,12 @@ class Deadline:
         return False
 
     def _end(self) -> None:
-        saying = threading.Thread(target=self._say, daemon=True)
-        saying.start()
-        saying.join(SAY_S)
+        writing = threading.Thread(target=self._log, daemon=True)
+        writing.start()
+        writing.join(LOG_S)
         os._exit(EXIT_CUT)
 
-    def _say(self) -> None:
+    def _log(self) -> None:
         log.error(
             "could not finish %s in the %.0f s that stopping may take; what was acknowledged is stored; %s",
             ", ".join(self._unfinished()) or "requests under way",

@@ -49,7 +49,7 @@ class Jobs:
 
     def judge_again(self, api: int) -> None:
         """Schedules the re-validation of an API (its number), whose specifications have changed."""
-        self.thread.ask(api)
+        self.thread.request(api)
 
     def stop(self, seconds: float | None = None) -> None:
         """Finishes the current piece of work, waiting at most the given seconds."""

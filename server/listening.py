@@ -50,7 +50,7 @@ class HttpListener(socket.socket):
             if error.errno not in FULL:
                 raise
             self._turn_away()
-            self._say(error)
+            self._log(error)
             raise BlockingIOError(errno.EAGAIN, "turned away") from None
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class HttpListener(socket.socket):
                 time.sleep(REST_S)
         self._spare = _spare()
 
-    def _say(self, error: OSError) -> None:
+    def _log(self, error: OSError) -> None:
         self._unsaid += 1
         now = self.clock()
         if self._said_at is None or now - self._said_at >= SAY_EVERY_S:

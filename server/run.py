@@ -53,7 +53,7 @@ def serve(settings: ServerSettings) -> int:
         return _refuse(f"{settings.data}: {error}, or choose another directory with --data", DAMAGED)
     except StoreUnavailable as error:
         return _refuse(f"{error}; choose another directory with --data")
-    _say_who_may(settings)
+    _log_access(settings)
     gc.set_threshold(*GC_THRESHOLDS)
     host, port = listener.getsockname()[:2]
     log.info(
@@ -90,7 +90,7 @@ def _requests_hang() -> bool:
     return any(thread.is_alive() for thread in threads)
 
 
-def _say_who_may(settings: ServerSettings) -> None:
+def _log_access(settings: ServerSettings) -> None:
     if settings.ingest_token and settings.admin_token:
         return
     if settings.local_users is None:

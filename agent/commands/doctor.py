@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:  # outside the self-test, when nothing is attached
         found = None
     if found is None:
-        _say("stopped; nothing of the self-test is left behind")
+        _print_progress("stopped; nothing of the self-test is left behind")
         return EXIT_STOPPED
     lines = [json.dumps(report.document(found), indent=2)] if options.json else report.lines(found)
     for line in lines:
@@ -86,7 +86,7 @@ def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
     if not with_test:
         checks.append(selftest.load(cache))
         return tuple(checks), selftest.not_made("not requested"), False
-    test = selftest.SelfTestRun(cache, _say)
+    test = selftest.SelfTestRun(cache, _print_progress)
 
     def stop(number: int, frame: FrameType | None) -> None:
         test.ask_to_stop()
@@ -110,7 +110,7 @@ def notes(survey: Survey, chosen: bool) -> Iterator[str]:
         yield f"{hidden} processes cannot be inspected: run this as root"
 
 
-def _say(line: str) -> None:
+def _print_progress(line: str) -> None:
     """Prints progress to standard error, separate from the report."""
     sys.stderr.write(f"spectap-agent: {line}\n")
     sys.stderr.flush()

@@ -64,7 +64,7 @@ def record(path: Path, settings: Settings) -> None:
             f"{path}: the disk is full; the recording ends there and can be read up to its last whole event"
         ) from None
     finally:
-        source.go_dark()
+        source.disable()
         for done, total in source.detach():
             if done == total:
                 log.info("detached %d probes", total)

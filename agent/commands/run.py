@@ -94,7 +94,7 @@ class Run:
         )
         self._reports = Reports(origin, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
-        deadline.hurry = priority.take_part  # at idle priority the deadline could not be kept
+        deadline.hurry = priority.restore  # at idle priority the deadline could not be kept
         self._status = StatusServer(settings.status_listen, self._snapshot, self._why_stuck)
         self._gateways = gateways(settings, self._reports)
 
@@ -117,11 +117,11 @@ class Run:
             if self._source.watching.tls_refusal:
                 log.error("%s", self._source.watching.tls_refusal)
             if self._settings.priority == "idle":
-                priority.give_way()  # the ring holds the events of that time
+                priority.lower()  # the ring holds the events of that time
             self._watch()
         finally:
             self._attached = False
-            self._source.go_dark()
+            self._source.disable()
             if self._gateways is not None:
                 self._gateways.close()
             unsent = self._shipper.close(SHIP_DEADLINE)
@@ -129,9 +129,9 @@ class Run:
                 log.warning("%d records could not be sent in time; counted as unsent_at_exit", unsent)
             self._detach()
             self._status.close()
-        self._say_ledgers()
+        self._log_ledgers()
 
-    def _say_ledgers(self) -> None:
+    def _log_ledgers(self) -> None:
         """Logs the final ledgers and whether they balance."""
         totals = self._totals()
         for balance in balances(totals):
@@ -169,7 +169,7 @@ class Run:
     def _asked_to_stop(self, number: int, _frame: FrameType | None) -> None:
         self._stopping = True
         self._source.ask_to_stop()
-        priority.take_part()
+        priority.restore()
 
     def _watching_text(self) -> str:
         watching = self._source.watching

@@ -128,7 +128,7 @@ class SelfTestRun:
                 self._attach(source)
                 errors = self._watch(source, client, calls, certificate, trials)
             finally:
-                source.go_dark()
+                source.disable()
                 self._detach(source)
         failures = tuple(sorted(source.watching.failures.items()))
         made = tuple(self._verdict(name, errors, why_not, trials) for name in PROTOCOLS)

@@ -82,7 +82,7 @@ class Http1:
             )  # the answer was not seen, but so many bytes mean that the switch was accepted
         elif self._requests.hopeless or self._responses.hopeless:
             self._stop(Bytes.NOT_HTTP)
-        return pairer.take()
+        return pairer.drain()
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[Exchange]:
         """The remaining exchanges."""
@@ -90,7 +90,7 @@ class Http1:
         if self._pairer.upgraded is not None or self._pairer.switching:
             leftover = Bytes.OPAQUE
         self._finish(closed, leftover)
-        return self._pairer.take()
+        return self._pairer.drain()
 
     def _queue(self, direction: Direction, segments: list[Segment]) -> None:
         receive = (self._requests if direction is self._request_direction else self._responses).receive
@@ -121,19 +121,19 @@ class Http1:
             if began is None:
                 return
             decide = must or now_ns - began >= HOLD_NS or responses.backlog > HOLD_BYTES
-            if not pairer.bind(began, decide):
+            if not pairer.match_response(began, decide):
                 return
-            self._response_heads.bind(pairer.method)
+            self._response_heads.expect_method(pairer.method)
             responses.resume()
 
     def _hand_over(self, protocol: Protocol) -> list[Exchange]:
         """Starts the successor. It gets the exchange with the upgrade, which is not reported here."""
-        exchanges = self._pairer.take()
+        exchanges = self._pairer.drain()
         upgrade = exchanges.pop() if exchanges and exchanges[-1].request is not None else None
         direction = self._request_direction
         halves = {
-            direction: HalfStart(True, None, self._requests.take_unread()),
-            direction.opposite: HalfStart(True, None, self._responses.take_unread()),
+            direction: HalfStart(True, None, self._requests.pop_unread()),
+            direction.opposite: HalfStart(True, None, self._responses.pop_unread()),
         }
         self.successor = protocol(self._shared, Handover(direction, False, halves, upgrade))
         return exchanges + self.successor.advance(0)

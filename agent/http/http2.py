@@ -45,12 +45,12 @@ class Http2:
         """The exchanges that are complete and not returned yet."""
         if self._streams.hopeless:
             self.verdict = Bytes.NOT_HTTP
-        return self._streams.take()
+        return self._streams.drain()
 
     def end(self, *, closed: bool, leftover: Bytes) -> list[Exchange]:
         """The remaining exchanges."""
         self._streams.end(closed)
-        return self._streams.take()
+        return self._streams.drain()
 
     def _read(self, direction: Direction, segments: list[Segment]) -> None:
         for segment in segments:

@@ -9,11 +9,11 @@ from agent.streams.half import GapReason
 class BodyAccumulator:
     """A body's exact size, and the prefix that is kept."""
 
-    __slots__ = ("_cap", "_hole", "_unseen", "kept", "lost", "size")
+    __slots__ = ("_cap", "_gap", "_unseen", "kept", "lost", "size")
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
-        self._hole = False
+        self._gap = False
         self._unseen = False  # the gap is at its start
         self.kept = bytearray()
         self.size = 0
@@ -23,14 +23,14 @@ class BodyAccumulator:
         """Adds the next bytes of the body."""
         self.size += len(data)
         room = self._cap - len(self.kept)
-        if room > 0 and not self._hole:
+        if room > 0 and not self._gap:
             self.kept += data if len(data) <= room else data[:room]
 
-    def hole(self, length: int, why: GapReason) -> None:
+    def skip(self, length: int, why: GapReason) -> None:
         """Records missing bytes; nothing after them is kept."""
         self._unseen = self._unseen or not self.size
         self.size += length
-        self._hole = True
+        self._gap = True
         self.lost = self.lost or why is GapReason.LOST
 
     def body(self, *, size_known: bool = True, whole: bool = True) -> Body:

@@ -70,7 +70,7 @@ class ProtocolProbe:
         self.search.drop()
         if self._first:
             self.search.skip(len(self._joined))
-            self.take()
+            self.pop()
         self.whole = False
         self.lost_ns = gap.time_ns
 
@@ -84,9 +84,9 @@ class ProtocolProbe:
         """Bytes of memory."""
         return len(self._joined) + len(self.search.joined)
 
-    def take(self) -> list[Segment]:
+    def pop(self) -> list[Segment]:
         """Removes and returns the segments that were not skipped."""
-        found, self._first, self._joined = self._first or [*self.search.take()], [], b""
+        found, self._first, self._joined = self._first or [*self.search.pop()], [], b""
         return found
 
 
@@ -141,7 +141,7 @@ class Undecided:
     def _handover(self, direction: Direction, kind: TrafficKind) -> Handover:
         request_direction = self._request_direction(direction, kind)
         halves = {
-            each: HalfStart(probe.whole, probe.lost_ns, probe.take()) for each, probe in self._probes.items()
+            each: HalfStart(probe.whole, probe.lost_ns, probe.pop()) for each, probe in self._probes.items()
         }
         return Handover(request_direction, self._late, halves)
 
@@ -157,7 +157,7 @@ class Undecided:
 
     def _abandon(self, bucket: Bytes) -> None:
         for probe in self._probes.values():
-            self._count(bucket, probe.take())
+            self._count(bucket, probe.pop())
 
     def _count(self, bucket: Bytes, segments: Sequence[Segment]) -> None:
         for segment in segments:

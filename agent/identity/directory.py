@@ -27,9 +27,9 @@ class Directory:
         """Sets the boot of the processes seen from now on."""
         self._processes.boot_id = boot_id
 
-    def see(self, seen: ProcessSeen) -> None:
+    def add(self, seen: ProcessSeen) -> None:
         """Adds a process, or updates the program it now runs."""
-        self._processes.see(seen)
+        self._processes.add(seen)
 
     def end(self, pid: int) -> None:
         """Moves a process to the ended ones; its last bytes may still arrive."""

@@ -24,7 +24,7 @@ class Processes:
         self._running: OrderedDict[int, Process] = OrderedDict()
         self._ended: OrderedDict[int, Process] = OrderedDict()
 
-    def see(self, seen: ProcessSeen) -> None:
+    def add(self, seen: ProcessSeen) -> None:
         """Adds a process, or updates the program it now runs."""
         belongs = membership(seen.cgroup)
         self._ended.pop(seen.pid, None)

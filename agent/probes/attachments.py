@@ -70,10 +70,10 @@ class Attachments:
         pid = self.queue.take()
         if pid is None:
             return False
-        self.look(pid)
+        self.examine(pid)
         return True
 
-    def look(self, pid: int) -> None:
+    def examine(self, pid: int) -> None:
         """Attaches to this process's executable and libraries: those it has mapped, and, of a root seen for
         the first time, those that are there.
         """

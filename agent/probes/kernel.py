@@ -119,7 +119,7 @@ class KernelSource:
         self._attachments.pin_loader_libraries()
         for pid in processes.pids():
             if not self._stopping:
-                self._attachments.look(pid)
+                self._attachments.examine(pid)
         hand_back()
         self._programs.set(Setting.DARK, int(self._stopping))
         self._watching()
@@ -129,9 +129,9 @@ class KernelSource:
         it.
         """
         self._stopping = True
-        self.go_dark()
+        self.disable()
 
-    def go_dark(self) -> None:
+    def disable(self) -> None:
         """Disables capture: every program returns at once from now on."""
         self._programs.set(Setting.DARK, 1)
 
@@ -230,7 +230,7 @@ class KernelSource:
         self._known.add(event.tgid)
         self._introduced.add(event.tgid)
         self._attachments.queue.add_new(event.tgid)
-        return processes.see(event.tgid, event.time_ns, event.comm, program)
+        return processes.describe(event.tgid, event.time_ns, event.comm, program)
 
     def _rescan(self, now: int) -> Iterator[Event]:
         """Looks at every process again, and tells the ends that the ring had no room for."""

@@ -26,7 +26,7 @@ class NoCapture:
         """May be called from a signal handler."""
         self._stopping = True
 
-    def go_dark(self) -> None:
+    def disable(self) -> None:
         """Nothing to disable."""
 
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:

@@ -31,7 +31,7 @@ def read(pid: int, name: str, proc: Path = PROC) -> bytes | None:
         return None
 
 
-def see(pid: int, time_ns: int, comm: bytes, program: bytes = b"", proc: Path = PROC) -> ProcessSeen:
+def describe(pid: int, time_ns: int, comm: bytes, program: bytes = b"", proc: Path = PROC) -> ProcessSeen:
     """The facts of a process; `comm` and `program` are the kernel event's, in case it has exited."""
     stat = read(pid, "stat", proc)
     return ProcessSeen(

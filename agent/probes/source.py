@@ -56,7 +56,7 @@ class LiveSource(Protocol):
         """May be called from signal handlers and from any thread."""
         ...
 
-    def go_dark(self) -> None:
+    def disable(self) -> None:
         """Disables capture at once."""
         ...
 

@@ -143,7 +143,7 @@ class Walk:
                 self.scalar(match, kind, container)
         while len(self.open) > 1:
             self.leave(len(self.text))
-        self.settle()
+        self.mask_late()
         return self.applied()
 
     def key(self, match: re.Match[str]) -> Key:
@@ -302,7 +302,7 @@ class Walk:
             parts.append("/" + step.replace("~", "~0").replace("/", "~1"))
         return "".join(parts)
 
-    def settle(self) -> None:
+    def mask_late(self) -> None:
         """Masks values whose label came after them, each text once."""
         covered = 0
         for (start, end), rule, pointer in sorted(self.late):

@@ -53,7 +53,7 @@ def _beside(text: str, names: Names, joined: list[tuple[re.Match[str], PairRole]
         return []
     entry = _Entry(text, names)
     for pair, role in joined:
-        entry.take(pair, role)
+        entry.add(pair, role)
     return entry.found
 
 
@@ -77,7 +77,7 @@ class _Entry:
         self._labels: dict[Group, labels.Label] = {}
         self._waiting: dict[Group, list[int]] = {}
 
-    def take(self, pair: re.Match[str], role: PairRole) -> None:
+    def add(self, pair: re.Match[str], role: PairRole) -> None:
         """Adds a pair."""
         if _BOUNDARY.search(self._text, self._end, pair.start()) is not None:
             self._keys.clear()

@@ -7,9 +7,9 @@ record is counted here.
 state      event                          next
 ---------  -----------------------------  ------------------------------------------------------------
 (new)      put                            in memory; the oldest is dropped where there is no room
-in memory  take_to_keep (by the keeper)   moving
-moving     kept                           on disk
-moving     not_kept (the disk fails)      in memory
+in memory  take_for_disk (by the keeper)  moving
+moving     written                        on disk
+moving     not_written (the disk fails)   in memory
 in memory  take (the disk fails, or off)  being sent
 on disk    settled there                  counted: shipped, refused, unreadable; dropped for room or age
 being sent settle                         counted: shipped, refused
@@ -167,21 +167,21 @@ class Backlog:
 
     # For the disk keeper. It calls these with or without its own lock; `change` is not held.
 
-    def until_kept(self, kept_at: float) -> float:
+    def until_write_due(self, written_at: float) -> float:
         """Seconds until the next write is due: of records, the ledger, or another attempt; the last write was
-        at `kept_at`. 0 when closing. Call it with `change` held.
+        at `written_at`. 0 when closing. Call it with `change` held.
         """
         now = time.monotonic()
         if self.closing:
             return 0.0
         if not self._to_disk:
-            return kept_at + self._limits.keep_again_s - now
-        due = kept_at + self._limits.heartbeat_s
+            return written_at + self._limits.keep_again_s - now
+        due = written_at + self._limits.heartbeat_s
         if self._fresh.records:
             due = 0.0 if self._fills_a_batch() else min(due, self._oldest_at + self._limits.keep_s)
         return due - now
 
-    def take_to_keep(self) -> tuple[list[bytes], bool, LedgerMap]:
+    def take_for_disk(self) -> tuple[list[bytes], bool, LedgerMap]:
         """Up to a batch of records to write, whether there are more, and the ledger for the next start, in
         which records only in memory are left out.
         """
@@ -198,7 +198,7 @@ class Backlog:
         with self.change:
             self._ledger.stops[Stops.BLIND_MS] += milliseconds
 
-    def kept(self, dropped: Mapping[str, int], holding: Holding) -> None:
+    def written(self, dropped: Mapping[str, int], holding: Holding) -> None:
         """The records are on disk; these were dropped to make room."""
         with self.change:
             if self.abandoned:
@@ -207,9 +207,9 @@ class Backlog:
             for bucket, count in dropped.items():
                 self._count(bucket, count)
             self._to_disk = True
-            self._hold(holding)
+            self._set_holding(holding)
 
-    def not_kept(self, records: list[bytes]) -> None:
+    def not_written(self, records: list[bytes]) -> None:
         """The records could not be written."""
         with self.change:
             if self.abandoned:
@@ -217,10 +217,10 @@ class Backlog:
             self._moving = 0
             self._count(Exchanges.QUEUE_FULL, self._fresh.put_back(records))
 
-    def holds(self, holding: Holding) -> None:
+    def update_holding(self, holding: Holding) -> None:
         """Updates what the disk holds."""
         with self.change:
-            self._hold(holding)
+            self._set_holding(holding)
 
     def taking_from_disk(self) -> None:
         """Notes that the disk's due parcel is being read."""
@@ -234,7 +234,7 @@ class Backlog:
                 return  # counted by close()
             self._count(bucket, records)
             if holding is not None:
-                self._hold(holding)
+                self._set_holding(holding)
 
     def disk_fails(self, unreadable: int | None) -> None:
         """Sends from memory from now on; with a number, so many of this start's records on disk are lost, and
@@ -244,7 +244,7 @@ class Backlog:
             self._to_disk = False
             if unreadable is not None:
                 self._count(Exchanges.SPOOL_UNREADABLE, unreadable)
-                self._hold(Holding())
+                self._set_holding(Holding())
             self.change.notify_all()
 
     def disk_ends(self) -> None:
@@ -255,7 +255,7 @@ class Backlog:
             self._kept_on = self._to_disk = False
             self.change.notify_all()
 
-    def _hold(self, holding: Holding) -> None:
+    def _set_holding(self, holding: Holding) -> None:
         self._holding = holding
         if not holding.within_s:
             self._disk_due_at = holding.within_s

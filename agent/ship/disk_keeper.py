@@ -59,7 +59,7 @@ class DiskKeeper:
         self._spool: Spool | None = None
         self._taken_from: Spool | None = None  # the spool of the parcel in hand
         self._watching_since: int | None = None  # wall time in ns
-        self._kept_at = time.monotonic()
+        self._written_at = time.monotonic()
         self._trouble: str | None = None
         self._news: deque[tuple[int, str, tuple[object, ...]]] = deque()  # to be logged once no lock is held
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -73,7 +73,7 @@ class DiskKeeper:
             self._watching_since = since
             if self._spool is not None:
                 self._watched(self._spool, since)
-                self._backlog.holds(self._holding(self._spool))
+                self._backlog.update_holding(self._holding(self._spool))
 
     def take(self) -> Parcel | None:
         """The oldest parcel on disk. It must be settled before another is taken."""
@@ -89,7 +89,7 @@ class DiskKeeper:
                 return None
             if parcel is not None:
                 self._taken_from = spool
-            self._backlog.holds(self._holding(spool))
+            self._backlog.update_holding(self._holding(spool))
             return parcel
 
     def record_address(self, parcel: Parcel, address: BatchAddress) -> None:
@@ -148,51 +148,51 @@ class DiskKeeper:
         try:
             with self._locked():
                 self._open()
-            while self._keep_once_due():
+            while self._write_once_due():
                 pass
         finally:
             self._backlog.disk_ends()
 
-    def _keep_once_due(self) -> bool:
+    def _write_once_due(self) -> bool:
         """Waits, then writes. Returns whether there will be more to write."""
         with self._backlog.change:
             self.beat.turn()
-            while (seconds := self._backlog.until_kept(self._kept_at)) > 0:
+            while (seconds := self._backlog.until_write_due(self._written_at)) > 0:
                 self._backlog.change.wait(seconds)
                 self.beat.turn()
             last = self._backlog.closing
-        self._keep()
+        self._write()
         return not last
 
-    def _keep(self) -> None:
+    def _write(self) -> None:
         """Writes the records in memory, and the ledger."""
         more = True
         while more:
             self.beat.turn()
             others = self._others()
             with self._locked():
-                self._kept_at = time.monotonic()
+                self._written_at = time.monotonic()
                 if self._spool is None:
                     self._open()
-                more = self._spool is not None and self._keep_some(self._spool, others)
+                more = self._spool is not None and self._write_batch(self._spool, others)
 
-    def _keep_some(self, spool: Spool, others: LedgerMap) -> bool:
+    def _write_batch(self, spool: Spool, others: LedgerMap) -> bool:
         """Writes up to a batch. Returns whether there is more."""
         if self._backlog.abandoned:
             return False
-        records, more, ours = self._backlog.take_to_keep()
+        records, more, ours = self._backlog.take_for_disk()
         try:
             dropped = spool.put(records, merged(others, ours), time.time_ns())
         except Exception as error:
-            self._backlog.not_kept(records)
+            self._backlog.not_written(records)
             if not isinstance(error, SpoolError):
                 raise
             self._failed(error)
             return False
-        self._backlog.kept(dropped, self._holding(spool))
+        self._backlog.written(dropped, self._holding(spool))
         if self._trouble is not None:
             self._trouble = None
-            self._say(logging.INFO, "the spool works again")
+            self._queue_log(logging.INFO, "the spool works again")
         return more
 
     def _source(self) -> Spool | None:
@@ -218,29 +218,29 @@ class DiskKeeper:
         self._spool = spool
         if self._watching_since is not None:
             self._watched(spool, self._watching_since)
-        self._say_what_was_found(spool)
-        self._backlog.holds(self._holding(spool))
+        self._log_findings(spool)
+        self._backlog.update_holding(self._holding(spool))
 
     def _watched(self, spool: Spool, since: int) -> None:
         blind_ms = spool.watched(since)
         if blind_ms:
             self._backlog.was_blind(blind_ms)
             text = "nothing was captured for %.1f s, since the agent was stopped"
-            self._say(logging.INFO, text, blind_ms / 1000)
+            self._queue_log(logging.INFO, text, blind_ms / 1000)
 
-    def _say_what_was_found(self, spool: Spool) -> None:
+    def _log_findings(self, spool: Spool) -> None:
         file = self._config.file
         if spool.lost:
             text = "the spool %s has lost %d records, which are counted as spool_unreadable"
-            self._say(logging.WARNING, text, file, spool.lost)
+            self._queue_log(logging.WARNING, text, file, spool.lost)
         if spool.set_aside is not None:
             text = "the journal of the spool %s was damaged and is kept as %s"
             if spool.begun_anew:
                 text = "the spool %s was damaged and begins anew; what was there is lost and kept as %s"
-            self._say(logging.WARNING, text, file, spool.set_aside.name)
+            self._queue_log(logging.WARNING, text, file, spool.set_aside.name)
         if spool.records:
             text = "%d records of earlier starts wait in %s to be sent"
-            self._say(logging.INFO, text, spool.records, file)
+            self._queue_log(logging.INFO, text, spool.records, file)
 
     def _failed(self, error: SpoolError) -> None:
         """Continues in memory, and logs that once. Nothing more can be sent from a broken spool."""
@@ -253,9 +253,9 @@ class DiskKeeper:
         if self._trouble != str(error):
             self._trouble = str(error)
             text = "the spool %s cannot be used (%s): up to %d MiB of records are kept in memory until it can"
-            self._say(logging.WARNING, text, self._config.file, error, self._limits.queue_bytes >> 20)
+            self._queue_log(logging.WARNING, text, self._config.file, error, self._limits.queue_bytes >> 20)
 
-    def _say(self, level: int, text: str, *values: object) -> None:
+    def _queue_log(self, level: int, text: str, *values: object) -> None:
         """Queues a log line; writing the log may block."""
         self._news.append((level, text, values))
 

@@ -142,7 +142,7 @@ class Shipper:
         try:
             while (parcel := self._next()) is not None:
                 self._deliver(parcel)
-            if not self._over():
+            if not self._is_time_up():
                 self._told = self._deliver(self._ledger_only())
         finally:
             self._post.close()
@@ -172,7 +172,7 @@ class Shipper:
     def _wait_until_due(self, heartbeat_at: float) -> bool:
         """Waits for something to do; False when closing and nothing is left."""
         with self._change:
-            while not self._over():
+            while not self._is_time_up():
                 self._beat.turn()
                 if self._halves:
                     return True
@@ -217,15 +217,15 @@ class Shipper:
         """
         address = self._address(parcel)
         attempt = 0
-        while not self._over():
+        while not self._is_time_up():
             self._beat.turn()
             answer, trouble = self._post.send(parcel, address)
             if answer is Answer.REFUSED:
-                answer, trouble = self._blame(parcel, trouble)
+                answer, trouble = self._find_cause(parcel, trouble)
             if answer is Answer.STORED:
-                self._say_all_well()
+                self._log_recovery()
                 return answer
-            self._say(trouble, at_once=answer is not Answer.LATER)
+            self._log_failure(trouble, at_once=answer is not Answer.LATER)
             if answer is Answer.REFUSED:
                 return answer
             if self._is_ledger_only(parcel) and self._deadline is not None:
@@ -246,7 +246,7 @@ class Shipper:
             self._source.record_address(parcel, address)
         return address
 
-    def _blame(self, parcel: Parcel, trouble: str) -> tuple[Answer, str]:
+    def _find_cause(self, parcel: Parcel, trouble: str) -> tuple[Answer, str]:
         """Whether the parcel is the cause of a refusal: an empty batch is sent to find out."""
         answer = Answer.REFUSED
         if not self._is_ledger_only(parcel):
@@ -274,10 +274,10 @@ class Shipper:
             self._beat.turn()
             self._change.wait(min(left, TURN_S))
 
-    def _over(self) -> bool:
+    def _is_time_up(self) -> bool:
         return self._abandoned or (self._deadline is not None and time.monotonic() >= self._deadline)
 
-    def _say(self, trouble: str, at_once: bool) -> None:
+    def _log_failure(self, trouble: str, at_once: bool) -> None:
         """Logs a failure when it is new, and repeatedly while it lasts."""
         now = time.monotonic()
         if self._trouble_since is None:
@@ -288,7 +288,7 @@ class Shipper:
             self._said = (trouble, now)
             log.warning("the server at %s %s", self._post.shown, trouble)
 
-    def _say_all_well(self) -> None:
+    def _log_recovery(self) -> None:
         self._trouble_since = None
         if self._said is not None:
             self._said = None

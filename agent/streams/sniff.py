@@ -124,7 +124,7 @@ class Search:
             self._hold(segment)
         return kind
 
-    def take(self) -> list[Data]:
+    def pop(self) -> list[Data]:
         """Removes and returns the held segments, uncounted."""
         held, self._held, self.joined = self._held, [], b""
         return held
@@ -133,7 +133,7 @@ class Search:
         """Skips the held segments: a gap follows, or they are no start."""
         if self._held:
             self.skip(len(self.joined))
-            self.take()
+            self.pop()
 
     def skip(self, length: int) -> None:
         """Counts bytes that are no start, as unsynced."""

@@ -24,10 +24,10 @@ class GivenPaths:
     def __init__(self) -> None:
         self._by_spec: dict[int, Given] = {}
 
-    def give(self, learner: Learner, reader: Reader, api: int) -> None:
+    def pass_to(self, learner: Learner, reader: Reader, api: int) -> None:
         """Passes the paths of an API's specifications to its learner."""
         try:
-            learner.give(self._of(reader, api))
+            learner.set_given(self._of(reader, api))
         except ValueError as error:
             log.error("paths of a specification left out: %s", error)
 

@@ -51,7 +51,7 @@ class Learning:
 
     def publish_soon(self, api: int) -> None:
         """Publishes an API (its number) soon, because of a person's decision."""
-        self.thread.ask(api)
+        self.thread.request(api)
 
     def stop(self, seconds: float | None = None) -> None:
         """Learns once more, and saves, waiting at most the given seconds."""
@@ -69,7 +69,7 @@ class Learning:
         return "; ".join(parts) or None
 
     def _turn(self, asked: set[int]) -> Pace:
-        self.publishing.ask(asked)
+        self.publishing.request(asked)
         is_behind = self.attempt(LearningStep.LEARN)
         self.attempt(LearningStep.PUBLISH)
         if time.monotonic() - self._saved >= SAVE_S:
@@ -112,7 +112,7 @@ class Learning:
             self._last = found[-1].number
         self.counts[NotLearnt.SAMPLED_OUT] += len(found) - len(chosen)
         if self._loaded.are_too_many and self.save():
-            self._loaded.let_go()
+            self._loaded.unload()
         return len(found) == MOST_LOOKED_AT
 
     def _learn(self, reader: Reader, number: int, views: Sequence[Record]) -> None:

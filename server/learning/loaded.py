@@ -54,13 +54,13 @@ class LoadedApis:
         api = self._apis.get(number)
         if api is None:
             api = LoadedApi(Learner())
-            self._take_rows(reader, number, api)
-            self.given.give(api.learner, reader, number)
+            self._add_rows(reader, number, api)
+            self.given.pass_to(api.learner, reader, number)
             self._apis[number] = api
         self._apis.move_to_end(number)
         return api
 
-    def _take_rows(self, reader: Reader, number: int, api: LoadedApi) -> None:
+    def _add_rows(self, reader: Reader, number: int, api: LoadedApi) -> None:
         """Adds an API's stored state that is not in memory yet. Unreadable rows are left unchanged."""
         held = self._unreadable.union(*(one.rows for one in self._apis.values()))
         for row in sorted(set(reader.lessons.rows_of(number)) - held):
@@ -82,7 +82,7 @@ class LoadedApis:
                 for number in {source, target} & self._apis.keys():
                     self._give_up(number, error)
         for number, api in self._apis.items():
-            self._take_rows(reader, number, api)
+            self._add_rows(reader, number, api)
 
     def _join(self, reader: Reader, source: int, target: int) -> None:
         old = self._apis[source]
@@ -134,7 +134,7 @@ class LoadedApis:
         """Whether some must be unloaded, once saved."""
         return len(self._apis) > MOST_LOADED
 
-    def let_go(self) -> None:
+    def unload(self) -> None:
         """Unloads those without traffic for longest; they must be saved."""
         while self.are_too_many:
             self._apis.popitem(last=False)

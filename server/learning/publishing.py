@@ -40,7 +40,7 @@ class Publishing:
         self._due: dict[int, float] = {}  # when (monotonic) an API may have its next version
         self._asked: set[int] = set()
 
-    def ask(self, apis: set[int]) -> None:
+    def request(self, apis: set[int]) -> None:
         """Publishes these APIs at once, because of a person's decision."""
         self._asked |= apis
 
@@ -81,7 +81,7 @@ class Publishing:
             versions = reader.lessons.count(number)
             decided = [read(one.decision) for one in reader.lessons.decisions(number)]
             name = reader.inventory.name_of(number)
-            self._loaded.given.give(learner, reader, number)
+            self._loaded.given.pass_to(learner, reader, number)
         learner.decide(of_templates(decided))
         servers = learner.servers.busiest(MOST_SERVERS)
         options = DocumentOptions(name, latest.version if latest else FIRST, servers)

@@ -79,7 +79,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     try:
         _check(parsed)
-        _tell(parsed)
+        _print(parsed)
     except _Wrong as error:
         sys.stderr.write(f"spectap coverage: {error}\n")
         return error.status
@@ -103,7 +103,7 @@ def _check(parsed: argparse.Namespace) -> None:
         raise _Wrong("--csv cannot be combined with --diff or --used-by; use --json", USAGE)
 
 
-def _tell(parsed: argparse.Namespace) -> None:
+def _print(parsed: argparse.Namespace) -> None:
     if parsed.diff:
         _print_gaps(parsed, [_diff(*parsed.diff)])
     elif parsed.used_by:

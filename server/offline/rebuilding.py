@@ -115,7 +115,7 @@ def _write(parsed: argparse.Namespace, existing: JsonObject | None, learnt: ByHo
         as_json = parsed.json or output.suffix == ".json"
         path = output / f"{_UNSAFE.sub('_', host)}.{'json' if parsed.json else 'yaml'}" if folder else output
         _to_file(path, _bytes(document, as_json))
-        _say(path, document)
+        _log_summary(path, document)
 
 
 def _document(
@@ -167,7 +167,7 @@ def _to_file(path: Path, content: bytes) -> None:
         raise _Wrong(f"cannot write {path}: {error.strerror}") from None
 
 
-def _say(path: Path, document: JsonObject) -> None:
+def _log_summary(path: Path, document: JsonObject) -> None:
     from server.analysis.json import object_in
     from server.analysis.specs.dialects.openapi import METHODS
 

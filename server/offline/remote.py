@@ -88,11 +88,11 @@ class Remote:
             if time.monotonic() + pause > until:
                 raise RemoteError(f"the server at {self._shown} {trouble}")
             if not said:
-                said = self._say_waiting(why)
+                said = self._print_waiting(why)
             time.sleep(pause)
             pause = min(2 * pause, 4.0)
 
-    def _say_waiting(self, why: str) -> bool:
+    def _print_waiting(self, why: str) -> bool:
         giving_up = f"giving up in {self._patience_s:.0f} s"
         sys.stderr.write(f"waiting for the server at {self._shown}: {why}; {giving_up}\n")
         sys.stderr.flush()

@@ -101,15 +101,15 @@ def _run(parsed: argparse.Namespace) -> int:
         with Remote(parsed.server, parsed.token_file) as server:
             act(parsed, server)
     except AddressError as error:
-        return _told(parsed, error, EXIT_USAGE)
+        return _fail(parsed, error, EXIT_USAGE)
     except BrokenPipeError:
         raise
     except (_Wrong, SpecError, spec.SpecMissing, RemoteError, OSError) as error:
-        return _told(parsed, error, EXIT_ERROR)
+        return _fail(parsed, error, EXIT_ERROR)
     return 0
 
 
-def _told(parsed: argparse.Namespace, error: Exception, status: int) -> int:
+def _fail(parsed: argparse.Namespace, error: Exception, status: int) -> int:
     place = f"{parsed.file}: " if isinstance(error, SpecError) else ""
     sys.stderr.write(f"spectap specs {parsed.action}: {place}{error}\n")
     return status
@@ -143,7 +143,7 @@ def _add(parsed: argparse.Namespace, server: Remote) -> None:
     if parsed.replace:
         method, path = "PUT", f"/apis/{quote(asked.pop('api'), safe='')}/spec"
     answer = server.send(method, f"{path}?{urlencode(asked)}", content, {"content-type": kind})
-    _tell(parsed, answer.json())
+    _print_added(parsed, answer.json())
 
 
 def packed(folder: Path, name: str) -> tuple[bytes, str, str | None]:
@@ -188,7 +188,7 @@ def _fetch(parsed: argparse.Namespace, server: Remote) -> None:
     answer = server.send(
         "POST", "/specs/fetch", json.dumps(asked).encode(), {"content-type": "application/json"}
     )
-    _tell(parsed, answer.json())
+    _print_added(parsed, answer.json())
 
 
 def _target(parsed: argparse.Namespace) -> dict[str, str]:
@@ -196,7 +196,7 @@ def _target(parsed: argparse.Namespace) -> dict[str, str]:
     return {name: value for name in names if (value := getattr(parsed, name)) is not None}
 
 
-def _tell(parsed: argparse.Namespace, kept: ListedSpecification) -> None:
+def _print_added(parsed: argparse.Namespace, kept: ListedSpecification) -> None:
     said = f"{kept['title']} {kept['version']}, {kept['operations']:,} operations"
     text = f"{kept['id']}: {said}; the API {kept['api']} is judged by it"
     _print(json.dumps(kept, ensure_ascii=False) if parsed.json else _plain(text))

@@ -41,12 +41,12 @@ def run(parsed: argparse.Namespace) -> int:
         try:
             check_agent_options(programs, options)
         except AgentRefuses as error:
-            return _told(error, EXIT_USAGE)
+            return _fail(error, EXIT_USAGE)
         return Up(options, programs, Screen(options.log_json)).run()
     except UpError as error:
-        return _told(error, EXIT_ERROR)
+        return _fail(error, EXIT_ERROR)
 
 
-def _told(error: Exception, status: int) -> int:
+def _fail(error: Exception, status: int) -> int:
     sys.stderr.write(f"spectap up: {error}\n")
     return status

@@ -16,7 +16,7 @@ READY = "ready "
 
 
 class Demo:
-    """The sample processes. Each of `services` prints a line with its port, which `note` reads."""
+    """The sample processes. Each of `services` prints a line with its port, which `read_port` reads."""
 
     def __init__(self, processes: ChildProcesses, programs: Installation, folder: Path) -> None:
         self._processes, self._programs = processes, programs
@@ -29,7 +29,7 @@ class Demo:
         self.children.append(self._processes.start("orders", self._programs.orders, signal.SIGKILL))
         self.children.append(self._processes.start("payments", payments, signal.SIGKILL))
 
-    def note(self, line: Line) -> bool:
+    def read_port(self, line: Line) -> bool:
         """Reads a line of a sample process; True if it was one with a port."""
         if line.child not in self.children or not line.text.startswith(READY):
             return False

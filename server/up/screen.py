@@ -33,7 +33,7 @@ class Screen:
         """The interval of live lines."""
         return 1.0 if self._rewrites else PLAIN_EVERY_S
 
-    def say(self, text: str, **facts: Json) -> None:
+    def write(self, text: str, **facts: Json) -> None:
         """Writes a permanent line."""
         if self._json:
             line = {"time": _now(), "level": "info", "from": "up", "message": text, **facts}
@@ -48,9 +48,9 @@ class Screen:
         if self._json and line.startswith("{"):
             self._put(line + "\n")
         elif self._json:
-            self.say(line, **{"from": name})
+            self.write(line, **{"from": name})
         else:
-            self.say(f"{name}: {line}")
+            self.write(f"{name}: {line}")
 
     def live(self, text: str, **facts: Json) -> None:
         """Writes the live line: it replaces the last one on a terminal, and is written at intervals
@@ -64,7 +64,7 @@ class Screen:
         now = time.monotonic()
         if self._live_at is None or now - self._live_at >= PLAIN_EVERY_S:
             self._live_at = now
-            self.say(text, **facts)
+            self.write(text, **facts)
 
     def still(self) -> None:
         """Ends the live line: the next one starts a new line."""

@@ -72,13 +72,13 @@ class Up:
             self._processes = stack.enter_context(ChildProcesses())
             try:
                 self._start(data, tokens, status, stack)
-                self._tell(tokens)
+                self._print_state(tokens)
                 self._watch()
             except _StopAsked:
                 return self._stop()
             except UpError as error:
                 self._screen.still()
-                self._screen.say(f"spectap up: {error}", level="error")
+                self._screen.write(f"spectap up: {error}", level="error")
                 self._stop()
                 return 1
 
@@ -125,7 +125,7 @@ class Up:
                 raise UpError(f"{who} was not ready within {START_S:.0f} s: run with -v to see its messages")
             if doing and waited > 1:
                 self._screen.live(f"{doing} ({waited:.0f} s)")
-            self._take_what_happens(LOOK_EVERY_S)
+            self._handle_events(LOOK_EVERY_S)
         self._screen.still()
 
     def _first_status(self) -> bool:
@@ -134,23 +134,23 @@ class Up:
         self._libraries = watching(status) if status is not None else []
         return status is not None
 
-    def _tell(self, tokens: Tokens | None) -> None:
+    def _print_state(self, tokens: Tokens | None) -> None:
         """Prints what is captured, and the URL of the pages."""
         for line in self._libraries:
-            self._screen.say(line)
+            self._screen.write(line)
         status = f"{self._status.url}/status"
-        self._screen.say(f"the agent's status: {status}", status=status)
+        self._screen.write(f"the agent's status: {status}", status=status)
         if tokens is not None:
-            self._screen.say(
+            self._screen.write(
                 f"the server requires a token: {tokens.admin} to read, {tokens.ingest} for agents"
             )
         if self._demo is not None:
             kept = "" if self._options.data else "; their data is removed at the end"
-            self._screen.say(
+            self._screen.write(
                 f"demo: a shop calls orders (HTTP, {self._demo.orders_host}) and payments (HTTPS){kept}"
             )
         url = f"{self._options.listen.url}/"
-        self._screen.say(f"open {url} - Ctrl-C stops", url=url)
+        self._screen.write(f"open {url} - Ctrl-C stops", url=url)
 
     # Watching.
 
@@ -158,13 +158,13 @@ class Up:
         """Shows live counts until something ends it."""
         shown_deviations = self._demo is None
         while True:
-            self._look()
+            self._show_counts()
             self._screen.live(self._counts.sentence(), **self._counts.facts())
             if not shown_deviations:
                 shown_deviations = self._show_deviations()
-            self._take_for(self._screen.live_every_s if shown_deviations else 1.0)
+            self._handle_events_for(self._screen.live_every_s if shown_deviations else 1.0)
 
-    def _look(self) -> None:
+    def _show_counts(self) -> None:
         status = self._agent_door.document("/status")
         if status is None:
             return
@@ -172,7 +172,7 @@ class Up:
         lines = watching(status)
         for line in lines:
             if line not in self._libraries:
-                self._screen.say(line)
+                self._screen.write(line)
         self._libraries = lines
 
     def _learnt(self) -> Mapping[str, int]:
@@ -189,7 +189,7 @@ class Up:
         if len(found) < KINDS_SHOWN:
             return False
         for text in found:
-            self._screen.say(f"deviation, {text}")
+            self._screen.write(f"deviation, {text}")
         return True
 
     # Stopping.
@@ -199,7 +199,7 @@ class Up:
         self._stopping = True
         self._screen.still()
         if self._agent is not None and self._agent.alive:
-            self._screen.say("stopping: capture disabled; detaching probes and storing what was captured")
+            self._screen.write("stopping: capture disabled; detaching probes and storing what was captured")
         demo = self._demo.children if self._demo is not None else []
         clean = True
         for child in [*reversed(demo), self._agent]:
@@ -210,10 +210,10 @@ class Up:
             clean &= self._end(self._server)
         self._screen.still()
         if self._counts.exchanges is not None:
-            self._screen.say(f"stopped: {self._counts.balance()}", **self._counts.facts())
+            self._screen.write(f"stopped: {self._counts.balance()}", **self._counts.facts())
         for balance in balances(ledger or {}):
             if balance.total:
-                self._screen.say(str(balance))
+                self._screen.write(str(balance))
         return 0 if clean and not self._killed else 1
 
     def _end(self, child: Child) -> bool:
@@ -222,17 +222,17 @@ class Up:
         child.send(signal.SIGTERM)
         progress, since = "", time.monotonic()
         while child.alive:
-            self._take_what_happens(LOOK_EVERY_S)
+            self._handle_events(LOOK_EVERY_S)
             found = self._detaching() if child is self._agent and child.alive else ""
             if found != progress:
                 progress, since = found, time.monotonic()
             if time.monotonic() - since > STUCK_S:
-                self._screen.say(
+                self._screen.write(
                     f"the {child.name} has made no progress for {STUCK_S:.0f} s: killing it", level="error"
                 )
                 child.send(signal.SIGKILL)
         if asked_to and child.code not in CLEAN:
-            self._screen.say(f"the {child.name} {_how(child)} while stopping", level="error")
+            self._screen.write(f"the {child.name} {_how(child)} while stopping", level="error")
         return child.code in CLEAN
 
     def _detaching(self) -> str:
@@ -247,18 +247,18 @@ class Up:
 
     # What happens meanwhile.
 
-    def _take_for(self, seconds: float) -> None:
+    def _handle_events_for(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self._take_what_happens(left)
+            self._handle_events(left)
 
-    def _take_what_happens(self, seconds: float) -> None:
+    def _handle_events(self, seconds: float) -> None:
         for happening in self._processes.wait(seconds):
-            self._take(happening)
+            self._handle(happening)
 
-    def _take(self, happening: ChildEvent) -> None:
+    def _handle(self, happening: ChildEvent) -> None:
         if isinstance(happening, Line):
-            if self._demo is None or not self._demo.note(happening):
+            if self._demo is None or not self._demo.read_port(happening):
                 self._screen.relay(happening.child.name, happening.text)
         elif isinstance(happening, ChildEnded):
             if not self._stopping:
@@ -266,22 +266,22 @@ class Up:
         elif not self._stopping:
             raise _StopAsked
         elif happening.signum != signal.SIGHUP:
-            self._insist()
+            self._on_stop_again()
 
-    def _insist(self) -> None:
+    def _on_stop_again(self) -> None:
         """Handles a signal while stopping: the first is answered with an explanation, the next one ends at
         once.
         """
         self._asked += 1
         if self._asked == 1:
             progress = self._detaching() or "storing what was captured"
-            self._screen.say(
+            self._screen.write(
                 f"still stopping ({progress}). Killing does not make the kernel detach faster, and what is"
                 " not stored yet would be lost: waiting is best. Ctrl-C again kills."
             )
         else:
             self._killed = True
-            self._screen.say("killing all processes")
+            self._screen.write("killing all processes")
             self._processes.kill()
 
 

@@ -46,12 +46,12 @@ def test_a_report_is_taken_while_the_spool_asks_for_the_ledger(
         return totals()
 
     def report() -> None:
-        run._reports.take(telemetry())
+        run._reports.accept(telemetry())
         taken.set()
 
     monkeypatch.setattr(run._reports, "totals", held)
     run._shipper.start()
-    run._reports.take(telemetry())
+    run._reports.accept(telemetry())
     assert asked.wait(PATIENCE_S), "the spool never wrote"
     threading.Thread(target=report, daemon=True).start()
     assert taken.wait(PATIENCE_S), "the report and the spool wait for each other"

@@ -25,9 +25,9 @@ def state():
     policies = [os.sched_getscheduler(int(task)) for task in os.listdir("/proc/self/task")]
     return policies, group.read_text().split()[-1] if group.exists() else None
 
-priority.give_way()
+priority.lower()
 lowered = state()
-priority.take_part()
+priority.restore()
 print(json.dumps([lowered, state()]))
 done.set()
 """

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from agent.priority import give_way
+from agent import priority
 from tests.e2e import spectap
 from tests.e2e.spectap import Spectap
 
@@ -26,7 +26,7 @@ def workplace() -> Iterator[Path]:
 def watching(folder: Path, *options: object, program: list[str] | None = None) -> Iterator[Spectap]:
     """Server and agent, ready; the agent watches processes called nginx, and what `options` add."""
     with spectap.serving(folder) as server:
-        give_way(server.process.pid)
+        priority.lower(server.process.pid)
         with spectap.agent(folder, server, "--process", "nginx", *options, program=program) as agent:
             yield Spectap(server, agent)
 

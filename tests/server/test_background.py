@@ -19,7 +19,7 @@ def running(
 ) -> Iterator[BackgroundThread]:
     thread = BackgroundThread("test", turn, period)
     if asked is not None:
-        thread.ask(asked)
+        thread.request(asked)
     thread.start(pace)
     yield thread
     thread.stop()
@@ -49,9 +49,9 @@ class Turns:
 def test_a_turn_begins_when_something_is_asked_for() -> None:
     turns = Turns()
     with running(turns, period=3600) as thread:
-        thread.ask(7, 8)
+        thread.request(7, 8)
         turns.wait(1)
-        thread.ask(9)
+        thread.request(9)
         turns.wait(1)
     assert turns.asked == [{7, 8}, {9}]
 
@@ -83,9 +83,9 @@ def test_what_was_asked_for_in_a_turn_that_failed_is_asked_for_again(
 def test_after_a_failure_nothing_that_is_asked_for_begins_a_turn_early() -> None:
     turns = Turns(Pace.LATER)
     with running(turns, period=3600) as thread:
-        thread.ask(7)
+        thread.request(7)
         turns.wait(1)
-        thread.ask(8)
+        thread.request(8)
     assert turns.asked == [{7}]
 
 

@@ -76,7 +76,7 @@ class CountedBody:
     def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
         """See `BodyReader`."""
         inside = min(length, self.left)
-        payload.hole(inside, why)
+        payload.skip(inside, why)
         self.left -= inside
         self.over = not self.left
         return length - inside
@@ -98,7 +98,7 @@ class UntilCloseBody:
 
     def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
         """See `BodyReader`."""
-        payload.hole(length, why)
+        payload.skip(length, why)
         return 0
 
 
@@ -131,7 +131,7 @@ class ChunkedBody:
 
     def skip(self, length: int, why: GapReason, payload: BodyAccumulator) -> int | None:
         """See `BodyReader`."""
-        payload.hole(0, why)
+        payload.skip(0, why)
         return None
 
 

@@ -34,7 +34,7 @@ class HeadReader(Protocol[Fact_co]):
         """The kind of traffic that the heads are."""
         ...
 
-    def take(self, raw: bytes) -> MessageStart | Interim | Refused | None:
+    def read(self, raw: bytes) -> MessageStart | Interim | Refused | None:
         """Reads the next head, which ends with its empty line. None: its meaning is not known yet;
         `Messages.resume` offers it again.
         """
@@ -66,7 +66,7 @@ class RequestHeads:
         self._heads = heads
         self._head: RequestHead | None = None
 
-    def take(self, raw: bytes) -> MessageStart | Interim | Refused | None:
+    def read(self, raw: bytes) -> MessageStart | Interim | Refused | None:
         """See `HeadReader`."""
         found = self._heads.request(raw)
         if isinstance(found, Refused):
@@ -98,7 +98,7 @@ class RequestHeads:
 
 
 class ResponseHeads:
-    """Heads of the server's half. A head has no meaning until `bind` sets the request it answers."""
+    """Heads of the server's half. A head has no meaning until `expect_method` sets the request it answers."""
 
     kind = TrafficKind.RESPONSE
 
@@ -108,11 +108,11 @@ class ResponseHeads:
         self._bound = False
         self._method: bytes | None = None
 
-    def bind(self, method: bytes | None) -> None:
+    def expect_method(self, method: bytes | None) -> None:
         """Sets the method of the request that the next head answers; None if that was not seen."""
         self._bound, self._method = True, method
 
-    def take(self, raw: bytes) -> MessageStart | Interim | Refused | None:
+    def read(self, raw: bytes) -> MessageStart | Interim | Refused | None:
         """See `HeadReader`."""
         if not self._bound:
             return None

@@ -59,10 +59,10 @@ class Recurring(Generic[Head]):
             return known, None
         found = self._fresh(raw)
         if not isinstance(found, Refused):
-            self._came(raw, found[0])
+            self._remember(raw, found[0])
         return found
 
-    def _came(self, raw: bytes, head: Head) -> None:
+    def _remember(self, raw: bytes, head: Head) -> None:
         if len(raw) > MAX_REMEMBERED_LENGTH or header(head.headers, b"transfer-encoding") is not None:
             return  # h11 must read the head itself to read a chunked body
         mark = hash(raw)  # randomised by process; two heads with one hash are remembered sooner, no more

@@ -147,9 +147,9 @@ class Messages(Generic[Fact]):
                 self._resolve_doubt()
         return facts.popleft()
 
-    def take_unread(self) -> list[Segment]:
+    def pop_unread(self) -> list[Segment]:
         """Removes and returns the unread segments: another protocol begins there."""
-        return self._unread.take()
+        return self._unread.pop_all()
 
     def end(self, closed: bool, leftover: Bytes) -> None:
         """Ends the half: `next` then returns the remaining facts. `closed`: the connection was closed.
@@ -217,7 +217,7 @@ class Messages(Generic[Fact]):
             self._open(raw)
 
     def _open(self, raw: bytes) -> None:
-        opened = self._heads.take(raw)
+        opened = self._heads.read(raw)
         if opened is None:
             self._head, self._state = raw, ReadState.WAITING
             return
@@ -250,7 +250,7 @@ class Messages(Generic[Fact]):
     def _resolve_doubt(self) -> None:
         """Decides whether a body or the next response follows."""
         unread = self._unread
-        self._start += unread.rest()
+        self._start += unread.pop_rest()
         if len(self._start) < len(_STATUS_LINE) and _STATUS_LINE.startswith(self._start):
             return
         again = bytes(self._start)
@@ -302,13 +302,13 @@ class Messages(Generic[Fact]):
         unread = self._unread
         if unread.at:
             self._search.drop()
-            self._search.skip(len(unread.rest()))
+            self._search.skip(len(unread.pop_rest()))
             return
-        kind = self._search.offer(Data(unread.time_ns, unread.rest()))
+        kind = self._search.offer(Data(unread.time_ns, unread.pop_rest()))
         if kind is self._heads.kind:
             self._sure = False
             self._state = ReadState.HEAD
-            unread.put_back(self._search.take())
+            unread.put_back(self._search.pop())
         elif kind is not TrafficKind.UNDECIDED:
             self._search.drop()
 
@@ -324,7 +324,7 @@ class Messages(Generic[Fact]):
             if beyond == 0:
                 return
         elif self._state is ReadState.DOUBT:
-            self._payload.hole(0, gap.why)
+            self._payload.skip(0, gap.why)
             self._finish(cut=Completeness.GAP, size_known=False)
         self._drop_start(Bytes.UNSYNCED)
         self._search.drop()

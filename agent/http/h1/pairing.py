@@ -87,7 +87,7 @@ class Order(Enum):
 
 
 class Pairer:
-    """Takes the facts of both readers; `take` returns the finished exchanges.
+    """Takes the facts of both readers; `drain` returns the finished exchanges.
 
     `late`: the connection is older than the source. `fenced` and `response_lost`: the requests or the
     responses are not captured from the first byte of their half, the latter with a gap until `lost_ns`.
@@ -119,7 +119,7 @@ class Pairer:
         self.upgraded: bytes | None = None
         self.held = 0
 
-    def take(self) -> list[Exchange]:
+    def drain(self) -> list[Exchange]:
         """Removes and returns the exchanges finished since the last call."""
         settled, self._settled = self._settled, []
         return settled
@@ -164,7 +164,7 @@ class Pairer:
         draft.error = draft.error or fact.error
         self.held += len(fact.request.body.data)
         if draft.response is not None or draft.given_up:
-            self._settle(draft)
+            self._finish(draft)
 
     def _enqueue(self, draft: _Draft) -> None:
         if len(self._queue) >= MAX_OUTSTANDING:
@@ -177,7 +177,7 @@ class Pairer:
 
     # Responses
 
-    def bind(self, start_ns: int, must: bool) -> bool:
+    def match_response(self, start_ns: int, must: bool) -> bool:
         """Decides which request the response that began at `start_ns` answers; `method` is then that
         request's.
 
@@ -204,7 +204,7 @@ class Pairer:
         """The queued request that a response answers; None if that would be a guess."""
         queue = self._queue
         while len(queue) > 1 and queue[0].method is None and queue[1].start_ns <= start_ns:
-            self._settle(queue.popleft())  # unparsable: the server may not answer it
+            self._finish(queue.popleft())  # unparsable: the server may not answer it
         if queue[0].start_ns > start_ns:
             return None  # it answers a request that was lost
         order = self._order
@@ -244,7 +244,7 @@ class Pairer:
             self._give_up(self._queue.popleft())
 
     def on_response(self, fact: ResponseFact) -> None:
-        """Takes the next fact of the server's half. Its head was bound before."""
+        """Takes the next fact of the server's half. Its head was matched before."""
         if isinstance(fact, Interim):
             self._interim(fact)
         elif isinstance(fact, ResponseDone):
@@ -272,7 +272,7 @@ class Pairer:
             draft.upgraded = b"CONNECT"
         self.upgraded = draft.upgraded
         if draft is not self._sending:
-            self._settle(draft)
+            self._finish(draft)
 
     def _response_broken(self, fact: SyncLost) -> None:
         draft, self._current = self._current, None
@@ -312,20 +312,20 @@ class Pairer:
         self._current = self._sending = None
         for draft in drafts:
             if draft is not None:
-                self._settle(draft, Completeness.INCOMPLETE if cut_response and closed else silent)
+                self._finish(draft, Completeness.INCOMPLETE if cut_response and closed else silent)
                 cut_response = False
 
     def _give_up(self, draft: _Draft) -> None:
         draft.given_up = True
         if draft is not self._sending:
-            self._settle(draft)
+            self._finish(draft)
 
     def _draft(self, start_ns: int, method: bytes | None, error: str | None = None) -> _Draft:
         draft = _Draft(self._ordinal, start_ns, method, error=error)
         self._ordinal += 1
         return draft
 
-    def _settle(self, draft: _Draft, silent: Completeness = Completeness.GAP) -> None:
+    def _finish(self, draft: _Draft, silent: Completeness = Completeness.GAP) -> None:
         for message in (draft.request, draft.response):
             if message is not None:
                 self.held -= len(message.body.data)

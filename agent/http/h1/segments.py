@@ -44,7 +44,7 @@ class SegmentQueue:
             self._queued -= len(segment.data)
         return segment
 
-    def rest(self) -> bytes:
+    def pop_rest(self) -> bytes:
         """Removes and returns the rest of the current data."""
         data, at = self.data, self.at
         self.at = len(data)
@@ -55,9 +55,9 @@ class SegmentQueue:
         self._segments.extendleft(reversed(segments))
         self._queued += sum(len(segment.data) for segment in segments)
 
-    def take(self) -> list[Segment]:
+    def pop_all(self) -> list[Segment]:
         """Removes and returns everything, as segments."""
-        looked_at: list[Segment] = [Data(self.time_ns, self.rest())] if self.at < len(self.data) else []
+        looked_at: list[Segment] = [Data(self.time_ns, self.pop_rest())] if self.at < len(self.data) else []
         unread = looked_at + list(self._segments)
         self.clear()
         return unread

@@ -28,7 +28,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class DataGap:
     """Bytes of DATA that are missing; padding may be among them."""
 
     stream: int
@@ -72,4 +72,4 @@ class Prefaced:
     """A reader that had joined late saw the client's preface: nothing came before it."""
 
 
-FrameFact = Prefaced | Block | Piece | Hole | Ended | Reset | TableSize | FramesLost
+FrameFact = Prefaced | Block | Piece | DataGap | Ended | Reset | TableSize | FramesLost

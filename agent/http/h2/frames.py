@@ -29,10 +29,10 @@ from hyperframe.frame import (
 
 from agent.http.h2.facts import (
     Block,
+    DataGap,
     Ended,
     FrameFact,
     FramesLost,
-    Hole,
     Piece,
     Prefaced,
     Reset,
@@ -113,7 +113,7 @@ class _PassingData:
         self.padding = padding
         self.ends = ends  # END_STREAM
 
-    def take(self, length: int) -> tuple[int, int]:
+    def consume(self, length: int) -> tuple[int, int]:
         """How many of the next `length` bytes belong to this frame, and how many of those are not padding."""
         inside = min(length, self.left)
         content = min(inside, max(0, self.left - self.padding))
@@ -233,7 +233,7 @@ class FrameReader:
             self._passed(payload)
 
     def _pass(self, payload: _PassingData, data: bytes, at: int) -> int:
-        inside, content = payload.take(len(data) - at)
+        inside, content = payload.consume(len(data) - at)
         if content:
             self._facts.append(Piece(payload.stream, data[at : at + content], self._time_ns))
         if not payload.left:
@@ -292,8 +292,8 @@ class FrameReader:
     def _gap(self, gap: Gap) -> None:
         beyond, payload = gap.length, self._payload
         if self._synced and payload is not None:
-            inside, content = payload.take(gap.length)
-            self._facts.append(Hole(payload.stream, content, gap.why, gap.time_ns))
+            inside, content = payload.consume(gap.length)
+            self._facts.append(DataGap(payload.stream, content, gap.why, gap.time_ns))
             if not payload.left:
                 self._passed(payload)
             beyond -= inside

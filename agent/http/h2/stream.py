@@ -44,9 +44,9 @@ class MessageDraft:
         if self.messages is not None:
             self.messages.feed(data)
 
-    def hole(self, length: int, why: GapReason, time_ns: int) -> None:
+    def skip(self, length: int, why: GapReason, time_ns: int) -> None:
         """Records that the next bytes of the body are missing."""
-        self.body.hole(length, why)
+        self.body.skip(length, why)
         self.last_ns = time_ns
         if self.messages is not None and not self.messages.skip(length):
             self.messages = None

@@ -1,11 +1,12 @@
 """HTTP/2 as exchanges: the two halves' frames, joined by stream (RFC 9113 section 8.1).
 
-| stream   | Block                | Piece, Hole | Ended           | Reset    | FramesLost, undecodable block |
-|----------|----------------------|-------------|-----------------|----------|-------------------------------|
-| unknown  | open                 |             |                 |          |                               |
-| open     | interim response,    | of its body | if both are now | finished | a gap; if a message of this   |
-|          | fields, then trailers|             | over: finished  |          | half had begun: finished      |
-| finished | skipped              |             |                 |          |                               |
+| stream   | Block                 | Piece, DataGap | Ended          | Reset    | FramesLost, bad block  |
+|----------|-----------------------|----------------|----------------|----------|------------------------|
+| unknown  | open                  |                |                |          |                        |
+| open     | interim response,     | of its body    | if both are    | finished | a gap; if a message of |
+|          | fields, then trailers |                | over: finished |          | this half had begun:   |
+|          |                       |                |                |          | finished               |
+| finished | skipped               |                |                |          |                        |
 
 The connection's end finishes open streams; one stream too many finishes the oldest. A stream's number pairs
 response and request, so a gap affects only the streams it may have touched. One HPACK decoder per half reads
@@ -21,10 +22,10 @@ from dataclasses import dataclass
 from agent.events import Direction
 from agent.http.h2.facts import (
     Block,
+    DataGap,
     Ended,
     FrameFact,
     FramesLost,
-    Hole,
     Piece,
     Prefaced,
     Reset,
@@ -114,19 +115,19 @@ class Streams:
     def receive(self, half: Direction, segment: Segment) -> None:
         """Takes the next segment of one half."""
         for fact in self._halves[half].reader.read(segment):
-            self._take(half, fact)
+            self._handle(half, fact)
 
     def end(self, closed: bool) -> None:
         """Finishes all streams: the connection, or the capture, has ended."""
         for stream in list(self._streams.values()):
-            self._settle(stream, closed)
+            self._finish(stream, closed)
 
-    def take(self) -> list[Exchange]:
+    def drain(self) -> list[Exchange]:
         """Removes and returns the exchanges finished since the last call."""
         exchanges, self._exchanges = self._exchanges, []
         return exchanges
 
-    def _take(self, half: Direction, fact: FrameFact) -> None:
+    def _handle(self, half: Direction, fact: FrameFact) -> None:
         match fact:
             case Block():
                 self._block(half, fact)
@@ -134,8 +135,8 @@ class Streams:
                 self._piece(half, fact)
             case Ended():
                 self._ended(half, fact.stream, fact.time_ns)
-            case Hole():
-                self._hole(half, fact)
+            case DataGap():
+                self._gap(half, fact)
             case Reset():
                 self._reset(fact)
             case TableSize():
@@ -160,7 +161,7 @@ class Streams:
             self._undecodable(half, block.stream)
             return
         if this.asks is None:
-            self._find_out(half, fields)
+            self._find_direction(half, fields)
         if this.asks is None:
             return
         if block.promised is not None:
@@ -172,7 +173,7 @@ class Streams:
             if block.end_stream:
                 self._ended(half, block.stream, block.end_ns)
 
-    def _find_out(self, half: Direction, fields: Fields) -> None:
+    def _find_direction(self, half: Direction, fields: Fields) -> None:
         """Finds the request direction: pseudo fields of requests and responses have no name in common
         (section 8.3).
         """
@@ -190,23 +191,23 @@ class Streams:
         if message is not None:
             message.piece(piece.data, piece.time_ns)
 
-    def _hole(self, half: Direction, hole: Hole) -> None:
-        message = self._message(half, hole.stream)
+    def _gap(self, half: Direction, gap: DataGap) -> None:
+        message = self._message(half, gap.stream)
         if message is not None:
-            message.hole(hole.length, hole.why, hole.time_ns)
+            message.skip(gap.length, gap.why, gap.time_ns)
 
     def _ended(self, half: Direction, number: int, time_ns: int) -> None:
         message, stream = self._message(half, number), self._streams.get(number)
         if message is not None and stream is not None:
             message.ended_ns = time_ns
             if stream.over:
-                self._settle(stream, closed=True)
+                self._finish(stream, closed=True)
 
     def _reset(self, reset: Reset) -> None:
         stream = self._streams.get(reset.stream)
         if stream is not None:
             stream.reset = True
-            self._settle(stream, closed=True)
+            self._finish(stream, closed=True)
 
     def _undecodable(self, half: Direction, number: int) -> None:
         """Handles a block that cannot be decoded: framing continues, but the table and this block are
@@ -216,7 +217,7 @@ class Streams:
         stream = self._streams.get(number)
         if stream is not None:
             stream.gap = True
-            self._settle(stream, closed=False)
+            self._finish(stream, closed=False)
 
     def _frames_lost(self, half: Direction) -> None:
         """Marks each stream that this half has not ended: an unknown part is missing."""
@@ -230,8 +231,8 @@ class Streams:
                 continue
             stream.gap = True
             if message.fields is not None:
-                message.body.hole(0, GapReason.LOST)
-                self._settle(stream, closed=False)
+                message.body.skip(0, GapReason.LOST)
+                self._finish(stream, closed=False)
 
     def _prefaced(self, half: Direction) -> None:
         for direction, each in self._halves.items():
@@ -239,11 +240,11 @@ class Streams:
 
     def _open(self, number: int) -> Stream:
         if len(self._streams) >= MAX_STREAMS:
-            self._settle(next(iter(self._streams.values())), closed=False)
+            self._finish(next(iter(self._streams.values())), closed=False)
         stream = self._streams[number] = Stream(number, self._cap)
         return stream
 
-    def _settle(self, stream: Stream, closed: bool) -> None:
+    def _finish(self, stream: Stream, closed: bool) -> None:
         self._streams.pop(stream.number, None)
         self._settled[stream.number] = None
         if len(self._settled) > MAX_SETTLED:
@@ -271,6 +272,6 @@ def _put(request: Request, message: MessageDraft) -> None:
     message.fields = Fields({b":method": request.method, b":path": request.target}, request.headers, 0)
     message.body.add(request.body.data)
     if request.body.size and request.body.size > len(request.body.data):
-        message.body.hole(request.body.size - len(request.body.data), GapReason.UNCAPTURED)
+        message.body.skip(request.body.size - len(request.body.data), GapReason.UNCAPTURED)
     message.start_ns = request.start_ns
     message.ended_ns = request.start_ns if request.end_ns is None else request.end_ns

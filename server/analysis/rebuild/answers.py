@@ -33,7 +33,7 @@ class StatusAnswers:
 
     def learn(self, exchange: LearnInput, headers: dict[str, Value], budget: Budget) -> bool:
         """Learns from one response; False if its content type is beyond the bound."""
-        self.times.see(budget.now)
+        self.times.record(budget.now)
         budget.wire = True
         learn(self.headers, headers, budget)
         body = exchange.response.body

@@ -38,7 +38,7 @@ class ByHost:
                 self.left_out += 1
                 return
             learner = self.learners[host] = Learner()
-            learner.give(self._given)
+            learner.set_given(self._given)
         learner.learn(record)
 
 

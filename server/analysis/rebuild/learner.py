@@ -71,9 +71,9 @@ class Learner:
         """Operations by method and current template; only those that ever succeeded."""
         return self.operations.grouped()
 
-    def give(self, templates: Mapping[str, frozenset[str]]) -> None:
+    def set_given(self, templates: Mapping[str, frozenset[str]]) -> None:
         """Sets the templates of an existing specification; they take precedence."""
-        self.templates.give(templates)
+        self.templates.set_given(templates)
 
     def decide(self, decisions: Iterable[Decision]) -> None:
         """Sets a person's decisions on templates, all of them."""

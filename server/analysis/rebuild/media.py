@@ -31,7 +31,7 @@ class Media:
 
     def learn(self, body: Body, value: BodyValue | None, budget: Budget) -> None:
         """Learns from one body; `value` is None if it cannot be read."""
-        self.times.see(budget.now)
+        self.times.record(budget.now)
         if body.size and body.size > self.largest:
             self.largest = body.size
         if value is None:

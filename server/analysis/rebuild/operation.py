@@ -75,7 +75,7 @@ class LearntOperation:
     def learn(self, exchange: LearnInput, budget: Budget) -> None:
         """Learns from one exchange."""
         budget.now = exchange.record.time
-        self.times.see(budget.now)
+        self.times.record(budget.now)
         if exchange.response.status not in REFUSED:
             self._learn_names(exchange, budget)
             self._learn_body(exchange, budget)

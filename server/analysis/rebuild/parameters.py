@@ -50,7 +50,7 @@ def sent_of(shape: Shape) -> SentNames:
     objects = shape.objects
     if objects is None:
         return SentNames({}, shape.count, shape.unknown > 0)
-    objects.settle()
+    objects.flush()
     variant = together(objects.variants) if objects.variants else Variant()
     free = objects.open or objects.others is not None or is_map(variant, None)
     names = sorted({key.removesuffix(COMMAS) for key in variant.fields})
@@ -179,7 +179,7 @@ def _form_field(named: SentName, name: str, style: Style) -> JsonObject:
     return found
 
 
-def headers_said(answers: StatusAnswers, style: Style) -> JsonObject:
+def described_headers(answers: StatusAnswers, style: Style) -> JsonObject:
     """The headers that most responses have."""
     sent = sent_of(answers.headers)
     wire = replace(style, wire=True)

@@ -59,11 +59,11 @@ def query_of(query: bytes | None, where: str, masked: Masked) -> dict[str, Value
             found[ANY_NAME] = None
             continue
         shown = name if where == "query" else "/" + name.replace("~", "~0").replace("/", "~1")
-        _take(found, name, [masked.text(where, shown, text_of(raw)) if raw else None for raw in sent])
+        _add(found, name, [masked.text(where, shown, text_of(raw)) if raw else None for raw in sent])
     return found
 
 
-def _take(found: dict[str, Value], name: str, texts: list[str | Hidden | None]) -> None:
+def _add(found: dict[str, Value], name: str, texts: list[str | Hidden | None]) -> None:
     """Adds the value of one name."""
     first = texts[0]
     deep = _DEEP.fullmatch(name)

@@ -15,7 +15,7 @@ class Times:
     def __init__(self, count: int = 0, first: int = 0, last: int = 0) -> None:
         self.count, self.first, self.last = count, first, last
 
-    def see(self, now: int) -> None:
+    def record(self, now: int) -> None:
         """Counts one more."""
         if not self.count or now < self.first:
             self.first = now

@@ -12,7 +12,7 @@ from server.analysis.rebuild.components import Components, ObjectCensus
 from server.analysis.rebuild.media import Media, MediaTypes
 from server.analysis.rebuild.nouns import BREAK, noun_of, tag_of
 from server.analysis.rebuild.operation import LearntOperation
-from server.analysis.rebuild.parameters import headers_said, parameters, schema_of_form
+from server.analysis.rebuild.parameters import described_headers, parameters, schema_of_form
 from server.analysis.rebuild.security import Schemes
 from server.analysis.rebuild.shapes.render import Style, evidence, schema
 from server.analysis.rebuild.templates.model import Template
@@ -67,7 +67,7 @@ class PathsWriter:
         alternatives = self._schemes.alternatives(schemes)
         if alternatives:
             found["security"] = [*alternatives]
-        self._note(found, learnt.times)
+        self._add_evidence(found, learnt.times)
         return found
 
     def _id(self, method: str, path: str) -> str:
@@ -99,13 +99,13 @@ class PathsWriter:
 
     def _response(self, status: int, answers: StatusAnswers, name: str) -> JsonObject:
         found: JsonObject = {"description": _phrase(status)}
-        headers = headers_said(answers, replace(self._style, shared=None))
+        headers = described_headers(answers, replace(self._style, shared=None))
         if headers:
             found["headers"] = headers
         # A body that may be missing cannot be described: readers of `content` expect one.
         if answers.media.by_kind and not answers.empty:
             found["content"] = self._content(answers.media, name if status < 400 else "error")
-        self._note(found, answers.times)
+        self._add_evidence(found, answers.times)
         return found
 
     def _content(self, media: MediaTypes, name: str) -> JsonObject:
@@ -121,15 +121,15 @@ class PathsWriter:
             found["schema"] = {"type": "string"}
         if self._style.evidence:
             unlearnt: JsonObject = {"unlearnt": media.unlearnt} if media.unlearnt and is_json(kind) else {}
-            found["x-spectap"] = {**_said(media.times), "largestBytes": media.largest, **unlearnt}
+            found["x-spectap"] = {**_evidence(media.times), "largestBytes": media.largest, **unlearnt}
         return found
 
-    def _note(self, found: JsonObject, times: Times) -> None:
+    def _add_evidence(self, found: JsonObject, times: Times) -> None:
         if self._style.evidence:
-            found["x-spectap"] = _said(times)
+            found["x-spectap"] = _evidence(times)
 
 
-def _said(times: Times) -> JsonObject:
+def _evidence(times: Times) -> JsonObject:
     return evidence(times.count, times.first, times.last)
 
 

@@ -107,7 +107,7 @@ class Full:
     def events(self) -> Iterator[Event]:
         return itertools.cycle(EVENTS)
 
-    def go_dark(self) -> None:
+    def disable(self) -> None:
         self.dark = True
 
     def detach(self) -> Iterator[tuple[int, int]]:

@@ -40,8 +40,8 @@ def seen(pid: int, name: str) -> ProcessSeen:
 
 def test_a_pid_that_is_met_again_is_the_new_process() -> None:
     processes = Processes("boot")
-    processes.see(seen(5, "sh"))
-    processes.see(seen(5, "curl"))
+    processes.add(seen(5, "sh"))
+    processes.add(seen(5, "curl"))
     found = processes.get(5)
     assert found is not None
     assert (found.name, found.executable, found.unit, found.boot_id) == (
@@ -57,7 +57,7 @@ def test_the_table_is_bounded_and_the_oldest_makes_room(monkeypatch: pytest.Monk
     monkeypatch.setattr(table, "MAX_PROCESSES", 3)
     processes = Processes()
     for pid in (1, 2, 3, 1, 4):
-        processes.see(seen(pid, "x"))
+        processes.add(seen(pid, "x"))
     assert [processes.get(pid) is not None for pid in (1, 2, 3, 4)] == [True, False, True, True]
 
 
@@ -67,7 +67,7 @@ def test_a_process_that_has_ended_can_still_be_looked_up_but_is_not_counted(
     monkeypatch.setattr(table, "MAX_ENDED", 2)
     processes = Processes()
     for pid in (1, 2, 3, 4):
-        processes.see(seen(pid, "x"))
+        processes.add(seen(pid, "x"))
     for pid in (1, 2, 3, 5):
         processes.end(pid)
     assert [processes.get(pid) is not None for pid in (1, 2, 3, 4, 5)] == [False, True, True, True, False]
@@ -76,9 +76,9 @@ def test_a_process_that_has_ended_can_still_be_looked_up_but_is_not_counted(
 
 def test_a_pid_that_is_used_again_is_the_new_process_and_runs() -> None:
     processes = Processes()
-    processes.see(seen(1, "sh"))
+    processes.add(seen(1, "sh"))
     processes.end(1)
-    processes.see(seen(1, "curl"))
+    processes.add(seen(1, "curl"))
     found = processes.get(1)
     assert found is not None
     assert (found.name, len(processes)) == ("curl", 1)
@@ -97,7 +97,7 @@ def test_a_directory_knows_a_process_from_the_event_on_and_its_boot() -> None:
     directory = Directory()
     directory.boot("boot")
     assert (directory.process(5), directory.processes) == (None, 0)
-    directory.see(seen(5, "curl"))
+    directory.add(seen(5, "curl"))
     found = directory.process(5)
     assert found is not None
     assert (found.name, found.boot_id, directory.processes) == ("curl", "boot", 1)

@@ -51,11 +51,11 @@ def files(probes: Probes) -> Attachments:
 
 
 def test_a_file_is_probed_once_however_many_processes_hold_it(files: Attachments, probes: Probes) -> None:
-    files.look(os.getpid())
+    files.examine(os.getpid())
     once = dict(probes.attached)
     assert len(once) >= 2
-    files.look(os.getpid())
-    files.look(os.getppid())
+    files.examine(os.getpid())
+    files.examine(os.getppid())
     assert {path.split("/root")[-1] for path in once.values()} <= {file.path for file in files.probed()}
     assert all(handle in probes.attached for handle in once)
 
@@ -63,7 +63,7 @@ def test_a_file_is_probed_once_however_many_processes_hold_it(files: Attachments
 def test_nobody_left_means_detached_after_a_while_one_probe_at_a_time(
     files: Attachments, probes: Probes
 ) -> None:
-    files.look(os.getpid())
+    files.examine(os.getpid())
     held = len(probes.attached)
     files.forget(os.getpid(), 1000)
     assert not files.tidy(1000 + GRACE_NS - 1)
@@ -78,10 +78,10 @@ def test_nobody_left_means_detached_after_a_while_one_probe_at_a_time(
 def test_a_program_that_is_restarted_within_that_while_keeps_its_probes(
     files: Attachments, probes: Probes
 ) -> None:
-    files.look(os.getpid())
+    files.examine(os.getpid())
     held = dict(probes.attached)
     files.forget(os.getpid(), 1000)
-    files.look(os.getpid())
+    files.examine(os.getpid())
     assert not files.tidy(1000 + 2 * GRACE_NS)
     assert probes.attached == held
 
@@ -89,7 +89,7 @@ def test_a_program_that_is_restarted_within_that_while_keeps_its_probes(
 def test_what_the_loader_would_map_stays_though_nobody_holds_it(files: Attachments, probes: Probes) -> None:
     files.pin_loader_libraries()
     held = dict(probes.attached)
-    files.look(os.getpid())
+    files.examine(os.getpid())
     files.forget(os.getpid(), 0)
     while files.tidy(2 * GRACE_NS):
         pass
@@ -98,17 +98,17 @@ def test_what_the_loader_would_map_stays_though_nobody_holds_it(files: Attachmen
 
 def test_a_refusal_is_remembered_for_people_until_it_succeeds(files: Attachments, probes: Probes) -> None:
     probes.refuse = True
-    files.look(os.getpid())
+    files.examine(os.getpid())
     assert files.failures
     probes.refuse = False
-    files.look(os.getpid())
+    files.examine(os.getpid())
     assert not {path for path in files.failures if "ssl" in path}
 
 
 def test_of_many_idle_files_the_oldest_are_detached_before_their_time(
     files: Attachments, probes: Probes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files.look(os.getpid())
+    files.examine(os.getpid())
     files.forget(os.getpid(), 1000)
     monkeypatch.setattr(attachments, "MAX_IDLE", 0)
     while files.tidy(1001):
@@ -117,6 +117,6 @@ def test_of_many_idle_files_the_oldest_are_detached_before_their_time(
 
 
 def test_a_process_that_has_gone_costs_nothing(files: Attachments, probes: Probes, tmp_path: Path) -> None:
-    files.look(2**22 + 1)
+    files.examine(2**22 + 1)
     assert not probes.attached
     assert not files.failures

@@ -36,11 +36,11 @@ def test_the_first_process_of_a_root_has_all_its_libraries_probed(
     """Though it maps none of them itself."""
     library = next(path for path in roots.libraries("") if "/libssl.so" in path)
     with rooted(tmp_path, library) as process:
-        files.look(process.pid)
+        files.examine(process.pid)
         assert [path.split("/root")[-1] for path in set(probes.attached.values())] == ["/usr/lib/libssl.so.3"]
         held = len(probes.attached)
         (tmp_path / "usr/lib/libssl.so.4").write_bytes(Path(library).read_bytes())
-        files.look(process.pid)
+        files.examine(process.pid)
         assert len(probes.attached) == held, "a root is looked through once"
     files.forget(process.pid, 0)
     while files.tidy(GRACE_NS):
@@ -58,10 +58,10 @@ def test_a_root_whose_process_went_meanwhile_is_looked_through_again(
         keys = iter([key, None, key, key])
         monkeypatch.setattr(roots, "key_of", lambda pid: next(keys))
         monkeypatch.setattr(roots, "libraries", lambda root: [])
-        files.look(process.pid)
+        files.examine(process.pid)
         assert not probes.attached
         monkeypatch.setattr(roots, "libraries", found)
-        files.look(process.pid)
+        files.examine(process.pid)
         assert probes.attached
 
 

@@ -21,14 +21,14 @@ def test_a_damaged_stat_says_nothing() -> None:
 
 
 def test_we_see_ourselves() -> None:
-    seen = processes.see(os.getpid(), 5, b"ignored")
+    seen = processes.describe(os.getpid(), 5, b"ignored")
     assert seen.pid == os.getpid()
     assert seen.executable == os.readlink("/proc/self/exe")
     assert seen.start_ticks is not None
 
 
 def test_of_a_process_that_has_gone_remains_what_the_kernel_said(tmp_path: Path) -> None:
-    seen = processes.see(77, 5, b"curl\0\0", b"/usr/bin/curl", proc=tmp_path)
+    seen = processes.describe(77, 5, b"curl\0\0", b"/usr/bin/curl", proc=tmp_path)
     assert seen == ProcessSeen(5, 77, None, "curl", "/usr/bin/curl", None)
 
 

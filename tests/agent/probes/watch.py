@@ -56,7 +56,7 @@ def watching(filters: CaptureFilters, cache: Path, ring_mib: int = 4) -> Iterato
         source.attach()
         yield Watch(source)
     finally:
-        source.go_dark()
+        source.disable()
         for _ in source.detach():
             pass
 

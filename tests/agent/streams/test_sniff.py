@@ -67,7 +67,7 @@ def test_search_finds_a_start_at_a_segment_and_counts_what_it_passes() -> None:
     search = Search(counts)
     assert search.offer(Data(1, b"tail of a body GET / HTTP/1.1\r\n")) is TrafficKind.OTHER
     assert search.offer(Data(2, b"GET / HTTP/1.1\r\n")) is TrafficKind.REQUEST
-    assert search.take() == [Data(2, b"GET / HTTP/1.1\r\n")]
+    assert search.pop() == [Data(2, b"GET / HTTP/1.1\r\n")]
     assert counts[Bytes.UNSYNCED] == search.passed == 31
 
 
@@ -82,7 +82,7 @@ def test_a_word_before_a_start_does_not_hide_it() -> None:
     search = Search(Counter())
     assert search.offer(Data(1, b"tail")) is TrafficKind.UNDECIDED
     assert search.offer(Data(2, b"HTTP/1.1 200 OK\r\n")) is TrafficKind.RESPONSE
-    assert search.take() == [Data(2, b"HTTP/1.1 200 OK\r\n")]
+    assert search.pop() == [Data(2, b"HTTP/1.1 200 OK\r\n")]
     assert search.passed == 4
 
 
@@ -93,5 +93,5 @@ def test_search_counts_or_holds_every_byte(pieces: list[bytes]) -> None:
     search = Search(counts)
     for n, piece in enumerate(pieces):
         search.offer(Data(n, piece))
-    held = sum(len(segment.data) for segment in search.take())
+    held = sum(len(segment.data) for segment in search.pop())
     assert counts[Bytes.UNSYNCED] + held == sum(map(len, pieces))

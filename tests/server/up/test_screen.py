@@ -19,7 +19,7 @@ def test_on_a_terminal_the_live_line_is_rewritten_and_stays_below_what_is_said()
     screen = Screen(False, out)
     screen.live("1 exchange")
     screen.live("2 exchanges")
-    screen.say("a new library")
+    screen.write("a new library")
     screen.still()
     assert out.getvalue() == (f"{CLEAR}1 exchange{CLEAR}2 exchanges{CLEAR}a new library\n2 exchanges{CLEAR}")
 

@@ -182,13 +182,13 @@ def _learn_other(objects: Objects, value: Value, budget: Budget, depth: int) -> 
 def _learn_loose(objects: Objects, value: Mapping[str, Value], budget: Budget, depth: int) -> None:
     """Learns from an object without distinguishing its layout."""
     variant, now = objects.variants[0], budget.now
-    variant.see(1, now, now)
+    variant.record(1, now, now)
     for key, one in value.items():
         field = variant.fields.get(key) or _new_field(objects, key, budget)
         if field is None:
             _learn_other(objects, one, budget, depth)
         else:
-            field.see(1, now, now)
+            field.record(1, now, now)
             learn(field.shape, one, budget, depth)
 
 

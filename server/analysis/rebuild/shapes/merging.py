@@ -61,7 +61,7 @@ def _absorb_texts(shape: Shape, other: Shape) -> None:
 def absorb_variant(variant: Variant, other: Variant) -> None:
     """Merges the objects of another variant."""
     if other.count:
-        variant.see(other.count, other.first, other.last)
+        variant.record(other.count, other.first, other.last)
     for key, field in other.fields.items():
         mine = variant.fields.get(key)
         if mine is None:
@@ -72,14 +72,14 @@ def absorb_variant(variant: Variant, other: Variant) -> None:
 
 def _absorb_field(field: ObjectField, other: ObjectField) -> None:
     if other.count:
-        field.see(other.count, other.first, other.last)
+        field.record(other.count, other.first, other.last)
     absorb(field.shape, other.shape)
 
 
 def absorb_objects(objects: Objects, other: Objects) -> None:
     """Merges the objects of another place."""
-    other.settle()
-    objects.settle()
+    other.flush()
+    objects.flush()
     objects.others = both(objects.others, other.others)
     objects.open |= other.open
     if _fit_together(objects, other):
@@ -121,7 +121,7 @@ def join(objects: Objects, variants: Collection[Variant]) -> Variant:
     chosen = {id(variant) for variant in variants}
     first, *more = (one for one in objects.variants if id(one) in chosen)
     if more:
-        objects.settle()
+        objects.flush()
         for one in more:
             absorb_variant(first, one)
         gone = chosen - {id(first)}
@@ -136,7 +136,7 @@ def loosen(objects: Objects) -> None:
     """Makes all objects one variant, without layouts, from now on."""
     if objects.layouts is None:
         return
-    objects.settle()
+    objects.flush()
     objects.variants = [join(objects, objects.variants)] if objects.variants else [Variant()]
     objects.layouts = None
     if len(objects.variants[0].fields) > MOST_KEYS:

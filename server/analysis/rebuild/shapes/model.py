@@ -78,7 +78,7 @@ class ObjectField:
         self.first = first
         self.last = last
 
-    def see(self, count: int, first: int, last: int) -> None:
+    def record(self, count: int, first: int, last: int) -> None:
         """Adds `count` objects with this key, from `first` to `last`."""
         self.first = min(self.first, first) if self.count else first
         self.last = max(self.last, last)
@@ -94,7 +94,7 @@ class Variant:
         self.count = self.first = self.last = 0
         self.fields: dict[str, ObjectField] = {}
 
-    def see(self, count: int, first: int, last: int) -> None:
+    def record(self, count: int, first: int, last: int) -> None:
         """Adds `count` objects, from `first` to `last`."""
         self.first = min(self.first, first) if self.count else first
         self.last = max(self.last, last)
@@ -117,14 +117,14 @@ class Layout:
         self.variant = variant
         self.shapes = [variant.fields[key].shape for key in sequence]
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Moves the count to the variant and its fields."""
         if not self.count:
             return
         count, first, last, self.count = self.count, self.first, self.last, 0
-        self.variant.see(count, first, last)
+        self.variant.record(count, first, last)
         for key in self.keys:
-            self.variant.fields[key].see(count, first, last)
+            self.variant.fields[key].record(count, first, last)
 
 
 class Objects:
@@ -146,7 +146,7 @@ class Objects:
 
     @property
     def count(self) -> int:
-        self.settle()
+        self.flush()
         return sum(variant.count for variant in self.variants)
 
     @property
@@ -154,7 +154,7 @@ class Objects:
         """All keys that have a place of their own."""
         return {key for variant in self.variants for key in variant.fields}
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Updates the counts of variants and fields."""
         for layout in (self.layouts or {}).values():
-            layout.settle()
+            layout.flush()

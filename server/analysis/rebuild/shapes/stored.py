@@ -80,7 +80,7 @@ def _load_number(state: float | str) -> float:
 
 
 def _dump_objects(objects: Objects) -> ObjectsState:
-    objects.settle()
+    objects.flush()
     numbers = {id(variant): index for index, variant in enumerate(objects.variants)}
     layouts = objects.layouts
     return (

@@ -17,7 +17,7 @@ SPARSE = 0.4  # the largest average share of a map's keys in an object
 
 def seen_variants(objects: Objects) -> list[Variant]:
     """The variants that have objects, in the order of their keys."""
-    objects.settle()
+    objects.flush()
     return sorted((one for one in objects.variants if one.count), key=lambda one: sorted(one.fields))
 
 
@@ -107,7 +107,7 @@ def together(variants: list[Variant]) -> Variant:
 
 def _copied(variant: Variant) -> Variant:
     copy = Variant()
-    copy.see(variant.count, variant.first, variant.last)
+    copy.record(variant.count, variant.first, variant.last)
     copy.fields = {
         key: ObjectField(copied(field.shape), field.count, field.first, field.last)
         for key, field in variant.fields.items()

@@ -67,7 +67,7 @@ class Node:
         self.seen = 0
         self.least: str | None = None
 
-    def holds(self, word: str) -> None:
+    def add_value(self, word: str) -> None:
         """Records a value of a fold."""
         self.seen |= 1 << _bit_of(word)
         if self.least is None or word < self.least:

@@ -94,7 +94,7 @@ class TemplateLearner:
             below = node.children[key] = Node()
             self._nodes += 1
         if key != word:
-            below.holds(word)
+            below.add_value(word)
         return below
 
     def _key(self, node: Node, word: str, masked: bool) -> str:
@@ -119,7 +119,7 @@ class TemplateLearner:
             self._nodes = sum(1 for _ in self._root.walk())
             least *= 2
 
-    def give(self, templates: Mapping[str, frozenset[str]]) -> None:
+    def set_given(self, templates: Mapping[str, frozenset[str]]) -> None:
         """Sets an existing specification's templates: they take precedence; traffic that fits one adds none.
 
         Each has the names of its parameters that contain slashes. Raises ValueError for unpaired braces.

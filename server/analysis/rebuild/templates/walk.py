@@ -126,7 +126,7 @@ def _folded(nodes: list[Node], keys: tuple[str, ...], suffix: str) -> list[Node]
         for key in keys:
             if not is_fold(key) and key in node.children:
                 child = node.children.pop(key)
-                child.holds(key)
+                child.add_value(key)
                 child.fold(key)
                 into = node.children.setdefault(target, child)
                 if into is not child:

@@ -36,7 +36,7 @@ def dialect_of(document: JsonObject) -> Dialect:
             raise SpecError("/swagger", f"not a version that is read; {_READ}")
         prepared = modern(document, meant(document.get("definitions")))
         return Dialect(prepared, SwaggerReader, is_31=False, nulls=nulls)
-    return Dialect(_as_meant(document), OperationsReader, _version(document) != "3.0", nulls)
+    return Dialect(_corrected(document), OperationsReader, _version(document) != "3.0", nulls)
 
 
 def _version(document: JsonObject) -> str:
@@ -49,7 +49,7 @@ def _version(document: JsonObject) -> str:
     raise SpecError("/openapi", f"not a version that is read; {_READ}")
 
 
-def _as_meant(document: JsonObject) -> JsonObject:
+def _corrected(document: JsonObject) -> JsonObject:
     """An OpenAPI 3 document, with Kubernetes' schemas corrected."""
     components = object_in(document, "components")
     if "schemas" not in components:

@@ -52,10 +52,10 @@ def _schema(node: Json) -> Json:
         changed["properties"] = _each(node["properties"], _schema)
     if isinstance(node.get("allOf"), list):
         changed["allOf"] = [_schema(part) for part in array_in(node, "allOf")]
-    return changed | _said_anew(node)
+    return changed | _converted(node)
 
 
-def _said_anew(node: JsonObject) -> JsonObject:
+def _converted(node: JsonObject) -> JsonObject:
     """OpenAPI's keywords for a schema's Swagger-only ones."""
     said: JsonObject = {}
     if isinstance(node.get("discriminator"), str):

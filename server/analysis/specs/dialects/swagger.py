@@ -90,16 +90,16 @@ class SwaggerReader(OperationsReader):
         return Content(
             media=dict.fromkeys(kinds or ["*/*"], schema) if "schema" in response else {},
             headers=self._headers(response, place),
-            stream_switch=kubernetes.stream_switch(self._said(node, owner, "produces")),
+            stream_switch=kubernetes.stream_switch(self._media_types(node, owner, "produces")),
         )
 
     def _header(self, name: str, node: JsonObject, place: str) -> Parameter:
         return self._valued(node, place, name, Where.RESPONSE_HEADER)
 
     def _kinds(self, node: JsonObject, place: str, keyword: str) -> list[str]:
-        return [essence(kind) for kind in self._said(node, place, keyword)]
+        return [essence(kind) for kind in self._media_types(node, place, keyword)]
 
-    def _said(self, node: JsonObject, place: str, keyword: str) -> list[str]:
+    def _media_types(self, node: JsonObject, place: str, keyword: str) -> list[str]:
         owner, at = (node, under(place, keyword)) if keyword in node else (self._document, "/" + keyword)
         kinds: list[str] = []
         for i, kind in enumerate(sequence(owner.get(keyword, []), at)):

@@ -102,7 +102,7 @@ class _Upgrade:
         parameters = self._sent(node)
         if parameters:
             found["parameters"] = parameters
-        body = self._body([*shared, *self._entries(node)], self._said(node, "consumes"))
+        body = self._body([*shared, *self._entries(node)], self._media_types(node, "consumes"))
         if body:
             found["requestBody"] = body
         responses = object_in(node, "responses")
@@ -222,9 +222,9 @@ class _Upgrade:
         return {**kept(node, ("description", "required")), **self._value(node, "header")}
 
     def _produced(self, node: JsonObject) -> list[str]:
-        return self._said(node, "produces")
+        return self._media_types(node, "produces")
 
-    def _said(self, node: JsonObject, keyword: str) -> list[str]:
+    def _media_types(self, node: JsonObject, keyword: str) -> list[str]:
         return texts_in(node if keyword in node else self._document, keyword)
 
     def _security(self, node: JsonObject) -> list[Json]:

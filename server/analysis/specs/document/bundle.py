@@ -121,12 +121,12 @@ class _Bundler:
                 }
             case dict():
                 return {
-                    keyword: self._said(keyword, value, path, under(place, keyword), splices)
+                    keyword: self._copied(keyword, value, path, under(place, keyword), splices)
                     for keyword, value in node.items()
                 }
         return node
 
-    def _said(self, keyword: str, value: Json, path: str, place: str, splices: int) -> Json:
+    def _copied(self, keyword: str, value: Json, path: str, place: str, splices: int) -> Json:
         """The copy of a keyword's value."""
         match keyword, value:
             case "$ref", str(reference):

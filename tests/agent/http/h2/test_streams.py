@@ -101,9 +101,9 @@ def read(
     for time_ns, (half, what) in enumerate(segments):
         segment = Gap(time_ns, what, GapReason.LOST) if isinstance(what, int) else Data(time_ns, what)
         streams.receive(half, segment)
-        told += streams.take()
+        told += streams.drain()
     streams.end(closed=True)
-    return told + streams.take(), counts
+    return told + streams.drain(), counts
 
 
 def check(exchange: Exchange) -> None:
@@ -291,6 +291,6 @@ def test_streams_that_never_end_are_bounded() -> None:
         block = encoder.encode([(":method", "GET"), (":scheme", "http"), (":path", f"/pets/{number}")])
         header = len(block).to_bytes(3, "big") + b"\x01\x05" + number.to_bytes(4, "big")
         streams.receive(ASK, Data(number, header + block))
-    told = streams.take()
+    told = streams.drain()
     assert len(told) == 3000 - 1024
     assert all(exchange.completeness is Completeness.GAP for exchange in told)

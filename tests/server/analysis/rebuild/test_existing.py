@@ -22,7 +22,7 @@ NEW = {"unknown-path", "unknown-status", "unknown-parameter", "unknown-field", "
 
 def extension(existing: dict[str, Any], records: list[Record]) -> dict[str, Any]:
     learner = learnt(records)
-    learner.give(templates_of(existing))
+    learner.set_given(templates_of(existing))
     found = extended(existing, document(learner, DocumentOptions("Shop", evidence=False)))
     validate(found)
     return found
@@ -80,7 +80,7 @@ def test_a_described_parameter_that_holds_slashes_owns_what_lies_below_it() -> N
     records = [call(path=f"/refs/heads/{i}") for i in range(9)]
     assert extension(existing, records) == existing
     learner = learnt(records)
-    learner.give(templates_of(existing))
+    learner.set_given(templates_of(existing))
     assert deviations(document(learner, DocumentOptions("Shop")), records) == []
 
 

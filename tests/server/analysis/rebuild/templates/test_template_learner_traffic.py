@@ -258,7 +258,7 @@ def test_decisions_below_a_parameter_find_their_place() -> None:
 def test_given_templates_come_first_and_only_what_is_new_is_added() -> None:
     learner = TemplateLearner()
     learner.observe("GET", ("pets", "rex"))
-    learner.give({"/pets/{petName}": frozenset()})
+    learner.set_given({"/pets/{petName}": frozenset()})
     learner.observe("GET", ("pets", "bella"))
     for name in ("bella", "rex", "tom"):
         learner.observe("GET", ("pets", name, "toys"))
