@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from server.analysis.rebuild.body_values import is_empty
+from server.analysis.rebuild.body_values import is_empty, is_unknown
 from server.analysis.rebuild.learn_input import LearnInput
 from server.analysis.rebuild.media import MediaState, MediaTypes
 from server.analysis.rebuild.shapes.budget import Budget
@@ -36,11 +36,13 @@ class StatusAnswers:
         self.times.record(budget.now)
         budget.wire = True
         learn(self.headers, headers, budget)
-        body = exchange.response.body
+        body, content_type = exchange.response.body, exchange.response.content_type
+        if is_unknown(body, content_type):
+            return True
         if is_empty(body) or exchange.request.method == "HEAD":
             self.empty += 1
             return True
-        media = self.media.of(exchange.response.content_type)
+        media = self.media.of(content_type)
         if media is not None:
             media.learn(body, exchange.answered, budget)
         return media is not None

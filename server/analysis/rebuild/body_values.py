@@ -60,6 +60,11 @@ def is_empty(body: Body) -> bool:
     return body.size == 0 and body.state == "complete"
 
 
+def is_unknown(body: Body, content_type: str | None) -> bool:
+    """Whether nothing shows that a message had a body: its source reports neither bodies, sizes nor types."""
+    return body.state == "unseen" and not body.size and content_type is None
+
+
 def _whole(body: Body) -> bytes | None:
     """The bytes of a complete body that is not too large."""
     return body.data if body.state == "complete" and body.data and len(body.data) <= LARGEST_BODY else None

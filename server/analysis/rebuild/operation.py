@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from agent.wire import Consumer
 from server.analysis.rebuild.answers import AnswersByStatus, AnswerState
-from server.analysis.rebuild.body_values import is_empty, sent_value
+from server.analysis.rebuild.body_values import is_empty, is_unknown, sent_value
 from server.analysis.rebuild.learn_input import LearnInput
 from server.analysis.rebuild.media import MediaState, MediaTypes
 from server.analysis.rebuild.sent import cookies_of, headers_of, query_of
@@ -93,6 +93,8 @@ class LearntOperation:
 
     def _learn_body(self, exchange: LearnInput, budget: Budget) -> None:
         request = exchange.request
+        if is_unknown(request.body, request.content_type):
+            return
         if is_empty(request.body):
             self.bodiless += 1
             return

@@ -39,6 +39,29 @@ def test_a_file_of_one_api_becomes_a_valid_document(rebuild: Any, capsys: pytest
     assert found["paths"]["/pets/{petId}"]["get"]["x-spectap"]["count"] == 12
 
 
+def test_audit_events_without_bodies_leave_no_claim_of_any(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = {
+        "apiVersion": "audit.k8s.io/v1",
+        "level": "Metadata",
+        "stage": "ResponseComplete",
+        "requestURI": "/api/v1/pods",
+        "verb": "create",
+        "responseStatus": {"code": 201},
+        "requestReceivedTimestamp": "2026-03-01T12:00:00.250000Z",
+    }
+    log = tmp_path / "audit.jsonl"
+    log.write_text("".join(json.dumps({**event, "auditID": str(number)}) + "\n" for number in range(9)))
+    assert main(["rebuild", f"--key-file={tmp_path / 'key'}", str(log)]) == 0
+    found = yaml.safe_load(capsys.readouterr().out)
+    validate(found)
+    post = found["paths"]["/api/v1/pods"]["post"]
+    assert post["x-spectap"]["count"] == 9
+    assert "requestBody" not in post
+    assert "content" not in post["responses"]["201"]
+
+
 def test_json_a_title_and_no_evidence(rebuild: Any, tmp_path: Path) -> None:
     assert rebuild(PETS, "-o", str(tmp_path / "spec.json"), "--title", "Pets", "--no-evidence") == 0
     text = (tmp_path / "spec.json").read_text()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.wire import Consumer, Mask, Record
+from agent.wire import Body, Consumer, Mask, Record
 from server.analysis.rebuild.document import DocumentOptions, document
 from server.analysis.rebuild.learner import Learner
 from server.analysis.rebuild.text import to_json, to_yaml
@@ -83,6 +84,39 @@ def test_order_storing_and_adding_up_leave_no_trace(records: list[Record], chanc
     learner.absorb(learnt(mixed[cut:]))
     assert document(learner, DocumentOptions("Shop")) == expected
     assert document(Learner.restore(learner.state()), DocumentOptions("Shop")) == expected
+
+
+def without_bodies(method: str, size: int | None, kind: str | None) -> Record:
+    """A call whose bodies were not seen."""
+    plain = call(method, "/pods", 201)
+    unseen = Body(size, None, "unseen")
+    assert plain.request is not None
+    assert plain.response is not None
+    request = replace(plain.request, body=unseen, content_type=kind)
+    return replace(plain, request=request, response=replace(plain.response, body=unseen, content_type=kind))
+
+
+def test_a_body_of_which_nothing_was_seen_is_not_described() -> None:
+    found = operation(rebuilt([without_bodies("POST", None, None)] * 9, evidence=True), "/pods", "post")
+    assert "requestBody" not in found
+    assert "content" not in found["responses"]["201"]
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "shown"), [(8, None, "*/*"), (None, "application/json", "application/json")]
+)
+def test_a_body_of_which_size_or_type_was_seen_is_described(
+    size: int | None, kind: str | None, shown: str
+) -> None:
+    found = operation(rebuilt([without_bodies("POST", size, kind)] * 9), "/pods", "post")
+    assert list(found["requestBody"]["content"]) == [shown]
+    assert list(found["responses"]["201"]["content"]) == [shown]
+
+
+def test_bodies_not_seen_say_nothing_of_those_that_were() -> None:
+    seen = [call("POST", "/pods", 201, {"id": 1}, sent={"name": "a"}) for _ in range(9)]
+    found = rebuilt([*seen, *[without_bodies("POST", None, None)] * 9])
+    assert found == rebuilt(seen)
 
 
 def parts_of(records: list[Record], chance: random.Random) -> list[list[Record]]:
