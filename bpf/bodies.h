@@ -1,7 +1,7 @@
-/* Where bodies lie, so that what is beyond the cap is not copied. User space must find the next message all
- * the same, so only what has certainly an end of its own is left out, and every doubt means: copy all. A
- * position is never guessed, so a body cannot pass for a head. Each half (struct body_track) begins in START
- * where its connection was seen from its first byte, else in UNKNOWN:
+/* Tracks where bodies lie, so that bytes beyond the cap are not copied. User space must still find the next
+ * message, so only bytes with a certain end are skipped, and in doubt everything is copied. A position is never
+ * guessed, so a body cannot be taken for a head. Each half (struct body_track) starts in START if its connection
+ * is captured from the first byte, else in UNKNOWN:
  *
  *   state    event                                         next     what is copied
  *   -------  --------------------------------------------  -------  ------------------------------------------
@@ -11,22 +11,22 @@
  *            length: Content-Length, or none                        cap allows
  *   HTTP1    bytes of the body                             HTTP1    as much as the cap allows
  *   HTTP1    a head that is cut, folded, doubled or odd,   UNKNOWN  all; after a request both halves, whose
- *            a chunked body, one that ends with the                 answer may end elsewhere, too
+ *            a chunked body, one that ends with the                 response may end elsewhere
  *            connection, a pipelined request, CONNECT
  *   HTTP1    101 (Switching Protocols)                     UNKNOWN  all, both halves
  *   HTTP1    more than one message in a call               UNKNOWN  all
- *   HTTP2    frames                                        HTTP2    all but DATA beyond its stream's cap, of
- *                                                                   which the frame's header is copied
+ *   HTTP2    frames                                        HTTP2    all except DATA beyond its stream's cap,
+ *                                                                   whose frame headers are copied
  *   HTTP2    more frames in a call than FRAMES_MAX         UNKNOWN  all
- *   any      a position that was skipped, or several       UNKNOWN  all
+ *   any      a skipped position, or several                UNKNOWN  all
  *            messages in one system call (sendmmsg)
  *   UNKNOWN  anything                                      UNKNOWN  all
  */
 
-#define HEAD_MAX 4096 /* bytes of a head that are looked at */
-#define HEAD_TURNS 640 /* its words of eight bytes and its lines */
+#define HEAD_MAX 4096 /* bytes of a head that are read */
+#define HEAD_TURNS 640 /* words of eight bytes and lines of a head */
 #define FRAMES_MAX 160 /* frames and buffers of one call */
-#define SKIP_LEAST 512 /* less is not worth an event of its own */
+#define SKIP_LEAST 512 /* bytes; less is not worth an extra event */
 #define LENGTH_DIGITS 12
 
 #define EACH(byte) (0x0101010101010101ull * (byte))
@@ -45,7 +45,7 @@
 #define FLAG_PADDED 8
 #define PREFACE 24
 
-/* How much of a stream's DATA has passed. */
+/* The number of DATA bytes of a stream so far. */
 struct body {
 	u64 connection; /* its address */
 	u64 generation;
@@ -68,7 +68,7 @@ static inline u64 word_at(struct scratch *scratch, u64 at)
 	return *(u64 *)(scratch->bytes + at);
 }
 
-/* Leaves out what lies from one position to the other; what is between two such parts is copied. */
+/* Skips the bytes between two positions; all others are copied. */
 static inline void leave_out(struct scratch *scratch, u64 from, u64 until)
 {
 	struct scan *scan = &scratch->scan;
@@ -89,7 +89,7 @@ static inline void leave_out(struct scratch *scratch, u64 from, u64 until)
 	scratch->walk.ranges = index + 1;
 }
 
-/* One line of a head begins at `at`, after the line feed before it. */
+/* Reads the line of a head that begins at `at`, after a line feed. */
 static inline void look_at_line(struct scratch *scratch, u32 at)
 {
 	struct scan *scan = &scratch->scan;
@@ -126,10 +126,10 @@ static inline void scan_head(struct scratch *scratch, u32 size)
 	for (int i = 0; i < HEAD_TURNS; i++) {
 		u64 feeds = scan->feeds, returns, carry;
 		if (feeds) {
-			u64 below = (feeds & -feeds) - 1; /* its bits, and those of all before it */
+			u64 below = (feeds & -feeds) - 1; /* the bits of it and of all before it */
 			scan->feeds = feeds & (feeds - 1);
 			if (scan->alone & below)
-				scan->doubt = 1; /* some take it for the end of a line, some do not */
+				scan->doubt = 1; /* parsers differ on whether it ends a line */
 			look_at_line(scratch, scan->word - 8 + ((below & EACH(1)) * EACH(1) >> 56));
 			if (scan->end || scan->doubt)
 				return;
@@ -150,7 +150,7 @@ static inline void scan_head(struct scratch *scratch, u32 size)
 	}
 }
 
-/* The value of Content-Length, in digits only; sets scan->doubt where it is anything else. */
+/* The value of Content-Length; sets scan->doubt if it is not digits only. */
 static inline u64 read_length(struct scratch *scratch)
 {
 	u64 length = 0, at = scratch->scan.length_at;
@@ -175,21 +175,21 @@ static inline void stop_tracking(struct body_tracks *tracks)
 	tracks->half[0].mode = tracks->half[1].mode = TRACK_UNKNOWN;
 }
 
-/* A request: its body's length, or none and scan->doubt. */
+/* The length of a request's body, or none and scan->doubt. */
 static inline u64 begin_request(struct scratch *scratch, struct body_tracks *tracks, u32 side)
 {
 	u64 method = word_at(scratch, 0);
 	u32 before = tracks->asked >> 1;
 	u64 length = scratch->scan.length_at ? read_length(scratch) : 0;
 	if (before != tracks->answered && tracks->half[!side].mode != TRACK_UNKNOWN)
-		scratch->scan.doubt = 1; /* pipelined, or the answer to the one before has not begun */
+		scratch->scan.doubt = 1; /* pipelined, or the previous request's response has not begun */
 	if (method == WORD('C', 'O', 'N', 'N', 'E', 'C', 'T', ' '))
 		scratch->scan.doubt = 1;
 	tracks->asked = (before + 1) << 1 | ((method & LOW_FIVE) == WORD('H', 'E', 'A', 'D', ' ', 0, 0, 0));
 	return length;
 }
 
-/* A response: its body's length, or none and scan->doubt. */
+/* The length of a response's body, or none and scan->doubt. */
 static inline u64 begin_response(struct scratch *scratch, struct body_tracks *tracks, u32 side)
 {
 	u32 asked = *(volatile u32 *)&tracks->asked;
@@ -209,13 +209,13 @@ static inline u64 begin_response(struct scratch *scratch, struct body_tracks *tr
 	if (asked & 1 || status == ('2' | '0' << 8 | '4' << 16) || status == ('3' | '0' << 8 | '4' << 16))
 		return 0;
 	if (!scratch->scan.length_at) {
-		scratch->scan.doubt = 1; /* the connection's end is the body's */
+		scratch->scan.doubt = 1; /* the body ends with the connection */
 		return 0;
 	}
 	return read_length(scratch);
 }
 
-/* A message begins with this call. */
+/* Reads the head of the message that begins with this call. */
 static inline void begin_message(struct scratch *scratch, struct body_tracks *tracks, u32 side, u64 cap)
 {
 	struct body_track *track = &tracks->half[side];
@@ -236,7 +236,7 @@ static inline void begin_message(struct scratch *scratch, struct body_tracks *tr
 	response = (word_at(scratch, 0) & LOW_SEVEN) == WORD('H', 'T', 'T', 'P', '/', '1', '.', 0);
 	length = response ? begin_response(scratch, tracks, side) : begin_request(scratch, tracks, side);
 	if (!scan->end || scan->end > size || scan->doubt) {
-		/* A request may have been another than it seems, and so may be its answer's end. */
+		/* The request may be misread, and then so is the end of its response. */
 		if (response)
 			track->mode = TRACK_UNKNOWN;
 		else
@@ -249,7 +249,7 @@ static inline void begin_message(struct scratch *scratch, struct body_tracks *tr
 		track->keep += cap - length;
 }
 
-/* How much of `length` bytes of DATA may still be copied. */
+/* How many of `length` bytes of DATA may still be copied. */
 static inline u64 allowed(struct scratch *scratch, struct body_track *track, u32 side, u64 length, u64 cap)
 {
 	struct body key = {};
@@ -272,7 +272,7 @@ static inline u64 allowed(struct scratch *scratch, struct body_track *track, u32
 	return before < cap ? cap - before : 0;
 }
 
-/* A frame's header is complete. */
+/* Handles a complete frame header. */
 static inline void begin_frame(struct scratch *scratch, struct body_track *track, u32 side, u64 cap)
 {
 	u64 length = track->head[0] << 16 | track->head[1] << 8 | track->head[2];
@@ -282,7 +282,7 @@ static inline void begin_frame(struct scratch *scratch, struct body_track *track
 	if (track->head[3] != FRAME_DATA || length < SKIP_LEAST)
 		return;
 	if (track->head[4] & FLAG_PADDED)
-		from++; /* the length of the padding */
+		from++; /* skips the length of the padding */
 	from += allowed(scratch, track, side, length, cap);
 	if (from + SKIP_LEAST > track->end)
 		return;
@@ -290,7 +290,7 @@ static inline void begin_frame(struct scratch *scratch, struct body_track *track
 	leave_out(scratch, from, track->end);
 }
 
-/* Goes from frame to frame over the call's bytes. */
+/* Walks the frames in the call's bytes. */
 static inline void follow_frames(struct scratch *scratch, struct body_track *track, u32 side, u64 cap)
 {
 	struct scan *scan = &scratch->scan;
@@ -332,7 +332,7 @@ static inline void follow_frames(struct scratch *scratch, struct body_track *tra
 		track->mode = TRACK_UNKNOWN;
 }
 
-/* What does a half speak whose first bytes these are? A server begins HTTP/2 with SETTINGS. */
+/* The protocol of a half by its first bytes. A server begins HTTP/2 with SETTINGS. */
 static inline u8 first_bytes_say(struct scratch *scratch, struct body_track *track)
 {
 	u64 size = scratch->walk.left;
@@ -350,7 +350,7 @@ static inline u8 first_bytes_say(struct scratch *scratch, struct body_track *tra
 	return TRACK_HTTP1;
 }
 
-/* Decides which of the call's bytes are copied, before `ship` does it. */
+/* Decides which of the call's bytes are copied, before `ship` copies them. */
 static inline void plan_copy(struct scratch *scratch, struct body_tracks *tracks, u32 side, u64 position)
 {
 	struct body_track *track = &tracks->half[side & 1];
@@ -369,7 +369,7 @@ static inline void plan_copy(struct scratch *scratch, struct body_tracks *tracks
 		return;
 	}
 	if (walk->blind)
-		return; /* the next position tells whether a beginning was in it */
+		return; /* the next position shows whether a start was in it */
 	if (track->mode == TRACK_START)
 		track->mode = first_bytes_say(scratch, track);
 	if (track->mode == TRACK_HTTP2) {

@@ -1,4 +1,4 @@
-/* What is watched: settings and filters that user space writes, and counters that it reads. */
+/* Filters of capture: settings and filters written by user space, and counters that it reads. */
 
 static inline u64 setting(int index)
 {

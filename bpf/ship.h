@@ -1,4 +1,4 @@
-/* From bytes that passed to events in the ring. */
+/* Turns transferred bytes into events in the ring. */
 
 static inline void fill_head(struct event *head, u8 kind, u8 source, u64 address, u64 generation,
 			     struct tuple *tuple)
@@ -22,7 +22,7 @@ static inline void fill_head(struct event *head, u8 kind, u8 source, u64 address
 	}
 }
 
-/* Hands over the head and `captured` bytes behind it, or counts what found no room. */
+/* Submits the head and `captured` bytes after it, or counts them if there is no room. */
 static inline void hand_over(struct scratch *scratch, u32 captured)
 {
 	struct event *head = &scratch->head;
@@ -38,7 +38,7 @@ static inline void hand_over(struct scratch *scratch, u32 captured)
 	}
 }
 
-/* Ships what scratch->walk walks as chunks of scratch->head's connection; returns the position after it. */
+/* Submits the bytes of scratch->walk as chunks of scratch->head's connection; returns the position after them. */
 static inline u64 ship(struct scratch *scratch, u64 position)
 {
 	struct walk *walk = &scratch->walk;
@@ -51,7 +51,7 @@ static inline u64 ship(struct scratch *scratch, u64 position)
 		if (!walk->room && walk->iov)
 			next_buffer(walk);
 		if (!walk->room)
-			continue; /* an empty buffer; the loop's bound ends a list of them */
+			continue; /* an empty buffer; the loop is bounded */
 		size = walk->left;
 		if (walk->room < size)
 			size = walk->room;

@@ -1,6 +1,6 @@
-/* Going through the bytes of one call, buffer by buffer. */
+/* Walks the bytes of one call, buffer by buffer. */
 
-/* Tells the verifier what clang knows and would leave out: a number of at most CHUNK_MAX. */
+/* Bounds a number to CHUNK_MAX for the verifier; clang would optimise a plain check away. */
 #define BOUND(number)                                        \
 	asm volatile("%0 &= 0x7fff" : "+r"(number));         \
 	if (number > CHUNK_MAX)                              \
@@ -28,7 +28,7 @@ static inline void next_buffer(struct walk *walk)
 	walk->room = entry[1];
 }
 
-/* The bytes before the next that are left out have been copied: those are `over`. */
+/* The bytes before the next skipped ones were copied: the skipped ones are `over`. */
 static inline void next_copy_range(struct scratch *scratch)
 {
 	struct walk *walk = &scratch->walk;
