@@ -1,8 +1,11 @@
-"""Asked to stop, the process ends in a stated time, whatever hangs in it.
+"""Ends the process within a fixed time after a signal to stop, even if something hangs.
 
-Python runs signal handlers in the main thread, between two of its instructions: never, where that thread
-waits in a C function. So a thread of its own learns of signals from the file descriptor to which Python's C
-handler writes their numbers (signal.set_wakeup_fd), and ends the process if nobody else does.
+Python runs signal handlers in the main thread, between two of its instructions: never while that thread waits
+in a C function. So a separate thread reads signals from the file descriptor to which Python's C handler
+writes their numbers (signal.set_wakeup_fd), and ends the process if it has not stopped in time.
+
+server/deadline.py is the server's own: it may import nothing of the agent but the record, and it stops
+otherwise (it can be told to end at once, and uvicorn runs its main thread).
 """
 
 from __future__ import annotations
@@ -21,15 +24,15 @@ log = logging.getLogger(__name__)
 
 STOP_S = 25.0  # from SIGTERM or SIGINT on; below the 30 s after which Kubernetes kills
 EXIT_CUT = 1
-LOG_S = 1.0  # writing the log may be what hangs
+LOG_S = 1.0  # to write the log, which may hang
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 class Deadline:
-    """Use it as a context, in the main thread, around all that may hang.
+    """Use it as a context, in the main thread, around everything that may hang.
 
-    `in_memory` answers how many records are lost with the process, `hurry` is called once it is to stop;
-    neither may wait for anything.
+    `in_memory` returns how many records are lost with the process; `hurry` is called at the signal. Neither
+    may wait.
     """
 
     def __init__(self) -> None:
@@ -57,11 +60,11 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds until the process is ended; infinite while nobody asked for it."""
+        """Seconds until the process is ended; infinite before a signal."""
         return float("inf") if self._ends_at is None else self._ends_at - time.monotonic()
 
     def _watch(self) -> None:
-        while numbers := self._woken.recv(64):  # nothing once the other end is closed
+        while numbers := self._woken.recv(64):  # empty once the other end is closed
             if not STOP_SIGNALS.isdisjoint(numbers):
                 break
         else:
@@ -87,7 +90,7 @@ class Deadline:
 
 
 def waiting_at() -> list[str]:
-    """Where each thread is now, as "name at file:line"."""
+    """The current place of each thread, as "name at file:line"."""
     frames = sys._current_frames()
     return [
         f"{thread.name} at {frame.f_code.co_filename}:{frame.f_lineno} ({frame.f_code.co_name})"

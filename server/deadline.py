@@ -1,14 +1,17 @@
-"""Asked to stop, the server ends in a stated time, whatever hangs in it.
+"""Ends the server within a fixed time after a signal to stop, even if something hangs.
 
 | after SIGTERM or SIGINT | what happens |
 |---|---|
-| all finishes in time | nothing: leaving the context ends the watch |
-| `cut` is called: what hangs was given up | one line says what was not finished, and the process ends |
-| STOP_S are over | the same |
+| everything finishes in time | nothing: leaving the context ends the watch |
+| `cut` is called: what hangs is given up | one line names what is not finished, and the process ends |
+| STOP_S have passed | the same |
 
-Python runs signal handlers in the main thread, between two of its instructions: never, where that thread
-waits in a C function. So a thread of its own learns of signals from the file descriptor to which Python's C
-handler writes their numbers (signal.set_wakeup_fd), and ends the process.
+Python runs signal handlers in the main thread, between two of its instructions: never while that thread waits
+in a C function. So a separate thread reads signals from the file descriptor to which Python's C handler
+writes their numbers (signal.set_wakeup_fd), and ends the process.
+
+agent/deadline.py is the agent's own: the server may import nothing of the agent but the record, and the agent
+stops otherwise (it never gives up early, and hurries instead).
 """
 
 from __future__ import annotations
@@ -27,14 +30,14 @@ log = logging.getLogger(__name__)
 
 STOP_S = 20.0  # from SIGTERM or SIGINT on; below the 30 s after which Kubernetes kills
 EXIT_CUT = 1
-LOG_S = 1.0  # writing the log may be what hangs
+LOG_S = 1.0  # to write the log, which may hang
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 class Deadline:
-    """Use it as a context, in the main thread, around all that may hang once signals have handlers.
+    """Use it as a context, in the main thread, around everything that may hang, once signals have handlers.
 
-    `unfinished` answers what is not finished, and may not wait for anything.
+    `unfinished` names what is not finished, and must not wait.
     """
 
     def __init__(self, unfinished: Callable[[], Sequence[str]]) -> None:
@@ -60,11 +63,11 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds until the process is ended; STOP_S while nobody asked for it."""
+        """Seconds until the process is ended; STOP_S before a signal."""
         return STOP_S if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
     def cut(self) -> None:
-        """Ends the process now, writing what is not finished."""
+        """Ends the process now, and logs what is not finished."""
         self._end_watch()
 
     def _end_watch(self) -> None:
@@ -82,7 +85,7 @@ class Deadline:
 
     def _is_asked_for(self) -> bool:
         """Waits for a signal; False once the watch is to end."""
-        while numbers := self._woken.recv(64):  # nothing once the other end is closed
+        while numbers := self._woken.recv(64):  # empty once the other end is closed
             if not STOP_SIGNALS.isdisjoint(numbers):
                 return True
         return False
@@ -103,7 +106,7 @@ class Deadline:
 
 
 def waiting_at() -> list[str]:
-    """Where each thread is now, as "name at file:line"."""
+    """The current place of each thread, as "name at file:line"."""
     frames = sys._current_frames()
     return [
         f"{thread.name} at {frame.f_code.co_filename}:{frame.f_lineno} ({frame.f_code.co_name})"

@@ -1,4 +1,6 @@
-"""An agent of which one part hangs: `python -m tests.agent.hung PART run ...`, with shorter waits."""
+"""An agent with one hanging part: `python -m tests.agent.hung PART run ...`, with shorter waits.
+tests/server/hung.py is the server's twin: each patches its own program.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ def in_a_lock(*_: object) -> None:
 
 
 def in_c(*_: object) -> None:
-    """Where no Python handler of a signal ever runs: a mutex is locked twice."""
+    """Hangs in C, where no Python signal handler runs: locks a mutex twice."""
     mutex = ctypes.create_string_buffer(256)
     libc = ctypes.CDLL(None)
     libc.pthread_mutex_lock(mutex)
@@ -35,7 +37,7 @@ def on_disk(*_: object) -> None:
 
 
 def holding_the_lock(shipper: Shipper, _since: int) -> None:
-    """A thread holds the lock of what waits to be sent."""
+    """Lets a thread hold the shipper's lock."""
 
     def hold() -> None:
         with shipper._change:

@@ -1,4 +1,6 @@
-"""A server of which one part hangs: `python -m tests.server.hung PART server ...`, with shorter waits."""
+"""A server with one hanging part: `python -m tests.server.hung PART server ...`, with shorter waits.
+tests/agent/hung.py is the agent's twin: each patches its own program.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ def in_a_lock(*_: object) -> None:
 
 
 def in_c(*_: object) -> None:
-    """Where no Python handler of a signal ever runs: a mutex is locked twice."""
+    """Hangs in C, where no Python signal handler runs: locks a mutex twice."""
     mutex = ctypes.create_string_buffer(256)
     libc = ctypes.CDLL(None)
     libc.pthread_mutex_lock(mutex)
