@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.wire import Record
-from server.analysis.coverage.counts import callers
+from server.analysis.coverage.counts import By, callers
 from server.analysis.coverage.parts import parts_of
 from server.analysis.inventory import ConsumerKind
 from server.analysis.specs.judging.judged import Judged
@@ -14,6 +14,8 @@ from server.ingest.catalogue_editor import CatalogueEditor
 from server.store.draft import ExchangeDraft
 from server.store.unit import Consumers
 from server.store.values import Covered
+
+_KINDS = {by: ConsumerKind(by) for by in By}
 
 
 class Covering:
@@ -49,4 +51,4 @@ class Covering:
 
     def _consumer_numbers(self, records: Sequence[Record]) -> tuple[int, ...]:
         number = self._consumers.number
-        return tuple(number(ConsumerKind(by), name) for by, name in callers(records))
+        return tuple([number(_KINDS[by], name) for by, name in callers(records)])

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from agent.wire import Record
+from server.analysis.coverage.names import PartNames
 from server.analysis.coverage.outline import Outline
-from server.analysis.coverage.parts import Parts, parts_of, status_class
+from server.analysis.coverage.parts import parts_of, status_class
 from server.analysis.inventory import MAX_NAME
 from server.analysis.paths import template
 from server.analysis.specs.judging.judged import Judged
@@ -32,27 +33,31 @@ class By(StrEnum):
     IP = "ip"
 
 
-def callers(records: Sequence[Record]) -> Iterator[tuple[By, str]]:
+def callers(records: Iterable[Record]) -> Iterable[tuple[By, str]]:
     """Everything an exchange's views tell of who called, once per kind."""
-    told: set[By] = set()
+    told: dict[By, str] = {}
     for record in records:
         for by, name in _told_by(record):
             if name and by not in told:
-                told.add(by)
-                yield by, name[:MAX_NAME]
+                told[by] = name[:MAX_NAME]
+    return told.items()
 
 
 def _told_by(record: Record) -> Iterator[tuple[By, str | None]]:
     client, consumer = record.client, record.consumer
     if client is not None:
-        yield By.WORKLOAD, client.workload and "/".join(filter(None, (client.namespace, client.workload)))
-        yield By.POD, client.pod and "/".join(filter(None, (client.namespace, client.pod)))
+        yield By.WORKLOAD, client.workload and _within(client.namespace, client.workload)
+        yield By.POD, client.pod and _within(client.namespace, client.pod)
         yield By.IP, client.ip
     if record.side == "client" and record.process is not None:
         yield By.PROCESS, record.process.unit or record.process.name
     yield By.USER_AGENT, consumer.user_agent
     yield By.TEST, consumer.test_name
     yield By.AGGREGATION, consumer.aggregation
+
+
+def _within(namespace: str | None, name: str) -> str:
+    return f"{namespace}/{name}" if namespace else name
 
 
 class Counts:
@@ -83,7 +88,7 @@ class Counts:
 
     def add_exchange(
         self, judged: Judged, outline: Outline, by: By, views: Sequence[Record] | None = None
-    ) -> Parts:
+    ) -> PartNames:
         """One exchange, judged by one of its views; all of them tell who called. The parts it exercised."""
         self.exchanges += 1
         record, judgement = judged.record, judged.judgement

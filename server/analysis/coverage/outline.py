@@ -9,42 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from server.analysis.json import array_in, object_in
+from server.analysis.coverage.fields import FieldTree
+from server.analysis.coverage.operation import OperationParts
 from server.analysis.specs.dialects.kubernetes import watch_switch
 from server.analysis.specs.document.media import is_json
-from server.analysis.specs.document.pointers import escape, under
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Content, Operation
 from server.analysis.specs.schemas.validators import Parts
 
-MAX_FIELDS = 2_000  # of one body; the rest is not counted
-MAX_DEPTH = 12  # of a field's pointer
-
 _VERSION = re.compile(r"v\d+(?:(alpha|beta)\d*)?")
 STABLE = "stable"
 LEVELS = (STABLE, "beta", "alpha")
-ANY = "*"
 _ANYTHING = ("*/*", "application/*")
-
-
-class Field:
-    """A field, or a body itself: its pointer, and the fields within by name (ANY for all others)."""
-
-    __slots__ = ("fields", "pointer")
-
-    def __init__(self, pointer: str) -> None:
-        self.pointer = pointer
-        self.fields: dict[str, Field] = {}
-
-    def pointers(self) -> Iterator[str]:
-        """Of all fields within, at any depth."""
-        pending = [*self.fields.values()]
-        while pending:
-            field = pending.pop()
-            yield field.pointer
-            pending += field.fields.values()
 
 
 class Said(Protocol):
@@ -84,7 +63,8 @@ class Outline:
         self._specifications = tuple(specifications)
         self.offers: dict[str, Offer] = {}
         self._offered_by: dict[str, int] = {}  # which of the specifications, by operation key
-        self._fields: dict[tuple[int, str], Field] = {}
+        self._trees: dict[tuple[int, str], FieldTree] = {}
+        self._parts: dict[str, OperationParts] = {}
         self._counts: dict[tuple[int, tuple[str, ...]], int] = {}
         for number, specification in enumerate(specifications):
             for operation in specification.operations:
@@ -92,23 +72,33 @@ class Outline:
                     self.offers[operation.key] = _offer(operation)
                     self._offered_by[operation.key] = number
 
-    def fields(self, offer: Offer, content: Content | None) -> Sequence[Field]:
-        """The bodies of this content, as far as they are JSON: a tree of fields for each schema."""
-        number = self._offered_by[offer.key]
-        return [self._at(number, place) for place in _places(content)]
-
-    def _at(self, number: int, place: str) -> Field:
-        known = self._fields.get((number, place))
+    def parts(self, offer: Offer) -> OperationParts:
+        """An operation's parts, ready to be found in exchanges."""
+        known = self._parts.get(offer.key)
         if known is None:
-            known = self._fields[number, place] = _tree(self._specifications[number], place)
+            known = OperationParts(offer.operation, partial(self._trees_of, self._offered_by[offer.key]))
+            self._parts[offer.key] = known
+        return known
+
+    def _trees_of(self, number: int, content: Content | None) -> list[FieldTree]:
+        """The bodies of this content, as far as they are JSON: a tree of fields for each schema."""
+        return [self._tree(number, place) for place in _places(content)]
+
+    def _tree(self, number: int, place: str) -> FieldTree:
+        known = self._trees.get((number, place))
+        if known is None:
+            known = self._trees[number, place] = FieldTree(self._specifications[number], place)
         return known
 
     def field_names(self, offer: Offer) -> list[str]:
         """All fields of an operation's bodies, as coverage names them."""
+        number = self._offered_by[offer.key]
         return [
             f"{at}{pointer}"
             for at, content in _bodies(offer.operation)
-            for pointer in sorted({name for tree in self.fields(offer, content) for name in tree.pointers()})
+            for pointer in sorted(
+                {name for tree in self._trees_of(number, content) for name in tree.pointers}
+            )
         ]
 
     def field_count(self, offer: Offer) -> int:
@@ -121,8 +111,8 @@ class Outline:
         key = (number, tuple(places))
         if key not in self._counts:
             said = self._specifications[number]
-            trees = [self._fields.get((number, place)) or _tree(said, place) for place in places]
-            self._counts[key] = len({name for tree in trees for name in tree.pointers()})
+            trees = [self._trees.get((number, place)) or FieldTree(said, place) for place in places]
+            self._counts[key] = len({name for tree in trees for name in tree.pointers})
         return self._counts[key]
 
 
@@ -153,42 +143,3 @@ def level_of(template: str) -> str:
         if version:
             return version[1] or STABLE
     return STABLE
-
-
-def _tree(said: Said, place: str) -> Field:
-    """All fields below a schema, nearest first, as far as the bounds go.
-
-    A schema that contains itself is told once, not once again in each of its own fields.
-    """
-    root = Field("")
-    parts = said.parts(place)
-    level = [(root, parts, frozenset(parts))]
-    room = MAX_FIELDS
-    for _ in range(MAX_DEPTH):
-        below: list[tuple[Field, Parts, frozenset[str]]] = []
-        for field, parts, above in level:
-            for token, child in _children(parts):
-                if token not in field.fields:
-                    if not room:
-                        return root
-                    room -= 1
-                    field.fields[token] = Field(f"{field.pointer}/{escape(token)}")
-                inner = said.parts(child)
-                if above.isdisjoint(inner):
-                    below.append((field.fields[token], inner, above.union(inner)))
-        level = below
-    return root
-
-
-def _children(parts: Parts) -> Iterator[tuple[str, str]]:
-    """(token, place) of the schemas of fields, additional properties and items."""
-    for at, node in parts.items():
-        for name in object_in(node, "properties"):
-            yield name, under(at, "properties", name)
-        for i, _ in enumerate(array_in(node, "prefixItems")):
-            yield ANY, under(at, "prefixItems", i)
-        for keyword in ("items", "additionalProperties"):
-            if isinstance(node.get(keyword), dict):
-                yield ANY, under(at, keyword)
-        for pattern in object_in(node, "patternProperties"):
-            yield ANY, under(at, "patternProperties", pattern)

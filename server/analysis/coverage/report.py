@@ -19,8 +19,8 @@ from server.analysis.coverage.documents import (
     HitShare,
     OperationCoverage,
 )
+from server.analysis.coverage.names import DEVIATING, FIELD, HIT, PARAMETER, UNSEEN, WATCH
 from server.analysis.coverage.outline import LEVELS, Offer, Outline
-from server.analysis.coverage.parts import DEVIATING, FIELD, HIT, PARAMETER, UNSEEN, WATCH
 
 
 def report(

@@ -7,7 +7,7 @@ import io
 from typing import TypedDict
 
 from server.analysis.coverage.documents import CoverageReport, OperationCoverage
-from server.analysis.coverage.parts import NO_ANSWER
+from server.analysis.coverage.names import NO_ANSWER
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

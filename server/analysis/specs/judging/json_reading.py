@@ -35,7 +35,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 def json_value(raw: bytes, depth: int = MAX_BODY_DEPTH) -> Json:
     """The JSON value in `raw`. Raises NotJson, UnreadableJson."""
-    return _bounded(_parsed(raw), raw, depth)
+    return _bounded(_parsed(raw), _openings(raw), depth)
 
 
 class JsonBodies:
@@ -47,20 +47,20 @@ class JsonBodies:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: list[tuple[bytes, Json]] = []
+        self._known: list[tuple[bytes, Json, int]] = []
 
     def value(self, raw: bytes, depth: int = MAX_BODY_DEPTH) -> Json:
         """Like `json_value`; callers must not change the value."""
-        for known, value in self._known:
+        for known, value, openings in self._known:
             if known is raw:
-                return _bounded(value, raw, depth)
-        value = _parsed(raw)
-        self._known.append((raw, value))
-        return _bounded(value, raw, depth)
+                return _bounded(value, openings, depth)
+        value, openings = _parsed(raw), _openings(raw)
+        self._known.append((raw, value, openings))
+        return _bounded(value, openings, depth)
 
 
-def _bounded(value: Json, raw: bytes, depth: int) -> Json:
-    if _openings(raw) > depth and _is_deeper(value, depth):
+def _bounded(value: Json, openings: int, depth: int) -> Json:
+    if openings > depth and _is_deeper(value, depth):
         raise UnreadableJson
     return value
 

@@ -38,6 +38,12 @@ def query_texts(query: bytes | None) -> dict[str, list[bytes]]:
     return found
 
 
+def query_names(query: bytes) -> set[str]:
+    """The names alone of `query_texts`."""
+    names = {pair.partition(b"=")[0] for pair in query.split(b"&") if pair}
+    return {text_of(name.replace(b"+", b" ")) for name in names}
+
+
 def is_on(query: bytes | None, switch: str) -> bool:
     """Whether a boolean query parameter is true, as Kubernetes reads it: every value but 0 and false, also
     the empty text.

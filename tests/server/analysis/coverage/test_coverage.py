@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from agent.wire import Endpoint, Mask, Process
 from server.analysis.coverage import counts as counting
 from server.analysis.coverage.counts import By, Counts, callers
-from server.analysis.coverage.outline import MAX_FIELDS, Outline, level_of
+from server.analysis.coverage.fields import MAX_FIELDS
+from server.analysis.coverage.outline import Outline, level_of
 from server.analysis.coverage.parts import parts_of
 from server.analysis.coverage.report import report
 from server.analysis.coverage.table import csv_text, rows

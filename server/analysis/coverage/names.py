@@ -1,0 +1,15 @@
+"""The names of parts.
+
+A part is a short text, so that it can be a key of counters anywhere: `hits:2xx`, `watch:2xx` (a list that
+was asked to watch), `parameter:query:limit`, `field:request.body/items/*/id`,
+`field:response.body.200/id`, `deviating`, `body:unseen`.
+"""
+
+from __future__ import annotations
+
+HIT, WATCH, PARAMETER, FIELD = "hits:", "watch:", "parameter:", "field:"
+DEVIATING = "deviating"
+UNSEEN = "body:unseen"
+NO_ANSWER = "none"
+
+PartNames = tuple[str, ...]
