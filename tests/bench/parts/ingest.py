@@ -19,6 +19,8 @@ import zstandard
 from agent.probes import decode
 from agent.probes.abi import parse
 from agent.wire import pack_batch, pack_record
+from server.analysis.json import JsonObject
+from tests.bench import stages
 from tests.bench.figures import Figure, alternating, cpu_us, ratios
 from tests.bench.parts.agent import pipeline
 from tests.bench.traffic import fresh, raw_events
@@ -28,11 +30,12 @@ from tests.e2e import spectap
 NEEDS_ROOT = False
 RECORDS, AT_ONCE = 10_000, 500
 GOAL = 10_000.0
+COVERAGE_GOAL_US = 25.0
 HOST = "orders.shop.local:8080"
 ENCODED = {"Content-Type": "application/msgpack", "Content-Encoding": "zstd"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
-SPECIFICATION = {
+SPECIFICATION: JsonObject = {
     "openapi": "3.0.3",
     "info": {"title": "Orders", "version": "1"},
     "paths": {
@@ -171,3 +174,13 @@ def figures(rounds: int) -> Iterator[Figure]:
     yield Figure("matching on", "records/CPU s", speeds["on"])
     yield Figure("msgpack and sqlite3 alone", "records/CPU s", speeds["alone"], yardstick=True)
     yield Figure("off ÷ msgpack and sqlite3 alone", "ratio", ratios(speeds["off"], speeds["alone"]))
+    yield from _added("", sent, SPECIFICATION, rounds)
+    several, described = stages.varied(packed, SPECIFICATION)
+    yield from _added(", many operations and consumers", batches(several), described, rounds)
+
+
+def _added(what: str, sent: list[bytes], described: JsonObject, rounds: int) -> Iterator[Figure]:
+    added = [stages.added_us(sent, described, HOST) for _ in range(rounds)]
+    yield Figure(f"a match{what}", "µs", tuple(one["matching"] for one in added))
+    coverage, goal = tuple(one["coverage"] for one in added), None if what else COVERAGE_GOAL_US
+    yield Figure(f"coverage beside a match{what}", "µs", coverage, at_most=goal)
