@@ -27,7 +27,7 @@ from agent.views import Origin, Redaction, Settled
 
 KERNEL = frozenset(Kernel)
 TURN = 64
-"""Events that a live source's records are made of at a time; more gain nothing."""
+"""Events of a live source that are processed together; more gain nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from agent.wire import Record
 log = logging.getLogger(__name__)
 
 ORIGIN = Origin("file", "file", None)
-"""Where files are read does not matter to what they tell, so that they give the same records everywhere."""
+"""Records of files have no node, so that a file gives the same records everywhere."""
 
 
 def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: Ledger) -> Iterator[Record]:

@@ -24,7 +24,7 @@ VERSION = 2
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
 
 TOTALS = {"bytes": "seen", "exchanges": "parsed"}
-"""Parts of a batch's ledger, and of each the bucket that the others add up to."""
+"""The parts of a batch's ledger, each with the bucket that is the sum of the others."""
 LOSSES = {
     "bytes": frozenset({"late", "ring_full", "table_full", "unread_at_exit"}),
     "exchanges": frozenset(
@@ -32,7 +32,7 @@ LOSSES = {
         | {"unsent_at_exit"}
     ),
 }
-"""Of each part the buckets that mean loss: they should have been parsed, or stored, and were not."""
+"""The loss buckets of each part: bytes not parsed, or exchanges not stored, that should have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def _from_1(batch: dict[str, Any]) -> dict[str, Any]:
 
 
 STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
-"""From version N to N+1, for the one version before VERSION."""
+"""Conversions from version N to N+1, for the version before VERSION."""
 
 
 @cache

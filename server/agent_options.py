@@ -25,10 +25,10 @@ SHAPES = (
     Passed("--mask", "also mask values of this name; repeatable", "NAME", many=True),
     Passed("--keep", "keep values of this name unless they look secret; repeatable", "NAME", many=True),
 )
-"""What is kept of values."""
+"""The options about kept values."""
 
 COST = (Passed("--priority", "scheduling class of the agent: idle or normal (default: idle)", "CLASS"),)
-"""What capturing may cost."""
+"""The options about the cost of capturing."""
 
 BODIES = (
     Passed("--body-cap", "maximum bytes kept of each body (default: 65536)", "BYTES"),
@@ -43,7 +43,7 @@ FILTERS = (
     Passed("--cgroup", "capture only processes in this cgroup or below; repeatable", "PATH", many=True),
     Passed("--exclude-cgroup", "do not capture this cgroup and below; repeatable", "PATH", many=True),
 )
-"""What is watched."""
+"""The options about what is captured."""
 
 
 def declare(parser: argparse.ArgumentParser, options: Iterable[Passed]) -> None:

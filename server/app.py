@@ -45,7 +45,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status in ("4XX", "5XX")
 }
 TOKEN = Security(HTTPBearer(auto_error=False, description="The ingest token for records, else the admin's."))
-"""For the document at /openapi.json; `require` is what checks."""
+"""For the document at /openapi.json; `require` does the check."""
 ADMIN, KNOWN = Depends(gate.require(gate.TokenRole.ADMIN)), Depends(only_known)  # in this order
 
 

@@ -22,7 +22,7 @@ class LoadedSpecification(Judging, Protocol):
 
 
 Load = Callable[[bytes], LoadedSpecification]
-"""From a document's bytes, JSON or YAML. Raises SpecError."""
+"""A function from a document's bytes, JSON or YAML. Raises SpecError."""
 
 
 def based(load: Load, raw: bytes, base_path: str | None) -> LoadedSpecification:

@@ -18,7 +18,7 @@ from agent.probes.tls import LIBRARIES
 
 PIECE = 1 << 20
 MAX_SEARCHED = 512 << 20
-"""Bytes of a file in which marks are looked for."""
+"""Bytes of a file that are searched for marks."""
 
 ELF_MAGIC, CLASS_32 = b"\x7fELF", 1
 
@@ -39,7 +39,7 @@ TEXTS: dict[str, tuple[bytes, ...]] = {
     Mark.RUSTLS: (b"/rustls-0.",),
     **{library.name: library.marks for library in LIBRARIES},
 }
-"""Names of source files that assertions and panics carry, and Go's own table of function names."""
+"""Names of source files in assertions and panics, and Go's table of function names."""
 
 SECTIONS = {".go.buildinfo": Mark.GO, ".note.go.buildid": Mark.GO, ".svm_heap": Mark.NATIVE_IMAGE}
 

@@ -18,7 +18,7 @@ from agent.probes import capability, elf, processes, roots, tls
 from agent.probes.capability import Refusal
 
 CAPABILITIES = {19: "SYS_PTRACE", 21: "SYS_ADMIN", 38: "PERFMON", 39: "BPF"}
-"""Those that count, by bit (include/uapi/linux/capability.h)."""
+"""The relevant capabilities, by bit (include/uapi/linux/capability.h)."""
 SYS_PTRACE, SYS_ADMIN, PERFMON, BPF = CAPABILITIES
 
 FIRST_KERNEL = (5, 8)  # the BPF ring buffer

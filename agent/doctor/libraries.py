@@ -43,7 +43,9 @@ _KNOWN = (
     ),
 )
 FOREIGN = tuple(library for library in _KNOWN if library.of not in PROBED)
-"""By the executable mappings of a process. The last row are libraries that carry BoringSSL, hidden."""
+"""Matched with a process's executable mappings. The last row matches libraries with a hidden BoringSSL
+inside.
+"""
 
 MARKED: dict[str, tuple[str, str, str]] = {
     Mark.GO_TLS: ("go", "Go's own TLS (crypto/tls)", OTHER_END),
@@ -59,7 +61,7 @@ MARKED: dict[str, tuple[str, str, str]] = {
         for library in LIBRARIES
     },
 }
-"""By what was recognised inside a file: name in JSON, title, cure."""
+"""By the mark found in a file: name in JSON, title, cure."""
 
 
 def foreign(maps: str) -> dict[Foreign, str]:

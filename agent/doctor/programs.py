@@ -24,7 +24,7 @@ from agent.probes.processes import PROC
 from agent.probes.tls import TlsLibrary
 
 TLS_PORTS = frozenset({443, 6443, 8443})
-"""Ports at which TLS is spoken by custom: a program with a connection there has TLS code somewhere."""
+"""Usual ports of TLS: a program with a connection there contains TLS code."""
 
 DELETED = " (deleted)"
 PLAIN = LibraryView("plain", Sight.SEEN, "plain HTTP is captured")

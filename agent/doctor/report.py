@@ -9,7 +9,7 @@ from typing import Any
 from agent.doctor.facts import Program, Report, Sees
 
 VERSION = 1
-"""Of the JSON document; it grows when a field changes its meaning or goes."""
+"""The version of the JSON document; it grows when a field is removed or changes its meaning."""
 
 SHOWN_PIDS = 6
 WITHIN = "  "

@@ -17,7 +17,7 @@ import zstandard
 from agent.http.messages import Body, BodyState, Headers
 
 MAX_CODINGS = 4
-"""Content codings of one body; more is an attack or nonsense."""
+"""Content codings of one body; more are an attack or an error."""
 
 _STEP = 16 * 1024
 _ZSTD_WINDOW = 1 << 23  # RFC 9659: a zstd content coding must not need more than 8 MiB

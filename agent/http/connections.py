@@ -11,7 +11,7 @@ from agent.streams.conversation import ConnectionInfo, Conversation
 from agent.streams.table import Limits, Table
 
 ObservedExchange = tuple[ConnectionInfo, Exchange]
-"""An exchange and the connection it was seen on."""
+"""An exchange and its connection."""
 
 
 def connections(limits: Limits, body_cap: int, ledger: Ledger) -> Table[Exchange]:

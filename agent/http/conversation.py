@@ -11,7 +11,7 @@ from agent.http.messages import Exchange
 from agent.streams.half import Segment
 
 ROLES = {Direction.SENT: Role.CLIENT, Direction.RECEIVED: Role.SERVER}
-"""What the watched process is, by the direction of the requests."""
+"""The role of the captured process, by the direction of the requests."""
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ HOLD_NS = 200_000_000
 """How long a response waits for its request, in event time."""
 
 HOLD_BYTES = 256 * 1024
-"""What may queue up behind a message that waits."""
+"""Bytes that may queue behind a waiting message."""
 
 
 class Http1:

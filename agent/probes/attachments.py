@@ -3,8 +3,8 @@
 A file is probed once, however many processes, containers or paths it has: its key is (inode, size, mtime,
 build id), since on overlayfs two containers of one image show different devices for one inode. It stays
 probed for a while after its last process, for the next run of a short program. The first process of a root
-has all libraries of that root probed, before anybody maps them. Work is done in small steps, so that neither
-a burst of new processes nor detaching, which takes the kernel 0.1 s a probe, stalls the capture.
+has all libraries of that root probed, before a process maps them. Work is done in small steps, so that
+neither a burst of new processes nor detaching, which takes the kernel 0.1 s a probe, stalls the capture.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 Detach = Callable[[], None]
-"""Takes one probe away."""
+"""Removes one probe."""
 
 
 class Module(Protocol):

@@ -54,7 +54,7 @@ OFFSETS: dict[str, tuple[str, ...]] = {
 """Macro of the C sources -> struct and the path of members inside it."""
 
 OPTIONAL = frozenset({"O_SOCK_V6_LOCAL", "O_SOCK_V6_PEER"})
-"""Absent where the kernel has no IPv6; 0 is then as good as any, since no socket has that family."""
+"""Absent if the kernel has no IPv6; then 0 will do, since no socket has that family."""
 
 
 class BtfError(RuntimeError):

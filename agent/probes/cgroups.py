@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX = 16
-"""Cgroups of one agent, watched and excluded."""
+"""Cgroups in one agent's filters, included and excluded."""
 
 MOUNTS = Path("/proc/self/mountinfo")
 ROOT_ID = 1

@@ -11,7 +11,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.hash import GNUHashTable
 
 MAX_TABLE_BYTES = 64 * 1024 * 1024
-"""Where a file has no hash table its symbols are walked, if the table is no larger than this."""
+"""Without a hash table a file's symbols are searched, if their table is no larger than this."""
 
 SYMBOL = struct.Struct("<IBBHQQ")
 """Elf64_Sym: name, info, other, section, value, size."""

@@ -1,4 +1,4 @@
-"""The processes that are to be examined for TLS libraries, and which is next.
+"""The queue of processes to examine for TLS libraries.
 
 event                             next
 --------------------------------  ----------------------------------------------------------
@@ -23,17 +23,17 @@ class Examinations:
         self.overflowed = 0
 
     def add(self, pid: int) -> None:
-        """A process of a round over all."""
+        """Adds a process in a round over all processes."""
         if pid not in self._new:
             self._put(self._old, pid)
 
     def add_new(self, pid: int) -> None:
-        """A process that runs a new program, or has mapped new code."""
+        """Adds a process that runs a new program, or has mapped new code."""
         self._old.pop(pid, None)
         self._put(self._new, pid)
 
     def take(self) -> int | None:
-        """The next process to examine; None if there is none."""
+        """Removes and returns the next process to examine; None if there is none."""
         queue = self._new or self._old
         return queue.popitem(last=False)[0] if queue else None
 

@@ -28,8 +28,8 @@ DRAIN_INTERVAL = 0.02  # seconds between two drains of the ring
 COUNT_INTERVAL = 1_000_000_000  # ns between two reads of the kernel's counters and the wall clock
 STOP_NS = 10_000_000_000  # to parse what was captured, when stopping
 RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
-LOOK_INTERVAL = 100_000_000  # ns between two looks at processes while events are parsed
-LOOK_NS = 20_000_000  # most time of one look
+LOOK_INTERVAL = 100_000_000  # ns between examinations of processes while events are parsed
+LOOK_NS = 20_000_000  # the longest time of one such examination
 LOOKS_PER_DRAIN = 8
 HEADROOM = 1024  # bytes the kernel copies beyond the cap: HTTP/2 padding counts as body
 MAX_PENDING_BYTES = 16 * 1024 * 1024  # at most, taken in one drain
@@ -46,14 +46,14 @@ COUNTED: dict[Counter, str] = {
     Counter.TABLE_FULL: Bytes.TABLE_FULL,
     Counter.TABLE_FULL_CALLS: Kernel.TABLE_FULL,
 }
-"""The kernel's counters that no chunk will show, and the ledger's name for each."""
+"""The kernel's counters of bytes in no chunk, and the ledger's bucket for each."""
 
 
 IGNORED: dict[Bytes, Counter] = {
     Bytes.OPAQUE: Counter.OPAQUE,
     Bytes.TLS_CIPHERTEXT: Counter.TLS_CIPHERTEXT,
 }
-"""Where the bytes of a connection go that user space wants no more of; any other is NOT_HTTP."""
+"""The kernel counter of an ignored connection's bytes; for other buckets NOT_HTTP."""
 
 
 class SourceError(RuntimeError):
@@ -75,9 +75,9 @@ class CaptureFilters:
     except_cgroups: tuple[str, ...] = ()
     own_port: int | None = None
     telemetry_port: int | None = None
-    """Where our own agent listens: not watched, and no choice of the user's."""
+    """The port the agent itself listens on: never captured."""
     body_cap: int | None = None
-    """Bytes copied of each body whose end is known; None for all."""
+    """Bytes copied of each body with a known end; None for all."""
 
 
 class KernelSource:
@@ -98,7 +98,7 @@ class KernelSource:
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._known: set[int] = set()
-        self._introduced: set[int] = set()  # whose end is still to be told
+        self._introduced: set[int] = set()  # whose exit must be reported
         self._counted: dict[Counter, int] = {}
         self._looked_ns = 0
         self._told = 0  # bytes reported, in chunks or in a bucket
@@ -233,7 +233,7 @@ class KernelSource:
         return processes.describe(event.tgid, event.time_ns, event.comm, program)
 
     def _rescan(self, now: int) -> Iterator[Event]:
-        """Looks at every process again, and tells the ends that the ring had no room for."""
+        """Queues every process for examination again, and reports exits that found no room in the ring."""
         running = set(processes.pids())
         for pid in running:
             self._attachments.queue.add(pid)

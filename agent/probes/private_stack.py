@@ -26,7 +26,7 @@ JITED_LENGTH_AT, JITED_AT = 16, 24  # its members jited_prog_len and jited_prog_
 ATTR_BYTES = 128
 
 PRIVATE_FRAME = bytes.fromhex("654c030c25")
-"""`add r9, gs:[...]` of emit_priv_frame_ptr() in arch/x86/net/bpf_jit_comp.c; no register of BPF is in r9."""
+"""`add r9, gs:[...]` of emit_priv_frame_ptr() in arch/x86/net/bpf_jit_comp.c; r9 holds no BPF register."""
 
 INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn
 CALL, TAIL_CALL = 0x85, 12  # BPF_JMP | BPF_CALL, BPF_FUNC_tail_call

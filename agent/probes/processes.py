@@ -10,7 +10,7 @@ from agent.events import ProcessSeen
 
 PROC = Path("/proc")
 MAX_READ = 4 * 1024 * 1024
-"""Bytes of one /proc file; a process can make its maps as long as it likes."""
+"""Bytes of one /proc file; a process can make its maps arbitrarily long."""
 
 
 def pids(proc: Path = PROC) -> Iterator[int]:

@@ -37,7 +37,7 @@ PROGRAMS = ("tls.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
 ENTRY, RETURN = 0, 1
-AT_LEAST = 0.005  # seconds between two looks at the ring, however many programs start
+AT_LEAST = 0.005  # the shortest time between two drains of the ring, in seconds, however many programs start
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ class Programs:
     def attach_tls(self, file: IO[bytes], offsets: dict[str, int]) -> list[int]:
         """Attaches to the functions at these offsets of an open file. Returns handles; raises ProgramError.
 
-        Its path will not do: whoever owns a container could put another file there since the offsets were
-        read, and a probe in the middle of an instruction crashes whoever runs it.
+        Its path would not be safe: a container's owner could have replaced the file since the offsets were
+        read, and a probe inside an instruction crashes the program.
         """
         if self._tls_refusal:
             raise ProgramError(self._tls_refusal)

@@ -1,7 +1,7 @@
 """The TLS libraries that programs of a root file system would map: a container's, a chroot's, or the host's.
 
-glibc's loader has a cache of them; musl's and a root without the cache have folders. A root belongs to
-whoever runs there: links are followed within it, and only regular files are opened, without waiting.
+glibc's loader has a cache of them; musl's and a root without the cache have folders. A root is untrusted:
+links are followed inside it, and only regular files are opened, without blocking.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agent.probes.tls import is_library
 
 LOADER_CACHE = "/etc/ld.so.cache"
 FOLDERS = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
-"""Where the loaders look without a cache: musl's default path (ldso/dynlink.c), and glibc's."""
+"""The folders that loaders search without a cache: musl's default path (ldso/dynlink.c), and glibc's."""
 MULTIARCH = ("x86_64-linux-gnu", "aarch64-linux-gnu")
 MAX_LISTED = 20_000  # names of one folder
 MAX_LINKS = 40  # followed in one path, as in path_resolution(7)
@@ -31,7 +31,9 @@ RootKey = tuple[int, int, int]
 
 
 def key_of(pid: int, proc: Path = PROC) -> RootKey | None:
-    """Equal for processes that see the same files under the same paths; None if the process has gone."""
+    """A key equal for processes that see the same files under the same paths; None if the process
+    has exited.
+    """
     try:
         root = os.stat(proc / str(pid) / "root")
         return (os.stat(proc / str(pid) / "ns/mnt").st_ino, root.st_dev, root.st_ino)
@@ -40,7 +42,7 @@ def key_of(pid: int, proc: Path = PROC) -> RootKey | None:
 
 
 def libraries(root: str) -> list[str]:
-    """Paths below `root` (without a slash at its end) of the TLS libraries there."""
+    """Paths of the TLS libraries below `root` (without a trailing slash)."""
     try:
         with opened(root + resolved(root, LOADER_CACHE)) as file:
             cache = file.read(MAX_CACHE)
@@ -60,8 +62,8 @@ def _searched(root: str) -> Iterator[str]:
 
 
 def resolved(root: str, path: str) -> str:
-    """The path as someone in this root sees it, without links. What does not exist, or leads round in
-    circles, stays as it is.
+    """The path as seen inside this root, without links. A path that does not exist, or has circular links,
+    stays unchanged.
     """
     left = deque(path.split("/"))
     done: list[str] = []
@@ -97,5 +99,5 @@ def opened(path: str) -> IO[bytes]:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """A named pipe would keep us until somebody writes into it."""
+    """Opens without blocking: a named pipe would block until a writer opens it."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

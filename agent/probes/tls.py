@@ -69,7 +69,7 @@ HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, 
 PLAINTEXT_FUNCTIONS = frozenset(function for function, hook in HOOKS.items() if hook.has_plaintext)
 PROGRAMS = tuple(sorted({program for hook in HOOKS.values() for program in hook.programs}))
 TITLES = " or ".join(library.title for library in LIBRARIES)
-"""For sentences: what can be seen."""
+"""Titles of the libraries, for sentences."""
 
 
 def named(path: str) -> Iterator[TlsLibrary]:

@@ -201,7 +201,7 @@ _WAYS: dict[str, Callable[[HeaderMasks, str, bytes], bytes]] = {
     "set-cookie": HeaderMasks._set_cookie,
     "content-type": HeaderMasks._content_type,
 }
-"""How the values of those headers are masked that have a syntax of their own."""
+"""The masking functions of headers with a syntax of their own."""
 
 
 def first(headers: Headers, wanted: bytes) -> bytes | None:

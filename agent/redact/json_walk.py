@@ -62,7 +62,7 @@ class MasksText(Protocol):
 
 
 _Waiting = tuple[str, Group, bool, tuple[int, int]]
-"""The value of a key that a name behind it may be about: key, group, whether it is a text, span."""
+"""A value that a later label may name: key, group, whether it is a text, span."""
 
 
 class _Container:

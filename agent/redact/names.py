@@ -97,7 +97,7 @@ _ALL = {*_ANYWHERE, *_LAST, *_ENDINGS, *_WHOLE, *BEFORE_TOKENS}
 STEMS: tuple[bytes, ...] = tuple(
     word.encode() for word in sorted(_ALL) if not any(other in word for other in _ALL - {word})
 )
-"""Every name that is a secret's, or before one in a path, has one of these among its letters."""
+"""Every name of a secret, or before one in a path, contains one of these."""
 
 _LOWER = bytes(range(256)).lower()
 _NOT_LETTERS = bytes(b for b in range(256) if not chr(b).isascii() or not chr(b).isalpha())

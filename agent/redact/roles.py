@@ -49,7 +49,7 @@ NAMED = {
     **dict.fromkeys((Naming.FIELD, Naming.POINTER), frozenset(Group)),
 }
 ENCLOSING = frozenset((Naming.PLACE, Naming.FIELD, Naming.POINTER))
-"""A list or an object at such a key names what is beside that key: `"loc": ["body", "pin"]`."""
+"""A list or an object at such a key is a label of the key's siblings: `"loc": ["body", "pin"]`."""
 
 
 @dataclass(frozen=True, slots=True)

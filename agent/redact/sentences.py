@@ -1,7 +1,7 @@
 """Secrets that words alone reveal: `the password is X`, `login failed for password "X"`, `--token X`.
 
-What follows a name is mostly no secret (`password is required`), so it must not look like a word. A text in
-quotes behind a password's or key's name is a secret in any case, and so is a word behind `--password`.
+The text after a name is mostly no secret (`password is required`), so it must not look like a word. A quoted
+text after a password's or key's name is always a secret, and so is a word after `--password`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _FLAG = re.compile(
 )
 _HINTS = (
     *(" is", " was", " to ", "→", "⇒", "->", "equals", "--", ' "', " '", " \\"),
-    *("ass", "ASS", "wd", "WD"),  # of a password's name, which needs no verb
+    *("ass", "ASS", "wd", "WD"),  # start a password's name, which needs no verb
 )
 _ENDS = frozenset(("key", "keys", "phrase", "code", "codes", "id", "number", "string"))
 _WORD = re.compile(r"[\"'\\]{0,4}([^\s\"'\\]+)")
 _PUNCTUATION = ".,;:!?)]}"
 _ALWAYS = frozenset(("name:password", "name:key", "name:policy"))
-MAX_WORD = 18  # characters of the first of two words, with the blanks behind it
+MAX_WORD = 18  # characters of the first of two words, with the blanks after it
 _LAST_WORD = re.compile(r"[A-Za-z]{2,16}(?=[ ]{1,2}\Z)")
 _WORDY = re.compile(
     r"(?i:oauth|sha|md|rsa|aes|base|utf|hs|es|rs|ps|http|tls|ssl|argon|pbkdf|v|x)-?\d{1,4}(?:[-_][a-z]+)*"
@@ -47,7 +47,7 @@ _UNIT = re.compile(
 
 
 def possible(text: str, names: Names) -> bool:
-    """Whether `text` may state a secret; False is certain."""
+    """False only if `text` states no secret."""
     for hint in _HINTS:
         if hint in text:
             return names.possible(text.encode("utf-8", "surrogatepass"))

@@ -194,7 +194,7 @@ class Backlog:
             return records, self._fresh.records > 0, ledger
 
     def was_blind(self, milliseconds: int) -> None:
-        """Nobody captured for so long before this start did."""
+        """Records how long nothing was captured before this start."""
         with self.change:
             self._ledger.stops[Stops.BLIND_MS] += milliseconds
 

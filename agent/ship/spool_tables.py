@@ -24,7 +24,7 @@ Execute = Callable[..., sqlite3.Cursor]
 Row = tuple[int, str, int, int, int, int, bytes]
 """Number, epoch, wire version, records, bytes unpacked, wall time in ns, frame."""
 Sent = tuple[BatchAddress, int, int]
-"""The address of a batch, the place of its first record, and the place behind its last."""
+"""The address of a batch, the place of its first record, and the place after its last."""
 
 APPLICATION = 0x73707470  # "sptp", in the file's header
 FORMAT = 1
@@ -47,9 +47,7 @@ LATER = (
     "CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS stopped (at INTEGER NOT NULL) STRICT",
 )
-"""Apart, since files of this format were made without them: they are of no server, of revision 0, and say of
-no clean end.
-"""
+"""Separate, since older files of this format lack them: they have no server, revision 0, and no clean end."""
 
 _BEYOND = 2**62  # any number, time or size of ours
 

@@ -31,7 +31,7 @@ from agent.sources.reported import Entry, EntryError, Reported, Skipped, Unreada
 from agent.wire import Endpoint
 
 HOST = b"kubernetes.default.svc"
-"""Events name no host; this is what the API server is called in every cluster."""
+"""Events name no host; this is the API server's name in every cluster."""
 
 METHODS = {
     "get": b"GET",
@@ -46,14 +46,14 @@ METHODS = {
     "proxy": b"GET",
     "connect": b"GET",
 }
-"""Verbs of resources. A HEAD is written as a get. Other URLs have their method as the verb."""
+"""Methods by the verbs of resources. A HEAD is logged as get. For other URLs the verb is the method."""
 
 _PLAIN_VERB = re.compile(r"[a-z]{1,20}")
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _POD = "authentication.kubernetes.io/pod-name"
 _USER = re.compile(r'\b(User \\")((?:[^"\\]|\\\\\\.)*)(\\")')
-"""How refusals name the user, within JSON text."""
+"""The user's name in refusals, inside JSON text."""
 
 _JSON: Headers = ((b"content-type", b"application/json"),)
 _LEVELS = ("Metadata", "Request", "RequestResponse")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ETHERNET = 1
 MAX_FRAME = 65_535
-"""Bytes of a frame that are dissected: IP datagrams are no longer, but for offloaded ones over Ethernet."""
+"""Bytes of a frame that are dissected; only offloaded IP datagrams over Ethernet are longer."""
 
 
 def datagram(link: int, frame: bytes) -> bytes | None:

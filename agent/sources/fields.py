@@ -14,7 +14,7 @@ from agent.http.messages import Headers
 from agent.sources.reported import EntryError, NotBase64
 
 MAX_BRACKETS = 500_000
-"""Objects and arrays of one entry: each costs some fifty times its two bytes once decoded."""
+"""Objects and arrays of one entry: decoded, each takes some fifty times its two bytes."""
 
 MAX_HEADERS = 1000
 MAX_TIME_NS = 2**62

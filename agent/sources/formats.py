@@ -12,7 +12,7 @@ from agent.sources import audit, har, pcap, recording, telemetry
 from agent.sources.content import File, FileContent
 
 HEAD = 64 * 1024
-"""Bytes that are looked at."""
+"""Bytes of a file by which its format is recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ FORMATS: dict[str, FileFormat] = {
     "audit": FileFormat(audit.recognises, audit.content),
     "telemetry": FileFormat(telemetry.recognises, telemetry.content),
 }
-"""By the name that `--format` takes."""
+"""The formats by their names for `--format`."""
 
 
 def recognised(head: bytes) -> FileFormat | None:

@@ -13,7 +13,7 @@ from agent.sources.reported import Skipped, UnreadableEntry
 from agent.sources.tcp import LIMITS, Flows, Segment
 
 TICK_NS = 100_000_000
-"""Of a capture's time, after which what waits for more is looked at."""
+"""Interval of ticks, in a capture's time."""
 
 _CUT = Skipped("ends of packets beyond the snap length")
 _READ = ReadPart()

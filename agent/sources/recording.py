@@ -39,10 +39,10 @@ from agent.sources.content import File, FileContent, Header, Item, Remark
 MAGIC = b"spectap recording\n"
 VERSION = 1
 MAX_EVENT = 1 << 20
-"""Bytes of one packed event; what is longer was not written by us."""
+"""Bytes of one packed event; the agent writes no longer ones."""
 
 NO_PID = 0
-"""Stands in the file for the pid of a connection that is not one process's alone."""
+"""The pid in the file of a connection that processes may share."""
 
 KINDS: tuple[type[Any], ...] = (Clock, ProcessSeen, ProcessGone, Opened, Chunk, Closed, Lost, Tick)
 """An event is written as its index here, then its fields. Append only."""
@@ -126,7 +126,7 @@ class Recording:
         )
         self.header = self._header()
         self.cut = False
-        """Whether the file ended within an event, as after a crash."""
+        """Whether the file ended inside an event, as after a crash."""
 
     def _header(self) -> Header:
         try:

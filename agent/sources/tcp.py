@@ -18,10 +18,10 @@ from agent.streams.half import Window
 from agent.streams.table import Limits
 
 PACKET = "packet"
-"""The source of connections that were seen on the wire."""
+"""The source of connections captured as packets."""
 
 LIMITS = Limits(window=Window(chunks=0))
-"""For the table behind: holes in what comes from here are final, so nothing is to be waited for."""
+"""For the connection table: gaps in these events are final, so it need not wait."""
 
 SEQUENCE = 1 << 32
 AFTER_CLOSE_NS = 60 * 1_000_000_000  # for late segments of a closed connection

@@ -12,7 +12,7 @@ from agent.sources.reported import Entry, FormatError, Skipped, UnreadableEntry
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 20
-"""Entries of one file that are named when they cannot be read; all are counted."""
+"""Unreadable entries of one file that are named; all are counted."""
 
 
 class Unread:

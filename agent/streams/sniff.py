@@ -27,10 +27,10 @@ class TrafficKind(StrEnum):
 
 
 MAX_START_LINE = 8192
-"""A start line that has not ended by then is not one (RFC 9112 section 3 asks for 8000 octets)."""
+"""Bytes of a start line; a longer one is none (RFC 9112 section 3 recommends 8000 octets)."""
 
 SEARCH_BYTES = 1 << 20
-"""Bytes in which no message starts, after which a connection that never had one is not HTTP."""
+"""Bytes without the start of a message; beyond them a connection that never had a message is not HTTP."""
 
 KNOWN_METHODS = (
     "GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|QUERY|PURGE|REPORT|SEARCH|"

@@ -23,11 +23,13 @@ from server.services.specifications import Sent
 
 MEDIA_TYPES = ("application/yaml", "application/json", "application/zip", "multipart/form-data")
 BODY: dict[str, object] = {"requestBody": {"required": True, "content": {kind: {} for kind in MEDIA_TYPES}}}
-"""Of routes that take a specification, for the API's own document."""
+"""The request body of routes that accept a specification, for the API's own document."""
 MAX_SPEC = 32 * 1024 * 1024  # bytes, of all files together; Kubernetes' own has 5 MB
 ARCHIVES = frozenset({"application/zip", "application/x-zip-compressed"})
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-"""Those that `zipfile` unpacks no further than asked; of bzip2 and LZMA it unpacks all it has read."""
+"""The methods for which `zipfile` unpacks only the requested bytes; for bzip2 and LZMA it unpacks everything
+read.
+"""
 ENTRY = b"PK\x01\x02"  # starts each entry of an archive's directory (APPNOTE.TXT 4.3.12)
 DAMAGED = (
     zipfile.BadZipFile,
@@ -40,7 +42,7 @@ DAMAGED = (
     RuntimeError,  # encrypted
     ValueError,  # an offset before the archive's start
 )
-"""What `zipfile` raises of archives that are damaged, or not to be read."""
+"""Exceptions of `zipfile` for damaged or unreadable archives."""
 ROOTS = frozenset(f"{name}.{end}" for name in ("openapi", "swagger") for end in ("yaml", "yml", "json"))
 
 

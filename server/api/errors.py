@@ -47,7 +47,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     Conflict: HTTPStatus.CONFLICT,
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-"""What says all by its text."""
+"""Exceptions whose text is the whole answer."""
 
 
 def install(app: FastAPI) -> None:

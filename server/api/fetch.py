@@ -15,7 +15,7 @@ from server.api.errors import Problem
 from server.outgoing import MAX_PORT, PORTS, CheckedTransport, Forbidden, UnknownHost
 
 PLACES = ("/openapi.json", "/openapi/v2", "/v3/api-docs", "/swagger.json", "/openapi.yaml")
-"""Where frameworks and Kubernetes serve their documents; tried where the URL names no path."""
+"""Paths at which frameworks and Kubernetes serve their documents; tried if the URL has no path."""
 TIMEOUT_S = 10.0  # seconds for each step
 TOTAL_S = 30.0
 REDIRECTS = 3

@@ -14,7 +14,9 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/healthz")
 async def healthz(here: Here, response: Response) -> dict[str, str]:
-    """Healthy means that work turns: 503 where the writer hangs, so that whoever watches can restart it."""
+    """Healthy means that the database's writer makes progress: 503 if it hangs, so that a supervisor can
+    restart the server.
+    """
     reason = here.intake.why_stuck()
     response.status_code = 503 if reason else 200
     return {"status": reason or "ok"}

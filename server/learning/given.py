@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 MOST_GIVEN = 64  # specifications whose paths are remembered
 
 Given = dict[str, frozenset[str]]
-"""Path templates, each with the names of its parameters that hold slashes."""
+"""Path templates, each with the names of its parameters that contain slashes."""
 
 
 class GivenPaths:

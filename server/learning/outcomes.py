@@ -20,7 +20,7 @@ REASONS = (
     NotLearnt.FAILED.value,
     NotLearnt.NOT_SAVED.value,
 )
-"""Why exchanges taught nothing, apart from sampling."""
+"""Why exchanges were not learned, apart from sampling."""
 
 
 class LearningStep(StrEnum):

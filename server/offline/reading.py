@@ -19,7 +19,7 @@ from server.agent_program import AgentMissing, agent_program
 STOP_S = 10.0  # for the child to end after the request
 
 FORMATS = ("recording", "pcap", "har", "audit", "telemetry")
-"""What `spectap-agent read --format` takes; a test holds this to it."""
+"""The formats of `spectap-agent read --format`; a test compares them."""
 
 _CHOSEN: dict[str, dict[str, Any]] = {
     "--format": {"choices": FORMATS, "help": "input format (default: detected from content)"},

@@ -21,7 +21,7 @@ STATES: dict[str, DeviationState | DeviationsShown] = {
     "all": DeviationsShown.ALL,
     **{state.value: state for state in DeviationState},
 }
-"""What a list is asked for → the filter."""
+"""The `state` of a list → its filter."""
 MAX_DIGITS = 18  # of the store's largest number
 
 

@@ -49,7 +49,7 @@ class Fleet:
         self._store = store
 
     def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
-        """Every start of every agent, most recently heard of first, with its own ledger."""
+        """Every start of every agent, the latest report first, each with its own ledger."""
         with self._store.reading() as reader:
             return reader.fleet.agents(limit, after)
 

@@ -129,7 +129,7 @@ class Up:
         self._screen.still()
 
     def _first_status(self) -> bool:
-        """Whether the agent has said what it captures, which it may take a while to on a busy machine."""
+        """Whether the agent has reported what it captures, which may take a while on a busy machine."""
         status = self._agent_door.document("/status")
         self._libraries = watching(status) if status is not None else []
         return status is not None

@@ -17,13 +17,13 @@ from agent.http.h1.heads import Refused, RequestHead, ResponseHead, fresh_reques
 from agent.http.messages import header
 
 MAX_REMEMBERED = 512
-"""Heads that are remembered, of requests and of responses each; at the bound all are forgotten."""
+"""Remembered heads, of requests and of responses each; at the bound all are forgotten."""
 
 MAX_REMEMBERED_LENGTH = 2048
-"""Bytes of a head that is remembered."""
+"""Bytes of a remembered head."""
 
 MAX_ONCE = 8192
-"""Heads that came once, of which only a hash is kept."""
+"""Heads that came once, remembered only by a hash."""
 
 Head = TypeVar("Head", RequestHead, ResponseHead)
 

@@ -39,7 +39,7 @@ HEAD_TOO_LARGE = "head is larger than 64 KiB"
 NOT_HTTP1 = "not HTTP/1"
 
 _SNIFFED = 1024
-"""Bytes of an incomplete head after which it is no longer asked whether it is one."""
+"""Bytes of an incomplete head; beyond them it is no longer checked to be one."""
 
 _STATUS_LINE = b"HTTP/1."
 _EMPTY_LINES = re.compile(rb"[\r\n]*")

@@ -17,7 +17,7 @@ _FIELDS = rb"(?:" + _TOKEN + rb": [!-~](?:[ -~]*[!-~])?\r\n)+\r\n"
 _REQUEST = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/1\.1\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-9][0-9][0-9])(?: [ -~]*)?\r\n" + _FIELDS)
 MAX_DIGITS = 18
-"""Digits of a Content-Length that is taken here."""
+"""Digits of a Content-Length that is read here."""
 
 
 def request(raw: bytes) -> tuple[bytes, bytes, Headers] | None:

@@ -42,10 +42,10 @@ from agent.http.h1.facts import (
 from agent.http.messages import Completeness, Exchange, Request, Response, header
 
 MAX_OUTSTANDING = 128
-"""Requests of one connection that wait for a response; more are given up, oldest first."""
+"""Requests of one connection that wait for a response; beyond the bound the oldest are given up."""
 
 MAX_INTERIM = 16
-"""1xx statuses that are kept of one response."""
+"""Kept 1xx statuses of one response."""
 
 _BY_SEVERITY = (
     Completeness.COMPLETE,

@@ -7,7 +7,7 @@ from collections import deque
 from agent.streams.half import Data, Segment
 
 SEGMENT_COST = 160
-"""Bytes of memory that a queued segment takes beside its data."""
+"""Bytes of memory of a queued segment, besides its data."""
 
 
 class SegmentQueue:

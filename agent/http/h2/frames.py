@@ -44,7 +44,7 @@ from agent.streams.half import Data, Gap, Segment
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADER = 9
 MAX_FRAME = 1 << 20
-"""Payload of a frame other than DATA that is put together; a larger one breaks the half."""
+"""Bytes of a frame other than DATA, which is buffered; after a larger one the half is unreadable."""
 
 MAX_BLOCK = 256 * 1024
 """A header block over all its frames."""

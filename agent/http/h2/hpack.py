@@ -15,13 +15,13 @@ from hpack.table import HeaderTable
 from agent.http.messages import Headers
 
 UNKNOWN = b"\0unknown"
-"""Stands for a name that only an entry unseen would tell; no field name can hold a NUL."""
+"""Marks an unknown entry's name; no field name can contain a NUL."""
 
 MAX_LIST = 256 * 1024
 """Bytes of a decoded header list."""
 
 MAX_TABLE = 1 << 20
-"""Bytes of dynamic table that are kept; an encoder that uses more has older entries unknown."""
+"""Bytes of the dynamic table; for an encoder that uses more, older entries are unknown."""
 
 
 class FieldsError(ValueError):

@@ -48,10 +48,10 @@ from agent.streams.half import GapReason, Segment
 from agent.streams.sniff import SEARCH_BYTES
 
 MAX_STREAMS = 1024
-"""Streams of one connection that are open at once; one more settles the oldest as it is."""
+"""Open streams of one connection; one more finishes the oldest."""
 
 MAX_SETTLED = 4096
-"""Settled streams whose numbers are remembered, so that their last frames open nothing anew."""
+"""Finished streams whose numbers are remembered, so that their last frames open no new stream."""
 
 
 @dataclass(slots=True)

@@ -69,7 +69,7 @@ _OF_HTTP = frozenset(
         "permissions-policy",
     ]
 )
-"""Headers of HTTP itself, of browsers and of policies: they say nothing of an API."""
+"""Headers of HTTP itself, of browsers and of policies: not an API's own."""
 
 _OF_PROXIES = re.compile(
     r"x-forwarded-.*|x-real-ip|x-b3-.*|b3|traceparent|tracestate|baggage|x-request-id|x-correlation-id"

@@ -25,12 +25,12 @@ from server.analysis.rebuild.times import Times, TimesState
 MOST_SCHEMES = 12  # authentication schemes of one operation
 
 REFUSED = frozenset({400, 401, 403, 405, 406, 407, 408, 411, 413, 414, 415, 417, 421, 422, 429, 431, 501})
-"""Statuses of calls that were turned away: how they asked teaches nothing."""
+"""Statuses of refused calls, from whose requests nothing is learned."""
 
 _NOTHING: Mapping[str, Value] = {}
 
 Security = tuple[str, str, str, str]
-"""Scheme, place and name of an API key, algorithm of a JWT; empty texts where there is none."""
+"""Scheme, place and name of an API key, algorithm of a JWT; empty texts if there is none."""
 
 NO_SECURITY: Security = ("", "", "", "")
 

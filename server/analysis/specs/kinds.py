@@ -120,4 +120,6 @@ KINDS: Mapping[Kind, KindRow] = {
     Kind.WRITE_ONLY: KindRow(Severity.HIGH),
     Kind.SECURITY_UNMET: KindRow(Severity.HIGH, unseen_in=frozenset({Where.SECURITY})),
 }
-"""A new kind is a row here, the judge that finds it, and a line of the README; `amending` may end it."""
+"""A new kind is a row here, code in `judging` that finds it, and a line of the README; possibly changes in
+`amending`.
+"""

@@ -81,7 +81,7 @@ class Scheme:
 
 
 Alternatives = tuple[tuple[Scheme, ...], ...]
-"""Any one of these sets of schemes suffices; an empty set needs none; no set at all: nothing is said."""
+"""Any one of these sets of schemes suffices; an empty set needs none; without sets nothing is specified."""
 
 
 @dataclass(frozen=True, slots=True)

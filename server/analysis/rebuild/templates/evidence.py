@@ -22,7 +22,9 @@ Counts = Mapping[object, float]
 K = TypeVar("K")
 
 PARTS = ("edges", "grand", "leaf", "shapes", "shapes_below")
-"""What is compared: what follows, what follows that, methods, answers here, answers one segment further."""
+"""The compared properties: the next segment, the one after, methods, responses here, responses one segment
+further.
+"""
 
 OTHER = "\1"  # a segment without evidence of its own
 _FEW = 3

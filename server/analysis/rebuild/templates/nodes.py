@@ -21,7 +21,7 @@ ONE_PATH = 1  # the sketch of a node for one path
 _FOLD = "\0"  # starts the key of a folded child; a segment with this character is a value
 
 Fingerprint = int | str | None
-"""Of what was answered: equal structure, equal print; None where nothing is known of it."""
+"""The fingerprint of a response: equal for equal structures; None if unknown."""
 
 Calls = dict[tuple[str, Fingerprint], int]
 

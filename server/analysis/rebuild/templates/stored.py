@@ -67,4 +67,4 @@ def _sketched(state: CountedNode) -> NodeState:
 
 
 STEPS: dict[int, Callable[..., NodeState]] = {2: _sketched}
-"""By version, what makes a stored trie one of the next."""
+"""Conversions of a stored trie to the next version, by version."""

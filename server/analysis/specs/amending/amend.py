@@ -13,7 +13,7 @@ from server.analysis.specs.document.pointers import under
 from server.analysis.specs.kinds import Kind, Where
 
 _Amend = Callable[[Site, Words, str, str], Iterator[Changes]]
-"""Changes of an operation's own words, of a deviation at (where, pointer)."""
+"""Changes of an operation's own keywords, for a deviation at (where, pointer)."""
 
 
 def _status(site: Site, words: Words, where: str, pointer: str) -> Iterator[Changes]:
@@ -85,4 +85,4 @@ OF_OPERATION: Mapping[str, _Amend] = {
     Kind.MALFORMED_BODY: _nothing,
     Kind.MALFORMED_PARAMETER: _nothing,
 }
-"""Kinds that an operation's own words decide. All others are of a schema, or of a path."""
+"""Kinds decided by an operation's own keywords. All others concern a schema, or a path."""

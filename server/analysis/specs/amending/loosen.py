@@ -28,7 +28,7 @@ _KEYWORDS: Mapping[str, tuple[str, ...]] = {
     Kind.READ_ONLY: ("readOnly",),
     Kind.WRITE_ONLY: ("writeOnly",),
 }
-"""What has to go, one by one and then together, for a kind to be no deviation."""
+"""Keywords to remove, one by one and then together, so that a kind conforms."""
 _OF_FIELDS = (Kind.UNKNOWN_FIELD, Kind.FORBIDDEN_FIELD, Kind.MISSING_FIELD)
 _TYPES = {bool: "boolean", str: "string", int: "integer", float: "number", list: "array", dict: "object"}
 

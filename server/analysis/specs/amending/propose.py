@@ -41,7 +41,7 @@ class Judging(Matching, Protocol):
 
 
 Understand = Callable[[JsonObject], Judging]
-"""From a document to what it says. Raises SpecError."""
+"""A function from a document to its specification. Raises SpecError."""
 
 MAX_TRIED = 12  # changes; each try reads the whole document
 

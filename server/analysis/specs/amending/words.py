@@ -15,13 +15,13 @@ class Words(Protocol):
     """Writes changes in one dialect. An empty tuple: the dialect cannot express it."""
 
     text: JsonObject
-    """A parameter's or a header's value that is a text."""
+    """The schema of a parameter or header that is a text."""
     anything: JsonObject
-    """One of which nothing is known."""
+    """The schema of an unknown value."""
     takes_type_lists: bool
     """Whether `type` may be a list."""
     null: str | None
-    """The keyword beside `type` that allows null; None where null is a type."""
+    """The keyword beside `type` that allows null; None if null is a type."""
 
     def body(self, site: Site) -> Changes:
         """Adds a body to an operation."""

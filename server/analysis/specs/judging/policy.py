@@ -25,7 +25,7 @@ STANDARD_HEADERS = frozenset(
     b" warning www-authenticate x-content-type-options x-forwarded-for x-forwarded-host x-forwarded-port"
     b" x-forwarded-proto x-frame-options x-real-ip x-request-id x-xss-protection".split()
 )
-"""Headers of HTTP itself, of browsers and of proxies, which no API has to describe."""
+"""Headers of HTTP itself, of browsers and of proxies, which APIs need not describe."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from server.analysis.specs.schemas.survey import mapped
 MAX_CLOSURE = 2_000  # schemas that apply at one place; beyond it the place counts as open
 
 Heirs = Mapping[str, tuple[str, ...]]
-"""Schema → the component schemas that extend it by `allOf`, at any distance."""
+"""Schema → the component schemas that extend it by `allOf`, directly or not."""
 
 
 @dataclass(frozen=True, slots=True)
