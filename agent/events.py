@@ -12,6 +12,9 @@ from enum import StrEnum
 
 from agent.frozen import dataclass
 
+PACKET = "packet"
+"""The source of connections that were captured as packets."""
+
 
 class Direction(StrEnum):
     """The direction of bytes, as the captured process sees it."""
@@ -36,9 +39,9 @@ class Role(StrEnum):
 class ConnectionKey:
     """One connection as one process sees it.
 
-    `source` is "socket" or the name of a TLS library; `address` is the kernel's `struct sock *` or the
-    library's connection pointer; `generation` tells apart two connections at one address. `pid` is None for
-    sockets, which processes may share.
+    `source` is "socket", PACKET or the name of a TLS library; `address` is the kernel's `struct sock *`, a
+    hash of ends and first sequence number, or the library's connection pointer; `generation` tells apart two
+    connections at one address. `pid` is None for sockets, which processes may share.
     """
 
     source: str

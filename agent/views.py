@@ -10,13 +10,12 @@ import logging
 from dataclasses import dataclass
 
 from agent import wire
-from agent.events import Clock, Role
+from agent.events import PACKET, Clock, Role
 from agent.frozen import dataclass as fact
 from agent.http.messages import Exchange
 from agent.ledger import Exchanges, Ledger
 from agent.redact.redactor import Provenance, Redactor
 from agent.sources.reported import Reported
-from agent.sources.tcp import PACKET
 from agent.streams.conversation import ConnectionInfo
 
 log = logging.getLogger(__name__)

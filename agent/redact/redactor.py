@@ -11,7 +11,7 @@ from dataclasses import astuple
 from functools import lru_cache
 
 from agent import wire
-from agent.events import ConnectionKey
+from agent.events import PACKET, ConnectionKey
 from agent.frozen import dataclass
 from agent.http.messages import Exchange, Request, Response
 from agent.redact import consumer, credentials, urls
@@ -92,7 +92,12 @@ class Redactor:
         response = self._response(exchange.response, log)
         began = _first_ns(exchange, provenance)
         return wire.Record(
-            id=self._digest(ID_BYTES, provenance, f"\0{exchange.ordinal}\0{provenance.side}".encode()),
+            id=self._digest(
+                ID_BYTES,
+                provenance,
+                f"\0{exchange.ordinal}\0{provenance.side}".encode(),
+                _captured(provenance.connection, began, request, response),
+            ),
             agent=provenance.agent,
             node=provenance.node,
             cluster=provenance.cluster,
@@ -161,10 +166,10 @@ class Redactor:
         size = None if body.size is None else min(body.size, MAX_INT)
         return wire.Body(size, body.data, str(body.state))
 
-    def _digest(self, size: int, provenance: Provenance, more: bytes = b"") -> str:
+    def _digest(self, size: int, provenance: Provenance, *more: bytes) -> str:
         """SHA-256 (hex) over agent, connection and `more`."""
         digest = self._observed_by(provenance.agent, provenance.boot_id, provenance.connection).copy()
-        digest.update(more)
+        digest.update(b"".join(more))
         return digest.digest()[:size].hex()
 
 
@@ -227,6 +232,19 @@ def _timing(exchange: Exchange, offset: int) -> wire.Timing:
         first_byte=wall(response.start_ns) if response else None,
         end=wall(response.end_ns) if response else None,
     )
+
+
+def _captured(
+    connection: ConnectionKey, began: int, request: wire.Request | None, response: wire.Response | None
+) -> bytes:
+    """Tells exchanges of different captures apart whose packets have equal addresses, ports, sequence numbers
+    and times. It holds nothing but what the record holds, which a hash without a key may show.
+    """
+    if connection.source != PACKET:
+        return b""
+    asked = request and (request.method, request.path, request.query, request.body.size)
+    answered = response and (response.status, response.body.size)
+    return f"\0{began}\0{asked}\0{answered}".encode()
 
 
 def _observed_by(agent: str, boot_id: str, connection: ConnectionKey) -> hashlib._Hash:

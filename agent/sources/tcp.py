@@ -13,12 +13,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Event, Opened, Role
+from agent.events import PACKET, Address, Chunk, Closed, ConnectionKey, Direction, Event, Opened, Role
 from agent.streams.half import Window
 from agent.streams.table import Limits
-
-PACKET = "packet"
-"""The source of connections captured as packets."""
 
 LIMITS = Limits(window=Window(chunks=0))
 """For the connection table: gaps in these events are final, so it need not wait."""
@@ -191,7 +188,7 @@ class Flows:
         from_start: bool,
         out: list[Event],
     ) -> _Flow:
-        name = f"{client.ip} {client.port} {server.ip} {server.port}"
+        name = f"{client.ip} {client.port} {server.ip} {server.port} {segment.sequence}"
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         before = self._flows.get(ends)
         generation = segment.time_ns if before is None else max(segment.time_ns, before.key.generation + 1)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from agent.events import Clock, ConnectionKey, Role
+from agent.events import PACKET, Clock, ConnectionKey, Role
 from agent.http.messages import EMPTY_BODY, Completeness, Exchange, Request
 from agent.ledger import Exchanges, Ledger
 from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
 from agent.sources.reported import Reported
-from agent.sources.tcp import PACKET
 from agent.streams.conversation import ConnectionInfo
 from agent.views import Origin, Redaction, Settled
 from agent.wire import Endpoint, Record

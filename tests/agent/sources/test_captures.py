@@ -20,8 +20,10 @@ from agent.sources.reported import UnreadableEntry
 from agent.wire import Record
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
+from scapy.layers.inet import IP, TCP  # noqa: E402
 from scapy.layers.l2 import Ether  # noqa: E402
-from scapy.utils import EDecimal, PcapNgWriter  # noqa: E402
+from scapy.packet import Packet  # noqa: E402
+from scapy.utils import EDecimal, PcapNgWriter, PcapWriter  # noqa: E402
 
 CAPTURES = Path(__file__).parents[2] / "data/captures"
 WHOLE, CUT = CAPTURES / "loopback.pcap", CAPTURES / "loopback-cut.pcap"
@@ -59,6 +61,49 @@ def test_a_real_capture_gives_every_call(tmp_path: Path) -> None:
     assert all(one.server and one.server.ip == "127.0.0.1" for one in made)
     assert len({one.client.port for one in made if one.client}) == 2
     assert len({one.id for one in made}) == 8
+
+
+def conversation(path: bytes, status: bytes, *, sequence: int = 1000, at: int = 0) -> bytes:
+    """A capture of one call, its packets at fixed times."""
+    out = io.BytesIO()
+    writer = PcapWriter(out)
+    ask = b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = b"HTTP/1.1 " + status + b" X\r\nContent-Length: 0\r\n\r\n"
+    there, back = sequence + 1, 5001
+    packets = [
+        _tcp(51000, 80, "S", sequence, 0),
+        _tcp(80, 51000, "SA", 5000, there),
+        _tcp(51000, 80, "PA", there, back, ask),
+        _tcp(80, 51000, "PA", back, there + len(ask), answer),
+    ]
+    for number, packet in enumerate(packets):
+        packet.time = at + number / 1000
+        writer.write(packet)
+    return out.getvalue()
+
+
+def _tcp(source: int, target: int, flags: str, sequence: int, ack: int, data: bytes = b"") -> Packet:
+    ends = IP(src="10.0.0.2", dst="10.0.0.1") if source > target else IP(src="10.0.0.1", dst="10.0.0.2")
+    segment = TCP(sport=source, dport=target, flags=flags, seq=sequence, ack=ack)
+    return Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / ends / segment / data
+
+
+def test_each_capture_has_calls_of_its_own_and_the_same_one_the_same(tmp_path: Path) -> None:
+    made = {
+        "the first": conversation(b"/a", b"200"),
+        "the same": conversation(b"/a", b"200"),
+        "another sequence number": conversation(b"/a", b"200", sequence=2000),
+        "another time": conversation(b"/a", b"200", at=1),
+        "another path": conversation(b"/b", b"200"),
+        "another status": conversation(b"/a", b"201"),
+    }
+    ids = {}
+    for name, raw in made.items():
+        (tmp_path / "a.pcap").write_bytes(raw)
+        (one,) = records(tmp_path / "a.pcap", tmp_path)
+        ids[name] = one.id
+    assert ids["the first"] == ids["the same"]
+    assert len(set(ids.values())) == len(made) - 1
 
 
 def test_a_capture_cut_at_a_snap_length_states_what_is_missing(tmp_path: Path) -> None:
