@@ -74,7 +74,7 @@ class Jobs:
             if self.thread.stopping:
                 return
         self._do(lambda unit: settle_leftovers(unit, self._acceptor, api))
-        log.info("judged %d stored exchanges anew", judged)
+        log.info("re-validated %d stored exchanges", judged)
 
     def enforce_retention(self) -> int:
         """Deletes exchanges that are too old or too many, and frees the space; returns how many

@@ -22,16 +22,19 @@ router = APIRouter(
     prefix="/api/v1/apis/{id}/coverage", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["coverage"]
 )
 
-Name = Annotated[str | None, Query(max_length=300, description="A name; * and ? stand for anything.")]
+Name = Annotated[str | None, Query(max_length=300, description="A name; * and ? match anything.")]
 
 
 def _scope(
-    by: Annotated[By, Query(description="What callers are told apart by.")] = By.USER_AGENT,
+    by: Annotated[By, Query(description="What consumers are distinguished by.")] = By.USER_AGENT,
     level: Annotated[Literal["stable", "beta", "alpha"] | None, Query()] = None,
     tag: Annotated[str | None, Query(max_length=300)] = None,
     spec: Annotated[
         str | None,
-        Query(max_length=100, description="A stored specification: the newest samples against it alone."),
+        Query(
+            max_length=100,
+            description="The id of a stored specification: its coverage alone, by the newest exchanges.",
+        ),
     ] = None,
 ) -> Scope:
     """The parameters of every route here."""

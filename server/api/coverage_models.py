@@ -25,7 +25,7 @@ class CoverageTotals(BaseModel):
     """Operations; deprecated ones are counted apart."""
 
     total: int
-    hit: int = Field(description="Called at all, right or wrong; a watch is no list.")
+    hit: int = Field(description="Called operations, conforming or not; a watch does not count as a list.")
     percent: float | None
     hit_2xx: int
     percent_2xx: float | None
@@ -34,8 +34,8 @@ class CoverageTotals(BaseModel):
 
 
 class CoverageCalls(BaseModel):
-    hits: dict[str, int] = Field(description="By status class: 2xx, …, and none without an answer.")
-    watch: dict[str, int] = Field(description="The same of lists that were asked to watch.")
+    hits: dict[str, int] = Field(description="By status class: 2xx, …; none without a response.")
+    watch: dict[str, int] = Field(description="The same for watches of lists.")
 
 
 class CoveredOperation(CoverageCalls):
@@ -45,7 +45,7 @@ class CoveredOperation(CoverageCalls):
     tags: list[str]
     deprecated: bool
     deviating: int
-    bodies_unseen: int = Field(description="Exchanges of which a body was not seen whole.")
+    bodies_unseen: int = Field(description="Exchanges with a body that was not completely captured.")
     totals: OperationParts
     parameters: dict[str, int]
     fields: dict[str, int] = Field(description="By JSON pointer, with * for items; empty if never called.")

@@ -26,7 +26,7 @@ class Problem(BaseModel):
 
 class Page(BaseModel, Generic[T]):
     items: list[T]
-    next: str | None = Field(description="The cursor of the next page; null on the last.")
+    next: str | None = Field(description="The cursor of the next page; null on the last page.")
 
 
 class Text(BaseModel):
@@ -46,7 +46,7 @@ Header = tuple[Bytes, Bytes]
 
 
 class Acked(BaseModel):
-    acked: int = Field(description="The batch's sequence number: it is stored, now or before.")
+    acked: int = Field(description="The sequence number of the batch, which is now stored.")
 
 
 class Named(BaseModel):
@@ -56,11 +56,11 @@ class Named(BaseModel):
 
 
 class Api(BaseModel):
-    id: str = Field(description="Opaque and stable; the ids in `merged` lead here too.")
+    id: str = Field(description="Opaque and stable; the ids in `merged` also lead here.")
     name: str
     kind: ApiKind = Field(
-        description="What it is recognised by. address and host: only clients were seen; declared: a"
-        " specification came before any traffic."
+        description="How it is identified. address and host: only clients were captured; declared: a"
+        " specification was uploaded before any traffic."
     )
     internal: bool
     hosts: list[str] = Field(description="Names that clients used.")
@@ -86,7 +86,7 @@ class Caller(BaseModel):
 
 
 class OperationCaller(Caller):
-    first_seen: Time = Field(description="To the hour, or to the day where that is all that was kept.")
+    first_seen: Time = Field(description="To the hour; older ones to the day.")
     last_seen: Time
 
 
@@ -113,22 +113,22 @@ class Operation(BaseModel):
     method: str
     template: str
     kind: ShownKind = Field(
-        description="provisional: the template was made from traffic; overflow: beyond the bound of them;"
-        " unseen: the request was not seen; unused: described, and never called."
+        description="provisional: the template was made from traffic; overflow: beyond the bound;"
+        " unseen: the request was not captured; unused: described, but never called."
     )
     operation_id: str | None
     deprecated: bool
     count: int
-    statuses: dict[str, int] = Field(description='By status; "none" where there was no response.')
+    statuses: dict[str, int] = Field(description='By status; "none" if there was no response.')
     verdicts: dict[str, int]
     latency_ms: Latency
-    callers: list[OperationCaller] = Field(description="The busiest.")
+    callers: list[OperationCaller] = Field(description="The most active ones.")
     first_seen: Time | None
     last_seen: Time | None
 
 
 Warnings = Annotated[
-    list[str], Field(description="What of the document is not used in judging, each with its place.")
+    list[str], Field(description="Parts of the document that are not validated, each with its place.")
 ]
 
 
@@ -142,12 +142,14 @@ class SpecInfo(Named):
 
 class Fetch(BaseModel):
     url: str = Field(
-        description="Of the document, or of the service: then the usual places are tried.", max_length=2000
+        description="URL of the document, or of the service (well-known paths are tried).", max_length=2000
     )
-    host: str | None = Field(None, description="Where it is served, if not there.", max_length=200)
-    workload: str | None = Field(None, description="Who serves it: NAMESPACE/NAME.", max_length=400)
+    host: str | None = Field(None, description="Host that it describes, if another.", max_length=200)
+    workload: str | None = Field(
+        None, description="Workload that it describes: NAMESPACE/NAME.", max_length=400
+    )
     base_path: str | None = Field(None, pattern="^/", max_length=400)
-    api: str | None = Field(None, description="Which API it describes.", max_length=100)
+    api: str | None = Field(None, description="Id of the API that it describes.", max_length=100)
     token: str | None = Field(
         None, description="Sent as a bearer token; not kept.", max_length=10_000, repr=False
     )
@@ -213,10 +215,10 @@ class Message(BaseModel):
     headers: list[Header]
     trailers: list[Header]
     content_type: str | None
-    size: int | None = Field(description="Of the body on the wire; null where it could not be known.")
-    body: Bytes | None = Field(description="Decoded and redacted; null where nothing of it could be kept.")
-    complete: bool = Field(description="All of the body is here.")
-    state: str = Field(description="How much of the body was seen.")
+    size: int | None = Field(description="Size of the body on the wire, in bytes; null if unknown.")
+    body: Bytes | None = Field(description="Decoded and redacted; null if none of it was kept.")
+    complete: bool = Field(description="Whether the body is complete.")
+    state: str = Field(description="How much of the body was captured.")
 
 
 class Consumer(BaseModel):
@@ -245,11 +247,11 @@ class Grpc(BaseModel):
 
 
 class Exchange(BaseModel):
-    id: str = Field(description="That of the first witness; any witness's id leads here.")
+    id: str = Field(description="The id of the first witness; every witness's id leads here.")
     time: Time
     api: str
     operation: str | None
-    verdict: str | None = Field(description="Null where the API has no specification.")
+    verdict: str | None = Field(description="Null if the API has no specification.")
     why: str | None
     deprecated: bool
     deviations: list[Deviation]
@@ -274,8 +276,10 @@ class Exchange(BaseModel):
     upgraded: str | None
     error: str | None
     redactions: dict[str, int]
-    grpc: Grpc | None = Field(description="Of gRPC calls: its own status, and messages each way.")
-    fields_unknown: int = Field(description="HTTP/2 fields that only traffic before the watching would tell.")
+    grpc: Grpc | None = Field(description="For gRPC calls: gRPC's status, and message counts.")
+    fields_unknown: int = Field(
+        description="HTTP/2 header fields lost because capture started mid-connection."
+    )
     witnesses: list[Witness]
 
 
@@ -291,17 +295,17 @@ class StoredDeviation(Deviation):
     callers: list[Caller]
     first_seen: Time
     last_seen: Time
-    exchange: str | None = Field(description="A sample's id; null once retention took it.")
+    exchange: str | None = Field(description="The id of an exchange with it; null once deleted by retention.")
 
 
 class Ignore(BaseModel):
     reason: str = Field(min_length=1, max_length=1000)
-    by: str | None = Field(None, description="Who says so.", max_length=200)
+    by: str | None = Field(None, description="Name of the person who decides.", max_length=200)
 
 
 class Accept(BaseModel):
     reason: str | None = Field(None, max_length=1000)
-    by: str | None = Field(None, description="Who says so.", max_length=200)
+    by: str | None = Field(None, description="Name of the person who decides.", max_length=200)
 
 
 class Change(BaseModel):
@@ -340,16 +344,14 @@ class Agent(BaseModel):
 
 class Balance(BaseModel):
     total: int
-    settled: int = Field(
-        description="The sum of the buckets at the other end, each counted where it happened."
-    )
-    open: int = Field(description="What has no bucket yet; of an agent that was killed, what it had in hand.")
+    settled: int = Field(description="The sum of the other buckets, each counted where it happened.")
+    open: int = Field(description="The part in no bucket yet, or at work when an agent was killed.")
     ahead: int = Field(
-        description="What was settled beyond the total, which is older: of `delivery`, records of which no "
-        "ledger of their agent tells yet. Where it is not 0, `open` is 0 and not known."
+        description="The part of the buckets beyond the total, which is older: for `delivery`, records that "
+        "no ledger of their agent counts yet. If it is not 0, `open` is 0 and unknown."
     )
     left_out: list[str] = Field(
-        description="Agents, at most 100, with a start that is not in these sums, since its version does not "
+        description="Agents, at most 100, with a start that is left out of these sums: its version does not "
         "report the total."
     )
 
@@ -358,8 +360,8 @@ class Ledger(BaseModel):
     agents: dict[str, dict[str, int]] = Field(
         description="Totals over all agents and their starts, by bucket."
     )
-    server: dict[str, int] = Field(description="Where the server put the records it received.")
+    server: dict[str, int] = Field(description="The outcomes of the records that the server received.")
     balance: dict[str, Balance] = Field(
-        description="`bytes` that were seen, `exchanges` that were parsed, and the `delivery` of what agents "
-        "call shipped: they report with their next batch, so that it may be less than what is here."
+        description="`bytes` of those seen, `exchanges` of those parsed, `delivery` of those shipped. Agents "
+        "report these with their next batch, so a total may be behind the server's counts."
     )

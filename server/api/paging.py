@@ -25,7 +25,7 @@ MAX_LIMIT = 500
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items on this page.")]
-After = Annotated[str | None, Query(description="`next` of the page before.", max_length=100)]
+After = Annotated[str | None, Query(description="`next` of the previous page.", max_length=100)]
 
 
 def encode(cursor: Cursor) -> str:
@@ -56,13 +56,13 @@ def narrowed(
     method: Annotated[str | None, Query(max_length=32)] = None,
     path_prefix: Annotated[
         str | None,
-        Query(description="Of an operation's template or an exchange's path.", max_length=2000),
+        Query(description="The start of an operation's template or an exchange's path.", max_length=2000),
     ] = None,
     status: Annotated[
         str | None, Query(description="Such as 404, or 4xx.", pattern=r"^(\d{3}|\dxx)?$")
     ] = None,
     verdict: Annotated[str | None, Query(max_length=32)] = None,
-    consumer: Annotated[str | None, Query(description="A caller's name.", max_length=300)] = None,
+    consumer: Annotated[str | None, Query(description="A consumer's name.", max_length=300)] = None,
     namespace: Annotated[str | None, Query(max_length=300)] = None,
     workload: Annotated[str | None, Query(max_length=300)] = None,
     since: Annotated[datetime | None, Query(description="RFC 3339; inclusive.")] = None,
@@ -90,7 +90,7 @@ StateAsked = Annotated[
     Query(
         alias="state",
         pattern="^(|open|accepted|ignored|all)$",
-        description="Without it all but those that are ignored.",
+        description="Default: all except ignored ones.",
     ),
 ]
 MAX_NS = 2**63 - 1  # the store's largest time: the year 2262

@@ -11,7 +11,7 @@ from server.api.models import Time
 
 class Change(BaseModel):
     operation: str = Field(description='Such as "GET /users/{}".')
-    part: str = Field(description="A parameter, a body or an answer of it; empty for the operation itself.")
+    part: str = Field(description="A parameter, body or response of it; empty for the operation itself.")
     what: str
     breaking: bool
 
@@ -19,7 +19,7 @@ class Change(BaseModel):
 class Version(BaseModel):
     version: str
     time: Time
-    breaking: bool = Field(description="Whether it breaks what the version before promised.")
+    breaking: bool = Field(description="Whether it breaks clients of the previous version.")
     changes: list[Change]
 
 
@@ -55,4 +55,4 @@ class Decided(BaseModel):
 
 
 class Decisions(BaseModel):
-    items: list[Decided] = Field(description="In the order of deciding.")
+    items: list[Decided] = Field(description="In the order of the decisions.")

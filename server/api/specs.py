@@ -24,19 +24,21 @@ router = APIRouter(
 Host = Annotated[
     str | None,
     Query(
-        description="Where it is served: a host, with port if need be; else its server URLs say.",
+        description="Host that it describes, with port if needed; default: from its server URLs.",
         max_length=200,
     ),
 ]
-Workload = Annotated[str | None, Query(description="Who serves it: NAMESPACE/NAME.", max_length=400)]
+Workload = Annotated[
+    str | None, Query(description="Workload that it describes: NAMESPACE/NAME.", max_length=400)
+]
 BasePath = Annotated[
     str | None, Query(description="Replaces the base path of its server URLs.", pattern="^/", max_length=400)
 ]
 Root = Annotated[
     str | None,
-    Query(description="Of several files, the one the document begins in.", max_length=400),
+    Query(description="The root file, if the document has several files.", max_length=400),
 ]
-ApiId = Annotated[str | None, Query(description="Which API it describes.", max_length=100)]
+ApiId = Annotated[str | None, Query(description="Id of the API that it describes.", max_length=100)]
 
 
 @router.post("/specs", status_code=201, response_model=models.Uploaded, openapi_extra=BODY)

@@ -198,7 +198,7 @@ def _target(parsed: argparse.Namespace) -> dict[str, str]:
 
 def _print_added(parsed: argparse.Namespace, kept: ListedSpecification) -> None:
     said = f"{kept['title']} {kept['version']}, {kept['operations']:,} operations"
-    text = f"{kept['id']}: {said}; the API {kept['api']} is judged by it"
+    text = f"{kept['id']}: {said}; the API {kept['api']} is validated by it"
     _print(json.dumps(kept, ensure_ascii=False) if parsed.json else _plain(text))
 
 

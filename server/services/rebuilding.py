@@ -74,5 +74,5 @@ class Rebuilding:
 def _publication(reader: Reader, api: int, version: str | None) -> Publication:
     found = reader.lessons.publication(api, version)
     if found is None:
-        raise NotFound("nothing was learnt of this API yet" if version is None else "no such version")
+        raise NotFound("nothing was learned of this API yet" if version is None else "no such version")
     return found

@@ -211,7 +211,9 @@ class _Comparison:
             return
         wide, narrow = (after, before) if asked else (before, after)
         covers = _covers(wide, narrow)
-        what = {"yes": "changed", "no": "changed"}.get(covers, "changed; whether it breaks cannot be told")
+        what = {"yes": "changed", "no": "changed"}.get(
+            covers, "changed; whether it breaks clients is unknown"
+        )
         yield self._change(part, what, covers != "yes")
 
 

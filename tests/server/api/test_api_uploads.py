@@ -324,7 +324,7 @@ def test_what_is_not_judged_of_a_specification_is_in_the_answer_the_list_the_log
     answer = real.http.post("/api/v1/specs?host=h", content=raw).json()
     (warning,) = answer["warnings"]
     assert warning.endswith(
-        "/schema/pattern: the linear-time engine cannot run this pattern; it is not judged"
+        "/schema/pattern: the linear-time engine cannot run this pattern; it is not validated"
     )
     assert [one["warnings"] for one in real.items("/specs")] == [[warning]]
     assert repr(warning) in caplog.text

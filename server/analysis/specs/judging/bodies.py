@@ -107,12 +107,12 @@ class _Reading:
             value = self._outcome.bodies.value(data, depth)
         except NotJson:
             if self._described.streams:
-                self._unseen("a stream of events is not judged")
+                self._unseen("a stream of events is not validated")
             else:
                 self._malformed("JSON")
         except UnreadableJson:
             if checker is not None:
-                self._unseen("it nests too deeply, or holds what cannot be read, to be judged")
+                self._unseen("it nests too deeply, or has values that cannot be read, to be validated")
         else:
             if checker is not None:
                 self._check(checker, value, len(data))
@@ -144,7 +144,7 @@ class _Reading:
         except NotJson:
             self._malformed("a sequence of JSON texts")
         except UnreadableJson:
-            self._unseen("it nests too deeply, or holds what cannot be read, to be judged")
+            self._unseen("it nests too deeply, or has values that cannot be read, to be validated")
 
     def _xml(self, data: bytes, form: Form | None) -> None:
         try:
@@ -155,7 +155,7 @@ class _Reading:
         if not told:
             self._unseen("XML with a document type, or nested too deeply, is not read")
         elif form is not None and not form.is_text:
-            self._unseen("of XML only well-formedness is judged")
+            self._unseen("of XML only well-formedness is validated")
 
     def _multipart(self, data: bytes, content_type: str, form: Form, checker: Checker) -> None:
         try:
@@ -166,7 +166,7 @@ class _Reading:
             else:
                 self._unseen("the boundary of the parts is not known")
         except Unclear:
-            self._unseen("it has too many parts to be judged")
+            self._unseen("it has too many parts to be validated")
         else:
             read = partial(form_of_parts, found, form, self._described.encoding)
             self._fields(checker, form, [part.name for part in found], len(data), read)
@@ -182,7 +182,7 @@ class _Reading:
             except Unclear:
                 self._unseen("how a field of the form is to be read is not defined")
             except UnreadableJson:
-                self._unseen("it holds what cannot be read within bounds")
+                self._unseen("it has values that cannot be read within bounds")
 
     def _is_lost(self, name: str, form: Form) -> bool:
         """Whether a field is masked and its type is lost."""
@@ -193,11 +193,11 @@ class _Reading:
     def _text(self, data: bytes, kind: str, content_type: str, form: Form, checker: Checker) -> None:
         if not kind.startswith("text/"):
             if not form.is_text:
-                self._unseen(f"{kind} is not judged by a schema")
+                self._unseen(f"{kind} is not validated by a schema")
             return
         text = _decoded(data, content_type)
         if text is None or not form.is_plain:
-            self._unseen(f"{kind} is not judged by this schema")
+            self._unseen(f"{kind} is not validated by this schema")
         elif self._can_check(checker, len(data)):
             values = plain_readings(text, form.types)
             self._check(checker, next(filter(checker.conforms, values), values[0]), len(data))

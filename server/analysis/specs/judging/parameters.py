@@ -168,7 +168,7 @@ class Parameters:
         parameter = described.parameter
         names = spread_names(described, texts)
         if names and (parameter.json or parameter.schema is None):
-            outcome.unseen("a query as a whole is judged as a form only")
+            outcome.unseen("a query as a whole is validated as a form only")
         elif any(outcome.masks.at(parameter.where, name) for name in names):
             outcome.unseen(f"a masked value in {parameter.where}")
         elif names:
@@ -192,7 +192,7 @@ class Parameters:
         except NotJson:
             outcome.add(Kind.MALFORMED_PARAMETER, parameter.where, parameter.name, "not JSON")
         except UnreadableJson:
-            outcome.unseen(f"a {parameter.where} parameter nests too deeply to be judged")
+            outcome.unseen(f"a {parameter.where} parameter nests too deeply to be validated")
         else:
             self._judge_readings(described, [value], [text], outcome)
 

@@ -151,7 +151,7 @@ class SchemaSurvey:
         if pattern is not None:
             self._pattern(pattern, under(place, "pattern"))
         if "$dynamicRef" in node and self.is_31:
-            self._warn(f"{place}: $dynamicRef is not followed; what it describes is not judged")
+            self._warn(f"{place}: $dynamicRef is not followed; what it describes is not validated")
         yield from self._discriminator(node, place)
         for at in self._below(node, place):
             yield at, at
@@ -194,7 +194,7 @@ class SchemaSurvey:
             self._patterns[pattern] = room and _compiles(pattern)
             if not self._patterns[pattern]:
                 reason = "the linear-time engine cannot run this pattern" if room else "too many patterns"
-                self._warn(f"{place}: {reason}; it is not judged")
+                self._warn(f"{place}: {reason}; it is not validated")
 
 
 def mapped(target: str) -> str:

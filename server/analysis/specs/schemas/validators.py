@@ -25,7 +25,7 @@ MAX_ERRORS = 200
 Parts = Mapping[str, JsonObject]
 
 _CANNOT_RUN = "a pattern cannot be run in bounded time"
-_OUT_OF_RANGE = "a number in it is too large to be judged"
+_OUT_OF_RANGE = "a number in it is too large to be validated"
 _TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 
 
@@ -191,7 +191,7 @@ class Schemas:
         return _compiled(schema), branching
 
     def _refuse(self, place: str, directions: Sequence[SchemaDirection], why: str) -> None:
-        self._warn(f"{place}: {why}; it is not judged")
+        self._warn(f"{place}: {why}; it is not validated")
         for direction in directions:
             self._checkers[place, direction] = Checker(place, None, None, direction, CostLimits(0, 0), why)
 

@@ -192,7 +192,7 @@ def test_what_is_not_used_in_judging_is_warned_of() -> None:
     assert warnings == ("/paths/~1x?a=1: a path with a query or fragment matches nothing",)
     pattern = load(json.dumps(with_schema({"pattern": "(?=a)"})).encode())
     assert pattern.warnings == (
-        f"{SCHEMA}/pattern: the linear-time engine cannot run this pattern; it is not judged",
+        f"{SCHEMA}/pattern: the linear-time engine cannot run this pattern; it is not validated",
     )
 
 

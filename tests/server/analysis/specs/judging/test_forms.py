@@ -177,7 +177,7 @@ def test_of_xml_nothing_else_is_judged_and_that_is_said() -> None:
     judgement = sending("application/xml", b"<a/>", {"type": "object", "required": ["b"]})
     assert (judgement.verdict, judgement.why) == (
         "unjudged",
-        "request.body: of XML only well-formedness is judged",
+        "request.body: of XML only well-formedness is validated",
     )
 
 

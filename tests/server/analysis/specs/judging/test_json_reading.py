@@ -71,7 +71,7 @@ def test_a_number_beyond_a_doubles_range_is_not_judged_and_no_deviation(number: 
     for text in (f'{{"n": {number}}}', f'{{"n": [1, {{"m": {number}}}], "s": 5}}'):
         judgement = verdict_on(NUMBERS, text.encode())
         assert found(judgement) == []
-        assert judgement.why == "response.body: a number in it is too large to be judged"
+        assert judgement.why == "response.body: a number in it is too large to be validated"
 
 
 def test_a_parameter_beyond_a_doubles_range_is_not_judged_and_no_deviation() -> None:
@@ -79,7 +79,7 @@ def test_a_parameter_beyond_a_doubles_range_is_not_judged_and_no_deviation() -> 
     specification = spec({"/x": {"get": asked}})
     judgement = specification.match(call(query=b"n=1e999"))
     assert found(judgement) == []
-    assert judgement.why == "query: a number in it is too large to be judged"
+    assert judgement.why == "query: a number in it is too large to be validated"
 
 
 def test_a_number_within_range_is_judged_as_ever() -> None:
