@@ -3,7 +3,8 @@
 What is left out, since no truth can be told of it from the views alone:
 - a call through an address of several servers that only its client saw;
 - of both views of a call at most one is less than whole;
-- connections that an agent joined late, and views of one connection that disagree about ordinals;
+- a connection that one end's agent joined late, unless both ends are on one node and all its calls answered:
+  else no time tells which calls its views are of;
 - a port used again by the same client within a minute;
 - unless `near_hours`, calls within seconds of a full hour (the clocks of two nodes may disagree on the hour).
 """
@@ -28,6 +29,7 @@ THINKS = 5 * MS  # at least, before the next call of an HTTP/1 connection
 ON_THE_WAY = 2 * MS  # at most
 REUSE = 60 * SECOND  # before a port is used again
 PORTS = 40_000
+ANSWERED = [name for name, kind in KINDS.items() if kind.status is not None]
 
 
 class Saw(StrEnum):
@@ -42,7 +44,8 @@ class Saw(StrEnum):
 class Call:
     """One call. `place` is which copy of the server answered, `stream` the ordinal in the connection or the
     HTTP/2 stream. It took `took` ns from `start` (ns UTC) at the client, of these `there` and `back` on the
-    way. What an end saw is None where no agent is, or its view was lost.
+    way. What an end saw is None where no agent is, or its view was lost. The server's agent counts from the
+    call `joined`.
     """
 
     caller: str
@@ -61,17 +64,18 @@ class Call:
     back: int
     client_saw: str | None
     server_saw: str | None
+    joined: int = 0
 
 
-def traffic(chance: random.Random, count: int, near_hours: bool = False) -> list[Call]:
-    """So many calls, connection by connection."""
+def traffic(chance: random.Random, count: int, near_hours: bool = False, start: int = START) -> list[Call]:
+    """So many calls in SPAN ns from a start, connection by connection."""
     found: list[Call] = []
     ports: dict[tuple[str, int], int] = {}
-    starts = sorted(START + chance.randrange(SPAN) for _ in range(count))
-    for number, start in enumerate(starts):
+    starts = sorted(start + chance.randrange(SPAN) for _ in range(count))
+    for number, time in enumerate(starts):
         if len(found) >= count:
             break
-        found += _connection(chance, number, start, ports, near_hours)
+        found += _connection(chance, number, time, ports, near_hours)
     return found[:count]
 
 
@@ -87,18 +91,25 @@ def _connection(
     client = ip_of(caller, address)
     port = next(one for one in range(PORTS, 65_536) if ports.get((client, one), 0) + REUSE < start)
     now, kind, id = start, "get", 7
+    is_near = protocol == "h1" and bool(server.places) and caller.node == server.places[place].node
+    joined = chance.choice((0, 0, 1, 2)) if is_near else 0
     for ordinal in range(chance.choice((1, 1, 2, 3, 5, 8))):
         if ordinal == 0 or chance.random() < 0.8:  # else the client tries again
-            kind, id = chance.choice([*KINDS]), chance.randrange(1, 4)
+            kind, id = chance.choice(ANSWERED if joined else [*KINDS]), chance.randrange(1, 4)
         if not near_hours:
             now = _clear(now)
         took = chance.choice((MS, 4 * MS, 30 * MS, 250 * MS)) + chance.randrange(MS)
         there, back = (chance.randrange(1, min(ON_THE_WAY, took // 4)) for _ in range(2))
         client_saw, server_saw = _seen(chance, caller, address, bool(server.places), kind)
+        if joined and client_saw == Saw.UNANSWERED:
+            client_saw = Saw.WHOLE
+        if ordinal < joined:
+            server_saw = None
+            client_saw = None if len(address.servers) > 1 else client_saw
         stream = 2 * ordinal + 1 if protocol == "h2" else ordinal
         yield Call(
             caller.name, address.name, server.name, place, number, port, protocol, stream, kind, id,
-            now, took, there, back, client_saw, server_saw,
+            now, took, there, back, client_saw, server_saw, joined,
         )  # fmt: skip
         pause = THINKS + chance.choice((0, 3 * MS, 900 * MS, 20 * SECOND)) + chance.randrange(MS)
         now += chance.randrange(20 * MS) if protocol == "h2" else took + pause

@@ -1,8 +1,9 @@
 """What the counters have to say of calls: a plain sum over them, by nothing that the server computes with.
 
-A call counts once if any agent saw it: at the server that answered, by the time and duration that the
-server's own agent saw (else the client's), for the best name that any of its views has for the caller. A call
-that only its client saw counts at the server as well, once any call shows where its address leads.
+A call counts once if any agent saw it: at the server that answered, at the time of its first view, by the
+duration that the server's own agent saw (else the client's), for the best name that any of its views has for
+the caller. A call that only its client saw counts at the server as well, once any call shows where its
+address leads. What was seen first and last is so by the times of all views.
 """
 
 from __future__ import annotations
@@ -41,11 +42,15 @@ def counts(calls: Iterable[Call], skews: Skews) -> Counts:
             tables[table][key] += 1
         for key in one.seen():
             first[key] = min(first.get(key, one.time), one.time)
-            last[key] = max(last.get(key, one.time), one.time)
-    return {**{name: dict(table) for name, table in tables.items()}, "first seen": first, "last seen": last}
+            last[key] = max(last.get(key, one.latest), one.latest)
+    return {
+        **{name: dict(table) for name, table in tables.items()},
+        **dict(zip(SEEN, (first, last), strict=True)),
+    }
 
 
 TABLES = ("operations", "calls", "latency", "verdicts", "deviations", "coverage")
+SEEN = ("first seen", "last seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Counted:
     operation: str
     status: int
     time: int
+    latest: int
     duration: int | None
     consumer: tuple[str, str]
     consumers: tuple[tuple[str, str], ...]
@@ -92,27 +98,28 @@ def counted(call: Call, skews: Skews, learned: Iterable[str]) -> Counted:
     is_described = server.is_described and is_known
     answered = kind.status is not None and (call.server_saw is not None or call.client_saw != Saw.UNANSWERED)
     path = kind.described if is_described and kind.described else kind.template
-    time, duration = _timing(call, skews)
+    times = [*_times(call, skews)]
+    way = 0 if call.server_saw is None else call.there + call.back
     return Counted(
         api=server.api if is_known else ("address", call.address),
         operation=f"{kind.method} {path}",
         status=kind.status or 0 if answered else 0,
-        time=time,
-        duration=duration if answered else None,
+        time=min(times),
+        latest=max(times),
+        duration=call.took - way if answered else None,
         consumer=next(_names(call)),
         consumers=tuple(_callers(call)),
         judged=_judged(call) if is_described else None,
     )
 
 
-def _timing(call: Call, skews: Skews) -> tuple[int, int]:
-    """Start and duration, by whoever saw the server."""
-    if call.server_saw is None:
-        node = CALLERS[call.caller].node
-        assert node is not None
-        return call.start + skews[node], call.took
-    node = SERVERS[call.server].places[call.place].node
-    return call.start + skews[node] + call.there, call.took - call.there - call.back
+def _times(call: Call, skews: Skews) -> Iterator[int]:
+    """When each end saw it, by its node's clock."""
+    node = CALLERS[call.caller].node
+    if call.client_saw is not None and node is not None:
+        yield call.start + skews[node]
+    if call.server_saw is not None:
+        yield call.start + skews[SERVERS[call.server].places[call.place].node] + call.there
 
 
 def _judged(call: Call) -> Judged:

@@ -6,11 +6,12 @@ import random
 
 import pytest
 
+from server.analysis.witnesses import SKEW_NS
 from tests.oracle.batches import deliveries
 from tests.oracle.calls import Call, Saw, traffic
 from tests.oracle.frozen import FOLDER, World, kept
 from tests.oracle.kinds import KINDS
-from tests.oracle.model import counts
+from tests.oracle.model import SEEN, counts
 from tests.oracle.world import ADDRESSES, CALLERS, NODES, SERVERS
 
 WORLDS = kept(FOLDER / "2f925bc.json.gz")
@@ -21,7 +22,10 @@ def test_the_model_counts_what_the_server_of_2f925bc_counted(world: World) -> No
     found = counts(world.calls, world.skews)
     assert found.keys() == world.counts.keys()
     for table, expected in world.counts.items():
-        assert found[table] == expected, table
+        if table in SEEN:  # by one view of each call
+            assert found[table] == pytest.approx(expected, rel=0, abs=SKEW_NS)
+        else:
+            assert found[table] == expected, table
 
 
 def test_a_call_more_shows_in_every_table() -> None:

@@ -35,9 +35,10 @@ def _view(call: Call, side: str, node: str, saw: str, skew: int) -> Record:
     end = call.start + skew + call.took - (call.back if at_server else 0)
     answered = kind.status is not None and saw != Saw.UNANSWERED
     connection = f"{side}-{call.connection}"
+    stream = call.stream - call.joined if at_server else call.stream
     client, server = (_at_server if at_server else _at_client)(call, node)
     return Record(
-        id=hashlib.blake2b(f"{node} {connection} {call.stream}".encode(), digest_size=8).hexdigest(),
+        id=hashlib.blake2b(f"{node} {connection} {stream}".encode(), digest_size=8).hexdigest(),
         agent=f"agent-{node}",
         node=node,
         cluster=CLUSTER,
@@ -47,7 +48,7 @@ def _view(call: Call, side: str, node: str, saw: str, skew: int) -> Record:
         tls=None,
         side=side,
         connection=connection,
-        stream=call.stream,
+        stream=stream,
         client=client,
         server=server,
         process=_process(call, at_server),

@@ -23,14 +23,13 @@ from tests.oracle.calls import Call, Saw, traffic
 from tests.oracle.counters import counters
 from tests.oracle.frozen import FOLDER, World, keep
 from tests.oracle.kinds import KINDS, SPECIFICATION
-from tests.oracle.model import Counts
+from tests.oracle.model import SEEN, Counts
 from tests.oracle.world import DESCRIBED, NODES
 from tests.server.records import MS
 from tests.server.running import Client, serving, wait_for
 
 WORLDS, CALLS = 4, 300
 CENTURY_DAYS = 36_500.0
-SEEN = ("first seen", "last seen")
 
 Batches = Sequence[Sequence[Record]]
 
