@@ -1,6 +1,7 @@
 """The server's ingest: records for one second of its CPU, over HTTP, with matching off and on.
 
-The records are the agent's own, one view of each exchange; the figures are the server process's CPU time.
+The records are the agent's own: one view of each exchange, or both views of half as many, from several
+agents. The figures are the server process's CPU time.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import zstandard
 
 from agent.probes import decode
 from agent.probes.abi import parse
-from agent.wire import pack_batch, pack_record
+from agent.wire import decode_record, pack_batch, pack_record
 from server.analysis.json import JsonObject
-from tests.bench import stages
+from tests.bench import pairs, stages
 from tests.bench.figures import Figure, alternating, cpu_us, ratios
 from tests.bench.parts.agent import pipeline
-from tests.bench.traffic import fresh, raw_events
+from tests.bench.traffic import CONNECTIONS, fresh, raw_events
 from tests.bench.watch import workplace
 from tests.e2e import spectap
 
@@ -34,6 +35,9 @@ COVERAGE_GOAL_US = 25.0
 HOST = "orders.shop.local:8080"
 ENCODED = {"Content-Type": "application/msgpack", "Content-Encoding": "zstd"}
 TICKS = os.sysconf("SC_CLK_TCK")
+
+BOTH = {"both off": "both views, matching off", "both on": "both views, matching and coverage on"}
+"""Of the cases with both views what the figure is called, which is CPU time."""
 
 SPECIFICATION: JsonObject = {
     "openapi": "3.0.3",
@@ -119,14 +123,20 @@ def batches(packed: list[bytes]) -> list[bytes]:
     ]
 
 
+def paired(packed: list[bytes]) -> list[bytes]:
+    """As many records: both views of half the calls, as several agents send them."""
+    seen = [decode_record(one) for one in packed[: RECORDS // 2]]
+    return [zstandard.ZstdCompressor().compress(one) for one in pairs.batches(seen, CONNECTIONS, AT_ONCE)]
+
+
 def cpu_s(pid: int) -> float:
     """User and system time of a process (proc(5), fields 14 and 15 of its stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def ingested(sent: list[bytes], matching: bool) -> float:
-    """Records for a CPU second of a fresh server."""
+def ingested(sent: list[bytes], matching: bool, calls: int) -> float:
+    """Records for a CPU second of a fresh server, which counts so many calls of them."""
     with workplace() as folder, spectap.serving(folder) as server:
         with httpx.Client(base_url=f"{server.url}/api/v1", trust_env=False, timeout=60) as client:
             if matching:
@@ -135,10 +145,15 @@ def ingested(sent: list[bytes], matching: bool) -> float:
             before = cpu_s(server.process.pid)
             for batch in sent:
                 client.post("/records", content=batch, headers=ENCODED).raise_for_status()
+            server.process.wait_for(lambda: counted(server) == calls, "all calls")
             spent = cpu_s(server.process.pid) - before
         stored = server.get("/exchanges", limit=1)["items"][0]
         assert (stored["verdict"] is not None) == matching, stored["verdict"]
         return RECORDS / spent
+
+
+def counted(server: spectap.Server) -> int:
+    return sum(api["exchanges"] for api in server.items("/apis"))
 
 
 def stored_alone(packed: list[bytes]) -> float:
@@ -161,12 +176,14 @@ def stored_alone(packed: list[bytes]) -> float:
 def figures(rounds: int) -> Iterator[Figure]:
     packed = records()
     assert len(packed) == RECORDS
-    sent = batches(packed)
+    sent, both = batches(packed), paired(packed)
     speeds = alternating(
         rounds,
         {
-            "off": partial(ingested, sent, False),
-            "on": partial(ingested, sent, True),
+            "off": partial(ingested, sent, False, RECORDS),
+            "on": partial(ingested, sent, True, RECORDS),
+            "both off": partial(ingested, both, False, RECORDS // 2),
+            "both on": partial(ingested, both, True, RECORDS // 2),
             "alone": partial(stored_alone, packed),
         },
     )
@@ -174,6 +191,9 @@ def figures(rounds: int) -> Iterator[Figure]:
     yield Figure("matching on", "records/CPU s", speeds["on"])
     yield Figure("msgpack and sqlite3 alone", "records/CPU s", speeds["alone"], yardstick=True)
     yield Figure("off ÷ msgpack and sqlite3 alone", "ratio", ratios(speeds["off"], speeds["alone"]))
+    for case, name in BOTH.items():
+        yield Figure(name, "µs/record", tuple(1e6 / speed for speed in speeds[case]))
+        yield Figure(f"{name} ÷ msgpack and sqlite3 alone", "ratio", ratios(speeds["alone"], speeds[case]))
     yield from _added("", sent, SPECIFICATION, rounds)
     several, described = stages.varied(packed, SPECIFICATION)
     yield from _added(", many operations and consumers", batches(several), described, rounds)
