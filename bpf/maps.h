@@ -16,6 +16,7 @@
 #define CONN_IGNORED 2
 #define CONN_TLS 4
 #define CONN_FILTERED 8
+#define CONN_COUNTED (CONN_IGNORED | CONN_TLS | CONN_FILTERED) /* no bytes of it are handed over */
 
 enum track_mode { TRACK_UNKNOWN = 0, TRACK_START, TRACK_HTTP1, TRACK_HTTP2 };
 

@@ -134,27 +134,11 @@ static inline void start_walk(struct walk *walk, struct call *call, u64 result, 
 	}
 }
 
-/* Does the half's first byte rule HTTP out? A request starts with an upper-case letter (or an empty line). */
-static inline u32 first_byte_says(struct conn *conn, struct call *call, struct walk *walk)
-{
-	u8 byte = 0;
-	u8 requests = conn->tuple.role == ROLE_CLIENT ? DIRECTION_SENT : DIRECTION_RECEIVED;
-	if (!(conn->flags & CONN_FROM_START) || conn->position[call->direction & 1] ||
-	    call->direction != requests || call->shape > SHAPE_IOVEC)
-		return 0;
-	if (!walk->room && walk->iov)
-		next_buffer(walk);
-	if (!walk->room || bpf_probe_read_user(&byte, 1, (void *)walk->base))
-		return 0;
-	if ((byte >= 'A' && byte <= 'Z') || byte == '\r' || byte == '\n')
-		return 0;
-	return byte == 0x16 ? CONN_TLS : CONN_IGNORED;
-}
-
 static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
 {
 	u32 side = call->direction & 1, counter;
-	conn->flags |= first_byte_says(conn, call, &scratch->walk);
+	if (!(conn->flags & CONN_COUNTED))
+		conn->flags |= first_bytes_rule_out(scratch, conn, call->direction);
 	if (conn->flags & CONN_FILTERED) {
 		count(COUNT_FILTERED, bytes);
 	} else if (conn->flags & CONN_TLS) {

@@ -31,6 +31,7 @@ HEADERS = (
     "walk.h",
     "ship.h",
     "bodies.h",
+    "first_bytes.h",
     "tls_call.h",
 )
 PROGRAMS = ("tls.c", "lifecycle.c")

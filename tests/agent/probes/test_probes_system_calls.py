@@ -264,9 +264,9 @@ def test_what_does_not_start_like_http_is_counted_and_not_handed_over(
 def test_once_the_first_bytes_told_that_it_is_not_http_the_rest_stays_in_the_kernel(
     watch: Watch, listener: socket.socket
 ) -> None:
-    """The first byte may begin a method, so that user space decides, and tells the kernel."""
+    """A quoted word is no method, which user space sees; then it tells the kernel."""
     table = connections(Limits(), 1000, Ledger())
-    greeting, rest = b"SSH-2.0-test\r\n", b"A" * 9000
+    greeting, rest = b'"word" / HTTP/1.1\r\n', b"A" * 9000
     client, server = connected(listener)
     with client, server:
         port = client.getsockname()[1]
