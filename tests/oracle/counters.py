@@ -22,7 +22,7 @@ QUERIES = {
     "deviations": f"""SELECT {DEVIATION}, consumers.kind, consumers.name, count FROM deviation_calls
         JOIN deviations ON deviations.number = deviation {OF_API} {OF_CONSUMER}""",
     "coverage": f"""SELECT {AT}, coalesce(consumers.kind, 'everyone'), coalesce(consumers.name, ''), part,
-        coverage.count FROM coverage {OF_OPERATION} {OF_CONSUMER}""",
+        part_counts.count FROM part_counts {OF_OPERATION} {OF_CONSUMER}""",
 }
 SEEN = f"""SELECT {AT}, {{}} FROM operations JOIN apis ON apis.number = operations.api WHERE count > 0"""
 SEEN_DEVIATIONS = f"""SELECT {DEVIATION}, {{}} FROM deviations {OF_API}

@@ -196,3 +196,26 @@ def m011_numbers(db: Database) -> None:
         coalesce((SELECT max(number) FROM witnesses), 0), coalesce((SELECT max(watermark) FROM learning), 0),
         coalesce((SELECT max(first) FROM arrivals), 0))"""
     )
+
+
+@migrations()
+def m012_coverage_counts(db: Database) -> None:
+    """All counts of an operation and a consumer in one row, by the numbers of parts: a JSON object."""
+    execute = db.conn.execute
+    execute("CREATE TABLE parts (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)")
+    execute("INSERT INTO parts (name) SELECT DISTINCT part FROM coverage ORDER BY part")
+    execute("ALTER TABLE coverage RENAME TO coverage_rows")
+    execute(
+        """CREATE TABLE coverage (operation INTEGER NOT NULL, consumer INTEGER NOT NULL, counts TEXT NOT NULL,
+        PRIMARY KEY (operation, consumer)) WITHOUT ROWID"""
+    )
+    execute(
+        """INSERT INTO coverage SELECT operation, consumer, json_group_object(CAST(number AS TEXT), count)
+        FROM coverage_rows JOIN parts ON parts.name = part GROUP BY operation, consumer"""
+    )
+    execute("DROP TABLE coverage_rows")
+    execute(
+        """CREATE VIEW part_counts AS SELECT operation, consumer, parts.name AS part, each.value AS count
+        FROM coverage JOIN json_each(CASE WHEN json_valid(counts) THEN counts ELSE '{}' END) AS each
+        JOIN parts ON parts.number = CAST(each.key AS INTEGER)"""
+    )

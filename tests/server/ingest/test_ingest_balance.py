@@ -45,7 +45,7 @@ def counted(db: sqlite3.Connection) -> dict[str, Counts]:
             JOIN deviations ON number = deviation"""
         ),
         "coverage": of(
-            """SELECT coverage.operation, coalesce(kind, 'everyone'), sum(count) FROM coverage
+            """SELECT operation, coalesce(kind, 'everyone'), sum(count) FROM part_counts
             LEFT JOIN consumers ON number = consumer WHERE part LIKE 'hits:%' GROUP BY 1, 2"""
         ),
     }

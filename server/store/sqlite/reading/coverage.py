@@ -15,9 +15,11 @@ class SqliteCoverage:
 
     def counts(self, api: int, by: str) -> Iterator[PartCount]:
         rows = self._db.execute(
-            """SELECT operations.key, consumers.name, coverage.part, coverage.count FROM operations
+            """SELECT operations.key, consumers.name, part_counts.part, part_counts.count FROM operations
             JOIN coverage ON coverage.operation = operations.number
             LEFT JOIN consumers ON consumers.number = coverage.consumer
+            JOIN part_counts ON part_counts.operation = coverage.operation
+            AND part_counts.consumer = coverage.consumer
             WHERE operations.api = ? AND (coverage.consumer = 0 OR consumers.kind = ?)""",
             (api, by),
         )

@@ -42,6 +42,7 @@ NAMES = {
     "batches": "batches seen",
     "ledger": "counts of the ledger",
     "coverage": "counts of coverage",
+    "parts": "names in counts of coverage",
     "learning": "places in learning",
     "learners": "learned APIs",
     "rebuilt": "rebuilt documents",

@@ -18,9 +18,10 @@ def checked(table: ScannedTable, raw: Row) -> Row | None:
     try:
         row = tuple(_value(value, *of) for value, of in zip(raw, table.types, strict=True))
         for column, check in CHECKS.get(table.name, {}).items():
-            value = row[table.columns.index(f'"{column}"')]
-            if value is not None:
-                check(value)
+            if f'"{column}"' in table.columns:  # databases of before it was added are salvaged too
+                value = row[table.columns.index(f'"{column}"')]
+                if value is not None:
+                    check(value)
     except (ValueError, WireError, zstandard.ZstdError):
         return None
     return row
@@ -63,6 +64,7 @@ CHECKS: Mapping[str, Mapping[str, Callable[[Value], None]]] = {
     "exchanges": {"deviations": _json},
     "witnesses": {"record": _record},
     "specs": {"warnings": _json},
+    "coverage": {"counts": _json},
     "epochs": {"ledger": _json},
     "learners": {"state": _packed},
     "rebuilt": {"document": _packed_json, "changes": _json},

@@ -25,9 +25,19 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
         drop(table, "operation NOT IN (SELECT number FROM operations)")
     db.execute("UPDATE exchanges SET second = NULL WHERE second NOT IN (SELECT number FROM witnesses)")
     db.execute("UPDATE exchanges SET revision = -1 WHERE operation NOT IN (SELECT number FROM operations)")
+    _parts(db)
     _stand_ins(db)
     _places(db, now)
     return gone
+
+
+def _parts(db: sqlite3.Connection) -> None:
+    """Counts of parts whose names are lost go: their numbers may be given anew."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'parts'").fetchone():
+        db.execute(
+            """UPDATE coverage SET counts = (SELECT json_group_object(key, value) FROM json_each(counts)
+            WHERE CAST(key AS INTEGER) IN (SELECT number FROM parts))"""
+        )
 
 
 def _stand_ins(db: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@
 | operations: numbers, keys, kinds                        | the start  | a merge, demoting, moved counts   |
 | consumers: numbers                                      | the start  | dropping                          |
 | deviations: numbers                                     | the start  | a merge, purging                  |
-| coverage: which consumers each operation has            | the start  | a merge, resetting                |
+| coverage: consumers of operations, numbers of parts     | the start  | a merge, resetting                |
 | sums of calls, deviations and coverage, not yet flushed | (empty)    | a flush (empty again)             |
 | the hour whose first number is stored                   | (none)     | another hour                      |
 

@@ -1,12 +1,17 @@
 """What of its specification each operation was exercised in, by consumer: counters that outlive samples.
 
-They count what was stored when the API's specifications last changed, and everything since.
+They count what was stored when the API's specifications last changed, and everything since. An exchange
+exercises dozens of parts, for everyone and for each of its consumers, and a row for each of these counts cost
+more than all else of coverage: all counts of an operation and a consumer are one row, a JSON object by the
+numbers of parts.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 
 from server.store.values import Covered
 
@@ -17,19 +22,35 @@ Parts = tuple[str, ...]
 Consumers = tuple[int, ...]
 
 
+_packed = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _unpacked(counts: str) -> dict[str, int]:
+    """By parts' numbers; nothing where a damaged disk left what is no JSON."""
+    try:
+        found: dict[str, int] = json.loads(counts)
+    except ValueError:
+        return {}
+    return found
+
+
 class SqliteCoverageTally:
-    """Parts are summed in memory and written at once; which consumers an operation has is mirrored."""
+    """Parts are summed in memory and written at once. Which consumers an operation has, and the numbers of
+    parts, are mirrored.
+    """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self.forget()
 
     def forget(self) -> None:
+        execute = self._db.execute
         self._sums: Counter[tuple[int, Consumers, Parts]] = Counter()
         self._consumers: dict[int, set[int]] = {}
-        rows = self._db.execute("SELECT DISTINCT operation, consumer FROM coverage WHERE consumer <> 0")
-        for operation, consumer in rows:
+        for operation, consumer in execute("SELECT operation, consumer FROM coverage WHERE consumer <> 0"):
             self._consumers.setdefault(operation, set()).add(consumer)
+        rows = execute("SELECT name, number FROM parts")
+        self._numbers: dict[str, str] = {name: str(number) for name, number in rows}
 
     def add(self, one: Covered, sign: int = 1) -> None:
         self._sums[one.operation, self._bounded(one.operation, one.consumers), one.parts] += sign
@@ -42,25 +63,59 @@ class SqliteCoverageTally:
         return consumers
 
     def flush(self) -> None:
-        rows: Counter[tuple[int, int, str]] = Counter()
+        added: dict[tuple[int, int], dict[str, int]] = {}
         for (operation, consumers, parts), count in self._sums.items():
+            numbers = self._numbered(parts) if count else ()
             for consumer in (EVERYONE, *consumers) if count else ():
-                for part in parts:
-                    rows[operation, consumer, part] += count
+                counts = added.setdefault((operation, consumer), {})
+                for number in numbers:
+                    counts[number] = counts.get(number, 0) + count
         self._sums.clear()
-        many = self._db.executemany
-        many(
-            """INSERT INTO coverage (operation, consumer, part, count) VALUES (?, ?, ?, ?)
-            ON CONFLICT (operation, consumer, part) DO UPDATE SET count = coverage.count + excluded.count""",
-            [(*at, count) for at, count in rows.items() if count],
+        counted = [(*at, self._counted(at, counts)) for at, counts in added.items()]
+        self._db.executemany(
+            """INSERT INTO coverage VALUES (?, ?, ?)
+            ON CONFLICT (operation, consumer) DO UPDATE SET counts = excluded.counts""",
+            [(operation, consumer, _packed(counts)) for operation, consumer, counts in counted if counts],
         )
-        many(
-            "DELETE FROM coverage WHERE operation = ? AND consumer = ? AND part = ? AND count <= 0",
-            [at for at, count in rows.items() if count < 0],
+        self._db.executemany(
+            "DELETE FROM coverage WHERE operation = ? AND consumer = ?",
+            [(operation, consumer) for operation, consumer, counts in counted if not counts],
         )
+
+    def _numbered(self, parts: Iterable[str]) -> list[str]:
+        numbers = self._numbers
+        return [numbers.get(part) or self._number(part) for part in parts]
+
+    def _number(self, part: str) -> str:
+        query = "INSERT INTO parts (name) VALUES (?) RETURNING number"
+        number = self._numbers[part] = str(self._db.execute(query, (part,)).fetchone()[0])
+        return number
+
+    def _counted(self, at: tuple[int, int], added: dict[str, int]) -> dict[str, int]:
+        """What is stored with what was added; what came down to zero is left out."""
+        query = "SELECT counts FROM coverage WHERE operation = ? AND consumer = ?"
+        row = self._db.execute(query, at).fetchone()
+        counts = _unpacked(row[0]) if row else {}
+        for number, count in added.items():
+            counts[number] = counts.get(number, 0) + count
+        return {number: count for number, count in counts.items() if count > 0}
 
     def reset(self, api: int) -> None:
         self._db.execute(
             "DELETE FROM coverage WHERE operation IN (SELECT number FROM operations WHERE api = ?)", (api,)
         )
         self.forget()
+
+
+def move_coverage(db: sqlite3.Connection, source: int, target: int) -> None:
+    """What was counted under one operation counts under another."""
+    db.execute(
+        """INSERT INTO coverage SELECT ?2, consumer, json_group_object(key, count) FROM (
+            SELECT consumer, each.key AS key, sum(each.value) AS count
+            FROM coverage JOIN json_each(coverage.counts) AS each
+            WHERE operation IN (?1, ?2) GROUP BY consumer, each.key)
+        WHERE true GROUP BY consumer
+        ON CONFLICT (operation, consumer) DO UPDATE SET counts = excluded.counts""",
+        (source, target),
+    )
+    db.execute("DELETE FROM coverage WHERE operation = ?", (source,))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from server.store.rows import OperationKind
+from server.store.sqlite.writing.coverage import move_coverage
 from server.store.values import Unsampled
 
 MAX_PROVISIONAL = 500  # templates per API; calls beyond them count under one operation
@@ -17,9 +18,8 @@ KEYS = {
     "calls": "hour, consumer, status",
     "latency": "day, bucket",
     "verdicts": "verdict",
-    "coverage": "consumer, part",
 }
-"""What each table of counts is keyed by, besides the operation."""
+"""What each table with a row for each count is keyed by, besides the operation."""
 
 
 class SqliteOperations:
@@ -108,6 +108,7 @@ class SqliteOperations:
 def move_counts(db: sqlite3.Connection, source: int, target: int) -> None:
     """All that was counted under one operation counts under another; the first is removed."""
     execute = db.execute
+    move_coverage(db, source, target)
     for table, key in KEYS.items():
         execute(
             f"INSERT INTO {table} (operation, {key}, count) "
