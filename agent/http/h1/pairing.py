@@ -27,9 +27,9 @@ known which request this response answers, and the others may still be answered.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from agent.http.h1.draft import PairDraft
 from agent.http.h1.facts import (
     Interim,
     RequestBegun,
@@ -39,41 +39,10 @@ from agent.http.h1.facts import (
     ResponseFact,
     SyncLost,
 )
-from agent.http.messages import Completeness, Exchange, Request, Response, header
+from agent.http.messages import Completeness, Exchange, header
 
 MAX_OUTSTANDING = 128
 """Requests of one connection that wait for a response; beyond the bound the oldest are given up."""
-
-MAX_INTERIM = 16
-"""Kept 1xx statuses of one response."""
-
-_BY_SEVERITY = (
-    Completeness.COMPLETE,
-    Completeness.TRUNCATED,
-    Completeness.GAP,
-    Completeness.INCOMPLETE,
-)
-
-
-@dataclass(slots=True, eq=False)
-class _Draft:
-    """An incomplete exchange. `fenced`: requests before it may have passed unseen. `given_up`: no response
-    will be paired with it, since one may have been lost.
-    """
-
-    ordinal: int
-    start_ns: int
-    method: bytes | None
-    fenced: bool = False
-    given_up: bool = False
-    switch: bytes | None = None  # the protocol its request offers to switch to
-    upgraded: bytes | None = None
-    request: Request | None = None
-    response: Response | None = None
-    request_cut: Completeness = Completeness.COMPLETE
-    response_cut: Completeness = Completeness.COMPLETE
-    error: str | None = None
-    interim: tuple[int, ...] = ()
 
 
 class Order(Enum):
@@ -103,10 +72,10 @@ class Pairer:
         response_lost: bool = False,
         lost_ns: int | None = None,
     ) -> None:
-        self._queue: deque[_Draft] = deque()  # unanswered requests, in order
-        self._sending: _Draft | None = None  # its request is being read
-        self._current: _Draft | None = None  # its response is being read (1xx count)
-        self._settled: list[Exchange] = []
+        self._queue: deque[PairDraft] = deque()  # unanswered requests, in order
+        self._sending: PairDraft | None = None  # its request is being read
+        self._current: PairDraft | None = None  # its response is being read (1xx count)
+        self._finished: list[Exchange] = []
         self._ordinal = 0
         self._late = late
         self._first_ns: int | None = None  # when the first request began
@@ -121,8 +90,8 @@ class Pairer:
 
     def drain(self) -> list[Exchange]:
         """Removes and returns the exchanges finished since the last call."""
-        settled, self._settled = self._settled, []
-        return settled
+        finished, self._finished = self._finished, []
+        return finished
 
     @property
     def switching(self) -> bool:
@@ -160,13 +129,12 @@ class Pairer:
     def _request_done(self, fact: RequestDone) -> None:
         draft, self._sending = self._sending, None
         assert draft is not None
-        draft.request, draft.request_cut = fact.request, fact.cut
-        draft.error = draft.error or fact.error
+        draft.add_request(fact)
         self.held += len(fact.request.body.data)
         if draft.response is not None or draft.given_up:
             self._finish(draft)
 
-    def _enqueue(self, draft: _Draft) -> None:
+    def _enqueue(self, draft: PairDraft) -> None:
         if len(self._queue) >= MAX_OUTSTANDING:
             self._lose_responses(draft.start_ns)
         if self._unpaired or self._before_loss(draft):
@@ -200,7 +168,7 @@ class Pairer:
         """The method of the request whose response is being read; None if it was not seen."""
         return None if self._current is None else self._current.method
 
-    def _choose(self, start_ns: int) -> _Draft | None:
+    def _choose(self, start_ns: int) -> PairDraft | None:
         """The queued request that a response answers; None if that would be a guess."""
         queue = self._queue
         while len(queue) > 1 and queue[0].method is None and queue[1].start_ns <= start_ns:
@@ -223,7 +191,7 @@ class Pairer:
             return Order.OWED
         return Order.LOSSY if self._response_lost else Order.FENCED
 
-    def _choose_in_doubt(self, order: Order, start_ns: int) -> _Draft | None:
+    def _choose_in_doubt(self, order: Order, start_ns: int) -> PairDraft | None:
         earlier = sum(draft.start_ns <= start_ns for draft in self._queue)
         if order is Order.OWED and self._owed is not None:
             self._owed -= 1
@@ -253,23 +221,14 @@ class Pairer:
             self._response_broken(fact)
 
     def _interim(self, fact: Interim) -> None:
-        draft = self._current
-        assert draft is not None
-        if len(draft.interim) < MAX_INTERIM:
-            draft.interim += (fact.status,)
+        assert self._current is not None
+        self._current.add_interim(fact.status)
 
     def _response_done(self, fact: ResponseDone) -> None:
         draft, self._current = self._current, None
         assert draft is not None
-        response = fact.response
-        draft.response = replace(response, interim=draft.interim) if draft.interim else response
-        draft.response_cut = fact.cut
-        draft.error = draft.error or fact.error
-        self.held += len(response.body.data)
-        if response.status == 101:
-            draft.upgraded = header(response.headers, b"upgrade") or draft.switch or b"unknown"
-        elif draft.method == b"CONNECT" and 200 <= response.status < 300:
-            draft.upgraded = b"CONNECT"
+        draft.add_response(fact)
+        self.held += len(fact.response.body.data)
         self.upgraded = draft.upgraded
         if draft is not self._sending:
             self._finish(draft)
@@ -297,7 +256,7 @@ class Pairer:
     def _lose_until(self, time_ns: int) -> None:
         self._lost_ns = time_ns if self._lost_ns is None else max(self._lost_ns, time_ns)
 
-    def _before_loss(self, draft: _Draft) -> bool:
+    def _before_loss(self, draft: PairDraft) -> bool:
         return self._lost_ns is not None and draft.start_ns <= self._lost_ns
 
     # The end of each
@@ -315,39 +274,22 @@ class Pairer:
                 self._finish(draft, Completeness.INCOMPLETE if cut_response and closed else silent)
                 cut_response = False
 
-    def _give_up(self, draft: _Draft) -> None:
+    def _give_up(self, draft: PairDraft) -> None:
         draft.given_up = True
         if draft is not self._sending:
             self._finish(draft)
 
-    def _draft(self, start_ns: int, method: bytes | None, error: str | None = None) -> _Draft:
-        draft = _Draft(self._ordinal, start_ns, method, error=error)
+    def _draft(self, start_ns: int, method: bytes | None, error: str | None = None) -> PairDraft:
+        draft = PairDraft(self._ordinal, start_ns, method, error=error)
         self._ordinal += 1
         return draft
 
-    def _finish(self, draft: _Draft, silent: Completeness = Completeness.GAP) -> None:
+    def _finish(self, draft: PairDraft, silent: Completeness = Completeness.GAP) -> None:
         for message in (draft.request, draft.response):
             if message is not None:
                 self.held -= len(message.body.data)
         if draft.request is None and draft.response is None and draft.error is None:
             return  # only 1xx responses to a request that was not seen
-        self._settled.append(
-            Exchange(
-                draft.ordinal,
-                draft.request,
-                draft.response,
-                self._completeness(draft, silent),
-                draft.upgraded,
-                draft.error,
-            )
-        )
-
-    def _completeness(self, draft: _Draft, silent: Completeness) -> Completeness:
-        if draft.error is not None:
-            return Completeness.MALFORMED
-        if draft.request is None:
-            before = self._first_ns is None or draft.start_ns < self._first_ns
-            return Completeness.LATE_JOIN if self._late and before else Completeness.GAP
-        if draft.response is None:
-            return draft.request_cut if draft.request_cut is Completeness.INCOMPLETE else silent
-        return max(draft.request_cut, draft.response_cut, key=_BY_SEVERITY.index)
+        late = self._late and (self._first_ns is None or draft.start_ns < self._first_ns)
+        without_request = Completeness.LATE_JOIN if late else Completeness.GAP
+        self._finished.append(draft.exchange(without_request, silent))
