@@ -5,6 +5,10 @@ order proves nothing: a response is then paired only if a client that waits for 
 possibility, and never on a connection that has pipelined. In doubt, request and response are reported
 separately: no body is attributed to a request it may not belong to.
 
+A client pipelines if a request shared a segment with the end of the one before, or was sent before the
+response to that one, as far as both were seen: one whose requests come in segments of their own, and whose
+responses are lost from the first on, is taken for one that waits.
+
 Between the oldest waiting request and the next response, `Order` is one of five states:
 
 | order     | requests sent before the response      | it answers | next                                     |

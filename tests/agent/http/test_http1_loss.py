@@ -72,18 +72,23 @@ def messages(draw: st.DrawFn, pipelined: bool) -> list[Said]:
 
 @st.composite
 def sent(draw: st.DrawFn, said: list[Said], joined: bool) -> list[Chunk]:
-    """The chunks of all messages. Messages never share one, unless `joined` and in one burst."""
+    """The chunks of all messages. Messages never share one, unless `joined` and in one burst: those of the
+    first burst all do, since nothing else shows for sure that the client pipelines."""
     units: list[tuple[Direction, bytes, bool]] = []
+    shared: set[int] = set()  # where messages of the first burst meet
     for message in said:
         if joined and units and not message.starts_turn and (units[-1][2] or draw(st.booleans())):
             way, raw, first = units[-1]
             units[-1] = (way, raw + message.raw, first)
+            if first:
+                shared.add(len(raw))
         else:
             units.append((message.way, message.raw, not units))
     made, at, now = [], {C: 0, S: 0}, 0
-    for way, raw, _ in units:
+    for way, raw, first in units:
         now += draw(st.sampled_from([1, 5, 40, 400])) * MS
-        cuts = sorted(draw(st.sets(st.integers(1, max(1, len(raw) - 1)), max_size=4)))
+        places = draw(st.sets(st.integers(1, max(1, len(raw) - 1)), max_size=4))
+        cuts = sorted(places - shared if first else places)
         for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
             if end > start:
                 made.append(chunk(way, at[way], raw[start:end], now))
