@@ -118,8 +118,8 @@ def client() -> None:
 
 
 def call(protocol: str, port: int, name: str, authority: str | None) -> None:
-    """Raises OSError, HTTPException or ProtocolError, and ValueError where the answer is not the id that
-    was sent.
+    """Makes one call. Raises OSError, HTTPException or ProtocolError, and ValueError if the answer is not the
+    id sent.
     """
     if protocol == H2:
         answered = ask_http2(port, name)

@@ -136,7 +136,9 @@ class Programs:
         return len(self._socket_probes)
 
     def attach_mappings(self) -> None:
-        """Has processes that map new code examined at once; where the kernel refuses, the rounds do."""
+        """Attaches to mappings of new code, so that their processes are examined at once; if the kernel
+        refuses, they wait for the next round.
+        """
         with suppress(Exception):  # BCC raises Exception itself
             self._socket_probes.append(attached(self._module, "syscalls:sys_enter_mmap", "enter_mmap"))
 

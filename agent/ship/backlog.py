@@ -237,8 +237,8 @@ class Backlog:
                 self._set_holding(holding)
 
     def disk_fails(self, unreadable: int | None) -> None:
-        """Sends from memory from now on; with a number, so many of this start's records on disk are lost, and
-        the disk holds nothing.
+        """Sends from memory from now on. With a number: that many of this start's records on disk are lost,
+        and the disk holds nothing.
         """
         with self.change:
             self._to_disk = False

@@ -4,7 +4,7 @@ A parcel's number is the place of its first record among all that were ever kept
 as it has records.
 
 Of a damaged page SQLite reads any values in any column. Each row is checked as it is read: functions raise
-OperationalError where a value is none of ours.
+OperationalError if a value is not the spool's.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def epochs(execute: Execute, records: Mapping[str, int]) -> dict[str, Epoch]:
 
 
 def _ledger(text: str) -> LedgerMap:
-    """Counts by bucket, as they were written. Raises ValueError and TypeError where they are none."""
+    """Counts by bucket, as they were written. Raises ValueError and TypeError if they are invalid."""
     ledger: LedgerMap = {part: dict(counts) for part, counts in dict(json.loads(text)).items()}
     for bucket, count in (item for counts in ledger.values() for item in counts.items()):
         if not (_text(bucket) and bucket.isascii() and _whole(abs(count))):

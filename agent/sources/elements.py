@@ -24,7 +24,7 @@ _OPENING, _QUOTE = frozenset(b"{["), ord('"')
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element; `raw` is None where it is larger than MAX_ELEMENT."""
+    """One element; `raw` is None if it is larger than MAX_ELEMENT."""
 
     raw: bytes | None
 

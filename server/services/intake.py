@@ -29,7 +29,7 @@ class Intake:
         return self._store.write(lambda unit: self._acceptor.accept(delivery, now))
 
     def why_stuck(self) -> str | None:
-        """Why nothing is stored any more, for a person; None where the writer works. Waits for nothing."""
+        """A sentence on why nothing is stored any more; None if the writer works. Does not wait."""
         busy_s = self._store.busy_s
         if busy_s <= STUCK_S:
             return None

@@ -74,11 +74,11 @@ class PathOperations:
 
     @property
     def places(self) -> int:
-        """How many places are taken, of those it may have."""
+        """Number of places used, of its budget."""
         return self._shapes - self._budget.left
 
     def learn(self, exchange: LearnInput) -> bool:
-        """Learns from one exchange; False where it is of a further operation than are kept."""
+        """Learns from one exchange; False if its operation is beyond the bound."""
         operation = self._of(exchange)
         if operation is None:
             return False
@@ -91,7 +91,7 @@ class PathOperations:
         if known is not None:
             return known
         if len(self._leaves) >= self._compact_at or self._budget.left < self._shapes // 16:
-            if len(self._leaves) < self._compact_at // 4:  # sorting them would not make much room
+            if len(self._leaves) < self._compact_at // 4:  # grouping them would not free much room
                 return None
             self.compact()
             return self._of(exchange)
@@ -106,7 +106,7 @@ class PathOperations:
         return self._settled.get((exchange.request.method, template.text)) if template else None
 
     def compact(self) -> None:
-        """Sorts operations by the templates of this moment; what no template knows is forgotten."""
+        """Groups operations by the current templates; operations without a template are dropped."""
         self._settled_by = self.templates.templates()
         grouped = self.grouped()
         self._settled = {}
@@ -122,7 +122,7 @@ class PathOperations:
         self._compact_at = 2 * self._compact_at if full else MOST_LEAVES
 
     def grouped(self) -> dict[tuple[str, Template], list[PathOperation]]:
-        """Operations by method and by what is their template now; only of what ever succeeded."""
+        """Operations by method and current template; only those that ever succeeded."""
         templates = self.templates.templates()
         found: dict[tuple[str, Template], list[PathOperation]] = {}
         for method, one in self._by_method():
@@ -149,14 +149,14 @@ class PathOperations:
             self.compact()
 
     def state(self) -> tuple[list[LeafState], list[SettledState]]:
-        """All of it, for msgpack."""
+        """The state, for msgpack."""
         return (
             [(leaf, one.segments, one.operation.state()) for leaf, one in self._leaves.items()],
             [(*key, one.segments, one.operation.state()) for key, one in self._settled.items()],
         )
 
     def load(self, leaves: list[LeafState], settled: list[SettledState]) -> None:
-        """Takes what `state` wrote."""
+        """Loads what `state` wrote."""
         self._leaves = {tuple(leaf): _loaded(segments, one) for leaf, segments, one in leaves}
         self._settled = {(method, text): _loaded(segments, one) for method, text, segments, one in settled}
         self._settled_by = self.templates.templates() if settled else None
@@ -176,7 +176,7 @@ def _loaded(segments: tuple[str, ...], state: OperationState) -> PathOperation:
 
 
 def leaf_of(exchange: LearnInput) -> Leaf:
-    """Where an exchange is kept before its template is known."""
+    """The key of an exchange before its template is known."""
     leaf = [exchange.request.method]
     for index, segment in enumerate(exchange.segments):
         kind = kind_of(segment)

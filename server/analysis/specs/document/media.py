@@ -11,10 +11,10 @@ def essence(kind: str) -> str:
 
 
 def is_json(kind: str) -> bool:
-    """Of a media type's essence."""
+    """Whether a media type's essence is JSON."""
     return kind.endswith(("/json", "+json"))
 
 
 def is_xml(kind: str) -> bool:
-    """Of a media type's essence."""
+    """Whether a media type's essence is XML."""
     return kind.endswith(("/xml", "+xml"))
