@@ -82,7 +82,9 @@ class Operations(Protocol):
         """
 
     def specified(self, api: int, key: str, deprecated: bool, operation_id: str | None) -> int:
-        """The operation that a specification names; a provisional one of the same key becomes it."""
+        """The operation that a specification names; a provisional one of the same key becomes it. Where
+        several specifications name it, in whatever order, it is deprecated if one of them says so.
+        """
 
     def unseen(self, api: int) -> int:
         """For exchanges whose request went by before anyone watched."""

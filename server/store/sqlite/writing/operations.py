@@ -22,8 +22,12 @@ KEYS = {
 """What each table with a row for each count is keyed by, besides the operation."""
 
 
+Described = tuple[bool, str | None]
+"""Whether an operation is deprecated, and its id in the specification."""
+
+
 class SqliteOperations:
-    """Numbers, keys and kinds are mirrored in memory."""
+    """Numbers, keys, kinds and what specifications say are mirrored in memory."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -34,7 +38,12 @@ class SqliteOperations:
         self._keys: dict[int, str] = {}
         self._kinds: dict[int, str] = {}
         self._provisional: Counter[int] = Counter()
-        for number, api, key, kind in self._db.execute("SELECT number, api, key, kind FROM operations"):
+        self._described: dict[int, Described] = {}
+        for number, api, key, kind, deprecated, operation_id in self._db.execute(
+            "SELECT number, api, key, kind, deprecated, operation_id FROM operations"
+        ):
+            if kind == OperationKind.SPECIFIED:
+                self._described[number] = (bool(deprecated), operation_id)
             self._numbers[api, key] = number
             self._keys[number] = key
             self._kinds[number] = kind
@@ -54,18 +63,23 @@ class SqliteOperations:
         return self._find(api, key, OperationKind.PROVISIONAL, method, template)
 
     def specified(self, api: int, key: str, deprecated: bool, operation_id: str | None) -> int:
-        number = self._numbers.get((api, key))
-        if number is not None and self._kinds[number] == OperationKind.SPECIFIED:
-            return number
+        number, said = self._numbers.get((api, key)), (deprecated, operation_id)
+        known = None if number is None else self._described.get(number)
+        described = said if known is None or known == said else _together(known, said)
+        if number is None or described != known:
+            number = self._describe(api, key, described)
+        return number
+
+    def _describe(self, api: int, key: str, described: Described) -> int:
         method, _, template = key.partition(" ")
         number = self._find(api, key, OperationKind.SPECIFIED, method, template)
         self._db.execute(
             "UPDATE operations SET kind = ?, deprecated = ?, operation_id = ? WHERE number = ?",
-            (OperationKind.SPECIFIED, deprecated, operation_id, number),
+            (OperationKind.SPECIFIED, *described, number),
         )
         if self._kinds[number] == OperationKind.PROVISIONAL:
             self._provisional[api] -= 1
-        self._kinds[number] = OperationKind.SPECIFIED
+        self._kinds[number], self._described[number] = OperationKind.SPECIFIED, described
         return number
 
     def unseen(self, api: int) -> int:
@@ -103,6 +117,14 @@ class SqliteOperations:
             self._keys[number] = key
             self._kinds[number] = kind
         return number
+
+
+def _together(one: Described, other: Described) -> Described:
+    """What several specifications say of an operation, whichever was asked first: it is deprecated if one of
+    them says so, and has the first of their ids.
+    """
+    ids = [id for _, id in (one, other) if id is not None]
+    return one[0] or other[0], min(ids, default=None)
 
 
 def move_counts(db: sqlite3.Connection, source: int, target: int) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+
+import pytest
 
 from agent.wire import Endpoint, Record
 from server.analysis.inventory import ApiKind, ConsumerKind
@@ -39,6 +43,24 @@ def test_an_api_has_an_id_for_the_outside(opened: OpenStore) -> None:
         assert reader.inventory.number_of(id) == api
         assert reader.inventory.number_of("none") is None
         assert reader.inventory.name_of(api) == "nginx:8080"
+
+
+@pytest.mark.parametrize("turns", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_what_several_specifications_say_of_an_operation_does_not_depend_on_their_order(
+    opened: OpenStore, turns: Sequence[int]
+) -> None:
+    api, consumer = opened.do(someone)
+    said = [(False, "getUser"), (True, None), (False, "fetchUser")]
+
+    def describe(turn: int, unit: Unit) -> None:
+        number = unit.operations.specified(api, "GET /users/{id}", *said[turn])
+        count(unit, Contribution(number, consumer, 200, NOON, None, None))
+
+    for turn in turns:
+        opened.do(partial(describe, turn))
+        opened.again()
+    (row,) = opened.operations(api)
+    assert (row.deprecated, row.operation_id, row.count) == (True, "fetchUser", 3)
 
 
 def test_an_address_that_leads_to_one_server_is_that_servers(opened: OpenStore) -> None:
