@@ -18,7 +18,7 @@ _BEFORE = 64  # bytes before a bracket that may contain the array's name
 
 _OUTSIDE = re.compile(rb'[^"{}\[\]]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"{}\[\]]*)*', re.DOTALL)
 _INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
-_GLUE = re.compile(rb"[\s,]*")
+_STRAY = re.compile(rb'(?:[^\s,"]|"(?:[^"\\]|\\.)*"?)(?:[^,"]|"(?:[^"\\]|\\.)*"?)*', re.DOTALL)
 _OPENING, _QUOTE = frozenset(b"{["), ord('"')
 
 
@@ -31,7 +31,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Text between the elements that is no object."""
+    """A value between the elements that is no object or array."""
 
 
 class Absent(ValueError):
@@ -123,8 +123,7 @@ class _Scan:
         self._at += 1
 
     def _between(self) -> Iterator[Stray]:
-        glue = _GLUE.match(self._buffer, self._glued, self._at)
-        if glue is None or glue.end() != self._at:
+        for _ in _STRAY.finditer(self._buffer, self._glued, self._at):
             yield Stray()
 
     def _forget(self) -> None:

@@ -87,7 +87,7 @@ def _reported(entry: dict[str, Any], index: int, raw: bytes) -> Entry:
     asked, answered = fields.part(entry, "request"), fields.part(entry, "response")
     method, url = fields.text(asked, "method"), fields.text(asked, "url")
     if start is None:
-        raise EntryError("no startedDateTime")
+        raise EntryError(_no_time(entry))
     if method is None or url is None:
         raise EntryError("no request method or no URL")
     call = _CALL.fullmatch(url)
@@ -101,6 +101,12 @@ def _reported(entry: dict[str, Any], index: int, raw: bytes) -> Entry:
     if response is not None and response.status == 101:
         exchange = replace(exchange, upgraded=header(request.headers, b"upgrade") or b"websocket")
     return Reported(exchange, identity("har", index, raw), "client", None, _server(entry, call))
+
+
+def _no_time(entry: dict[str, Any]) -> str:
+    if fields.text(entry, "startedDateTime") is None:
+        return "no startedDateTime"
+    return "its startedDateTime is no time from 1970 to 2116"
 
 
 def _completeness(response: Response | None, bodies: set[BodyState]) -> Completeness:

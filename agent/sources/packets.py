@@ -42,6 +42,10 @@ class NoSegment(Exception):
         self.broken = broken
 
 
+class UnknownLink(NoSegment):
+    """Nothing here can read frames of this link type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Datagram:
     """An IP datagram's payload: `data` is the captured prefix of `length` bytes of `protocol`."""
@@ -178,7 +182,7 @@ def _dissected(link: int, frame: bytes, length: int) -> tuple[bytes, int]:
     try:
         found = dissected.datagram(link, frame)
     except LookupError:
-        raise NoSegment(f"link type {link} is not known") from None
+        raise UnknownLink(f"link type {link} is not known") from None
     except ValueError as error:
         raise NoSegment(str(error), broken=True) from None
     if found is None:

@@ -126,6 +126,34 @@ def test_a_capture_joined_late_gives_what_came_after(tmp_path: Path) -> None:
     assert len(made) >= 4
 
 
+def of_links(*links: int) -> bytes:
+    """A capture with a packet of each link type."""
+    raw = section("<")
+    for link in links:
+        raw += block("<", 1, struct.pack("<HHI", link, 0, 0))
+    packets = [block("<", 6, struct.pack("<IIIII", n, 0, 5, 4, 4) + b"abcd") for n in range(len(links))]
+    return raw + b"".join(packets)
+
+
+def test_a_capture_of_unknown_link_types_alone_ends_with_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    capture = tmp_path / "a.pcapng"
+    capture.write_bytes(of_links(147, 147))
+    assert cli.main(["read", str(capture), "--key-file", str(tmp_path / "key")]) == 1
+    assert "none of its 2 packets could be read: link type 147 is not known" in caplog.messages[-1]
+
+
+def test_unknown_link_types_beside_known_ones_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    capture = tmp_path / "a.pcapng"
+    capture.write_bytes(of_links(147, 1))
+    assert records(capture, tmp_path) == []
+    assert "1 left out: packets, link type 147 is not known" in caplog.text
+
+
 def test_pcapng_gives_the_same_records(tmp_path: Path) -> None:
     other = tmp_path / "other.pcapng"
     with PcapNgWriter(str(other)) as out:

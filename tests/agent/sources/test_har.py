@@ -179,7 +179,10 @@ def test_data_urls_are_left_out() -> None:
     ("broken", "reason"),
     [
         (b'{"startedDateTime": nonsense}', "not JSON"),
-        (b'{"startedDateTime": "x"}', "no startedDateTime"),
+        (b"{}", "no startedDateTime"),
+        (b'{"startedDateTime": "x"}', "its startedDateTime is no time from 1970 to 2116"),
+        (b'{"startedDateTime": "9999-12-31T23:59:59Z"}', "its startedDateTime is no time from 1970 to 2116"),
+        (b'{"startedDateTime": "1600-01-01T00:00:00Z"}', "its startedDateTime is no time from 1970 to 2116"),
         (b'{"startedDateTime": "2026-03-01T12:00:00Z"}', "no request method or no URL"),
         (b'"text"', "not a JSON object"),
         (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested too deeply"),
@@ -194,6 +197,33 @@ def test_a_broken_entry_is_named_and_spoils_no_other(broken: bytes, reason: str)
     kinds = entries(raw)
     assert [type(one) for one in kinds] == [Reported, UnreadableEntry, Reported]
     assert kinds[1] == UnreadableEntry("entry 2", reason)
+
+
+@pytest.mark.parametrize(
+    ("strays", "count"),
+    [
+        (b"1", 1),
+        (b"1, null,true , -2.5e3", 4),
+        (b'"a, b", "c\\",d", x', 3),
+        (b",, 1,,", 1),
+    ],
+)
+def test_each_value_that_is_no_object_is_named(strays: bytes, count: int) -> None:
+    whole = json.dumps(entry()).encode()
+    for raw in (whole + b", " + strays, strays + b", " + whole, whole + b"," + strays + b"," + whole):
+        assert (
+            len(
+                [
+                    one
+                    for one in entries(b'{"log": {"entries": [' + raw + b"]}}")
+                    if isinstance(one, UnreadableEntry)
+                ]
+            )
+            == count
+        )
+    raw = b'{"log": {"entries": [' + whole + b", " + strays + b", " + whole + b"]}}"
+    found = [one for one in entries(raw) if isinstance(one, UnreadableEntry)]
+    assert found == [UnreadableEntry(f"entry {2 + n}", "not a JSON object") for n in range(count)]
 
 
 def test_a_cut_file_is_read_to_its_last_whole_entry() -> None:
