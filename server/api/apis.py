@@ -27,9 +27,9 @@ def list_apis(
 
 
 @router.get("/{id}")
-def get_api(here: Here, api: KnownApi) -> models.Api:
+def get_api(here: Here, id: str) -> models.Api:
     """One API, by its id or that of an API merged into it."""
-    return render.api(here.inventory.api(api))
+    return render.api(here.inventory.api(id))
 
 
 @router.get("/{id}/operations")

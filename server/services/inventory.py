@@ -10,7 +10,7 @@ from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Operation
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import UnknownApi
-from server.services.narrowing import Cursor, Narrowing
+from server.services.narrowing import Cursor, Narrowing, number_of
 from server.store.rows import ApiRow, Listed, OperationRow
 from server.store.store import Store
 
@@ -31,15 +31,12 @@ class Inventory:
     def number(self, id: str) -> int:
         """The number of the API with this id, or of the one it was merged into. Raises UnknownApi."""
         with self._store.reading() as reader:
-            number = reader.inventory.number_of(id)
-        if number is None:
-            raise UnknownApi
-        return number
+            return number_of(reader, id)
 
-    def api(self, api: int) -> ApiRow:
+    def api(self, id: str) -> ApiRow:
         """The API with this id, or the one it was merged into. Raises UnknownApi."""
         with self._store.reading() as reader:
-            row = reader.inventory.api(api)
+            row = reader.inventory.api(number_of(reader, id))
         if row is None:
             raise UnknownApi
         return row

@@ -1,14 +1,15 @@
-"""Filters of lists, and their cursors."""
+"""Filters of lists, and their cursors; the API of an id."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from server.services.errors import UnknownApi
 from server.store.filters import Filters
 from server.store.reader import Reader
 from server.store.rows import Cursor
 
-__all__ = ["Cursor", "Filters", "Narrowing"]
+__all__ = ["Cursor", "Filters", "Narrowing", "number_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,14 @@ class Narrowing:
             return self.filters
         number = reader.inventory.number_of(self.api)
         return None if number is None else replace(self.filters, api=number)
+
+
+def number_of(reader: Reader, id: str) -> int:
+    """The number of the API with this id, or of the one it was merged into. Raises UnknownApi.
+
+    Who reads more of the API by its number does so with the same reader: another one may see it merged.
+    """
+    number = reader.inventory.number_of(id)
+    if number is None:
+        raise UnknownApi
+    return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.services.errors import UnknownApi
-from server.services.narrowing import Cursor, Filters
+from server.services.narrowing import Cursor, Filters, number_of
 from server.store.rows import (
     AgentRow,
     ApiRow,
@@ -58,10 +58,11 @@ class Overview:
                 agent=heard[0] if heard else None,
             )
 
-    def of_api(self, api: int, limit: int, after: Cursor | None) -> ApiSummary:
-        """The summary of one API. Raises UnknownApi."""
-        filters = Filters(api=api)
+    def of_api(self, id: str, limit: int, after: Cursor | None) -> ApiSummary:
+        """The summary of the API with this id, or of the one it was merged into. Raises UnknownApi."""
         with self._store.reading() as reader:
+            api = number_of(reader, id)
+            filters = Filters(api=api)
             row = reader.inventory.api(api)
             if row is None:
                 raise UnknownApi

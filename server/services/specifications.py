@@ -12,7 +12,7 @@ from server.analysis.specs.model import SpecError
 from server.ingest.accept import Acceptor
 from server.services.attaching import AttachTarget, attach, detach
 from server.services.errors import NotFound
-from server.services.narrowing import Cursor
+from server.services.narrowing import Cursor, number_of
 from server.specification import Load, LoadedSpecification, based
 from server.store.rows import Listed, SpecDocument, SpecRow
 from server.store.store import Store
@@ -107,10 +107,14 @@ class Specifications:
         with self._store.reading() as reader:
             return reader.specs.listed(limit, after)
 
-    def of_api(self, api: int, id: str | None) -> SpecDocument:
-        """An API's specification with its document: the newest, or the one with this id. Raises NotFound."""
+    def of_api(self, api: str, id: str | None) -> SpecDocument:
+        """A specification of the API with id `api`, with its document: the newest, or the one with this id.
+
+        Raises NotFound.
+        """
         with self._store.reading() as reader:
-            found = [one for one in reader.specs.of_api(api) if id in (None, one.row.id)]
+            specs = reader.specs.of_api(number_of(reader, api))
+        found = [one for one in specs if id in (None, one.row.id)]
         if not found:
             raise NotFound("this API has no such specification")
         return found[0]

@@ -86,9 +86,9 @@ def _server(request: Request) -> str:
 
 
 @router.get("/apis/{id}")
-def api_page(request: Request, here: Here, api: KnownApi, cursor: After = None) -> Response:
+def api_page(request: Request, here: Here, id: str, cursor: After = None) -> Response:
     after = decode(cursor)
-    found = here.overview.of_api(api, OPERATIONS, after)
+    found = here.overview.of_api(id, OPERATIONS, after)
     return page(
         request,
         "api.html",
@@ -117,9 +117,9 @@ async def upload(request: Request, here: Here, id: str) -> Response:
 
 
 @router.get("/apis/{id}/spec")
-def spec_page(request: Request, here: Here, api: KnownApi, spec: str | None = None) -> Response:
-    shown = render.spec(here.specifications.of_api(api, spec).row)
-    return page(request, "spec.html", api=render.api(here.inventory.api(api)), spec=shown)
+def spec_page(request: Request, here: Here, id: str, spec: str | None = None) -> Response:
+    shown = render.spec(here.specifications.of_api(id, spec).row)
+    return page(request, "spec.html", api=render.api(here.inventory.api(id)), spec=shown)
 
 
 @router.get("/exchanges")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 
 from server.api.context import WRITES_AT_ONCE
 from server.store.errors import StoreUnavailable
+from server.store.reader import Reader
 from server.store.sqlite.writer import MAX_WAITING
 from server.store.sqlite.writing.decisions import SqliteDecisions
 from server.store.sqlite.writing.specs import SqliteSpecs
+from server.store.unit import Unit
+from server.store.values import Merge
 from tests.server.engine import spec
 from tests.server.records import record
 from tests.server.running import Client, serving, wait_for
@@ -142,3 +146,36 @@ def test_reads_are_answered_while_many_writes_wait_for_the_writer(shop: Client) 
             go_on.set()
         assert {one.result().status_code for one in gone} == {404}
     held.result()
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/apis/{id}", "/api/v1/apis/{id}/spec", "/apis/{id}", "/apis/{id}/spec"]
+)
+def test_an_api_that_is_merged_while_it_is_read_is_found(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(tmp_path) as client:
+        for host in ("old.local", "new.local"):
+            assert client.http.post("/api/v1/specs", content=USERS, params={"host": host}).is_success
+        ids = {one["hosts"][0]: one["id"] for one in client.items("/apis")}
+        store = client.core.store
+        read = store.reading
+
+        @contextmanager
+        def merged_after(*arguments: Any) -> Iterator[Reader]:
+            with read(*arguments) as reader:
+                yield reader
+            if ids:
+                old, new = (ids.pop(host) for host in ("old.local", "new.local"))
+                store.write(lambda unit: unit.merge(Merge(number(unit, old), number(unit, new)))).result()
+
+        monkeypatch.setattr(store, "reading", merged_after)
+        answer = client.http.get(path.format(id=ids["old.local"]))
+        assert not ids, "merged meanwhile"
+        assert answer.status_code == 200, answer.text
+
+
+def number(unit: Unit, id: str) -> int:
+    found = unit.apis.number_of(id)
+    assert found is not None
+    return found

@@ -67,4 +67,4 @@ def test_only_a_specification_that_is_there_is_removed_and_tells_its_api(told: T
         told.specifications.remove(added.id)
     assert told.numbers == [told.inventory.number(added.api)] * 2
     with pytest.raises(NotFound):
-        told.specifications.of_api(told.numbers[0], None)
+        told.specifications.of_api(added.api, None)
