@@ -7,6 +7,7 @@
 | | one more client connects than may, and none has waited here for longer | closed: `displaced` |
 | BODY, it sends the body | the body is complete | ANSWER |
 | | BODY_S, and 1 s for each BYTES_PER_S of it, passed while it was read from | closed: `slow_body` |
+| | STOPPING_BODY_S passed since the server was asked to stop | closed: `slow_body` |
 | ANSWER, the server works and writes | the answer is complete | IDLE |
 | | the client has taken nothing for UNREAD_S of what waits for it | closed: `unread` |
 | IDLE, what was written may still wait for the client | a byte of the next request | HEAD |
@@ -32,6 +33,7 @@ HEAD_S = 15.0
 BODY_S = 20.0
 BYTES_PER_S = 1024
 UNREAD_S = 60.0
+STOPPING_BODY_S = 8.0
 SWEEP_S = 1.0  # between checks for late connections
 MOST = 2048  # connections, at most, whatever the limit of open files
 MOST_AT_ONCE = 64  # accepted before the first of them is served
@@ -157,6 +159,18 @@ class Connection(H11Protocol):
             self._due += len(data) / BYTES_PER_S
         else:
             self._enter(Phase.ANSWER, UNREAD_S)
+
+    def shutdown(self) -> None:
+        """Ends the connection when the server stops; a body that is not complete soon is given up before
+        uvicorn cancels its request, which would log a traceback.
+        """
+        super().shutdown()
+        if self.state is Phase.BODY:
+            self.loop.call_later(STOPPING_BODY_S, self._give_up_body)
+
+    def _give_up_body(self) -> None:
+        if self.state is Phase.BODY and not self.transport.is_closing():
+            self.room.close(self, CloseReason.SLOW_BODY)
 
     def on_response_complete(self) -> None:
         self._enter(Phase.IDLE, UNREAD_S)

@@ -86,6 +86,24 @@ def test_it_ends_cleanly_with_all_that_was_accepted(tmp_path: Path, sign: signal
     assert ledger["server"]["stored"] == 100
 
 
+def test_bodies_that_never_end_are_given_up_at_the_end_without_a_traceback(tmp_path: Path) -> None:
+    with started(tmp_path) as (process, url, lines), ExitStack() as stack:
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        head = b"POST /api/v1/records HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+        clients = [stack.enter_context(socket.create_connection(address, PATIENCE_S)) for _ in range(3)]
+        for client in clients:
+            client.sendall(head + b"xx")
+        left = stack.enter_context(socket.create_connection(address, PATIENCE_S))
+        left.sendall(head)
+        left.close()
+        assert httpx.get(url + "/readyz", trust_env=False).is_success  # all heads were read before
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+        assert [client.recv(1000) for client in clients] == [b""] * 3
+    assert not [line for line in lines if "Traceback" in line or "unexpected" in line]
+    assert "everything accepted is stored" in lines[-1]
+
+
 def learnt(url: str) -> float:
     lines = httpx.get(f"{url}/metrics", trust_env=False).text.splitlines()
     return next(
