@@ -6,13 +6,12 @@ Messages are made from the schema's words and numbers; a field's name is in the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
-from server.analysis.specs.document.pointers import pointer
+from server.analysis.specs.document.pointers import pointer, under
 from server.analysis.specs.kinds import Kind
 from server.analysis.specs.schemas.convert import NAMED, REFUSED, SchemaDirection
 
@@ -21,8 +20,7 @@ MAX_MESSAGE = 200  # characters
 _E = ValidationErrorKind
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaError:
+class SchemaError(NamedTuple):
     """`spans`: it also concerns everything below the pointer."""
 
     kind: Kind
@@ -35,6 +33,8 @@ def schema_errors(errors: Sequence[ValidationError], direction: SchemaDirection)
     """The errors as SchemaErrors."""
     found = [converted for error in _sound(errors) for converted in _converted(error, direction)]
     forbidden = {one.pointer for one in found if one.kind is Kind.FORBIDDEN_FIELD}
+    if not forbidden:
+        return found
     return [one for one in found if one.kind is not Kind.UNKNOWN_FIELD or one.pointer not in forbidden]
 
 
@@ -49,17 +49,19 @@ def soft_errors(errors: Sequence[ValidationError], direction: SchemaDirection) -
                 yield from soft_errors(min(branches, key=len), direction)
 
 
-def _sound(errors: Sequence[ValidationError]) -> Iterator[ValidationError]:
+def _sound(errors: Sequence[ValidationError]) -> Iterable[ValidationError]:
     """Drops errors of a schema's `unevaluatedProperties` if a part of the schema failed: then all fields that
     part names count as unevaluated.
     """
+    if not any(map(_is_unevaluated, errors)):
+        return errors
     failed = [error for error in errors if not _is_unevaluated(error) and not _softness(error)]
-    for error in errors:
-        here = error.instance_path
-        if not _is_unevaluated(error) or not any(
-            other.instance_path[: len(here)] == here for other in failed
-        ):
-            yield error
+    return [error for error in errors if not _is_unevaluated(error) or not _is_above(error, failed)]
+
+
+def _is_above(error: ValidationError, others: Iterable[ValidationError]) -> bool:
+    here = error.instance_path
+    return any(other.instance_path[: len(here)] == here for other in others)
 
 
 def _is_unevaluated(error: ValidationError) -> bool:
@@ -70,7 +72,9 @@ def _softness(error: ValidationError) -> str | None:
     """NAMED or REFUSED if the error comes from such a definition."""
     path = error.schema_path
     name = str(path[1]) if len(path) > 1 and path[0] == "$defs" else ""
-    return next((mark for mark in (NAMED, REFUSED) if name.startswith(mark)), None)
+    if name.startswith(NAMED):
+        return NAMED
+    return REFUSED if name.startswith(REFUSED) else None
 
 
 def _is_soft(error: ValidationError) -> bool:
@@ -91,8 +95,9 @@ def _converted(error: ValidationError, direction: SchemaDirection) -> Iterator[S
         else:
             yield SchemaError(Kind.WRITE_ONLY, pointer(path), "a write-only field in a response")
     elif isinstance(kind, (_E.AdditionalProperties, _E.UnevaluatedProperties)):
+        above = pointer(path)
         for name in kind.unexpected:
-            place = pointer([*path, name])
+            place = under(above, name)
             if softness == NAMED:
                 yield SchemaError(Kind.UNKNOWN_FIELD, place, "a field that the schema does not name")
             else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import isinf
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
 
@@ -100,10 +100,14 @@ def _has_infinity(value: Json) -> bool:
     """Whether a number was read as infinite. Only non-conforming values are searched: a search of every body
     costs more than it finds.
     """
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return True
+    pending = [value]
+    for one in pending:
+        if isinstance(one, dict):
+            pending += one.values()
+        elif isinstance(one, list):
+            pending += one
+        elif isinstance(one, float) and isinf(one):
+            return True
     return False
 
 
