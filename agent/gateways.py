@@ -1,8 +1,9 @@
 """Receives APIClarity telemetry from gateways at POST /api/telemetry and redacts it like all traffic.
 
 The token is checked before a body is read. Bodies are bounded in size and time. At most MOST_BODIES large
-bodies are read and MOST_REDACTED of any size redacted at the same time; further ones wait. A small body is
-read at once, so slow large ones do not delay it.
+bodies are read and MOST_REDACTED of any size redacted at the same time; further ones wait. While one waits, a
+large body that falls behind gives up its place. A small body is read at once, so slow large ones do not delay
+it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from agent.ledger import Exchanges, Ledger
@@ -39,6 +41,8 @@ CLOSE_S = 1.0  # to answer reports that are being read
 HEAD_S = 30.0  # for a request's head, from the previous answer on
 BODY_S = 30.0  # for a body, and
 BODY_RATE = 64 * 1024  # bytes received that extend the time by a second
+BEHIND_S = 3.0  # that a large body may fall behind this rate while another one waits for its place
+LOOK_S = 0.2  # between checks, while one waits
 ANSWER_S = 30.0
 SAY_EVERY_S = 60.0
 PIECE = 64 * 1024
@@ -123,6 +127,49 @@ class Slow:
         log.warning("%d reports of gateways were cut off: their bodies came too slowly", count)
 
 
+class BodyPlaces:
+    """The places in which large bodies are read. A body that has fallen behind is cut off for one that waits.
+
+    Its lock guards the set of bodies; nothing that waits is called while it is held.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.free = threading.BoundedSemaphore(most)  # acquired before a redaction slot
+        self._lock = threading.Lock()
+        self._read: set[TimedReader] = set()
+        self._cut: TimedReader | None = None  # still in its place
+
+    @contextmanager
+    def one(self, body: TimedReader) -> Iterator[None]:
+        """A place for a body, from whose start on it has its time."""
+        while not self.free.acquire(timeout=LOOK_S):
+            self._cut_off_slowest()
+        try:
+            body.allow(BODY_S)
+            with self._lock:
+                self._read.add(body)
+            yield
+        finally:
+            self.free.release()
+            self.complete(body)
+
+    def complete(self, body: TimedReader) -> None:
+        """A body that is complete, or given up, is not cut off any more."""
+        with self._lock:
+            self._read.discard(body)
+            self._cut = None if self._cut is body else self._cut
+
+    def _cut_off_slowest(self) -> None:
+        with self._lock:
+            behind = [body for body in self._read if body.left < BODY_S - BEHIND_S]
+            slowest = min(behind, key=lambda body: body.left, default=None)
+            if slowest is None or self._cut is not None:
+                return
+            self._read.discard(slowest)
+            self._cut = slowest
+        slowest.cut()
+
+
 class GatewayServer(Listener):
     """Listens for reports from clients with the token; from any client if it is None. Raises ListenError."""
 
@@ -137,7 +184,7 @@ class GatewayServer(Listener):
         self.reports = reports
         self.clock = clock
         self.slow = Slow(clock)
-        self.bodies = threading.BoundedSemaphore(MOST_BODIES)  # acquired before a redaction slot
+        self.bodies = BodyPlaces(MOST_BODIES)
         self.turns = threading.BoundedSemaphore(MOST_REDACTED)
         super().__init__(address, _Reports, LISTENING)
 
@@ -145,7 +192,7 @@ class GatewayServer(Listener):
         """Accepts no more; reports that are being read are still answered."""
         super().close()
         until = time.monotonic() + CLOSE_S
-        for places, most in ((self.bodies, MOST_BODIES), (self.turns, MOST_REDACTED)):
+        for places, most in ((self.bodies.free, MOST_BODIES), (self.turns, MOST_REDACTED)):
             for _ in range(most):
                 places.acquire(timeout=max(0.0, until - time.monotonic()))
 
@@ -178,7 +225,7 @@ class _Reports(Answers):
             if self._is_small():
                 self._accept()
             else:
-                with self.server.bodies:
+                with self.server.bodies.one(self._timed):
                     self._accept()
             self._respond(200, "Success")
         except _Refused as refused:
@@ -204,6 +251,7 @@ class _Reports(Answers):
         self._timed.allow(BODY_S)
         try:
             raw = self._body()
+            self.server.bodies.complete(self._timed)
         except TimeoutError:
             self.server.reports.refuse()
             self.server.slow.cut_off()

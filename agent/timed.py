@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from socket import socket
+from contextlib import suppress
+from socket import SHUT_RD, socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class TimedReader(io.RawIOBase):
         self._connection = connection
         self._clock = clock
         self._until = clock()
+        self._is_cut = False
 
     def readable(self) -> bool:
         return True
@@ -31,9 +33,23 @@ class TimedReader(io.RawIOBase):
         """Adds to the allowed time."""
         self._until += seconds
 
+    @property
+    def left(self) -> float:
+        """Seconds of the allowed time that are left."""
+        return self._until - self._clock()
+
+    def cut(self) -> None:
+        """Ends the current read and all further ones with TimeoutError; from any thread."""
+        self._is_cut = True
+        with suppress(OSError):  # it is closed
+            self._connection.shutdown(SHUT_RD)
+
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        left = self._until - self._clock()
-        if left <= 0:
+        left = self.left
+        if left <= 0 or self._is_cut:
             raise TimeoutError
         self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
+        size = self._connection.recv_into(buffer)
+        if not size and self._is_cut:
+            raise TimeoutError
+        return size

@@ -23,6 +23,7 @@ from agent import config, gateways
 from agent.checks import SettingError
 from agent.cli import parser
 from agent.gateways import (
+    BEHIND_S,
     BODY_RATE,
     BODY_S,
     MOST_BODIES,
@@ -172,7 +173,7 @@ def test_a_length_of_thousands_of_digits_is_refused_and_counted(gateway: Gateway
 
 
 def test_no_more_large_bodies_are_read_at_a_time_than_the_bound(gateway: Gateway) -> None:
-    held = [gateway.server.bodies.acquire() for _ in range(MOST_BODIES)]
+    held = [gateway.server.bodies.free.acquire() for _ in range(MOST_BODIES)]
     answers: list[int] = []
     large = telemetry(padding="x" * SMALL_BODY)
     thread = threading.Thread(target=lambda: answers.append(gateway.post(large).status_code))
@@ -181,7 +182,7 @@ def test_no_more_large_bodies_are_read_at_a_time_than_the_bound(gateway: Gateway
         assert other.post("/api/telemetry", content=telemetry()).status_code == 200
     assert len(gateway.records) == 1
     for _ in held:
-        gateway.server.bodies.release()
+        gateway.server.bodies.free.release()
     thread.join()
     assert answers == [200]
 
@@ -235,13 +236,61 @@ def test_bodies_that_trickle_are_cut_off_and_others_read(
         ]
         for client in clients:
             client.sendall(b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\n" + head)
-        wait_for(lambda: gateway.server.bodies._value == 0, "bodies that are being read")
+        wait_for(lambda: gateway.server.bodies.free._value == 0, "bodies that are being read")
         clock.now += 1.0
         answers = [wait_for(partial(answer, client), "answer") for client in clients]
         assert [one.split()[1] for one in answers] == [b"408"] * MOST_BODIES
         assert gateway.post(telemetry()).status_code == 200
     assert gateway.reports.totals()["exchanges"][Exchanges.UNREADABLE] == MOST_BODIES
     assert "came too slowly" in caplog.text
+
+
+def test_a_large_body_that_falls_behind_gives_its_place_to_one_that_waits() -> None:
+    clock = Clock()
+    gateway = Gateway(clock=clock)
+    host, _, port = gateway.server.address.rpartition(":")
+    large = telemetry(padding="x" * 2 * SMALL_BODY)
+    head = b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(large)
+    with ExitStack() as stack:
+        stack.callback(gateway.close)
+        clients = [
+            stack.enter_context(socket.create_connection((host, int(port)), 60)) for _ in range(MOST_BODIES)
+        ]
+        for client in clients:
+            client.sendall(head + large[:1])
+        wait_for(lambda: gateway.server.bodies.free._value == 0, "bodies that are being read")
+        clock.now += BEHIND_S + 1.0
+        assert gateway.post(large).status_code == 200
+        cut = [client for client in clients if select.select([client], [], [], 0)[0]]
+        assert [client.recv(4096).split()[1] for client in cut] == [b"408"]
+        for client in clients:
+            if client not in cut:
+                client.sendall(large[1:])
+                assert client.recv(4096).split()[1] == b"200"
+    assert len(gateway.records) == MOST_BODIES
+    assert gateway.reports.totals()["exchanges"][Exchanges.UNREADABLE] == 1
+
+
+def test_no_body_is_cut_off_while_it_keeps_its_rate() -> None:
+    clock = Clock()
+    gateway = Gateway(clock=clock)
+    host, _, port = gateway.server.address.rpartition(":")
+    large = telemetry(padding="x" * 2 * SMALL_BODY)
+    head = b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(large)
+    with ExitStack() as stack:
+        stack.callback(gateway.close)
+        clients = [
+            stack.enter_context(socket.create_connection((host, int(port)), 60))
+            for _ in range(MOST_BODIES + 1)
+        ]
+        for client in clients:
+            client.sendall(head + large[: SMALL_BODY + 1])
+        wait_for(lambda: gateway.server.bodies.free._value == 0, "bodies that are being read")
+        for _ in range(3):
+            gateway.server.bodies._cut_off_slowest()
+        for client in clients:
+            client.sendall(large[SMALL_BODY + 1 :])
+        assert [client.recv(4096).split()[1] for client in clients] == [b"200"] * len(clients)
 
 
 def test_reports_that_were_cut_off_are_said_once_a_minute_with_their_number(
