@@ -55,6 +55,7 @@ class Stops(StrEnum):
     """What was not captured between two starts, and whether the first was killed, as the spool shows it."""
 
     KILLED = "killed"  # 1: this start wrote no final ledger; its successor enters it
+    SPOOL_DAMAGED = "spool_damaged"  # 1: this start found a damaged spool and no receipt of what it held
     BLIND_MS = "blind_ms"  # until this start captured, since the one before ended; if killed, also after it
 
 

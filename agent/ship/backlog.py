@@ -198,6 +198,11 @@ class Backlog:
         with self.change:
             self._ledger.stops[Stops.BLIND_MS] += milliseconds
 
+    def found_damaged(self) -> None:
+        """Records that the spool was damaged, and that nothing tells how many records it held."""
+        with self.change:
+            self._ledger.stops[Stops.SPOOL_DAMAGED] += 1
+
     def written(self, dropped: Mapping[str, int], holding: Holding) -> None:
         """The records are on disk; these were dropped to make room."""
         with self.change:

@@ -15,6 +15,7 @@ from agent.ship.spool_file import (
     DAMAGED,
     SpoolBroken,
     SpoolError,
+    journal_damaged,
     journal_kept,
     opened,
     prepare,
@@ -41,8 +42,8 @@ class Disk:
     """The file at `path`, for `server` (None for any). Creating it, reading and writing raise SpoolError, or
     SpoolBroken if the content is lost.
 
-    `lost_to` is the receipt, if the file has lost transactions before it; `kept` is then a copy of the
-    journal.
+    `lost_to` is the receipt, if the file has lost transactions before it. `uncounted` is set if there is no
+    receipt and the journal is damaged. In both cases `kept` is a copy of the journal.
     """
 
     def __init__(self, path: Path, server: str | None) -> None:
@@ -50,6 +51,7 @@ class Disk:
         self._bound = server is None  # whether the file records its server
         self._receipt = ReceiptFile(path)
         self.kept: Path | None = None
+        self.uncounted = False
         self._db = opened(path)
         try:
             self.lost_to = self._look_for_loss()
@@ -119,8 +121,11 @@ class Disk:
     def _look_for_loss(self) -> Receipt | None:
         """Compares file and receipt before anything is written, since writing restarts the journal."""
         receipt = self._receipt.read()
+        self.has_receipt = receipt is not None
         with translated():
             self._revision = tables.revision(self._db.execute)
+        if receipt is None and journal_damaged(self._db, self._path):
+            self.uncounted, self.kept = True, journal_kept(self._path)
         if receipt is None or receipt.revision <= self._revision:
             return None
         self.kept = journal_kept(self._path)

@@ -233,6 +233,10 @@ class DiskKeeper:
         if spool.lost:
             text = "the spool %s has lost %d records, which are counted as spool_unreadable"
             self._queue_log(logging.WARNING, text, file, spool.lost)
+        if spool.uncounted:
+            self._backlog.found_damaged()
+            text = "the spool %s was damaged and has no receipt: nothing tells how many records it has lost"
+            self._queue_log(logging.WARNING, text, file)
         if spool.set_aside is not None:
             text = "the journal of the spool %s was damaged and is kept as %s"
             if spool.begun_anew:

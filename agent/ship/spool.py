@@ -47,7 +47,8 @@ class Spool:
     """The spool for one start of an agent. Creating it, reading and writing raise SpoolError.
 
     `set_aside` is the path of damaged data: a copy of the journal or, if the spool has `begun_anew`, the
-    file. `lost` records were counted as unreadable.
+    file. `lost` records were counted as unreadable; if `uncounted`, damaged data held records whose number is
+    not known.
     """
 
     def __init__(self, config: SpoolConfig, agent: str, epoch: str, now: int) -> None:
@@ -65,6 +66,7 @@ class Spool:
             self._disk, self._epochs, self.lost = self._open(agent, now)
         self.begun_anew = self.set_aside is not None
         self.set_aside = self.set_aside or self._disk.kept
+        self.uncounted = self._disk.uncounted or (self.begun_anew and not self._disk.has_receipt)
         self._resend = self._disk.sent  # the batch being sent when the last start ended
         self._in_hand_until = 0 if self._resend is None else self._resend[2]
 

@@ -20,6 +20,7 @@ BUSY_S = 1.0
 BROKEN_SUFFIX, JOURNAL = ".broken", "-wal"
 BROKEN = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 DAMAGED = "the file is damaged"
+_JOURNAL_HEAD, _FRAME_HEAD = 32, 24  # bytes, as https://sqlite.org/fileformat2.html#walformat has them
 REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_BUSY: "another agent uses it",
@@ -90,6 +91,28 @@ def journal_kept(file: Path) -> Path | None:
     except OSError:
         return None
     return aside
+
+
+def journal_damaged(db: sqlite3.Connection, file: Path) -> bool:
+    """Whether SQLite ignores committed frames of the journal, or all of it. Damage that leaves no trace of a
+    frame, such as a file cut short, is not found.
+    """
+    try:
+        with file.with_name(file.name + JOURNAL).open("rb") as journal:
+            head = journal.read(_JOURNAL_HEAD)
+            with translated():
+                (_, frames, _) = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if len(head) < _JOURNAL_HEAD or frames <= 0:
+                return os.fstat(journal.fileno()).st_size > _JOURNAL_HEAD
+            size, salts = int.from_bytes(head[8:12], "big") + _FRAME_HEAD, head[16:24]
+            at = _JOURNAL_HEAD + frames * size
+            while len(frame := os.pread(journal.fileno(), _FRAME_HEAD, at)) == _FRAME_HEAD:
+                if frame[8:16] == salts and any(frame[4:8]):
+                    return True  # of this generation, and the last of a transaction
+                at += size
+    except OSError:
+        pass
+    return False
 
 
 def removed(file: Path) -> None:

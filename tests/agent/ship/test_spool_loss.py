@@ -17,7 +17,7 @@ from agent.ledger import Exchanges
 from agent.ship.parcel import Parcel
 from agent.ship.spool import Spool
 from agent.ship.spool_config import SpoolConfig
-from tests.agent.ship.spools import ALL, MIB, NOW, address, numbers, packed, place_in, started
+from tests.agent.ship.spools import ALL, MIB, NOW, address, noise, numbers, packed, place_in, started
 from tests.agent.ship.stores import PATIENCE_S, Store, serving, shipper
 
 MANY = 60
@@ -124,8 +124,44 @@ def test_without_a_whole_receipt_nothing_is_known_to_be_lost(left: SpoolConfig, 
     if spoil is not None:
         receipt.write_bytes(spoil)
     spool = started(left, "epoch-2")
-    assert spool.lost == 0
+    assert (spool.lost, spool.uncounted, spool.set_aside) == (0, False, None)
     assert drained(spool)[0] == list(range(MANY))
+
+
+@pytest.mark.parametrize("spoil", [overwritten, without_its_head, from_the_middle_on])
+def test_without_a_receipt_a_damaged_journal_is_told_though_not_what_it_held(
+    left: SpoolConfig, spoil: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    left.file.with_name("spool.receipt").unlink()
+    spoil(left.file.with_name("spool.db-wal"))
+    store = Store([])
+    with serving(store) as url:
+        ship = shipper(url, place=left, epoch="epoch-2")
+        ship.start()
+        ship.watching(NOW)
+        assert ship.close(PATIENCE_S) == 0
+    assert any("nothing tells how many" in one.getMessage() for one in caplog.records)
+    assert left.file.with_name("spool.broken-wal").exists()
+    ledgers = [one for name, one in zip(store.epochs, store.ledgers, strict=True) if name == "epoch-2"]
+    assert ledgers[-1]["stops"]["spool_damaged"] == 1
+
+
+def test_without_a_receipt_a_journal_used_again_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    spool = started(place)
+    for number in range(2000):
+        spool.put([noise(2000, number)], {"exchanges": {"parsed": number + 1}}, NOW)
+    left = killed(spool, place)
+    left.file.with_name("spool.receipt").unlink()
+    assert not started(left, "epoch-2").uncounted
+
+
+def test_without_a_receipt_a_damaged_file_is_told_too(left: SpoolConfig) -> None:
+    left.file.with_name("spool.receipt").unlink()
+    left.file.with_name("spool.db-wal").unlink()
+    left.file.write_bytes(b"garbage" * 1000)
+    spool = started(left, "epoch-2")
+    assert (spool.begun_anew, spool.uncounted, spool.lost) == (True, True, 0)
 
 
 def test_an_agent_says_what_its_spool_has_lost(left: SpoolConfig, caplog: pytest.LogCaptureFixture) -> None:
