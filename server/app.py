@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -33,6 +34,8 @@ from server.config import ServerSettings
 from server.connections import CloseReason, Connections
 from server.core import Core
 from server.deadline import STOP_S
+from server.ingest.holding import SettledBy
+from server.ingest.outcomes import Left
 from server.learning.outcomes import REASONS, LearningStep, NotLearnt
 from server.store.parts import StoredPart
 from server.ui import pages
@@ -80,11 +83,16 @@ def create_app(
 
 def _sources(core: Core, reached: Connections) -> Sources:
     """The values of the metrics, read at each scrape."""
-    store, jobs, learning = core.store, core.jobs, core.learning
+    store, jobs, learning, acceptor = core.store, core.jobs, core.learning, core.acceptor
     return Sources(
         file_bytes=lambda: store.used_bytes,
         waiting=lambda: store.waiting,
         dropped=lambda: jobs.dropped,
+        held=lambda: acceptor.held,
+        watermark_age=lambda: acceptor.watermark_age(time.time_ns()),
+        late_given_up=lambda: jobs.given_up,
+        settled={by.value: partial(acceptor.totals.__getitem__, by) for by in SettledBy},
+        left_out={what.value: partial(acceptor.totals.__getitem__, what) for what in Left},
         learnt=lambda: learning.counts[LearnOutcome.LEARNT],
         sampled_out=lambda: learning.counts[NotLearnt.SAMPLED_OUT],
         not_learnt={reason: partial(learning.counts.__getitem__, reason) for reason in REASONS},

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+from server.background import BackgroundThread
 from server.config import ServerSettings
 from server.ingest.accept import Acceptor
 from server.jobs import Jobs
 from server.learning.learning import Learning
+from server.settle_ticks import SettleTicks
 from server.specification import Load
 from server.store.errors import CURE, Damaged
 from server.store.store import Store
@@ -28,8 +30,9 @@ class Core:
         self.learning = Learning(store)
         self.jobs = Jobs(store, RetentionBounds(settings.retention_days, settings.retention_bytes))
         self.acceptor = self._acceptor()
+        self.settling = SettleTicks(store, self.acceptor)
         store.on_undo(self.acceptor.forget)
-        store.on_commit(self.acceptor.catalogue.publish)
+        store.on_commit(self.acceptor.publish)
 
     def _acceptor(self) -> Acceptor:
         try:
@@ -40,21 +43,27 @@ class Core:
     def start(self) -> None:
         self.jobs.start(self.acceptor)
         self.learning.start()
+        self.settling.start()
 
     def stop(self, seconds: float) -> None:
-        """Finishes the current work and commits everything accepted. Work beyond the given seconds is left
-        `unfinished`.
+        """Finishes the current work and commits everything accepted; held views wait on after the next start.
+        Work beyond the given seconds is left `unfinished`.
         """
         until = time.monotonic() + seconds
-        self.learning.thread.ask_to_stop()
-        self.jobs.thread.ask_to_stop()
+        for thread in self._threads:
+            thread.ask_to_stop()
+        self.settling.stop(max(0.0, until - STORE_S - time.monotonic()))
         self.learning.stop(max(0.0, until - STORE_S - time.monotonic()))
         self.jobs.stop(max(0.0, until - STORE_S - time.monotonic()))
         self.store.close(max(0.0, until - time.monotonic()))
 
+    @property
+    def _threads(self) -> tuple[BackgroundThread, ...]:
+        return self.learning.thread, self.jobs.thread, self.settling.thread
+
     def unfinished(self) -> list[str]:
         """The parts that still run or are open, for the log; does not wait."""
-        found = [thread.name for thread in (self.learning.thread, self.jobs.thread) if thread.is_running]
+        found = [thread.name for thread in self._threads if thread.is_running]
         if not self.store.is_closed:
             found.append(f"the database's writer ({self.store.waiting} pieces of work wait)")
         return found

@@ -25,6 +25,7 @@ T = TypeVar("T")
 PERIOD_S = 5.0  # between checks of age and size
 JUDGED_AT_ONCE = 200  # exchanges re-validated in one piece of work
 CALLERS_AT_ONCE = 1000
+MAX_ALONE = 100_000  # lone views kept for a late other half
 LOW = 0.9  # beyond the bound in bytes, delete down to this share of it, not one by one
 
 
@@ -41,6 +42,7 @@ class Jobs:
         self._looked = False  # for exchanges that an earlier run left to re-validate
         self._tidied: int | None = None  # the day of the last tidying
         self.dropped = 0  # exchanges deleted by retention since the start
+        self.given_up = 0  # lone views no longer kept, since there were more than MAX_ALONE
 
     def start(self, acceptor: Acceptor) -> None:
         """Starts with the exchanges that an earlier run left to re-validate."""
@@ -81,6 +83,7 @@ class Jobs:
         were deleted.
         """
         self._tidy_once_a_day()
+        self.given_up += self._do(self._expire)
         bound = self._bounds.bytes
         target = int(bound * LOW) if self._do(lambda unit: unit.retention.used_bytes()) > bound else bound
         dropped = 0
@@ -97,6 +100,11 @@ class Jobs:
             log.info("retention: dropped %d exchanges, the oldest first", dropped)
         self.dropped += dropped
         return dropped
+
+    def _expire(self, unit: Unit) -> int:
+        now = self._clock()
+        unit.watched.expire(now)
+        return unit.alone.expire(now, MAX_ALONE)
 
     def _drop_some(self, unit: Unit, now: int, target: int) -> int:
         return unit.retention.drop_some(self._bounds, now, target)

@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from agent.wire import Record
 
 
+def in_order(views: Sequence[Record]) -> Sequence[Record]:
+    """The views of an exchange in an order that does not depend on which of them came first."""
+    if len(views) < 2 or (len(views) == 2 and views[0].side < views[1].side):
+        return views
+    return sorted(views, key=lambda one: (one.side, one.id))
+
+
 def server_view(views: Sequence[Record]) -> Record:
     """The server's view; else the first."""
     for side in ("server", "unknown"):

@@ -11,7 +11,7 @@ merged.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -19,7 +19,6 @@ from itertools import chain, islice
 from agent.wire import Record
 from server.analysis.inventory import is_loopback
 
-MAX_PENDING = 50_000  # views kept in memory that wait for their other half
 MAX_PEERS = 20_000  # connections whose other end is known
 MAX_CLOCKS = 1000  # pairs of nodes whose clocks were compared
 MAX_SCAN = 256  # views of one mark compared when the other end's connection is not known yet
@@ -111,31 +110,23 @@ class _Peer:
 
 
 class Pending:
-    """Views that wait for their other half. Bounded; `horizon` is the start of the newest one given up."""
+    """Views that wait for their other half; whoever adds them bounds how many."""
 
-    def __init__(self, limit: int = MAX_PENDING) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._waiting: dict[tuple[int, str], dict[int, list[View]]] = {}
-        self._order: deque[View] = deque()
         self._peers: OrderedDict[Connection, _Peer] = OrderedDict()
         self._lags: OrderedDict[tuple[str, str], int] = OrderedDict()  # between two clocks
-        self.horizon = 0
 
     def __len__(self) -> int:
         return sum(len(views) for streams in self._waiting.values() for views in streams.values())
 
     def add(self, view: View) -> None:
         self._waiting.setdefault((view.mark, view.side), {}).setdefault(view.stream, []).append(view)
-        self._order.append(view)
-        if len(self._order) > self._limit:
-            oldest = self._order.popleft()
-            if self._remove(oldest):
-                self.horizon = max(self.horizon, oldest.start)
 
     def take(self, view: View, others: Iterable[View] = ()) -> View | None:
         """The view that is the other half of this one, which then waits no more.
 
-        `others` are candidates from elsewhere (the store, for views older than the horizon).
+        `others` are candidates from elsewhere (the store, of views that wait no more).
         """
         waiting = [
             streams
@@ -153,7 +144,7 @@ class Pending:
             best = self._nearest(view, others, self._in_step) or self._nearest(view, others, self._at_once)
         if best is not None:
             self._learn(view, best)
-            self._remove(best)
+            self.remove(best)
         return best
 
     def _nearest(
@@ -205,17 +196,16 @@ class Pending:
             while len(self._lags) > 2 * MAX_CLOCKS:
                 self._lags.popitem(last=False)
 
-    def _remove(self, view: View) -> bool:
+    def remove(self, view: View) -> None:
+        """It waits no more, if it did."""
         streams = self._waiting.get((view.mark, view.side), {})
         views = streams.get(view.stream, [])
-        if view not in views:
-            return False
-        views.remove(view)
-        if not views:
-            del streams[view.stream]
-        if not streams:
-            del self._waiting[(view.mark, view.side)]
-        return True
+        if view in views:
+            views.remove(view)
+            if not views:
+                del streams[view.stream]
+            if not streams:
+                del self._waiting[(view.mark, view.side)]
 
 
 def _distance(view: View, other: View, lag: int) -> tuple[bool, bool, bool, int]:

@@ -4,7 +4,7 @@ which a test checks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter
@@ -14,6 +14,8 @@ from prometheus_client import (
     Gauge,
     Histogram,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,6 +27,11 @@ class Sources:
     file_bytes: Callable[[], float]
     waiting: Callable[[], float]
     dropped: Callable[[], float]
+    held: Callable[[], float] = float
+    watermark_age: Callable[[], float] = float
+    late_given_up: Callable[[], float] = float
+    settled: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    left_out: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     learnt: Callable[[], float] = float
     sampled_out: Callable[[], float] = float
     not_learnt: Mapping[str, Callable[[], float]] = field(default_factory=dict)
@@ -32,6 +39,22 @@ class Sources:
     unreadable: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     connections: Callable[[], float] = float
     closed: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counts(Collector):
+    """A counter whose values are read at each scrape, by label."""
+
+    name: str
+    text: str
+    label: str
+    values: Mapping[str, Callable[[], float]]
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(self.name, self.text, labels=[self.label])
+        for value, read in self.values.items():
+            family.add_metric([value], read())
+        yield family
 
 
 class Metrics:
@@ -45,12 +68,6 @@ class Metrics:
         self.records = Counter(
             "spectap_server_records", "Records received, by outcome.", ["outcome"], registry=registry
         )
-        self.left_out = Counter(
-            "spectap_server_left_out",
-            "Results left out of stored exchanges, by kind.",
-            ["what"],
-            registry=registry,
-        )
         self.write_seconds = Histogram(
             "spectap_server_accept_seconds", "Time from decoding a batch to its commit.", registry=registry
         )
@@ -58,6 +75,15 @@ class Metrics:
             "spectap_server_database_bytes": ("Size of the database's files.", sources.file_bytes),
             "spectap_server_writes_waiting": ("Tasks queued for the database writer.", sources.waiting),
             "spectap_server_exchanges_dropped": ("Exchanges deleted by retention.", sources.dropped),
+            "spectap_server_views_held": ("Views that wait for their other half.", sources.held),
+            "spectap_server_watermark_age_seconds": (
+                "How long ago, by the server's clock, calls ended that all active agents have delivered.",
+                sources.watermark_age,
+            ),
+            "spectap_server_lone_views_given_up": (
+                "Views of one end that are no longer kept for a late other half: there were too many.",
+                sources.late_given_up,
+            ),
             "spectap_server_exchanges_learnt": ("Exchanges used to learn API structure.", sources.learnt),
             "spectap_server_exchanges_sampled_out": (
                 "Exchanges not used to learn: enough of their operation and status were.",
@@ -93,6 +119,12 @@ class Metrics:
             gauge = Gauge(name, text, [label], registry=registry)
             for value, read in values.items():
                 gauge.labels(value).set_function(read)
+        settled, left_out = (
+            "Exchanges settled, by what did.",
+            "Results left out of stored exchanges, by kind.",
+        )
+        registry.register(_Counts("spectap_server_exchanges_settled", settled, "by", sources.settled))
+        registry.register(_Counts("spectap_server_left_out", left_out, "what", sources.left_out))
 
     def names(self) -> list[str]:
         """All metric names as exposed (a histogram's without its suffixes)."""

@@ -18,14 +18,12 @@ from server.api.errors import Problem
 from server.api.gate import TokenRole, require
 from server.api.models import Acked
 from server.ingest.decode import CODINGS, decode
-from server.ingest.outcomes import Left, Received
+from server.ingest.outcomes import Received
 from server.services.errors import StoreUnavailable
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.INGEST))], tags=["records"])
 
 log = logging.getLogger(__name__)
-
-OUTCOMES = frozenset(Left)
 
 
 @router.post(
@@ -58,7 +56,7 @@ async def post_records(
         raise
     metrics.batches.labels("stored").inc()
     for outcome, count in counts.items():
-        (metrics.left_out if outcome in OUTCOMES else metrics.records).labels(outcome).inc(count)
+        metrics.records.labels(outcome).inc(count)
     metrics.write_seconds.observe(time.perf_counter() - started)
-    response.headers["spectap-stored"] = str(counts.get(Received.STORED, 0) + counts.get(Received.WITNESS, 0))
+    response.headers["spectap-stored"] = str(counts[Received.STORED] + counts[Received.WITNESS])
     return Acked(acked=delivery.batch.seq)

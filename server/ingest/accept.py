@@ -1,7 +1,8 @@
 """A batch → the store: known records dropped, views paired, exchanges counted, judged and kept.
 
-Runs on the store's writer thread. What it learns of an exchange later (the other view, the real server behind
-an address, a specification) replaces what was counted of it before.
+Runs on the store's writer thread. A view is stored when it comes, and counted once it is settled: with its
+other half, or alone when it has waited long enough (holding.py). If the other half comes later still, both
+replace what was counted.
 """
 
 from __future__ import annotations
@@ -10,55 +11,92 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from agent.wire import Record
-from server.analysis.inventory import key_of
-from server.analysis.specs.kinds import Verdict
-from server.analysis.views import server_view
 from server.ingest.catalogue_editor import CatalogueEditor
-from server.ingest.counting import Counting
 from server.ingest.decode import Delivery
-from server.ingest.judging import ExchangeJudge
-from server.ingest.outcomes import Received
-from server.ingest.pairing import Pairing
+from server.ingest.outcomes import Left, Received
+from server.ingest.pairing import Arrival, Pairing, Settleable, arrived, newest
+from server.ingest.settling import Settling
 from server.specification import Load
-from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
-from server.store.values import Merge
+
+AT_ONCE = 2000  # views settled alone in one piece of work, beside as many as it brought
 
 
 class Acceptor:
     """What ingest knows beside the store; `forget` reads it again after work was undone. `stale` is told of
     an API (its number) whose stored exchanges are to be judged again.
+
+    Time is passed in: `now` is wall time in ns, `at` a monotonic one in s. `accept` settles what is due when
+    a batch comes; `settle_due`, to be called every now and then, what is due later.
     """
 
     def __init__(self, unit: Unit, load: Load, stale: Callable[[int], None] = lambda api: None) -> None:
         self._unit = unit
-        self._stale = stale
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()  # for the ledger
+        self._uncommitted: Counter[str] = Counter()
+        self._watermark: int | None = None  # of the last look
         self.catalogue = CatalogueEditor(unit, load)
-        self.counting = Counting(unit, self.catalogue, self._counts)
-        self.judge = ExchangeJudge(self.catalogue, unit.operations, self.counting.covering, self._counts)
-        self.pairing = Pairing(unit.samples)
+        self._pairing = Pairing(unit)
+        self.settling = Settling(unit, self.catalogue, self._counts, stale)
+        self.totals: Counter[str] = Counter()
+        """Of what was committed since the start, by Left and SettledBy; for any thread, as `held`."""
+        self.publish()
 
     def forget(self) -> None:
         """After work was undone: nothing in memory may know more than the store."""
         self._counts.clear()
-        self.pairing.forget()
+        self._uncommitted.clear()
+        self.settling.forget()
+        self._pairing.forget()
         self.catalogue.reread()
 
-    def accept(self, delivery: Delivery, now: int) -> dict[str, int]:
-        """Stores a batch; how many records went where (keys are Received and Left)."""
+    def publish(self) -> None:
+        """After a commit: other threads get to know what was written."""
+        self.catalogue.publish()
+        self.totals.update(self._uncommitted)
+        self._uncommitted.clear()
+        self.held = len(self._pairing.holding)
+
+    def watermark_age(self, now: int) -> float:
+        """How long before `now` calls ended that all active agents have delivered (s); 0 if none is held."""
+        passed = self._watermark
+        return 0.0 if passed is None or not self.held else max(0, now - passed) / 1e9
+
+    def accept(self, delivery: Delivery, now: int, at: float) -> dict[str, int]:
+        """Stores a batch and settles what is due; how many records went where (by Received)."""
         batch = delivery.batch
         if self._unit.positions.seen(batch):
             self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
         else:
-            self._take_all(zip(batch.records, delivery.packed, strict=True), now)
+            new = self._new(zip(batch.records, delivery.packed, strict=True), now)
+            whole = self._pairing.take(new, now)
+            second = sum(one.exchange.second is not None or one.late is not None for one in whole)
+            self._counts[Received.STORED] += len(new) - second
+            self._counts[Received.WITNESS] += second
+            self._settle(whole)
+            passed = newest(new) if batch.records else now
+            self._pairing.holding.heard(batch.agent, batch.epoch, passed, at)
             self._unit.positions.record(batch, now)
-        counts = dict(self._counts)
-        self._counts.clear()
-        self._unit.positions.count(counts)
+        counts = {where.value: self._counts[where] for where in Received}
+        self.settle_due(now, at, AT_ONCE + len(batch.records))
         return counts
 
-    def _take_all(self, records: Iterable[tuple[Record, bytes]], now: int) -> None:
+    def settle_due(self, now: int, at: float, most: int = AT_ONCE) -> None:
+        """Settles views that have waited long enough, up to so many; the others, when it is called again."""
+        self._watermark = self._pairing.holding.watermark(at)
+        self._settle(self._pairing.due(now, at, most))
+        self._pairing.write()
+        self._finish()
+
+    def _finish(self) -> None:
+        """Writes what was counted in this piece of work."""
+        self.settling.flush()
+        self._unit.positions.count(self._counts)
+        self._uncommitted.update({what: self._counts[what] for what in Left})
+        self._counts.clear()
+
+    def _new(self, records: Iterable[tuple[Record, bytes]], now: int) -> list[Arrival]:
+        """The records that are not stored yet, numbered."""
         fresh: dict[str, tuple[Record, bytes]] = {}
         for record, raw in records:
             if record.id in fresh:
@@ -67,55 +105,16 @@ class Acceptor:
         known = self._unit.samples.known(list(fresh))
         self._counts[Received.DUPLICATE] += len(known)
         new = [one for id, one in fresh.items() if id not in known]
-        for number, (record, raw) in zip(self._unit.samples.numbers(len(new), now), new, strict=True):
-            exchange, outcome = self.pairing.take(record, raw, number)
-            self._counts[outcome] += 1
-            self._settle(exchange)
-        self._flush()
+        numbers = self._unit.samples.numbers(len(new), now)
+        return [arrived(number, *one) for number, one in zip(numbers, new, strict=True)]
 
-    def _flush(self) -> None:
-        self.pairing.write()
-        self.counting.flush()
-
-    def _settle(self, exchange: ExchangeDraft) -> None:
-        """Decides API, operation, caller and verdict by all that is known now, and counts accordingly."""
-        server = server_view(exchange.records)
-        api, found = self._unit.apis.resolve(server)
-        merged = found is not None and self._merge(found)
-        for record in exchange.records:
-            if record is not server and key_of(record) != key_of(server):
-                learnt = self._unit.apis.learn(record, api)
-                merged = (learnt is not None and self._merge(learnt)) or merged
-        if merged:
-            views = exchange.views
-            exchange = self.pairing.exchange(exchange.number) or exchange
-            exchange.views = views
-        for record in exchange.records:
-            self._unit.apis.add_host(api, record)
-        self._count(exchange, api)
-
-    def _merge(self, merge: Merge) -> bool:
-        self._flush()
-        before = self.catalogue.draft.revision(merge.target)
-        self._unit.merge(merge)
-        self.catalogue.reread()
-        if self.catalogue.draft.revision(merge.target) != before:
-            self._unit.coverage.reset(merge.target)
-        self._stale(merge.target)
-        return True
-
-    def _count(self, exchange: ExchangeDraft, api: int) -> None:
-        """Replaces what was counted of an exchange by what is known of it now."""
-        old, revision = exchange.counted, self.catalogue.draft.revision(api)
-        covered = self.counting.take_back(exchange)
-        same = (exchange.api, exchange.revision) == (api, revision)
-        if old is not None and same and old.verdict != Verdict.UNJUDGED:
-            operation, verdict = old.operation, old.verdict
-            exchange.covered = self.counting.covering.with_callers(covered, exchange.records)
-        else:
-            operation, verdict = self.judge.judge(exchange, api)
-        exchange.api, exchange.revision = api, revision
-        self.counting.add(exchange, operation, verdict)
+    def _settle(self, found: Iterable[Settleable]) -> None:
+        for one in found:
+            self._uncommitted[one.why] += 1
+            if one.late is None:
+                self.settling.settle(one.exchange)
+            else:
+                self.settling.add_view(one.exchange, one.late.record, one.late.number)
 
     def begin_judging(self, api: int) -> None:
         """The API's specifications are about to change: every stored exchange is to be judged anew."""
@@ -128,10 +127,10 @@ class Acceptor:
         revision = self.catalogue.draft.revision(api)
         numbers = self._unit.samples.unjudged(api, revision, limit)
         for number in numbers:
-            exchange = self.pairing.exchange(number)
+            exchange = self._unit.samples.load(number)
             if exchange is None:
                 self._unit.samples.give_up(number, revision)
             else:
-                self._count(exchange, exchange.api)
-        self._flush()
+                self.settling.judge_again(exchange)
+        self._finish()
         return len(numbers)

@@ -9,13 +9,13 @@ from collections import Counter
 from server.analysis.inventory import caller
 from server.analysis.latency import bucket_of
 from server.analysis.specs.deviation import DeviationIdentity
-from server.analysis.views import duration_of, most_seen, server_view
+from server.analysis.views import duration_of, in_order, server_view
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.covering import Covering
 from server.ingest.outcomes import Left
 from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
-from server.store.values import Contribution, Covered, Occurrence
+from server.store.values import Contribution, Occurrence
 
 
 class Counting:
@@ -34,16 +34,18 @@ class Counting:
 
     def add(self, exchange: ExchangeDraft, operation: int, verdict: str | None) -> None:
         """Counts an exchange as it is judged now."""
-        server = server_view(exchange.records)
-        time = exchange.records[0].time
+        views = in_order(exchange.records)
+        server = server_view(views)
+        times = [view.time for view in views]
         exchange.duration = duration_of(server)
         exchange.counted = Contribution(
             operation=operation,
-            consumer=self._unit.consumers.number(*caller(exchange.records)),
+            consumer=self._unit.consumers.number(*caller(views)),
             status=server.response.status if server.response else None,
-            time=time,
+            time=min(times),
             bucket=None if exchange.duration is None else bucket_of(exchange.duration),
             verdict=verdict,
+            last=max(times),
         )
         self._unit.calls.add(exchange.counted)
         if exchange.deviations:
@@ -53,7 +55,6 @@ class Counting:
                 for identity, message in exchange.deviations.items()
                 if self._is_stored(at, identity, message)
             }
-        exchange.views = len(exchange.records)
         if exchange.covered is not None:
             self._unit.coverage.add(exchange.covered)
 
@@ -62,19 +63,20 @@ class Counting:
         self._counts[Left.DEVIATIONS] += not stored
         return stored
 
-    def take_back(self, exchange: ExchangeDraft) -> Covered | None:
-        """Takes back what was counted of an exchange; which parts of its operation those were."""
+    def take_back(self, exchange: ExchangeDraft) -> None:
+        """Takes back what was counted of a stored exchange; before it is changed."""
         if exchange.counted is None:
-            return None
+            return
         self._unit.calls.add(exchange.counted, -1)
         at = _occurrence(exchange, exchange.counted)
         for identity in exchange.deviations:
             self._unit.deviations.take_back(at, identity)
-        covered = self.covering.recall(exchange, most_seen(exchange.records[: exchange.views]))
+        covered = self.covering.recall(exchange)
         if covered is not None:
             self._unit.coverage.add(covered, -1)
-        return covered
 
 
 def _occurrence(exchange: ExchangeDraft, counted: Contribution) -> Occurrence:
-    return Occurrence(exchange.api, counted.consumer, counted.time, exchange.id, exchange.revision)
+    return Occurrence(
+        exchange.api, counted.consumer, counted.time, exchange.id, exchange.revision, counted.last
+    )

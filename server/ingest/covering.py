@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from agent.wire import Record
 from server.analysis.coverage.counts import By, callers
 from server.analysis.coverage.parts import parts_of
 from server.analysis.inventory import ConsumerKind
 from server.analysis.specs.judging.judged import Judged
+from server.analysis.views import in_order, most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.store.draft import ExchangeDraft
 from server.store.unit import Consumers
@@ -31,23 +31,17 @@ class Covering:
         parts = parts_of(judged, self._catalogue.draft.outline(api))
         return Covered(operation, self._consumer_numbers(records), parts) if parts else None
 
-    def recall(self, exchange: ExchangeDraft, record: Record) -> Covered | None:
-        """What was added of an exchange under its API's present specifications, judged by `record`.
+    def recall(self, exchange: ExchangeDraft) -> Covered | None:
+        """What was added of a stored exchange under its API's present specifications.
 
         Of earlier specifications nothing is left. A stored exchange does not say: it is made anew.
         """
-        if exchange.counted is None or exchange.revision != self._catalogue.draft.revision(exchange.api):
+        counted = exchange.counted
+        if counted is None or exchange.revision != self._catalogue.draft.revision(exchange.api):
             return None
-        if exchange.covered is None and exchange.stored:
-            ruling = self._catalogue.draft.judge(exchange.api, record)
-            if ruling is not None:
-                views = exchange.records[: exchange.views]
-                return self.cover(views, exchange.api, exchange.counted.operation, ruling.judged)
-        return exchange.covered
-
-    def with_callers(self, covered: Covered | None, records: Sequence[Record]) -> Covered | None:
-        """The same parts, by what all views tell of who called."""
-        return replace(covered, consumers=self._consumer_numbers(records)) if covered else None
+        views = in_order(exchange.records)
+        ruling = self._catalogue.draft.judge(exchange.api, most_seen(views))
+        return self.cover(views, exchange.api, counted.operation, ruling.judged) if ruling else None
 
     def _consumer_numbers(self, records: Sequence[Record]) -> tuple[int, ...]:
         number = self._consumers.number

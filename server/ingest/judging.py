@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 
 from agent.wire import Record
 from server.analysis.paths import template
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.kinds import Where
-from server.analysis.views import most_seen
+from server.analysis.views import in_order, most_seen
 from server.catalogue import Ruling
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.covering import Covering
@@ -38,7 +39,8 @@ class ExchangeJudge:
 
     def judge(self, exchange: ExchangeDraft, api: int) -> tuple[int, str | None]:
         """The operation's number and the verdict; sets the exchange's deviations and what it covers."""
-        record = most_seen(exchange.records)
+        views = in_order(exchange.records)
+        record = most_seen(views)
         exchange.deviations, exchange.why, exchange.deprecated, exchange.covered = {}, None, False, None
         if record.request is None:
             return self._operations.unseen(api), None
@@ -48,7 +50,7 @@ class ExchangeJudge:
         judgement = ruling.judgement
         exchange.why, exchange.deprecated = judgement.why, judgement.deprecated
         operation = self._operation(api, record, ruling)
-        exchange.covered = self._covered(exchange, api, operation, ruling.judged)
+        exchange.covered = self._covered(views, api, operation, ruling.judged)
         key = self._operations.key_of(operation)
         exchange.deviations = {one.identity(key): one.message for one in judgement.deviations}
         return operation, ruling.verdict
@@ -78,9 +80,9 @@ class ExchangeJudge:
             self._counts[Left.ENGINE] += 1
             return None
 
-    def _covered(self, exchange: ExchangeDraft, api: int, operation: int, judged: Judged) -> Covered | None:
+    def _covered(self, views: Sequence[Record], api: int, operation: int, judged: Judged) -> Covered | None:
         try:
-            return self._covering.cover(exchange.records, api, operation, judged)
+            return self._covering.cover(views, api, operation, judged)
         except Exception as error:  # as above
             log.error("coverage failed: %s", type(error).__name__)
             self._counts[Left.COVERAGE] += 1

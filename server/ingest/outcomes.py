@@ -8,8 +8,8 @@ from enum import StrEnum
 class Received(StrEnum):
     """Where each record that arrived went."""
 
-    STORED = "stored"  # a new exchange
-    WITNESS = "witness"  # the other view of an exchange that was stored
+    STORED = "stored"  # the first view of an exchange
+    WITNESS = "witness"  # the other view of an exchange
     DUPLICATE = "duplicate"  # this record was stored before
     DUPLICATE_BATCH = "duplicate_batch"  # of a batch that was stored before
 

@@ -1,71 +1,151 @@
-"""A view → its exchange: a new one, or the one that the other view of the same call began.
+"""New views → exchanges to be settled: a view with its other half, or alone once it has waited long enough.
 
-Exchanges in hand are kept until they are written; one that is in the store already is loaded when its other
-view arrives, or when it is to be judged again.
+Which views are held is known to the store, so that none is lost with the process. A view that was settled
+alone is kept for its other half where that may still come: an agent watches the other end, the view itself
+came late, or the server does not know its agents yet.
 """
 
 from __future__ import annotations
 
-from agent.wire import Record
-from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
-from server.ingest.outcomes import Received
-from server.store.draft import ExchangeDraft
-from server.store.unit import Samples
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 
-WAITING_AFTER_RESTART = 5000  # views read back, so that halves on both sides of a restart still meet
+from agent.wire import Record
+from server.analysis.ends import other_ends, own_end
+from server.analysis.witnesses import View, mark_of, view_of
+from server.ingest.holding import Held, SettledBy, ViewHold
+from server.store.draft import ExchangeDraft
+from server.store.unit import Unit
+from server.store.values import StoredView
+
+FRESH_S = 600.0  # after the start every address counts as watched: agents are still to be heard of
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A new record, its number, and that of its exchange; `view` is None where it cannot be paired."""
+
+    number: int
+    record: Record
+    raw: bytes
+    view: View | None
+    exchange: int
+
+
+def arrived(number: int, record: Record, raw: bytes) -> Arrival:
+    """A record of which nothing is known yet."""
+    mark = mark_of(record)
+    view = None if mark is None else view_of(record, number, mark)
+    return Arrival(number, record, raw, view, number)
+
+
+def newest(arrivals: Iterable[Arrival]) -> int:
+    """The end (ns) of the call that ended last."""
+    return max((one.record.time if one.view is None else one.view.end for one in arrivals), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Settleable:
+    """An exchange that waits no more; `late` is the other view of one that was counted without it."""
+
+    exchange: ExchangeDraft
+    why: SettledBy
+    late: Arrival | None = None
 
 
 class Pairing:
-    """Writer's thread."""
+    """Writer's thread. Times are passed in: `now` is wall time in ns, `at` a monotonic one in s."""
 
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
-        self._open: dict[int, ExchangeDraft] = {}
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self.holding = ViewHold()
+        self._released: list[int] = []  # that the store still says are held
+        self._alone: list[tuple[int, int]] = []  # that the store does not say yet
+        self._fresh_until: float | None = None
         self.forget()
 
     def forget(self) -> None:
-        """After work was undone: what waits for its other view is what the database says."""
-        self._open.clear()
-        self._pending = Pending()
-        views = self._samples.latest_waiting(WAITING_AFTER_RESTART)
-        for view in views:
-            self._pending.add(view)
-        if len(views) == WAITING_AFTER_RESTART:
-            self._pending.horizon = min(view.start for view in views)
+        """After work was undone: held is what the store says."""
+        self._released.clear()
+        self._alone.clear()
+        for number in self.holding.forget(self._unit.held.ids()):
+            if (found := self._unit.held.record(number)) is not None:
+                record, size = found
+                mark = mark_of(record)
+                assert mark is not None, "held without a mark"
+                self.holding.hold(view_of(record, number, mark), record, size, stored=True)
 
-    def take(self, record: Record, raw: bytes, number: int) -> tuple[ExchangeDraft, Received]:
-        """The exchange that the record of this number is a view of, which holds it from now on."""
-        mark = mark_of(record)
-        exchange = None if mark is None else self._other_half(record, number, mark)
-        if exchange is None:
-            exchange = self._open[number] = ExchangeDraft(number=number, records=[record], raw=raw, mark=mark)
-            return exchange, Received.STORED
-        exchange.records.append(record)
-        exchange.second, exchange.second_raw = number, raw
-        return exchange, Received.WITNESS
+    def take(self, arrivals: Sequence[Arrival], now: int) -> list[Settleable]:
+        """Stores new views; the exchanges that are whole now, or never will be. The others are held."""
+        late = self._unit.alone.marks([one.view.mark for one in arrivals if one.view is not None])
+        watched, found = self._unit.watched, []
+        for one in arrivals:
+            if (end := own_end(one.record)) is not None:
+                watched.see(end, now)
+            if one.view is None:
+                found.append(Settleable(ExchangeDraft(one.number, [one.record]), SettledBy.AT_ONCE))
+            elif (whole := self._other_half(one, one.view, one.view.mark in late)) is not None:
+                for end in chain(other_ends(one.record), other_ends(whole.exchange.records[0])):
+                    watched.see(end, now)
+                found.append(whole)
+            else:
+                self.holding.hold(one.view, one.record, len(one.raw))
+        self._unit.samples.keep(
+            StoredView(one.number, one.exchange, one.record.id, one.raw) for one in arrivals
+        )
+        return found
 
-    def _other_half(self, record: Record, number: int, mark: int) -> ExchangeDraft | None:
-        view = view_of(record, number, mark)
-        late = view.start <= self._pending.horizon + SKEW_NS
-        other = self._pending.take(view, self._samples.waiting_near(record.time, mark) if late else ())
-        exchange = self.exchange(other.exchange) if other else None
-        if exchange is None or exchange.second is not None:
-            self._pending.add(view)
+    def _other_half(self, one: Arrival, view: View, maybe_late: bool) -> Settleable | None:
+        other = self.holding.match(view, self._lone(view) if maybe_late else ())
+        if other is None:
             return None
-        return exchange
+        held = self.holding.release(other.exchange)
+        exchange = self._unit.samples.load(other.exchange) if held is None else self._draft(held)
+        if held is None:
+            self._unit.alone.remove(other.exchange)
+        if exchange is None:
+            return None
+        one.exchange = exchange.number
+        if held is None:
+            return Settleable(exchange, SettledBy.LATE, one)
+        exchange.records.append(one.record)
+        exchange.second = one.number
+        return Settleable(exchange, SettledBy.PAIRED)
 
-    def exchange(self, number: int) -> ExchangeDraft | None:
-        """The exchange of this number, in hand or stored; None where it is gone."""
-        if number not in self._open:
-            loaded = self._samples.load(number)
-            if loaded is None:
-                return None
-            self._open[number] = loaded
-        return self._open[number]
+    def _lone(self, view: View) -> Iterator[View]:
+        yield from self._unit.alone.near(view.start, view.mark)
+
+    def _draft(self, held: Held) -> ExchangeDraft | None:
+        """Of a view that is held no more; None where its record cannot be read any more."""
+        if held.stored:
+            self._released.append(held.number)
+        record = held.record
+        if record is None and (found := self._unit.held.record(held.number)) is not None:
+            record, _ = found
+        return None if record is None else ExchangeDraft(held.number, [record])
+
+    def due(self, now: int, at: float, most: int) -> list[Settleable]:
+        """The exchanges of up to so many views that wait no more."""
+        if self._fresh_until is None:
+            self._fresh_until = at + FRESH_S
+        found = []
+        for held, why in islice(self.holding.due(now, at), most):
+            exchange = self._draft(held)
+            if exchange is not None:
+                found.append(Settleable(exchange, why))
+                if not held.live or at < self._fresh_until or self._is_watched(exchange.records[0]):
+                    self._alone.append((held.number, held.view.mark))
+        return found
+
+    def _is_watched(self, record: Record) -> bool:
+        """Whether an agent may have seen the call from its other end."""
+        return any(map(self._unit.watched.has, other_ends(record)))
 
     def write(self) -> None:
-        """Writes the exchanges that were counted, and lets go of them."""
-        counted = [exchange for exchange in self._open.values() if exchange.counted is not None]
-        self._samples.write(counted)
-        for exchange in counted:
-            del self._open[exchange.number]
+        """Tells the store which views are held now, and which were settled alone."""
+        self._unit.held.remove(self._released)
+        self._unit.held.add(self.holding.take_new())
+        self._unit.alone.add(self._alone)
+        self._released.clear()
+        self._alone.clear()

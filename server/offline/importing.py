@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import zstandard
@@ -92,7 +93,7 @@ def epoch_of(files: Sequence[Path], arguments: Sequence[str]) -> str:
 def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
     """Sends all records, batch by batch. Raises RemoteError and what `records` raises."""
     counts = Imported()
-    for batch in batches(records):
+    for batch in chain(batches(records), [[]]):  # an empty one says that no more comes
         first = counts.records + 1  # a batch is addressed by its first record
         counts.records += len(batch)
         ledger = {"exchanges": {"parsed": counts.records, "shipped": counts.records}}

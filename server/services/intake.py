@@ -21,12 +21,12 @@ class Intake:
         self._clock = clock
 
     def accept(self, delivery: Delivery) -> Future[dict[str, int]]:
-        """The number of records by outcome (see ingest/outcomes.py), once they are committed.
+        """The number of records by Received (ingest/outcomes.py), once they are committed.
 
         Raises StoreUnavailable, and so may the future.
         """
-        now = self._clock()
-        return self._store.write(lambda unit: self._acceptor.accept(delivery, now))
+        now, at = self._clock(), time.monotonic()
+        return self._store.write(lambda unit: self._acceptor.accept(delivery, now, at))
 
     def why_stuck(self) -> str | None:
         """A sentence on why nothing is stored any more; None if the writer works. Does not wait."""

@@ -12,18 +12,15 @@ from server.store.values import Contribution, Covered
 
 @dataclass(slots=True)
 class ExchangeDraft:
-    """`number` is that of its first view; `stored` says whether it is in the store already. What the counters
-    hold of it is `counted`, `deviations` (with their messages) and `covered` (judged under `revision` of its
-    API). `raw` and `second_raw` are views that are still to be written, packed.
+    """`number` is that of its first view, `second` of the other; `stored` says whether it is in the store
+    already. What the counters hold of it is `counted`, `deviations` (with their messages) and `covered`
+    (judged under `revision` of its API).
     """
 
     number: int
     records: list[Record]
-    raw: bytes | None
-    mark: int | None
     stored: bool = False
     second: int | None = None
-    second_raw: bytes | None = None
     api: int = 0
     duration: int | None = None
     why: str | None = None
@@ -32,7 +29,6 @@ class ExchangeDraft:
     counted: Contribution | None = None
     deviations: Mapping[DeviationIdentity, str] = field(default_factory=dict)
     covered: Covered | None = None  # None: nothing, or (if stored) not known any more
-    views: int = 0  # how many of the records `covered` was made of
 
     @property
     def id(self) -> str:

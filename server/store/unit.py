@@ -25,6 +25,7 @@ from server.store.values import (
     Occurrence,
     RetentionBounds,
     StoredSpec,
+    StoredView,
     Unsampled,
     Upload,
 )
@@ -159,20 +160,61 @@ class Samples(Protocol):
     def load(self, number: int) -> ExchangeDraft | None:
         """A stored exchange; None where retention took it, or it cannot be read."""
 
+    def keep(self, views: Iterable[StoredView]) -> None:
+        """Inserts views, whether their exchanges are known yet or not."""
+
     def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
-        """Inserts new exchanges and rewrites changed ones, with their views."""
-
-    def waiting_near(self, time: int, mark: int) -> Sequence[View]:
-        """Stored views of this mark that wait for their other half, around a time."""
-
-    def latest_waiting(self, limit: int) -> Sequence[View]:
-        """The newest views that wait for their other half, oldest first (after a restart)."""
+        """Inserts new exchanges and rewrites changed ones."""
 
     def unjudged(self, api: int, revision: int, limit: int) -> Sequence[int]:
         """Numbers of an API's exchanges that were not judged under its present specifications."""
 
     def give_up(self, number: int, revision: int) -> None:
         """An exchange that cannot be read counts as judged."""
+
+
+class HeldViews(Protocol):
+    """Stored views that wait for their other half: no exchange is made of them yet. By number."""
+
+    def add(self, numbers: Iterable[int]) -> None: ...
+    def remove(self, numbers: Iterable[int]) -> None: ...
+
+    def ids(self) -> Mapping[int, str]:
+        """All, with their records' ids."""
+
+    def record(self, number: int) -> tuple[Record, int] | None:
+        """A stored view's record and its size, packed; None where it cannot be read."""
+
+
+class LoneViews(Protocol):
+    """Views that were settled alone, and whose other half may still come; of one view each, by number."""
+
+    def add(self, views: Iterable[tuple[int, int]]) -> None:
+        """Numbers and marks."""
+
+    def remove(self, number: int) -> None: ...
+
+    def marks(self, marks: Sequence[int]) -> Collection[int]:
+        """Which of these marks any of them has."""
+
+    def near(self, time: int, mark: int) -> Sequence[View]:
+        """Those of a mark around a time."""
+
+    def expire(self, now: int, most: int) -> int:
+        """Removes some that came a day ago, and of the rest those beyond so many; how many of these."""
+
+
+class WatchedAddresses(Protocol):
+    """Addresses where an agent was seen to watch."""
+
+    def see(self, address: str, now: int) -> None:
+        """It is watched at `now` (ns)."""
+
+    def has(self, address: str) -> bool:
+        """Whether it may be watched: true of all once too many are."""
+
+    def expire(self, now: int) -> None:
+        """Removes those that were not seen for days."""
 
 
 class Retention(Protocol):
@@ -289,6 +331,12 @@ class Unit(Protocol):
     def deviations(self) -> DeviationTally: ...
     @property
     def samples(self) -> Samples: ...
+    @property
+    def held(self) -> HeldViews: ...
+    @property
+    def alone(self) -> LoneViews: ...
+    @property
+    def watched(self) -> WatchedAddresses: ...
     @property
     def retention(self) -> Retention: ...
     @property

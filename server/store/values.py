@@ -18,7 +18,7 @@ MAX_TITLE = 200  # characters of a title or version, of which documents may hold
 @dataclass(frozen=True, slots=True)
 class Contribution:
     """What one exchange adds to the counters; `status` is None where there was no answer, `bucket` one of
-    latency where it took no known time.
+    latency where it took no known time. Of its views, `time` is the first's; `last` is the last's, if later.
     """
 
     operation: int
@@ -27,10 +27,21 @@ class Contribution:
     time: int
     bucket: int | None
     verdict: str | None
+    last: int = 0
 
     @property
     def hour(self) -> int:
         return self.time // HOUR_NS
+
+
+@dataclass(frozen=True, slots=True)
+class StoredView:
+    """One view of an exchange, whose number is that of its first; `raw` is its record, packed."""
+
+    number: int
+    exchange: int
+    id: str
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +55,16 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One exchange that showed a deviation; `revision` counts changes of the API's specifications."""
+    """One exchange that showed a deviation; `revision` counts changes of the API's specifications.
+    `time` and `last` are those of its Contribution.
+    """
 
     api: int
     consumer: int
     time: int
     exchange: str
     revision: int
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)

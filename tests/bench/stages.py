@@ -22,6 +22,7 @@ from server.analysis.specs.load import load
 from server.ingest.accept import Acceptor
 from server.ingest.covering import Covering
 from server.ingest.decode import Delivery, decode
+from server.ingest.holding import BACKLOG_S
 from server.ingest.judging import ExchangeJudge
 from server.services.attaching import AttachTarget, attach
 from server.store.sqlite.store import SqliteStore
@@ -55,7 +56,9 @@ class Ingest:
                 attach(unit, acceptor, Upload(raw), load(raw), AttachTarget(host=host), NOW)
             if stage == "matching":
                 without = NoCoverage(unit.consumers, acceptor.catalogue)
-                acceptor.judge = ExchangeJudge(acceptor.catalogue, unit.operations, without, Counter())
+                acceptor.settling.judge = ExchangeJudge(
+                    acceptor.catalogue, unit.operations, without, Counter()
+                )
 
         store.write(prepare).result()
 
@@ -64,7 +67,8 @@ class Ingest:
 
         def work(unit: Unit) -> int:
             began = time.thread_time_ns()
-            self._acceptor.accept(delivery, NOW)
+            self._acceptor.accept(delivery, NOW, 0.0)
+            self._acceptor.settle_due(NOW, BACKLOG_S)
             return time.thread_time_ns() - began
 
         return self._store.write(work).result() / 1000 / len(delivery.batch.records)
@@ -91,7 +95,7 @@ def added_us(sent: Sequence[bytes], specification: JsonObject, host: str) -> Map
     matching: list[float] = []
     coverage: list[float] = []
     with _ingests(specification, host) as ingests:
-        for turn, raw in enumerate(sent):
+        for turn, raw in enumerate(sent[:-1]):  # without the last, which is empty
             delivery = decode(raw, "zstd")
             order = STAGES[turn % 3 :] + STAGES[: turn % 3]
             spent = {stage: ingests[stage].cpu_us(delivery) for stage in order}

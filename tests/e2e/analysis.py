@@ -46,7 +46,7 @@ class Analysis:
 
     def numbers(self) -> Counter[int]:
         """How often each record is there."""
-        items = self.server.items("/exchanges")
+        items = self.server.settled().items("/exchanges")
         witnesses = sum(len(item["witnesses"]) for item in items)
         assert witnesses == len(items)
         return Counter(int(item["id"].removeprefix("record-")) for item in items)

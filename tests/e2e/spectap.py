@@ -78,6 +78,11 @@ class Server:
     def metrics(self) -> str:
         return fetch(f"{self.url}/metrics").decode()
 
+    def settled(self) -> Server:
+        """Itself, once no view waits for its other half: what was delivered is shown."""
+        wait_until(lambda: "spectap_server_views_held 0.0" in self.metrics().splitlines(), "settled views")
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Agent:

@@ -58,7 +58,7 @@ def test_what_a_handshakes_callbacks_do_is_seen_as_what_it_is(
         port, local = map(int, process.first_line().split())
 
         def seen(about: str) -> list[Seen]:
-            found = spectap.server.exchanges(path_prefix=f"/within/{about}")
+            found = spectap.server.settled().exchanges(path_prefix=f"/within/{about}")
             return [one for one in found if process.pid in [view.pid for view in one.witnesses]]
 
         def attached() -> bool:

@@ -404,7 +404,7 @@ def test_unix_sockets_are_counted_as_filtered(spectap: Spectap, tmp_path: Path) 
         afterwards = tcp_client.make([echo_call("after-unix")])
         spectap.of_port(tcp.port, afterwards)
         wait_until(lambda: spectap.agent.bytes_in("unix_socket") >= before + 4 * 2000, "Unix bytes counted")
-        assert by_id(spectap.server.exchanges(), {call.id for call in by_client}) == {}
+        assert by_id(spectap.server.settled().exchanges(), {call.id for call in by_client}) == {}
 
 
 def test_the_traffic_of_agent_and_server_is_absent(spectap: Spectap, older: Older) -> None:
@@ -412,13 +412,13 @@ def test_the_traffic_of_agent_and_server_is_absent(spectap: Spectap, older: Olde
     spectap.of_port(older.plain.port, by_client)
     assert spectap.agent.exchanges_in("shipped") > 0, "the agent has talked to the server"
     own = {spectap.agent.process.pid, spectap.server.process.pid}
-    stored = spectap.server.exchanges()
+    stored = spectap.server.settled().exchanges()
     assert [seen.raw for seen in stored if own & {witness.pid for witness in seen.witnesses}] == []
     assert [seen.raw for seen in stored if seen.server and seen.server[1] == spectap.server.port] == []
 
 
 def test_no_call_made_before_the_agent_is_invented(spectap: Spectap) -> None:
-    before = [seen for seen in spectap.server.exchanges() if b"/before-" in (seen.path or b"")]
+    before = [seen for seen in spectap.server.settled().exchanges() if b"/before-" in (seen.path or b"")]
     assert before == []
 
 

@@ -26,7 +26,10 @@ LARGE = 214_890  # bytes
 
 def stored_ids(spectap: Spectap) -> list[str]:
     """The last path segment of every exchange that is stored."""
-    return [(seen.path or b"").rsplit(b"/", 1)[-1].decode("latin-1") for seen in spectap.server.exchanges()]
+    return [
+        (seen.path or b"").rsplit(b"/", 1)[-1].decode("latin-1")
+        for seen in spectap.server.settled().exchanges()
+    ]
 
 
 def test_only_watched_ports_are_stored_and_bodies_end_at_the_chosen_cap(tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_only_watched_pids_are_witnesses(tmp_path: Path) -> None:
         stored = spectap.of_port(watched.port, by_client, witnesses=1)
         views = {(w.side, w.pid) for seen in stored.values() for w in seen.witnesses}
         assert views == {("server", watched.process.pid)}
-        assert by_id(spectap.server.exchanges(), {call.id for call in unwatched}) == {}
+        assert by_id(spectap.server.settled().exchanges(), {call.id for call in unwatched}) == {}
 
 
 def test_what_nginx_sends_by_sendfile_is_counted_and_null_where_only_nginx_is_watched(tmp_path: Path) -> None:

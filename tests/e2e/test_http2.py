@@ -209,7 +209,7 @@ def check_late(seen: Seen, call: Observation) -> None:
 
 
 def test_no_call_made_before_the_agent_is_invented(spectap: Spectap) -> None:
-    assert [seen for seen in spectap.server.exchanges() if b"/before-" in (seen.path or b"")] == []
+    assert [seen for seen in spectap.server.settled().exchanges() if b"/before-" in (seen.path or b"")] == []
 
 
 def test_grpc_calls_of_every_kind_in_plain_text_are_true_from_both_ends(

@@ -138,7 +138,7 @@ def test_where_the_clients_address_is_translated_too_each_view_stays_alone(tmp_p
         with agent(tmp_path, server, *pids):
             calls = pair.make([echo_call("masquerade", number % 4) for number in range(20)])
             wait_until(lambda: server.get("/ledger")["server"].get("stored", 0) >= 40, "all views")
-        known = by_id(server.exchanges(), {call.id for call in calls})
+        known = by_id(server.settled().exchanges(), {call.id for call in calls})
         sides = [sorted(w.side for seen in one for w in seen.witnesses) for one in known.values()]
         assert sides == [["client", "server"]] * 20
         assert {len(one) for one in known.values()} == {2}

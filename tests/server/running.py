@@ -19,6 +19,7 @@ from server.app import create_app
 from server.config import ServerSettings
 from server.connections import Connections
 from server.core import Core
+from server.ingest.holding import BACKLOG_S
 from server.listening import bind
 from server.run import configured
 from server.specification import Load
@@ -50,9 +51,20 @@ class Client:
     seq: int = 0
 
     def send(self, *records: Record) -> None:
+        """Sends a batch and settles all views."""
+        self.deliver(*records)
+        self.settle()
+
+    def deliver(self, *records: Record) -> None:
+        """Sends a batch, whose views may wait for their other halves."""
         self.seq += 1
         answer = self.http.post("/api/v1/records", content=batch(self.seq, list(records)))
         assert answer.json() == {"acked": self.seq}, answer.text
+
+    def settle(self) -> None:
+        """All views have waited long enough."""
+        now, at = time.time_ns(), time.monotonic() + BACKLOG_S
+        self.core.store.write(lambda unit: self.core.acceptor.settle_due(now, at)).result(PATIENCE_S)
 
     def get(self, path: str, **params: Any) -> Any:
         answer = self.http.get(f"/api/v1{path}", params=params)

@@ -59,7 +59,10 @@ def store(url: str) -> None:
     [
         ("learning", "could not finish learning in the 5 s"),
         ("jobs", "could not finish jobs in the 5 s"),
-        ("main", "could not finish learning, jobs, the database's writer (0 pieces of work wait) in"),
+        (
+            "main",
+            "could not finish learning, jobs, settling, the database's writer (0 pieces of work wait)",
+        ),
     ],
 )
 def test_whatever_hangs_the_server_ends_and_what_was_accepted_is_stored(

@@ -219,3 +219,19 @@ def m012_coverage_counts(db: Database) -> None:
         FROM coverage JOIN json_each(CASE WHEN json_valid(counts) THEN counts ELSE '{}' END) AS each
         JOIN parts ON parts.number = CAST(each.key AS INTEGER)"""
     )
+
+
+@migrations()
+def m013_settling(db: Database) -> None:
+    """Views that wait for their other half, those that were settled alone while it may still come (before:
+    exchanges with a mark and no second view), and addresses that agents watch. A mark is kept there only.
+    """
+    db.executescript("""
+    CREATE TABLE held (number INTEGER PRIMARY KEY);
+    CREATE TABLE alone (number INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
+    INSERT INTO alone SELECT number, mark FROM exchanges WHERE mark IS NOT NULL AND second IS NULL
+        ORDER BY number DESC LIMIT 100000;
+    CREATE INDEX alone_mark ON alone(mark);
+    CREATE TABLE watched (address TEXT PRIMARY KEY, hour INTEGER NOT NULL) WITHOUT ROWID;
+    DROP INDEX exchanges_mark;
+    """)

@@ -27,6 +27,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         for body, coding in ((PREVIOUS, "identity"), (zstandard.compress(PREVIOUS), "zstd")):
             answer = client.http.post("/api/v1/records", content=body, headers={"Content-Encoding": coding})
             assert (answer.status_code, answer.json()) == (200, {"acked": 3}), answer.text
+        client.settle()
         yield client
 
 
@@ -71,6 +72,7 @@ def test_records_that_an_older_agent_left_in_the_spool_are_sent_as_its_version(
     newer.start()
     newer.offer(wire.pack_record(replace(record(9), id="new-9")))
     assert newer.close(30) == 0
+    client.settle()
     stored = {one["id"] for one in client.items("/exchanges")}
     assert stored >= {"left-0", "left-1", "left-2", "new-9"}
 

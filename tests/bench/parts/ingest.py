@@ -115,11 +115,11 @@ def records() -> list[bytes]:
 
 
 def batches(packed: list[bytes]) -> list[bytes]:
-    """As the agent sends them."""
+    """As the agent sends them, then that nothing more has come."""
     compress = zstandard.ZstdCompressor().compress
     return [
         compress(pack_batch("agent-1", "epoch", at // AT_ONCE + 1, {}, packed[at : at + AT_ONCE]))
-        for at in range(0, len(packed), AT_ONCE)
+        for at in range(0, len(packed) + AT_ONCE, AT_ONCE)
     ]
 
 

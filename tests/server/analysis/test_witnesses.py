@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.wire import Endpoint, Record
-from server.analysis.witnesses import MAX_PENDING, SKEW_NS, Pending, mark_of, view_of
+from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
 from tests.server.records import CURL, MS, NOON, record
 
 
@@ -143,19 +143,20 @@ def test_a_view_without_response_pairs_with_one_that_has_it() -> None:
     assert pairs([record(0, "client", id="c", status=None), record(0, "server", id="s")]) == {frozenset("cs")}
 
 
-def test_views_that_wait_are_bounded_and_the_horizon_says_from_when_on() -> None:
-    pending = Pending(limit=10)
-    assert pairs([record(n, "client", f"/{n}", id=f"c{n}") for n in range(25)], pending) == set()
-    assert len(pending) == 10
-    assert pending.horizon == record(14, "client").timing.request_start
-    assert MAX_PENDING < 1_000_000
-
-
-def test_what_found_its_half_does_not_move_the_horizon() -> None:
-    pending = Pending(limit=10)
+def test_what_found_its_half_or_was_removed_waits_no_more() -> None:
+    pending = Pending()
     clients, servers = calls(30)
     assert pairs(itertools.chain(*zip(clients, servers, strict=True)), pending) == right(30)
-    assert (len(pending), pending.horizon) == (0, 0)
+    assert len(pending) == 0
+    client, server = clients[0], servers[0]
+    mark = mark_of(client)
+    assert mark is not None
+    pending.add(view_of(client, 0, mark))
+    assert len(pending) == 1
+    pending.remove(view_of(client, 0, mark))
+    pending.remove(view_of(client, 0, mark))
+    assert len(pending) == 0
+    assert pending.take(view_of(server, 1, mark)) is None
 
 
 def test_processes_of_one_connection_are_told_apart_by_connection_id() -> None:

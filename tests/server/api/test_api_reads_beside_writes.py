@@ -64,6 +64,7 @@ def shop(tmp_path: Path, held: Held) -> Iterator[Client]:
     with serving(tmp_path) as client:
         client.http.post("/api/v1/specs?host=shop.local:8080", content=USERS).raise_for_status()
         client.send(record(0, status=500))
+        client.core.settling.stop()  # which would wait for the writer, too
         client.http.timeout = SOON_S
         try:
             yield client

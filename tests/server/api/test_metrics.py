@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from server.api import metrics
+from server.ingest.holding import SettledBy
 from tests.server.records import batch, both, record
 from tests.server.running import Client
 
@@ -36,3 +37,19 @@ def test_metrics_count_batches_and_records_by_where_they_went(client: Client) ->
     assert value(client, 'spectap_server_records_total{outcome="duplicate_batch"}') == 1
     assert value(client, "spectap_server_database_bytes") > 0
     assert value(client, "spectap_server_accept_seconds_count") == 2
+
+
+def test_metrics_say_what_waits_and_how_it_was_settled(client: Client) -> None:
+    client.core.settling.stop()
+    client.deliver(record(0, "client"), record(1, "client"))
+    assert value(client, "spectap_server_views_held") == 2
+    assert value(client, "spectap_server_watermark_age_seconds") > 0
+    client.deliver(record(0, "server"))
+    client.settle()
+    client.send(record(1, "server"))
+    assert value(client, "spectap_server_views_held") == 0
+    assert value(client, "spectap_server_watermark_age_seconds") == 0
+    assert value(client, "spectap_server_lone_views_given_up") == 0
+    total = "spectap_server_exchanges_settled_total"
+    settled = {by.value: value(client, f'{total}{{by="{by.value}"}}') for by in SettledBy}
+    assert settled == {**dict.fromkeys(settled, 0), "paired": 1, "time": 1, "late": 1}

@@ -80,6 +80,7 @@ def test_a_full_disk_is_said_and_nothing_is_acknowledged(client: Client) -> None
     assert store.refused is None
     assert client.http.post("/api/v1/records", content=batch(2, many)).json() == {"acked": 2}
     assert client.server_ledger() == {"stored": 300}
+    client.settle()
     assert sum(one["count"] for one in client.operations().values()) == 300
 
 

@@ -23,6 +23,7 @@ def test_a_batch_that_comes_again_is_acknowledged_and_counts_once(client: Client
     raw = batch(1, [record(0), record(1)])
     for _ in range(3):
         assert client.http.post("/api/v1/records", content=raw).json() == {"acked": 1}
+    client.settle()
     assert len(client.items("/exchanges")) == 2
     assert client.operations()["GET /users/{id}"]["count"] == 2
     assert client.server_ledger() == {"stored": 2, "duplicate_batch": 4}

@@ -17,6 +17,7 @@ from agent.wire import Batch, Endpoint, Record, decode_record, pack_record
 from server.analysis.coverage.counts import callers
 from server.ingest.accept import Acceptor
 from server.ingest.decode import Delivery
+from server.ingest.holding import BACKLOG_S
 from server.services.attaching import AttachTarget, attach
 from server.store.sqlite.store import SqliteStore
 from server.store.unit import Unit
@@ -112,6 +113,7 @@ class Bench:
         self.store = SqliteStore(data)
         self.stale: set[int] = set()
         self.seq = 0
+        self.at = 0.0
         self.restart()
 
     def restart(self) -> None:
@@ -124,7 +126,11 @@ class Bench:
         self.seq += 1
         batch = Batch(1, "agent-1", "epoch-1", self.seq, {}, tuple(views))
         delivery = Delivery(batch, tuple(pack_record(one) for one in views))
-        self.do(lambda unit: self.acceptor.accept(delivery, NOON))
+        self.do(lambda unit: self.acceptor.accept(delivery, NOON, self.at))
+
+    def wait(self, seconds: float) -> None:
+        self.at += seconds
+        self.do(lambda unit: self.acceptor.settle_due(NOON, self.at))
 
     def upload(self, raw: bytes, host: str) -> None:
         done = self.do(
@@ -157,9 +163,11 @@ def test_counters_equal_the_exchanges_whatever_comes_in_whatever_order(tmp_path:
             bench.upload(*specs.pop())
         if bench.stale and chance.random() < 0.5:
             bench.judge(min(bench.stale))
+        bench.wait(chance.choice([0, 1, BACKLOG_S]))
         if chance.random() < 0.2:
             bench.restart()
         bench.balance()
+    bench.wait(BACKLOG_S)
     for api in bench.stale:
         while bench.judge(api):
             pass

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from agent.wire import Endpoint
-from server.analysis.witnesses import Pending
+from server.ingest.holding import SettledBy
 from server.ingest.outcomes import Left, Received
 from server.store.sqlite.writing.positions import SqlitePositions
-from tests.server.records import NETNS, NOON, batch, both, record
+from tests.server.records import NETNS, batch, both, record
 from tests.server.running import Client, serving
 
 
@@ -108,13 +108,10 @@ def test_halves_on_both_sides_of_a_restart_still_meet(tmp_path: Path) -> None:
         assert totals(client) == {"GET /users/{id}": 2}
 
 
-def test_a_half_that_comes_long_after_is_found_in_the_store(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_half_that_comes_long_after_is_found_in_the_store(client: Client) -> None:
     client.send(record(0, "client"))
-    monkeypatch.setattr(client.core.acceptor.pairing, "_pending", Pending())
-    client.core.acceptor.pairing._pending.horizon = NOON
     client.send(record(0, "server"))
+    assert client.core.acceptor.totals[SettledBy.LATE] == 1
     (exchange,) = client.items("/exchanges")
     assert len(exchange["witnesses"]) == 2
 
@@ -198,4 +195,4 @@ def test_a_failed_write_leaves_memory_and_store_of_one_mind(
 
 
 def test_every_outcome_is_a_name() -> None:
-    assert not set(Received) & set(Left)
+    assert len({*Received, *Left, *SettledBy}) == len(Received) + len(Left) + len(SettledBy)

@@ -27,6 +27,7 @@ from tests.server import engine
 from tests.server.analysis.rebuild.traffic import call, validate
 from tests.server.records import NGINX, batch, record
 from tests.server.running import Client, serving, wait_for
+from tests.server.settled import accept
 from tests.server.sql import drop_oldest, sql
 
 
@@ -41,7 +42,7 @@ def opened(data: Path) -> Iterator[tuple[SqliteStore, Callable[..., None]]]:
         nonlocal seq
         seq += 1
         delivery = decode(batch(seq, list(records)))
-        store.write(lambda db: acceptor.accept(delivery, 0)).result()
+        store.write(lambda db: accept(acceptor, delivery, 0)).result()
 
     yield store, send
     store.close()

@@ -16,6 +16,7 @@ from server.offline.importing import BATCH_RECORDS, epoch_of, send
 from server.offline.reading import records
 from server.offline.remote import Remote, RemoteError
 from tests.har import document, entry
+from tests.server.records import record
 from tests.server.running import Client, serving
 from tests.server.sql import drop_oldest
 
@@ -111,6 +112,14 @@ def test_an_import_that_broke_off_goes_on_where_it_did(client: Client, tmp_path:
         assert len(client.items("/exchanges")) == BATCH_RECORDS
         found = send(records([path], options), epoch, server)
     assert (found.records, found.new) == (207, 7)
+
+
+def test_all_that_was_imported_is_shown_at_the_end(client: Client) -> None:
+    with Remote(str(client.http.base_url), None) as server:
+        found = send(
+            [record(n, "client", port=40_000 + n) for n in range(BATCH_RECORDS + 1)], "epoch", server
+        )
+    assert len(client.items("/exchanges")) == found.new == BATCH_RECORDS + 1
 
 
 def test_a_token_is_needed_where_the_server_has_one(

@@ -14,13 +14,14 @@ from server.services.narrowing import Narrowing
 from server.services.proposals import Proposals
 from server.store.rows import Listed
 from tests.server.records import NOON, batch, record
+from tests.server.settled import accept
 
 
 def test_an_api_that_does_not_exist_matches_nothing_anywhere(core: Core) -> None:
     store, catalogue = core.store, core.acceptor.catalogue
     deviations = Deviations(store, catalogue, Proposals(store, catalogue, core.load))
     unknown, any_api = Narrowing(api="none"), Narrowing()
-    store.write(lambda db: core.acceptor.accept(decode(batch(1, [record(0)])), NOON)).result()
+    store.write(lambda db: accept(core.acceptor, decode(batch(1, [record(0)])), NOON)).result()
     assert [len(Inventory(store, catalogue).apis(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
     assert [len(StoredExchanges(store).listed(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
     assert deviations.listed(unknown, "all", 9, None) == Listed()

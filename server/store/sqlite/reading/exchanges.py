@@ -104,7 +104,8 @@ class SqliteExchanges:
 
     def after(self, number: int, limit: int) -> Sequence[Learnable]:
         rows = self._db.execute(
-            "SELECT number, api, operation, status FROM exchanges WHERE number > ? ORDER BY number LIMIT ?",
+            """SELECT number, api, operation, status FROM exchanges WHERE number > ?
+            AND number < (SELECT coalesce(min(number), 1 << 62) FROM held) ORDER BY number LIMIT ?""",
             (number, limit),
         )
         return [Learnable(number, api, operation, status_of(code)) for number, api, operation, code in rows]

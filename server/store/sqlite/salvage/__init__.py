@@ -49,6 +49,9 @@ NAMES = {
     "decisions": "decisions on rebuilt documents",
     "arrivals": "hours of arrival",
     "numbers": "next numbers",
+    "held": "views that wait for another",
+    "alone": "views kept for a late other one",
+    "watched": "watched addresses",
 }
 """How a person calls the rows of each table."""
 

@@ -19,7 +19,14 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
             gone[table] = gone.get(table, 0) + count
 
     drop("exchanges", "number NOT IN (SELECT number FROM witnesses)")
-    drop("witnesses", "exchange NOT IN (SELECT number FROM exchanges)")
+    held = ""
+    if _exists(db, "held"):
+        drop(
+            "held", "number NOT IN (SELECT number FROM witnesses) OR number IN (SELECT number FROM exchanges)"
+        )
+        drop("alone", "number NOT IN (SELECT number FROM exchanges)")
+        held = " AND number NOT IN (SELECT number FROM held)"
+    drop("witnesses", f"exchange NOT IN (SELECT number FROM exchanges){held}")
     drop("deviation_calls", "deviation NOT IN (SELECT number FROM deviations)")
     for table in COUNTED:
         drop(table, "operation NOT IN (SELECT number FROM operations)")
@@ -33,11 +40,15 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
 
 def _parts(db: sqlite3.Connection) -> None:
     """Counts of parts whose names are lost go: their numbers may be given anew."""
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'parts'").fetchone():
+    if _exists(db, "parts"):
         db.execute(
             """UPDATE coverage SET counts = (SELECT json_group_object(key, value) FROM json_each(counts)
             WHERE CAST(key AS INTEGER) IN (SELECT number FROM parts))"""
         )
+
+
+def _exists(db: sqlite3.Connection, table: str) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
 
 
 def _stand_ins(db: sqlite3.Connection) -> None:
@@ -67,7 +78,7 @@ def _places(db: sqlite3.Connection, now: int) -> None:
         WHERE NOT EXISTS (SELECT 1 FROM arrivals) HAVING min(number)""",
         (now,),
     )
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'numbers'").fetchone():
+    if _exists(db, "numbers"):
         db.execute("INSERT INTO numbers VALUES ('records', 1) ON CONFLICT DO NOTHING")
         (highest,) = db.execute("SELECT coalesce(max(number), 0) FROM witnesses").fetchone()
         db.execute("UPDATE numbers SET next = max(next, ?)", (highest + 1,))

@@ -8,6 +8,7 @@
 | deviations: numbers                                     | the start  | a merge, purging                  |
 | coverage: consumers of operations, numbers of parts     | the start  | a merge, resetting                |
 | sums of calls, deviations and coverage, not yet flushed | (empty)    | a flush (empty again)             |
+| addresses that are watched                              | the start  | expiry                            |
 | the hour whose first number is stored                   | (none)     | another hour                      |
 
 Between two pieces of work nothing here differs from the database: sums are flushed by whoever adds.
@@ -20,12 +21,14 @@ from collections.abc import Callable
 
 from server.store.parts import StoredPart
 from server.store.sqlite.reading.readable import Readable
+from server.store.sqlite.writing.alone import SqliteAlone
 from server.store.sqlite.writing.apis import SqliteApis
 from server.store.sqlite.writing.calls import SqliteCallTally
 from server.store.sqlite.writing.consumers import SqliteConsumers
 from server.store.sqlite.writing.coverage import SqliteCoverageTally
 from server.store.sqlite.writing.decisions import SqliteDecisions
 from server.store.sqlite.writing.deviations import SqliteDeviationTally
+from server.store.sqlite.writing.held import SqliteHeld
 from server.store.sqlite.writing.lessons import SqliteLessons
 from server.store.sqlite.writing.merging import merge_apis
 from server.store.sqlite.writing.operations import SqliteOperations
@@ -34,6 +37,7 @@ from server.store.sqlite.writing.retention import SqliteRetention
 from server.store.sqlite.writing.room import SqliteRoom
 from server.store.sqlite.writing.samples import SqliteSamples
 from server.store.sqlite.writing.specs import SqliteSpecs
+from server.store.sqlite.writing.watched import SqliteWatched
 from server.store.values import Merge
 
 
@@ -49,6 +53,9 @@ class SqliteUnit:
         self.coverage = SqliteCoverageTally(db)
         self.deviations = SqliteDeviationTally(db)
         self.samples = SqliteSamples(db, Readable(unreadable))
+        self.held = SqliteHeld(db, Readable(unreadable))
+        self.alone = SqliteAlone(db, Readable(unreadable))
+        self.watched = SqliteWatched(db)
         self.retention = SqliteRetention(db)
         self.positions = SqlitePositions(db)
         self.specs = SqliteSpecs(db)
@@ -59,7 +66,7 @@ class SqliteUnit:
     def forget(self) -> None:
         """After work was undone: nothing in memory may know more than the database."""
         self._forget_merged()
-        for part in (self.consumers, self.calls, self.samples):
+        for part in (self.consumers, self.calls, self.samples, self.watched):
             part.forget()
 
     def merge(self, merge: Merge) -> None:

@@ -33,7 +33,7 @@ class SqliteCallTally:
             self._verdicts[one.operation, one.verdict] += sign
         if sign > 0:
             first, last = self._seen.get(one.operation, (one.time, one.time))
-            self._seen[one.operation] = (min(first, one.time), max(last, one.time))
+            self._seen[one.operation] = (min(first, one.time), max(last, one.time, one.last))
 
     def flush(self) -> None:
         self._write("calls", self._calls)

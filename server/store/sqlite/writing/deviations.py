@@ -37,7 +37,7 @@ class SqliteDeviationTally:
             number = self._insert(at, identity, message)
         self._calls[number, at.consumer] += 1
         first, last, _ = self._seen.get(number, (at.time, at.time, 0))
-        self._seen[number] = (min(first, at.time), max(last, at.time), at.revision)
+        self._seen[number] = (min(first, at.time), max(last, at.time, at.last), at.revision)
         return True
 
     def take_back(self, at: Occurrence, identity: DeviationIdentity) -> None:

@@ -61,6 +61,7 @@ class SqliteRetention:
             witnesses += [(one,) for one in (number, second) if one is not None]
             freed += held
         self._db.executemany("DELETE FROM exchanges WHERE number = ?", gone)
+        self._db.executemany("DELETE FROM alone WHERE number = ?", gone)
         self._db.executemany("DELETE FROM witnesses WHERE number = ?", witnesses)
         return len(gone)
 

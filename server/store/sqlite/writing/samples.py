@@ -8,18 +8,17 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from agent.wire import Record
-from server.analysis.witnesses import SKEW_NS, View, mark_of, view_of
 from server.store.draft import ExchangeDraft
 from server.store.parts import StoredPart
 from server.store.sqlite.reading.conditions import status_of
 from server.store.sqlite.reading.readable import Readable, deviations
-from server.store.values import HOUR_NS, Contribution
+from server.store.values import HOUR_NS, Contribution, StoredView
 
 Value = int | str | bytes | None
 
 COLUMNS = (
     "number, time, api, operation, consumer, method, path, status, bucket, duration, verdict, why,"
-    " deprecated, deviations, revision, namespaces, workloads, mark, second"
+    " deprecated, deviations, revision, namespaces, workloads, second"
 )
 MARKS = ", ".join("?" * len(COLUMNS.split(",")))
 IDS_AT_ONCE = 500
@@ -71,51 +70,24 @@ class SqliteSamples:
         records = self._readable.records(raw for (raw,) in raws)
         return self._readable.one(StoredPart.EXCHANGES, row, partial(_draft, records=records))
 
+    def keep(self, views: Iterable[StoredView]) -> None:
+        self._db.executemany(
+            "INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)",
+            ((one.number, one.id, one.exchange, one.raw) for one in views),
+        )
+
     def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
-        rows: list[tuple[Value, ...]] = []
+        new: list[tuple[Value, ...]] = []
         changed: list[tuple[Value, ...]] = []
-        witnesses: list[tuple[Value, ...]] = []
         for one in exchanges:
-            row = _row(one)
             if one.stored:
-                changed.append((*row, one.number))
+                changed.append((*_row(one), one.number))
             else:
-                rows.append(row)
-            if one.raw is not None:
-                witnesses.append((one.number, one.id, one.number, one.raw))
-            if one.second_raw is not None:
-                witnesses.append((one.second, one.records[1].id, one.number, one.second_raw))
-            one.stored, one.raw, one.second_raw = True, None, None
+                new.append(_row(one))
+            one.stored = True
         many = self._db.executemany
-        many(f"INSERT INTO exchanges ({COLUMNS}) VALUES ({MARKS})", rows)
+        many(f"INSERT INTO exchanges ({COLUMNS}) VALUES ({MARKS})", new)
         many(f"UPDATE exchanges SET ({COLUMNS}) = ({MARKS}) WHERE number = ?", changed)
-        many("INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)", witnesses)
-
-    def waiting_near(self, time: int, mark: int) -> list[View]:
-        rows = self._db.execute(
-            """SELECT number FROM exchanges
-            WHERE mark = ? AND second IS NULL AND +time BETWEEN ? AND ? LIMIT 64""",
-            (mark, time - SKEW_NS, time + SKEW_NS),
-        )
-        return self._views([number for (number,) in rows])
-
-    def latest_waiting(self, limit: int) -> list[View]:
-        rows = self._db.execute(
-            """SELECT number FROM exchanges WHERE mark IS NOT NULL AND second IS NULL
-            ORDER BY time DESC, number DESC LIMIT ?""",
-            (limit,),
-        )
-        return self._views([number for (number,) in rows][::-1])
-
-    def _views(self, numbers: Iterable[int]) -> list[View]:
-        views = []
-        for number in numbers:
-            raws = self._db.execute("SELECT record FROM witnesses WHERE number = ?", (number,)).fetchone()
-            for record in self._readable.records(raws or ()):
-                mark = mark_of(record)
-                if mark is not None:
-                    views.append(view_of(record, number, mark))
-        return views
 
     def unjudged(self, api: int, revision: int, limit: int) -> list[int]:
         rows = self._db.execute(
@@ -130,15 +102,12 @@ class SqliteSamples:
 def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
     """Raises ValueError where a view cannot be read: what was counted by it cannot be taken back."""
     number, time, api, operation, consumer, _, _, status, bucket, duration, verdict, why, *rest = row
-    deprecated, packed, revision, _, _, mark, second = rest
+    deprecated, packed, revision, _, _, second = rest
     if len(records) != (1 if second is None else 2):
         raise ValueError("a view is missing")
     return ExchangeDraft(
         number=number,
         records=[*records],
-        views=len(records),
-        raw=None,
-        mark=mark,
         stored=True,
         second=second,
         api=api,
@@ -154,7 +123,7 @@ def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
 def _row(one: ExchangeDraft) -> tuple[Value, ...]:
     counted, first = one.counted, one.records[0]
     assert counted is not None
-    request = first.request or (one.records[1].request if len(one.records) > 1 else None)
+    request = first.request  # the same in both views
     found = [(*identity, message) for identity, message in one.deviations.items()]
     ends = [end for record in one.records for end in (record.client, record.server) if end is not None]
     return (
@@ -175,7 +144,6 @@ def _row(one: ExchangeDraft) -> tuple[Value, ...]:
         one.revision,
         _lines({end.namespace for end in ends}),
         _lines({end.workload for end in ends}),
-        one.mark,
         one.second,
     )
 

@@ -9,13 +9,12 @@ from typing import TypeVar
 from agent.wire import Batch, Record, pack_record
 from server.analysis.inventory import ConsumerKind
 from server.analysis.specs.deviation import DeviationIdentity
-from server.analysis.witnesses import mark_of
 from server.store.draft import ExchangeDraft
 from server.store.filters import Filters
 from server.store.rows import ApiRow, ExchangeRow, Listed, OperationRow
 from server.store.store import Store
 from server.store.unit import Unit
-from server.store.values import Contribution, Occurrence
+from server.store.values import Contribution, Occurrence, StoredView
 from tests.server.records import NOON, record
 
 T = TypeVar("T")
@@ -93,10 +92,14 @@ def take(unit: Unit, *records: Record, verdict: str | None = None, now: int = NO
         operation = unit.operations.provisional(api, one.request.method, one.request.path.decode())
         consumer = unit.consumers.number(ConsumerKind.USER_AGENT, one.consumer.user_agent or "none")
         status = one.response.status if one.response else None
-        draft = ExchangeDraft(number=number, records=[one], raw=pack_record(one), mark=mark_of(one), api=api)
+        draft = ExchangeDraft(number=number, records=[one], api=api)
         draft.counted = Contribution(operation, consumer, status, one.time, 3, verdict)
         drafts.append(draft)
         count(unit, draft.counted)
+    unit.samples.keep(
+        StoredView(draft.number, draft.number, draft.id, pack_record(one))
+        for draft, one in zip(drafts, records, strict=True)
+    )
     unit.samples.write(drafts)
     return drafts
 

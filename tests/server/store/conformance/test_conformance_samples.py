@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from agent.wire import Body, Endpoint, Response, pack_record
 from server.analysis.inventory import ConsumerKind
-from server.analysis.witnesses import mark_of, view_of
 from server.store.draft import ExchangeDraft
 from server.store.filters import Filters
 from server.store.rows import Learnable
 from server.store.unit import Unit
-from server.store.values import DAY_NS, HOUR_NS, RetentionBounds
+from server.store.values import DAY_NS, HOUR_NS, RetentionBounds, StoredView
 from tests.server.records import NETNS, NOON, both, record
 from tests.server.store.conformance.opened import UNKNOWN_STATUS, OpenStore, count, someone, take
 
@@ -24,7 +23,7 @@ def paired(unit: Unit) -> ExchangeDraft:
     (draft,) = take(unit, client)
     draft.records.append(server)
     (draft.second,) = unit.samples.numbers(1, NOON)
-    draft.second_raw = pack_record(server)
+    unit.samples.keep([StoredView(draft.second, draft.number, server.id, pack_record(server))])
     draft.deviations = {UNKNOWN_STATUS: "not described"}
     draft.duration, draft.why, draft.deprecated, draft.revision = 5, "a reason", True, 3
     unit.samples.write([draft])
@@ -68,7 +67,7 @@ def test_an_exchange_is_loaded_as_it_was_written(opened: OpenStore) -> None:
     written = opened.do(paired)
     opened.again()
     loaded = opened.do(lambda unit: unit.samples.load(written.number))
-    assert loaded == replace(written, views=2)
+    assert loaded == written
     assert opened.do(lambda unit: unit.samples.load(written.number + 1)) is None
 
 
@@ -94,25 +93,6 @@ def test_a_call_without_an_answer_has_no_status(opened: OpenStore) -> None:
     with opened.store.reading() as reader:
         (learnable,) = reader.exchanges.after(0, 9)
     assert learnable == Learnable(draft.number, draft.api, loaded.counted.operation, None)
-
-
-def test_views_that_wait_for_their_other_half_are_found_by_mark_and_time(opened: OpenStore) -> None:
-    first, second, other = record(1, "client"), record(2, "client"), record(3, "client", path="/other")
-    drafts = opened.do(lambda unit: take(unit, first, second, other))
-    mark = mark_of(first)
-    assert mark is not None
-    assert mark == drafts[1].mark != drafts[2].mark
-    views = [view_of(one, draft.number, mark) for one, draft in zip((first, second), drafts, strict=False)]
-
-    def near(time: int) -> list[int]:
-        return sorted(one.exchange for one in opened.do(lambda unit: unit.samples.waiting_near(time, mark)))
-
-    assert [*opened.do(lambda unit: unit.samples.waiting_near(NOON, mark))] == views
-    assert near(NOON + DAY_NS) == []
-    newest = opened.do(lambda unit: unit.samples.latest_waiting(2))
-    assert [one.exchange for one in newest] == [drafts[1].number, drafts[2].number]
-    opened.do(paired)  # of the same mark, and no longer waiting
-    assert near(NOON) == [one.number for one in drafts[:2]]
 
 
 def test_what_was_not_judged_as_the_api_stands_is_listed_until_it_is_or_is_given_up(
@@ -207,6 +187,5 @@ def test_samples_of_other_ends_are_filtered_by_namespace_and_workload(opened: Op
 def test_nothing_is_asked_of_an_empty_store_in_vain(opened: OpenStore) -> None:
     api, _ = opened.do(someone)
     assert (kept(opened), drop(opened, 0, NOON + DAY_NS)) == ([], 0)
-    assert [*opened.do(lambda unit: unit.samples.latest_waiting(9))] == []
     with opened.store.reading() as reader:
         assert (reader.exchanges.after(0, 9), [*reader.exchanges.samples(api, 9)]) == ([], [])

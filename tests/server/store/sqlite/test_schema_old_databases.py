@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.wire import decode_record
 from server.analysis.specs.load import load
 from server.store.sqlite.connection import FILE
 from tests.data.databases.answers import LISTS, answers
+from tests.server.records import NGINX
 from tests.server.running import serving
+from tests.server.sql import sql
 
 DATABASES = Path(__file__).parents[3] / "data" / "databases"
 REVISIONS = sorted(path.name.removesuffix(".db.gz") for path in DATABASES.glob("*.db.gz"))
@@ -65,3 +69,15 @@ def test_every_answer_of_the_older_server_is_still_given(
     assert [at for path, old in before.items() for at in lost(old, now.get(path, []), path)] == []
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
     assert {path for path in before if before[path]} >= {*LISTS, "/deviations?state=ignored", "/ledger"}
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_view_that_waited_before_the_upgrade_is_found(tmp_path: Path, revision: str) -> None:
+    (tmp_path / FILE).write_bytes(unpacked(f"{revision}.db.gz"))
+    with serving(tmp_path, load, retention_days=CENTURY_DAYS) as client:
+        rows = sql(client.core.store, "SELECT record FROM alone JOIN witnesses USING (number)")
+        one = next(view for (raw,) in rows if (view := decode_record(raw)).side == "client")
+        before, client.seq = len(client.items("/exchanges")), 1000
+        client.send(replace(one, id="late", side="server", connection="late", process=NGINX))
+        assert len(client.items("/exchanges")) == before
+        assert len(client.get("/exchanges/late")["witnesses"]) == 2

@@ -19,6 +19,7 @@ from server.store.sqlite.connection import FILE, opened
 from server.store.sqlite.salvage import NAMES, Salvaged, salvage
 from server.store.sqlite.salvage.scan import Scan, ScannedTable, total
 from server.store.sqlite.store import SqliteStore
+from tests.server.records import record
 from tests.server.running import serving
 
 WHOLE = gzip.decompress((Path(__file__).parents[4] / "data/databases/77cd586.db.gz").read_bytes())
@@ -131,6 +132,22 @@ def test_an_unreadable_record_is_lost_alone(tmp_path: Path) -> None:
     assert found is not None
     lost = {one.table: one.lost for one in found[1] if one.lost}
     assert lost == {"witnesses": 1, "exchanges": 1, "specs": 1}
+
+
+def test_views_that_wait_are_salvaged_and_wait_on(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        client.send(record(9, "client"))
+        client.core.settling.stop()
+        client.deliver(record(1, "client"), record(2, "client"))
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute("UPDATE witnesses SET record = x'c1' WHERE id = ?", (record(2, "client").id,))
+    found = salvage(tmp_path)
+    assert found is not None
+    assert {one.table: one.lost for one in found[1] if one.lost} == {"witnesses": 1, "held": 1}
+    with serving(tmp_path) as client:
+        client.seq = 2
+        client.send(record(1, "server"), record(9, "server"))
+        assert [len(one["witnesses"]) for one in client.items("/exchanges")] == [2, 2]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from server.store.values import DAY_NS, HOUR_NS, RetentionBounds
 from tests.server.engine import spec
 from tests.server.records import NOON, batch, record
 from tests.server.running import Client, serving, wait_for
+from tests.server.settled import accept
 from tests.server.sql import drop_oldest, path_of, sql
 
 MIB = 1024 * 1024
@@ -41,7 +42,7 @@ def receive(client: Client, now: int, *records: Record) -> None:
     """As if they came in at `now`."""
     client.seq += 1
     delivery, state = decode(batch(client.seq, list(records)), ""), client.core
-    state.store.write(lambda db: state.acceptor.accept(delivery, now)).result()
+    state.store.write(lambda db: accept(state.acceptor, delivery, now)).result()
 
 
 def kept(client: Client, now: int) -> list[str]:

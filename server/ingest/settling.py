@@ -1,0 +1,93 @@
+"""An exchange whose views are known → its API, operation, caller and verdict, counted once.
+
+What was counted is taken back where more is known later: a late view, an API that turned out to be another
+one, other specifications.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from agent.wire import Record
+from server.analysis.inventory import key_of
+from server.analysis.views import in_order, server_view
+from server.ingest.catalogue_editor import CatalogueEditor
+from server.ingest.counting import Counting
+from server.ingest.judging import ExchangeJudge
+from server.store.draft import ExchangeDraft
+from server.store.unit import Unit
+from server.store.values import Merge
+
+
+class Settling:
+    """Writer's thread. `stale` is told of an API (its number) whose exchanges are to be judged again;
+    `counts` takes what was left out, by Left.
+    """
+
+    def __init__(
+        self, unit: Unit, catalogue: CatalogueEditor, counts: Counter[str], stale: Callable[[int], None]
+    ) -> None:
+        self._unit, self._catalogue, self._stale = unit, catalogue, stale
+        self._counting = Counting(unit, catalogue, counts)
+        self.judge = ExchangeJudge(catalogue, unit.operations, self._counting.covering, counts)
+        self._counted: list[ExchangeDraft] = []  # and not written
+
+    def forget(self) -> None:
+        """After work was undone."""
+        self._counted.clear()
+
+    def flush(self) -> None:
+        """Writes what was counted since, and the exchanges."""
+        self._unit.samples.write(self._counted)
+        self._counted.clear()
+        self._counting.flush()
+
+    def settle(self, exchange: ExchangeDraft) -> None:
+        """Counts a new exchange."""
+        self._count(exchange, self._find_api(exchange.records))
+
+    def add_view(self, exchange: ExchangeDraft, record: Record, number: int) -> None:
+        """A stored exchange's other view has come, late: what was counted of one is replaced by both."""
+        api = self._find_api([*exchange.records, record])
+        exchange = self._unit.samples.load(exchange.number) or exchange  # APIs may have been merged
+        self._counting.take_back(exchange)
+        exchange.records.append(record)
+        exchange.second = number
+        self._count(exchange, api)
+
+    def judge_again(self, exchange: ExchangeDraft) -> None:
+        """The specifications of a stored exchange's API are others now."""
+        self._counting.take_back(exchange)
+        self._count(exchange, exchange.api)
+
+    def _find_api(self, records: Sequence[Record]) -> int:
+        """The API of these views; another one may turn out to be the same."""
+        views = in_order(records)
+        server = server_view(views)
+        api, found = self._unit.apis.resolve(server)
+        if found is not None:
+            self._merge(found)
+        for record in views:
+            if record is not server and key_of(record) != key_of(server):
+                learnt = self._unit.apis.learn(record, api)
+                if learnt is not None:
+                    self._merge(learnt)
+        for record in views:
+            self._unit.apis.add_host(api, record)
+        return api
+
+    def _merge(self, merge: Merge) -> None:
+        self.flush()
+        before = self._catalogue.draft.revision(merge.target)
+        self._unit.merge(merge)
+        self._catalogue.reread()
+        if self._catalogue.draft.revision(merge.target) != before:
+            self._unit.coverage.reset(merge.target)
+        self._stale(merge.target)
+
+    def _count(self, exchange: ExchangeDraft, api: int) -> None:
+        operation, verdict = self.judge.judge(exchange, api)
+        exchange.api, exchange.revision = api, self._catalogue.draft.revision(api)
+        self._counting.add(exchange, operation, verdict)
+        self._counted.append(exchange)

@@ -1,0 +1,67 @@
+"""Views that were settled alone, and whose other half may still come: found by mark."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from server.analysis.witnesses import SKEW_NS, View, mark_of, view_of
+from server.store.sqlite.reading.readable import Readable
+from server.store.values import DAY_NS, HOUR_NS
+
+MARKS_AT_ONCE = 500
+MAX_NEAR = 64  # views of one mark that are looked at
+EXPIRED_AT_ONCE = 10_000
+KEPT_NS = DAY_NS  # from their arrival, to the hour
+
+
+class SqliteAlone:
+    def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
+        self._db = db
+        self._readable = readable
+
+    def add(self, views: Iterable[tuple[int, int]]) -> None:
+        self._db.executemany("INSERT INTO alone (number, mark) VALUES (?, ?)", views)
+
+    def remove(self, number: int) -> None:
+        self._db.execute("DELETE FROM alone WHERE number = ?", (number,))
+
+    def marks(self, marks: Sequence[int]) -> set[int]:
+        found: set[int] = set()
+        for start in range(0, len(marks), MARKS_AT_ONCE):
+            some = marks[start : start + MARKS_AT_ONCE]
+            places = ", ".join("?" * len(some))
+            found.update(
+                mark for (mark,) in self._db.execute(f"SELECT mark FROM alone WHERE mark IN ({places})", some)
+            )
+        return found
+
+    def near(self, time: int, mark: int) -> list[View]:
+        rows = self._db.execute(
+            """SELECT number, record FROM alone JOIN exchanges USING (number) JOIN witnesses USING (number)
+            WHERE alone.mark = ? AND +time BETWEEN ? AND ? LIMIT ?""",
+            (mark, time - SKEW_NS, time + SKEW_NS, MAX_NEAR),
+        )
+        return [
+            view_of(record, number, mark)
+            for number, raw in rows
+            for record in self._readable.records([raw])
+            if mark_of(record) == mark
+        ]
+
+    def expire(self, now: int, most: int) -> int:
+        old = self._db.execute(
+            "SELECT max(first) FROM arrivals WHERE hour <= ?", ((now - KEPT_NS) // HOUR_NS,)
+        ).fetchone()
+        self._db.execute(
+            "DELETE FROM alone WHERE number IN (SELECT number FROM alone WHERE number < ? LIMIT ?)",
+            (old[0] or 0, EXPIRED_AT_ONCE),
+        )
+        (count,) = self._db.execute("SELECT count(*) FROM alone").fetchone()
+        excess = max(0, min(int(count) - most, EXPIRED_AT_ONCE))
+        if excess:
+            self._db.execute(
+                "DELETE FROM alone WHERE number IN (SELECT number FROM alone ORDER BY number LIMIT ?)",
+                (excess,),
+            )
+        return excess

@@ -1,0 +1,141 @@
+"""Views that wait for their other half, or were settled without it, and the addresses that agents watch."""
+
+from __future__ import annotations
+
+from agent.wire import Record, pack_record
+from server.analysis.witnesses import mark_of, view_of
+from server.store.draft import ExchangeDraft
+from server.store.unit import Unit
+from server.store.values import DAY_NS, HOUR_NS, RetentionBounds, StoredView
+from tests.server.records import NOON, record
+from tests.server.store.conformance.opened import OpenStore, take
+
+MUCH = 2**40
+
+
+def keep(unit: Unit, *records: Record, now: int = NOON) -> list[int]:
+    """Stores views that wait."""
+    numbers = [*unit.samples.numbers(len(records), now)]
+    unit.samples.keep(
+        StoredView(number, number, one.id, pack_record(one))
+        for number, one in zip(numbers, records, strict=True)
+    )
+    unit.held.add(numbers)
+    return numbers
+
+
+def mark(one: Record) -> int:
+    found = mark_of(one)
+    assert found is not None
+    return found
+
+
+def settle_alone(unit: Unit, *records: Record, now: int = NOON) -> list[ExchangeDraft]:
+    drafts = take(unit, *records, now=now)
+    unit.alone.add((draft.number, mark(draft.records[0])) for draft in drafts)
+    return drafts
+
+
+def held(opened: OpenStore) -> dict[int, str]:
+    return dict(opened.do(lambda unit: unit.held.ids()))
+
+
+def alone(opened: OpenStore, *records: Record) -> set[int]:
+    return {*opened.do(lambda unit: unit.alone.marks([mark(one) for one in records]))}
+
+
+def test_views_that_wait_are_there_after_a_restart_and_until_they_are_removed(opened: OpenStore) -> None:
+    one, other = record(1), record(2)
+    first, second = opened.do(lambda unit: keep(unit, one, other))
+    opened.undo(lambda unit: unit.held.remove([first]))
+    opened.again()
+    assert held(opened) == {first: one.id, second: other.id}
+    assert opened.do(lambda unit: unit.held.record(first)) == (one, len(pack_record(one)))
+    assert opened.do(lambda unit: unit.held.record(second + 1)) is None
+    opened.do(lambda unit: unit.held.remove([first]))
+    assert held(opened) == {second: other.id}
+
+
+def test_a_view_that_waits_is_known_and_shown_nowhere(opened: OpenStore) -> None:
+    opened.do(lambda unit: keep(unit, record(1)))
+    assert {*opened.do(lambda unit: unit.samples.known([record(1).id]))} == {record(1).id}
+    assert opened.exchanges() == []
+    with opened.store.reading() as reader:
+        assert reader.exchanges.one(record(1).id) is None
+
+
+def test_nothing_is_learned_from_that_came_after_a_view_that_waits(opened: OpenStore) -> None:
+    (before,) = opened.do(lambda unit: take(unit, record(1)))
+    (number,) = opened.do(lambda unit: keep(unit, record(2)))
+    (after,) = opened.do(lambda unit: take(unit, record(3)))
+
+    def learnable() -> list[int]:
+        with opened.store.reading() as reader:
+            return [one.number for one in reader.exchanges.after(0, 9)]
+
+    assert learnable() == [before.number]
+    opened.do(lambda unit: unit.held.remove([number]))
+    assert learnable() == [before.number, after.number]
+
+
+def test_views_settled_alone_are_found_by_mark_and_time(opened: OpenStore) -> None:
+    first, second, other = record(1, "client"), record(2, "client"), record(3, "client", path="/other")
+    drafts = opened.do(lambda unit: settle_alone(unit, first, second, other))
+    views = [
+        view_of(one, draft.number, mark(one)) for one, draft in zip((first, second), drafts, strict=False)
+    ]
+    opened.again()
+    assert [*opened.do(lambda unit: unit.alone.near(NOON, mark(first)))] == views
+    assert [*opened.do(lambda unit: unit.alone.near(NOON + DAY_NS, mark(first)))] == []
+    missing = [record(4, "client", path=f"/{n}") for n in range(1200)]
+    assert alone(opened, *missing, first, other) == {mark(first), mark(other)}
+    opened.do(lambda unit: unit.alone.remove(drafts[0].number))
+    assert [*opened.do(lambda unit: unit.alone.near(NOON, mark(first)))] == views[1:]
+    assert alone(opened) == set()
+
+
+def test_views_settled_alone_are_kept_for_a_day_from_their_arrival_to_the_hour(opened: OpenStore) -> None:
+    early, late = record(1, "client", "/early"), record(2, "client", "/late")
+    opened.do(lambda unit: settle_alone(unit, early, now=NOON))
+    opened.do(lambda unit: settle_alone(unit, late, now=NOON + HOUR_NS))
+    for now, left in (
+        (NOON + DAY_NS, {early.id, late.id}),
+        (NOON + DAY_NS + HOUR_NS, {late.id}),
+        (NOON + 2 * DAY_NS, {late.id}),  # nothing came in an hour after it: it is not known to be older
+    ):
+        assert opened.do(lambda unit: unit.alone.expire(now, 10)) == 0  # noqa: B023
+        assert alone(opened, early, late) == {mark(one) for one in (early, late) if one.id in left}
+    opened.do(lambda unit: take(unit, record(9), now=NOON + 3 * HOUR_NS))
+    opened.do(lambda unit: unit.alone.expire(NOON + 2 * DAY_NS, 10))
+    assert alone(opened, early, late) == set()
+
+
+def test_views_settled_alone_are_bounded_and_the_oldest_goes_first(opened: OpenStore) -> None:
+    views = [record(n, "client", f"/{n}") for n in range(5)]
+    opened.do(lambda unit: settle_alone(unit, *views))
+    assert opened.do(lambda unit: unit.alone.expire(NOON, 3)) == 2
+    assert alone(opened, *views) == {mark(one) for one in views[2:]}
+
+
+def test_a_view_settled_alone_goes_with_its_exchange(opened: OpenStore) -> None:
+    one = record(1, "client")
+    opened.do(lambda unit: settle_alone(unit, one))
+    bounds = RetentionBounds(1, MUCH)
+    assert opened.do(lambda unit: unit.retention.drop_some(bounds, NOON + 2 * DAY_NS, MUCH)) == 1
+    assert alone(opened, one) == set()
+
+
+def test_an_address_is_watched_for_two_days_since_it_was_seen_last(opened: OpenStore) -> None:
+    opened.do(lambda unit: unit.watched.see("a", NOON))
+    opened.do(lambda unit: unit.watched.see("b", NOON))
+    opened.do(lambda unit: unit.watched.see("b", NOON + HOUR_NS))
+    opened.undo(lambda unit: unit.watched.see("c", NOON))
+    opened.again()
+
+    def watched(now: int) -> list[str]:
+        opened.do(lambda unit: unit.watched.expire(now))
+        return [address for address in "abc" if opened.do(lambda unit: unit.watched.has(address))]  # noqa: B023
+
+    assert watched(NOON + 2 * DAY_NS) == ["a", "b"]
+    assert watched(NOON + 2 * DAY_NS + HOUR_NS) == ["b"]
+    assert watched(NOON + 3 * DAY_NS) == []
