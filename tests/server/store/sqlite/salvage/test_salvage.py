@@ -102,6 +102,15 @@ def test_of_a_file_cut_short_the_rest_is_there_again(tmp_path: Path, pages: floa
     assert starts(tmp_path)
 
 
+def test_half_of_the_first_page_lost_is_damage_and_the_rest_is_there_again(tmp_path: Path) -> None:
+    """That half holds part of the schema."""
+    (tmp_path / FILE).write_bytes(WHOLE[: PAGE // 2] + bytes(PAGE // 2) + WHOLE[PAGE:])
+    with pytest.raises(Damaged, match="--salvage"):
+        SqliteStore(tmp_path)
+    assert salvage(tmp_path) is not None
+    assert starts(tmp_path)
+
+
 def test_a_database_that_is_whole_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(WHOLE)
     assert salvage(tmp_path) is None
