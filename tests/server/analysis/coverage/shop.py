@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from agent.wire import Consumer, Record
@@ -34,6 +35,7 @@ ORDER_FIELDS = {
 }  # fmt: skip
 
 
+@cache
 def shop() -> Specification:
     listing = operation(
         tags=["orders"],
