@@ -65,6 +65,7 @@ class Acceptor:
     def accept(self, delivery: Delivery, now: int, at: float) -> dict[str, int]:
         """Stores a batch and settles what is due; how many records went where (by Received)."""
         batch = delivery.batch
+        self._pairing.begin(now, at)
         if self._unit.positions.seen(batch):
             self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
         else:

@@ -14,7 +14,7 @@ from itertools import chain, islice
 from agent.wire import Record
 from server.analysis.ends import other_ends, own_end
 from server.analysis.witnesses import View, mark_of, view_of
-from server.ingest.holding import Held, SettledBy, ViewHold
+from server.ingest.holding import KNOWN_S, Held, SettledBy, ViewHold
 from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
 from server.store.values import StoredView
@@ -64,6 +64,16 @@ class Pairing:
         self._alone: list[tuple[int, int]] = []  # that the store does not say yet
         self._fresh_until: float | None = None
         self.forget()
+
+    def begin(self, now: int, at: float) -> float:
+        """Has agents waited for that delivered not long before the start, as if they had just now; until when
+        (monotonic, s) others may still have to be heard of.
+        """
+        if self._fresh_until is None:
+            self._fresh_until = at + FRESH_S
+            for agent, epoch, time in self._unit.positions.delivered(now - int(KNOWN_S * 1e9)):
+                self.holding.heard(agent, epoch, time, at)
+        return self._fresh_until
 
     def forget(self) -> None:
         """After work was undone: held is what the store says."""
@@ -127,14 +137,12 @@ class Pairing:
 
     def due(self, now: int, at: float, most: int) -> list[Settleable]:
         """The exchanges of up to so many views that wait no more."""
-        if self._fresh_until is None:
-            self._fresh_until = at + FRESH_S
-        found = []
+        fresh_until, found = self.begin(now, at), []
         for held, why in islice(self.holding.due(now, at), most):
             exchange = self._draft(held)
             if exchange is not None:
                 found.append(Settleable(exchange, why))
-                if not held.live or at < self._fresh_until or self._is_watched(exchange.records[0]):
+                if not held.live or at < fresh_until or self._is_watched(exchange.records[0]):
                     self._alone.append((held.number, held.view.mark))
         return found
 

@@ -244,6 +244,9 @@ class Positions(Protocol):
     def record(self, batch: Batch, now: int) -> None:
         """Keeps the agent's ledger (totals, so the newest replaces the older)."""
 
+    def delivered(self, since: int) -> Sequence[tuple[str, str, int]]:
+        """Agents and their starts that delivered at a time or later (ns), and when last; the latest last."""
+
     def count(self, buckets: Mapping[str, int]) -> None:
         """Adds to the server's own ledger."""
 

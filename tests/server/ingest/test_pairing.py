@@ -38,7 +38,7 @@ class Ingest:
         self.store.on_undo(self.acceptor.forget)
         self.store.on_commit(self.acceptor.publish)
         self.at = 0.0
-        self._seqs: dict[str, int] = {}
+        self.seqs: dict[str, int] = {}
 
     def do(self, work: Callable[[Unit], T]) -> T:
         return self.store.write(work).result(60)
@@ -48,7 +48,7 @@ class Ingest:
         return self.do(lambda unit: self.acceptor.accept(delivery, self.now, self.at))
 
     def batch(self, agent: str, *views: Record, epoch: str = "epoch") -> Delivery:
-        self._seqs[agent] = seq = self._seqs.get(agent, 0) + 1
+        self.seqs[agent] = seq = self.seqs.get(agent, 0) + 1
         return Delivery(Batch(2, agent, epoch, seq, {}, views), tuple(pack_record(one) for one in views))
 
     def wait(self, seconds: float) -> None:
@@ -143,6 +143,21 @@ def test_what_is_held_waits_on_after_a_restart(ingest: Ingest, tmp_path: Path, k
     assert again.views() == [[seen(1, "client").id, seen(1, "server").id]]
     again.wait(LIVE_S)
     assert len(again.views()) == 2
+    again.store.close()
+
+
+def test_after_a_restart_a_backlog_waits_for_the_agents_of_before(ingest: Ingest, tmp_path: Path) -> None:
+    ingest.deliver("client", seen(1, "client"))
+    ingest.deliver("server", seen(2, "server"))
+    ingest.store.close()
+    again = Ingest(tmp_path / "data")
+    again.seqs = ingest.seqs
+    again.wait(600)
+    again.deliver("client", seen(5, "client", 100), seen(6, "client", 599))
+    again.wait(BACKLOG_S - 1)
+    again.deliver("server", seen(5, "server", 100))
+    assert [seen(5, "client").id, seen(5, "server").id] in again.views()
+    assert again.acceptor.totals[SettledBy.LATE] == 0
     again.store.close()
 
 

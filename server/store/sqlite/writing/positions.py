@@ -68,6 +68,11 @@ class SqlitePositions:
             (batch.agent, batch.epoch, floor),
         )
 
+    def delivered(self, since: int) -> list[tuple[str, str, int]]:
+        return self._db.execute(
+            "SELECT agent, epoch, last_seen FROM epochs WHERE last_seen >= ? ORDER BY last_seen", (since,)
+        ).fetchall()
+
     def count(self, buckets: Mapping[str, int]) -> None:
         self._db.executemany(
             """INSERT INTO ledger VALUES (?, ?)

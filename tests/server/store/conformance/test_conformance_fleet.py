@@ -71,6 +71,15 @@ def test_a_start_of_an_agent_is_described(opened: OpenStore) -> None:
     assert row.ledger == {"exchanges": {"parsed": 0}}
 
 
+def test_who_delivered_since_a_time_is_known_after_a_restart(opened: OpenStore) -> None:
+    for second, agent in enumerate("abc"):
+        receive(opened, replace(batch_of(1), agent=agent), NOON + second)
+    receive(opened, replace(batch_of(2), agent="a"), NOON + 9)
+    opened.again()
+    found = opened.do(lambda unit: unit.positions.delivered(NOON + 2))
+    assert [*found] == [("c", "epoch", NOON + 2), ("a", "epoch", NOON + 9)]
+
+
 def test_the_servers_own_ledger_adds_up(opened: OpenStore) -> None:
     opened.do(lambda unit: unit.positions.count({"stored": 2, "refused": 0}))
     opened.do(lambda unit: unit.positions.count({"stored": 3, "merged": 1}))
