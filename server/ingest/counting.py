@@ -77,6 +77,7 @@ class Counting:
 
 
 def _occurrence(exchange: ExchangeDraft, counted: Contribution) -> Occurrence:
+    newest = max(exchange.records, key=lambda view: (view.time, view.id))
     return Occurrence(
-        exchange.api, counted.consumer, counted.time, exchange.id, exchange.revision, counted.last
+        exchange.api, counted.consumer, counted.time, newest.id, exchange.revision, counted.last
     )

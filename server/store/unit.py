@@ -134,7 +134,9 @@ class CoverageTally(Protocol):
 
 
 class DeviationTally(Protocol):
-    """Deviations, stored once for each API and identity, with count, consumers and a sample."""
+    """Deviations, stored once for each API and identity, with count, consumers and a sample: the newest
+    exchange that shows it under the present specifications, by time and id.
+    """
 
     def add(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
         """Counts it; False where the API's bound is reached and it was left out."""

@@ -56,7 +56,7 @@ class Covered:
 @dataclass(frozen=True, slots=True)
 class Occurrence:
     """One exchange that showed a deviation; `revision` counts changes of the API's specifications.
-    `time` and `last` are those of its Contribution.
+    `time` and `last` are those of its Contribution, `exchange` is the id of its newest view.
     """
 
     api: int

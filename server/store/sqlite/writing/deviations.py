@@ -11,8 +11,16 @@ from server.store.values import Occurrence
 MAX_DEVIATIONS = 1000  # stored per API: pointers come from the network
 
 
+Shown = tuple[int, int, str, str]
+"""Of an exchange that showed a deviation: the revision it was judged under, its last time, id and message."""
+
+
 class SqliteDeviationTally:
-    """Numbers are mirrored, and counts summed, in memory."""
+    """Numbers are mirrored, and counts summed, in memory.
+
+    Of all that showed a deviation under the present specifications the newest is its sample, by time and id,
+    whatever came first; the message is that sample's.
+    """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -27,7 +35,8 @@ class SqliteDeviationTally:
             self._numbers[api, DeviationIdentity(*identity)] = number
             self._kept[api] += 1
         self._calls: Counter[tuple[int, int]] = Counter()
-        self._seen: dict[int, tuple[int, int, int]] = {}
+        self._first: dict[int, int] = {}
+        self._newest: dict[int, Shown] = {}
 
     def add(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
         number = self._numbers.get((at.api, identity))
@@ -36,8 +45,9 @@ class SqliteDeviationTally:
                 return False
             number = self._insert(at, identity, message)
         self._calls[number, at.consumer] += 1
-        first, last, _ = self._seen.get(number, (at.time, at.time, 0))
-        self._seen[number] = (min(first, at.time), max(last, at.time, at.last), at.revision)
+        self._first[number] = min(self._first.get(number, at.time), at.time)
+        shown = (at.revision, max(at.time, at.last), at.exchange, message)
+        self._newest[number] = max(self._newest.get(number, shown), shown)
         return True
 
     def take_back(self, at: Occurrence, identity: DeviationIdentity) -> None:
@@ -68,12 +78,17 @@ class SqliteDeviationTally:
             [key for key, count in self._calls.items() if count < 0],
         )
         many(
-            """UPDATE deviations SET first_seen = min(first_seen, ?), last_seen = max(last_seen, ?),
-            revision = ? WHERE number = ?""",
-            [(*seen, number) for number, seen in self._seen.items()],
+            "UPDATE deviations SET first_seen = min(first_seen, ?) WHERE number = ?",
+            [(first, number) for number, first in self._first.items()],
+        )
+        many(
+            """UPDATE deviations SET revision = ?1, last_seen = ?2, sample = ?3, message = ?4
+            WHERE number = ?5 AND (revision <> ?1 OR (last_seen, sample, message) < (?2, ?3, ?4))""",
+            [(*shown, number) for number, shown in self._newest.items()],
         )
         self._calls.clear()
-        self._seen.clear()
+        self._first.clear()
+        self._newest.clear()
 
     def purge(self, api: int, revision: int) -> None:
         self.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -180,6 +181,65 @@ def test_a_deviation_is_kept_once_with_its_count_and_consumers(opened: OpenStore
     for _ in range(3):
         opened.do(take_back)
     assert deviations(opened) == []
+
+
+SHOWN = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from("abc"), st.sampled_from(["too long", "too short"])),
+    min_size=1,
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=30)
+@given(shown=SHOWN, data=st.data())
+def test_a_deviation_is_the_same_in_whatever_order_and_pieces_it_was_shown(
+    engine: str, shown: list[tuple[int, str, str]], data: st.DataObject
+) -> None:
+    again, cut = data.draw(st.permutations(shown)), data.draw(st.integers(0, len(shown)))
+    found = _shown(engine, shown)
+    assert found == _shown(engine, again[:cut], again[cut:])
+    after, sample, message = max(shown)
+    assert found == (min(shown)[0], after, sample, message, len(shown))
+
+
+def _shown(engine: str, *pieces: list[tuple[int, str, str]]) -> tuple[int, int, str, str, int]:
+    """What a store says of a deviation that exchanges show, in pieces of work, opened again after each."""
+    with tempfile.TemporaryDirectory() as folder:
+        opened = OpenStore(ENGINES[engine], Path(folder))
+        try:
+            api, consumer = opened.do(someone)
+            for shown in pieces:
+                opened.do(partial(_show_all, api, consumer, shown))
+                opened.again()
+            (row,) = deviations(opened)
+            with opened.store.reading() as reader:
+                known = reader.deviations.known(row.number)
+            assert known is not None
+            return row.first_seen - NOON, row.last_seen - NOON, known.sample, row.message, row.count
+        finally:
+            opened.store.close()
+
+
+def _show_all(api: int, consumer: int, shown: Sequence[tuple[int, str, str]], unit: Unit) -> None:
+    for after, sample, message in shown:
+        unit.deviations.add(Occurrence(api, consumer, NOON + after, sample, 1), UNKNOWN_STATUS, message)
+    unit.deviations.flush()
+
+
+def test_a_deviation_shown_again_after_a_change_has_a_sample_of_the_present(opened: OpenStore) -> None:
+    api, consumer = opened.do(someone)
+    opened.do(partial(_show_all, api, consumer, ((9, "old", "not described"),)))
+    changed = Occurrence(api, consumer, NOON + 5, "present", 2)
+
+    def judge_again(unit: Unit) -> None:
+        unit.deviations.add(changed, UNKNOWN_STATUS, "not one of the statuses")
+        unit.deviations.flush()
+
+    opened.do(judge_again)
+    (row,) = deviations(opened)
+    assert (row.first_seen, row.last_seen) == (NOON + 5, NOON + 5)
+    assert row.message == "not one of the statuses"
 
 
 def test_deviations_of_an_api_are_bounded(opened: OpenStore) -> None:
