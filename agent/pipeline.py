@@ -4,6 +4,7 @@
     → ordered bytes        of each connection's halves, with stated gaps    agent/streams
     → exchanges            of its protocol's messages                       agent/http
     → views                with the process and the ends of that moment     agent/identity
+    → views                with ends that became known a little later       agent/late_ends.py
     → records              without secrets                                  agent/redact
 
 It reads no clock and no /proc, so the same events always give the same records.
@@ -18,6 +19,7 @@ from agent import wire
 from agent.events import Chunk, Clock, Closed, Event, Lost, Opened, ProcessGone, ProcessSeen, Tick
 from agent.http.connections import ObservedExchange, connections
 from agent.identity.directory import Directory
+from agent.late_ends import LateEnds
 from agent.ledger import Bytes, Kernel, Ledger
 from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
@@ -47,6 +49,7 @@ class Pipeline:
         self._ledger = ledger
         self._table = connections(limits, policy.body_limit, ledger)
         self._directory = Directory()
+        self._late_ends = LateEnds(self._table.ends, self._directory)
         self._redaction = Redaction(origin, Redactor(policy, key), ledger)
         self._clock: Clock | None = None
         self._now_ns = 0
@@ -59,7 +62,9 @@ class Pipeline:
 
     def finish(self) -> Output:
         """The records of what was open when the source ended."""
-        return self._output(self._identified(self._table.finish(self._now_ns)))
+        held = [*self._late_ends.finish()]  # while the table still knows the ends
+        last = self._identified(self._table.finish(self._now_ns))
+        return self._output([*held, *last, *self._late_ends.finish()])
 
     @property
     def connections(self) -> int:
@@ -78,12 +83,17 @@ class Pipeline:
                 self._now_ns = event.time_ns
                 self._ledger.bytes[Bytes.SEEN] += event.length
                 return self._identified(self._table.feed(event))
-            case Opened() | Closed():
+            case Opened():
                 self._now_ns = event.time_ns
                 return self._identified(self._table.feed(event))
+            case Closed():
+                self._now_ns = event.time_ns
+                held = [*self._late_ends.end(event.connection)]  # while the table still knows the ends
+                return [*held, *self._identified(self._table.feed(event))]
             case Tick():
                 self._now_ns = event.time_ns
-                return self._identified(self._table.tick(event.time_ns))
+                found = self._identified(self._table.tick(event.time_ns))
+                return [*found, *self._late_ends.due(event.time_ns)]
             case ProcessSeen():
                 self._directory.add(event)
             case ProcessGone():
@@ -96,8 +106,16 @@ class Pipeline:
         return ()
 
     def _identified(self, facts: list[ObservedExchange | Dismissed]) -> Sequence[Settled | Dismissed]:
-        """The facts; exchanges with the ends and process known now."""
-        return [fact if isinstance(fact, Dismissed) else self._view(fact) for fact in facts] if facts else ()
+        """The facts; exchanges with the ends and process known now, unless their ends are waited for."""
+        if not facts:
+            return ()
+        found: list[Settled | Dismissed] = []
+        for fact in facts:
+            if isinstance(fact, Dismissed):
+                found.append(fact)
+            else:
+                found += self._late_ends.take(self._view(fact))
+        return found
 
     def _view(self, observed: ObservedExchange) -> Settled:
         connection, exchange = observed

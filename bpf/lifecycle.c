@@ -109,6 +109,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 	u32 tid = id;
 	calls.delete(&tid);
 	tls_calls.delete(&tid);
+	tls_proofs.delete(&tid);
 	if ((u32)(id >> 32) != tid || setting(SETTING_DARK))
 		return 0;
 	scratch = take_scratch();

@@ -58,6 +58,25 @@ struct conn {
 	struct body_tracks tracks;
 };
 
+/* A connection of a TLS library: its object in a process. */
+struct tls_key {
+	u64 object;
+	u32 tgid;
+	u32 padding;
+};
+
+struct tls_conn {
+	u64 generation;
+	u64 position[2];
+	u64 sk; /* 0 while unknown: fed from memory, the library makes no system call */
+	u64 sk_generation;
+	u32 flags;
+	u32 padding;
+	struct tuple tuple;
+	u32 padding2;
+	struct body_tracks tracks;
+};
+
 /* One direction's bytes of one call: a buffer, or buffers listed by an iovec array, or message headers
  * (struct mmsghdr) that each list some. It lives in a map, not on the stack: what the verifier does not
  * know it need not follow through every turn of the loop. */
@@ -141,3 +160,4 @@ BPF_ARRAY(cgroups, struct cgroup, CGROUPS_MAX);
 BPF_TABLE("lru_hash", u64, struct ignore_rule, ignored, CONNECTIONS); /* by struct sock * or TLS object */
 
 BPF_TABLE("lru_hash", u64, struct conn, conns, CONNECTIONS); /* by struct sock * */
+BPF_TABLE("lru_hash", struct tls_key, struct tls_conn, tls_conns, CONNECTIONS);

@@ -134,7 +134,19 @@ static inline void start_walk(struct walk *walk, struct call *call, u64 result, 
 	}
 }
 
-static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
+/* Where the call's bytes begin, in user memory. */
+static inline u64 first_buffer(struct call *call)
+{
+	u64 base = call->buffer;
+	if (call->shape == SHAPE_MESSAGE)
+		bpf_probe_read_user(&base, sizeof(base), (void *)(base + 16));
+	if (call->shape == SHAPE_MESSAGE || call->shape == SHAPE_IOVEC)
+		bpf_probe_read_user(&base, sizeof(base), (void *)base);
+	return base;
+}
+
+static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes,
+			     u32 is_outside)
 {
 	u32 side = call->direction & 1, counter;
 	if (!(conn->flags & CONN_COUNTED))
@@ -143,10 +155,14 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 		count(COUNT_FILTERED, bytes);
 	} else if (conn->flags & CONN_TLS) {
 		count(COUNT_TLS_CIPHERTEXT, bytes);
+		if (is_outside && call->shape <= SHAPE_MESSAGE)
+			proof_by_socket(call->sk, conn, call->direction, first_buffer(call), bytes);
 	} else if (conn->flags & CONN_IGNORED) {
 		count(COUNT_NOT_HTTP, bytes);
 	} else if ((counter = ignored_as(call->sk, conn->generation))) {
 		count(counter, bytes);
+		if (counter == COUNT_TLS_CIPHERTEXT)
+			conn->flags |= CONN_TLS; /* from the next call on */
 	} else {
 		fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);
 		if (call->direction == DIRECTION_SENT)
@@ -161,13 +177,8 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 /* Do the bytes that passed begin with the head of a TLS record (RFC 8446 section 5.1)? */
 static inline int begins_record(struct call *call)
 {
-	u64 base = call->buffer;
 	u8 head[2] = {};
-	if (call->shape == SHAPE_MESSAGE)
-		bpf_probe_read_user(&base, sizeof(base), (void *)(base + 16));
-	if (call->shape == SHAPE_MESSAGE || call->shape == SHAPE_IOVEC)
-		bpf_probe_read_user(&base, sizeof(base), (void *)base);
-	bpf_probe_read_user(head, sizeof(head), (void *)base);
+	bpf_probe_read_user(head, sizeof(head), (void *)first_buffer(call));
 	return head[0] >= 0x14 && head[0] <= 0x18 && head[1] == 3;
 }
 
@@ -192,7 +203,7 @@ int syscall_exit(struct syscall_exit *ctx)
 	struct call call, *found;
 	struct conn *conn;
 	struct scratch *scratch;
-	u32 tid = bpf_get_current_pid_tgid();
+	u32 tid = bpf_get_current_pid_tgid(), is_outside;
 	u64 bytes;
 
 	found = calls.lookup(&tid);
@@ -204,6 +215,7 @@ int syscall_exit(struct syscall_exit *ctx)
 		return 0;
 	bytes = bytes_of(&call, ctx->ret);
 	count(COUNT_SEEN, bytes);
+	is_outside = !call.counter; /* of any TLS call */
 	if (call.counter == COUNT_TLS_CIPHERTEXT)
 		tls_learn_socket(&call, tid);
 	if (call.counter && call.counter != COUNT_TLS_CIPHERTEXT) {
@@ -220,7 +232,7 @@ int syscall_exit(struct syscall_exit *ctx)
 	scratch = take_scratch();
 	if (scratch) {
 		start_walk(&scratch->walk, &call, ctx->ret, bytes);
-		ship_call(scratch, conn, &call, bytes);
+		ship_call(scratch, conn, &call, bytes, is_outside);
 		give_back(scratch);
 	} else {
 		conn->position[call.direction & 1] += bytes;

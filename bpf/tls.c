@@ -4,26 +4,6 @@
  *
  * A library is a row, and entry programs here that say where its functions have buffer and length. */
 
-struct tls_key {
-	u64 object;
-	u32 tgid;
-	u32 padding;
-};
-
-struct tls_conn {
-	u64 generation;
-	u64 position[2];
-	u64 sk; /* 0 while unknown: fed from memory, the library makes no system call */
-	u64 sk_generation;
-	u32 flags;
-	u32 padding;
-	struct tuple tuple;
-	u32 padding2;
-	struct body_tracks tracks;
-};
-
-BPF_TABLE("lru_hash", struct tls_key, struct tls_conn, tls_conns, CONNECTIONS);
-
 /* From Linux 6.13 on a program of this type whose stack reaches 64 bytes is given one stack per CPU
  * (bpf_enable_priv_stack() and BPF_PRIV_STACK_MIN_SIZE in kernel/bpf/verifier.c), yet a program on a uprobe can
  * be preempted, and the next task on the CPU would overwrite it. A program that can make a tail call keeps the
@@ -173,6 +153,8 @@ static inline int tls_exit(struct pt_regs *ctx, s64 result)
 	conn = tls_conn_of(&key, &call);
 	if (!conn)
 		count(COUNT_TABLE_FULL, bytes);
+	else if (!call.sk)
+		proof_by_library(&call, conn, bytes);
 	if (!conn || !bytes)
 		return 0;
 	if (tls_is_filtered(conn)) {

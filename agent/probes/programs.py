@@ -33,6 +33,7 @@ HEADERS = (
     "bodies.h",
     "first_bytes.h",
     "tls_call.h",
+    "tls_proof.h",
 )
 PROGRAMS = ("tls.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"

@@ -97,6 +97,11 @@ class Table(Generic[Fact]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def ends(self, key: ConnectionKey) -> tuple[Address | None, Address | None]:
+        """The local address and the peer's, as known now; None where not, or no longer."""
+        entry = self._entries.get(key)
+        return (None, None) if entry is None else (entry.local, entry.peer)
+
     def feed(self, event: Opened | Chunk | Closed) -> list[tuple[ConnectionInfo, Fact] | Dismissed]:
         """The facts that `event` completes."""
         if isinstance(event, Chunk):

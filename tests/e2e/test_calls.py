@@ -360,38 +360,6 @@ def test_calls_to_processes_older_than_the_agent_are_seen(
         stored_truly(spectap, server.port, by_client, by_server, tls="openssl" if trusted else None)
 
 
-def seen_in(spectap: Spectap, calls: list[Observation], pids: set[int]) -> bool:
-    """Whether one of these calls is seen in all of these processes before long."""
-    try:
-        return bool(spectap.views(calls, pids, patience=1))
-    except AssertionError:
-        return False
-
-
-@pytest.mark.parametrize("client", ["python", "node"])
-@pytest.mark.parametrize("server", ["asyncio", "node"])
-def test_where_tls_touches_no_socket_the_peer_is_null_or_right(
-    spectap: Spectap, server: str, client: str, tmp_path: Path, certificate: Certificate
-) -> None:
-    """asyncio's and Node's TLS read and write a memory buffer: such a view may not know the addresses."""
-    with (
-        services.any_server(server, tmp_path, certificate) as serving,
-        services.caller("caller", tmp_path, serving.port, certificate=certificate, language=client) as caller,
-    ):
-        both = {caller.process.pid, serving.process.pid}
-        wait_until(lambda: seen_in(spectap, caller.make([echo_call("attached")]), both), "probes in both")
-        by_client = caller.make([echo_call("memory", 1 + number % 4) for number in range(20)])
-        by_server = server_saw(serving, by_client)
-        views = spectap.views(by_client, both)
-    for call in by_client:
-        for seen in views[call.id]:
-            assert seen.client in (None, call.local)
-            assert seen.server in (None, call.peer)
-            addresses = ("client address", "server address")
-            told = disagreements(seen, [call, by_server[call.id]])
-            assert [text for text in told if not text.startswith(addresses)] == [], seen.completeness
-
-
 def test_unix_sockets_are_counted_as_filtered(spectap: Spectap, tmp_path: Path) -> None:
     before, path = spectap.agent.bytes_in("unix_socket"), tmp_path / "socket"
     with (

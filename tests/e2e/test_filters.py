@@ -82,6 +82,18 @@ def test_tls_that_node_feeds_from_memory_is_stored_only_where_no_port_was_chosen
     assert [line.endswith("balanced") for line in told[-2:]] == [True, True], told[-2:]
 
 
+def test_tls_that_node_feeds_from_memory_is_stored_where_its_port_was_chosen(
+    tmp_path: Path, certificate: Certificate
+) -> None:
+    with (
+        services.echo("node", tmp_path, certificate=certificate, language="node") as node,
+        watching(tmp_path, "--port", node.port) as spectap,
+    ):
+        calls = [echo_call("chosen", size=2000) for _ in range(3)]
+        by_client = services.any_client("curl", tmp_path, node.port, certificate, calls)
+        stored_truly(spectap, node.port, by_client, server_saw(node, by_client), tls="openssl")
+
+
 def seen_by_server(stored: list[Seen]) -> set[str]:
     """The last path segments of what a server is a witness of."""
     views = [seen for seen in stored if any(witness.side == "server" for witness in seen.witnesses)]

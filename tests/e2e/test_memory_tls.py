@@ -1,0 +1,57 @@
+"""TLS that is fed from memory (Node, asyncio): each call is stored once, with both ends and their peers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import services
+from tests.e2e.calls import echo_call
+from tests.e2e.certificates import Certificate
+from tests.e2e.judged import stored_truly
+from tests.e2e.observations import Observation
+from tests.e2e.processes import wait_until
+from tests.e2e.services import server_saw
+from tests.e2e.spectap import Spectap, just_before, watching
+
+pytestmark = pytest.mark.root
+
+CALLS, CONNECTIONS = 200, 16
+
+
+@pytest.fixture(scope="module")
+def spectap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
+    with watching(tmp_path_factory.mktemp("memory")) as started:
+        yield started
+
+
+def seen_in(spectap: Spectap, calls: list[Observation], pids: set[int]) -> bool:
+    """Whether one of these calls is seen in all of these processes before long."""
+    try:
+        return bool(spectap.views(calls, pids, patience=1))
+    except AssertionError:
+        return False
+
+
+@pytest.mark.parametrize("client", ["node", "python"])
+@pytest.mark.parametrize("server", ["node", "asyncio", "nginx"])
+def test_each_call_is_stored_once_with_both_peers(
+    spectap: Spectap, server: str, client: str, tmp_path: Path, certificate: Certificate
+) -> None:
+    with (
+        services.any_server(server, tmp_path, certificate) as serving,
+        services.caller("caller", tmp_path, serving.port, certificate=certificate, language=client) as caller,
+    ):
+        probed = {caller.process.pid} | (set() if server == "nginx" else {serving.process.pid})
+        wait_until(lambda: seen_in(spectap, caller.make([echo_call("first")]), probed), "probes in both")
+        calls = [
+            echo_call(f"{client}-{server}", number % CONNECTIONS, size=number * 7 % 700)
+            for number in range(CALLS)
+        ]
+        by_client = caller.make(calls)
+        stored = stored_truly(spectap, serving.port, by_client, server_saw(serving, by_client), tls="openssl")
+        known = spectap.at_port(serving.port, just_before(by_client))
+        everything = [seen for seen in known if b"first" not in (seen.path or b"")]
+    assert len(stored) == len(everything) == CALLS
