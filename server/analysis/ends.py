@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.wire import Endpoint, Record
-from server.analysis.inventory import is_loopback
+from server.analysis.inventory import is_internal, is_loopback
 
 
 def own_end(record: Record) -> str | None:
@@ -15,9 +15,18 @@ def own_end(record: Record) -> str | None:
 
 def other_ends(record: Record) -> list[str]:
     """The addresses at one of which another agent may have seen the same call."""
-    server = None if record.side == "server" else _address(record, record.server)
-    client = None if record.side == "client" else _address(record, record.client)
-    return [address for address in (server, client) if address is not None]
+    addresses = (_address(record, end) for end in _others(record))
+    return [address for address in addresses if address is not None]
+
+
+def is_other_end_internal(record: Record) -> bool:
+    """Whether the other end is not on the public internet, where no agent is."""
+    return any(end is not None and is_internal(end.ip) for end in _others(record))
+
+
+def _others(record: Record) -> tuple[Endpoint | None, ...]:
+    server = None if record.side == "server" else record.server
+    return server, None if record.side == "client" else record.client
 
 
 def _address(record: Record, end: Endpoint | None) -> str | None:

@@ -31,9 +31,8 @@ def most_seen(views: Sequence[Record]) -> Record:
 
 
 def _seen(view: Record) -> int:
-    request, response = view.request, view.response
-    asked = 0 if request is None else 2 + (request.body.state == "complete")
-    return asked + (0 if response is None else 2 + (response.body.state == "complete"))
+    messages = (view.request, view.response)
+    return sum(2 + (message.body.state == "complete") for message in messages if message is not None)
 
 
 def duration_of(view: Record) -> int | None:

@@ -2,7 +2,8 @@
 
 Which views are held is known to the store, so that none is lost with the process. A view that was settled
 alone is kept for its other half where that may still come: an agent watches the other end, the view itself
-came late, or the server does not know its agents yet.
+came late, or the server does not know its agents yet. An internal address may be that of a new pod, or of a
+service, which no agent has reported so far: such views are kept as well, as long as there is room.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from agent.wire import Record
-from server.analysis.ends import other_ends, own_end
+from server.analysis.ends import is_other_end_internal, other_ends, own_end
 from server.analysis.witnesses import View, mark_of, view_of
 from server.ingest.holding import KNOWN_S, Held, SettledBy, ViewHold
 from server.store.draft import ExchangeDraft
@@ -80,12 +81,10 @@ class Pairing:
         self._released.clear()
         self._alone.clear()
         for number in self.holding.forget(self._unit.held.ids()):
-            found = self._unit.held.record(number)
-            mark = None if found is None else mark_of(found[0])
-            if found is None or mark is None:  # damaged: it must hold up nothing
-                self._released.append(number)
-            else:
+            if (found := self._unit.held.record(number)) is not None:
                 record, size = found
+                mark = mark_of(record)
+                assert mark is not None, "held without a mark"
                 self.holding.hold(view_of(record, number, mark), record, size, stored=True)
 
     def take(self, arrivals: Sequence[Arrival], now: int) -> list[Settleable]:
@@ -109,7 +108,7 @@ class Pairing:
         return found
 
     def _other_half(self, one: Arrival, view: View, maybe_late: bool) -> Settleable | None:
-        other = self.holding.match(view, self._lone(one.record.time, view.mark) if maybe_late else ())
+        other = self.holding.match(view, self._lone(view) if maybe_late else ())
         if other is None:
             return None
         held = self.holding.release(other.exchange)
@@ -125,8 +124,8 @@ class Pairing:
         exchange.second = one.number
         return Settleable(exchange, SettledBy.PAIRED)
 
-    def _lone(self, time: int, mark: int) -> Iterator[View]:
-        yield from self._unit.alone.near(time, mark)
+    def _lone(self, view: View) -> Iterator[View]:
+        yield from self._unit.alone.near(view.start, view.mark)
 
     def _draft(self, held: Held) -> ExchangeDraft | None:
         """Of a view that is held no more; None where its record cannot be read any more."""
@@ -144,13 +143,15 @@ class Pairing:
             exchange = self._draft(held)
             if exchange is not None:
                 found.append(Settleable(exchange, why))
-                if not held.live or at < fresh_until or self._is_watched(exchange.records[0]):
+                if not held.live or at < fresh_until or self._may_be_seen(exchange.records[0]):
                     self._alone.append((held.number, held.view.mark))
         return found
 
-    def _is_watched(self, record: Record) -> bool:
+    def _may_be_seen(self, record: Record) -> bool:
         """Whether an agent may have seen the call from its other end."""
-        return any(map(self._unit.watched.has, other_ends(record)))
+        if any(map(self._unit.watched.has, other_ends(record))):
+            return True
+        return is_other_end_internal(record) and self._unit.alone.has_room
 
     def write(self) -> None:
         """Tells the store which views are held now, and which were settled alone."""

@@ -205,6 +205,10 @@ class LoneViews(Protocol):
     def expire(self, now: int, most: int) -> int:
         """Removes some that came a day ago, and of the rest those beyond so many; how many of these."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there are so few that those may be added whose other half is hardly to be expected."""
+
 
 class WatchedAddresses(Protocol):
     """Addresses where an agent was seen to watch."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from agent.wire import Endpoint
-from server.analysis.ends import other_ends, own_end
+from server.analysis.ends import is_other_end_internal, other_ends, own_end
 from tests.server.records import record
 
 ENDS: dict[str, Any] = {"client": Endpoint("10.0.0.1", 40000), "server": Endpoint("10.0.0.2", 8080)}
@@ -20,6 +20,14 @@ def test_a_view_from_between_watches_no_end_and_may_be_seen_at_both() -> None:
     between, client, server = (record(0, side, **ENDS) for side in ("unknown", "client", "server"))
     assert own_end(between) is None
     assert {*other_ends(between)} == {own_end(client), own_end(server)}
+
+
+def test_no_agent_is_on_the_public_internet() -> None:
+    outside = Endpoint("93.184.216.34", 443)
+    assert is_other_end_internal(record(0, "client", **ENDS))
+    assert is_other_end_internal(record(0, "server", **ENDS))
+    assert not is_other_end_internal(record(0, "client", **ENDS | {"server": outside}))
+    assert not is_other_end_internal(record(0, "server", **ENDS | {"client": None}))
 
 
 def test_an_end_that_is_not_known_is_none() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from server.ingest.outcomes import Received
 from server.store.draft import ExchangeDraft
 from server.store.filters import Filters
 from server.store.sqlite.store import SqliteStore
+from server.store.sqlite.writing import alone
 from server.store.unit import Unit
 from tests.server.engine import load
 from tests.server.records import NOON, record
@@ -227,21 +227,6 @@ def test_a_held_view_that_cannot_be_read_holds_up_nothing(
     assert ingest.rows("held") == 0
 
 
-def test_a_held_view_that_cannot_be_read_after_a_restart_is_held_no_more(
-    ingest: Ingest, tmp_path: Path
-) -> None:
-    ingest.deliver("client", seen(1, "client"), seen(2, "client"))
-    db, lost = database(ingest.store), seen(1, "client").id
-    ingest.do(lambda unit: db.execute("UPDATE witnesses SET record = x'c1' WHERE id = ?", (lost,)))
-    ingest.store.close()
-    again = Ingest(tmp_path / "data")
-    again.wait(0)
-    assert (again.acceptor.held, again.rows("held")) == (1, 1)
-    again.wait(LIVE_S)
-    assert (again.views(), again.rows("held")) == ([[seen(2, "client").id]], 0)
-    again.store.close()
-
-
 def test_an_agent_that_has_nothing_more_to_deliver_lets_its_views_go(ingest: Ingest) -> None:
     ingest.at = 3600.0  # as of an import of what is long past
     ingest.deliver("import", seen(1, "client"), seen(2, "client"))
@@ -276,7 +261,10 @@ def later(ingest: Ingest) -> None:
     ingest.wait(pairing.FRESH_S + 1)
 
 
-def test_of_views_settled_alone_those_are_kept_whose_other_end_an_agent_watches(ingest: Ingest) -> None:
+def test_of_views_settled_alone_those_are_kept_whose_other_end_an_agent_watches(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "ROOM", 0)
     later(ingest)
     ingest.deliver("client", seen(1, "client", ingest.at))
     ingest.wait(LIVE_S)
@@ -289,7 +277,26 @@ def test_of_views_settled_alone_those_are_kept_whose_other_end_an_agent_watches(
     assert ingest.acceptor.totals[SettledBy.LATE] == 1
 
 
-def test_a_virtual_address_is_watched_once_a_call_through_it_was_paired(ingest: Ingest) -> None:
+@pytest.mark.parametrize("address", [SERVER, VIRTUAL])
+def test_an_internal_end_that_nobody_reported_may_be_watched_as_long_as_there_is_room(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    later(ingest)
+    ingest.deliver("client", seen(1, "client", ingest.at, address))
+    ingest.wait(LIVE_S)
+    ingest.deliver("server", seen(1, "server", ingest.at - LIVE_S))
+    assert [len(views) for views in ingest.views()] == [2]
+    monkeypatch.setattr(alone, "ROOM", 1)
+    for number in (2, 3):
+        ingest.deliver("client", seen(number, "client", ingest.at, "10.0.0.99"))
+        ingest.wait(LIVE_S)
+    assert ingest.rows("alone") == 1
+
+
+def test_a_virtual_address_is_watched_once_a_call_through_it_was_paired(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "ROOM", 0)
     later(ingest)
     ingest.deliver("client", seen(1, "client", ingest.at, VIRTUAL))
     ingest.wait(LIVE_S)
@@ -308,13 +315,6 @@ def test_a_view_of_a_backlog_is_kept_whoever_watches_as_its_other_half_may_be_in
     ingest.deliver("client", seen(1, "client", ingest.at - 3600))
     ingest.wait(BACKLOG_S)
     ingest.deliver("server", seen(1, "server", ingest.at - 3600 - BACKLOG_S))
-    assert [len(views) for views in ingest.views()] == [2]
-
-
-def test_a_late_view_is_found_by_the_time_of_its_record(ingest: Ingest) -> None:
-    for side in ("client", "server"):
-        ingest.deliver(side, replace(seen(1, side), time=NOON + 9 * S))
-        ingest.wait(BACKLOG_S)
     assert [len(views) for views in ingest.views()] == [2]
 
 

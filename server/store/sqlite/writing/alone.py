@@ -12,19 +12,25 @@ from server.store.values import DAY_NS, HOUR_NS
 MARKS_AT_ONCE = 500
 MAX_NEAR = 64  # views of one mark that are looked at
 EXPIRED_AT_ONCE = 10_000
+ROOM = 50_000  # for views of which no agent is known to have seen the other half
 KEPT_NS = DAY_NS  # from their arrival, to the hour
 
 
 class SqliteAlone:
+    """How many there are is known as of the last look, and what became of some since."""
+
     def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
         self._db = db
         self._readable = readable
+        self._count = self._counted()
 
     def add(self, views: Iterable[tuple[int, int]]) -> None:
-        self._db.executemany("INSERT INTO alone (number, mark) VALUES (?, ?)", views)
+        rows = [*views]
+        self._count += len(rows)
+        self._db.executemany("INSERT INTO alone (number, mark) VALUES (?, ?)", rows)
 
     def remove(self, number: int) -> None:
-        self._db.execute("DELETE FROM alone WHERE number = ?", (number,))
+        self._count -= self._db.execute("DELETE FROM alone WHERE number = ?", (number,)).rowcount
 
     def marks(self, marks: Sequence[int]) -> set[int]:
         found: set[int] = set()
@@ -57,11 +63,18 @@ class SqliteAlone:
             "DELETE FROM alone WHERE number IN (SELECT number FROM alone WHERE number < ? LIMIT ?)",
             (old[0] or 0, EXPIRED_AT_ONCE),
         )
-        (count,) = self._db.execute("SELECT count(*) FROM alone").fetchone()
-        excess = max(0, min(int(count) - most, EXPIRED_AT_ONCE))
+        self._count = self._counted()
+        excess = max(0, min(self._count - most, EXPIRED_AT_ONCE))
         if excess:
             self._db.execute(
                 "DELETE FROM alone WHERE number IN (SELECT number FROM alone ORDER BY number LIMIT ?)",
                 (excess,),
             )
         return excess
+
+    @property
+    def has_room(self) -> bool:
+        return self._count < ROOM
+
+    def _counted(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM alone").fetchone()[0])
