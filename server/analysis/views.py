@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from agent.wire import Record
 
+SEEN = {"complete": 2, "masked": 1, "malformed": 1}
+"""How much a body's state says of its content; of the last two all was captured, and none is kept."""
+
 
 def in_order(views: Sequence[Record]) -> Sequence[Record]:
     """The views of an exchange in an order that does not depend on which of them came first."""
@@ -27,12 +30,13 @@ def most_seen(views: Sequence[Record]) -> Record:
     """The most complete view, which is the one to validate. The server's, if they are equal."""
     if len(views) == 1:
         return views[0]
-    return max(views, key=lambda one: (_seen(one), -one.fields_unknown, one.side == "server"))
+    return max(views, key=_completeness)
 
 
-def _seen(view: Record) -> int:
+def _completeness(view: Record) -> tuple[int, bool, int, bool]:
     messages = (view.request, view.response)
-    return sum(2 + (message.body.state == "complete") for message in messages if message is not None)
+    seen = sum(3 + SEEN.get(message.body.state, 0) for message in messages if message is not None)
+    return seen, view.completeness == "complete", -view.fields_unknown, view.side == "server"
 
 
 def duration_of(view: Record) -> int | None:
