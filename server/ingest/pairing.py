@@ -81,10 +81,12 @@ class Pairing:
         self._released.clear()
         self._alone.clear()
         for number in self.holding.forget(self._unit.held.ids()):
-            if (found := self._unit.held.record(number)) is not None:
+            found = self._unit.held.record(number)
+            mark = None if found is None else mark_of(found[0])
+            if found is None or mark is None:  # damaged: it must hold up nothing
+                self._released.append(number)
+            else:
                 record, size = found
-                mark = mark_of(record)
-                assert mark is not None, "held without a mark"
                 self.holding.hold(view_of(record, number, mark), record, size, stored=True)
 
     def take(self, arrivals: Sequence[Arrival], now: int) -> list[Settleable]:
@@ -108,7 +110,7 @@ class Pairing:
         return found
 
     def _other_half(self, one: Arrival, view: View, maybe_late: bool) -> Settleable | None:
-        other = self.holding.match(view, self._lone(view) if maybe_late else ())
+        other = self.holding.match(view, self._lone(one.record.time, view.mark) if maybe_late else ())
         if other is None:
             return None
         held = self.holding.release(other.exchange)
@@ -124,8 +126,8 @@ class Pairing:
         exchange.second = one.number
         return Settleable(exchange, SettledBy.PAIRED)
 
-    def _lone(self, view: View) -> Iterator[View]:
-        yield from self._unit.alone.near(view.start, view.mark)
+    def _lone(self, time: int, mark: int) -> Iterator[View]:
+        yield from self._unit.alone.near(time, mark)
 
     def _draft(self, held: Held) -> ExchangeDraft | None:
         """Of a view that is held no more; None where its record cannot be read any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -227,6 +228,21 @@ def test_a_held_view_that_cannot_be_read_holds_up_nothing(
     assert ingest.rows("held") == 0
 
 
+def test_a_held_view_that_cannot_be_read_after_a_restart_is_held_no_more(
+    ingest: Ingest, tmp_path: Path
+) -> None:
+    ingest.deliver("client", seen(1, "client"), seen(2, "client"))
+    db, lost = database(ingest.store), seen(1, "client").id
+    ingest.do(lambda unit: db.execute("UPDATE witnesses SET record = x'c1' WHERE id = ?", (lost,)))
+    ingest.store.close()
+    again = Ingest(tmp_path / "data")
+    again.wait(0)
+    assert (again.acceptor.held, again.rows("held")) == (1, 1)
+    again.wait(LIVE_S)
+    assert (again.views(), again.rows("held")) == ([[seen(2, "client").id]], 0)
+    again.store.close()
+
+
 def test_an_agent_that_has_nothing_more_to_deliver_lets_its_views_go(ingest: Ingest) -> None:
     ingest.at = 3600.0  # as of an import of what is long past
     ingest.deliver("import", seen(1, "client"), seen(2, "client"))
@@ -315,6 +331,13 @@ def test_a_view_of_a_backlog_is_kept_whoever_watches_as_its_other_half_may_be_in
     ingest.deliver("client", seen(1, "client", ingest.at - 3600))
     ingest.wait(BACKLOG_S)
     ingest.deliver("server", seen(1, "server", ingest.at - 3600 - BACKLOG_S))
+    assert [len(views) for views in ingest.views()] == [2]
+
+
+def test_a_late_view_is_found_by_the_time_of_its_record(ingest: Ingest) -> None:
+    for side in ("client", "server"):
+        ingest.deliver(side, replace(seen(1, side), time=NOON + 9 * S))
+        ingest.wait(BACKLOG_S)
     assert [len(views) for views in ingest.views()] == [2]
 
 
