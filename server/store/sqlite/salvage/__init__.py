@@ -112,6 +112,8 @@ def _copied(path: Path, fresh: Path) -> list[Salvaged] | None:
             known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
             tables = [ScannedTable.of(connection, name) for name in NAMES if name in known]
             connection.execute("BEGIN")
+            for table in tables:  # migrations may have begun some
+                connection.execute(f"DELETE FROM {table.name}")
             found = [_table(old, connection, table) for table in tables]
             mended = mend(connection, int(time.time_ns()))
             connection.execute("COMMIT")

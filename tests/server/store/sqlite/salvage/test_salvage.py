@@ -131,6 +131,19 @@ def test_a_running_servers_database_is_left_alone(tmp_path: Path) -> None:
         salvage(tmp_path)
 
 
+def test_no_records_number_is_given_twice_whatever_of_the_records_is_lost(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(WHOLE)
+    store = SqliteStore(tmp_path)
+    following = store.write(lambda unit: unit.samples.numbers(1, 0)[0]).result() + 1
+    store.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute("UPDATE witnesses SET record = x'c1'")
+    assert salvage(tmp_path) is not None
+    store = SqliteStore(tmp_path)
+    assert store.write(lambda unit: unit.samples.numbers(1, 0)[0]).result() == following
+    store.close()
+
+
 def test_an_unreadable_record_is_lost_alone(tmp_path: Path) -> None:
     path = tmp_path / FILE
     path.write_bytes(WHOLE)
