@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from server.api import models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
-from server.api.known import KnownApi
+from server.api.known import MOVED, KnownApi, check_id
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, decode, page
 from server.services.inventory import OperationState
 
@@ -26,13 +26,15 @@ def list_apis(
     return page(here.inventory.apis(narrow, limit, decode(cursor)), render.api)
 
 
-@router.get("/{id}")
-def get_api(here: Here, id: str) -> models.Api:
+@router.get("/{id}", responses=MOVED)
+def get_api(request: Request, here: Here, id: str) -> models.Api:
     """One API, by its id or that of an API merged into it."""
-    return render.api(here.inventory.api(id))
+    found = here.inventory.api(id)
+    check_id(request, found.id)
+    return render.api(found)
 
 
-@router.get("/{id}/operations")
+@router.get("/{id}/operations", responses=MOVED)
 def list_operations(
     here: Here,
     api: KnownApi,

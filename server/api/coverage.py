@@ -15,7 +15,7 @@ from server.api.bodies import bounded_body
 from server.api.bundles import BODY, MAX_SPEC
 from server.api.context import Here
 from server.api.gate import TokenRole, require
-from server.api.known import KnownApi
+from server.api.known import MOVED, KnownApi
 from server.services.coverage import Scope
 
 router = APIRouter(
@@ -44,7 +44,7 @@ def _scope(
 Asked = Annotated[Scope, Depends(_scope)]
 
 
-@router.get("", response_model=models.Coverage, responses={200: {"content": {"text/csv": {}}}})
+@router.get("", response_model=models.Coverage, responses={**MOVED, 200: {"content": {"text/csv": {}}}})
 def get_coverage(
     here: Here,
     api: KnownApi,
@@ -57,7 +57,7 @@ def get_coverage(
     return Response(csv_text(found), media_type="text/csv") if format == "csv" else found
 
 
-@router.get("/gaps", response_model=models.Gaps)
+@router.get("/gaps", response_model=models.Gaps, responses=MOVED)
 def get_gaps(
     here: Here,
     api: KnownApi,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from server.api import models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
-from server.api.known import KnownApi
+from server.api.known import MOVED, KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, StateAsked, decode, page
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["deviations"])
@@ -48,13 +48,13 @@ async def accept(here: Here, id: str, said: models.Accept) -> models.Proposal:
     return render.proposal(await here.write(here.deviations.accept, id, said.reason, said.by))
 
 
-@router.get("/apis/{id}/proposals")
+@router.get("/apis/{id}/proposals", responses=MOVED)
 def list_proposals(here: Here, api: KnownApi) -> models.Page[models.Proposal]:
     """All accepted changes of an API's specifications, oldest first."""
     return models.Page(items=[render.proposal(one) for one in here.proposals.of_api(api)], next=None)
 
 
-@router.get("/apis/{id}/proposals/document", response_class=Response)
+@router.get("/apis/{id}/proposals/document", response_class=Response, responses=MOVED)
 def proposed_document(
     here: Here, api: KnownApi, spec: Annotated[str | None, Query(max_length=100)] = None
 ) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.wire import WireError
 from server.analysis.specs.model import SpecError
-from server.services.errors import Conflict, InvalidInput, NoTarget, NotFound, StoreUnavailable
+from server.api.known import MovedId
+from server.services.errors import Conflict, InvalidInput, KeyCollision, NoTarget, NotFound, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     WireError: HTTPStatus.BAD_REQUEST,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    KeyCollision: HTTPStatus.CONFLICT,
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 """Exceptions whose text is the whole answer."""
@@ -61,6 +63,10 @@ def install(app: FastAPI) -> None:
     async def problem(_: Request, error: Problem) -> JSONResponse:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
         return response(error.status, error.detail, headers, **error.extra)
+
+    @app.exception_handler(MovedId)
+    async def moved(_: Request, error: MovedId) -> Response:
+        return error.answer()
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:

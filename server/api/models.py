@@ -56,7 +56,9 @@ class Named(BaseModel):
 
 
 class Api(BaseModel):
-    id: str = Field(description="Opaque and stable; the ids in `merged` also lead here.")
+    id: str = Field(
+        description="Opaque and stable. GET of an earlier id, or of one in `merged`, is redirected to this."
+    )
     name: str
     kind: ApiKind = Field(
         description="How it is identified. address and host: only clients were captured; declared: a"
@@ -284,7 +286,7 @@ class Exchange(BaseModel):
 
 
 class StoredDeviation(Deviation):
-    id: str
+    id: str = Field(description="Opaque and stable: the same deviation has it again.")
     state: DeviationState
     reason: str | None = Field(description="Why it is ignored or accepted.")
     decided_by: str | None

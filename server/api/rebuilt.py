@@ -12,7 +12,7 @@ from server.api import rebuilt_models as said
 from server.api.context import Here
 from server.api.documents import shown_document
 from server.api.gate import TokenRole, require
-from server.api.known import KnownApi
+from server.api.known import MOVED, KnownApi
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 
 router = APIRouter(
@@ -25,7 +25,7 @@ VersionName = Annotated[str, Query(max_length=40)]
 @router.get(
     "/reconstructed",
     response_class=Response,
-    responses={200: {"content": {"application/yaml": {}, "application/json": {}}}},
+    responses={**MOVED, 200: {"content": {"application/yaml": {}, "application/json": {}}}},
 )
 def get_reconstructed(
     here: Here,
@@ -37,7 +37,7 @@ def get_reconstructed(
     return shown_document(here.rebuilding.publication(api, version), format)
 
 
-@router.get("/reconstructed/versions")
+@router.get("/reconstructed/versions", responses=MOVED)
 def list_versions(
     here: Here, api: KnownApi, limit: Limit = DEFAULT_LIMIT, cursor: After = None
 ) -> models.Page[said.Version]:
@@ -45,7 +45,7 @@ def list_versions(
     return page(here.rebuilding.versions(api, limit, decode(cursor)), render.version)
 
 
-@router.get("/reconstructed/diff")
+@router.get("/reconstructed/diff", responses=MOVED)
 def get_diff(
     here: Here,
     api: KnownApi,
@@ -58,7 +58,7 @@ def get_diff(
     return said.Diff(**{"from": from_}, to=to, breaking=breaking, changes=changes)
 
 
-@router.get("/decisions", response_model_exclude_none=True)
+@router.get("/decisions", response_model_exclude_none=True, responses=MOVED)
 def list_decisions(here: Here, api: KnownApi) -> said.Decisions:
     """The decisions on its document."""
     return said.Decisions(items=[render.decided(one) for one in here.rebuilding.decisions(api)])

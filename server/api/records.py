@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated
 
@@ -13,17 +14,19 @@ from starlette.concurrency import run_in_threadpool
 
 from agent.wire import MAX_BATCH, WireError
 from server.api.bodies import bounded_body
-from server.api.context import Here
+from server.api.context import Context, Here
 from server.api.errors import Problem
 from server.api.gate import TokenRole, require
 from server.api.models import Acked
-from server.ingest.decode import CODINGS, decode
+from server.ingest.decode import CODINGS, Delivery, decode
 from server.ingest.outcomes import Received
-from server.services.errors import StoreUnavailable
+from server.services.errors import KeyCollision, StoreUnavailable
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.INGEST))], tags=["records"])
 
 log = logging.getLogger(__name__)
+
+MAX_COLLISIONS = 1000  # in one batch, and what is settled with it
 
 
 @router.post(
@@ -46,7 +49,7 @@ async def post_records(
         raw = await bounded_body(request, MAX_BATCH)
         async with here.batches_at_once:
             delivery = await run_in_threadpool(decode, raw, coding)
-            counts = await asyncio.wrap_future(here.intake.accept(delivery))
+            counts = await _accepted(here, delivery)
     except (WireError, Problem) as error:
         metrics.batches.labels("refused").inc()
         log.warning("a batch was refused: %s", error)
@@ -60,3 +63,11 @@ async def post_records(
     metrics.write_seconds.observe(time.perf_counter() - started)
     response.headers["spectap-stored"] = str(counts[Received.STORED] + counts[Received.WITNESS])
     return Acked(acked=delivery.batch.seq)
+
+
+async def _accepted(here: Context, delivery: Delivery) -> dict[str, int]:
+    """The number of records by Received; an exchange that cannot be counted holds up no other."""
+    for _ in range(MAX_COLLISIONS):
+        with suppress(KeyCollision):  # its exchange is left out at the next attempt
+            return await asyncio.wrap_future(here.intake.accept(delivery))
+    return await asyncio.wrap_future(here.intake.accept(delivery))

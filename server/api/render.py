@@ -147,7 +147,7 @@ def deviation(row: rows.DeviationRow) -> models.StoredDeviation:
         where=row.identity.where,
         pointer=row.identity.place,
         message=row.message,
-        id=str(row.number),
+        id=row.id,
         state=row.state,
         reason=row.reason,
         decided_by=row.decided_by,

@@ -12,6 +12,7 @@ from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
 from server.api.fetch import fetched, usable
 from server.api.gate import TokenRole, require
+from server.api.known import MOVED, check_id
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 from server.services.attaching import AttachTarget
 from server.services.specifications import Added, Sent
@@ -93,9 +94,12 @@ async def remove_spec(here: Here, id: str) -> None:
     await here.write(here.specifications.remove, id)
 
 
-@router.get("/apis/{id}/spec", response_class=Response)
-def get_spec(here: Here, id: str, spec: Annotated[str | None, Query(max_length=100)] = None) -> Response:
+@router.get("/apis/{id}/spec", response_class=Response, responses=MOVED)
+def get_spec(
+    request: Request, here: Here, id: str, spec: Annotated[str | None, Query(max_length=100)] = None
+) -> Response:
     """An API's specification as uploaded: the newest, or the one with this id."""
     found = here.specifications.of_api(id, spec)
+    check_id(request, found.row.api)
     kind = "application/json" if found.is_json else "application/yaml"
     return Response(found.raw, media_type=kind, headers={"Content-Disposition": "inline; filename=spec"})

@@ -7,8 +7,10 @@ replace what was counted.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from agent.wire import Record
 from server.ingest.catalogue_editor import CatalogueEditor
@@ -17,7 +19,10 @@ from server.ingest.outcomes import Left, Received
 from server.ingest.pairing import Arrival, Pairing, Settleable, arrived, newest
 from server.ingest.settling import Settling
 from server.specification import Load
+from server.store.errors import KeyCollision
 from server.store.unit import Unit
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 2000  # views settled alone in one piece of work, beside as many as it brought
 
@@ -34,6 +39,7 @@ class Acceptor:
         self._unit = unit
         self._counts: Counter[str] = Counter()  # for the ledger
         self._uncommitted: Counter[str] = Counter()
+        self._kept_as_they_are: set[str] = set()  # exchanges, by id
         self._watermark: int | None = None  # of the last look
         self.catalogue = CatalogueEditor(unit, load)
         self._pairing = Pairing(unit)
@@ -63,7 +69,10 @@ class Acceptor:
         return 0.0 if passed is None or not self.held else max(0, now - passed) / 1e9
 
     def accept(self, delivery: Delivery, now: int, at: float) -> dict[str, int]:
-        """Stores a batch and settles what is due; how many records went where (by Received)."""
+        """Stores a batch and settles what is due; how many records went where (by Received).
+
+        Raises KeyCollision for an exchange that is left out when this is done again.
+        """
         batch = delivery.batch
         self._pairing.begin(now, at)
         if self._unit.positions.seen(batch):
@@ -113,9 +122,29 @@ class Acceptor:
         for one in found:
             self._uncommitted[one.why] += 1
             if one.late is None:
-                self.settling.settle(one.exchange)
-            else:
-                self.settling.add_view(one.exchange, one.late.record, one.late.number)
+                try:
+                    self.settling.settle(one.exchange)
+                except KeyCollision as error:  # nothing of it is counted
+                    self._leave_out(error)
+            elif one.exchange.id not in self._kept_as_they_are:
+                with self._undoing_collisions(one.exchange.id):
+                    self.settling.add_view(one.exchange, one.late.record, one.late.number)
+
+    def _leave_out(self, error: KeyCollision) -> None:
+        self._counts[Left.COLLIDED] += 1
+        log.error("an exchange is not counted: %s", error)
+
+    @contextmanager
+    def _undoing_collisions(self, id: str) -> Iterator[None]:
+        """A counted exchange that would be counted under the number of something else stays as it is: this
+        piece of work, which has taken it back, is undone; when it is done again, the exchange is passed over.
+        """
+        try:
+            yield
+        except KeyCollision as error:
+            self._kept_as_they_are.add(id)
+            log.error("an exchange stays as it was counted: %s", error)
+            raise
 
     def begin_judging(self, api: int) -> None:
         """The API's specifications are about to change: every stored exchange is to be judged anew."""
@@ -129,9 +158,10 @@ class Acceptor:
         numbers = self._unit.samples.unjudged(api, revision, limit)
         for number in numbers:
             exchange = self._unit.samples.load(number)
-            if exchange is None:
+            if exchange is None or exchange.id in self._kept_as_they_are:
                 self._unit.samples.give_up(number, revision)
-            else:
+                continue
+            with self._undoing_collisions(exchange.id):
                 self.settling.judge_again(exchange)
         self._finish()
         return len(numbers)

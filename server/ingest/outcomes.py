@@ -17,6 +17,7 @@ class Received(StrEnum):
 class Left(StrEnum):
     """What was left out at ingest, the exchange itself being stored."""
 
-    DEVIATIONS = "deviations_over_bound"
+    DEVIATIONS = "deviations_over_bound"  # or with the number of another
     ENGINE = "matching_failed"
     COVERAGE = "coverage_failed"
+    COLLIDED = "id_collision"  # all of it: what it would be counted under has the number of something else

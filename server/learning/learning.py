@@ -20,6 +20,7 @@ from server.learning.loaded import LoadedApis
 from server.learning.outcomes import LearningStep, NotLearnt
 from server.learning.publishing import Publishing
 from server.learning.sampling import sample
+from server.store.keys import id_of
 from server.store.reader import Reader
 from server.store.store import Store
 
@@ -125,7 +126,7 @@ class Learning:
             self.counts[outcome] += 1
         except Exception as error:  # hostile traffic must not stop the learning of other exchanges
             self.failures.record(
-                LearningStep.LEARN, f"an exchange of API {number} was not learned from", error
+                LearningStep.LEARN, f"an exchange of API {id_of(number)} was not learned from", error
             )
             self.counts[NotLearnt.FAILED] += 1
 

@@ -13,6 +13,7 @@ from server.analysis.rebuild.learner import Learner
 from server.failures import Failures
 from server.learning.given import GivenPaths
 from server.learning.outcomes import LearningStep, NotLearnt
+from server.store.keys import id_of
 from server.store.reader import Reader
 from server.store.store import Store
 from server.store.values import Learned
@@ -70,7 +71,7 @@ class LoadedApis:
             except Exception as error:  # of a later version, or damaged
                 self._unreadable.add(row)
                 self._failures.record(
-                    LearningStep.LOAD, f"stored learning of API {number} cannot be read", error
+                    LearningStep.LOAD, f"stored learning of API {id_of(number)} cannot be read", error
                 )
 
     def join_merged(self, reader: Reader) -> None:
@@ -126,7 +127,7 @@ class LoadedApis:
         """Drops what an API has learned since its last save: it cannot be stored."""
         self._counts[NotLearnt.NOT_SAVED] += self._apis.pop(number).unsaved
         self._failures.record(
-            LearningStep.SAVE, f"what API {number} learned since it was last saved is lost", error
+            LearningStep.SAVE, f"what API {id_of(number)} learned since it was last saved is lost", error
         )
 
     @property

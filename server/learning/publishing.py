@@ -15,6 +15,7 @@ from server.failures import Failures
 from server.learning.loaded import LoadedApis
 from server.learning.outcomes import LearningStep
 from server.store.errors import StoreUnavailable
+from server.store.keys import id_of
 from server.store.rows import Publication
 from server.store.store import Store
 
@@ -55,7 +56,7 @@ class Publishing:
                 raise
             except Exception as error:
                 self._loaded.changed.discard(number)  # until it has learned again
-                self._failures.record(LearningStep.PUBLISH, f"no new document of API {number}", error)
+                self._failures.record(LearningStep.PUBLISH, f"no new document of API {id_of(number)}", error)
             self._asked.discard(number)
 
     def _publish(self, number: int) -> None:
@@ -71,7 +72,7 @@ class Publishing:
         )
         self._store.write(lambda unit: unit.lessons.publish(number, one)).result()
         paths = len(object_in(found, "paths"))
-        log.info("new document of API %d: version %s, %d paths", number, version, paths)
+        log.info("new document of API %s: version %s, %d paths", id_of(number), version, paths)
 
     def _document(self, number: int) -> tuple[JsonObject, Publication | None, int]:
         """An API's current document, the version published last, and the number of versions."""

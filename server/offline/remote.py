@@ -77,7 +77,7 @@ class Remote:
         until, pause, said = time.monotonic() + self._patience_s, PAUSE_S, False
         while True:
             try:
-                response = self._http.send(request)
+                response = self._sent(request)
                 why = _detail(response) or f"HTTP {response.status_code}"
                 trouble = f"answers HTTP {response.status_code}: {_detail(response) or CHECK}"
                 if response.status_code not in LATER or _is_final(response):
@@ -91,6 +91,15 @@ class Remote:
                 said = self._print_waiting(why)
             time.sleep(pause)
             pause = min(2 * pause, 4.0)
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        """The response, also where an earlier id is redirected to the present one on the same server."""
+        response = self._http.send(request)
+        there = response.next_request
+        if response.status_code != HTTPStatus.PERMANENT_REDIRECT or there is None:
+            return response
+        here = (there.url.scheme, there.url.netloc) == (request.url.scheme, request.url.netloc)
+        return self._http.send(there) if here else response
 
     def _print_waiting(self, why: str) -> bool:
         giving_up = f"giving up in {self._patience_s:.0f} s"

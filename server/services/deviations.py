@@ -11,6 +11,7 @@ from server.services.errors import NotFound
 from server.services.narrowing import Cursor, Narrowing
 from server.services.proposals import Proposals
 from server.store.filters import DeviationsShown, Filters
+from server.store.reader import Reader
 from server.store.rows import ApiRow, DeviationRow, DeviationState, KnownDeviation, Listed, Proposal
 from server.store.store import Store
 from server.store.unit import Unit
@@ -22,7 +23,6 @@ STATES: dict[str, DeviationState | DeviationsShown] = {
     **{state.value: state for state in DeviationState},
 }
 """The `state` of a list → its filter."""
-MAX_DIGITS = 18  # of the store's largest number
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Deviations:
 
     def reviewed(self, id: str) -> Reviewed:
         """A deviation for its page. Raises NotFound."""
-        filters = Filters(deviation=_number(id), state=DeviationsShown.ALL)
         with self._store.reading() as reader:
+            filters = Filters(deviation=_number(reader, id), state=DeviationsShown.ALL)
             rows = reader.deviations.listed(filters, 1, None).rows
             if not rows:
                 raise NotFound("this deviation no longer exists")
@@ -90,9 +90,8 @@ class Deviations:
         self._decide(self._known(id), None)
 
     def _known(self, id: str) -> KnownDeviation:
-        number = _number(id)
         with self._store.reading() as reader:
-            known = reader.deviations.known(number)
+            known = reader.deviations.known(_number(reader, id))
         if known is None:
             raise NotFound("no such deviation, or it no longer exists")
         return known
@@ -108,8 +107,9 @@ class Deviations:
         self._store.write(work).result()
 
 
-def _number(id: str) -> int:
-    """The number in a deviation's id. Raises NotFound for an invalid id."""
-    if not id.isdecimal() or len(id) > MAX_DIGITS:
+def _number(reader: Reader, id: str) -> int:
+    """The number behind a deviation's id. Raises NotFound for an invalid id."""
+    number = reader.deviations.number_of(id)
+    if number is None:
         raise NotFound("no such deviation, or it no longer exists")
-    return int(id)
+    return number

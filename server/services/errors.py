@@ -5,9 +5,17 @@ They are translated once: by api/errors.py for programs, by ui/door.py for peopl
 
 from __future__ import annotations
 
-from server.store.errors import StoreUnavailable
+from server.store.errors import KeyCollision, StoreUnavailable
 
-__all__ = ["Conflict", "InvalidInput", "NoTarget", "NotFound", "StoreUnavailable", "UnknownApi"]
+__all__ = [
+    "Conflict",
+    "InvalidInput",
+    "KeyCollision",
+    "NoTarget",
+    "NotFound",
+    "StoreUnavailable",
+    "UnknownApi",
+]
 
 
 class NotFound(LookupError):

@@ -14,11 +14,11 @@ from server.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """An exchange with its API and the numbers of its deviations, None for one that is not stored."""
+    """An exchange with its API and the ids of its deviations, None for one that is not stored."""
 
     exchange: ExchangeRow
     api: ApiRow | None
-    deviations: Sequence[int | None]
+    deviations: Sequence[str | None]
 
 
 class StoredExchanges:
@@ -40,8 +40,8 @@ class StoredExchanges:
         """By the id of any of its views. Raises NotFound."""
         with self._store.reading() as reader:
             found = _exchange(reader, id)
-            numbers = reader.deviations.numbers(found.api, found.deviations)
-            return Inspected(found, reader.inventory.api(found.api), numbers)
+            ids = reader.deviations.ids(found.api, found.deviations)
+            return Inspected(found, reader.inventory.api(found.api), ids)
 
 
 def _exchange(reader: Reader, id: str) -> ExchangeRow:

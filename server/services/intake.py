@@ -23,7 +23,8 @@ class Intake:
     def accept(self, delivery: Delivery) -> Future[dict[str, int]]:
         """The number of records by Received (ingest/outcomes.py), once they are committed.
 
-        Raises StoreUnavailable, and so may the future.
+        Raises StoreUnavailable, and so may the future. The future raises KeyCollision for an
+        exchange that is left out when this is done again.
         """
         now, at = self._clock(), time.monotonic()
         return self._store.write(lambda unit: self._acceptor.accept(delivery, now, at))

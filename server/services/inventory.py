@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 
@@ -11,6 +11,7 @@ from server.analysis.specs.model import Operation
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import UnknownApi
 from server.services.narrowing import Cursor, Narrowing, number_of
+from server.store.keys import id_of
 from server.store.rows import ApiRow, Listed, OperationRow
 from server.store.store import Store
 
@@ -23,15 +24,24 @@ class OperationState(StrEnum):
     UNUSED = "unused"
 
 
+@dataclass(frozen=True, slots=True)
+class FoundApi:
+    """An API's number, and its present id."""
+
+    number: int
+    id: str
+
+
 class Inventory:
     def __init__(self, store: Store, catalogue: CatalogueEditor) -> None:
         self._store = store
         self._catalogue = catalogue
 
-    def number(self, id: str) -> int:
-        """The number of the API with this id, or of the one it was merged into. Raises UnknownApi."""
+    def found(self, id: str) -> FoundApi:
+        """The API with this id, or the one it leads to. Raises UnknownApi."""
         with self._store.reading() as reader:
-            return number_of(reader, id)
+            number = number_of(reader, id)
+        return FoundApi(number, id_of(number))
 
     def api(self, id: str) -> ApiRow:
         """The API with this id, or the one it was merged into. Raises UnknownApi."""

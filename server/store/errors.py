@@ -11,3 +11,7 @@ class StoreUnavailable(RuntimeError):
 
 class Damaged(StoreUnavailable):
     """What is stored cannot be read as it was written; `spectap server --salvage` is the way out."""
+
+
+class KeyCollision(RuntimeError):
+    """What was to be stored has the number of something else (store/keys.py): it is refused, not mixed."""

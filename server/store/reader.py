@@ -35,7 +35,7 @@ class InventoryReader(Protocol):
     """APIs and their operations."""
 
     def number_of(self, id: str) -> int | None:
-        """An API's number by its id, or by the id of one that was merged into it."""
+        """An API's number by its id, by one it had earlier, or by that of one that was merged into it."""
 
     def name_of(self, api: int) -> str: ...
 
@@ -87,9 +87,14 @@ class DeviationsReader(Protocol):
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[DeviationRow]:
         """Most recently seen first."""
 
+    def number_of(self, id: str) -> int | None:
+        """The number that an id, or one it had earlier, stands for; None for what can be none. The deviation
+        may be gone.
+        """
+
     def known(self, number: int) -> KnownDeviation | None: ...
 
-    def numbers(self, api: int, identities: Collection[DeviationIdentity]) -> Sequence[int | None]:
+    def ids(self, api: int, identities: Collection[DeviationIdentity]) -> Sequence[str | None]:
         """Of the deviations of these identities; None for one that is not stored."""
 
     def proposals(self, api: int, spec: str | None = None) -> Sequence[Proposal]:

@@ -1,6 +1,6 @@
 """What leaves the store: facts of one moment. Times are ns since the epoch, in UTC; absent is None.
 
-A `number` is the store's own key, an `id` is what the outside sees.
+A `number` is the store's own key, an `id` is what the outside sees: opaque, and text.
 """
 
 from __future__ import annotations
@@ -150,6 +150,7 @@ class DeviationRow:
     """`sample` is the id of an exchange that shows it, None once that is gone."""
 
     number: int
+    id: str
     api: int
     api_id: str
     identity: DeviationIdentity

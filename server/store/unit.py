@@ -55,7 +55,7 @@ class Apis(Protocol):
         """Keeps the name that the client used as an alias."""
 
     def number_of(self, id: str) -> int | None:
-        """An API's number by its id, or by the id of one that was merged into it."""
+        """An API's number by its id, by one it had earlier, or by that of one that was merged into it."""
 
     def id_of(self, api: int) -> str: ...
 
@@ -139,7 +139,7 @@ class DeviationTally(Protocol):
     """
 
     def add(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
-        """Counts it; False where the API's bound is reached and it was left out."""
+        """Counts it; False where it was left out: the API's bound is reached, or its number is another's."""
 
     def take_back(self, at: Occurrence, identity: DeviationIdentity) -> None: ...
 
@@ -323,7 +323,7 @@ class Unit(Protocol):
 
     def merge(self, merge: Merge) -> None:
         """Everything of one API becomes another's: its id leads there, no count is lost. Its samples are to
-        be judged again. Tallies must be flushed before.
+        be judged again. Tallies must be flushed before. Raises KeyCollision, and nothing is merged then.
         """
 
     @property

@@ -13,6 +13,7 @@ from server.analysis.specs.amending.patches import Change
 from server.api import models, render
 from server.api.context import Context, Here
 from server.api.errors import Problem
+from server.api.known import check_id
 from server.services.deviations import Reviewed
 from server.services.errors import Conflict
 from server.ui.door import Page, admin, fields, page
@@ -26,7 +27,9 @@ router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depe
 
 @router.get("/deviations/{id}")
 def deviation_page(request: Request, here: Here, id: str) -> Response:
-    return _shown(request, here.deviations.reviewed(id))
+    found = here.deviations.reviewed(id)
+    check_id(request, found.deviation.id)
+    return _shown(request, found)
 
 
 @router.post("/deviations/{id}")
@@ -55,7 +58,7 @@ def _decided(request: Request, here: Context, id: str, form: dict[str, str]) -> 
     except Conflict as conflict:
         why = f"Cannot be accepted: {conflict}."
         return _shown(request, here.deviations.reviewed(id), HTTPStatus.CONFLICT, why)
-    return RedirectResponse(f"/deviations/{int(id)}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/deviations/{id}", HTTPStatus.SEE_OTHER)
 
 
 def _shown(

@@ -25,7 +25,8 @@ from server.api.bodies import bounded_body
 from server.api.context import context_of
 from server.api.errors import RETRY_S, Problem
 from server.api.gate import TokenRole, entitled, refusal, token_of
-from server.services.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
+from server.api.known import MovedId
+from server.services.errors import Conflict, InvalidInput, KeyCollision, NotFound, StoreUnavailable
 from server.ui import show
 
 FOLDER = Path(__file__).parent
@@ -105,6 +106,8 @@ class Page(APIRoute):
                 response = await answer(request)
             except LoginNeeded:
                 response = _to_login(request)
+            except MovedId as moved:
+                response = moved.answer()
             except tuple(ERRORS) as error:
                 response = _failed(request, error)
             secure(response.headers)
@@ -155,6 +158,7 @@ ERRORS: dict[type[Exception], Callable[[Exception], tuple[int, str]]] = {
     RequestValidationError: lambda _: (422, "Invalid request parameter."),
     NotFound: lambda error: (404, sentence(error)),
     Conflict: lambda error: (409, sentence(error)),
+    KeyCollision: lambda error: (409, sentence(error)),
     InvalidInput: lambda error: (422, sentence(error)),
     SpecError: lambda error: (422, f"The specification was rejected: {error}"),
     StoreUnavailable: lambda error: (503, f"Nothing was changed: {error}"),

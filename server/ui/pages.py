@@ -14,7 +14,7 @@ from agent.wire import lost
 from server.api import render
 from server.api.context import Here
 from server.api.documents import shown_document
-from server.api.known import KnownApi
+from server.api.known import KnownApi, check_id
 from server.api.paging import After, Narrow, StateAsked, decode
 from server.api.paging import page as listed
 from server.services.attaching import AttachTarget
@@ -89,6 +89,7 @@ def _server(request: Request) -> str:
 def api_page(request: Request, here: Here, id: str, cursor: After = None) -> Response:
     after = decode(cursor)
     found = here.overview.of_api(id, OPERATIONS, after)
+    check_id(request, found.api.id)
     return page(
         request,
         "api.html",
@@ -119,6 +120,7 @@ async def upload(request: Request, here: Here, id: str) -> Response:
 @router.get("/apis/{id}/spec")
 def spec_page(request: Request, here: Here, id: str, spec: str | None = None) -> Response:
     shown = render.spec(here.specifications.of_api(id, spec).row)
+    check_id(request, shown.api)
     return page(request, "spec.html", api=render.api(here.inventory.api(id)), spec=shown)
 
 
@@ -157,7 +159,7 @@ def exchange_page(request: Request, here: Here, id: str) -> Response:
     return page(
         request,
         "exchange.html",
-        numbers=found.deviations,
+        deviation_ids=found.deviations,
         exchange=render.exchange(found.exchange),
         api=render.api(found.api) if found.api else None,
     )

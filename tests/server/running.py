@@ -67,7 +67,7 @@ class Client:
         self.core.store.write(lambda unit: self.core.acceptor.settle_due(now, at)).result(PATIENCE_S)
 
     def get(self, path: str, **params: Any) -> Any:
-        answer = self.http.get(f"/api/v1{path}", params=params)
+        answer = self.http.get(f"/api/v1{path}", params=params, follow_redirects=True)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

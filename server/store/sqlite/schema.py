@@ -12,6 +12,8 @@ from collections.abc import Collection
 
 from sqlite_utils import Database, Migrations
 
+from server.store.sqlite.renumbering import renumber
+
 migrations = Migrations("spectap")
 
 
@@ -235,3 +237,11 @@ def m013_settling(db: Database) -> None:
     CREATE TABLE watched (address TEXT PRIMARY KEY, hour INTEGER NOT NULL) WITHOUT ROWID;
     DROP INDEX exchanges_mark;
     """)
+
+
+@migrations()
+def m014_keys(db: Database) -> None:
+    """Numbers of APIs, operations, consumers and deviations come of their keys, and APIs have these: none is
+    that of one whose row was lost. Ids that were given up lead to numbers.
+    """
+    renumber(db.conn)

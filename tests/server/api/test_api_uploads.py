@@ -62,7 +62,8 @@ def test_an_archive_is_one_specification(real: Client) -> None:
     assert answer.status_code == 201, answer.text
     real.send(record(0))
     assert deviations(real) == [("type", "/id")]
-    kept = json.loads(real.http.get(f"/api/v1/apis/{answer.json()['api']}/spec").content)
+    address = f"/api/v1/apis/{answer.json()['api']}/spec"
+    kept = json.loads(real.http.get(address, follow_redirects=True).content)
     assert kept["x-bundled"]["User"]["type"] == "object"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent.wire import Record
+from server.analysis.inventory import key_of
 from server.analysis.rebuild.learn_input import LearnOutcome
 from server.analysis.rebuild.learner import Learner
 from server.analysis.specs.load import load
@@ -20,8 +21,8 @@ from server.ingest.decode import decode
 from server.learning.learning import Learning
 from server.learning.outcomes import LearningStep, NotLearnt
 from server.store.errors import StoreUnavailable
+from server.store.keys import Numbered, number_of
 from server.store.sqlite.store import SqliteStore
-from server.store.unit import Unit
 from server.store.values import Merge
 from tests.server import engine
 from tests.server.analysis.rebuild.traffic import call, validate
@@ -57,6 +58,13 @@ def users(start: int, stop: int, **fields: Any) -> list[Record]:
     return found
 
 
+def number_of_api(one: Record) -> int:
+    return number_of(Numbered.API, *key_of(one))
+
+
+USERS = number_of_api(users(0, 1)[0])
+
+
 def learning_of(store: SqliteStore) -> Learning:
     return Learning(store, clock=lambda: 1, pause=0.0)
 
@@ -67,7 +75,7 @@ def step(learning: Learning) -> None:
     assert learning.save()
 
 
-def newest(store: SqliteStore, api: int = 1) -> Any:
+def newest(store: SqliteStore, api: int = USERS) -> Any:
     with store.reading() as reader:
         return reader.lessons.publication(api)
 
@@ -95,9 +103,9 @@ def test_a_version_steps_when_the_shape_changes_and_not_when_it_does_not(tmp_pat
         assert newest(store).version == "2.0.0"
         assert [change["breaking"] for change in newest(store).changes] == [True]
         with store.reading() as reader:
-            versions = reader.lessons.versions(1, 9, None).rows
+            versions = reader.lessons.versions(USERS, 9, None).rows
             assert [row.version for row in versions] == ["2.0.0", "1.1.0", "1.0.0"]
-            assert reader.lessons.publication(1, "1.0.0") is not None
+            assert reader.lessons.publication(USERS, "1.0.0") is not None
 
 
 def test_each_exchange_is_learnt_once_whatever_ends_in_between(tmp_path: Path) -> None:
@@ -125,21 +133,18 @@ def test_what_retention_takes_is_not_unlearnt(tmp_path: Path) -> None:
         assert calls_of(store) == 7
 
 
-def merge(unit: Unit) -> None:
-    unit.merge(Merge(source=2, target=1))
-
-
 @pytest.mark.parametrize("loaded", [True, False])
 def test_apis_that_turn_out_to_be_one_are_learnt_as_one(tmp_path: Path, loaded: bool) -> None:
-    other = replace(NGINX, executable="/usr/sbin/other")
+    others = of_other(users(5, 10))
     with opened(tmp_path) as (store, send):
         learning = learning_of(store)
         send(*users(0, 5))
-        send(*[replace(one, process=other) for one in users(5, 10)])
+        send(*others)
         step(learning)
         if not loaded:
             learning = learning_of(store)
-        store.write(merge).result()
+        merge = Merge(number_of_api(others[0]), USERS)
+        store.write(lambda unit: unit.merge(merge)).result()
         step(learning)
         if loaded:
             assert calls_of(store) == 10
@@ -242,7 +247,7 @@ def test_an_api_whose_document_cannot_be_made_holds_up_no_other(
         learning = learning_of(store)
         for _ in range(3):
             step(learning)
-        assert [newest(store, api) is not None for api in (1, 2)] == [False, True]
+        assert [newest(store, api) is not None for api in (number_of_api(big(0)), USERS)] == [False, True]
         assert learning.failures.counts == {LearningStep.PUBLISH: 1}
         assert "secret" not in caplog.text
 
@@ -251,15 +256,15 @@ def test_what_was_stored_and_cannot_be_read_stays_and_holds_up_nothing(tmp_path:
     with opened(tmp_path) as (store, send):
         send(*users(0, 3), big(0))
         step(learning_of(store))
-        sql(store, "UPDATE learners SET state = x'00' WHERE api = 2")
+        sql(store, "UPDATE learners SET state = x'00' WHERE api = ?", number_of_api(big(0)))
         learning = learning_of(store)
         for start, field in ((3, "name"), (4, "mail")):
             send(*users(start, start + 1, **{field: "x"}), big(start))
             step(learning)
         assert calls_of(store) == 5
         assert learning.failures.counts == {LearningStep.LOAD: 1}
-        query = "SELECT state = x'00' FROM learners WHERE api = 2 ORDER BY number"
-        assert sql(store, query) == [(True,), (False,)]
+        query = "SELECT state = x'00' FROM learners WHERE api = ? ORDER BY number"
+        assert sql(store, query, number_of_api(big(0))) == [(True,), (False,)]
 
 
 def test_what_was_not_saved_at_the_end_is_said_and_learnt_again(tmp_path: Path) -> None:
@@ -311,7 +316,9 @@ def api_of(client: Client) -> str:
 def published(client: Client, api: str, version: str) -> Any:
     def found() -> Any:
         answer = client.http.get(
-            f"/api/v1/apis/{api}/reconstructed", params={"version": version, "format": "json"}
+            f"/api/v1/apis/{api}/reconstructed",
+            params={"version": version, "format": "json"},
+            follow_redirects=True,
         )
         return answer.json() if answer.status_code == 200 else None
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from server.offline.remote import MOST_DETAIL, Remote, RemoteError
+from tests.server.records import both, record
+from tests.server.running import serving
 
 
 @contextmanager
-def answering(status: int, body: bytes) -> Iterator[str]:
+def answering(status: int, body: bytes, headers: Mapping[str, str]) -> Iterator[str]:
     """The URL of a server that has one answer."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
@@ -37,9 +42,9 @@ def answering(status: int, body: bytes) -> Iterator[str]:
             thread.join()
 
 
-def told(status: int, body: bytes) -> str:
+def told(status: int, body: bytes, headers: Mapping[str, str] = {}) -> str:
     with (
-        answering(status, body) as url,
+        answering(status, body, headers) as url,
         Remote(url, None, patience_s=0) as server,
         pytest.raises(RemoteError) as raised,
     ):
@@ -60,3 +65,19 @@ def test_what_the_server_says_is_bounded() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"detail": 7}'])
 def test_a_server_that_does_not_say_why_is_to_be_checked(body: bytes) -> None:
     assert told(503, body).endswith("answers HTTP 503: check --server and whether the server is running")
+
+
+def test_an_earlier_id_is_followed_to_where_the_server_has_it_now(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        client.send(record(0, "client"))
+        (before,) = client.items("/apis")
+        client.send(*both(1))
+        (api,) = client.items("/apis")
+        with Remote(str(client.http.base_url), None, patience_s=0) as server:
+            assert server.get(f"/apis/{before['id']}", {}).json() == api
+    assert before["id"] != api["id"]
+
+
+def test_a_redirect_to_another_server_is_not_followed() -> None:
+    elsewhere = {"location": "http://127.0.0.2:9/api/v1/exchanges"}
+    assert "is not a spectap server" in told(308, b"", elsewhere)

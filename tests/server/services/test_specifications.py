@@ -46,7 +46,7 @@ def test_the_host_is_what_is_asked_for_then_what_the_document_says_then_where_it
 ) -> None:
     added = told.specifications.add(Sent(document), target)
     assert told.hosts() == [host]
-    assert told.numbers == [told.inventory.number(added.api)]
+    assert told.numbers == [told.inventory.found(added.api).number]
 
 
 def test_what_names_no_api_is_not_stored(told: Told) -> None:
@@ -65,6 +65,6 @@ def test_only_a_specification_that_is_there_is_removed_and_tells_its_api(told: T
     told.specifications.remove(added.id)
     with pytest.raises(NotFound):
         told.specifications.remove(added.id)
-    assert told.numbers == [told.inventory.number(added.api)] * 2
+    assert told.numbers == [told.inventory.found(added.api).number] * 2
     with pytest.raises(NotFound):
         told.specifications.of_api(added.api, None)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from server.analysis.specs.deviation import DeviationIdentity
 from server.store.filters import DeviationsShown, Filters
+from server.store.keys import id_of
 from server.store.parts import StoredPart
 from server.store.rows import (
     ConsumerCount,
@@ -18,6 +19,7 @@ from server.store.rows import (
     Proposal,
 )
 from server.store.sqlite.reading.conditions import CALLED, JUDGED, Conditions, twice
+from server.store.sqlite.reading.ids import deviation_number
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, json_objects, piece
 
 MAX_CONSUMERS = 50  # shown per deviation, the busiest
@@ -36,7 +38,7 @@ class SqliteDeviations:
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[DeviationRow]:
         where = _where(filters)
         rows = self._db.execute(
-            f"""SELECT deviations.*, apis.id AS api_id, coalesce(state, ?) AS state, reason,
+            f"""SELECT deviations.*, coalesce(state, ?) AS state, reason,
             deviation_decisions."by" AS decided_by, deviation_decisions.time AS decided,
             (SELECT sum(count) FROM deviation_calls WHERE deviation = deviations.number) AS count,
             EXISTS (SELECT 1 FROM witnesses WHERE witnesses.id = sample) AS sampled
@@ -52,8 +54,9 @@ class SqliteDeviations:
     def _row(self, row: sqlite3.Row) -> DeviationRow:
         return DeviationRow(
             number=row["number"],
+            id=id_of(row["number"]),
             api=row["api"],
-            api_id=row["api_id"],
+            api_id=id_of(row["api"]),
             identity=_identity(row),
             message=row["message"],
             first_seen=row["first_seen"],
@@ -75,15 +78,18 @@ class SqliteDeviations:
         )
         return [ConsumerCount(*row) for row in rows]
 
+    def number_of(self, id: str) -> int | None:
+        return deviation_number(self._db, id)
+
     def known(self, number: int) -> KnownDeviation | None:
         row = self._db.execute("SELECT * FROM deviations WHERE number = ?", (number,)).fetchone()
         return None if row is None else KnownDeviation(row["api"], _identity(row), row["sample"])
 
-    def numbers(self, api: int, identities: Collection[DeviationIdentity]) -> Sequence[int | None]:
+    def ids(self, api: int, identities: Collection[DeviationIdentity]) -> Sequence[str | None]:
         query = """SELECT number FROM deviations
             WHERE (api, operation, kind, "where", pointer) = (?, ?, ?, ?, ?)"""
         rows = [self._db.execute(query, (api, *identity)).fetchone() for identity in identities]
-        return [None if row is None else int(row[0]) for row in rows]
+        return [None if row is None else id_of(row[0]) for row in rows]
 
     def proposals(self, api: int, spec: str | None = None) -> Sequence[Proposal]:
         rows = self._db.execute(

@@ -8,6 +8,7 @@ from functools import partial
 
 from agent.wire import Record
 from server.store.filters import Filters
+from server.store.keys import id_of
 from server.store.parts import StoredPart
 from server.store.rows import Cursor, ExchangeRow, Learnable, Listed, OperationKind
 from server.store.sqlite.reading.conditions import Conditions, status_of, twice
@@ -16,10 +17,9 @@ from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, deviat
 PAGE_BYTES = 8 * 1024 * 1024  # a piece ends early where its records would exceed this
 IDS_AT_ONCE = 500
 SHOWN = (OperationKind.PROVISIONAL, OperationKind.SPECIFIED)
-EXCHANGE = """SELECT exchanges.*, apis.id AS api_id, operations.key AS operation_key,
+EXCHANGE = """SELECT exchanges.*, operations.key AS operation_key,
     operations.kind AS operation_kind, consumers.kind AS consumer_kind, consumers.name AS consumer_name
-    FROM exchanges JOIN apis ON apis.number = exchanges.api
-    JOIN operations ON operations.number = exchanges.operation
+    FROM exchanges JOIN operations ON operations.number = exchanges.operation
     JOIN consumers ON consumers.number = exchanges.consumer"""
 
 
@@ -80,7 +80,7 @@ class SqliteExchanges:
             number=row["number"],
             time=row["time"],
             api=row["api"],
-            api_id=row["api_id"],
+            api_id=id_of(row["api"]),
             operation=row["operation_key"] if row["operation_kind"] in SHOWN else None,
             consumer_kind=row["consumer_kind"],
             consumer_name=row["consumer_name"],

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from server.analysis.inventory import ApiKind
 from server.store.filters import Filters
+from server.store.keys import id_of
 from server.store.parts import StoredPart
 from server.store.rows import (
     ApiRow,
@@ -19,14 +20,15 @@ from server.store.rows import (
     Totals,
 )
 from server.store.sqlite.reading.conditions import JUDGED, Conditions, add_called, status_of, twice
+from server.store.sqlite.reading.ids import api_number
 from server.store.sqlite.reading.readable import END, NEWEST, SPARE, Readable, piece
 from server.store.values import HOUR_NS, MAX_TITLE
 
 MAX_CONSUMERS = 50  # shown per operation, the busiest
-UNUSED = """SELECT number FROM consumers WHERE number < (SELECT max(number) FROM consumers)
-    AND number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
+UNUSED = """SELECT number FROM consumers
+    WHERE number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
     UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
-"""Consumers that nothing counts or shows any more; never the newest, whose number would be given anew."""
+"""Consumers that nothing counts or shows any more."""
 
 
 class SqliteInventory:
@@ -35,10 +37,7 @@ class SqliteInventory:
         self._readable = readable
 
     def number_of(self, id: str) -> int | None:
-        row = self._db.execute(
-            "SELECT coalesce(merged_into, number) FROM apis WHERE id = ?", (id,)
-        ).fetchone()
-        return None if row is None else int(row[0])
+        return api_number(self._db, id)
 
     def name_of(self, api: int) -> str:
         return str(self._db.execute("SELECT name FROM apis WHERE number = ?", (api,)).fetchone()[0])
@@ -77,7 +76,7 @@ class SqliteInventory:
         number: int = row["number"]
         return ApiRow(
             number=number,
-            id=row["id"],
+            id=id_of(number),
             kind=ApiKind(row["kind"]),
             name=row["name"],
             internal=bool(row["internal"]),
@@ -92,13 +91,18 @@ class SqliteInventory:
             verdicts=self._verdicts_of_api(number),
             first_seen=row["first_seen"],
             last_seen=row["last_seen"] or None,
-            hosts=self._column("SELECT host FROM hosts WHERE api = ? ORDER BY host", number),
+            hosts=self._hosts(number),
             specs=self._titles(number),
-            merged=self._column("SELECT id FROM apis WHERE merged_into = ? ORDER BY number", number),
+            merged=self._merged(number),
         )
 
-    def _column(self, query: str, number: int) -> Sequence[str]:
-        return [text for (text,) in self._db.execute(query, (number,))]
+    def _hosts(self, api: int) -> Sequence[str]:
+        rows = self._db.execute("SELECT host FROM hosts WHERE api = ? ORDER BY host", (api,))
+        return [host for (host,) in rows]
+
+    def _merged(self, api: int) -> Sequence[str]:
+        rows = self._db.execute("SELECT number FROM apis WHERE merged_into = ? ORDER BY number", (api,))
+        return [id_of(number) for (number,) in rows]
 
     def _titles(self, api: int) -> Sequence[SpecTitle]:
         rows = self._db.execute(

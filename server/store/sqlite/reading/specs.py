@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from server.store.keys import id_of
 from server.store.parts import StoredPart
 from server.store.rows import Cursor, Listed, SpecDocument, SpecRow
 from server.store.sqlite.reading.readable import END, SPARE, Readable, piece, texts
 from server.store.values import MAX_TITLE
 
-SPEC = """SELECT specs.number, specs.id, apis.id AS api, specs.host, specs.base_path, specs.title,
-    specs.version, specs.warnings, specs.uploaded{raw} FROM specs JOIN apis ON apis.number = specs.api"""
-ROW, DOCUMENT = SPEC.format(raw=""), SPEC.format(raw=", specs.raw")
+ROW = "SELECT number, id, api, host, base_path, title, version, warnings, uploaded FROM specs"
+DOCUMENT = "SELECT * FROM specs"
 
 
 class SqliteSpecsReader:
@@ -22,7 +22,7 @@ class SqliteSpecsReader:
 
     def listed(self, limit: int, after: Cursor | None) -> Listed[SpecRow]:
         rows = self._db.execute(
-            f"{ROW} WHERE specs.number < ? ORDER BY specs.number DESC LIMIT ?",
+            f"{ROW} WHERE number < ? ORDER BY number DESC LIMIT ?",
             (after[1] if after else END, limit + SPARE),
         )
         return piece(
@@ -32,11 +32,11 @@ class SqliteSpecsReader:
         )
 
     def of_api(self, api: int) -> Sequence[SpecDocument]:
-        rows = self._db.execute(f"{DOCUMENT} WHERE specs.api = ? ORDER BY specs.number DESC", (api,))
+        rows = self._db.execute(f"{DOCUMENT} WHERE api = ? ORDER BY number DESC", (api,))
         return [*self._readable.each(StoredPart.SPECIFICATIONS, rows, _document)]
 
     def one(self, id: str) -> SpecDocument | None:
-        row = self._db.execute(f"{DOCUMENT} WHERE specs.id = ?", (id,)).fetchone()
+        row = self._db.execute(f"{DOCUMENT} WHERE id = ?", (id,)).fetchone()
         return self._readable.one(StoredPart.SPECIFICATIONS, row, _document)
 
 
@@ -44,7 +44,7 @@ def _row(row: sqlite3.Row) -> SpecRow:
     return SpecRow(
         number=row["number"],
         id=row["id"],
-        api=row["api"],
+        api=id_of(row["api"]),
         host=row["host"],
         base_path=row["base_path"],
         title=row["title"][:MAX_TITLE],

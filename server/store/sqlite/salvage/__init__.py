@@ -29,6 +29,7 @@ NAMES = {
     "hosts": "hosts of APIs",
     "operations": "operations",
     "consumers": "consumers",
+    "aliases": "earlier ids",
     "calls": "counts of calls",
     "latency": "counts of latency",
     "verdicts": "counts of verdicts",

@@ -42,6 +42,11 @@ def _json(value: Value) -> None:
         json.loads(value)
 
 
+def _json_list(value: Value) -> None:
+    if isinstance(value, str) and not isinstance(json.loads(value), list):
+        raise ValueError
+
+
 def _packed(value: Value) -> None:
     if isinstance(value, bytes):
         with zstandard.ZstdDecompressor().stream_reader(value) as reader:
@@ -60,7 +65,8 @@ def _record(value: Value) -> None:
 
 
 CHECKS: Mapping[str, Mapping[str, Callable[[Value], None]]] = {
-    "api_keys": {"key": _json},
+    "apis": {"key": _json_list},
+    "api_keys": {"key": _json_list},
     "exchanges": {"deviations": _json},
     "witnesses": {"record": _record},
     "specs": {"warnings": _json},

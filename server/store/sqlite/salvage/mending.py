@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from server.store.sqlite.stand_ins import CONSUMER_KIND, NAME
+
 REFERRING = ("api_keys", "hosts", "operations", "exchanges", "specs", "deviations", "rebuilt", "learners")
 CALLING = ("calls", "deviation_calls", "coverage", "exchanges")
 COUNTED = ("calls", "latency", "verdicts", "coverage")
@@ -31,7 +33,10 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
     for table in COUNTED:
         drop(table, "operation NOT IN (SELECT number FROM operations)")
     db.execute("UPDATE exchanges SET second = NULL WHERE second NOT IN (SELECT number FROM witnesses)")
-    db.execute("UPDATE exchanges SET revision = -1 WHERE operation NOT IN (SELECT number FROM operations)")
+    db.execute(  # none, so that what is judged anew is not taken back of the operation it is added to
+        """UPDATE exchanges SET revision = -1, operation = 0
+        WHERE operation NOT IN (SELECT number FROM operations)"""
+    )
     _parts(db)
     _stand_ins(db)
     _places(db, now)
@@ -54,17 +59,23 @@ def _exists(db: sqlite3.Connection, table: str) -> bool:
 def _stand_ins(db: sqlite3.Connection) -> None:
     """APIs and consumers that something is known of, and their names are not."""
     apis = " UNION ".join(f"SELECT api AS number FROM {table}" for table in REFERRING)
+    id, random = (", id", ", lower(hex(randomblob(8)))") if _has_ids(db) else ("", "")
     db.execute(
-        f"""INSERT INTO apis (number, id, kind, name, internal)
-        SELECT number, lower(hex(randomblob(8))), 'host', '(salvaged ' || number || ')', 0
+        f"""INSERT INTO apis (number{id}, kind, name, internal)
+        SELECT number{random}, 'host', {NAME.format(number="number")}, 0
         FROM ({apis}) WHERE number NOT IN (SELECT number FROM apis)"""
     )
     consumers = " UNION ".join(f"SELECT consumer AS number FROM {table}" for table in CALLING)
     db.execute(
         f"""INSERT INTO consumers (number, kind, name)
-        SELECT number, 'unknown', '(salvaged ' || number || ')'
+        SELECT number, '{CONSUMER_KIND}', {NAME.format(number="number")}
         FROM ({consumers}) WHERE number <> 0 AND number NOT IN (SELECT number FROM consumers)"""
     )
+
+
+def _has_ids(db: sqlite3.Connection) -> bool:
+    """Whether APIs have ids of their own, as they had before their numbers came of their keys."""
+    return db.execute("SELECT 1 FROM pragma_table_info('apis') WHERE name = 'id'").fetchone() is not None
 
 
 def _places(db: sqlite3.Connection, now: int) -> None:

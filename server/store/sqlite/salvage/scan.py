@@ -91,11 +91,13 @@ class Scan:
 
     def _readable_from(self, failed: int) -> int | None:
         """The lowest number above one from which on a row can be read."""
+        if failed == END:
+            return None
         step = 1
         while not self._reads(failed + step):
-            step *= 2
-            if failed + step > END:
+            if failed + step == END:
                 return None
+            step = min(step * 2, END - failed)
         low, high = failed + step // 2, failed + step
         while high - low > 1:
             middle = (low + high) // 2

@@ -19,6 +19,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from server.store.errors import KeyCollision
 from server.store.parts import StoredPart
 from server.store.sqlite.reading.readable import Readable
 from server.store.sqlite.writing.alone import SqliteAlone
@@ -70,8 +71,16 @@ class SqliteUnit:
             part.forget()
 
     def merge(self, merge: Merge) -> None:
-        merge_apis(self._db, merge.source, merge.target)
-        self._forget_merged()
+        """Whole or, where it raises, not at all."""
+        self._db.execute("SAVEPOINT merge")
+        try:
+            merge_apis(self._db, merge.source, merge.target)
+        except KeyCollision:
+            self._db.execute("ROLLBACK TO merge")
+            raise
+        finally:
+            self._db.execute("RELEASE merge")
+            self._forget_merged()
 
     def _forget_merged(self) -> None:
         for part in (self.apis, self.operations, self.deviations, self.coverage):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from agent.wire import Record
 from server.analysis.inventory import (
@@ -21,6 +21,8 @@ from server.analysis.inventory import (
     key_of,
     name_of,
 )
+from server.store.keys import Numbered, check_key, id_of, number_of
+from server.store.sqlite.reading.ids import api_number
 from server.store.values import WORKLOAD_PREFIX, Merge
 
 MAX_APIS = 10_000
@@ -93,7 +95,7 @@ class SqliteApis:
             return None
         if self._states[key] == OWN and self._kinds[number] in PROVISIONAL and key != OTHER:
             return Merge(number, target)
-        self._bind(key, self.insert(identify(record)), AMBIGUOUS)
+        self._bind(key, self.insert(replace(identify(record), key=(AMBIGUOUS, *key))), AMBIGUOUS)
         return None
 
     def declare(self, names: Sequence[str], title: str) -> int:
@@ -102,7 +104,8 @@ class SqliteApis:
             if number is not None:
                 return number
         name = names[0].removeprefix(WORKLOAD_PREFIX) or title[:MAX_NAME]
-        number = self.insert(named(ApiKind.DECLARED, name))
+        own = (ApiKind.DECLARED, names[0] or name)
+        number = self.insert(replace(named(ApiKind.DECLARED, name), key=own))
         for host in names:
             self._db.execute(
                 """INSERT INTO hosts VALUES (?, ?, 1)
@@ -122,22 +125,20 @@ class SqliteApis:
             WHERE merged_into IS NULL AND (host = ?1 OR substr(host, 1, length(?1) + 1) = ?1 || ':'
             OR (kind = 'workload' AND ?1 = ?2 || coalesce(namespace, '') || '/' || workload))
             AND (?3 = '' OR apis.port IS NULL OR apis.port = CAST(?3 AS INTEGER))
-            ORDER BY kind IN ('workload', 'process') DESC, coalesce(busy.count, 0) DESC LIMIT 1""",
+            ORDER BY kind IN ('workload', 'process') DESC, coalesce(busy.count, 0) DESC, apis.number
+            LIMIT 1""",
             (name, WORKLOAD_PREFIX, port if port.isdecimal() else ""),
         ).fetchone()
         return None if row is None else int(row[0])
 
     def number_of(self, id: str) -> int | None:
-        query = "SELECT coalesce(merged_into, number) FROM apis WHERE id = ?"
-        row = self._db.execute(query, (id,)).fetchone()
-        return None if row is None else int(row[0])
+        return api_number(self._db, id)
 
     def revise(self, api: int) -> None:
         self._db.execute("UPDATE apis SET revision = revision + 1 WHERE number = ?", (api,))
 
     def id_of(self, api: int) -> str:
-        row = self._db.execute("SELECT id FROM apis WHERE number = ?", (api,)).fetchone()
-        return str(row[0])
+        return id_of(api)
 
     def revisions(self) -> Mapping[int, int]:
         return dict(self._db.execute("SELECT number, revision FROM apis"))
@@ -161,21 +162,30 @@ class SqliteApis:
         if len(self._kinds) >= MAX_APIS:
             return self._other()
         number = self.insert(identity)
-        self._bind(identity.key, number, OWN)
+        self._bind(identity.key, number, OWN if number == number_of(Numbered.API, *identity.key) else LEARNED)
         return number
 
     def _other(self) -> int:
         if OTHER not in self._keys:
-            self._bind(OTHER, self.insert(named(ApiKind.HOST, "(others)")), OWN)
+            self._bind(OTHER, self.insert(replace(named(ApiKind.HOST, "(others)"), key=OTHER)), OWN)
         return self._keys[OTHER]
 
     def insert(self, identity: Identity) -> int:
-        row = self._db.execute(
+        """The number of the API of this key, created unless it is there; or of what it was merged into. One
+        whose row was lost and has a stand-in is known again. Raises KeyCollision.
+        """
+        number, key = number_of(Numbered.API, *identity.key), json.dumps(identity.key)
+        self._db.execute(
             """INSERT INTO apis
-            (id, kind, name, internal, node, process, executable, port, namespace, workload)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number""",
+            (number, key, kind, name, internal, node, process, executable, port, namespace, workload)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (number) DO UPDATE SET key = excluded.key, kind = excluded.kind, name = excluded.name,
+            internal = excluded.internal, node = excluded.node, process = excluded.process,
+            executable = excluded.executable, port = excluded.port, namespace = excluded.namespace,
+            workload = excluded.workload WHERE apis.key IS NULL""",
             (
-                secrets.token_hex(8),
+                number,
+                key,
                 identity.kind,
                 identity.name,
                 identity.internal,
@@ -186,8 +196,12 @@ class SqliteApis:
                 identity.namespace,
                 identity.workload,
             ),
-        ).fetchone()
-        number = int(row[0])
+        )
+        query = "SELECT key, merged_into FROM apis WHERE number = ?"
+        stored, target = self._db.execute(query, (number,)).fetchone()
+        check_key(Numbered.API, number, (key,), (stored,))
+        if target is not None:
+            return int(target)
         self._kinds[number] = identity.kind
         return number
 

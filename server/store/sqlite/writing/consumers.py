@@ -7,9 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from server.analysis.inventory import ConsumerKind
+from server.store.keys import Numbered
 from server.store.sqlite.reading.inventory import UNUSED
+from server.store.sqlite.stand_ins import IS_CONSUMER
+from server.store.sqlite.writing.numbering import insert_once
 
 MAX_CONSUMERS = 2000  # of each kind; the rest counts as one
+REPLACES_STAND_IN = f"UPDATE SET kind = excluded.kind, name = excluded.name WHERE {IS_CONSUMER}"
 
 
 class SqliteConsumers:
@@ -32,8 +36,8 @@ class SqliteConsumers:
             return known
         if self._kept[kind] >= MAX_CONSUMERS and kind is not ConsumerKind.OTHER:
             return self.number(ConsumerKind.OTHER, f"other {kind}")
-        query = "INSERT INTO consumers (kind, name) VALUES (?, ?) RETURNING number"
-        number = int(self._db.execute(query, (kind, name)).fetchone()[0])
+        key = {"kind": kind, "name": name}
+        number = insert_once(self._db, Numbered.CONSUMER, key, if_there=REPLACES_STAND_IN)
         self._numbers[kind, name] = number
         self._kept[kind] += 1
         return number

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections import Counter
 
 from server.analysis.specs.deviation import DeviationIdentity
+from server.store.errors import KeyCollision
+from server.store.keys import Numbered, Part
+from server.store.sqlite.writing.numbering import insert_once
 from server.store.values import Occurrence
 
+log = logging.getLogger(__name__)
+
 MAX_DEVIATIONS = 1000  # stored per API: pointers come from the network
+IDENTITY = ("operation", "kind", "where", "pointer")
+"""The columns of what tells an API's deviations apart."""
 
 
 Shown = tuple[int, int, str, str]
@@ -43,7 +51,11 @@ class SqliteDeviationTally:
         if number is None:
             if self._kept[at.api] >= MAX_DEVIATIONS:
                 return False
-            number = self._insert(at, identity, message)
+            try:
+                number = self._insert(at, identity, message)
+            except KeyCollision as error:
+                log.error("a deviation is left out: %s", error)
+                return False
         self._calls[number, at.consumer] += 1
         self._first[number] = min(self._first.get(number, at.time), at.time)
         shown = (at.revision, max(at.time, at.last), at.exchange, message)
@@ -56,13 +68,16 @@ class SqliteDeviationTally:
             self._calls[number, at.consumer] -= 1
 
     def _insert(self, at: Occurrence, identity: DeviationIdentity, message: str) -> int:
-        row = self._db.execute(
-            """INSERT INTO deviations
-            (api, operation, kind, "where", pointer, message, first_seen, last_seen, sample, revision)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number""",
-            (at.api, *identity, message, at.time, at.time, at.exchange, at.revision),
-        ).fetchone()
-        number = self._numbers[at.api, identity] = int(row[0])
+        key: dict[str, Part] = {"api": at.api, **dict(zip(IDENTITY, identity, strict=True))}
+        more: dict[str, Part] = {
+            "message": message,
+            "first_seen": at.time,
+            "last_seen": at.time,
+            "sample": at.exchange,
+            "revision": at.revision,
+        }
+        number = insert_once(self._db, Numbered.DEVIATION, key, more)
+        self._numbers[at.api, identity] = number
         self._kept[at.api] += 1
         return number
 

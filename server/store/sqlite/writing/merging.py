@@ -1,69 +1,89 @@
-"""Two APIs that turned out to be one: everything of the first becomes the other's, no count is lost."""
+"""Two APIs that turned out to be one: everything of the first becomes the other's, no count is lost.
+
+Operations and deviations get the numbers that the other's have: those that they would have had there from the
+start. The ids that this ends stay as aliases.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 
+from server.store.keys import Numbered, id_of
 from server.store.rows import OperationKind
 from server.store.sqlite.writing.apis import LEARNED
+from server.store.sqlite.writing.deviations import IDENTITY
+from server.store.sqlite.writing.numbering import insert_once
 from server.store.sqlite.writing.operations import move_counts
+
+DEVIATION = ", ".join(f'"{name}"' for name in IDENTITY)
+SEEN = ("message", "first_seen", "last_seen", "sample", "revision")
 
 
 def merge_apis(db: sqlite3.Connection, source: int, target: int) -> None:
-    """The source's id stays valid and leads to the target. Its samples are to be judged again."""
+    """The source's id stays valid and leads to the target. Its samples are to be judged again. Raises
+    KeyCollision.
+    """
     execute = db.execute
     execute("UPDATE api_keys SET api = ?, state = ? WHERE api = ?", (target, LEARNED, source))
     execute("INSERT OR IGNORE INTO hosts SELECT ?, host, 0 FROM hosts WHERE api = ?", (target, source))
     execute("DELETE FROM hosts WHERE api = ?", (source,))
-    _operations(db, source, target)
+    moved = _operations(db, source, target)
     _deviations(db, source, target)
     _lessons(db, source, target)
     execute("UPDATE OR IGNORE deviation_decisions SET api = ? WHERE api = ?", (target, source))
     execute("DELETE FROM deviation_decisions WHERE api = ?", (source,))
-    # What no specification describes is judged alike before and after: nothing to do again.
-    execute(
-        """UPDATE exchanges SET api = ?1, revision = CASE
-        WHEN EXISTS (SELECT 1 FROM specs WHERE api IN (?1, ?2)) THEN -1
-        ELSE (SELECT revision FROM apis WHERE number = ?1) END WHERE api = ?2""",
-        (target, source),
-    )
+    _exchanges(db, source, target)
+    for ours, theirs in moved:
+        move_counts(db, ours, theirs)
     if execute("SELECT 1 FROM specs WHERE api = ?", (source,)).fetchone():
         execute("UPDATE apis SET revision = revision + 1 WHERE number = ?", (target,))
     execute("UPDATE specs SET api = ? WHERE api = ?", (target, source))
     execute("UPDATE apis SET merged_into = ? WHERE number = ? OR merged_into = ?", (target, source, source))
 
 
-def _operations(db: sqlite3.Connection, source: int, target: int) -> None:
+def _operations(db: sqlite3.Connection, source: int, target: int) -> list[tuple[int, int]]:
+    """Each operation's number, and the one it has from now on, which is there, without its counts."""
     rows = db.execute(
-        """SELECT ours.number, ours.kind, theirs.number, theirs.kind FROM operations ours
-        LEFT JOIN operations theirs ON theirs.api = ? AND theirs.key = ours.key WHERE ours.api = ?""",
-        (target, source),
+        """SELECT number, key, kind, method, template, operation_id, deprecated FROM operations
+        WHERE api = ?""",
+        (source,),
     ).fetchall()
-    for ours, our_kind, theirs, their_kind in rows:
-        if theirs is None:
-            db.execute("UPDATE operations SET api = ? WHERE number = ?", (target, ours))
-            continue
-        if our_kind == OperationKind.SPECIFIED != their_kind:
-            kind = OperationKind.SPECIFIED
+    moved = []
+    for ours, key, kind, method, template, operation_id, deprecated in rows:
+        more = {
+            "kind": kind,
+            "method": method,
+            "template": template,
+            "operation_id": operation_id,
+            "deprecated": deprecated,
+        }
+        theirs = insert_once(db, Numbered.OPERATION, {"api": target, "key": key}, more)
+        if kind == OperationKind.SPECIFIED:
             db.execute("UPDATE operations SET kind = ? WHERE number = ?", (kind, theirs))
-        db.execute(
-            "UPDATE exchanges SET operation = ? WHERE api = ? AND operation = ?", (theirs, source, ours)
-        )
-        move_counts(db, ours, theirs)
+        moved.append((ours, theirs))
+    return moved
+
+
+def _exchanges(db: sqlite3.Connection, source: int, target: int) -> None:
+    """What no specification describes is judged alike before and after: nothing to do again."""
+    db.execute(
+        """UPDATE exchanges SET api = ?1, operation = coalesce((SELECT theirs.number FROM operations AS ours
+        JOIN operations AS theirs ON theirs.api = ?1 AND theirs.key = ours.key
+        WHERE ours.number = exchanges.operation), operation), revision = CASE
+        WHEN EXISTS (SELECT 1 FROM specs WHERE api IN (?1, ?2)) THEN -1
+        ELSE (SELECT revision FROM apis WHERE number = ?1) END WHERE api = ?2""",
+        (target, source),
+    )
 
 
 def _deviations(db: sqlite3.Connection, source: int, target: int) -> None:
-    same = """theirs.operation = ours.operation AND theirs.kind = ours.kind
-        AND theirs."where" = ours."where" AND theirs.pointer = ours.pointer"""
     rows = db.execute(
-        f"""SELECT ours.number, theirs.number, ours.first_seen, ours.last_seen FROM deviations ours
-        LEFT JOIN deviations theirs ON theirs.api = ? AND {same} WHERE ours.api = ?""",
-        (target, source),
+        f"SELECT number, {DEVIATION}, {', '.join(SEEN)} FROM deviations WHERE api = ?", (source,)
     ).fetchall()
-    for ours, theirs, first, last in rows:
-        if theirs is None:
-            db.execute("UPDATE deviations SET api = ? WHERE number = ?", (target, ours))
-            continue
+    for ours, *row in rows:
+        key = dict(zip(IDENTITY, row[: len(IDENTITY)], strict=True))
+        seen = dict(zip(SEEN, row[len(IDENTITY) :], strict=True))
+        theirs = insert_once(db, Numbered.DEVIATION, {"api": target, **key}, seen)
         db.execute(
             """INSERT INTO deviation_calls SELECT ?, consumer, count FROM deviation_calls WHERE deviation = ?
             ON CONFLICT DO UPDATE SET count = count + excluded.count""",
@@ -73,9 +93,16 @@ def _deviations(db: sqlite3.Connection, source: int, target: int) -> None:
         db.execute(
             """UPDATE deviations SET first_seen = min(first_seen, ?), last_seen = max(last_seen, ?)
             WHERE number = ?""",
-            (first, last, theirs),
+            (seen["first_seen"], seen["last_seen"], theirs),
         )
         db.execute("DELETE FROM deviations WHERE number = ?", (ours,))
+        _alias(db, Numbered.DEVIATION, ours, theirs)
+
+
+def _alias(db: sqlite3.Connection, kind: Numbered, ours: int, theirs: int) -> None:
+    """All that led to the one leads to the other, as does its id."""
+    db.execute("UPDATE aliases SET number = ? WHERE kind = ? AND number = ?", (theirs, kind, ours))
+    db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (kind, id_of(ours), theirs))
 
 
 def _lessons(db: sqlite3.Connection, source: int, target: int) -> None:

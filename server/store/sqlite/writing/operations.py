@@ -6,8 +6,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
+from server.store.keys import Numbered
 from server.store.rows import OperationKind
 from server.store.sqlite.writing.coverage import move_coverage
+from server.store.sqlite.writing.numbering import insert_once
 from server.store.values import Unsampled
 
 MAX_PROVISIONAL = 500  # templates per API; calls beyond them count under one operation
@@ -108,12 +110,9 @@ class SqliteOperations:
     def _find(self, api: int, key: str, kind: str, method: str, template: str) -> int:
         number = self._numbers.get((api, key))
         if number is None:
-            row = self._db.execute(
-                """INSERT INTO operations (api, key, kind, method, template) VALUES (?, ?, ?, ?, ?)
-                RETURNING number""",
-                (api, key, kind, method, template),
-            ).fetchone()
-            number = self._numbers[api, key] = int(row[0])
+            more = {"kind": kind, "method": method, "template": template}
+            number = insert_once(self._db, Numbered.OPERATION, {"api": api, "key": key}, more)
+            self._numbers[api, key] = number
             self._keys[number] = key
             self._kinds[number] = kind
         return number

@@ -38,6 +38,12 @@ class OpenStore:
         self.store.close()
         self.store = self._engine(self._folder)
 
+    def anew(self) -> None:
+        """Another store, that is empty."""
+        self.store.close()
+        self._folder = self._folder.with_name(f"{self._folder.name}-anew")
+        self.store = self._engine(self._folder)
+
     def another(self) -> Store:
         """A second one of the same folder."""
         return self._engine(self._folder)

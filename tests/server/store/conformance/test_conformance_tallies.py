@@ -301,4 +301,4 @@ def test_a_decision_holds_whatever_becomes_of_the_deviation(opened: OpenStore) -
         assert (known.api, known.identity, known.sample) == (api, UNKNOWN_STATUS, "sample")
         assert reader.deviations.known(row.number + 1) is None
         other = UNKNOWN_STATUS._replace(place="other")
-        assert reader.deviations.numbers(api, [UNKNOWN_STATUS, other]) == [row.number, None]
+        assert reader.deviations.ids(api, [UNKNOWN_STATUS, other]) == [row.id, None]

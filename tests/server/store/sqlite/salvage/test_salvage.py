@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from server.analysis.specs.load import load
 from server.config import ServerSettings
@@ -17,10 +19,10 @@ from server.core import Core
 from server.store.errors import Damaged, StoreUnavailable
 from server.store.sqlite.connection import FILE, opened
 from server.store.sqlite.salvage import NAMES, Salvaged, salvage
-from server.store.sqlite.salvage.scan import Scan, ScannedTable, total
+from server.store.sqlite.salvage.scan import END, Scan, ScannedTable, total
 from server.store.sqlite.store import SqliteStore
-from tests.server.records import record
-from tests.server.running import serving
+from tests.server.records import both, record
+from tests.server.running import serving, wait_for
 
 WHOLE = gzip.decompress((Path(__file__).parents[4] / "data/databases/77cd586.db.gz").read_bytes())
 PAGE = 8192
@@ -47,12 +49,12 @@ def rows(path: Path) -> Rows:
         return {table: db.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
 
 
-def harmed(chance: random.Random) -> tuple[bytes, bool]:
+def harmed(whole: bytes, chance: random.Random) -> tuple[bytes, bool]:
     """The database with a few pages overwritten, but not the first; and whether bits were flipped, which may
     leave a value that could have been stored."""
-    found, bits = bytearray(WHOLE), False
+    found, bits = bytearray(whole), False
     for _ in range(chance.choice([1, 1, 2, 4])):
-        page = chance.randrange(1, len(WHOLE) // PAGE) * PAGE
+        page = chance.randrange(1, len(whole) // PAGE) * PAGE
         match chance.choice(["random", "zero", "bits"]):
             case "random":
                 found[page : page + PAGE] = chance.randbytes(PAGE)
@@ -65,16 +67,28 @@ def harmed(chance: random.Random) -> tuple[bytes, bool]:
     return bytes(found), bits
 
 
+@pytest.fixture(scope="module", params=["older", "present"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database as an older server wrote it, or in the present schema."""
+    folder = tmp_path_factory.mktemp("schema")
+    (folder / FILE).write_bytes(WHOLE)
+    if request.param == "present":
+        SqliteStore(folder).close()
+    return (folder / FILE).read_bytes()
+
+
 @pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+def before(whole: bytes, tmp_path_factory: pytest.TempPathFactory) -> Rows:
     path = tmp_path_factory.mktemp("whole") / FILE
-    path.write_bytes(WHOLE)
+    path.write_bytes(whole)
     return rows(path)
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_whatever_page_is_damaged_the_rest_is_there_again(tmp_path: Path, seed: int, before: Rows) -> None:
-    damaged, bits = harmed(random.Random(seed))
+def test_whatever_page_is_damaged_the_rest_is_there_again(
+    tmp_path: Path, seed: int, whole: bytes, before: Rows
+) -> None:
+    damaged, bits = harmed(whole, random.Random(seed))
     (tmp_path / FILE).write_bytes(damaged)
     found = salvage(tmp_path)
     if found is not None:
@@ -172,6 +186,27 @@ def test_views_that_wait_are_salvaged_and_wait_on(tmp_path: Path) -> None:
         assert [len(one["witnesses"]) for one in client.items("/exchanges")] == [2, 2]
 
 
+def test_lost_apis_callers_and_operations_are_known_again_by_their_traffic(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        client.send(*both(0), *both(1, "/carts"))
+        (api,) = client.items("/apis")
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        for table in ("apis", "api_keys", "consumers"):
+            db.execute(f"DELETE FROM {table}")
+        db.execute("DELETE FROM operations WHERE template = '/carts'")
+    assert salvage(tmp_path) is not None
+    with serving(tmp_path) as client:
+        (known,) = client.items("/apis")
+        assert (known["id"], known["name"][:9]) == (api["id"], "(salvaged")
+        wait_for(lambda: client.operations().get("GET /carts"), "lost operation, judged anew")
+        client.seq = 1
+        client.send(*both(2), *both(3, "/carts"))
+        (again,), found = client.items("/apis"), client.operations()
+    assert (again["id"], again["name"], again["exchanges"]) == (api["id"], api["name"], 4)
+    assert {one["count"] for one in found.values()} == {2}
+    assert [caller["name"] for one in found.values() for caller in one["callers"]] == ["curl", "curl"]
+
+
 @contextmanager
 def old(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection as a damaged database is read with."""
@@ -232,6 +267,29 @@ def test_how_many_are_lost_is_known_by_an_index_that_can_be_read(tmp_path: Path)
         assert total(db, "t") == count
 
 
+class ReadableFrom(Scan):
+    """A table that can be read from a number on."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def _reads(self, number: int) -> bool:
+        return self._first <= number <= END
+
+
+@given(st.integers(-1, END), st.integers(0, END))
+@example(END, END)
+@example(END - 3, END)
+def test_reading_goes_on_at_the_first_number_from_which_it_can(failed: int, first: int) -> None:
+    found = ReadableFrom(first)._readable_from(failed)
+    assert found == (max(first, failed + 1) if failed < END else None)
+
+
+@given(st.integers(-1, END))
+def test_reading_ends_where_nothing_can_be_read_any_more(failed: int) -> None:
+    assert ReadableFrom(END + 1)._readable_from(failed) is None
+
+
 def test_what_is_lost_is_said_in_words() -> None:
     assert str(Salvaged("witnesses", 1234, 5)) == "records of exchanges: 1,234 kept, 5 lost"
     assert str(Salvaged("apis", 0, None)) == "APIs: 0 kept, an unknown number lost"
@@ -239,11 +297,12 @@ def test_what_is_lost_is_said_in_words() -> None:
 
 def test_damage_met_while_running_is_told_by_readyz(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(WHOLE)
+    SqliteStore(tmp_path).close()  # brought to the present schema: nothing of it is in the log
     with serving(tmp_path, load, retention_days=36_500) as client:
         assert client.http.get("/readyz").status_code == 200
         with (tmp_path / FILE).open("r+b") as file:
             file.seek(PAGE)
-            file.write(bytes(len(WHOLE) - PAGE))
+            file.write(bytes((tmp_path / FILE).stat().st_size - PAGE))
         answers = [client.http.get(f"/api/v1/{name}") for name in ("exchanges", "apis", "deviations")]
         assert {answer.status_code for answer in answers} == {503}
         assert "--salvage" in answers[0].json()["detail"]

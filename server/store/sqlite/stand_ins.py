@@ -1,0 +1,12 @@
+"""What stands for APIs and consumers whose rows were lost, until traffic shows again what they are.
+
+An API's stand-in has no key; a consumer's has a name that no traffic gives one of unknown kind.
+"""
+
+from __future__ import annotations
+
+CONSUMER_KIND = "unknown"
+NAME = "'(salvaged ' || {number} || ')'"
+IS_CONSUMER = (
+    f"consumers.kind = '{CONSUMER_KIND}' AND consumers.name = {NAME.format(number='consumers.number')}"
+)
