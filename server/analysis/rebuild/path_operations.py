@@ -6,7 +6,7 @@ many; a document uses the templates at its creation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -86,7 +86,7 @@ class PathOperations:
         return True
 
     def _of(self, exchange: LearnInput) -> PathOperation | None:
-        leaf = leaf_of(exchange)
+        leaf = leaf_of(exchange, self.templates.given_words(exchange.segments))
         known = self._leaves.get(leaf) or self._settled_at(exchange)
         if known is not None:
             return known
@@ -175,11 +175,11 @@ def _loaded(segments: tuple[str, ...], state: OperationState) -> PathOperation:
     return PathOperation(LearntOperation.restore(state), tuple(segments))
 
 
-def leaf_of(exchange: LearnInput) -> Leaf:
-    """The key of an exchange before its template is known."""
+def leaf_of(exchange: LearnInput, words: Container[int] = ()) -> Leaf:
+    """The key of an exchange before its template is known; `words` are the places that stay as they are."""
     leaf = [exchange.request.method]
     for index, segment in enumerate(exchange.segments):
-        kind = kind_of(segment)
+        kind = None if index in words else kind_of(segment)
         if index in exchange.hidden:
             leaf.append("\0opaque")
         else:

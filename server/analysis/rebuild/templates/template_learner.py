@@ -87,6 +87,15 @@ class TemplateLearner:
             calls[method] = calls.get(method, 0) + 1
         return True
 
+    def given_words(self, segments: Sequence[str]) -> frozenset[int]:
+        """The places of a path where the given template that it fits has a word, even one like a value, as
+        in `/1/orders`; none if a parameter spans several.
+        """
+        template = None if self._given_trie is None else self._given_trie.find_any(segments)
+        if template is None or template.spans:
+            return _NONE
+        return frozenset(range(len(segments))) - {parameter.segment for parameter in template.parameters}
+
     def _below(self, node: Node, word: str, masked: bool) -> Node:
         key = self._key(node, word, masked)
         below = node.children.get(key)

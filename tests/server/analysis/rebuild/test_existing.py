@@ -13,6 +13,7 @@ from agent.wire import Record
 from server.analysis.rebuild.document import DocumentOptions, document
 from server.analysis.rebuild.existing import extended
 from server.analysis.rebuild.given_paths import templates_of
+from server.analysis.rebuild.learner import Learner
 from server.analysis.rebuild.modernized import modernized
 from tests.server.analysis.rebuild.test_document import calls
 from tests.server.analysis.rebuild.traffic import call, deviations, learnt, rebuilt, validate
@@ -21,8 +22,10 @@ NEW = {"unknown-path", "unknown-status", "unknown-parameter", "unknown-field", "
 
 
 def extension(existing: dict[str, Any], records: list[Record]) -> dict[str, Any]:
-    learner = learnt(records)
+    learner = Learner()
     learner.set_given(templates_of(existing))
+    for one in records:
+        learner.learn(one)
     found = extended(existing, document(learner, DocumentOptions("Shop", evidence=False)))
     validate(found)
     return found
@@ -34,6 +37,15 @@ def test_what_was_new_is_no_deviation_any_more(some: list[Record], others: list[
     accepted = [one for one in others if one.response and one.response.status < 400]
     found = extension(rebuilt(some), some + accepted)
     assert not {kind for kind, _, _ in deviations(found, accepted)} & NEW
+
+
+def test_a_path_beside_one_whose_word_is_like_a_value_is_new() -> None:
+    existing = rebuilt([])
+    existing["paths"]["/1/orders"] = {"get": {"responses": {"200": {"description": "OK"}}}}
+    records = [call(path=f"/{version}/orders") for version in (1, 2)]
+    found = extension(existing, records)
+    assert {*found["paths"]} == {"/1/orders", "/2/orders"}
+    assert deviations(found, records) == []
 
 
 def test_a_document_that_says_it_all_stays_as_it_is() -> None:
