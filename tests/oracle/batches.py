@@ -43,3 +43,8 @@ def _cut(chance: random.Random, records: list[Record]) -> list[Delivery]:
         found.append(delivered(records[at : at + size], f"epoch-{epoch}", seq))
         at += size
     return found
+
+
+def nothing(agent: str, epoch: str) -> Delivery:
+    """A batch without records."""
+    return Delivery(Batch(VERSION, agent, epoch, 1, {}, ()), ())

@@ -1,0 +1,34 @@
+"""All that a server shows of what it stored, by names: what must not depend on the order in which it came."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from tests.oracle.counters import AT, DEVIATION, OF_API, counters
+
+Rows = set[tuple[object, ...]]
+
+OF = "JOIN apis ON apis.number = api"
+QUERIES = {
+    "apis": """SELECT kind, name, internal, node, process, executable, port, namespace, workload FROM apis
+        WHERE merged_into IS NULL AND number IN (SELECT api FROM operations WHERE count > 0)""",
+    "hosts": f"SELECT apis.kind, apis.name, host FROM hosts {OF} WHERE NOT declared",
+    "addresses": f"SELECT apis.kind, apis.name, key, state FROM api_keys {OF}",
+    "operations": f"""SELECT {AT}, operations.kind, method, template, operation_id, deprecated FROM operations
+        {OF} WHERE count > 0""",
+    "deviations": f"""SELECT {DEVIATION}, message, sample FROM deviations {OF_API}
+        WHERE deviations.number IN (SELECT deviation FROM deviation_calls)""",
+    "exchanges": """SELECT (SELECT group_concat(id) FROM
+        (SELECT id FROM witnesses WHERE exchange = exchanges.number ORDER BY id)),
+        apis.kind, apis.name, operations.key, consumers.kind, consumers.name, time, exchanges.method, path,
+        status, bucket, duration, verdict, why, exchanges.deprecated, deviations, namespaces, workloads
+        FROM exchanges JOIN operations ON operations.number = operation JOIN consumers
+        ON consumers.number = consumer JOIN apis ON apis.number = exchanges.api""",
+}
+
+
+def content(db: sqlite3.Connection) -> dict[str, Rows]:
+    """By table; counters as well."""
+    found = {name: {tuple(row) for row in db.execute(query)} for name, query in QUERIES.items()}
+    counted = {f"counted {name}": {*table.items()} for name, table in counters(db).items()}
+    return {**found, **counted}
