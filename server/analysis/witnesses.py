@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import NamedTuple
 
 from agent.wire import Record
 from server.analysis.inventory import is_loopback
@@ -31,8 +32,7 @@ WHOLE = frozenset({"complete", "truncated"})
 Connection = tuple[str, str]  # agent, and the agent's name of it
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What pairing needs of one record. `clock` is equal where two times can be compared exactly;
     `in_turn` is true where the exchanges of a connection come one after the other (HTTP/1).
     """

@@ -105,7 +105,7 @@ class Pairing:
             else:
                 self.holding.hold(one.view, one.record, len(one.raw))
         self._unit.samples.keep(
-            StoredView(one.number, one.exchange, one.record.id, one.raw) for one in arrivals
+            [StoredView(one.number, one.record.id, one.exchange, one.raw) for one in arrivals]
         )
         return found
 

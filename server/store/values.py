@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from server.analysis.specs.amending.patches import Change
 from server.store.rows import DeviationState
@@ -34,13 +35,12 @@ class Contribution:
         return self.time // HOUR_NS
 
 
-@dataclass(frozen=True, slots=True)
-class StoredView:
+class StoredView(NamedTuple):
     """One view of an exchange, whose number is that of its first; `raw` is its record, packed."""
 
     number: int
-    exchange: int
     id: str
+    exchange: int
     raw: bytes
 
 

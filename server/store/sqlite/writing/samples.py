@@ -71,10 +71,8 @@ class SqliteSamples:
         return self._readable.one(StoredPart.EXCHANGES, row, partial(_draft, records=records))
 
     def keep(self, views: Iterable[StoredView]) -> None:
-        self._db.executemany(
-            "INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)",
-            ((one.number, one.id, one.exchange, one.raw) for one in views),
-        )
+        query = "INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)"
+        self._db.executemany(query, views)
 
     def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
         new: list[tuple[Value, ...]] = []

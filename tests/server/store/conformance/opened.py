@@ -103,7 +103,7 @@ def take(unit: Unit, *records: Record, verdict: str | None = None, now: int = NO
         drafts.append(draft)
         count(unit, draft.counted)
     unit.samples.keep(
-        StoredView(draft.number, draft.number, draft.id, pack_record(one))
+        StoredView(draft.number, draft.id, draft.number, pack_record(one))
         for draft, one in zip(drafts, records, strict=True)
     )
     unit.samples.write(drafts)

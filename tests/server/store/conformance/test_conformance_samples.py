@@ -23,7 +23,7 @@ def paired(unit: Unit) -> ExchangeDraft:
     (draft,) = take(unit, client)
     draft.records.append(server)
     (draft.second,) = unit.samples.numbers(1, NOON)
-    unit.samples.keep([StoredView(draft.second, draft.number, server.id, pack_record(server))])
+    unit.samples.keep([StoredView(draft.second, server.id, draft.number, pack_record(server))])
     draft.deviations = {UNKNOWN_STATUS: "not described"}
     draft.duration, draft.why, draft.deprecated, draft.revision = 5, "a reason", True, 3
     unit.samples.write([draft])

@@ -17,7 +17,7 @@ def keep(unit: Unit, *records: Record, now: int = NOON) -> list[int]:
     """Stores views that wait."""
     numbers = [*unit.samples.numbers(len(records), now)]
     unit.samples.keep(
-        StoredView(number, number, one.id, pack_record(one))
+        StoredView(number, one.id, number, pack_record(one))
         for number, one in zip(numbers, records, strict=True)
     )
     unit.held.add(numbers)
