@@ -94,7 +94,7 @@ def identify(record: Record) -> Identity:
         kind=kind,
         name=_name(kind, key, record)[:MAX_NAME],
         internal=_internal(record, kind),
-        node=record.node if seen else None,
+        node=record.node if seen and kind is not ApiKind.WORKLOAD else None,  # its pods are on several
         process=seen.name if seen else None,
         executable=seen.executable if seen else None,
         port=server.port if server else None,

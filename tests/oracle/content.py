@@ -9,11 +9,12 @@ from tests.oracle.counters import AT, DEVIATION, OF_API, counters
 Rows = set[tuple[object, ...]]
 
 OF = "JOIN apis ON apis.number = api"
+CALLED = "apis.number IN (SELECT api FROM operations WHERE count > 0)"
 QUERIES = {
     "apis": """SELECT kind, name, internal, node, process, executable, port, namespace, workload FROM apis
         WHERE merged_into IS NULL AND number IN (SELECT api FROM operations WHERE count > 0)""",
-    "hosts": f"SELECT apis.kind, apis.name, host FROM hosts {OF} WHERE NOT declared",
-    "addresses": f"SELECT apis.kind, apis.name, key, state FROM api_keys {OF}",
+    "hosts": f"SELECT apis.kind, apis.name, host FROM hosts {OF} WHERE NOT declared AND {CALLED}",
+    "addresses": f"SELECT apis.kind, apis.name, api_keys.key, state FROM api_keys {OF}",
     "operations": f"""SELECT {AT}, operations.kind, method, template, operation_id, deprecated FROM operations
         {OF} WHERE count > 0""",
     "deviations": f"""SELECT {DEVIATION}, message, sample FROM deviations {OF_API}

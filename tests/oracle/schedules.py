@@ -107,11 +107,12 @@ def _orders(draw: st.DrawFn, batches: Sequence[Delivery]) -> Sequence[int]:
 
 
 def _as_ended(batches: Sequence[Delivery], away: str | None) -> Sequence[int]:
-    keys = [(one.batch.agent == away, _ended(one)) for one in batches]
+    keys = [(one.batch.agent == away, ended(one)) for one in batches]
     return sorted(range(len(batches)), key=keys.__getitem__)
 
 
-def _ended(delivery: Delivery) -> int:
+def ended(delivery: Delivery) -> int:
+    """When the newest call of a batch ended."""
     return max(one.timing.end or one.time for one in delivery.batch.records)
 
 
@@ -124,7 +125,7 @@ def run(schedule: Schedule, server: Running) -> None:
             _fail(server, fault, schedule.batches, number)
         if number < len(schedule.batches):
             delivery = schedule.batches[number]
-            server.now = max(server.now, _ended(delivery) + LAG)
+            server.now = max(server.now, ended(delivery) + LAG)
             server.deliver(delivery)
 
 

@@ -17,6 +17,7 @@ def test_a_server_is_known_by_its_workload_first() -> None:
     assert (one.kind, one.name, one.internal) == (ApiKind.WORKLOAD, "store/shop", True)
     assert key_of(record(server=replace(POD, ip="10.1.0.9", pod="shop-def"))) == one.key
     assert key_of(record(side="client", server=POD)) == one.key
+    assert one.node is None, "its pods are on several"
 
 
 def test_a_process_is_known_by_executable_port_and_network_namespace_and_never_by_pid() -> None:
