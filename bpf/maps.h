@@ -53,6 +53,8 @@ struct conn {
 	u64 generation; /* when this life was first seen: no two lives of one socket begin at once */
 	u64 position[2];
 	u64 addresses; /* skc_addrpair as the socket has it, for comparison */
+	u64 tls_object; /* the TLS connection in whose call the first bytes passed, and its process; 0 for none */
+	u32 tls_tgid;
 	u32 flags;
 	struct tuple tuple;
 	struct body_tracks tracks;

@@ -198,13 +198,26 @@ static inline void tls_learn_socket(struct call *call, u32 tid)
 		tls->sk = call->sk;
 }
 
+/* The socket carries TLS. A TLS connection whose call carries the very first bytes is seen from its start, as the
+ * socket is: where reading or writing begins the handshake, nothing else tells. */
+static inline void tls_carried(struct conn *conn, u32 tid, u32 tgid)
+{
+	struct tls_call *tls = tls_calls.lookup(&tid);
+	u32 is_fresh = (conn->flags & (CONN_COUNTED | CONN_FROM_START)) == CONN_FROM_START;
+	if (tls && is_fresh && !conn->position[0] && !conn->position[1]) {
+		conn->tls_object = tls->object;
+		conn->tls_tgid = tgid;
+	}
+	conn->flags |= CONN_TLS;
+}
+
 int syscall_exit(struct syscall_exit *ctx)
 {
 	struct call call, *found;
 	struct conn *conn;
 	struct scratch *scratch;
-	u32 tid = bpf_get_current_pid_tgid(), is_outside;
-	u64 bytes;
+	u64 id = bpf_get_current_pid_tgid(), bytes;
+	u32 tid = id, is_outside;
 
 	found = calls.lookup(&tid);
 	if (!found || !found->sk)
@@ -228,7 +241,7 @@ int syscall_exit(struct syscall_exit *ctx)
 		return 0;
 	}
 	if (call.counter)
-		conn->flags |= CONN_TLS;
+		tls_carried(conn, tid, id >> 32);
 	scratch = take_scratch();
 	if (scratch) {
 		start_walk(&scratch->walk, &call, ctx->ret, bytes);

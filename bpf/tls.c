@@ -60,6 +60,20 @@ static inline void tls_report_closed(u8 source, struct tls_key *key, struct tls_
 	give_back(scratch);
 }
 
+/* The connection is seen from its first byte of plaintext. */
+static inline void tls_start(struct tls_conn *conn)
+{
+	conn->flags |= CONN_FROM_START;
+	start_body_tracks(&conn->tracks);
+}
+
+/* Did the socket's first bytes pass in a call of this connection, of which nothing passed before? */
+static inline int tls_is_whole(struct tls_conn *conn, struct tls_key *key, struct conn *socket)
+{
+	return socket->tls_object == key->object && socket->tls_tgid == key->tgid && !conn->position[0] &&
+	       !conn->position[1];
+}
+
 /* The connection of this call, made if it is new, begun anew if its object moved to another socket. */
 static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call *call)
 {
@@ -74,13 +88,13 @@ static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call 
 	}
 	if (!conn) {
 		fresh.generation = bpf_ktime_get_ns();
-		/* A connection that begins with its handshake is seen from the first plaintext byte. */
-		fresh.flags = call->has_plaintext ? 0 : CONN_FROM_START;
 		if (!call->has_plaintext)
-			start_body_tracks(&fresh.tracks);
+			tls_start(&fresh); /* it begins with its handshake */
 		tls_conns.update(key, &fresh);
 		conn = tls_conns.lookup(key);
 	}
+	if (conn && socket && !(conn->flags & CONN_FROM_START) && tls_is_whole(conn, key, socket))
+		tls_start(conn);
 	if (conn && socket && !conn->sk) {
 		conn->sk = call->sk;
 		conn->sk_generation = socket->generation;

@@ -134,6 +134,17 @@ def curl(
     return [_curl_observation(call, facts[call.id], folder, process.pid, start, end) for call in asked]
 
 
+def s_client(port: int, calls: Iterable[Call]) -> None:
+    """`openssl s_client` sends all requests at once; the last must have the server close, which
+    s_client may call an error."""
+    sent = b""
+    for call in calls:
+        lines = [b"%s %s HTTP/1.1" % (call.method.encode(), call.target), b"Host: tls"]
+        sent += b"\r\n".join([*lines, *(b"%s: %s" % pair for pair in call.headers), b"", b""])
+    argv = ["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}"]
+    subprocess.run(argv, input=sent, check=False, capture_output=True, timeout=PATIENCE)
+
+
 def called(url: str) -> str:
     """The id of the call to this URL."""
     return url.partition("?")[0].rsplit("/", 1)[-1]

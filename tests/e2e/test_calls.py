@@ -5,6 +5,7 @@ One agent serves the whole module. `older` are processes and connections that we
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from tests.e2e.certificates import Certificate
 from tests.e2e.compare import BODY_CAP, disagreements
 from tests.e2e.judged import stored_truly
 from tests.e2e.observations import AGGREGATION_HEADER, Observation
-from tests.e2e.processes import python, wait_until
+from tests.e2e.processes import PATIENCE, REPOSITORY, environment, python, wait_until
 from tests.e2e.programs.http_bytes import pattern
 from tests.e2e.seen import Seen
 from tests.e2e.services import Caller, Echo, server_saw
@@ -32,6 +33,7 @@ LARGE = 214_890  # bytes, of a response that peers of ours lose two thirds of
 CONNECTIONS = 16
 MANY = 1000
 SHORT_LIVED = 40
+PIPELINED = ("echo", "bytes/3000", "chunked", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +328,36 @@ def test_forked_workers_are_told_apart(
         by_client = client.make([echo_call("fork", number % 12) for number in range(36)])
         by_server = server_saw(server, by_client)
         stored_truly(spectap, server.port, by_client, by_server, tls="openssl" if tls else None)
+
+
+def served_once(spectap: Spectap, server: Echo, ids: set[str]) -> None:
+    """Calls over TLS whose client keeps no log are stored once, as the server's says."""
+    wait_until(lambda: ids <= {seen.id for seen in server.observations()}, "the server's log")
+    by_server = {seen.id: seen for seen in server.observations()}
+    calls = list(by_server.values())
+    stored_truly(spectap, server.port, calls, by_server, tls="openssl")
+    assert len(spectap.at_port(server.port, just_before(calls))) == len(ids)
+
+
+def test_pipelined_calls_of_openssl_s_client_are_stored_once_and_true(
+    spectap: Spectap, tmp_path: Path, certificate: Certificate
+) -> None:
+    """It calls no function for the handshake, which its first SSL_write makes."""
+    connections = [[get_call("s-client", f"/{mode}") for mode in PIPELINED] for _ in range(6)]
+    with services.echo("echo", tmp_path, certificate=certificate) as server:
+        for connection in connections:
+            services.s_client(server.port, connection)
+        served_once(spectap, server, {call.id for connection in connections for call in connection})
+
+
+def test_what_a_client_peeks_at_before_it_reads_is_counted_once(
+    spectap: Spectap, tmp_path: Path, certificate: Certificate
+) -> None:
+    calls = [get_call("peek", path) for path in ("/bytes/3000", "/echo", "/chunked", "/bytes/20000")]
+    with services.echo("echo", tmp_path, certificate=certificate) as server:
+        argv = python("peek", server.port, *(call.target.decode() for call in calls))
+        subprocess.run(argv, check=True, cwd=REPOSITORY, env=environment(), timeout=PATIENCE)
+        served_once(spectap, server, {call.id for call in calls})
 
 
 def test_connections_older_than_the_agent_are_seen_from_their_next_call(
