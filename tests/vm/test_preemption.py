@@ -7,24 +7,20 @@ with the guard taken out of its programs, in one boot of each kernel.
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import sys
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import pytest
 
 from agent.probes import tls
 from tests.vm import machine
+from tests.vm.cases import EVERYTHING, cases, found, python
 from tests.vm.machine import Kernel
 from tests.vm.overheard import Account
 
 pytestmark = pytest.mark.vm
 
 FIRST_WITH_PRIVATE_STACKS = (6, 13)
-EVERYTHING = os.environ.get("TIERS") == "all"
 UNGUARDED = "from here on without the guard"
 
 
@@ -37,10 +33,6 @@ class Heard:
     crashes: list[str]
 
 
-def python(module: str, *arguments: str) -> str:
-    return shlex.join([sys.executable, "-m", module, *arguments])
-
-
 def parsed(output: str, console: str) -> Heard:
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     private = next((line["private"] for line in lines if "private" in line), None)
@@ -49,33 +41,16 @@ def parsed(output: str, console: str) -> Heard:
 
 
 @cache
-def heard(kernel: Kernel, mode: str, control: bool) -> tuple[Heard, Heard | None]:
-    """With the guard, and where a control is wanted without it."""
-    script = python("tests.vm.overheard")
-    if control:
-        script += f"; echo {UNGUARDED}; echo {UNGUARDED} >/dev/kmsg; " + python(
-            "tests.vm.overheard", "--unguarded"
-        )
+def heard(kernel: Kernel, mode: str) -> tuple[Heard, Heard | None]:
+    """With the guard, and without it; None where the kernel did not come so far."""
+    guarded, unguarded = python("tests.vm.overheard"), python("tests.vm.overheard", "--unguarded")
+    script = f"{guarded}; echo {UNGUARDED}; echo {UNGUARDED} >/dev/kmsg; {unguarded}"
     finished = machine.run(kernel, ["sh", "-c", script], append=f"preempt={mode}")
     output, console = finished.output.split(UNGUARDED), finished.console.split(UNGUARDED)
-    guarded = parsed(output[0], console[0])
-    return guarded, parsed(output[-1], console[-1]) if control and len(console) > 1 else None
+    return parsed(output[0], console[0]), parsed(output[-1], console[-1]) if len(console) > 1 else None
 
 
-def found() -> list[Kernel]:
-    """The newest kernel, or all that are here."""
-    kernels = [] if machine.missing_tools() else machine.kernels()
-    return kernels if EVERYTHING else kernels[-1:]
-
-
-def cases(kernels: list[Kernel], *modes: str) -> list[Any]:
-    if not kernels:
-        return [
-            pytest.param(None, "", marks=pytest.mark.skip("no such kernel was fetched (tests/vm/README.md)"))
-        ]
-    return [pytest.param(kernel, mode, id=f"{kernel.release}-{mode}") for kernel in kernels for mode in modes]
-
-
+MODES = ("full", "lazy") if EVERYTHING else ("full",)
 NEW = [kernel for kernel in found() if kernel.version >= FIRST_WITH_PRIVATE_STACKS]
 OLD = [kernel for kernel in found() if kernel.version < FIRST_WITH_PRIVATE_STACKS]
 
@@ -91,16 +66,16 @@ def check_whole(heard: Heard) -> None:
     assert 0 <= account.said - account.told <= account.ring_full
 
 
-@pytest.mark.parametrize(("kernel", "mode"), cases(NEW, "full", *["lazy"] * EVERYTHING))
+@pytest.mark.parametrize(("kernel", "mode"), cases(NEW, *MODES))
 def test_preempted_tls_calls_are_captured_whole_and_the_kernel_stands(kernel: Kernel, mode: str) -> None:
-    guarded, _ = heard(kernel, mode, mode == "full")
+    guarded, _ = heard(kernel, mode)
     assert guarded.private == 0
     check_whole(guarded)
 
 
-@pytest.mark.parametrize(("kernel", "mode"), cases(NEW, "full"))
+@pytest.mark.parametrize(("kernel", "mode"), cases(NEW, *MODES))
 def test_without_the_guard_the_same_load_breaks_the_kernel_or_the_capture(kernel: Kernel, mode: str) -> None:
-    _, control = heard(kernel, mode, True)
+    _, control = heard(kernel, mode)
     assert control is not None
     assert control.private == len(tls.PROGRAMS) - 1  # SSL_free's is small
     with pytest.raises(AssertionError):
@@ -111,7 +86,7 @@ def test_without_the_guard_the_same_load_breaks_the_kernel_or_the_capture(kernel
 def test_where_there_are_no_private_stacks_none_is_reported_and_the_guard_does_no_harm(
     kernel: Kernel, mode: str
 ) -> None:
-    for each in heard(kernel, mode, True):
+    for each in heard(kernel, mode):
         assert each is not None
         assert each.private == 0
         check_whole(each)
