@@ -182,19 +182,20 @@ static inline int begins_record(struct call *call)
 	return head[0] >= 0x14 && head[0] <= 0x18 && head[1] == 3;
 }
 
-/* What passed within a TLS call is the library's own if it is shaped so. Anything else comes from a callback:
- * Node's handlers run there and write to whatever they like. They could write to another TLS connection, too,
- * but they do not read: so the socket is named by what is read, or by what is written while plaintext is. */
+/* What passed within a TLS call is the library's own if it is shaped so, or a file that the kernel encrypts.
+ * Anything else comes from a callback: Node's handlers run there and write to whatever they like. They could write
+ * to another TLS connection, too, but they do not read: so the socket is named by what is read, or by what is
+ * written while plaintext is. */
 static inline void tls_learn_socket(struct call *call, u32 tid)
 {
-	struct tls_call *tls;
-	if (!begins_record(call)) {
+	struct tls_call *tls = tls_calls.lookup(&tid);
+	u32 is_file = tls && tls->plaintext == PLAINTEXT_FILE && call->shape == SHAPE_BLIND;
+	if (!is_file && !begins_record(call)) {
 		call->counter = 0;
 		return;
 	}
-	tls = tls_calls.lookup(&tid);
 	if (tls && tls->object &&
-	    (call->direction == DIRECTION_RECEIVED || (tls->has_plaintext && tls->direction == DIRECTION_SENT)))
+	    (call->direction == DIRECTION_RECEIVED || (tls->plaintext && tls->direction == DIRECTION_SENT)))
 		tls->sk = call->sk;
 }
 

@@ -20,7 +20,7 @@ static inline int is_dark(struct pt_regs *ctx)
 	return 1;
 }
 
-static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 has_plaintext, u64 length)
+static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 plaintext, u64 length)
 {
 	struct tls_call *call;
 	u64 id = bpf_get_current_pid_tgid();
@@ -41,11 +41,11 @@ static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 ha
 	call->object = PT_REGS_PARM1(ctx);
 	call->sk = 0;
 	call->stack = PT_REGS_SP(ctx);
-	call->buffer = has_plaintext ? PT_REGS_PARM2(ctx) : 0;
+	call->buffer = plaintext == PLAINTEXT_BUFFER ? PT_REGS_PARM2(ctx) : 0;
 	call->length = length;
 	call->direction = direction;
 	call->source = source;
-	call->has_plaintext = has_plaintext;
+	call->plaintext = plaintext;
 	call->time_ns = bpf_ktime_get_ns();
 	return 0;
 }
@@ -88,7 +88,7 @@ static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call 
 	}
 	if (!conn) {
 		fresh.generation = bpf_ktime_get_ns();
-		if (!call->has_plaintext)
+		if (!call->plaintext)
 			tls_start(&fresh); /* it begins with its handshake */
 		tls_conns.update(key, &fresh);
 		conn = tls_conns.lookup(key);
@@ -118,7 +118,7 @@ static inline u64 tls_bytes(struct tls_call *call, s64 result)
 		bytes = 0;
 		bpf_probe_read_user(&bytes, sizeof(bytes), (void *)call->length);
 	}
-	return bytes > 0x7fffffff || !call->has_plaintext ? 0 : bytes;
+	return bytes > 0x7fffffff || !call->plaintext ? 0 : bytes;
 }
 
 static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 bytes)
@@ -140,6 +140,7 @@ static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 by
 	scratch->walk.room = bytes;
 	scratch->walk.left = bytes;
 	scratch->walk.total = bytes;
+	scratch->walk.blind = call->plaintext == PLAINTEXT_FILE;
 	plan_copy(scratch, &conn->tracks, side, conn->position[side]);
 	conn->position[side] = ship(scratch, conn->position[side]);
 	give_back(scratch);
@@ -201,27 +202,32 @@ static inline int tls_end(struct pt_regs *ctx, u8 source)
 
 int openssl_read(struct pt_regs *ctx)
 {
-	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_RECEIVED, 1, 0);
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_RECEIVED, PLAINTEXT_BUFFER, 0);
 }
 
 int openssl_write(struct pt_regs *ctx)
 {
-	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_SENT, 1, 0);
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_SENT, PLAINTEXT_BUFFER, 0);
 }
 
 int openssl_read_ex(struct pt_regs *ctx)
 {
-	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_RECEIVED, 1, PT_REGS_PARM4(ctx));
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_RECEIVED, PLAINTEXT_BUFFER, PT_REGS_PARM4(ctx));
 }
 
 int openssl_write_ex(struct pt_regs *ctx)
 {
-	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_SENT, 1, PT_REGS_PARM4(ctx));
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_SENT, PLAINTEXT_BUFFER, PT_REGS_PARM4(ctx));
+}
+
+int openssl_sendfile(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_SENT, PLAINTEXT_FILE, 0);
 }
 
 int openssl_plain(struct pt_regs *ctx)
 {
-	return tls_enter(ctx, SOURCE_OPENSSL, 0, 0, 0);
+	return tls_enter(ctx, SOURCE_OPENSSL, 0, PLAINTEXT_NONE, 0);
 }
 
 int openssl_return(struct pt_regs *ctx)

@@ -20,6 +20,13 @@
 
 #define OUTER_CALLS 1024 /* threads at once that are nested */
 
+/* Where the bytes of plaintext are that a call carries. */
+enum plaintext {
+	PLAINTEXT_NONE = 0, /* there are none: only the socket is learnt (a handshake) */
+	PLAINTEXT_BUFFER,
+	PLAINTEXT_FILE,     /* in a file that the kernel sends and encrypts (kTLS): they are only counted */
+};
+
 struct tls_call {
 	u64 object;  /* the library's connection, such as SSL *; 0 is outside */
 	u64 sk;      /* set by the system call, 0 until then */
@@ -29,7 +36,7 @@ struct tls_call {
 	u64 time_ns;
 	u32 direction;
 	u8 source;        /* the library, by its row in agent/probes/tls.py */
-	u8 has_plaintext; /* 0: only the socket is learnt (a handshake) */
+	u8 plaintext;     /* by enum plaintext */
 	u8 is_nested;
 	u8 padding;
 };

@@ -152,7 +152,7 @@ static inline void proof_by_library(struct tls_call *call, struct tls_conn *tls,
 		}
 		return;
 	}
-	if (!bytes && (call->has_plaintext ? proof->is_partial : proof->many > 1))
+	if (!bytes && (call->plaintext ? proof->is_partial : proof->many > 1))
 		return;
 	for (int i = 0; i < PROOF_RECORDS; i++)
 		fits |= record_fits(proof->records[i], bytes);

@@ -53,6 +53,7 @@ OPENSSL = TlsLibrary(
         "SSL_write": Hook("openssl_write", "openssl_return", has_plaintext=True),
         "SSL_read_ex": Hook("openssl_read_ex", "openssl_return", has_plaintext=True),
         "SSL_write_ex": Hook("openssl_write_ex", "openssl_return", has_plaintext=True),
+        "SSL_sendfile": Hook("openssl_sendfile", "openssl_return", has_plaintext=True),
         "SSL_do_handshake": Hook("openssl_plain", "openssl_return"),
         "SSL_shutdown": Hook("openssl_plain", "openssl_return"),
         "SSL_free": Hook("openssl_free"),

@@ -35,6 +35,11 @@ MODULES = (
     "net/9p/9pnet_virtio",
     "fs/9p/9p",
     "fs/overlayfs/overlay",
+    "crypto/crypto_null",
+    "crypto/ctr",
+    "crypto/ghash-generic",
+    "crypto/gcm",
+    "net/tls/tls",
 )
 """In the order of loading; a kernel has some of them built in."""
 
