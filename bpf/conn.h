@@ -45,7 +45,7 @@ static inline void start_body_tracks(struct body_tracks *tracks)
 }
 
 /* The new connection is made in a scratch: it is too large for the stack. */
-static inline struct conn *create_conn(u64 sk, u32 flags, u8 role)
+static inline struct conn *create_conn(u64 sk, u16 flags, u8 role)
 {
 	struct scratch *scratch = take_scratch();
 	struct conn *fresh;
@@ -61,20 +61,33 @@ static inline struct conn *create_conn(u64 sk, u32 flags, u8 role)
 	if (flags & CONN_FROM_START)
 		start_body_tracks(&fresh->tracks);
 	if (!ports_are_watched(&fresh->tuple))
-		fresh->flags |= CONN_FILTERED;
+		fresh->counter = COUNT_FILTERED;
 	conns.update(&sk, fresh);
 	give_back(scratch);
 	return conns.lookup(&sk);
 }
 
 /* The local port is not compared: the kernel gives it up while what was received can still be read. */
-static inline struct conn *conn_of(u64 sk)
+static inline struct conn *known_conn(u64 sk)
 {
 	struct conn *conn = conns.lookup(&sk);
 	if (conn && conn->addresses == read_u64(sk + O_SOCK_V4_PEER) &&
 	    conn->tuple.peer_port == __builtin_bswap16(read_u16(sk + O_SOCK_DPORT)))
 		return conn;
-	return create_conn(sk, 0, ROLE_UNKNOWN);
+	return 0;
+}
+
+static inline struct conn *conn_of(u64 sk)
+{
+	struct conn *conn = known_conn(sk);
+	return conn ? conn : create_conn(sk, 0, ROLE_UNKNOWN);
+}
+
+/* Whatever the connection was taken for, it carries TLS. */
+static inline void tls_carried(struct conn *conn)
+{
+	if (conn->counter != COUNT_FILTERED)
+		conn->counter = COUNT_TLS_CIPHERTEXT;
 }
 
 /* The counter for what user space wants no more of, 0 for what it wants. */

@@ -58,8 +58,8 @@ static inline int may_be_request(struct scratch *scratch, u32 size)
 	return 1;
 }
 
-/* Flags of the connection, if the call's bytes are its first. */
-static inline u32 first_bytes_rule_out(struct scratch *scratch, struct conn *conn, u32 direction)
+/* The counter for the connection's bytes if these, its first, rule HTTP out; else 0. */
+static inline u16 first_bytes_rule_out(struct scratch *scratch, struct conn *conn, u32 direction)
 {
 	struct walk *walk = &scratch->walk;
 	u32 asking = conn->tuple.role == ROLE_CLIENT ? DIRECTION_SENT : DIRECTION_RECEIVED;
@@ -78,10 +78,10 @@ static inline u32 first_bytes_rule_out(struct scratch *scratch, struct conn *con
 		return 0;
 	first = scratch->bytes[0];
 	if (first == 0x16)
-		return CONN_TLS;
+		return COUNT_TLS_CIPHERTEXT;
 	if (first == '\r' || first == '\n' || (!first && direction != asking))
 		return 0;
 	if (size >= 5 && (word_at(scratch, 0) & LOW_FIVE) == WORD('H', 'T', 'T', 'P', '/', 0, 0, 0))
 		return 0;
-	return may_be_request(scratch, size) ? 0 : CONN_IGNORED;
+	return may_be_request(scratch, size) ? 0 : COUNT_NOT_HTTP;
 }

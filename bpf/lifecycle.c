@@ -49,7 +49,7 @@ RAW_TRACEPOINT_PROBE(inet_sock_set_state)
 	if (setting(SETTING_DARK) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
 		return 0;
 	conn = create_conn(sk, CONN_FROM_START, role);
-	if (conn && !(conn->flags & CONN_FILTERED))
+	if (conn && conn->counter != COUNT_FILTERED)
 		tell(EVENT_OPENED, sk, conn);
 	return 0;
 }
@@ -61,7 +61,7 @@ RAW_TRACEPOINT_PROBE(tcp_destroy_sock)
 	struct conn *conn = conns.lookup(&sk);
 	if (!conn)
 		return 0;
-	if (!setting(SETTING_DARK) && !(conn->flags & CONN_FILTERED))
+	if (!setting(SETTING_DARK) && conn->counter != COUNT_FILTERED)
 		tell(EVENT_CLOSED, sk, conn);
 	conns.delete(&sk);
 	return 0;

@@ -13,10 +13,7 @@
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
 
 #define CONN_FROM_START 1
-#define CONN_IGNORED 2
-#define CONN_TLS 4
-#define CONN_FILTERED 8
-#define CONN_COUNTED (CONN_IGNORED | CONN_TLS | CONN_FILTERED) /* no bytes of it are handed over */
+#define CONN_FILTERED 2 /* of a TLS library's connection */
 
 enum track_mode { TRACK_UNKNOWN = 0, TRACK_START, TRACK_HTTP1, TRACK_HTTP2 };
 
@@ -55,7 +52,8 @@ struct conn {
 	u64 addresses; /* skc_addrpair as the socket has it, for comparison */
 	u64 tls_object; /* the TLS connection in whose call the first bytes passed, and its process; 0 for none */
 	u32 tls_tgid;
-	u32 flags;
+	u16 flags;
+	u16 counter; /* not 0: its bytes are only counted, under this */
 	struct tuple tuple;
 	struct body_tracks tracks;
 };

@@ -17,9 +17,10 @@ struct call {
 	u64 sk;
 	u64 buffer; /* the buffer, iovec array, struct msghdr or struct mmsghdr array */
 	u64 time_ns;
-	u32 shape;
+	u16 shape;
 	u16 direction;
 	u16 counter; /* not 0: the bytes are only counted, under this */
+	u16 in_tls;  /* made by a TLS library, or by what it called back */
 };
 
 /* Layouts of the syscalls category: common fields, number, arguments of eight bytes each. */
@@ -53,24 +54,27 @@ static inline u64 socket_of(u32 fd)
 	return read_u64(socket + O_SOCKET_SK);
 }
 
-/* What is to become of the bytes of a call on this socket; 0 if they are to be handed over. */
-static inline u16 counter_of(u64 sk, u32 tid, u32 tgid)
+/* The counter for the bytes of a call on this socket; 0 if they may be handed over. Only TCP is in `conns`. */
+static inline u16 counter_of(u64 sk, u32 tgid)
 {
-	u16 family = read_u16(sk + O_SOCK_FAMILY);
-	struct tls_call *tls;
-	if (family == AF_UNIX)
-		return COUNT_UNIX_SOCKET;
-	if ((family != AF_INET && family != AF_INET6) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
-		return COUNT_NOT_TCP;
-	if (!process_is_watched(tgid))
-		return COUNT_FILTERED;
-	tls = tls_calls.lookup(&tid);
-	return tls && tls->object ? COUNT_TLS_CIPHERTEXT : 0;
+	struct conn *conn = known_conn(sk);
+	u16 family;
+	if (conn && conn->counter && conn->counter != COUNT_TLS_CIPHERTEXT)
+		return conn->counter; /* TLS may prove whose it is (tls_proof.h) */
+	if (!conn) {
+		family = read_u16(sk + O_SOCK_FAMILY);
+		if (family == AF_UNIX)
+			return COUNT_UNIX_SOCKET;
+		if ((family != AF_INET && family != AF_INET6) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
+			return COUNT_NOT_TCP;
+	}
+	return process_is_watched(tgid) ? 0 : COUNT_FILTERED;
 }
 
 static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
 {
 	struct call none = {}, *call;
+	struct tls_call *tls;
 	u64 id = bpf_get_current_pid_tgid(), sk;
 	u32 tid = id;
 
@@ -90,8 +94,11 @@ static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
 	call->buffer = buffer;
 	call->shape = shape;
 	call->direction = direction;
-	call->counter = counter_of(sk, tid, id >> 32);
-	call->time_ns = bpf_ktime_get_ns();
+	call->counter = counter_of(sk, id >> 32);
+	tls = tls_calls.lookup(&tid);
+	call->in_tls = tls && tls->object && call->counter != COUNT_UNIX_SOCKET && call->counter != COUNT_NOT_TCP;
+	if (!call->counter)
+		call->time_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -145,33 +152,47 @@ static inline u64 first_buffer(struct call *call)
 	return base;
 }
 
-static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes,
-			     u32 is_outside)
+static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
 {
-	u32 side = call->direction & 1, counter;
-	if (!(conn->flags & CONN_COUNTED))
-		conn->flags |= first_bytes_rule_out(scratch, conn, call->direction);
-	if (conn->flags & CONN_FILTERED) {
-		count(COUNT_FILTERED, bytes);
-	} else if (conn->flags & CONN_TLS) {
-		count(COUNT_TLS_CIPHERTEXT, bytes);
-		if (is_outside && call->shape <= SHAPE_MESSAGE)
-			proof_by_socket(call->sk, conn, call->direction, first_buffer(call), bytes);
-	} else if (conn->flags & CONN_IGNORED) {
-		count(COUNT_NOT_HTTP, bytes);
-	} else if ((counter = ignored_as(call->sk, conn->generation))) {
+	u32 side = call->direction & 1;
+	u16 counter = first_bytes_rule_out(scratch, conn, call->direction);
+	if (counter) {
+		conn->counter = counter;
 		count(counter, bytes);
-		if (counter == COUNT_TLS_CIPHERTEXT)
-			conn->flags |= CONN_TLS; /* from the next call on */
-	} else {
-		fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);
-		if (call->direction == DIRECTION_SENT)
-			scratch->head.time_ns = call->time_ns;
-		scratch->head.direction = call->direction;
-		scratch->head.from_start = conn->flags & CONN_FROM_START;
-		plan_copy(scratch, &conn->tracks, side, conn->position[side]);
-		conn->position[side] = ship(scratch, conn->position[side]);
+		return;
 	}
+	fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);
+	if (call->direction == DIRECTION_SENT)
+		scratch->head.time_ns = call->time_ns;
+	scratch->head.direction = call->direction;
+	scratch->head.from_start = conn->flags & CONN_FROM_START;
+	plan_copy(scratch, &conn->tracks, side, conn->position[side]);
+	conn->position[side] = ship(scratch, conn->position[side]);
+}
+
+static inline void walk_and_ship(struct conn *conn, struct call *call, u64 result, u64 bytes)
+{
+	struct scratch *scratch = take_scratch();
+	if (!scratch) {
+		conn->position[call->direction & 1] += bytes;
+		count(COUNT_RING_FULL, bytes);
+		return;
+	}
+	start_walk(&scratch->walk, call, result, bytes);
+	ship_call(scratch, conn, call, bytes);
+	give_back(scratch);
+}
+
+/* The counter for the bytes that passed, 0 if they are handed over. What user space says is kept: it says it once. */
+static inline u16 counter_of_conn(struct conn *conn, u64 sk)
+{
+	u16 counter = conn->counter;
+	if (counter)
+		return counter;
+	counter = ignored_as(sk, conn->generation);
+	if (counter)
+		conn->counter = counter;
+	return counter;
 }
 
 /* Do the bytes that passed begin with the head of a TLS record (RFC 8446 section 5.1)? */
@@ -191,7 +212,7 @@ static inline void tls_learn_socket(struct call *call, u32 tid)
 	struct tls_call *tls = tls_calls.lookup(&tid);
 	u32 is_file = tls && tls->plaintext == PLAINTEXT_FILE && call->shape == SHAPE_BLIND;
 	if (!is_file && !begins_record(call)) {
-		call->counter = 0;
+		call->in_tls = 0;
 		return;
 	}
 	if (tls && tls->object &&
@@ -199,26 +220,24 @@ static inline void tls_learn_socket(struct call *call, u32 tid)
 		tls->sk = call->sk;
 }
 
-/* The socket carries TLS. A TLS connection whose call carries the very first bytes is seen from its start, as the
- * socket is: where reading or writing begins the handshake, nothing else tells. */
-static inline void tls_carried(struct conn *conn, u32 tid, u32 tgid)
+/* A TLS connection whose call carries a socket's very first bytes is seen from its start, as the socket is: where
+ * reading or writing begins the handshake, nothing else tells. */
+static inline void tls_learn_start(struct conn *conn, u32 tid, u32 tgid)
 {
 	struct tls_call *tls = tls_calls.lookup(&tid);
-	u32 is_fresh = (conn->flags & (CONN_COUNTED | CONN_FROM_START)) == CONN_FROM_START;
-	if (tls && is_fresh && !conn->position[0] && !conn->position[1]) {
+	if (tls && conn->flags & CONN_FROM_START && !conn->counter && !conn->position[0] && !conn->position[1]) {
 		conn->tls_object = tls->object;
 		conn->tls_tgid = tgid;
 	}
-	conn->flags |= CONN_TLS;
 }
 
 int syscall_exit(struct syscall_exit *ctx)
 {
 	struct call call, *found;
 	struct conn *conn;
-	struct scratch *scratch;
 	u64 id = bpf_get_current_pid_tgid(), bytes;
 	u32 tid = id, is_outside;
+	u16 counter;
 
 	found = calls.lookup(&tid);
 	if (!found || !found->sk)
@@ -229,29 +248,29 @@ int syscall_exit(struct syscall_exit *ctx)
 		return 0;
 	bytes = bytes_of(&call, ctx->ret);
 	count(COUNT_SEEN, bytes);
-	is_outside = !call.counter; /* of any TLS call */
-	if (call.counter == COUNT_TLS_CIPHERTEXT)
+	is_outside = !call.in_tls;
+	if (call.in_tls)
 		tls_learn_socket(&call, tid);
-	if (call.counter && call.counter != COUNT_TLS_CIPHERTEXT) {
+	if (call.counter && !call.in_tls) {
 		count(call.counter, bytes);
 		return 0;
 	}
 	conn = conn_of(call.sk);
 	if (!conn) {
-		count(call.counter ? call.counter : COUNT_TABLE_FULL, bytes);
+		count(call.in_tls ? COUNT_TLS_CIPHERTEXT : COUNT_TABLE_FULL, bytes);
 		return 0;
 	}
-	if (call.counter)
-		tls_carried(conn, tid, id >> 32);
-	scratch = take_scratch();
-	if (scratch) {
-		start_walk(&scratch->walk, &call, ctx->ret, bytes);
-		ship_call(scratch, conn, &call, bytes, is_outside);
-		give_back(scratch);
-	} else {
-		conn->position[call.direction & 1] += bytes;
-		count(COUNT_RING_FULL, bytes);
+	if (call.in_tls) {
+		tls_learn_start(conn, tid, id >> 32);
+		tls_carried(conn);
 	}
+	counter = counter_of_conn(conn, call.sk);
+	if (counter)
+		count(counter, bytes);
+	else
+		walk_and_ship(conn, &call, ctx->ret, bytes);
+	if (counter == COUNT_TLS_CIPHERTEXT && is_outside && call.shape <= SHAPE_MESSAGE)
+		proof_by_socket(call.sk, conn, call.direction, first_buffer(&call), bytes);
 	return 0;
 }
 

@@ -80,7 +80,7 @@ static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call 
 	struct tls_conn fresh = {}, *conn = tls_conns.lookup(key);
 	struct conn *socket = call->sk ? conn_of(call->sk) : 0;
 	if (socket)
-		socket->flags |= CONN_TLS;
+		tls_carried(socket);
 	if (conn && socket && conn->sk &&
 	    (conn->sk != call->sk || conn->sk_generation != socket->generation)) {
 		tls_report_closed(call->source, key, conn);
@@ -99,7 +99,7 @@ static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call 
 		conn->sk = call->sk;
 		conn->sk_generation = socket->generation;
 		conn->tuple = socket->tuple;
-		conn->flags |= socket->flags & CONN_FILTERED;
+		conn->flags |= socket->counter == COUNT_FILTERED ? CONN_FILTERED : 0;
 	}
 	return conn;
 }

@@ -100,7 +100,7 @@ static inline void proof_bind(struct tls_conn *tls, u64 sk, struct conn *conn)
 	tls->sk = sk;
 	tls->sk_generation = conn->generation;
 	tls->tuple = conn->tuple;
-	tls->flags |= conn->flags & CONN_FILTERED;
+	tls->flags |= conn->counter == COUNT_FILTERED ? CONN_FILTERED : 0;
 }
 
 static inline void proof_of_write(struct tls_proof *proof, u64 sk, struct conn *conn, u64 base)
