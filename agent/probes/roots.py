@@ -25,6 +25,7 @@ FOLDERS = ("/lib", "/usr/lib", "/usr/local/lib", "/lib64", "/usr/lib64")
 MULTIARCH = ("x86_64-linux-gnu", "aarch64-linux-gnu")
 MAX_LISTED = 20_000  # names of one folder
 MAX_LINKS = 40  # followed in one path, as in path_resolution(7)
+MAX_LIBRARIES = 16  # of one root: a hostile file takes up to half a second
 MAX_CACHE = 4 * 1024 * 1024  # bytes of a loader's cache
 
 RootKey = tuple[int, int, int]
@@ -50,7 +51,7 @@ def libraries(root: str) -> list[str]:
         paths = list(_searched(root))
     else:
         paths = targets.loader_libraries(cache)
-    return list(dict.fromkeys(resolved(root, path) for path in paths))
+    return list(dict.fromkeys(resolved(root, path) for path in paths))[:MAX_LIBRARIES]
 
 
 def _searched(root: str) -> Iterator[str]:
