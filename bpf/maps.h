@@ -50,6 +50,7 @@ struct conn {
 	u64 generation; /* when this life was first seen: no two lives of one socket begin at once */
 	u64 position[2];
 	u64 addresses; /* skc_addrpair as the socket has it, for comparison */
+	u64 bound_object; /* the TLS connection that it feeds, by proof (tls_proof.h); 0 while unknown */
 	u64 tls_object; /* the TLS connection in whose call the first bytes passed, and its process; 0 for none */
 	u32 tls_tgid;
 	u16 flags;

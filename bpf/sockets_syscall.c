@@ -159,6 +159,8 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 	if (counter) {
 		conn->counter = counter;
 		count(counter, bytes);
+		if (counter == COUNT_TLS_CIPHERTEXT && call->direction == DIRECTION_RECEIVED)
+			proof_of_handshake();
 		return;
 	}
 	fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);

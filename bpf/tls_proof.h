@@ -19,10 +19,10 @@
  *
  *   out      event                                               next
  *   -------  --------------------------------------------------  --------------------------------------------
- *   nothing  a TLS call takes plaintext of an unbound object     written: the object, the length
+ *   nothing  a TLS call takes plaintext of an object             written: the object, the length
  *   written  another takes more of the same object               written, as before: it is in the first record
- *   written  another takes plaintext of another unbound object   unsure
- *   written  writes a record of that length to a socket          nothing; the object is bound
+ *   written  another takes plaintext of another object           unsure
+ *   written  writes a record of that length to a socket          nothing; the object is bound, if it is unbound
  *   any      writes anything else to a socket that carries TLS   nothing
  */
 
@@ -39,7 +39,7 @@ struct tls_proof {
 	u32 unsure_out;
 	u32 many; /* records */
 	u32 is_partial; /* the last of them is not there to its end */
-	u32 padding;
+	u32 is_handshake; /* the latest read began with one of a handshake */
 	u64 at;   /* where the next one begins, while they are read */
 	u16 records[PROOF_RECORDS]; /* lengths, 0 for none */
 };
@@ -70,6 +70,9 @@ static inline u16 record_at(u64 address, u64 *size)
 static inline void proof_of_read(struct tls_proof *proof, u64 sk, struct conn *conn, u64 base, u64 bytes)
 {
 	u64 size;
+	u8 first = 0;
+	bpf_probe_read_user(&first, 1, (void *)base);
+	proof->is_handshake = first == 0x16;
 	if (proof->sk && (proof->sk != sk || proof->sk_generation != conn->generation)) {
 		proof->unsure_in = 1;
 		return;
@@ -95,8 +98,12 @@ static inline void proof_of_read(struct tls_proof *proof, u64 sk, struct conn *c
 	}
 }
 
-static inline void proof_bind(struct tls_conn *tls, u64 sk, struct conn *conn)
+/* A socket feeds one object in its life: where another was bound to it, one of the two would be wrong. */
+static inline void proof_bind(struct tls_conn *tls, u64 object, u64 sk, struct conn *conn)
 {
+	if (tls->sk || (conn->bound_object && conn->bound_object != object))
+		return;
+	conn->bound_object = object;
 	tls->sk = sk;
 	tls->sk_generation = conn->generation;
 	tls->tuple = conn->tuple;
@@ -115,8 +122,18 @@ static inline void proof_of_write(struct tls_proof *proof, u64 sk, struct conn *
 	proof->object = 0;
 	proof->unsure_out = 0;
 	tls = fits ? tls_conns.lookup(&key) : 0;
-	if (tls && !tls->sk)
-		proof_bind(tls, sk, conn);
+	if (tls)
+		proof_bind(tls, key.object, sk, conn);
+}
+
+/* The first bytes that this thread read from a socket begin a handshake. */
+static inline void proof_of_handshake(void)
+{
+	struct tls_proof none = {}, *proof;
+	u32 tid = bpf_get_current_pid_tgid();
+	proof = tls_proofs.lookup_or_try_init(&tid, &none);
+	if (proof)
+		proof->is_handshake = 1;
 }
 
 /* Bytes passed on a socket that carries TLS, outside of a TLS call; the first of them are at `base`. */
@@ -142,8 +159,6 @@ static inline void proof_by_library(struct tls_call *call, struct tls_conn *tls,
 	if (!proof)
 		return;
 	if (call->direction == DIRECTION_SENT && bytes) {
-		if (tls->sk)
-			return;
 		if (proof->object && proof->object != call->object)
 			proof->unsure_out = 1;
 		if (!proof->object) {
@@ -152,14 +167,19 @@ static inline void proof_by_library(struct tls_call *call, struct tls_conn *tls,
 		}
 		return;
 	}
+	if (!bytes && proof->is_handshake && !tls->position[0] && !tls->position[1]) {
+		tls->flags |= CONN_FROM_START; /* its handshake goes on: no plaintext passed before */
+		start_body_tracks(&tls->tracks);
+	}
+	proof->is_handshake = 0;
 	if (!bytes && (call->plaintext ? proof->is_partial : proof->many > 1))
 		return;
 	for (int i = 0; i < PROOF_RECORDS; i++)
 		fits |= record_fits(proof->records[i], bytes);
-	if (fits && bytes && !tls->sk && proof->sk && !proof->unsure_in) {
+	if (fits && bytes && proof->sk && !proof->unsure_in) {
 		conn = conns.lookup(&proof->sk);
 		if (conn && conn->generation == proof->sk_generation)
-			proof_bind(tls, proof->sk, conn);
+			proof_bind(tls, call->object, proof->sk, conn);
 	}
 	proof->sk = 0;
 	proof->unsure_in = 0;

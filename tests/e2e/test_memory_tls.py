@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import services
-from tests.e2e.calls import echo_call
+from tests.e2e.calls import echo_call, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.judged import stored_truly
 from tests.e2e.observations import Observation
@@ -55,3 +56,26 @@ def test_each_call_is_stored_once_with_both_peers(
         known = spectap.at_port(serving.port, just_before(by_client))
         everything = [seen for seen in known if b"first" not in (seen.path or b"")]
     assert len(stored) == len(everything) == CALLS
+
+
+def test_calls_pipelined_from_the_first_on_are_stored_once_and_true(
+    spectap: Spectap, tmp_path: Path, certificate: Certificate
+) -> None:
+    """Node's TLS makes no call for the handshake: what it reads then says that this is the start."""
+    paths = ("/echo", "/bytes/3000", "/echo", "/bytes/20000")
+    connections = [[get_call("piped", path) for path in paths] for _ in range(4)]
+    for connection in connections:
+        connection[-1] = replace(connection[-1], headers=(*connection[-1].headers, (b"Connection", b"close")))
+    with services.any_server("node", tmp_path, certificate) as server:
+        curl = ("curl", tmp_path, server.port, certificate)
+        wait_until(
+            lambda: seen_in(spectap, services.any_client(*curl, [echo_call("first")]), {server.process.pid}),
+            "probes in the server",
+        )
+        for connection in connections:
+            services.s_client(server.port, connection)
+        ids = {call.id for connection in connections for call in connection}
+        wait_until(lambda: ids <= {seen.id for seen in server.observations()}, "the server's log")
+        by_server = {seen.id: seen for seen in server.observations() if seen.id in ids}
+        calls = list(by_server.values())
+        stored_truly(spectap, server.port, calls, by_server, tls="openssl")
