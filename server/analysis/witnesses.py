@@ -136,7 +136,7 @@ class Pending:
         peer = self._peers.get(view.connection)
         ordinal = view.stream + peer.offset if peer else view.stream
         expected = [other for streams in waiting for other in streams.get(ordinal, ())]
-        best = self._nearest(view, expected, self._in_step) if expected else None
+        best = self._nearest(view, expected[:MAX_SCAN], self._in_step) if expected else None
         if best is None and waiting and view.in_turn:
             every = chain.from_iterable(views for streams in waiting for views in streams.values())
             best = self._nearest(view, islice(every, MAX_SCAN), self._at_once)

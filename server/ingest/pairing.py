@@ -62,7 +62,7 @@ class Pairing:
         self._unit = unit
         self.holding = ViewHold()
         self._released: list[int] = []  # that the store still says are held
-        self._alone: list[tuple[int, int]] = []  # that the store does not say yet
+        self._alone: list[tuple[int, int, int]] = []  # that the store does not say yet
         self._fresh_until: float | None = None
         self.forget()
 
@@ -146,7 +146,7 @@ class Pairing:
             if exchange is not None:
                 found.append(Settleable(exchange, why))
                 if not held.live or at < fresh_until or self._may_be_seen(exchange.records[0]):
-                    self._alone.append((held.number, held.view.mark))
+                    self._alone.append((held.number, held.view.mark, exchange.records[0].time))
         return found
 
     def _may_be_seen(self, record: Record) -> bool:

@@ -191,8 +191,8 @@ class HeldViews(Protocol):
 class LoneViews(Protocol):
     """Views that were settled alone, and whose other half may still come; of one view each, by number."""
 
-    def add(self, views: Iterable[tuple[int, int]]) -> None:
-        """Numbers and marks."""
+    def add(self, views: Iterable[tuple[int, int, int]]) -> None:
+        """Numbers, marks and times (ns) of the records."""
 
     def remove(self, number: int) -> None: ...
 

@@ -230,10 +230,10 @@ def m013_settling(db: Database) -> None:
     """
     db.executescript("""
     CREATE TABLE held (number INTEGER PRIMARY KEY);
-    CREATE TABLE alone (number INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
-    INSERT INTO alone SELECT number, mark FROM exchanges WHERE mark IS NOT NULL AND second IS NULL
+    CREATE TABLE alone (number INTEGER PRIMARY KEY, mark INTEGER NOT NULL, time INTEGER NOT NULL);
+    INSERT INTO alone SELECT number, mark, time FROM exchanges WHERE mark IS NOT NULL AND second IS NULL
         ORDER BY number DESC LIMIT 100000;
-    CREATE INDEX alone_mark ON alone(mark);
+    CREATE INDEX alone_mark ON alone(mark, time);
     CREATE TABLE watched (address TEXT PRIMARY KEY, hour INTEGER NOT NULL) WITHOUT ROWID;
     DROP INDEX exchanges_mark;
     """)

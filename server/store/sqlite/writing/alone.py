@@ -10,7 +10,7 @@ from server.store.sqlite.reading.readable import Readable
 from server.store.values import DAY_NS, HOUR_NS
 
 MARKS_AT_ONCE = 500
-MAX_NEAR = 64  # views of one mark that are looked at
+MAX_NEAR = 64  # views of one mark that are looked at: the nearest, half of them earlier
 EXPIRED_AT_ONCE = 10_000
 ROOM = 50_000  # for views of which no agent is known to have seen the other half
 KEPT_NS = DAY_NS  # from their arrival, to the hour
@@ -24,10 +24,10 @@ class SqliteAlone:
         self._readable = readable
         self._count = self._counted()
 
-    def add(self, views: Iterable[tuple[int, int]]) -> None:
+    def add(self, views: Iterable[tuple[int, int, int]]) -> None:
         rows = [*views]
         self._count += len(rows)
-        self._db.executemany("INSERT INTO alone (number, mark) VALUES (?, ?)", rows)
+        self._db.executemany("INSERT INTO alone (number, mark, time) VALUES (?, ?, ?)", rows)
 
     def remove(self, number: int) -> None:
         self._count -= self._db.execute("DELETE FROM alone WHERE number = ?", (number,)).rowcount
@@ -44,9 +44,14 @@ class SqliteAlone:
 
     def near(self, time: int, mark: int) -> list[View]:
         rows = self._db.execute(
-            """SELECT number, record FROM alone JOIN exchanges USING (number) JOIN witnesses USING (number)
-            WHERE alone.mark = ? AND +time BETWEEN ? AND ? LIMIT ?""",
-            (mark, time - SKEW_NS, time + SKEW_NS, MAX_NEAR),
+            """SELECT number, record FROM (
+                SELECT * FROM (SELECT number FROM alone WHERE mark = ?1 AND time BETWEEN ?2 - ?3 AND ?2
+                    ORDER BY time DESC LIMIT ?4)
+                UNION ALL
+                SELECT * FROM (SELECT number FROM alone WHERE mark = ?1 AND time > ?2 AND time <= ?2 + ?3
+                    ORDER BY time LIMIT ?4)
+            ) JOIN witnesses USING (number)""",
+            (mark, time, SKEW_NS, MAX_NEAR // 2),
         )
         return [
             view_of(record, number, mark)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from agent.wire import Record, pack_record
-from server.analysis.witnesses import mark_of, view_of
+from server.analysis.witnesses import View, mark_of, view_of
 from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
 from server.store.values import DAY_NS, HOUR_NS, RetentionBounds, StoredView
-from tests.server.records import NOON, record
+from tests.server.records import MS, NOON, record
 from tests.server.store.conformance.opened import OpenStore, take
 
 MUCH = 2**40
@@ -32,7 +32,7 @@ def mark(one: Record) -> int:
 
 def settle_alone(unit: Unit, *records: Record, now: int = NOON) -> list[ExchangeDraft]:
     drafts = take(unit, *records, now=now)
-    unit.alone.add((draft.number, mark(draft.records[0])) for draft in drafts)
+    unit.alone.add((one.number, mark(one.records[0]), one.records[0].time) for one in drafts)
     return drafts
 
 
@@ -92,6 +92,19 @@ def test_views_settled_alone_are_found_by_mark_and_time(opened: OpenStore) -> No
     opened.do(lambda unit: unit.alone.remove(drafts[0].number))
     assert [*opened.do(lambda unit: unit.alone.near(NOON, mark(first)))] == views[1:]
     assert alone(opened) == set()
+
+
+def near(opened: OpenStore, record: Record) -> list[View]:
+    return [*opened.do(lambda unit: unit.alone.near(record.time, mark(record)))]
+
+
+def test_of_many_views_of_one_mark_the_nearest_are_found(opened: OpenStore) -> None:
+    records = [record(0, "client", start=NOON + number * MS, id=f"at-{number}") for number in range(1500)]
+    drafts = opened.do(lambda unit: settle_alone(unit, *records))
+    for wanted in (0, 700, 1499):
+        found = near(opened, records[wanted])
+        assert drafts[wanted].number in {view.exchange for view in found}
+        assert len(found) <= 64
 
 
 def test_views_settled_alone_are_kept_for_a_day_from_their_arrival_to_the_hour(opened: OpenStore) -> None:
