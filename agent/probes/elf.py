@@ -48,10 +48,15 @@ class _Bounded:
         return self._stream.read(size)
 
 
+def _opened(stream: IO[bytes]) -> ELFFile:
+    bounded: Any = _Bounded(stream)  # all that is used of a stream
+    return ELFFile(bounded)
+
+
 def function_offsets(stream: IO[bytes], names: Iterable[str]) -> dict[str, int]:
     """File offsets of the `names` that the file defines; empty if it is no ELF file, or a hostile one."""
     try:
-        elf = ELFFile(_Bounded(stream))
+        elf = _opened(stream)
         found: dict[str, int] = {}
         for name, value in _addresses(elf, frozenset(names)).items():
             offset = _file_offset(elf, value)
@@ -65,7 +70,7 @@ def function_offsets(stream: IO[bytes], names: Iterable[str]) -> dict[str, int]:
 def build_id(stream: IO[bytes]) -> str | None:
     """The GNU build id, which distinguishes two builds of one name; None if there is none."""
     try:
-        section: Any = ELFFile(_Bounded(stream)).get_section_by_name(".note.gnu.build-id")
+        section: Any = _opened(stream).get_section_by_name(".note.gnu.build-id")
         if section is None:
             return None
         for note in section.iter_notes():

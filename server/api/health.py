@@ -8,7 +8,9 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server.api.context import Here
+from server.services.errors import StoreUnavailable
 
+READY_S = 10.0  # for the database to accept a write
 router = APIRouter(include_in_schema=False)
 
 
@@ -27,8 +29,12 @@ async def readyz(here: Here) -> dict[str, str]:
     """Ready means that the database accepts writes (503 otherwise); after a failure, large ones. A damaged
     database is not ready until it is salvaged.
     """
-    for check in here.intake.checks():
-        await asyncio.wrap_future(check)
+    try:
+        async with asyncio.timeout(READY_S):
+            for check in here.intake.checks():
+                await asyncio.wrap_future(check)
+    except TimeoutError:
+        raise StoreUnavailable(f"the database has accepted no write for {READY_S:.0f} s") from None
     return {"status": "ok"}
 
 

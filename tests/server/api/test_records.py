@@ -7,7 +7,7 @@ import pytest
 import zstandard
 
 from agent.wire import MAX_BATCH
-from server.api import bundles, records
+from server.api import bundles, health, records
 from server.services import intake
 from tests.server.records import batch, record
 from tests.server.running import Client, wait_for
@@ -103,6 +103,7 @@ def test_health_follows_the_writer_and_waits_for_nothing(
         began.set()
         released.wait()
 
+    monkeypatch.setattr(health, "READY_S", 0.2)
     assert client.http.get("/healthz").status_code == 200
     hung = client.core.store.write(hang)
     began.wait()
@@ -110,6 +111,8 @@ def test_health_follows_the_writer_and_waits_for_nothing(
         answer = client.http.get("/healthz")
         assert answer.status_code == 503
         assert answer.json()["status"].startswith("the database's writer has made no progress for")
+        unready = client.http.get("/readyz")
+        assert (unready.status_code, "no write" in unready.json()["detail"]) == (503, True)
     finally:
         released.set()
     hung.result()
