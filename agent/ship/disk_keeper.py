@@ -236,7 +236,8 @@ class DiskKeeper:
         if spool.uncounted:
             self._backlog.found_damaged()
             text = "the spool %s was damaged and has no receipt: nothing tells how many records it has lost"
-            self._queue_log(logging.WARNING, text, file)
+            if not spool.begun_anew:  # which says it, too
+                self._queue_log(logging.WARNING, text, file)
         if spool.set_aside is not None:
             text = "the journal of the spool %s was damaged and is kept as %s"
             if spool.begun_anew:

@@ -284,7 +284,9 @@ def test_an_agent_killed_on_a_full_disk_loses_what_was_in_memory_and_nothing_els
     server: Analysis, ship: Start, small_disk: Path
 ) -> None:
     agent = ship(spool=small_disk)
-    agent.ask("offer", 0, 2000, 1000)
+    agent.ask("offer", 0, 200, 1000)
+    agent.ask("kept")  # a batch that the disk has no room for is not kept in part
+    agent.ask("offer", 200, 1800, 1000)
     wait_until(lambda: "the disk is full" in agent.output(), "the disk to be full")
     agent.kill()
     server.start()
