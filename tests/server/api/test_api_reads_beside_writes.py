@@ -17,6 +17,7 @@ from server.store.reader import Reader
 from server.store.sqlite.writer import MAX_WAITING
 from server.store.sqlite.writing.decisions import SqliteDecisions
 from server.store.sqlite.writing.specs import SqliteSpecs
+from server.store.store import Store
 from server.store.unit import Unit
 from server.store.values import Merge
 from tests.server.engine import spec
@@ -116,14 +117,25 @@ def test_a_reader_never_sees_an_api_without_its_specification_while_another_is_b
     assert during == before
 
 
+def holding(store: Store, go_on: threading.Event) -> Future[object]:
+    """Work that has begun and holds the writer until it may go on."""
+    began = threading.Event()
+
+    def hold(unit: Unit) -> object:
+        began.set()
+        return go_on.wait(60)
+
+    future = store.write(hold)
+    assert began.wait(60)
+    return future
+
+
 def test_coverage_is_answered_while_no_more_work_may_wait_for_the_writer(shop: Client) -> None:
     store, go_on = shop.core.store, threading.Event()
-    futures: list[Future[object]] = [store.write(lambda db: go_on.wait(60))]
+    futures: list[Future[object]] = [holding(store, go_on)]
     try:
-        wait_for(lambda: store.waiting == 0, "start of the work that holds the writer")
-        futures += [store.write(lambda db: None) for _ in range(MAX_WAITING)]
         with pytest.raises(StoreUnavailable):
-            store.write(lambda db: None)
+            futures.extend(store.write(lambda db: None) for _ in range(MAX_WAITING + 1))
         assert coverage(shop) == (2, 1)
         assert unused(shop) == ["GET /never"]
     finally:
@@ -134,10 +146,9 @@ def test_coverage_is_answered_while_no_more_work_may_wait_for_the_writer(shop: C
 
 def test_reads_are_answered_while_many_writes_wait_for_the_writer(shop: Client) -> None:
     store, go_on = shop.core.store, threading.Event()
-    held = store.write(lambda db: go_on.wait(60))
+    held = holding(store, go_on)
     with ThreadPoolExecutor(MANY) as others:
         try:
-            wait_for(lambda: store.waiting == 0, "start of the work that holds the writer")
             gone = [others.submit(shop.http.delete, "/api/v1/specs/none", timeout=60) for _ in range(MANY)]
             wait_for(lambda: store.waiting >= WRITES_AT_ONCE, "writes that wait")
             for _ in range(30):
