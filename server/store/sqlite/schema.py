@@ -230,7 +230,7 @@ def m013_settling(db: Database) -> None:
     """
     db.executescript("""
     CREATE TABLE held (number INTEGER PRIMARY KEY);
-    CREATE TABLE alone (number INTEGER PRIMARY KEY, mark INTEGER NOT NULL, time INTEGER NOT NULL);
+    CREATE TABLE alone (number INTEGER PRIMARY KEY, mark INT, time INT);
     INSERT INTO alone SELECT number, mark, time FROM exchanges WHERE mark IS NOT NULL AND second IS NULL
         ORDER BY number DESC LIMIT 100000;
     CREATE INDEX alone_mark ON alone(mark, time);
