@@ -1,11 +1,11 @@
 """Views whose ends are not known yet: TLS that is fed from memory names its socket after its first calls.
 
-| view                       | event                                     | next                        |
-|----------------------------|-------------------------------------------|-----------------------------|
-| of a TLS library, no ends  | complete                                  | held                        |
-| any other                  | complete                                  | passed on                   |
-| held                       | its connection's ends are known           | passed on, with them        |
-| held                       | the connection ends, HOLD_NS, MOST, finish | passed on, without ends    |
+| view                      | event                                      | next                    |
+|---------------------------|--------------------------------------------|-------------------------|
+| of a TLS library, no ends | complete                                   | held                    |
+| any other                 | complete                                   | passed on               |
+| held                      | its connection's ends are known            | passed on, with them    |
+| held                      | the connection ends, HOLD_NS, MOST, finish | passed on, without ends |
 """
 
 from __future__ import annotations
