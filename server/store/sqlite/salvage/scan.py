@@ -14,7 +14,7 @@ Value = int | float | str | bytes | None
 Row = tuple[Value, ...]
 
 END = 2**63 - 1
-TYPES: Mapping[str, type] = {"INTEGER": int, "TEXT": str, "BLOB": bytes}
+TYPES: Mapping[str, type] = {"INTEGER": int, "INT": int, "TEXT": str, "BLOB": bytes}
 
 
 @dataclass(frozen=True, slots=True)
