@@ -1,8 +1,8 @@
-"""A batch → the store: known records dropped, views paired, exchanges counted, judged and kept.
+"""Stores a batch: drops duplicate records, pairs views, counts and validates exchanges.
 
-Runs on the store's writer thread. A view is stored when it comes, and counted once it is settled: with its
-other half, or alone when it has waited long enough (holding.py). If the other half comes later still, both
-replace what was counted.
+Runs on the store's writer thread. A view is stored on arrival and counted once it is settled: with its other
+half, or alone after waiting long enough (holding.py). If the other half arrives after that, the exchange is
+counted again from both views.
 """
 
 from __future__ import annotations
@@ -24,32 +24,34 @@ from server.store.unit import Unit
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2000  # views settled alone in one piece of work, beside as many as it brought
+AT_ONCE = 2000  # views settled alone in one piece of work, in addition to the number of records delivered
 
 
 class Acceptor:
-    """What ingest knows beside the store; `forget` reads it again after work was undone. `stale` is told of
-    an API (its number) whose stored exchanges are to be judged again.
+    """Accepts batches and settles views. `stale` is called with the number of each API whose stored exchanges
+    must be re-validated. Call `forget` after work was undone.
 
-    Time is passed in: `now` is wall time in ns, `at` a monotonic one in s. `accept` settles what is due when
-    a batch comes; `settle_due`, to be called every now and then, what is due later.
+    Callers pass the time: `now` is wall time in ns, `at` monotonic time in s. `accept` settles the views that
+    are due on arrival of a batch; call `settle_due` regularly to settle the ones that become due later.
     """
 
     def __init__(self, unit: Unit, load: Load, stale: Callable[[int], None] = lambda api: None) -> None:
         self._unit = unit
-        self._counts: Counter[str] = Counter()  # for the ledger
+        self._counts: Counter[str] = Counter()  # for the server's ledger
         self._uncommitted: Counter[str] = Counter()
-        self._kept_as_they_are: set[str] = set()  # exchanges, by id
-        self._watermark: int | None = None  # of the last look
+        self._kept_as_they_are: set[str] = set()  # ids of exchanges
+        self._watermark: int | None = None  # as of the last call of settle_due
         self.catalogue = CatalogueEditor(unit, load)
         self._pairing = Pairing(unit)
         self.settling = Settling(unit, self.catalogue, self._counts, stale)
         self.totals: Counter[str] = Counter()
-        """Of what was committed since the start, by Left and SettledBy; for any thread, as `held`."""
+        """Counts of committed work since the start, by Left and SettledBy. `totals` and `held` may be read by
+        any thread.
+        """
         self.publish()
 
     def forget(self) -> None:
-        """After work was undone: nothing in memory may know more than the store."""
+        """Discards all state that is not in the store. Call it after work was undone."""
         self._counts.clear()
         self._uncommitted.clear()
         self.settling.forget()
@@ -57,21 +59,21 @@ class Acceptor:
         self.catalogue.reread()
 
     def publish(self) -> None:
-        """After a commit: other threads get to know what was written."""
+        """Makes committed changes visible to other threads. Call it after each commit."""
         self.catalogue.publish()
         self.totals.update(self._uncommitted)
         self._uncommitted.clear()
         self.held = len(self._pairing.holding)
 
     def watermark_age(self, now: int) -> float:
-        """How long before `now` calls ended that all active agents have delivered (s); 0 if none is held."""
+        """Seconds between `now` and the watermark; 0 if no view is held."""
         passed = self._watermark
         return 0.0 if passed is None or not self.held else max(0, now - passed) / 1e9
 
     def accept(self, delivery: Delivery, now: int, at: float) -> dict[str, int]:
-        """Stores a batch and settles what is due; how many records went where (by Received).
+        """Stores a batch and settles due views. Returns the number of records by Received.
 
-        Raises KeyCollision for an exchange that is left out when this is done again.
+        Raises KeyCollision; a retry leaves out the exchange that caused it.
         """
         batch = delivery.batch
         self._pairing.begin(now, at)
@@ -92,21 +94,21 @@ class Acceptor:
         return counts
 
     def settle_due(self, now: int, at: float, most: int = AT_ONCE) -> None:
-        """Settles views that have waited long enough, up to so many; the others, when it is called again."""
+        """Settles at most `most` of the views that have waited long enough. The next call continues."""
         self._watermark = self._pairing.holding.watermark(at)
         self._settle(self._pairing.due(now, at, most))
         self._pairing.write()
         self._finish()
 
     def _finish(self) -> None:
-        """Writes what was counted in this piece of work."""
+        """Writes all counts of this piece of work."""
         self.settling.flush()
         self._unit.positions.count(self._counts)
         self._uncommitted.update({what: self._counts[what] for what in Left})
         self._counts.clear()
 
     def _new(self, records: Iterable[tuple[Record, bytes]], now: int) -> list[Arrival]:
-        """The records that are not stored yet, numbered."""
+        """Assigns numbers to the records that are not stored yet."""
         fresh: dict[str, tuple[Record, bytes]] = {}
         for record, raw in records:
             if record.id in fresh:
@@ -124,7 +126,7 @@ class Acceptor:
             if one.late is None:
                 try:
                     self.settling.settle(one.exchange)
-                except KeyCollision as error:  # nothing of it is counted
+                except KeyCollision as error:  # the exchange is not counted at all
                     self._leave_out(error)
             elif one.exchange.id not in self._kept_as_they_are:
                 with self._undoing_collisions(one.exchange.id):
@@ -136,8 +138,8 @@ class Acceptor:
 
     @contextmanager
     def _undoing_collisions(self, id: str) -> Iterator[None]:
-        """A counted exchange that would be counted under the number of something else stays as it is: this
-        piece of work, which has taken it back, is undone; when it is done again, the exchange is passed over.
+        """Handles a collision after a counted exchange was taken back: this piece of work must be undone, and
+        the exchange stays as counted. The retry skips it.
         """
         try:
             yield
@@ -147,13 +149,15 @@ class Acceptor:
             raise
 
     def begin_judging(self, api: int) -> None:
-        """The API's specifications are about to change: every stored exchange is to be judged anew."""
+        """Prepares a change of the API's specifications: every stored exchange will be re-validated."""
         self._unit.coverage.reset(api)
         self._unit.operations.demote(api)
         self._unit.apis.revise(api)
 
     def judge_again(self, api: int, limit: int) -> int:
-        """Judges up to `limit` stored exchanges that were not judged as the API stands; how many it found."""
+        """Re-validates at most `limit` stored exchanges that predate the API's current revision. Returns how
+        many it found.
+        """
         revision = self.catalogue.draft.revision(api)
         numbers = self._unit.samples.unjudged(api, revision, limit)
         for number in numbers:

@@ -1,13 +1,13 @@
-"""Builds the next catalogue on the writer's thread, and publishes it once what it shows is committed.
+"""Builds the next catalogue on the writer's thread, and publishes it after the commit.
 
-| event                                                | draft                          | published         |
-|------------------------------------------------------|--------------------------------|-------------------|
-| specifications change, a decision is made or undone  | as the transaction sees it     | stays             |
-| work or a whole transaction is undone                | read anew before anything else | stays             |
-| a transaction is committed                           | stays                          | becomes the draft |
+| event                                              | draft                           | published         |
+|----------------------------------------------------|---------------------------------|-------------------|
+| a specification changes, a decision is made/undone | as the transaction sees it      | unchanged         |
+| work or a whole transaction is undone              | read again before anything else | unchanged         |
+| a transaction is committed                         | unchanged                       | becomes the draft |
 
-So the published catalogue is never ahead of the database, and whoever was told that a write is committed
-finds it there.
+So the published catalogue is never ahead of the database, and contains every write that was reported as
+committed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class CatalogueEditor:
-    """Writer's thread, but for `published`, which any thread may read.
+    """Runs on the writer's thread; `published` may be read by any thread.
 
-    A document is read from the database and parsed once, however often the catalogue is built.
+    Each document is read from the database and parsed once, however often the catalogue is built.
     """
 
     def __init__(self, unit: Unit, load: Load) -> None:
@@ -39,19 +39,21 @@ class CatalogueEditor:
         self.publish()
 
     def publish(self) -> None:
-        """After a commit: readers get what was written."""
+        """Publishes the draft. Call it after a commit."""
         self.published = self.draft
 
     def reread(self) -> None:
-        """After specifications or decisions changed, or work was undone: the draft follows the database."""
+        """Reads the draft again from the database. Call it after specifications or decisions changed, or
+        after work was undone.
+        """
         self._build({})
 
     def add(self, stored: StoredSpec, specification: LoadedSpecification) -> None:
-        """A specification that was parsed already and is stored now."""
+        """Adds a specification that was already parsed and is now stored."""
         self._build({stored.id: Loaded.of(stored, specification)})
 
     def reread_ignored(self) -> None:
-        """After a decision: the ignored deviations of the draft follow the database."""
+        """Reads the ignored deviations of the draft again. Call it after a decision."""
         self.draft = replace(self.draft, ignored=self._unit.decisions.ignored())
 
     def _build(self, fresh: Mapping[str, Loaded]) -> None:

@@ -1,5 +1,5 @@
-"""What an exchange adds to the counters. When more is known of it, the old contribution is taken back and the
-new one added, so that totals always equal the exchanges.
+"""Adds exchanges to the counters. If an exchange changes, its old contribution is subtracted before the new
+one is added, so totals always match the stored exchanges.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from server.store.values import Contribution, Occurrence
 
 
 class Counting:
-    """Writer's thread. `counts` takes deviations that were left out, by Left."""
+    """Runs on the writer's thread. `counts` receives the deviations that were left out, by Left."""
 
     def __init__(self, unit: Unit, catalogue: CatalogueEditor, counts: Counter[str]) -> None:
         self._unit = unit
@@ -27,13 +27,13 @@ class Counting:
         self.covering = Covering(unit.consumers, catalogue)
 
     def flush(self) -> None:
-        """Writes what was added and taken back since."""
+        """Writes all changes since the last flush."""
         self._unit.calls.flush()
         self._unit.deviations.flush()
         self._unit.coverage.flush()
 
     def add(self, exchange: ExchangeDraft, operation: int, verdict: str | None) -> None:
-        """Counts an exchange as it is judged now."""
+        """Counts an exchange with its current verdict."""
         views = in_order(exchange.records)
         server = server_view(views)
         times = [view.time for view in views]
@@ -64,7 +64,7 @@ class Counting:
         return stored
 
     def take_back(self, exchange: ExchangeDraft) -> None:
-        """Takes back what was counted of a stored exchange; before it is changed."""
+        """Subtracts what was counted of a stored exchange. Call it before the exchange changes."""
         if exchange.counted is None:
             return
         self._unit.calls.add(exchange.counted, -1)

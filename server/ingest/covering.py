@@ -1,4 +1,4 @@
-"""Coverage of live traffic: which parts of its operation each judged exchange adds, and for which callers."""
+"""Coverage of live traffic: the parts of its operation that each validated exchange adds, by consumer."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ _KINDS = {by: ConsumerKind(by) for by in By}
 
 
 class Covering:
-    """Writer's thread. Knows an API's present specifications only."""
+    """Runs on the writer's thread. Uses only an API's current specifications."""
 
     def __init__(self, consumers: Consumers, catalogue: CatalogueEditor) -> None:
         self._consumers, self._catalogue = consumers, catalogue
 
     def cover(self, records: Sequence[Record], api: int, operation: int, judged: Judged) -> Covered | None:
-        """What an exchange of these views adds, judged by one of them."""
+        """The parts that an exchange with these views exercises, as validated by one of them."""
         if judged.judgement.operation is None:
             return None
         parts = parts_of(judged, self._catalogue.draft.outline(api))
         return Covered(operation, self._consumer_numbers(records), parts) if parts else None
 
     def recall(self, exchange: ExchangeDraft) -> Covered | None:
-        """What was added of a stored exchange under its API's present specifications.
+        """The parts that were counted for a stored exchange under its API's current specifications.
 
-        Of earlier specifications nothing is left. A stored exchange does not say: it is made anew.
+        Counts under earlier specifications were reset. The parts are not stored with the exchange, but
+        computed again.
         """
         counted = exchange.counted
         if counted is None or exchange.revision != self._catalogue.draft.revision(exchange.api):

@@ -1,4 +1,4 @@
-"""A request's body → a batch whose every number fits the store. Anything else is a WireError."""
+"""Decodes a request's body into a batch whose numbers all fit the store. Anything else is a WireError."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import zstandard
 from agent.wire import MAX_BATCH, Batch, Record, WireError, split_batch
 
 MAX_TIME = 2**62  # ns: the year 2116
-MAX_ID = 128  # characters of ids and names that agents choose
+MAX_ID = 128  # maximum length in characters of ids and names that agents choose
 MAX_COUNT = 2**62
 CODINGS = frozenset({"", "identity", "zstd"})
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A batch, and each of its records as msgpack of the present version, to be stored as it is."""
+    """A batch, and each of its records packed as msgpack of the current version, ready to be stored."""
 
     batch: Batch
     packed: tuple[bytes, ...]
 
 
 def unpacked(raw: bytes, coding: str) -> bytes:
-    """The body without its content coding, one of CODINGS; zstd may be several frames (RFC 8878, 3.1).
+    """Decompresses the body by its content coding, one of CODINGS; zstd may have several frames (RFC 8878,
+    3.1).
 
     Raises WireError.
     """
@@ -43,7 +44,9 @@ def unpacked(raw: bytes, coding: str) -> bytes:
 
 
 def decode(raw: bytes, coding: str = "") -> Delivery:
-    """The batch in a request's body. Raises WireError, which names a field and never holds a value."""
+    """Decodes the batch in a request's body. Raises WireError, which names a field and never contains a
+    value.
+    """
     batch, packed = split_batch(unpacked(raw, coding))
     if not 1 <= batch.seq < MAX_COUNT:
         raise WireError("batch.seq: out of range")

@@ -1,20 +1,22 @@
-"""Views that wait for their other half. Each is settled once: counted, with its other half or alone.
+"""Holds views until their other half arrives. Each view is settled once: counted with its other half, or
+alone.
 
-| state | event                                                 | next                     | way       |
-|-------|-------------------------------------------------------|--------------------------|-----------|
-| new   | no other view of its call can be told                 | settled alone            | AT_ONCE   |
-| new   | its other half is held                                | settled, both            | PAIRED    |
-| new   | its other half was settled alone, and is kept for it  | that is taken back; both | LATE      |
-| new   | neither                                               | held                     |           |
-| held  | its other half comes                                  | settled, both            | PAIRED    |
-| held  | all agents that count have passed its end by SLACK_NS | settled alone            | WATERMARK |
-| held  | it was held for LIVE_S, or BACKLOG_S                  | settled alone            | TIME      |
-| held  | more than MAX_HELD are, and it is the oldest          | settled alone            | MEMORY    |
-| held  | the server ends, or work is undone                    | held, as the store says  |           |
+| state | event                                   | next                      | way       |
+|-------|-----------------------------------------|---------------------------|-----------|
+| new   | it cannot be paired                     | settled alone             | AT_ONCE   |
+| new   | its other half is held                  | settled, both             | PAIRED    |
+| new   | its other half is a lone view           | that is taken back; both  | LATE      |
+| new   | neither                                 | held                      |           |
+| held  | its other half arrives                  | settled, both             | PAIRED    |
+| held  | the watermark is SLACK_NS after its end | settled alone             | WATERMARK |
+| held  | it was held for LIVE_S, or BACKLOG_S    | settled alone             | TIME      |
+| held  | it is the oldest of more than MAX_HELD  | settled alone             | MEMORY    |
+| held  | the server stops, or work is undone     | held, as the store has it |           |
 
-An agent has passed the end of the newest call that it delivered; one that delivers nothing but its ledger,
-the present by the server's clock. For a view that came live, agents count that delivered within IDLE_S: the
-others are idle. For one of a backlog, all that did within KNOWN_S: after an outage they return one by one.
+Each agent has passed the end of the newest call that it delivered; an agent that delivers only its ledger has
+passed the server's current time. The watermark is the minimum over active agents. For a live view, agents are
+active that delivered within IDLE_S. For a view from a backlog, all agents count that delivered within
+KNOWN_S, since they return one by one after an outage.
 """
 
 from __future__ import annotations
@@ -28,21 +30,21 @@ from heapq import heapify, heappop, heappush
 from agent.wire import Record
 from server.analysis.witnesses import Pending, View
 
-LIVE_S = 2.0  # a live view waits no longer
-BACKLOG_S = 30.0  # nor one of a backlog
+LIVE_S = 2.0  # maximum wait of a live view
+BACKLOG_S = 30.0  # maximum wait of a view from a backlog
 IDLE_S = 2.0
 KNOWN_S = 3600.0
-LIVE_NS = 5_000_000_000  # a view is live if it came so soon after its end by the server's clock
-SLACK_NS = 1_000_000_000  # for what an agent delivers out of order, and clocks that differ
+LIVE_NS = 5_000_000_000  # a view is live if it arrived within this time of its end, by the server's clock
+SLACK_NS = 1_000_000_000  # tolerance for calls delivered out of order and for clock differences
 MAX_HELD = 50_000  # views
-MAX_RECORDS = 10_000  # of these with their record in memory; the others' are read from the store
-MAX_BYTES = 32 * 1024 * 1024  # of these records, packed
+MAX_RECORDS = 10_000  # of these, with their record in memory; other records are read from the store
+MAX_BYTES = 32 * 1024 * 1024  # of packed records in memory
 MAX_AGENTS = 10_000
-SPARE = 1000  # entries of a queue that may be of settled views, beside as many as are held
+SPARE = 1000  # a queue may have this many stale entries more than views are held
 
 
 class SettledBy(StrEnum):
-    """Why views were settled when they were; of both views of a call it is one."""
+    """Why views were settled when they were. Both views of a call have the same reason."""
 
     AT_ONCE = "at_once"
     PAIRED = "paired"
@@ -54,13 +56,13 @@ class SettledBy(StrEnum):
 
 @dataclass(slots=True)
 class Held:
-    """`record` is None where it has to be read from the store; `size` is its bytes, packed."""
+    """A held view. `record` is None if it must be read from the store; `size` is its packed size in bytes."""
 
     view: View
     id: str
     record: Record | None
     size: int
-    stored: bool = False  # whether the store says that it is held
+    stored: bool = False  # whether the store has it as held
     live: bool = False
 
     @property
@@ -70,7 +72,7 @@ class Held:
 
 @dataclass(slots=True)
 class _Agent:
-    """The end of the newest call that it delivered (ns), and when it delivered last (monotonic, s)."""
+    """The end of the newest call that it delivered (ns), and the time of its last delivery (monotonic, s)."""
 
     epoch: str
     passed: int
@@ -78,11 +80,13 @@ class _Agent:
 
 
 class ViewHold:
-    """Writer's thread. Times are passed in: `now` is wall time in ns, `at` a monotonic one in s."""
+    """The held views. Runs on the writer's thread. Callers pass the time: `now` is wall time in ns, `at`
+    monotonic time in s.
+    """
 
     def __init__(self) -> None:
-        self._held: OrderedDict[int, Held] = OrderedDict()  # as they came
-        self._new: list[Held] = []  # which no queue has yet
+        self._held: OrderedDict[int, Held] = OrderedDict()  # in order of arrival
+        self._new: list[Held] = []  # not in a queue yet
         self._records = self._bytes = 0
         self._pending = Pending()
         self._agents: dict[str, _Agent] = {}
@@ -92,11 +96,11 @@ class ViewHold:
         return len(self._held)
 
     def match(self, view: View, others: Iterable[View] = ()) -> View | None:
-        """The other half of a new view: one that is held, to be released, or one of `others`."""
+        """The other half of a new view: a held one, which must then be released, or one of `others`."""
         return self._pending.take(view, others)
 
     def hold(self, view: View, record: Record, size: int, stored: bool = False) -> None:
-        """From now on it waits; `size` is its record's, packed."""
+        """Holds a view; `size` is the packed size of its record in bytes."""
         held = Held(view, record.id, record, size, stored)
         if self._records < MAX_RECORDS and self._bytes + size <= MAX_BYTES:
             self._records += 1
@@ -108,7 +112,7 @@ class ViewHold:
         self._pending.add(view)
 
     def release(self, number: int) -> Held | None:
-        """It waits no more."""
+        """Removes and returns a held view."""
         held = self._held.pop(number, None)
         if held is not None and held.record is not None:
             self._records -= 1
@@ -116,7 +120,7 @@ class ViewHold:
         return held
 
     def heard(self, agent: str, epoch: str, passed: int, at: float) -> None:
-        """An agent delivered what it knows of calls that ended up to `passed` (ns)."""
+        """Records that an agent has delivered the calls that ended up to `passed` (ns)."""
         known = self._agents.pop(agent, None)
         if known is not None and known.epoch == epoch:
             passed = max(passed, known.passed)
@@ -125,7 +129,7 @@ class ViewHold:
             del self._agents[next(iter(self._agents))]
 
     def due(self, now: int, at: float) -> Iterator[tuple[Held, SettledBy]]:
-        """Those that wait no more, and why."""
+        """Removes the views whose wait is over; yields each with the reason."""
         self._queue_new(now, at)
         for queues, seconds in ((self._live, IDLE_S), (self._backlog, KNOWN_S)):
             passed = self.watermark(at, seconds)
@@ -136,7 +140,7 @@ class ViewHold:
             yield from self._let_go([next(iter(self._held))], SettledBy.MEMORY)
 
     def take_new(self) -> list[int]:
-        """Which of those held now the store does not know yet; from now on it does."""
+        """Returns the held views that the store does not have as held yet, and marks them stored."""
         new = [held for held in self._new if not held.stored and held.number in self._held]
         for held in new:
             held.stored = True
@@ -144,12 +148,13 @@ class ViewHold:
         return [held.number for held in new]
 
     def watermark(self, at: float, seconds: float = IDLE_S) -> int | None:
-        """What all agents have passed that delivered in the last so many seconds; None where none did."""
+        """The time (ns) that all agents have passed that delivered within `seconds`; None if none did."""
         return min((one.passed for one in self._agents.values() if at - one.at <= seconds), default=None)
 
     def forget(self, ids: Mapping[int, str]) -> list[int]:
-        """After work was undone those are held that the store says, with their records' ids. Which of them
-        are not known here: they are to be held again."""
+        """Restores the state of the store after work was undone: `ids` are the held views' record ids by
+        number. Returns the numbers that are not in memory and must be held again.
+        """
         for number, held in [*self._held.items()]:
             if ids.get(number) == held.id:
                 held.stored = True
@@ -176,8 +181,8 @@ class ViewHold:
 
 
 class _Queue:
-    """Numbers of views by what they wait for. Those that are held no more are skipped, and let go of before
-    they are most of it.
+    """Numbers of views by when their wait ends. Entries of released views are skipped, and removed before
+    they outnumber the others.
     """
 
     def __init__(self, held: Mapping[int, Held]) -> None:
@@ -197,7 +202,7 @@ class _Queue:
 
 
 class _Queues:
-    """Of views that wait for the same agents and equally long."""
+    """The queues of views that wait for the same agents and equally long."""
 
     def __init__(self, held: Mapping[int, Held]) -> None:
         self.by_end, self.by_time = _Queue(held), _Queue(held)

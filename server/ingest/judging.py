@@ -1,4 +1,6 @@
-"""An exchange → its operation, verdict and deviations, and the parts of the operation that it covers."""
+"""Validates an exchange: finds its operation, verdict, deviations and the exercised parts of the
+operation.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ from server.store.values import Covered
 log = logging.getLogger(__name__)
 
 MAX_METHOD = 32
-NOT_FOUND = frozenset({400, 404, 405, 410, 501})  # nothing says that there is such an operation
+NOT_FOUND = frozenset({400, 404, 405, 410, 501})  # the operation is not known to exist
 
 
 class ExchangeJudge:
-    """Writer's thread. `counts` takes what failed, by Left."""
+    """Runs on the writer's thread. `counts` receives failures, by Left."""
 
     def __init__(
         self, catalogue: CatalogueEditor, operations: Operations, covering: Covering, counts: Counter[str]
@@ -38,7 +40,7 @@ class ExchangeJudge:
         self._counts = counts
 
     def judge(self, exchange: ExchangeDraft, api: int) -> tuple[int, str | None]:
-        """The operation's number and the verdict; sets the exchange's deviations and what it covers."""
+        """The operation's number and the verdict. Sets the exchange's deviations and its coverage."""
         views = in_order(exchange.records)
         record = most_seen(views)
         exchange.deviations, exchange.why, exchange.deprecated, exchange.covered = {}, None, False, None
@@ -64,7 +66,7 @@ class ExchangeJudge:
         )
 
     def _provisional(self, api: int, record: Record) -> int:
-        """The operation of a template that is made of the path."""
+        """The provisional operation for the path's template."""
         assert record.request is not None
         masked = Masks(record).segments() if any(mask.where == Where.PATH for mask in record.masks) else ()
         found = record.response is None or record.response.status not in NOT_FOUND
@@ -75,7 +77,7 @@ class ExchangeJudge:
     def _ruling(self, api: int, record: Record) -> Ruling | None:
         try:
             return self._catalogue.draft.judge(api, record)
-        except Exception as error:  # whatever the engine does with hostile input, the exchange is kept
+        except Exception as error:  # hostile input may fail in any way; the exchange is stored regardless
             log.error("matching failed: %s", type(error).__name__)
             self._counts[Left.ENGINE] += 1
             return None

@@ -1,4 +1,4 @@
-"""What is left to do once all samples of an API were judged again: counts whose samples are gone."""
+"""Handles counts without stored exchanges after all stored exchanges of an API were re-validated."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from server.store.unit import Unit
 
 
 def settle_leftovers(unit: Unit, acceptor: Acceptor, api: int) -> None:
-    """After all samples were judged: counts whose samples are gone go to the operation their template
-    belongs to, and deviations that no sample shows any more are removed. Writer's thread.
+    """Moves the counts of operations without stored exchanges to the operation that their template belongs
+    to, and removes deviations that no exchange shows any more. Call it on the writer's thread after all
+    stored exchanges were re-validated.
     """
     catalogue = acceptor.catalogue.draft
     unit.deviations.purge(api, catalogue.revision(api))
@@ -27,7 +28,7 @@ def settle_leftovers(unit: Unit, acceptor: Acceptor, api: int) -> None:
 
 
 def _probe(method: str, shape: str) -> Record:
-    """A record that asks only: which operation is this?"""
+    """A minimal record that serves only to find the operation of a path."""
     path = shape.replace("{id}", "0").replace("{date}", "2000-01-01").encode()
     nothing = Body(0, b"", "complete")
     return Record(

@@ -1,4 +1,4 @@
-"""What became of records and of what they hold: the server's part of the ledger."""
+"""The server's part of the ledger: what happened to records and their content."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from enum import StrEnum
 
 
 class Received(StrEnum):
-    """Where each record that arrived went."""
+    """What happened to each received record."""
 
     STORED = "stored"  # the first view of an exchange
     WITNESS = "witness"  # the other view of an exchange
-    DUPLICATE = "duplicate"  # this record was stored before
-    DUPLICATE_BATCH = "duplicate_batch"  # of a batch that was stored before
+    DUPLICATE = "duplicate"  # this record is stored already
+    DUPLICATE_BATCH = "duplicate_batch"  # of a batch that is stored already
 
 
 class Left(StrEnum):
-    """What was left out at ingest, the exchange itself being stored."""
+    """What was left out at ingest although the exchange is stored."""
 
-    DEVIATIONS = "deviations_over_bound"  # or with the number of another
+    DEVIATIONS = "deviations_over_bound"  # or its number is another deviation's
     ENGINE = "matching_failed"
     COVERAGE = "coverage_failed"
-    COLLIDED = "id_collision"  # all of it: what it would be counted under has the number of something else
+    COLLIDED = "id_collision"  # the exchange is not counted at all: its number collides

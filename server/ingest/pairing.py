@@ -1,9 +1,9 @@
-"""New views → exchanges to be settled: a view with its other half, or alone once it has waited long enough.
+"""Pairs new views into exchanges: a view is settled with its other half, or alone after waiting long enough.
 
-Which views are held is known to the store, so that none is lost with the process. A view that was settled
-alone is kept for its other half where that may still come: an agent watches the other end, the view itself
-came late, or the server does not know its agents yet. An internal address may be that of a new pod, or of a
-service, which no agent has reported so far: such views are kept as well, as long as there is room.
+The store records which views are held, so that none is lost when the process ends. A view that was settled
+alone is kept as a lone view if its other half may still arrive: if an agent watches the other end, if the
+view itself arrived late, or if the server may not know all agents yet. An internal address may belong to a
+new pod or a service that no agent has reported yet; such views are kept too, while there is room.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
 from server.store.values import StoredView
 
-FRESH_S = 600.0  # after the start every address counts as watched: agents are still to be heard of
+FRESH_S = 600.0  # after the start every address counts as watched, since not all agents have delivered yet
 
 
 @dataclass(slots=True)
 class Arrival:
-    """A new record, its number, and that of its exchange; `view` is None where it cannot be paired."""
+    """A new record, its number, and the number of its exchange; `view` is None if it cannot be paired."""
 
     number: int
     record: Record
@@ -35,20 +35,20 @@ class Arrival:
 
 
 def arrived(number: int, record: Record, raw: bytes) -> Arrival:
-    """A record of which nothing is known yet."""
+    """An arrival whose exchange is not known yet."""
     mark = mark_of(record)
     view = None if mark is None else view_of(record, number, mark)
     return Arrival(number, record, raw, view, number)
 
 
 def newest(arrivals: Iterable[Arrival]) -> int:
-    """The end (ns) of the call that ended last."""
+    """The latest end of a call (ns); 0 if there are none."""
     return max((one.record.time if one.view is None else one.view.end for one in arrivals), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Settleable:
-    """An exchange that waits no more; `late` is the other view of one that was counted without it."""
+    """An exchange whose wait is over. If it was already counted without its other view, that is `late`."""
 
     exchange: ExchangeDraft
     why: SettledBy
@@ -56,19 +56,21 @@ class Settleable:
 
 
 class Pairing:
-    """Writer's thread. Times are passed in: `now` is wall time in ns, `at` a monotonic one in s."""
+    """Runs on the writer's thread. Callers pass the time: `now` is wall time in ns, `at` monotonic time in
+    s.
+    """
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self.holding = ViewHold()
-        self._released: list[int] = []  # that the store still says are held
-        self._alone: list[tuple[int, int, int]] = []  # that the store does not say yet
+        self._released: list[int] = []  # still held by the store
+        self._alone: list[tuple[int, int, int]] = []  # not yet known to the store
         self._fresh_until: float | None = None
         self.forget()
 
     def begin(self, now: int, at: float) -> float:
-        """Has agents waited for that delivered not long before the start, as if they had just now; until when
-        (monotonic, s) others may still have to be heard of.
+        """Counts agents that delivered shortly before the start as active from the first call on. Returns
+        until when (monotonic, s) further agents may be unknown.
         """
         if self._fresh_until is None:
             self._fresh_until = at + FRESH_S
@@ -77,20 +79,20 @@ class Pairing:
         return self._fresh_until
 
     def forget(self) -> None:
-        """After work was undone: held is what the store says."""
+        """Restores the state of the store. Call it after work was undone."""
         self._released.clear()
         self._alone.clear()
         for number in self.holding.forget(self._unit.held.ids()):
             found = self._unit.held.record(number)
             mark = None if found is None else mark_of(found[0])
-            if found is None or mark is None:  # damaged: it must hold up nothing
+            if found is None or mark is None:  # damaged: waiting would be pointless
                 self._released.append(number)
             else:
                 record, size = found
                 self.holding.hold(view_of(record, number, mark), record, size, stored=True)
 
     def take(self, arrivals: Sequence[Arrival], now: int) -> list[Settleable]:
-        """Stores new views; the exchanges that are whole now, or never will be. The others are held."""
+        """Stores new views. Returns the exchanges that can be settled; other views are held."""
         late = self._unit.alone.marks([one.view.mark for one in arrivals if one.view is not None])
         watched, found = self._unit.watched, []
         for one in arrivals:
@@ -130,7 +132,7 @@ class Pairing:
         yield from self._unit.alone.near(time, mark)
 
     def _draft(self, held: Held) -> ExchangeDraft | None:
-        """Of a view that is held no more; None where its record cannot be read any more."""
+        """The exchange of a released view; None if its record cannot be read."""
         if held.stored:
             self._released.append(held.number)
         record = held.record
@@ -139,7 +141,7 @@ class Pairing:
         return None if record is None else ExchangeDraft(held.number, [record])
 
     def due(self, now: int, at: float, most: int) -> list[Settleable]:
-        """The exchanges of up to so many views that wait no more."""
+        """The exchanges of at most `most` views whose wait is over."""
         fresh_until, found = self.begin(now, at), []
         for held, why in islice(self.holding.due(now, at), most):
             exchange = self._draft(held)
@@ -150,13 +152,13 @@ class Pairing:
         return found
 
     def _may_be_seen(self, record: Record) -> bool:
-        """Whether an agent may have seen the call from its other end."""
+        """Whether an agent may have captured the call at its other end."""
         if any(map(self._unit.watched.has, other_ends(record))):
             return True
         return is_other_end_internal(record) and self._unit.alone.has_room
 
     def write(self) -> None:
-        """Tells the store which views are held now, and which were settled alone."""
+        """Writes to the store which views are held, and which were settled alone."""
         self._unit.held.remove(self._released)
         self._unit.held.add(self.holding.take_new())
         self._unit.alone.add(self._alone)

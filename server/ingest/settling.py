@@ -1,7 +1,7 @@
-"""An exchange whose views are known → its API, operation, caller and verdict, counted once.
+"""Counts each exchange once: finds its API, operation, consumers and verdict.
 
-What was counted is taken back where more is known later: a late view, an API that turned out to be another
-one, other specifications.
+The counts of an exchange are replaced when it changes: when its other view arrives late, its API is merged,
+or the specifications change.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from server.store.values import Merge
 
 
 class Settling:
-    """Writer's thread. `stale` is told of an API (its number) whose exchanges are to be judged again;
-    `counts` takes what was left out, by Left.
+    """Runs on the writer's thread. `stale` is called with the number of each API whose exchanges must be
+    re-validated; `counts` receives what was left out, by Left.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class Settling:
         self._unit, self._catalogue, self._stale = unit, catalogue, stale
         self._counting = Counting(unit, catalogue, counts)
         self.judge = ExchangeJudge(catalogue, unit.operations, self._counting.covering, counts)
-        self._counted: list[ExchangeDraft] = []  # and not written
+        self._counted: list[ExchangeDraft] = []  # counted, not written yet
 
     def forget(self) -> None:
-        """After work was undone."""
+        """Discards unwritten exchanges. Call it after work was undone."""
         self._counted.clear()
 
     def flush(self) -> None:
-        """Writes what was counted since, and the exchanges."""
+        """Writes the exchanges counted since the last flush, and the counters."""
         self._unit.samples.write(self._counted)
         self._counted.clear()
         self._counting.flush()
@@ -48,21 +48,21 @@ class Settling:
         self._count(exchange, self._find_api(exchange.records))
 
     def add_view(self, exchange: ExchangeDraft, record: Record, number: int) -> None:
-        """A stored exchange's other view has come, late: what was counted of one is replaced by both."""
+        """Adds the other view of a stored exchange, and counts it from both."""
         api = self._find_api([*exchange.records, record])
-        exchange = self._unit.samples.load(exchange.number) or exchange  # APIs may have been merged
+        exchange = self._unit.samples.load(exchange.number) or exchange  # its API may have been merged
         self._counting.take_back(exchange)
         exchange.records.append(record)
         exchange.second = number
         self._count(exchange, api)
 
     def judge_again(self, exchange: ExchangeDraft) -> None:
-        """The specifications of a stored exchange's API are others now."""
+        """Counts a stored exchange again under its API's current specifications."""
         self._counting.take_back(exchange)
         self._count(exchange, exchange.api)
 
     def _find_api(self, records: Sequence[Record]) -> int:
-        """The API of these views; another one may turn out to be the same."""
+        """Finds the API of these views; merges APIs that turn out to be the same."""
         views = in_order(records)
         server = server_view(views)
         api, found = self._unit.apis.resolve(server)

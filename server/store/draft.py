@@ -1,4 +1,4 @@
-"""An exchange on its way into the store: its views, and what was made of them."""
+"""An exchange on its way into the store: its views and the results of validation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from server.store.values import Contribution, Covered
 
 @dataclass(slots=True)
 class ExchangeDraft:
-    """`number` is that of its first view, `second` of the other; `stored` says whether it is in the store
-    already. What the counters hold of it is `counted`, `deviations` (with their messages) and `covered`
-    (judged under `revision` of its API).
+    """An exchange being counted. `number` is that of its first view, `second` that of the other; `stored`
+    says whether it is in the store already. `counted`, `deviations` (with messages) and `covered` are what
+    the counters contain of it, as of `revision` of its API.
     """
 
     number: int
@@ -28,7 +28,7 @@ class ExchangeDraft:
     revision: int = 0
     counted: Contribution | None = None
     deviations: Mapping[DeviationIdentity, str] = field(default_factory=dict)
-    covered: Covered | None = None  # None: nothing, or (if stored) not known any more
+    covered: Covered | None = None  # None: nothing, or (if stored) unknown
 
     @property
     def id(self) -> str:

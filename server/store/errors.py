@@ -1,4 +1,4 @@
-"""Why the store does not do what it is asked for."""
+"""The errors that a store raises."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ CURE = "stop the server and start it once with --salvage"
 
 
 class StoreUnavailable(RuntimeError):
-    """Nothing can be written or read now (disk full, database locked, too much waiting); try again later."""
+    """The store cannot be read or written now (disk full, database locked, too much queued work); try again
+    later.
+    """
 
 
 class Damaged(StoreUnavailable):
-    """What is stored cannot be read as it was written; `spectap server --salvage` is the way out."""
+    """Stored data cannot be read back; `spectap server --salvage` recovers what is readable."""
 
 
 class KeyCollision(RuntimeError):
-    """What was to be stored has the number of something else (store/keys.py): it is refused, not mixed."""
+    """A number is taken by another key (store/keys.py). The new item is refused rather than mixed with the
+    other.
+    """

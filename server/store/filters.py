@@ -1,4 +1,4 @@
-"""What lists are narrowed by."""
+"""Filters of lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.store.rows import DeviationState
 
 
 class DeviationsShown(Enum):
-    """Of deviations: all but ignored ones, or all."""
+    """Which deviations are listed: without ignored ones, or all."""
 
     OPEN_OR_ACCEPTED = "open or accepted"
     ALL = "all"
@@ -17,7 +17,9 @@ class DeviationsShown(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """None means any. `since` is inclusive, `until` exclusive, in ns; `status_class` 5 stands for 5xx."""
+    """Filters of a list; None means any. `since` is inclusive, `until` exclusive, in ns; `status_class` 5
+    means 5xx.
+    """
 
     api: int | None = None
     method: str | None = None

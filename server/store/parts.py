@@ -1,4 +1,4 @@
-"""What is stored, by the names that logs and metrics use."""
+"""The parts of the stored data, by their names in logs and metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class StoredPart(StrEnum):
-    """What may be unreadable by itself."""
+    """A part of the stored data that can be unreadable on its own."""
 
     APIS = "apis"
     OPERATIONS = "operations"

@@ -1,4 +1,4 @@
-"""What can be read of the store, by use: each a Protocol that an engine fulfils."""
+"""Reading the store, as Protocols that an engine implements."""
 
 from __future__ import annotations
 
@@ -35,38 +35,38 @@ class InventoryReader(Protocol):
     """APIs and their operations."""
 
     def number_of(self, id: str) -> int | None:
-        """An API's number by its id, by one it had earlier, or by that of one that was merged into it."""
+        """An API's number by its id, an earlier id, or the id of an API that was merged into it."""
 
     def name_of(self, api: int) -> str: ...
 
     def api(self, api: int) -> ApiRow | None:
-        """None where nothing was counted of it and nobody declared it."""
+        """None if the API has no counts and was not declared."""
 
     def apis(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ApiRow]:
-        """Most recently called first."""
+        """The most recently called first."""
 
     def operations(
         self, api: int, filters: Filters, limit: int, after: Cursor | None, deprecated: bool | None = None
     ) -> Listed[OperationRow]:
-        """Those that were called, busiest first."""
+        """The operations that were called, busiest first."""
 
     def called(self, api: int) -> Collection[str]:
-        """Keys of an API's operations that were called."""
+        """Keys of the API's operations that were called."""
 
     def totals(self) -> Totals: ...
 
     def merged_into(self, apis: Collection[int]) -> Mapping[int, int]:
-        """Of these APIs, those that turned out to be another, and which."""
+        """Which of these APIs were merged, and into which."""
 
     def unused_consumers(self) -> Sequence[int]:
-        """Numbers of consumers that may go."""
+        """Numbers of consumers that nothing refers to."""
 
 
 class ExchangesReader(Protocol):
-    """Whole exchanges, as long as retention keeps them."""
+    """Stored exchanges, until retention deletes them."""
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
-        """Newest first; fewer than `limit` where bodies are large."""
+        """Newest first; fewer than `limit` if bodies are large."""
 
     def one(self, id: str) -> ExchangeRow | None:
         """By the id of any of its views."""
@@ -75,30 +75,30 @@ class ExchangesReader(Protocol):
         """The views of an API's newest exchanges."""
 
     def after(self, number: int, limit: int) -> Sequence[Learnable]:
-        """Exchanges that were stored after this number, in that order."""
+        """Exchanges stored after this number, in order."""
 
     def views(self, numbers: Collection[int]) -> Mapping[int, Sequence[Record]]:
         """The views of exchanges, by number."""
 
 
 class DeviationsReader(Protocol):
-    """Deviations, and what people decided of them."""
+    """Deviations and the decisions on them."""
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[DeviationRow]:
-        """Most recently seen first."""
+        """The most recently seen first."""
 
     def number_of(self, id: str) -> int | None:
-        """The number that an id, or one it had earlier, stands for; None for what can be none. The deviation
-        may be gone.
+        """The number of a deviation by its id or an earlier id; None if the id is invalid. The deviation
+        itself may have been deleted.
         """
 
     def known(self, number: int) -> KnownDeviation | None: ...
 
     def ids(self, api: int, identities: Collection[DeviationIdentity]) -> Sequence[str | None]:
-        """Of the deviations of these identities; None for one that is not stored."""
+        """The ids of the deviations with these identities; None where a deviation is not stored."""
 
     def proposals(self, api: int, spec: str | None = None) -> Sequence[Proposal]:
-        """What was accepted, oldest first; of one specification, if its id is given."""
+        """Accepted deviations, oldest first; of one specification if its id is given."""
 
 
 class SpecsReader(Protocol):
@@ -114,37 +114,37 @@ class SpecsReader(Protocol):
 
 
 class FleetReader(Protocol):
-    """Who delivers."""
+    """The agents that deliver."""
 
     def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
-        """Every start of every agent, most recently heard of first."""
+        """Every start of every agent, most recent delivery first."""
 
     def ledgers(self) -> Ledgers: ...
 
 
 class CoverageReader(Protocol):
-    """What of an API's specifications was exercised."""
+    """Coverage of an API's specifications."""
 
     def counts(self, api: int, by: str) -> Iterator[PartCount]:
-        """Of everyone, and of consumers of one kind."""
+        """Counts for everyone, and for consumers of one kind."""
 
     def undescribed(self, api: int) -> Iterator[UndescribedCount]: ...
 
 
 class LessonsReader(Protocol):
-    """What was learnt, published and decided of rebuilt documents."""
+    """Learned documents: stored states, published versions and decisions."""
 
     def watermark(self) -> int:
-        """The number of the last exchange that was learnt from or passed over."""
+        """The number of the last exchange that was learned from or skipped."""
 
     def rows_of(self, api: int) -> Collection[int]:
-        """The rows in which what was learnt of an API is stored: several where APIs turned out to be one."""
+        """The rows with the learned state of an API: several if APIs were merged."""
 
     def state(self, row: int) -> bytes:
-        """What is stored in one of them. Raises ValueError where it cannot be read."""
+        """The state in one of them. Raises ValueError if it cannot be read."""
 
     def publication(self, api: int, version: str | None = None) -> Publication | None:
-        """A published version, the newest if none is given."""
+        """A published version; the newest if none is given."""
 
     def newest_version(self, api: int) -> str | None: ...
 
@@ -152,14 +152,14 @@ class LessonsReader(Protocol):
         """Newest first."""
 
     def count(self, api: int) -> int:
-        """How many versions of an API were published."""
+        """Number of published versions of an API."""
 
     def decisions(self, api: int) -> Sequence[RebuiltDecision]:
-        """In the order of deciding."""
+        """In order of time."""
 
 
 class Reader(Protocol):
-    """One moment of the store."""
+    """A snapshot of the store."""
 
     @property
     def inventory(self) -> InventoryReader: ...

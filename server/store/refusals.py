@@ -1,6 +1,7 @@
-"""Whether the database takes writes, as its last one went; said in the log when that changes.
+"""Tracks whether the database accepts writes, and logs changes.
 
-A disk that is full fails each attempt, several a second: one line tells it, then one a minute how many more.
+A full disk fails every attempt, several per second: the first failure is logged, then one line a minute with
+the number of further failures.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ SAY_EVERY_S = 60.0
 
 
 class Refusals:
-    """Written to by the writer's thread alone; `reason` may be read by any."""
+    """Written by the writer's thread only; `reason` may be read by any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.reason: str | None = None  # why the last write was refused; None where it was not
+        self.reason: str | None = None  # why the last write was refused; None if it succeeded
         self._clock = clock
         self._said_at = 0.0
         self._unsaid = 0
 
     def refused(self, reason: str) -> None:
-        """A write failed, and its like will until something is done about the reason."""
+        """Records a failed write; further writes will fail until the cause is removed."""
         now = self._clock()
         if self.reason is None:
             log.error("nothing was stored: %s", reason)
@@ -37,7 +38,7 @@ class Refusals:
         self.reason = reason
 
     def stored(self) -> None:
-        """A write that changed something was committed."""
+        """Records that a write was committed."""
         if self.reason is not None:
             log.warning("the database stores again; %d more attempts had failed", self._unsaid)
             self.reason, self._unsaid = None, 0

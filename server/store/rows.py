@@ -1,6 +1,6 @@
-"""What leaves the store: facts of one moment. Times are ns since the epoch, in UTC; absent is None.
+"""Values that leave the store: a snapshot each. Times are ns since the epoch, UTC; absent is None.
 
-A `number` is the store's own key, an `id` is what the outside sees: opaque, and text.
+A `number` is the store's own key; an `id` is public, opaque text.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from server.analysis.specs.deviation import DeviationIdentity
 Row_co = TypeVar("Row_co", covariant=True)
 
 Cursor: TypeAlias = tuple[int, int]
-"""The key of the last row of a piece of a list: the next piece holds what sorts after it."""
+"""The sort key of a page's last row; the next page begins after it."""
 
 AgentLedger: TypeAlias = Mapping[str, Mapping[str, int]]
-"""By part (bytes, exchanges, kernel) and bucket."""
+"""Counts by part (bytes, exchanges, kernel) and bucket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[Row_co]):
-    """A piece of a list, and where the next begins; None where this is the last."""
+    """A page of a list, and where the next page begins; None if this is the last page."""
 
     rows: Sequence[Row_co] = ()
     next: Cursor | None = None
@@ -35,7 +35,7 @@ class Listed(Generic[Row_co]):
 
 @dataclass(frozen=True, slots=True)
 class ConsumerCount:
-    """How often one consumer called."""
+    """A consumer's number of calls."""
 
     kind: str
     name: str
@@ -44,7 +44,7 @@ class ConsumerCount:
 
 @dataclass(frozen=True, slots=True)
 class OperationConsumer:
-    """A consumer of an operation; times are to the hour, or the day where that is all that was kept."""
+    """A consumer of an operation. Times are rounded to the hour, or to the day for older counts."""
 
     kind: str
     name: str
@@ -62,7 +62,9 @@ class SpecTitle:
 
 @dataclass(frozen=True, slots=True)
 class ApiRow:
-    """`exchanges` and `operations` count what was called; `merged` are ids of APIs that became this one."""
+    """`exchanges` and `operations` count calls and called operations; `merged` has the ids of APIs that were
+    merged into this one.
+    """
 
     number: int
     id: str
@@ -86,18 +88,18 @@ class ApiRow:
 
 
 class OperationKind(StrEnum):
-    """What an operation's key was made from; the last two are buckets for what has no key."""
+    """What an operation's key was derived from; the last two are buckets for exchanges without a key."""
 
-    PROVISIONAL = "provisional"  # a path of traffic
+    PROVISIONAL = "provisional"  # the path of an exchange
     SPECIFIED = "specified"
-    OVERFLOW = "overflow"  # of more templates than are kept
-    UNSEEN = "unseen"  # of calls whose request was not seen
+    OVERFLOW = "overflow"  # beyond the maximum number of templates
+    UNSEEN = "unseen"  # the request was not captured
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRow:
-    """`key` is such as "GET /users/{id}"; `statuses` has None for calls without an answer; `latency` is a
-    histogram (analysis/latency.py); `consumers` are the busiest.
+    """`key` is, for example, "GET /users/{id}"; `statuses` has None for calls without a response; `latency`
+    is a histogram (analysis/latency.py); `consumers` has the busiest ones.
     """
 
     number: int
@@ -118,8 +120,8 @@ class OperationRow:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRow:
-    """`operation` is None for a bucket that is none; `deviations` have their messages; `views` begins with
-    the one that came first.
+    """`operation` is None if the exchange is in a bucket; `deviations` include their messages; `views` are in
+    order of arrival.
     """
 
     number: int
@@ -138,7 +140,7 @@ class ExchangeRow:
 
 
 class DeviationState(StrEnum):
-    """Without a decision a deviation is open."""
+    """The decision on a deviation; `open` if there is none."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -147,7 +149,7 @@ class DeviationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviationRow:
-    """`sample` is the id of an exchange that shows it, None once that is gone."""
+    """`sample` is the id of an exchange that shows the deviation; None if that was deleted."""
 
     number: int
     id: str
@@ -168,7 +170,7 @@ class DeviationRow:
 
 @dataclass(frozen=True, slots=True)
 class KnownDeviation:
-    """Which one a number stands for, whether or not it is listed; its sample may be gone."""
+    """A deviation by its number, whether or not lists show it; its sample may have been deleted."""
 
     api: int
     identity: DeviationIdentity
@@ -177,7 +179,7 @@ class KnownDeviation:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An accepted deviation: the change of a specification (its id) under which it conforms."""
+    """An accepted deviation: the change of a specification (by id) under which it conforms."""
 
     identity: DeviationIdentity
     spec: str
@@ -189,8 +191,8 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class SpecRow:
-    """`api` is an id. `host` limits it to calls that name this host, `base_path` replaces that of its server
-    URLs; `warnings` say what of it is not used in judging.
+    """`api` is an id. `host` limits the specification to calls of this host; `base_path` replaces that of its
+    server URLs; `warnings` name the parts that are not validated.
     """
 
     number: int
@@ -206,7 +208,7 @@ class SpecRow:
 
 @dataclass(frozen=True, slots=True)
 class SpecDocument:
-    """A specification with its document as it was uploaded."""
+    """A specification with its uploaded document."""
 
     row: SpecRow
     raw: bytes
@@ -218,7 +220,7 @@ class SpecDocument:
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """One start of an agent; `records` counts what it delivered."""
+    """One start of an agent; `records` is the number of records it delivered."""
 
     number: int
     agent: str
@@ -234,9 +236,7 @@ class AgentRow:
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """Totals over all agents and starts, the agent and ledger of each start, and where the server put what it
-    received.
-    """
+    """Totals over all agents and starts, each start's agent and ledger, and the server's own counts."""
 
     agents: AgentLedger
     starts: Sequence[tuple[str, AgentLedger]]
@@ -245,7 +245,7 @@ class Ledgers:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """APIs that were called, and exchanges counted for them."""
+    """Number of called APIs and of exchanges counted for them."""
 
     apis: int
     exchanges: int
@@ -253,7 +253,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class PartCount:
-    """How often a part of an operation was exercised; by everyone where `consumer` is None."""
+    """How often a part of an operation was exercised; by everyone if `consumer` is None."""
 
     operation: str
     consumer: str | None
@@ -263,7 +263,7 @@ class PartCount:
 
 @dataclass(frozen=True, slots=True)
 class UndescribedCount:
-    """Calls of an operation that no specification describes; `status` is None where there was no answer."""
+    """Calls of an operation that is in no specification; `status` is None without a response."""
 
     method: str
     template: str
@@ -273,7 +273,7 @@ class UndescribedCount:
 
 @dataclass(frozen=True, slots=True)
 class Learnable:
-    """An exchange that is to be learnt from, without its views."""
+    """An exchange to learn from, without its views."""
 
     number: int
     api: int
@@ -283,7 +283,7 @@ class Learnable:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A version of an API's rebuilt document, and what changed since the one before."""
+    """A version of an API's learned document, and its changes from the previous version."""
 
     version: str
     time: int
@@ -293,7 +293,7 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """A version of a rebuilt document, and what changed since the one before."""
+    """A version of a learned document, and its changes from the previous version."""
 
     number: int
     version: str
@@ -303,7 +303,7 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class RebuiltDecision:
-    """What a person decided of a rebuilt document."""
+    """A decision on a learned document."""
 
     number: int
     time: int

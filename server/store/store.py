@@ -1,4 +1,4 @@
-"""The store, whatever its engine: one writer, and any number of readers that each see one moment."""
+"""The store's interface, whatever the engine: one writer, and any number of readers with a snapshot each."""
 
 from __future__ import annotations
 
@@ -18,58 +18,60 @@ class Store(Protocol):
     """May be used from any thread."""
 
     def begin(self, work: Callable[[Unit], T]) -> T:
-        """Runs `work`, which reads, on the caller's thread, before anything was written. Raises Damaged."""
+        """Runs the reading `work` on the caller's thread, before anything is written. Raises Damaged."""
 
     def write(self, work: Callable[[Unit], T]) -> Future[T]:
-        """Runs `work` in a transaction, on the writer's thread; the future is done after commit. Work that
-        fails is undone alone. Raises StoreUnavailable, as may the future.
+        """Runs `work` in a transaction on the writer's thread; the future is done after the commit. If it
+        fails, only this work is undone. Raises StoreUnavailable, as may the future.
         """
 
     def reading(self) -> AbstractContextManager[Reader]:
-        """One moment of the store. Raises StoreUnavailable."""
+        """A snapshot of the store. Raises StoreUnavailable."""
 
     def on_undo(self, forget: Callable[[], None]) -> None:
-        """Registers what must be forgotten whenever work was undone; runs on the writer's thread."""
+        """Registers a function that discards caches. It runs on the writer's thread whenever work was
+        undone.
+        """
 
     def on_commit(self, publish: Callable[[], None]) -> None:
-        """Registers what shows other threads what was written; runs on the writer's thread after each commit,
-        before anybody learns of it. Must not raise.
+        """Registers a function that publishes committed changes. It runs on the writer's thread after each
+        commit, before any future is done, and must not raise.
         """
 
     @property
     def waiting(self) -> int:
-        """Pieces of work that wait for the writer."""
+        """Number of pieces of work in the writer's queue."""
 
     @property
     def busy_s(self) -> float:
-        """For how many seconds the writer has been at one piece of work; 0 where it waits for some. Waits
-        for nothing.
+        """Seconds since the writer began its current piece of work; 0 if it is waiting for work. Never
+        blocks.
         """
 
     @property
     def refused(self) -> str | None:
-        """Why the last write was not taken; None where it was."""
+        """Why the last write was refused; None if it succeeded."""
 
     @property
     def damage(self) -> str | None:
-        """What was found damaged since the start."""
+        """The damage found since the start; None if there is none."""
 
     def unreadable(self, part: StoredPart) -> int:
-        """How often a row of it could not be read since the start."""
+        """Number of failed reads of rows since the start, by part."""
 
     @property
     def used_bytes(self) -> int:
-        """What the store takes of its disk."""
+        """Bytes used on disk."""
 
     def compact(self) -> None:
-        """Cuts files to size, as far as readers allow. Raises StoreUnavailable."""
+        """Truncates files as far as readers allow. Raises StoreUnavailable."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether all that was accepted is committed, and the store closed."""
+        """Whether all accepted work is committed, and the store closed."""
 
     def close(self, seconds: float | None = None) -> bool:
-        """Commits all that was accepted, then closes; False where that takes longer than so many seconds.
+        """Commits all accepted work, then closes. Returns False if that takes longer than `seconds`.
 
         Later writes raise StoreUnavailable.
         """

@@ -1,7 +1,7 @@
-"""What a piece of work writes through, on the writer's thread: Protocols by use, which an engine fulfils.
+"""Writing, as Protocols that an engine implements. A piece of work uses them on the writer's thread.
 
-What the engine keeps in memory of these, it owns: it is read again whenever work was undone, before anything
-else is written, so that nothing in memory ever knows more than what is stored.
+An engine owns its caches of stored data. It reads them again whenever work was undone, before anything else
+is written, so that memory never has more than what is stored.
 """
 
 from __future__ import annotations
@@ -32,164 +32,170 @@ from server.store.values import (
 
 
 class Apis(Protocol):
-    """APIs and what they are recognised by; two that turn out to be one are merged and lose no counts."""
+    """APIs and what they are recognised by. APIs that turn out to be the same are merged without losing
+    counts.
+    """
 
     def resolve(self, record: Record) -> tuple[int, Merge | None]:
-        """The record's API, created if new, and a declared API that it turned out to be."""
+        """The record's API, created if new, and the declared API to merge if it turned out to be one."""
 
     def learn(self, record: Record, target: int) -> Merge | None:
-        """The server of this client's view is `target`: from now on its address leads there.
+        """Records that `target` is the server of this client's view: its address leads there from now on.
 
-        An address that leads to two servers (a virtual one) is not trusted again: it gets an API of its
-        own for calls that only the client saw.
+        An address that leads to two servers (a virtual address) is not used again: calls that only the client
+        saw get an API of that address.
         """
 
     def declare(self, names: Sequence[str], title: str) -> int:
-        """The API that goes by one of these names, created if traffic has not.
+        """The API with one of these names, created if traffic has not.
 
-        A name is a host, with or without port, or a workload after WORKLOAD_PREFIX. Among several APIs
-        that answered to the name, one whose server was seen wins, then the busiest.
+        A name is a host, with or without port, or a workload after WORKLOAD_PREFIX. If several APIs had the
+        name, one whose server was captured is preferred, then the busiest.
         """
 
     def add_host(self, api: int, record: Record) -> None:
-        """Keeps the name that the client used as an alias."""
+        """Stores the host name that the client used as an alias."""
 
     def number_of(self, id: str) -> int | None:
-        """An API's number by its id, by one it had earlier, or by that of one that was merged into it."""
+        """An API's number by its id, an earlier id, or the id of an API that was merged into it."""
 
     def id_of(self, api: int) -> str: ...
 
     def revise(self, api: int) -> None:
-        """Counts a change of the API's specifications."""
+        """Increments the revision of the API's specifications."""
 
     def revisions(self) -> Mapping[int, int]:
-        """Of each API, how often its specifications have changed."""
+        """Each API's revision: the number of changes of its specifications."""
 
     def to_judge(self) -> Sequence[int]:
-        """APIs with stored exchanges that were not judged as the API stands (after a restart)."""
+        """APIs with stored exchanges that were not validated under the current revision (after a restart)."""
 
 
 class Operations(Protocol):
-    """An operation's number by API and key, created at first sight."""
+    """Operations by API and key, created on first use."""
 
     def key_of(self, number: int) -> str:
-        """Such as "GET /users/{id}"."""
+        """For example, "GET /users/{id}"."""
 
     def provisional(self, api: int, method: str, template: str, found: bool = True) -> int:
-        """The operation a template stands for; beyond the bound, the API's overflow.
+        """The operation of a template; beyond the bound, the API's overflow operation.
 
-        Half of the room is for what the server says it has (`found`): who guesses at paths must not
-        displace what is really there.
+        Half of the room is reserved for paths that the server has answered for (`found`), so that scanners
+        cannot displace real operations.
         """
 
     def specified(self, api: int, key: str, deprecated: bool, operation_id: str | None) -> int:
-        """The operation that a specification names; a provisional one of the same key becomes it. Where
-        several specifications name it, in whatever order, it is deprecated if one of them says so.
+        """The operation that a specification names; a provisional one with the same key becomes it. If
+        several specifications name it, in any order, it is deprecated if one of them says so.
         """
 
     def unseen(self, api: int) -> int:
-        """For exchanges whose request went by before anyone watched."""
+        """The operation of exchanges whose request was not captured."""
 
     def demote(self, api: int) -> None:
-        """All operations of an API are provisional again: its specifications are about to change."""
+        """Makes all operations of an API provisional again: its specifications are about to change."""
 
     def unsampled(self, api: int) -> Sequence[Unsampled]:
-        """Provisional operations with counts but no stored exchange."""
+        """Provisional operations with counts and without stored exchanges."""
 
     def move_counts(self, source: int, target: int) -> None:
-        """All that was counted under one operation counts under another; the first is removed."""
+        """Adds the counts of one operation to another, and removes the first."""
 
 
 class Consumers(Protocol):
-    """Who calls, by kind and name."""
+    """Consumers by kind and name."""
 
     def number(self, kind: ConsumerKind, name: str) -> int:
-        """Created at first sight; beyond a bound those of a kind are one."""
+        """Created on first use; beyond a bound, the consumers of a kind share a number."""
 
     def drop_unused(self, numbers: Sequence[int]) -> int:
-        """Removes those of these consumers that nothing refers to, still; how many."""
+        """Removes those of `numbers` that nothing refers to. Returns how many."""
 
 
 class CallTally(Protocol):
     """Counts of calls, latency and verdicts."""
 
     def add(self, one: Contribution, sign: int = 1) -> None:
-        """Adds an exchange's part; `sign` -1 takes it back."""
+        """Adds an exchange's contribution; `sign` -1 subtracts it."""
 
     def flush(self) -> None:
-        """Writes what was added since; a counter that came down to zero is removed."""
+        """Writes all changes since the last flush; counters at zero are removed."""
 
 
 class CoverageTally(Protocol):
     """Counts of exercised parts of operations."""
 
     def add(self, one: Covered, sign: int = 1) -> None:
-        """Adds an exchange's parts; `sign` -1 takes them back."""
+        """Adds an exchange's parts; `sign` -1 subtracts them."""
 
     def flush(self) -> None:
-        """Writes what was added since; a counter that came down to zero is removed."""
+        """Writes all changes since the last flush; counters at zero are removed."""
 
     def reset(self, api: int) -> None:
-        """An API's specifications are about to change: what is stored of it will be counted anew."""
+        """Removes an API's counts: its specifications are about to change, and exchanges will be counted
+        again.
+        """
 
 
 class DeviationTally(Protocol):
-    """Deviations, stored once for each API and identity, with count, consumers and a sample: the newest
-    exchange that shows it under the present specifications, by time and id.
+    """Deviations, stored once per API and identity, with count, consumers and a sample: the newest exchange
+    by time and id that shows it under the current specifications.
     """
 
     def add(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
-        """Counts it; False where it was left out: the API's bound is reached, or its number is another's."""
+        """Counts a deviation. Returns False if it is left out: the API's bound is reached, or its number is
+        taken.
+        """
 
     def take_back(self, at: Occurrence, identity: DeviationIdentity) -> None: ...
 
     def flush(self) -> None:
-        """Writes what was added since."""
+        """Writes all changes since the last flush."""
 
     def purge(self, api: int, revision: int) -> None:
-        """Removes what no exchange has shown since the API's specifications changed."""
+        """Removes deviations that no exchange has shown since the API's specifications changed."""
 
 
 class Samples(Protocol):
-    """Whole exchanges and their views."""
+    """Stored exchanges and their views."""
 
     def numbers(self, count: int, now: int) -> Sequence[int]:
-        """Numbers for so many records that arrive at `now` (ns): above all that were ever given."""
+        """New numbers for `count` records that arrive at `now` (ns), above all earlier numbers."""
 
     def known(self, ids: Sequence[str]) -> Collection[str]:
-        """Which of these record ids are stored already."""
+        """The ones of these record ids that are stored already."""
 
     def load(self, number: int) -> ExchangeDraft | None:
-        """A stored exchange; None where retention took it, or it cannot be read."""
+        """A stored exchange; None if retention deleted it or it cannot be read."""
 
     def keep(self, views: Iterable[StoredView]) -> None:
-        """Inserts views, whether their exchanges are known yet or not."""
+        """Inserts views, whether or not their exchanges are known."""
 
     def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
-        """Inserts new exchanges and rewrites changed ones."""
+        """Inserts new exchanges and updates changed ones."""
 
     def unjudged(self, api: int, revision: int, limit: int) -> Sequence[int]:
-        """Numbers of an API's exchanges that were not judged under its present specifications."""
+        """Numbers of an API's exchanges that were not validated under its current revision."""
 
     def give_up(self, number: int, revision: int) -> None:
-        """An exchange that cannot be read counts as judged."""
+        """Marks an exchange that cannot be read as validated."""
 
 
 class HeldViews(Protocol):
-    """Stored views that wait for their other half: no exchange is made of them yet. By number."""
+    """Stored views that are held: not counted as an exchange yet. By number."""
 
     def add(self, numbers: Iterable[int]) -> None: ...
     def remove(self, numbers: Iterable[int]) -> None: ...
 
     def ids(self) -> Mapping[int, str]:
-        """All, with their records' ids."""
+        """Record ids of all held views."""
 
     def record(self, number: int) -> tuple[Record, int] | None:
-        """A stored view's record and its size, packed; None where it cannot be read."""
+        """A stored view's record and its packed size in bytes; None if it cannot be read."""
 
 
 class LoneViews(Protocol):
-    """Views that were settled alone, and whose other half may still come; of one view each, by number."""
+    """Lone views, by number."""
 
     def add(self, views: Iterable[tuple[int, int, int]]) -> None:
         """Numbers, marks and times (ns) of the records."""
@@ -197,71 +203,75 @@ class LoneViews(Protocol):
     def remove(self, number: int) -> None: ...
 
     def marks(self, marks: Sequence[int]) -> Collection[int]:
-        """Which of these marks any of them has."""
+        """The ones of these marks that a lone view has."""
 
     def near(self, time: int, mark: int) -> Sequence[View]:
-        """Those of a mark around a time."""
+        """Lone views with a mark, near a time."""
 
     def expire(self, now: int, most: int) -> int:
-        """Removes some that came a day ago, and of the rest those beyond so many; how many of these."""
+        """Removes lone views older than a day, in steps, and then the oldest beyond `most`. Returns how many
+        of the latter.
+        """
 
     @property
     def has_room(self) -> bool:
-        """Whether there are so few that those may be added whose other half is hardly to be expected."""
+        """Whether lone views may be added whose other half is unlikely to arrive."""
 
 
 class WatchedAddresses(Protocol):
-    """Addresses where an agent was seen to watch."""
+    """Addresses that agents watch."""
 
     def see(self, address: str, now: int) -> None:
-        """It is watched at `now` (ns)."""
+        """Records that the address is watched at `now` (ns)."""
 
     def has(self, address: str) -> bool:
-        """Whether it may be watched: true of all once too many are."""
+        """Whether an agent may watch it; always true if there are too many to store."""
 
     def expire(self, now: int) -> None:
-        """Removes those that were not seen for days."""
+        """Removes addresses that were not reported for days."""
 
 
 class Retention(Protocol):
-    """What may stay, in pieces of work small enough for ingest to go on in between."""
+    """Deletes old data, in pieces of work small enough for ingest to continue in between."""
 
     def used_bytes(self) -> int:
-        """Bytes that hold something."""
+        """Bytes in use."""
 
     def drop_some(self, bounds: RetentionBounds, now: int, target: int) -> int:
-        """Deletes some of the exchanges that came too long ago (to the hour), or of the first that came while
-        more than `target` bytes are used; how many.
+        """Deletes some of the exchanges that arrived too long ago (to the hour), or of the oldest ones while
+        more than `target` bytes are in use. Returns how many.
         """
 
     def fold_hours(self, bounds: RetentionBounds, now: int) -> None:
-        """Counters of hours that are long past are added up by day, but of hours that still have samples."""
+        """Sums old hourly counters by day, except in hours that still have exchanges."""
 
     def give_back(self) -> int:
-        """Returns some free space to the file system; 0 once there is none left to return."""
+        """Returns some free space to the file system. Returns 0 once there is none left."""
 
 
 class Positions(Protocol):
-    """Which batches are in, so that none counts twice, and both ledgers."""
+    """The batches received, so that none counts twice, and both ledgers."""
 
     def seen(self, batch: Batch) -> bool:
-        """Whether this batch is stored already; else it is from now on."""
+        """Whether this batch is stored already; if not, marks it as stored."""
 
     def record(self, batch: Batch, now: int) -> None:
-        """Keeps the agent's ledger (totals, so the newest replaces the older)."""
+        """Stores the agent's ledger. It has totals, so the newest replaces the previous one."""
 
     def delivered(self, since: int) -> Sequence[tuple[str, str, int]]:
-        """Agents and their starts that delivered at a time or later (ns), and when last; the latest last."""
+        """Agents and epochs that delivered at or after a time (ns), and the time of their last delivery; the
+        latest last.
+        """
 
     def count(self, buckets: Mapping[str, int]) -> None:
         """Adds to the server's own ledger."""
 
 
 class Specs(Protocol):
-    """Specifications as they were uploaded."""
+    """Specifications and their uploaded documents."""
 
     def stored(self) -> Sequence[StoredSpec]:
-        """All, without their documents, oldest first."""
+        """All specifications without their documents, oldest first."""
 
     def document(self, number: int) -> bytes: ...
 
@@ -272,58 +282,58 @@ class Specs(Protocol):
     ) -> StoredSpec: ...
 
     def remove(self, specs: Iterable[StoredSpec]) -> None:
-        """With what was proposed for them."""
+        """Removes specifications and the accepted deviations for them."""
 
 
 class Decisions(Protocol):
-    """What people decided of deviations."""
+    """Decisions on deviations."""
 
     def decide(self, api: int, identity: DeviationIdentity, decision: DeviationDecision) -> None:
-        """Replaces what was decided before."""
+        """Replaces an earlier decision."""
 
     def undo(self, api: int, identity: DeviationIdentity) -> None:
-        """The deviation is open again."""
+        """Removes the decision: the deviation is open again."""
 
     def ignored(self) -> Mapping[int, frozenset[DeviationIdentity]]:
-        """What is ignored, by API."""
+        """Ignored deviations by API."""
 
 
 class Lessons(Protocol):
-    """What was learnt of APIs, published, and decided of that."""
+    """Learned documents: states, published versions and decisions."""
 
     def save(self, learned: Mapping[int, Learned], last: int) -> Mapping[int, int | Exception] | None:
-        """Writes states and the watermark together. By API its new row, or why it could not be written; None,
-        and nothing, where an API was merged meanwhile.
+        """Writes states and the watermark together. Returns each API's new row, or why it could not be
+        written; None, having written nothing, if an API was merged meanwhile.
         """
 
     def publish(self, api: int, publication: Publication) -> None: ...
 
     def decide(self, api: int, decision: JsonObject, now: int) -> int:
-        """The decision's number."""
+        """Returns the decision's number."""
 
     def withdraw(self, api: int, number: int) -> bool:
-        """Whether there was such a decision."""
+        """Returns whether there was such a decision."""
 
 
 class Room(Protocol):
-    """Whether the store takes writes: shown by writing."""
+    """Tests by writing whether the store accepts writes."""
 
     def probe(self) -> None:
-        """The smallest real write."""
+        """The smallest possible write."""
 
     def take(self) -> None:
-        """A write of a batch's size: what is small may still fit on a full disk."""
+        """Writes as much as a batch does: on a full disk a small write may still succeed."""
 
     def give(self) -> None:
-        """Undoes `take`, once that was committed: together they would write nothing."""
+        """Undoes `take` after its commit; in one transaction the two would write nothing."""
 
 
 class Unit(Protocol):
-    """All of it."""
+    """All of the above."""
 
     def merge(self, merge: Merge) -> None:
-        """Everything of one API becomes another's: its id leads there, no count is lost. Its samples are to
-        be judged again. Tallies must be flushed before. Raises KeyCollision, and nothing is merged then.
+        """Merges one API into another: its id leads there, and no count is lost. Its exchanges must be
+        re-validated. Flush the tallies before. Raises KeyCollision, and then merges nothing.
         """
 
     @property

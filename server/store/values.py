@@ -1,4 +1,4 @@
-"""What is given to the store."""
+"""Values that enter the store."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from server.store.rows import DeviationState
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
 WORKLOAD_PREFIX = "workload:"
-"""Of a declared name that is a workload, NAMESPACE/NAME, and no host."""
-MAX_TITLE = 200  # characters of a title or version, of which documents may hold megabytes
+"""Prefix of a declared name that is a workload (NAMESPACE/NAME) instead of a host."""
+MAX_TITLE = 200  # characters of a title or version; documents may have megabytes
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one exchange adds to the counters; `status` is None where there was no answer, `bucket` one of
-    latency where it took no known time. Of its views, `time` is the first's; `last` is the last's, if later.
+    """What one exchange adds to the counters. `status` is None without a response; `bucket` is the latency
+    bucket, None without a known duration. `time` is that of the first view; `last` that of the last view, if
+    later.
     """
 
     operation: int
@@ -36,7 +37,7 @@ class Contribution:
 
 
 class StoredView(NamedTuple):
-    """One view of an exchange, whose number is that of its first; `raw` is its record, packed."""
+    """One view of an exchange, whose number is that of its first view; `raw` is the packed record."""
 
     number: int
     id: str
@@ -46,7 +47,7 @@ class StoredView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """Which parts of an operation one exchange exercised, and for which consumers (numbers)."""
+    """The parts of an operation that one exchange exercised, and for which consumers (numbers)."""
 
     operation: int
     consumers: tuple[int, ...]
@@ -55,8 +56,8 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One exchange that showed a deviation; `revision` counts changes of the API's specifications.
-    `time` and `last` are those of its Contribution, `exchange` is the id of its newest view.
+    """One exchange that showed a deviation; `revision` is that of its API's specifications. `time` and `last`
+    are those of its Contribution, `exchange` is the id of its newest view.
     """
 
     api: int
@@ -77,7 +78,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Unsampled:
-    """A provisional operation with counts, of which no exchange is stored any more."""
+    """A provisional operation with counts and without stored exchanges."""
 
     number: int
     key: str
@@ -87,7 +88,7 @@ class Unsampled:
 
 @dataclass(frozen=True, slots=True)
 class RetentionBounds:
-    """Whole exchanges are kept for so many days, and in so many bytes."""
+    """Exchanges are kept for this many days, and within this many bytes."""
 
     days: float
     bytes: int
@@ -95,7 +96,7 @@ class RetentionBounds:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A document as it came, and what it is said to describe."""
+    """An uploaded document, and what it is stated to describe."""
 
     raw: bytes
     host: str | None = None
@@ -104,8 +105,8 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class StoredSpec:
-    """`api` is a number. `host` limits it to calls that name this host; `base_path` replaces that of its
-    server URLs.
+    """`api` is a number. `host` limits the specification to calls of this host; `base_path` replaces that of
+    its server URLs.
     """
 
     number: int
@@ -117,7 +118,9 @@ class StoredSpec:
 
 @dataclass(frozen=True, slots=True)
 class DeviationDecision:
-    """`by` is the name that was given, `time` in ns; `spec` and `patch` are those of what was accepted."""
+    """`by` is the name that was given, `time` is in ns; `spec` and `patch` are those of an accepted
+    deviation.
+    """
 
     state: DeviationState
     reason: str | None
@@ -129,7 +132,7 @@ class DeviationDecision:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What was learnt of an API; it stands for these rows."""
+    """The learned state of an API, which replaces the rows `rows`."""
 
     state: bytes
     rows: frozenset[int]

@@ -1,1 +1,1 @@
-"""The store in one SQLite file: the only place that knows SQL and whose the connections are."""
+"""The store in one SQLite file. Only this package uses SQL and opens connections."""

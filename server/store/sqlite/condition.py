@@ -1,4 +1,4 @@
-"""What is known to be wrong with the database: writes that it does not take, damage, unreadable rows."""
+"""Known faults of the database: refused writes, damage, unreadable rows."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ log = logging.getLogger(__name__)
 
 
 class Condition:
-    """`damage` may be set, and both may be read, by any thread; the rest is the writer's."""
+    """Any thread may set `damage` and read both attributes; the rest belongs to the writer's thread."""
 
     def __init__(self) -> None:
         self._refusals = Refusals()
-        self.damage: str | None = None  # stays until the database was salvaged
+        self.damage: str | None = None  # set until the database is salvaged
         self.unreadable_rows: Counter[StoredPart] = Counter()
 
     @property
     def refusal(self) -> str | None:
-        """Why the last write was not taken; None where it was."""
+        """Why the last write was refused; None if it succeeded."""
         return self._refusals.reason
 
     def stored(self) -> None:
-        """A write that changed something was committed."""
+        """Records that a write was committed."""
         self._refusals.stored()
 
     def refused(self, error: Exception) -> None:
         self._refusals.refused(reason(error) if isinstance(error, sqlite3.Error) else str(error))
 
     def met(self, error: sqlite3.Error) -> StoreUnavailable:
-        """An error, as the rest of the server knows it; damage is remembered, and logged once."""
+        """Translates an error for the rest of the server. Damage is recorded, and logged once."""
         found = unavailable(error)
         if isinstance(found, Damaged) and self.damage is None:
             log.error("%s", found)
@@ -43,7 +43,7 @@ class Condition:
         return found
 
     def unreadable(self, part: StoredPart) -> None:
-        """A row that cannot be read was left out; of each part that is logged once."""
+        """Records that an unreadable row was left out; logged once for each part."""
         self.unreadable_rows[part] += 1
         if self.unreadable_rows[part] == 1:
             log.error("a stored row of %s cannot be read and is left out: %s", part, CURE)

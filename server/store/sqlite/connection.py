@@ -1,4 +1,6 @@
-"""How the file is opened: by one writer, which no other process may be, and by readers of one moment each."""
+"""Opens the database: for one writer, which excludes other processes, and for readers with a snapshot
+each.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,15 @@ from server.store.errors import StoreUnavailable
 
 FILE = "spectap.db"
 LOCK = "spectap.lock"
-MAX_READERS = 16  # idle connections kept
+MAX_READERS = 16  # maximum number of idle connections
 BUSY_S = 5.0
-WAL_BYTES = 64 * 1024 * 1024  # the log is cut back to this after a checkpoint
+WAL_BYTES = 64 * 1024 * 1024  # maximum size of the write-ahead log after a checkpoint
 CACHE_KIB = 65_536
-PAGE_BYTES = 8192  # of a new file: records of 2 KB would leave nearly half of each smaller page empty
+PAGE_BYTES = 8192  # of a new file: with smaller pages, records of 2 KB would waste nearly half of each
 
 
 def locked(path: Path) -> int:
-    """A lock on the directory: what one server knows in memory, another must not change in the file.
+    """Locks the directory: another server would change the file without this server's caches.
 
     Raises StoreUnavailable.
     """
@@ -36,16 +38,16 @@ def locked(path: Path) -> int:
 
 
 def opened(path: Path) -> sqlite3.Connection:
-    """A connection that writes. Raises sqlite3.Error."""
+    """Opens the writing connection. Raises sqlite3.Error."""
     connection = sqlite3.connect(
         path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     try:
-        # Before the first table, or never: only then can the file give pages back.
+        # Only possible before the first table; required to return pages to the file system.
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on disk
+        connection.execute("PRAGMA synchronous = FULL")  # an acknowledged batch is on disk
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     except BaseException:
@@ -55,7 +57,7 @@ def opened(path: Path) -> sqlite3.Connection:
 
 
 class Readers:
-    """Read-only connections, each in one snapshot; any thread may take one."""
+    """Read-only connections, each with its own snapshot. Any thread may take one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -100,17 +102,19 @@ class Readers:
 
 
 def _text(raw: bytes) -> str:
-    """A text that was damaged is shown as far as it is one."""
+    """Decodes a text; damaged bytes are replaced."""
     return raw.decode("utf-8", "replace")
 
 
 def checkpoint(path: Path) -> None:
-    """Moves the log into the file and cuts both to size, as far as readers allow. Raises sqlite3.Error."""
+    """Moves the write-ahead log into the file and truncates both as far as readers allow. Raises
+    sqlite3.Error.
+    """
     with closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def file_bytes(path: Path) -> int:
-    """Size of the database and its log."""
+    """Size of the database and its write-ahead log in bytes."""
     files = (path, path.with_name(path.name + "-wal"))
     return sum(file.stat().st_size for file in files if file.exists())

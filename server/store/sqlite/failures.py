@@ -1,4 +1,4 @@
-"""SQLite's errors, as the rest of the server knows them."""
+"""Translates SQLite's errors for the rest of the server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 
 from server.store.errors import CURE, Damaged, StoreUnavailable
 
-MISTAKES = (sqlite3.IntegrityError, sqlite3.ProgrammingError)  # ours, not the file's
+MISTAKES = (sqlite3.IntegrityError, sqlite3.ProgrammingError)  # caused by the statement, not by the file
 DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 REASONS = {
     "SQLITE_FULL": "the disk or the allowed file size is full",

@@ -1,8 +1,8 @@
-"""A database whose numbers were given as rows came → the numbers of store/keys.py.
+"""Replaces the sequence numbers of older databases by the numbers of store/keys.py.
 
-Every table that refers to a number is rewritten, and its rows that become one are added up. What an API was
-recognised by is its key; of one that was merged it was not kept, and is what else is known of it, if only one
-key fits. What the outside knew an API or a deviation by stays as an alias.
+All tables that refer to a number are rewritten, and rows that become one are added up. An API's key is what
+it was recognised by. For merged APIs that was not stored; the key is derived from what is known, if exactly
+one key fits. The old public ids of APIs and deviations stay valid as aliases.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 50_000  # exchanges
 SAY_EVERY_S = 5.0
-KEPT = "kept"  # begins the key of an API of which nothing says what it was recognised by
+KEPT = "kept"  # prefix of an API's key if nothing stored says what it was recognised by
 MAX_NAME = 200
 
 Key = tuple[Part, ...]
@@ -32,7 +32,7 @@ COUNTS = {
     "verdicts": ("operation", "verdict"),
     "deviation_calls": ("deviation", "consumer"),
 }
-"""Tables of counts, by the columns of their keys."""
+"""Tables of counts, with the columns of their keys."""
 RENUMBERED = ("operation", "consumer", "deviation")
 OF_APIS = ("api_keys", "specs", "learners", "decisions", "deviation_decisions", "hosts")
 EXCHANGES_INDEX = "CREATE INDEX exchanges_api ON exchanges(api, time, number)"
@@ -54,16 +54,17 @@ class OldApi:
 
 
 def renumber(db: sqlite3.Connection) -> None:
-    """In one transaction, which the caller has begun. Raises ValueError where a key cannot be read.
+    """Runs in the caller's transaction. Raises ValueError if a key cannot be read.
 
-    What is needed meanwhile is temporary, unless it is large: a schema that once outgrew the first page stays
-    on several, and one of these lost would be all lost.
+    Working tables are temporary unless they are large: created in the file, they could make the schema
+    outgrow the first page. It would stay on several pages, and losing any one of them would lose the
+    database.
     """
     db.create_function("number_of", -1, number_of, deterministic=True)
     try:
         _rewrite(db)
     except sqlite3.OperationalError as error:
-        if "user-defined function" in str(error):  # a key is of no type that keys are of
+        if "user-defined function" in str(error):  # a key of an unknown type
             raise ValueError("a key cannot be read") from error
         raise
     finally:
@@ -81,7 +82,7 @@ def _rewrite(db: sqlite3.Connection) -> None:
 
 
 def _apis(db: sqlite3.Connection) -> Sequence[int]:
-    """Rewrites the APIs; the new numbers that several have which were not merged until now."""
+    """Rewrites the APIs. Returns the new numbers that several unmerged APIs share."""
     columns = "number, id, kind, name, node, process, executable, port, merged_into"
     olds = [OldApi(*row) for row in db.execute(f"SELECT {columns} FROM apis ORDER BY number")]
     keys = OldKeys(db).of(olds)
@@ -129,12 +130,12 @@ REBUILD_APIS = (
 
 
 class OldKeys:
-    """What APIs were recognised by."""
+    """The keys that APIs were recognised by."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         rows = db.execute("SELECT key, api, state FROM api_keys ORDER BY key").fetchall()
         self._own: dict[int, Key] = {}
-        self._free: list[tuple[Key, int | None]] = []  # with the API they lead to; of two servers: None
+        self._free: list[tuple[Key, int | None]] = []  # to the API they lead to; None: to two servers
         for text, api, state in rows:
             key = tuple(json.loads(text))
             if state == "own":
@@ -146,7 +147,7 @@ class OldKeys:
         self._hosts = {(api, host) for api, host in db.execute("SELECT api, host FROM hosts")}
 
     def of(self, apis: Sequence[OldApi]) -> dict[int, Key]:
-        """The key of each; no two have one, but for APIs that were declared by one name."""
+        """The key of each API. Keys are unique, except among APIs declared by the same name."""
         guessed = {one.number: [*self._guesses(one)] for one in apis if one.number not in self._own}
         wanted = Counter(key for keys in guessed.values() for key in keys)
         found: dict[int, Key] = dict(self._own)
@@ -186,13 +187,13 @@ def _fits(key: Key, one: OldApi) -> bool:
 
 
 def _rows(db: sqlite3.Connection) -> None:
-    """What has a number of its own, and what only refers to APIs."""
+    """Rewrites rows with a number of their own, and rows that only refer to APIs."""
     for table in OF_APIS:
         db.execute(
             f"UPDATE OR IGNORE {table} SET api = (SELECT new FROM moved_api WHERE old = api)"
             " WHERE api IN (SELECT old FROM moved_api)"
         )
-    for table in ("hosts", "deviation_decisions"):  # two that became one, of which one is enough
+    for table in ("hosts", "deviation_decisions"):  # two rows that become one; keep either
         db.execute(f"DELETE FROM {table} WHERE api IN (SELECT old FROM moved_api)")
     db.execute(
         """UPDATE rebuilt SET api = (SELECT new FROM moved_api WHERE old = api) WHERE api IN
@@ -237,7 +238,7 @@ ROWS = (
 
 
 def _new(column: str) -> str:
-    """A column's new number; what refers to nothing (as 0, everyone) stays."""
+    """A column's new number. A value that refers to nothing (such as 0, everyone) is unchanged."""
     moved = f"SELECT new FROM moved_{column} WHERE old = {column}"
     return f"coalesce(({moved}), {column})" if column in RENUMBERED else column
 
@@ -258,7 +259,7 @@ def _counts(db: sqlite3.Connection) -> None:
 
 COVERAGE = (
     f"""CREATE TABLE staged AS SELECT {_new("operation")} AS operation, {_new("consumer")} AS consumer,
-    max(counts) AS counts FROM coverage GROUP BY 1, 2""",  # of APIs that are one only now it is counted anew
+    max(counts) AS counts FROM coverage GROUP BY 1, 2""",  # counted again for APIs that are merged here
     "DELETE FROM coverage",
     "INSERT INTO coverage SELECT * FROM staged ORDER BY operation, consumer",
     "DROP TABLE staged",
@@ -291,7 +292,7 @@ def _exchanges(db: sqlite3.Connection) -> None:
 
 
 def _joined(db: sqlite3.Connection, apis: Iterable[int]) -> None:
-    """APIs that became one only now: their exchanges are to be judged again, and their coverage counted."""
+    """APIs merged here: their exchanges must be re-validated and their coverage counted again."""
     for api in apis:
         db.execute(
             "DELETE FROM coverage WHERE operation IN (SELECT number FROM operations WHERE api = ?)", (api,)

@@ -1,7 +1,7 @@
-"""The tables, as named migrations: each runs in one transaction together with the note that it ran.
+"""The tables, as named migrations. Each runs in one transaction, which also records its name.
 
-Never edit one that was released; add another. Times are integer ns UTC, hours and days count from the
-epoch. A number is a row's own key, an id is what the outside sees.
+Never edit a released migration; add another. Times are integer ns UTC; hours and days count from the epoch. A
+number is a row's own key, an id is public.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ migrations = Migrations("spectap")
 
 
 class NewerSchema(ValueError):
-    """The database has been through a migration that is not known here, whose name is the message."""
+    """The database has a migration that this version does not know; its name is the message."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Brings a database to the present schema. Raises NewerSchema."""
+    """Migrates a database to the current schema. Raises NewerSchema."""
     db = Database(connection)
     known = {one.name for one in migrations.pending(Database(memory=True))}
     newer = sorted({one.name for one in migrations.applied(db)} - known)
@@ -32,7 +32,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def migrate_like(connection: sqlite3.Connection, names: Collection[str] | None) -> None:
-    """Brings a new database to the schema of one that these migrations made; of None, to the present one."""
+    """Applies the migrations with these names to a new database; None means all."""
     db = Database(connection)
     missing = [one.name for one in migrations.pending(db) if names is not None and one.name not in names]
     migrations.apply(db, stop_before=missing[:1])
@@ -40,7 +40,7 @@ def migrate_like(connection: sqlite3.Connection, names: Collection[str] | None) 
 
 @migrations()
 def m001_inventory(db: Database) -> None:
-    """APIs, what they are recognised by, their operations, and who calls."""
+    """APIs, what they are recognised by, their operations, and consumers."""
     db.executescript("""
     CREATE TABLE apis (
         number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
@@ -65,7 +65,7 @@ def m001_inventory(db: Database) -> None:
 
 @migrations()
 def m002_counters(db: Database) -> None:
-    """What is counted at ingest, and outlives the samples."""
+    """Counters, which are kept longer than the exchanges."""
     db.executescript("""
     CREATE TABLE calls (
         operation INTEGER NOT NULL, hour INTEGER NOT NULL, consumer INTEGER NOT NULL, status INTEGER NOT NULL,
@@ -90,7 +90,7 @@ def m002_counters(db: Database) -> None:
 
 @migrations()
 def m003_samples(db: Database) -> None:
-    """Whole exchanges, until retention takes them. An exchange's number is that of its first witness."""
+    """Stored exchanges, until retention deletes them. An exchange has the number of its first view."""
     db.executescript("""
     CREATE TABLE exchanges (
         number INTEGER PRIMARY KEY, time INTEGER NOT NULL, api INTEGER NOT NULL, operation INTEGER NOT NULL,
@@ -119,7 +119,7 @@ def m004_specifications(db: Database) -> None:
 
 @migrations()
 def m005_agents(db: Database) -> None:
-    """Who delivers, which batches are in, and where every exchange went."""
+    """Agents, the batches received from each, and the ledgers."""
     db.executescript("""
     CREATE TABLE epochs (
         number INTEGER PRIMARY KEY, agent TEXT NOT NULL, epoch TEXT NOT NULL, floor INTEGER NOT NULL,
@@ -134,7 +134,7 @@ def m005_agents(db: Database) -> None:
 
 @migrations()
 def m006_coverage(db: Database) -> None:
-    """Parts of specifications that were exercised; consumer 0 is everyone."""
+    """Exercised parts of specifications; consumer 0 means everyone."""
     db.executescript("""
     CREATE TABLE coverage (
         operation INTEGER NOT NULL, consumer INTEGER NOT NULL, part TEXT NOT NULL, count INTEGER NOT NULL,
@@ -144,7 +144,7 @@ def m006_coverage(db: Database) -> None:
 
 @migrations()
 def m007_rebuilding(db: Database) -> None:
-    """What was learnt of APIs, the versions published of it, and what a person decided."""
+    """Learned documents: states, published versions and decisions."""
     db.executescript("""
     CREATE TABLE learning (watermark INTEGER NOT NULL);
     CREATE TABLE learners (
@@ -162,7 +162,7 @@ def m007_rebuilding(db: Database) -> None:
 
 @migrations()
 def m008_deviation_decisions(db: Database) -> None:
-    """What people decided of deviations, by what tells these apart: they outlive the deviations' rows."""
+    """Decisions on deviations, by the deviation's identity: they outlive the deviations' rows."""
     db.executescript("""
     CREATE TABLE deviation_decisions (
         api INTEGER NOT NULL, operation TEXT NOT NULL, kind TEXT NOT NULL, "where" TEXT NOT NULL,
@@ -173,8 +173,8 @@ def m008_deviation_decisions(db: Database) -> None:
 
 @migrations()
 def m009_arrivals(db: Database) -> None:
-    """The first exchange of each hour of arrival. What is stored already came at the time it says, but not
-    in the future, and no earlier than what was stored before it.
+    """The first exchange of each hour of arrival. Exchanges stored earlier count as having arrived at their
+    own time, but not in the future and not before the previous one.
     """
     db.executescript("CREATE TABLE arrivals (hour INTEGER PRIMARY KEY, first INTEGER NOT NULL);")
     db.conn.execute(
@@ -185,13 +185,13 @@ def m009_arrivals(db: Database) -> None:
 
 @migrations()
 def m010_spec_warnings(db: Database) -> None:
-    """What of a specification is not used in judging: a JSON array of sentences."""
+    """The parts of a specification that are not validated: a JSON array of sentences."""
     db.conn.execute("ALTER TABLE specs ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]'")
 
 
 @migrations()
 def m011_numbers(db: Database) -> None:
-    """The next number of a record: above all that were ever given, also where retention took all of them."""
+    """The next record number, above all earlier ones even if retention deleted all records."""
     db.executescript("CREATE TABLE numbers (name TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;")
     db.conn.execute(
         """INSERT INTO numbers SELECT 'records', 1 + max(
@@ -202,7 +202,7 @@ def m011_numbers(db: Database) -> None:
 
 @migrations()
 def m012_coverage_counts(db: Database) -> None:
-    """All counts of an operation and a consumer in one row, by the numbers of parts: a JSON object."""
+    """All counts of an operation and a consumer in one row: a JSON object by part number."""
     execute = db.conn.execute
     execute("CREATE TABLE parts (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)")
     execute("INSERT INTO parts (name) SELECT DISTINCT part FROM coverage ORDER BY part")
@@ -225,8 +225,8 @@ def m012_coverage_counts(db: Database) -> None:
 
 @migrations()
 def m013_settling(db: Database) -> None:
-    """Views that wait for their other half, those that were settled alone while it may still come (before:
-    exchanges with a mark and no second view), and addresses that agents watch. A mark is kept there only.
+    """Held views, lone views (until now: exchanges with a mark and without a second view), and addresses that
+    agents watch. Marks are stored only there.
     """
     db.executescript("""
     CREATE TABLE held (number INTEGER PRIMARY KEY);
@@ -241,7 +241,7 @@ def m013_settling(db: Database) -> None:
 
 @migrations()
 def m014_keys(db: Database) -> None:
-    """Numbers of APIs, operations, consumers and deviations come of their keys, and APIs have these: none is
-    that of one whose row was lost. Ids that were given up lead to numbers.
+    """Numbers of APIs, operations, consumers and deviations are derived from their keys, so that a lost row's
+    number is not assigned to another. Old ids lead to the new numbers.
     """
     renumber(db.conn)

@@ -1,6 +1,7 @@
-"""What stands for APIs and consumers whose rows were lost, until traffic shows again what they are.
+"""Placeholder rows for APIs and consumers whose rows were lost, until traffic shows again what they are.
 
-An API's stand-in has no key; a consumer's has a name that no traffic gives one of unknown kind.
+An API's stand-in has no key. A consumer's stand-in has a name that no traffic gives to a consumer of unknown
+kind.
 """
 
 from __future__ import annotations

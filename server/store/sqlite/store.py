@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 
 class SqliteStore:
-    """The database in directory `data`, created and migrated if need be.
+    """The database in directory `data`, created and migrated as needed.
 
-    Raises StoreUnavailable where it cannot be opened.
+    Raises StoreUnavailable if it cannot be opened.
     """
 
     def __init__(self, data: Path) -> None:
@@ -73,21 +73,23 @@ class SqliteStore:
 
     @property
     def waiting(self) -> int:
-        """Pieces of work that wait for the writer."""
+        """Number of pieces of work in the writer's queue."""
         return self._writer.waiting
 
     @property
     def busy_s(self) -> float:
-        """For how many seconds the writer has been at one piece of work."""
+        """Seconds since the writer began its current piece of work."""
         return self._writer.busy_s
 
     def on_undo(self, forget: Callable[[], None]) -> None:
-        """Registers what must be forgotten (caches) whenever work was undone; runs on the writer's thread."""
+        """Registers a function that discards caches. It runs on the writer's thread whenever work was
+        undone.
+        """
         self._forgetful.append(forget)
 
     def on_commit(self, publish: Callable[[], None]) -> None:
-        """Registers what shows other threads what was written; runs on the writer's thread after each commit,
-        before anybody learns of it. Must not raise.
+        """Registers a function that publishes committed changes. It runs on the writer's thread after each
+        commit, before any future is done, and must not raise.
         """
         self._publishers.append(publish)
 
@@ -101,19 +103,19 @@ class SqliteStore:
             publish()
 
     def begin(self, work: Callable[[SqliteUnit], T]) -> T:
-        """Runs `work`, which reads, on the caller's thread, before anything was written. Raises Damaged."""
+        """Runs the reading `work` on the caller's thread, before anything is written. Raises Damaged."""
         try:
             return work(self._unit)
         except sqlite3.Error as error:
             raise unavailable(error) from error
 
     def write(self, work: Callable[[SqliteUnit], T]) -> Future[T]:
-        """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
+        """Runs `work` in a transaction; the future is done after the commit. Raises StoreUnavailable."""
         return self._writer.write(work)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        """One moment of the database. Raises StoreUnavailable."""
+        """A snapshot of the database. Raises StoreUnavailable."""
         try:
             with self._readers.one() as one:
                 yield SqliteReader(one, self._condition.unreadable)
@@ -124,37 +126,37 @@ class SqliteStore:
 
     @property
     def refused(self) -> str | None:
-        """Why the last write was not taken; None where it was."""
+        """Why the last write was refused; None if it succeeded."""
         return self._condition.refusal
 
     @property
     def damage(self) -> str | None:
-        """What was found damaged since the start."""
+        """The damage found since the start; None if there is none."""
         return self._condition.damage
 
     def unreadable(self, part: StoredPart) -> int:
-        """How often a row of it could not be read since the start."""
+        """Number of failed reads of rows since the start, by part."""
         return self._condition.unreadable_rows[part]
 
     @property
     def is_closed(self) -> bool:
-        """Whether all that was accepted is committed, and the database closed."""
+        """Whether all accepted work is committed, and the database closed."""
         return self._lock is None
 
     @property
     def used_bytes(self) -> int:
-        """Size of the database and its log."""
+        """Size of the database and its write-ahead log in bytes."""
         return connection.file_bytes(self.path)
 
     def compact(self) -> None:
-        """Moves the log into the file and cuts both to size. Raises StoreUnavailable."""
+        """Moves the write-ahead log into the file and truncates both. Raises StoreUnavailable."""
         try:
             connection.checkpoint(self.path)
         except sqlite3.Error as error:
             raise self._condition.met(error) from error
 
     def close(self, seconds: float | None = None) -> bool:
-        """Commits all that was accepted, then closes; False where that takes longer than so many seconds.
+        """Commits all accepted work, then closes. Returns False if that takes longer than `seconds`.
 
         Later writes raise StoreUnavailable.
         """

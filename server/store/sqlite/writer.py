@@ -1,16 +1,16 @@
-"""The one thread that writes, in batched transactions.
+"""The only thread that writes, in batched transactions.
 
-| event                                  | of this work            | of the others in the transaction      |
-|----------------------------------------|-------------------------|---------------------------------------|
-| work returns                           | waits for the commit    | go on                                 |
-| work raises                            | undone alone, fails     | go on; caches are read anew first     |
-| work raises, and SQLite gave all up    | fails                   | all fail; caches are read anew later  |
-| the commit succeeds                    | published, then done    | published, then done                  |
-| the commit fails (disk full, locked)   | fails                   | all fail; caches are read anew later  |
-| caches cannot be read anew             | fails                   | all fail; tried again before the next |
+| event                                | this work            | other work in the transaction          |
+|--------------------------------------|----------------------|----------------------------------------|
+| work returns                         | waits for the commit | continues                              |
+| work raises                          | undone alone, fails  | continues after caches were read again |
+| work raises, SQLite rolled back all  | fails                | all fails; caches are read again later |
+| the commit succeeds                  | published, then done | published, then done                   |
+| the commit fails (disk full, locked) | fails                | all fails; caches are read again later |
+| caches cannot be read again          | fails                | all fails; retried before the next     |
 
-A future is done only once its transaction is committed. Work is accepted, or refused, under the lock that
-closing takes too: so what was accepted is always before the end.
+A future is done only once its transaction is committed. Work is accepted or refused under the lock that
+closing takes too, so all accepted work is committed before the end.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from server.store.sqlite.writing import SqliteUnit
 
 T = TypeVar("T")
 
-MAX_GROUP = 64  # pieces of work in one transaction
-MAX_WAITING = 256  # pieces of work that wait; more are refused, so that memory stays bounded
+MAX_GROUP = 64  # maximum pieces of work in one transaction
+MAX_WAITING = 256  # maximum pieces of work in the queue; more are refused, so that memory stays bounded
 
 
 class Waiting(Protocol):
-    """A piece of work, whatever it returns."""
+    """A queued piece of work with a result of any type."""
 
     def begin(self) -> bool: ...
     def run(self, unit: SqliteUnit) -> None: ...
@@ -44,7 +44,7 @@ class Waiting(Protocol):
 
 
 class Task(Generic[T]):
-    """A piece of work, and the future of what comes of it."""
+    """A piece of work and the future of its result."""
 
     def __init__(self, work: Callable[[SqliteUnit], T]) -> None:
         self.future: Future[T] = Future()
@@ -52,14 +52,14 @@ class Task(Generic[T]):
         self._result: list[T] = []
 
     def begin(self) -> bool:
-        """Whether anybody still waits for it."""
+        """Marks the future as running. Returns False if it was cancelled."""
         return self.future.set_running_or_notify_cancel()
 
     def run(self, unit: SqliteUnit) -> None:
         self._result = [self._work(unit)]
 
     def done(self) -> None:
-        """What it returned is committed."""
+        """Completes the future after the commit."""
         self.future.set_result(self._result[0])
 
     def failed(self, error: Exception) -> None:
@@ -68,9 +68,9 @@ class Task(Generic[T]):
 
 class Writer:
     """`forget` is called whenever work was undone, before anything else is written; `publish` after each
-    commit, before anybody learns of it: both on the writer's thread. `publish` must not raise.
+    commit, before any future is done. Both run on the writer's thread; `publish` must not raise.
 
-    The lock of `_change` guards `_tasks` and `_closed`; nothing is called under it.
+    The lock of `_change` guards `_tasks` and `_closed`; no other code is called while it is held.
     """
 
     def __init__(
@@ -90,23 +90,23 @@ class Writer:
         self._closed = False
         self._change = threading.Condition(threading.Lock())
         self._undone = False
-        self._began: float | None = None  # the piece of work in hand, by time.monotonic()
+        self._began: float | None = None  # when the current piece of work began (time.monotonic())
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
-        """Pieces of work that wait."""
+        """Number of pieces of work in the queue."""
         return len(self._tasks)
 
     @property
     def busy_s(self) -> float:
-        """For how many seconds the piece of work in hand has run; 0 where there is none. Takes no lock."""
+        """Seconds since the current piece of work began; 0 if there is none. Takes no lock."""
         began = self._began
         return 0.0 if began is None else time.monotonic() - began
 
     def write(self, work: Callable[[SqliteUnit], T]) -> Future[T]:
-        """Runs `work` in a transaction; the future is done after commit. Raises StoreUnavailable."""
+        """Runs `work` in a transaction; the future is done after the commit. Raises StoreUnavailable."""
         task = Task(work)
         with self._change:
             if self._closed:
@@ -118,7 +118,9 @@ class Writer:
         return task.future
 
     def close(self, seconds: float | None = None) -> bool:
-        """Refuses later work and commits all that was accepted; whether that was done in so many seconds."""
+        """Refuses further work and commits all accepted work. Returns whether that was done within
+        `seconds`.
+        """
         with self._change:
             self._closed = True
             self._change.notify()
@@ -132,14 +134,14 @@ class Writer:
             self._began = None
 
     def _next_group(self) -> list[Waiting]:
-        """The work of one transaction, waiting for it; none where all is done and no more comes."""
+        """Waits for the work of the next transaction; empty once all is done and the writer is closed."""
         with self._change:
             while not (self._tasks or self._closed):
                 self._change.wait()
             return [self._tasks.popleft() for _ in range(min(MAX_GROUP, len(self._tasks)))]
 
     def _commit(self, left: list[Waiting]) -> None:
-        """One transaction. Whatever goes wrong, every future is done and the thread lives on."""
+        """Runs one transaction. Whatever fails, every future is done and the thread continues."""
         done: list[Waiting] = []
         wanted = len(left)
         try:
@@ -163,14 +165,14 @@ class Writer:
             task.done()
 
     def _one(self, task: Waiting) -> bool:
-        """One piece of work in a savepoint of its own. Raises where the whole transaction is lost."""
+        """Runs one piece of work in its own savepoint. Raises if the whole transaction is lost."""
         execute = self._db.execute
         execute("SAVEPOINT work")
         try:
             task.run(self._unit)
         except Exception as error:
             self._undone = True
-            if not self._db.in_transaction:  # SQLite itself gave all of it up
+            if not self._db.in_transaction:  # SQLite has rolled back the whole transaction
                 raise
             execute("ROLLBACK TO work")
             execute("RELEASE work")
@@ -196,7 +198,7 @@ class Writer:
                 self._db.execute("ROLLBACK")
 
     def _forget_if_undone(self) -> None:
-        """What failed to be read anew is read anew before anything else is written."""
+        """Reads the caches again after undone work, before anything else is written."""
         if self._undone:
             self._forget()
             self._undone = False

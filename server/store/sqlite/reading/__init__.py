@@ -1,4 +1,4 @@
-"""One moment of the database, in the terms of store/reader.py."""
+"""A snapshot of the database: implements store/reader.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from server.store.sqlite.reading.specs import SqliteSpecsReader
 
 
 class SqliteReader:
-    """`unreadable` is told what each row is of that cannot be read."""
+    """`unreadable` is called with the part of each row that cannot be read."""
 
     def __init__(self, db: sqlite3.Connection, unreadable: Callable[[StoredPart], None]) -> None:
         readable = Readable(unreadable)

@@ -1,4 +1,4 @@
-"""Conditions of a query, and what lists of different rows have in common."""
+"""Query conditions and filters that several lists share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Value = int | str | bytes
 
 
 class Conditions:
-    """Conditions and their values, joined by AND. A condition is left out where one of its values is None."""
+    """Conditions with their values, joined by AND. A condition is left out if one of its values is None."""
 
     def __init__(self) -> None:
         self._conditions = ["1"]
@@ -30,7 +30,7 @@ CALLED = """SELECT 1 FROM calls JOIN consumers ON consumers.number = calls.consu
 
 
 def add_called(where: Conditions, filters: Filters) -> None:
-    """Narrows operations to those called with a status or by a consumer."""
+    """Limits operations to those called with a status or by a consumer."""
     where.add(f"EXISTS ({CALLED} AND consumers.name = ?)", filters.consumer)
     where.add(f"EXISTS ({CALLED} AND status = ?)", filters.status)
     where.add(f"EXISTS ({CALLED} AND status / 100 = ?)", filters.status_class)
@@ -41,5 +41,5 @@ def twice(value: str | bytes | None) -> tuple[str | bytes | None, str | bytes | 
 
 
 def status_of(stored: int) -> int | None:
-    """A status as it is stored: 0 stands for calls without an answer."""
+    """The stored form of a status: 0 for calls without a response."""
     return stored or None

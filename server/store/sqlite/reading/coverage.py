@@ -1,4 +1,4 @@
-"""What of its specifications an API was exercised in."""
+"""Coverage of an API's specifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deviations with their counts, and what people decided of them."""
+"""Deviations with their counts, and the decisions on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from server.store.sqlite.reading.conditions import CALLED, JUDGED, Conditions, t
 from server.store.sqlite.reading.ids import deviation_number
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, json_objects, piece
 
-MAX_CONSUMERS = 50  # shown per deviation, the busiest
+MAX_CONSUMERS = 50  # busiest consumers returned per deviation
 SHOWS = """SELECT 1 FROM operations
     WHERE operations.api = deviations.api AND operations.key = deviations.operation"""
 SAME = """deviation_decisions.api = deviations.api AND deviation_decisions.operation = deviations.operation

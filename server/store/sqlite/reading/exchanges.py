@@ -1,4 +1,4 @@
-"""Whole exchanges with their views."""
+"""Stored exchanges with their views."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server.store.rows import Cursor, ExchangeRow, Learnable, Listed, OperationK
 from server.store.sqlite.reading.conditions import Conditions, status_of, twice
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, deviations
 
-PAGE_BYTES = 8 * 1024 * 1024  # a piece ends early where its records would exceed this
+PAGE_BYTES = 8 * 1024 * 1024  # a page ends early if its records would exceed this
 IDS_AT_ONCE = 500
 SHOWN = (OperationKind.PROVISIONAL, OperationKind.SPECIFIED)
 EXCHANGE = """SELECT exchanges.*, operations.key AS operation_key,
@@ -72,7 +72,7 @@ class SqliteExchanges:
         return [record for (record,) in found]
 
     def _row(self, row: sqlite3.Row, raws: Sequence[bytes]) -> ExchangeRow:
-        """Raises ValueError where no view can be read."""
+        """Raises ValueError if no view can be read."""
         views = self._readable.records(raws)
         if not views:
             raise ValueError("no view")

@@ -1,4 +1,4 @@
-"""Who delivers, and where records went."""
+"""Agents, and the ledgers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An id of the outside → the number it stands for: the present one, or one that was given up for another."""
+"""Translates a public id, current or earlier, to the current number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from server.store.keys import Numbered, number_in
 
 
 def api_number(db: sqlite3.Connection, id: str) -> int | None:
-    """Of an API, or of what it was merged into."""
+    """The number of an API, or of the API that it was merged into."""
     row = db.execute(
         "SELECT coalesce(merged_into, number) FROM apis WHERE number = ?",
         (_number(db, Numbered.API, id),),
@@ -17,7 +17,7 @@ def api_number(db: sqlite3.Connection, id: str) -> int | None:
 
 
 def deviation_number(db: sqlite3.Connection, id: str) -> int | None:
-    """Whether or not the deviation is still stored."""
+    """The number of a deviation, even if it is no longer stored."""
     return _number(db, Numbered.DEVIATION, id)
 
 

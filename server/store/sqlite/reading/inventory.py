@@ -1,4 +1,4 @@
-"""APIs and their operations, with what was counted of them."""
+"""APIs and their operations with their counts."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from server.store.sqlite.reading.ids import api_number
 from server.store.sqlite.reading.readable import END, NEWEST, SPARE, Readable, piece
 from server.store.values import HOUR_NS, MAX_TITLE
 
-MAX_CONSUMERS = 50  # shown per operation, the busiest
+MAX_CONSUMERS = 50  # busiest consumers returned per operation
 UNUSED = """SELECT number FROM consumers
     WHERE number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
     UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
-"""Consumers that nothing counts or shows any more."""
+"""Consumers that no count and no list refers to."""
 
 
 class SqliteInventory:

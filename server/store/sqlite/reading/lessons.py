@@ -1,4 +1,4 @@
-"""What was learnt of APIs, published of it, and decided by people."""
+"""Learned documents: states, published versions and decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Rows → facts. What is stored and cannot be read is left out and counted: it hides nothing else."""
+"""Converts rows to values. An unreadable row is left out and counted, so that it does not block the
+others.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,13 @@ T = TypeVar("T")
 
 END = 2**63 - 1
 NEWEST: Cursor = (END, END)
-SPARE = 100  # rows asked for beyond a piece, for those of it that cannot be read
-MOST_UNPACKED = 256 * 1024 * 1024  # bytes: more was never packed
+SPARE = 100  # extra rows fetched per page to replace unreadable ones
+MOST_UNPACKED = 256 * 1024 * 1024  # maximum unpacked size in bytes
 UNREADABLE = (ValueError, TypeError, LookupError, WireError, zstandard.ZstdError)
 
 
 class Readable:
-    """`unreadable` is told what a row is of that cannot be read."""
+    """`unreadable` is called with the part of each row that cannot be read."""
 
     def __init__(self, unreadable: Callable[[StoredPart], None]) -> None:
         self._unreadable = unreadable
@@ -44,7 +46,7 @@ class Readable:
         return None if row is None else next(self.each(part, [row], build), None)
 
     def records(self, raws: Iterable[bytes | None]) -> Sequence[Record]:
-        """Those of packed records that can be read."""
+        """The packed records that can be read."""
         found = []
         for raw in raws:
             try:
@@ -56,7 +58,7 @@ class Readable:
 
 
 def piece(found: Iterable[T], limit: int, key: Callable[[T], Cursor]) -> Listed[T]:
-    """The first rows of a list, and where the next begins."""
+    """The first rows as a page, and where the next page begins."""
     rows = [*islice(found, limit + 1)]
     return Listed(rows[:limit], key(rows[limit - 1]) if len(rows) > limit else None)
 
@@ -101,13 +103,13 @@ def _count(value: Json) -> int:
 
 
 def deviations(text: str | None) -> Mapping[DeviationIdentity, str]:
-    """Those that an exchange is stored with, and their messages. Raises ValueError, TypeError."""
+    """The deviations of an exchange, with their messages. Raises ValueError, TypeError."""
     found = json.loads(text) if text else []
     return {DeviationIdentity(*identity): message for *identity, message in found}
 
 
 def unpacked(raw: bytes) -> bytes:
-    """Raises zstandard.ZstdError, and ValueError for more than was ever packed."""
+    """Decompresses a value. Raises zstandard.ZstdError, and ValueError if it exceeds the maximum size."""
     with zstandard.ZstdDecompressor().stream_reader(raw) as reader:
         found = reader.read(MOST_UNPACKED + 1)
     if len(found) > MOST_UNPACKED:

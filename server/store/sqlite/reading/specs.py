@@ -1,4 +1,4 @@
-"""Specifications as they were uploaded."""
+"""Specifications and their uploaded documents."""
 
 from __future__ import annotations
 

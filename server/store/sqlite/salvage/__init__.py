@@ -1,8 +1,7 @@
-"""A damaged database → a new one with all that can be read of it.
+"""Copies all readable rows of a damaged database to a new one.
 
-Tables are read in the order of their keys, and on behind what cannot be read (`scan`). A row is kept if each
-of its values is what was ever stored there (`checks`). What refers to rows that are gone is mended, or goes
-too (`mending`).
+Tables are read in key order, skipping unreadable pages (`scan`). A row is kept if each value is valid for its
+column (`checks`). References to lost rows are repaired or removed (`mending`).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from server.store.sqlite.salvage.mending import mend
 from server.store.sqlite.salvage.scan import Row, Scan, ScannedTable, total
 from server.store.sqlite.schema import migrate_like
 
-AT_ONCE = 1000  # rows written at once
+AT_ONCE = 1000  # rows per insert
 NAMES = {
     "apis": "APIs",
     "api_keys": "keys of APIs",
@@ -54,12 +53,12 @@ NAMES = {
     "alone": "views kept for a late other one",
     "watched": "watched addresses",
 }
-"""How a person calls the rows of each table."""
+"""The rows of each table, as named in messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """What became of a table's rows; `lost` is None where nothing says how many there were."""
+    """The result for one table; `lost` is None if the number of its rows is unknown."""
 
     table: str
     kept: int
@@ -71,10 +70,10 @@ class Salvaged:
 
 
 def salvage(data: Path, now: Callable[[], float] = time.time) -> tuple[Path, list[Salvaged]] | None:
-    """Replaces the database in a directory by what can be read of it, if any of it cannot be.
+    """Replaces a damaged database in a directory by its readable rows.
 
-    Gives where the damaged one is kept, and what became of each table's rows; None where nothing is damaged.
-    Raises StoreUnavailable where it is in use, where nothing can be read, or where there is no room.
+    Returns the path of the damaged file and the result for each table; None if nothing is damaged. Raises
+    StoreUnavailable if the database is in use, nothing can be read, or there is no room.
     """
     path = data / FILE
     if not path.exists():
@@ -106,14 +105,14 @@ def _copied(path: Path, fresh: Path) -> list[Salvaged] | None:
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.text_factory = bytes
-        old.execute("PRAGMA writable_schema = ON")  # else nothing of a file that is cut short
+        old.execute("PRAGMA writable_schema = ON")  # without this, nothing of a truncated file can be read
         with closing(opened(fresh)) as connection:
             migrate_like(connection, _migrated(old))
             _check_schema(old)
             known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
             tables = [ScannedTable.of(connection, name) for name in NAMES if name in known]
             connection.execute("BEGIN")
-            for table in tables:  # migrations may have begun some
+            for table in tables:  # a migration may have created some already
                 connection.execute(f"DELETE FROM {table.name}")
             found = [_table(old, connection, table) for table in tables]
             mended = mend(connection, int(time.time_ns()))
@@ -147,7 +146,7 @@ def _check_schema(db: sqlite3.Connection) -> None:
 
 
 def _migrated(db: sqlite3.Connection) -> frozenset[str] | None:
-    """Which migrations made the old tables; None where that cannot be read."""
+    """The migrations that created the old tables; None if that cannot be read."""
     try:
         rows = db.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'spectap'").fetchall()
         return frozenset(name.decode() for (name,) in rows)

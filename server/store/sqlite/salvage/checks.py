@@ -1,4 +1,4 @@
-"""Whether a row of a damaged database holds what was ever stored there."""
+"""Checks whether a row of a damaged database has valid values."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import zstandard
 from agent.wire import WireError, decode_record
 from server.store.sqlite.salvage.scan import Row, ScannedTable, Value
 
-MOST_UNPACKED = 256 * 1024 * 1024  # bytes: more was never packed
+MOST_UNPACKED = 256 * 1024 * 1024  # maximum unpacked size in bytes
 
 
 def checked(table: ScannedTable, raw: Row) -> Row | None:
-    """The row with texts decoded; None where a value is not what was ever stored there."""
+    """The row with decoded texts; None if a value is not valid for its column."""
     try:
         row = tuple(_value(value, *of) for value, of in zip(raw, table.types, strict=True))
         for column, check in CHECKS.get(table.name, {}).items():
-            if f'"{column}"' in table.columns:  # databases of before it was added are salvaged too
+            if f'"{column}"' in table.columns:  # older databases without this column are salvaged too
                 value = row[table.columns.index(f'"{column}"')]
                 if value is not None:
                     check(value)
@@ -77,4 +77,4 @@ CHECKS: Mapping[str, Mapping[str, Callable[[Value], None]]] = {
     "decisions": {"decision": _json},
     "deviation_decisions": {"patch": _json},
 }
-"""What is packed in a column must be unpacked again."""
+"""Columns with packed values, which must be unpackable."""

@@ -1,4 +1,4 @@
-"""What refers to rows that could not be read: it is given a stand-in, judged anew, or goes too."""
+"""Repairs references to lost rows: by a stand-in, by re-validation, or by removal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ COUNTED = ("calls", "latency", "verdicts", "coverage")
 
 
 def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
-    """What refers to a row that is gone is given one, or goes; how many rows of which table went."""
+    """Adds stand-ins for lost rows or removes what refers to them. Returns the number of removed rows by
+    table.
+    """
     gone: dict[str, int] = {}
 
     def drop(table: str, condition: str) -> None:
@@ -33,7 +35,7 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
     for table in COUNTED:
         drop(table, "operation NOT IN (SELECT number FROM operations)")
     db.execute("UPDATE exchanges SET second = NULL WHERE second NOT IN (SELECT number FROM witnesses)")
-    db.execute(  # none, so that what is judged anew is not taken back of the operation it is added to
+    db.execute(  # nothing counted, so that re-validation does not subtract it from the wrong operation
         """UPDATE exchanges SET revision = -1, operation = 0
         WHERE operation NOT IN (SELECT number FROM operations)"""
     )
@@ -44,7 +46,7 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
 
 
 def _parts(db: sqlite3.Connection) -> None:
-    """Counts of parts whose names are lost go: their numbers may be given anew."""
+    """Removes counts of parts whose names are lost: their numbers may be assigned again."""
     if _exists(db, "parts"):
         db.execute(
             """UPDATE coverage SET counts = (SELECT json_group_object(key, value) FROM json_each(counts)
@@ -57,7 +59,7 @@ def _exists(db: sqlite3.Connection, table: str) -> bool:
 
 
 def _stand_ins(db: sqlite3.Connection) -> None:
-    """APIs and consumers that something is known of, and their names are not."""
+    """Adds stand-ins for APIs and consumers that are referred to and whose names are lost."""
     apis = " UNION ".join(f"SELECT api AS number FROM {table}" for table in REFERRING)
     id, random = (", id", ", lower(hex(randomblob(8)))") if _has_ids(db) else ("", "")
     db.execute(
@@ -74,12 +76,14 @@ def _stand_ins(db: sqlite3.Connection) -> None:
 
 
 def _has_ids(db: sqlite3.Connection) -> bool:
-    """Whether APIs have ids of their own, as they had before their numbers came of their keys."""
+    """Whether APIs have separate ids, as before numbers were derived from keys."""
     return db.execute("SELECT 1 FROM pragma_table_info('apis') WHERE name = 'id'").fetchone() is not None
 
 
 def _places(db: sqlite3.Connection, now: int) -> None:
-    """What was learnt counts once, and nothing is older than what says so."""
+    """Restores lost watermarks: of learning, so that no exchange is learned from twice; of arrival times; and
+    of record numbers.
+    """
     db.execute(
         """INSERT INTO learning SELECT max(number) FROM exchanges
         WHERE NOT EXISTS (SELECT 1 FROM learning) AND EXISTS (SELECT 1 FROM learners) HAVING max(number)"""

@@ -1,7 +1,7 @@
-"""Reading a table of which some pages cannot be read.
+"""Reads a table with unreadable pages.
 
-Where the first column of the key is a number, reading goes on at the next number from which it can; else from
-the table's end backwards.
+If the first column of the key is a number, reading continues at the next readable number; otherwise from the
+table's end backwards.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TYPES: Mapping[str, type] = {"INTEGER": int, "INT": int, "TEXT": str, "BLOB": by
 
 @dataclass(frozen=True, slots=True)
 class ScannedTable:
-    """A table's columns, with their types and whether they may be null, and the key that it is read by."""
+    """A table's columns with their types and whether they may be null, and the key to read by."""
 
     name: str
     columns: tuple[str, ...]
@@ -48,7 +48,7 @@ class ScannedTable:
 
 
 class Scan:
-    """The rows of a damaged table that can be read; `damaged` says whether some could not."""
+    """The readable rows of a damaged table; `damaged` says whether some were skipped."""
 
     def __init__(self, db: sqlite3.Connection, table: ScannedTable) -> None:
         self._db, self._table = db, table
@@ -78,7 +78,7 @@ class Scan:
             where, values = f"{self._table.key[0]} >= ?", (following,)
 
     def _number(self, last: Row | None, values: Row) -> int:
-        """The number at which reading failed, or one before it."""
+        """The number at which reading failed, or a smaller one."""
         for known in (last, values):
             if known and isinstance(known[0], int):
                 return known[0]
@@ -90,7 +90,7 @@ class Scan:
         yield from self._db.execute(query, values)
 
     def _readable_from(self, failed: int) -> int | None:
-        """The lowest number above one from which on a row can be read."""
+        """The lowest number above `number` from which a row can be read."""
         if failed == END:
             return None
         step = 1
@@ -120,14 +120,14 @@ class Scan:
 
 
 def total(db: sqlite3.Connection, table: str) -> int | None:
-    """How many rows there were, by whatever tree of the table can still be read from end to end."""
+    """The number of rows, counted over any of the table's trees that is readable in full."""
     trees = [""]
     try:
         rows = db.execute("SELECT name FROM pragma_index_list(?) WHERE NOT partial", (table,)).fetchall()
         trees += [f'INDEXED BY "{name.decode()}"' for (name,) in rows]
     except sqlite3.DatabaseError:
         pass
-    for tree in trees:  # count(*) would choose its own
+    for tree in trees:  # count(*) would choose the tree itself
         try:
             return int(db.execute(f"SELECT sum(1) FROM {table} {tree}").fetchone()[0] or 0)
         except sqlite3.DatabaseError:

@@ -1,17 +1,17 @@
-"""What is written, in the terms of store/unit.py, and all that is kept in memory of it: here alone.
+"""Implements store/unit.py. All state that the store keeps in memory is here.
 
-| in memory                                               | is read at | again after undone work, and      |
-|---------------------------------------------------------|------------|-----------------------------------|
-| APIs: keys, kinds, hosts, declared names                | the start  | a merge                           |
-| operations: numbers, keys, kinds                        | the start  | a merge, demoting, moved counts   |
-| consumers: numbers                                      | the start  | dropping                          |
-| deviations: numbers                                     | the start  | a merge, purging                  |
-| coverage: consumers of operations, numbers of parts     | the start  | a merge, resetting                |
-| sums of calls, deviations and coverage, not yet flushed | (empty)    | a flush (empty again)             |
-| addresses that are watched                              | the start  | expiry                            |
-| the hour whose first number is stored                   | (none)     | another hour                      |
+| in memory                                               | is read at | again after undone work and      |
+|---------------------------------------------------------|------------|----------------------------------|
+| APIs: keys, kinds, hosts, declared names                | the start  | a merge                          |
+| operations: numbers, keys, kinds                        | the start  | a merge, demoting, moved counts  |
+| consumers: numbers                                      | the start  | removal                          |
+| deviations: numbers                                     | the start  | a merge, purging                 |
+| coverage: consumers of operations, numbers of parts     | the start  | a merge, resetting               |
+| sums of calls, deviations and coverage, not yet flushed | (empty)    | a flush (empty again)            |
+| addresses that are watched                              | the start  | expiry                           |
+| the hour whose first number is stored                   | (none)     | another hour                     |
 
-Between two pieces of work nothing here differs from the database: sums are flushed by whoever adds.
+Between two pieces of work nothing here differs from the database: whoever adds sums also flushes them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from server.store.values import Merge
 
 
 class SqliteUnit:
-    """Raises sqlite3.Error, as does whatever is called of it."""
+    """All methods may raise sqlite3.Error."""
 
     def __init__(self, db: sqlite3.Connection, unreadable: Callable[[StoredPart], None]) -> None:
         self._db = db
@@ -65,13 +65,13 @@ class SqliteUnit:
         self.room = SqliteRoom(db)
 
     def forget(self) -> None:
-        """After work was undone: nothing in memory may know more than the database."""
+        """Reads all state again from the database. Call it after work was undone."""
         self._forget_merged()
         for part in (self.consumers, self.calls, self.samples, self.watched):
             part.forget()
 
     def merge(self, merge: Merge) -> None:
-        """Whole or, where it raises, not at all."""
+        """Merges completely or, if it raises, not at all."""
         self._db.execute("SAVEPOINT merge")
         try:
             merge_apis(self._db, merge.source, merge.target)

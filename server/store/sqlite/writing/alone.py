@@ -1,4 +1,4 @@
-"""Views that were settled alone, and whose other half may still come: found by mark."""
+"""Lone views, found by mark."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from server.store.sqlite.reading.readable import Readable
 from server.store.values import DAY_NS, HOUR_NS
 
 MARKS_AT_ONCE = 500
-MAX_NEAR = 64  # views of one mark that are looked at: the nearest, half of them earlier
+MAX_NEAR = 64  # maximum views of one mark that are compared: the nearest in time, half of them earlier
 EXPIRED_AT_ONCE = 10_000
-ROOM = 50_000  # for views of which no agent is known to have seen the other half
-KEPT_NS = DAY_NS  # from their arrival, to the hour
+ROOM = 50_000  # of all lone views, beyond which those whose other end no known agent watches are not added
+KEPT_NS = DAY_NS  # after arrival, rounded to the hour
 
 
 class SqliteAlone:
-    """How many there are is known as of the last look, and what became of some since."""
+    """`_count` is counted when views expire and updated when they are added or removed."""
 
     def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
         self._db = db

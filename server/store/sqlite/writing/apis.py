@@ -1,4 +1,6 @@
-"""APIs and what they are recognised by; two that turn out to be one are merged and lose no counts."""
+"""APIs and what they are recognised by. APIs that turn out to be the same are merged without losing
+counts.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from server.store.values import WORKLOAD_PREFIX, Merge
 
 MAX_APIS = 10_000
 MAX_KEYS = 100_000
-MAX_HOSTS = 100  # aliases kept per API: anyone can send any Host
+MAX_HOSTS = 100  # maximum aliases per API, since anyone can send any Host
 OTHER: Key = ("other",)
 
 OWN, LEARNED, AMBIGUOUS = "own", "learned", "ambiguous"
@@ -70,7 +72,9 @@ class SqliteApis:
         return number, Merge(declared, number)
 
     def _declared_for(self, record: Record) -> int | None:
-        """A host that was declared with a specification: an address must be the server's, a name is Host."""
+        """A host declared with a specification: an IP address must match the server's, a name the Host
+        header.
+        """
         host, server = host_of(record), record.server
         if server is not None and server.workload:
             declared = self._declared.get(f"{WORKLOAD_PREFIX}{server.namespace or ''}/{server.workload}")
@@ -171,8 +175,8 @@ class SqliteApis:
         return self._keys[OTHER]
 
     def insert(self, identity: Identity) -> int:
-        """The number of the API of this key, created unless it is there; or of what it was merged into. One
-        whose row was lost and has a stand-in is known again. Raises KeyCollision.
+        """The number of the API with this key, created if missing, or of the API it was merged into. A
+        stand-in of a lost row becomes the API again. Raises KeyCollision.
         """
         number, key = number_of(Numbered.API, *identity.key), json.dumps(identity.key)
         self._db.execute(

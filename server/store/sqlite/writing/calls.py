@@ -11,7 +11,7 @@ from server.store.values import Contribution
 
 
 class SqliteCallTally:
-    """Contributions are summed in memory and written at once."""
+    """Sums contributions in memory; `flush` writes them at once."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

@@ -1,4 +1,4 @@
-"""Who calls, by kind and name."""
+"""Consumers, by kind and name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.store.sqlite.reading.inventory import UNUSED
 from server.store.sqlite.stand_ins import IS_CONSUMER
 from server.store.sqlite.writing.numbering import insert_once
 
-MAX_CONSUMERS = 2000  # of each kind; the rest counts as one
+MAX_CONSUMERS = 2000  # of each kind; all further ones share a number
 REPLACES_STAND_IN = f"UPDATE SET kind = excluded.kind, name = excluded.name WHERE {IS_CONSUMER}"
 
 

@@ -1,9 +1,8 @@
-"""What of its specification each operation was exercised in, by consumer: counters that outlive samples.
+"""Coverage of each operation by consumer: counters that outlive the exchanges.
 
-They count what was stored when the API's specifications last changed, and everything since. An exchange
-exercises dozens of parts, for everyone and for each of its consumers, and a row for each of these counts cost
-more than all else of coverage: all counts of an operation and a consumer are one row, a JSON object by the
-numbers of parts.
+They count the exchanges stored when the API's specifications last changed, and all since. An exchange
+exercises dozens of parts, for everyone and for each of its consumers. One row per count took more time than
+the rest of coverage, so all counts of an operation and a consumer share a row: a JSON object by part number.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from collections.abc import Iterable
 from server.store.values import Covered
 
 EVERYONE = 0
-MAX_CONSUMERS = 500  # of all kinds, of one operation; the rest counts for everyone only
+MAX_CONSUMERS = 500  # of all kinds, per operation; further ones count for everyone only
 
 Parts = tuple[str, ...]
 Consumers = tuple[int, ...]
@@ -26,7 +25,7 @@ _packed = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _unpacked(counts: str) -> dict[str, int]:
-    """By parts' numbers; nothing where a damaged disk left what is no JSON."""
+    """Counts by part number; empty if the row is damaged and not JSON."""
     try:
         found: dict[str, int] = json.loads(counts)
     except ValueError:
@@ -35,8 +34,8 @@ def _unpacked(counts: str) -> dict[str, int]:
 
 
 class SqliteCoverageTally:
-    """Parts are summed in memory and written at once. Which consumers an operation has, and the numbers of
-    parts, are mirrored.
+    """Sums parts in memory; `flush` writes them at once. The consumers of operations and the numbers of parts
+    are mirrored.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -92,7 +91,7 @@ class SqliteCoverageTally:
         return number
 
     def _counted(self, at: tuple[int, int], added: dict[str, int]) -> dict[str, int]:
-        """What is stored with what was added; what came down to zero is left out."""
+        """The stored counts plus the added ones, without zeros."""
         query = "SELECT counts FROM coverage WHERE operation = ? AND consumer = ?"
         row = self._db.execute(query, at).fetchone()
         counts = _unpacked(row[0]) if row else {}
@@ -108,7 +107,7 @@ class SqliteCoverageTally:
 
 
 def move_coverage(db: sqlite3.Connection, source: int, target: int) -> None:
-    """What was counted under one operation counts under another."""
+    """Adds the counts of one operation to another, and removes the first."""
     db.execute(
         """INSERT INTO coverage SELECT ?2, consumer, json_group_object(key, count) FROM (
             SELECT consumer, each.key AS key, sum(each.value) AS count

@@ -1,4 +1,4 @@
-"""What people decided of deviations: to ignore one, or to change the specification for it."""
+"""Decisions on deviations: ignored, or accepted as a change of the specification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deviations, stored once for each API and identity, with count, consumers and a sample."""
+"""Deviations, stored once per API and identity, with count, consumers and a sample."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from server.store.values import Occurrence
 
 log = logging.getLogger(__name__)
 
-MAX_DEVIATIONS = 1000  # stored per API: pointers come from the network
+MAX_DEVIATIONS = 1000  # per API: pointers come from the network
 IDENTITY = ("operation", "kind", "where", "pointer")
-"""The columns of what tells an API's deviations apart."""
+"""The columns of a deviation's identity within an API."""
 
 
 Shown = tuple[int, int, str, str]
-"""Of an exchange that showed a deviation: the revision it was judged under, its last time, id and message."""
+"""An exchange that showed a deviation: the revision it was validated under, its last time, id and message."""
 
 
 class SqliteDeviationTally:
     """Numbers are mirrored, and counts summed, in memory.
 
-    Of all that showed a deviation under the present specifications the newest is its sample, by time and id,
-    whatever came first; the message is that sample's.
+    The sample is the newest exchange by time and id that shows the deviation under the current
+    specifications, whatever the order of arrival. The message is the sample's.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Which views wait for their other half: their rows are stored, and no exchange is made of them yet."""
+"""Held views: their rows are stored, but not yet counted as an exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was learnt of each API, what was published of it, and what a person decided."""
+"""Learned documents: states, published versions and decisions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SqliteLessons:
         return saved
 
     def _are_merged(self, apis: Collection[int]) -> bool:
-        """Whether any of these APIs turned out to be another."""
+        """Whether any of these APIs was merged into another."""
         rows = self._db.execute("SELECT number FROM apis WHERE merged_into IS NOT NULL")
         return any(number in apis for (number,) in rows)
 
@@ -34,7 +34,7 @@ class SqliteLessons:
         query = "INSERT INTO learners (api, state) VALUES (?, ?) RETURNING number"
         try:
             row = self._db.execute(query, (api, zstandard.compress(one.state))).fetchone()
-        except (sqlite3.DataError, OverflowError) as error:  # larger than a row may be
+        except (sqlite3.DataError, OverflowError) as error:  # exceeds the maximum size of a row
             return error
         self._db.executemany("DELETE FROM learners WHERE number = ?", [(number,) for number in one.rows])
         return int(row[0])

@@ -1,7 +1,7 @@
-"""Two APIs that turned out to be one: everything of the first becomes the other's, no count is lost.
+"""Merges an API into another: everything of the source becomes the target's, and no count is lost.
 
-Operations and deviations get the numbers that the other's have: those that they would have had there from the
-start. The ids that this ends stay as aliases.
+Operations and deviations get the numbers that they would have had in the target from the start. Ids that are
+given up remain as aliases.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SEEN = ("message", "first_seen", "last_seen", "sample", "revision")
 
 
 def merge_apis(db: sqlite3.Connection, source: int, target: int) -> None:
-    """The source's id stays valid and leads to the target. Its samples are to be judged again. Raises
-    KeyCollision.
+    """Merges the source into the target. Its id remains valid and leads to the target. The target's exchanges
+    must be re-validated. Raises KeyCollision.
     """
     execute = db.execute
     execute("UPDATE api_keys SET api = ?, state = ? WHERE api = ?", (target, LEARNED, source))
@@ -42,7 +42,7 @@ def merge_apis(db: sqlite3.Connection, source: int, target: int) -> None:
 
 
 def _operations(db: sqlite3.Connection, source: int, target: int) -> list[tuple[int, int]]:
-    """Each operation's number, and the one it has from now on, which is there, without its counts."""
+    """Each operation's number, and its number in the target, which is created without counts."""
     rows = db.execute(
         """SELECT number, key, kind, method, template, operation_id, deprecated FROM operations
         WHERE api = ?""",
@@ -65,7 +65,9 @@ def _operations(db: sqlite3.Connection, source: int, target: int) -> list[tuple[
 
 
 def _exchanges(db: sqlite3.Connection, source: int, target: int) -> None:
-    """What no specification describes is judged alike before and after: nothing to do again."""
+    """Moves exchanges. The ones that no specification describes need no re-validation: their verdict is the
+    same.
+    """
     db.execute(
         """UPDATE exchanges SET api = ?1, operation = coalesce((SELECT theirs.number FROM operations AS ours
         JOIN operations AS theirs ON theirs.api = ?1 AND theirs.key = ours.key
@@ -100,13 +102,13 @@ def _deviations(db: sqlite3.Connection, source: int, target: int) -> None:
 
 
 def _alias(db: sqlite3.Connection, kind: Numbered, ours: int, theirs: int) -> None:
-    """All that led to the one leads to the other, as does its id."""
+    """Makes the source's id and its aliases lead to the target."""
     db.execute("UPDATE aliases SET number = ? WHERE kind = ? AND number = ?", (theirs, kind, ours))
     db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (kind, id_of(ours), theirs))
 
 
 def _lessons(db: sqlite3.Connection, source: int, target: int) -> None:
-    """What was learnt and decided becomes the other's, as do versions if it has none."""
+    """Moves learned states and decisions to the target, and versions if it has none."""
     db.execute("UPDATE learners SET api = ? WHERE api = ?", (target, source))
     db.execute("UPDATE decisions SET api = ? WHERE api = ?", (target, source))
     if not db.execute("SELECT 1 FROM rebuilt WHERE api = ? LIMIT 1", (target,)).fetchone():

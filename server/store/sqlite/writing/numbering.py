@@ -1,4 +1,4 @@
-"""Rows whose number comes of their key: inserted, or there already."""
+"""Inserts rows whose number is derived from their key."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ def insert_once(
     more: Mapping[str, Part] | None = None,
     if_there: str = "NOTHING",
 ) -> int:
-    """The number of the row with these columns as its key, inserted with `more` unless it is there. Raises
-    KeyCollision.
-    """
+    """The number of the row with these key columns; inserted with `more` if missing. Raises KeyCollision."""
     table, number = f"{kind}s", number_of(kind, *key.values())
     row = {"number": number, **key, **(more or {})}
     names, marks = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))

@@ -1,4 +1,4 @@
-"""Operations, and what is counted under each."""
+"""Operations, and the counts of each."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from server.store.sqlite.writing.coverage import move_coverage
 from server.store.sqlite.writing.numbering import insert_once
 from server.store.values import Unsampled
 
-MAX_PROVISIONAL = 500  # templates per API; calls beyond them count under one operation
-MAX_KEY = 600  # characters
+MAX_PROVISIONAL = 500  # templates per API; further calls count under one operation
+MAX_KEY = 600  # maximum length in characters
 OVERFLOW_KEY, UNSEEN_KEY = "(other)", "(request not seen)"
 
 KEYS = {
@@ -21,15 +21,15 @@ KEYS = {
     "latency": "day, bucket",
     "verdicts": "verdict",
 }
-"""What each table with a row for each count is keyed by, besides the operation."""
+"""Tables with a row per count, and their key columns besides the operation."""
 
 
 Described = tuple[bool, str | None]
-"""Whether an operation is deprecated, and its id in the specification."""
+"""Whether an operation is deprecated, and its operationId in the specification."""
 
 
 class SqliteOperations:
-    """Numbers, keys, kinds and what specifications say are mirrored in memory."""
+    """Numbers, keys, kinds and facts from specifications are mirrored in memory."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -119,15 +119,15 @@ class SqliteOperations:
 
 
 def _together(one: Described, other: Described) -> Described:
-    """What several specifications say of an operation, whichever was asked first: it is deprecated if one of
-    them says so, and has the first of their ids.
+    """Combines what several specifications say of an operation, in any order: deprecated if one of them says
+    so, and the smallest of their operationIds.
     """
     ids = [id for _, id in (one, other) if id is not None]
     return one[0] or other[0], min(ids, default=None)
 
 
 def move_counts(db: sqlite3.Connection, source: int, target: int) -> None:
-    """All that was counted under one operation counts under another; the first is removed."""
+    """Adds the counts of one operation to another, and removes the first."""
     execute = db.execute
     move_coverage(db, source, target)
     for table, key in KEYS.items():

@@ -1,4 +1,4 @@
-"""Who delivers: which batches are in (so that none counts twice), and both ledgers."""
+"""Positions of agents: the batches received (so that none counts twice), and both ledgers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from agent.wire import Batch
 
 log = logging.getLogger(__name__)
 
-SEQS_KEPT = 1000  # a batch that arrives later than this many of its followers counts as seen
+SEQS_KEPT = 1000  # a batch that arrives later than this many of its successors counts as a duplicate
 
 
 class SqlitePositions:
-    """Sequence numbers may skip (the agent dropped a batch) and may come late."""
+    """Sequence numbers may have gaps (the agent dropped a batch) and may arrive out of order."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

@@ -1,7 +1,8 @@
-"""What may stay: whole exchanges for so many days from their arrival (however old what they tell of is) and
-so many bytes, whichever ends first. Counters stay.
+"""Retention: exchanges are deleted after a number of days since their arrival (whatever their own time) or
+beyond a number of bytes, whichever comes first. Counters remain.
 
-Exchanges are numbered as they come, so that one row an hour says when they came: its first number.
+Exchanges are numbered in order of arrival, so one row per hour with the first number is enough to find their
+age.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import sqlite3
 
 from server.store.values import DAY_NS, HOUR_NS, RetentionBounds
 
-CHUNK = 500  # exchanges deleted in one piece of work, so that ingest goes on in between
-PAGES = 2000  # pages given back in one piece of work
-HOURLY_DAYS = 30  # counters are kept by the hour for so long, then by the day
+CHUNK = 500  # exchanges deleted in one piece of work, so that ingest continues in between
+PAGES = 2000  # pages returned in one piece of work
+HOURLY_DAYS = 30  # counters are kept by hour for this long, then by day
 END = 2**63 - 1  # above every number
 
 
@@ -35,16 +36,17 @@ class SqliteRetention:
         return dropped
 
     def _expired(self, before: int) -> int:
-        """The number from which on exchanges arrived at a time or later, or in the same hour. Earlier hours
-        are forgotten: all that is numbered below came in one of them.
+        """The first number of the exchanges that arrived at or after a time, rounded down to the hour.
+        Removes the rows of earlier hours; all smaller numbers are expired.
         """
         self._db.execute("DELETE FROM arrivals WHERE hour < ?", (before // HOUR_NS,))
         (first,) = self._db.execute("SELECT min(first) FROM arrivals").fetchone()
         return END if first is None else int(first)
 
     def drop_oldest(self, limit: int, below: int = END, size: int | None = None) -> int:
-        """Deletes up to `limit` of the exchanges that arrived first, of those numbered below a number, and
-        no more of them than hold `size` bytes; how many."""
+        """Deletes at most `limit` of the oldest exchanges numbered below `below`, and stops once `size` bytes
+        are freed. Returns how many were deleted.
+        """
         rows = self._db.execute(
             """SELECT number, second, (SELECT sum(length(record)) FROM witnesses
             WHERE witnesses.number IN (exchanges.number, second)) FROM exchanges
@@ -66,8 +68,8 @@ class SqliteRetention:
         return len(gone)
 
     def fold_hours(self, bounds: RetentionBounds, now: int) -> None:
-        """Not of hours that still have samples, as imports may leave: an exchange takes its count back from
-        the hour it was counted in.
+        """Skips hours that still have exchanges, as imports may leave: an exchange is subtracted from the
+        hour it was counted in.
         """
         kept_days = max(HOURLY_DAYS, bounds.days + 1)
         before = (now - int(kept_days * DAY_NS)) // DAY_NS * 24

@@ -1,10 +1,10 @@
-"""Whether the database takes writes: shown by writing."""
+"""Tests by writing whether the database accepts writes."""
 
 from __future__ import annotations
 
 import sqlite3
 
-ROOM_BYTES = 1024 * 1024  # where nothing went in, this must before more is asked for
+ROOM_BYTES = 1024 * 1024  # after a refused write, so much must fit before batches are accepted again
 
 
 class SqliteRoom:

@@ -1,4 +1,4 @@
-"""Whole exchanges and their views."""
+"""Stored exchanges and their views."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMELESS: frozenset[str | None] = frozenset({None, ""})
 
 
 class SqliteSamples:
-    """The hour is remembered whose first number is known to be stored."""
+    """Remembers the hour whose first number is known to be stored."""
 
     def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
         self._db = db
@@ -45,7 +45,9 @@ class SqliteSamples:
         return range(first, first + count)
 
     def _note_hour(self, hour: int, first: int) -> None:
-        """Exchanges numbered from `first` on arrive in this hour. Hours ahead go: the clock was set back."""
+        """Records that exchanges from number `first` on arrive in this hour. Removes later hours: the clock
+        was set back.
+        """
         if hour != self._hour:
             self._db.execute("DELETE FROM arrivals WHERE hour > ?", (hour,))
             self._db.execute("INSERT INTO arrivals VALUES (?, ?) ON CONFLICT DO NOTHING", (hour, first))
@@ -98,7 +100,7 @@ class SqliteSamples:
 
 
 def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
-    """Raises ValueError where a view cannot be read: what was counted by it cannot be taken back."""
+    """Raises ValueError if a view cannot be read: its contribution cannot be subtracted."""
     number, time, api, operation, consumer, _, _, status, bucket, duration, verdict, why, *rest = row
     deprecated, packed, revision, _, _, second = rest
     if len(records) != (1 if second is None else 2):
@@ -147,7 +149,7 @@ def _row(one: ExchangeDraft) -> tuple[Value, ...]:
 
 
 def _lines(names: set[str | None]) -> str | None:
-    """Names between newlines, so that a filter finds whole names of either end."""
+    """Names separated by newlines, so that a filter can match whole names."""
     if names <= NAMELESS:
         return None
     known = sorted(name for name in names if name)

@@ -1,4 +1,4 @@
-"""Addresses that agents watch: another view of a call with one of them may come."""
+"""Addresses that agents watch: the other view of a call with such an address may arrive."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sqlite3
 from server.store.values import HOUR_NS
 
 MAX_WATCHED = 50_000
-KEPT_HOURS = 48  # since an address was seen last: an agent may be offline for a day
+KEPT_HOURS = 48  # since an address was last reported: an agent may be offline for a day
 
 
 class SqliteWatched:
-    """Mirrored in memory; a row says when an address was seen last, to the hour."""
+    """Mirrored in memory; a row has the hour in which an address was last reported."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
