@@ -1,5 +1,5 @@
-/* Who is the connection? Keyed by the kernel's socket, created when data first passes, and checked against the
- * socket's own addresses each time, since addresses are reused. */
+/* Connections, keyed by the kernel's socket. One is created when data first passes, and compared with the socket's
+ * addresses on each use, since the kernel reuses sockets. */
 
 static inline u64 read_u64(u64 address)
 {
@@ -44,7 +44,7 @@ static inline void start_body_tracks(struct body_tracks *tracks)
 	tracks->half[1].mode = TRACK_START;
 }
 
-/* The new connection is made in a scratch: it is too large for the stack. */
+/* Creates a connection, in a scratch since it is too large for the stack. */
 static inline struct conn *create_conn(u64 sk, u16 flags, u8 role)
 {
 	struct scratch *scratch = take_scratch();
@@ -67,7 +67,8 @@ static inline struct conn *create_conn(u64 sk, u16 flags, u8 role)
 	return conns.lookup(&sk);
 }
 
-/* The local port is not compared: the kernel gives it up while what was received can still be read. */
+/* The socket's connection, if it is known. The local port is not compared: the kernel clears it while received
+ * data can still be read. */
 static inline struct conn *known_conn(u64 sk)
 {
 	struct conn *conn = conns.lookup(&sk);
@@ -83,14 +84,14 @@ static inline struct conn *conn_of(u64 sk)
 	return conn ? conn : create_conn(sk, 0, ROLE_UNKNOWN);
 }
 
-/* Whatever the connection was taken for, it carries TLS. */
+/* Marks a connection as TLS, whatever its first bytes suggested. */
 static inline void tls_carried(struct conn *conn)
 {
 	if (conn->counter != COUNT_FILTERED)
 		conn->counter = COUNT_TLS_CIPHERTEXT;
 }
 
-/* The counter for what user space wants no more of, 0 for what it wants. */
+/* The counter for the bytes of an ignored connection; 0 if it is not ignored. */
 static inline u32 ignored_as(u64 address, u64 generation)
 {
 	struct ignore_rule *rule = ignored.lookup(&address);

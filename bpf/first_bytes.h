@@ -1,4 +1,4 @@
-/* What the first bytes of a connection rule out, so that other protocols never leave the kernel:
+/* Recognises other protocols by a connection's first bytes, so that they never leave the kernel:
  *
  *   first bytes of the half                                      the connection
  *   -----------------------------------------------------------  -----------------------------------------
@@ -7,35 +7,35 @@
  *     version, or does not end yet                               method is any token: RFC 9110 section 9.1)
  *   a word that does not end yet                                 handed over
  *   "HTTP/", "\r", "\n"                                          handed over: a response, an empty line
- *   0x00, from the end that was called                           handed over: HTTP/2's SETTINGS, perhaps
+ *   0x00, from the end that was called                           handed over: may be HTTP/2's SETTINGS
  *   anything else                                                not HTTP: only counted
  *
- * Nothing is ruled out that agent/streams/sniff.py would take. Either end may begin; once the caller has, the
- * first bytes of the other end rule nothing out. */
+ * Nothing is ruled out that agent/streams/sniff.py accepts. Either end may begin; once the client has sent bytes,
+ * the server's first bytes rule nothing out. */
 
-#define FIRST_MAX 128 /* bytes that are looked at */
+#define FIRST_MAX 128 /* bytes that are inspected */
 
-/* The high bit of each byte of `word` that is a space or a control character; exact for the lowest. */
+/* The high bit of each byte of `word` that is a space or control character; only the lowest mark is exact. */
 static inline u64 bytes_blank(u64 word)
 {
 	return (word - EACH(' ' + 1)) & ~word & EACH(0x80);
 }
 
-/* How many bytes there are up to the lowest that is marked, with it. */
+/* The number of bytes up to and including the lowest marked one. */
 static inline u32 bytes_to(u64 marks)
 {
 	u64 below = (marks & -marks) - 1;
 	return (below & EACH(1)) * EACH(1) >> 56;
 }
 
-/* Is the line that has `length` bytes, the line feed with them, a request's? */
+/* Whether the line of `length` bytes, including the line feed, is a request line. */
 static inline int is_request_line(struct scratch *scratch, u32 length)
 {
 	u64 http = WORD(' ', 'H', 'T', 'T', 'P', '/', 0, 0);
 	return (word_at(scratch, length - 11) & LOW_SIX) == http || (word_at(scratch, length - 10) & LOW_SIX) == http;
 }
 
-/* May scratch->bytes, of which `size` are there, begin a request? */
+/* Whether the first `size` bytes of scratch->bytes may begin a request. */
 static inline int may_be_request(struct scratch *scratch, u32 size)
 {
 	struct scan *scan = &scratch->scan;
@@ -58,7 +58,7 @@ static inline int may_be_request(struct scratch *scratch, u32 size)
 	return 1;
 }
 
-/* The counter for the connection's bytes if these, its first, rule HTTP out; else 0. */
+/* The counter for the connection's bytes if its first bytes rule out HTTP; else 0. */
 static inline u16 first_bytes_rule_out(struct scratch *scratch, struct conn *conn, u32 direction)
 {
 	struct walk *walk = &scratch->walk;

@@ -1,6 +1,6 @@
-/* Beginnings and ends: of TCP connections (close(2) is not a socket's end after fork or dup, so the
- * socket's own state tells) and of processes; and which of these have new code. Raw tracepoints: an interrupt that falls into another
- * program of ours must not lose them. */
+/* Start and end of TCP connections and of processes, and which processes have new code. A connection's end is taken
+ * from the socket's state: after fork or dup, close(2) is not the end. These are raw tracepoints, which are not
+ * lost if an interrupt runs them during another program. */
 
 #define NAME_MAX 1024
 
@@ -11,7 +11,7 @@
 #define PROT_EXEC 4
 #define MAP_ANONYMOUS 0x20
 
-/* As the syscalls category lays it out. */
+/* The layout of the syscalls category. */
 struct mmap_enter {
 	u64 common;
 	u64 number;
@@ -54,7 +54,7 @@ RAW_TRACEPOINT_PROBE(inet_sock_set_state)
 	return 0;
 }
 
-/* The last the kernel says of a socket: data may still be read after TCP_CLOSE, but not after this. */
+/* The end of a socket: data may still be read after TCP_CLOSE, but not after this. */
 RAW_TRACEPOINT_PROBE(tcp_destroy_sock)
 {
 	u64 sk = ctx->args[0];
@@ -67,7 +67,7 @@ RAW_TRACEPOINT_PROBE(tcp_destroy_sock)
 	return 0;
 }
 
-/* User space takes these out; where there is no room its next round over all processes sees to them. */
+/* User space removes the entries; if the map is full, its next scan of all processes finds the process. */
 static inline void note_new_code(void)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -75,7 +75,7 @@ static inline void note_new_code(void)
 	changed.update(&tgid, &one);
 }
 
-/* Files mapped to be run: libraries at a program's start, plugins at any time. */
+/* Files mapped for execution: libraries at a program's start, plugins at any time. */
 int enter_mmap(struct mmap_enter *ctx)
 {
 	if (!(ctx->protection & PROT_EXEC) || (ctx->flags & MAP_ANONYMOUS) || setting(SETTING_DARK))

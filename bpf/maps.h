@@ -1,5 +1,5 @@
-/* What the kernel side remembers: the structs and maps that several files use. A bound in capitals that is not
- * defined here is one of Sizes in agent/probes/programs.py. */
+/* The structs and maps that several files use. Bounds in capitals that are not defined here are fields of Sizes in
+ * agent/probes/programs.py. */
 
 #define AF_UNIX 1
 #define AF_INET 2
@@ -7,8 +7,8 @@
 #define IPPROTO_TCP 6
 
 #define CHUNK_MAX 16384 /* bytes copied into one event */
-#define PIECES_MAX 64  /* events, hence buffers, of one call; what is beyond is sent as a length */
-#define COPY_RANGES_MAX 32 /* parts of one call that are left out */
+#define PIECES_MAX 64  /* events, hence buffers, of one call; further bytes are sent as a length only */
+#define COPY_RANGES_MAX 32 /* skipped parts of one call */
 #define CGROUPS_MAX 16  /* as in agent/probes/cgroups.py */
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
 
@@ -28,33 +28,33 @@ struct tuple {
 	u8 padding[2];
 };
 
-/* Where a half's bodies lie (bodies.h): nothing from `keep` to `end` is copied, and at `end` the next message
- * or frame begins. */
+/* Where the bodies of a half lie (bodies.h): bytes from `keep` to `end` are not copied, and the next message or
+ * frame begins at `end`. */
 struct body_track {
 	u64 keep;
 	u64 end;
-	u8 head[16]; /* of a frame, nine bytes */
-	u8 have;     /* how many of them are here: a header may be cut by the end of a buffer */
+	u8 head[16]; /* of a frame: nine bytes */
+	u8 have;     /* how many of them were read: a buffer may end within a header */
 	u8 mode;
 	u8 padding[6];
 };
 
-/* Both halves, and their HTTP/1 messages so far. Each number has one writer, the half it belongs to. */
+/* Both halves, with the number of their HTTP/1 messages so far. Each number is written by its own half only. */
 struct body_tracks {
 	struct body_track half[2];
-	u32 asked;    /* requests, times two, plus one if the last is answered without a body (HEAD) */
+	u32 asked;    /* requests, times two; plus one if the response to the last has no body (HEAD) */
 	u32 answered; /* final responses */
 };
 
 struct conn {
-	u64 generation; /* when this life was first seen: no two lives of one socket begin at once */
+	u64 generation; /* time of creation: two connections of one socket never begin at once */
 	u64 position[2];
-	u64 addresses; /* skc_addrpair as the socket has it, for comparison */
-	u64 bound_object; /* the TLS connection that it feeds, by proof (tls_proof.h); 0 while unknown */
-	u64 tls_object; /* the TLS connection in whose call the first bytes passed, and its process; 0 for none */
+	u64 addresses; /* the socket's skc_addrpair, for comparison */
+	u64 bound_object; /* the TLS connection proved to use this socket (tls_proof.h); 0 while unknown */
+	u64 tls_object; /* the TLS connection whose call carried the first bytes, and its process; 0 for none */
 	u32 tls_tgid;
 	u16 flags;
-	u16 counter; /* not 0: its bytes are only counted, under this */
+	u16 counter; /* not 0: bytes are not copied, only counted here */
 	struct tuple tuple;
 	struct body_tracks tracks;
 };
@@ -69,7 +69,7 @@ struct tls_key {
 struct tls_conn {
 	u64 generation;
 	u64 position[2];
-	u64 sk; /* 0 while unknown: fed from memory, the library makes no system call */
+	u64 sk; /* 0 while unknown: TLS over memory buffers makes no system call */
 	u64 sk_generation;
 	u32 flags;
 	u32 padding;
@@ -78,50 +78,50 @@ struct tls_conn {
 	struct body_tracks tracks;
 };
 
-/* One direction's bytes of one call: a buffer, or buffers listed by an iovec array, or message headers
- * (struct mmsghdr) that each list some. It lives in a map, not on the stack: what the verifier does not
- * know it need not follow through every turn of the loop. */
+/* The bytes of one call in one direction: a buffer, an iovec array of buffers, or message headers (struct mmsghdr)
+ * with an iovec array each. It is in a map, not on the stack: the verifier does not track values in maps through
+ * every iteration of a loop. */
 struct walk {
 	u64 base;     /* the current buffer */
-	u64 room;     /* bytes of it not walked yet */
+	u64 room;     /* remaining bytes of it */
 	u64 iov;      /* the next struct iovec, 0 for none */
 	u64 message;  /* the next struct mmsghdr, 0 for none */
-	u32 messages; /* how many more */
-	u32 left;     /* bytes of the current message not walked yet */
-	u32 total;    /* and of the whole call */
-	u32 blind;    /* not 0: there is no user memory to copy from */
-	u32 copy;     /* bytes to copy before the next that are left out */
-	u32 over;     /* bytes that are left out and told, and not walked yet */
-	u32 range;    /* the current one of scratch->ranges */
-	u32 ranges;   /* how many there are */
+	u32 messages; /* remaining messages */
+	u32 left;     /* remaining bytes of the current message */
+	u32 total;    /* remaining bytes of the call */
+	u32 blind;    /* not 0: the bytes are not in user memory and cannot be copied */
+	u32 copy;     /* bytes to copy before the next skipped ones */
+	u32 over;     /* skipped bytes that were reported and not walked yet */
+	u32 range;    /* index of the current one of scratch->ranges */
+	u32 ranges;   /* number of ranges */
 };
 
-/* A part of one call: bytes to copy, then bytes to leave out. */
+/* A part of one call: bytes to copy, then bytes to skip. */
 struct copy_range {
 	u32 copy;
 	u32 skip;
 };
 
-/* Looking ahead over a call's bytes. In a map for the same reason as a walk. */
+/* A scan of a call's bytes before they are copied. It is in a map for the same reason as a walk. */
 struct scan {
 	u64 base;
 	u64 room;
 	u64 iov;
-	u64 at;   /* the position looked at */
+	u64 at;   /* the current position */
 	u64 stop; /* the position after the call */
-	u64 told; /* the position up to which there are ranges */
+	u64 told; /* the position up to which ranges are planned */
 	u32 end;  /* of an HTTP/1 head; 0 while unknown */
-	u32 line; /* where its last line ended */
-	u32 length_at; /* where Content-Length's value is, 0 for none */
+	u32 line; /* the end of its last line */
+	u32 length_at; /* the start of Content-Length's value, 0 for none */
 	u32 doubt;
-	u64 feeds; /* ends of lines in the current word that are not looked at yet */
-	u64 alone; /* its carriage returns and line feeds that are not an end of a line */
-	u64 carry; /* the last byte of the word before was a carriage return */
-	u32 word;  /* where the next word is */
-	u32 size;  /* of what there is */
+	u64 feeds; /* line feeds in the current word that were not handled yet */
+	u64 alone; /* carriage returns and line feeds in it that end no line */
+	u64 carry; /* not 0: the previous word ends with a carriage return */
+	u32 word;  /* offset of the next word */
+	u32 size;  /* bytes that were read */
 };
 
-/* This life of a connection is of no use: its bytes are only counted, under `counter`. */
+/* An ignored connection: the bytes of this generation are not copied, only counted under `counter`. */
 struct ignore_rule {
 	u64 generation;
 	u32 counter;
@@ -135,14 +135,14 @@ struct scratch {
 	struct scan scan;
 	struct copy_range ranges[COPY_RANGES_MAX];
 	struct event head;
-	u8 bytes[CHUNK_MAX + 16]; /* a word may be read at the last byte */
+	u8 bytes[CHUNK_MAX + 16]; /* a whole word may be read at the last byte */
 };
 
-/* A process's name, as the kernel cuts it. */
+/* A process's name, truncated by the kernel. */
 struct name {
 	char bytes[16];
 };
-/* A cgroup (v2) with all below it. `level` is its depth below the root of the hierarchy. */
+/* A cgroup (v2) and all its descendants. `level` is its depth below the root of the hierarchy. */
 struct cgroup {
 	u64 id;
 	u32 level;
@@ -151,7 +151,7 @@ struct cgroup {
 BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 BPF_PERCPU_ARRAY(scratches, struct scratch, SCRATCHES);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS); /* by enum counter */
-BPF_ARRAY(settings, u64, SETTINGS);        /* by enum setting; this and all below written by user space */
+BPF_ARRAY(settings, u64, SETTINGS);        /* by enum setting; this and all below are written by user space */
 BPF_HASH(only_ports, u16, u8, 256);
 BPF_HASH(except_ports, u16, u8, 256);
 BPF_HASH(only_pids, u32, u8, 1024);

@@ -1,5 +1,5 @@
-/* Room for what the stack cannot hold. Each CPU has a few, since a program can be preempted or interrupted by
- * another one of ours. */
+/* Memory for values too large for the stack. Each CPU has several, since a program can be preempted or interrupted
+ * by another. */
 
 static inline struct scratch *take_scratch(void)
 {
@@ -8,7 +8,7 @@ static inline struct scratch *take_scratch(void)
 		struct scratch *scratch = scratches.lookup(&slot);
 		if (!scratch)
 			return 0;
-		/* Add, then look: whoever comes between the two sees more than one and takes the next. */
+		/* Add, then check: a program that runs in between sees more than one and takes the next. */
 		__sync_fetch_and_add(&scratch->busy, 1);
 		if (*(volatile u32 *)&scratch->busy == 1)
 			return scratch;

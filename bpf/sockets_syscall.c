@@ -1,8 +1,8 @@
-/* Sockets seen from the system calls' tracepoints: needs neither kprobes nor kernel headers.
+/* Captures sockets at the tracepoints of system calls, without kprobes or kernel headers.
  *
- * At entry the file descriptor is walked to its struct sock and the call remembered by thread; at
- * return the result says how many bytes passed, and by then the buffers are in memory. Calls inside a
- * TLS library's own call carry ciphertext: they only tell which socket that library is using. */
+ * At entry the struct sock of the file descriptor is found and the call stored by thread. At return the result is
+ * the number of bytes, and the buffers are in memory. System calls within a TLS call carry ciphertext: they only
+ * identify the library's socket. */
 
 #define MSG_PEEK 2
 #define MSG_TRUNC 0x20
@@ -11,16 +11,16 @@
 
 enum shape { SHAPE_BUFFER, SHAPE_IOVEC, SHAPE_MESSAGE, SHAPE_MESSAGES, SHAPE_BLIND };
 
-/* A thread's call. The entry stays with the thread until it ends, since making and deleting one costs more
- * than all else at entry; `sk` is 0 between calls. */
+/* A thread's system call. The entry is kept until the thread ends, since creating and deleting it would cost more
+ * than all other work at entry; `sk` is 0 between calls. */
 struct call {
 	u64 sk;
 	u64 buffer; /* the buffer, iovec array, struct msghdr or struct mmsghdr array */
 	u64 time_ns;
 	u16 shape;
 	u16 direction;
-	u16 counter; /* not 0: the bytes are only counted, under this */
-	u16 in_tls;  /* made by a TLS library, or by what it called back */
+	u16 counter; /* not 0: bytes are not copied, only counted here */
+	u16 in_tls;  /* made by a TLS library or by its callback */
 };
 
 /* Layouts of the syscalls category: common fields, number, arguments of eight bytes each. */
@@ -48,7 +48,7 @@ static inline u64 socket_of(u32 fd)
 	if (!file)
 		return 0;
 	socket = read_u64(file + O_FILE_PRIVATE);
-	/* Only a socket's private data points back at the file. */
+	/* Only a socket's private data points back to the file. */
 	if (!socket || read_u64(socket + O_SOCKET_FILE) != file)
 		return 0;
 	return read_u64(socket + O_SOCKET_SK);
@@ -60,7 +60,7 @@ static inline u16 counter_of(u64 sk, u32 tgid)
 	struct conn *conn = known_conn(sk);
 	u16 family;
 	if (conn && conn->counter && conn->counter != COUNT_TLS_CIPHERTEXT)
-		return conn->counter; /* TLS may prove whose it is (tls_proof.h) */
+		return conn->counter; /* TLS may identify the object (tls_proof.h) */
 	if (!conn) {
 		family = read_u16(sk + O_SOCK_FAMILY);
 		if (family == AF_UNIX)
@@ -85,7 +85,7 @@ static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
 		return 0;
 	call = calls.lookup_or_try_init(&tid, &none);
 	if (!call) {
-		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
+		/* Its bytes are not counted: a new connection must begin, or its positions would be wrong. */
 		count(COUNT_TABLE_FULL_CALLS, 1);
 		conns.delete(&sk);
 		return 0;
@@ -102,7 +102,7 @@ static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
 	return 0;
 }
 
-/* What passed: several messages' call answers how many there were, and writes the length into each. */
+/* The bytes that passed. A call with several messages returns their number, and stores the length in each. */
 static inline u64 bytes_of(struct call *call, u64 result)
 {
 	u64 bytes = 0;
@@ -141,7 +141,7 @@ static inline void start_walk(struct walk *walk, struct call *call, u64 result, 
 	}
 }
 
-/* Where the call's bytes begin, in user memory. */
+/* The address of the call's first bytes in user memory. */
 static inline u64 first_buffer(struct call *call)
 {
 	u64 base = call->buffer;
@@ -185,7 +185,8 @@ static inline void walk_and_ship(struct conn *conn, struct call *call, u64 resul
 	give_back(scratch);
 }
 
-/* The counter for the bytes that passed, 0 if they are handed over. What user space says is kept: it says it once. */
+/* The counter for the bytes that passed; 0 if they are handed over. An ignore rule is stored with the connection:
+ * user space sets it once. */
 static inline u16 counter_of_conn(struct conn *conn, u64 sk)
 {
 	u16 counter = conn->counter;
@@ -197,7 +198,7 @@ static inline u16 counter_of_conn(struct conn *conn, u64 sk)
 	return counter;
 }
 
-/* Do the bytes that passed begin with the head of a TLS record (RFC 8446 section 5.1)? */
+/* Whether the bytes that passed begin with the head of a TLS record (RFC 8446 section 5.1). */
 static inline int begins_record(struct call *call)
 {
 	u8 head[2] = {};
@@ -205,10 +206,10 @@ static inline int begins_record(struct call *call)
 	return head[0] >= 0x14 && head[0] <= 0x18 && head[1] == 3;
 }
 
-/* What passed within a TLS call is the library's own if it is shaped so, or a file that the kernel encrypts.
- * Anything else comes from a callback: Node's handlers run there and write to whatever they like. They could write
- * to another TLS connection, too, but they do not read: so the socket is named by what is read, or by what is
- * written while plaintext is. */
+/* Bytes within a TLS call are the library's own if they have the form of a record, or are a file that the kernel
+ * encrypts. All others come from a callback: Node's handlers run there and may write to any socket, even to that of
+ * another TLS connection, but do not read. So the socket is identified by what is read, or by what is written while
+ * plaintext is being written. */
 static inline void tls_learn_socket(struct call *call, u32 tid)
 {
 	struct tls_call *tls = tls_calls.lookup(&tid);
@@ -222,8 +223,8 @@ static inline void tls_learn_socket(struct call *call, u32 tid)
 		tls->sk = call->sk;
 }
 
-/* A TLS connection whose call carries a socket's very first bytes is seen from its start, as the socket is: where
- * reading or writing begins the handshake, nothing else tells. */
+/* Records that a TLS connection's call carried the socket's first bytes: it is captured from its start if the socket
+ * is. Nothing else shows that if reading or writing begins the handshake. */
 static inline void tls_learn_start(struct conn *conn, u32 tid, u32 tgid)
 {
 	struct tls_call *tls = tls_calls.lookup(&tid);
@@ -276,7 +277,7 @@ int syscall_exit(struct syscall_exit *ctx)
 	return 0;
 }
 
-/* What is looked at and not consumed will be seen again; an error queue holds what was sent already. */
+/* Bytes that are peeked at will be read again; an error queue has bytes that were sent already. */
 static inline int consumes(u64 flags)
 {
 	return !(flags & (MSG_PEEK | MSG_ERRQUEUE));

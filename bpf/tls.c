@@ -1,15 +1,15 @@
-/* TLS libraries in plaintext, at entry and return of the functions that a row of agent/probes/tls.py names. By
- * public ABI only, so that no release needs offsets of its own. Each entry is remembered by thread (tls_call.h)
- * and used up by the return: a probe attached twice counts once.
+/* Captures plaintext at entry and return of the TLS library functions that a row of agent/probes/tls.py names. It
+ * relies on the public ABI only, so no release needs its own offsets. Each entry is stored by thread (tls_call.h)
+ * and consumed by the return, so a probe attached twice counts once.
  *
- * A library is a row, and entry programs here that say where its functions have buffer and length. */
+ * A library is a row there, and entry programs here that know which arguments are the buffer and the length. */
 
 /* From Linux 6.13 on a program of this type whose stack reaches 64 bytes is given one stack per CPU
  * (bpf_enable_priv_stack() and BPF_PRIV_STACK_MIN_SIZE in kernel/bpf/verifier.c), yet a program on a uprobe can
  * be preempted, and the next task on the CPU would overwrite it. A program that can make a tail call keeps the
- * stack of its task. This one is made in the dark only, into an empty array, and so falls through. Every uprobe
- * program has it, also a small one: how much stack it takes is the compiler's to say.
- * agent/probes/private_stack.py proves it for each program before it is attached. */
+ * stack of its task. This one is made only while capture is disabled, into an empty array, and so has no effect.
+ * Every uprobe program has it, even a small one, since the compiler decides how much stack a program uses.
+ * agent/probes/private_stack.py checks each program before it is attached. */
 BPF_PROG_ARRAY(no_program, 1);
 
 static inline int is_dark(struct pt_regs *ctx)
@@ -29,7 +29,7 @@ static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 pl
 		return 0;
 	call = tls_call_of(tid);
 	if (!call) {
-		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
+		/* Its bytes are not counted: a new connection must begin, or its positions would be wrong. */
 		struct tls_key key = {.object = PT_REGS_PARM1(ctx), .tgid = id >> 32};
 		count(COUNT_TABLE_FULL_CALLS, 1);
 		tls_conns.delete(&key);
@@ -60,21 +60,21 @@ static inline void tls_report_closed(u8 source, struct tls_key *key, struct tls_
 	give_back(scratch);
 }
 
-/* The connection is seen from its first byte of plaintext. */
+/* Marks the connection as captured from its first byte of plaintext. */
 static inline void tls_start(struct tls_conn *conn)
 {
 	conn->flags |= CONN_FROM_START;
 	start_body_tracks(&conn->tracks);
 }
 
-/* Did the socket's first bytes pass in a call of this connection, of which nothing passed before? */
+/* Whether the socket's first bytes passed in a call of this connection, before any of its plaintext. */
 static inline int tls_is_whole(struct tls_conn *conn, struct tls_key *key, struct conn *socket)
 {
 	return socket->tls_object == key->object && socket->tls_tgid == key->tgid && !conn->position[0] &&
 	       !conn->position[1];
 }
 
-/* The connection of this call, made if it is new, begun anew if its object moved to another socket. */
+/* The connection of this call: created if new, and replaced if its object moved to another socket. */
 static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call *call)
 {
 	struct tls_conn fresh = {}, *conn = tls_conns.lookup(key);
@@ -89,7 +89,7 @@ static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call 
 	if (!conn) {
 		fresh.generation = bpf_ktime_get_ns();
 		if (!call->plaintext)
-			tls_start(&fresh); /* it begins with its handshake */
+			tls_start(&fresh); /* the handshake is captured */
 		tls_conns.update(key, &fresh);
 		conn = tls_conns.lookup(key);
 	}
@@ -104,13 +104,13 @@ static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call 
 	return conn;
 }
 
-/* Where ports were chosen, bytes whose ports are unknown cannot be shown to be wanted. */
+/* Whether the connection is filtered. With port filters, a connection of unknown ports is. */
 static inline int tls_is_filtered(struct tls_conn *conn)
 {
 	return conn->flags & CONN_FILTERED || (!conn->sk && setting(SETTING_PORTS));
 }
 
-/* The bytes of plaintext that passed: as returned, or as the library stored it. */
+/* The number of plaintext bytes that passed: returned by the function, or stored by it. */
 static inline u64 tls_bytes(struct tls_call *call, s64 result)
 {
 	u64 bytes = result > 0 ? result : 0;
@@ -173,7 +173,7 @@ static inline int tls_exit(struct pt_regs *ctx, s64 result)
 	if (!conn || !bytes)
 		return 0;
 	if (tls_is_filtered(conn)) {
-		conn->position[call.direction & 1] += bytes; /* a hole, should the socket show itself yet */
+		conn->position[call.direction & 1] += bytes; /* a gap, if the socket becomes known later */
 		count(COUNT_FILTERED, bytes);
 	} else if ((counter = ignored_as(call.object, conn->generation))) {
 		count(counter, bytes);
@@ -198,7 +198,7 @@ static inline int tls_end(struct pt_regs *ctx, u8 source)
 	return 0;
 }
 
-/* OpenSSL: the _ex forms return 1 and store the length where the fourth argument points. */
+/* OpenSSL: the _ex functions return 1 and store the number of bytes at the address in the fourth argument. */
 
 int openssl_read(struct pt_regs *ctx)
 {

@@ -1,10 +1,10 @@
-/* Which socket feeds a TLS object that makes no system call of its own (Node, asyncio): by proof, never by
- * likelihood. The program reads records from a socket and hands them to the library, which returns the plaintext
- * of one; on the way out it takes plaintext, and the program writes the record. The lengths tell: a record of
- * application data is longer than its plaintext by 17 bytes (TLS 1.3, RFC 8446 section 5.2), or by 24 or 16
- * (TLS 1.2 with AES-GCM, RFC 5288, or ChaCha20, RFC 7905).
+/* Finds the socket of a TLS object that makes no system calls itself (Node, asyncio), by proof instead of by
+ * likelihood. To receive, the program reads records from a socket and passes them to the library, which returns
+ * the plaintext of one. To send, the library takes plaintext, and the program writes the record. The proof is in the
+ * lengths: a record of application data is longer than its plaintext by 17 bytes (TLS 1.3, RFC 8446 section 5.2),
+ * or by 24 or 16 (TLS 1.2 with AES-GCM, RFC 5288, or ChaCha20, RFC 7905).
  *
- * What a thread has done, outside of TLS calls unless they are named:
+ * The state of a thread; events are outside of TLS calls unless stated:
  *
  *   in       event                                               next
  *   -------  --------------------------------------------------  --------------------------------------------
@@ -13,21 +13,21 @@
  *   read     reads records from another socket                   unsure
  *   read     a TLS call returns the plaintext of one of them     nothing; the object is bound, if it is unbound
  *   any      a TLS call returns other plaintext                  nothing
- *   any      a TLS call to read returns none, and the last       nothing: they held none
+ *   any      a TLS call to read returns none, and the last       nothing: they had none
  *            record was read to its end
  *   any      a handshake's call returns, and one record was read nothing: that record was the handshake's
  *
  *   out      event                                               next
  *   -------  --------------------------------------------------  --------------------------------------------
  *   nothing  a TLS call takes plaintext of an object             written: the object, the length
- *   written  another takes more of the same object               written, as before: it is in the first record
+ *   written  another takes more of the same object               written, unchanged: it is in the first record
  *   written  another takes plaintext of another object           unsure
  *   written  writes a record of that length to a socket          nothing; the object is bound, if it is unbound
  *   any      writes anything else to a socket that carries TLS   nothing
  */
 
 #define PROOFS 8192 /* threads */
-#define PROOF_RECORDS 4 /* of one read: a handshake's end or session tickets may come before the answer */
+#define PROOF_RECORDS 4 /* of one read: the handshake's end or session tickets may precede the response */
 #define RECORD_MAX 16384 /* bytes of plaintext in one record */
 
 struct tls_proof {
@@ -38,9 +38,9 @@ struct tls_proof {
 	u32 unsure_in;
 	u32 unsure_out;
 	u32 many; /* records */
-	u32 is_partial; /* the last of them is not there to its end */
-	u32 is_handshake; /* the latest read began with one of a handshake */
-	u64 at;   /* where the next one begins, while they are read */
+	u32 is_partial; /* the last of them is incomplete */
+	u32 is_handshake; /* the latest read began with a handshake record */
+	u64 at;   /* offset of the next one, while they are read */
 	u16 records[PROOF_RECORDS]; /* lengths, 0 for none */
 };
 
@@ -52,8 +52,8 @@ static inline int record_fits(u32 record, u64 plaintext)
 	return record && (more == 17 || more == 24 || more == 16);
 }
 
-/* The length of a record of application data at an address in user memory; 0 where there is none. `size` is that
- * of the record with its head, whatever it holds. */
+/* The length of the record of application data at an address in user memory; 0 if there is none. `size` is set to
+ * the size of the record with its head, whatever its type. */
 static inline u16 record_at(u64 address, u64 *size)
 {
 	u8 head[5] = {};
@@ -65,8 +65,8 @@ static inline u16 record_at(u64 address, u64 *size)
 	return head[0] == 0x17 ? *size - sizeof(head) : 0;
 }
 
-/* What is at `base`: records that begin there. The counts are in a map, not on the stack: what the verifier does
- * not know it need not follow through every turn of the loop. */
+/* Reads the records that begin at `base`. The counters are in a map, not on the stack: the verifier does not track
+ * values in maps through every iteration of a loop. */
 static inline void proof_of_read(struct tls_proof *proof, u64 sk, struct conn *conn, u64 base, u64 bytes)
 {
 	u64 size;
@@ -98,7 +98,7 @@ static inline void proof_of_read(struct tls_proof *proof, u64 sk, struct conn *c
 	}
 }
 
-/* A socket feeds one object in its life: where another was bound to it, one of the two would be wrong. */
+/* Binds an object to its socket. A connection has one object: if another is bound to it, one of them is wrong. */
 static inline void proof_bind(struct tls_conn *tls, u64 object, u64 sk, struct conn *conn)
 {
 	if (tls->sk || (conn->bound_object && conn->bound_object != object))
@@ -126,7 +126,7 @@ static inline void proof_of_write(struct tls_proof *proof, u64 sk, struct conn *
 		proof_bind(tls, key.object, sk, conn);
 }
 
-/* The first bytes that this thread read from a socket begin a handshake. */
+/* Records that the first bytes this thread read from a socket begin a handshake. */
 static inline void proof_of_handshake(void)
 {
 	struct tls_proof none = {}, *proof;
@@ -136,7 +136,7 @@ static inline void proof_of_handshake(void)
 		proof->is_handshake = 1;
 }
 
-/* Bytes passed on a socket that carries TLS, outside of a TLS call; the first of them are at `base`. */
+/* Handles bytes that passed on a TLS socket outside of a TLS call, beginning at `base`. */
 static inline void proof_by_socket(u64 sk, struct conn *conn, u16 direction, u64 base, u64 bytes)
 {
 	struct tls_proof none = {}, *proof;
@@ -150,7 +150,7 @@ static inline void proof_by_socket(u64 sk, struct conn *conn, u16 direction, u64
 		proof_of_write(proof, sk, conn, base);
 }
 
-/* A TLS call returned that made no system call; `bytes` of plaintext passed. */
+/* Handles the return of a TLS call that made no system call; `bytes` of plaintext passed. */
 static inline void proof_by_library(struct tls_call *call, struct tls_conn *tls, u64 bytes)
 {
 	u32 tid = bpf_get_current_pid_tgid(), fits = 0;
@@ -168,7 +168,7 @@ static inline void proof_by_library(struct tls_call *call, struct tls_conn *tls,
 		return;
 	}
 	if (!bytes && proof->is_handshake && !tls->position[0] && !tls->position[1]) {
-		tls->flags |= CONN_FROM_START; /* its handshake goes on: no plaintext passed before */
+		tls->flags |= CONN_FROM_START; /* the handshake is not over: no plaintext has passed */
 		start_body_tracks(&tls->tracks);
 	}
 	proof->is_handshake = 0;
