@@ -2,14 +2,19 @@
 
 The only module of the agent that the server imports; agent/checked.py does the reading. A record is already
 redacted. Absent is None, times are integer nanoseconds since the epoch (UTC), header names and values, paths
-and bodies are raw bytes. `decode_batch` accepts this version and the previous one; any other bytes raise
+and bodies are raw bytes. `decode_batch` accepts this version and earlier ones; any other bytes raise
 WireError. STEPS has one function for each step between versions.
+
+A field with a default can be added to any of these classes without a new version: an agent that does not send
+it gets the default, and a server that does not know it ignores it. A change that a reader must know of needs
+a new version, a step, and a stored batch of the version before (tests/data/wire).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
+from enum import StrEnum
 from functools import cache
 from operator import attrgetter
 from typing import IO, Any, get_args, get_origin, get_type_hints
@@ -20,7 +25,7 @@ from agent.checked import Pairs as Pairs
 from agent.checked import WireError as WireError
 from agent.checked import names_of, reader
 
-VERSION = 2
+VERSION = 3
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
 
 TOTALS = {"bytes": "seen", "exchanges": "parsed"}
@@ -177,11 +182,31 @@ class Record:
     )
 
 
+class CaptureScope(StrEnum):
+    """What an agent captures at a moment."""
+
+    NOTHING = "nothing"  # not yet, not any more, or it only receives telemetry
+    EVERYTHING = "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The state of capture when a batch was made. `watching` is one of CaptureScope.
+
+    `lag_ms` is the time from the kernel to the server: how long ago the oldest event occurred that was not
+    yet delivered; None if nothing is captured.
+    """
+
+    watching: str
+    lag_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """`epoch` is new at each start of the agent, `seq` counts batches within it from 1.
 
-    `ledger` holds the agent's totals so far: {"bytes": {bucket: n}, "exchanges": …, "kernel": …}.
+    `ledger` holds the agent's totals so far: {"bytes": {bucket: n}, "exchanges": …, "kernel": …}. `capture`
+    is None if the sender does not report it: an agent of version 2, or the import of a file.
     """
 
     version: int
@@ -190,6 +215,7 @@ class Batch:
     seq: int
     ledger: dict[str, dict[str, int]]
     records: tuple[Record, ...]
+    capture: Capture | None = None
 
 
 def _from_1(batch: dict[str, Any]) -> dict[str, Any]:
@@ -197,8 +223,13 @@ def _from_1(batch: dict[str, Any]) -> dict[str, Any]:
     return {**batch, "version": 2}
 
 
-STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
-"""Conversions from version N to N+1, for the version before VERSION."""
+def _from_2(batch: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 added `capture` to the batch; its default fits one without it."""
+    return {**batch, "version": 3}
+
+
+STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
+"""Conversions from version N to N+1."""
 
 
 @cache
@@ -229,16 +260,28 @@ def pack_record(record: Record) -> bytes:
 
 
 def pack_head(
-    agent: str, epoch: str, seq: int, ledger: Mapping[str, Mapping[str, int]], records: int, version: int
+    agent: str,
+    epoch: str,
+    seq: int,
+    ledger: Mapping[str, Mapping[str, int]],
+    records: int,
+    version: int = VERSION,
+    capture: Capture | None = None,
 ) -> bytes:
     """A batch up to its first record; the given number of packed records of that version must follow."""
+    head = {
+        "version": version,
+        "agent": agent,
+        "epoch": epoch,
+        "seq": seq,
+        "ledger": {name: dict(counts) for name, counts in ledger.items()},
+        "capture": None if capture is None else _map_of(capture),
+    }
     packer = msgpack.Packer(autoreset=False)
-    packer.pack_map_header(6)
-    for key, value in (("version", version), ("agent", agent), ("epoch", epoch), ("seq", seq)):
+    packer.pack_map_header(len(head) + 1)
+    for key, value in head.items():
         packer.pack(key)
         packer.pack(value)
-    packer.pack("ledger")
-    packer.pack({name: dict(counts) for name, counts in ledger.items()})
     packer.pack("records")
     packer.pack_array_header(records)
     packed: bytes = packer.bytes()
@@ -246,10 +289,15 @@ def pack_head(
 
 
 def pack_batch(
-    agent: str, epoch: str, seq: int, ledger: Mapping[str, Mapping[str, int]], records: list[bytes]
+    agent: str,
+    epoch: str,
+    seq: int,
+    ledger: Mapping[str, Mapping[str, int]],
+    records: list[bytes],
+    capture: Capture | None = None,
 ) -> bytes:
     """A batch of records that are already packed, so that none is packed twice."""
-    return pack_head(agent, epoch, seq, ledger, len(records), VERSION) + b"".join(records)
+    return pack_head(agent, epoch, seq, ledger, len(records), capture=capture) + b"".join(records)
 
 
 def decode_batch(raw: bytes) -> Batch:

@@ -54,6 +54,10 @@ def decode(raw: bytes, coding: str = "") -> Delivery:
     _short(batch.epoch, "batch.epoch")
     if any(not 0 <= n < MAX_COUNT for counts in batch.ledger.values() for n in counts.values()):
         raise WireError("batch.ledger: out of range")
+    if batch.capture is not None:
+        _short(batch.capture.watching, "batch.capture.watching")
+        if not 0 <= (batch.capture.lag_ms or 0) < MAX_COUNT:
+            raise WireError("batch.capture.lag_ms: out of range")
     for record in batch.records:
         _check(record)
     return Delivery(batch, packed)

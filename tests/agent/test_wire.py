@@ -75,6 +75,19 @@ def test_a_batch_is_read_as_it_was_packed(packed: list[wire.Record]) -> None:
     assert batch == wire.Batch(wire.VERSION, "agent-1", "epoch-1", 7, {"bytes": {"parsed": 3}}, tuple(packed))
 
 
+@given(st.none() | _strategy(wire.Capture))
+def test_the_state_of_capture_is_read_as_it_was_packed(capture: wire.Capture | None) -> None:
+    assert wire.decode_batch(wire.pack_batch("agent-1", "epoch-1", 7, {}, [], capture)).capture == capture
+
+
+def test_a_field_with_a_default_may_be_missing_and_an_unknown_one_is_passed_over() -> None:
+    tree = _tree(_batch([]))
+    del tree["capture"]
+    assert wire.decode_batch(msgpack.packb(tree)).capture is None
+    tree["capture"] = {"watching": "everything", "of a later version": 1}
+    assert wire.decode_batch(msgpack.packb(tree)).capture == wire.Capture("everything", None)
+
+
 @given(records)
 def test_a_record_is_read_as_it_was_packed(record: wire.Record) -> None:
     assert wire.decode_record(wire.pack_record(record)) == record

@@ -1,4 +1,4 @@
-"""Server first, agents later: a batch of the wire version before is stored like one of today."""
+"""Server first, agents later: a batch of an earlier wire version is stored like one of today."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -18,25 +19,45 @@ from tests.server.records import record
 from tests.server.running import Client, serving
 
 BATCHES = Path(__file__).parents[2] / "data" / "wire"
-PREVIOUS = (BATCHES / "batch-v1.msgpack").read_bytes()
+EARLIER = sorted(wire.STEPS)
+
+
+@pytest.fixture(scope="module", params=EARLIER)
+def version(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def batch(version: int) -> dict[str, Any]:
+    """The stored batch of that version, unpacked."""
+    return dict(msgpack.unpackb(stored(version)))
+
+
+@pytest.fixture(scope="module")
+def client(version: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with serving(tmp_path_factory.mktemp("server")) as client:
-        for body, coding in ((PREVIOUS, "identity"), (zstandard.compress(PREVIOUS), "zstd")):
+        sent = stored(version)
+        for body, coding in ((sent, "identity"), (zstandard.compress(sent), "zstd")):
             answer = client.http.post("/api/v1/records", content=body, headers={"Content-Encoding": coding})
             assert (answer.status_code, answer.json()) == (200, {"acked": 3}), answer.text
         client.settle()
         yield client
 
 
-def test_the_batch_under_test_is_of_this_version_or_the_one_before() -> None:
-    assert msgpack.unpackb(PREVIOUS)["version"] in (wire.VERSION, wire.VERSION - 1)
+def stored(version: int) -> bytes:
+    return (BATCHES / f"batch-v{version}.msgpack").read_bytes()
 
 
-def test_each_of_its_records_is_stored_once(client: Client) -> None:
-    records = msgpack.unpackb(PREVIOUS)["records"]
+def test_every_earlier_version_is_read() -> None:
+    assert [*range(1, wire.VERSION)] == EARLIER
+
+
+def test_the_batch_under_test_is_of_that_version(version: int, batch: dict[str, Any]) -> None:
+    assert batch["version"] == version
+
+
+def test_each_of_its_records_is_stored_once(client: Client, batch: dict[str, Any]) -> None:
+    records = batch["records"]
     shown = client.items("/exchanges")
     assert sum(len(one["witnesses"]) for one in shown) == len(records) == 6
     assert client.server_ledger() == {"stored": 5, "witness": 1, "duplicate_batch": 6}
@@ -51,24 +72,24 @@ def test_what_its_records_said_is_shown(client: Client) -> None:
     assert shown["client-40001-2"]["status"] is None
 
 
-def test_its_ledger_counts(client: Client) -> None:
+def test_its_ledger_counts(client: Client, version: int) -> None:
     (agent,) = client.items("/agents")
-    assert (agent["agent"], agent["last_seq"]) == ("agent-v1", 3)
+    assert (agent["agent"], agent["last_seq"]) == (f"agent-v{version}", 3)
     assert agent["ledger"]["exchanges"] == {"parsed": 7, "shipped": 1}
 
 
 def test_records_that_an_older_agent_left_in_the_spool_are_sent_as_its_version(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, batch: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = SpoolConfig(tmp_path / "spool.db", 1 << 20, 3600)
     older = [replace(record(n), id=f"left-{n}") for n in range(3)]
-    version, packed = older_form(older)
+    version, packed = older_form(batch, older)
     monkeypatch.setattr(spool, "VERSION", version)
-    left = spool.Spool(place, "agent-v1", "epoch-v1", time.time_ns())
+    left = spool.Spool(place, "agent-old", "epoch-old", time.time_ns())
     left.put(packed, {}, time.time_ns())
     left.close()
     monkeypatch.undo()
-    newer = Shipper(str(client.http.base_url), None, "agent-v2", "epoch-v2", lambda: {}, spool=place)
+    newer = Shipper(str(client.http.base_url), None, "agent-new", "epoch-new", lambda: {}, spool=place)
     newer.start()
     newer.offer(wire.pack_record(replace(record(9), id="new-9")))
     assert newer.close(30) == 0
@@ -77,9 +98,8 @@ def test_records_that_an_older_agent_left_in_the_spool_are_sent_as_its_version(
     assert stored >= {"left-0", "left-1", "left-2", "new-9"}
 
 
-def older_form(records: list[wire.Record]) -> tuple[int, list[bytes]]:
+def older_form(batch: dict[str, Any], records: list[wire.Record]) -> tuple[int, list[bytes]]:
     """These records as the batch of the older version has them: with its fields alone."""
-    batch = msgpack.unpackb(PREVIOUS)
     fields = batch["records"][0].keys()
     plain = [msgpack.unpackb(wire.pack_record(one)) for one in records]
     return batch["version"], [msgpack.packb({name: one[name] for name in fields}) for one in plain]

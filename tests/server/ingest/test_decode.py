@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.wire import MAX_BATCH, Endpoint, Timing, WireError, decode_record, pack_record
+from agent.wire import MAX_BATCH, Capture, Endpoint, Timing, WireError, decode_record, pack_batch, pack_record
 from server.ingest.decode import MAX_TIME, decode
 from tests.server.records import batch, both, record
 
@@ -63,6 +63,20 @@ def test_a_compressed_batch_may_be_cut_into_frames_anywhere() -> None:
 def test_what_cannot_be_unpacked_within_bounds_is_refused(raw: bytes, coding: str) -> None:
     with pytest.raises(WireError):
         decode(raw, coding)
+
+
+@pytest.mark.parametrize(
+    ("capture", "field"),
+    [
+        (Capture("", 5), "watching"),
+        (Capture("x" * 1000, 5), "watching"),
+        (Capture("everything", -1), "lag_ms"),
+        (Capture("everything", 2**62), "lag_ms"),
+    ],
+)
+def test_a_state_of_capture_that_does_not_fit_the_store_is_refused(capture: Capture, field: str) -> None:
+    with pytest.raises(WireError, match=field):
+        decode(pack_batch("agent-1", "epoch-1", 7, {}, [], capture))
 
 
 @pytest.mark.parametrize(
