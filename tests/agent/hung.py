@@ -1,5 +1,6 @@
-"""An agent with one hanging part: `python -m tests.agent.hung PART run ...`, with shorter waits.
-tests/server/hung.py is the server's twin: each patches its own program.
+"""An agent with one hanging part: `python -m tests.agent.hung PART run ...`, with shorter timeouts.
+
+tests/server/hung.py does the same for the server: each patches its own program.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The recordings of real processes in tests/data/recordings, what they say, and how they may be harmed."""
+"""The recordings of real processes in tests/data/recordings, their content, and ways to damage them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from agent.wire import Record
 FOLDER = Path(__file__).parents[1] / "data/recordings"
 KEY = b"the key of recordings in tests.."
 NAMES = sorted(path.name.removesuffix(".gz") for path in FOLDER.glob("*.gz"))
-LATE_NS = 100_000_000  # by which an event may come late: what half a reorder window lets pass
+LATE_NS = 100_000_000  # how late an event may arrive: half of what a reorder window allows
 
 
 @cache
@@ -36,21 +36,21 @@ def recorded(name: str) -> tuple[Header, tuple[Event, ...]]:
 
 
 def pipeline(name: str, ledger: Ledger, limits: Limits | None = None) -> Pipeline:
-    """The agent's pipeline as `spectap-agent read` sets it up for this recording."""
+    """The agent's pipeline as `spectap-agent read` configures it for this recording."""
     header, _ = recorded(name)
     origin = Origin(header.agent, header.node, header.cluster)
     return Pipeline(origin, Policy(), KEY, ledger, limits or Limits())
 
 
 def records(made: Pipeline, events: Iterable[Event]) -> Iterator[Record]:
-    """What the pipeline makes of these events."""
+    """The records that the pipeline makes of these events."""
     for event in events:
         yield from made.process(event).records
     yield from made.finish().records
 
 
 def summary(name: str) -> str:
-    """A line per record, in order, then one per bucket of bytes: what a change of the parsers changes."""
+    """One line per record, in order, then one per bucket of bytes. It changes when the parsers do."""
     _, events = recorded(name)
     ledger = Ledger()
     lines = [_line(record) for record in records(pipeline(name, ledger), events)]
@@ -82,14 +82,16 @@ def _line(record: Record) -> str:
 
 @dataclass(frozen=True)
 class Harm:
-    """How likely each harm is to befall an event; `seed` decides which. A source under pressure does all."""
+    """The probability of each kind of damage to an event; `seed` makes the choice repeatable. A source under
+    pressure does all of these.
+    """
 
     seed: int
     lost: float = 0.0
-    short: float = 0.0  # captured less than its length
+    short: float = 0.0  # less captured than its length
     twice: float = 0.0
     late: float = 0.0
-    cut: float = 0.0  # in pieces, at any places
+    cut: float = 0.0  # split at any places
 
     def to(self, events: Iterable[Event]) -> list[Event]:
         """The events as they arrive."""
@@ -113,7 +115,7 @@ class Harm:
         return [piece] * (1 + (chance.random() < self.twice))
 
     def _reordered(self, events: list[Event], chance: random.Random) -> list[Event]:
-        """Chunks come late, as from another CPU, but none after the end of its connection."""
+        """Chunks arrive late, as from another CPU, but none after the end of its connection."""
         last: dict[ConnectionKey, float] = {}
         now, keyed = 0, []
         for number, event in enumerate(events):
@@ -130,7 +132,7 @@ class Harm:
 
 
 def _pieces(chunk: Chunk, chance: random.Random) -> list[Chunk]:
-    """The chunk in up to four, cut at any places."""
+    """The chunk split into at most four, at any places."""
     places = sorted({0, chunk.length, *(chance.randint(0, chunk.length) for _ in range(3))})
     return [
         replace(chunk, position=chunk.position + start, length=end - start, data=chunk.data[start:end])
@@ -139,7 +141,7 @@ def _pieces(chunk: Chunk, chance: random.Random) -> list[Chunk]:
 
 
 def passed(events: Iterable[Event]) -> int:
-    """Stream bytes that these events tell of, as often as they do, with those that were told as a count."""
+    """Bytes of streams in these events, as often as they occur, including bytes reported only as a count."""
     return sum(
         event.length if isinstance(event, Chunk) else event.count
         for event in events

@@ -1,4 +1,4 @@
-"""What gives a secret away in JSON does so on every way in: HTTP/1.1, HTTP/2, HAR, audit logs, telemetry."""
+"""JSON secrets are masked from every source: HTTP/1.1, HTTP/2, HAR, audit logs, telemetry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Real processes' traffic, as recorded: the same records each time, and only true ones whatever befell it."""
+"""Recorded traffic of real processes: the same records on each read, and only true ones whatever the
+damage.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ ID = re.compile(rb'"id": "([a-z0-9-]+)"|([a-z0-9-]+)\|[0-9]+\|')
 """An id in a JSON body, or in a gRPC message."""
 
 WHOLE = [name for name in NAMES if not name.endswith(("-late", "-loss"))]
-"""Seen from the first byte: to find a message in the middle takes one that begins with a call."""
+"""Captured from the first byte: finding a message in the middle takes one that begins with a call."""
 
 SMALL = Limits(connections=2, held_bytes=4096)
 rates = st.sampled_from([0.0, 0.02, 0.2])
@@ -37,12 +39,12 @@ thorough = settings(
     max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a seed cannot be made simpler
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # Hypothesis cannot simplify a seed
 )
 
 
 def read(name: str, folder: Path) -> bytes:
-    """As `spectap-agent read` does it."""
+    """Reads as `spectap-agent read` does."""
     key = folder / "key"
     if not key.exists():
         key.write_bytes(KEY)
@@ -93,7 +95,7 @@ def test_the_recordings_stay_small() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @thorough
 @given(harm=harms, cap=st.sampled_from([0, 100, CAP]))
-@example(harm=Harm(57, 0.2, late=0.02), cap=0)  # requests of h1-loss are read after their answers were told
+@example(harm=Harm(57, 0.2, late=0.02), cap=0)  # h1-loss: requests read after their responses
 def test_whatever_is_lost_late_doubled_or_cut_no_body_is_on_a_wrong_request_and_no_byte_unaccounted(
     name: str, harm: Harm, cap: int
 ) -> None:
@@ -135,7 +137,7 @@ def test_every_exchange_is_a_record(name: str, harm: Harm) -> None:
 
 
 def watch(events: list[Event], limits: Limits, cap: int) -> list[Exchange]:
-    """The exchanges of these events, each checked; so are the ledger and what is held, all the way."""
+    """The exchanges of these events, each checked; so are the ledger and what is held at every step."""
     ledger, exchanges, now = Ledger(), [], 0
     table = connections(limits, cap, ledger)
     for event in events:
@@ -158,7 +160,7 @@ def watch(events: list[Event], limits: Limits, cap: int) -> list[Exchange]:
 
 
 def check(exchange: Exchange, cap: int) -> None:
-    """The path's id is the only one that is found in headers and bodies."""
+    """Headers and bodies contain the path's id and no other."""
     ids: set[bytes] = set()
     if exchange.request is not None:
         ids.add(exchange.request.target.partition(b"?")[0].rsplit(b"/", 1)[-1])
@@ -182,7 +184,7 @@ def carried(headers: Headers, body: Body, cap: int) -> set[bytes]:
 
 
 def told(exchanges: list[Exchange]) -> list[tuple[object, ...]]:
-    """All but the times, in any order: who settles first may differ."""
+    """Everything except times, in any order: which view settles first may differ."""
     return sorted(
         (
             (

@@ -1,4 +1,4 @@
-"""Settings: command line over environment over default, and one sentence for what cannot be used."""
+"""Settings: command line over environment over default; an unusable value is refused in one sentence."""
 
 import argparse
 import socket
@@ -68,7 +68,7 @@ ANY_TEXT = {
     *("--agent", "--node", "--cluster", "--process", "--cgroup", "--exclude-cgroup", "--aggregation-header"),
     *("--mask", "--keep", "--key-file", "--cache", "--spool"),
 }
-"""Options of which no text is wrong in itself: names, paths, and what is looked at later."""
+"""Options for which any text is valid: names, paths, and values checked later."""
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)

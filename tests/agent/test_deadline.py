@@ -1,4 +1,4 @@
-"""The clock of stopping: what starts and ends it. That it cuts short is in commands/test_run_hung."""
+"""What starts and ends the stop deadline. commands/test_run_hung shows that it ends the process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from agent.deadline import STOP_S, Deadline, waiting_at
 
-PATIENCE_S = 20.0  # less than STOP_S, which would end the tests
+PATIENCE_S = 20.0  # less than STOP_S, which would end the test run
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What a host allows, told from hosts made of files."""
+"""What a host allows, found on hosts made of files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOTS_CAPABILITIES = "CapEff:\t000001ffffffffff"
 
 
 def made(root: Path, **files: str) -> Host:
-    """A host of these files; `__` in a name stands for a slash."""
+    """A host with these files; `__` in a name stands for a slash."""
     for name, text in files.items():
         path = root / name.replace("__", "/")
         path.parent.mkdir(parents=True, exist_ok=True)

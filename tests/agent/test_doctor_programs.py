@@ -1,4 +1,4 @@
-"""What a process allows to be seen: from a /proc made of files, and program files the compiler made."""
+"""What can be captured of a process: from a made-up /proc and program files compiled here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def text_of(mark: str) -> str:
 
 
 def carrying(*marks: str, section: str | None = None) -> str:
-    """The source of a program that holds these marks, and perhaps a section of this name."""
+    """The source of a program with these marks, and optionally a section of this name."""
     lines = [
         f'__attribute__((used)) static const char mark{n}[] = "{text_of(m)}";' for n, m in enumerate(marks)
     ]
@@ -51,7 +51,7 @@ def socket_line(inode: int, local: int, peer: int, state: str) -> str:
 
 
 class Proc:
-    """A /proc of our own making."""
+    """A made-up /proc."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -265,7 +265,7 @@ def test_a_mark_is_found_wherever_it_lies(before: int) -> None:
 
 def test_no_more_of_a_file_is_searched_than_the_bound() -> None:
     class Endless(io.RawIOBase):
-        """A file without an end, which counts what is read of it."""
+        """A file without an end, which counts the bytes read."""
 
         total = 0
 

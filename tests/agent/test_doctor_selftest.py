@@ -1,4 +1,4 @@
-"""What the self-test says of the capture programs, without a kernel to load them."""
+"""What the self-test reports of the capture programs, without a kernel to load them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts are values: equal, hashed and copied by what they hold, however they are made."""
+"""Facts are values: equal, hashed and copied by content, however they are created."""
 
 from __future__ import annotations
 

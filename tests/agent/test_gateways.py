@@ -1,4 +1,4 @@
-"""Telemetry from gateways over real HTTP: who may send it, how much of it, and what becomes of it."""
+"""Telemetry of gateways over real HTTP: who may send it, how much, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TOKEN = "t" * 32
 
 
 class Gateway:
-    """A listener with what it made."""
+    """A listener and the records it made."""
 
     def __init__(self, token: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.records: list[Record] = []
@@ -222,7 +222,7 @@ def test_bodies_that_trickle_are_cut_off_and_others_read(
     host, _, port = gateway.server.address.rpartition(":")
 
     def answer(client: socket.socket) -> bytes:
-        """What it is answered; as long as nothing is, it sends a little, and time passes."""
+        """The response; until there is one, the client sends a little, and time passes."""
         if select.select([client], [], [], 0)[0]:
             return client.recv(4096)
         client.sendall(more)
@@ -306,7 +306,9 @@ def test_reports_that_were_cut_off_are_said_once_a_minute_with_their_number(
 
 
 def test_a_long_body_has_time_by_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each piece takes as long as its size allows; all of it, longer than a short body may."""
+    """The deadline grows with the bytes received: each piece takes as long as its size allows, all of it
+    longer than a short body may.
+    """
     clock = Clock()
     take = TimedReader.extend
 

@@ -1,4 +1,4 @@
-"""Reports and the spool share no circle of locks: whatever one does, the other goes on."""
+"""Reports and the spool cannot deadlock: whatever one does, the other continues."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_report_is_taken_while_the_spool_asks_for_the_ledger(
 
 
 def posted(url: str, report: bytes) -> int:
-    """The status of one report, over a connection of its own."""
+    """The status of one report, sent over its own connection."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc, timeout=PATIENCE_S)
     try:

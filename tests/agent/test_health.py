@@ -1,4 +1,4 @@
-"""What hangs is found: by the beats of the agent's loops, and without waiting for what they wait for."""
+"""A hang is detected by the beats of the agent's loops, without waiting for the lock they wait for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views of TLS whose socket is not known yet wait for it, a little while."""
+"""Views of TLS whose socket is not known yet wait for it, up to a bound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCAL, PEER = Address("127.0.0.1", 80, 7), Address("127.0.0.1", 50000, 7)
 
 
 class Known:
-    """What the connection table knows."""
+    """The connection table's content."""
 
     def __init__(self) -> None:
         self.ends: dict[ConnectionKey, tuple[Address | None, Address | None]] = {}

@@ -1,4 +1,4 @@
-"""What both listeners have in common: an answer goes out in one piece."""
+"""Both listeners send each answer in one piece."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Hello(Answers):
 
 
 def test_an_answer_is_one_write() -> None:
-    """Over a socket that keeps writes apart, each message is one."""
+    """On a socket that keeps writes apart, each message is one."""
     listener = Listener(("127.0.0.1", 0), Hello, HELLO)
     client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with client, server:

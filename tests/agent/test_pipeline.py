@@ -1,4 +1,4 @@
-"""The whole agent from a list of events to records: no kernel, no clock, no /proc."""
+"""The whole agent, from a list of events to records, without kernel, clock or /proc."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -90,7 +90,7 @@ def test_an_exchange_becomes_one_record_with_its_process_ends_and_wall_clock_tim
     assert record.server is not None
     assert (record.client.ip, record.client.port) == ("10.0.0.2", 51000)
     assert (record.server.ip, record.server.port, record.server.netns) == ("10.0.0.1", 8080, 7)
-    assert record.client.netns is None  # it may be another host's
+    assert record.client.netns is None  # may be another host's
     assert record.side == "server"
     assert (record.timing.request_start, record.timing.end) == (OFFSET + 10, OFFSET + 20)
     assert ledger.bytes[Bytes.SEEN] == ledger.bytes[Bytes.PARSED] == len(REQUEST) + len(RESPONSE)

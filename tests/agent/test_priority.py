@@ -1,4 +1,4 @@
-"""The agent gives way: all of its threads, and its session's share where the session is its own."""
+"""The agent lowers its priority: of all its threads, and of its session if the session is its own."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ done.set()
 
 
 def states(*arguments: str, own_session: bool = True) -> list[tuple[list[int], str | None]]:
-    """The policies of both threads and the session's share: having given way, and having taken it back.
+    """The policies of both threads and the session's share: lowered, and restored.
 
-    A session that is not the program's own is a shell's: the one the tests run in may have no share at all
-    (nothing has called setsid(2) since the machine started).
+    A session that is not the program's own is a shell's. The one in which the tests run may have no share at
+    all (if nothing has called setsid(2) since the machine started).
     """
     program = [sys.executable, "-c", PROGRAM, *arguments]
     command = program if own_session else ["sh", "-c", '"$@"; exit $?', "sh", *program]

@@ -1,4 +1,4 @@
-"""`spectap-agent read`: the format by content, each record redacted, what cannot be read counted."""
+"""`spectap-agent read`: the format by content, each record redacted, unreadable input counted."""
 
 from __future__ import annotations
 
@@ -185,8 +185,9 @@ print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
 
 
 def peak_of_reading(path: Path) -> tuple[int, int]:
-    """Exit status, and MiB of memory at most. A small program starts the reader, which else would be said
-    to have had the memory of these tests before it became itself."""
+    """Exit status and peak memory in MiB. A small program starts the reader: otherwise the peak would include
+    the memory of this process before exec.
+    """
     command = [sys.executable, "-m", "agent", "read", str(path), "--key-file", str(path.with_name("key"))]
     said = subprocess.run(
         [sys.executable, "-c", MEASURE, *command], check=True, stdout=subprocess.PIPE, text=True
@@ -197,7 +198,7 @@ def peak_of_reading(path: Path) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def least(tmp_path_factory: pytest.TempPathFactory) -> int:
-    """What reading next to nothing takes."""
+    """The memory of reading next to nothing."""
     return peak_of_reading(file(tmp_path_factory.mktemp("least"), document(entry())))[1]
 
 
@@ -215,7 +216,7 @@ def test_a_line_of_a_hundred_megabytes_is_broken_in_bounded_memory(
     tmp_path: Path, least: int, start: bytes
 ) -> None:
     status, peak = peak_of_reading(file(tmp_path, start + b"x" * 100_000_000))
-    assert status == 1  # nothing else is in it
+    assert status == 1  # it contains nothing else
     assert peak < least + 90
 
 

@@ -1,4 +1,4 @@
-"""The status page: honest, on loopback, documented."""
+"""The status page: accurate, on loopback, documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A view becomes a record of who saw what, or is counted; never anything between."""
+"""A view becomes a record with identities, or is counted; nothing in between."""
 
 from __future__ import annotations
 

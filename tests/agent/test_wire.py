@@ -1,4 +1,4 @@
-"""The wire format: any bytes are a batch or a WireError, and what was packed is read back."""
+"""The wire format: any bytes are a batch or a WireError, and packed records are read back."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_batch_with_any_byte_changed_or_cut_is_a_batch_or_a_wire_error(data: s
 
 
 def test_a_record_like_those_before_it_is_checked_as_they_were() -> None:
-    """Good combinations of types are remembered; what is within maps and lists is not among them."""
+    """Valid combinations of types are cached; the content of maps and lists is not part of them."""
     good = wire.pack_record(RECORD)
     assert wire.decode_record(good) == RECORD
     for change in (

@@ -1,4 +1,4 @@
-"""An agent that captures nothing, as a process: it spools, and takes reports at a free port."""
+"""An agent process without capture: it spools, and accepts reports on a free port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def options(url: str, folder: Path) -> list[str]:
 
 @dataclass
 class Running:
-    """`telemetry` is where it takes reports, `status` its pages; `said` what it logged."""
+    """`telemetry` is the port for reports, `status` its status page; `said` is its log."""
 
     process: subprocess.Popen[str]
     telemetry: str = ""
@@ -41,7 +41,7 @@ class Running:
         self.status, self.telemetry = found.groups()
 
     def end(self) -> int:
-        """Asks it to end; its exit status."""
+        """Asks it to stop. Returns its exit status."""
         self.process.terminate()
         self.said += self.process.communicate(timeout=PATIENCE_S)[1]
         return self.process.returncode

@@ -1,4 +1,4 @@
-"""From a recording to records: the same each time, redacted, and refused in one sentence where damaged."""
+"""Recordings become the same redacted records on every read; a damaged one is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ def test_a_compressed_recording_that_was_cut_is_read_to_there(
 
 
 class Full:
-    """A source that goes on until the disk is full."""
+    """A source that records until the disk is full."""
 
     def __init__(self) -> None:
         self.dark = self.detached = False
 
     def attach(self) -> None:
-        """Nothing to attach to."""
+        """No-op."""
 
     def events(self) -> Iterator[Event]:
         return itertools.cycle(EVENTS)

@@ -1,4 +1,4 @@
-"""What a run says of itself, without a kernel to watch."""
+"""What `spectap-agent run` logs, without a kernel to capture from."""
 
 from __future__ import annotations
 

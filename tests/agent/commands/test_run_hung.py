@@ -1,4 +1,4 @@
-"""An agent that hangs says so at /healthz, and ends in time when it is asked to."""
+"""An agent that hangs reports it at /healthz, and stops in time when it is asked to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.telemetry import telemetry
         ("pipeline", "pipeline", 1),
         ("pipeline-in-c", "pipeline", 1),
         ("lock", "shipper", 1),
-        ("disk", "spool", 0),  # it does without what hangs
+        ("disk", "spool", 0),  # it does not need what hangs
     ],
 )
 def test_whatever_hangs_shows_as_unhealthy_and_the_agent_ends_when_asked_to(

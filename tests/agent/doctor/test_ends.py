@@ -1,4 +1,4 @@
-"""The self-test's two ends speak to each other with nobody looking on, and leave when they are left."""
+"""The self-test's client and server call each other without capture, and exit when left alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agent.doctor.trials import Call
 
 @pytest.fixture
 def files() -> Iterator[tuple[str, str]]:
-    """Where a certificate and its key can be made, as the self-test has it."""
+    """A folder for a certificate and its key, as the self-test has it."""
     with memory_file() as certificate, memory_file() as key:
         yield certificate, key
 

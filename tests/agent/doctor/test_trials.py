@@ -1,4 +1,4 @@
-"""The self-test's verdicts come from what was captured, never from what should have been."""
+"""The self-test's results come from what was captured, never from what should have been."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def http2() -> list[tuple[Direction, bytes]]:
 def view(
     said: list[tuple[Direction, bytes]], role: Role, port: int, source: str = "socket"
 ) -> Iterator[Event]:
-    """What one end's capture tells of a conversation, given as the client sees it."""
+    """The capture of a conversation at one end; the conversation is given from the client's side."""
     server = Address("127.0.0.1", port)
     local, peer = (CLIENT, server) if role is Role.CLIENT else (server, CLIENT)
     key = ConnectionKey(

@@ -1,4 +1,4 @@
-"""Conversations as tests write them: who said which bytes, cut into chunks, through `Connections`."""
+"""Conversations as tests write them: who sent which bytes, cut into chunks, through `Connections`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.ledger import Bytes, Ledger
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
 
-C, S = Direction.SENT, Direction.RECEIVED  # as the client's machine sees it
+C, S = Direction.SENT, Direction.RECEIVED  # captured at the client
 KEY = ConnectionKey("socket", 0xFFFF0001, 1)
 LOCAL, PEER = Address("10.0.0.1", 40000), Address("10.0.0.2", 80)
 STEP_NS = 1_000_000
@@ -35,7 +35,7 @@ def chunk(way: Direction, position: int, data: bytes, time_ns: int, from_start: 
 
 
 def cut(chunk: Chunk, at: int) -> list[Chunk]:
-    """The two halves of a chunk, both non-empty where `at` allows."""
+    """The two parts of a chunk, both non-empty if `at` allows."""
     left = replace(chunk, data=chunk.data[:at], length=at)
     right = replace(chunk, data=chunk.data[at:], length=chunk.length - at, position=chunk.position + at)
     return [part for part in (left, right) if part.length]
@@ -60,7 +60,7 @@ def recut(made: list[Chunk], at: int) -> list[Chunk]:
 
 @dataclass(frozen=True)
 class Seen:
-    """An exchange, the connection it was seen on, and what the watched process is in it."""
+    """An exchange, its connection, and the side of the captured process."""
 
     connection: ConnectionKey
     role: Role | None
@@ -76,7 +76,7 @@ def seen_in(facts: Iterable[ObservedExchange | Dismissed]) -> list[Seen]:
 
 @dataclass
 class Told:
-    """What came of a conversation."""
+    """The result of parsing a conversation."""
 
     seen: list[Seen]
     ledger: Ledger

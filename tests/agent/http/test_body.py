@@ -1,4 +1,4 @@
-"""Content codings: undone exactly, in bounds, whatever the bytes."""
+"""Content codings are decoded exactly and within bounds, whatever the bytes."""
 
 from __future__ import annotations
 

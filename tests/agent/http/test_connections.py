@@ -1,4 +1,4 @@
-"""Holes, roles, bounds and hostile connections, from events to exchanges."""
+"""Gaps, roles, bounds and hostile connections, from events to exchanges."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
 def test_memory_is_bounded_over_many_hostile_connections(flood: list[tuple[Direction, bytes]]) -> None:
-    """Bounds count payload; objects around it may take a small multiple."""
+    """Bounds count payload; the objects around it may take a small multiple."""
     held = 1 << 20
     limits = Limits(connections=200, held_bytes=held, window=Window(bytes=1 << 16))
     ledger = Ledger()
@@ -218,7 +218,7 @@ def test_one_answer_lost_at_a_late_join_does_not_unpair_the_connection_for_good(
     table = connections(Limits(), 65536, Ledger())
     events = [
         chunk(C, 0, b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, from_start=False)
-    ]  # its answer is not seen
+    ]  # its response is not captured
     asked, answered = 28, 0
     for number in range(2, 8):
         request = b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number
@@ -237,8 +237,8 @@ def test_one_answer_lost_at_a_late_join_does_not_unpair_the_connection_for_good(
 
 @pytest.mark.parametrize("evictions", [1, 2])
 def test_a_request_that_is_late_from_before_an_eviction_takes_no_later_answer(evictions: int) -> None:
-    """Its own answer went with what was held: the next one is another request's, which is late as well.
-    Nor does it where only late chunks came between that eviction and the last.
+    """Its own response was dropped with the evicted data: the next one belongs to another request, which is
+    late as well. The same holds if only late chunks arrived between that eviction and the last.
     """
     first, second = (OK.replace(b"1000", b"%d" % len(word)) + word for word in (b"first", b"second"))
     other = replace(chunk(C, 0, GET, 11), connection=ConnectionKey("socket", 0xFFFF0002, 1))

@@ -1,4 +1,6 @@
-"""Whatever is lost, late, doubled or cut: no exception, no body on a wrong request, no byte unaccounted."""
+"""Whatever is lost, late, doubled or cut: no exception, no body on a wrong request, no byte unaccounted
+for.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,16 @@ MS = 1_000_000
 
 @dataclass(frozen=True)
 class Said:
-    """One message as it was really sent; `body` after transfer coding."""
+    """A message as it was sent; `body` is after transfer coding."""
 
     way: Direction
     raw: bytes
     body: bytes
-    starts_turn: bool  # its sender waited for everything before it
+    starts_turn: bool  # its sender waited for all earlier messages
 
 
 def framed(kind: str, body: bytes, step: int) -> tuple[bytes, bytes]:
-    """Headers and wire form of a body."""
+    """The headers and wire form of a body."""
     if kind == "length":
         return b"Content-Length: %d\r\n" % len(body), body
     parts = [body[at : at + step] for at in range(0, len(body), step)]
@@ -36,7 +38,7 @@ def framed(kind: str, body: bytes, step: int) -> tuple[bytes, bytes]:
 
 @st.composite
 def messages(draw: st.DrawFn, pipelined: bool) -> list[Said]:
-    """A conversation in which request and response n both carry the number n."""
+    """A conversation in which request and response n carry the number n."""
     said: list[Said] = []
     number = 0
     for turn in range(draw(st.integers(1, 5))):
@@ -72,10 +74,11 @@ def messages(draw: st.DrawFn, pipelined: bool) -> list[Said]:
 
 @st.composite
 def sent(draw: st.DrawFn, said: list[Said], joined: bool) -> list[Chunk]:
-    """The chunks of all messages. Messages never share one, unless `joined` and in one burst: those of the
-    first burst all do, since nothing else shows for sure that the client pipelines."""
+    """The chunks of all messages. Messages share a chunk only if `joined` and in one burst: all messages of
+    the first burst do, since nothing else proves that the client pipelines.
+    """
     units: list[tuple[Direction, bytes, bool]] = []
-    shared: set[int] = set()  # where messages of the first burst meet
+    shared: set[int] = set()  # boundaries between messages of the first burst
     for message in said:
         if joined and units and not message.starts_turn and (units[-1][2] or draw(st.booleans())):
             way, raw, first = units[-1]
@@ -99,7 +102,9 @@ def sent(draw: st.DrawFn, said: list[Said], joined: bool) -> list[Chunk]:
 
 @st.composite
 def harmed(draw: st.DrawFn, made: list[Chunk], spare: int = 0, lose: bool = True) -> list[Chunk]:
-    """As a source under pressure tells it: lost, not copied, twice, late. The first `spare` stay whole."""
+    """The chunks as a source under pressure reports them: lost, not copied, doubled, late. The first `spare`
+    stay whole.
+    """
     rate = draw(st.sampled_from([0.05, 0.3])) if lose else 0.0
     out: list[tuple[int, int, Chunk]] = []
     chance = st.floats(0, 1, width=16)
@@ -119,7 +124,9 @@ def harmed(draw: st.DrawFn, made: list[Chunk], spare: int = 0, lose: bool = True
 
 @st.composite
 def joined_late(draw: st.DrawFn, made: list[Chunk]) -> list[Chunk]:
-    """What a source sees that began in the middle: later chunks, counted from the first it saw."""
+    """The chunks that a source sees which started in the middle: later ones, with positions from the first it
+    saw.
+    """
     rest = made[draw(st.integers(0, len(made) - 1)) :]
     base: dict[Direction, int] = {}
     for piece in rest:

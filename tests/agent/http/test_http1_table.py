@@ -1,4 +1,4 @@
-"""HTTP/1.1 conversations and what must be seen of them, whole, cut everywhere, byte by byte, continued."""
+"""HTTP/1.1 conversations and the exchanges parsed from them, whole, cut anywhere, byte by byte, continued."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAST: Steps = [
 
 @dataclass(frozen=True)
 class X:
-    """An exchange in short: what a table line states."""
+    """An exchange in short form, for the rows of the table."""
 
     method: bytes | None = b"GET"
     target: bytes | None = b"/a"

@@ -1,4 +1,4 @@
-"""A row in SUCCESSORS is all that a protocol behind an upgrade needs."""
+"""A row in SUCCESSORS is enough to add a protocol that follows an upgrade."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ YES = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ches
 
 
 class Chess:
-    """A conversation that keeps what it was given."""
+    """A conversation that keeps the bytes it receives."""
 
     role = Role.CLIENT
     successor = None

@@ -1,4 +1,4 @@
-"""HTTP/2 by Upgrade (RFC 7540 section 3.2): the request that offers it is stream 1, and told once."""
+"""HTTP/2 by Upgrade (RFC 7540 section 3.2): the request that offers it is stream 1, and is reported once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BODY = b"body of stream 1"
 
 
 def conversation(before: int) -> Steps:
-    """Some exchanges of HTTP/1.1, one that is upgraded, and one more stream."""
+    """Several HTTP/1.1 exchanges, the last of which is upgraded, and one more stream."""
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     server = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
     settings = client.initiate_upgrade_connection() or b""

@@ -1,4 +1,4 @@
-"""From cgroup paths and process facts to identity."""
+"""Identity from cgroup paths and process facts."""
 
 import pytest
 

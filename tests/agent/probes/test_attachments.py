@@ -1,4 +1,4 @@
-"""Which files are probed for whom: with this process's own libraries, and probes that only count."""
+"""Which files are probed for which process: with this process's own libraries, and probes that only count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = frozenset({"SSL_read", "SSL_write"})
 
 
 class Probes:
-    """Stands in for the kernel: hands out handles and takes them back."""
+    """Replaces the kernel: returns handles and counts their release."""
 
     def __init__(self) -> None:
         self.attached: dict[int, str] = {}

@@ -1,4 +1,6 @@
-"""The libraries of another root are probed before a program maps them: with a real process in a chroot."""
+"""The libraries of another root are probed before a program maps them, shown by a real process in a
+chroot.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def files(probes: Probes) -> Attachments:
 def test_the_first_process_of_a_root_has_all_its_libraries_probed(
     files: Attachments, probes: Probes, tmp_path: Path
 ) -> None:
-    """Though it maps none of them itself."""
+    """The process itself maps none of them."""
     library = next(path for path in roots.libraries("") if "/libssl.so" in path)
     with rooted(tmp_path, library) as process:
         files.examine(process.pid)
@@ -67,7 +69,7 @@ def test_a_root_whose_process_went_meanwhile_is_looked_through_again(
 
 @contextmanager
 def rooted(root: Path, library: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a root of its own that has this library, and no loader."""
+    """A process in its own root with this library and without a loader."""
     (root / "usr/lib").mkdir(parents=True)
     (root / "usr/lib/libssl.so.3").write_bytes(Path(library).read_bytes())
     subprocess.run(

@@ -1,4 +1,6 @@
-"""A backend attaches probe by probe, and each can be taken away: with a module that only writes down."""
+"""A backend attaches its probes one by one, and each can be detached: with a module that records the
+calls.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from agent.probes.backend import SYSCALLS
 
 
 class Written:
-    """Stands in for BCC's module."""
+    """Replaces BCC's module."""
 
     def __init__(self) -> None:
         self.attached: dict[bytes, bytes] = {}

@@ -1,4 +1,4 @@
-"""Offsets from BTF: against a blob made by hand, and against the running kernel's."""
+"""Offsets from BTF, checked with a hand-made blob and with the running kernel's."""
 
 import contextlib
 import json

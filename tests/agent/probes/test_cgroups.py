@@ -1,4 +1,6 @@
-"""Processes are chosen by cgroup, with all that is below it; what cannot be filtered by says why."""
+"""Processes are selected by cgroup, including all descendants; a cgroup that cannot be used gives the
+reason.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def test_the_kernel_side_has_as_much_room() -> None:
 
 @pytest.fixture
 def hierarchy() -> Iterator[Path]:
-    """A cgroup of our own with two below it."""
+    """A new cgroup with two descendants."""
     places = mounted("cgroup2", MOUNTS.read_text())
     if not places or places[0].stat().st_ino != cgroups.ROOT_ID:
         pytest.skip("cgroup v2 is not mounted here")
@@ -103,7 +105,7 @@ def test_only_what_is_in_a_watched_cgroup_and_in_no_excluded_one_is_told(
 
 
 def call_from(folder: Path, listening: socket.socket) -> None:
-    """A process in this cgroup sends TEXT and hears one byte."""
+    """A process in this cgroup sends TEXT and receives one byte."""
     argv = [sys.executable, "-c", CLIENT, str(listening.getsockname()[1]), TEXT.decode()]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
         (folder / "cgroup.procs").write_text(str(process.pid))

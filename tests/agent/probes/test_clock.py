@@ -1,4 +1,4 @@
-"""The wall clock may be set, and the machine suspended, while the agent runs: record times follow."""
+"""Record times follow the wall clock when it is set, or the machine suspended, while the agent runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw events to facts."""
+"""Raw events are decoded to facts."""
 
 from typing import Any
 

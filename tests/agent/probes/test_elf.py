@@ -1,4 +1,4 @@
-"""Where functions begin: checked against what nm says of files that the compiler made here."""
+"""The addresses of functions, compared with nm's output for files compiled here."""
 
 import io
 import shutil
@@ -75,7 +75,7 @@ def section(name: int, kind: int, offset: int, size: int, link: int = 0, flags: 
 
 
 def file_of(folder: Path, kind: str) -> Path:
-    """An ELF file that claims things: sparse, so that it is small whatever it claims."""
+    """An ELF file with these claims; sparse, so that it takes little space whatever it claims."""
     names = b"\0.shstrtab\0.dynsym\0.dynstr\0.gnu.hash\0"
     dynsym = section(names.index(b".dynsym"), 11, 0x1000, 48, link=3)
     huge = 40_000_000_000
@@ -130,7 +130,7 @@ def file_of(folder: Path, kind: str) -> Path:
     ],
 )
 def test_a_hostile_file_offers_nothing_and_costs_little(tmp_path: Path, kind: str) -> None:
-    """Anybody in a container may put it where the agent looks."""
+    """Any user of a container may place such a file where the agent looks."""
     path = file_of(tmp_path, kind)
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Which process is examined next: without processes, by the numbers."""
+"""Which process is examined next: by numbers alone, without processes."""
 
 from __future__ import annotations
 

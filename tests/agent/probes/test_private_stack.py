@@ -1,4 +1,4 @@
-"""No program on a uprobe has a stack that tasks share, and one that had would not be attached."""
+"""No uprobe program has a stack that tasks share; a program that had one would not be attached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.agent.probes.verifier import stack_depths
 from tests.agent.probes.watch import connected, watching
 
 SMALL = Sizes(ring_bytes=1 << 20, connections=64, threads=64, bodies=64)
-LARGEST = 48  # bytes of stack, which the kernel rounds up to 16; from 64 on it is a private one
+LARGEST = 48  # bytes of stack, which the kernel rounds up to 16; private from 64 on
 GUARD = "no_program.call(ctx, 0);"
 TEXT = b"GET /plain HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -46,7 +46,7 @@ def test_a_tail_call_is_told_from_other_calls(code: bytes, can: bool) -> None:
         (b"\x65\x48\x03\x04\x25" + b"\x00" * 4, EXIT, "x86_64", False),  # a per-CPU array, no frame
         (b"", EXIT, "x86_64", False),  # the JIT is off
         (b"", EXIT, "aarch64", False),
-        (None, EXIT, "x86_64", True),  # not shown: the tail call alone can rule it out
+        (None, EXIT, "x86_64", True),  # not reported: only the tail call can exclude it
         (None, TAIL_CALL, "x86_64", False),
         (b"\x90", EXIT, "aarch64", True),
         (b"\x90", TAIL_CALL, "aarch64", False),

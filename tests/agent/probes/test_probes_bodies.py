@@ -1,4 +1,4 @@
-"""What the kernel leaves out of bodies beyond the cap: never a byte that the framing needs."""
+"""The kernel skips body bytes beyond the cap, but never a byte that framing needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.agent.probes.watch import Watch, connected, watching
 pytestmark = pytest.mark.root
 
 CAP = 4096
-FLOOR = 512  # bytes; less is not left out
+FLOOR = 512  # bytes; smaller parts are copied
 C, S = Direction.SENT, Direction.RECEIVED  # as the client sees it
 LARGE, SMALL = 1_000_000, 100
 GET = b"GET /%d HTTP/1.1\r\nHost: pets\r\n\r\n"
@@ -54,7 +54,7 @@ def chunked(*parts: bytes) -> bytes:
 
 
 class Passed:
-    """A conversation that was made on one connection: what passed, and what was told of either end."""
+    """A conversation on one connection: the bytes that passed, and the events of each end."""
 
     def __init__(self, watch: Watch, listener: socket.socket, steps: Iterable[Step]) -> None:
         self.halves = {C: b"", S: b""}
@@ -78,7 +78,7 @@ class Passed:
         return next((key for key, *two in ports if two[end is S] == self.port), None)
 
     def chunks(self, end: Direction, way: Direction) -> list[Chunk]:
-        """What the client's (C) or the server's (S) end told of the bytes that went this `way`."""
+        """The chunks that the client's (C) or server's (S) end reported of the bytes in one direction."""
         key, seen_as = self.key(end), way if end is C else (S if way is C else C)
         told = (event for event in self._watch.told if isinstance(event, Chunk))
         return [chunk for chunk in told if chunk.connection == key and chunk.direction is seen_as]
@@ -87,7 +87,7 @@ class Passed:
         return sum(c.length - len(c.data) for c in self.chunks(end, way) if c.capped)
 
     def check(self) -> None:
-        """Positions are exact, what was copied is what passed, and what is missing is called capped."""
+        """Positions are exact, copied bytes equal the sent ones, and missing bytes are marked as capped."""
         for end, way in ENDS:
             position = 0
             for chunk in self.chunks(end, way):
@@ -109,7 +109,7 @@ ENDS = [(end, way) for end in (C, S) for way in (C, S)]
 
 
 def _pass_on(sender: socket.socket, receiver: socket.socket, data: bytes) -> None:
-    """One call at each end: how many events that makes must not depend on how busy the machine is."""
+    """One call at each end, so that the number of events does not depend on the machine's load."""
     sender.sendall(data)
     received = receiver.recv(len(data), socket.MSG_WAITALL) if data else b""
     assert len(received) == len(data)
@@ -260,7 +260,7 @@ def test_a_head_that_servers_may_read_in_more_than_one_way_is_no_ground_to_leave
 
 
 def h2_conversation(piece: int | None) -> tuple[list[Step], list[bytes]]:
-    """Eight streams at once, bodies of 1 MB and 100 B in turns, in flights cut to `piece` bytes."""
+    """Eight concurrent streams with bodies of 1 MB and 100 B in turns, in flights of `piece` bytes."""
     talk, bodies = Talk(), [os.urandom((LARGE, SMALL)[n % 2]) for n in range(8)]
     for conn in (talk.client, talk.server):
         conn.increment_flow_control_window(2**31 - 1 - 65535)

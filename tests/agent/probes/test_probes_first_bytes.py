@@ -1,4 +1,4 @@
-"""What a connection's first bytes rule out never leaves the kernel; what may be HTTP is never ruled out."""
+"""Connections whose first bytes rule out HTTP never leave the kernel; bytes that may be HTTP always do."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def handed_over(watch: Watch, sender: socket.socket, receiver: socket.socket, data: bytes) -> list[bytes]:
-    """What left the kernel of `data`, at both ends; the rest was counted as no HTTP."""
+    """The bytes of `data` that left the kernel at both ends; all others were counted as not HTTP."""
     ports = {sender.getsockname()[1], receiver.getsockname()[1]}
     before, counted = len(watch.told), watch.lost(Bytes.NOT_HTTP)
 

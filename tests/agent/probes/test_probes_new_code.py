@@ -1,4 +1,4 @@
-"""New programs and new code in old ones are examined at once, whatever else waits: real processes."""
+"""New programs, and new code in running ones, are examined at once, whatever else waits: real processes."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ GET = b"GET / HTTP/1.1\r\nHost: pets\r\n\r\n"
 
 @pytest.fixture
 def no_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is found by a round over all processes."""
+    """Disables the scan of all processes."""
     monkeypatch.setattr(kernel, "RESCAN_INTERVAL", 1 << 62)
 
 
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
-    """A copy of the system's OpenSSL where no loader looks."""
+    """A copy of the system's OpenSSL at a path where no loader looks."""
     system = next(path for path in roots.libraries("") if "/libssl.so" in path)
     return Path(shutil.copy(system, tmp_path / "libssl.so.3"))
 
 
 class Later:
-    """A process that maps the library when it is told to."""
+    """A process that maps the library on request."""
 
     def __init__(self, library: Path) -> None:
         self.process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Each system call that carries bytes over TCP is seen, with exact bytes and positions, from both ends."""
+"""Every system call that carries bytes over TCP is captured with exact bytes and positions, at both ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.agent.probes.watch import Watch, connected, watching
 pytestmark = pytest.mark.root
 
 TEXT = b"GET /system-call HTTP/1.1\r\nHost: test\r\n\r\n"
-OTHERS = 8192  # connections, more than the kernel has room for here
+OTHERS = 8192  # connections; more than the kernel's maps hold here
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,7 +45,7 @@ class Mmsghdr(ctypes.Structure):
 
 
 def messages(parts: list[ctypes.Array[ctypes.c_char]]) -> tuple[ctypes.Array[Mmsghdr], list[Iovec]]:
-    """One message a part, as sendmmsg(2) and recvmmsg(2) take them."""
+    """One message per part, for sendmmsg(2) and recvmmsg(2)."""
     vectors = [Iovec(ctypes.addressof(part), ctypes.sizeof(part)) for part in parts]
     array = (Mmsghdr * len(parts))()
     for message, vector in zip(array, vectors, strict=True):
@@ -217,7 +217,7 @@ def test_a_half_closed_connection_is_read_to_its_end_as_one(watch: Watch, listen
             while server.recv(1000):
                 pass
             server.sendall(b"HTTP/1.1 200 OK\r\n\r\nthe end")
-        # The server's end is gone and ours is in its last states; what came can still be read.
+        # The server's end is closed and ours is in its last states; received data can still be read.
         while client.recv(5):
             pass
 
@@ -265,7 +265,7 @@ def test_what_does_not_start_like_http_is_counted_and_not_handed_over(
 def test_once_the_first_bytes_told_that_it_is_not_http_the_rest_stays_in_the_kernel(
     watch: Watch, listener: socket.socket
 ) -> None:
-    """A quoted word is no method, which user space sees. It tells the kernel once, whatever comes then."""
+    """A quoted word is no method, which user space finds out. It tells the kernel once, whatever follows."""
     table = connections(Limits(), 1000, Ledger())
     greeting, rest = b'"word" / HTTP/1.1\r\n', b"A" * 9000
     client, server = connected(listener)

@@ -1,4 +1,4 @@
-"""/proc as text: names that hold parentheses, processes that have gone."""
+"""Parsing /proc: names with parentheses, processes that have ended."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The TLS libraries of a root file system that belongs to somebody else: real folders, links and pipes."""
+"""TLS libraries in another user's root file system: real folders, links and pipes."""
 
 from __future__ import annotations
 

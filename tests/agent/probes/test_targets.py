@@ -1,4 +1,4 @@
-"""Which files hold a TLS library: from a process's maps, and from the loader's cache."""
+"""Which files are TLS libraries: from a process's maps, and from the loader's cache."""
 
 import struct
 
@@ -21,7 +21,7 @@ MAPS = """\
 
 
 def cache_of(paths: list[str]) -> bytes:
-    """A loader cache as ldconfig writes it."""
+    """A loader cache in ldconfig's format."""
     table, strings = b"", b""
     start_of_strings = targets.CACHE_HEADER + len(paths) * targets.CACHE_ENTRY.size
     for path in paths:

@@ -1,4 +1,4 @@
-"""TLS libraries are rows: what must hold of each, and that nothing else in the agent knows one by name."""
+"""TLS libraries are rows: the rules for each row, and that no other module names a library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel's verifier says of a program, asked of bpf(2) itself."""
+"""Asks the kernel's verifier about a program, through bpf(2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ATTR_BYTES = 128
 
 
 def stack_depths(code: bytes) -> list[int]:
-    """Bytes of stack that each function of a kprobe program takes. Raises OSError where it is refused."""
+    """Bytes of stack of each function of a kprobe program. Raises OSError if the program is rejected."""
     instructions = ctypes.create_string_buffer(code, len(code))
     license_ = ctypes.create_string_buffer(b"GPL")
     log = ctypes.create_string_buffer(1 << 16)

@@ -1,4 +1,4 @@
-"""The live source as tests watch it: what it told so far, by half."""
+"""The live source for tests: the events so far, by half."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 60.0
 
 
 class Watch:
-    """A live source, and what it told."""
+    """A live source and its events so far."""
 
     def __init__(self, source: KernelSource) -> None:
         self.source = source
@@ -41,7 +41,7 @@ class Watch:
         ]
 
     def lost(self, bucket: Bytes) -> int:
-        """Bytes that only the kernel counted."""
+        """Bytes that the kernel counted and did not copy."""
         return sum(event.count for event in self.told if isinstance(event, Lost) and event.what == bucket)
 
     def length(self, local: int, direction: Direction) -> int:
@@ -50,7 +50,7 @@ class Watch:
 
 @contextmanager
 def watching(filters: CaptureFilters, cache: Path, ring_mib: int = 4) -> Iterator[Watch]:
-    """A source that watches from here on; nothing stays attached."""
+    """A source that captures from here on; afterwards nothing stays attached."""
     source = KernelSource(filters, Sizes(ring_bytes=ring_mib << 20, connections=1024, threads=1024), cache)
     try:
         source.attach()

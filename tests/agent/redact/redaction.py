@@ -1,4 +1,4 @@
-"""What the redaction tests share: exchanges with one interesting part, and their records."""
+"""Shared by the redaction tests: exchanges with one part of interest, and their records."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _redactor(policy: Policy, key: bytes) -> Redactor:
 
 
 def to_record(one: Exchange, provenance: Provenance, policy: Policy, key: bytes) -> wire.Record:
-    """By a redactor that has seen what the tests before have shown it."""
+    """Uses one redactor for all tests, which has seen the earlier ones' exchanges."""
     return _redactor(policy, key).record(one, provenance)
 
 
@@ -84,7 +84,7 @@ def body_record(data: bytes, headers: Headers = JSON, state: BodyState = BodySta
 
 
 def kept(data: bytes, headers: Headers = JSON, state: BodyState = BodyState.COMPLETE) -> bytes | None:
-    """What the record holds of a request body."""
+    """The request body in the record."""
     asked = body_record(data, headers, state).request
     assert asked is not None
     return asked.body.data

@@ -1,4 +1,4 @@
-"""What was cleared before is cleared again, and nothing but that: memory never lets a secret through."""
+"""A fragment found clean is clean again, and nothing else is: memory never lets a secret through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who called: the same caller is told again, and nothing of the credential is."""
+"""Consumers: the same caller is recognised again, and nothing of its credential is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event streams whose JSON is split over events."""
+"""Event streams whose JSON is split over several events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a name says of the values beside it in JSON: they are masked in any order and nesting, others stay."""
+"""Labels in JSON: values named as secrets are masked in any order and nesting, other values stay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Wrapped = Callable[[Any], Any]
 
 
 def backwards(document: Any) -> Any:
-    """Each object's members in reverse order: a name is behind what it names."""
+    """Reverses the members of each object: a label then follows its value."""
     if isinstance(document, dict):
         return {key: backwards(value) for key, value in reversed(document.items())}
     return [backwards(value) for value in document] if isinstance(document, list) else document
@@ -128,7 +128,7 @@ documents = st.recursive(
 
 
 def changes(before: Any, after: Any, pointer: str = "") -> list[str]:
-    """Where two documents of one shape differ."""
+    """The differences between two documents of one shape."""
     if isinstance(before, dict):
         return [at for key in before for at in changes(before[key], after[key], f"{pointer}/{key}")]
     if isinstance(before, list):

@@ -1,4 +1,4 @@
-"""Which names are secrets' names."""
+"""Which names are names of secrets."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How often random text is not told, and how often something else is taken for it: both are bounded.
+"""How often random text is missed, and how often other text is taken for it: both are bounded.
 
-The figures of agent/redact/README.md are measured by the same functions over more samples.
+The figures in agent/redact/README.md are measured by the same functions over more samples.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ALPHABETS = {
     "base64": ascii_letters + digits + "+/",
     "base64url": ascii_letters + digits + "-_",
 }
-MISSED = {32: 0.8, 40: 0.2, 48: 0.08, 64: 0.03}  # % by length, at most
-MISTAKEN = 0.4  # % of any kind of harmless text with 32 characters or more and both cases, at most
+MISSED = {32: 0.8, 40: 0.2, 48: 0.08, 64: 0.03}  # maximum %, by length
+MISTAKEN = 0.4  # maximum %, of any kind of harmless text with 32 characters or more and both cases
 WORDS = (Path(__file__).parents[2] / "bench/templates_words.txt").read_text().split()
 LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 
@@ -69,7 +69,7 @@ def test_words_around_random_text_do_not_hide_it(before: str, after: str) -> Non
 
 @cache
 def sources() -> tuple[str, ...]:
-    """The modules of Python's library and of what is installed beside it, in a fixed order."""
+    """The modules of Python's standard library and of the installed packages, in a fixed order."""
     found = islice(sorted(LIBRARY.glob("*/*.py")), 400)
     return tuple(path.read_text("utf-8", "replace") for path in found)
 

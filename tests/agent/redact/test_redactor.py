@@ -1,4 +1,4 @@
-"""The record around the messages: its identity, its times, and what a parser's words become."""
+"""The record's fields around the messages: identity, times, and states from the parser."""
 
 from __future__ import annotations
 

@@ -301,7 +301,7 @@ CASES |= {
 
 
 def _raw(one: Exchange) -> bytes:
-    """All that the exchange says, unpacked."""
+    """The whole content of the exchange, unpacked."""
     parts: list[bytes] = [(one.error or "").encode(), one.upgraded or b""]
     for message in (one.request, one.response):
         if message is not None:
@@ -326,7 +326,7 @@ def test_no_form_of_a_secret_is_in_the_record(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_search_finds_what_was_not_redacted(case: str) -> None:
-    """The same search over a record into which the raw body and target were put back."""
+    """The same search, over a record with the raw body and target put back."""
     secret, one = CASES[case]
     leaky = replace(to_record(one, PROVENANCE, POLICY, KEY), error=_raw(one).decode("latin-1"))
     assert found_in({"secret": secret}, {"record": pack_record(leaky)}) != []

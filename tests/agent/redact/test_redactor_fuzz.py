@@ -1,4 +1,4 @@
-"""Properties of redaction over any input: it never raises, keeps what it may, and its shortcuts are sound."""
+"""Properties of redaction for any input: it never raises, keeps what it may, and its fast paths are sound."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ exchanges = st.builds(
 
 
 def _walked(text: str, gated: bool) -> tuple[str, list[tuple[str, str]]]:
-    """The text masked with the shortcuts, or by the slow path alone."""
+    """The text masked with the fast paths, or by the slow path only."""
     notes: list[tuple[str, str]] = []
 
     def note(pointer: str, rule: str) -> None:
@@ -191,7 +191,7 @@ def _assert_same_types(before: Any, after: Any) -> None:
 
 
 def _within(document: Any, leaf: Any, path: list[int | str]) -> Any:
-    """The leaf, wrapped in containers and in strings of JSON."""
+    """The leaf within containers and JSON strings."""
     for step in path:
         if step == "text":
             leaf = library.dumps(leaf)
@@ -235,10 +235,10 @@ def test_a_cut_document_is_masked_like_the_whole_one_up_to_the_cut(
 ) -> None:
     text = library.dumps(document)
     cut = data.draw(st.integers(0, len(text)))
-    assume(text[cut : cut + 1] != ":")  # a key that lost its value is mask_text as one: rather more is masked
-    assume(
-        text[cut : cut + 1] != ","
-    )  # and so is a list that lost its third text, which may have been a pair
+    # A key without its value is one text to mask_text, which masks more.
+    assume(text[cut : cut + 1] != ":")
+    # So is a list without its third text, which may have been a pair.
+    assume(text[cut : cut + 1] != ",")
     whole = _walked(text, gated=True)[1]
     notes: list[tuple[str, str]] = []
     walked = json.mask(text[:cut], MASKER, lambda pointer, rule: notes.append((pointer, rule)), cut=True)

@@ -1,4 +1,4 @@
-"""Each part of a message: what is replaced, what stays, and what is said about it."""
+"""Each part of a message: what is replaced, what stays, and what is recorded about it."""
 
 from __future__ import annotations
 

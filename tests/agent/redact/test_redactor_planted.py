@@ -1,4 +1,4 @@
-"""A secret planted under any of its names, in any nesting, spelling and envelope, is never in the record."""
+"""A secret under any of its names, in any nesting, spelling and envelope, is never in the record."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ styles = st.integers(0, 5)
 
 @st.composite
 def values(draw: st.DrawFn) -> Any:
-    """The secret, or something that holds it."""
+    """The secret, or a value that contains it."""
     value: Any = draw(st.sampled_from((SECRET, NUMBER, f"not {SECRET}", f"'{SECRET}' is short")))
     for step in draw(st.lists(st.sampled_from(("list", "object", "beside")), max_size=3)):
         value = [value] if step == "list" else {"x": value} if step == "object" else ["words", value, None]
@@ -84,7 +84,7 @@ def values(draw: st.DrawFn) -> Any:
 
 @st.composite
 def labelled(draw: st.DrawFn) -> Any:
-    """An object in which a name beside it gives the secret away."""
+    """An object in which a label names the secret."""
     naming = draw(st.sampled_from(Naming))
     group = draw(st.sampled_from(sorted(NAMED[naming], key=lambda one: one.value)))
     name: Any = draw(st.sampled_from(SECRET_NAMES))
@@ -101,7 +101,7 @@ def labelled(draw: st.DrawFn) -> Any:
 
 @st.composite
 def nested_labels(draw: st.DrawFn) -> Any:
-    """The place of an error in an object of its own, as in JSON:API."""
+    """The location of an error in a nested object, as in JSON:API."""
     pointer = {"pointer": f"/data/attributes/{draw(st.sampled_from(SECRET_NAMES))}"}
     place = spelled(draw(st.sampled_from(("source", "location", "field"))), draw(styles))
     members = [(place, pointer), (draw(st.sampled_from(("detail", "input", "meta"))), draw(values()))]
@@ -154,7 +154,7 @@ named = st.one_of(own_names, labelled(), nested_labels(), pairs, texts().map(lam
 
 @st.composite
 def documents(draw: st.DrawFn) -> Any:
-    """JSON with the secret somewhere within."""
+    """JSON with the secret anywhere within."""
     document = draw(named)
     for step in draw(st.lists(st.sampled_from(("list", "object", "text", "form")), max_size=4)):
         if step == "text":
@@ -173,7 +173,7 @@ def sent(data: bytes, headers: Headers) -> Exchange:
 
 
 def escaped(text: str) -> str:
-    """As any writer of JSON may write it: each letter in a key or text an escape."""
+    """JSON in which every letter of keys and texts is an escape, as any writer may produce."""
     strings = re.compile(r'"(?:[^"\\]|\\.)*"')
     return strings.sub(lambda one: re.sub(r"(?<!\\)[A-Za-z]", _escape, one[0]), text)
 

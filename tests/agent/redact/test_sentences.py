@@ -1,4 +1,4 @@
-"""What words alone give away: which sentences and command lines lose a secret, and which stay as they are."""
+"""Secrets recognised by words alone: sentences and command lines that are masked, and ones that are not."""
 
 from __future__ import annotations
 
@@ -132,6 +132,6 @@ PIECES = (
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_long_text_is_read_in_one_pass(piece: str) -> None:
-    """Quadratic time would take hours here, and stop at the time limit of the tests."""
+    """Quadratic time would take hours here, and exceed the tests' time limit."""
     text = piece * ((1 << 20) // len(piece)) + "@"
     assert MASKER.text(text) is not None

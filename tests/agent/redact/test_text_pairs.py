@@ -1,4 +1,4 @@
-"""Names and their values within a text: what is masked, what stays, and that no text takes long."""
+"""Names and values within a text: what is masked, what stays, and that no text takes long."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ PIECES = (
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_long_text_is_read_in_one_pass(piece: str) -> None:
-    """Quadratic time would take hours here, and stop at the time limit of the tests."""
+    """Quadratic time would take hours here, and exceed the tests' time limit."""
     text = piece * (16 * LONG // len(piece)) + " name=password"
     assert text_pairs.secrets(text, MASKER.names, MASKER.keys) is not None
     assert list(complaints.secrets(text, MASKER.names)) is not None

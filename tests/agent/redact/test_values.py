@@ -1,4 +1,4 @@
-"""Which values look like secrets, and what stands in for them."""
+"""Which values look like secrets, and their placeholders."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A small shipping process: the agent's shipper alone, told on standard input what to do.
+"""A small process that runs only the agent's shipper, controlled by commands on standard input.
 
-`offer FIRST COUNT [PADDING]` offers records FIRST, FIRST+1, … and answers once all are; `kept` answers
-once none is in memory only; `state` answers the ledger and what waits; `close SECONDS` ends it. Each
-answer is one line of JSON.
+`offer FIRST COUNT [PADDING]` offers records FIRST, FIRST+1, … and answers once all were offered; `kept`
+answers once no record is only in memory; `state` answers with the ledger and what waits; `close SECONDS` ends
+it. Each answer is one line of JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUICK = ShipLimits(retry_first_s=0.02, retry_most_s=0.2, retry_slow_s=0.2, answe
 
 
 def packed(number: int, padding: int) -> bytes:
-    """A record whose id is its number; every one is an exchange of its own."""
+    """A record whose id is its number; each is an exchange of its own."""
     one = record(number, path="/items", id=f"record-{number}")
     if padding and one.request is not None:
         noise = random.Random(number).randbytes(padding)

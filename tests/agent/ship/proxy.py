@@ -1,4 +1,4 @@
-"""A TCP proxy between agent and server that cuts, stalls or answers by itself, as a test says."""
+"""A TCP proxy between agent and server that cuts, stalls or answers by itself."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ PORTAL = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\nco
 
 class Weather(Enum):
     FAIR = auto()
-    CUT_REQUEST = auto()  # somewhere in the request
-    CUT_ANSWER = auto()  # once the server has begun to answer, before the agent hears of it
+    CUT_REQUEST = auto()  # within the request
+    CUT_ANSWER = auto()  # once the server has begun to answer, before the agent receives it
     BUSY = auto()
     GARBAGE = auto()
-    PORTAL = auto()  # 200, and not the server
-    SILENT = auto()  # takes everything and never answers
-    SLOW = auto()  # a piece at a time
+    PORTAL = auto()  # status 200, not from the server
+    SILENT = auto()  # accepts everything and never answers
+    SLOW = auto()  # in small pieces
 
 
 class Proxy:
-    """`port` is where agents connect; `weather` holds for connections made from then on."""
+    """`port` is where agents connect; `weather` applies to connections made from then on."""
 
     def __init__(self, server_port: int) -> None:
         self.weather = Weather.FAIR
@@ -41,7 +41,7 @@ class Proxy:
         self._threads[0].start()
 
     def cut_all(self) -> None:
-        """Cuts every connection there is."""
+        """Cuts all connections."""
         for one in list(self._open):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""The spool as its tests use it: one agent, records that are numbers."""
+"""The spool for tests: one agent, and records that are numbers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def address(parcel: Parcel, seq: int, epoch: str = "epoch-1") -> BatchAddress:
 
 
 def settle_all(spool: Spool) -> list[int]:
-    """All that is there, taken and settled; earlier starts' ledgers too."""
+    """Takes and settles everything, including earlier starts' ledgers."""
     found: list[int] = []
     while (parcel := spool.take(*ALL)) is not None:
         found += numbers(parcel)

@@ -1,4 +1,4 @@
-"""A server for the shipper, whose answers a test can spoil, and a shipper in a hurry."""
+"""A server whose answers a test can replace, and a shipper with short waits."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ Reply = tuple[int, bytes]
 
 
 class Store:
-    """A server that stores each (epoch, seq) once. `script` spoils answers in turn; then all is well.
+    """A server that stores each (epoch, seq) once. `script` replaces the first answers, in order; later ones
+    are normal.
 
-    A script's entry gets the batch and may answer (status, body), or None for an honest answer. With
-    `commit_first` the batch is stored before the answer is spoilt, as when an answer is lost.
+    An entry of the script gets the batch and returns (status, body), or None for the normal answer. With
+    `commit_first` the batch is stored before the answer is replaced, as if the answer had been lost.
     """
 
     def __init__(
@@ -140,14 +141,14 @@ def refusing(bad: int) -> Callable[[dict[str, Any]], Reply | None]:
 
 
 def totals(ship: Shipper) -> dict[str, int]:
-    """Where the records are that were put, and the proof that all are somewhere."""
+    """The counts of all records put, by outcome. Asserts that none is missing."""
     counts = ship.totals()["exchanges"]
     assert counts.pop("parsed", 0) == sum(counts.values())
     return counts
 
 
 def nowhere() -> str:
-    """An address where nobody listens."""
+    """An address at which nobody listens."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{reserved.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Whose a spool is: what was captured for one server goes to another only if somebody says so."""
+"""Records captured for one server are sent to another only if that is configured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COUNTS = {"bytes": {"seen": 900}, "exchanges": {"parsed": 9, "shipped": 6}, "ker
 
 @pytest.fixture
 def of_a(tmp_path: Path) -> SpoolConfig:
-    """A spool where three records of nine wait for A."""
+    """A spool with three records of nine waiting for A."""
     place = replace(place_in(tmp_path), server=A)
     spool = started(place)
     spool.put(packed(1, 2, 3), COUNTS, NOW)
@@ -61,7 +61,7 @@ def test_told_to_forward_it_the_new_server_gets_all_and_hears_of_nothing_else(of
 
 
 def farewell(spool: Spool) -> tuple[str, LedgerMap]:
-    """Whose last word is to be sent, and the ledger in it."""
+    """The epoch whose last words are to be sent, and their ledger."""
     parcel = spool.take(*ALL)
     assert parcel is not None
     assert parcel.address is not None
@@ -123,7 +123,7 @@ def test_a_server_is_told_by_its_url_without_credentials(url: str, shown: str) -
 
 
 class Agent:
-    """The real agent's gateway side, which needs no root. Ends with its context, at the latest."""
+    """The real agent's gateway side, which needs no root. Ends with its context at the latest."""
 
     def __init__(self, folder: Path, server: str, *options: str) -> None:
         self._said = folder / "said"

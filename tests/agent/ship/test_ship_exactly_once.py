@@ -1,4 +1,4 @@
-"""Whatever is put, sent, lost and killed in whatever order: each record is stored once or counted once."""
+"""Whatever is put, sent, lost and killed in any order: each record is stored once or counted once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from agent.wire import pack_head
 from tests.thorough import TIMES
 
 SECOND = 1_000_000_000
-SEQS_KEPT = 5  # the server's bound, made tight: batches must come in the order of their numbers
+SEQS_KEPT = 5  # the server's bound, made small: batches must arrive in the order of their numbers
 
 
 def numbers_in(batch: dict[str, Any]) -> list[int]:
@@ -30,7 +30,7 @@ def numbers_in(batch: dict[str, Any]) -> list[int]:
 
 
 class Server:
-    """What the server does with a batch: it stores it if its number is new, and keeps the newest ledger."""
+    """What the server does with a batch: stores it if its number is new, and keeps the newest ledger."""
 
     def __init__(self) -> None:
         self.records: Counter[int] = Counter()
@@ -49,7 +49,7 @@ class Server:
 
 
 class Life(RuleBasedStateMachine):
-    """Agents that come and go over one spool. Records are numbers; multiples of 13 are refused."""
+    """Successive agents over one spool. Records are numbers; multiples of 13 are refused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self._put > 0)
     @rule()
     def catch_up(self) -> None:
-        """Ends as everything ends well: nothing twice, nothing missing that is not counted."""
+        """Ends regularly: nothing is stored twice, and nothing is missing without being counted."""
         self.kill()
         self.watch()
         while self._hand or self._spool.has_more:

@@ -1,4 +1,6 @@
-"""What one start of the agent could not send, the next one does; and what happens where the disk fails."""
+"""Records that one start of the agent could not send are sent by the next; and behaviour when the disk
+fails.
+"""
 
 from __future__ import annotations
 
@@ -147,7 +149,7 @@ def test_once_the_disk_works_again_records_go_there(tmp_path: Path, caplog: pyte
     with ship._change:
         assert ship._change.wait_for(lambda: ship._backlog.on_disk > 0, PATIENCE_S)
     lost = ship.close(0.5)
-    assert lost <= 100  # the batch that was being sent from memory
+    assert lost <= 100  # the batch being sent from memory
     store = Store([])
     with serving(store) as url:
         second = shipper(url, place=SpoolConfig(folder / "spool.db", 1 << 26, 3600), epoch="epoch-2")

@@ -1,4 +1,4 @@
-"""Server first, agents later: a batch of an earlier wire version is stored like one of today."""
+"""Server upgraded first, agents later: a batch of an earlier wire version is stored like a current one."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_records_that_an_older_agent_left_in_the_spool_are_sent_as_its_version(
 
 
 def older_form(batch: dict[str, Any], records: list[wire.Record]) -> tuple[int, list[bytes]]:
-    """These records as the batch of the older version has them: with its fields alone."""
+    """These records as a batch of the older version: with its fields only."""
     fields = batch["records"][0].keys()
     plain = [msgpack.unpackb(wire.pack_record(one)) for one in records]
     return batch["version"], [msgpack.packb({name: one[name] for name in fields}) for one in plain]

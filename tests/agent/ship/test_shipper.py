@@ -1,4 +1,4 @@
-"""The shipper against a real server that is away, slow, wrong or refusing."""
+"""The shipper with a real server that is away, slow, wrong or refusing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.agent.ship.stores import (
 
 @pytest.fixture(params=["memory", "disk"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> SpoolConfig | None:
-    """Where records wait; what holds of the one holds of the other."""
+    """Where records wait. The tests hold for either place."""
     return None if request.param == "memory" else SpoolConfig(tmp_path / "spool.db", 1 << 26, 3600)
 
 

@@ -1,4 +1,4 @@
-"""The loops that ship turn while there is nothing to do, and while the server cannot be had."""
+"""The shipping loops keep turning while there is nothing to do and while the server cannot be reached."""
 
 from __future__ import annotations
 

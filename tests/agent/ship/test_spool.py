@@ -1,4 +1,4 @@
-"""The spool: what it gives back after any end, under which address, and the last word of each start."""
+"""The spool: what it returns after any kind of end, under which address, and each start's last words."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: SpoolCo
     spool.put([], LEDGER, NOW)
     spool.close()
     spool = started(place, "epoch-2", NOW + 1_000_000_000)
-    spool.end({}, NOW + 2_000_000_000, told=True)  # it never watched
+    spool.end({}, NOW + 2_000_000_000, told=True)  # it never captured
     spool.close()
     spool = started(place, "epoch-3", NOW + 3_000_000_000)
     assert (spool.take(*ALL), spool.has_more) == (None, False)
@@ -182,7 +182,7 @@ def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: SpoolCo
 
 
 def lived(place: SpoolConfig, epoch: str, at: int, *, captures: bool, ends: bool) -> int:
-    """A start from `at` on for a second; how many ms it says were blind before it."""
+    """A start that captures from `at` on for a second. Returns the blind time before it in ms."""
     spool = started(place, epoch, at)
     blind = spool.watched(at) if captures else 0
     ledger = {**LEDGER, "stops": {"blind_ms": blind}}
@@ -200,7 +200,7 @@ def test_after_a_clean_end_the_next_start_that_captures_says_how_long_nobody_did
     assert lived(place, "epoch-3", NOW + 6 * second, captures=True, ends=True) == 5000
     assert lived(place, "epoch-4", NOW + 8 * second, captures=True, ends=False) == 1000
     spool = started(place, "epoch-5", NOW + 20 * second)
-    assert spool.watched(NOW + 20 * second) == 0  # epoch-4 was killed: its own ledger has it
+    assert spool.watched(NOW + 20 * second) == 0  # epoch-4 was killed: its own ledger has the blind time
     farewell = spool.take(*ALL)
     assert farewell is not None
     assert farewell.address is not None
@@ -212,7 +212,7 @@ def test_time_that_a_killed_starts_ledger_counts_is_not_counted_again(place: Spo
     spool = started(place, "epoch-2", NOW + 2_000_000_000)
     spool.put([], LEDGER, NOW + 2_000_000_000)
     spool.watched(NOW + 3_000_000_000)
-    spool.close()  # killed before it could write again
+    spool.close()  # killed before its next write
     assert started(place, "epoch-3", NOW).watched(NOW + 9_000_000_000) == 0
 
 

@@ -1,4 +1,4 @@
-"""The spool's bounds: what is too much or too old is dropped and counted, and nothing else."""
+"""The spool's bounds: records beyond the size or age are dropped and counted, and no others."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def test_the_disk_is_given_back_once_all_is_sent(place: SpoolConfig) -> None:
 
 
 def test_a_hole_that_age_has_made_between_records_is_not_sent_over(place: SpoolConfig) -> None:
-    """Halves that were out when the agent was killed come before records of their time that have expired."""
+    """Halves that were being sent when the agent was killed precede records of their time that have
+    expired.
+    """
     aged = replace(place, most_age_s=60)
     spool = started(aged)
     spool.put(packed(*range(8)), LEDGER, NOW)

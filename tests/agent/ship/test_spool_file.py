@@ -1,4 +1,4 @@
-"""The spool's file: who may use it, and what becomes of a damaged one."""
+"""The spool's file: who may open it, and what happens if it is damaged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.agent.ship.spools import (
     started,
 )
 
-SQLITE_HEADER = 100  # bytes, which opening it may change
+SQLITE_HEADER = 100  # bytes that opening may change
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_spool_is_moved_aside(place: SpoolConfig, spoil: Calla
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A spool's file, of some pages; by its path, since Hypothesis can report no argument as big as that."""
+    """A spool's file of several pages, by path: Hypothesis cannot report an argument of its size."""
     place = SpoolConfig(tmp_path_factory.mktemp("full") / "spool.db", MIB, HOUR, "http://a:8080")
     spool = started(place)
     for number in range(30):
@@ -158,7 +158,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place.file
 
 
-MOST_BYTES = 100_000  # a little more than such a file has
+MOST_BYTES = 100_000  # slightly more than the file's size
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -209,7 +209,7 @@ def test_any_value_in_a_row_is_a_spool_error_or_fewer_records_and_never_another_
 
 
 def set_all(file: Path, column: str, value: object) -> None:
-    """Puts a value into a column's rows, as damage may, whatever the column's type."""
+    """Sets a column of all rows to a value, as damage may, whatever the column's type."""
     table, name = column.split(".")
     with closing(sqlite3.connect(file)) as db, db:
         db.execute("PRAGMA writable_schema = ON")
@@ -219,7 +219,7 @@ def set_all(file: Path, column: str, value: object) -> None:
 
 
 def use(place: SpoolConfig) -> None:
-    """A start of the agent with the spool that it finds."""
+    """A start of the agent with the existing spool."""
     try:
         spool = started(place, "epoch-2")
     except SpoolError:

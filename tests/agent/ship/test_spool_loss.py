@@ -1,4 +1,4 @@
-"""What a spool's file loses of what was written to it is counted, not missed, and the rest is sent."""
+"""Data that a spool's file loses after it was written is counted, and the rest is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANY = 60
 
 
 def killed(spool: Spool, place: SpoolConfig) -> SpoolConfig:
-    """The files as a killed process leaves them, elsewhere: closing would tidy up."""
+    """A copy of the files as a killed process leaves them: closing would clean them up."""
     left = replace(place, file=place.file.parent.with_name("killed") / "spool.db")
     shutil.rmtree(left.file.parent, ignore_errors=True)
     shutil.copytree(place.file.parent, left.file.parent)
@@ -33,7 +33,7 @@ def killed(spool: Spool, place: SpoolConfig) -> SpoolConfig:
 
 
 def drained(spool: Spool) -> tuple[list[int], dict[str, int]]:
-    """The records that come, and what the start before them said last."""
+    """All remaining records, and the previous start's last ledger."""
     spool.watched(NOW)
     found: list[int] = []
     ledger: dict[str, int] = {}
@@ -72,7 +72,7 @@ def from_the_middle_on(journal: Path) -> None:
 
 @pytest.fixture
 def left(tmp_path: Path) -> SpoolConfig:
-    """The spool of a killed start, whose records are all in the journal."""
+    """The spool of a killed start, with all records in the journal."""
     place = place_in(tmp_path)
     spool = started(place)
     for number in range(MANY):

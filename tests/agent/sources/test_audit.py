@@ -1,4 +1,4 @@
-"""Audit events of a real API server, and those it might write, → exchanges."""
+"""Audit events of a real API server, and possible variants, are read as exchanges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pcap and pcapng files → frames, and real captures → records."""
+"""Frames of pcap and pcapng files; and records from real captures."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_real_capture_gives_every_call(tmp_path: Path) -> None:
 
 
 def conversation(path: bytes, status: bytes, *, sequence: int = 1000, at: int = 0) -> bytes:
-    """A capture of one call, its packets at fixed times."""
+    """A capture of one call with packets at fixed times."""
     out = io.BytesIO()
     writer = PcapWriter(out)
     ask = b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -127,7 +127,7 @@ def test_a_capture_joined_late_gives_what_came_after(tmp_path: Path) -> None:
 
 
 def of_links(*links: int) -> bytes:
-    """A capture with a packet of each link type."""
+    """A capture with one packet of each link type."""
     raw = section("<")
     for link in links:
         raw += block("<", 1, struct.pack("<HHI", link, 0, 0))

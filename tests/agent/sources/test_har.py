@@ -1,4 +1,6 @@
-"""HAR as browsers and proxies write it → exchanges; what is broken is named and spoils nothing else."""
+"""HAR files of browsers and proxies are read as exchanges; a broken entry is reported and affects no
+other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Frames of every kind → TCP segments; built by scapy, which knows the formats from elsewhere."""
+"""Frames of every kind are read as TCP segments; scapy, which implements the formats independently, builds
+them.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ from scapy.layers.l2 import ARP, LLC, SNAP, CookedLinux, Dot1AD, Dot1Q, Ether, L
 from scapy.layers.ppp import HDLC, PPP  # noqa: E402
 from scapy.packet import Packet, Raw  # noqa: E402
 
-ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")  # else scapy asks the network
+ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")  # otherwise scapy sends network requests
 
 TCP4 = (
     IP(src="10.0.0.2", dst="10.0.0.1")

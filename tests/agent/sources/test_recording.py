@@ -1,4 +1,4 @@
-"""A recording gives back what was written, whatever was cut, and refuses what is not one."""
+"""A recording returns what was written, wherever it is cut; other files are refused."""
 
 import contextlib
 import io

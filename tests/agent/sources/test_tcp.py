@@ -1,4 +1,4 @@
-"""TCP segments → the events of a connection, whatever order, loss and repetition the wire had."""
+"""TCP segments become the events of a connection, whatever order, loss and repetition the network had."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def segment(
     reset: bool = False,
     isns: tuple[int, int] = (ISN, PEER_ISN),
 ) -> Segment:
-    """`place` and `ack` count bytes of the streams; the client's unless `answer`. `at` is in ms."""
+    """`place` and `ack` are byte counts of the streams; of the client's unless `answer`. `at` is in ms."""
     own, other = (isns[1], isns[0]) if answer else isns
     source, target = (SERVER, CLIENT) if answer else (CLIENT, SERVER)
     return Segment(
@@ -64,7 +64,7 @@ def events(segments: Iterable[Segment], bounds: ReassemblyBounds | None = None) 
 
 
 def streams(found: Iterable[Event]) -> dict[Direction, list[bytes | int]]:
-    """Each half as the pipeline gets it: bytes joined, a gap as its length (negative where not copied)."""
+    """Each half as the pipeline receives it: bytes joined, a gap as its length (negative if not copied)."""
     halves = {way: Half(Counter(), LIMITS.window) for way in Direction}
     out: dict[Direction, list[bytes | int]] = {way: [] for way in Direction}
     for event in found:

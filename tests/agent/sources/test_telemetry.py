@@ -1,4 +1,4 @@
-"""Telemetry of gateways' plugins → exchanges, with what each of them leaves out."""
+"""Telemetry of gateway plugins is read as exchanges, with the fields that each plugin omits."""
 
 from __future__ import annotations
 

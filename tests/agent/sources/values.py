@@ -1,4 +1,4 @@
-"""What anybody may have written into JSON."""
+"""Arbitrary JSON values."""
 
 from __future__ import annotations
 

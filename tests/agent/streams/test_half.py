@@ -1,4 +1,4 @@
-"""Chunks by position become ordered bytes and stated gaps."""
+"""Chunks by position become ordered bytes and reported gaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What first bytes are, and where a message may start after a hole."""
+"""The protocol by its first bytes, and where a message may start after a gap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table bounds connections and memory, and counts each byte once whatever it forgets."""
+"""The table bounds connections and memory, and counts each byte once even if it evicts it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECOND = 1_000_000_000
 
 @dataclass
 class Echo:
-    """A reader that tells each segment's bytes, and gives up at a byte that says so."""
+    """A conversation that returns each segment's bytes, and stops at a byte that asks for it."""
 
     ledger: Ledger
     from_start: bool
@@ -45,7 +45,7 @@ class Echo:
 
 
 class World:
-    """A table of echoes."""
+    """A table of echo conversations."""
 
     def __init__(self, limits: Limits) -> None:
         self.ledger = Ledger()

@@ -1,5 +1,6 @@
-"""Heads that come again are read from memory: the same facts, the same body, and nothing kept of one-offs,
-nor of any head longer than the table whose connections it came on."""
+"""Repeated heads are read from memory: with the same facts and body. Heads that occur once, or are longer
+than the bound of their table, are not kept.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +84,7 @@ def test_no_head_outlives_the_table_of_connections_that_it_was_captured_on() -> 
 
 
 def remembered(mark: bytes) -> int:
-    """Heads with these bytes that some dict of this process has as a key."""
+    """The keys with these bytes in any dict of this process."""
     gc.collect()
     dicts = [one for one in gc.get_objects() if type(one) is dict]
     return sum(isinstance(key, bytes) and mark in key for one in dicts for key in one)

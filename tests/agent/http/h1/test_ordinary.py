@@ -1,4 +1,4 @@
-"""Heads that are split without h11 are read as h11 reads them, and the everyday ones are among them."""
+"""Heads split without h11 give the same result as h11, and common heads are split without it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ RESPONSES = st.builds(lambda *parts: b"".join(parts), STATUS_LINES, ENDS, FIELDS
 
 
 def damaged(base: bytes) -> st.SearchStrategy[bytes]:
-    """`base` with one byte replaced or put in anywhere: what hostile heads look like near the ordinary."""
+    """`base` with one byte replaced or inserted anywhere: hostile heads that resemble ordinary ones."""
     return st.builds(
         lambda at, byte, width: base[:at] + byte + base[at + width :],
         st.integers(0, len(base)),

@@ -1,4 +1,4 @@
-"""What is paired after a hole, told as conversations in which some messages were lost."""
+"""Pairing after a gap, as conversations in which messages were lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def story(words: str) -> tuple[Steps, set[int]]:
 
 
 def heard(words: str, from_start: bool = True) -> list[str]:
-    """The exchanges of a story as `q1=a1`, `q2` (no response) and `a3` (no request)."""
+    """The exchanges of a conversation as `q1=a1`, `q2` (no response) and `a3` (no request)."""
     steps, lost = story(words)
     made = [c for n, c in enumerate(chunks(steps, from_start)) if n not in lost]
     return pairs(made, from_start)
@@ -57,17 +57,17 @@ def pairs(made: Sequence[Chunk | Tick], from_start: bool = True) -> list[str]:
     [
         ("q1 a1 q2 a2", "q1=a1 q2=a2"),
         ("q1+q2 a1+a2", "q1=a1 q2=a2"),
-        # A request is lost: its response stays alone, all others are paired.
+        # A lost request: its response has no request, all others are paired.
         ("q1 a1 -q2 a2 q3 a3 q4 a4", "q1=a1 a2 q3=a3 q4=a4"),
         ("-q1 a1 q2 a2", "a1 q2=a2"),
-        # A response is lost, which shows when the next is read: whose that is cannot be told.
+        # A lost response, which shows only when the next one is read: it cannot be known which one was lost.
         ("q1 -a1 q2 a2 q3 a3", "q1 q2 a2 q3=a3"),
         ("q1 a1 q2 -a2 q3 a3 q4 a4", "q1=a1 q2 q3 a3 q4=a4"),
-        # Both: the next response is not the answer to the last request that was seen.
+        # Both lost: the next response does not belong to the last captured request.
         ("q1 -a1 -q2 a2 q3 a3", "q1 a2 q3=a3"),
         ("q1 a1 q2 -a2 -q3 a3 q4 a4", "q1=a1 q2 a3 q4=a4"),
         ("q1 a1 -q2 -a2 q3 a3 q4 a4", "q1=a1 q3 a3 q4=a4"),
-        # A pipelining client: after a hole nothing is certain again.
+        # A pipelining client: after a gap no pair is certain.
         ("q1+q2 a1+a2 q3+q4 -a3 a4 q5 a5", "q1=a1 q2=a2 q3 q4 a4 q5 a5"),
         ("q1+q2 a1+a2 -q3 q4 a3 a4", "q1=a1 q2=a2 q4 a3 a4"),
     ],
@@ -109,18 +109,18 @@ def test_but_not_for_ever_and_then_it_may_not_take_the_next_response() -> None:
 def test_a_request_held_for_reordering_past_a_hole_in_the_responses_is_not_answered() -> None:
     made = chunks([(C, ask(0)), (S, say(0)), (C, ask(1)), (S, say(1)), (C, ask(2)), (S, say(2))])
     hole = replace(made[3], data=b"")  # sendfile
-    # Request 1 waits for the lost request 0; response 0 is given up before, so the hole is read first.
+    # Request 1 waits for the lost request 0; response 0 is given up earlier, so that the gap is read first.
     fed: list[Chunk | Tick] = [made[1], made[2], hole, Tick(made[1].time_ns + 200 * MS), made[5]]
     assert pairs(fed) == ["a0", "a2", "q1"]
 
 
 def test_a_request_read_after_its_answer_was_told_alone_is_not_given_the_next_answer() -> None:
     _, _, q1, a1, q2, a2, _, a3, q4, a4 = (
-        replace(c, direction=c.direction.opposite)  # as the server's machine sees it
+        replace(c, direction=c.direction.opposite)  # captured at the server
         for c in chunks([(way, words(n)) for n in range(5) for way, words in ((C, ask), (S, say))])
     )
-    # Both halves wait for their lost beginnings. The answers are given up for first, so that 1 and 2 are
-    # told alone; that request 3 is lost does not show yet when its answer is read.
+    # Both halves wait for their lost beginnings. The responses are given up first, so 1 and 2 are reported
+    # alone. The loss of request 3 does not show yet when its response is read.
     later = [replace(c, time_ns=c.time_ns + 250 * MS) for c in (a3, q4, a4)]
     assert pairs([q1, a1, q2, a2, *later]) == ["a1", "a2", "a3", "q1", "q2", "q4=a4"]
 

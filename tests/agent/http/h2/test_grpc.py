@@ -1,4 +1,4 @@
-"""MessageCounter of a gRPC stream, counted in whatever pieces and past holes."""
+"""MessageCounter counts the messages of a gRPC stream, whatever its pieces and gaps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from agent.http.h2.grpc import MessageCounter
 
 
 def counted(*pieces: bytes | int) -> int | None:
-    """A number stands for so many bytes that are missing."""
+    """Counts messages; a number stands for that many missing bytes."""
     messages = MessageCounter()
     for piece in pieces:
         if isinstance(piece, bytes):

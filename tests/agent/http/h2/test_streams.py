@@ -1,4 +1,6 @@
-"""HTTP/2 read passively: conversations of two real h2 endpoints, whole, cut everywhere, holed and late."""
+"""HTTP/2 parsed passively: conversations of two real h2 endpoints, whole, cut anywhere, with gaps, joined
+late.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ Holed = list[tuple[Direction, bytes | int]]
 
 @dataclass
 class Talk:
-    """Two h2 endpoints that talk to each other; `wire` is what passed, one entry a flight."""
+    """Two h2 endpoints in conversation; `wire` has one entry per flight of bytes."""
 
     wire: Wire = field(default_factory=list)
 
@@ -71,7 +73,9 @@ class Talk:
 
 
 def conversation() -> Wire:
-    """Eight interleaved streams: bodies each way, padding, trailers, a 103, a reset, and dynamic tables."""
+    """Eight interleaved streams: bodies in both directions, padding, trailers, a 103, a reset, and dynamic
+    tables.
+    """
     talk = Talk()
     for number in (1, 3, 5, 7):
         talk.ask(number, "POST", f"/pets/{number}", f"body {number}".encode(), x_id=str(number))
@@ -94,7 +98,7 @@ NUMBERS = (1, 3, 5, 7, 9, 11, 13)
 def read(
     segments: Holed, whole: bool = True, asking: Direction | None = ASK
 ) -> tuple[list[Exchange], Counter[str]]:
-    """Exchanges and byte counts; a number among the segments is the length of a hole."""
+    """Exchanges and byte counts; a number among the segments is the length of a gap."""
     counts: Counter[str] = Counter()
     streams = Streams(counts, CAP, asking, {ASK: whole, ANSWER: whole})
     told: list[Exchange] = []
@@ -107,7 +111,7 @@ def read(
 
 
 def check(exchange: Exchange) -> None:
-    """Request and response carry the stream's number everywhere: nothing of another stream is here."""
+    """Request and response carry the stream's number in every field: nothing is from another stream."""
     number = str(exchange.ordinal).encode()
     if exchange.request is not None:
         assert exchange.request.target.split(b"?")[0] == b"/pets/" + number
