@@ -1,4 +1,4 @@
-"""What holds for every run of the tests: they leave no process behind, and none is failed for being slow."""
+"""Rules for every test run: no process is left behind, and no test fails for being slow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import settings
 from tests.strays import running_descendants
 from tests.thorough import PROFILE, repeat
 
-PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned grandchildren become ours, so that none escapes
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2): adopts orphaned descendants, so that none escapes
 SECONDS_TO_LEAVE = 20
 
 settings.load_profile(PROFILE)

@@ -1,4 +1,6 @@
-"""`python -m tests.bench [PART…]`: measures in processes of their own, prints a table, writes JSON."""
+"""`python -m tests.bench [PART…]`: measures each part in a process of its own, prints a table, writes
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often (default: {ROUNDS})")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file to write the figures to")
-    parser.add_argument("--within", help=argparse.SUPPRESS)  # this process is the one that measures this part
+    parser.add_argument("--within", help=argparse.SUPPRESS)  # this process measures this part
     options = parser.parse_args(argv)
     unknown = sorted(set(options.parts) - set(known))
     if unknown:
@@ -44,13 +46,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status 0, or 1 where a part could not be measured; a goal that is missed is not an error."""
+    """Returns 0, or 1 if a part could not be measured. A missed goal is not an error."""
     options = arguments(argv)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if options.within:
         comes_first(os.getpid())
         for figure in registry.part(options.within).figures(options.rounds):
-            print(json.dumps(asdict(figure)), flush=True)  # noqa: T201 (it is what this process is for)
+            print(json.dumps(asdict(figure)), flush=True)  # noqa: T201 (this process's output)
         return 0
     console, failed = Console(), []
     measured: dict[str, list[Figure]] = {}
@@ -68,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(name: str, rounds: int) -> Iterator[Figure]:
-    """One part, in a process of its own; as root only where it must be. Raises CalledProcessError."""
+    """Measures one part in its own process, as root only if it must. Raises CalledProcessError."""
     command = [sys.executable, "-m", "tests.bench", "--within", name, "--rounds", str(rounds)]
     if registry.part(name).NEEDS_ROOT and os.geteuid() != 0:
         command = ["tools/as-root", *command]
@@ -80,7 +82,7 @@ def measure(name: str, rounds: int) -> Iterator[Figure]:
             for line in process.stdout:
                 yield report.figure_of(json.loads(line))
         except (KeyboardInterrupt, SystemExit):
-            process.terminate()  # it takes away what it attached
+            process.terminate()  # time to detach its probes
             raise
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)

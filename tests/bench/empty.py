@@ -1,6 +1,6 @@
-"""Empty probes on the very functions that the agent probes: what being probed costs, whatever is done there.
+"""Empty probes on the functions that the agent probes: the cost of probing, whatever the programs do.
 
-As a program (`python -m tests.bench.empty`) it attaches them, says so in a line, and waits to be ended.
+As a program (`python -m tests.bench.empty`) it attaches them, prints a line, and waits to be stopped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ int function(struct pt_regs *ctx) { return 0; }
 
 @contextmanager
 def probed(folder: Path) -> Iterator[int]:
-    """Empty probes are attached while this lasts; the pid that holds them."""
+    """Keeps empty probes attached. Yields the pid of the process that holds them."""
     argv = [sys.executable, "-m", "tests.bench.empty"]
     process = Running("empty-probes", argv, folder)
     process.stdout.write_text("")
@@ -40,7 +40,7 @@ def probed(folder: Path) -> Iterator[int]:
 
 
 def attach() -> object:
-    """Everything that the agent attaches to. What it returns holds the probes."""
+    """Attaches to all functions that the agent attaches to. The returned object holds the probes."""
     os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
     import bcc
 

@@ -1,7 +1,7 @@
-"""What a part measures: figures with all their rounds, and the goal of those that have one.
+"""The results of a part: figures with all their rounds, and goals.
 
-Speed on a shared machine drifts, so what is compared is measured in turns within one run, and an absolute
-figure stands beside a yardstick: the speed of something that we did not write, on the same data, then.
+The speed of a shared machine drifts. So variants are measured alternately within one run, and an absolute
+figure is accompanied by a yardstick: the speed of other software on the same data at the same time.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ Case = TypeVar("Case")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One thing that was measured, once in each round. `yardstick` is true of what only serves to judge
-    the figures beside it; `note` is one short sentence for the table."""
+    """One measurement, with one value per round. `yardstick` marks a figure that serves only to judge the
+    others; `note` is a short sentence for the table.
+    """
 
     name: str
     unit: str
@@ -34,14 +35,16 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is reached; None where there is none."""
+        """Whether the goal is reached; None if there is none."""
         if self.at_least is not None:
             return self.median >= self.at_least
         return None if self.at_most is None else self.median <= self.at_most
 
 
 def alternating(rounds: int, cases: Mapping[str, Callable[[], Case]]) -> dict[str, tuple[Case, ...]]:
-    """What each case gives in each round. Every other round goes backwards, so that drift favours none."""
+    """The values of each case by round. Every other round runs in reverse order, so that drift favours
+    none.
+    """
     given: dict[str, list[Case]] = {name: [] for name in cases}
     for turn in range(rounds):
         for name in list(cases)[:: -1 if turn % 2 else 1]:
@@ -50,12 +53,12 @@ def alternating(rounds: int, cases: Mapping[str, Callable[[], Case]]) -> dict[st
 
 
 def ratios(parts: tuple[float, ...], wholes: tuple[float, ...]) -> tuple[float, ...]:
-    """Round by round, one divided by the other."""
+    """The ratios of two figures, round by round."""
     return tuple(part / whole for part, whole in zip(parts, wholes, strict=True))
 
 
 def cpu_us(work: Callable[[], object], times: int) -> float:
-    """CPU of this thread, in µs, for one of the `times` things that `work` does."""
+    """CPU time of this thread in µs for one of `times` repetitions in `work`."""
     began = time.thread_time_ns()
     work()
     return (time.thread_time_ns() - began) / 1000 / times

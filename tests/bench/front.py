@@ -1,4 +1,4 @@
-"""The nginx that is watched: one worker that answers 12 bytes, in plaintext and over TLS, HTTP/2 as well."""
+"""The nginx that is captured: one worker that answers 12 bytes, plain and over TLS, with HTTP/2 too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The load: h2load, one thread, HTTP/1.1 or HTTP/2, flat out or paced; its own account of what it did."""
+"""The load: h2load with one thread, HTTP/1.1 or HTTP/2, at full speed or paced, and its report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.processes import environment
 CLIENTS = 16
 TIMEOUT = 300  # seconds
 FIRST = ("nice", "-n", "-20")
-"""What is measured comes before whatever else this machine does: neighbours cost less precision so."""
+"""The load is scheduled before other processes, so that they cost less precision."""
 
 _FINISHED = re.compile(r"finished in ([\d.]+)(s|ms|us), ([\d.]+) req/s")
 _REQUESTS = re.compile(r"requests: \d+ total, \d+ started, \d+ done, (\d+) succeeded")
@@ -22,7 +22,7 @@ _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What h2load did. `latencies_us` is sorted, and empty where they were not asked for."""
+    """The report of h2load. `latencies_us` is sorted, and empty if latencies were not requested."""
 
     succeeded: int
     per_second: float
@@ -30,14 +30,15 @@ class Done:
     latencies_us: tuple[int, ...]
 
     def percentile(self, share: float) -> float:
-        """Of the latencies, in µs."""
+        """A percentile of the latencies in µs."""
         return float(self.latencies_us[min(len(self.latencies_us) - 1, int(share * len(self.latencies_us)))])
 
 
 def comes_first(pid: int) -> None:
-    """The session of `pid` comes before all others. Where the kernel shares CPUs among sessions (sched(7)),
-    niceness by itself only counts within one."""
-    with suppress(FileNotFoundError, PermissionError):  # not that kind of kernel; not root
+    """Gives the session of `pid` priority over all others. On kernels that share CPUs among sessions
+    (sched(7)), niceness alone counts only within a session.
+    """
+    with suppress(FileNotFoundError, PermissionError):  # another kind of kernel, or not root
         Path(f"/proc/{pid}/autogroup").write_text("-20")
 
 
@@ -46,13 +47,13 @@ def flat_out(url: str, seconds: int, *, http2: bool = False) -> Done:
 
 
 def requests(url: str, count: int, *, http2: bool = False, per_second: float | None = None) -> Done:
-    """So many requests, flat out or at a rate."""
+    """Makes a number of requests, at full speed or at a rate."""
     paced = [] if per_second is None else ["--rps", f"{per_second / CLIENTS:.3f}"]
     return _run(url, ["-n", str(count), *paced], http2)
 
 
 def paced(url: str, seconds: int, per_second: int, log: Path) -> Done:
-    """At a rate for a while, with the time that each request took."""
+    """Makes requests at a rate for some seconds, with the latency of each."""
     log.unlink(missing_ok=True)
     rate = ["--rps", f"{per_second / CLIENTS:.3f}", "-n", str(seconds * per_second), f"--log-file={log}"]
     done = _run(url, rate, False)

@@ -1,4 +1,4 @@
-"""What a process holds in memory while something goes on: its own figures, and its cgroup's working set."""
+"""Memory of a process during some work: its own figures, and its cgroup's working set."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-EVERY = 0.1  # seconds between two looks
+EVERY = 0.1  # seconds between samples
 CGROUPS = Path("/sys/fs/cgroup")
 RING = re.compile(r"^\S+ \S+ \S+ \S+ \S+ +anon_inode:bpf-map.*?^Rss: +(\d+) kB", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """In MiB. `ring` is what the process maps of eBPF maps, which is in no other figure."""
+    """In MiB. `ring` is the mapped memory of eBPF maps, which no other figure includes."""
 
     anonymous: float
     resident: float
@@ -34,7 +34,7 @@ class Held:
 
 
 def held(pid: int, group: Path | None) -> Held:
-    """Now."""
+    """The current figures."""
     words = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     ring = sum(map(int, RING.findall(Path(f"/proc/{pid}/smaps").read_text()))) / 1024
     anonymous, resident = (int(words[name].split()[0]) / 1024 for name in ("RssAnon", "VmRSS"))
@@ -42,7 +42,7 @@ def held(pid: int, group: Path | None) -> Held:
 
 
 def working_set(group: Path) -> float:
-    """As Kubernetes counts it: all but the page cache that nobody has used lately."""
+    """As Kubernetes computes it: without page cache that was not used recently."""
     stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
     inactive = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
     names = ("memory.current", "memory.usage_in_bytes")
@@ -52,7 +52,7 @@ def working_set(group: Path) -> float:
 
 @contextmanager
 def cgroup(name: str) -> Iterator[Path | None]:
-    """A memory cgroup of our own; None where this machine lets us make none."""
+    """A new memory cgroup; None if this machine does not allow one."""
     parent = CGROUPS if (CGROUPS / "cgroup.controllers").exists() else CGROUPS / "memory"
     group = parent / name
     try:
@@ -67,7 +67,7 @@ def cgroup(name: str) -> Iterator[Path | None]:
 
 
 def inside(group: Path | None, program: list[str]) -> list[str]:
-    """The command that runs `program` in the group from its first byte on."""
+    """The command that runs `program` in the cgroup from its start."""
     if group is None:
         return program
     return ["sh", "-c", f'echo $$ >{group}/cgroup.procs && exec "$@"', "sh", *program]
@@ -75,7 +75,7 @@ def inside(group: Path | None, program: list[str]) -> list[str]:
 
 @contextmanager
 def watched(pid: int, group: Path | None) -> Iterator[list[Held]]:
-    """The list's one element is the most that was held meanwhile."""
+    """Yields a list whose only element is the maximum so far."""
     most, done = [held(pid, group)], threading.Event()
 
     def look() -> None:

@@ -1,4 +1,4 @@
-"""Calls that agents see from both ends: the client's and the server's view of each, on different nodes."""
+"""Calls captured at both ends: the client's and the server's view of each, on different nodes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import replace
 from agent.wire import Endpoint, Process, Record, pack_batch, pack_record
 
 NODES = 4
-SERVICE = Endpoint("10.96.0.1", 80)  # what clients call, and servers do not see
+SERVICE = Endpoint("10.96.0.1", 80)  # the address that clients call and servers do not see
 
 
 def views(seen: Record, connection: int) -> tuple[tuple[int, Record], tuple[int, Record]]:
-    """Both views of a call, of which the server's was seen, each with the number of its node."""
+    """Both views of a call, made from the server's view, each with the number of its node."""
     served, asked = connection % NODES, (connection + 1) % NODES
     port = 40_000 + connection
     client = Endpoint(f"10.1.{asked}.10", port)
@@ -33,8 +33,8 @@ def views(seen: Record, connection: int) -> tuple[tuple[int, Record], tuple[int,
 
 
 def batches(seen: Sequence[Record], connections: int, at_once: int) -> Iterator[bytes]:
-    """What agents send of these calls, as many records at once: each when it is full, then what is left, then
-    that nothing more has come.
+    """The batches in which agents send these views: each when it is full, then the rest, then an empty batch
+    with the final ledger.
     """
     waiting: list[list[bytes]] = [[] for _ in range(NODES)]
     seqs = [0] * NODES

@@ -1,4 +1,4 @@
-"""The parts of the benchmark: each module of tests/bench/parts is one, by its name."""
+"""The parts of the benchmark: each module of tests/bench/parts, by name."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tests.bench.figures import Figure
 
 
 class Part(Protocol):
-    """What a module of tests/bench/parts has to have; the first line of its docstring says what it is."""
+    """The interface of a module in tests/bench/parts. The first line of its docstring describes the part."""
 
     NEEDS_ROOT: bool
 
     def figures(self, rounds: int) -> Iterator[Figure]:
-        """Measures, in so many rounds, and tells each figure as soon as it is known."""
+        """Measures for a number of rounds, and yields each figure as soon as it is known."""
         ...
 
 
 def names() -> tuple[str, ...]:
-    """Every part, in alphabetical order."""
+    """All parts, in alphabetical order."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(parts.__path__)))
 
 

@@ -1,4 +1,4 @@
-"""The figures as a table for people and as JSON for machines, with what they were measured on."""
+"""The figures as a table for people and as JSON for machines, with a description of the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MET = {True: "yes", False: "[bold]no[/bold]", None: ""}
 
 
 def machine() -> dict[str, object]:
-    """The size of this machine: figures are comparable within one run only."""
+    """The size of this machine. Figures are comparable within one run only."""
     models = [
         line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
     ]
@@ -43,7 +43,7 @@ def as_json(figures: Figures) -> str:
 
 
 def figure_of(plain: dict[str, Any]) -> Figure:
-    """The figure that `asdict` made plain and JSON carried."""
+    """The figure that `asdict` converted for JSON."""
     return Figure(**{**plain, "values": tuple(plain["values"])})
 
 
@@ -111,7 +111,7 @@ def _goal(figure: Figure) -> str:
 
 
 def number(value: float) -> str:
-    """Four digits or so: more would be noise."""
+    """About four digits: more would be noise."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4g}"

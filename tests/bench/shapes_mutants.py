@@ -1,10 +1,11 @@
-"""Records altered in one place each, by what is true of the whole data set, never by what was learnt.
+"""Records changed in one place each, by rules that hold for the whole data set, whatever was learned.
 
-A place is a path of keys, with one step for all items of an array. What is altered is a place of which at
-least OFTEN values are in the data set and whose rule holds without exception:
+A place is a path of keys, with one step for all items of an array. A changed place has at least OFTEN values
+in the data set, and its rule has no exception:
+
 - a key that every object there has is removed;
-- a value, where all are of one type, becomes one of another;
-- a text, where all are of one format (told by the patterns here), becomes one of none;
+- a value, where all have one type, becomes one of another type;
+- a text, where all have one format (by the patterns here), becomes one without a format;
 - a text, where few distinct ones occur, each REPEATED times or more on average, becomes another.
 """
 
@@ -39,7 +40,7 @@ Path = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Place:
-    """What is true of all values at a path."""
+    """Facts about all values at a path."""
 
     values: int = 0
     types: set[type] = field(default_factory=set)
@@ -56,7 +57,7 @@ class Place:
         return self.types == {str} and few and min(self.texts.values()) > 1
 
     def holds(self, kind: str) -> bool:
-        """Whether the rule that a kind of mutant breaks is true here."""
+        """Whether the rule that a kind of mutant breaks holds here."""
         return {
             "wrong type": len(self.types) == 1,
             "bad format": self.types == {str} and bool(self.formats),
@@ -83,7 +84,7 @@ class Truth:
             place.keys.update(value.keys())
 
     def mutant(self, record: Any, kind: str, chance: random.Random) -> Any | None:
-        """The record altered at one place by chance; None where it has none for this kind."""
+        """The record, changed at one random place; None if it has no place for this kind."""
         found = [(way, name) for way, name in self._candidates(record, kind)]
         if not found:
             return None
@@ -115,7 +116,7 @@ class Truth:
 
 
 def _walk(record: Any) -> Iterator[tuple[Path, Path, Any]]:
-    """Each value with its place and with the way to it."""
+    """Each value with its place and the keys that lead to it."""
     stack: list[tuple[Path, Path, Any]] = [((), (), record)]
     while stack:
         path, way, value = stack.pop()

@@ -1,6 +1,6 @@
-"""What matching and coverage add to an exchange: CPU of the writer's thread, in one process.
+"""The cost of matching and coverage per exchange: CPU time of the writer's thread, in one process.
 
-Three stores take each batch in turns: one without a specification, one without coverage, one with both.
+Three stores take each batch in rotation: one without a specification, one without coverage, one with both.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPERATIONS, PODS = 40, 100
 
 
 class NoCoverage(Covering):
-    """Covers nothing."""
+    """Computes no coverage."""
 
     def cover(self, records: Sequence[Record], api: int, operation: int, judged: Judged) -> Covered | None:
         return None
@@ -63,7 +63,7 @@ class Ingest:
         store.write(prepare).result()
 
     def cpu_us(self, delivery: Delivery) -> float:
-        """For one exchange of a batch, without the commit."""
+        """Per exchange of a batch, without the commit."""
 
         def work(unit: Unit) -> int:
             began = time.thread_time_ns()
@@ -91,11 +91,13 @@ def _made(folder: Path) -> Path:
 
 
 def added_us(sent: Sequence[bytes], specification: JsonObject, host: str) -> Mapping[str, float]:
-    """What matching adds, and what coverage adds beside it: the median of all batches but the first."""
+    """The cost of matching, and the additional cost of coverage: the median over all batches except the
+    first.
+    """
     matching: list[float] = []
     coverage: list[float] = []
     with _ingests(specification, host) as ingests:
-        for turn, raw in enumerate(sent[:-1]):  # without the last, which is empty
+        for turn, raw in enumerate(sent[:-1]):  # the last batch is empty
             delivery = decode(raw, "zstd")
             order = STAGES[turn % 3 :] + STAGES[: turn % 3]
             spent = {stage: ingests[stage].cpu_us(delivery) for stage in order}
@@ -105,8 +107,8 @@ def added_us(sent: Sequence[bytes], specification: JsonObject, host: str) -> Map
 
 
 def varied(packed: Sequence[bytes], specification: JsonObject) -> tuple[list[bytes], JsonObject]:
-    """The same calls spread over 40 operations and 100 pods of 20 workloads, with fields that come and go,
-    three in ten without a body; and what describes them.
+    """The calls spread over 40 operations and 100 pods of 20 workloads, with optional fields, three in ten
+    without a body; and their specification.
     """
     chance = Random(1)
     described = json.loads(json.dumps(specification))

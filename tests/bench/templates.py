@@ -1,4 +1,4 @@
-"""Prints how well path templates are learnt: python -m tests.bench.templates [--held-out | --all]."""
+"""Prints how well path templates are learned: python -m tests.bench.templates [--held-out | --all]."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Published API descriptions to learn templates of: fetched as packages, never kept in this repository.
+"""Published API descriptions to learn templates of, fetched as packages, not stored in this repository.
 
-The list is fixed. Documents of development were looked at while the learner was made, those held out only
-when it was done. Slack was held out at first: its F1 at 5 requests was 0.43, and it has helped since.
+The list is fixed. Development documents were inspected while the learner was written, held-out ones only
+afterwards. Slack was held out at first: its F1 at 5 requests was 0.43, and it has been a development document
+since.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _METHODS = ("get", "put", "post", "patch", "delete")
-_DEPTH = 6  # of references followed to find the fields of a response
+_DEPTH = 6  # maximum references followed to find the fields of a response
 
 
 class Unavailable(Exception):
-    """A package cannot be had here; says why."""
+    """A package cannot be fetched; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a document is: a file in a package of npm or of the Go module proxy."""
+    """The location of a document: a file in an npm package or Go module."""
 
     api: str
     package: str
@@ -55,7 +56,9 @@ SOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What traffic needs to know of an operation. `fields` are those of its success, with "?" if optional."""
+    """The facts of an operation that traffic depends on. `fields` are those of its success, with "?" if
+    optional.
+    """
 
     method: str
     template: str
@@ -70,7 +73,7 @@ def load(source: Source) -> list[Operation]:
 
 
 def file_of(source: Source) -> Path:
-    """A document as it was published, fetched once. Raises Unavailable."""
+    """A document as it was published. It is fetched once. Raises Unavailable."""
     cache = Path(os.environ.get("SPECTAP_BENCH_CACHE", Path.home() / ".cache/spectap-bench"))
     folder = cache / source.package.replace("/", "_")
     path = folder / source.file
@@ -151,7 +154,7 @@ def _resolved(document: dict[str, Any], value: Any) -> dict[str, Any]:
 
 
 def _success(document: dict[str, Any], operation: dict[str, Any]) -> tuple[str, ...] | None:
-    """The fields of the first success that has a body, "[]" first for a list; None for no body."""
+    """The fields of the first success with a body, after "[]" for a list; None without a body."""
     for status, response in sorted(operation.get("responses", {}).items()):
         if status.startswith("2"):
             answer = _resolved(document, response)

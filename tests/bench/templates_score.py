@@ -1,4 +1,4 @@
-"""How well templates are learnt from traffic whose templates are known."""
+"""How well templates are learned from traffic with known templates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tests.bench.templates_traffic import Request, anonymous, successes
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """F1 of the set of templates (exact up to parameter names); share of requests on the right one."""
+    """F1 of the set of templates (exact except for parameter names), and the share of requests with the right
+    one.
+    """
 
     f1: float
     placed: float
@@ -27,7 +29,7 @@ def learn(requests: Sequence[Request]) -> TemplateLearner:
 
 
 def score(learner: TemplateLearner, requests: Sequence[Request]) -> Score:
-    """Holds what was learnt against what the requests were made from."""
+    """Compares the learned templates with the ones that the requests were made from."""
     learned = learner.templates()
     right = total = 0
     true: set[str] = set()

@@ -1,13 +1,13 @@
-"""Seeded traffic of a documented API, with each request's template. Frozen before the learner was tuned.
+"""Seeded traffic of a documented API, with each request's template. Fixed before the learner was tuned.
 
-Method. Each template gets a fixed number of requests, in one shuffled order; GET is four times as likely as
-each other method. A path parameter's values come from a pool per (parameter, word before it), of 10 to 300
-values with Zipf's skew, so that values are reused as they are in reality. Below another value most of them
-(80 %) belong to that value alone, as repositories belong to an owner. What values look like follows the
-schema (enum, integer, formats), then the parameter's name, then a style drawn for the pool: numbers, UUIDs,
-hex, prefixed tokens, or names chosen by people, among them words that APIs use too. The shape of a response
-is its set of top-level fields, of which optional ones are missing in some answers; one in twenty is not
-seen. One request in twelve fails, beside a scanner's requests for what does not exist.
+Each template gets a fixed number of requests, in one shuffled order; GET is four times as likely as each
+other method. A path parameter's values are drawn from a pool per (parameter, preceding word) of 10 to 300
+values with a Zipf distribution, so that values repeat as in reality. Below another value most of them (80 %)
+belong to that value alone, as repositories belong to an owner. The form of values follows the schema (enum,
+integer, formats), then the parameter's name, then a style drawn for the pool: numbers, UUIDs, hex, prefixed
+tokens, or names chosen by people, including words that APIs use too. The shape of a response is its set of
+top-level fields; optional ones are missing in some responses, and one response in twenty is not captured. One
+request in twelve fails, in addition to a scanner's requests for paths that do not exist.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SCANS = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One exchange; `template` is where it belongs (None: nowhere), with parameters as "{}"."""
+    """One exchange; `template` is the right one (None: none), with parameters as "{}"."""
 
     method: str
     segments: tuple[str, ...]
@@ -53,12 +53,12 @@ class Request:
 
 
 def anonymous(template: str) -> str:
-    """A template with its parameters' names taken away."""
+    """A template without its parameters' names."""
     return _PARAMETER.sub("{}", template)
 
 
 def traffic(operations: Sequence[Operation], per_template: int, seed: int) -> list[Request]:
-    """The requests of an API in the order they come."""
+    """The requests of an API in order of arrival."""
     rng = random.Random(f"{seed}/{per_template}")
     values = _Values(seed)
     by_template: dict[str, list[Operation]] = {}
@@ -120,7 +120,7 @@ def _scan(rng: random.Random) -> Request:
 
 
 class _Pool:
-    """Values of one parameter, the first ones the most frequent."""
+    """Values of one parameter, most frequent first."""
 
     def __init__(self, rng: random.Random, make: Callable[[random.Random], str], size: int) -> None:
         self._values = list(dict.fromkeys(make(rng) for _ in range(size)))
@@ -152,7 +152,7 @@ class _Values:
 
 
 def _style(rng: random.Random, name: str, schema: dict[str, object]) -> Callable[[random.Random], str]:
-    """How a parameter's values look."""
+    """The form of a parameter's values."""
     by_schema = _BY_FORMAT.get(str(schema.get("format"))) or _BY_FORMAT.get(str(schema.get("type")))
     if by_schema is not None:
         return by_schema
@@ -221,7 +221,7 @@ def _user(rng: random.Random) -> str:
 
 
 def _resource(rng: random.Random) -> str:
-    """A name in a cluster: web, web-api, web-0, web-7d4b9c6f5-x2x4z."""
+    """A resource's name in a cluster: web, web-api, web-0, web-7d4b9c6f5-x2x4z."""
     name = "-".join(rng.sample(_WORDS, rng.choice((1, 1, 2))))
     tail = "".join(rng.choices("bcdfghjklmnpqrstvwxz2456789", k=5))
     return rng.choice((name, name, f"{name}-{rng.randrange(9)}", f"{name}-{rng.getrandbits(36):x}-{tail}"))
@@ -269,5 +269,5 @@ _WORDS, _FIRST, _LAST = (
 
 
 def successes(requests: Sequence[Request]) -> Iterator[Request]:
-    """Requests that were answered, each of which has a template."""
+    """Successful requests; each has a template."""
     return (request for request in requests if request.status == 200)

@@ -1,4 +1,4 @@
-"""The benchmark's frame: figures are summed up as they say, parts are found, processes hand figures over."""
+"""The benchmark's frame: figures are summarised as documented, parts are found, processes return figures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Exchanges as the kernel hands them over: bytes of plausible API calls, and the raw events around them.
+"""Exchanges as the kernel delivers them: bytes of plausible API calls, in raw events.
 
-`fresh` calls differ in path, ids, trace and body, as an API's do; `plain` ones are alike but for the path,
-as a load generator's are, and answer 12 bytes.
+`fresh` calls differ in path, ids, trace and body, like an API's; `plain` ones differ in the path only, like a
+load generator's, and have responses of 12 bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP/1.1 exchange: the request's bytes and the response's, as two calls of the application."""
+    """One HTTP/1.1 exchange: the bytes of request and response, as two calls of the application."""
 
     request: bytes
     response: bytes
@@ -73,8 +73,9 @@ def _items(number: int) -> list[dict[str, object]]:
 
 
 def raw_events(calls: Sequence[Call]) -> list[bytes]:
-    """What the ring holds of these calls: the server's view of each, spread over CONNECTIONS keep-alive
-    connections."""
+    """The content of the ring for these calls: the server's view of each, on CONNECTIONS keep-alive
+    connections.
+    """
     positions = [[0, 0] for _ in range(CONNECTIONS)]
     events = [_event(EventKind.OPENED, at, time_ns=at + 1) for at in range(CONNECTIONS)]
     for number, call in enumerate(calls):
@@ -88,13 +89,13 @@ def raw_events(calls: Sequence[Call]) -> list[bytes]:
 
 
 def over_http2(calls: Sequence[Call]) -> list[Call]:
-    """The same calls as the halves of CONNECTIONS HTTP/2 connections carry them, one stream each."""
+    """The same calls as the halves of CONNECTIONS HTTP/2 connections, one stream each."""
     talks = [_talk() for _ in range(CONNECTIONS)]
     return [_stream(*talks[number % CONNECTIONS], call) for number, call in enumerate(calls)]
 
 
 def _talk() -> tuple[H2Connection, H2Connection]:
-    """Client and server of a connection, their preface and settings not sent yet."""
+    """Client and server of a connection, before they send preface and settings."""
     client = H2Connection(H2Configuration(client_side=True, header_encoding=None))
     server = H2Connection(H2Configuration(client_side=False, header_encoding=None))
     for end in (client, server):
@@ -124,7 +125,7 @@ def _stream(client: H2Connection, server: H2Connection, call: Call) -> Call:
 
 
 def _parts(message: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
-    """Start line, the headers that HTTP/2 has as well, body."""
+    """Start line, the headers that HTTP/2 keeps, body."""
     head, _, body = message.partition(b"\r\n\r\n")
     line, *lines = head.split(b"\r\n")
     pairs = [(name.lower(), value.strip()) for name, _, value in (one.partition(b":") for one in lines)]

@@ -1,5 +1,6 @@
-"""The agent under measurement: it watches nginx alone and reports to a server that stands for another
-machine's, which is why that one gives way to all others: it takes no time from what is measured."""
+"""The agent under measurement captures nginx only. Its server stands for another machine's, so it runs at
+idle priority and takes no time from what is measured.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +18,14 @@ STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A folder that is gone afterwards."""
+    """A temporary folder."""
     with TemporaryDirectory(prefix="spectap-bench-") as folder:
         yield Path(folder)
 
 
 @contextmanager
 def watching(folder: Path, *options: object, program: list[str] | None = None) -> Iterator[Spectap]:
-    """Server and agent, ready; the agent watches processes called nginx, and what `options` add."""
+    """Starts server and agent; the agent captures processes named nginx, with further `options`."""
     with spectap.serving(folder) as server:
         priority.lower(server.process.pid)
         with spectap.agent(folder, server, "--process", "nginx", *options, program=program) as agent:
@@ -33,7 +34,7 @@ def watching(folder: Path, *options: object, program: list[str] | None = None) -
 
 @contextmanager
 def program_statistics(on: bool) -> Iterator[None]:
-    """Whether the kernel times its eBPF programs meanwhile, which itself takes time."""
+    """Makes the kernel time its eBPF programs, which itself takes time."""
     before = STATS.read_text()
     STATS.write_text(str(int(on)))
     try:

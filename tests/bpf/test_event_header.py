@@ -1,4 +1,4 @@
-"""The header is the truth; agent/probes/abi.py must mirror it, byte for byte and number for number."""
+"""bpf/event.h is authoritative; agent/probes/abi.py must mirror every byte and number of it."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ PREFIXES: dict[str, type[IntEnum]] = {
 
 
 def compiled(tmp_path: Path, body: str) -> list[str]:
-    """What a C program that includes the header prints; padding that we did not write is an error."""
+    """The output of a C program that includes the header. Implicit padding is an error."""
     compiler = shutil.which("cc") or pytest.skip("no C compiler")
     source = tmp_path / "probe.c"
     source.write_text(

@@ -1,5 +1,6 @@
-"""A real browser on the real server. It watches itself: what a page logs, what the policy refused, and
-where requests went."""
+"""A real browser with the real server. The browser records what pages log, what the policy refuses, and where
+requests go.
+"""
 
 from __future__ import annotations
 

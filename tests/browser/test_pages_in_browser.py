@@ -22,7 +22,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 def rows(page: Page, heading: str) -> list[str]:
-    """The rows of the table that has this heading, as text."""
+    """The rows of the table under this heading, as text."""
     found = page.get_by_role("table", name=heading, exact=True).locator("tbody tr")
     expect(found.first).to_be_visible()
     return [re.sub(r"\s+", " ", text) for text in found.all_inner_texts()]
@@ -84,7 +84,7 @@ def test_a_hostile_specification_runs_nothing_and_fetches_nothing(browser: Brows
             assert page.locator(f"#swagger {found}").count() == 0, found
         assert page.evaluate(f"window.{NAME}") is None
         assert visit.dialogs == []
-        assert len([url for url in visit.asked if "/api/" in url]) == 1  # the document, not what it refers to
+        assert len([url for url in visit.asked if "/api/" in url]) == 1  # the document only
         assert page.url == f"{visit.origin}/apis/{api}/spec"
 
 
@@ -144,7 +144,7 @@ def test_a_deviation_is_ignored_taken_back_and_accepted_by_forms(
     with visiting(browser, client.http.base_url, java_script_enabled=scripts) as visit:
         page = visit.open("/deviations")
         page.get_by_role("link", name="unknown-parameter").click()
-        page.get_by_role("button", name="Ignore").click()  # the browser asks for the reason first
+        page.get_by_role("button", name="Ignore").click()  # the browser itself requires the reason
         form = page.get_by_role("form", name="Ignore")
         form.get_by_label("Reason").fill(CANARY)
         form.get_by_role("button", name="Ignore").click()

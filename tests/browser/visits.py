@@ -1,4 +1,4 @@
-"""One visitor: a page of the browser, and all that went wrong or astray on it."""
+"""One visitor: a browser page, with all errors, refusals and requests to other origins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTICE = """
 
 @dataclass
 class Visit:
-    """`refused` of the page that is open; the rest of all pages that were."""
+    """`refused` belongs to the current page; the other lists to all pages visited."""
 
     page: Page
     origin: str
@@ -35,11 +35,11 @@ class Visit:
 
     @property
     def refused(self) -> list[str]:
-        """What the policy refused on the page that is open."""
+        """What the policy refused on the current page."""
         return list(self.page.evaluate("window.refused"))
 
     def assert_quiet(self) -> None:
-        """Nothing failed, nothing was refused, nothing left for elsewhere."""
+        """Asserts that nothing failed, was refused, or was sent to another origin."""
         assert (self.errors, self.refused, self.dialogs, self.astray) == ([], [], [], [])
 
     def on_console(self, message: ConsoleMessage) -> None:
@@ -76,7 +76,7 @@ def visiting(browser: Browser, origin: object, **options: Any) -> Iterator[Visit
 
 @contextmanager
 def elsewhere() -> Iterator[str]:
-    """Another origin. That nobody ever connected to it is asserted at the end."""
+    """Another origin. Asserts at the end that nobody connected to it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         listener.setblocking(False)

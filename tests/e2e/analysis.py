@@ -1,4 +1,4 @@
-"""An analysis server that tests end, kill and start again."""
+"""An analysis server that tests can stop, kill and start again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.e2e.spectap import Server, command, ready
 
 
 class Analysis:
-    """`spectap server` on one port and one folder, as often as it is started."""
+    """`spectap server` on one port and one folder, over several starts."""
 
     def __init__(self, folder: Path, data: Path | None = None) -> None:
         self.port = free_port()
@@ -21,7 +21,7 @@ class Analysis:
 
     @property
     def server(self) -> Server:
-        """As it was last started."""
+        """The latest start."""
         assert self._server is not None
         return self._server
 
@@ -45,7 +45,7 @@ class Analysis:
         return ready(f"{self.url}/api/v1/exchanges/{record}")
 
     def numbers(self) -> Counter[int]:
-        """How often each record is there."""
+        """How often each record is stored."""
         items = self.server.settled().items("/exchanges")
         witnesses = sum(len(item["witnesses"]) for item in items)
         assert witnesses == len(items)

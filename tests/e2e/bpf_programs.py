@@ -1,4 +1,4 @@
-"""Which eBPF programs the kernel holds: asked of bpf(2) itself, since no tool for it is on every host."""
+"""The eBPF programs loaded in the kernel, from bpf(2), since not every host has a tool for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _NextId(ctypes.Structure):
 
 
 def loaded() -> frozenset[int]:
-    """The ids of all programs that are loaded now. Raises OSError where the caller may not ask."""
+    """The ids of all programs loaded now. Raises OSError without the permission to list them."""
     libc = ctypes.CDLL(None, use_errno=True)
     number, found, last = SYSCALL_NUMBER[platform.machine()], set(), 0
     while True:

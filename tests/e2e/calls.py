@@ -1,4 +1,4 @@
-"""What a test asks a client to send: one JSON line per call, and ways to make them."""
+"""The calls that a test has a client make: one JSON line each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _number = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on keep-alive connection number `connection`, written in pieces of `piece` bytes."""
+    """One request on keep-alive connection number `connection`, sent in pieces of `piece` bytes."""
 
     id: str
     method: str
@@ -26,12 +26,12 @@ class Call:
 
 
 def fresh_id(about: str) -> str:
-    """An id that no other call of this run has: words and a number, nothing a redaction rule would take."""
+    """An id that no other call of this run has: words and a number, which no redaction rule masks."""
     return f"{about}-{next(_number):05d}"
 
 
 def echo_call(about: str, connection: int = 0, path: str = "/echo", size: int = 0) -> Call:
-    """A POST whose id is in path, body and aggregation header; the body is JSON with `size` bytes of text."""
+    """A POST with its id in path, body and aggregation header; the body is JSON with `size` bytes of text."""
     name = fresh_id(about)
     text = " ".join(f"line {number}" for number in range(size // 8))
     body = json.dumps({"id": name, "text": text}).encode()
@@ -40,7 +40,7 @@ def echo_call(about: str, connection: int = 0, path: str = "/echo", size: int = 
 
 
 def get_call(about: str, path: str, connection: int = 0, headers: Pairs = (), query: str = "") -> Call:
-    """A GET whose id is in path and aggregation header."""
+    """A GET with its id in path and aggregation header."""
     name = fresh_id(about)
     named = (AGGREGATION_HEADER.encode(), name.encode())
     return Call(name, "GET", f"{path}/{name}{query}".encode(), (*headers, named), None, connection)

@@ -1,4 +1,4 @@
-"""A certificate for this machine's loopback names, made by the openssl command; clients trust it alone."""
+"""A certificate for this machine's loopback names, made by the openssl command; clients trust only it."""
 
 from __future__ import annotations
 

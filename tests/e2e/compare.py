@@ -1,7 +1,7 @@
-"""Holds what spectap stored of an exchange against what the two ends themselves logged.
+"""Compares a stored exchange with the logs of both ends.
 
-`disagreements` gives one sentence per fact that differs, none where all agree: the yardstick of every
-end-to-end test, and tested itself (test_compare.py) with observations that are wrong in one fact.
+`disagreements` gives one sentence per different fact, none if all agree. Every end-to-end test relies on it,
+so it is tested itself (test_compare.py) with observations that are wrong in one fact.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from tests.e2e.seen import Content, Seen
 
 BODY_CAP = 64 * 1024  # bytes; the agent's default
 UNFINISHED = re.compile(rb'\s*(?:"[^"]*"\s*:\s*)?(?:"[^"]*|[\w.+-]+)')
-"""The JSON token that the cap cuts in two, with its name: half a secret would not look like one, so that
-redaction drops what is not whole."""
-CLOCK_SLACK_NS = 2_000_000_000  # wall and monotonic clock are read at different moments
+"""The name of the JSON token that the cap cuts in two: redaction drops an incomplete value, since half a
+secret need not look like one.
+"""
+CLOCK_SLACK_NS = 2_000_000_000  # wall and monotonic clocks are read at different moments
 
 
 def disagreements(
     seen: Seen, ends: list[Observation], *, body_cap: int = BODY_CAP, bodies: bool = True
 ) -> list[str]:
-    """Every difference between the exchange and these ends' own logs, and of their logs among each other.
+    """All differences between the exchange and the ends' logs, and between the two logs.
 
-    `bodies` off leaves out the bodies' bytes (sendfile, a path where they are masked), never their sizes.
+    Without `bodies`, the bytes of bodies are not compared (sendfile, a path whose bodies are masked), only
+    sizes.
     """
     found = [text for end in ends for text in _against_one(seen, end, body_cap, bodies)]
     found += _timing(seen, ends)
@@ -36,7 +38,7 @@ def disagreements(
 
 
 def ends_disagree(client: Observation, server: Observation) -> list[str]:
-    """Where the two logs contradict each other: then the test is wrong, not the capture."""
+    """Differences between the two logs: then the test is wrong, not the capture."""
     facts = [
         ("method", client.method, server.method),
         ("target", client.target, server.target),
@@ -122,7 +124,7 @@ def _first_difference(found: bytes, expected: bytes) -> str:
 
 
 def _timing(seen: Seen, ends: list[Observation]) -> Iterator[str]:
-    """The order of the four moments in each view, and that they lie between the ends' own readings."""
+    """Checks the order of the four moments in each view, and that they lie within the ends' own times."""
     for witness in seen.witnesses:
         moments = witness.moments
         if None in moments:

@@ -1,5 +1,6 @@
-"""What every end-to-end module shares: a certificate and a folder. Capture has its own fixtures where
-its options differ (one agent at a time)."""
+"""Shared by all end-to-end modules: a certificate and a folder. Modules whose agents need other options start
+their own (one agent at a time).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor's documented JSON, and whether a document is one."""
+"""The doctor's documented JSON schema, and a check of documents with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA, validate_formats=True)
 
 
 def assert_valid(text: str) -> Any:
-    """The document. Raises jsonschema_rs.ValidationError where the schema does not allow it."""
+    """Returns the document. Raises jsonschema_rs.ValidationError if it does not conform."""
     document = json.loads(text)
     VALIDATOR.validate(document)
     return document

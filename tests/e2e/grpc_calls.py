@@ -1,4 +1,4 @@
-"""gRPC's own server and client as processes under test, and gRPC calls for a client that is not grpcio."""
+"""gRPC's own server and client as processes under test, and gRPC calls for clients other than grpcio."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Server:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    """programs/grpc_server.py."""
+    """Runs programs/grpc_server.py."""
     with running("grpc-server", python("grpc_server"), folder) as process:
         yield Server(process, int(process.first_line()))
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One call as its client saw it: gRPC's status, messages sent and received."""
+    """One call as its client logged it: gRPC's status, messages sent and received."""
 
     seen: Observation
     status: int
@@ -43,7 +43,7 @@ class Made:
 
     @property
     def grpc(self) -> dict[str, int]:
-        """What spectap should say of it."""
+        """The expected gRPC facts."""
         return {
             "status": self.status,
             "request_messages": self.sent,
@@ -52,7 +52,7 @@ class Made:
 
 
 def by_grpcio(port: int, prefix: str, *options: object) -> list[Made]:
-    """A call of each kind by programs/grpc_caller.py, which has ended by then."""
+    """Makes a call of each kind by programs/grpc_caller.py, and waits for its end."""
     start = time.time_ns()
     argv = python("grpc_caller", "--port", port, "--prefix", prefix, *options)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
@@ -90,7 +90,7 @@ def call(kind: str, messages: list[bytes]) -> Call:
 
 
 def wrong(stored: dict[str, Seen], made: list[Made]) -> list[str]:
-    """Each fact that is stored differently from what the clients saw."""
+    """The facts that are stored differently from the clients' logs."""
     told = []
     for one in made:
         seen = stored[one.seen.id]

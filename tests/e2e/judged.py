@@ -1,4 +1,4 @@
-"""What the capture tests ask of a call: stored once, seen from both ends, and true in every fact."""
+"""The capture tests' checks of a call: stored once, captured at both ends, and correct in every fact."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def stored_truly(
     body_cap: int = BODY_CAP,
     bodies: bool = True,
 ) -> dict[str, Seen]:
-    """The exchanges of these calls to `port`, once all are stored with both witnesses.
+    """The exchanges of these calls to `port`, once all are stored with both views.
 
-    Fails with every fact in which they differ from the ends' own logs.
+    Fails with every fact that differs from the ends' own logs.
     """
     stored = spectap.of_port(port, by_client)
     wrong = [
@@ -43,7 +43,7 @@ def stored_truly(
 
 
 def unexpected(seen: Seen, tls: str | None, protocol: str = "h1") -> list[str]:
-    """What must be so of every exchange of a call between two processes on this host."""
+    """Checks the facts that hold for every exchange between two processes on this host."""
     truncated = any(part and part.state == "truncated" for part in (seen.request, seen.response))
     unseen = any(part and part.state == "unseen" for part in (seen.request, seen.response))
     facts = [

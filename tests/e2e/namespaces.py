@@ -1,7 +1,7 @@
-"""A client's and a server's network namespace, with a router between them that translates addresses.
+"""Network namespaces for a client and a server, with a router between them that translates addresses.
 
-As with a Kubernetes Service: the client calls a virtual address, netfilter (in the router's PREROUTING or
-in the client's OUTPUT) sends it on to the server, and the server never sees the address that was called.
+This is how a Kubernetes Service works: the client calls a virtual address, netfilter (in the router's
+PREROUTING or the client's OUTPUT) forwards it to the server, and the server never sees the called address.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CLIENT, TO_CLIENT, TO_SERVER = "10.201.1.2", "10.201.1.1", "10.201.2.1"
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """Names of the three."""
+    """The names of the three namespaces."""
 
     client: str
     router: str
@@ -27,7 +27,7 @@ class Namespaces:
 
 
 def within(namespace: str, argv: list[str]) -> list[str]:
-    """A command whose process is in a namespace (`ip` becomes it)."""
+    """A command that runs in a namespace (`ip` is replaced by it)."""
     return ["ip", "netns", "exec", namespace, *argv]
 
 
@@ -38,7 +38,8 @@ def _do(command: str) -> None:
 @contextmanager
 def translated(where: str, masquerade: bool = False) -> Iterator[Namespaces]:
     """`where` the destination is translated: "router" or "client". With `masquerade` the server sees the
-    router as its client."""
+    router as its client.
+    """
     name = f"spectap-{os.getpid()}"
     made = Namespaces(f"{name}-c", f"{name}-r", f"{name}-s")
     with ExitStack() as stack:

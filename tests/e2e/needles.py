@@ -1,6 +1,6 @@
-"""Looks for a secret wherever it could hide: as it is, in pieces, encoded, or compressed in a database.
+"""Searches for a secret in every form: plain, in pieces, encoded, or compressed in a database.
 
-`found_in` is what the canary test trusts, so it has tests of its own (test_needles.py).
+The canary test relies on `found_in`, so it has its own tests (test_needles.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote
 import zstandard
 
 PIECE = 12  # characters of a secret that are found even without the rest
-DEPTH = 3  # of compression within compression
+DEPTH = 3  # maximum depth of nested compression
 SQLITE_HEAD = b"SQLite format 3\0"
 
 
@@ -39,7 +39,7 @@ def _base64_forms(secret: bytes) -> Iterator[bytes]:
 
 
 def needles(secret: bytes) -> dict[bytes, str]:
-    """Every form that betrays the secret, lower-cased, with its name."""
+    """All forms that reveal the secret, lower-cased, with their names."""
     escaped = "".join(f"%{byte:02x}" for byte in secret).encode()
     forms = {piece.lower(): "as it is" for piece in _windows(secret)}
     forms.update({form.lower(): "base64" for form in _base64_forms(secret)})
@@ -53,7 +53,7 @@ def needles(secret: bytes) -> dict[bytes, str]:
 
 
 def found_in(secrets: dict[str, bytes], places: dict[str, bytes]) -> list[str]:
-    """A sentence per place and secret that is in it in any form."""
+    """A sentence for each place that contains a secret in any form."""
     found = []
     haystacks = [(place, text.lower()) for place, data in places.items() for text in layers(data)]
     for name, secret in secrets.items():
@@ -66,7 +66,7 @@ def found_in(secrets: dict[str, bytes], places: dict[str, bytes]) -> list[str]:
 
 
 def layers(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
-    """The data, and what is in it where it is compressed or a database."""
+    """The data, and its content where it is compressed or a database."""
     yield data
     if depth == 0:
         return
@@ -85,12 +85,12 @@ def _uncompressed(data: bytes) -> Iterator[bytes]:
 
 
 def _cells(data: bytes) -> Iterator[bytes]:
-    """Every text and blob of a SQLite database, given as its file's bytes (without journals)."""
+    """All texts and blobs of a SQLite database, given as its file's bytes (without journals)."""
     if not data.startswith(SQLITE_HEAD):
         return
     database = sqlite3.connect(":memory:")
     try:
-        # Byte 18 and 19 of the header ask for a WAL, which an image in memory cannot have.
+        # Bytes 18 and 19 of the header require a WAL, which an image in memory cannot have.
         database.deserialize(data[:18] + b"\1\1" + data[20:])
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             for row in database.execute(f'SELECT * FROM "{table}"'):
@@ -102,8 +102,9 @@ def _cells(data: bytes) -> Iterator[bytes]:
 
 
 def database_images(folder: Path) -> dict[str, bytes]:
-    """Each database below `folder` with its journal folded in, read from a copy: the agent's spool is
-    locked while the agent lives, and a copy torn by a writer is taken again."""
+    """Each database below `folder` with its journal applied, read from a copy: the agent's spool is locked
+    while the agent runs. A copy that a writer tore is repeated.
+    """
     images = {}
     for path in folder.rglob("*"):
         if path.is_file() and path.read_bytes().startswith(SQLITE_HEAD):
@@ -132,5 +133,5 @@ def _image(path: Path, tries: int = 20) -> bytes:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder` as it lies there: journals and deleted rows too."""
+    """Every file below `folder` unchanged, including journals and deleted rows."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

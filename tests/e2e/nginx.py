@@ -1,7 +1,7 @@
-"""nginx with a configuration, folder, port and log of its own: a front of an echo backend, and static files.
+"""nginx with its own configuration, folder, port and log: a proxy for an echo backend, and static files.
 
-Its log has one line per exchange as nginx itself saw it; `observations` reads them. nginx does not keep
-bodies, so their bytes are None here.
+Its log has one line per exchange; `observations` parses them. nginx does not log bodies, so their bytes are
+None here.
 """
 
 from __future__ import annotations
@@ -100,9 +100,10 @@ def serving(
     static: bytes = b"",
     grpc: int = 1,
 ) -> Iterator[Nginx]:
-    """nginx on a free port, IPv4 and IPv6. `static` answers all of /static/… (read) and /sendfile/….
+    """nginx on a free port, IPv4 and IPv6. `static` is the content of all of /static/… (read) and
+    /sendfile/….
 
-    gRPC calls to services of spectap.test go on to the server at port `grpc`.
+    gRPC calls to services of spectap.test are forwarded to the server at port `grpc`.
     """
     home, port = folder / name, free_port()
     (home / "www/static").mkdir(parents=True)

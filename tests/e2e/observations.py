@@ -1,8 +1,8 @@
-"""What one end of a call says it sent and received: one JSON line per exchange.
+"""What one end of a call logged: one JSON line per exchange.
 
-The test's own clients and servers write these, independent of any capture, and the tests hold what
-spectap stored against them. Bytes are base64 in the file; a fact that an end cannot know (wget does
-not say its port) is None.
+The tests' own clients and servers write these, independent of any capture, and the tests compare them with
+what spectap stored. Bytes are base64 in the file; a fact that an end cannot know (wget does not log its port)
+is None.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Pairs = tuple[tuple[bytes, bytes], ...]
 Peer = tuple[str, int]
 
 AGGREGATION_HEADER = "X-Spectap-Test"
-LARGEST_LOGGED_BODY = 256 * 1024  # bytes; of larger ones the log has size and digest
+LARGEST_LOGGED_BODY = 256 * 1024  # bytes; of larger bodies the log has size and digest only
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A body after transfer coding and before content coding; `data` is None where it is not known."""
+    """A body after transfer coding and before content coding; `data` is None if it is not known."""
 
     size: int
     sha256: str | None
@@ -59,20 +59,20 @@ class Observation:
 
 
 def header(headers: Iterable[tuple[bytes, bytes]], name: str) -> bytes | None:
-    """The first value of `name`, whatever its case."""
+    """The first value of `name`, case-insensitive."""
     wanted = name.lower().encode()
     return next((value for key, value in headers if key.lower() == wanted), None)
 
 
 def decoded(payload: Payload, headers: Pairs | None) -> bytes | None:
-    """The payload without its content coding (gzip is all that the programs use)."""
+    """The body without its content coding (the programs use only gzip)."""
     if payload.data is None or headers is None or header(headers, "Content-Encoding") != b"gzip":
         return payload.data
     return gzip.decompress(payload.data)
 
 
 def peer(ip: str, port: int) -> Peer:
-    """An address as spectap stores it: IPv4-mapped IPv6 as IPv4."""
+    """An address in spectap's form: IPv4-mapped IPv6 as IPv4."""
     address = ip_address(ip)
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address), port
@@ -105,7 +105,7 @@ def pairs(line: list[list[str]] | None) -> Pairs | None:
 
 
 def to_line(seen: Observation) -> bytes:
-    """The observation as one line, to be appended with a single write."""
+    """The observation as one line, appended with a single write."""
     fact = {
         "end": seen.end,
         "id": seen.id,
@@ -146,7 +146,7 @@ def from_line(line: bytes) -> Observation:
 
 
 def read(log: Path) -> list[Observation]:
-    """Every whole line of a log, in the order written; none where it does not exist yet."""
+    """All complete lines of a log, in the order written; none if the file does not exist yet."""
     if not log.exists():
         return []
     lines = log.read_bytes().split(b"\n")[:-1]

@@ -1,4 +1,4 @@
-"""The secrets of the canary test, and the calls that carry them, one per place where a secret travels."""
+"""The secrets of the canary test, and the calls that carry them: one per place that a secret can be in."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ SECRETS: dict[str, bytes] = {
 
 
 def _made_up(name: str) -> bytes:
-    """A secret like none of the others, in no shape that gives it away."""
+    """A secret unlike the others, without a recognisable form."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     return f"{digest[:9]}.{digest[9:18]}".encode()
 
@@ -86,11 +86,11 @@ REPLY_HEADERS = (f"Set-Cookie: {SET_COOKIE.decode()}", f"X-Auth-Token: {SECRETS[
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """A call, the names of the secrets in it, and the verdict that the specification leads to.
+    """A call, the names of the secrets in it, and the verdict under the specification.
 
-    `verdicts` is None where the case is about something that has no verdict of its own; `parsable` is off
-    where the call is not HTTP to a strict parser, so that no path of it can be stored. `kind` is the class
-    that its leaks are counted in.
+    `verdicts` is None if the case concerns something without a verdict; `parsable` is off if the call is not
+    HTTP to a strict parser, so that its path cannot be stored. `kind` is the class that its leaks are counted
+    under.
     """
 
     call: Call
@@ -144,7 +144,7 @@ def _multipart(name: str) -> bytes:
 
 
 def _at_the_cap(name: str) -> bytes:
-    """JSON in which the cap cuts the password in two."""
+    """JSON whose password is cut in two by the cap."""
     start = b'{"note": "'
     middle = b'", "password": "'
     filler = b"many words " * (BODY_CAP // 11)
@@ -153,7 +153,7 @@ def _at_the_cap(name: str) -> bytes:
 
 
 def planted() -> Iterator[Planted]:
-    """Every case, with fresh ids: it can be asked for once per server."""
+    """All cases, with new ids: call it once per server."""
     parts = {
         "headers": _in_headers(),
         "queries and paths": _in_queries_and_paths(),
@@ -236,7 +236,7 @@ def _in_documents() -> Iterator[Planted]:
 
 
 def with_user_info(port: int) -> Planted:
-    """A request to a proxy names the whole URL; a careless client leaves the password in it."""
+    """A proxy request has an absolute URL; a careless client leaves the password in it."""
     inner = _get("target")
     authority = f"http://ada:{_text('target user-info')}@127.0.0.1:{port}".encode()
     call = Call(inner.id, inner.method, authority + inner.target, inner.headers)

@@ -1,4 +1,4 @@
-"""Real processes for the tests: started in a group of their own, waited for by condition, ended by id."""
+"""Real processes for the tests: each in its own group, waited for by condition, ended by id."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-PATIENCE = 90.0  # seconds; ample, since nothing is judged by how long it takes
+PATIENCE = 90.0  # seconds; ample, since no test is about time
 REPOSITORY = Path(__file__).parents[2]
 
 Value = TypeVar("Value")
 
 
 def wait_until(condition: Callable[[], Value | None], what: str, patience: float = PATIENCE) -> Value:
-    """The first truthy answer of `condition`. Raises AssertionError naming `what` when patience ends."""
+    """Returns the first truthy result of `condition`. Raises AssertionError naming `what` after PATIENCE."""
     deadline = time.monotonic() + patience
     while True:
         value = condition()
@@ -33,7 +33,7 @@ def wait_until(condition: Callable[[], Value | None], what: str, patience: float
 
 
 def free_port() -> int:
-    """A port below the ephemeral range that nothing listens on, for servers that cannot pick their own."""
+    """A port below the ephemeral range that nothing listens on, for servers that cannot choose their own."""
     while True:
         port = random.randrange(20000, 32000)
         with socket.socket(socket.AF_INET6) as probe:
@@ -44,7 +44,7 @@ def free_port() -> int:
 
 
 def listening(port: int) -> bool:
-    """Whether /proc/net says that `port` listens: no connection is made, so none is captured."""
+    """Whether `port` listens, by /proc/net: no connection is made, so none is captured."""
     wanted = f":{port:04X}"
     lines = [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
     fields = [line.split() for line in lines]
@@ -52,7 +52,7 @@ def listening(port: int) -> bool:
 
 
 class Running:
-    """A started process, its output in files. `stop` ends its whole group and gives the exit code."""
+    """A started process with its output in files. `stop` ends its whole group and returns the exit code."""
 
     def __init__(self, name: str, argv: Sequence[str], folder: Path, *, stdin: bool = False) -> None:
         self.name = name
@@ -79,7 +79,9 @@ class Running:
         return self.process.poll() is None
 
     def first_line(self) -> str:
-        """What it printed first, once it has; an ended process fails at once, with its output."""
+        """The first line of its output, once there is one; fails at once, with the output, if the process has
+        ended.
+        """
 
         def line() -> str | None:
             text = self.stdout.read_text()
@@ -96,7 +98,7 @@ class Running:
         return wait_until(check, f"{self.name}: {what}")
 
     def finish(self, patience: float = PATIENCE) -> int:
-        """Closes its input, if it has one, and waits for its own end."""
+        """Closes its input, if it has one, and waits for the process to exit."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         return self.process.wait(patience)
@@ -124,12 +126,12 @@ def running(name: str, argv: Sequence[str], folder: Path, *, stdin: bool = False
 
 
 def environment() -> dict[str, str]:
-    """This environment without proxies, which would put a host between client and server."""
+    """The environment without proxy settings, which would put a proxy between client and server."""
     return {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
 
 
 def python(module: str, *arguments: object) -> list[str]:
-    """A command that runs one of our programs with this interpreter."""
+    """The command that runs one of our programs with this interpreter."""
     return [sys.executable, "-m", f"tests.e2e.programs.{module}", *map(str, arguments)]
 
 

@@ -1,4 +1,4 @@
-"""An exchange as the server's API gives it, read strictly: a missing field is an error, not a None."""
+"""An exchange in the server's API, parsed strictly: a missing field is an error, not None."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One direction's message. `data` is None where the API gives no body; `state` is a BodyState."""
+    """One direction's message. `data` is None if the API has no body; `state` is a BodyState."""
 
     headers: Pairs
     size: int | None
@@ -53,13 +53,13 @@ class Seen:
 
     @property
     def aggregation(self) -> str | None:
-        """The aggregation header's value in the stored request: the user put it on the allow-list."""
+        """The aggregation header's value in the stored request; the test configuration keeps it unmasked."""
         value = header(self.request.headers, AGGREGATION_HEADER) if self.request else None
         return None if value is None else value.decode("latin-1")
 
 
 def octets(value: Any) -> bytes | None:
-    """Bytes as the API writes them: text, or {"text"} / {"base64"}; None stays None."""
+    """Bytes in the API's form: text, or {"text"} / {"base64"}; None stays None."""
     if value is None or isinstance(value, bytes):
         return value
     if isinstance(value, str):
@@ -70,7 +70,7 @@ def octets(value: Any) -> bytes | None:
 
 
 def moment(text: str | None) -> int | None:
-    """RFC 3339 with any number of fraction digits as ns since the epoch."""
+    """Parses RFC 3339 with any number of fraction digits as ns since the epoch."""
     if text is None:
         return None
     whole, _, fraction = text.removesuffix("Z").partition(".")
@@ -97,7 +97,7 @@ def _witness(value: Json) -> Witness:
 
 
 def exchange(item: Json) -> Seen:
-    """One item of GET /api/v1/exchanges."""
+    """Parses one item of GET /api/v1/exchanges."""
     return Seen(
         id=item["id"],
         side=item["side"],

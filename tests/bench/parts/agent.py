@@ -34,14 +34,14 @@ VIEWS = 4000
 KEY = bytes(range(32))
 GOAL_US = 100.0
 ALL, YARDSTICK = "all stages but drain", "yardstick"
-SLOT = 4096  # bytes between two events in memory
+SLOT = 4096  # size of an event in memory, rounded up
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 Event = Opened | Chunk | Closed
 
 
 def drained(raw: list[bytes]) -> list[bytes]:
-    """Events handed over one by one from C, as libbpf does it for the ring; here libc's lfind does."""
+    """Events passed one by one from C, as libbpf does for the ring; here by libc's lfind."""
     taken: list[bytes] = []
     joined = b"".join(one.ljust(SLOT, b"\0") for one in raw)
     sizes = iter([len(one) for one in raw])
@@ -56,7 +56,7 @@ def drained(raw: list[bytes]) -> list[bytes]:
 
 
 def decoded(raw: list[bytes]) -> list[Event]:
-    """Ring to facts, as the live source does."""
+    """Ring to facts, as in the live source."""
     facts = [decode.fact(*parse(one)) for one in raw]
     return [fact for fact in facts if fact is not None]
 

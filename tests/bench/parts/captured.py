@@ -1,6 +1,7 @@
-"""How much of 60,000 HTTPS requests to nginx is in the server's store afterwards, and what memory that took.
+"""The share of 60,000 HTTPS requests to nginx that the server stores as exchanges, and the memory used.
 
-Captured is what is stored as a complete exchange once the agent has caught up; the ledger names the rest.
+A request counts as captured if it is stored as a complete exchange once the agent has caught up; the ledger
+explains the rest.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ NEEDS_ROOT = True
 REQUESTS = 60_000
 SHARES = (0.25, 0.5, 0.75)
 REQUESTS_PACED = 15_000
-MOST_ROUNDS = 1  # it takes three minutes
+MOST_ROUNDS = 1  # the part takes three minutes
 PATIENCE = 240.0
 LOOKS, BETWEEN_LOOKS = 4, 0.25  # seconds
 GOAL = 0.999
 STEADY_MIB, PEAK_MIB = 64.0, 150.0
-ELSEWHERE = frozenset({"unix_socket", "not_tcp", "filtered", "tls_ciphertext"})  # no bytes of HTTP
+ELSEWHERE = frozenset({"unix_socket", "not_tcp", "filtered", "tls_ciphertext"})  # not HTTP
 SETTLED = frozenset({"seen", "parsed", "shipped", "in_flight"})
 
 
@@ -43,7 +44,9 @@ class Captured:
 
 
 def wait_for_quiet(spectap: Spectap) -> None:
-    """Until the ring is empty and the server has everything, in several looks one after the other."""
+    """Waits until the ring is empty and the server has received everything, in several consecutive
+    samples.
+    """
     looks: deque[int | None] = deque(maxlen=LOOKS)
 
     def quiet() -> bool:
@@ -81,7 +84,7 @@ def counts(spectap: Spectap) -> Counter[str]:
 
 
 def stored(spectap: Spectap, path: bytes) -> Counter[str]:
-    """The exchanges of this path in the server's database, by completeness."""
+    """The number of exchanges with this path in the server's database, by completeness."""
     with closing(sqlite3.connect(f"file:{spectap.server.data}/spectap.db?mode=ro", uri=True)) as database:
         rows = database.execute(
             "SELECT record FROM witnesses JOIN exchanges USING (number) WHERE path = ?", (path,)
@@ -126,7 +129,9 @@ def told(name: str, some: list[Captured]) -> Iterator[Figure]:
 
 
 def of_memory(steady: Held, most: Held, ring: float) -> Iterator[Figure]:
-    """`ring` is its size, which the working set counts once and RSS twice: it is mapped so."""
+    """`ring` is the ring's size, which the working set counts once and RSS twice, since it is mapped
+    twice.
+    """
     for name, held, goal in (("steady", steady, STEADY_MIB), ("peak", most, PEAK_MIB)):
         yield Figure(f"agent's RssAnon, {name}", "MiB", (held.anonymous,), at_most=goal)
         yield Figure(f"agent's RSS without the ring, {name}", "MiB", (held.resident,), at_most=goal)

@@ -1,4 +1,4 @@
-"""The server's ingest: records for one second of its CPU, over HTTP, with matching off and on.
+"""The server's ingest: records per second of its CPU, over HTTP, with and without matching.
 
 The records are the agent's own: one view of each exchange, or both views of half as many, from several
 agents. The figures are the server process's CPU time.
@@ -37,7 +37,7 @@ ENCODED = {"Content-Type": "application/msgpack", "Content-Encoding": "zstd"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 BOTH = {"both off": "both views, matching off", "both on": "both views, matching and coverage on"}
-"""Of the cases with both views what the figure is called, which is CPU time."""
+"""Names of the figures (CPU time) of the cases with both views."""
 
 SPECIFICATION: JsonObject = {
     "openapi": "3.0.3",
@@ -115,7 +115,7 @@ def records() -> list[bytes]:
 
 
 def batches(packed: list[bytes]) -> list[bytes]:
-    """As the agent sends them, then that nothing more has come."""
+    """As the agent sends them, ending with an empty batch."""
     compress = zstandard.ZstdCompressor().compress
     return [
         compress(pack_batch("agent-1", "epoch", at // AT_ONCE + 1, {}, packed[at : at + AT_ONCE]))
@@ -124,7 +124,7 @@ def batches(packed: list[bytes]) -> list[bytes]:
 
 
 def paired(packed: list[bytes]) -> list[bytes]:
-    """As many records: both views of half the calls, as several agents send them."""
+    """The same number of records: both views of half the calls, sent by several agents."""
     seen = [decode_record(one) for one in packed[: RECORDS // 2]]
     return [zstandard.ZstdCompressor().compress(one) for one in pairs.batches(seen, CONNECTIONS, AT_ONCE)]
 
@@ -136,7 +136,7 @@ def cpu_s(pid: int) -> float:
 
 
 def ingested(sent: list[bytes], matching: bool, calls: int) -> float:
-    """Records for a CPU second of a fresh server, which counts so many calls of them."""
+    """Records per CPU second of a fresh server, which must count this many calls."""
     with workplace() as folder, spectap.serving(folder) as server:
         with httpx.Client(base_url=f"{server.url}/api/v1", trust_env=False, timeout=60) as client:
             if matching:
@@ -157,7 +157,7 @@ def counted(server: spectap.Server) -> int:
 
 
 def stored_alone(packed: list[bytes]) -> float:
-    """msgpack and sqlite3 alone, on the same records: read each, keep each as it is."""
+    """msgpack and sqlite3 alone on the same records: unpack each and store it unchanged."""
 
     def work() -> None:
         with workplace() as folder:

@@ -23,7 +23,7 @@ _TIME = re.compile(r"^run_time_ns:\s*(\d+)$", re.MULTILINE)
 
 
 def run_time_ns(pid: int) -> int:
-    """Of all programs that a process holds (`bpf_prog_show_fdinfo` of the kernel)."""
+    """Total over all programs of a process (`bpf_prog_show_fdinfo` of the kernel)."""
     told = (file.read_text() for file in Path(f"/proc/{pid}/fdinfo").iterdir())
     return sum(int(found[1]) for text in told if (found := _TIME.search(text)))
 

@@ -1,8 +1,9 @@
-"""How fast exchanges are matched and counted, and how fast Kubernetes' own document is ready and found in.
+"""Speed of matching and counting exchanges; loading and path lookup of Kubernetes' own document.
 
-Matching is of exchanges with JSON of about 2 KB, no body twice; the yardsticks are parsing the same JSON,
-and jsonschema_rs alone on what was parsed.
-Paths are looked up with a value of its own in each parameter, in Kubernetes' document and in one of ten
+The exchanges have JSON of about 2 KB, no body twice. The yardsticks are parsing the same JSON, and
+jsonschema_rs alone on the parsed values.
+
+Paths are looked up with a different value in each parameter, in Kubernetes' document and in one with ten
 times its paths.
 """
 
@@ -38,7 +39,7 @@ Path = TypeVar("Path")
 NEEDS_ROOT = False
 GOAL, LOOKUPS, SHARE, READY_S = 15_000, 500_000, 0.7, 3.0
 EXCHANGES = 5_000
-REPORTED = 5_000  # calls that the report of coverage is about
+REPORTED = 5_000  # calls for the coverage report
 
 ADDRESS = {
     "type": "object",
@@ -93,7 +94,7 @@ DOCUMENT = {
 
 
 def order(items: int, number: int) -> bytes:
-    """An order that conforms."""
+    """A conforming order."""
     return json.dumps(
         {
             "id": f"3f2504e0-4f89-11d3-9a0c-{number:012x}",
@@ -130,7 +131,7 @@ def figures(rounds: int) -> Iterator[Figure]:
     assert len(specification.match(altered[0]).deviations) == 2
     alone, parsed = _validator(), [json.loads(answer) for answer in answers]
     assert alone.is_valid(parsed[0])
-    gc.freeze()  # what is made here is no work of matching, also where garbage is looked for
+    gc.freeze()  # objects made here are not part of matching, even for the garbage collector
     cases = {
         "get": lambda: cpu_us(lambda: [specification.match(one) for one in gets], EXCHANGES),
         "put": lambda: cpu_us(lambda: [specification.match(one) for one in puts], EXCHANGES),
@@ -161,7 +162,7 @@ def figures(rounds: int) -> Iterator[Figure]:
 
 
 def _altered(answer: bytes) -> bytes:
-    """The same order with a status that does not exist and a field that nobody described."""
+    """The order with an undefined status and an undescribed field."""
     return answer.replace(b'"status": "paid"', b'"status": "lost", "unheard": 1')
 
 
@@ -205,7 +206,7 @@ def _report(specification: Specification, paths: list[bytes], rounds: int) -> It
     for at in range(REPORTED):
         one = record(path=paths[at % len(paths)])
         counts.add_exchange(Judged.by(specification, one), outline, By.USER_AGENT)
-    first = cpu_us(lambda: report(outline, counts), 1) / 1000  # it counts the fields of every operation once
+    first = cpu_us(lambda: report(outline, counts), 1) / 1000  # counts all fields
     spent = tuple(cpu_us(lambda: report(outline, counts), 1) / 1000 for _ in range(rounds))
     yield Figure("its coverage, the first report", "ms", (first,), note=f"{len(outline.offers):,} operations")
     yield Figure("its coverage, a later report", "ms", spent)
@@ -220,7 +221,9 @@ def _trie(operations: tuple[Operation, ...]) -> Trie[list[str]]:
 
 
 def _routes(operations: tuple[Operation, ...], copies: int) -> tuple[Routes[Operation], list[bytes]]:
-    """Routes of so many copies under different first segments, and as many paths in either case."""
+    """The routes of a number of copies under different first segments, and as many paths that match or do
+    not.
+    """
     chance = random.Random(1)
     routes: Routes[Operation] = Routes()
     paths: list[bytes] = []

@@ -1,4 +1,4 @@
-"""What the agent costs a protocol that is not HTTP (Redis' commands), against empty programs."""
+"""The agent's cost for a protocol other than HTTP (Redis commands), compared with empty programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEAST = 0.97
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a command: CPU time at both ends, and of it the time in the programs at one."""
+    """Per command: CPU time at both ends, and the part of it in eBPF programs at one end."""
 
     cpu_us: float
     programs_ns: float
@@ -41,7 +41,7 @@ def pong(program: Path, commands: int) -> float:
 
 @contextmanager
 def agent(folder: Path) -> Iterator[int]:
-    """One that watches everything."""
+    """An agent without filters."""
     with spectap.serving(folder) as server:
         priority.lower(server.process.pid)
         with spectap.agent(folder, server) as watcher:

@@ -1,7 +1,7 @@
-"""How fast traffic is learnt, and what hostile traffic makes the learner hold.
+"""Speed of learning from traffic, and the memory that hostile traffic makes the learner use.
 
-Bodies of about 2 KB, half of them lists; ten operations, ids and times new in each. The yardstick is parsing
-the same bodies.
+Bodies of about 2 KB, half of them lists; ten operations with new ids and times in each call. The yardstick is
+parsing the same bodies.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def learnt(made: Iterable[Record]) -> Learner:
 
 
 def distinct(number: int) -> Iterator[Record]:
-    """Calls whose paths, keys and texts are all distinct."""
+    """Calls whose paths, keys and texts are all different."""
     chance = random.Random(2)
     for ordinal in range(number):
         path = "/" + "/".join(f"{chance.choice('abcdefgh')}{chance.randrange(10**5):x}z" for _ in range(3))
@@ -119,6 +119,6 @@ def distinct(number: int) -> Iterator[Record]:
 
 
 def _resident() -> float:
-    """MiB of this process in memory."""
+    """Resident memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20

@@ -1,6 +1,7 @@
-"""Whether traffic conforms to the document rebuilt from it, fresh traffic too, and altered traffic does not.
+"""Whether traffic, known and new, conforms to the document learned from it, and altered traffic does not.
 
-Services over real records (services.py); templates, parameters, bodies and security are all rebuilt.
+Simulated services over real records (services.py); templates, parameters, bodies and security are all
+learned.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from tests.bench.shapes_corpus import DATA_SETS, Unavailable
 from tests.bench.shapes_corpus import load as records_of
 
 NEEDS_ROOT = False
-LEARNT = 1500  # calls of each service
+LEARNT = 1500  # calls per service
 FRESH = 1500
-ALTERED_EACH = 30  # of each kind
+ALTERED_EACH = 30  # per kind
 SMALL = frozenset(
     ("node", "browsers", "webhooks", "media types")
-)  # no service: too few records, or too large
+)  # not usable as a service: too few records, or too large ones
 
 
 def figures(rounds: int) -> Iterator[Figure]:

@@ -1,7 +1,7 @@
-"""How well schemas are learnt from half of real records: the other half accepted, mutants of it caught.
+"""How well schemas are learned from half of real records: the other half accepted, mutants detected.
 
-Data sets and their split in shapes_corpus.py, mutants in shapes_mutants.py; `python -m tests.bench.shapes`
-shows each data set.
+Data sets and their split are in shapes_corpus.py, mutants in shapes_mutants.py; `python -m
+tests.bench.shapes` shows each data set.
 """
 
 from __future__ import annotations

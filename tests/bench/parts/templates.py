@@ -1,7 +1,7 @@
-"""Path templates learnt from traffic of published APIs: how right, and how fast.
+"""Path templates learned from traffic of published APIs: accuracy and speed.
 
-The documents come as packages; what cannot be fetched is left out, and said. Traffic is seeded, so what is
-right does not differ between rounds; speed is measured in each.
+The documents are fetched as packages; unavailable ones are skipped and named. Traffic is seeded, so accuracy
+does not differ between rounds; speed is measured in each.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What being watched costs nginx: throughput flat out, latency at a pace, against empty probes and none.
+"""The cost of capture for nginx: throughput at full speed, paced latency, against empty probes and none.
 
-The agent, the load and nginx share this machine's CPUs; the server runs at idle priority, as if elsewhere.
+The agent, the load and nginx share this machine's CPUs; the server runs at idle priority, as if on another
+machine.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tests.bench.watch import program_statistics, watching, workplace
 
 NEEDS_ROOT = True
 SECONDS = 2
-MOST_ROUNDS = 2  # each attaches and detaches twice
+MOST_ROUNDS = 2  # each round attaches and detaches twice
 PACES = (500, 2000)
 KINDS = ("tls", "plain")
 LATENCY_GOAL = 1.10
@@ -27,7 +28,7 @@ GOALS = {"tls": 0.85, "plain": None}
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One round of one case: requests/s flat out by kind, and (p50, p99) in µs by kind and pace."""
+    """One round of one case: requests/s at full speed by kind, and (p50, p99) in µs by kind and pace."""
 
     speed: dict[str, float]
     delay: dict[tuple[str, int], tuple[float, float]]

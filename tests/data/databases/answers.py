@@ -1,4 +1,4 @@
-"""All that a server answers of what it has stored."""
+"""Everything that a server returns of its stored data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OF_AN_API = ("operations", "reconstructed/versions", "proposals")
 
 
 def answers(client: Client) -> dict[str, list[Any]]:
-    """By path: every item of every list, and every whole document."""
+    """By path: every item of every list, and every single document."""
     found: dict[str, list[Any]] = {path: client.items(path) for path in LISTS}
     found["/deviations?state=ignored"] = client.items("/deviations", state="ignored")
     found["/ledger"] = [client.get("/ledger")]
@@ -33,6 +33,6 @@ def _of_api(client: Client, id: str) -> dict[str, list[Any]]:
 
 
 def _newest(path: str, found: dict[str, list[Any]]) -> dict[str, str]:
-    """The newest version by its name: a later server may publish another."""
+    """The newest version by its name: a later server may have published another."""
     versions = found.get(f"{path}/versions")
     return {"version": versions[0]["version"]} if versions else {}

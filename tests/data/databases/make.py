@@ -1,7 +1,8 @@
-"""Makes a database as the tree around it writes it, and what that tree's server answers of it.
+"""Makes a database with the surrounding tree, and records what that tree's server returns of it.
 
 In a checkout of the revision: `.venv/bin/python -m tests.data.databases.make NAME` writes NAME.db.gz and
-NAME.json.gz beside this file. The traffic is the tests' own: no person, machine or real service is in it.
+NAME.json.gz beside this file. The traffic is made up by tests: it contains no person, machine or real
+service.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def keep(name: str, content: bytes) -> None:
 
 
 def fill(client: Client) -> None:
-    """Traffic of every kind of API, caller and verdict, then what people do with it."""
+    """Traffic with every kind of API, consumer and verdict, then decisions on it."""
     client.send(*[record(n, "client", "/users/3", port=40010) for n in range(3)])
     client.send(*calls(), record(1, "server", "/users/3", port=40010))  # two APIs turn out to be one
     client.send(*behind_virtual_address(), *workloads(), *incomplete())
@@ -122,7 +123,7 @@ def calls() -> Iterator[Record]:
 
 
 def behind_virtual_address() -> Iterator[Record]:
-    """Two servers behind one address: whose it is cannot be known."""
+    """Two servers behind one address: calls that only the client saw belong to neither."""
     for n, port in enumerate((8081, 8082)):
         client, server = Endpoint("10.0.0.1", 41000 + n), Endpoint("10.1.0.1", port, 7)
         there = Endpoint("10.96.0.1", 80)
@@ -138,7 +139,7 @@ def workloads() -> Iterator[Record]:
 
 
 def incomplete() -> Iterator[Record]:
-    """No answer; no request; a path and a host that are not text."""
+    """No response; no request; a path and a host that are not text."""
     yield record(0, "server", "/slow", status=None, port=43000, start=NOON + 60_000_000_000)
     unseen = record(1, "server", port=43000, start=NOON + 61_000_000_000)
     yield replace(unseen, request=None, completeness="request-not-seen")

@@ -1,4 +1,4 @@
-"""Makes counters as the server around it counts them, of calls that it counts right.
+"""Makes counters with the surrounding server, of calls that it counts correctly.
 
 In a checkout of the revision: `.venv/bin/python -m tests.data.oracle.make NAME` writes NAME.json.gz beside
 this file. The README says what was left out, and why.
@@ -53,7 +53,9 @@ def world(seed: int) -> World:
 
 
 def plainer(call: Call) -> Call:
-    """A call of which both ends saw all, where this server would count by the end that came first."""
+    """A call that both ends captured completely, if this server would count it by the end that arrived
+    first.
+    """
     if call.client_saw is None or call.server_saw is None:
         return call
     kind = KINDS[call.kind]
@@ -66,7 +68,7 @@ def plainer(call: Call) -> Call:
 
 
 def counted(batches: Batches) -> Counts:
-    """What a new server counts of these batches."""
+    """The counters of a new server after these batches."""
     with tempfile.TemporaryDirectory() as folder:
         with serving(Path(folder), load, retention_days=CENTURY_DAYS) as client:
             for target in DESCRIBED:

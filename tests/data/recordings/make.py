@@ -1,11 +1,11 @@
-"""Makes the recordings beside this file again: real processes, watched by `spectap-agent record` as root.
+"""Makes the recordings beside this file again: real processes, captured by `spectap-agent record` as root.
 
 `.venv/bin/python -m tests.data.recordings.make [NAME…]` writes NAME.gz and its summary NAME.txt; with
-`--summaries` it makes the summaries again, after a change of the parsers that is meant.
+`--summaries` it only updates the summaries, after an intended change of the parsers.
 
 Only the traffic of one port is recorded, made by the end-to-end tests' own programs with words and numbers in
-it. What would still tell of the machine is replaced before a recording is kept: paths of executables, control
-groups, the boot's id, processes other than the two ends.
+it. Facts about the machine are replaced before a recording is stored: paths of executables, control groups,
+the boot id, processes other than the two ends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.e2e.spectap import PATIENCE_TO_STOP, command
 HERE = Path(__file__).parent
 BOOT = "00000000-0000-0000-0000-000000000000"
 SMALL_RING = 1  # MiB
-OVERFLOW = 120  # calls of FLOOD bytes each way: more than the small ring holds
+OVERFLOW = 120  # calls with FLOOD bytes in each direction: more than the small ring holds
 FLOOD = 12_000
 
 
@@ -65,7 +65,7 @@ class Recorder:
 
 @contextmanager
 def recording(name: str, folder: Path, port: int, *options: object) -> Iterator[Recorder]:
-    """What passes within is kept as NAME.gz."""
+    """Stores the traffic within as NAME.gz."""
     recorder = Recorder(folder, port, *options)
     try:
         recorder.ready()
@@ -76,7 +76,7 @@ def recording(name: str, folder: Path, port: int, *options: object) -> Iterator[
 
 
 def keep(made: Path, kept: Path, between: Path) -> None:
-    """The recording without what is of this machine alone, compressed."""
+    """The recording without facts about this machine, compressed."""
     with made.open("rb") as file:
         source = Recording(file, str(made))
         events = list(source.events())
@@ -136,7 +136,7 @@ def h2(folder: Path, certificate: Certificate | None = None) -> None:
 
 
 def ends(folder: Path) -> None:
-    """HTTP/2 with trailers, resets from either end, GOAWAY, and one connection that began by Upgrade."""
+    """HTTP/2 with trailers, resets from both ends, GOAWAY, and a connection that began by Upgrade."""
     paths = ["/echo", "/trailers", "/hang", "/echo", "/reset", "/trailers", "/goaway", "/echo"]
     with services.echo("server", folder, language="h2") as server, recording("h2-ends", folder, server.port):
         with services.caller("caller", folder, server.port, language="h2") as caller:
@@ -150,7 +150,7 @@ def grpc(folder: Path) -> None:
 
 
 def late(folder: Path, language: str) -> None:
-    """Connections that have spoken before the recorder came, and again after."""
+    """Connections that were used before the recorder started, and again afterwards."""
     name = "h1-late" if language == "python" else "h2-late"
 
     def some(caller: Caller) -> None:
@@ -166,7 +166,7 @@ def late(folder: Path, language: str) -> None:
 
 
 def loss(folder: Path, language: str) -> None:
-    """More than a small ring holds while nobody reads it, between calls that are seen whole."""
+    """More than a small ring holds while nobody reads it, between calls that are captured completely."""
     name = "h1-loss" if language == "python" else "h2-loss"
     with (
         services.echo("server", folder, language=language) as server,

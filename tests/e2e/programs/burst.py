@@ -1,8 +1,8 @@
-"""A client and a server that count: what each wrote to its sockets and read from them, and how many calls.
+"""A client and a server that count the bytes they wrote and read on sockets, and their calls.
 
-`server` prints its port; each prints its Tally as one line of JSON, the client once it has made all calls,
-the server at the end of its input. The n-th call of a connection is `GET /burst/NAME-CONNECTION-n`, and the
-answer's id repeats that, so that any that is mistaken for another's is told. Kept simple: it must be quick.
+`server` prints its port; each prints its Tally as one line of JSON, the client after all calls, the server at
+the end of its input. The n-th call of a connection is `GET /burst/NAME-CONNECTION-n`, and the response's id
+repeats that, so that a mixed-up response is noticed. Simple, for speed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(slots=True)
 class Tally:
-    """Bytes by what send and recv said, and whole exchanges."""
+    """Bytes as returned by send and recv, and complete exchanges."""
 
     calls: int = 0
     sent: int = 0
@@ -26,7 +26,7 @@ class Tally:
 
 
 class Line:
-    """One connection, counted."""
+    """One connection with its counts."""
 
     def __init__(self, stream: socket.socket) -> None:
         self.stream, self.tally, self._buffer = stream, Tally(), b""
@@ -45,7 +45,7 @@ class Line:
         return bool(data)
 
     def head(self) -> bytes:
-        """A message's head; empty at the end of the stream."""
+        """Reads a message's head; empty at the end of the stream."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._more():
                 return b""
@@ -60,7 +60,7 @@ class Line:
 
 
 class Total:
-    """The sum over connections, each of which adds its own when it ends."""
+    """The sum over connections; each adds its counts when it ends."""
 
     def __init__(self) -> None:
         self._tally, self._lock = Tally(), threading.Lock()
@@ -77,7 +77,7 @@ class Total:
 
 
 def answered(line: Line, body: int) -> bool:
-    """Reads one request and answers it; False at the end."""
+    """Reads one request and answers it; False at the end of the stream."""
     head = line.head()
     if not head:
         return False
@@ -139,7 +139,7 @@ def connected(options: argparse.Namespace) -> Line:
 
 
 def make(options: argparse.Namespace) -> None:
-    """All connections are open from before the first call until after the last."""
+    """Makes the calls. All connections are open from before the first call until after the last."""
     total, ready, done = Total(), *(threading.Barrier(options.connections) for _ in range(2))
 
     def converse(number: int) -> None:

@@ -1,5 +1,6 @@
-"""The keep-alive client: reads calls as JSON lines (tests/e2e/calls.py) from standard input and makes
-them, each connection in a thread of its own; logs every exchange as it saw it. Ends with its input."""
+"""The keep-alive client: reads calls as JSON lines (tests/e2e/calls.py) from standard input and makes them,
+each connection in its own thread; logs every exchange. Exits at the end of its input.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from tests.e2e.observations import Observation, Payload, Peer, peer
 from tests.e2e.programs.echo import Log
 from tests.e2e.programs.http_bytes import Message, take
 
-PATIENCE = 60  # seconds until a silent server is an error
+PATIENCE = 60  # seconds after which a silent server is an error
 
 
 def request_bytes(call: Call, host: str) -> bytes:
@@ -31,7 +32,7 @@ def request_bytes(call: Call, host: str) -> bytes:
 
 
 def read_response(stream: socket.socket, method: str) -> Message:
-    """Raises ConnectionError when the server ends before the message does."""
+    """Raises ConnectionError if the server closes before the message is complete."""
     buffer, no_body = b"", method == "HEAD"
     while (found := take(buffer, no_body=no_body)) is None:
         data = stream.recv(65536)
@@ -45,7 +46,7 @@ def read_response(stream: socket.socket, method: str) -> Message:
 
 
 class Connection(threading.Thread):
-    """One connection's calls, in order. A close-delimited answer is followed by a new connection."""
+    """One connection's calls, in order. A close-delimited response is followed by a new connection."""
 
     def __init__(self, options: argparse.Namespace, context: ssl.SSLContext | None, log: Log) -> None:
         super().__init__()

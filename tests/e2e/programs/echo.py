@@ -1,7 +1,7 @@
 """The echo server: HTTP/1.1 with keep-alive, plain or TLS, in threads, forked workers or asyncio.
 
-Prints its port once it listens; logs every exchange as it saw it (tests/e2e/observations.py). asyncio's
-TLS works on a memory buffer, so no socket is touched inside SSL_read and SSL_write.
+Prints its port once it listens; logs every exchange (tests/e2e/observations.py). asyncio's TLS works on
+memory buffers, so no socket is used inside SSL_read and SSL_write.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.e2e.programs.http_bytes import Message, Reply, call_id, reply, take
 
 
 class Log:
-    """Lines appended by threads and forked workers alike: one write each, to a file opened to append."""
+    """Lines appended by threads and forked workers: one write each, to a file in append mode."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -35,7 +35,7 @@ class Log:
 
 @dataclass
 class Conversation:
-    """One connection's bytes in, replies out; each reply is logged when it has been sent."""
+    """One connection: bytes in, replies out; each reply is logged after it was sent."""
 
     log: Log
     extra: Pairs
@@ -124,7 +124,7 @@ async def serve_asyncio(
 
 
 def forked_worker(count: int) -> bool:
-    """Forks `count` children. True in each of them, false in the parent."""
+    """Forks `count` children. Returns True in each of them, False in the parent."""
     return any(os.fork() == 0 for _ in range(count))
 
 

@@ -1,4 +1,4 @@
-"""A short-lived client on urllib: one call, its answer written to a file."""
+"""A short-lived urllib client: one call, the response written to a file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A gRPC client on grpcio: a call of each kind (programs/grpc_server.py), or as many as `--each` says.
+"""A gRPC client on grpcio: makes a call of each kind (programs/grpc_server.py), or `--each` calls.
 
-Prints a JSON line per call: id, path, status, messages sent and received. `--ca` speaks TLS, by the
-BoringSSL that grpcio brings along.
+Prints a JSON line per call: id, path, status, messages sent and received. With `--ca` it uses TLS by the
+BoringSSL in grpcio.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ KINDS: dict[str, Callable[[Any, str, str], Outcome]] = {
 
 
 def _cancel(channel: Any, path: str, name: str) -> None:
-    """A stream that is given up after its first answer, so that no status comes."""
+    """A stream that is cancelled after its first response, so that no status arrives."""
     asked = threading.Event()
 
     def messages() -> Iterator[bytes]:

@@ -1,8 +1,8 @@
-"""A gRPC server on grpcio, plain text only. Messages are any bytes; a call's path is /spectap.test.KIND/ID.
+"""A gRPC server on grpcio, without TLS. Messages are any bytes; a call's path is /spectap.test.KIND/ID.
 
-Prints its port once it listens. Kinds: Unary gives its message back, Collect takes many and answers one,
-Expand answers the one as often as it says, Chat answers each; Refuse fails before any message (NOT_FOUND),
-Break fails after two (DATA_LOSS).
+Prints its port once it listens. Kinds: Unary returns its message, Collect takes many and returns one, Expand
+returns one several times, Chat answers each; Refuse fails before any message (NOT_FOUND), Break fails after
+two (DATA_LOSS).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ KINDS = {
 
 
 class ByService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """The service's last word is the kind; the method, which may be any, is the call's id."""
+    """The last word of the service is the kind; the method, which may be any, is the call's id."""
 
     def service(self, details: Any) -> Any:
         return KINDS.get(details.method.split("/")[1].rsplit(".", 1)[-1])

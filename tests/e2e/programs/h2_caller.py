@@ -1,8 +1,9 @@
-"""An HTTP/2 client on the h2 library, over one connection that stays open: calls as JSON lines on standard
-input (tests/e2e/calls.py), one after the other; logs every exchange as it saw it.
+"""An HTTP/2 client on the h2 library, over one persistent connection: reads calls as JSON lines
+(tests/e2e/calls.py) from standard input and makes them in order; logs every exchange.
 
-Of a call to /hang/… it takes the first bytes and cancels the stream. A call of another connection number
-opens a connection of its own, as does one after GOAWAY. Trailers of an answer join its headers in the log.
+Of a call to /hang/… it reads the first bytes and cancels the stream. A call with another connection number
+opens its own connection, as does one after GOAWAY. Trailers of a response are added to its headers in the
+log.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from tests.e2e.calls import Call, from_line
 from tests.e2e.observations import Observation, Pairs, Payload, peer
 from tests.e2e.programs.echo import Log
 
-PATIENCE = 60  # seconds until a silent server is an error
+PATIENCE = 60  # seconds after which a silent server is an error
 
 
 class Answer:
-    """What came back on one stream."""
+    """The response on one stream."""
 
     def __init__(self) -> None:
         self.headers: Pairs = ()
@@ -53,7 +54,7 @@ class Answer:
 
 
 class Connection:
-    """One connection to the server; `closing` once the server has said so."""
+    """One connection to the server; `closing` once the server has sent GOAWAY."""
 
     def __init__(self, options: argparse.Namespace, context: ssl.SSLContext | None) -> None:
         stream = socket.create_connection(("127.0.0.1", options.port), PATIENCE)

@@ -1,8 +1,8 @@
 """An HTTP/2 server on the h2 library: by prior knowledge, by Upgrade from HTTP/1.1, or over TLS.
 
-Prints its port once it listens; logs every exchange that it answered in full. The path's first segment
-picks what it does: /echo/ID gives the body back, /trailers/ID too, with trailers behind it; /reset/ID begins
-an answer and resets the stream; /goaway/ID answers and says that it takes no more; /hang/ID never ends.
+Prints its port once it listens; logs every exchange that it answered completely. The path's first segment
+selects the response: /echo/ID returns the body, /trailers/ID too, followed by trailers; /reset/ID begins a
+response and resets the stream; /goaway/ID answers and sends GOAWAY; /hang/ID never ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TRAILERS = [(b"x-checksum", b"words and numbers"), (b"x-after", b"the body")]
 
 @dataclass
 class Stream:
-    """A request as it comes in, and what is left to send of its answer."""
+    """A received request, and the unsent rest of its response."""
 
     headers: Pairs
     body: bytearray = field(default_factory=bytearray)
@@ -53,7 +53,7 @@ class Stream:
 
 
 class Connection:
-    """One connection: bytes in, bytes out, until the peer goes."""
+    """One connection: bytes in, bytes out, until the peer closes it."""
 
     def __init__(self, stream: socket.socket, log: Log) -> None:
         self._socket, self._log = stream, log
@@ -69,7 +69,7 @@ class Connection:
             data = self._socket.recv(65536)
 
     def _begin(self) -> bytes:
-        """The preface and what came with it; an Upgrade is answered first (RFC 7540 section 3.2)."""
+        """Handles the preface and the bytes with it; an Upgrade is answered first (RFC 7540 section 3.2)."""
         data = self._socket.recv(65536)
         if data.startswith(b"PRI"):
             self._h2.initiate_connection()

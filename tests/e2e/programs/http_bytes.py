@@ -1,5 +1,6 @@
-"""Just enough HTTP/1.1 for the test's own client and server, on bytes: no socket, no shared code with
-the agent, so that both cannot be wrong in the same way."""
+"""A minimal HTTP/1.1 for the tests' own client and server, on bytes: no socket, and no code shared with the
+agent, so that both cannot be wrong in the same way.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ class Reply:
 
 
 def _unchunk(raw: bytes) -> tuple[bytes, int] | None:
-    """The payload of a chunked body at the start of `raw` and the bytes it took; None if incomplete."""
+    """Decodes the chunked body at the start of `raw`, with the number of bytes it took; None if
+    incomplete.
+    """
     parts, at = [], 0
     while True:
         line_end = raw.find(b"\r\n", at)
@@ -49,9 +52,9 @@ def _unchunk(raw: bytes) -> tuple[bytes, int] | None:
 
 
 def take(buffer: bytes, *, ended: bool = False, no_body: bool = False) -> tuple[Message, bytes] | None:
-    """The first message in `buffer` and what follows it, or None while it is incomplete.
+    """The first message in `buffer` and the rest; None while it is incomplete.
 
-    A response without length ends with the connection (`ended`); `no_body` is for answers to HEAD.
+    A response without length ends with the connection (`ended`); `no_body` is for responses to HEAD.
     """
     if len(buffer) > LARGEST_MESSAGE:
         raise ValueError("message too large")
@@ -79,7 +82,7 @@ def take(buffer: bytes, *, ended: bool = False, no_body: bool = False) -> tuple[
 
 
 def call_id(message: Message) -> str:
-    """The id that travels with a call: from the aggregation header, else the path's last segment."""
+    """The id of a call: in the aggregation header, else the path's last segment."""
     named = header(message.headers, AGGREGATION_HEADER)
     if named is not None:
         return named.decode("latin-1")
@@ -87,9 +90,9 @@ def call_id(message: Message) -> str:
 
 
 def pattern(size: int) -> bytes:
-    """`size` bytes of JSON, a list of texts that all differ, so that a shifted copy is noticed.
+    """`size` bytes of JSON, a list of different texts, so that a shifted copy is noticed.
 
-    Words and small numbers only: nothing in it that redaction would take.
+    It has words and small numbers only, which redaction does not mask.
     """
     lines = (b'"line %06d of a long answer",\n' % number for number in range(size // 32 + 1))
     text = b"[" + b"".join(lines)
@@ -120,10 +123,10 @@ def _frame(status: int, headers: Pairs, payload: bytes, framing: bytes, head_onl
 
 
 def reply(request: Message, extra: Pairs) -> Reply:
-    """What the echo server answers; the path's first segment picks the way it does so.
+    """The echo server's response; the path's first segment selects its form.
 
-    /echo/… gives the body back; /bytes/N/… N bytes of `pattern`; /status/N/… that status; /gzip/…,
-    /chunked/… and /close/… echo with that coding or framing.
+    /echo/… returns the body; /bytes/N/… N bytes of `pattern`; /status/N/… that status; /gzip/…, /chunked/…
+    and /close/… return the body with that coding or framing.
     """
     method, target, _ = request.first
     segments = target.split(b"?")[0].split(b"/")[1:]

@@ -1,4 +1,5 @@
-"""A client on OpenSSL itself that peeks at each piece of an answer before it reads it: `peek.py PORT TARGET…`
+"""A client on OpenSSL itself that peeks at each piece of a response before it reads it: `peek.py PORT
+TARGET…`
 
 All calls are made on one connection.
 """
@@ -13,7 +14,7 @@ from ctypes.util import find_library
 from tests.e2e.observations import AGGREGATION_HEADER
 from tests.e2e.programs.http_bytes import take
 
-PIECE = 700  # bytes, fewer than an answer has
+PIECE = 700  # bytes, fewer than a response has
 
 
 def connected(openssl: CDLL, port: int) -> tuple[c_void_p, socket.socket]:
@@ -28,7 +29,7 @@ def connected(openssl: CDLL, port: int) -> tuple[c_void_p, socket.socket]:
 
 
 def piece(openssl: CDLL, tls: c_void_p) -> bytes:
-    """What comes next, after it was peeked at twice."""
+    """Reads the next piece, after peeking at it twice."""
     peeked, read = create_string_buffer(PIECE), create_string_buffer(PIECE)
     assert openssl.SSL_peek(tls, peeked, PIECE) > 0
     size = openssl.SSL_peek(tls, peeked, PIECE)

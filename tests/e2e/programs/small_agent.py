@@ -1,4 +1,6 @@
-"""`spectap-agent` with tables that a test can fill: SMALL_AGENT holds JSON of Sizes' and Limits' fields."""
+"""`spectap-agent` with tables small enough to fill: SMALL_AGENT has JSON of the fields of Sizes and
+Limits.
+"""
 
 from __future__ import annotations
 
