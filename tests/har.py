@@ -1,4 +1,4 @@
-"""HAR documents as their writers make them, for the tests of both sides."""
+"""HAR documents as browsers and proxies write them, for the tests of agent and server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def entry(
     answer_headers: dict[str, str] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """One entry, as Chromium writes it; `body` and `answer` are sent as JSON."""
+    """One entry as Chromium writes it; `body` and `answer` are sent as JSON."""
     text = None if answer is None else json.dumps(answer)
     request: dict[str, Any] = {
         "method": method,

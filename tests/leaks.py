@@ -1,4 +1,4 @@
-"""How many of the secrets that were planted leaked, by class."""
+"""Counts leaked secrets by class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def by_class(planted: Iterable[str], leaked: Iterable[str]) -> str:
-    """A line per class, each secret given by its class."""
+    """One line per class, from the class of each secret."""
     all_planted, all_leaked = Counter(planted), Counter(leaked)
     width = max(map(len, all_planted))
     lines = [f"  {name:{width}} {all_leaked[name]:4} ÷ {all_planted[name]}" for name in all_planted]

@@ -1,6 +1,7 @@
-"""JSON with a secret under no name of its own: a name beside it, or around it in a text, gives it away.
+"""JSON in which a secret is recognised by a label beside it or by the text around it, not by its own name.
 
-Each takes the secret and makes what a program would send. By class, as the canary tests count them.
+Each function takes the secret and returns what a program would send, by class, as the canary tests count
+them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 Document = Callable[[str], object]
 
 ECHOES: dict[str, Document] = {
-    # What validators answer, which repeat what was sent.
+    # Responses of validators, which repeat the input.
     "FastAPI": lambda secret: {
         "detail": [
             {
@@ -158,7 +159,7 @@ ECHOES: dict[str, Document] = {
 
 PAIRS: dict[str, Document] = {
     "question and answer": lambda secret: {"question": "Your PIN?", "answer": secret},
-    # A name and its value under two keys, in the spellings of those who write so.
+    # A name and its value under two keys, in the common spellings.
     "AWS tag": lambda secret: {"Tags": [{"Key": "password", "Value": secret}]},
     "Systems Manager": lambda secret: {"Parameters": [{"Name": "/prod/DB_PASSWORD", "Value": secret}]},
     "CloudFormation": lambda secret: {"ParameterKey": "DBPassword", "ParameterValue": secret},
@@ -206,7 +207,7 @@ def _text(around: str) -> Document:
 
 
 TEXTS: dict[str, Document] = {
-    # A name within a text, and what stands behind it.
+    # A name within a text, and what follows it.
     "GraphQL": _text('mutation { login(auth: {user: "ada", password: "SECRET"}) { ok } }'),
     "GraphQL, beneath": _text('mutation { login(credentials: {user: "ada", word: "SECRET"}) { ok } }'),
     "GraphQL, a list": _text('{ f(tokens: ["a", "SECRET"]) }'),
@@ -285,7 +286,7 @@ URLS: dict[str, Document] = {
 }
 
 COMPLAINTS: dict[str, Document] = {
-    # Sentences that quote a wrong value.
+    # Sentences that quote an invalid value.
     "Joi": _text('"password" with value "SECRET" fails to match the required pattern'),
     "GraphQL, a variable": _text('Variable "$password" got invalid value "SECRET"; Expected type Int.'),
     "GraphQL, beneath a variable": _text('Variable "$input" got invalid value "SECRET" at "input.pin"'),

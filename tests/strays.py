@@ -6,15 +6,15 @@ from pathlib import Path
 
 
 def running_descendants(ancestor: int) -> dict[int, str]:
-    """Every process below `ancestor` that still runs (a zombie does not), by pid, with its command line."""
+    """Every process below `ancestor` that still runs (zombies do not), by pid, with its command line."""
     children: dict[int, list[int]] = {}
     commands: dict[int, str] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # pid (name) state parent ...; the name may hold anything, the last parenthesis ends it.
+            # pid (name) state parent ...; the name may contain anything, and the last parenthesis ends it.
             state, parent = stat.read_text(errors="replace").rpartition(")")[2].split()[:2]
             command = (stat.parent / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
-        except OSError:  # it ended meanwhile
+        except OSError:  # it has ended in the meantime
             continue
         pid = int(stat.parent.name)
         children.setdefault(int(parent), []).append(pid)

@@ -1,4 +1,4 @@
-"""Telemetry as plugins for gateways post it, for the tests of the reader and of the listener."""
+"""Telemetry as gateway plugins post it, for the tests of the reader and of the listener."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documentation keeps up: what a person can type, set or read is described somewhere they would look."""
+"""Everything that a person can type, set or read is documented where they would look."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def help_of(program: str, *words: str) -> str:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Each command, and each action of one, with its help; those that helps list are all there are."""
+    """Each command, and each action of one, with its help. Asserts that the help lists no others."""
     for program, names in COMMANDS.items():
         listed = re.findall(r"^ {4}([a-z][a-z-]*)(?: |$)", help_of(program), flags=re.MULTILINE)
         assert sorted(listed) == sorted(names)

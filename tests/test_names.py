@@ -1,4 +1,4 @@
-"""One class name, one meaning: a name that stands in two modules is a word with two meanings."""
+"""One class name, one meaning: a public class name is defined in one module only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 MIRRORED = "models.py"
-"""Modules of this ending describe the API's JSON: there a name is that of the thing it shows."""
+"""Modules with this ending describe the API's JSON; a name there is that of the thing it shows."""
 
 ACCEPTED = {
     "Body": "as parsed, and as it stands in a record",
@@ -20,7 +20,7 @@ ACCEPTED = {
     "Request": "as parsed, and as it stands in a record",
     "Response": "as parsed, and as it stands in a record",
 }
-"""Names with two homes, and why. It may only shrink."""
+"""Names in two modules, and why. Entries may only be removed."""
 
 
 def homes() -> dict[str, set[str]]:

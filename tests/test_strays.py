@@ -1,4 +1,4 @@
-"""The guard of tests/conftest.py sees what it has to see."""
+"""The guard in tests/conftest.py finds stray processes."""
 
 from __future__ import annotations
 

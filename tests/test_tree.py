@@ -1,4 +1,4 @@
-"""Tests mirror the tree by name: where a room's tests are is told by the room's own path."""
+"""Tests mirror the tree by name: a module's path determines where its tests are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The batches in which agents deliver their views: each agent's own in the order in which calls ended."""
+"""The batches in which agents deliver their views, in the order in which each agent's calls ended."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SIZES = (1, 5, 20, 60)
 
 
 def delivered(records: Sequence[Record], epoch: str, seq: int) -> Delivery:
-    """A batch of these records of one agent, as it is read from the wire."""
+    """A batch of these records of one agent, as decoded from the wire."""
     batch = Batch(VERSION, records[0].agent, epoch, seq, {}, tuple(records))
     return Delivery(batch, tuple(pack_record(one) for one in records))
 
 
 def deliveries(chance: random.Random, calls: Iterable[Call], skews: Skews) -> list[Delivery]:
-    """Every batch of every agent, each once. An agent may start anew, with a new epoch."""
+    """Every batch of every agent, each once. An agent may restart with a new epoch."""
     by_agent: dict[str, list[Record]] = {}
     for call in calls:
         for record in views(call, skews):

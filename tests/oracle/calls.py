@@ -1,11 +1,12 @@
-"""Calls as they were really made, and what agents saw of each: the truth that the server has to find.
+"""Calls as they were really made, and what agents saw of each: the truth that the server must find.
 
-What is left out, since no truth can be told of it from the views alone:
+Cases that the views alone cannot decide are left out:
+
 - a call through an address of several servers that only its client saw;
-- of both views of a call at most one is less than whole;
-- a connection that one end's agent joined late, unless both ends are on one node and all its calls answered:
-  else no time tells which calls its views are of;
-- a port used again by the same client within a minute;
+- of both views of a call, more than one incomplete view;
+- a connection that one end's agent joined late, unless both ends are on one node and all its calls have a
+  response: otherwise no time shows which calls its views belong to;
+- a port that the same client uses again within a minute;
 - unless `near_hours`, calls within seconds of a full hour (the clocks of two nodes may disagree on the hour).
 """
 
@@ -22,30 +23,30 @@ from tests.server.records import MS, NOON
 
 SECOND = 1000 * MS
 HOUR = 3600 * SECOND
-START = NOON + 11 * HOUR - HOUR // 2  # so that midnight is within
+START = NOON + 11 * HOUR - HOUR // 2  # so that midnight is included
 SPAN = 3 * HOUR
-CLEAR = 10 * SECOND  # of a full hour
-THINKS = 5 * MS  # at least, before the next call of an HTTP/1 connection
-ON_THE_WAY = 2 * MS  # at most
-REUSE = 60 * SECOND  # before a port is used again
+CLEAR = 10 * SECOND  # from a full hour
+THINKS = 5 * MS  # minimum time before the next call of an HTTP/1 connection
+ON_THE_WAY = 2 * MS  # maximum
+REUSE = 60 * SECOND  # minimum time before a port is used again
 PORTS = 40_000
 ANSWERED = [name for name, kind in KINDS.items() if kind.status is not None]
 
 
 class Saw(StrEnum):
-    """How much of a call one end's agent reported, where its view was not lost."""
+    """How much of a call one end's agent reported, unless its view was lost."""
 
     WHOLE = "whole"
-    BODY_UNSEEN = "body unseen"  # the answer's body could not be kept
-    UNANSWERED = "unanswered"  # the client went before the answer came
+    BODY_UNSEEN = "body unseen"  # the response's body was not kept
+    UNANSWERED = "unanswered"  # the client closed before the response arrived
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `place` is which copy of the server answered, `stream` the ordinal in the connection or the
-    HTTP/2 stream. It took `took` ns from `start` (ns UTC) at the client, of these `there` and `back` on the
-    way. What an end saw is None where no agent is, or its view was lost. The server's agent counts from the
-    call `joined`.
+    """One call. `place` is the copy of the server that answered, `stream` the ordinal in the connection or
+    the HTTP/2 stream. It took `took` ns from `start` (ns UTC) at the client, including `there` and `back` on
+    the network. What an end saw is None if it has no agent or its view was lost. The server's agent counts
+    from the call `joined`.
     """
 
     caller: str
@@ -68,7 +69,7 @@ class Call:
 
 
 def traffic(chance: random.Random, count: int, near_hours: bool = False, start: int = START) -> list[Call]:
-    """So many calls in SPAN ns from a start, connection by connection."""
+    """A number of calls within SPAN ns of a start, connection by connection."""
     found: list[Call] = []
     ports: dict[tuple[str, int], int] = {}
     starts = sorted(start + chance.randrange(SPAN) for _ in range(count))
@@ -94,7 +95,7 @@ def _connection(
     is_near = protocol == "h1" and bool(server.places) and caller.node == server.places[place].node
     joined = chance.choice((0, 0, 1, 2)) if is_near else 0
     for ordinal in range(chance.choice((1, 1, 2, 3, 5, 8))):
-        if ordinal == 0 or chance.random() < 0.8:  # else the client tries again
+        if ordinal == 0 or chance.random() < 0.8:  # otherwise the client retries
             kind, id = chance.choice(ANSWERED if joined else [*KINDS]), chance.randrange(1, 4)
         if not near_hours:
             now = _clear(now)
@@ -117,7 +118,7 @@ def _connection(
 
 
 def ip_of(caller: Caller, address: Address) -> str:
-    """The address that a caller's connection comes from."""
+    """The address that a consumer's connection comes from."""
     return address.ip if address.local_to else caller.ip
 
 
@@ -130,7 +131,7 @@ def _is_at(place: Place, address: Address) -> bool:
 
 
 def _clear(time: int) -> int:
-    """The same time, or the next one that is clear of a full hour."""
+    """The same time, or the next one that is far enough from a full hour."""
     past = (time + CLEAR) % HOUR
     return time if past > 2 * CLEAR else time + 2 * CLEAR - past
 
@@ -138,7 +139,7 @@ def _clear(time: int) -> int:
 def _seen(
     chance: random.Random, caller: Caller, address: Address, is_inside: bool, kind: str
 ) -> tuple[str | None, str | None]:
-    """What the agents at both ends report."""
+    """The reports of the agents at both ends."""
     parts: Sequence[str] = [Saw.WHOLE]
     if KINDS[kind].body_unseen is not None:
         parts = [Saw.WHOLE, Saw.WHOLE, Saw.BODY_UNSEEN]

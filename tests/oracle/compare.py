@@ -1,4 +1,4 @@
-"""What a server counted, beside what the model says."""
+"""Compares a server's counters with the model's."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from tests.oracle.model import SEEN, Counts, Key
 from tests.oracle.world import ADDRESSES, SERVERS
 
 SHARED = {SERVERS[name].api for one in ADDRESSES.values() if len(one.servers) > 1 for name in one.servers}
-"""APIs behind one address: the view of one that is counted alone may stand under the other, until its other
-half comes; what was first and last seen there keeps its time.
+"""APIs behind one address: a view that is counted alone may count for the other API until its other half
+arrives; first and last seen times there keep its time.
 """
 
 Differences = dict[str, dict[Key, tuple[int | None, int | None]]]
 
 
 def differences(expected: Counts, counted: Counts) -> Differences:
-    """By table and key what the model says and what the server, where these are not the same."""
+    """Differences between model and server, by table and key."""
     apart = {
         table: {
             key: (rows.get(key), counted[table].get(key))

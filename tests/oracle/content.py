@@ -1,4 +1,4 @@
-"""All that a server shows of what it stored, by names: what must not depend on the order in which it came."""
+"""Everything that a server shows of its stored data, by name: it must not depend on the order of arrival."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUERIES = {
 
 
 def content(db: sqlite3.Connection) -> dict[str, Rows]:
-    """By table; counters as well."""
+    """By table, including counters."""
     found = {name: {tuple(row) for row in db.execute(query)} for name, query in QUERIES.items()}
     counted = {f"counted {name}": {*table.items()} for name, table in counters(db).items()}
     return {**found, **counted}

@@ -1,4 +1,4 @@
-"""What a server has counted, read from its database, in the words of the model."""
+"""A server's counters, read from its database in the model's terms."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEEN_DEVIATIONS = f"""SELECT {DEVIATION}, {{}} FROM deviations {OF_API}
 
 
 def counters(db: sqlite3.Connection) -> Counts:
-    """Every counter; two rows of one key would be an error."""
+    """All counters. Two rows with one key are an error."""
     found = {name: _table(db, query) for name, query in QUERIES.items()}
     for column in ("first_seen", "last_seen"):
         seen = _table(db, SEEN.format(column)) | _table(db, SEEN_DEVIATIONS.format(column))

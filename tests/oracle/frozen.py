@@ -1,4 +1,4 @@
-"""Calls and counters as JSON, so that what an older server counted can be kept (tests/data/oracle)."""
+"""Calls and counters as JSON, to keep what an older server counted (tests/data/oracle)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent.parent / "data" / "oracle"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Calls, the clocks of the nodes, and what a server counted of them."""
+    """Calls, the clocks of the nodes, and a server's counters of them."""
 
     skews: Skews
     calls: Sequence[Call]
@@ -26,7 +26,7 @@ class World:
 
 
 def keep(path: Path, worlds: Sequence[World]) -> int:
-    """Writes worlds; the size of the file in bytes."""
+    """Writes worlds. Returns the size of the file in bytes."""
     names = [field.name for field in fields(Call)]
     plain = {"fields": names, "worlds": [_plain(world) for world in worlds]}
     packed = gzip.compress(json.dumps(plain, separators=(",", ":")).encode(), mtime=0)
@@ -35,7 +35,7 @@ def keep(path: Path, worlds: Sequence[World]) -> int:
 
 
 def kept(path: Path) -> list[World]:
-    """The worlds that `keep` wrote."""
+    """Reads the worlds that `keep` wrote."""
     plain = json.loads(gzip.decompress(path.read_bytes()))
     return [_world(plain["fields"], one) for one in plain["worlds"]]
 

@@ -1,4 +1,4 @@
-"""What a call may be, and what the specification says of it: written down by hand, not computed.
+"""The kinds of calls, and their verdicts under the specification: written by hand, not computed.
 
 `where` and `pointer` of a difference and the parts that a call covers are those of the published API
 (server/analysis/specs/README.md, server/analysis/coverage/README.md).
@@ -59,7 +59,7 @@ SPECIFICATION = json.dumps(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the specification says of a call of which so much was seen."""
+    """The specification's judgement of a call that was seen to some extent."""
 
     verdict: str
     parts: tuple[str, ...] = ()
@@ -68,8 +68,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class CallKind:
-    """`{}` in the path is a number. `template` is the operation's path where no specification describes it,
-    `described` where one does (None: it does not). Bodies are JSON. `status` is None where no answer came.
+    """`{}` in the path is a number. `template` is the operation's path if no specification describes it,
+    `described` if one does (None: none does). Bodies are JSON. `status` is None without a response.
     """
 
     method: str
@@ -78,8 +78,8 @@ class CallKind:
     status: int | None
     described: str | None
     whole: Judged
-    body_unseen: Judged | None = None  # of a view that could not keep the answer's body
-    unanswered: Judged = Judged("unjudged", ("hits:none",))  # of a view whose client went before the answer
+    body_unseen: Judged | None = None  # of a view without the response's body
+    unanswered: Judged = Judged("unjudged", ("hits:none",))  # the client closed before the response
     query: str | None = None
     asked: str = ""
     answered: str = ""

@@ -1,9 +1,9 @@
-"""What the counters have to say of calls: a plain sum over them, by nothing that the server computes with.
+"""The expected counters of calls: a plain sum, computed without any of the server's code.
 
-A call counts once if any agent saw it: at the server that answered, at the time of its first view, by the
-duration that the server's own agent saw (else the client's), for the best name that any of its views has for
-the caller. A call that only its client saw counts at the server as well, once any call shows where its
-address leads. What was seen first and last is so by the times of all views.
+A call counts once if any agent saw it: for the server that answered, at the time of its first view, with the
+duration that the server's own agent saw (else the client's), for the best consumer name in any of its views.
+A call that only its client saw counts for the server as well, once any call shows where its address leads.
+First and last seen times are over the times of all views.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tests.oracle.world import ADDRESSES, CALLERS, SERVERS
 
 Key = tuple[str | int, ...]
 Counts = dict[str, dict[Key, int]]
-"""By table: what is counted, and how often; "first seen" and "last seen" hold times."""
+"""By table: what is counted, and how often; "first seen" and "last seen" are times."""
 
-BUCKETS = [2 ** (number / 8) for number in range(400)]  # µs: eight to each doubling
+BUCKETS = [2 ** (number / 8) for number in range(400)]  # µs; eight per doubling
 DAY = 24 * HOUR
 EVERYONE = ("everyone", "")
 
 
 def counts(calls: Iterable[Call], skews: Skews) -> Counts:
-    """All that a server has to have counted once it has every view."""
+    """All counters of a server that has every view."""
     calls = [*calls]
     learned = {call.address for call in calls if call.client_saw and call.server_saw}
     tables: dict[str, Counter[Key]] = {name: Counter() for name in TABLES}
@@ -55,7 +55,7 @@ SEEN = ("first seen", "last seen")
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What one call adds. `judged` is None where no specification applies."""
+    """What one call adds. `judged` is None if no specification applies."""
 
     api: tuple[str, str]
     operation: str
@@ -68,7 +68,7 @@ class Counted:
     judged: Judged | None
 
     def counters(self) -> Iterator[tuple[str, Key]]:
-        """Everything that grows by one."""
+        """All counters that grow by one."""
         at = (*self.api, self.operation)
         yield "operations", at
         yield "calls", (*at, self.time // HOUR, *self.consumer, self.status)
@@ -84,7 +84,7 @@ class Counted:
                 yield "coverage", (*at, *consumer, part)
 
     def seen(self) -> Iterator[Key]:
-        """What was seen at that time: the operation, and each deviation."""
+        """What was seen at a time: the operation, and each deviation."""
         at = (*self.api, self.operation)
         yield at
         for deviation in self.judged.deviations if self.judged else ():
@@ -92,7 +92,7 @@ class Counted:
 
 
 def counted(call: Call, skews: Skews, learned: Iterable[str]) -> Counted:
-    """One call, of which something was seen."""
+    """One call that at least one agent saw."""
     kind, server = KINDS[call.kind], SERVERS[call.server]
     is_known = call.server_saw is not None or call.address in learned or not server.places
     is_described = server.is_described and is_known
@@ -114,7 +114,7 @@ def counted(call: Call, skews: Skews, learned: Iterable[str]) -> Counted:
 
 
 def _times(call: Call, skews: Skews) -> Iterator[int]:
-    """When each end saw it, by its node's clock."""
+    """The call's time at each end, by its node's clock."""
     node = CALLERS[call.caller].node
     if call.client_saw is not None and node is not None:
         yield call.start + skews[node]
@@ -123,7 +123,7 @@ def _times(call: Call, skews: Skews) -> Iterator[int]:
 
 
 def _judged(call: Call) -> Judged:
-    """By the view that is whole, if one is."""
+    """From the complete view, if there is one."""
     kind = KINDS[call.kind]
     seen = {call.client_saw, call.server_saw} - {None}
     if Saw.WHOLE in seen:
@@ -135,7 +135,7 @@ def _judged(call: Call) -> Judged:
 
 
 def _names(call: Call) -> Iterator[tuple[str, str]]:
-    """What the caller may be called, best first."""
+    """Possible names of the consumer, best first."""
     caller = CALLERS[call.caller]
     is_pod_known = call.client_saw is not None or caller.known_everywhere
     if caller.workload and is_pod_known:
@@ -152,5 +152,5 @@ def _names(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _callers(call: Call) -> Iterator[tuple[str, str]]:
-    """Coverage counts for every name; it does not know certificates."""
+    """Coverage counts for every name; it ignores certificates."""
     return ((kind, name) for kind, name in _names(call) if kind != "certificate")

@@ -1,5 +1,5 @@
 """A server's ingest over a database, without HTTP. Each method is one piece of work, and the server may be
-killed between any two: what it had in memory is gone, and the database's files are as they were.
+killed between any two: its memory is lost, and the database's files stay as they were.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ TARGETS = (
     AttachTarget(workload="shop/green"),
     AttachTarget(host="api.pay.example:443"),
 )
-"""What `world.DESCRIBED` says, one by one."""
+"""The facts in `world.DESCRIBED`, one by one."""
 
 
 class Undone(Exception):
-    """Stands for whatever may fail in a piece of work."""
+    """Represents any failure within a piece of work."""
 
 
 class Running:
-    """`now` is the time by the server's clock, in ns."""
+    """`now` is the server's clock in ns."""
 
     def __init__(self, folder: Path, now: int) -> None:
         self._folder, self._lives = folder, 0
@@ -57,7 +57,9 @@ class Running:
         return self.store.write(work).result()
 
     def kill(self) -> None:
-        """Nothing is closed or written any more: another process opens the files as they are."""
+        """Abandons the server without closing or writing anything; another process opens the files as they
+        are.
+        """
         self._lives += 1
         data = self._folder / str(self._lives)
         data.mkdir()
@@ -78,7 +80,7 @@ class Running:
         self.do(lambda unit: self.acceptor.accept(delivery, self.now, self.at))
 
     def deliver_in_vain(self, delivery: Delivery) -> None:
-        """Something fails before a batch is committed."""
+        """Fails before a batch is committed."""
 
         def work(unit: Unit) -> None:
             self.acceptor.accept(delivery, self.now, self.at)
@@ -94,7 +96,7 @@ class Running:
         self.do(lambda unit: self.acceptor.settle_due(self.now, self.at))
 
     def judge_again(self) -> None:
-        """A piece of what the jobs do with exchanges that were judged by other specifications."""
+        """Re-validates some exchanges after specifications changed, as the jobs do."""
         for api in self._to_judge()[:1]:
             self._judge(api, 5)
 
@@ -106,12 +108,12 @@ class Running:
 
     @property
     def at(self) -> float:
-        """A clock that nobody sets, in s."""
+        """A monotonic clock in s."""
         return self.now / SECOND
 
     def finish(self) -> Counts:
-        """All views are settled and all exchanges judged; what is counted."""
-        for _ in range(2):  # what was held at the start begins to wait at the first
+        """Settles all views and re-validates all exchanges. Returns the counters."""
+        for _ in range(2):  # views held at the start begin to wait at the first call
             self.settle_due()
             self.now += 3600 * SECOND
         self.settle_due()

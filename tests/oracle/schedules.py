@@ -1,4 +1,4 @@
-"""What happens to a server while calls are made: batches in some order, repeated, in vain; time; kills."""
+"""Events of a server during traffic: batches in some order, repeated or failing; time; kills."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from tests.oracle.world import NODES
 from tests.server.records import MS
 
 SKEWS = (-900 * MS, 0, 900 * MS)
-LAG = 200 * MS  # from a call's end to its delivery, where nothing is late
+LAG = 200 * MS  # from a call's end to its delivery, without delay
 OFFLINE = 20 * 3600 * SECOND
 
 
 class Order(StrEnum):
-    """In which batches come."""
+    """The order of batches."""
 
-    LIVE = "live"  # as calls end
-    OFFLINE = "offline"  # as calls end, but all of one agent's hours later
+    LIVE = "live"  # in the order in which calls end
+    OFFLINE = "offline"  # the same, but one agent's batches are hours late
     ANY = "any"
 
 
 class Fault(StrEnum):
-    """What happens after a batch."""
+    """An event after a batch."""
 
-    AGAIN = "again"  # an answer was lost: the batch of some while ago comes once more
-    SPOOL = "spool"  # an agent was killed: records of some while ago come in a new batch
-    NOTHING = "nothing"  # a batch without records: an agent says that it has no more
+    AGAIN = "again"  # an acknowledgement was lost: an earlier batch is sent again
+    SPOOL = "spool"  # an agent was killed: earlier records are sent in a new batch
+    NOTHING = "nothing"  # a batch without records: the agent has nothing more
     KILL = "kill"
-    IN_VAIN = "in vain"  # the next batch cannot be stored, and comes again
+    IN_VAIN = "in vain"  # the next batch cannot be stored, and is sent again
     SETTLE = "settle"
     WAIT = "wait"
     JUDGE = "judge"
@@ -45,8 +45,8 @@ class Fault(StrEnum):
 
 @dataclass(slots=True)
 class Schedule:
-    """`order` is that of the batches. `faults` are by the number of the batch that they come before, and so
-    is what is `attached`.
+    """`order` is that of the batches. `faults` and `attached` are by the number of the batch that they
+    precede.
     """
 
     seed: int
@@ -64,7 +64,7 @@ class Schedule:
 
 
 def world(seed: int, count: int, skews: Skews, start: int = START) -> tuple[list[Call], list[Delivery]]:
-    """So many calls, and the batches with their views."""
+    """A number of calls, and the batches with their views."""
     chance = random.Random(seed)
     calls = traffic(chance, count, start=start)
     return calls, deliveries(chance, calls, skews)
@@ -72,7 +72,7 @@ def world(seed: int, count: int, skews: Skews, start: int = START) -> tuple[list
 
 @st.composite
 def schedules(draw: st.DrawFn, count: int) -> Schedule:
-    """Schedules of so many calls."""
+    """Schedules of a number of calls."""
     seed = draw(st.integers(0, 2**32 - 1))
     skews = dict(zip(NODES, draw(st.permutations(SKEWS)), strict=True))
     _, batches = world(seed, count, skews)
@@ -90,7 +90,7 @@ def schedules(draw: st.DrawFn, count: int) -> Schedule:
 def in_turn(
     seed: int, count: int, away: str | None = None, faults: Mapping[int, Sequence[Fault]] | None = None
 ) -> Schedule:
-    """A schedule whose batches come as calls end, but those of the agent that is `away`: after all others."""
+    """A schedule with batches in the order of calls, except those of the agent `away`: after all others."""
     skews = dict(zip(NODES, SKEWS, strict=True))
     _, batches = world(seed, count, skews)
     return Schedule(seed, count, skews, _as_ended(batches, away), faults or {}, {0: range(len(TARGETS))})
@@ -98,7 +98,7 @@ def in_turn(
 
 @st.composite
 def _orders(draw: st.DrawFn, batches: Sequence[Delivery]) -> Sequence[int]:
-    """As calls end; so, but for one agent, which is offline; or in any order."""
+    """In the order in which calls end; the same, except for one agent, which is offline; or any order."""
     kind = draw(st.sampled_from(Order))
     if kind is Order.ANY:
         return draw(st.permutations(range(len(batches))))
@@ -112,12 +112,12 @@ def _as_ended(batches: Sequence[Delivery], away: str | None) -> Sequence[int]:
 
 
 def ended(delivery: Delivery) -> int:
-    """When the newest call of a batch ended."""
+    """The end of a batch's newest call."""
     return max(one.timing.end or one.time for one in delivery.batch.records)
 
 
 def run(schedule: Schedule, server: Running) -> None:
-    """Everything in its order; the server has all batches at the end."""
+    """Runs the schedule. At the end the server has all batches."""
     for number in range(len(schedule.batches) + 1):
         for target in schedule.attached.get(number, ()):
             server.attach(TARGETS[target])
@@ -153,5 +153,5 @@ def _fail(server: Running, fault: Fault, batches: Sequence[Delivery], number: in
 
 
 def _before(batches: Sequence[Delivery], number: int) -> Iterable[Delivery]:
-    """The last batch, and one of some while ago."""
+    """The previous batch, and an earlier one."""
     return [batches[at] for at in sorted({number - 1, number // 2}) if 0 <= at < number]

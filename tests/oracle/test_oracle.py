@@ -1,6 +1,6 @@
-"""Whatever comes in whatever order, and whatever fails: each call counts once, as the plain model says.
+"""Whatever arrives in any order, and whatever fails: each call counts once, as in the plain model.
 
-Over 10⁵ calls. The controls show that the check sees what it is there for.
+Over 10⁵ calls. The controls show that the check detects what it is for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CALLS, EXAMPLES = 260, 400
 
 
 def found(schedule: Schedule) -> Counts:
-    """What a server counts that lives through a schedule."""
+    """The counters of a server that went through a schedule."""
     with tempfile.TemporaryDirectory() as folder:
         server = Running(Path(folder), START)
         try:
@@ -48,7 +48,7 @@ def test_every_call_counts_once(schedule: Schedule) -> None:
 
 
 def total(schedule: Schedule) -> tuple[int, int]:
-    """Calls that the model counts, and the server."""
+    """Number of calls counted by the model, and by the server."""
     expected, counted = counts(schedule.calls, schedule.skews), found(schedule)
     return sum(expected["operations"].values()), sum(counted["operations"].values())
 
@@ -75,7 +75,7 @@ def test_without_knowing_batches_and_records_again_calls_count_twice(
 
 
 def keep_all(samples: SqliteSamples, views: Iterable[StoredView]) -> None:
-    """Stores views, those of one id, too."""
+    """Stores all views, even several with one id."""
     samples._db.executemany(
         "INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)",
         ((one.number, f"{one.number} {one.id}", one.exchange, one.raw) for one in views),

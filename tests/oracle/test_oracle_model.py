@@ -1,4 +1,6 @@
-"""The model counts as the server did that counted each view as it came; and its calls are of every sort."""
+"""The model agrees with an older server, which counted each view on arrival; and its calls are of every
+kind.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ def test_the_model_counts_what_the_server_of_2f925bc_counted(world: World) -> No
     found = counts(world.calls, world.skews)
     assert found.keys() == world.counts.keys()
     for table, expected in world.counts.items():
-        if table in SEEN:  # by one view of each call
+        if table in SEEN:  # from one view of each call
             assert found[table] == pytest.approx(expected, rel=0, abs=SKEW_NS)
         else:
             assert found[table] == expected, table
@@ -35,7 +37,7 @@ def test_a_call_more_shows_in_every_table() -> None:
 
 
 def sorts(call: Call) -> set[str]:
-    """What a call is an example of."""
+    """The kinds that a call is an example of."""
     ends = f"{call.client_saw or 'not seen'}, {call.server_saw or 'not seen'}"
     return {call.kind, call.protocol, call.caller, call.server, call.address, ends}
 

@@ -1,8 +1,8 @@
-"""Two orders of the same batches leave the same: counters, and what stands for what was counted.
+"""Two orders of the same batches give the same counters and the same content.
 
-That is a deviation's message and sample, an operation's attributes, an API's, its aliases, and each exchange.
-Left out: numbers, all that is over a bound, and of servers that share an address (compare.py) the times of
-what was seen first and last, and deviations' samples.
+The content is a deviation's message and sample, an operation's attributes, an API's, its aliases, and each
+exchange. Excluded are numbers, everything over a bound and, for servers that share an address (compare.py),
+first and last seen times and deviations' samples.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CALLS = 120
 
 
 def left(batches: Iterable[Delivery]) -> dict[str, Rows]:
-    """What a server shows that took these batches in this order."""
+    """The content of a server that received these batches in this order."""
     with tempfile.TemporaryDirectory() as folder:
         server = Running(Path(folder), START)
         try:

@@ -1,4 +1,6 @@
-"""The server as a process, killed while it takes batches: what it answered for counts, and nothing twice."""
+"""The server as a process, killed while it receives batches: what it acknowledged counts, and nothing
+twice.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ CALLS, KILLS = 300, 6
 
 
 class Killed:
-    """A server over one directory that is started anew after each kill."""
+    """A server over one directory, restarted after each kill."""
 
     def __init__(self, data: Path, stack: ExitStack) -> None:
         self._data, self._stack = data, stack
@@ -51,7 +53,7 @@ class Killed:
         httpx.post(url, content=content, trust_env=False, timeout=PATIENCE_S).raise_for_status()
 
     def post_and_kill(self, path: str, content: bytes) -> None:
-        """Sends a whole batch, and kills the server before, while or after it is stored."""
+        """Sends a complete batch, and kills the server before, while or after it is stored."""
         url = httpx.URL(f"{self.url}{path}")
         assert url.port is not None
         head = f"POST {url.path} HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -66,7 +68,7 @@ def packed(delivery: Delivery) -> bytes:
 
 
 def settled(data: Path) -> Counts | None:
-    """What is counted, once nothing waits for another view or a verdict."""
+    """The counters, once no view is held and all exchanges are validated."""
     with closing(sqlite3.connect(f"file:{data / FILE}?mode=ro", uri=True)) as db:
         db.execute("BEGIN")
         (held,) = db.execute("SELECT count(*) FROM held").fetchone()

@@ -1,4 +1,4 @@
-"""A call → the records that agents make of it, each by its node's clock and with what its node knows."""
+"""The records that agents make of a call, by each node's clock and with each node's knowledge."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.server.records import NOON
 JSON = "application/json"
 
 Skews = Mapping[str, int]
-"""How much each node's clock is ahead, in ns."""
+"""How far each node's clock is ahead, in ns."""
 
 
 def views(call: Call, skews: Skews) -> Iterator[Record]:
-    """What is reported of a call, the client's view first."""
+    """The reports on a call, the client's view first."""
     caller, server = CALLERS[call.caller], SERVERS[call.server]
     if call.client_saw is not None and caller.node is not None:
         yield _view(call, "client", caller.node, call.client_saw, skews[caller.node])
@@ -66,7 +66,7 @@ def _view(call: Call, side: str, node: str, saw: str, skew: int) -> Record:
 
 
 def _at_client(call: Call, node: str) -> tuple[Endpoint, Endpoint]:
-    """Both ends as the client's agent knows them: its own pod, and the address that was called."""
+    """Both ends as the client's agent knows them: its own pod, and the called address."""
     caller, address = CALLERS[call.caller], ADDRESSES[call.address]
     netns = HOST_NETNS[node] if caller.netns is None else caller.netns
     own = Endpoint(ip_of(caller, address), call.port, netns, caller.pod, caller.namespace, caller.workload)
@@ -74,7 +74,7 @@ def _at_client(call: Call, node: str) -> tuple[Endpoint, Endpoint]:
 
 
 def _at_server(call: Call, node: str) -> tuple[Endpoint, Endpoint]:
-    """Both ends as the server's agent knows them: whoever called, and its own pod or process."""
+    """Both ends as the server's agent knows them: the caller, and its own pod or process."""
     caller, address, server = CALLERS[call.caller], ADDRESSES[call.address], SERVERS[call.server]
     place: Place = server.places[call.place]
     ip = address.ip if address.local_to else place.ip
@@ -91,7 +91,7 @@ def _process(call: Call, at_server: bool) -> Process:
 
 
 def _consumer(caller: Caller, at_server: bool) -> Consumer:
-    """A certificate is seen where it is checked."""
+    """A certificate is known only where it is checked."""
     return Consumer(caller.user_agent, client_name=caller.certificate if at_server else None)
 
 

@@ -1,7 +1,7 @@
-"""The world that the oracle's calls are made in: nodes with agents, callers, and servers behind addresses.
+"""The world of the oracle's calls: nodes with agents, consumers, and servers behind addresses.
 
-Of the two sides of a virtual address the client sees the address, the server itself. Whatever is said here is
-what agents could know; which of it each of them knows of a call is in views.py.
+Of a virtual address the client sees the address, and the server itself. Everything here can be known to
+agents; views.py says which of them know what of a call.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. `node` is None where no agent is. Pods have a netns of their own; a pod is known to the
-    server's agent as well where it is `known_everywhere`.
+    """A consumer. `node` is None without an agent. Pods have a netns of their own; a pod is known to the
+    server's agent as well if it is `known_everywhere`.
     """
 
     name: str
@@ -51,7 +51,7 @@ CALLERS = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one copy of a server listens."""
+    """The address and node of one copy of a server."""
 
     node: str
     ip: str
@@ -62,8 +62,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What answers calls. `host` is what its clients put into Host. A workload has a name and pods; without
-    places it is outside. `is_described` says that a specification is attached to it.
+    """A server. `host` is the Host header of its clients. A workload has a name and pods; without places it
+    is external. `is_described` means that a specification is attached to it.
     """
 
     name: str
@@ -105,7 +105,7 @@ SERVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What clients connect to. `servers` says who may answer there; where it is more than one, a call that
+    """What clients connect to. `servers` are those that may answer there; with more than one, a call that
     only its client saw belongs to none of them. `local_to` is the node whose processes alone reach it.
     """
 
@@ -126,7 +126,7 @@ ADDRESSES = {
         Address("10.96.0.10", 80, ("orders",), True),
         Address("10.96.0.11", 80, ("users",), True),
         Address("10.96.0.12", 80, ("blue", "green"), True),
-        Address("10.1.2.20", 8080, ("orders",)),  # a pod, called by its own address
+        Address("10.1.2.20", 8080, ("orders",)),  # a pod, called at its own address
         Address("10.0.0.2", 9090, ("legacy",)),
         Address(LOOPBACK, 9090, ("legacy",), local_to="node-2"),
         Address("93.184.216.34", 443, ("payments",)),
@@ -135,4 +135,4 @@ ADDRESSES = {
 
 
 DESCRIBED = ("workload=shop/orders", "workload=shop/green", "host=api.pay.example:443")
-"""What the specification is attached to, as the API's query says it."""
+"""The target of the specification, as in the API's query."""

@@ -1,4 +1,4 @@
-"""A stand-in for the specification engine, small enough to be seen through.
+"""A stand-in for the specification engine, small enough to understand at a glance.
 
 A document is JSON: {"title", "version", "base_paths", "servers", "operations": {"GET /users/{id}": {
 "deprecated", "statuses"}}}. A status that is not listed is a deviation.

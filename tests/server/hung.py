@@ -1,5 +1,6 @@
-"""A server with one hanging part: `python -m tests.server.hung PART server ...`, with shorter waits.
-tests/agent/hung.py is the agent's twin: each patches its own program.
+"""A server with one hanging part: `python -m tests.server.hung PART server ...`, with shorter timeouts.
+
+tests/agent/hung.py does the same for the agent: each patches its own program.
 """
 
 from __future__ import annotations

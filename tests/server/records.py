@@ -1,4 +1,4 @@
-"""Records as an agent would send them, each field at its plainest unless a test says otherwise."""
+"""Records as an agent sends them, each field with a plain default."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def record(
     **changed: Any,
 ) -> Record:
     """One view of exchange `ordinal` of the connection from `port`. Exchanges start 10 ms apart and take
-    `took` ns; the client's view is 0.1 ms longer at either end."""
+    `took` ns; the client's view starts 0.1 ms earlier and ends 0.1 ms later.
+    """
     path = path.encode() if isinstance(path, str) else path
     begin = (NOON + ordinal * 10 * MS if start is None else start) + (0 if side == "client" else MS // 10)
     end = begin + took - (0 if side == "client" else MS // 5)

@@ -33,7 +33,7 @@ PATIENCE_S = 60.0
 
 
 def wait_for(condition: Callable[[], T], what: str) -> T:
-    """The first true value of `condition`."""
+    """Returns the first truthy result of `condition`."""
     deadline = time.monotonic() + PATIENCE_S
     while not (value := condition()):
         assert time.monotonic() < deadline, f"no {what} in {PATIENCE_S} s"
@@ -43,7 +43,7 @@ def wait_for(condition: Callable[[], T], what: str) -> T:
 
 @dataclass
 class Client:
-    """What tests ask of the server. `seq` numbers the batches they send."""
+    """Requests to the server. `seq` numbers the batches sent."""
 
     http: httpx.Client
     core: Core
@@ -56,13 +56,13 @@ class Client:
         self.settle()
 
     def deliver(self, *records: Record) -> None:
-        """Sends a batch, whose views may wait for their other halves."""
+        """Sends a batch; its views may wait for their other halves."""
         self.seq += 1
         answer = self.http.post("/api/v1/records", content=batch(self.seq, list(records)))
         assert answer.json() == {"acked": self.seq}, answer.text
 
     def settle(self) -> None:
-        """All views have waited long enough."""
+        """Settles all views as if they had waited long enough."""
         now, at = time.time_ns(), time.monotonic() + BACKLOG_S
         self.core.store.write(lambda unit: self.core.acceptor.settle_due(now, at)).result(PATIENCE_S)
 
@@ -83,7 +83,7 @@ class Client:
             cursor = {"cursor": page["next"]}
 
     def operations(self) -> dict[str, dict[str, Any]]:
-        """All operations of all APIs by key; a key that two APIs have is an error."""
+        """All operations of all APIs by key. A key that two APIs have is an error."""
         found: dict[str, dict[str, Any]] = {}
         for api in self.items("/apis"):
             for operation in self.items(f"/apis/{api['id']}/operations"):

@@ -1,4 +1,4 @@
-"""Batches whose views wait for nothing."""
+"""Accepts batches and settles their views at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from server.ingest.holding import BACKLOG_S
 
 
 def accept(acceptor: Acceptor, delivery: Delivery, now: int) -> dict[str, int]:
-    """Accepts a batch, after which all views have waited long enough; on the writer's thread."""
+    """Accepts a batch and settles all views as if they had waited long enough; on the writer's thread."""
     counts = acceptor.accept(delivery, now, 0.0)
     acceptor.settle_due(now, BACKLOG_S)
     return counts

@@ -1,4 +1,4 @@
-"""Each row of the table at the head of `server/background.py`."""
+"""Each row of the table in `server/background.py`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def running(
 
 
 class Turns:
-    """Records what was asked for in each turn; the first ones answer or raise what they are told to."""
+    """Records the arguments of each turn; the first turns return or raise as configured."""
 
     def __init__(self, *answers: Pace | Exception) -> None:
         self.asked: list[set[int]] = []

@@ -26,7 +26,7 @@ def test_the_version_is_said(main: object, name: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == f"{name} {version('spectap')}\n"
 
 
-ENOUGH = 141  # as a shell says of a program that SIGPIPE ended
+ENOUGH = 141  # a shell's status for a program ended by SIGPIPE
 ENTRY = {
     "startedDateTime": "2026-01-02T03:04:05Z",
     "time": 1,

@@ -1,4 +1,4 @@
-"""Who is slow, or many, keeps nobody out: over real sockets, each bound made small for the test."""
+"""Slow or numerous clients do not keep others out: over real sockets, with each bound made small."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEVER_S = 3600.0
 
 
 class App:
-    """Answers what it was asked; `/wait` once `go` is set, `/large` with more than anyone buffers."""
+    """Answers with the request; `/wait` once `go` is set, `/large` with more than a socket buffers."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -49,7 +49,7 @@ class Server:
         self.clients: list[socket.socket] = []
 
     def connect(self, *sent: bytes) -> socket.socket:
-        """A client that has sent so much."""
+        """A client that has sent this much."""
         client = socket.create_connection(("127.0.0.1", self._port), 60)
         self.clients.append(client)
         client.sendall(b"".join(sent))
@@ -60,7 +60,7 @@ class Server:
 
 
 def answer(client: socket.socket) -> bytes:
-    """What comes up to the end of a small answer, or of the connection."""
+    """Reads to the end of a small response, or of the connection."""
     found = b""
     while not found.endswith(b"xxxxx"):
         try:
@@ -74,7 +74,7 @@ def answer(client: socket.socket) -> bytes:
 
 
 def looked(server: Server, times: int = 1) -> None:
-    """Waits until the server has looked so often at who is late."""
+    """Waits until the server has checked for late clients this often."""
     after = server.room.sweeps + times
     wait_for(lambda: server.room.sweeps >= after or server.room.open == 0, "look at who is late")
 
@@ -102,7 +102,7 @@ def serving(bounds: ConnectionBounds | None = None) -> Iterator[Server]:
 
 @pytest.fixture
 def bounds(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """All times are endless but those that a test sets."""
+    """All timeouts are infinite except those that a test sets."""
     for name in ("HEAD_S", "BODY_S", "UNREAD_S"):
         monkeypatch.setattr(connections, name, NEVER_S)
     monkeypatch.setattr(connections, "SWEEP_S", 0.01)

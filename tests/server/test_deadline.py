@@ -1,4 +1,4 @@
-"""Asked to stop, the server ends whatever hangs in it, says what was not finished, and keeps what it has."""
+"""Asked to stop, the server ends hanging parts, reports what was not finished, and keeps its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that has all its descriptors in use goes on serving, and says so once."""
+"""A process that is out of file descriptors continues to serve, and logs it once."""
 
 from __future__ import annotations
 

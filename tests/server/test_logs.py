@@ -1,4 +1,4 @@
-"""A client that misbehaves again and again is not worth a line each time."""
+"""Repeated misbehaviour of a client is not logged each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections to hosts that somebody named: only to the address that was checked."""
+"""Connections to hosts that a user named go to the checked address only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "service.test"
 
 @contextmanager
 def service(context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port of a service on 127.0.0.1 that answers with the Host it was asked for."""
+    """The port of a service on 127.0.0.1 that returns the Host it was called with."""
 
     class Echo(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -37,7 +37,7 @@ def service(context: ssl.SSLContext | None = None) -> Iterator[int]:
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: Any) -> None:
-            pass  # clients here break handshakes off
+            pass  # clients here abort handshakes
 
     server = Server(("127.0.0.1", 0), Echo)
     if context is not None:
@@ -54,7 +54,7 @@ def service(context: ssl.SSLContext | None = None) -> Iterator[int]:
 
 @pytest.fixture
 def resolves(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes NAME resolve to one list of addresses after the other; the last stays."""
+    """Makes NAME resolve to one list of addresses after the other; the last remains."""
     real = socket.getaddrinfo
 
     def set_answers(*answers: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Whose the other end of a loopback connection is, from both sources the kernel has."""
+"""The owner of the other end of a loopback connection, from both sources in the kernel."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def asked(lookup: Lookup, client: Address, server: Address) -> int | None:
 def test_a_connection_of_ours_is_ours(listener: socket.socket, lookup: Lookup) -> None:
     with socket.create_connection(end(listener)) as client:
         assert lookup(end(client), end(listener)) == os.getuid()
-        client.shutdown(socket.SHUT_WR)  # still somebody's
+        client.shutdown(socket.SHUT_WR)  # still owned
         assert lookup(end(client), end(listener)) == os.getuid()
 
 

@@ -1,4 +1,4 @@
-"""`spectap server` as a process: how it starts, refuses to, and ends."""
+"""`spectap server` as a process: how it starts, refuses to start, and stops."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def started(
     program: Sequence[str] = SPECTAP,
     ready: str = "/readyz",
 ) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
-    """The process, once it answers at `ready`, its URL and its log. `shell` is how a shell runs it."""
+    """The process once it answers at `ready`, with its URL and log. `shell` is how a shell starts it."""
     words = [*program, "server", "--listen", "127.0.0.1:0", "--data", str(data), *arguments]
     command = ["sh", "-c", f'{shell} "$@"', "sh", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -117,7 +117,7 @@ def test_its_last_line_says_what_learning_could_not_save(tmp_path: Path) -> None
         httpx.post(f"{url}/api/v1/records", content=batch(1, records), trust_env=False)
         wait_for(lambda: learnt(url) == 20, "learning")
         wait_for(lambda: any("new document" in line for line in lines), "its document")
-        db.execute("BEGIN IMMEDIATE")  # as another process that keeps the database locked
+        db.execute("BEGIN IMMEDIATE")  # like another process that locks the database
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
     assert "everything accepted is stored" not in lines[-1]
@@ -208,7 +208,7 @@ def test_who_sends_half_a_head_takes_no_ones_place_and_fills_no_log(tmp_path: Pa
 def test_a_damaged_database_is_one_sentence_and_salvaged_when_asked(tmp_path: Path) -> None:
     with started(tmp_path) as (process, url, _):
         records = [record(n, id=f"r{n}") for n in range(20)]
-        for sent in (batch(1, records), batch(2, [])):  # nothing more comes: no view waits
+        for sent in (batch(1, records), batch(2, [])):  # nothing more arrives: no view waits
             assert httpx.post(f"{url}/api/v1/records", content=sent, trust_env=False).is_success
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
@@ -228,4 +228,4 @@ def test_a_damaged_database_is_one_sentence_and_salvaged_when_asked(tmp_path: Pa
     assert "salvaged consumers: 0 kept" in said
     (kept,) = tmp_path.glob("spectap.db.damaged-*")
     assert str(kept) in said
-    assert kept.read_bytes()[8192:] == bytes(raw[8192:])  # the first page counts how often it was opened
+    assert kept.read_bytes()[8192:] == bytes(raw[8192:])  # the first page counts the openings

@@ -1,4 +1,4 @@
-"""Views that wait are settled though nothing else happens."""
+"""Waiting views are settled even if nothing else happens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.server.running import Client, serving, wait_for
 
 
 def now(number: int) -> int:
-    """When a call began that is captured live."""
+    """The start of a call that is captured live."""
     return time.time_ns() + number
 
 

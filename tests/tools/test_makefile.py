@@ -1,4 +1,4 @@
-"""What the targets promise that no other test runs."""
+"""The targets' promises that no other test runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kernels the tests boot: the newest, or with TIERS=all each that was fetched."""
+"""The kernels that the tests boot: the newest, or with TIERS=all every fetched one."""
 
 from __future__ import annotations
 

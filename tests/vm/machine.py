@@ -1,8 +1,8 @@
 """Runs a command under another kernel: one of Debian's, in QEMU, with this machine's files as its root.
 
-The root is seen read-only, with a RAM disk above it, so there is no image to build and nothing changes here.
-There is no network. /run is empty: a uprobe's file must be copied there, since 9p gives no page to write to.
-It is emulated, so no KVM is needed: ten seconds to the command, which then runs at a tenth of the speed.
+The root is read-only, with a RAM disk above it, so no image is needed and nothing changes here. There is no
+network. /run is empty: a uprobe's file must be copied there, since 9p cannot provide writable pages. The CPU
+is emulated, so no KVM is needed: ten seconds to the command, which then runs at a tenth of the speed.
 
 By hand: `python -m tests.vm.machine --release 6.18 --append preempt=full -- COMMAND…`
 """
@@ -41,10 +41,10 @@ MODULES = (
     "crypto/gcm",
     "net/tls/tls",
 )
-"""In the order of loading; a kernel has some of them built in."""
+"""In load order; some are built into some kernels."""
 
 EMULATION = ("-accel", "tcg,thread=multi", "-cpu", "max")
-"""KVM is left alone: nested in another hypervisor it may be there and fail half-way."""
+"""KVM is not used: in a nested hypervisor it may be present and fail."""
 
 SHARED = "security_model=passthrough,multidevs=remap"
 MEMORY_MB = 3072
@@ -53,7 +53,7 @@ CRASH = re.compile(r"^.*(?:BUG:|Oops|general protection fault|Kernel panic|WARNI
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One that tests/vm/fetch-kernels has fetched."""
+    """A kernel fetched by tests/vm/fetch-kernels."""
 
     release: str
     image: Path
@@ -66,7 +66,7 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of a machine. `status` is the command's; None where the kernel did not get to its end."""
+    """The result of a machine. `status` is the command's; None if the kernel did not finish."""
 
     status: int | None
     output: str
@@ -74,12 +74,12 @@ class Finished:
 
 
 def crashes(console: str) -> list[str]:
-    """What a kernel said on its console that it must not say."""
+    """Messages on a kernel's console that indicate a crash."""
     return CRASH.findall(console)
 
 
 def kernels() -> list[Kernel]:
-    """Those that are here, oldest first."""
+    """The fetched kernels, oldest first."""
     asked = subprocess.run([HERE / "fetch-kernels", "folder"], check=True, capture_output=True, text=True)
     folder = Path(asked.stdout.strip())
     found = [
@@ -116,7 +116,7 @@ def run(kernel: Kernel, command: Sequence[str], append: str = "", seconds: float
 
 
 def initial_files(kernel: Kernel, folder: Path) -> Path:
-    """The archive of the machine's first files: busybox, the modules and `init`."""
+    """The archive of the machine's initial files: busybox, the modules and `init`."""
     tree, archive = folder / "initial", folder / "initial.cpio"
     for name in ("bin", "dev", "proc", "sys", "modules"):
         (tree / name).mkdir(parents=True)
@@ -138,7 +138,7 @@ def initial_files(kernel: Kernel, folder: Path) -> Path:
 
 
 def qemu(kernel: Kernel, initial: Path, out: Path, append: str, seconds: float) -> str:
-    """Returns what the machine printed on its console; it is ended when the time is up."""
+    """Returns the machine's console output; the machine is stopped when the time is up."""
     argv = ["qemu-system-x86_64", *EMULATION, "-smp", "2", "-m", str(MEMORY_MB)]
     argv += [
         "-nographic",

@@ -1,7 +1,8 @@
-"""Eight speakers under the agent's capture, inside the machine: prints what came of it as one line of JSON.
+"""Eight talking processes under the agent's capture, inside the machine: prints the result as one line of
+JSON.
 
-`--unguarded` takes the tail call out of the uprobe programs and attaches them whatever the check says: the
-negative control. What it says is the line before.
+`--unguarded` removes the tail call from the uprobe programs and attaches them whatever the check finds: the
+negative control. The check's result is on the line before.
 """
 
 from __future__ import annotations
@@ -35,21 +36,23 @@ GUARD = "no_program.call(ctx, 0);"
 
 @dataclass(slots=True)
 class Account:
-    """`said` is what the speakers sent and received in plaintext, `told` what was handed over, in bytes."""
+    """`said` is what the processes sent and received in plaintext, `told` what the agent captured, in
+    bytes.
+    """
 
     refusal: str | None
     events: int = 0
     said: int = 0
     told: int = 0
-    wrong: int = 0  # chunks that are not what their process said, where they say it
+    wrong: int = 0  # number of chunks whose content differs from what their process sent
     ring_full: int = 0
     table_full: int = 0
     unaccounted: int = 0
-    failed: int = 0  # speakers that did not hear what they said
+    failed: int = 0  # number of processes that received something other than what was sent
 
 
 class Ear:
-    """Judges chunk by chunk."""
+    """Checks each chunk."""
 
     def __init__(self, account: Account, pids: set[int]) -> None:
         self._account = account
@@ -102,7 +105,7 @@ def speaker(certificate: Certificate) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def overhear(source: KernelSource, speakers: list[subprocess.Popen[bytes]], account: Account) -> None:
-    """Lets them speak once their library is probed, and listens until they are done."""
+    """Starts the processes' exchanges once their library is probed, and captures until they are done."""
     ear = Ear(account, {process.pid for process in speakers})
     probed = str(MEMORY / LIBRARIES[0])
     began = False
@@ -119,7 +122,7 @@ def overhear(source: KernelSource, speakers: list[subprocess.Popen[bytes]], acco
 
 
 class Check:
-    """The agent's own check, which says how many programs have a private stack, and may be overruled."""
+    """The agent's own check, which reports how many programs have a private stack, and may be overruled."""
 
     def __init__(self) -> None:
         self._found = private_stack.has_private_stack

@@ -1,5 +1,5 @@
-"""nginx sends a file by SSL_sendfile under the agent's capture, in the machine: prints, as JSON,
-the captured answers, and how many connections the kernel encrypted.
+"""nginx sends a file by SSL_sendfile under the agent's capture, in the machine: prints, as JSON, the captured
+responses, and how many connections the kernel encrypted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def call() -> None:
 
 
 def answers(source: KernelSource, server: int) -> list[object]:
-    """What `server` is seen to send, once its library is probed, until its connection is closed."""
+    """The bytes captured from `server`, from when its library is probed until its connection is closed."""
     table = connections(Limits(), BODY_CAP, Ledger())
     caller = threading.Thread(target=call, daemon=True)
     found: list[object] = []

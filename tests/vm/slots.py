@@ -1,7 +1,7 @@
-"""How often another task writes into a uprobe program's stack, by the stack's size and with a tail call.
+"""How often another task overwrites a uprobe program's stack, by the stack's size and with a tail call.
 
-Four tasks on one CPU run into a program that leaves its thread's id in the lowest slot of its stack, copies
-memory for a while, and looks again. Prints one line of JSON: per program, runs and those that were corrupted.
+Four tasks on one CPU run a program that writes its thread's id to the lowest slot of its stack, copies memory
+for a while, and checks the slot. Prints one line of JSON: per program, runs and corrupted runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from agent.probes.programs import FOLDER
 
 PROGRAMS = {"small": (48, False), "private": (64, False), "guarded": (256, True)}
-"""Name -> bytes of stack, and whether it can make a tail call."""
+"""Name -> bytes of stack, and whether it has a tail call."""
 
 TASKS = 4
 TARGET = Path("/run/target")

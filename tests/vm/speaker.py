@@ -1,6 +1,6 @@
-"""A process that talks to itself over TLS: `speaker.py CERTIFICATE KEY CONNECTIONS EXCHANGES`.
+"""A process that exchanges messages with itself over TLS: `speaker.py CERTIFICATE KEY CONNECTIONS EXCHANGES`.
 
-It waits for a line on standard input, and ends with status 0 if it heard what it said.
+It waits for a line on standard input. Its exit status is 0 if it received what it sent.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a speaker says, byte for byte, so that whoever overhears it can tell whose words these are."""
+"""The messages of a speaker, byte for byte, so that captured bytes show which process sent them."""
 
 from __future__ import annotations
 
-SIZES = (20, 900, 6000)  # of bodies, in turn: within and beyond the cap
+SIZES = (20, 900, 6000)  # of bodies: within and beyond the cap
 
 
 def request(pid: int, number: int) -> bytes:

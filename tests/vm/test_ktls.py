@@ -1,4 +1,6 @@
-"""A file that OpenSSL has the kernel encrypt and send (SSL_sendfile) is counted; what follows is found."""
+"""A file that the kernel encrypts and sends for OpenSSL (SSL_sendfile) is counted; what follows is
+captured.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Tasks that preempt each other within the agent's uprobes, under Debian's kernels, do each other no harm.
+"""Tasks that preempt each other within the agent's uprobes, under Debian's kernels, do not corrupt each
+other.
 
-Eight Python processes talk over TLS under the agent's capture, first as it is, then (the negative control)
-with the guard taken out of its programs, in one boot of each kernel.
+Eight Python processes use TLS under the agent's capture, first as it is, then (the negative control) without
+the guard in its programs, in one boot of each kernel.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ UNGUARDED = "from here on without the guard"
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What became of the speakers: `private` counts programs; None is what a crash cut off."""
+    """The result of the processes: `private` counts programs; None is what a crash cut off."""
 
     private: int | None
     account: Account | None
@@ -42,7 +43,7 @@ def parsed(output: str, console: str) -> Heard:
 
 @cache
 def heard(kernel: Kernel, mode: str) -> tuple[Heard, Heard | None]:
-    """With the guard, and without it; None where the kernel did not come so far."""
+    """With the guard, and without it; None if the kernel did not get that far."""
     guarded, unguarded = python("tests.vm.overheard"), python("tests.vm.overheard", "--unguarded")
     script = f"{guarded}; echo {UNGUARDED}; echo {UNGUARDED} >/dev/kmsg; {unguarded}"
     finished = machine.run(kernel, ["sh", "-c", script], append=f"preempt={mode}")
@@ -56,7 +57,7 @@ OLD = [kernel for kernel in found() if kernel.version < FIRST_WITH_PRIVATE_STACK
 
 
 def check_whole(heard: Heard) -> None:
-    """Every byte was handed over, as its own process's, or is counted; and the kernel had nothing to say."""
+    """Every byte was captured as its own process's or counted, and the kernel reported nothing."""
     account = heard.account
     assert account is not None, heard
     assert heard.crashes == []

@@ -1,4 +1,4 @@
-"""What is of another kind than expected counts as absent."""
+"""A value of an unexpected type counts as absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of an exchange's views stands for it."""
+"""Which view represents an exchange."""
 
 from __future__ import annotations
 

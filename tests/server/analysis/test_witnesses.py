@@ -1,4 +1,4 @@
-"""Views of one call find each other, and only those."""
+"""The views of one call are paired with each other only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.server.records import CURL, MS, NOON, record
 
 
 def pairs(records: Iterable[Record], pending: Pending | None = None) -> set[frozenset[str]]:
-    """Which records were found to be one call, by id."""
+    """Records paired as one call, by id."""
     pending = Pending() if pending is None else pending
     ids: list[str] = []
     found = set()
@@ -35,7 +35,7 @@ def pairs(records: Iterable[Record], pending: Pending | None = None) -> set[froz
 
 
 def calls(count: int, **options: Any) -> tuple[list[Record], list[Record]]:
-    """Both ends' views of `count` calls on one connection, all alike."""
+    """Both views of `count` calls on one connection, all alike."""
     return (
         [record(n, "client", id=f"c{n}", **options) for n in range(count)],
         [record(n, "server", id=f"s{n}", **options) for n in range(count)],

@@ -1,4 +1,4 @@
-"""Pairing, over any traffic: never two views of one side, never across connections, none lost or doubled."""
+"""Pairing for any traffic: never two views of one side, never across connections, none lost or doubled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Call = tuple[int, int]  # connection, number
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One side's record of a call, and which call that really was."""
+    """One side's record of a call, and the number of the real call."""
 
     call: Call
     side: str
@@ -26,8 +26,9 @@ class Sight:
 
 
 def sights(calls: list[Call], protocol: str, skew: int, nodes: int) -> list[Sight]:
-    """Both views of each call: all alike but for the client's port. Calls of one connection are 1 ms apart
-    (HTTP/1), those of different connections, and of HTTP/2 any, go on at once."""
+    """Both views of each call, alike except for the client's port. Calls of one connection are 1 ms apart
+    (HTTP/1); calls of different connections, and all of HTTP/2, run concurrently.
+    """
     found = []
     for connection, number in calls:
         start = NOON + connection * MS // 7 + (number * 3 * MS if protocol == "h1" else number * MS // 5)
@@ -48,7 +49,7 @@ def sights(calls: list[Call], protocol: str, skew: int, nodes: int) -> list[Sigh
 
 
 def elsewhere(one: Record, skew: int) -> Record:
-    """As another node's agent tells it, whose clock shows `skew` ns more."""
+    """As reported by another node's agent, whose clock is ahead by `skew` ns."""
     moments = ("request_start", "request_end", "first_byte", "end")
     shifted = {name: at + skew for name in moments if (at := getattr(one.timing, name)) is not None}
     timing = replace(one.timing, **shifted)
@@ -56,7 +57,7 @@ def elsewhere(one: Record, skew: int) -> Record:
 
 
 def paired(arriving: list[Sight]) -> list[tuple[Sight, Sight]]:
-    """What pairing makes of views in this order, each at most once."""
+    """The pairs made of views in this order, each view used at most once."""
     pending, pairs = Pending(), []
     for number, sight in enumerate(arriving):
         mark = mark_of(sight.record)
@@ -72,7 +73,7 @@ def paired(arriving: list[Sight]) -> list[tuple[Sight, Sight]]:
 
 
 def truly(pairs: list[tuple[Sight, Sight]]) -> Counter[Call]:
-    """The calls that were found to be one, each of which must be."""
+    """The calls that were paired; asserts that each pair is one call."""
     for one, other in pairs:
         assert {one.side, other.side} == {"client", "server"}
         assert one.call == other.call
@@ -109,7 +110,7 @@ def test_of_records_that_never_come_the_other_view_stays_alone(
 def test_a_side_that_lost_calls_before_they_were_parsed_counts_on_and_is_still_paired(
     data: st.DataObject, count: int, lost: set[int]
 ) -> None:
-    """Its ordinals are behind from then on: time tells."""
+    """From then on its ordinals are behind: times decide."""
     every = sights([(0, n) for n in range(count)], "h1", 0, 1)
     kept = [sight for sight in every if sight.side == "client" or sight.call[1] not in lost]
     behind = [_numbered(sight, lost) if sight.side == "server" else sight for sight in kept]
@@ -158,14 +159,14 @@ def test_calls_out_of_step_are_paired_across_clocks_once_these_were_compared() -
 
 
 def test_a_client_that_did_not_wait_for_its_answer_says_nothing_of_the_clocks() -> None:
-    """Its view ends long before the server's, as if by a clock that is behind."""
+    """Its view ends long before the server's, as if its clock were behind."""
     gone, answered = sights([(0, 0)], "h1", 0, 2)
     slow = replace(answered.record.timing, end=NOON + 400 * MS)
     begun = replace(gone.record.timing, first_byte=None, end=None)
     arriving = [
         replace(gone, record=replace(gone.record, response=None, timing=begun)),
         replace(answered, record=replace(answered.record, timing=slow)),
-        *sights([(1, 0), (1, 67)], "h1", 0, 2)[0::3],  # 201 ms apart, of each call one view
+        *sights([(1, 0), (1, 67)], "h1", 0, 2)[0::3],  # 201 ms apart, one view of each call
     ]
     assert truly(paired(arriving)) == Counter([(0, 0)])
 

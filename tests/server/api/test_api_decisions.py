@@ -1,4 +1,4 @@
-"""What people decide of deviations: what is ignored, what becomes a change of the specification."""
+"""Decisions on deviations: ignoring, and changing the specification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids of the outside: opaque text, and what an earlier one leads to."""
+"""Public ids: opaque text, and where an earlier id leads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OF_AN_API = (
 
 
 def merged(client: Client) -> tuple[str, str]:
-    """The id of an API that only clients were seen of, and of what it turned out to be."""
+    """The id of an API known only from clients' views, and of the API it was merged into."""
     client.send(record(0, "client"))
     (before,) = client.items("/apis")
     client.send(*both(0), *both(1))
@@ -41,7 +41,7 @@ def merged(client: Client) -> tuple[str, str]:
 
 
 def described(client: Client, api: str) -> str:
-    """Uploads a specification that a call deviates from; the deviation's id."""
+    """Uploads a specification that a call deviates from. Returns the deviation's id."""
     client.http.put(f"/api/v1/apis/{api}/spec", content=spec("GET /users/{id}")).raise_for_status()
     client.send(record(2, status=500))
     (found,) = wait_for(lambda: client.items("/deviations"), "deviation")

@@ -283,7 +283,7 @@ def test_the_ledger_says_how_bytes_exchanges_and_delivery_add_up(client: Client)
     views = [pack_record(one) for one in (*both(0), *both(1))]
     exchanges = {"parsed": 9, "shipped": 4, "refused": 2, "in_flight": 3}
     ledger = {"bytes": {"seen": 1000, "parsed": 700, "late": 200}, "exchanges": exchanges, "kernel": {}}
-    for seq in (1, 1, 2):  # sent again, under its number and under another
+    for seq in (1, 1, 2):  # sent again, with the same and with another number
         content = pack_batch("agent-1", "epoch-1", seq, ledger, views)
         client.http.post("/api/v1/records", content=content).raise_for_status()
     answer = client.get("/ledger")

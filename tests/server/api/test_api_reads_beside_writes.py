@@ -1,4 +1,4 @@
-"""Reads are answered, with all there is, whatever the writer is in the middle of."""
+"""Reads are answered completely, whatever the writer is doing."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from tests.server.running import Client, serving, wait_for
 
 MANY = 48  # more than the server has threads
 USERS = spec("GET /users/{userId}", "GET /never")
-SOON_S = 10.0  # far less than the writer is held for, far more than an answer takes
+SOON_S = 10.0  # far less than the writer is held, far more than an answer takes
 
 
 class Held:
-    """Holds the writer's thread wherever it reads what specifications and decisions are stored."""
+    """Blocks the writer's thread wherever it reads the stored specifications and decisions."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self._go_on = threading.Event(), threading.Event()
@@ -65,7 +65,7 @@ def shop(tmp_path: Path, held: Held) -> Iterator[Client]:
     with serving(tmp_path) as client:
         client.http.post("/api/v1/specs?host=shop.local:8080", content=USERS).raise_for_status()
         client.send(record(0, status=500))
-        client.core.settling.stop()  # which would wait for the writer, too
+        client.core.settling.stop()  # it would wait for the writer, too
         client.http.timeout = SOON_S
         try:
             yield client
@@ -118,7 +118,7 @@ def test_a_reader_never_sees_an_api_without_its_specification_while_another_is_b
 
 
 def holding(store: Store, go_on: threading.Event) -> Future[object]:
-    """Work that has begun and holds the writer until it may go on."""
+    """Work that has begun and blocks the writer until it is released."""
     began = threading.Event()
 
     def hold(unit: Unit) -> object:

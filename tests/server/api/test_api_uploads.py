@@ -1,4 +1,4 @@
-"""Specifications of several files, and those fetched from a running service."""
+"""Specifications in several files, and specifications fetched from a running service."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_whatever_is_damaged_in_an_archive_is_a_refusal(method: int) -> None:
 
 
 def harmed(raw: bytes, chance: random.Random) -> bytes:
-    """Some bytes changed, a few left out."""
+    """Some bytes changed, a few removed."""
     found = bytearray(raw)
     for _ in range(chance.randint(1, 6)):
         at = chance.randrange(len(found))

@@ -1,4 +1,4 @@
-"""Coverage of live traffic, over HTTP, against the real specification engine."""
+"""Coverage of live traffic over HTTP, with the real specification engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Without tokens the server is for root, its own user and who started it by sudo, not for every account."""
+"""Without tokens the server admits root, its own user and the user who started it by sudo, not every
+account.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ client.close()
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Client]:
-    """A server that admits nobody who is here."""
+    """A server that refuses every local user."""
     with serving(tmp_path, local_users=frozenset({4242})) as client:
         yield client
 

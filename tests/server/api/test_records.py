@@ -72,7 +72,7 @@ def test_a_full_disk_is_said_and_nothing_is_acknowledged(client: Client) -> None
     assert "full" in answer.json()["detail"]
     assert "retry-after" in answer.headers
     assert len(client.items("/exchanges")) == 1
-    for _ in range(3):  # what is small may still fit
+    for _ in range(3):  # a small write may still fit
         unready = client.http.get("/readyz")
         assert (unready.status_code, "full" in unready.json()["detail"]) == (503, True)
     pragma("max_page_count = 1000000")

@@ -1,4 +1,4 @@
-"""The sample services answer, and their calls differ from the specification as intended."""
+"""The sample services answer, and their calls deviate from the specification as intended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue as readers on other threads see it, whatever the writer does meanwhile."""
+"""Readers on other threads see a consistent catalogue, whatever the writer does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KNOWN = DeviationDecision(DeviationState.IGNORED, "known", None, NOON)
 
 
 class Writer:
-    """A store with its acceptor, wired as the server wires them."""
+    """A store with its acceptor, wired as in the server."""
 
     def __init__(self, folder: Path) -> None:
         self.store = SqliteStore(folder)
@@ -46,7 +46,7 @@ class Writer:
         return self.acceptor.catalogue.published
 
     def attaching(self, base: str, host: str = "shop") -> Callable[[Unit], str]:
-        """Adds a specification for a base path of its own beside the others."""
+        """Adds a specification with its own base path to the existing ones."""
         raw = spec("GET /users", base_paths=[base])
 
         def work(unit: Unit) -> str:
@@ -75,7 +75,7 @@ class Writer:
         return [one.stored.id for one in self.published]
 
     def together(self, *works: Callable[[Unit], object]) -> list[Future[object]]:
-        """Pieces of work that share one transaction."""
+        """Runs pieces of work in one transaction."""
         begun, held = threading.Event(), threading.Event()
 
         def hold(unit: Unit) -> None:
@@ -102,7 +102,7 @@ def connection(unit: Unit) -> sqlite3.Connection:
 
 
 def lose(unit: Unit) -> None:
-    """The disk fails: SQLite gives up the whole transaction."""
+    """Fails as a disk does: SQLite rolls back the whole transaction."""
     connection(unit).execute("ROLLBACK")
     raise sqlite3.OperationalError("disk I/O error")
 
@@ -117,7 +117,7 @@ def deny_commit(unit: Unit) -> None:
 
 def test_a_reader_sees_only_what_one_commit_left_while_others_add_remove_and_ignore(writer: Writer) -> None:
     # Each commit below adds or removes one specification, which is one revision, and ignores a deviation
-    # where the revision is even. A catalogue that is changed under a reader breaks this.
+    # if the revision is even. A catalogue that is changed under a reader breaks this.
     added = [writer.attach("/first")]
     api = next(iter(writer.published)).stored.api
     stop, wrong, looks = threading.Event(), list[object](), [0, 0]
@@ -165,7 +165,7 @@ def test_what_was_written_is_published_once_its_future_is_done_and_not_before(wr
 
     def look(db: Unit) -> None:
         seen.append(writer.shown())
-        assert len([*writer.acceptor.catalogue.draft]) == 1  # whoever writes sees it at once
+        assert len([*writer.acceptor.catalogue.draft]) == 1  # the writing thread sees it at once
 
     added, _ = (one.result() for one in writer.together(writer.attaching("/a"), look))
     assert seen == [[]]
@@ -211,7 +211,9 @@ def test_after_a_lost_transaction_the_next_one_builds_on_the_database(writer: Wr
 
 
 def blobs_read(writer: Writer, work: Callable[[Unit], object]) -> int:
-    """Statements of `work` that read stored documents (each is compiled anew under an authorizer)."""
+    """Number of statements of `work` that read stored documents (each is compiled again under an
+    authorizer).
+    """
     read: list[str] = []
 
     def watch(action: int, table: str | None, column: str | None, *_: str | None) -> int:
@@ -233,7 +235,7 @@ def blobs_read(writer: Writer, work: Callable[[Unit], object]) -> int:
 def test_documents_are_read_at_the_start_and_never_again(writer: Writer, tmp_path: Path) -> None:
     one, two = writer.attach("/one"), writer.attach("/two")
     api = next(iter(writer.published)).stored.api
-    assert blobs_read(writer, lambda unit: Acceptor(unit, load)) > 0  # the count counts
+    assert blobs_read(writer, lambda unit: Acceptor(unit, load)) > 0  # the counter works
     assert blobs_read(writer, writer.ignoring(api, True)) == 0
     assert blobs_read(writer, writer.ignoring(api, False)) == 0
     assert blobs_read(writer, writer.attaching("/three")) == 0

@@ -140,7 +140,7 @@ values = st.recursive(
 
 
 def paths(plain: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in a plain value."""
+    """Every place in a JSON-like value."""
     yield here
     pairs = plain.items() if isinstance(plain, dict) else enumerate(plain) if isinstance(plain, list) else ()
     for key, child in pairs:

@@ -1,4 +1,4 @@
-"""Views wait as the table of holding.py says."""
+"""Views wait as in the table of holding.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR_S = 3600.0
 
 
 def view(number: int, side: str = "client", ended: int = NOON) -> View:
-    """Of the call of this number, which ended at a time."""
+    """The view of a numbered call that ended at a time."""
     one = record(number, side, f"/{number}", start=ended - 2 * MS)
     mark = mark_of(one)
     assert mark is not None
@@ -100,7 +100,7 @@ def test_after_an_outage_a_backlog_waits_for_the_agents_that_are_not_back_yet() 
     one.heard("b", "e", ended + 2 * S, 620)
     assert due(one, now, 620) == [(1, SettledBy.WATERMARK)]
     held(2, ended=ended + 60 * S, into=one)
-    one.heard("a", "e", ended + 62 * S, 620 + HOUR_S + 1)  # b has been gone for longer than an hour
+    one.heard("a", "e", ended + 62 * S, 620 + HOUR_S + 1)  # b has not delivered for more than an hour
     assert due(one, now + 3601 * S, 620 + HOUR_S + 1) == [(2, SettledBy.WATERMARK)]
 
 
@@ -110,7 +110,7 @@ def test_an_agents_new_start_says_anew_how_far_it_is() -> None:
     one.heard("a", "second", NOON - 60 * S, 0)
     assert due(one) == []
     one.heard("a", "second", NOON + 60 * S, 0)
-    one.heard("a", "second", NOON - 60 * S, 0)  # out of order: what was passed stays so
+    one.heard("a", "second", NOON - 60 * S, 0)  # out of order: the later time stays
     assert due(one) == [(1, SettledBy.WATERMARK)]
 
 
@@ -140,7 +140,7 @@ def test_agents_are_bounded_and_who_delivered_last_stays(monkeypatch: pytest.Mon
     one = ViewHold()
     for number, name in enumerate("abac"):
         one.heard(name, "e", NOON + number, 0)
-    assert one.watermark(0) == NOON + 2  # a's, as b is forgotten
+    assert one.watermark(0) == NOON + 2  # a's, since b is forgotten
 
 
 def test_what_is_settled_leaves_nothing_behind_however_long_agents_stand_still() -> None:

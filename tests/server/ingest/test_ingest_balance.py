@@ -1,4 +1,4 @@
-"""Whatever arrives in whatever order, all that is counted equals the exchanges."""
+"""Whatever arrives in any order, all counters equal the sum of the exchanges."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Counts = Counter[tuple[object, ...]]
 
 
 def counted(db: sqlite3.Connection) -> dict[str, Counts]:
-    """What the counters say, by table."""
+    """The counters by table."""
 
     def of(query: str) -> Counts:
         return Counter({tuple(key): count for *key, count in db.execute(query)})
@@ -53,7 +53,7 @@ def counted(db: sqlite3.Connection) -> dict[str, Counts]:
 
 
 def expected(db: sqlite3.Connection) -> dict[str, Counts]:
-    """What the stored exchanges add up to."""
+    """The sum of the stored exchanges."""
     found: dict[str, Counts] = {name: Counter() for name in counted(db)}
     cursor = db.execute("SELECT * FROM exchanges")
     cursor.row_factory = sqlite3.Row
@@ -72,7 +72,7 @@ def expected(db: sqlite3.Connection) -> dict[str, Counts]:
 
 
 def covered(db: sqlite3.Connection) -> Counts:
-    """What the exchanges that were judged as their APIs stand add to coverage, by kind of caller."""
+    """The coverage of the exchanges validated under their API's current revision, by kind of consumer."""
     found: Counts = Counter()
     for number, second, operation in db.execute(
         """SELECT exchanges.number, second, operation FROM exchanges JOIN apis ON apis.number = api
@@ -107,7 +107,7 @@ def traffic(chance: random.Random) -> list[Record]:
 
 
 class Bench:
-    """An acceptor on a store, whose counters must balance after each step."""
+    """An acceptor with a store. Asserts after each step that the counters balance."""
 
     def __init__(self, data: Path) -> None:
         self.store = SqliteStore(data)

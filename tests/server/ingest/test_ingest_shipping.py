@@ -1,4 +1,4 @@
-"""The agent's own way out, against the real server: each record once, whatever happens in between."""
+"""The agent's own shipper with the real server: each record is stored once, whatever happens in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Specifications: which API they are held against, and that nothing counted is lost by an upload."""
+"""Specifications: which API they are validated against, and that an upload loses no counts."""
 
 from __future__ import annotations
 

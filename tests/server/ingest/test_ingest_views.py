@@ -1,4 +1,4 @@
-"""Two views of a call are one exchange of one API, whichever way they come in."""
+"""Two views of a call are one exchange of one API, in any order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_views_in_different_batches_are_one_exchange_of_the_servers_api(client: 
     client.send(views[1])
     (api,) = client.items("/apis")
     assert (api["kind"], api["name"], api["exchanges"]) == ("process", "nginx:8080", 1)
-    assert client.get(f"/apis/{before['id']}") == api  # an id once given leads there for good
+    assert client.get(f"/apis/{before['id']}") == api  # a public id always leads to its API
     (exchange,) = client.items("/exchanges")
     assert exchange["id"] == views[0].id
     assert exchange["side"] == first

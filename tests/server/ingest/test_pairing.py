@@ -1,4 +1,4 @@
-"""Each call counts once, whenever its views come, and whatever ends in between."""
+"""Each call counts once, whenever its views arrive and whatever stops in between."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TABLES = ("calls", "latency", "verdicts", "coverage", "deviation_calls", "operat
 
 
 class Ingest:
-    """An acceptor on a store, and a clock of which the test says how late it is (s since NOON)."""
+    """An acceptor with a store, and a clock set by the test (s since NOON)."""
 
     def __init__(self, data: Path) -> None:
         self.store = SqliteStore(data)
@@ -62,7 +62,7 @@ class Ingest:
         return NOON + int(self.at * S)
 
     def views(self) -> list[list[str]]:
-        """The ids of the views of each exchange."""
+        """The ids of each exchange's views."""
         with self.store.reading() as reader:
             rows = reader.exchanges.listed(Filters(), 1000, None).rows
         return sorted(sorted(view.id for view in row.views) for row in rows)
@@ -91,7 +91,7 @@ CLIENT, SERVER, VIRTUAL = "10.0.0.1", "10.0.0.2", "10.96.0.1"
 
 
 def seen(number: int, side: str, at: float = 0.0, server: str = SERVER, **options: Any) -> Record:
-    """A view of a call between two nodes, which began at a time (s since NOON)."""
+    """A view of a call between two nodes that began at a time (s since NOON)."""
     ends: dict[str, Any] = {"client": Endpoint(CLIENT, 40_000 + number), "server": Endpoint(server, 8080)}
     ends |= options
     node: dict[str, Any] = {"node": f"node-{side}", "agent": side}
@@ -133,7 +133,7 @@ def test_a_view_that_cannot_be_paired_is_settled_at_once(ingest: Ingest) -> None
 def test_what_is_held_waits_on_after_a_restart(ingest: Ingest, tmp_path: Path, killed: bool) -> None:
     ingest.deliver("client", seen(1, "client"), seen(2, "client"))
     data = tmp_path / "data"
-    if killed:  # what lies on the disk at this moment
+    if killed:  # the current content of the disk
         data = shutil.copytree(data, tmp_path / "copy")
         (data / "spectap.lock").unlink()
     else:
@@ -244,7 +244,7 @@ def test_a_held_view_that_cannot_be_read_after_a_restart_is_held_no_more(
 
 
 def test_an_agent_that_has_nothing_more_to_deliver_lets_its_views_go(ingest: Ingest) -> None:
-    ingest.at = 3600.0  # as of an import of what is long past
+    ingest.at = 3600.0  # as if imported long afterwards
     ingest.deliver("import", seen(1, "client"), seen(2, "client"))
     assert ingest.views() == []
     ingest.deliver("import")
@@ -272,7 +272,7 @@ def test_a_late_view_is_counted_as_if_it_had_come_in_time(ingest: Ingest, tmp_pa
 
 
 def later(ingest: Ingest) -> None:
-    """The server knows its agents."""
+    """By then the server knows its agents."""
     ingest.wait(0)
     ingest.wait(pairing.FRESH_S + 1)
 
@@ -285,7 +285,7 @@ def test_of_views_settled_alone_those_are_kept_whose_other_end_an_agent_watches(
     ingest.deliver("client", seen(1, "client", ingest.at))
     ingest.wait(LIVE_S)
     assert ingest.rows("alone") == 0
-    ingest.deliver("server", seen(9, "server", ingest.at))  # its client's end is watched by the other agent
+    ingest.deliver("server", seen(9, "server", ingest.at))  # the other agent watches its client's address
     ingest.deliver("client", seen(2, "client", ingest.at))
     ingest.wait(LIVE_S)
     assert ingest.rows("alone") == 2

@@ -1,4 +1,4 @@
-"""Learning from what is stored: once each, whatever ends, and what people decided stays."""
+"""Learning from stored exchanges: once each, whatever stops, and decisions stay."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.server.sql import drop_oldest, sql
 
 @contextmanager
 def opened(data: Path) -> Iterator[tuple[SqliteStore, Callable[..., None]]]:
-    """A store, and what stores records in it."""
+    """A store, and a function that stores records in it."""
     store = SqliteStore(data)
     acceptor = store.write(lambda unit: Acceptor(unit, engine.load)).result()
     ((seq,),) = sql(store, "SELECT count(*) FROM batches")
@@ -50,7 +50,7 @@ def opened(data: Path) -> Iterator[tuple[SqliteStore, Callable[..., None]]]:
 
 
 def users(start: int, stop: int, **fields: Any) -> list[Record]:
-    """Calls of the one API, each with an id of its own."""
+    """Calls of one API, each with its own id."""
     found = []
     for i in range(start, stop):
         one = call(path=f"/users/{i}", answer={"id": i, **fields}, ordinal=i)
@@ -113,7 +113,7 @@ def test_each_exchange_is_learnt_once_whatever_ends_in_between(tmp_path: Path) -
         send(*users(0, 5))
         step(learning_of(store))
         send(*users(5, 10))
-        learning_of(store).learn_some()  # never saved: as after kill -9
+        learning_of(store).learn_some()  # not saved, as after kill -9
     with opened(tmp_path) as (store, send):
         learning = learning_of(store)
         send(*users(10, 12, name="x"))
@@ -196,7 +196,7 @@ def test_an_integer_of_any_size_is_learnt_and_stored(tmp_path: Path) -> None:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, method: str, victim: Callable[[Learner], bool]) -> None:
-    """One method of the learners of one API raises, with a text that was captured."""
+    """Makes one method of one API's learners raise, with captured text in the message."""
     whole = getattr(Learner, method)
 
     def broken(self: Learner, *args: Any) -> Any:

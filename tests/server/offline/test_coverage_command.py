@@ -1,4 +1,4 @@
-"""`spectap coverage`, as it is typed."""
+"""The `spectap coverage` command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHOP = spec_document(
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
-    """--spec, a key and a file of two callers' traffic."""
+    """--spec, a key and a file with two consumers' traffic."""
     (tmp_path / "spec.json").write_text(json.dumps(SHOP))
     entries = [
         *[entry(headers={"User-Agent": "shop/2"})] * 3,

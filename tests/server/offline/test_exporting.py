@@ -1,4 +1,4 @@
-"""HAR out of a server, and in again: the same exchanges."""
+"""HAR exported from a server and imported again gives the same exchanges."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ VARIABLE = ("id", "witnesses", "api", "verdict", "why")
 
 
 def told(client: Client) -> list[str]:
-    """What the API tells of the exchanges, without what is the server's own."""
+    """The exchanges in the API's form, without fields that belong to the server."""
     found = [
         {name: value for name, value in one.items() if name not in VARIABLE}
         for one in client.items("/exchanges")

@@ -1,4 +1,4 @@
-"""`spectap import` against a real server: everything once, however often it is tried."""
+"""`spectap import` with a real server: everything once, however often it is repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spectap match`: its lines, its summary and its exit status."""
+"""`spectap match`: its lines, summary and exit status."""
 
 from __future__ import annotations
 

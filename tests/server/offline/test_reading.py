@@ -1,4 +1,4 @@
-"""The server's side of reading files: a child whose end is ours, in memory that does not grow."""
+"""Reading files in a child process: it always ends, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_file_that_cannot_be_read_is_an_error_after_what_the_agent_says(
 def test_who_has_enough_leaves_no_child_behind(tmp_path: Path) -> None:
     found = reading.records([file(tmp_path, *[entry(answer={"pad": "x" * 1000})] * 2000)], key(tmp_path))
     next(found)
-    found.close()  # the last test of all fails if the child still runs
+    found.close()  # the last test fails if the child still runs
 
 
 def test_a_child_that_is_ended_by_a_signal_is_no_end_of_the_file(

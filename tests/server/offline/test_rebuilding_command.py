@@ -1,4 +1,4 @@
-"""`spectap rebuild`, as it is typed."""
+"""The `spectap rebuild` command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER = entry(url="http://bank.example/accounts", answer=[])
 
 @pytest.fixture
 def rebuild(tmp_path: Path) -> Any:
-    """Runs the command on entries; its exit status."""
+    """Runs the command on entries. Returns its exit status."""
 
     def run(entries: list[Any], *options: str) -> int:
         (tmp_path / "a.har").write_bytes(document(*entries))

@@ -1,4 +1,4 @@
-"""A server that does not do as asked: what a person is told."""
+"""The message if a server does not respond as expected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.server.running import serving
 
 @contextmanager
 def answering(status: int, body: bytes, headers: Mapping[str, str]) -> Iterator[str]:
-    """The URL of a server that has one answer."""
+    """The URL of a server that has one response."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""`spectap specs` against a real server: what a person sees of it, and what it changes there."""
+"""`spectap specs` with a real server: its output, and its changes there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server's core without HTTP. Use cases are called on the test's own thread."""
+"""A server's core without HTTP. Use cases are called on the test's thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a use case was not done reaches programs as a status and people as a sentence."""
+"""A failed use case has a status for programs and a sentence for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists narrowed to an API that does not exist, or cut into pieces."""
+"""Lists filtered by an API that does not exist, and lists in pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Specifications without HTTP: which API a document describes, and who is told."""
+"""Specifications without HTTP: which API a document describes, and which APIs are re-validated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOMEWHERE = NOWHERE + b"servers: [{url: 'http://said.local'}]\n"
 
 
 class Told:
-    """Which APIs are to be judged again."""
+    """Records which APIs are to be re-validated."""
 
     def __init__(self, core: Core) -> None:
         self.numbers: list[int] = []

@@ -1,4 +1,4 @@
-"""The engines that have to conform: how each opens a store in a folder."""
+"""The engines that must conform, each with a function that opens a store in a folder."""
 
 from __future__ import annotations
 

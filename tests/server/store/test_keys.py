@@ -1,4 +1,4 @@
-"""Numbers come of keys alone: another server, and every later version, come to the same."""
+"""Numbers depend on keys only: another server, and every later version, derives the same."""
 
 from __future__ import annotations
 

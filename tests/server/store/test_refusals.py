@@ -1,4 +1,4 @@
-"""A database that takes nothing: what is said of it, and how often."""
+"""What is logged while a database accepts no writes, and how often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads pages as a browser's parser would, to see what is markup in them and what is text."""
+"""Parses pages as a browser does, to tell markup from text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Read(HTMLParser):
 
     @property
     def names(self) -> set[str]:
-        """All tags and attributes there are."""
+        """All tags and attributes in use."""
         return {tag for tag, _ in self.elements} | {name for _, found in self.elements for name in found}
 
 
@@ -50,7 +50,7 @@ def read(html: str) -> Read:
 
 
 def crawled(http: httpx.Client, start: str = "/") -> Iterator[tuple[str, httpx.Response]]:
-    """Every page that links lead to, each once; the API's documents and files are not pages."""
+    """Every page that links lead to, each once; without the API's documents and files."""
     seen, waiting = {start}, [start]
     while waiting:
         address = waiting.pop()

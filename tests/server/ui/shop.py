@@ -1,4 +1,4 @@
-"""A server with something to show: a shop with a specification, its calls, and what must never run."""
+"""A server with data to show: a shop with a specification, its calls, and content that must never run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.wire import Body, Consumer, Endpoint, Process, Record, Response
 from tests.server.records import both, record
 from tests.server.running import Client, wait_for
 
-NAME = "canary"  # what a script that ran would leave in the window
+NAME = "canary"  # set on `window` by a script that runs
 CANARY = f"\"'><img src=x onerror={NAME}=1><script>{NAME}=1</script>{{{{7777*7777}}}}"
 SPEC: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -56,7 +56,7 @@ def only_api(client: Client) -> str:
 
 
 def filled(client: Client) -> str:
-    """Calls that conform, deviate, are undocumented or deprecated, judged; the API's id."""
+    """Conforming, deviating, undocumented and deprecated calls, all validated. Returns the API's id."""
     client.send(*both(0, "/users/1"), *both(1, "/users/2?colour=red"), *both(2, "/carts"), *both(3, "/admin"))
     api = only_api(client)
     describe(client, path=f"/apis/{api}/spec")
@@ -65,7 +65,7 @@ def filled(client: Client) -> str:
 
 
 def hostile(ordinal: int = 0, text: str = CANARY) -> list[Record]:
-    """Both views of an exchange, each of whose fields that come from outside holds `text`."""
+    """Both views of an exchange; each field from outside contains `text`."""
     raw = text.encode()
     body = Body(len(raw), raw, "complete")
     process = Process(7, text[:40], "boot-1", 5, f"/bin/{text}", text, text)
@@ -105,7 +105,7 @@ def hostile(ordinal: int = 0, text: str = CANARY) -> list[Record]:
 
 
 def hostile_spec(elsewhere: str) -> dict[str, Any]:
-    """A specification that tries to run scripts, to fetch from `elsewhere`, and to lead there."""
+    """A specification that tries to run scripts, to fetch from `elsewhere`, and to link there."""
     markdown = (
         f"{CANARY} <iframe srcdoc='<script>parent.{NAME}=1</script>'></iframe>"
         f" <svg onload={NAME}=1> <a href='javascript:{NAME}=1' id=trap>here</a> [there](javascript:{NAME}=1)"

@@ -1,4 +1,4 @@
-"""People decide of deviations on a page: with a form, and with what the API does."""
+"""Decisions on deviations on a page: with a form, and with the API's effect."""
 
 from __future__ import annotations
 

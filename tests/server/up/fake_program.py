@@ -1,6 +1,6 @@
-"""Stands in for a child of `spectap up`: `fake_program.py LOG ROLE BEHAVIOUR ARGUMENTS...`.
+"""Replaces a child of `spectap up`: `fake_program.py LOG ROLE BEHAVIOUR ARGUMENTS...`.
 
-Serves the pages `up` reads, notes what happens to it in LOG, and ends as BEHAVIOUR says.
+Serves the pages that `up` reads, logs what happens to it in LOG, and ends as BEHAVIOUR says.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ API = {"exchanges": 617, "operations": 3, "verdicts": {"conforming": 615, "shado
 stopping = threading.Event()
 released = threading.Event()
 done = 0
-refusals = 3 if BEHAVIOUR == "shy" else 0  # of its status page, before the first answer
+refusals = 3 if BEHAVIOUR == "shy" else 0  # of its status page, before the first response
 
 
 def note(text: str) -> None:
@@ -30,7 +30,7 @@ def note(text: str) -> None:
 
 
 def deviations() -> list[dict[str, str]]:
-    """Of three kinds, as soon as somebody calls."""
+    """Of three kinds, as soon as there are calls."""
     with open(LOG) as log:
         opened = "shop started" in log.read()
     one = {"operation": "GET /v1/orders", "where": "query", "pointer": "colour", "message": "\x1b[31m"}
@@ -106,7 +106,7 @@ def main() -> None:
         sys.stdout.write("ready 1234\n")
         sys.stdout.flush()
     if BEHAVIOUR == "dies":
-        signal.sigtimedwait({signal.SIGTERM}, 0.5)  # only more telling if it was ready by then
+        signal.sigtimedwait({signal.SIGTERM}, 0.5)  # more meaningful if it was ready by then
         note("dies")
         os._exit(9)
     signal.sigwait({signal.SIGTERM})

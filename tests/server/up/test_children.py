@@ -1,4 +1,4 @@
-"""Children's lines and ends arrive as facts, in order and in full."""
+"""Children's lines and ends arrive as facts, in order and completely."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE_S = 30.0
 
 
 def events_of(program: str) -> list[ChildEvent]:
-    """All that happens to a child running `program`."""
+    """All facts about a child running `program`."""
     found: list[ChildEvent] = []
     with ChildProcesses() as children:
         children.start("child", [sys.executable, "-S", "-c", program])

@@ -1,4 +1,4 @@
-"""What the status documents say, and that a value of another kind there says nothing."""
+"""What status documents say; a value of another type there says nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `spectap up` accepts and what it checks first: one sentence each, with the cure."""
+"""The options of `spectap up` and its checks: one sentence each, with the remedy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_up_takes_every_filter_every_rule_of_redaction_and_the_priority_that_the
         for one in OPTIONS
         if one.group in ("filters", "redaction") or one.name == "--priority"
     }
-    del theirs["--port"]  # up's own: the demo's ports join it
+    del theirs["--port"]  # up's own; the demo's ports are added
     assert {one.name: (one.metavar is None, one.many) for one in options.PASSED} == theirs
 
 

@@ -1,4 +1,6 @@
-"""One live line on a terminal, an occasional line elsewhere, and nothing that steers the terminal."""
+"""One live line on a terminal, an occasional line elsewhere, and no terminal control sequences from
+outside.
+"""
 
 from __future__ import annotations
 

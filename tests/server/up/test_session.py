@@ -1,4 +1,4 @@
-"""`spectap up` as a whole, with stand-ins for its children: the order of things, and their ends."""
+"""`spectap up` as a whole, with stand-ins for its children: the order of events, and how it ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE_S = 60.0
 
 
 class Reacting(io.StringIO):
-    """A screen that does something when a text shows up on it."""
+    """A screen that reacts when a text appears on it."""
 
     def __init__(self, *reactions: tuple[str, Callable[[], None]]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def terminate() -> None:
 
 
 class House:
-    """Stand-ins with a log of what happened to them."""
+    """Stand-ins, and a log of what happened to them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -247,7 +247,7 @@ def test_the_demo_uploads_its_specification_before_its_shop_opens_and_shows_devi
     assert happened.index("shop asked to stop") < happened.index("agent asked to stop")
     assert happened.index("agent ended") < happened.index("server asked to stop")
     agent = house.started("agent")
-    assert agent.count("--port 1234") == 2  # the demo's own ports join the filter
+    assert agent.count("--port 1234") == 2  # the demo's own ports are added to the filter
     shown = out.getvalue()
     assert "deviation, type: GET /v1/orders, query colour: \N{REPLACEMENT CHARACTER}[31m" in shown
 

@@ -1,4 +1,4 @@
-"""Temporary folders: gone at the end, or at the next start; never another's."""
+"""Temporary folders are removed at the end or at the next start, and never another process's."""
 
 from __future__ import annotations
 

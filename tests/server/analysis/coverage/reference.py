@@ -1,4 +1,4 @@
-"""What an exchange exercises, the plain and slow way: by the README's rules, straight from the schemas."""
+"""A plain and slow reference for the parts that an exchange exercises: the README's rules on the schemas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server.analysis.specs.model import Content, Parameter
 from server.analysis.specs.specification import Specification
 
 Schemas = list[tuple[dict[str, JsonObject], frozenset[str]]]
-"""The schemas of a place by their own places, and the places of all that they are within."""
+"""The schemas of a place by their own places, and the places of all schemas they are within."""
 
 
 def parts_by_reference(judged: Judged, specification: Specification) -> set[str]:
@@ -98,7 +98,7 @@ def _fields(specification: Specification, schemas: Schemas, value: Json, at: str
 
 
 def _within(specification: Specification, schemas: Schemas, token: str) -> Schemas:
-    """The schemas of fields of this name, and of what these are within."""
+    """The schemas of fields of this name, and those that these are within."""
     return [
         (dict(specification.parts(place)), above)
         for parts, above in schemas

@@ -1,4 +1,4 @@
-"""A small shop's specification, and calls of it."""
+"""A small shop's specification and calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a specification was exercised, right or wrong, by whom."""
+"""Which parts of a specification were exercised, correctly or not, and by whom."""
 
 from __future__ import annotations
 

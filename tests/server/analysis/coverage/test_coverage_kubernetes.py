@@ -1,4 +1,4 @@
-"""Coverage of Kubernetes' API by an audit log of a real API server, as people will want it."""
+"""Coverage of Kubernetes' API from an audit log of a real API server."""
 
 from __future__ import annotations
 

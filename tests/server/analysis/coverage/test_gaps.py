@@ -1,4 +1,4 @@
-"""Used by some, not tested by others: which test to write next."""
+"""Parts used by some consumers and not tested by others: which test to write next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts that an exchange exercises are those that a plain reference finds."""
+"""The exercised parts of an exchange are those that a plain reference finds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = [*["application/json"] * 5, "Application/JSON; charset=utf-8", "a/b+json
 
 
 def schema(chance: Random, depth: int = 0) -> dict[str, Any]:
-    """A schema of any keyword that leads to fields, within others and itself."""
+    """Schemas with any keyword that leads to fields, nested and recursive."""
     inner = depth + 1
     kinds = ["properties", "items", "prefixItems", "additional", "pattern", "allOf", "oneOf", "$ref", "none"]
     kind = chance.choice(kinds[: 2 if depth == 0 else 9]) if depth < 4 else "none"

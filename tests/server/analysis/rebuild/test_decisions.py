@@ -1,4 +1,4 @@
-"""What a person decides of a document holds whatever traffic brings."""
+"""Decisions on a document hold whatever traffic follows."""
 
 from __future__ import annotations
 

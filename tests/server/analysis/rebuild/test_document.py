@@ -38,7 +38,7 @@ names = st.sampled_from(["page", "q", "f[a]", "f[b]", "ids", "ids[]", "1", "a,",
 
 @st.composite
 def calls(draw: st.DrawFn) -> Record:
-    """Any exchange that a service may have taken."""
+    """Arbitrary exchanges of a service."""
     method = draw(st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]))
     path = "/" + "/".join(draw(st.lists(st.sampled_from(["users", "1", "22", "me", "a b"]), max_size=3)))
     pairs = draw(st.lists(st.tuples(names, words | st.just("")), max_size=3))
@@ -87,7 +87,7 @@ def test_order_storing_and_adding_up_leave_no_trace(records: list[Record], chanc
 
 
 def without_bodies(method: str, size: int | None, kind: str | None) -> Record:
-    """A call whose bodies were not seen."""
+    """A call whose bodies were not captured."""
     plain = call(method, "/pods", 201)
     unseen = Body(size, None, "unseen")
     assert plain.request is not None

@@ -1,4 +1,4 @@
-"""What is new is added to an existing document; what was there stays."""
+"""New facts are added to an existing document; its content stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a learner stored is read by every later version, and taught by whatever a body may hold."""
+"""Later versions load what a learner stored; whatever a body has can be stored."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ numbers = (
         ["1e999", "-1e999", "1E-999", "-0.0", "0", "1e22", "1.0", "1" + "0" * 40 + ".5", "-1E+300"]
     )
     | st.integers(2**63 - 2, 2**64 + 2).map(str)
-    | st.sampled_from(["NaN", "Infinity", "-Infinity"])  # no JSON, though Python reads it
+    | st.sampled_from(["NaN", "Infinity", "-Infinity"])  # not JSON, although Python reads it
 )
 texts = (
     st.text(max_size=6).map(json.dumps)

@@ -1,4 +1,4 @@
-"""What two documents differ in, and which of it breaks callers."""
+"""Differences between two documents, and which of them break callers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.analysis.rebuild.versions import comparable, diff, next_version
 
 
 def document(**operation: Any) -> dict[str, Any]:
-    """One operation, POST /users/{id}, which takes and answers what is said."""
+    """One operation, POST /users/{id}, with this request and response."""
     said = {"responses": {"200": {"description": "OK"}}, **operation}
     return {
         "openapi": "3.1.1",

@@ -1,4 +1,4 @@
-"""Records as a service would leave them, for the tests of rebuilding."""
+"""Records of a service for the tests of rebuilding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JSON = "application/json"
 
 
 def body(value: Any) -> Body:
-    """A JSON body; bytes as they are, None for an empty one."""
+    """A JSON body; bytes are used unchanged, None is an empty body."""
     raw = value if isinstance(value, bytes) else b"" if value is None else json.dumps(value).encode()
     return Body(len(raw), raw, "complete")
 
@@ -73,7 +73,7 @@ def learnt(records: Iterable[Record]) -> Learner:
 
 
 def rebuilt(records: Iterable[Record], *, evidence: bool = False) -> dict[str, Any]:
-    """The document of records, which is valid by the official meta-schema."""
+    """The document learned from records; asserts that it conforms to the official meta-schema."""
     found = document(learnt(records), DocumentOptions("Shop", evidence=evidence))
     validate(found)
     return found
@@ -90,7 +90,7 @@ def judged(found: dict[str, Any], records: Iterable[Record]) -> list[Judgement]:
 
 
 def deviations(found: dict[str, Any], records: Iterable[Record]) -> list[tuple[str, str, str]]:
-    """Kind, where and pointer of all that records have against a document."""
+    """Kind, where and pointer of all deviations of records from a document."""
     return [
         (str(one.kind), str(one.where), one.pointer)
         for judgement in judged(found, records)

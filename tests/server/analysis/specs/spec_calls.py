@@ -1,4 +1,4 @@
-"""Small specifications, and records of calls to hold against them."""
+"""Small specifications, and records of calls to validate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.analysis.specs.model import Judgement
 from server.analysis.specs.specification import Specification
 
 Json = dict[str, Any]
-PATIENT = settings(deadline=None)  # for machines with much else to do
+PATIENT = settings(deadline=None)  # for loaded machines
 REPORTING = ReportingPolicy()
 EMPTY = Body(0, b"", "complete")
 
@@ -35,7 +35,7 @@ def operation(**said: Any) -> Json:
 
 
 def answering(schema: Any, openapi: str = "3.1.0", **components: Any) -> Specification:
-    """GET /x answers 200 with JSON of this schema; POST /x takes it."""
+    """GET /x returns 200 with JSON of this schema; POST /x accepts it."""
     content = {"content": {"application/json": {"schema": schema}}}
     answer = {"200": {"description": "ok", **content}, "204": {"description": "ok"}}
     paths = {"/x": {"get": {"responses": answer}, "post": {"requestBody": content, "responses": answer}}}
@@ -94,7 +94,7 @@ def found(judgement: Judgement) -> list[tuple[str, str, str]]:
 
 
 def verdict_on(schema: Any, value: Any, openapi: str = "3.1.0", **components: Any) -> Judgement:
-    """The judgement of an answer with this body."""
+    """The judgement of a response with this body."""
     return answering(schema, openapi, **components).match(call(answer=body(value)))
 
 

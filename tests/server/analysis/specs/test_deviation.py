@@ -1,4 +1,4 @@
-"""A deviation's identity: what makes two of them one, now and in what is stored."""
+"""A deviation's identity: when two deviations are the same, now and in stored data."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_what_is_shown_is_bounded_and_says_so() -> None:
 
 
 def place_of_77cd586(where: str, pointer: str) -> str:
-    """As the tree of that commit stored it: cut for showing first, then again. A pointer over 400 characters
-    differs where the numbers of items take 100 of them.
+    """As the tree of that commit stored it: truncated for display, then again. A pointer over 400 characters
+    differs if item numbers take 100 of them.
     """
     shown = pointer if len(pointer) <= 400 else pointer[:400] + "…"
     return (re.sub(r"/[0-9]+(?=/|$)", "/*", shown) if where.endswith(".body") else shown)[:300]

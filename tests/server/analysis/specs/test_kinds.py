@@ -1,4 +1,4 @@
-"""Each kind of deviation with a call that shows it, and one that looks like it and does not."""
+"""Each kind of deviation with a call that shows it, and a similar call that does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README beside the engine documents every verdict and kind, and no other, as the rows have it."""
+"""The README beside the engine documents exactly the verdicts and kinds of the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def section(title: str) -> str:
 
 
 def table(title: str) -> list[str]:
-    """The first cell of each row, those in code alone."""
+    """The first cell of each row that is only code."""
     return re.findall(r"^\| `([a-z-]+)` \|", section(title), re.MULTILINE)
 
 

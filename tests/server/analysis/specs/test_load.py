@@ -1,4 +1,4 @@
-"""Loading: what is read, what is refused and with which place and reason."""
+"""Loading: what is accepted, and what is refused with which place and reason."""
 
 from __future__ import annotations
 

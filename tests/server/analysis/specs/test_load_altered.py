@@ -1,6 +1,6 @@
-"""A document in which any one value is another becomes a specification, or is refused with the place.
+"""A document with any one value changed becomes a specification, or is refused with the place.
 
-What becomes a specification also serves all that a stored one does: hosts, coverage, judging, an upgrade.
+A specification also serves everything that a stored one does: hosts, coverage, validation, an upgrade.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ CALLS = [
 
 
 def altered(node: Json, odd: Json) -> Iterator[Json]:
-    """The document with `odd` at each place in turn."""
+    """The document with `odd` at each place, one at a time."""
     yield odd
     if isinstance(node, dict):
         for key, value in node.items():
@@ -181,7 +181,7 @@ def altered(node: Json, odd: Json) -> Iterator[Json]:
 
 
 def serves(document: Any) -> bool:
-    """Whether a document becomes a specification; what that is for is tried."""
+    """Whether a document becomes a specification; uses it in every way."""
     try:
         specification = understand(document)
     except SpecError:
@@ -201,7 +201,7 @@ def _upgrade(document: Any) -> None:
     try:
         openapi(document)
     except SpecError:
-        return  # a reference that nothing follows may lead nowhere
+        return  # a reference that nothing follows may be dangling
 
 
 @pytest.mark.parametrize("odd", ODD, ids=json.dumps)

@@ -1,6 +1,6 @@
-"""Documents and bodies made to cost time or memory: answered within stated bounds.
+"""Documents and bodies made to cost time or memory are handled within fixed bounds.
 
-Nothing here is timed. What is unbounded would not end within the test run, or would end the process.
+Nothing here is timed. Unbounded work would not end within the test run, or would end the process.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from tests.server.store.engines import ENGINES
 
 @pytest.fixture(params=[*ENGINES])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
-    """An empty store of each engine in turn."""
+    """An empty store, for each engine."""
     found = OpenStore(ENGINES[request.param], tmp_path / "store")
     yield found
     found.store.close()

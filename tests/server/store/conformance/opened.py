@@ -1,4 +1,4 @@
-"""A store of any engine, and what the tests of all engines do with it."""
+"""A store of any engine, with what the conformance tests do with it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNKNOWN_STATUS = DeviationIdentity("GET /users/{id}", "unknown-status", "status"
 
 
 class Undone(Exception):
-    """Raised by work that is to be undone."""
+    """Raised by work that must be undone."""
 
 
 class OpenStore:
@@ -39,20 +39,20 @@ class OpenStore:
         self.store = self._engine(self._folder)
 
     def anew(self) -> None:
-        """Another store, that is empty."""
+        """Another, empty store."""
         self.store.close()
         self._folder = self._folder.with_name(f"{self._folder.name}-anew")
         self.store = self._engine(self._folder)
 
     def another(self) -> Store:
-        """A second one of the same folder."""
+        """A second store of the same folder."""
         return self._engine(self._folder)
 
     def do(self, work: Callable[[Unit], T]) -> T:
         return self.store.write(work).result(60)
 
     def undo(self, work: Callable[[Unit], object]) -> None:
-        """Does it, and has it undone."""
+        """Runs work and makes it fail at its end."""
 
         def failing(unit: Unit) -> None:
             work(unit)
@@ -74,7 +74,7 @@ class OpenStore:
 
 
 def pieces(listed: Callable[[int, tuple[int, int] | None], Listed[T]], limit: int) -> list[T]:
-    """All of a list, piece by piece."""
+    """All items of a list, page by page."""
     piece = listed(limit, None)
     found = [*piece.rows]
     while piece.next is not None:
@@ -90,7 +90,7 @@ def batch_of(seq: int, records: Iterable[Record] = (), parsed: int = 0, epoch: s
 
 
 def take(unit: Unit, *records: Record, verdict: str | None = None, now: int = NOON) -> list[ExchangeDraft]:
-    """Stores exchanges of one view each, and counts them, as ingest does."""
+    """Stores exchanges of one view each and counts them, as ingest does."""
     drafts = []
     for number, one in zip(unit.samples.numbers(len(records), now), records, strict=True):
         api, _ = unit.apis.resolve(one)
@@ -126,6 +126,6 @@ def show(
 
 
 def someone(unit: Unit) -> tuple[int, int]:
-    """(an API's number, a consumer's)."""
+    """The numbers of an API and a consumer."""
     api, _ = unit.apis.resolve(record(0))
     return api, unit.consumers.number(ConsumerKind.PROCESS, "curl")

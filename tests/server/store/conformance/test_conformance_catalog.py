@@ -1,4 +1,4 @@
-"""APIs, operations and consumers: known once, bounded, merged without loss."""
+"""APIs, operations and consumers: stored once, bounded, merged without loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VIRTUAL = Endpoint("10.96.0.1", 80)
 
 
 def client_view(port: int = 40000) -> Record:
-    """A call through a virtual address, as only its client sees it."""
+    """A call through a virtual address, seen by its client only."""
     return record(0, "client", port=port, server=VIRTUAL, host=None)
 
 

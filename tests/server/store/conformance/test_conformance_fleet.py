@@ -1,4 +1,4 @@
-"""Which batches are in, and both ledgers."""
+"""Received batches, and both ledgers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.server.store.conformance.opened import OpenStore, batch_of
 
 
 def receive(opened: OpenStore, batch: Batch, now: int = NOON) -> bool:
-    """Whether it was new."""
+    """Whether the batch was new."""
 
     def work(unit: Unit) -> bool:
         is_new = not unit.positions.seen(batch)

@@ -1,5 +1,5 @@
-"""Ids come of what they stand for: of the same contents every store makes the same, whatever the order. Those
-that a merge ends lead on; two things that come to one are not mixed.
+"""Ids are derived from content: every store makes the same ids of the same content, in any order. Ids that a
+merge ends lead on; different things with one id are not mixed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Step = Callable[[Unit], None]
 
 
 class Create(Protocol):
-    """Stores the thing of this number; the number it has."""
+    """Stores the numbered thing. Returns the number it got."""
 
     def __call__(self, unit: Unit, n: int) -> int: ...
 
@@ -49,7 +49,7 @@ def called(api: int) -> Record:
 
 
 def call(api: int, path: str) -> Step:
-    """A call of one of some APIs that deviates."""
+    """A deviating call of one of several APIs."""
 
     def step(unit: Unit) -> None:
         number, _ = unit.apis.resolve(called(api))
@@ -62,7 +62,7 @@ def call(api: int, path: str) -> Step:
 
 
 def join(api: int, other: int) -> Step:
-    """Two of them turn out to be one: that of the lower number, or what this is by now."""
+    """Merges two of them into the one with the lower number, or into what that was merged into."""
 
     def step(unit: Unit) -> None:
         roots = {one: unit.apis.resolve(called(one))[0] for one in range(other + 1)}
@@ -87,7 +87,7 @@ def an_empty(engine: str) -> Iterator[OpenStore]:
 
 
 def contents(opened: OpenStore) -> list[object]:
-    """All that is stored under a number, with the numbers."""
+    """All rows with a number, and the numbers."""
     with opened.store.reading() as reader:
         deviations = reader.deviations.listed(EVERY, 100, None).rows
     apis = opened.apis()
@@ -194,7 +194,7 @@ def test_an_address_that_led_to_one_server_and_then_to_another_has_one_number(op
 
 
 def collide(opened: OpenStore, create: Create, most: int = 100) -> list[int]:
-    """Creates until two come to one number; the numbers of those before."""
+    """Creates until two get one number. Returns the numbers of those before."""
     found: list[int] = []
     with pytest.raises(KeyCollision, match="the second is refused"):
         found.extend(opened.do(partial(create, n=n)) for n in range(most))
@@ -225,7 +225,7 @@ def test_two_that_come_to_one_number_are_not_mixed(
     found = collide(opened, create)
     assert len(set(found)) == len(found)
     with pytest.raises(KeyCollision):
-        opened.do(partial(create, n=len(found)))  # again, as nothing is remembered of it
+        opened.do(partial(create, n=len(found)))  # again, without anything in memory
     opened.again()
     assert [opened.do(partial(create, n=n)) for n in range(len(found))] == found
     with pytest.raises(KeyCollision):
@@ -272,7 +272,7 @@ def test_a_merge_whose_numbers_are_taken_is_undone_alone(
     monkeypatch.setattr(keys, "BITS", 1)
 
     def merge_and_go_on(unit: Unit) -> None:
-        with pytest.raises(KeyCollision):  # three operations, and two numbers for them
+        with pytest.raises(KeyCollision):  # three operations with two numbers
             unit.merge(Merge(source, target))
 
     opened.do(merge_and_go_on)

@@ -1,4 +1,4 @@
-"""What was learnt of APIs, what was published of that, and what people decided."""
+"""Learned documents: states, published versions and decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every list in pieces: each row once and in order, whatever the size of a piece, and narrowed by filters."""
+"""Every list in pages: each row once and in order, whatever the size of a page, with filters."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ FIVES = UNKNOWN_STATUS._replace(place="5")
 
 
 def calls() -> list[Record]:
-    """23 calls of 8 operations of 3 APIs; several at the same time."""
+    """23 calls of 8 operations of 3 APIs, several at the same time."""
     found = []
     for n in range(23):
         view = record(
             n,
-            "client",  # whose times are those given
+            "client",  # with exactly these times
             path=f"/{'ab'[n % 2]}/{n % 4}",
             method=("GET", "POST")[n % 2],
             status=(200, 404, 503, None)[n % 4],

@@ -1,4 +1,4 @@
-"""Whole exchanges and their views: numbered once, written and rewritten, and gone when they may not stay."""
+"""Stored exchanges and their views: numbered once, written, rewritten, and deleted by retention."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def kept(opened: OpenStore) -> list[int]:
 
 
 def drop(opened: OpenStore, days: float, now: int, target: int = MUCH) -> int:
-    """Drops all that may go."""
+    """Deletes everything that may be deleted."""
     dropped, some = 0, 1
     while some:
         some = opened.do(lambda unit: unit.retention.drop_some(RetentionBounds(days, MUCH), now, target))

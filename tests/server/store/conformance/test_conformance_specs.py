@@ -1,4 +1,4 @@
-"""Specifications, and what is proposed for them."""
+"""Specifications, and accepted deviations for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted adds up, in whatever order it comes, is taken back and is flushed."""
+"""Counters add up in any order, when subtracted and when flushed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CALLS = st.tuples(
 
 
 def operation_of(opened: OpenStore) -> tuple[int, int, int]:
-    """(an API's number, an operation's, a consumer's)."""
+    """The numbers of an API, an operation and a consumer."""
     api, consumer = opened.do(someone)
     return api, opened.do(lambda unit: unit.operations.provisional(api, "GET", "/x")), consumer
 
@@ -204,7 +204,9 @@ def test_a_deviation_is_the_same_in_whatever_order_and_pieces_it_was_shown(
 
 
 def _shown(engine: str, *pieces: list[tuple[int, str, str]]) -> tuple[int, int, str, str, int]:
-    """What a store says of a deviation that exchanges show, in pieces of work, opened again after each."""
+    """What a store returns of a deviation that exchanges show, in several pieces of work, reopened after
+    each.
+    """
     with tempfile.TemporaryDirectory() as folder:
         opened = OpenStore(ENGINES[engine], Path(folder))
         try:

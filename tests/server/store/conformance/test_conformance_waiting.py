@@ -1,4 +1,4 @@
-"""Views that wait for their other half, or were settled without it, and the addresses that agents watch."""
+"""Held views, lone views, and the addresses that agents watch."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_views_settled_alone_are_kept_for_a_day_from_their_arrival_to_the_hour(o
     for now, left in (
         (NOON + DAY_NS, {early.id, late.id}),
         (NOON + DAY_NS + HOUR_NS, {late.id}),
-        (NOON + 2 * DAY_NS, {late.id}),  # nothing came in an hour after it: it is not known to be older
+        (NOON + 2 * DAY_NS, {late.id}),  # nothing arrived in an hour after it: its age is not known
     ):
         assert opened.do(lambda unit: unit.alone.expire(now, 10)) == 0  # noqa: B023
         assert alone(opened, early, late) == {mark(one) for one in (early, late) if one.id in left}

@@ -1,4 +1,4 @@
-"""A database whose numbers were given in turn gets those that come of keys, and loses nothing by it."""
+"""A database with sequence numbers gets numbers derived from keys, and loses nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from server.store.sqlite.schema import migrate, migrations
 from server.store.sqlite.store import SqliteStore
 
 OLD = gzip.decompress((Path(__file__).parents[3] / "data/databases/77cd586.db.gz").read_bytes())
-LEAF = 13  # the kind of a page that has no others below it
+LEAF = 13  # type of a b-tree leaf page
 Rows = dict[str, Counter[tuple[object, ...]]]
 
 API = "(SELECT id FROM named WHERE named.number = api) AS of_api"
@@ -56,14 +56,14 @@ CONTENTS = {
     "rebuilt": f"number, {API}, version, document",
     "decisions": f"number, {API}, decision",
 }
-"""What is stored, with names in place of numbers."""
+"""Stored data with names instead of numbers."""
 APIS = """SELECT named.id, kind, name, internal, node, process, executable, port, namespace, workload,
     revision FROM apis JOIN named ON named.number = apis.number"""
 
 
 @contextmanager
 def database(folder: Path) -> Iterator[sqlite3.Connection]:
-    """One whose numbers were given in turn, and of its APIs what they were called."""
+    """A database with sequence numbers, and the former ids of its APIs."""
     path = folder / FILE
     path.write_bytes(OLD)
     with closing(opened(path)) as db:
@@ -79,7 +79,7 @@ def contents(db: sqlite3.Connection) -> Rows:
 
 
 def renumbered(db: sqlite3.Connection) -> None:
-    """Migrates, and says which API is which."""
+    """Migrates. Returns which API became which."""
     migrate(db)
     db.execute("UPDATE named SET number = (SELECT number FROM aliases WHERE kind = 'api' AND old = named.id)")
 
@@ -106,7 +106,7 @@ def test_a_migrated_database_has_the_schema_of_a_new_one(tmp_path: Path) -> None
 
 
 def test_a_migrated_databases_schema_is_on_the_first_page(tmp_path: Path) -> None:
-    """Were it on several (sqlite.org/fileformat.html, 1.6), one of them lost would be all lost."""
+    """On several pages (sqlite.org/fileformat.html, 1.6), the loss of one would lose everything."""
     with database(tmp_path) as db:
         migrate(db)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -129,7 +129,7 @@ def test_every_number_is_that_of_its_key(tmp_path: Path) -> None:
 
 
 def test_a_server_that_gets_the_same_traffic_comes_to_the_same_numbers(tmp_path: Path) -> None:
-    """Also for APIs that were merged: their key was not stored, and is made out."""
+    """Also for merged APIs: their key was not stored, and is derived."""
     with database(tmp_path) as db:
         records: list[Record] = [decode_record(raw) for (raw,) in db.execute("SELECT record FROM witnesses")]
         migrate(db)
@@ -172,7 +172,7 @@ def test_what_was_interrupted_has_changed_nothing_and_is_done_at_the_next_start(
 
 
 def test_apis_that_were_declared_twice_by_one_name_are_one(tmp_path: Path) -> None:
-    """As after the first one's hosts were lost."""
+    """As after the hosts of the first one were lost."""
     with database(tmp_path) as db:
         db.executescript("""
         INSERT INTO apis (number, id, kind, name, internal) VALUES

@@ -1,4 +1,4 @@
-"""A database that an older server wrote is opened, and nothing of it is missing or different."""
+"""A database of an older server is opened, and nothing in it is missing or different."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def unpacked(name: str) -> bytes:
 
 
 def missing(old: Any, new: Any, where: str) -> list[str]:
-    """Where `new` lacks what `old` says. Objects may have more members."""
+    """What `old` has and `new` lacks. Objects may have additional members."""
     if isinstance(old, dict) and isinstance(new, dict):
         return [at for name in old for at in missing(old[name], new.get(name), f"{where}.{name}")]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
@@ -40,7 +40,7 @@ def missing(old: Any, new: Any, where: str) -> list[str]:
 
 
 def lost(old: list[Any], new: list[Any], where: str) -> list[str]:
-    """Items of a list that are gone or differ; there may be more, in between too."""
+    """Items of a list that are missing or different; there may be additional ones in between."""
     found: list[str] = []
     rest = list(new)
     for i, item in enumerate(old):
@@ -53,7 +53,7 @@ def lost(old: list[Any], new: list[Any], where: str) -> list[str]:
 
 
 def present(client: Client, path: str) -> str:
-    """Where an address that the older server gave leads to."""
+    """Where an address of the older server leads to."""
     answer = client.http.get(path)
     if answer.status_code == 308:
         assert client.http.get(answer.headers["location"]).status_code == 200
@@ -63,7 +63,7 @@ def present(client: Client, path: str) -> str:
 
 
 def renamed(before: dict[str, list[Any]], client: Client) -> dict[str, list[Any]]:
-    """The older answers with the ids that theirs lead to."""
+    """The older answers, with ids replaced by those that they lead to."""
     text = json.dumps(before)
     for api in before["/apis"]:
         id = present(client, f"/api/v1/apis/{api['id']}")

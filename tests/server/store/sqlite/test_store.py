@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 def count(bucket: str) -> Callable[[SqliteUnit], None]:
-    """Work that fails if it is done twice."""
+    """Work that fails if it runs twice."""
 
     def work(unit: SqliteUnit) -> None:
         unit._db.execute("INSERT INTO ledger VALUES (?, 1)", (bucket,))
@@ -56,7 +56,7 @@ def test_an_empty_file_is_migrated_and_opens_again(tmp_path: Path) -> None:
 
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE)) as db:
-        db.execute("CREATE TABLE operations (stray)")  # in the way of the first migration's second table
+        db.execute("CREATE TABLE operations (stray)")  # conflicts with the first migration's second table
     with pytest.raises(StoreUnavailable):
         SqliteStore(tmp_path)
     with closing(sqlite3.connect(tmp_path / FILE)) as db:
@@ -213,5 +213,5 @@ def test_a_database_of_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
         )
     with pytest.raises(StoreUnavailable, match=r"newer spectap \(m999_future\)"):
         SqliteStore(tmp_path)
-    with pytest.raises(StoreUnavailable, match="newer spectap"):  # and no lock is left
+    with pytest.raises(StoreUnavailable, match="newer spectap"):  # and the lock is released
         SqliteStore(tmp_path)

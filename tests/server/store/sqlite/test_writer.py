@@ -1,4 +1,4 @@
-"""The end of the writer: what was accepted is committed, the rest is refused, and nobody waits for ever."""
+"""Closing the writer: accepted work is committed, other work is refused, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_work_that_comes_while_the_store_closes_is_refused_and_never_waited_for(
     made, closed = threading.Barrier(2, timeout=PATIENCE_S), threading.Barrier(2, timeout=PATIENCE_S)
 
     class Held(writer.Task[None]):
-        """Its maker is held up while another thread closes the store."""
+        """A future whose creator is delayed while another thread closes the store."""
 
         def __init__(self, work: object) -> None:
             super().__init__(lambda db: None)

@@ -1,4 +1,4 @@
-"""Values of every kind, and what a place that learnt them says."""
+"""Values of every kind, and what is learned from them."""
 
 from __future__ import annotations
 

@@ -44,9 +44,9 @@ def test_types_are_what_was_seen(taught: list[Any], expected: Any) -> None:
     [
         (["on", "off"] * 5, ["off", "on"]),
         (["on", "off"] * 4, None),  # too few
-        (["on"] * 49, None),  # a text that was always the same may be a choice of many
+        (["on"] * 49, None),  # a text that never changed may be one of many choices
         (["on"] * 50, ["on"]),
-        (["on", "off"] * 50 + ["broken"], None),  # rare ones foretell others
+        (["on", "off"] * 50 + ["broken"], None),  # rare ones suggest that there are others
         ([f"n{i % 11}" for i in range(110)], None),  # more than the square root
         (["on", "off", 1] * 20, None),
         (["on", "off"] * 20 + [Hidden("redacted")], None),

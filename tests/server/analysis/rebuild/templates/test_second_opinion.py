@@ -1,4 +1,4 @@
-"""The second opinion: measures that stay what they are however much traffic comes."""
+"""The second opinion uses measures that do not change with the amount of traffic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = ("otter", "falcon", "raven", "panda", "tiger", "lynx", "crane", "heron")
 
 
 def place(calls: dict[str, int], shapes: dict[str, str]) -> Level:
-    """A place where words were called so often and answered so."""
+    """A place where words were called and answered a number of times."""
     parent = Node()
     for word, times in calls.items():
         parent.children[word] = child = Node()

@@ -1,4 +1,4 @@
-"""The learner's contract: what it hands out, whatever it decides."""
+"""The learner's contract: what it returns, whatever it decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the learner decides: on traffic of an API that is made here, and where it is hostile."""
+"""What the learner decides, on generated traffic of an API and on hostile traffic."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_names_as_ids_are_found_and_more_traffic_makes_it_no_worse(seed: int) ->
     assert few.f1 >= 0.75
     assert many.f1 >= max(few.f1, 0.9)
     assert many.placed >= 0.85
-    assert most.f1 >= many.f1  # by then all values have come many times, and no new ones come
+    assert most.f1 >= many.f1  # by then all values have repeated, and no new ones appear
 
 
 def test_many_words_at_one_place_with_few_calls_each_stay_words() -> None:
@@ -101,7 +101,7 @@ def test_two_learners_add_up_to_one(seed: int) -> None:
 
 
 def parts_of(requests: list[Request], chance: random.Random, most: int) -> list[list[Request]]:
-    """The requests in any order, dealt to some learners, of which some may get none."""
+    """The requests in any order, distributed over several learners, some of which may get none."""
     parts: list[list[Request]] = [[] for _ in range(chance.randint(2, most))]
     for request in chance.sample(requests, len(requests)):
         chance.choice(parts).append(request)
@@ -109,7 +109,7 @@ def parts_of(requests: list[Request], chance: random.Random, most: int) -> list[
 
 
 def merged(learners: list[TemplateLearner], chance: random.Random) -> TemplateLearner:
-    """All of them as one, any two at a time; each is stored and read again before."""
+    """All learners merged, any two at a time; each is stored and loaded before."""
     while len(learners) > 1:
         chance.shuffle(learners)
         some, other = learners.pop(), learners.pop()
@@ -135,7 +135,7 @@ def spreads(learner: TemplateLearner, *path: str) -> list[int]:
 
 
 def crowd(names: range, rounds: int = 1) -> TemplateLearner:
-    """Users by name, folded again after each round."""
+    """Users by name, merged after each round."""
     learner = TemplateLearner()
     for _ in range(rounds):
         for name in names:
@@ -195,7 +195,7 @@ def test_versions_and_a_base_that_never_changes_stay_words() -> None:
 
 
 def flood(learner: TemplateLearner, times: int, seed: int = 0) -> int:
-    """Answers how many nodes there were at most."""
+    """Returns the maximum number of nodes."""
     chance, most = random.Random(seed), 0
     for _ in range(times):
         path = tuple(

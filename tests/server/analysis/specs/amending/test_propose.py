@@ -1,4 +1,4 @@
-"""Proposals: for each kind of deviation a change is found, and under it the call conforms."""
+"""For each kind of deviation there is a proposal under which the call conforms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reading(text: dict[str, Any]) -> Any:
 
 
 def changed(text: Any, record: Record) -> tuple[list[str], list[str]]:
-    """(kinds found at first, kinds left once all that can be accepted was)."""
+    """The kinds of deviations found, and the kinds left after accepting all proposals."""
     assert record.request is not None
     template = f"{record.request.method} {record.request.path.decode()}"
     first = [one.kind.value for one in reading(text).match(record).deviations]

@@ -1,6 +1,6 @@
-"""Swagger 2.0: each of its own ways of saying things, and what Kubernetes' documents mean by theirs.
+"""Swagger 2.0: each construct of its own, and what Kubernetes' documents mean by theirs.
 
-All of it holds of the document as it is, and of what it becomes when it is written anew as OpenAPI 3.1.
+Everything holds for the document itself and for its conversion to OpenAPI 3.1.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_a_collection_is_read_by_its_format(
     collection: Any, query: bytes, kinds: list[str], as_it_is: bool
 ) -> None:
     if collection.get("collectionFormat") == "tsv" and not as_it_is:
-        kinds = []  # OpenAPI has no words for it
+        kinds = []  # OpenAPI cannot express it
     described = {"name": "q", "in": "query", "type": "array", "items": {"type": "integer"}, **collection}
     judgement = getting(described).match(call(query=query))
     assert [kind for kind, _, _ in found(judgement)] == kinds

@@ -1,6 +1,6 @@
-"""A Swagger 2.0 document written anew as OpenAPI 3.1: nothing is lost, and calls get the same verdicts.
+"""A Swagger 2.0 document converted to OpenAPI 3.1 loses nothing, and calls get the same verdicts.
 
-What each of Swagger's words does to a verdict is held for both forms in `test_swagger`.
+`test_swagger` tests the effect of each Swagger construct on a verdict in both forms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Documents over several files: what is brought together, and what is refused."""
+"""Documents in several files: which references are resolved, and which are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts of a document's servers."""
+"""The hosts in a document's servers."""
 
 from __future__ import annotations
 

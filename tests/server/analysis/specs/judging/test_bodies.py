@@ -1,4 +1,4 @@
-"""Bodies: media types, what was masked, what cannot be read within bounds."""
+"""Bodies: media types, masked values, and bodies that cannot be read within bounds."""
 
 from __future__ import annotations
 

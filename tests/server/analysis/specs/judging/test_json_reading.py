@@ -1,4 +1,4 @@
-"""JSON bodies are parsed once for each exchange, however many read them."""
+"""JSON bodies are parsed once per exchange, whatever reads them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What holds of any schema: an instance made from it conforms, one that was spoilt does not."""
+"""Properties for any schema: an instance of it conforms, a corrupted one does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = ["a", "b", "c~/d", "é", "$ref", "nullable"]
 
 @dataclass(frozen=True)
 class Pair:
-    """A schema (of the part that 3.0 and 3.1 share) and a value that fits it."""
+    """A schema (of the subset that 3.0 and 3.1 share) and a value that conforms."""
 
     schema: Any
     value: Any

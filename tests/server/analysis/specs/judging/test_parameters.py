@@ -1,4 +1,4 @@
-"""Parameters in each place and style: what reads as which value, and what is blamed."""
+"""Parameters in each place and style: how they are parsed, and where a deviation is located."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not described is reported, ignored, or ignored by pattern."""
+"""Undescribed parts are reported, ignored, or ignored by pattern."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Security requirements: what counts as met, as far as can be told from masked requests."""
+"""Security requirements: when they count as met, as far as masked requests show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which operation a path and method belong to."""
+"""The operation of a path and method."""
 
 from __future__ import annotations
 
@@ -259,7 +259,9 @@ def test_a_marked_parameter_takes_slashes_where_nothing_fits_without(path: bytes
 
 
 def marked() -> dict[str, Any]:
-    """The paths of REFS; the first parameter of each may hold slashes, by the word of one method of two."""
+    """The paths of REFS; the first parameter of each may contain slashes, by an extension in one of two
+    methods.
+    """
     names = [re.findall("{(.)", template) for template in REFS]
     return {
         template: {
@@ -324,7 +326,7 @@ def test_the_trie_finds_a_spanning_template_exactly_if_one_fits(
 
 
 def _fits(template: list[str], path: str, several: str) -> bool:
-    """By a regular expression; what is several segments is said by one, too."""
+    """By a regular expression; values of several segments are declared by one too."""
     pattern = "".join(
         "/" + segment.replace(".", "[.]").replace("{x+}", f"(?:{several})").replace("{x}", "[^/]+")
         for segment in template

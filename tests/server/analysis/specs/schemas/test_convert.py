@@ -1,4 +1,4 @@
-"""Where OpenAPI's schemas are not JSON Schema: each trap, from both sides."""
+"""Differences between OpenAPI's schemas and JSON Schema: each with a conforming and a deviating value."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Random schemas of OpenAPI 3.1, held against the reference implementation of JSON Schema.
+"""Random schemas of OpenAPI 3.1, compared with the reference implementation of JSON Schema.
 
-Left out is what OpenAPI means otherwise (nullable, readOnly, discriminator, integer formats), and null as
+Excluded is what OpenAPI defines differently (nullable, readOnly, discriminator, integer formats), and null as
 an alternative of `oneOf`, which is tried first here.
 """
 
@@ -27,7 +27,7 @@ TYPES: list[Any] = [
 
 
 class Maker:
-    """Makes schemas that refer only to what was made before, so that the reference comes to an end."""
+    """Makes schemas that refer only to earlier ones, so that the reference terminates."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -107,7 +107,7 @@ def test_what_conforms_is_what_the_reference_says(start: int) -> None:
         for _ in range(5):
             value = maker.value(4)
             judgement = loaded.match(call(answer=body(value)))
-            if judgement.verdict == "unjudged":  # too costly
+            if judgement.verdict == "unjudged":  # too slow
                 continue
             ours = all(one.kind == "unknown-field" for one in judgement.deviations)
             assert ours == reference.is_valid(value), (seed, schema, components, value)

@@ -1,4 +1,4 @@
-"""JSON Schema's own test suite, through our conversion: 2020-12 as OpenAPI 3.1, draft 4 as 3.0 and 2.0."""
+"""JSON Schema's own test suite on converted schemas: 2020-12 as OpenAPI 3.1, draft 4 as 3.0 and 2.0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = "#/components/schemas/S"
 
 
 def placed(node: Any, root: str) -> Any:
-    """The schema with references to its root leading to where it stands in a document."""
+    """The schema with references to its root changed to its place in a document."""
     if isinstance(node, list):
         return [placed(item, root) for item in node]
     if not isinstance(node, dict):
@@ -36,7 +36,7 @@ def placed(node: Any, root: str) -> Any:
 
 
 def is_foreign(node: Any) -> bool:
-    """Whether a schema names itself or others by URL, which specifications are not read for."""
+    """Whether a schema names itself or others by URL, which specifications do not support."""
     if isinstance(node, list):
         return any(map(is_foreign, node))
     if not isinstance(node, dict):
@@ -56,7 +56,7 @@ def cases(draft: str) -> Iterator[Any]:
 
 
 def disagreements(loaded: Specification, case: Any) -> list[str]:
-    """Names of tests whose answer is not the suite's. What is merely unknown is no fault of a value."""
+    """Names of tests with another result than the suite's. An unknown result is not a deviation."""
     found = []
     for one in case["tests"]:
         judgement = loaded.match(call(answer=body(one["data"])))

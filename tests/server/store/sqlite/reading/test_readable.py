@@ -1,4 +1,4 @@
-"""What cannot be read is left out, counted and logged once; whatever else is stored is there."""
+"""Unreadable rows are left out, counted and logged once; all others are returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What refers to rows that are lost."""
+"""References to lost rows."""
 
 from __future__ import annotations
 

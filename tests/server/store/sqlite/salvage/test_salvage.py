@@ -1,4 +1,4 @@
-"""Whatever is damaged of a database, the server starts again with what can be read, and says what cannot."""
+"""Whatever part of a database is damaged, the server starts again with the rest, and reports what is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Rows = dict[str, list[tuple[object, ...]]]
 
 
 def starts(data: Path) -> bool:
-    """Whether a server starts with a database; no error but that it is damaged may come of it."""
+    """Whether a server starts with a database; the only error allowed is that it is damaged."""
     store = SqliteStore(data)
     try:
         Core(ServerSettings("127.0.0.1", 0, data), store, load)
@@ -51,7 +51,8 @@ def rows(path: Path) -> Rows:
 
 def harmed(whole: bytes, chance: random.Random) -> tuple[bytes, bool]:
     """The database with a few pages overwritten, but not the first; and whether bits were flipped, which may
-    leave a value that could have been stored."""
+    leave a valid value.
+    """
     found, bits = bytearray(whole), False
     for _ in range(chance.choice([1, 1, 2, 4])):
         page = chance.randrange(1, len(whole) // PAGE) * PAGE
@@ -69,7 +70,7 @@ def harmed(whole: bytes, chance: random.Random) -> tuple[bytes, bool]:
 
 @pytest.fixture(scope="module", params=["older", "present"])
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A database as an older server wrote it, or in the present schema."""
+    """A database as an older server wrote it, or in the current schema."""
     folder = tmp_path_factory.mktemp("schema")
     (folder / FILE).write_bytes(WHOLE)
     if request.param == "present":
@@ -117,7 +118,7 @@ def test_of_a_file_cut_short_the_rest_is_there_again(tmp_path: Path, pages: floa
 
 
 def test_half_of_the_first_page_lost_is_damage_and_the_rest_is_there_again(tmp_path: Path) -> None:
-    """That half holds part of the schema."""
+    """That half has part of the schema."""
     (tmp_path / FILE).write_bytes(WHOLE[: PAGE // 2] + bytes(PAGE // 2) + WHOLE[PAGE:])
     with pytest.raises(Damaged, match="--salvage"):
         SqliteStore(tmp_path)
@@ -209,7 +210,7 @@ def test_lost_apis_callers_and_operations_are_known_again_by_their_traffic(tmp_p
 
 @contextmanager
 def old(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection as a damaged database is read with."""
+    """A connection as salvage opens for a damaged database."""
     with closing(sqlite3.connect(path)) as db:
         db.text_factory = bytes
         yield db
@@ -238,7 +239,7 @@ COLUMNS = "CREATE TABLE t (name TEXT NOT NULL, number INTEGER"
     ],
 )
 def test_two_pages_lost_cost_no_more_than_their_rows(tmp_path: Path, schema: str, most: int) -> None:
-    """Where the key is a text, what lies between the two is lost as well."""
+    """If the key is a text, the rows between the two are lost as well."""
     path, count = tmp_path / "t.db", 50_000
     with table_of(path, count, schema) as db:
         table = ScannedTable.of(db, "t")
@@ -297,7 +298,7 @@ def test_what_is_lost_is_said_in_words() -> None:
 
 def test_damage_met_while_running_is_told_by_readyz(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(WHOLE)
-    SqliteStore(tmp_path).close()  # brought to the present schema: nothing of it is in the log
+    SqliteStore(tmp_path).close()  # migrated to the current schema: nothing of it is in the write-ahead log
     with serving(tmp_path, load, retention_days=36_500) as client:
         assert client.http.get("/readyz").status_code == 200
         with (tmp_path / FILE).open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Counts of coverage: what was added is there, by whatever way; what was taken back is gone."""
+"""Coverage counts: everything added is there, however it was added; everything subtracted is gone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def one(chance: Random) -> Covered:
 
 
 def expected(covered: list[Covered]) -> Counts:
-    """One by one, for everyone and each consumer."""
+    """Counted one by one, for everyone and each consumer."""
     found: Counts = Counter()
     for each in covered:
         for consumer in (0, *each.consumers):

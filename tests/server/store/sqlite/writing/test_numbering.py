@@ -1,4 +1,4 @@
-"""What was lost of the tables that lead to a row, its number finds again."""
+"""Lost rows of the tables that lead to a numbered row are found again by the number."""
 
 from __future__ import annotations
 

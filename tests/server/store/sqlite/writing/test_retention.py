@@ -39,14 +39,14 @@ def fold_hours(store: Store, now: int) -> None:
 
 
 def receive(client: Client, now: int, *records: Record) -> None:
-    """As if they came in at `now`."""
+    """As if received at `now`."""
     client.seq += 1
     delivery, state = decode(batch(client.seq, list(records)), ""), client.core
     state.store.write(lambda db: accept(state.acceptor, delivery, now)).result()
 
 
 def kept(client: Client, now: int) -> list[str]:
-    """Paths of what retention leaves at `now`, in the order of their times."""
+    """Paths that retention leaves at `now`, in the order of their times."""
     client.core.jobs._clock = lambda: now
     client.core.jobs.enforce_retention()
     return [one["path"]["text"] for one in client.items("/exchanges")][::-1]
@@ -54,7 +54,7 @@ def kept(client: Client, now: int) -> list[str]:
 
 @contextmanager
 def quiet(data: Path, **options: Any) -> Iterator[Client]:
-    """A server whose retention runs only when it is told to."""
+    """A server whose retention runs only on request."""
     with serving(data, **options) as client:
         client.core.jobs.stop()
         client.core.jobs.thread.stopping = False
@@ -170,7 +170,9 @@ def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
             ]
 
         def counted() -> dict[str, Any]:
-            """All but when callers were first and last seen, which is kept as finely as the counters."""
+            """Everything except first and last seen times of consumers, which are as coarse as the
+            counters.
+            """
             found = client.operations()
             for one in found.values():
                 one["callers"] = [(caller["name"], caller["count"]) for caller in one["callers"]]
@@ -216,7 +218,7 @@ def calling(agent: str, ordinal: int, side: str = "server", **options: Any) -> R
 def test_callers_that_nothing_refers_to_any_more_are_forgotten(tmp_path: Path) -> None:
     with quiet(tmp_path) as client:
         client.send(calling("replaced/1", 0), calling("counted/1", 1))
-        client.send(calling("replaced/1", 0, "client"))  # now known better: by its process
+        client.send(calling("replaced/1", 0, "client"))  # better known by now: by its process
         before = callers(client)
         assert before.keys() == {"replaced/1", "counted/1", "curl"}
         state = client.core
