@@ -72,6 +72,11 @@ class Pipeline:
         return len(self._table)
 
     @property
+    def reached_ns(self) -> int:
+        """The time up to which the source's events are processed; 0 before the first."""
+        return self._now_ns
+
+    @property
     def processes(self) -> int:
         """Number of running processes."""
         return self._directory.processes

@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agent.lag import Lag
 from agent.ledger import Bytes, Exchanges, Kernel
 from agent.listening import Answers, Listener, Listening
 from agent.loopback import is_loopback
@@ -43,6 +44,7 @@ METRICS: dict[str, str] = {
     "spectap_agent_ring_used_bytes": "Bytes in the ring when it was last drained.",
     "spectap_agent_queue_records": "Records not yet acknowledged by the server.",
     "spectap_agent_queue_bytes": "Bytes of records that wait to be sent.",
+    "spectap_agent_lag_seconds": "Seconds from kernel to record and from record to server, by stage.",
 }
 
 _BUCKETS: dict[str, tuple[str, type[StrEnum]]] = {
@@ -63,7 +65,9 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The agent at one moment. `turned_at` is time.monotonic() of the pipeline's last turn."""
+    """The agent at one moment. `turned_at` is time.monotonic() of the pipeline's last turn; `lag` is None
+    while nothing is captured.
+    """
 
     agent: str
     version: str
@@ -78,6 +82,7 @@ class Snapshot:
     ring_used_bytes: int = 0
     queue_records: int = 0
     queue_bytes: int = 0
+    lag: Lag | None = None
     stopping: bool = False
     detach_done: int = 0
     detach_total: int = 0
@@ -116,10 +121,16 @@ def as_json(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "processes_watched": snapshot.processes_watched,
         "ring": {"bytes": snapshot.ring_bytes, "used_bytes": snapshot.ring_used_bytes},
         "queue": {"records": snapshot.queue_records, "bytes": snapshot.queue_bytes},
+        "lag": None if snapshot.lag is None else _lag_json(snapshot.lag),
         "ledger": {name: dict(counts) for name, counts in snapshot.ledger.items()},
         "stopping": snapshot.stopping,
         "detach": {"done": snapshot.detach_done, "total": snapshot.detach_total},
     }
+
+
+def _lag_json(lag: Lag) -> dict[str, float]:
+    stages = {"capture_s": lag.capture_s, "delivery_s": lag.delivery_s, "total_s": lag.total_s}
+    return {name: round(seconds, 3) for name, seconds in stages.items()}
 
 
 class _Numbers(Collector):
@@ -141,6 +152,11 @@ class _Numbers(Collector):
         for watched in snapshot.watching:
             attachments.add_metric([watched.what, watched.path or ""], watched.probes)
         yield attachments
+        if snapshot.lag is not None:
+            lag = _gauge("spectap_agent_lag_seconds", labels=["stage"])
+            lag.add_metric(["capture"], snapshot.lag.capture_s)
+            lag.add_metric(["delivery"], snapshot.lag.delivery_s)
+            yield lag
         for name, value in _gauges(snapshot, time.monotonic()).items():
             gauge = _gauge(name)
             gauge.add_metric([], value)

@@ -19,6 +19,7 @@ from agent.config import Settings
 from agent.deadline import Deadline
 from agent.gateways import GatewayServer, Reports
 from agent.health import Beat, why_stuck
+from agent.lag import Lag
 from agent.ledger import Ledger, merged
 from agent.own_port import own_port as port_of_server
 from agent.pipeline import Pipeline, turns
@@ -32,7 +33,7 @@ from agent.ship.shipper import Shipper, SpoolConfig, destination
 from agent.status import Snapshot, StatusServer, Watched
 from agent.streams.table import Limits
 from agent.views import Origin
-from agent.wire import Record, balances, pack_record
+from agent.wire import Capture, CaptureScope, Record, balances, pack_record
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ class Run:
         self._ledger = Ledger()
         self._deadline = deadline
         self._beat = Beat("pipeline")
-        self._attached = self._stopping = False
+        self._attached_ns: int | None = None  # since when, by the monotonic clock
+        self._stopping = False
         key = load_or_create(settings.key_file)
         self._source = source(settings)
         origin = Origin(settings.agent, settings.node, settings.cluster)
@@ -91,6 +93,7 @@ class Run:
             uuid.uuid4().hex,
             self._others,
             spool=spool_config(settings),
+            capture=self._capture,
         )
         self._reports = Reports(origin, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
@@ -111,7 +114,7 @@ class Run:
         began = time.monotonic()
         try:
             self._source.attach()
-            self._attached = True
+            self._attached_ns = time.monotonic_ns()
             self._shipper.watching(time.time_ns())
             log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
             if self._source.watching.tls_refusal:
@@ -120,7 +123,7 @@ class Run:
                 priority.lower()  # the ring holds the events of that time
             self._watch()
         finally:
-            self._attached = False
+            self._attached_ns = None
             self._source.disable()
             if self._gateways is not None:
                 self._gateways.close()
@@ -183,6 +186,20 @@ class Run:
     def _totals(self) -> dict[str, dict[str, int]]:
         return merged(self._others(), self._shipper.totals())
 
+    def _lag(self) -> Lag | None:
+        """None while nothing is captured."""
+        since = self._attached_ns
+        if since is None or not self._settings.capture:
+            return None
+        behind_ns = time.monotonic_ns() - max(self._pipeline.reached_ns, since)
+        return Lag(max(0, behind_ns) / 1e9, self._shipper.waited_s())
+
+    def _capture(self) -> Capture:
+        lag = self._lag()
+        if lag is None:
+            return Capture(CaptureScope.NOTHING)
+        return Capture(CaptureScope.EVERYTHING, round(lag.total_s * 1000))
+
     def _why_stuck(self) -> str | None:
         """Which loop hangs; None while stopping, which the deadline bounds."""
         if self._stopping:
@@ -196,7 +213,7 @@ class Run:
         return Snapshot(
             agent=self._settings.agent,
             version=version("spectap"),
-            attached=self._attached,
+            attached=self._attached_ns is not None,
             turned_at=self._beat.at,
             ledger=self._totals(),
             backend=watching.backend,
@@ -207,6 +224,7 @@ class Run:
             ring_used_bytes=watching.drained_bytes,
             queue_records=queue_records,
             queue_bytes=queue_bytes,
+            lag=self._lag(),
             stopping=self._stopping,
             detach_done=watching.detach_done,
             detach_total=watching.detach_total,

@@ -102,6 +102,7 @@ class KernelSource:
         self._counted: dict[Counter, int] = {}
         self._looked_ns = 0
         self._told = 0  # bytes reported, in chunks or in a bucket
+        self._reached = 0  # the time of the last event taken from the ring
         self._stopping = False
         self._deadline = 0
         self.watching = Watching(
@@ -146,6 +147,7 @@ class KernelSource:
         ending = False
         while True:
             stopping = self._stopping
+            drained = time.monotonic_ns()
             more = self._programs.consume()
             busy = len(self._pending) > 0
             self.watching.drained_bytes = self._pending_bytes
@@ -171,7 +173,7 @@ class KernelSource:
                 rescanned = now
                 yield from self._rescan(now)
             self._look(now)
-            yield Tick(now)
+            yield Tick(self._reached if more else drained)  # no event of an earlier time follows
             if not busy:
                 self._programs.wait(DRAIN_INTERVAL)
 
@@ -209,6 +211,7 @@ class KernelSource:
 
     def _facts(self, raw: bytes) -> Iterator[Event]:
         event, data = parse(raw)
+        self._reached = event.time_ns
         if event.kind == EventKind.EXIT:
             self._known.discard(event.tgid)
             self._introduced.discard(event.tgid)

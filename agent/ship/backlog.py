@@ -32,13 +32,14 @@ from agent.wire import VERSION
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The spool at one moment: unsettled records, bytes in use, and the seconds until some are due to be
-    sent; None if there are none.
+    """The spool at one moment: unsettled records, bytes in use, the seconds until some are due to be
+    sent, and when the oldest was written (time.monotonic()); None if there are none.
     """
 
     records: int = 0
     size: int = 0
     within_s: float | None = None
+    oldest_at: float | None = None
 
 
 class Backlog:
@@ -54,9 +55,10 @@ class Backlog:
         self._agent, self._epoch, self._limits = agent, epoch, limits
         self._ledger = Ledger()
         self._fresh = MemoryBacklog(limits.queue_bytes)
-        self._oldest_at = 0.0  # when the oldest was put
         self._moving = 0  # records on their way from memory to disk
+        self._moving_at: float | None = None  # when the oldest of them was put
         self._sending = 0  # records taken from memory, unsettled
+        self._sending_at: float | None = None  # when the oldest of them was put
         self._holding = Holding()
         self._disk_due_at: float | None = None  # when enough is on disk to be sent
         self._to_disk = self._kept_on = with_disk  # the first is False while the disk fails
@@ -71,9 +73,7 @@ class Backlog:
             if self.abandoned:
                 self._count(Exchanges.UNSENT_AT_EXIT, 1)
                 return
-            if not self._fresh.records:
-                self._oldest_at = time.monotonic()
-            self._count(Exchanges.QUEUE_FULL, self._fresh.put(packed))
+            self._count(Exchanges.QUEUE_FULL, self._fresh.put(packed, time.monotonic()))
             if self._fresh.records == 1 or self._fills_a_batch():
                 self.change.notify_all()
 
@@ -97,6 +97,19 @@ class Backlog:
         """Bytes that wait: of the records in memory, and in use in the spool's file."""
         return self._fresh.size + self._holding.size
 
+    def waited_s(self) -> float:
+        """How long the oldest unsettled record has waited, in seconds; 0 if there is none. Call it with
+        `change` held.
+        """
+        times = (
+            self._fresh.oldest_at,
+            self._moving_at if self._moving else None,
+            self._sending_at if self._sending else None,
+            self._holding.oldest_at,
+        )
+        oldest = min((at for at in times if at is not None), default=None)
+        return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
+
     def totals(self) -> dict[str, dict[str, int]]:
         """The outcomes of all records put; call it with `change` held."""
         ledger = self._ledger.as_map()
@@ -107,8 +120,9 @@ class Backlog:
     def due_at(self) -> float | None:
         """When a parcel is due, if nothing else happens; call it with `change` held."""
         due = self._disk_due_at
-        if self._fresh.records and not self._to_disk:
-            memory_due = 0.0 if self._fills_a_batch() else self._oldest_at + self._limits.flush_s
+        oldest_at = self._fresh.oldest_at
+        if oldest_at is not None and not self._to_disk:
+            memory_due = 0.0 if self._fills_a_batch() else oldest_at + self._limits.flush_s
             due = memory_due if due is None else min(due, memory_due)
         return 0.0 if due is not None and self.closing else due
 
@@ -123,8 +137,9 @@ class Backlog:
         with self.change:
             if self._to_disk:
                 return None
+            if not self._sending:
+                self._sending_at = self._fresh.oldest_at
             records = self._fresh.take(self._limits.batch_records, self._limits.batch_bytes)
-            self._oldest_at = time.monotonic()
             self._sending += len(records)
         if not records:
             return None
@@ -177,8 +192,9 @@ class Backlog:
         if not self._to_disk:
             return written_at + self._limits.keep_again_s - now
         due = written_at + self._limits.heartbeat_s
-        if self._fresh.records:
-            due = 0.0 if self._fills_a_batch() else min(due, self._oldest_at + self._limits.keep_s)
+        oldest_at = self._fresh.oldest_at
+        if oldest_at is not None:
+            due = 0.0 if self._fills_a_batch() else min(due, oldest_at + self._limits.keep_s)
         return due - now
 
     def take_for_disk(self) -> tuple[list[bytes], bool, LedgerMap]:
@@ -186,6 +202,7 @@ class Backlog:
         which records only in memory are left out.
         """
         with self.change:
+            self._moving_at = self._fresh.oldest_at
             records = self._fresh.take(self._limits.batch_records, self._limits.batch_bytes)
             self._moving = len(records)
             ledger = self._ledger.as_map()
@@ -220,7 +237,8 @@ class Backlog:
             if self.abandoned:
                 return  # counted by close()
             self._moving = 0
-            self._count(Exchanges.QUEUE_FULL, self._fresh.put_back(records))
+            at = time.monotonic() if self._moving_at is None else self._moving_at
+            self._count(Exchanges.QUEUE_FULL, self._fresh.put_back(records, at))
 
     def update_holding(self, holding: Holding) -> None:
         """Updates what the disk holds."""

@@ -204,7 +204,9 @@ class DiskKeeper:
         if spool.has_more:
             at_once = spool.has_past or spool.waiting >= self._limits.batch_records
             within_s = 0.0 if at_once else self._limits.flush_s
-        return Holding(spool.records, spool.size if spool.records else 0, within_s)
+        return Holding(
+            spool.records, spool.size if spool.records else 0, within_s, _monotonic(spool.oldest_at)
+        )
 
     def _open(self) -> None:
         """Tries to open the spool."""
@@ -274,3 +276,10 @@ class DiskKeeper:
             while self._news:
                 level, text, values = self._news.popleft()
                 log.log(level, text, *values)
+
+
+def _monotonic(wall_ns: int | None) -> float | None:
+    """A time of the wall clock as one of time.monotonic(), but not in the future."""
+    if wall_ns is None:
+        return None
+    return time.monotonic() - max(0, time.time_ns() - wall_ns) / 1e9

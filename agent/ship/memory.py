@@ -1,4 +1,4 @@
-"""The records in memory. Bounded by bytes: when full, the oldest is dropped."""
+"""The records in memory, and when each was put. Bounded by bytes: when full, the oldest is dropped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 
 class MemoryBacklog:
-    """Packed records, oldest first, at most `most_bytes`; a larger record is dropped.
+    """Packed records, oldest first, at most `most_bytes`; a larger record is dropped. Times are the caller's
+    clock's.
 
     Not thread-safe.
     """
@@ -15,7 +16,7 @@ class MemoryBacklog:
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._size = 0
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[float, bytes]] = deque()
 
     @property
     def records(self) -> int:
@@ -26,17 +27,22 @@ class MemoryBacklog:
         """Bytes held."""
         return self._size
 
-    def put(self, packed: bytes) -> int:
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest was put; None if there are none."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def put(self, packed: bytes, at: float) -> int:
         """Adds one record; returns how many were dropped."""
         if len(packed) > self._most:
             return 1
-        self._waiting.append(packed)
+        self._waiting.append((at, packed))
         self._size += len(packed)
         return self._shrink()
 
-    def put_back(self, records: Sequence[bytes]) -> int:
+    def put_back(self, records: Sequence[bytes], at: float) -> int:
         """Adds records again that were taken as the oldest; returns how many were dropped."""
-        self._waiting.extendleft(reversed(records))
+        self._waiting.extendleft((at, packed) for packed in reversed(records))
         self._size += sum(map(len, records))
         return self._shrink()
 
@@ -45,16 +51,18 @@ class MemoryBacklog:
         taken: list[bytes] = []
         size = 0
         while self._waiting and len(taken) < most_records:
-            size += len(self._waiting[0])
+            packed = self._waiting[0][1]
+            size += len(packed)
             if taken and size > most_bytes:
                 break
-            self._size -= len(self._waiting[0])
-            taken.append(self._waiting.popleft())
+            self._size -= len(packed)
+            taken.append(packed)
+            self._waiting.popleft()
         return taken
 
     def _shrink(self) -> int:
         dropped = 0
         while self._size > self._most:
-            self._size -= len(self._waiting.popleft())
+            self._size -= len(self._waiting.popleft()[1])
             dropped += 1
         return dropped

@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 
 from agent.health import Beat
 from agent.ledger import Exchanges, merged
@@ -19,7 +20,7 @@ from agent.ship.limits import ShipLimits
 from agent.ship.parcel import BatchAddress, Parcel, UnreadableParcel
 from agent.ship.post import Answer, Post, destination
 from agent.ship.spool_config import SpoolConfig
-from agent.wire import VERSION, pack_head
+from agent.wire import VERSION, Capture, CaptureScope, pack_head
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,21 @@ SLOW = frozenset({Answer.NOT_ALLOWED, Answer.NOT_OURS, Answer.NOT_CODED})
 
 __all__ = ["ShipLimits", "Shipper", "SpoolConfig", "destination"]
 
+CaptureView = Callable[[], Capture]
+
+
+def no_capture() -> Capture:
+    """The state of capture where there is none."""
+    return Capture(CaptureScope.NOTHING)
+
 
 class Shipper:
     """Sends records to `url`, the server's root, such as http://127.0.0.1:8080.
 
     `others` returns the counts of the rest of the agent; every batch carries them with the shipper's
-    `totals`. It is called in the shipper's threads, without a lock held. `epoch` must differ at each start of
-    the agent. With a `spool`, unacknowledged records survive the process, however it ends.
+    `totals`, and the state of `capture`. Both are called in the shipper's threads, without a lock held.
+    `epoch` must differ at each start of the agent. With a `spool`, unacknowledged records survive the
+    process, however it ends.
     """
 
     def __init__(
@@ -46,9 +55,11 @@ class Shipper:
         others: LedgerView,
         limits: ShipLimits | None = None,
         spool: SpoolConfig | None = None,
+        capture: CaptureView = no_capture,
     ) -> None:
         self.limits = limits or ShipLimits()
         self._agent, self._epoch, self._others, self._config = agent, epoch, others, spool
+        self._capture = capture
         self._beat = Beat("shipper")
         self._post = Post(url, token, self.limits, self._beat)
         self._backlog = Backlog(agent, epoch, self.limits, spool is not None)
@@ -61,6 +72,7 @@ class Shipper:
         self._deadline: float | None = None  # set by close()
         self._abandoned = False
         self._told = False  # the server has the final ledger
+        self._has_news = False  # to be sent at once, whether or not there are records
         self._seq = 0
         self._trouble_since: float | None = None
         self._said: tuple[str, float] | None = None
@@ -74,10 +86,22 @@ class Shipper:
 
     def watching(self, since: int) -> None:
         """Records that capture works since `since` (wall clock in ns), which ends the blind time of killed
-        starts.
+        starts, and reports it to the server.
         """
         if self._disk is not None:
             self._disk.watching(since)
+        self.report()
+
+    def report(self) -> None:
+        """Sends the state of capture and the ledger without waiting for records or the next heartbeat."""
+        with self._change:
+            self._has_news = True
+            self._change.notify_all()
+
+    def waited_s(self) -> float:
+        """How long the oldest unacknowledged record has waited, in seconds; 0 if none waits."""
+        with self._change:
+            return self._backlog.waited_s()
 
     def offer(self, packed: bytes) -> None:
         """Adds one packed record. Never waits for disk or network; the oldest is dropped when full."""
@@ -156,7 +180,7 @@ class Shipper:
             parcel = self._take()
             if parcel is not None:
                 return parcel
-            if time.monotonic() >= heartbeat_at:
+            if self._has_news or time.monotonic() >= heartbeat_at:
                 return self._ledger_only()
         return None
 
@@ -174,7 +198,7 @@ class Shipper:
         with self._change:
             while not self._is_time_up():
                 self._beat.turn()
-                if self._halves:
+                if self._halves or self._has_news:
                     return True
                 if self._backlog.is_empty() and self._deadline is not None:
                     return False
@@ -239,8 +263,9 @@ class Shipper:
         if parcel.address is not None:
             return parcel.address
         self._seq += 1
-        ledger = merged(self._others(), self.totals())
-        head = pack_head(self._agent, self._epoch, self._seq, ledger, parcel.records, parcel.version)
+        self._has_news = False
+        ledger, capture = merged(self._others(), self.totals()), self._capture()
+        head = pack_head(self._agent, self._epoch, self._seq, ledger, parcel.records, parcel.version, capture)
         address = BatchAddress(self._agent, self._epoch, self._seq, head)
         if parcel.records:
             self._source.record_address(parcel, address)

@@ -38,7 +38,7 @@ from agent.ship.parcel import BatchAddress, LedgerMap, Parcel, compressed
 from agent.ship.spool_config import SpoolConfig
 from agent.ship.spool_file import DAMAGED, SpoolBroken, SpoolError, set_aside, translated
 from agent.ship.spool_start import bind, epochs_in, trim
-from agent.wire import VERSION, pack_head
+from agent.wire import VERSION, Capture, CaptureScope, pack_head
 
 FAREWELL_GAP = 1000  # added to sequence numbers: a power failure may have lost the last ones
 
@@ -94,6 +94,20 @@ class Spool:
     def has_more(self) -> bool:
         """Whether there is a parcel to take."""
         return self.waiting > 0 or next(self._epochs.last_words(), None) is not None
+
+    @property
+    def oldest_at(self) -> int | None:
+        """When the oldest unsettled record was written (wall clock in ns); None if there is none, or if the
+        file cannot be read, which is found when the record is taken.
+        """
+        if not self.records:
+            return None
+        try:
+            with translated():
+                found = tables.oldest(self._disk.execute, self._settled)
+        except SpoolError:
+            return None
+        return None if found is None else found[3]
 
     @property
     def size(self) -> int:
@@ -242,7 +256,8 @@ class Spool:
             return None
         epoch = self._epochs[name]
         seq = epoch.next_seq + FAREWELL_GAP
-        head = pack_head(epoch.agent, name, seq, epoch.ledger, 0, VERSION)
+        nothing = Capture(CaptureScope.NOTHING)  # that start is over
+        head = pack_head(epoch.agent, name, seq, epoch.ledger, 0, VERSION, nothing)
         return Parcel(
             epoch.agent, name, VERSION, 0, 0, b"", address=BatchAddress(epoch.agent, name, seq, head)
         )

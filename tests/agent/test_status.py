@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.lag import Lag
 from agent.ledger import Bytes, Exchanges, Kernel
 from agent.listening import ListenError
 from agent.status import (
@@ -38,6 +39,7 @@ CAPTURING = Snapshot(
     backend="tracepoints",
     watching=(Watched("openssl", "/usr/lib/libssl.so.3", 12),),
     connections_open=2,
+    lag=Lag(capture_s=1.5, delivery_s=0.25),
 )
 
 
@@ -100,6 +102,13 @@ def test_status_says_what_is_watched_and_how_far_detaching_is() -> None:
     assert document["ledger"]["bytes"] == {"parsed": 70, "late": 5}
     assert document["stopping"] is True
     assert document["detach"] == {"done": 3, "total": 28}
+    assert document["lag"] == {"capture_s": 1.5, "delivery_s": 0.25, "total_s": 1.75}
+
+
+def test_an_agent_that_captures_nothing_has_no_lag() -> None:
+    with serving(replace(alive(), lag=None)) as server:
+        assert json.loads(get(server, "/status")[1])["lag"] is None
+        assert "spectap_agent_lag_seconds" not in get(server, "/metrics")[1]
 
 
 def test_every_bucket_is_a_labelled_counter_even_at_zero() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from agent import config
 from agent.commands import run
 from agent.commands.run import Run, notes
 from agent.deadline import Deadline
-from agent.events import Chunk, ConnectionKey, Direction, Event
+from agent.events import Chunk, ConnectionKey, Direction, Event, Tick
 from agent.ledger import Bytes
 from agent.probes.source import Watching
 from agent.redact.policy import Policy
 from agent.streams.conversation import Dismissed
+from agent.wire import Capture
 
 
 def test_all_that_is_not_watched_is_said_with_its_reason() -> None:
@@ -46,14 +48,47 @@ class Greeting:
         self.ignored.append(Dismissed(connection, bucket))
 
 
+def running(source: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """A run of this source, without a spool."""
+    monkeypatch.setattr(run, "source", lambda settings: source)
+    settings = config.settings(argparse.Namespace(server="http://127.0.0.1:9"))
+    quiet = replace(settings, status_listen=("127.0.0.1", 0), spool_bytes=0, key_file=tmp_path / "key")
+    return Run(quiet, Policy(), Deadline())
+
+
+class Ticking:
+    """A source whose events up to a time have been read."""
+
+    def __init__(self, reached_ns: int) -> None:
+        self._reached_ns = reached_ns
+
+    def events(self) -> Iterator[Event]:
+        yield Tick(self._reached_ns)
+
+
+def test_the_lag_counts_from_the_last_event_that_was_read_but_not_from_before_capture(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    now = time.monotonic_ns()
+    agent = running(Ticking(now - 8_000_000_000), monkeypatch, tmp_path)
+    try:
+        assert agent._lag() is None
+        assert agent._capture() == Capture("nothing", None)
+        agent._attached_ns = now - 20_000_000_000
+        assert (agent._capture().lag_ms or 0) >= 20_000
+        agent._watch()
+        assert 8_000 <= (agent._capture().lag_ms or 0) < 20_000
+        agent._attached_ns = now
+        assert (agent._capture().lag_ms or 0) < 8_000
+    finally:
+        agent._status.close()
+
+
 def test_the_source_is_asked_to_stop_sending_what_is_not_http(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     source = Greeting()
-    monkeypatch.setattr(run, "source", lambda settings: source)
-    settings = config.settings(argparse.Namespace(server="http://127.0.0.1:9"))
-    quiet = replace(settings, status_listen=("127.0.0.1", 0), spool_bytes=0, key_file=tmp_path / "key")
-    agent = Run(quiet, Policy(), Deadline())
+    agent = running(source, monkeypatch, tmp_path)
     try:
         agent._watch()
     finally:

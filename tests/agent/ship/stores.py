@@ -51,6 +51,7 @@ class Store:
         self.stored: dict[tuple[str, int], list[int]] = {}
         self.ledgers: list[dict[str, dict[str, int]]] = []
         self.epochs: list[str] = []  # of each
+        self.captures: list[dict[str, Any] | None] = []  # of each
 
     def answer(self, raw: bytes) -> Reply:
         batch = msgpack.unpackb(raw)
@@ -64,6 +65,7 @@ class Store:
                 self.stored.setdefault((batch["epoch"], batch["seq"]), batch["records"])
                 self.ledgers.append(batch["ledger"])
                 self.epochs.append(batch["epoch"])
+                self.captures.append(batch["capture"])
             self.change.notify_all()
         return spoilt or (200, json.dumps({"acked": batch["seq"]}).encode())
 

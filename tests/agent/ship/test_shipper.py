@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from agent.ship.post import Answer, answer_of
-from agent.ship.shipper import ShipLimits, SpoolConfig
+from agent.ship.shipper import ShipLimits, Shipper, SpoolConfig
+from agent.wire import Capture, CaptureScope
 from tests.agent.ship.stores import (
     PATIENCE_S,
     QUICK,
@@ -67,6 +68,38 @@ def test_an_idle_agent_still_sends_its_ledger() -> None:
         store.wait(lambda: len(store.ledgers) >= 2)
         ship.close(PATIENCE_S)
     assert store.records() == Counter()
+
+
+def test_every_batch_carries_the_state_of_capture_and_news_of_it_waits_for_no_heartbeat() -> None:
+    store, state = Store([]), [Capture(CaptureScope.NOTHING)]
+    with serving(store) as url:
+        ship = Shipper(url, None, "agent-1", "epoch-1", dict, QUICK, capture=lambda: state[-1])
+        ship.start()
+        state.append(Capture(CaptureScope.EVERYTHING, 7))
+        ship.watching(0)
+        store.wait(lambda: {"watching": "everything", "lag_ms": 7} in store.captures)
+        state.append(Capture(CaptureScope.NOTHING))
+        ship.close(PATIENCE_S)
+    assert store.captures[-1] == {"watching": "nothing", "lag_ms": None}
+
+
+def test_records_wait_until_the_server_has_acknowledged_them(place: SpoolConfig | None) -> None:
+    store, answers = Store([]), threading.Event()
+    store.always = lambda batch: None if answers.is_set() else (503, b"no")
+    with serving(store) as url:
+        ship = shipper(url, place=place)
+        assert ship.waited_s() == 0
+        ship.start()
+        ship.offer(packed(1))
+        store.wait(lambda: len(store.posts) > 2)
+        earlier = ship.waited_s()
+        ship.offer(packed(2))
+        store.wait(lambda: len(store.posts) > 4)
+        assert ship.waited_s() > earlier > 0
+        answers.set()
+        store.wait(lambda: sum(store.records().values()) == 2)
+        ship.close(PATIENCE_S)
+        assert ship.waited_s() == 0
 
 
 @pytest.mark.parametrize(

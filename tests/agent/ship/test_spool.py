@@ -132,6 +132,22 @@ def test_where_halves_cannot_be_written_the_whole_stays_until_both_are_settled(p
     assert settle_all(started(place, "epoch-2")) == [0, 1, 2, 3]
 
 
+def test_the_oldest_record_is_the_first_that_is_not_settled_of_any_start(place: SpoolConfig) -> None:
+    spool = started(place)
+    assert spool.oldest_at is None
+    spool.put(packed(0, 1), LEDGER, NOW)
+    spool.close()
+    spool = started(place, "epoch-2", NOW + 5)
+    spool.put(packed(2), LEDGER, NOW + 7)
+    assert spool.oldest_at == NOW
+    parcel = spool.take(*ALL)
+    assert parcel is not None
+    assert spool.oldest_at == NOW
+    spool.settle(parcel, Exchanges.SHIPPED)
+    assert spool.oldest_at == NOW + 7
+    assert settle_all(spool) == [2]
+
+
 def test_an_earlier_start_is_given_its_last_word_once_all_its_records_are_accounted_for(
     place: SpoolConfig,
 ) -> None:
@@ -152,6 +168,7 @@ def test_an_earlier_start_is_given_its_last_word_once_all_its_records_are_accoun
     assert (said["agent"], said["epoch"], said["records"]) == ("agent-1", "epoch-1", [])
     assert said["ledger"]["exchanges"] == {"parsed": 9, "queue_full": 2, "shipped": 7}
     assert "stops" not in said["ledger"]
+    assert said["capture"] == {"watching": "nothing", "lag_ms": None}
     spool.settle(farewell, Exchanges.SHIPPED)
     assert spool.take(*ALL) is None
     spool.put([], LEDGER, NOW)
