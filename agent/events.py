@@ -71,7 +71,8 @@ class Clock:
 class ProcessSeen:
     """A process as /proc described it when the source first saw it; absent facts are None.
 
-    `start_ticks` is field 22 of /proc/PID/stat; `cgroup` the path of /proc/PID/cgroup.
+    `start_ticks` is field 22 of /proc/PID/stat; `cgroup` the path of /proc/PID/cgroup that says most; `image`
+    that of its container, if the runtime has written it down.
     """
 
     time_ns: int
@@ -80,6 +81,7 @@ class ProcessSeen:
     name: str
     executable: str | None
     cgroup: str | None
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The captured process; (boot_id, pid, start_ticks) is unique."""
+    """The captured process; (boot_id, pid, start_ticks) is unique. `pod` is the UID of its pod, `image` the
+    name of its container's image as the runtime was given it.
+    """
 
     pid: int
     name: str
@@ -64,6 +66,8 @@ class Process:
     executable: str | None = None
     unit: str | None = None
     container: str | None = None
+    pod: str | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.cgroup import membership, path_in
 from agent.doctor.facts import Check, CheckState
-from agent.identity.cgroup import membership
-from agent.probes import capability, elf, processes, roots, tls
+from agent.probes import capability, elf, roots, tls
 from agent.probes.capability import Refusal
 
 CAPABILITIES = {19: "SYS_PTRACE", 21: "SYS_ADMIN", 38: "PERFMON", 39: "BPF"}
@@ -244,7 +244,7 @@ def container(host: Host) -> Check:
 
 
 def _in_container(host: Host) -> bool:
-    own = membership(processes.cgroup((host.text("proc/self/cgroup") or "").encode()))
+    own = membership(path_in((host.text("proc/self/cgroup") or "").encode()))
     marks = (".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io")
     return own.container is not None or any(host.has(mark) for mark in marks)
 

@@ -13,12 +13,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO
 
+from agent.cgroup import membership, path_in
 from agent.doctor import files
 from agent.doctor.facts import LibraryView, Program, Sight, printable
 from agent.doctor.files import ProgramFile
 from agent.doctor.libraries import DYNAMIC, MARKED, OTHER_END, RESTART, foreign
 from agent.doctor.sockets import Descriptors, Socket, Tables, descriptors
-from agent.identity.cgroup import membership
 from agent.probes import processes, targets, tls
 from agent.probes.processes import PROC
 from agent.probes.tls import TlsLibrary
@@ -74,7 +74,7 @@ class Survey:
         stat = processes.read(pid, "stat", self._proc)
         name = processes.comm_of(stat) if stat else None
         executable = processes.executable(pid, self._proc)
-        belongs = membership(processes.cgroup(processes.read(pid, "cgroup", self._proc) or b""))
+        belongs = membership(path_in(processes.read(pid, "cgroup", self._proc) or b""))
         return Program(
             pids=(pid,),
             names=(printable(name),) if name else (),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from agent.cgroup import membership
 from agent.events import ProcessSeen
-from agent.identity.cgroup import membership
 from agent.wire import Process
 
 MAX_PROCESSES = 16_384
@@ -36,6 +36,8 @@ class Processes:
             executable=seen.executable,
             unit=belongs.unit,
             container=belongs.container,
+            pod=belongs.pod,
+            image=seen.image,
         )
         self._running.move_to_end(seen.pid)
         if len(self._running) > MAX_PROCESSES:

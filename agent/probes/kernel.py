@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.cgroup import membership
 from agent.events import ConnectionKey, Event, Lost, ProcessGone, ProcessSeen, Tick
 from agent.ledger import Bytes, Kernel
 from agent.probes import cgroups, decode, processes, tls
@@ -20,6 +21,7 @@ from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
 from agent.probes.capability import refusals
 from agent.probes.clock import WallClock
+from agent.probes.images import Images
 from agent.probes.memory import hand_back
 from agent.probes.programs import Programs, Sizes
 from agent.probes.source import Watching
@@ -95,6 +97,7 @@ class KernelSource:
         self._attachments = Attachments(
             self._programs.attach_tls, self._programs.detach, frozenset(tls.HOOKS)
         )
+        self._images = Images()
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._known: set[int] = set()
@@ -233,7 +236,9 @@ class KernelSource:
         self._known.add(event.tgid)
         self._introduced.add(event.tgid)
         self._attachments.queue.add_new(event.tgid)
-        return processes.describe(event.tgid, event.time_ns, event.comm, program)
+        seen = processes.describe(event.tgid, event.time_ns, event.comm, program)
+        container = membership(seen.cgroup).container
+        return seen if container is None else replace(seen, image=self._images.of(container))
 
     def _rescan(self, now: int) -> Iterator[Event]:
         """Queues every process for examination again, and reports exits that found no room in the ring."""

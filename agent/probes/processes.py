@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent.cgroup import path_in
 from agent.events import ProcessSeen
 
 PROC = Path("/proc")
@@ -40,7 +41,7 @@ def describe(pid: int, time_ns: int, comm: bytes, program: bytes = b"", proc: Pa
         start_ticks=start_ticks(stat) if stat else None,
         name=(comm_of(stat) if stat else None) or comm.rstrip(b"\0").decode(errors="replace"),
         executable=executable(pid, proc) or absolute(program),
-        cgroup=cgroup(read(pid, "cgroup", proc) or b""),
+        cgroup=path_in(read(pid, "cgroup", proc) or b""),
     )
 
 
@@ -67,14 +68,6 @@ def executable(pid: int, proc: Path = PROC) -> str | None:
         return os.readlink(proc / str(pid) / "exe").removesuffix(" (deleted)")
     except OSError:
         return None
-
-
-def cgroup(text: bytes) -> str | None:
-    """The most specific path: cgroup v2's, or the longest of v1's hierarchies."""
-    paths = [
-        line.split(":", 2)[2] for line in text.decode(errors="replace").splitlines() if line.count(":") >= 2
-    ]
-    return max(paths, key=len) if paths else None
 
 
 def netns(pid: int | str, proc: Path = PROC) -> int | None:

@@ -212,7 +212,7 @@ def _maybe_number(value: Any) -> int | None:
 
 
 def _seen(v: list[Any]) -> ProcessSeen:
-    time_ns, pid, ticks, name, executable, cgroup = v
+    time_ns, pid, ticks, name, executable, cgroup, *image = v
     return ProcessSeen(
         _number(time_ns),
         _number(pid),
@@ -220,6 +220,7 @@ def _seen(v: list[Any]) -> ProcessSeen:
         _text(name),
         _maybe_text(executable),
         _maybe_text(cgroup),
+        *map(_maybe_text, image),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from agent.wire import Endpoint, Record
+from agent.wire import Endpoint, Process, Record
 
 MAX_NAME = 200  # characters kept of a name from the network
 CLUSTER_SUFFIXES = (".svc", ".local", ".internal", ".localhost")
@@ -108,11 +108,28 @@ def _name(kind: ApiKind, key: Key, record: Record) -> str:
     if kind is ApiKind.WORKLOAD:
         return "/".join(str(part) for part in key[2:] if part)
     if kind is ApiKind.PROCESS and process is not None:
-        name = process.unit or process.name
+        name = name_of_process(process)
         return f"{name}:{server.port}" if server else name
     if kind is ApiKind.ADDRESS and server is not None:
         return f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}"
     return str(key[-1])
+
+
+def name_of_process(process: Process) -> str:
+    """What people call a process: its systemd unit; else the image of its container, without tag and digest,
+    so that a release does not make it another; else its own name.
+    """
+    return process.unit or _repository(process.image or "") or process.name
+
+
+def _repository(image: str) -> str:
+    """An image's name without tag and digest; "" for one that is known by its digest only."""
+    name = image.partition("@")[0]
+    folder, _, last = name.rpartition("/")
+    last = last.partition(":")[0]
+    if not folder and last in ("sha256", "sha512"):
+        return ""
+    return f"{folder}/{last}" if folder else last
 
 
 def _internal(record: Record, kind: ApiKind) -> bool:
@@ -184,7 +201,7 @@ def caller(records: Sequence[Record]) -> tuple[ConsumerKind, str]:
             return ConsumerKind.CERTIFICATE, record.consumer.client_name[:MAX_NAME]
     for record in records:
         if record.side == "client" and record.process is not None:
-            return ConsumerKind.PROCESS, record.process.unit or record.process.name
+            return ConsumerKind.PROCESS, name_of_process(record.process)[:MAX_NAME]
     for record in records:
         if record.consumer.user_agent:
             return ConsumerKind.USER_AGENT, record.consumer.user_agent[:MAX_NAME]

@@ -181,8 +181,10 @@ class Process(BaseModel):
     pid: int
     name: str
     executable: str | None
-    unit: str | None
-    container: str | None
+    unit: str | None = Field(description="systemd unit, of the host or within the container.")
+    container: str | None = Field(description="Id of the innermost container.")
+    pod: str | None = Field(description="UID of the Kubernetes pod.")
+    image: str | None = Field(description="The container's image, as its runtime was given it.")
     boot_id: str
     start_ticks: int | None
 

@@ -10,7 +10,7 @@ from agent.wire import Record
 from server.analysis.coverage.names import PartNames
 from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.parts import parts_of, status_class
-from server.analysis.inventory import MAX_NAME
+from server.analysis.inventory import MAX_NAME, name_of_process
 from server.analysis.paths import template
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.masks import Masks
@@ -50,7 +50,7 @@ def _told_by(record: Record) -> Iterator[tuple[By, str | None]]:
         yield By.POD, client.pod and _within(client.namespace, client.pod)
         yield By.IP, client.ip
     if record.side == "client" and record.process is not None:
-        yield By.PROCESS, record.process.unit or record.process.name
+        yield By.PROCESS, name_of_process(record.process)
     yield By.USER_AGENT, consumer.user_agent
     yield By.TEST, consumer.test_name
     yield By.AGGREGATION, consumer.aggregation

@@ -4,34 +4,9 @@ import pytest
 
 from agent.events import Address, ProcessSeen
 from agent.identity import table
-from agent.identity.cgroup import Membership, membership
 from agent.identity.directory import Directory
 from agent.identity.table import Processes
 from agent.wire import Endpoint
-
-ID = "0123456789abcdef" * 4
-UID = "12345678-1234-1234-1234-123456789abc"
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        (f"/kubepods/burstable/pod{UID}/{ID}", Membership(ID, None)),
-        (
-            f"/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/cri-containerd-{ID}.scope",
-            Membership(ID, None),
-        ),
-        (f"/docker/{ID}", Membership(ID, None)),
-        (f"/system.slice/docker-{ID}.scope", Membership(ID, None)),
-        (f"/machine.slice/libpod-{ID}.scope/container", Membership(ID, None)),
-        ("/system.slice/nginx.service", Membership(None, "nginx.service")),
-        ("/user.slice/user-0.slice/session-1.scope", Membership(None, None)),
-        ("/", Membership(None, None)),
-        (None, Membership(None, None)),
-    ],
-)
-def test_a_cgroup_path_says_container_and_unit(path: str | None, expected: Membership) -> None:
-    assert membership(path) == expected
 
 
 def seen(pid: int, name: str) -> ProcessSeen:
@@ -101,3 +76,17 @@ def test_a_directory_knows_a_process_from_the_event_on_and_its_boot() -> None:
     found = directory.process(5)
     assert found is not None
     assert (found.name, found.boot_id, directory.processes) == ("curl", "boot", 1)
+
+
+def test_a_process_in_a_container_has_its_pod_and_image() -> None:
+    container, uid = "c" * 64, "12345678-1234-1234-1234-123456789abc"
+    directory = Directory()
+    path = f"/kubepods/pod{uid}/{container}"
+    directory.add(ProcessSeen(0, 5, 50, "node", "/usr/bin/node", path, "shop/checkout:1.2"))
+    found = directory.process(5)
+    assert found is not None
+    assert (found.container, found.pod, found.image) == (container, uid, "shop/checkout:1.2")
+    directory.add(seen(6, "curl"))
+    other = directory.process(6)
+    assert other is not None
+    assert (other.container, other.pod, other.image) == (None, None, None)

@@ -30,9 +30,3 @@ def test_we_see_ourselves() -> None:
 def test_of_a_process_that_has_gone_remains_what_the_kernel_said(tmp_path: Path) -> None:
     seen = processes.describe(77, 5, b"curl\0\0", b"/usr/bin/curl", proc=tmp_path)
     assert seen == ProcessSeen(5, 77, None, "curl", "/usr/bin/curl", None)
-
-
-def test_of_several_cgroup_hierarchies_the_longest_path_is_taken() -> None:
-    text = b"12:pids:/a\n3:cpu,cpuacct:/kubepods/burstable/pod1/abc\n0::/a\nrubbish\n"
-    assert processes.cgroup(text) == "/kubepods/burstable/pod1/abc"
-    assert processes.cgroup(b"") is None

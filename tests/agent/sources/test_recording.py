@@ -33,6 +33,7 @@ ENDS = Address("10.0.0.1", 80, 4026531840), Address("::1", 51000, None)
 EVENTS: list[Event] = [
     Clock(-5, "boot"),
     ProcessSeen(1, 77, None, "né", None, "/system.slice/a.service"),
+    ProcessSeen(1, 78, 5, "node", "/usr/bin/node", "/docker/" + "a" * 64, "shop/checkout:1.2"),
     Opened(2, KEY, *ENDS, Role.CLIENT),
     Chunk(3, KEY, Direction.SENT, 0, 10, b"GET / \xff", 77, *ENDS, Role.CLIENT, True),
     Chunk(4, KEY, Direction.RECEIVED, 2**40, 5, b"", 77, None, None, None, False),

@@ -85,6 +85,27 @@ def test_a_caller_is_named_by_the_best_that_any_view_knows_in_any_order() -> Non
     assert caller([replace(nameless, client=None)]) == (ConsumerKind.UNKNOWN, "unknown")
 
 
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("registry.example:5000/shop/checkout:1.2@sha256:" + "a" * 64, "registry.example:5000/shop/checkout"),
+        ("docker.io/library/node:22", "docker.io/library/node"),
+        ("node:22", "node"),
+        ("node", "node"),
+        ("sha256:" + "a" * 64, "python3"),  # a digest says nothing to anyone
+        ("", "python3"),
+        (None, "python3"),
+    ],
+)
+def test_a_process_in_a_container_goes_by_its_image_whatever_the_release(
+    image: str | None, name: str
+) -> None:
+    process = Process(7, "python3", "boot-1", 5, "/usr/bin/python3", container="c" * 64, image=image)
+    assert caller([record(side="client", process=process)]) == (ConsumerKind.PROCESS, name)
+    assert identify(record(process=process)).name == f"{name}:8080"
+    assert caller([record(side="client", process=replace(process, unit="web.service"))])[1] == "web.service"
+
+
 def test_a_process_without_executable_is_known_by_its_name() -> None:
     one = identify(record(process=Process(1, "kworker", "boot-1")))
     assert (one.kind, one.name) == (ApiKind.PROCESS, "kworker:8080")

@@ -68,7 +68,7 @@ def hostile(ordinal: int = 0, text: str = CANARY) -> list[Record]:
     """Both views of an exchange; each field from outside contains `text`."""
     raw = text.encode()
     body = Body(len(raw), raw, "complete")
-    process = Process(7, text[:40], "boot-1", 5, f"/bin/{text}", text, text)
+    process = Process(7, text[:40], "boot-1", 5, f"/bin/{text}", text, text, text, text)
     end = Endpoint("127.0.0.1", 8080, 1, text, text, text, {text: text})
     return [
         replace(
