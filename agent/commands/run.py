@@ -115,7 +115,7 @@ class Run:
         try:
             self._source.attach()
             self._attached_ns = time.monotonic_ns()
-            self._shipper.watching(time.time_ns())
+            self._shipper.capture_started(time.time_ns())
             log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
             if self._source.watching.tls_refusal:
                 log.error("%s", self._source.watching.tls_refusal)

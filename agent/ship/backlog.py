@@ -9,7 +9,7 @@ state      event                          next
 (new)      put                            in memory; the oldest is dropped where there is no room
 in memory  take_for_disk (by the keeper)  moving
 moving     written                        on disk
-moving     not_written (the disk fails)   in memory
+moving     put_back (the disk fails)   in memory
 in memory  take (the disk fails, or off)  being sent
 on disk    settled there                  counted: shipped, refused, unreadable; dropped for room or age
 being sent settle                         counted: shipped, refused
@@ -31,7 +31,7 @@ from agent.wire import VERSION
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class DiskState:
     """The spool at one moment: unsettled records, bytes in use, the seconds until some are due to be
     sent, and when the oldest was written (time.monotonic()); None if there are none.
     """
@@ -59,9 +59,9 @@ class Backlog:
         self._moving_at: float | None = None  # when the oldest of them was put
         self._sending = 0  # records taken from memory, unsettled
         self._sending_at: float | None = None  # when the oldest of them was put
-        self._holding = Holding()
+        self._disk_state = DiskState()
         self._disk_due_at: float | None = None  # when enough is on disk to be sent
-        self._to_disk = self._kept_on = with_disk  # the first is False while the disk fails
+        self._to_disk = self._keeper_runs = with_disk  # the first is False while the disk fails
         self.closing = self.abandoned = False
 
     def put(self, packed: bytes) -> None:
@@ -80,7 +80,7 @@ class Backlog:
     @property
     def records(self) -> int:
         """Number of unsettled records, in memory and on disk."""
-        return self.in_memory + self._holding.records
+        return self.in_memory + self._disk_state.records
 
     @property
     def in_memory(self) -> int:
@@ -90,12 +90,12 @@ class Backlog:
     @property
     def on_disk(self) -> int:
         """Unsettled records that the next start finds on disk."""
-        return self._holding.records
+        return self._disk_state.records
 
     @property
     def size(self) -> int:
         """Bytes that wait: of the records in memory, and in use in the spool's file."""
-        return self._fresh.size + self._holding.size
+        return self._fresh.size + self._disk_state.size
 
     def waited_s(self) -> float:
         """How long the oldest unsettled record has waited, in seconds; 0 if there is none. Call it with
@@ -105,7 +105,7 @@ class Backlog:
             self._fresh.oldest_at,
             self._moving_at if self._moving else None,
             self._sending_at if self._sending else None,
-            self._holding.oldest_at,
+            self._disk_state.oldest_at,
         )
         oldest = min((at for at in times if at is not None), default=None)
         return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
@@ -130,7 +130,7 @@ class Backlog:
         """Whether, when closing, nothing is left to take and nothing will come; call it with
         `change` held.
         """
-        return not self._kept_on and not self._fresh.records and self._disk_due_at is None
+        return not self._keeper_runs and not self._fresh.records and self._disk_due_at is None
 
     def take(self) -> Parcel | None:
         """The oldest parcel in memory, if the disk does not take it."""
@@ -210,17 +210,17 @@ class Backlog:
             counts[Exchanges.PARSED] = counts.get(Exchanges.PARSED, 0) - self._fresh.records - self._sending
             return records, self._fresh.records > 0, ledger
 
-    def was_blind(self, milliseconds: int) -> None:
+    def add_blind_time(self, milliseconds: int) -> None:
         """Records how long nothing was captured before this start."""
         with self.change:
             self._ledger.stops[Stops.BLIND_MS] += milliseconds
 
-    def found_damaged(self) -> None:
+    def count_damage(self) -> None:
         """Records that the spool was damaged, and that nothing tells how many records it held."""
         with self.change:
             self._ledger.stops[Stops.SPOOL_DAMAGED] += 1
 
-    def written(self, dropped: Mapping[str, int], holding: Holding) -> None:
+    def mark_written(self, dropped: Mapping[str, int], state: DiskState) -> None:
         """The records are on disk; these were dropped to make room."""
         with self.change:
             if self.abandoned:
@@ -229,9 +229,9 @@ class Backlog:
             for bucket, count in dropped.items():
                 self._count(bucket, count)
             self._to_disk = True
-            self._set_holding(holding)
+            self._set_disk_state(state)
 
-    def not_written(self, records: list[bytes]) -> None:
+    def put_back(self, records: list[bytes]) -> None:
         """The records could not be written."""
         with self.change:
             if self.abandoned:
@@ -240,26 +240,26 @@ class Backlog:
             at = time.monotonic() if self._moving_at is None else self._moving_at
             self._count(Exchanges.QUEUE_FULL, self._fresh.put_back(records, at))
 
-    def update_holding(self, holding: Holding) -> None:
+    def update_disk_state(self, state: DiskState) -> None:
         """Updates what the disk holds."""
         with self.change:
-            self._set_holding(holding)
+            self._set_disk_state(state)
 
-    def taking_from_disk(self) -> None:
+    def mark_taken(self) -> None:
         """Notes that the disk's due parcel is being read."""
         with self.change:
             self._disk_due_at = None
 
-    def settled_on_disk(self, records: int, bucket: Exchanges, holding: Holding | None) -> None:
+    def count_settled(self, records: int, bucket: Exchanges, state: DiskState | None) -> None:
         """Counts final outcomes of this start's records on disk, and updates what the disk holds."""
         with self.change:
             if self.abandoned:
                 return  # counted by close()
             self._count(bucket, records)
-            if holding is not None:
-                self._set_holding(holding)
+            if state is not None:
+                self._set_disk_state(state)
 
-    def disk_fails(self, unreadable: int | None) -> None:
+    def switch_to_memory(self, unreadable: int | None) -> None:
         """Sends from memory from now on. With a number: that many of this start's records on disk are lost,
         and the disk holds nothing.
         """
@@ -267,23 +267,23 @@ class Backlog:
             self._to_disk = False
             if unreadable is not None:
                 self._count(Exchanges.SPOOL_UNREADABLE, unreadable)
-                self._set_holding(Holding())
+                self._set_disk_state(DiskState())
             self.change.notify_all()
 
-    def disk_ends(self) -> None:
+    def end_disk(self) -> None:
         """Nothing will be written any more: further records, or ones left by a defect, are sent
         from memory.
         """
         with self.change:
-            self._kept_on = self._to_disk = False
+            self._keeper_runs = self._to_disk = False
             self.change.notify_all()
 
-    def _set_holding(self, holding: Holding) -> None:
-        self._holding = holding
-        if not holding.within_s:
-            self._disk_due_at = holding.within_s
+    def _set_disk_state(self, state: DiskState) -> None:
+        self._disk_state = state
+        if not state.within_s:
+            self._disk_due_at = state.within_s
         elif self._disk_due_at is None:
-            self._disk_due_at = time.monotonic() + holding.within_s
+            self._disk_due_at = time.monotonic() + state.within_s
         self.change.notify_all()
 
     def _fills_a_batch(self) -> bool:

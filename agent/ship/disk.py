@@ -15,12 +15,12 @@ from agent.ship.spool_file import (
     DAMAGED,
     SpoolBroken,
     SpoolError,
+    copy_journal,
     journal_damaged,
-    journal_kept,
-    opened,
+    move_aside,
+    open_file,
     prepare,
-    removed,
-    set_aside,
+    remove_file,
     transaction,
     translated,
 )
@@ -43,18 +43,18 @@ class Disk:
     SpoolBroken if the content is lost.
 
     `lost_to` is the receipt, if the file has lost transactions before it. `uncounted` is set if there is no
-    receipt and the journal is damaged. In both cases `kept` is a copy of the journal.
+    receipt and the journal is damaged. In both cases `journal_copy` is a copy of the journal.
     """
 
     def __init__(self, path: Path, server: str | None) -> None:
         self._path, self._server = path, server
         self._bound = server is None  # whether the file records its server
         self._receipt = ReceiptFile(path)
-        self.kept: Path | None = None
+        self.journal_copy: Path | None = None
         self.uncounted = False
-        self._db = opened(path)
+        self._db = open_file(path)
         try:
-            self.lost_to = self._look_for_loss()
+            self.lost_to = self._find_loss()
             prepare(self._db)
             with translated():
                 self.sent = tables.sent(self._db.execute)
@@ -71,7 +71,7 @@ class Disk:
     def size(self) -> int:
         """Bytes in use in the file."""
         with translated():
-            return tables.used(self._db.execute)
+            return tables.used_bytes(self._db.execute)
 
     @contextmanager
     def transaction(self, epochs: Epochs, settled: int) -> Iterator[Writing]:
@@ -87,20 +87,20 @@ class Disk:
             self._write(writing, epochs)
         self._bound, self.sent = True, writing.sent
         self._revision += 1
-        epochs.committed(writing.epochs)
+        epochs.mark_written(writing.epochs)
         out = self.sent if self.sent is not None and self.sent[2] > settled else None
         self._receipt.write(Receipt(self._revision, epochs.as_map(), settled, out))
 
-    def begin_anew(self, epochs: Epochs) -> None:
+    def start_over(self, epochs: Epochs) -> None:
         """Replaces the file by an empty one and marks all epochs to be written again."""
         self.close()
-        removed(self._path)
-        self._db = opened(self._path)
+        remove_file(self._path)
+        self._db = open_file(self._path)
         prepare(self._db)
         epochs.changed.update(epochs.as_map())
         self._bound, self.sent = self._server is None, None
 
-    def give_back(self) -> None:
+    def release_free_pages(self) -> None:
         """Returns free pages to the file system, if there are many."""
         with suppress(sqlite3.Error):
             (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
@@ -112,24 +112,24 @@ class Disk:
             self._db.close()
         self._receipt.close()
 
-    def give_up(self) -> None:
+    def abandon_file(self) -> None:
         """Moves the file aside; nothing more is read from it."""
         self.close()
         with suppress(SpoolError):
-            set_aside(self._path)
+            move_aside(self._path)
 
-    def _look_for_loss(self) -> Receipt | None:
+    def _find_loss(self) -> Receipt | None:
         """Compares file and receipt before anything is written, since writing restarts the journal."""
         receipt = self._receipt.read()
         self.has_receipt = receipt is not None
         with translated():
             self._revision = tables.revision(self._db.execute)
         if receipt is None and journal_damaged(self._db, self._path):
-            self.uncounted, self.kept = True, journal_kept(self._path)
+            self.uncounted, self.journal_copy = True, copy_journal(self._path)
         if receipt is None or receipt.revision <= self._revision:
             return None
-        self.kept = journal_kept(self._path)
-        if self.kept is not None and not self._revision:
+        self.journal_copy = copy_journal(self._path)
+        if self.journal_copy is not None and not self._revision:
             raise SpoolBroken(DAMAGED)
         self._revision = receipt.revision
         return receipt

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 
 from agent.health import Beat
 from agent.ledger import Exchanges, merged
-from agent.ship.backlog import Backlog, Holding
+from agent.ship.backlog import Backlog, DiskState
 from agent.ship.limits import ShipLimits
 from agent.ship.parcel import BatchAddress, LedgerMap, Parcel, halves_of
 from agent.ship.spool import Spool
@@ -58,22 +58,23 @@ class DiskKeeper:
         self._lock = threading.Lock()
         self._spool: Spool | None = None
         self._taken_from: Spool | None = None  # the spool of the parcel in hand
-        self._watching_since: int | None = None  # wall time in ns
+        self._capturing_since: int | None = None  # wall time in ns
         self._written_at = time.monotonic()
         self._trouble: str | None = None
-        self._news: deque[tuple[int, str, tuple[object, ...]]] = deque()  # to be logged once no lock is held
+        # Lines to be logged once no lock is held.
+        self._log_lines: deque[tuple[int, str, tuple[object, ...]]] = deque()
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def watching(self, since: int) -> None:
+    def capture_started(self, since: int) -> None:
         """Capture works since then (wall clock in ns), which ends the blind time of killed starts."""
         with self._locked():
-            self._watching_since = since
+            self._capturing_since = since
             if self._spool is not None:
-                self._watched(self._spool, since)
-                self._backlog.update_holding(self._holding(self._spool))
+                self._end_blind_time(self._spool, since)
+                self._backlog.update_disk_state(self._disk_state(self._spool))
 
     def take(self) -> Parcel | None:
         """The oldest parcel on disk. It must be settled before another is taken."""
@@ -81,7 +82,7 @@ class DiskKeeper:
             spool = self._spool
             if spool is None:
                 return None
-            self._backlog.taking_from_disk()
+            self._backlog.mark_taken()
             try:
                 parcel = spool.take(self._limits.batch_records, self._limits.batch_bytes)
             except SpoolError as error:
@@ -89,7 +90,7 @@ class DiskKeeper:
                 return None
             if parcel is not None:
                 self._taken_from = spool
-            self._backlog.update_holding(self._holding(spool))
+            self._backlog.update_disk_state(self._disk_state(spool))
             return parcel
 
     def record_address(self, parcel: Parcel, address: BatchAddress) -> None:
@@ -116,17 +117,17 @@ class DiskKeeper:
         start on disk.
         """
         with self._locked():
-            spool, holding = self._source(), None
+            spool, state = self._source(), None
             if spool is not None:
                 spool.settle(parcel, bucket)
-                holding = self._holding(spool)
+                state = self._disk_state(spool)
             ours = parcel.records if parcel.epoch == self._epoch else 0
-            self._backlog.settled_on_disk(ours, bucket, holding)
+            self._backlog.count_settled(ours, bucket, state)
 
-    def close(self, until: float, told: bool) -> tuple[int, int]:
+    def close(self, until: float, ledger_sent: bool) -> tuple[int, int]:
         """Stops: returns how many records are lost by that, and how many wait on disk for the next start.
 
-        `until` is a time.monotonic(), `told` whether the server has the current ledger.
+        `until` is a time.monotonic(), `ledger_sent` whether the server has the current ledger.
         """
         if self._thread.ident is not None:
             self._thread.join(max(0.0, until - time.monotonic()))
@@ -136,7 +137,7 @@ class DiskKeeper:
             lost, ours = self._backlog.abandon()
             if reached and self._spool is not None:
                 with suppress(SpoolError):
-                    self._spool.end(merged(others, ours), time.time_ns(), told and not lost)
+                    self._spool.end(merged(others, ours), time.time_ns(), ledger_sent and not lost)
                 self._spool.close()
                 self._spool = None
             return lost, self._backlog.on_disk
@@ -151,7 +152,7 @@ class DiskKeeper:
             while self._write_once_due():
                 pass
         finally:
-            self._backlog.disk_ends()
+            self._backlog.end_disk()
 
     def _write_once_due(self) -> bool:
         """Waits, then writes. Returns whether there will be more to write."""
@@ -184,12 +185,12 @@ class DiskKeeper:
         try:
             dropped = spool.put(records, merged(others, ours), time.time_ns())
         except Exception as error:
-            self._backlog.not_written(records)
+            self._backlog.put_back(records)
             if not isinstance(error, SpoolError):
                 raise
             self._failed(error)
             return False
-        self._backlog.written(dropped, self._holding(spool))
+        self._backlog.mark_written(dropped, self._disk_state(spool))
         if self._trouble is not None:
             self._trouble = None
             self._queue_log(logging.INFO, "the spool works again")
@@ -199,12 +200,12 @@ class DiskKeeper:
         """The spool of the parcel in hand, if it is still in use."""
         return self._taken_from if self._taken_from is self._spool else None
 
-    def _holding(self, spool: Spool) -> Holding:
+    def _disk_state(self, spool: Spool) -> DiskState:
         within_s = None
         if spool.has_more:
-            at_once = spool.has_past or spool.waiting >= self._limits.batch_records
+            at_once = spool.has_earlier_starts or spool.waiting >= self._limits.batch_records
             within_s = 0.0 if at_once else self._limits.flush_s
-        return Holding(
+        return DiskState(
             spool.records, spool.size if spool.records else 0, within_s, _monotonic(spool.oldest_at)
         )
 
@@ -218,15 +219,15 @@ class DiskKeeper:
             self._failed(error)
             return
         self._spool = spool
-        if self._watching_since is not None:
-            self._watched(spool, self._watching_since)
+        if self._capturing_since is not None:
+            self._end_blind_time(spool, self._capturing_since)
         self._log_findings(spool)
-        self._backlog.update_holding(self._holding(spool))
+        self._backlog.update_disk_state(self._disk_state(spool))
 
-    def _watched(self, spool: Spool, since: int) -> None:
-        blind_ms = spool.watched(since)
+    def _end_blind_time(self, spool: Spool, since: int) -> None:
+        blind_ms = spool.end_blind_time(since)
         if blind_ms:
-            self._backlog.was_blind(blind_ms)
+            self._backlog.add_blind_time(blind_ms)
             text = "nothing was captured for %.1f s, since the agent was stopped"
             self._queue_log(logging.INFO, text, blind_ms / 1000)
 
@@ -236,15 +237,15 @@ class DiskKeeper:
             text = "the spool %s has lost %d records, which are counted as spool_unreadable"
             self._queue_log(logging.WARNING, text, file, spool.lost)
         if spool.uncounted:
-            self._backlog.found_damaged()
+            self._backlog.count_damage()
             text = "the spool %s was damaged and has no receipt: nothing tells how many records it has lost"
-            if not spool.begun_anew:  # which says it, too
+            if not spool.started_over:  # which says it, too
                 self._queue_log(logging.WARNING, text, file)
-        if spool.set_aside is not None:
+        if spool.damaged_copy is not None:
             text = "the journal of the spool %s was damaged and is kept as %s"
-            if spool.begun_anew:
+            if spool.started_over:
                 text = "the spool %s was damaged and begins anew; what was there is lost and kept as %s"
-            self._queue_log(logging.WARNING, text, file, spool.set_aside.name)
+            self._queue_log(logging.WARNING, text, file, spool.damaged_copy.name)
         if spool.records:
             text = "%d records of earlier starts wait in %s to be sent"
             self._queue_log(logging.INFO, text, spool.records, file)
@@ -254,9 +255,9 @@ class DiskKeeper:
         unreadable = None
         if isinstance(error, SpoolBroken) and self._spool is not None:
             unreadable = self._spool.own_waiting
-            self._spool.give_up()
+            self._spool.abandon_file()
             self._spool = None
-        self._backlog.disk_fails(unreadable)
+        self._backlog.switch_to_memory(unreadable)
         if self._trouble != str(error):
             self._trouble = str(error)
             text = "the spool %s cannot be used (%s): up to %d MiB of records are kept in memory until it can"
@@ -264,7 +265,7 @@ class DiskKeeper:
 
     def _queue_log(self, level: int, text: str, *values: object) -> None:
         """Queues a log line; writing the log may block."""
-        self._news.append((level, text, values))
+        self._log_lines.append((level, text, values))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -273,8 +274,8 @@ class DiskKeeper:
             with self._lock:
                 yield
         finally:
-            while self._news:
-                level, text, values = self._news.popleft()
+            while self._log_lines:
+                level, text, values = self._log_lines.popleft()
                 log.log(level, text, *values)
 
 

@@ -10,7 +10,7 @@ killed             the next start watches    ended, with Stops.KILLED and the bl
 ended, not empty   its last record settled   ended, empty
 ended, empty       its ledger is sent        gone
 
-Only an epoch that is ended and empty has final counts, which are sent as its last words.
+Only an epoch that is ended and empty has final counts, which are sent as its final ledger.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from agent.ledger import Exchanges, Stops
 from agent.ship.parcel import LedgerMap
 
-MOST_EPOCHS = 1000  # at most, with unsent last words; a crash every minute for 16 hours
+MOST_EPOCHS = 1000  # at most, with unsent final ledgers; a crash every minute for 16 hours
 MS = 1_000_000
 
 
@@ -39,14 +39,14 @@ class Epoch:
     ended: bool
     records: int = 0
 
-    def counted(self, counts: Mapping[str, int]) -> Epoch:
+    def with_counts(self, counts: Mapping[str, int]) -> Epoch:
         """A copy in which these exchanges have moved from the disk to the ledger."""
         exchanges = Counter(self.ledger.get("exchanges", {}))
         exchanges.update(counts)
         gone = sum(counts.values())
         return replace(self, ledger={**self.ledger, "exchanges": exchanges}, records=self.records - gone)
 
-    def cut_off(self, now: int) -> Epoch:
+    def as_killed(self, now: int) -> Epoch:
         """A copy marked killed, with the blind time from its last entry until the next start captures."""
         if self.ended:
             return self
@@ -56,7 +56,7 @@ class Epoch:
             self, ended=True, ledger={**self.ledger, "stops": {Stops.KILLED: 1, Stops.BLIND_MS: blind}}
         )
 
-    def moved(self) -> Epoch:
+    def for_new_server(self) -> Epoch:
         """A copy for another server, with only the counts of what that server gets."""
         stops = {part: counts for part, counts in self.ledger.items() if part == "stops"}
         return replace(self, ledger={**stops, "exchanges": {Exchanges.PARSED: self.records}})
@@ -83,8 +83,8 @@ class Epochs:
         return sum(epoch.records for epoch in self._all.values())
 
     @property
-    def has_past(self) -> bool:
-        """Whether records or last words of earlier starts are unsent."""
+    def has_earlier_starts(self) -> bool:
+        """Whether records or final ledgers of earlier starts are unsent."""
         return len(self._all) > 1
 
     def __contains__(self, name: str) -> bool:
@@ -96,7 +96,7 @@ class Epochs:
     def as_map(self) -> dict[str, Epoch]:
         return dict(self._all)
 
-    def committed(self, written: Mapping[str, Epoch]) -> None:
+    def mark_written(self, written: Mapping[str, Epoch]) -> None:
         """Marks these epochs as written; all others were written before."""
         self._all.update(written)
         self.changed.clear()
@@ -107,35 +107,35 @@ class Epochs:
         self._all[name] = epoch
         self.changed.add(name)
 
-    def forget(self, name: str) -> None:
-        """Removes an epoch whose last words were sent."""
+    def remove(self, name: str) -> None:
+        """Removes an epoch whose final ledger was sent."""
         self._all.pop(name, None)
         self.changed.discard(name)
         self.gone.add(name)
 
-    def watched(self, now: int) -> None:
+    def end_blind_time(self, now: int) -> None:
         """Ends the blind time of killed starts: capture works since `now` (wall clock in ns)."""
-        for name in [name for name in self._past() if not self._all[name].ended]:
-            self.change(name, self._all[name].cut_off(now))
+        for name in [name for name in self._earlier() if not self._all[name].ended]:
+            self.change(name, self._all[name].as_killed(now))
 
     def latest_end(self, stopped: int | None) -> int | None:
         """`stopped` (wall ns) if no start was killed since, whose own ledger has the blind time."""
-        killed = [self._all[name].at for name in self._past() if not self._all[name].ended]
+        killed = [self._all[name].at for name in self._earlier() if not self._all[name].ended]
         return None if stopped is None or any(at >= stopped for at in killed) else stopped
 
-    def move(self) -> None:
+    def move_to_new_server(self) -> None:
         """Moves to another server, which gets only epochs with records for it."""
-        for name in list(self._empty_past()):
-            self.forget(name)
-        for name in self._past():
-            self._all[name] = self._all[name].moved()
+        for name in list(self._emptied()):
+            self.remove(name)
+        for name in self._earlier():
+            self._all[name] = self._all[name].for_new_server()
 
-    def last_words(self) -> Iterator[str]:
+    def final_ledgers(self) -> Iterator[str]:
         """The earlier starts whose ledgers are final and can be sent."""
-        return (name for name in self._empty_past() if self._all[name].ended)
+        return (name for name in self._emptied() if self._all[name].ended)
 
-    def _past(self) -> list[str]:
+    def _earlier(self) -> list[str]:
         return [name for name in self._all if name != self._own]
 
-    def _empty_past(self) -> Iterator[str]:
-        return (name for name in self._past() if not self._all[name].records)
+    def _emptied(self) -> Iterator[str]:
+        return (name for name in self._earlier() if not self._all[name].records)

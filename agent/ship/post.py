@@ -63,7 +63,7 @@ class Post:
     """
 
     def __init__(self, url: str, token: str | None, limits: ShipLimits, beat: Beat) -> None:
-        self.shown = shown(url)
+        self.shown = without_secrets(url)
         self._url = url.rstrip("/") + "/api/v1/records"
         self._limits = limits
         self._beat = beat
@@ -113,7 +113,7 @@ class Post:
         return answer
 
 
-def shown(url: str) -> str:
+def without_secrets(url: str) -> str:
     """The URL without the parts that may be secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
@@ -121,7 +121,7 @@ def shown(url: str) -> str:
 
 def destination(url: str) -> str:
     """Identifies the server at `url` without secrets, so that it may be stored."""
-    return f"{shown(url).lower()}{urlsplit(url).path.rstrip('/')}"
+    return f"{without_secrets(url).lower()}{urlsplit(url).path.rstrip('/')}"
 
 
 def _client(token: str | None, limits: ShipLimits) -> httpx.Client:

@@ -41,7 +41,7 @@ class Receipt:
         """The epochs, with only `left` records each; the missing ones are counted."""
         lost = {name: epoch.records - left.get(name, 0) for name, epoch in self.epochs.items()}
         return {
-            name: epoch.counted({Exchanges.SPOOL_UNREADABLE: lost[name]})
+            name: epoch.with_counts({Exchanges.SPOOL_UNREADABLE: lost[name]})
             if lost[name] > 0
             else replace(epoch, records=left.get(name, 0))
             for name, epoch in self.epochs.items()

@@ -71,7 +71,7 @@ class Shipper:
         self._halves: list[Parcel] = []  # halves of a refused parcel, the next one last
         self._deadline: float | None = None  # set by close()
         self._abandoned = False
-        self._told = False  # the server has the final ledger
+        self._ledger_sent = False  # the server has the final ledger
         self._has_news = False  # to be sent at once, whether or not there are records
         self._seq = 0
         self._trouble_since: float | None = None
@@ -84,12 +84,12 @@ class Shipper:
             self._disk.start()
         self._thread.start()
 
-    def watching(self, since: int) -> None:
+    def capture_started(self, since: int) -> None:
         """Records that capture works since `since` (wall clock in ns), which ends the blind time of killed
         starts, and reports it to the server.
         """
         if self._disk is not None:
-            self._disk.watching(since)
+            self._disk.capture_started(since)
         self.report()
 
     def report(self) -> None:
@@ -157,7 +157,7 @@ class Shipper:
         """Returns how many records are lost."""
         if self._disk is None or self._config is None:
             return self._backlog.abandon()[0]
-        lost, kept = self._disk.close(until, self._told)
+        lost, kept = self._disk.close(until, self._ledger_sent)
         if kept:
             log.info("%d records wait in %s for the next start", kept, self._config.file)
         return lost
@@ -167,7 +167,7 @@ class Shipper:
             while (parcel := self._next()) is not None:
                 self._deliver(parcel)
             if not self._is_time_up():
-                self._told = self._deliver(self._ledger_only())
+                self._ledger_sent = self._deliver(self._ledger_only())
         finally:
             self._post.close()
 

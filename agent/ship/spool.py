@@ -36,17 +36,17 @@ from agent.ship.disk import Disk
 from agent.ship.epochs import MS, Epoch, Epochs
 from agent.ship.parcel import BatchAddress, LedgerMap, Parcel, compressed
 from agent.ship.spool_config import SpoolConfig
-from agent.ship.spool_file import DAMAGED, SpoolBroken, SpoolError, set_aside, translated
+from agent.ship.spool_file import DAMAGED, SpoolBroken, SpoolError, move_aside, translated
 from agent.ship.spool_start import bind, epochs_in, trim
 from agent.wire import VERSION, Capture, CaptureScope, pack_head
 
-FAREWELL_GAP = 1000  # added to sequence numbers: a power failure may have lost the last ones
+FINAL_LEDGER_GAP = 1000  # added to sequence numbers: a power failure may have lost the last ones
 
 
 class Spool:
     """The spool for one start of an agent. Creating it, reading and writing raise SpoolError.
 
-    `set_aside` is the path of damaged data: a copy of the journal or, if the spool has `begun_anew`, the
+    `damaged_copy` is the path of damaged data: a copy of the journal or, if the spool has `started_over`, the
     file. `lost` records were counted as unreadable; if `uncounted`, damaged data held records whose number is
     not known.
     """
@@ -58,17 +58,17 @@ class Spool:
         self._stopped: int | None = None  # when the last start that captured ended in order, as the file says
         self._captures = self._cleared = False  # this start; and whether the file forgot the end before it
         self._whole_until = 0  # parcels before this place could not be split on disk
-        self.set_aside: Path | None = None
+        self.damaged_copy: Path | None = None
         try:
             self._disk, self._epochs, self.lost = self._open(agent, now)
         except SpoolBroken:
-            self.set_aside = set_aside(config.file)
+            self.damaged_copy = move_aside(config.file)
             self._disk, self._epochs, self.lost = self._open(agent, now)
-        self.begun_anew = self.set_aside is not None
-        self.set_aside = self.set_aside or self._disk.kept
-        self.uncounted = self._disk.uncounted or (self.begun_anew and not self._disk.has_receipt)
-        self._resend = self._disk.sent  # the batch being sent when the last start ended
-        self._in_hand_until = 0 if self._resend is None else self._resend[2]
+        self.started_over = self.damaged_copy is not None
+        self.damaged_copy = self.damaged_copy or self._disk.journal_copy
+        self.uncounted = self._disk.uncounted or (self.started_over and not self._disk.has_receipt)
+        self._interrupted = self._disk.sent  # the batch being sent when the last start ended
+        self._in_hand_until = 0 if self._interrupted is None else self._interrupted[2]
 
     @property
     def records(self) -> int:
@@ -86,14 +86,14 @@ class Spool:
         return self._epochs.own.records - self._in_hand[self._epoch]
 
     @property
-    def has_past(self) -> bool:
-        """Whether records or last words of earlier starts are unsent."""
-        return self._epochs.has_past
+    def has_earlier_starts(self) -> bool:
+        """Whether records or final ledgers of earlier starts are unsent."""
+        return self._epochs.has_earlier_starts
 
     @property
     def has_more(self) -> bool:
         """Whether there is a parcel to take."""
-        return self.waiting > 0 or next(self._epochs.last_words(), None) is not None
+        return self.waiting > 0 or next(self._epochs.final_ledgers(), None) is not None
 
     @property
     def oldest_at(self) -> int | None:
@@ -128,10 +128,10 @@ class Spool:
         except SpoolError:
             if self.records:
                 raise
-            self._disk.begin_anew(self._epochs)  # the disk is full: not even deleting succeeded
+            self._disk.start_over(self._epochs)  # the disk is full: not even deleting succeeded
             dropped = self._insert(row, mine)
         if not self.records:
-            self._disk.give_back()
+            self._disk.release_free_pages()
         return dropped
 
     def take(self, most_records: int, most_bytes: int) -> Parcel | None:
@@ -139,7 +139,9 @@ class Spool:
         when an earlier start ended, and ledgers of starts without remaining records.
         """
         with translated():
-            parcel = self._resent() or self._farewell() or self._oldest(most_records, most_bytes)
+            parcel = (
+                self._interrupted_parcel() or self._final_ledger() or self._oldest(most_records, most_bytes)
+            )
         if parcel is None and self.waiting:
             raise SpoolBroken(DAMAGED)
         if parcel is not None and parcel.first is not None:
@@ -175,37 +177,36 @@ class Spool:
         batch costs only one.
         """
         if parcel.first is None:
-            self._epochs.forget(parcel.epoch)
+            self._epochs.remove(parcel.epoch)
             return
         self._settled = parcel.first + parcel.records
         self._in_hand[parcel.epoch] -= parcel.records
-        self._epochs.change(parcel.epoch, self._epochs[parcel.epoch].counted({bucket: parcel.records}))
+        self._epochs.change(parcel.epoch, self._epochs[parcel.epoch].with_counts({bucket: parcel.records}))
 
-    def watched(self, now: int) -> int:
-        """Ends the blind time of killed starts at `now`, when capture works again; their last words can then
-        be sent. Answers how many ms passed since the last clean end before this start, 0 where that is not
-        known.
+    def end_blind_time(self, now: int) -> int:
+        """Ends the blind time of killed starts at `now`, when capture works again; their final ledgers can
+        then be sent. Returns the ms since the last clean end before this start; 0 if that is not known.
         """
-        self._epochs.watched(now)
+        self._epochs.end_blind_time(now)
         self._captures = True
         stopped, self._stopped = self._stopped, None
         return 0 if stopped is None else max(0, now - stopped) // MS
 
-    def end(self, ledger: LedgerMap, now: int, told: bool) -> None:
-        """Writes this start's last entry; `told` if the server already has that ledger."""
+    def end(self, ledger: LedgerMap, now: int, ledger_sent: bool) -> None:
+        """Writes this start's last entry; `ledger_sent` if the server already has that ledger."""
         mine = replace(self._epochs.own, ledger=ledger, at=now, ended=True)
         self._epochs.change(self._epoch, mine)
-        if told and not mine.records:
-            self._epochs.forget(self._epoch)
+        if ledger_sent and not mine.records:
+            self._epochs.remove(self._epoch)
         with self._disk.transaction(self._epochs, self._settled) as writing:
             tables.set_stopped(writing.execute, now if self._captures else self._stopped)
 
     def close(self) -> None:
         self._disk.close()
 
-    def give_up(self) -> None:
+    def abandon_file(self) -> None:
         """Moves the file aside; its records will not be sent."""
-        self._disk.give_up()
+        self._disk.abandon_file()
 
     def _open(self, agent: str, now: int) -> tuple[Disk, Epochs, int]:
         disk = Disk(self._config.file, self._config.server)
@@ -214,7 +215,7 @@ class Spool:
             if self._config.server is not None:
                 bind(disk, self._config, epochs, now)
             with translated():
-                self._next = tables.beyond(disk.execute)  # the next record's place
+                self._next = tables.next_place(disk.execute)  # the next record's place
                 self._stopped = epochs.latest_end(tables.stopped(disk.execute))
         except SpoolError:
             disk.close()
@@ -237,25 +238,25 @@ class Spool:
         self._next += records
         return _exchanges(self._epochs.own.ledger) - _exchanges(mine.ledger)
 
-    def _resent(self) -> Parcel | None:
+    def _interrupted_parcel(self) -> Parcel | None:
         """The batch being sent when an earlier start ended, unless it was answered."""
-        if self._resend is None:
+        if self._interrupted is None:
             return None
-        address, first, until = self._resend
-        self._resend = None
+        address, first, until = self._interrupted
+        self._interrupted = None
         rows = tables.between(self._disk.execute, first, until)
         if not rows or sum(row[3] for row in rows) != until - first:
             self._in_hand_until = 0
             return None
         return replace(self._parcel(rows), address=address)
 
-    def _farewell(self) -> Parcel | None:
-        """The last words of an earlier start: its ledger, once all its records are settled."""
-        name = next(self._epochs.last_words(), None)
+    def _final_ledger(self) -> Parcel | None:
+        """A parcel with the final ledger of an earlier start whose records are all settled."""
+        name = next(self._epochs.final_ledgers(), None)
         if name is None:
             return None
         epoch = self._epochs[name]
-        seq = epoch.next_seq + FAREWELL_GAP
+        seq = epoch.next_seq + FINAL_LEDGER_GAP
         nothing = Capture(CaptureScope.NOTHING)  # that start is over
         head = pack_head(epoch.agent, name, seq, epoch.ledger, 0, VERSION, nothing)
         return Parcel(

@@ -43,7 +43,7 @@ class SpoolHeld(SpoolError):
     """The spool holds records for another server."""
 
 
-def opened(file: Path) -> sqlite3.Connection:
+def open_file(file: Path) -> sqlite3.Connection:
     """Opens the file, created if missing, locked until it is closed or this process ends; nothing is written
     yet.
     """
@@ -65,18 +65,18 @@ def opened(file: Path) -> sqlite3.Connection:
     return db
 
 
-def set_aside(file: Path) -> Path:
+def move_aside(file: Path) -> Path:
     """Moves aside a file that is no spool, replacing one moved before."""
     aside = file.with_suffix(BROKEN_SUFFIX)
     try:
         os.replace(file, aside)
     except OSError as error:
         raise SpoolError(error.strerror or type(error).__name__) from None
-    removed(file)
+    remove_file(file)
     return aside
 
 
-def journal_kept(file: Path) -> Path | None:
+def copy_journal(file: Path) -> Path | None:
     """Copies the journal, which the next write restarts, beside the place for broken files; None if there is
     no journal, or no room.
     """
@@ -115,7 +115,7 @@ def journal_damaged(db: sqlite3.Connection, file: Path) -> bool:
     return False
 
 
-def removed(file: Path) -> None:
+def remove_file(file: Path) -> None:
     """Removes the file and its journal, which must not be open."""
     try:
         for name in (file.name, file.name + JOURNAL):
@@ -149,12 +149,12 @@ def translated() -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if not hasattr(error, "sqlite_errorcode"):  # stored text that is not UTF-8
             raise SpoolBroken(DAMAGED) from None
-        raise _told(error) from None
+        raise _error_of(error) from None
     except sqlite3.Error as error:
-        raise _told(error) from None
+        raise _error_of(error) from None
 
 
-def _told(error: sqlite3.Error) -> SpoolError:
+def _error_of(error: sqlite3.Error) -> SpoolError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind = SpoolBroken if code in BROKEN else SpoolError
     return kind(REASONS.get(code, getattr(error, "sqlite_errorname", type(error).__name__)))

@@ -57,7 +57,7 @@ def bind(disk: Disk, config: SpoolConfig, epochs: Epochs, now: int) -> None:
                 f"it holds {records:,} records for {before}: start the agent with that --server, or "
                 "with --forward-spool to send them to this one"
             )
-        epochs.move()
+        epochs.move_to_new_server()
     with disk.transaction(epochs, 0) as writing:
         if before is not None:
             writing.sent = None  # that was for another server
@@ -74,7 +74,7 @@ def trim(writing: Writing, config: SpoolConfig, epochs: Epochs, since: int, now:
         number, epoch, records, at = row
         if at < oldest:
             bucket = Exchanges.SPOOL_EXPIRED
-        elif tables.used(writing.execute) > config.most_bytes:
+        elif tables.used_bytes(writing.execute) > config.most_bytes:
             bucket = Exchanges.SPOOL_FULL
         else:
             break
@@ -82,4 +82,4 @@ def trim(writing: Writing, config: SpoolConfig, epochs: Epochs, since: int, now:
             raise SpoolBroken(DAMAGED)
         tables.drop(writing.execute, number)
         before = writing.epochs.get(epoch) or epochs[epoch]
-        writing.epochs[epoch] = before.counted({bucket: records})
+        writing.epochs[epoch] = before.with_counts({bucket: records})

@@ -49,28 +49,28 @@ LATER = (
 )
 """Separate, since older files of this format lack them: they have no server, revision 0, and no clean end."""
 
-_BEYOND = 2**62  # any number, time or size of ours
+_LIMIT = 2**62  # any number, time or size of ours
 
 
-def _text(value: object) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _raw(value: object) -> bool:
+def _is_bytes(value: object) -> bool:
     return isinstance(value, bytes)
 
 
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value < _BEYOND
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < _LIMIT
 
 
-def _some(value: object) -> bool:
-    return isinstance(value, int) and 0 < value < _BEYOND
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < _LIMIT
 
 
-_ROW = (_some, _text, _some, _some, _whole, _whole, _raw)
-_EPOCH = (_text, _text, _some, _text, _whole, _whole)
-_SENT = (_text, _text, _some, _raw, _some, _some)
+_ROW = (_is_positive, _is_text, _is_positive, _is_positive, _is_count, _is_count, _is_bytes)
+_EPOCH = (_is_text, _is_text, _is_positive, _is_text, _is_count, _is_count)
+_SENT = (_is_text, _is_text, _is_positive, _is_bytes, _is_positive, _is_positive)
 _ROWS = "SELECT number, epoch, version, records, size, at, frame FROM parcels WHERE number >= ?"
 
 
@@ -79,16 +79,16 @@ def revision(execute: Execute) -> int:
     if not execute("SELECT count(*) FROM sqlite_schema WHERE name = 'revision'").fetchone()[0]:
         return 0
     found = execute("SELECT number FROM revision").fetchone()
-    return 0 if found is None else int(_sound(found, _whole)[0])
+    return 0 if found is None else int(_checked(found, _is_count)[0])
 
 
 def set_revision(execute: Execute, number: int) -> None:
     execute("REPLACE INTO revision (rowid, number) VALUES (1, ?)", (number,))
 
 
-def _sound(row: R, *sound: Callable[[object], bool]) -> R:
+def _checked(row: R, *checks: Callable[[object], bool]) -> R:
     """The row, if each of its values is sound."""
-    if not all(is_sound(value) for is_sound, value in zip(sound, row, strict=True)):
+    if not all(is_valid(value) for is_valid, value in zip(checks, row, strict=True)):
         raise sqlite3.OperationalError("a row is damaged")
     return row
 
@@ -105,7 +105,7 @@ def set_stopped(execute: Execute, at: int | None) -> None:
         execute("INSERT INTO stopped VALUES (?)", (at,))
 
 
-def used(execute: Execute) -> int:
+def used_bytes(execute: Execute) -> int:
     """Bytes in use in the file."""
     pages, free, size = (
         execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
@@ -117,13 +117,13 @@ def waiting(execute: Execute, since: int = 0) -> dict[str, int]:
     """Records on disk by epoch, of all parcels that end after `since`."""
     found: Counter[str] = Counter()
     for row in execute("SELECT number, epoch, records FROM parcels"):
-        number, epoch, records = _sound(row, _some, _text, _some)
+        number, epoch, records = _checked(row, _is_positive, _is_text, _is_positive)
         if number + records > since:
             found[epoch] += records
     return found
 
 
-def beyond(execute: Execute) -> int:
+def next_place(execute: Execute) -> int:
     """The place after the last record."""
     (found,) = execute("SELECT coalesce(max(number + records), 1) FROM parcels").fetchone()
     return int(found)
@@ -143,7 +143,7 @@ def oldest(execute: Execute, since: int) -> tuple[int, str, int, int] | None:
     """Number, epoch, records and time of the first parcel at or after `since`."""
     query = "SELECT number, epoch, records, at FROM parcels WHERE number >= ? ORDER BY number LIMIT 1"
     found: tuple[int, str, int, int] | None = execute(query, (since,)).fetchone()
-    return None if found is None else _sound(found, _some, _text, _some, _whole)
+    return None if found is None else _checked(found, _is_positive, _is_text, _is_positive, _is_count)
 
 
 def drop(execute: Execute, number: int) -> None:
@@ -157,7 +157,9 @@ def drop_before(execute: Execute, place: int) -> None:
 
 
 def between(execute: Execute, first: int, until: int) -> list[Row]:
-    return [_sound(row, *_ROW) for row in execute(f"{_ROWS} AND number < ? ORDER BY number", (first, until))]
+    return [
+        _checked(row, *_ROW) for row in execute(f"{_ROWS} AND number < ? ORDER BY number", (first, until))
+    ]
 
 
 def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> list[Row]:
@@ -168,7 +170,7 @@ def batch(execute: Execute, since: int, most_records: int, most_bytes: int) -> l
     records = size = 0
     found = execute(f"{_ROWS} ORDER BY number", (since,))
     for row in found:
-        _sound(row, *_ROW)
+        _checked(row, *_ROW)
         records, size = records + row[3], size + row[4]
         if rows and (
             row[:3] != (rows[-1][0] + rows[-1][3], *rows[0][1:3])
@@ -211,7 +213,7 @@ def epochs(execute: Execute, records: Mapping[str, int]) -> dict[str, Epoch]:
     rows = execute("SELECT epoch, agent, next_seq, ledger, at, ended FROM epochs ORDER BY at")
     return {
         name: Epoch(agent, seq, _ledger(ledger), at, bool(ended), records.get(name, 0))
-        for name, agent, seq, ledger, at, ended in (_sound(row, *_EPOCH) for row in rows)
+        for name, agent, seq, ledger, at, ended in (_checked(row, *_EPOCH) for row in rows)
     }
 
 
@@ -219,7 +221,7 @@ def _ledger(text: str) -> LedgerMap:
     """Counts by bucket, as they were written. Raises ValueError and TypeError if they are invalid."""
     ledger: LedgerMap = {part: dict(counts) for part, counts in dict(json.loads(text)).items()}
     for bucket, count in (item for counts in ledger.values() for item in counts.items()):
-        if not (_text(bucket) and bucket.isascii() and _whole(abs(count))):
+        if not (_is_text(bucket) and bucket.isascii() and _is_count(abs(count))):
             raise ValueError("no counts")
     return ledger
 
@@ -239,7 +241,7 @@ def sent(execute: Execute) -> Sent | None:
     found = execute("SELECT agent, epoch, seq, head, first, beyond FROM sent").fetchone()
     if found is None:
         return None
-    *address, first, until = _sound(found, *_SENT)
+    *address, first, until = _checked(found, *_SENT)
     return BatchAddress(*address), first, until
 
 

@@ -51,7 +51,7 @@ PARTS = {
     "pipeline": (Pipeline, "process", in_a_lock),
     "pipeline-in-c": (Pipeline, "process", in_c),
     "disk": (Spool, "put", on_disk),
-    "lock": (Shipper, "watching", holding_the_lock),
+    "lock": (Shipper, "capture_started", holding_the_lock),
 }
 
 

@@ -37,7 +37,7 @@ class Program:
     def __init__(self, server: str, place: SpoolConfig | None) -> None:
         self._shipper = Shipper(server, None, "agent-1", uuid4().hex, dict, QUICK, place)
         self._shipper.start()
-        self._shipper.watching(time.time_ns())
+        self._shipper.capture_started(time.time_ns())
 
     def offer(self, first: int, count: int, padding: int = 0) -> int:
         for number in range(first, first + count):

@@ -36,7 +36,7 @@ def of_a(tmp_path: Path) -> SpoolConfig:
     place = replace(place_in(tmp_path), server=A)
     spool = started(place)
     spool.put(packed(1, 2, 3), COUNTS, NOW)
-    spool.end(COUNTS, NOW, told=False)
+    spool.end(COUNTS, NOW, ledger_sent=False)
     spool.close()
     return place
 
@@ -61,7 +61,7 @@ def test_told_to_forward_it_the_new_server_gets_all_and_hears_of_nothing_else(of
 
 
 def farewell(spool: Spool) -> tuple[str, LedgerMap]:
-    """The epoch whose last words are to be sent, and their ledger."""
+    """The epoch whose final ledger is to be sent, and that ledger."""
     parcel = spool.take(*ALL)
     assert parcel is not None
     assert parcel.address is not None
@@ -72,10 +72,10 @@ def farewell(spool: Spool) -> tuple[str, LedgerMap]:
 def test_a_spool_in_which_nothing_waits_is_any_servers_who_hears_nothing_of_before(tmp_path: Path) -> None:
     place = replace(place_in(tmp_path), server=A)
     spool = started(place)
-    spool.end(COUNTS, NOW, told=False)
+    spool.end(COUNTS, NOW, ledger_sent=False)
     spool.close()
     spool = started(replace(place, server=B), "epoch-2")
-    assert not spool.has_past
+    assert not spool.has_earlier_starts
     spool.put(packed(4), COUNTS, NOW)
     spool.close()
     with pytest.raises(SpoolHeld, match=f"1 records for {B}"):
@@ -95,7 +95,7 @@ def test_a_file_begun_anew_on_a_full_disk_is_the_same_servers(of_a: SpoolConfig)
     spool = started(of_a, "epoch-2")
     spool.put(packed(4), COUNTS, NOW)
     settle_all(spool)
-    spool._disk.begin_anew(spool._epochs)
+    spool._disk.start_over(spool._epochs)
     spool.put(packed(5), COUNTS, NOW)
     spool.close()
     with pytest.raises(SpoolHeld):

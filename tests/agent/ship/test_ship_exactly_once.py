@@ -124,13 +124,13 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self._spool.end(self._totals(), self._now, told=False)
+        self._spool.end(self._totals(), self._now, ledger_sent=False)
         self._spool.close()
         self._start()
 
     @rule()
     def watch(self) -> None:
-        self._spool.watched(self._now)
+        self._spool.end_blind_time(self._now)
 
     @precondition(lambda self: self._put > 0)
     @rule()

@@ -67,13 +67,13 @@ def test_a_killed_starts_last_word_is_sent_once_the_next_one_watches(
     with serving(store) as url:
         second = shipper(url, place=spool, epoch="epoch-2")
         if not opened:
-            second.watching(5_000_001)
+            second.capture_started(5_000_001)
         second.start()
         if opened:
             second.offer(packed(1))
             store.wait(lambda: sum(store.records().values()) == 1)
             assert store.epochs == ["epoch-2"]
-            second.watching(5_000_001)
+            second.capture_started(5_000_001)
         assert second.close(PATIENCE_S) == 0
     ledgers = dict(zip(store.epochs, store.ledgers, strict=True))
     assert ledgers["epoch-1"]["stops"] == {"killed": 1, "blind_ms": 5}
@@ -81,13 +81,13 @@ def test_a_killed_starts_last_word_is_sent_once_the_next_one_watches(
 
 def test_after_a_clean_stop_the_next_starts_own_ledger_has_the_blind_time(spool: SpoolConfig) -> None:
     stopped = Spool(spool, "agent-1", "epoch-1", 1)
-    stopped.watched(1)
-    stopped.end({}, 5_000_000, told=True)
+    stopped.end_blind_time(1)
+    stopped.end({}, 5_000_000, ledger_sent=True)
     stopped.close()
     store = Store([])
     with serving(store) as url:
         second = shipper(url, place=spool, epoch="epoch-2")
-        second.watching(47_000_000)
+        second.capture_started(47_000_000)
         second.start()
         assert second.close(PATIENCE_S) == 0
     assert {*store.epochs} == {"epoch-2"}
@@ -219,11 +219,11 @@ def test_a_checkpoint_counts_as_parsed_what_is_on_disk_and_not_what_is_still_in_
     parsed: list[int] = []
     put = Spool.put
 
-    def watched(self: Spool, records: list[bytes], ledger: LedgerMap, now: int) -> Counter[str]:
+    def recorded(self: Spool, records: list[bytes], ledger: LedgerMap, now: int) -> Counter[str]:
         parsed.append(ledger["exchanges"]["parsed"])
         return put(self, records, ledger, now)
 
-    monkeypatch.setattr(Spool, "put", watched)
+    monkeypatch.setattr(Spool, "put", recorded)
     ship = Shipper(nowhere(), None, "agent-1", "epoch-1", dict, QUICK, spool)
     for number in range(1200):
         ship.offer(packed(number))

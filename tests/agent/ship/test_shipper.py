@@ -76,7 +76,7 @@ def test_every_batch_carries_the_state_of_capture_and_news_of_it_waits_for_no_he
         ship = Shipper(url, None, "agent-1", "epoch-1", dict, QUICK, capture=lambda: state[-1])
         ship.start()
         state.append(Capture(CaptureScope.EVERYTHING, 7))
-        ship.watching(0)
+        ship.capture_started(0)
         store.wait(lambda: {"watching": "everything", "lag_ms": 7} in store.captures)
         state.append(Capture(CaptureScope.NOTHING))
         ship.close(PATIENCE_S)

@@ -1,4 +1,4 @@
-"""The spool: what it returns after any kind of end, under which address, and each start's last words."""
+"""The spool: what it returns after any kind of end, under which address, and each start's final ledger."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_an_earlier_start_is_given_its_last_word_once_all_its_records_are_accoun
 ) -> None:
     spool = started(place)
     spool.put(packed(*range(7)), LEDGER, NOW)
-    spool.end({**LEDGER, "exchanges": {"parsed": 9, "queue_full": 2}}, NOW, told=False)
+    spool.end({**LEDGER, "exchanges": {"parsed": 9, "queue_full": 2}}, NOW, ledger_sent=False)
     spool.close()
     spool = started(place, "epoch-2")
     parcel = spool.take(4, MIB)
@@ -181,11 +181,11 @@ def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: SpoolCo
     spool.put([], LEDGER, NOW)
     spool.close()
     spool = started(place, "epoch-2", NOW + 1_000_000_000)
-    spool.end({}, NOW + 2_000_000_000, told=True)  # it never captured
+    spool.end({}, NOW + 2_000_000_000, ledger_sent=True)  # it never captured
     spool.close()
     spool = started(place, "epoch-3", NOW + 3_000_000_000)
     assert (spool.take(*ALL), spool.has_more) == (None, False)
-    spool.watched(NOW + 5_000_000_000)
+    spool.end_blind_time(NOW + 5_000_000_000)
     farewell = spool.take(*ALL)
     assert farewell is not None
     assert farewell.address is not None
@@ -201,11 +201,11 @@ def test_of_a_start_that_was_killed_the_blind_time_is_stated_once(place: SpoolCo
 def lived(place: SpoolConfig, epoch: str, at: int, *, captures: bool, ends: bool) -> int:
     """A start that captures from `at` on for a second. Returns the blind time before it in ms."""
     spool = started(place, epoch, at)
-    blind = spool.watched(at) if captures else 0
+    blind = spool.end_blind_time(at) if captures else 0
     ledger = {**LEDGER, "stops": {"blind_ms": blind}}
     spool.put([], ledger, at)
     if ends:
-        spool.end(ledger, at + 1_000_000_000, told=True)
+        spool.end(ledger, at + 1_000_000_000, ledger_sent=True)
     spool.close()
     return blind
 
@@ -217,7 +217,8 @@ def test_after_a_clean_end_the_next_start_that_captures_says_how_long_nobody_did
     assert lived(place, "epoch-3", NOW + 6 * second, captures=True, ends=True) == 5000
     assert lived(place, "epoch-4", NOW + 8 * second, captures=True, ends=False) == 1000
     spool = started(place, "epoch-5", NOW + 20 * second)
-    assert spool.watched(NOW + 20 * second) == 0  # epoch-4 was killed: its own ledger has the blind time
+    # epoch-4 was killed: its own ledger has the blind time.
+    assert spool.end_blind_time(NOW + 20 * second) == 0
     farewell = spool.take(*ALL)
     assert farewell is not None
     assert farewell.address is not None
@@ -228,15 +229,15 @@ def test_time_that_a_killed_starts_ledger_counts_is_not_counted_again(place: Spo
     lived(place, "epoch-1", NOW, captures=True, ends=True)
     spool = started(place, "epoch-2", NOW + 2_000_000_000)
     spool.put([], LEDGER, NOW + 2_000_000_000)
-    spool.watched(NOW + 3_000_000_000)
+    spool.end_blind_time(NOW + 3_000_000_000)
     spool.close()  # killed before its next write
-    assert started(place, "epoch-3", NOW).watched(NOW + 9_000_000_000) == 0
+    assert started(place, "epoch-3", NOW).end_blind_time(NOW + 9_000_000_000) == 0
 
 
 def test_a_clean_end_is_forgotten_once_its_successor_has_written(place: SpoolConfig) -> None:
     lived(place, "epoch-1", NOW, captures=True, ends=True)
     spool = started(place, "epoch-2", NOW)
-    spool.watched(NOW + 2_000_000_000)
+    spool.end_blind_time(NOW + 2_000_000_000)
     spool.put([], LEDGER, NOW)
     spool.close()
     assert tables.stopped(started(place, "epoch-3", NOW)._disk.execute) is None
@@ -246,7 +247,7 @@ def test_a_start_that_said_all_leaves_nothing_to_be_said(place: SpoolConfig) -> 
     spool = started(place)
     spool.put(packed(1), LEDGER, NOW)
     settle_all(spool)
-    spool.end(LEDGER, NOW, told=True)
+    spool.end(LEDGER, NOW, ledger_sent=True)
     spool.close()
     assert started(place, "epoch-2").take(*ALL) is None
 

@@ -73,7 +73,7 @@ def test_what_is_older_than_allowed_is_dropped_and_counted_as_that(place: SpoolC
 def test_what_an_earlier_start_kept_is_dropped_on_its_own_account(place: SpoolConfig) -> None:
     spool = started(place)
     spool.put(packed(1, 2), LEDGER, NOW)
-    spool.end(LEDGER, NOW, told=False)
+    spool.end(LEDGER, NOW, ledger_sent=False)
     spool.close()
     spool = started(replace(place, most_age_s=HOUR), "epoch-2", NOW)
     assert spool.put([], LEDGER, NOW + 2 * 3600 * 1_000_000_000) == {}

@@ -138,8 +138,8 @@ def test_a_file_that_is_no_spool_is_moved_aside(place: SpoolConfig, spoil: Calla
     spoil(place.file)
     before = place.file.read_bytes()
     spool = started(place)
-    assert spool.set_aside == place.file.with_name("spool.broken")
-    assert spool.set_aside.read_bytes()[SQLITE_HEADER:] == before[SQLITE_HEADER:]
+    assert spool.damaged_copy == place.file.with_name("spool.broken")
+    assert spool.damaged_copy.read_bytes()[SQLITE_HEADER:] == before[SQLITE_HEADER:]
     spool.put(packed(1), LEDGER, NOW)
     assert settle_all(spool) == [1]
 
@@ -225,7 +225,7 @@ def use(place: SpoolConfig) -> None:
     except SpoolError:
         return
     try:
-        spool.watched(NOW)
+        spool.end_blind_time(NOW)
         for parcel in parcels(spool):
             spool.settle(parcel, Exchanges.SHIPPED)
         spool.put(packed(1), LEDGER, NOW)

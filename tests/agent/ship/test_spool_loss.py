@@ -34,7 +34,7 @@ def killed(spool: Spool, place: SpoolConfig) -> SpoolConfig:
 
 def drained(spool: Spool) -> tuple[list[int], dict[str, int]]:
     """All remaining records, and the previous start's last ledger."""
-    spool.watched(NOW)
+    spool.end_blind_time(NOW)
     found: list[int] = []
     ledger: dict[str, int] = {}
     while (parcel := spool.take(*ALL)) is not None:
@@ -88,7 +88,7 @@ def test_of_a_spool_that_comes_up_empty_all_records_are_counted(
     spool = started(left, "epoch-2")
     assert spool.lost == MANY
     assert drained(spool) == ([], {"parsed": MANY, "spool_unreadable": MANY})
-    assert spool.set_aside == (None if spoil is emptied else left.file.with_name("spool.broken"))
+    assert spool.damaged_copy == (None if spoil is emptied else left.file.with_name("spool.broken"))
     assert left.file.with_name("spool.broken-wal").exists() == (spoil is not emptied)
 
 
@@ -99,14 +99,14 @@ def test_what_is_left_of_a_journal_is_sent_and_the_rest_counted(left: SpoolConfi
     assert records == list(range(MANY - spool.lost))
     assert 0 < spool.lost < MANY
     assert ledger == {"parsed": MANY, "spool_unreadable": spool.lost, "shipped": MANY - spool.lost}
-    assert spool.set_aside == left.file.with_name("spool.broken-wal")
+    assert spool.damaged_copy == left.file.with_name("spool.broken-wal")
 
 
 def test_a_file_that_was_removed_is_missed(left: SpoolConfig) -> None:
     for name in ("spool.db", "spool.db-wal"):
         left.file.with_name(name).unlink()
     spool = started(left, "epoch-2")
-    assert (spool.lost, spool.set_aside) == (MANY, None)
+    assert (spool.lost, spool.damaged_copy) == (MANY, None)
 
 
 def test_a_loss_is_stated_once(left: SpoolConfig) -> None:
@@ -124,7 +124,7 @@ def test_without_a_whole_receipt_nothing_is_known_to_be_lost(left: SpoolConfig, 
     if spoil is not None:
         receipt.write_bytes(spoil)
     spool = started(left, "epoch-2")
-    assert (spool.lost, spool.uncounted, spool.set_aside) == (0, False, None)
+    assert (spool.lost, spool.uncounted, spool.damaged_copy) == (0, False, None)
     assert drained(spool)[0] == list(range(MANY))
 
 
@@ -138,7 +138,7 @@ def test_without_a_receipt_a_damaged_journal_is_told_though_not_what_it_held(
     with serving(store) as url:
         ship = shipper(url, place=left, epoch="epoch-2")
         ship.start()
-        ship.watching(NOW)
+        ship.capture_started(NOW)
         assert ship.close(PATIENCE_S) == 0
     assert any("nothing tells how many" in one.getMessage() for one in caplog.records)
     assert left.file.with_name("spool.broken-wal").exists()
@@ -161,7 +161,7 @@ def test_without_a_receipt_a_damaged_file_is_told_too(left: SpoolConfig) -> None
     left.file.with_name("spool.db-wal").unlink()
     left.file.write_bytes(b"garbage" * 1000)
     spool = started(left, "epoch-2")
-    assert (spool.begun_anew, spool.uncounted, spool.lost) == (True, True, 0)
+    assert (spool.started_over, spool.uncounted, spool.lost) == (True, True, 0)
 
 
 def test_an_agent_says_what_its_spool_has_lost(left: SpoolConfig, caplog: pytest.LogCaptureFixture) -> None:
@@ -170,7 +170,7 @@ def test_an_agent_says_what_its_spool_has_lost(left: SpoolConfig, caplog: pytest
     with serving(store) as url:
         ship = shipper(url, place=left, epoch="epoch-2")
         ship.start()
-        ship.watching(NOW)
+        ship.capture_started(NOW)
         assert ship.close(PATIENCE_S) == 0
     warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
     assert any(f"has lost {MANY} records" in text for text in warnings)
