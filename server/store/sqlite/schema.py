@@ -13,6 +13,7 @@ from collections.abc import Collection
 from sqlite_utils import Database, Migrations
 
 from server.store.sqlite.renumbering import renumber
+from server.store.sqlite.schema_copy import stamp
 
 migrations = Migrations("spectap")
 
@@ -28,6 +29,8 @@ def migrate(connection: sqlite3.Connection) -> None:
     newer = sorted({one.name for one in migrations.applied(db)} - known)
     if newer:
         raise NewerSchema(newer[0])
+    if migrations.pending(db):
+        stamp(connection)
     migrations.apply(db)
 
 

@@ -19,6 +19,7 @@ from server.store.sqlite.connection import FILE, LOCK, Readers
 from server.store.sqlite.failures import MISTAKES, unavailable
 from server.store.sqlite.reading import SqliteReader
 from server.store.sqlite.schema import NewerSchema, migrate
+from server.store.sqlite.schema_copy import keep_schema
 from server.store.sqlite.writer import Writer
 from server.store.sqlite.writing import SqliteUnit
 
@@ -58,6 +59,7 @@ class SqliteStore:
             raise unavailable(error) from error
         try:
             migrate(db)
+            keep_schema(db, self.path)
             self._unit = SqliteUnit(db, self._condition.unreadable)
         except NewerSchema as error:
             db.close()

@@ -1,7 +1,8 @@
 """Copies all readable rows of a damaged database to a new one.
 
-Tables are read in key order, skipping unreadable pages (`scan`). A row is kept if each value is valid for its
-column (`checks`). References to lost rows are repaired or removed (`mending`).
+If part of the schema is lost, a copy of it says where tables begin (`reviving`). Tables are read in key
+order, skipping unreadable pages (`scan`). A row is kept if each value is valid for its column (`checks`).
+References to lost rows are repaired or removed (`mending`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from server.store.errors import StoreUnavailable
 from server.store.sqlite.connection import FILE, LOCK, locked, opened
 from server.store.sqlite.salvage.checks import checked
 from server.store.sqlite.salvage.mending import mend
+from server.store.sqlite.salvage.reviving import lost_schema, revive
 from server.store.sqlite.salvage.scan import Row, Scan, ScannedTable, total
 from server.store.sqlite.schema import migrate_like
+from server.store.sqlite.schema_copy import SUFFIX
 
 AT_ONCE = 1000  # rows per insert
 NAMES = {
@@ -79,30 +82,52 @@ def salvage(data: Path, now: Callable[[], float] = time.time) -> tuple[Path, lis
     if not path.exists():
         return None
     lock = locked(data / LOCK)
-    fresh = path.with_suffix(".salvaged")
+    fresh, revived = path.with_suffix(".salvaged"), path.with_suffix(".revived")
     try:
-        found = _copied(path, fresh)
+        source = _readable(path, revived)
+        found = _copied(source, fresh)
         if found is None:
             return None
+        if source is revived and not any(one.kept for one in found):
+            raise StoreUnavailable("nothing can be salvaged: none of its tables can be read")
         kept = path.with_name(f"{FILE}.damaged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now()))}")
         for end in ("", "-wal"):
             if (old := Path(f"{path}{end}")).exists():
                 old.rename(f"{kept}{end}")
-        Path(f"{path}-shm").unlink(missing_ok=True)
+        for end in (f"{FILE}-shm", path.with_suffix(SUFFIX).name):
+            path.with_name(end).unlink(missing_ok=True)
         fresh.rename(path)
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StoreUnavailable(f"cannot salvage {path}: {reason}") from error
     finally:
-        for end in ("", "-wal", "-shm"):
-            Path(f"{fresh}{end}").unlink(missing_ok=True)
+        for one in (fresh, revived):
+            for end in ("", "-wal", "-shm"):
+                Path(f"{one}{end}").unlink(missing_ok=True)
         os.close(lock)
     return kept, found
 
 
+def _readable(path: Path, revived: Path) -> Path:
+    """The database to read from: this one, or a revived copy if part of its schema is lost. Raises OSError,
+    sqlite3.Error.
+    """
+    lost = lost_schema(path)
+    if lost is None:
+        return path
+    _made(revived)
+    revive(path, lost, revived)
+    return revived
+
+
+def _made(path: Path) -> None:
+    """Creates an empty file that only the owner can read."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
 def _copied(path: Path, fresh: Path) -> list[Salvaged] | None:
-    fresh.unlink(missing_ok=True)
-    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    _made(fresh)
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.text_factory = bytes
         old.execute("PRAGMA writable_schema = ON")  # without this, nothing of a truncated file can be read
@@ -141,7 +166,7 @@ def _check_schema(db: sqlite3.Connection) -> None:
         db.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
         raise StoreUnavailable(
-            f"nothing can be salvaged: the first page, which says where all is, cannot be read ({error})"
+            f"nothing can be salvaged: where its tables begin cannot be read, and there is no copy ({error})"
         ) from error
 
 
