@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 from typing import Protocol
 
 from server.analysis.json import Json, array_in, object_in
@@ -12,6 +14,8 @@ from server.analysis.specs.schemas.validators import Parts
 MAX_FIELDS = 2_000  # of one body; the rest is not counted
 MAX_DEPTH = 12  # of a field's pointer
 MAX_VALUES = 20_000  # looked at in one body
+MAX_SHAPES = 256  # kept of one body: what is found by the names of an object together
+MAX_NAMES, MAX_NAMES_LENGTH = 64, 1024  # of an object whose shape is kept
 ANY = "*"
 
 
@@ -22,26 +26,35 @@ class SchemaSource(Protocol):
 
 
 class Field:
-    """A field, or a body itself: its number in the tree, and the fields within by name (ANY: all others)."""
+    """A field, or a body itself: its bit among those of the tree (a body has none), and the fields within by
+    name (ANY: all others).
+    """
 
-    __slots__ = ("fields", "number")
+    __slots__ = ("bit", "fields", "shapes")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, bit: int) -> None:
+        self.bit = bit
         self.fields: dict[str, Field] = {}
+        self.shapes: dict[tuple[str, ...], Shape] = {}
+
+
+Shape = tuple[int, list[tuple[str, Field]]]
+"""Of an object's names: the bits of their fields, and those of them that have fields within."""
 
 
 class FieldTree:
-    """All fields below a schema, nearest first, as far as the bounds go: `pointers` by their numbers.
+    """All fields below a schema, nearest first, as far as the bounds go: `pointers` in the order of their
+    bits.
 
     A schema that contains itself is told once, not once again in each of its own fields.
     """
 
-    __slots__ = ("pointers", "root")
+    __slots__ = ("_room", "pointers", "root")
 
     def __init__(self, schemas: SchemaSource, place: str) -> None:
-        self.root = Field(-1)
+        self.root = Field(0)
         self.pointers: list[str] = []
+        self._room = MAX_SHAPES
         parts = schemas.parts(place)
         level = [(self.root, "", parts, frozenset(parts))]
         for _ in range(MAX_DEPTH):
@@ -52,39 +65,47 @@ class FieldTree:
                     if token not in field.fields:
                         if len(self.pointers) == MAX_FIELDS:
                             return
-                        field.fields[token] = Field(len(self.pointers))
+                        field.fields[token] = Field(1 << len(self.pointers))
                         self.pointers.append(at)
                     inner = schemas.parts(child)
                     if above.isdisjoint(inner):
                         below.append((field.fields[token], at, inner, above.union(inner)))
             level = below
 
-    def find(self, value: Json) -> bytes:
-        """Which fields occur in a value: a 1 at the number of each. Names that no schema has are additional
-        ones.
-        """
-        found = bytearray(len(self.pointers))
+    def find(self, value: Json) -> int:
+        """The bits of all fields that occur in a value. Names that no schema has are additional ones."""
+        found, looked = 0, 0
         pending: list[tuple[Json, Field]] = [(value, self.root)]
-        looked = 0
         while pending and looked < MAX_VALUES:
             at, field = pending.pop()
-            fields = field.fields
-            other = fields.get(ANY)
             if isinstance(at, dict):
-                for name, child in at.items():
-                    one = fields.get(name, other)
-                    if one is not None:
-                        found[one.number] = 1
-                        if one.fields:
-                            pending.append((child, one))
-            elif isinstance(at, list) and other is not None and at:
-                found[other.number] = 1
+                names = (*at,)
+                bits, within = field.shapes.get(names) or self._shape(field, names)
+                found |= bits
+                for name, one in within:
+                    pending.append((at[name], one))
+            elif isinstance(at, list) and at and (other := field.fields.get(ANY)) is not None:
+                found |= other.bit
                 if other.fields:
                     pending += [(child, other) for child in at]
             else:
                 continue
             looked += len(at)
-        return bytes(found)
+        return found
+
+    def _shape(self, field: Field, names: tuple[str, ...]) -> Shape:
+        """What is found in an object of these names, which traffic chooses: kept while there is room."""
+        known, other = [], field.fields.get(ANY)
+        for name in names:
+            one = field.fields.get(name, other)
+            if one is not None:
+                known.append((name, one))
+        shape = reduce(or_, (one.bit for _, one in known), 0), [pair for pair in known if pair[1].fields]
+        size = sum(map(len, names))
+        if self._room and len(names) <= MAX_NAMES and size <= MAX_NAMES_LENGTH:
+            self._room -= 1
+            field.shapes[names] = shape
+        return shape
 
 
 def _children(parts: Parts) -> Iterator[tuple[str, str]]:

@@ -44,11 +44,11 @@ class BodyParts:
             return (UNSEEN,)
         return self._named(tuple([tree.find(value) for tree in self._trees]))
 
-    def _names(self, found: Sequence[bytes]) -> PartNames:
+    def _names(self, found: Sequence[int]) -> PartNames:
         pointers = [
             pointer
-            for tree, numbers in zip(self._trees, found, strict=True)
-            for pointer in compress(tree.pointers, numbers)
+            for tree, bits in zip(self._trees, found, strict=True)
+            for pointer in compress(tree.pointers, map(int, reversed(f"{bits:b}")))
         ]
         text = self._texts.setdefault
         return tuple([text(pointer, self._at + pointer) for pointer in dict.fromkeys(pointers)])

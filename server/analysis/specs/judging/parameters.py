@@ -40,6 +40,9 @@ def query_texts(query: bytes | None) -> dict[str, list[bytes]]:
 
 def query_names(query: bytes) -> set[str]:
     """The names alone of `query_texts`."""
+    if b"%" not in query and b"+" not in query:
+        text = query.decode("utf-8", "replace")
+        return {pair.partition("=")[0] for pair in text.split("&") if pair}
     names = {pair.partition(b"=")[0] for pair in query.split(b"&") if pair}
     return {text_of(name.replace(b"+", b" ")) for name in names}
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from agent.wire import Body, Record
+from server.analysis.coverage import fields
+from server.analysis.coverage.fields import FieldTree
 from server.analysis.coverage.outline import Outline
 from server.analysis.coverage.parts import parts_of
 from server.analysis.specs.judging.judged import Judged
@@ -16,6 +18,7 @@ from server.analysis.specs.specification import Specification
 from tests.server.analysis.coverage.reference import parts_by_reference
 from tests.server.analysis.specs.spec_calls import EMPTY, body, call, parameter, spec
 
+PLACE = "/components/schemas/M"
 NAMES = ["a", "b", "c/d", "e~", "*", "é", "0"]
 PARAMETERS = [
     parameter("limit", "query", {}),
@@ -100,12 +103,34 @@ def exchange(chance: Random) -> Record:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_the_parts_of_any_exchange_are_those_of_the_reference_each_once(seed: int) -> None:
+@pytest.mark.parametrize("kept", [0, 1, fields.MAX_SHAPES])
+def test_the_parts_of_any_exchange_are_those_of_the_reference_each_once(
+    seed: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many shapes of objects are kept, and also where they are found a second time."""
+    monkeypatch.setattr(fields, "MAX_SHAPES", kept)
     chance = Random(seed)
     described = specification(chance)
     outline = Outline([described])
-    for record in (exchange(chance) for _ in range(20)):
+    for record in 2 * [exchange(chance) for _ in range(20)]:
         judged = Judged.by(described, record)
         parts = parts_of(judged, outline)
         assert set(parts) == parts_by_reference(judged, described)
         assert len(parts) == len(set(parts))
+
+
+@pytest.mark.parametrize("names", [["a"] * 2, ["n" * (fields.MAX_NAMES_LENGTH + 1)], [*map(str, range(100))]])
+def test_names_of_any_length_and_number_are_additional_ones(names: list[str]) -> None:
+    tree = FieldTree(spec({}, components={"schemas": {"M": {"additionalProperties": {}}}}), PLACE)
+    for _ in range(2):
+        assert tree.find(dict.fromkeys(names, 1)) == 1
+    for kept in tree.root.shapes:
+        assert len(kept) <= fields.MAX_NAMES
+        assert sum(map(len, kept)) <= fields.MAX_NAMES_LENGTH
+
+
+def test_no_more_shapes_are_kept_than_there_is_room_for() -> None:
+    tree = FieldTree(spec({}, components={"schemas": {"M": {"properties": {"a": {}}}}}), PLACE)
+    for number in range(2 * fields.MAX_SHAPES):
+        assert tree.find({"a": 1, f"other-{number}": 2}) == 1
+    assert len(tree.root.shapes) == fields.MAX_SHAPES
