@@ -37,6 +37,7 @@ from server.deadline import STOP_S
 from server.ingest.holding import SettledBy
 from server.ingest.outcomes import Left
 from server.learning.outcomes import REASONS, LearningStep, NotLearnt
+from server.services.fleet import Fleet
 from server.store.parts import StoredPart
 from server.ui import pages
 
@@ -100,4 +101,5 @@ def _sources(core: Core, reached: Connections) -> Sources:
         unreadable={part.value: partial(store.unreadable, part) for part in StoredPart},
         connections=lambda: reached.open,
         closed={why.value: partial(reached.closed.__getitem__, why) for why in CloseReason},
+        freshness=Fleet(store).freshness,
     )

@@ -6,6 +6,7 @@ import asyncio
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
 
 from server.api.context import Here
 from server.services.errors import StoreUnavailable
@@ -25,9 +26,9 @@ async def healthz(here: Here, response: Response) -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def readyz(here: Here) -> dict[str, str]:
+async def readyz(here: Here, response: Response, agent: bool = False) -> dict[str, str]:
     """Ready means that the database accepts writes (503 otherwise); after a failure, large ones. A damaged
-    database is not ready until it is salvaged.
+    database is not ready until it is salvaged. With `agent`, an agent must capture as well.
     """
     try:
         async with asyncio.timeout(READY_S):
@@ -35,7 +36,9 @@ async def readyz(here: Here) -> dict[str, str]:
                 await asyncio.wrap_future(check)
     except TimeoutError:
         raise StoreUnavailable(f"the database has accepted no write for {READY_S:.0f} s") from None
-    return {"status": "ok"}
+    reason = (await run_in_threadpool(here.fleet.freshness)).why_no_capture() if agent else None
+    response.status_code = 503 if reason else 200
+    return {"status": reason or "ok"}
 
 
 @router.get("/metrics")

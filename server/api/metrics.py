@@ -5,6 +5,7 @@ which a test checks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter
@@ -14,8 +15,11 @@ from prometheus_client import (
     Gauge,
     Histogram,
 )
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from server.services.errors import StoreUnavailable
+from server.services.freshness import STATES, Freshness
 
 router = APIRouter(include_in_schema=False)
 
@@ -39,6 +43,7 @@ class Sources:
     unreadable: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     connections: Callable[[], float] = float
     closed: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    freshness: Callable[[], Freshness] = lambda: Freshness(())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +60,26 @@ class _Counts(Collector):
         for value, read in self.values.items():
             family.add_metric([value], read())
         yield family
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Agents(Collector):
+    """What agents report, read at each scrape; left out while the database cannot be read."""
+
+    freshness: Callable[[], Freshness]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        agents = GaugeMetricFamily("spectap_server_agents", "Agents by what they capture.", labels=["state"])
+        lag = GaugeMetricFamily(
+            "spectap_server_lag_seconds", "The largest lag of an agent, from the kernel to the database."
+        )
+        with suppress(StoreUnavailable):
+            found = self.freshness()
+            for state in STATES:
+                agents.add_metric([state], found.counts[state])
+            if found.lag_s is not None:
+                lag.add_metric([], found.lag_s)
+        yield from (agents, lag)
 
 
 class Metrics:
@@ -123,6 +148,7 @@ class Metrics:
             "Exchanges settled, by what did.",
             "Results left out of stored exchanges, by kind.",
         )
+        registry.register(_Agents(sources.freshness))
         registry.register(_Counts("spectap_server_exchanges_settled", settled, "by", sources.settled))
         registry.register(_Counts("spectap_server_left_out", left_out, "what", sources.left_out))
 

@@ -343,6 +343,14 @@ class Agent(BaseModel):
     records: int
     first_seen: Time
     last_seen: Time
+    watching: str | None = Field(
+        description="What it captured when it last reported: `everything` or `nothing`. Null of an agent of "
+        "an earlier version, and of an import."
+    )
+    lag_s: float | None = Field(
+        description="Seconds from the kernel to this database when it last reported; null if it captured "
+        "nothing or did not report it."
+    )
     ledger: dict[str, dict[str, int]]
 
 
@@ -365,6 +373,10 @@ class Ledger(BaseModel):
         description="Totals over all agents and their starts, by bucket."
     )
     server: dict[str, int] = Field(description="The outcomes of the records that the server received.")
+    lag_s: float | None = Field(
+        description="The largest lag of an agent that captures, in seconds from the kernel to this database; "
+        "null if none reports one."
+    )
     balance: dict[str, Balance] = Field(
         description="`bytes` of those seen, `exchanges` of those parsed, `delivery` of those shipped. Agents "
         "report these with their next batch, so a total may be behind the server's counts."

@@ -119,6 +119,7 @@ def ledger(found: LedgerReport) -> models.Ledger:
         agents={part: {**counts} for part, counts in found.agents.items()},
         server={**found.server},
         balance={name: _balance(one) for name, one in found.balance.items()},
+        lag_s=found.lag_s,
     )
 
 
@@ -187,6 +188,8 @@ def agent(row: rows.AgentRow) -> models.Agent:
         records=row.records,
         first_seen=time(row.first_seen),
         last_seen=time(row.last_seen),
+        watching=row.watching,
+        lag_s=None if row.lag_ms is None else row.lag_ms / 1000,
         ledger={part: {**counts} for part, counts in row.ledger.items()},
     )
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from agent.wire import Record
+from agent.wire import Batch, Record
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.decode import Delivery
 from server.ingest.outcomes import Left, Received
@@ -86,7 +86,7 @@ class Acceptor:
             self._counts[Received.STORED] += len(new) - second
             self._counts[Received.WITNESS] += second
             self._settle(whole)
-            passed = newest(new) if batch.records else now
+            passed = newest(new) if batch.records else now - lag_ns(batch)
             self._pairing.holding.heard(batch.agent, batch.epoch, passed, at)
             self._unit.positions.record(batch, now)
         counts = {where.value: self._counts[where] for where in Received}
@@ -169,3 +169,8 @@ class Acceptor:
                 self.settling.judge_again(exchange)
         self._finish()
         return len(numbers)
+
+
+def lag_ns(batch: Batch) -> int:
+    """How long ago the oldest event occurred that the agent had not delivered, as far as it reports that."""
+    return 0 if batch.capture is None else (batch.capture.lag_ms or 0) * 1_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import zstandard
 
@@ -20,6 +20,14 @@ class Delivery:
 
     batch: Batch
     packed: tuple[bytes, ...]
+
+    def delayed(self, ns: int) -> Delivery:
+        """The same, after it has waited here for so long: the agent's lag has grown."""
+        capture = self.batch.capture
+        if capture is None or capture.lag_ms is None:
+            return self
+        waited = replace(capture, lag_ms=capture.lag_ms + max(0, ns) // 1_000_000)
+        return replace(self, batch=replace(self.batch, capture=waited))
 
 
 def unpacked(raw: bytes, coding: str) -> bytes:

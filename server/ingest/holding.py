@@ -14,9 +14,9 @@ alone.
 | held  | the server stops, or work is undone     | held, as the store has it |           |
 
 Each agent has passed the end of the newest call that it delivered; an agent that delivers only its ledger has
-passed the server's current time. The watermark is the minimum over active agents. For a live view, agents are
-active that delivered within IDLE_S. For a view from a backlog, all agents count that delivered within
-KNOWN_S, since they return one by one after an outage.
+passed the server's current time, less the lag that it reports. The watermark is the minimum over active
+agents. For a live view, agents are active that delivered within IDLE_S. For a view from a backlog, all agents
+count that delivered within KNOWN_S, since they return one by one after an outage.
 """
 
 from __future__ import annotations

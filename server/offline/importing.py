@@ -21,12 +21,13 @@ from pathlib import Path
 
 import zstandard
 
-from agent.wire import Record, pack_batch, pack_record
+from agent.wire import Capture, CaptureScope, Record, pack_batch, pack_record
 from server.offline import reading, remote
 from server.offline.reading import ReadingError
 from server.offline.remote import AddressError, Remote, RemoteError
 
 AGENT = "import"
+NO_CAPTURE = Capture(CaptureScope.NOTHING)
 BATCH_RECORDS = 200
 BATCH_BYTES = 4 * 1024 * 1024  # packed; exceeded by one record at most
 PIECE = 1024 * 1024
@@ -97,7 +98,7 @@ def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
         first = counts.records + 1  # a batch is addressed by its first record
         counts.records += len(batch)
         ledger = {"exchanges": {"parsed": counts.records, "shipped": counts.records}}
-        content = zstandard.compress(pack_batch(AGENT, epoch, first, ledger, batch))
+        content = zstandard.compress(pack_batch(AGENT, epoch, first, ledger, batch, NO_CAPTURE))
         coded = {"content-type": "application/msgpack", "content-encoding": "zstd"}
         answer = server.send("POST", "/records", content, coded)
         counts.new += int(answer.headers.get("spectap-stored", "0"))

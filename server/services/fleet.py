@@ -1,13 +1,16 @@
-"""The agents, and the ledgers of bytes and exchanges."""
+"""The agents, what they capture and how far they are behind, and the ledgers of bytes and exchanges."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.wire import TOTALS, Balance, balances
 from server.ingest.outcomes import Received
+from server.services.freshness import KNOWN_S, Freshness, freshness
 from server.services.narrowing import Cursor
+from server.store.reader import Reader
 from server.store.rows import AgentRow, Listed
 from server.store.store import Store
 
@@ -37,16 +40,29 @@ class BalanceSum:
 
 @dataclass(frozen=True, slots=True)
 class LedgerReport:
-    """Totals over all agents and starts, the server's outcomes of received records, and the balances."""
+    """Totals over all agents and starts, the server's outcomes of received records, the balances, and the
+    largest lag in seconds.
+    """
 
     agents: Mapping[str, Buckets]
     server: Buckets
     balance: Mapping[str, BalanceSum]
+    lag_s: float | None
 
 
 class Fleet:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], int] = time.time_ns) -> None:
         self._store = store
+        self._clock = clock
+
+    def freshness(self) -> Freshness:
+        """Which agents capture, how much, and how far they are behind."""
+        with self._store.reading() as reader:
+            return self._freshness(reader)
+
+    def _freshness(self, reader: Reader) -> Freshness:
+        now = self._clock()
+        return freshness(reader.fleet.captures(now - round(KNOWN_S * 1e9)), now)
 
     def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
         """Every start of every agent, the latest report first, each with its own ledger."""
@@ -55,13 +71,13 @@ class Fleet:
 
     def ledger(self) -> LedgerReport:
         with self._store.reading() as reader:
-            found = reader.fleet.ledgers()
+            found, lag_s = reader.fleet.ledgers(), self._freshness(reader).lag_s
         seen, received = found.agents, found.server
         parts = [(agent, one) for agent, ledger in found.starts for one in balances(ledger)]
         sums = {part: _sum([(agent, one) for agent, one in parts if one.part == part]) for part in TOTALS}
         delivered = sum(received.get(bucket, 0) for bucket in DELIVERED)
         delivery = BalanceSum.of(seen.get("exchanges", {}).get("shipped", 0), delivered)
-        return LedgerReport(seen, received, {**sums, DELIVERY: delivery})
+        return LedgerReport(seen, received, {**sums, DELIVERY: delivery}, lag_s)
 
 
 def _sum(parts: Sequence[tuple[str, Balance]]) -> BalanceSum:

@@ -27,7 +27,9 @@ class Intake:
         exchange that is left out when this is done again.
         """
         now, at = self._clock(), time.monotonic()
-        return self._store.write(lambda unit: self._acceptor.accept(delivery, now, at))
+        return self._store.write(
+            lambda unit: self._acceptor.accept(delivery.delayed(self._clock() - now), now, at)
+        )
 
     def why_stuck(self) -> str | None:
         """A sentence on why nothing is stored any more; None if the writer works. Does not wait."""

@@ -11,6 +11,7 @@ from server.store.filters import Filters
 from server.store.rows import (
     AgentRow,
     ApiRow,
+    CaptureRow,
     Cursor,
     DeviationRow,
     ExchangeRow,
@@ -118,6 +119,9 @@ class FleetReader(Protocol):
 
     def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
         """Every start of every agent, most recent delivery first."""
+
+    def captures(self, since: int) -> Sequence[CaptureRow]:
+        """The newest start of each agent that delivered at or after a time (ns)."""
 
     def ledgers(self) -> Ledgers: ...
 

@@ -232,6 +232,20 @@ class AgentRow:
     first_seen: int
     last_seen: int
     ledger: AgentLedger
+    watching: str | None
+    lag_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRow:
+    """The newest start of an agent: what it captured and its lag when it last delivered (ns); None where it
+    does not report that.
+    """
+
+    agent: str
+    watching: str | None
+    lag_ms: int | None
+    last_seen: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,9 @@ class Positions(Protocol):
         """Whether this batch is stored already; if not, marks it as stored."""
 
     def record(self, batch: Batch, now: int) -> None:
-        """Stores the agent's ledger. It has totals, so the newest replaces the previous one."""
+        """Stores the agent's ledger, what it captures and its lag. The ledger has totals; of all three the
+        newest replaces the previous one.
+        """
 
     def delivered(self, since: int) -> Sequence[tuple[str, str, int]]:
         """Agents and epochs that delivered at or after a time (ns), and the time of their last delivery; the

@@ -86,8 +86,16 @@ async def fields(request: Request, most: int) -> dict[str, str]:
 
 
 def page(request: Request, template: str, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
-    """A template as a response."""
+    """A template as a response, with the freshness of what is stored in its head. Raises StoreUnavailable."""
+    return plain_page(request, template, status, fresh=context_of(request).fleet.freshness(), **values)
+
+
+def plain_page(
+    request: Request, template: str, status: int = HTTPStatus.OK, **values: object
+) -> HTMLResponse:
+    """A template as a response, without reading the store: for who is not logged in, and for errors."""
     common = {
+        "fresh": None,
         "now": time.time(),
         "here": request.url.path,
         "tokens": context_of(request).settings.admin_token is not None,
@@ -132,7 +140,7 @@ def _to_login(request: Request) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     status, text = next(said(error) for kind, said in ERRORS.items() if isinstance(error, kind))
     heading = HTTPStatus(status).phrase
-    response = page(request, "error.html", status, heading=heading, text=text)
+    response = plain_page(request, "error.html", status, heading=heading, text=text)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = RETRY_S
     return response

@@ -13,7 +13,7 @@ from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.gate import TokenRole, entitled, opens, refusal, token_of
 from server.api.sessions import COOKIE, LASTS_S
-from server.ui.door import Page, fields, page
+from server.ui.door import Page, fields, plain_page
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def login_page(request: Request, next: str = "/") -> Response:
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
     if token_of(context_of(request).settings, TokenRole.ADMIN) is None:
         raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
-    return page(request, "login.html", next=_ours(next), wrong=False)
+    return plain_page(request, "login.html", next=_ours(next), wrong=False)
 
 
 @router.post("/login")
@@ -38,7 +38,7 @@ async def log_in(request: Request) -> Response:
     token, following = form.get("token", "").strip(), _ours(form.get("next", "/"))
     if not opens(context_of(request).settings, TokenRole.ADMIN, token):
         log.warning("login rejected: wrong admin token")
-        return page(request, "login.html", HTTPStatus.FORBIDDEN, next=following, wrong=True)
+        return plain_page(request, "login.html", HTTPStatus.FORBIDDEN, next=following, wrong=True)
     answer = RedirectResponse(following, HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         COOKIE,

@@ -14,7 +14,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from agent.wire import CaptureScope
 from server.api.models import Bytes, Message, Text
+from server.services.freshness import SILENT, Freshness
 
 ABSENT = "\u2013"  # an en dash
 MAX_LAID_OUT = 256 * 1024  # characters of JSON that is indented; longer text is shown unchanged
@@ -120,6 +122,30 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+@dataclass(frozen=True, slots=True)
+class HeadNote:
+    """A part of a page's head; `bad` if someone should look into it."""
+
+    text: str
+    bad: bool = False
+
+
+def freshness(found: Freshness) -> list[HeadNote]:
+    """What a page's head says of the agents: how many capture, how far they are behind, and what is amiss."""
+    counts = found.counts
+    capturing = sum(counts.values()) - counts[CaptureScope.NOTHING] - counts[SILENT]
+    remarks = [HeadNote(f"{_agents(capturing)} capturing" if capturing else "no agent captures")]
+    if found.lag_s is not None:
+        remarks.append(HeadNote(f"lag {duration(found.lag_s * 1000)}", found.is_late))
+    if counts[SILENT]:
+        remarks.append(HeadNote(f"{_agents(counts[SILENT])} silent", bad=True))
+    return remarks
+
+
+def _agents(number: int) -> str:
+    return "1 agent" if number == 1 else f"{count(number)} agents"
+
+
 def segment(value: str) -> str:
     """A captured value as one segment of a page's path."""
     return quote(value, safe="")
@@ -168,6 +194,7 @@ FILTERS = {
     "by_class": by_class,
     "count": count,
     "duration": duration,
+    "freshness": freshness,
     "segment": segment,
     "shares": shares,
     "size": size,

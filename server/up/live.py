@@ -76,6 +76,7 @@ class LiveCounts:
     connections: int | None = None
     lost_bytes: int | None = None
     not_stored: int | None = None
+    lag_s: float | None = None
     why_not_ready: str | None = None
     server: Mapping[str, int] = field(default_factory=dict)
 
@@ -87,6 +88,8 @@ class LiveCounts:
         if self.not_stored:
             counts["given up"] = self.not_stored
         parts = [f"{count:,} {ONE.get(name, name) if count == 1 else name}" for name, count in counts.items()]
+        if self.lag_s is not None:
+            parts.append(f"lag {self.lag_s:,.1f} s")
         if self.why_not_ready:
             parts.append(self.why_not_ready)
         return " · ".join(parts)
@@ -116,6 +119,7 @@ def counts_of(status: JsonObject | None, server: Mapping[str, int] | None = None
         connections=_count_in(status, "connections_open"),
         lost_bytes=lost(ledger, "bytes"),
         not_stored=lost(ledger, "exchanges"),
+        lag_s=_seconds_in(object_in(status, "lag"), "total_s"),
         why_not_ready=text_in(status, "why_not_ready"),
         server=server or {},
     )
@@ -191,3 +195,8 @@ def _counts_in(node: JsonObject, key: str) -> dict[str, int]:
 def _count_in(node: JsonObject, key: str) -> int | None:
     count = node.get(key)
     return count if isinstance(count, int) else None
+
+
+def _seconds_in(node: JsonObject, key: str) -> float | None:
+    seconds = node.get(key)
+    return float(seconds) if isinstance(seconds, int | float) else None

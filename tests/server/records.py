@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.wire import (
     Body,
+    Capture,
     Consumer,
     Endpoint,
     Process,
@@ -82,6 +83,12 @@ def both(ordinal: int = 0, path: str | bytes = "/users/1", **options: Any) -> li
     return [record(ordinal, side, path, **options) for side in ("client", "server")]
 
 
-def batch(seq: int, records: list[Record], epoch: str = "epoch-1", agent: str = "agent-1") -> bytes:
+def batch(
+    seq: int,
+    records: list[Record],
+    epoch: str = "epoch-1",
+    agent: str = "agent-1",
+    capture: Capture | None = None,
+) -> bytes:
     ledger = {"bytes": {"parsed": 100 * seq}, "exchanges": {"parsed": len(records)}, "kernel": {}}
-    return pack_batch(agent, epoch, seq, ledger, [pack_record(one) for one in records])
+    return pack_batch(agent, epoch, seq, ledger, [pack_record(one) for one in records], capture)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 import uvicorn
 
-from agent.wire import Record
+from agent.wire import Capture, Record
 from server.api.metrics import Metrics
 from server.app import create_app
 from server.config import ServerSettings
@@ -60,6 +60,12 @@ class Client:
         self.seq += 1
         answer = self.http.post("/api/v1/records", content=batch(self.seq, list(records)))
         assert answer.json() == {"acked": self.seq}, answer.text
+
+    def report(self, capture: Capture, agent: str = "agent-1") -> None:
+        """Delivers an agent's state of capture, without a record."""
+        self.seq += 1
+        content = batch(self.seq, [], agent=agent, capture=capture)
+        assert self.http.post("/api/v1/records", content=content).json() == {"acked": self.seq}
 
     def settle(self) -> None:
         """Settles all views as if they had waited long enough."""

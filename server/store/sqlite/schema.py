@@ -248,3 +248,10 @@ def m014_keys(db: Database) -> None:
     number is not assigned to another. Old ids lead to the new numbers.
     """
     renumber(db.conn)
+
+
+@migrations()
+def m015_capture(db: Database) -> None:
+    """What each start of an agent captures and its lag, as of its newest batch; NULL if it reports none."""
+    db.conn.execute("ALTER TABLE epochs ADD COLUMN watching TEXT")
+    db.conn.execute("ALTER TABLE epochs ADD COLUMN lag_ms INTEGER")

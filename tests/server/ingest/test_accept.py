@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import time
 from itertools import product
 
-from agent.wire import Mask
+import pytest
+
+from agent.wire import Capture, Mask
+from tests.server.api.test_metrics import value
 from tests.server.records import batch, both, record
 from tests.server.running import Client
 
@@ -34,6 +38,16 @@ def test_a_record_that_comes_again_in_another_batch_counts_once(client: Client) 
     client.send(record(1), record(2), record(2))
     assert client.operations()["GET /users/{id}"]["count"] == 3
     assert client.server_ledger() == {"stored": 3, "duplicate": 2}
+
+
+@pytest.mark.parametrize(("lag_ms", "settled"), [(0, 1), (60_000, 0)])
+def test_an_agent_that_lags_holds_back_what_it_may_still_deliver(
+    client: Client, lag_ms: int, settled: int
+) -> None:
+    client.core.settling.stop()
+    client.deliver(record(0, "client", start=time.time_ns() - 3_000_000_000))
+    client.report(Capture("everything", lag_ms))
+    assert value(client, 'spectap_server_exchanges_settled_total{by="watermark"}') == settled
 
 
 def test_a_mask_at_an_index_without_end_does_not_keep_a_batch_out(client: Client) -> None:

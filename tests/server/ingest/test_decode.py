@@ -65,6 +65,13 @@ def test_what_cannot_be_unpacked_within_bounds_is_refused(raw: bytes, coding: st
         decode(raw, coding)
 
 
+def test_what_waits_for_the_store_adds_to_the_lag() -> None:
+    waited = decode(pack_batch("agent-1", "epoch-1", 7, {}, [], Capture("everything", 5))).delayed(7_900_000)
+    assert waited.batch.capture == Capture("everything", 12)
+    for silent in (GOOD, pack_batch("agent-1", "epoch-1", 7, {}, [], Capture("nothing"))):
+        assert decode(silent).delayed(7_900_000) == decode(silent)
+
+
 @pytest.mark.parametrize(
     ("capture", "field"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire import Endpoint
+from agent.wire import Capture, Endpoint
 from server.analysis.specs.load import load
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
@@ -24,7 +24,7 @@ ATTRIBUTES = """charset name content lang rel href type src defer id class width
     aria-hidden aria-label aria-labelledby role data-label data-url title scope datetime viewbox
     preserveaspectratio x y method action enctype value size maxlength pattern required accept download
     placeholder hx-get
-    hx-trigger hx-select hx-swap"""
+    hx-trigger hx-select hx-select-oob hx-swap"""
 OURS = {*TAGS.split(), *ATTRIBUTES.split()}
 
 
@@ -141,6 +141,14 @@ def test_what_is_not_there_is_a_page_that_says_so(client: Client, path: str) -> 
 
 def test_a_cursor_of_another_making_is_refused_as_a_page(client: Client) -> None:
     assert "not a cursor" in page(client, "/?cursor=x", 422)
+
+
+def test_every_page_says_in_its_head_how_fresh_it_is(client: Client) -> None:
+    filled(client)
+    client.report(Capture("everything", 12_000))
+    for address, answer in crawled(client.http):
+        assert "1 agent capturing · lag 12 s" in " ".join(read(answer.text).text.split()), address
+    assert "capturing" not in page(client, "/exchanges/nope", 404)
 
 
 def test_every_page_holds_the_browser_to_the_policy(client: Client) -> None:

@@ -8,12 +8,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.api.models import Message, Text
+from server.services.freshness import AgentState, Freshness
 from server.ui import show
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
+
+
+def test_a_pages_head_says_who_captures_how_late_and_who_is_silent() -> None:
+    def said(*agents: AgentState) -> list[tuple[str, bool]]:
+        return [(one.text, one.bad) for one in show.freshness(Freshness(agents))]
+
+    ok, stopped = AgentState("a", "everything", 0.25), AgentState("b", "nothing", None)
+    assert said() == said(stopped) == [("no agent captures", False)]
+    assert said(ok, stopped) == [("1 agent capturing", False), ("lag 250 ms", False)]
+    assert said(ok, AgentState("b", "unknown", None)) == [
+        ("2 agents capturing", False),
+        ("lag 250 ms", False),
+    ]
+    assert said(ok, AgentState("b", "silent", 75.0)) == [
+        ("1 agent capturing", False),
+        ("lag 75 s", True),
+        ("1 agent silent", True),
+    ]
 
 
 def shown(text: str) -> str:

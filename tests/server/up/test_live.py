@@ -13,6 +13,7 @@ STATUS: JsonObject = {
     "watching": [{"what": "sockets"}, {"what": "openssl", "path": "/lib/libssl.so"}],
     "notes": ["a library is too new"],
     "detach": {"done": 1, "total": 3},
+    "lag": {"total_s": 12.25},
 }
 ODD: JsonObject = {
     "agent": 7,
@@ -21,6 +22,7 @@ ODD: JsonObject = {
     "watching": ["sockets"],
     "notes": {"a": 1},
     "detach": "done",
+    "lag": {"total_s": "long"},
 }
 
 
@@ -28,6 +30,7 @@ def test_a_status_is_counted_and_told() -> None:
     counts = counts_of(STATUS, {"APIs": 1})
     assert (counts.agent, counts.exchanges, counts.stored, counts.connections) == ("node-1", 5, 4, 2)
     assert counts.facts()["server"] == {"APIs": 1}
+    assert "lag 12.2 s" in counts.sentence()
     assert watching(STATUS) == [
         "capturing HTTP on this machine's sockets (through bpf)",
         "capturing TLS in openssl: /lib/libssl.so",

@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 
 from server.store.parts import StoredPart
-from server.store.rows import AgentLedger, AgentRow, Cursor, Ledgers, Listed
+from server.store.rows import AgentLedger, AgentRow, CaptureRow, Cursor, Ledgers, Listed
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, agent_ledger, piece
 
 
@@ -23,6 +23,17 @@ class SqliteFleet:
         )
         found = self._readable.each(StoredPart.AGENTS, rows, _agent)
         return piece(found, limit, lambda one: (one.last_seen, one.number))
+
+    def captures(self, since: int) -> list[CaptureRow]:
+        found: dict[str, CaptureRow] = {}
+        rows = self._db.execute(
+            """SELECT agent, watching, lag_ms, last_seen FROM epochs WHERE last_seen >= ?
+            ORDER BY first_seen, number""",
+            (since,),
+        )
+        for row in self._readable.each(StoredPart.AGENTS, rows, _capture):
+            found[row.agent] = row
+        return [*found.values()]
 
     def ledgers(self) -> Ledgers:
         totals: dict[str, Counter[str]] = {}
@@ -47,7 +58,13 @@ def _agent(row: sqlite3.Row) -> AgentRow:
         first_seen=row["first_seen"],
         last_seen=row["last_seen"],
         ledger=agent_ledger(row["ledger"]),
+        watching=row["watching"],
+        lag_ms=row["lag_ms"],
     )
+
+
+def _capture(row: sqlite3.Row) -> CaptureRow:
+    return CaptureRow(row["agent"], row["watching"], row["lag_ms"], row["last_seen"])
 
 
 def _start(row: sqlite3.Row) -> tuple[str, AgentLedger]:

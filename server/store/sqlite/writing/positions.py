@@ -43,10 +43,13 @@ class SqlitePositions:
         execute = self._db.execute
         execute(
             """INSERT INTO epochs
-            (agent, epoch, floor, last_seq, ledger, node, cluster, records, first_seen, last_seen)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            (agent, epoch, floor, last_seq, ledger, watching, lag_ms, node, cluster, records, first_seen,
+            last_seen)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (agent, epoch) DO UPDATE SET
                 ledger = CASE WHEN excluded.last_seq >= last_seq THEN excluded.ledger ELSE ledger END,
+                watching = CASE WHEN excluded.last_seq >= last_seq THEN excluded.watching ELSE watching END,
+                lag_ms = CASE WHEN excluded.last_seq >= last_seq THEN excluded.lag_ms ELSE lag_ms END,
                 floor = max(floor, excluded.floor), last_seq = max(last_seq, excluded.last_seq),
                 node = coalesce(excluded.node, node), cluster = coalesce(excluded.cluster, cluster),
                 records = records + excluded.records, last_seen = max(last_seen, excluded.last_seen)""",
@@ -56,6 +59,8 @@ class SqlitePositions:
                 floor,
                 batch.seq,
                 json.dumps(batch.ledger),
+                batch.capture.watching if batch.capture else None,
+                batch.capture.lag_ms if batch.capture else None,
                 first.node if first else None,
                 first.cluster if first else None,
                 len(batch.records),

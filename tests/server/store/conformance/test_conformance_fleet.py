@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.wire import Batch
-from server.store.rows import AgentRow
+from agent.wire import Batch, Capture
+from server.store.rows import AgentRow, CaptureRow
 from server.store.unit import Unit
 from tests.server.records import NOON, record
 from tests.server.store.conformance.opened import OpenStore, batch_of
@@ -69,6 +69,32 @@ def test_a_start_of_an_agent_is_described(opened: OpenStore) -> None:
     assert (row.agent, row.epoch, row.node, row.cluster) == ("agent", "epoch", "node-1", None)
     assert (row.last_seq, row.records, row.first_seen, row.last_seen) == (3, 3, NOON, NOON + 7)
     assert row.ledger == {"exchanges": {"parsed": 0}}
+
+
+def test_of_each_agent_the_newest_report_of_its_newest_start_is_known(opened: OpenStore) -> None:
+    def captured(
+        seq: int, now: int, capture: Capture | None, agent: str = "agent", epoch: str = "epoch"
+    ) -> None:
+        receive(opened, replace(batch_of(seq, epoch=epoch), agent=agent, capture=capture), now)
+
+    captured(1, NOON, Capture("nothing"))
+    captured(3, NOON + 2, Capture("everything", 30))
+    captured(2, NOON + 3, Capture("nothing"))
+    captured(1, NOON + 1, None, agent="older")
+    captured(9, NOON + 9, Capture("nothing"), agent="b", epoch="1")
+    captured(1, NOON + 10, Capture("everything", 7), agent="b", epoch="2")
+    captured(10, NOON + 11, Capture("nothing"), agent="b", epoch="1")
+    captured(1, NOON - 5, Capture("everything", 1), agent="forgotten")
+    with opened.store.reading() as reader:
+        found = {one.agent: one for one in reader.fleet.captures(NOON)}
+        rows = {(one.agent, one.epoch): one for one in reader.fleet.agents(10, None).rows}
+    assert found == {
+        "agent": CaptureRow("agent", "everything", 30, NOON + 3),
+        "older": CaptureRow("older", None, None, NOON + 1),
+        "b": CaptureRow("b", "everything", 7, NOON + 10),
+    }
+    assert (rows["b", "1"].watching, rows["b", "1"].lag_ms) == ("nothing", None)
+    assert (rows["b", "2"].watching, rows["b", "2"].lag_ms) == ("everything", 7)
 
 
 def test_who_delivered_since_a_time_is_known_after_a_restart(opened: OpenStore) -> None:
