@@ -5,7 +5,6 @@ tests/server/hung.py does the same for the server: each patches its own program.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import threading
@@ -15,22 +14,9 @@ from agent.commands import run
 from agent.pipeline import Pipeline
 from agent.ship.shipper import Shipper
 from agent.ship.spool import Spool
+from tests.hangs import in_a_lock, in_c
 
 STOP_S, STUCK_S, SHIP_S = 3.0, 1.0, 0.2
-forever = threading.Lock()
-forever.acquire()
-
-
-def in_a_lock(*_: object) -> None:
-    forever.acquire()
-
-
-def in_c(*_: object) -> None:
-    """Hangs in C, where no Python signal handler runs: locks a mutex twice."""
-    mutex = ctypes.create_string_buffer(256)
-    libc = ctypes.CDLL(None)
-    libc.pthread_mutex_lock(mutex)
-    libc.pthread_mutex_lock(mutex)
 
 
 def on_disk(*_: object) -> None:

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -206,6 +206,26 @@ class Clock:
         return self.now
 
 
+LARGE = telemetry(padding="x" * 2 * SMALL_BODY)
+LARGE_HEAD = b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(LARGE)
+
+
+@contextmanager
+def slow_clients(number: int, sent: bytes, clock: Clock) -> Iterator[tuple[Gateway, Sequence[socket.socket]]]:
+    """A gateway and clients that have sent the beginning of a report; no place for a body is free."""
+    gateway = Gateway(clock=clock)
+    host, _, port = gateway.server.address.rpartition(":")
+    with ExitStack() as stack:
+        stack.callback(gateway.close)
+        clients = [
+            stack.enter_context(socket.create_connection((host, int(port)), 60)) for _ in range(number)
+        ]
+        for client in clients:
+            client.sendall(sent)
+        wait_for(lambda: gateway.server.bodies.free._value == 0, "bodies that are being read")
+        yield gateway, clients
+
+
 @pytest.mark.parametrize(
     ("head", "more"),
     [
@@ -218,8 +238,6 @@ def test_bodies_that_trickle_are_cut_off_and_others_read(
     head: bytes, more: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    gateway = Gateway(clock=clock)
-    host, _, port = gateway.server.address.rpartition(":")
 
     def answer(client: socket.socket) -> bytes:
         """The response; until there is one, the client sends a little, and time passes."""
@@ -229,14 +247,10 @@ def test_bodies_that_trickle_are_cut_off_and_others_read(
         clock.now += 5.0
         return b""
 
-    with ExitStack() as stack:
-        stack.callback(gateway.close)
-        clients = [
-            stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(MOST_BODIES)
-        ]
-        for client in clients:
-            client.sendall(b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\n" + head)
-        wait_for(lambda: gateway.server.bodies.free._value == 0, "bodies that are being read")
+    with slow_clients(MOST_BODIES, b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\n" + head, clock) as (
+        gateway,
+        clients,
+    ):
         clock.now += 1.0
         answers = [wait_for(partial(answer, client), "answer") for client in clients]
         assert [one.split()[1] for one in answers] == [b"408"] * MOST_BODIES
@@ -247,49 +261,26 @@ def test_bodies_that_trickle_are_cut_off_and_others_read(
 
 def test_a_large_body_that_falls_behind_gives_its_place_to_one_that_waits() -> None:
     clock = Clock()
-    gateway = Gateway(clock=clock)
-    host, _, port = gateway.server.address.rpartition(":")
-    large = telemetry(padding="x" * 2 * SMALL_BODY)
-    head = b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(large)
-    with ExitStack() as stack:
-        stack.callback(gateway.close)
-        clients = [
-            stack.enter_context(socket.create_connection((host, int(port)), 60)) for _ in range(MOST_BODIES)
-        ]
-        for client in clients:
-            client.sendall(head + large[:1])
-        wait_for(lambda: gateway.server.bodies.free._value == 0, "bodies that are being read")
+    with slow_clients(MOST_BODIES, LARGE_HEAD + LARGE[:1], clock) as (gateway, clients):
         clock.now += BEHIND_S + 1.0
-        assert gateway.post(large).status_code == 200
+        assert gateway.post(LARGE).status_code == 200
         cut = [client for client in clients if select.select([client], [], [], 0)[0]]
         assert [client.recv(4096).split()[1] for client in cut] == [b"408"]
         for client in clients:
             if client not in cut:
-                client.sendall(large[1:])
+                client.sendall(LARGE[1:])
                 assert client.recv(4096).split()[1] == b"200"
     assert len(gateway.records) == MOST_BODIES
     assert gateway.reports.totals()["exchanges"][Exchanges.UNREADABLE] == 1
 
 
 def test_no_body_is_cut_off_while_it_keeps_its_rate() -> None:
-    clock = Clock()
-    gateway = Gateway(clock=clock)
-    host, _, port = gateway.server.address.rpartition(":")
-    large = telemetry(padding="x" * 2 * SMALL_BODY)
-    head = b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(large)
-    with ExitStack() as stack:
-        stack.callback(gateway.close)
-        clients = [
-            stack.enter_context(socket.create_connection((host, int(port)), 60))
-            for _ in range(MOST_BODIES + 1)
-        ]
-        for client in clients:
-            client.sendall(head + large[: SMALL_BODY + 1])
-        wait_for(lambda: gateway.server.bodies.free._value == 0, "bodies that are being read")
+    sent = SMALL_BODY + 1
+    with slow_clients(MOST_BODIES + 1, LARGE_HEAD + LARGE[:sent], Clock()) as (gateway, clients):
         for _ in range(3):
             gateway.server.bodies._cut_off_slowest()
         for client in clients:
-            client.sendall(large[SMALL_BODY + 1 :])
+            client.sendall(LARGE[sent:])
         assert [client.recv(4096).split()[1] for client in clients] == [b"200"] * len(clients)
 
 

@@ -5,9 +5,7 @@ tests/agent/hung.py does the same for the agent: each patches its own program.
 
 from __future__ import annotations
 
-import ctypes
 import sys
-import threading
 
 from server import cli, core, deadline, run
 from server.core import Core
@@ -15,23 +13,15 @@ from server.jobs import Jobs
 from server.learning.learning import Learning
 from server.store.sqlite import connection
 from server.store.sqlite.writer import Writer
+from tests import hangs
+from tests.hangs import in_c
 
 STOP_S, STORE_S, SHUTDOWN_S = 5.0, 2.0, 1
-forever = threading.Lock()
-forever.acquire()
 
 
 def in_a_lock(*_: object) -> None:
     sys.stderr.write("hangs\n")
-    forever.acquire()
-
-
-def in_c(*_: object) -> None:
-    """Hangs in C, where no Python signal handler runs: locks a mutex twice."""
-    mutex = ctypes.create_string_buffer(256)
-    libc = ctypes.CDLL(None)
-    libc.pthread_mutex_lock(mutex)
-    libc.pthread_mutex_lock(mutex)
+    hangs.in_a_lock()
 
 
 PARTS = {

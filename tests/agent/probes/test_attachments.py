@@ -5,49 +5,12 @@ from __future__ import annotations
 import os
 import ssl  # noqa: F401  # maps OpenSSL into this process
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from agent.probes import attachments
 from agent.probes.attachments import GRACE_NS, Attachments
-from agent.probes.programs import ProgramError
-
-NAMES = frozenset({"SSL_read", "SSL_write"})
-
-
-class Probes:
-    """Replaces the kernel: returns handles and counts their release."""
-
-    def __init__(self) -> None:
-        self.attached: dict[int, str] = {}
-        self.refuse = False
-        self._next = 0
-
-    def attach(self, file: IO[bytes], offsets: dict[str, int]) -> list[int]:
-        path = str(file.name)
-        if self.refuse:
-            raise ProgramError(f"refused: {path}")
-        handles = []
-        for _ in offsets:
-            self._next += 1
-            self.attached[self._next] = path
-            handles.append(self._next)
-        return handles
-
-    def detach(self, handles: list[int]) -> None:
-        for handle in handles:
-            del self.attached[handle]
-
-
-@pytest.fixture
-def probes() -> Probes:
-    return Probes()
-
-
-@pytest.fixture
-def files(probes: Probes) -> Attachments:
-    return Attachments(probes.attach, probes.detach, NAMES)
+from tests.agent.probes.unattached import Probes
 
 
 def test_a_file_is_probed_once_however_many_processes_hold_it(files: Attachments, probes: Probes) -> None:

@@ -14,22 +14,12 @@ import pytest
 
 from agent.probes import roots
 from agent.probes.attachments import GRACE_NS, Attachments
-from tests.agent.probes.test_attachments import NAMES, Probes
+from tests.agent.probes.unattached import Probes
 from tests.e2e.processes import wait_until
 
 pytestmark = pytest.mark.root
 
 WAIT = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
-
-
-@pytest.fixture
-def probes() -> Probes:
-    return Probes()
-
-
-@pytest.fixture
-def files(probes: Probes) -> Attachments:
-    return Attachments(probes.attach, probes.detach, NAMES)
 
 
 def test_the_first_process_of_a_root_has_all_its_libraries_probed(

@@ -32,12 +32,6 @@ Step = tuple[Direction, bytes]
 
 
 @pytest.fixture(scope="module")
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield listening
-
-
-@pytest.fixture(scope="module")
 def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     filters = CaptureFilters(only_ports=frozenset({listener.getsockname()[1]}), body_cap=CAP)
     with watching(filters, tmp_path_factory.mktemp("cache"), ring_mib=64) as watch:

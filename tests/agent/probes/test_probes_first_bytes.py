@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from agent.events import Chunk
 from agent.ledger import Bytes
-from agent.probes.kernel import CaptureFilters
 from agent.streams.sniff import TrafficKind, sniff
-from tests.agent.probes.watch import Watch, connected, watching
+from tests.agent.probes.watch import Watch, connected
 
 pytestmark = pytest.mark.root
 
@@ -47,19 +45,6 @@ OTHERS = {
 }
 POSTGRESQL = b"\x00\x00\x00\x17\x00\x03\x00\x00user\x00a\x00database\x00a\x00\x00"
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-
-
-@pytest.fixture(scope="module")
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield listening
-
-
-@pytest.fixture(scope="module")
-def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
-    port = listener.getsockname()[1]
-    with watching(CaptureFilters(only_ports=frozenset({port})), tmp_path_factory.mktemp("cache")) as watch:
-        yield watch
 
 
 def handed_over(watch: Watch, sender: socket.socket, receiver: socket.socket, data: bytes) -> list[bytes]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from agent.events import Chunk, Closed, ConnectionKey, Direction, Lost, Opened, Role
 from agent.http.connections import connections
 from agent.ledger import Bytes, Ledger
-from agent.probes.kernel import CaptureFilters
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
-from tests.agent.probes.watch import Watch, connected, watching
+from tests.agent.probes.watch import Watch, connected
 
 pytestmark = pytest.mark.root
 
@@ -123,19 +122,6 @@ RECEIVES: dict[str, Receive] = {
     "peek": peek_then_read,
 }
 BLIND_RECEIVES: dict[str, Receive] = {"splice": splice_in}
-
-
-@pytest.fixture(scope="module")
-def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield listening
-
-
-@pytest.fixture(scope="module")
-def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
-    port = listener.getsockname()[1]
-    with watching(CaptureFilters(only_ports=frozenset({port})), tmp_path_factory.mktemp("cache")) as watch:
-        yield watch
 
 
 def receive_all(receive: Receive, sock: socket.socket, size: int) -> bytes:

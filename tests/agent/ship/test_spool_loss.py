@@ -70,6 +70,17 @@ def from_the_middle_on(journal: Path) -> None:
     journal.write_bytes(raw)
 
 
+def shipped(left: SpoolConfig) -> Store:
+    """A server that received what the next start of the agent ships of this spool."""
+    store = Store([])
+    with serving(store) as url:
+        ship = shipper(url, place=left, epoch="epoch-2")
+        ship.start()
+        ship.capture_started(NOW)
+        assert ship.close(PATIENCE_S) == 0
+    return store
+
+
 @pytest.fixture
 def left(tmp_path: Path) -> SpoolConfig:
     """The spool of a killed start, with all records in the journal."""
@@ -134,12 +145,7 @@ def test_without_a_receipt_a_damaged_journal_is_told_though_not_what_it_held(
 ) -> None:
     left.file.with_name("spool.receipt").unlink()
     spoil(left.file.with_name("spool.db-wal"))
-    store = Store([])
-    with serving(store) as url:
-        ship = shipper(url, place=left, epoch="epoch-2")
-        ship.start()
-        ship.capture_started(NOW)
-        assert ship.close(PATIENCE_S) == 0
+    store = shipped(left)
     assert any("nothing tells how many" in one.getMessage() for one in caplog.records)
     assert left.file.with_name("spool.broken-wal").exists()
     ledgers = [one for name, one in zip(store.epochs, store.ledgers, strict=True) if name == "epoch-2"]
@@ -166,12 +172,7 @@ def test_without_a_receipt_a_damaged_file_is_told_too(left: SpoolConfig) -> None
 
 def test_an_agent_says_what_its_spool_has_lost(left: SpoolConfig, caplog: pytest.LogCaptureFixture) -> None:
     overwritten(left.file.with_name("spool.db-wal"))
-    store = Store([])
-    with serving(store) as url:
-        ship = shipper(url, place=left, epoch="epoch-2")
-        ship.start()
-        ship.capture_started(NOW)
-        assert ship.close(PATIENCE_S) == 0
+    store = shipped(left)
     warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
     assert any(f"has lost {MANY} records" in text for text in warnings)
     assert any("kept as spool.broken" in text for text in warnings)

@@ -2,13 +2,13 @@
 // (tests/e2e/calls.py), made one after the other per connection; the log of programs/caller.py.
 // With --http2 a connection has up to so many streams open at once.
 'use strict';
-const crypto = require('node:crypto');
 const fs = require('node:fs');
 const http = require('node:http');
 const http2 = require('node:http2');
 const https = require('node:https');
 const readline = require('node:readline');
 const { parseArgs } = require('node:util');
+const { pairs, payload } = require('./logged.js');
 
 const { values: options } = parseArgs({
   options: { log: { type: 'string' }, host: { type: 'string', default: '127.0.0.1' },
@@ -18,21 +18,8 @@ const { values: options } = parseArgs({
 const log = fs.openSync(options.log, 'a', 0o600);
 const ca = options.ca && fs.readFileSync(options.ca);
 const library = ca ? https : http;
-const base64 = (bytes) => bytes.toString('base64');
 const latin1 = (text) => Buffer.from(text, 'base64').toString('latin1');
 const connections = new Map();
-
-function payload(bytes) {
-  return { size: bytes.length, sha256: crypto.createHash('sha256').update(bytes).digest('hex'), data: base64(bytes) };
-}
-
-function pairs(raw) {
-  const found = [];
-  for (let i = 0; i < raw.length; i += 2) {
-    found.push([base64(Buffer.from(raw[i], 'latin1')), base64(Buffer.from(raw[i + 1], 'latin1'))]);
-  }
-  return found;
-}
 
 function write(call, body, start, status, headers, pieces, socket) {
   const { localAddress, localPort, remoteAddress, remotePort } = socket;

@@ -1,31 +1,18 @@
 // The echo server on Node's own http and https: the same answers and log as programs/echo.py gives for
 // /echo/ and /bytes/. Prints its port once it listens. Node's TLS works on a memory buffer.
 'use strict';
-const crypto = require('node:crypto');
 const fs = require('node:fs');
 const http = require('node:http');
 const https = require('node:https');
 const { parseArgs } = require('node:util');
+const { base64, pairs, payload } = require('./logged.js');
 
 const { values: options } = parseArgs({
   options: { log: { type: 'string' }, host: { type: 'string', default: '127.0.0.1' },
     cert: { type: 'string' }, key: { type: 'string' } },
 });
 const log = fs.openSync(options.log, 'a', 0o600);
-const base64 = (bytes) => bytes.toString('base64');
 const now = () => Date.now() * 1e6;
-
-function payload(bytes) {
-  return { size: bytes.length, sha256: crypto.createHash('sha256').update(bytes).digest('hex'), data: base64(bytes) };
-}
-
-function pairs(raw) {
-  const found = [];
-  for (let i = 0; i < raw.length; i += 2) {
-    found.push([base64(Buffer.from(raw[i], 'latin1')), base64(Buffer.from(raw[i + 1], 'latin1'))]);
-  }
-  return found;
-}
 
 function pattern(size) {
   return Buffer.from(`["${'a long answer '.repeat(size / 14).padEnd(size - 4)}"]`);

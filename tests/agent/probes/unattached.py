@@ -1,0 +1,33 @@
+"""Probes that are only recorded, for tests that attach nothing to the kernel."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from agent.probes.programs import ProgramError
+
+NAMES = frozenset({"SSL_read", "SSL_write"})
+
+
+class Probes:
+    """Replaces the kernel: returns handles and counts their release."""
+
+    def __init__(self) -> None:
+        self.attached: dict[int, str] = {}
+        self.refuse = False
+        self._next = 0
+
+    def attach(self, file: IO[bytes], offsets: dict[str, int]) -> list[int]:
+        path = str(file.name)
+        if self.refuse:
+            raise ProgramError(f"refused: {path}")
+        handles = []
+        for _ in offsets:
+            self._next += 1
+            self.attached[self._next] = path
+            handles.append(self._next)
+        return handles
+
+    def detach(self, handles: list[int]) -> None:
+        for handle in handles:
+            del self.attached[handle]
