@@ -112,7 +112,7 @@ class KernelSource:
             backend=f"{self._programs.backend.name}, {tls.TITLES} uprobes",
             tls_refusal=self._programs.tls_refusal,
         )
-        self._programs.set(Setting.DARK, 1)
+        self._programs.maps.set(Setting.DARK, 1)
         self._filter(filters)
 
     def attach(self) -> None:
@@ -125,7 +125,7 @@ class KernelSource:
             if not self._stopping:
                 self._attachments.examine(pid)
         hand_back()
-        self._programs.set(Setting.DARK, int(self._stopping))
+        self._programs.maps.set(Setting.DARK, int(self._stopping))
         self._watching()
 
     def ask_to_stop(self) -> None:
@@ -137,11 +137,11 @@ class KernelSource:
 
     def disable(self) -> None:
         """Disables capture: every program returns at once from now on."""
-        self._programs.set(Setting.DARK, 1)
+        self._programs.maps.set(Setting.DARK, 1)
 
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
         counter = IGNORED.get(bucket, Counter.NOT_HTTP)
-        self._programs.ignore(connection.address, connection.generation, counter)
+        self._programs.maps.ignore(connection.address, connection.generation, counter)
 
     def events(self) -> Iterator[Event]:
         clock = WallClock(boot_id())
@@ -250,7 +250,7 @@ class KernelSource:
         self._introduced &= running
 
     def _losses(self, now: int) -> Iterator[Event]:
-        for counter, total in self._programs.counters().items():
+        for counter, total in self._programs.maps.counters().items():
             fresh = total - self._counted.get(counter, 0)
             self._counted[counter] = total
             if fresh and counter is Counter.RING_FULL_EVENTS:
@@ -270,7 +270,7 @@ class KernelSource:
         """Examines some processes, new ones first. While events wait, which it is called between, this has
         its share of the time, so that a flood keeps no TLS library from being attached.
         """
-        for pid in self._programs.changed():
+        for pid in self._programs.maps.changed():
             self._attachments.queue.add_new(pid)
         looked = int(self._attachments.tidy(now))
         while looked < LOOKS_PER_DRAIN and self._attachments.work():
@@ -287,29 +287,30 @@ class KernelSource:
         self.watching.put_off = self._attachments.queue.overflowed
 
     def _filter(self, filters: CaptureFilters) -> None:
+        maps = self._programs.maps
         for port in filters.only_ports:
-            self._programs.add_port("only_ports", port)
+            maps.add_port("only_ports", port)
         own = () if filters.telemetry_port is None else (filters.telemetry_port,)
         for port in (*filters.except_ports, *own):
-            self._programs.add_port("except_ports", port)
+            maps.add_port("except_ports", port)
         for pid in filters.only_pids:
-            self._programs.add_pid("only_pids", pid)
+            maps.add_pid("only_pids", pid)
         for pid in filters.except_pids:
-            self._programs.add_pid("except_pids", pid)
+            maps.add_pid("except_pids", pid)
         for name in filters.only_names:
-            self._programs.add_name(name)
+            maps.add_name(name)
         for index, (cgroup, excluded) in enumerate(self._cgroups):
-            self._programs.set_cgroup(index, cgroup, excluded)
-        self._programs.set(Setting.CGROUPS, len(self._cgroups))
-        self._programs.set(Setting.ONLY_CGROUPS, int(bool(filters.only_cgroups)))
+            maps.set_cgroup(index, cgroup, excluded)
+        maps.set(Setting.CGROUPS, len(self._cgroups))
+        maps.set(Setting.ONLY_CGROUPS, int(bool(filters.only_cgroups)))
         if filters.body_cap is not None:
-            self._programs.set(Setting.BODY_CAP, filters.body_cap + HEADROOM)
-        self._programs.set(Setting.ONLY_PORTS, int(bool(filters.only_ports)))
-        self._programs.set(Setting.PORTS, int(bool(filters.only_ports or filters.except_ports)))
-        self._programs.set(Setting.ONLY_PROCESSES, int(bool(filters.only_pids or filters.only_names)))
+            maps.set(Setting.BODY_CAP, filters.body_cap + HEADROOM)
+        maps.set(Setting.ONLY_PORTS, int(bool(filters.only_ports)))
+        maps.set(Setting.PORTS, int(bool(filters.only_ports or filters.except_ports)))
+        maps.set(Setting.ONLY_PROCESSES, int(bool(filters.only_pids or filters.only_names)))
         if filters.own_port:
-            self._programs.set(Setting.OWN_PORT, filters.own_port)
-            self._programs.set(Setting.OWN_NETNS, processes.netns("self") or 0)
+            maps.set(Setting.OWN_PORT, filters.own_port)
+            maps.set(Setting.OWN_NETNS, processes.netns("self") or 0)
 
 
 def boot_id() -> str:

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from agent.probes import btf, private_stack, tls
-from agent.probes.abi import Counter, Setting
 from agent.probes.backend import SYSCALLS, Backend, Detach, attached
-from agent.probes.cgroups import Cgroup
+from agent.probes.maps import Maps
 
 HEADERS = (
     "event.h",
@@ -65,7 +64,7 @@ def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER) -> str:
 
 
 class Programs:
-    """One agent's loaded programs. `close` leaves nothing attached."""
+    """One agent's loaded programs, and their `maps`. `close` leaves nothing attached."""
 
     def __init__(self, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS) -> None:
         os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
@@ -87,7 +86,7 @@ class Programs:
         except Exception as error:  # BCC raises Exception itself
             reason = str(error)[:300]  # BCC may quote the whole source
             raise ProgramError(f"the kernel refused the capture programs: {reason}") from None
-        self.backend = backend
+        self.backend, self.maps = backend, Maps(self._module)
         self._socket_probes: list[Detach] = []
         self._wake = select.epoll()
         self._uprobes: dict[int, int] = {}
@@ -184,36 +183,6 @@ class Programs:
             if descriptor is not None:
                 self._bcc.lib.bpf_close_perf_event_fd(descriptor)
 
-    def set(self, setting: Setting, value: int) -> None:
-        """Writes one setting of bpf/event.h."""
-        table = self._module[b"settings"]
-        table[ctypes.c_int(setting)] = ctypes.c_ulonglong(value)
-
-    def add_port(self, table: str, port: int) -> None:
-        """Adds to only_ports or except_ports."""
-        self._module[table.encode()][ctypes.c_ushort(port)] = ctypes.c_ubyte(1)
-
-    def add_pid(self, table: str, pid: int) -> None:
-        """Adds to only_pids or except_pids."""
-        self._module[table.encode()][ctypes.c_uint(pid)] = ctypes.c_ubyte(1)
-
-    def add_name(self, name: str) -> None:
-        """Adds a process name (as the kernel cuts it, 15 bytes) to only_names."""
-        table = self._module[b"only_names"]
-        key = table.Key()
-        key.bytes = name.encode()[:15]
-        table[key] = ctypes.c_ubyte(1)
-
-    def set_cgroup(self, index: int, cgroup: Cgroup, excluded: bool) -> None:
-        """Writes one entry of cgroups."""
-        table = self._module[b"cgroups"]
-        table[table.Key(index)] = table.Leaf(cgroup.id, cgroup.level, excluded)
-
-    def ignore(self, address: int, generation: int, counter: Counter) -> None:
-        """Ignores this generation of a connection: its bytes are counted in `counter` and not copied."""
-        table = self._module[b"ignored"]
-        table[table.Key(address)] = table.Leaf(generation, counter, 0)
-
     def open_ring(self, receive: Callable[[bytes], bool]) -> None:
         """Passes every event's bytes to `receive`, which returns whether it takes more in this drain.
 
@@ -232,24 +201,10 @@ class Programs:
         time.sleep(AT_LEAST)
         self._wake.poll(seconds - AT_LEAST)
 
-    def changed(self) -> list[int]:
-        """The processes that run a new program or have mapped new code, since the last call."""
-        table = self._module[b"changed"]
-        found = [key.value for key in table]
-        for pid in found:
-            with suppress(KeyError):
-                del table[ctypes.c_uint(pid)]
-        return found
-
     def consume(self) -> bool:
         """Passes the ring's events to the receiver, without waiting. True if the receiver stopped it."""
         left: int = self._bcc.lib.bpf_consume_ringbuf(self._module._ringbuf_manager)
         return left < 0
-
-    def counters(self) -> dict[Counter, int]:
-        """Totals of bpf/event.h's counters over all CPUs."""
-        table = self._module[b"counters"]
-        return {counter: sum(table[ctypes.c_int(counter)]) for counter in Counter}
 
     def close(self) -> Iterator[tuple[int, int]]:
         """Detaches everything; yields (done, total) after each probe, since each takes the kernel a while."""

@@ -1,0 +1,61 @@
+"""The maps of the kernel programs (bpf/maps.h): settings and filters are written, counters are read."""
+
+from __future__ import annotations
+
+import ctypes
+from contextlib import suppress
+from typing import Any
+
+from agent.probes.abi import Counter, Setting
+from agent.probes.cgroups import Cgroup
+
+
+class Maps:
+    """The maps of `module`, a loaded bcc.BPF."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def set(self, setting: Setting, value: int) -> None:
+        """Writes one setting of bpf/event.h."""
+        table = self._module[b"settings"]
+        table[ctypes.c_int(setting)] = ctypes.c_ulonglong(value)
+
+    def add_port(self, table: str, port: int) -> None:
+        """Adds to only_ports or except_ports."""
+        self._module[table.encode()][ctypes.c_ushort(port)] = ctypes.c_ubyte(1)
+
+    def add_pid(self, table: str, pid: int) -> None:
+        """Adds to only_pids or except_pids."""
+        self._module[table.encode()][ctypes.c_uint(pid)] = ctypes.c_ubyte(1)
+
+    def add_name(self, name: str) -> None:
+        """Adds a process name (as the kernel cuts it, 15 bytes) to only_names."""
+        table = self._module[b"only_names"]
+        key = table.Key()
+        key.bytes = name.encode()[:15]
+        table[key] = ctypes.c_ubyte(1)
+
+    def set_cgroup(self, index: int, cgroup: Cgroup, excluded: bool) -> None:
+        """Writes one entry of cgroups."""
+        table = self._module[b"cgroups"]
+        table[table.Key(index)] = table.Leaf(cgroup.id, cgroup.level, excluded)
+
+    def ignore(self, address: int, generation: int, counter: Counter) -> None:
+        """Ignores this generation of a connection: its bytes are counted in `counter` and not copied."""
+        table = self._module[b"ignored"]
+        table[table.Key(address)] = table.Leaf(generation, counter, 0)
+
+    def changed(self) -> list[int]:
+        """The processes that run a new program or have mapped new code, since the last call."""
+        table = self._module[b"changed"]
+        found = [key.value for key in table]
+        for pid in found:
+            with suppress(KeyError):
+                del table[ctypes.c_uint(pid)]
+        return found
+
+    def counters(self) -> dict[Counter, int]:
+        """Totals of bpf/event.h's counters over all CPUs."""
+        table = self._module[b"counters"]
+        return {counter: sum(table[ctypes.c_int(counter)]) for counter in Counter}
