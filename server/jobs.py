@@ -25,7 +25,7 @@ T = TypeVar("T")
 PERIOD_S = 5.0  # between checks of age and size
 JUDGED_AT_ONCE = 200  # exchanges re-validated in one piece of work
 CALLERS_AT_ONCE = 1000
-MAX_ALONE = 100_000  # lone views kept for a late other half
+MAX_LONE_VIEWS = 100_000  # lone views kept for a late other half
 LOW = 0.9  # beyond the bound in bytes, delete down to this share of it, not one by one
 
 
@@ -42,7 +42,7 @@ class Jobs:
         self._looked = False  # for exchanges that an earlier run left to re-validate
         self._tidied: int | None = None  # the day of the last tidying
         self.dropped = 0  # exchanges deleted by retention since the start
-        self.given_up = 0  # lone views no longer kept, since there were more than MAX_ALONE
+        self.given_up = 0  # lone views no longer kept, since there were more than MAX_LONE_VIEWS
 
     def start(self, acceptor: Acceptor) -> None:
         """Starts with the exchanges that an earlier run left to re-validate."""
@@ -94,7 +94,7 @@ class Jobs:
                 break
             dropped += gone
         if dropped:
-            while self._do(lambda unit: unit.retention.give_back()) and not self.thread.stopping:
+            while self._do(lambda unit: unit.retention.release_space()) and not self.thread.stopping:
                 pass
             self._store.compact()
             log.info("retention: dropped %d exchanges, the oldest first", dropped)
@@ -104,7 +104,7 @@ class Jobs:
     def _expire(self, unit: Unit) -> int:
         now = self._clock()
         unit.watched.expire(now)
-        return unit.alone.expire(now, MAX_ALONE)
+        return unit.lone_views.expire(now, MAX_LONE_VIEWS)
 
     def _drop_some(self, unit: Unit, now: int, target: int) -> int:
         return unit.retention.drop_some(self._bounds, now, target)

@@ -39,7 +39,7 @@ class Acceptor:
         self._unit = unit
         self._counts: Counter[str] = Counter()  # for the server's ledger
         self._uncommitted: Counter[str] = Counter()
-        self._kept_as_they_are: set[str] = set()  # ids of exchanges
+        self._left_as_counted: set[str] = set()  # ids of exchanges
         self._watermark: int | None = None  # as of the last call of settle_due
         self.catalogue = CatalogueEditor(unit, load)
         self._pairing = Pairing(unit)
@@ -77,7 +77,7 @@ class Acceptor:
         """
         batch = delivery.batch
         self._pairing.begin(now, at)
-        if self._unit.positions.seen(batch):
+        if self._unit.positions.is_duplicate(batch):
             self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
         else:
             new = self._new(zip(batch.records, delivery.packed, strict=True), now)
@@ -87,7 +87,7 @@ class Acceptor:
             self._counts[Received.WITNESS] += second
             self._settle(whole)
             passed = newest(new) if batch.records else now - lag_ns(batch)
-            self._pairing.holding.heard(batch.agent, batch.epoch, passed, at)
+            self._pairing.holding.record_delivery(batch.agent, batch.epoch, passed, at)
             self._unit.positions.record(batch, now)
         counts = {where.value: self._counts[where] for where in Received}
         self.settle_due(now, at, AT_ONCE + len(batch.records))
@@ -128,7 +128,7 @@ class Acceptor:
                     self.settling.settle(one.exchange)
                 except KeyCollision as error:  # the exchange is not counted at all
                     self._leave_out(error)
-            elif one.exchange.id not in self._kept_as_they_are:
+            elif one.exchange.id not in self._left_as_counted:
                 with self._undoing_collisions(one.exchange.id):
                     self.settling.add_view(one.exchange, one.late.record, one.late.number)
 
@@ -144,7 +144,7 @@ class Acceptor:
         try:
             yield
         except KeyCollision as error:
-            self._kept_as_they_are.add(id)
+            self._left_as_counted.add(id)
             log.error("an exchange stays as it was counted: %s", error)
             raise
 
@@ -162,8 +162,8 @@ class Acceptor:
         numbers = self._unit.samples.unjudged(api, revision, limit)
         for number in numbers:
             exchange = self._unit.samples.load(number)
-            if exchange is None or exchange.id in self._kept_as_they_are:
-                self._unit.samples.give_up(number, revision)
+            if exchange is None or exchange.id in self._left_as_counted:
+                self._unit.samples.mark_judged(number, revision)
                 continue
             with self._undoing_collisions(exchange.id):
                 self.settling.judge_again(exchange)

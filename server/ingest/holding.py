@@ -119,7 +119,7 @@ class ViewHold:
             self._bytes -= held.size
         return held
 
-    def heard(self, agent: str, epoch: str, passed: int, at: float) -> None:
+    def record_delivery(self, agent: str, epoch: str, passed: int, at: float) -> None:
         """Records that an agent has delivered the calls that ended up to `passed` (ns)."""
         known = self._agents.pop(agent, None)
         if known is not None and known.epoch == epoch:

@@ -64,7 +64,7 @@ class Pairing:
         self._unit = unit
         self.holding = ViewHold()
         self._released: list[int] = []  # still held by the store
-        self._alone: list[tuple[int, int, int]] = []  # not yet known to the store
+        self._settled_alone: list[tuple[int, int, int]] = []  # not yet known to the store
         self._fresh_until: float | None = None
         self.forget()
 
@@ -75,13 +75,13 @@ class Pairing:
         if self._fresh_until is None:
             self._fresh_until = at + FRESH_S
             for agent, epoch, time in self._unit.positions.delivered(now - int(KNOWN_S * 1e9)):
-                self.holding.heard(agent, epoch, time, at)
+                self.holding.record_delivery(agent, epoch, time, at)
         return self._fresh_until
 
     def forget(self) -> None:
         """Restores the state of the store. Call it after work was undone."""
         self._released.clear()
-        self._alone.clear()
+        self._settled_alone.clear()
         for number in self.holding.forget(self._unit.held.ids()):
             found = self._unit.held.record(number)
             mark = None if found is None else mark_of(found[0])
@@ -93,20 +93,20 @@ class Pairing:
 
     def take(self, arrivals: Sequence[Arrival], now: int) -> list[Settleable]:
         """Stores new views. Returns the exchanges that can be settled; other views are held."""
-        late = self._unit.alone.marks([one.view.mark for one in arrivals if one.view is not None])
+        late = self._unit.lone_views.marks([one.view.mark for one in arrivals if one.view is not None])
         watched, found = self._unit.watched, []
         for one in arrivals:
             if (end := own_end(one.record)) is not None:
-                watched.see(end, now)
+                watched.record(end, now)
             if one.view is None:
                 found.append(Settleable(ExchangeDraft(one.number, [one.record]), SettledBy.AT_ONCE))
             elif (whole := self._other_half(one, one.view, one.view.mark in late)) is not None:
                 for end in chain(other_ends(one.record), other_ends(whole.exchange.records[0])):
-                    watched.see(end, now)
+                    watched.record(end, now)
                 found.append(whole)
             else:
                 self.holding.hold(one.view, one.record, len(one.raw))
-        self._unit.samples.keep(
+        self._unit.samples.add_views(
             [StoredView(one.number, one.record.id, one.exchange, one.raw) for one in arrivals]
         )
         return found
@@ -118,7 +118,7 @@ class Pairing:
         held = self.holding.release(other.exchange)
         exchange = self._unit.samples.load(other.exchange) if held is None else self._draft(held)
         if held is None:
-            self._unit.alone.remove(other.exchange)
+            self._unit.lone_views.remove(other.exchange)
         if exchange is None:
             return None
         one.exchange = exchange.number
@@ -129,7 +129,7 @@ class Pairing:
         return Settleable(exchange, SettledBy.PAIRED)
 
     def _lone(self, time: int, mark: int) -> Iterator[View]:
-        yield from self._unit.alone.near(time, mark)
+        yield from self._unit.lone_views.near(time, mark)
 
     def _draft(self, held: Held) -> ExchangeDraft | None:
         """The exchange of a released view; None if its record cannot be read."""
@@ -147,20 +147,20 @@ class Pairing:
             exchange = self._draft(held)
             if exchange is not None:
                 found.append(Settleable(exchange, why))
-                if not held.live or at < fresh_until or self._may_be_seen(exchange.records[0]):
-                    self._alone.append((held.number, held.view.mark, exchange.records[0].time))
+                if not held.live or at < fresh_until or self._may_be_captured(exchange.records[0]):
+                    self._settled_alone.append((held.number, held.view.mark, exchange.records[0].time))
         return found
 
-    def _may_be_seen(self, record: Record) -> bool:
+    def _may_be_captured(self, record: Record) -> bool:
         """Whether an agent may have captured the call at its other end."""
-        if any(map(self._unit.watched.has, other_ends(record))):
+        if any(map(self._unit.watched.may_have, other_ends(record))):
             return True
-        return is_other_end_internal(record) and self._unit.alone.has_room
+        return is_other_end_internal(record) and self._unit.lone_views.has_room
 
     def write(self) -> None:
         """Writes to the store which views are held, and which were settled alone."""
         self._unit.held.remove(self._released)
         self._unit.held.add(self.holding.take_new())
-        self._unit.alone.add(self._alone)
+        self._unit.lone_views.add(self._settled_alone)
         self._released.clear()
-        self._alone.clear()
+        self._settled_alone.clear()

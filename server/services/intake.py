@@ -48,5 +48,5 @@ class Intake:
         if self._store.refused is None:
             yield self._store.write(lambda unit: unit.room.probe())
         else:
-            yield self._store.write(lambda unit: unit.room.take())
-            yield self._store.write(lambda unit: unit.room.give())
+            yield self._store.write(lambda unit: unit.room.fill())
+            yield self._store.write(lambda unit: unit.room.free())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-SAY_EVERY_S = 60.0
+LOG_EVERY_S = 60.0
 
 
 class Refusals:
@@ -21,24 +21,24 @@ class Refusals:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.reason: str | None = None  # why the last write was refused; None if it succeeded
         self._clock = clock
-        self._said_at = 0.0
-        self._unsaid = 0
+        self._logged_at = 0.0
+        self._unlogged = 0
 
     def refused(self, reason: str) -> None:
         """Records a failed write; further writes will fail until the cause is removed."""
         now = self._clock()
         if self.reason is None:
             log.error("nothing was stored: %s", reason)
-            self._said_at = now
+            self._logged_at = now
         else:
-            self._unsaid += 1
-            if now - self._said_at >= SAY_EVERY_S:
-                log.error("still nothing is stored (%d more attempts): %s", self._unsaid, reason)
-                self._said_at, self._unsaid = now, 0
+            self._unlogged += 1
+            if now - self._logged_at >= LOG_EVERY_S:
+                log.error("still nothing is stored (%d more attempts): %s", self._unlogged, reason)
+                self._logged_at, self._unlogged = now, 0
         self.reason = reason
 
     def stored(self) -> None:
         """Records that a write was committed."""
         if self.reason is not None:
-            log.warning("the database stores again; %d more attempts had failed", self._unsaid)
-            self.reason, self._unsaid = None, 0
+            log.warning("the database stores again; %d more attempts had failed", self._unlogged)
+            self.reason, self._unlogged = None, 0

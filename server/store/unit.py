@@ -168,7 +168,7 @@ class Samples(Protocol):
     def load(self, number: int) -> ExchangeDraft | None:
         """A stored exchange; None if retention deleted it or it cannot be read."""
 
-    def keep(self, views: Iterable[StoredView]) -> None:
+    def add_views(self, views: Iterable[StoredView]) -> None:
         """Inserts views, whether or not their exchanges are known."""
 
     def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
@@ -177,7 +177,7 @@ class Samples(Protocol):
     def unjudged(self, api: int, revision: int, limit: int) -> Sequence[int]:
         """Numbers of an API's exchanges that were not validated under its current revision."""
 
-    def give_up(self, number: int, revision: int) -> None:
+    def mark_judged(self, number: int, revision: int) -> None:
         """Marks an exchange that cannot be read as validated."""
 
 
@@ -221,10 +221,10 @@ class LoneViews(Protocol):
 class WatchedAddresses(Protocol):
     """Addresses that agents watch."""
 
-    def see(self, address: str, now: int) -> None:
+    def record(self, address: str, now: int) -> None:
         """Records that the address is watched at `now` (ns)."""
 
-    def has(self, address: str) -> bool:
+    def may_have(self, address: str) -> bool:
         """Whether an agent may watch it; always true if there are too many to store."""
 
     def expire(self, now: int) -> None:
@@ -245,14 +245,14 @@ class Retention(Protocol):
     def fold_hours(self, bounds: RetentionBounds, now: int) -> None:
         """Sums old hourly counters by day, except in hours that still have exchanges."""
 
-    def give_back(self) -> int:
+    def release_space(self) -> int:
         """Returns some free space to the file system. Returns 0 once there is none left."""
 
 
 class Positions(Protocol):
     """The batches received, so that none counts twice, and both ledgers."""
 
-    def seen(self, batch: Batch) -> bool:
+    def is_duplicate(self, batch: Batch) -> bool:
         """Whether this batch is stored already; if not, marks it as stored."""
 
     def record(self, batch: Batch, now: int) -> None:
@@ -323,11 +323,11 @@ class Room(Protocol):
     def probe(self) -> None:
         """The smallest possible write."""
 
-    def take(self) -> None:
+    def fill(self) -> None:
         """Writes as much as a batch does: on a full disk a small write may still succeed."""
 
-    def give(self) -> None:
-        """Undoes `take` after its commit; in one transaction the two would write nothing."""
+    def free(self) -> None:
+        """Undoes `fill` after its commit; in one transaction the two would write nothing."""
 
 
 class Unit(Protocol):
@@ -355,7 +355,7 @@ class Unit(Protocol):
     @property
     def held(self) -> HeldViews: ...
     @property
-    def alone(self) -> LoneViews: ...
+    def lone_views(self) -> LoneViews: ...
     @property
     def watched(self) -> WatchedAddresses: ...
     @property

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from server.store.sqlite.writing.alone import SqliteAlone
 from server.store.sqlite.writing.held import SqliteHeld
+from server.store.sqlite.writing.lone_views import SqliteLoneViews
 from server.store.sqlite.writing.positions import SqlitePositions
 from server.store.sqlite.writing.samples import SqliteSamples
 from server.store.values import StoredView
@@ -88,7 +88,7 @@ def test_without_the_views_that_were_settled_alone_late_calls_count_twice(
 ) -> None:
     schedule = in_turn(seed, CALLS, away=OFFLINE)
     assert wrong(schedule) == {}
-    monkeypatch.setattr(SqliteAlone, "marks", lambda self, marks: set())
+    monkeypatch.setattr(SqliteLoneViews, "marks", lambda self, marks: set())
     expected, counted = total(schedule)
     assert counted > expected
 

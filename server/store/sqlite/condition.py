@@ -34,7 +34,7 @@ class Condition:
     def refused(self, error: Exception) -> None:
         self._refusals.refused(reason(error) if isinstance(error, sqlite3.Error) else str(error))
 
-    def met(self, error: sqlite3.Error) -> StoreUnavailable:
+    def failure_of(self, error: sqlite3.Error) -> StoreUnavailable:
         """Translates an error for the rest of the server. Damage is recorded, and logged once."""
         found = unavailable(error)
         if isinstance(found, Damaged) and self.damage is None:
@@ -49,4 +49,4 @@ class Condition:
             log.error("a stored row of %s cannot be read and is left out: %s", part, CURE)
 
     def translated(self, error: Exception) -> Exception:
-        return self.met(error) if isinstance(error, sqlite3.Error) else error
+        return self.failure_of(error) if isinstance(error, sqlite3.Error) else error

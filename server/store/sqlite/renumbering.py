@@ -20,7 +20,7 @@ from server.store.keys import Numbered, Part, check_key, number_of
 log = logging.getLogger(__name__)
 
 AT_ONCE = 50_000  # exchanges
-SAY_EVERY_S = 5.0
+LOG_EVERY_S = 5.0
 KEPT = "kept"  # prefix of an API's key if nothing stored says what it was recognised by
 MAX_NAME = 200
 
@@ -72,11 +72,11 @@ def renumber(db: sqlite3.Connection) -> None:
 
 
 def _rewrite(db: sqlite3.Connection) -> None:
-    joined = _apis(db)
+    merged = _apis(db)
     _rows(db)
     _counts(db)
     _exchanges(db)
-    _joined(db, joined)
+    _mark_merged(db, merged)
     for name in ("api", *RENUMBERED):
         db.execute(f"DROP TABLE moved_{name}")
 
@@ -268,7 +268,7 @@ COVERAGE = (
 
 def _exchanges(db: sqlite3.Connection) -> None:
     (total,) = db.execute("SELECT count(*) FROM exchanges").fetchone()
-    said, done, last = time.monotonic(), 0, -1
+    logged, done, last = time.monotonic(), 0, -1
     if total >= AT_ONCE:
         log.warning("the database is brought to a new version, once: %d exchanges to rewrite", total)
     db.execute("DROP INDEX exchanges_api")
@@ -285,13 +285,13 @@ def _exchanges(db: sqlite3.Connection) -> None:
             (last, upto),
         ).rowcount
         last = upto
-        if time.monotonic() - said >= SAY_EVERY_S:
-            said = time.monotonic()
+        if time.monotonic() - logged >= LOG_EVERY_S:
+            logged = time.monotonic()
             log.warning("%d of %d exchanges rewritten", done, total)
     db.execute(EXCHANGES_INDEX)
 
 
-def _joined(db: sqlite3.Connection, apis: Iterable[int]) -> None:
+def _mark_merged(db: sqlite3.Connection, apis: Iterable[int]) -> None:
     """APIs merged here: their exchanges must be re-validated and their coverage counted again."""
     for api in apis:
         db.execute(

@@ -124,7 +124,7 @@ class SqliteStore:
         except sqlite3.DatabaseError as error:
             if isinstance(error, MISTAKES):
                 raise
-            raise self._condition.met(error) from error
+            raise self._condition.failure_of(error) from error
 
     @property
     def refused(self) -> str | None:
@@ -155,7 +155,7 @@ class SqliteStore:
         try:
             connection.checkpoint(self.path)
         except sqlite3.Error as error:
-            raise self._condition.met(error) from error
+            raise self._condition.failure_of(error) from error
 
     def close(self, seconds: float | None = None) -> bool:
         """Commits all accepted work, then closes. Returns False if that takes longer than `seconds`.

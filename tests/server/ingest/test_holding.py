@@ -48,10 +48,10 @@ def test_a_view_is_held_until_its_other_half_comes() -> None:
 
 def test_a_view_is_due_once_every_active_agent_has_passed_its_end_by_the_slack() -> None:
     one = held(1)
-    one.heard("a", "e", NOON + SLACK_NS + 2 * MS, 0)
-    one.heard("b", "e", NOON + SLACK_NS - 2 * MS, 0)
+    one.record_delivery("a", "e", NOON + SLACK_NS + 2 * MS, 0)
+    one.record_delivery("b", "e", NOON + SLACK_NS - 2 * MS, 0)
     assert due(one) == []
-    one.heard("b", "e", NOON + SLACK_NS + 2 * MS, 0)
+    one.record_delivery("b", "e", NOON + SLACK_NS + 2 * MS, 0)
     assert due(one) == [(1, SettledBy.WATERMARK)]
     assert (len(one), due(one)) == (0, [])
     assert one.match(view(1, "server")) is None
@@ -59,8 +59,8 @@ def test_a_view_is_due_once_every_active_agent_has_passed_its_end_by_the_slack()
 
 def test_an_idle_agent_holds_no_live_view() -> None:
     one = ViewHold()
-    one.heard("idle", "e", NOON - 60 * S, 0)
-    one.heard("active", "e", NOON + 2 * S, IDLE_S + 1)
+    one.record_delivery("idle", "e", NOON - 60 * S, 0)
+    one.record_delivery("active", "e", NOON + 2 * S, IDLE_S + 1)
     held(1, into=one)
     assert due(one, at=IDLE_S + 1) == [(1, SettledBy.WATERMARK)]
 
@@ -82,35 +82,36 @@ def test_a_view_of_a_backlog_waits_longer_and_so_does_one_of_a_clock_that_is_wro
 
 def test_an_agent_whose_clock_is_an_hour_behind_holds_others_no_longer_than_their_limit() -> None:
     one = held(1)
-    one.heard("right", "e", NOON + 2 * S, 0)
-    one.heard("behind", "e", NOON - 3600 * S, 0)
+    one.record_delivery("right", "e", NOON + 2 * S, 0)
+    one.record_delivery("behind", "e", NOON - 3600 * S, 0)
     assert due(one, at=0) == []
-    one.heard("behind", "e", NOON - 3598 * S, LIVE_S)
+    one.record_delivery("behind", "e", NOON - 3598 * S, LIVE_S)
     assert due(one, at=LIVE_S) == [(1, SettledBy.TIME)]
 
 
 def test_after_an_outage_a_backlog_waits_for_the_agents_that_are_not_back_yet() -> None:
     one = ViewHold()
-    one.heard("a", "e", NOON, 0)
-    one.heard("b", "e", NOON, 0)
+    one.record_delivery("a", "e", NOON, 0)
+    one.record_delivery("b", "e", NOON, 0)
     ended, now = NOON + 60 * S, NOON + 600 * S
     held(1, ended=ended, into=one)
-    one.heard("a", "e", ended + 2 * S, 600)
+    one.record_delivery("a", "e", ended + 2 * S, 600)
     assert due(one, now, 600) == []
-    one.heard("b", "e", ended + 2 * S, 620)
+    one.record_delivery("b", "e", ended + 2 * S, 620)
     assert due(one, now, 620) == [(1, SettledBy.WATERMARK)]
     held(2, ended=ended + 60 * S, into=one)
-    one.heard("a", "e", ended + 62 * S, 620 + HOUR_S + 1)  # b has not delivered for more than an hour
+    # b has not delivered for more than an hour
+    one.record_delivery("a", "e", ended + 62 * S, 620 + HOUR_S + 1)
     assert due(one, now + 3601 * S, 620 + HOUR_S + 1) == [(2, SettledBy.WATERMARK)]
 
 
 def test_an_agents_new_start_says_anew_how_far_it_is() -> None:
     one = held(1)
-    one.heard("a", "first", NOON + 60 * S, 0)
-    one.heard("a", "second", NOON - 60 * S, 0)
+    one.record_delivery("a", "first", NOON + 60 * S, 0)
+    one.record_delivery("a", "second", NOON - 60 * S, 0)
     assert due(one) == []
-    one.heard("a", "second", NOON + 60 * S, 0)
-    one.heard("a", "second", NOON - 60 * S, 0)  # out of order: the later time stays
+    one.record_delivery("a", "second", NOON + 60 * S, 0)
+    one.record_delivery("a", "second", NOON - 60 * S, 0)  # out of order: the later time stays
     assert due(one) == [(1, SettledBy.WATERMARK)]
 
 
@@ -139,13 +140,13 @@ def test_agents_are_bounded_and_who_delivered_last_stays(monkeypatch: pytest.Mon
     monkeypatch.setattr(holding, "MAX_AGENTS", 2)
     one = ViewHold()
     for number, name in enumerate("abac"):
-        one.heard(name, "e", NOON + number, 0)
+        one.record_delivery(name, "e", NOON + number, 0)
     assert one.watermark(0) == NOON + 2  # a's, since b is forgotten
 
 
 def test_what_is_settled_leaves_nothing_behind_however_long_agents_stand_still() -> None:
     one = ViewHold()
-    one.heard("behind", "e", 0, 0)
+    one.record_delivery("behind", "e", 0, 0)
     for number in range(3000):
         held(number, into=one)
         assert due(one) == []

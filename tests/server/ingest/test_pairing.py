@@ -20,7 +20,7 @@ from server.ingest.outcomes import Received
 from server.store.draft import ExchangeDraft
 from server.store.filters import Filters
 from server.store.sqlite.store import SqliteStore
-from server.store.sqlite.writing import alone
+from server.store.sqlite.writing import lone_views
 from server.store.unit import Unit
 from tests.server.engine import load
 from tests.server.records import NOON, record
@@ -280,7 +280,7 @@ def later(ingest: Ingest) -> None:
 def test_of_views_settled_alone_those_are_kept_whose_other_end_an_agent_watches(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alone, "ROOM", 0)
+    monkeypatch.setattr(lone_views, "ROOM", 0)
     later(ingest)
     ingest.deliver("client", seen(1, "client", ingest.at))
     ingest.wait(LIVE_S)
@@ -302,7 +302,7 @@ def test_an_internal_end_that_nobody_reported_may_be_watched_as_long_as_there_is
     ingest.wait(LIVE_S)
     ingest.deliver("server", seen(1, "server", ingest.at - LIVE_S))
     assert [len(views) for views in ingest.views()] == [2]
-    monkeypatch.setattr(alone, "ROOM", 1)
+    monkeypatch.setattr(lone_views, "ROOM", 1)
     for number in (2, 3):
         ingest.deliver("client", seen(number, "client", ingest.at, "10.0.0.99"))
         ingest.wait(LIVE_S)
@@ -312,7 +312,7 @@ def test_an_internal_end_that_nobody_reported_may_be_watched_as_long_as_there_is
 def test_a_virtual_address_is_watched_once_a_call_through_it_was_paired(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alone, "ROOM", 0)
+    monkeypatch.setattr(lone_views, "ROOM", 0)
     later(ingest)
     ingest.deliver("client", seen(1, "client", ingest.at, VIRTUAL))
     ingest.wait(LIVE_S)

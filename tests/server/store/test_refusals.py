@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.store.refusals import SAY_EVERY_S, Refusals
+from server.store.refusals import LOG_EVERY_S, Refusals
 
 
 def test_a_refusal_is_said_once_then_once_a_minute_with_the_count_and_when_it_ends(
@@ -15,7 +15,7 @@ def test_a_refusal_is_said_once_then_once_a_minute_with_the_count_and_when_it_en
     for _ in range(240):
         refusals.refused("full")
     assert (refusals.reason, caplog.messages) == ("full", ["nothing was stored: full"])
-    now += SAY_EVERY_S
+    now += LOG_EVERY_S
     refusals.refused("full")
     refusals.refused("full")
     refusals.stored()

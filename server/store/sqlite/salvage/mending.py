@@ -39,13 +39,13 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
         """UPDATE exchanges SET revision = -1, operation = 0
         WHERE operation NOT IN (SELECT number FROM operations)"""
     )
-    _parts(db)
-    _stand_ins(db)
-    _places(db, now)
+    _remove_parts(db)
+    _add_stand_ins(db)
+    _restore_watermarks(db, now)
     return gone
 
 
-def _parts(db: sqlite3.Connection) -> None:
+def _remove_parts(db: sqlite3.Connection) -> None:
     """Removes counts of parts whose names are lost: their numbers may be assigned again."""
     if _exists(db, "parts"):
         db.execute(
@@ -58,7 +58,7 @@ def _exists(db: sqlite3.Connection, table: str) -> bool:
     return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
 
 
-def _stand_ins(db: sqlite3.Connection) -> None:
+def _add_stand_ins(db: sqlite3.Connection) -> None:
     """Adds stand-ins for APIs and consumers that are referred to and whose names are lost."""
     apis = " UNION ".join(f"SELECT api AS number FROM {table}" for table in REFERRING)
     id, random = (", id", ", lower(hex(randomblob(8)))") if _has_ids(db) else ("", "")
@@ -80,7 +80,7 @@ def _has_ids(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM pragma_table_info('apis') WHERE name = 'id'").fetchone() is not None
 
 
-def _places(db: sqlite3.Connection, now: int) -> None:
+def _restore_watermarks(db: sqlite3.Connection, now: int) -> None:
     """Restores lost watermarks: of learning, so that no exchange is learned from twice; of arrival times; and
     of record numbers.
     """

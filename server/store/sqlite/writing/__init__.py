@@ -22,7 +22,6 @@ from collections.abc import Callable
 from server.store.errors import KeyCollision
 from server.store.parts import StoredPart
 from server.store.sqlite.reading.readable import Readable
-from server.store.sqlite.writing.alone import SqliteAlone
 from server.store.sqlite.writing.apis import SqliteApis
 from server.store.sqlite.writing.calls import SqliteCallTally
 from server.store.sqlite.writing.consumers import SqliteConsumers
@@ -31,6 +30,7 @@ from server.store.sqlite.writing.decisions import SqliteDecisions
 from server.store.sqlite.writing.deviations import SqliteDeviationTally
 from server.store.sqlite.writing.held import SqliteHeld
 from server.store.sqlite.writing.lessons import SqliteLessons
+from server.store.sqlite.writing.lone_views import SqliteLoneViews
 from server.store.sqlite.writing.merging import merge_apis
 from server.store.sqlite.writing.operations import SqliteOperations
 from server.store.sqlite.writing.positions import SqlitePositions
@@ -55,7 +55,7 @@ class SqliteUnit:
         self.deviations = SqliteDeviationTally(db)
         self.samples = SqliteSamples(db, Readable(unreadable))
         self.held = SqliteHeld(db, Readable(unreadable))
-        self.alone = SqliteAlone(db, Readable(unreadable))
+        self.lone_views = SqliteLoneViews(db, Readable(unreadable))
         self.watched = SqliteWatched(db)
         self.retention = SqliteRetention(db)
         self.positions = SqlitePositions(db)

@@ -65,9 +65,9 @@ class SqliteOperations:
         return self._find(api, key, OperationKind.PROVISIONAL, method, template)
 
     def specified(self, api: int, key: str, deprecated: bool, operation_id: str | None) -> int:
-        number, said = self._numbers.get((api, key)), (deprecated, operation_id)
+        number, stated = self._numbers.get((api, key)), (deprecated, operation_id)
         known = None if number is None else self._described.get(number)
-        described = said if known is None or known == said else _together(known, said)
+        described = stated if known is None or known == stated else _combined(known, stated)
         if number is None or described != known:
             number = self._describe(api, key, described)
         return number
@@ -118,7 +118,7 @@ class SqliteOperations:
         return number
 
 
-def _together(one: Described, other: Described) -> Described:
+def _combined(one: Described, other: Described) -> Described:
     """Combines what several specifications say of an operation, in any order: deprecated if one of them says
     so, and the smallest of their operationIds.
     """

@@ -21,7 +21,7 @@ class SqlitePositions:
         self._db = db
         self._heard: set[tuple[str, str]] = set()
 
-    def seen(self, batch: Batch) -> bool:
+    def is_duplicate(self, batch: Batch) -> bool:
         execute = self._db.execute
         row = execute(
             "SELECT floor FROM epochs WHERE agent = ? AND epoch = ?", (batch.agent, batch.epoch)

@@ -83,6 +83,6 @@ class SqliteRetention:
         )
         self._db.execute(f"DELETE FROM calls WHERE {past}", (before,))
 
-    def give_back(self) -> int:
+    def release_space(self) -> int:
         self._db.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
         return self._pragma("freelist_count")

@@ -14,9 +14,9 @@ class SqliteRoom:
     def probe(self) -> None:
         self._db.execute("PRAGMA user_version = 1")
 
-    def take(self) -> None:
+    def fill(self) -> None:
         self._db.execute("CREATE TABLE IF NOT EXISTS room (bytes BLOB)")
         self._db.execute("INSERT INTO room VALUES (zeroblob(?))", (ROOM_BYTES,))
 
-    def give(self) -> None:
+    def free(self) -> None:
         self._db.execute("DROP TABLE IF EXISTS room")

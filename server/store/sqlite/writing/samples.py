@@ -41,10 +41,10 @@ class SqliteSamples:
             "UPDATE numbers SET next = next + ? WHERE name = 'records' RETURNING next", (count,)
         ).fetchone()
         first = int(following) - count
-        self._note_hour(now // HOUR_NS, first)
+        self._record_hour(now // HOUR_NS, first)
         return range(first, first + count)
 
-    def _note_hour(self, hour: int, first: int) -> None:
+    def _record_hour(self, hour: int, first: int) -> None:
         """Records that exchanges from number `first` on arrive in this hour. Removes later hours: the clock
         was set back.
         """
@@ -72,7 +72,7 @@ class SqliteSamples:
         records = self._readable.records(raw for (raw,) in raws)
         return self._readable.one(StoredPart.EXCHANGES, row, partial(_draft, records=records))
 
-    def keep(self, views: Iterable[StoredView]) -> None:
+    def add_views(self, views: Iterable[StoredView]) -> None:
         query = "INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)"
         self._db.executemany(query, views)
 
@@ -95,7 +95,7 @@ class SqliteSamples:
         )
         return [number for (number,) in rows]
 
-    def give_up(self, number: int, revision: int) -> None:
+    def mark_judged(self, number: int, revision: int) -> None:
         self._db.execute("UPDATE exchanges SET revision = ? WHERE number = ?", (revision, number))
 
 

@@ -20,7 +20,7 @@ class SqliteWatched:
     def forget(self) -> None:
         self._hours: dict[str, int] = dict(self._db.execute("SELECT address, hour FROM watched"))
 
-    def see(self, address: str, now: int) -> None:
+    def record(self, address: str, now: int) -> None:
         hour = now // HOUR_NS
         known = self._hours.get(address)
         if known == hour or (known is None and len(self._hours) >= MAX_WATCHED):
@@ -31,7 +31,7 @@ class SqliteWatched:
             (address, hour),
         )
 
-    def has(self, address: str) -> bool:
+    def may_have(self, address: str) -> bool:
         return address in self._hours or len(self._hours) >= MAX_WATCHED
 
     def expire(self, now: int) -> None:

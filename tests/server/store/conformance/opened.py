@@ -102,7 +102,7 @@ def take(unit: Unit, *records: Record, verdict: str | None = None, now: int = NO
         draft.counted = Contribution(operation, consumer, status, one.time, 3, verdict)
         drafts.append(draft)
         count(unit, draft.counted)
-    unit.samples.keep(
+    unit.samples.add_views(
         StoredView(draft.number, draft.id, draft.number, pack_record(one))
         for draft, one in zip(drafts, records, strict=True)
     )

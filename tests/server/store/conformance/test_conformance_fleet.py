@@ -15,7 +15,7 @@ def receive(opened: OpenStore, batch: Batch, now: int = NOON) -> bool:
     """Whether the batch was new."""
 
     def work(unit: Unit) -> bool:
-        is_new = not unit.positions.seen(batch)
+        is_new = not unit.positions.is_duplicate(batch)
         if is_new:
             unit.positions.record(batch, now)
         return is_new

@@ -73,7 +73,7 @@ def fill(unit: Unit) -> list[int]:
     for n in range(7):
         unit.specs.add(drafts[0].api, Upload(b"{}"), f"{n}", "1", [], NOON + n // 3)
         one = batch_of(1, epoch=f"{n}")
-        unit.positions.seen(one)
+        unit.positions.is_duplicate(one)
         unit.positions.record(one, NOON + n // 3)
     return [one.number for one in drafts]
 

@@ -23,7 +23,7 @@ def paired(unit: Unit) -> ExchangeDraft:
     (draft,) = take(unit, client)
     draft.records.append(server)
     (draft.second,) = unit.samples.numbers(1, NOON)
-    unit.samples.keep([StoredView(draft.second, server.id, draft.number, pack_record(server))])
+    unit.samples.add_views([StoredView(draft.second, server.id, draft.number, pack_record(server))])
     draft.deviations = {UNKNOWN_STATUS: "not described"}
     draft.duration, draft.why, draft.deprecated, draft.revision = 5, "a reason", True, 3
     unit.samples.write([draft])
@@ -105,7 +105,7 @@ def test_what_was_not_judged_as_the_api_stands_is_listed_until_it_is_or_is_given
     assert {*opened.do(lambda unit: unit.samples.unjudged(api, 1, 9))} == {one.number for one in drafts}
     drafts[0].revision = 1
     opened.do(lambda unit: unit.samples.write(drafts[:1]))
-    opened.do(lambda unit: unit.samples.give_up(drafts[1].number, 1))
+    opened.do(lambda unit: unit.samples.mark_judged(drafts[1].number, 1))
     assert {*opened.do(lambda unit: unit.samples.unjudged(api, 1, 9))} == {one.number for one in drafts[2:]}
     assert opened.do(lambda unit: unit.samples.unjudged(api + 1, 1, 9)) == []
 
@@ -145,7 +145,7 @@ def test_exchanges_that_came_first_go_first_when_there_is_too_little_room(opened
     assert opened.do(lambda unit: unit.retention.used_bytes()) <= used // 2
     left = 1
     while left:
-        fewer = opened.do(lambda unit: unit.retention.give_back())
+        fewer = opened.do(lambda unit: unit.retention.release_space())
         assert fewer < left or fewer == 0 or left == 1
         left = fewer
     assert kept(opened) == numbers[dropped:]

@@ -70,8 +70,8 @@ def test_what_was_written_is_published_before_its_future_is_done(opened: OpenSto
 
 def test_undone_work_leaves_nothing_in_memory(opened: OpenStore) -> None:
     opened.undo(lambda unit: take(unit, record(0)))
-    opened.undo(lambda unit: unit.positions.seen(batch_of(1)))
-    assert opened.do(lambda unit: unit.positions.seen(batch_of(1))) is False
+    opened.undo(lambda unit: unit.positions.is_duplicate(batch_of(1)))
+    assert opened.do(lambda unit: unit.positions.is_duplicate(batch_of(1))) is False
     opened.do(lambda unit: take(unit, record(0)))
     assert [one.views[0].id for one in opened.exchanges()] == ["server-40000-0"]
     (api,) = opened.apis()
@@ -127,8 +127,8 @@ def test_more_work_than_may_wait_is_refused_and_the_rest_is_done(opened: OpenSto
 
 def test_a_store_says_that_it_takes_writes_and_what_it_takes_of_the_disk(opened: OpenStore) -> None:
     opened.do(lambda unit: unit.room.probe())
-    opened.do(lambda unit: unit.room.take())
-    opened.do(lambda unit: unit.room.give())
+    opened.do(lambda unit: unit.room.fill())
+    opened.do(lambda unit: unit.room.free())
     assert (opened.store.refused, opened.store.damage, opened.store.waiting) == (None, None, 0)
     assert opened.store.used_bytes > 0
     opened.store.compact()

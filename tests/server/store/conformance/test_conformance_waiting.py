@@ -16,7 +16,7 @@ MUCH = 2**40
 def keep(unit: Unit, *records: Record, now: int = NOON) -> list[int]:
     """Stores views that wait."""
     numbers = [*unit.samples.numbers(len(records), now)]
-    unit.samples.keep(
+    unit.samples.add_views(
         StoredView(number, one.id, number, pack_record(one))
         for number, one in zip(numbers, records, strict=True)
     )
@@ -32,7 +32,7 @@ def mark(one: Record) -> int:
 
 def settle_alone(unit: Unit, *records: Record, now: int = NOON) -> list[ExchangeDraft]:
     drafts = take(unit, *records, now=now)
-    unit.alone.add((one.number, mark(one.records[0]), one.records[0].time) for one in drafts)
+    unit.lone_views.add((one.number, mark(one.records[0]), one.records[0].time) for one in drafts)
     return drafts
 
 
@@ -41,7 +41,7 @@ def held(opened: OpenStore) -> dict[int, str]:
 
 
 def alone(opened: OpenStore, *records: Record) -> set[int]:
-    return {*opened.do(lambda unit: unit.alone.marks([mark(one) for one in records]))}
+    return {*opened.do(lambda unit: unit.lone_views.marks([mark(one) for one in records]))}
 
 
 def test_views_that_wait_are_there_after_a_restart_and_until_they_are_removed(opened: OpenStore) -> None:
@@ -85,17 +85,17 @@ def test_views_settled_alone_are_found_by_mark_and_time(opened: OpenStore) -> No
         view_of(one, draft.number, mark(one)) for one, draft in zip((first, second), drafts, strict=False)
     ]
     opened.again()
-    assert [*opened.do(lambda unit: unit.alone.near(NOON, mark(first)))] == views
-    assert [*opened.do(lambda unit: unit.alone.near(NOON + DAY_NS, mark(first)))] == []
+    assert [*opened.do(lambda unit: unit.lone_views.near(NOON, mark(first)))] == views
+    assert [*opened.do(lambda unit: unit.lone_views.near(NOON + DAY_NS, mark(first)))] == []
     missing = [record(4, "client", path=f"/{n}") for n in range(1200)]
     assert alone(opened, *missing, first, other) == {mark(first), mark(other)}
-    opened.do(lambda unit: unit.alone.remove(drafts[0].number))
-    assert [*opened.do(lambda unit: unit.alone.near(NOON, mark(first)))] == views[1:]
+    opened.do(lambda unit: unit.lone_views.remove(drafts[0].number))
+    assert [*opened.do(lambda unit: unit.lone_views.near(NOON, mark(first)))] == views[1:]
     assert alone(opened) == set()
 
 
 def near(opened: OpenStore, record: Record) -> list[View]:
-    return [*opened.do(lambda unit: unit.alone.near(record.time, mark(record)))]
+    return [*opened.do(lambda unit: unit.lone_views.near(record.time, mark(record)))]
 
 
 def test_of_many_views_of_one_mark_the_nearest_are_found(opened: OpenStore) -> None:
@@ -116,17 +116,17 @@ def test_views_settled_alone_are_kept_for_a_day_from_their_arrival_to_the_hour(o
         (NOON + DAY_NS + HOUR_NS, {late.id}),
         (NOON + 2 * DAY_NS, {late.id}),  # nothing arrived in an hour after it: its age is not known
     ):
-        assert opened.do(lambda unit: unit.alone.expire(now, 10)) == 0  # noqa: B023
+        assert opened.do(lambda unit: unit.lone_views.expire(now, 10)) == 0  # noqa: B023
         assert alone(opened, early, late) == {mark(one) for one in (early, late) if one.id in left}
     opened.do(lambda unit: take(unit, record(9), now=NOON + 3 * HOUR_NS))
-    opened.do(lambda unit: unit.alone.expire(NOON + 2 * DAY_NS, 10))
+    opened.do(lambda unit: unit.lone_views.expire(NOON + 2 * DAY_NS, 10))
     assert alone(opened, early, late) == set()
 
 
 def test_views_settled_alone_are_bounded_and_the_oldest_goes_first(opened: OpenStore) -> None:
     views = [record(n, "client", f"/{n}") for n in range(5)]
     opened.do(lambda unit: settle_alone(unit, *views))
-    assert opened.do(lambda unit: unit.alone.expire(NOON, 3)) == 2
+    assert opened.do(lambda unit: unit.lone_views.expire(NOON, 3)) == 2
     assert alone(opened, *views) == {mark(one) for one in views[2:]}
 
 
@@ -139,15 +139,15 @@ def test_a_view_settled_alone_goes_with_its_exchange(opened: OpenStore) -> None:
 
 
 def test_an_address_is_watched_for_two_days_since_it_was_seen_last(opened: OpenStore) -> None:
-    opened.do(lambda unit: unit.watched.see("a", NOON))
-    opened.do(lambda unit: unit.watched.see("b", NOON))
-    opened.do(lambda unit: unit.watched.see("b", NOON + HOUR_NS))
-    opened.undo(lambda unit: unit.watched.see("c", NOON))
+    opened.do(lambda unit: unit.watched.record("a", NOON))
+    opened.do(lambda unit: unit.watched.record("b", NOON))
+    opened.do(lambda unit: unit.watched.record("b", NOON + HOUR_NS))
+    opened.undo(lambda unit: unit.watched.record("c", NOON))
     opened.again()
 
     def watched(now: int) -> list[str]:
         opened.do(lambda unit: unit.watched.expire(now))
-        return [address for address in "abc" if opened.do(lambda unit: unit.watched.has(address))]  # noqa: B023
+        return [address for address in "abc" if opened.do(lambda unit: unit.watched.may_have(address))]  # noqa: B023
 
     assert watched(NOON + 2 * DAY_NS) == ["a", "b"]
     assert watched(NOON + 2 * DAY_NS + HOUR_NS) == ["b"]

@@ -222,7 +222,7 @@ def test_long_work_says_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(renumbering, "AT_ONCE", 20)
-    monkeypatch.setattr(renumbering, "SAY_EVERY_S", 0.0)
+    monkeypatch.setattr(renumbering, "LOG_EVERY_S", 0.0)
     with database(tmp_path) as db, caplog.at_level(logging.WARNING):
         migrate(db)
     first, *steps = [one.getMessage() for one in caplog.records]

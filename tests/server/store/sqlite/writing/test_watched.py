@@ -16,10 +16,10 @@ def test_where_too_many_addresses_are_watched_all_are(
     store = SqliteStore(tmp_path)
 
     def see(address: str) -> None:
-        store.write(lambda unit: unit.watched.see(address, NOON)).result()
+        store.write(lambda unit: unit.watched.record(address, NOON)).result()
 
     def has(address: str) -> bool:
-        return store.write(lambda unit: unit.watched.has(address)).result()
+        return store.write(lambda unit: unit.watched.may_have(address)).result()
 
     see("a")
     assert not has("b")

@@ -16,7 +16,7 @@ ROOM = 50_000  # of all lone views, beyond which those whose other end no known 
 KEPT_NS = DAY_NS  # after arrival, rounded to the hour
 
 
-class SqliteAlone:
+class SqliteLoneViews:
     """`_count` is counted when views expire and updated when they are added or removed."""
 
     def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
