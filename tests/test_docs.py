@@ -77,3 +77,11 @@ def test_every_metric_and_bucket_is_documented() -> None:
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     assert not [link for link in links if not (page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_path_of_the_tree_that_a_map_names_exists(page: str) -> None:
+    named = re.findall(r"`((?:agent|bpf|server|tests)/[\w./-]*)`", (ROOT / page).read_text())
+    examples = {"agent/a/b.py", "tests/agent/a/test_b.py"}
+    assert named
+    assert not [path for path in named if path not in examples and not (ROOT / path).exists()]
