@@ -1,4 +1,5 @@
-"""Views whose ends are not known yet: TLS that is fed from memory names its socket after its first calls.
+"""Holds views whose ends are not known yet: TLS over memory buffers is bound to its socket after its first
+calls.
 
 | view                      | event                                      | next                    |
 |---------------------------|--------------------------------------------|-------------------------|
@@ -26,7 +27,9 @@ Ends = Callable[[ConnectionKey], tuple[Address | None, Address | None]]
 
 
 class LateEnds:
-    """In the order of completion. `ends` are asked for again with each event that may have taught them."""
+    """Views in the order of completion. `ends` is called again at each event that may have made them
+    known.
+    """
 
     def __init__(self, ends: Ends, directory: Directory) -> None:
         self._ends, self._directory = ends, directory
@@ -36,7 +39,7 @@ class LateEnds:
         return len(self._held)
 
     def take(self, view: Settled) -> Iterator[Settled]:
-        """A view that is complete; those that are passed on now."""
+        """Takes a complete view. Returns the views to pass on now."""
         if view.peer is not None or view.connection.connection.source in PLAIN:
             yield view
             return
@@ -45,7 +48,7 @@ class LateEnds:
             yield self._held.popleft()
 
     def due(self, now_ns: int) -> Iterator[Settled]:
-        """Those that are passed on at `now_ns`: their ends are known, or they have waited long enough."""
+        """The views to pass on at `now_ns`: their ends are known, or they have waited long enough."""
         for _ in range(len(self._held)):
             view = self._held.popleft()
             known = self._with_ends(view)
@@ -55,7 +58,7 @@ class LateEnds:
                 self._held.append(view)
 
     def end(self, key: ConnectionKey) -> Iterator[Settled]:
-        """Those of a connection that is about to end, after which nobody knows its ends."""
+        """The views of a connection that is about to end: its ends will not become known."""
         for _ in range(len(self._held)):
             view = self._held.popleft()
             if view.connection.connection == key:
@@ -64,7 +67,7 @@ class LateEnds:
                 self._held.append(view)
 
     def finish(self) -> Iterator[Settled]:
-        """All that are left."""
+        """All remaining views."""
         while self._held:
             yield self._with_ends(self._held.popleft())
 

@@ -1,4 +1,4 @@
-"""Has views settled that have waited long enough, also where no batch comes that would settle them."""
+"""Settles views that have waited long enough, even if no batch arrives."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from server.background import BackgroundThread, Pace
 from server.ingest.accept import Acceptor
 from server.store.store import Store
 
-TICK_S = 0.25  # between looks whether views are held
-RETRY_S = 5.0  # after the store did not take it
+TICK_S = 0.25  # between checks for held views
+RETRY_S = 5.0  # after the store refused it
 
 
 class SettleTicks:
-    """Runs until `stop`. What is held then waits on, in the store, until the next start."""
+    """Runs until `stop`. Views held then stay in the store until the next start."""
 
     def __init__(self, store: Store, acceptor: Acceptor, clock: Callable[[], int] = time.time_ns) -> None:
         self._store, self._acceptor, self._clock = store, acceptor, clock
         self.thread = BackgroundThread("settling", self._turn, TICK_S)
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts checking."""
         self.thread.start()
 
     def stop(self, seconds: float | None = None) -> None:
-        """Finishes the turn under way, unless that takes longer than so many seconds."""
+        """Finishes the current turn, unless that takes longer than `seconds`."""
         self.thread.stop(seconds)
 
     def _turn(self, asked: set[int]) -> Pace:

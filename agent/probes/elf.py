@@ -1,9 +1,8 @@
 """Finds functions in an ELF file by a few hash look-ups, without reading the whole symbol table.
 
-Files belong to whoever runs on this node, containers included: what they say of themselves is not to be
-trusted. The library that reads them believes their sizes, follows their chains, and raises whatever comes of
-that; so it reads through a stream that gives up after MAX_READS and MAX_BYTES, and any exception means that
-nothing was found.
+Any user of this node, containers included, may own such a file, so its content is not trusted. The parsing
+library relies on the file's sizes, follows its chains, and raises any exception. So it reads through a stream
+that stops after MAX_READS and MAX_BYTES, and any exception means that nothing was found.
 """
 
 from __future__ import annotations
@@ -16,11 +15,13 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.hash import GNUHashTable
 
 MAX_READS = 400_000
-"""Of one file; finding all of Node's, which has no hash table, takes 124,000, and 0.05 s."""
+"""Maximum reads of one file. Finding all functions of Node's, which has no hash table, takes 124,000, and
+0.05 s.
+"""
 MAX_BYTES = 256 * 1024 * 1024
-"""Read of one file."""
+"""Maximum bytes read of one file."""
 MAX_NAMES = 100_000
-"""Places in a string table where a wanted name ends."""
+"""Maximum places in a string table at which a wanted name ends."""
 MAX_TABLE_BYTES = 64 * 1024 * 1024
 """Without a hash table a file's symbols are searched, if their table is no larger than this."""
 
@@ -29,11 +30,11 @@ SYMBOL = struct.Struct("<IBBHQQ")
 
 
 class _TooMuch(Exception):
-    """The file has more to read than any library has."""
+    """The file requires more reading than any real library."""
 
 
 class _Bounded:
-    """A stream that may be read so often and so much."""
+    """A stream with a maximum number of reads and bytes."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -49,12 +50,12 @@ class _Bounded:
 
 
 def _opened(stream: IO[bytes]) -> ELFFile:
-    bounded: Any = _Bounded(stream)  # all that is used of a stream
+    bounded: Any = _Bounded(stream)  # the only methods used of a stream
     return ELFFile(bounded)
 
 
 def function_offsets(stream: IO[bytes], names: Iterable[str]) -> dict[str, int]:
-    """File offsets of the `names` that the file defines; empty if it is no ELF file, or a hostile one."""
+    """File offsets of the `names` that the file defines; empty if it is not an ELF file or is hostile."""
     try:
         elf = _opened(stream)
         found: dict[str, int] = {}
@@ -63,7 +64,7 @@ def function_offsets(stream: IO[bytes], names: Iterable[str]) -> dict[str, int]:
             if offset is not None:
                 found[name] = offset
         return found
-    except Exception:  # of a hostile file: anything
+    except Exception:  # a hostile file may raise any exception
         return {}
 
 
@@ -76,7 +77,7 @@ def build_id(stream: IO[bytes]) -> str | None:
         for note in section.iter_notes():
             if note["n_type"] == "NT_GNU_BUILD_ID":
                 return str(note["n_desc"])
-    except Exception:  # of a hostile file: anything
+    except Exception:  # a hostile file may raise any exception
         return None
     return None
 
@@ -97,7 +98,7 @@ def _addresses(elf: ELFFile, names: frozenset[str]) -> dict[str, int]:
 
 
 def _walk(elf: ELFFile, section: Any, names: frozenset[str]) -> dict[str, int]:
-    """Looks names up without a hash table: first in the string table, then in the symbols."""
+    """Finds names without a hash table: first in the string table, then in the symbols."""
     if elf.elfclass != 64 or not elf.little_endian or section["sh_size"] > MAX_TABLE_BYTES:
         return {}
     linked: Any = elf.get_section(section["sh_link"])

@@ -1,4 +1,4 @@
-"""The image of a container, where its runtime has written it down: no socket, no privilege but to read.
+"""The image of a container, from its runtime's files: needs no socket, and no privilege except to read.
 
 | runtime          | file on the host                             | where in it                              |
 |------------------|----------------------------------------------|------------------------------------------|
@@ -7,8 +7,8 @@
 | CRI-O            | the container's OCI config.json              | annotation io.kubernetes.cri-o.ImageName |
 | Podman, CRI-O    | its store's containers.json (and volatile-…) | image-name in the container's metadata   |
 
-Of what is read only the image's name is kept; the files also hold environments. Without these files, as with
-a rootless Podman, the image is unknown.
+Only the image's name is kept; the files also contain environments. Without these files, as with a rootless
+Podman, the image is unknown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from agent.probes.roots import opened, resolved
 
 ROOTS = ("", "/proc/1/root")
-"""The host's root: as an agent on the host has it, and one in a container that sees the host's processes."""
+"""The host's root: of an agent on the host, and of one in a container that sees the host's processes."""
 MAX_FILE = 1024 * 1024  # bytes; a larger file is not read
 MAX_CONTAINERS = 1024  # remembered
 
@@ -41,7 +41,7 @@ class Images:
         self.of = lru_cache(MAX_CONTAINERS)(self._of)
 
     def _of(self, container: str) -> str | None:
-        """The image's name as the runtime was given it; None if it is not written down, or not readable."""
+        """The image's name as given to the runtime; None if no file has it, or none can be read."""
         for root in self._roots:
             for path, image in _places(container):
                 with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -60,7 +60,9 @@ def _read(path: str) -> bytes:
 
 
 def _places(container: str) -> Iterator[tuple[str, Callable[[Any], str]]]:
-    """Each file, and what is read of it. Anything else raises ValueError, TypeError or KeyError."""
+    """Each file, and how the image is read from it. Other content raises ValueError, TypeError or
+    KeyError.
+    """
     for run in ("run", "run/k3s"):
         yield f"{run}/containerd/{TASKS}/{container}/config.json", _annotation("io.kubernetes.cri.image-name")
     yield f"var/lib/docker/containers/{container}/config.v2.json", lambda file: file["Config"]["Image"]

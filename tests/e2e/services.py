@@ -1,4 +1,4 @@
-"""The servers and clients under test, each a real process with a log of what it sent and received."""
+"""The servers and clients under test: real processes, each with a log of what it sent and received."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Caller:
         return read(self.log)
 
     def make(self, calls: Iterable[Call]) -> list[Observation]:
-        """Has the calls made and gives what the client saw of them, in the order they were answered."""
+        """Makes the calls. Returns the client's observations, in the order of the responses."""
         lines = [to_line(call) for call in calls]
         assert self.process.process.stdin is not None
         self.process.process.stdin.write(b"".join(lines))
@@ -106,10 +106,10 @@ def caller(
 def curl(
     folder: Path, base: str, calls: Iterable[Call], *options: object, by: Sequence[str] = ()
 ) -> list[Observation]:
-    """One curl process for all calls, on one connection if the server keeps it; what curl says of them. `by`
-    is a command that becomes curl, such as chroot.
+    """Makes all calls in one curl process, on one connection if the server keeps it open. Returns curl's
+    observations. `by` is a command that executes curl, such as chroot.
 
-    curl 7.88 cannot use a connection again after --http2-prior-knowledge: give it one call then.
+    curl 7.88 cannot reuse a connection after --http2-prior-knowledge: give it one call then.
     """
     asked = list(calls)
     argv = [*by, "curl", "--silent", "--show-error", "--noproxy", "*"]
@@ -135,8 +135,9 @@ def curl(
 
 
 def s_client(port: int, calls: Iterable[Call]) -> None:
-    """`openssl s_client` sends all requests at once; the last must have the server close, which
-    s_client may call an error."""
+    """`openssl s_client` sends all requests at once. The last one must make the server close, which s_client
+    may report as an error.
+    """
     sent = b""
     for call in calls:
         lines = [b"%s %s HTTP/1.1" % (call.method.encode(), call.target), b"Host: tls"]
@@ -173,8 +174,9 @@ def _curl_observation(
 
 
 def one_shot(folder: Path, argv: list[str], call: Call, body: Path) -> Observation:
-    """A client that makes one call and ends (wget, urllib): it does not say its port. `body` is the file
-    that it saved the answer to."""
+    """A client that makes one call and exits (wget, urllib); it does not log its port. `body` is the file in
+    which it saved the response.
+    """
     start = time.time_ns()
     with subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=folder
@@ -201,7 +203,7 @@ def one_shot(folder: Path, argv: list[str], call: Call, body: Path) -> Observati
 
 @contextmanager
 def any_server(kind: str, folder: Path, certificate: Certificate | None) -> Iterator[Echo | nginx.Nginx]:
-    """The server of this kind: python, asyncio, node, or nginx before a plain Python backend."""
+    """A server of this kind: python, asyncio, node, or nginx in front of a plain Python backend."""
     name = f"{kind}-{'tls' if certificate else 'plain'}"
     if kind == "nginx":
         with (
@@ -218,7 +220,9 @@ def any_server(kind: str, folder: Path, certificate: Certificate | None) -> Iter
 def any_client(
     kind: str, folder: Path, port: int, certificate: Certificate | None, calls: list[Call]
 ) -> list[Observation]:
-    """The calls made by a client of this kind (python, node, curl) on one connection; what it saw."""
+    """Makes the calls by a client of this kind (python, node, curl) on one connection. Returns its
+    observations.
+    """
     if kind == "curl":
         options = ["--cacert", certificate.certificate, "--http1.1"] if certificate else ["--http1.1"]
         return curl(folder, f"{'https' if certificate else 'http'}://127.0.0.1:{port}", calls, *options)
@@ -228,7 +232,7 @@ def any_client(
 
 @dataclass(frozen=True, slots=True)
 class Static:
-    """`python -m http.server`: HTTP/1.0, one exchange per connection; its log says no port and no size."""
+    """`python -m http.server`: HTTP/1.0, one exchange per connection; its log has no port and no size."""
 
     process: Running
     port: int
@@ -272,7 +276,7 @@ AnyServer = Echo | nginx.Nginx | Static
 
 
 def server_saw(server: AnyServer, calls: Iterable[Observation]) -> dict[str, Observation]:
-    """The server's own lines for these calls, by id, once it has written them all."""
+    """The server's observations of these calls by id, once it has logged them all."""
     wanted = {call.id for call in calls}
 
     def found() -> dict[str, Observation] | None:

@@ -1,7 +1,7 @@
 """The product under test as a user runs it: `spectap server` and `spectap-agent run`, two processes.
 
-`watching` starts both, waits until both are ready and ends them with SIGTERM; it fails the test where
-either does not end with 0 or an eBPF program stays behind.
+`watching` starts both, waits until both are ready and stops them with SIGTERM. It fails if one of them does
+not exit with 0 or an eBPF program stays behind.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tests.e2e.observations import AGGREGATION_HEADER, Observation
 from tests.e2e.processes import PATIENCE, Running, free_port, wait_until
 from tests.e2e.seen import Seen, exchange
 
-MARGIN = timedelta(seconds=3)  # between a client's clock reading and the agent's of the same call
-PAGE = 200  # items asked of a list at once
-PATIENCE_TO_STOP = 180.0  # seconds; one uprobe takes 0.1 s to go and a host has many
+MARGIN = timedelta(seconds=3)  # between the client's and the agent's clock readings for the same call
+PAGE = 200  # items requested of a list at once
+PATIENCE_TO_STOP = 180.0  # seconds; removing one uprobe takes 0.1 s, and a host has many
 _opener = build_opener(ProxyHandler({}))
 
 
@@ -51,7 +51,7 @@ def ready(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The analysis server and what a person can ask of it."""
+    """The analysis server, and requests to it."""
 
     process: Running
     url: str
@@ -79,7 +79,7 @@ class Server:
         return fetch(f"{self.url}/metrics").decode()
 
     def settled(self) -> Server:
-        """Itself, once no view waits for its other half: what was delivered is shown."""
+        """Returns itself once no view is held: everything delivered is visible."""
         wait_until(lambda: "spectap_server_views_held 0.0" in self.metrics().splitlines(), "settled views")
         return self
 
@@ -99,7 +99,7 @@ class Agent:
         return fetch(f"{self.status_url}/metrics").decode()
 
     def bytes_in(self, bucket: str) -> int:
-        """Stream bytes that the agent's ledger has in `bucket` (agent/ledger.py)."""
+        """Bytes of streams in `bucket` of the agent's ledger (agent/ledger.py)."""
         return int(self.status()["ledger"]["bytes"].get(bucket, 0))
 
     def exchanges_in(self, bucket: str) -> int:
@@ -118,7 +118,7 @@ class Spectap:
         patience: float = PATIENCE,
         **filters: object,
     ) -> list[Seen]:
-        """The exchanges under `filters` once `condition` holds of them."""
+        """The exchanges under `filters` once they satisfy `condition`."""
 
         def enough() -> list[Seen] | None:
             for part in (self.server.process, self.agent.process):
@@ -129,13 +129,13 @@ class Spectap:
         return wait_until(enough, what, patience)
 
     def at_port(self, port: int, since: str) -> list[Seen]:
-        """All exchanges with the server at `port`, from a moment on."""
+        """All exchanges with the server at `port` since a time."""
         return [seen for seen in self.server.exchanges(since=since) if seen.server and seen.server[1] == port]
 
     def of_port(self, port: int, calls: Iterable[Observation], witnesses: int = 2) -> dict[str, Seen]:
-        """The exchanges of these calls to the server at `port`, by id, once each has so many witnesses.
+        """The exchanges of these calls to the server at `port`, by id, once each has this many views.
 
-        Fails if an id is there twice: an exchange is one however many saw it.
+        Fails if an id occurs twice: an exchange is stored once, however many agents saw it.
         """
         made = list(calls)
         ids, since = {call.id for call in made}, just_before(made)
@@ -161,7 +161,7 @@ class Spectap:
     def views(
         self, calls: Iterable[Observation], pids: set[int], patience: float = PATIENCE
     ) -> dict[str, list[Seen]]:
-        """The exchanges of these calls, at whatever address, once each was seen in all of these processes."""
+        """The exchanges of these calls at any address, once each was captured in all of these processes."""
         made = list(calls)
         ids, since = {call.id for call in made}, just_before(made)
 
@@ -180,7 +180,7 @@ class Spectap:
             raise AssertionError(f"{error}\n{self.account(0, ids)}") from None
 
     def account(self, port: int, ids: set[str]) -> str:
-        """What is there instead, for the message of a test that waited in vain."""
+        """What is stored instead, for the message of a failed wait."""
         found = by_id(self.server.exchanges(), ids)
         missing = sorted(ids - found.keys())
         stored = {name: [_summary(seen) for seen in one] for name, one in list(found.items())[:6]}
@@ -196,7 +196,7 @@ def _summary(seen: Seen) -> str:
 
 
 def just_before(calls: Iterable[Observation]) -> str:
-    """A moment just before the first of these calls, as the API's filters take it."""
+    """A time just before the first of these calls, in the form of the API's filters."""
     start = min(call.start_ns for call in calls if call.start_ns is not None)
     return (datetime.fromtimestamp(start / 1e9, UTC) - MARGIN).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -226,7 +226,9 @@ def serving(folder: Path) -> Iterator[Server]:
 
 
 def start_agent(program: list[str], folder: Path, url: str, *options: object, name: str = "agent") -> Agent:
-    """An agent that reports to the server at `url`, not ready yet. `name` tells agents of a folder apart."""
+    """Starts an agent that reports to the server at `url`, and does not wait for it. `name` distinguishes
+    agents of a folder.
+    """
     port = free_port()
     argv = [*program, "run", "--server", url, "--log-json", "--status-listen", f"127.0.0.1:{port}"]
     argv += ["--aggregation-header", AGGREGATION_HEADER, "--key-file", str(folder / "agent.key")]
@@ -243,7 +245,9 @@ def agent(
     program: list[str] | None = None,
     name: str = "agent",
 ) -> Iterator[Agent]:
-    """An agent that reports to `server`; afterwards it has ended with 0 and left no eBPF program."""
+    """An agent that reports to `server`. Asserts afterwards that it exited with 0 and left no eBPF
+    program.
+    """
     before = bpf_programs.loaded()
     options = ("--exclude-pid", server.process.pid, *options)
     argv = program or [command("spectap-agent")]

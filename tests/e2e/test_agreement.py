@@ -1,4 +1,4 @@
-"""The yardstick on its own feet: without any capture, client and server log the same of every call."""
+"""The end-to-end comparison itself: without capture, client and server log the same facts of every call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a TLS library calls back may use other sockets, and the library again, before it returns."""
+"""Callbacks of a TLS library may use other sockets, and call the library again, before they return."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def spectap(folder: Path) -> Iterator[Spectap]:
 
 
 def call_as_the_handshake_ends(port: int, about: str) -> None:
-    """The last of the handshake and the request leave in one piece, so that one SSL_read reads both."""
+    """The end of the handshake and the request are sent in one piece, so that one SSL_read reads both."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     came, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -1,6 +1,6 @@
-"""Real calls between real processes, seen by one agent, against what both ends logged themselves.
+"""Real calls between real processes, captured by one agent, compared with the logs of both ends.
 
-One agent serves the whole module. `older` are processes and connections that were there before it.
+One agent serves the whole module. `older` are processes and connections that existed before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.e2e.spectap import Spectap, by_id, just_before, watching
 
 pytestmark = pytest.mark.root
 
-LARGE = 214_890  # bytes, of a response that peers of ours lose two thirds of
+LARGE = 214_890  # bytes of a response of which other tools lose two thirds
 CONNECTIONS = 16
 MANY = 1000
 SHORT_LIVED = 40
@@ -38,7 +38,7 @@ PIPELINED = ("echo", "bytes/3000", "chunked", "close")
 
 @dataclass(frozen=True, slots=True)
 class Older:
-    """Servers, and a client with an open connection to each, that ran before the agent did."""
+    """Servers, and a client with an open connection to each, started before the agent."""
 
     plain: Echo
     plain_caller: Caller
@@ -229,7 +229,7 @@ def test_a_body_sent_by_sendfile_is_counted_and_its_bytes_are_unseen_by_the_serv
         assert disagreements(seen, [call, by_server[call.id]], bodies=False) == []
         assert seen.response is not None
         assert seen.response.size == LARGE
-        # Either the client's view, which read the bytes, or the server's, which never had them.
+        # Either the client's view, which read the bytes, or the server's, which never received them.
         kept = (seen.response.state, seen.response.data)
         assert kept in [("unseen", None), ("truncated", pattern(LARGE)[:BODY_CAP])]
 
@@ -285,7 +285,7 @@ def test_each_framing_is_stored_true(spectap: Spectap, mode: str, tmp_path: Path
     "method", ["HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "M-SEARCH", "get", "x!#$"]
 )
 def test_each_method_is_stored_true(spectap: Spectap, method: str, tmp_path: Path) -> None:
-    """But for one that is not made of letters, which may hold a secret."""
+    """Except one that is not made of letters, which may be a secret."""
     calls = [echo_call("method"), get_call("method", "/echo")]
     kept = method if method.replace("-", "").isalpha() else "OTHER"
     with (
@@ -331,7 +331,7 @@ def test_forked_workers_are_told_apart(
 
 
 def served_once(spectap: Spectap, server: Echo, ids: set[str]) -> None:
-    """Calls over TLS whose client keeps no log are stored once, as the server's says."""
+    """Asserts that TLS calls whose client keeps no log are stored once, as in the server's log."""
     wait_until(lambda: ids <= {seen.id for seen in server.observations()}, "the server's log")
     by_server = {seen.id: seen for seen in server.observations()}
     calls = list(by_server.values())
@@ -342,7 +342,7 @@ def served_once(spectap: Spectap, server: Echo, ids: set[str]) -> None:
 def test_pipelined_calls_of_openssl_s_client_are_stored_once_and_true(
     spectap: Spectap, tmp_path: Path, certificate: Certificate
 ) -> None:
-    """It calls no function for the handshake, which its first SSL_write makes."""
+    """It calls no handshake function: its first SSL_write makes the handshake."""
     connections = [[get_call("s-client", f"/{mode}") for mode in PIPELINED] for _ in range(6)]
     with services.echo("echo", tmp_path, certificate=certificate) as server:
         for connection in connections:
@@ -363,7 +363,9 @@ def test_what_a_client_peeks_at_before_it_reads_is_counted_once(
 def test_connections_older_than_the_agent_are_seen_from_their_next_call(
     spectap: Spectap, older: Older
 ) -> None:
-    """A server that has waited in one read since before the agent came is seen from the call after."""
+    """A server that has been waiting in one read since before the agent started is captured from the next
+    call on.
+    """
     connections: list[tuple[Caller, services.AnyServer, str | None]] = [
         (older.plain_caller, older.plain, None),
         (older.tls_caller, older.tls, "openssl"),
@@ -437,5 +439,5 @@ def test_every_exchange_parsed_is_accounted_for(spectap: Spectap, older: Older) 
 
 
 def test_the_interpreter_under_test_is_the_distributions(spectap: Spectap) -> None:
-    """Else the TLS tests would prove another OpenSSL than the one users have."""
+    """Otherwise the TLS tests would use another OpenSSL than users do."""
     assert Path(sys.base_prefix) == Path("/usr")

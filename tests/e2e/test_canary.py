@@ -1,6 +1,6 @@
-"""No secret of a call is found in anything that spectap keeps, says or logs, while the call itself is there.
+"""No secret of a call is in anything that spectap stores, returns or logs, while the call itself is.
 
-The same secrets are planted over plain HTTP and TLS; the search looks through every file and every answer.
+The same secrets are planted over plain HTTP and TLS; every file and every response is searched.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ ITEM_PAGES = ("/apis", "/exchanges", "/deviations", "/workloads", "/agents")
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """What is left when all is over: the cases, what their server logged, what is stored, and every place."""
+    """The state at the end: the cases, their server's log, the stored exchanges, and every place to
+    search.
+    """
 
     cases: dict[str, Planted]
     by_server: dict[str, Observation]
@@ -44,7 +46,7 @@ class Aftermath:
 def plant(
     folder: Path, server: Echo, certificate: Certificate | None
 ) -> tuple[list[Planted], list[Observation]]:
-    """Makes all planted calls to one server, and says what the client saw of them."""
+    """Makes all planted calls to one server. Returns the client's observations."""
     cases = [*planted.planted(), planted.with_user_info(server.port)]
     name = "tls-caller" if certificate else "plain-caller"
     with services.caller(name, folder, server.port, certificate=certificate) as caller:
@@ -52,7 +54,7 @@ def plant(
 
 
 def answers(spectap: Spectap) -> dict[str, bytes]:
-    """Everything that both sides answer to anybody who asks."""
+    """All responses of agent and server to any request."""
     server, watcher = spectap.server, spectap.agent
     urls = [f"{server.url}{page}" for page in ("/", "/metrics", "/healthz", "/readyz", "/openapi.json")]
     urls += [f"{watcher.status_url}/{page}" for page in ("metrics", "status", "healthz", "readyz")]
@@ -76,7 +78,7 @@ def fetched(url: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def aftermath(folder: Path, certificate: Certificate) -> Aftermath:
-    kept = folder / "kept"  # what spectap itself writes, apart from the logs of the programs under test
+    kept = folder / "kept"  # the output of spectap itself, without the logs of the programs under test
     kept.mkdir()
     with ExitStack() as stack:
         options = [word for line in planted.REPLY_HEADERS for word in ("--reply-header", line)]
@@ -115,7 +117,7 @@ def cases_named(aftermath: Aftermath, case: str) -> list[tuple[Planted, Seen]]:
 
 
 def test_the_servers_under_test_received_every_secret(aftermath: Aftermath) -> None:
-    """The positive control: each secret did travel, in the call that is said to carry it."""
+    """The positive control: each secret did travel in the call that is documented to carry it."""
     never = []
     for name, case in aftermath.cases.items():
         log = aftermath.by_server[name]
@@ -142,7 +144,7 @@ def test_no_secret_is_found_in_anything_that_spectap_keeps_says_or_logs(
 
 
 def test_the_search_looked_where_the_calls_are(aftermath: Aftermath) -> None:
-    """Else nothing found would mean nothing: the ids of the calls are in each kind of place."""
+    """Otherwise finding nothing would prove nothing: the calls' ids are in each kind of place."""
     ids = {name: name.encode() for name in aftermath.cases}
     where = {text.split(" is in ", 1)[1].rsplit(",", 1)[0] for text in found_in(ids, aftermath.places)}
     assert any(place.endswith("(rows)") for place in where)
@@ -244,7 +246,7 @@ def test_a_masked_form_keeps_its_names_and_other_values(aftermath: Aftermath) ->
 
 
 def test_a_credential_is_told_by_scheme_and_fingerprint(aftermath: Aftermath) -> None:
-    """The same caller has the same fingerprint, over plain HTTP and TLS; another has another."""
+    """The same caller has the same fingerprint over plain HTTP and TLS; another caller has another."""
     fingerprints = {}
     for case, scheme in (
         ("basic", "basic"),

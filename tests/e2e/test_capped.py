@@ -1,5 +1,6 @@
-"""Bodies beyond the cap on connections that go on: every size is exact, small bodies are whole, and nothing
-is lost of what follows. Most of a large body never leaves the kernel."""
+"""Bodies beyond the cap on connections that continue: every size is exact, small bodies are complete, and
+nothing after them is lost. Most of a large body never leaves the kernel.
+"""
 
 from __future__ import annotations
 

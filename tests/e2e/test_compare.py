@@ -1,4 +1,6 @@
-"""The yardstick can fail: a stored exchange that is wrong in any one fact is told, a right one is not."""
+"""The comparison can fail: a stored exchange that is wrong in any one fact is reported, a correct one is
+not.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Delivery between real processes: the agent's shipper, `spectap server`, and what may go wrong between them.
+"""Delivery between real processes: the agent's shipper, `spectap server`, and failures between them.
 
-No capture here: a small process (tests/agent/ship/program.py) ships numbered records. What arrived is
-asked of the server; what did not must be counted.
+Nothing is captured: a small process (tests/agent/ship/program.py) ships numbered records. The server returns
+which ones arrived; all others must be counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.e2e.spectap import ready
 
 
 class Ship(Running):
-    """The shipping process. `tell` does not wait, `ask` does."""
+    """The shipping process. `tell` sends a command, `ask` waits for its answer too."""
 
     def __init__(self, name: str, folder: Path, url: str, *options: object) -> None:
         program = [sys.executable, "-m", "tests.agent.ship.program", url, *map(str, options)]
@@ -56,7 +56,7 @@ class Ship(Running):
         return bool(self.ask("state")["waiting"] == 0)
 
     def kill(self) -> None:
-        """Ends it with SIGKILL, if it has not ended."""
+        """Kills it with SIGKILL, if it still runs."""
         assert self.process.stdin is not None
         self.process.kill()
         self.process.wait()
@@ -78,7 +78,7 @@ Start = Callable[..., Ship]
 
 @pytest.fixture
 def ship(tmp_path: Path, server: Analysis) -> Iterator[Start]:
-    """Starts shipping processes, which all use one spool."""
+    """Starts shipping processes that all use one spool."""
     started: list[Ship] = []
 
     def start(*options: object, url: str | None = None, spool: Path | None = None) -> Ship:
@@ -194,7 +194,7 @@ def test_beyond_the_bound_of_the_spool_the_oldest_are_missing_and_counted(
     assert ledger.keys() == {"parsed", "shipped", "spool_full"}
     assert ledger["spool_full"] > 1000
     missing = sorted(set(range(4000)) - set(server.numbers()))
-    first = missing[0]  # after the batch that was being sent
+    first = missing[0]  # after the batch being sent
     assert missing == list(range(first, first + ledger["spool_full"]))
     assert first <= 500
     assert set(server.numbers().values()) == {1}
@@ -220,7 +220,7 @@ def test_a_spool_of_garbage_is_moved_aside_and_nothing_new_is_lost(
 
 @contextmanager
 def disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of so many bytes."""
+    """A file system of this many bytes."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", folder], check=True)
     yield folder
@@ -285,7 +285,7 @@ def test_an_agent_killed_on_a_full_disk_loses_what_was_in_memory_and_nothing_els
 ) -> None:
     agent = ship(spool=small_disk)
     agent.ask("offer", 0, 200, 1000)
-    agent.ask("kept")  # a batch that the disk has no room for is not kept in part
+    agent.ask("kept")  # no part of a batch is stored if the disk has no room for it
     agent.ask("offer", 200, 1800, 1000)
     wait_until(lambda: "the disk is full" in agent.output(), "the disk to be full")
     agent.kill()

@@ -1,4 +1,4 @@
-"""The doctor on this host: it sees its own calls, knows real programs, and leaves nothing behind."""
+"""The doctor on this host: it captures its own calls, recognises real programs, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def doctor(
 
 
 def document(*arguments: str) -> Any:
-    """The JSON of one quick look."""
+    """The JSON of one quick run."""
     done = doctor("--json", "--no-self-test", *arguments)
     assert done.returncode in (0, 2, 3), done.stderr
     return assert_valid(done.stdout)
 
 
 def views(pid: int) -> dict[str, dict[str, Any]]:
-    """What is said of one process."""
+    """The report on one process."""
     (program,) = document("--pid", str(pid))["programs"]
     assert program["pids"] == [pid]
     return {view["of"]: view for view in program["views"]}
@@ -135,7 +135,7 @@ def test_a_doctor_that_is_killed_leaves_neither_the_ends_of_the_calls_nor_a_file
 
 
 def children(pid: int) -> list[int] | None:
-    """Both ends of the calls, once they are there."""
+    """Both ends of the self-test's calls, once they run."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found] if len(found) == 2 else None
 

@@ -1,4 +1,4 @@
-"""What the operator leaves out is not there, and what passed is counted as filtered. One agent per choice."""
+"""Filtered traffic is not stored, and its bytes are counted as filtered. One agent per filter."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_tls_that_node_feeds_from_memory_is_stored_where_its_port_was_chosen(
 
 
 def seen_by_server(stored: list[Seen]) -> set[str]:
-    """The last path segments of what a server is a witness of."""
+    """The last path segments of the exchanges with a server's view."""
     views = [seen for seen in stored if any(witness.side == "server" for witness in seen.witnesses)]
     return {(seen.path or b"").rsplit(b"/", 1)[-1].decode("latin-1") for seen in views}
 

@@ -1,7 +1,7 @@
-"""HTTP/2 and gRPC between real processes: how they begin, how streams end, what is told of a late join.
+"""HTTP/2 and gRPC between real processes: how connections begin, how streams end, and late joins.
 
-One agent serves the module. grpcio brings its own TLS (BoringSSL, linked in without symbols), which no probe
-can find: of its calls over TLS the other end's view is all there is, and the tests say so.
+One agent serves the module. grpcio has its own TLS (BoringSSL, linked in without symbols), which cannot be
+probed: of its TLS calls only the other end's view exists, and the tests assert that.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MANY = 1000
 
 @dataclass(frozen=True, slots=True)
 class Older:
-    """An HTTP/2 connection, plain or TLS, on which calls were made before the agent came."""
+    """An HTTP/2 connection, plain or TLS, with calls before the agent started."""
 
     server: Echo
     caller: Caller
@@ -137,7 +137,7 @@ def test_an_upgrade_to_http2_and_the_streams_after_it_are_exchanges_in_nghttps_w
 
 
 def bare(call: Call) -> Observation:
-    """A call of which the client says nothing but that it made it."""
+    """A call of which the client logs only that it made it."""
     return Observation(
         "client", call.id, call.method, call.target, 200, None, None, None, None, None, None, None, None, None
     )
@@ -200,7 +200,7 @@ def test_on_an_older_connection_newer_fields_are_exact_and_older_ones_unknown(
 
 
 def check_late(seen: Seen, call: Observation) -> None:
-    """Everything that is told is true; nothing is told of an older field."""
+    """Asserts that every reported fact is true, and that no earlier field is reported."""
     assert (seen.method, seen.path) == (call.method, call.target)
     assert seen.request is not None
     assert call.request_headers is not None

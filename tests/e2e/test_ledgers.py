@@ -1,7 +1,7 @@
-"""Where every byte and every exchange went, held against what our own client and server counted.
+"""Every byte and every exchange in the ledger, compared with the counts of our own client and server.
 
-The agent watches one port. What both programs wrote and read is then all there is in its ledger, but for
-the buckets of what it does not watch. One agent per test: each ends with its ledger told.
+The agent captures one port. The ledger then has exactly what both programs wrote and read, except for the
+buckets of filtered traffic. One agent per test: each ends with its final ledger.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Ledger = dict[str, dict[str, int]]
 
 
 class Bursts:
-    """A counting server, and clients that call it; `tally` is the sum of what all of them counted."""
+    """A counting server, and clients that call it; `tally` is the sum of all their counts."""
 
     def __init__(self, folder: Path, server: Running, options: list[str]) -> None:
         self.port = int(server.first_line())
@@ -38,7 +38,7 @@ class Bursts:
         self._made = 0
 
     def client(self, connections: int, calls: int) -> Running:
-        """A client that is at work."""
+        """A running client."""
         self._made += 1
         sizes = ("--connections", connections, "--calls", calls, "--name", f"call-{self._made}")
         argv = python("burst", "client", "--port", self.port, *sizes, *self._options)
@@ -59,12 +59,12 @@ class Bursts:
 
     @property
     def bytes(self) -> int:
-        """What passed all their calls to send and recv."""
+        """Bytes that passed in all their calls of send and recv."""
         return self.tally["sent"] + self.tally["received"]
 
     @property
     def views(self) -> int:
-        """One exchange of each call at either end."""
+        """One exchange of each call at both ends."""
         return self.tally["calls"]
 
 
@@ -86,7 +86,7 @@ def analysis(tmp_path: Path) -> Iterator[Analysis]:
 
 
 def final(analysis: Analysis) -> Ledger:
-    """The last word of the latest start, which balances in both parts, as the server has it."""
+    """The final ledger of the latest start on the server; asserts that both parts balance."""
     ledger = analysis.ledgers()[-1]
     for part, total in (("bytes", "seen"), ("exchanges", "parsed")):
         counts = dict(ledger[part])
@@ -97,12 +97,12 @@ def final(analysis: Analysis) -> Ledger:
 
 
 def ours(ledger: Ledger) -> Counter[str]:
-    """Bytes of the watched port, by bucket."""
+    """Bytes of the captured port, by bucket."""
     return Counter({bucket: count for bucket, count in ledger["bytes"].items() if bucket not in OTHERS})
 
 
 def views_stored(analysis: Analysis) -> list[tuple[str, list[str]]]:
-    """The name and the witnesses' sides of each exchange whose request is stored, with its own answer."""
+    """The name and the views' sides of each exchange that is stored with its own request and response."""
     found = []
     for seen in analysis.server.settled().exchanges():
         if seen.path is None:
@@ -121,7 +121,9 @@ def calls_stored(analysis: Analysis) -> Counter[str]:
 
 
 def server_balances(analysis: Analysis, shipped: int) -> None:
-    """Each record that an agent calls shipped is stored, a witness, or one the server had already."""
+    """Asserts that each record that an agent counts as shipped is stored, as a first or other view, or as a
+    duplicate.
+    """
     counts = dict(analysis.server.get("/ledger")["server"])
     counts.pop("duplicate_batch", None)  # sent again, and shipped once
     assert sum(counts.values()) == shipped
@@ -167,7 +169,7 @@ def test_what_a_ring_made_tiny_loses_is_in_its_bucket_and_marked_in_the_exchange
     with bursts(tmp_path, 3000) as made:
         with agent(tmp_path, analysis.server, "--port", made.port, "--ring-mib", 1) as watcher:
             made.burst(4, 5)
-            os.kill(watcher.process.pid, signal.SIGSTOP)  # nobody drains the ring meanwhile
+            os.kill(watcher.process.pid, signal.SIGSTOP)  # nobody reads the ring meanwhile
             made.burst(4, 200)
             os.kill(watcher.process.pid, signal.SIGCONT)
             wait_until(lambda: watcher.bytes_in("ring_full") > 0, "the loss to be told")
@@ -205,7 +207,7 @@ def test_tables_made_tiny_lose_calls_and_mistake_none(
         ledger = final(analysis)
         counts = ours(ledger)
         assert ledger["kernel"]["kernel_table_full"] > 0
-        assert 0 < sum(counts.values()) < made.bytes  # nothing is known of calls that found no table
+        assert 0 < sum(counts.values()) < made.bytes  # calls without a place in the table are lost
         assert counts.keys() <= {"parsed", "unsynced", "not_http", "table_full", "late"}, counts
         server_balances(analysis, ledger["exchanges"]["shipped"])
         views = Counter((name, side) for name, sides in views_stored(analysis) for side in sides)
@@ -267,7 +269,7 @@ def test_an_agent_that_is_killed_leaves_a_ledger_that_balances_and_a_stated_blin
         finally:
             killed(first)
         before = made.views
-        made.burst(4, 10)  # nobody sees these
+        made.burst(4, 10)  # not captured
         unseen = made.views - before
         with agent(tmp_path, analysis.server, "--port", made.port) as watcher:
             made.burst(4, 50)

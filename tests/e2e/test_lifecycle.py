@@ -1,4 +1,6 @@
-"""From the first call after the start to the last before the stop: nothing is missed, nothing stays."""
+"""From the first call after the start to the last before the stop: no call is missed, and nothing stays
+behind.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ LAST_CALLS = 400
 
 
 def test_the_first_curl_after_the_start_is_captured(tmp_path: Path, certificate: Certificate) -> None:
-    """It lives for some 20 ms: what is attached only when it shows up comes too late."""
+    """It lives for some 20 ms: attaching when it starts would be too late."""
     with (
         services.echo("node", tmp_path, certificate=certificate, language="node") as server,
         watching(tmp_path) as spectap,
@@ -68,7 +70,7 @@ def last_calls() -> list[Call]:
 
 
 def not_witnessed_by_both(store: Server, calls: list[Observation]) -> dict[str, list[list[str]]]:
-    """By id, what is stored of the calls that are not stored once with both witnesses."""
+    """By id, the stored exchanges of the calls that are not stored once with both views."""
     stored = by_id(store.exchanges(), {call.id for call in calls})
     views = {
         call.id: [sorted(witness.side for witness in seen.witnesses) for seen in stored.get(call.id, [])]

@@ -1,8 +1,8 @@
-"""Many HTTP/2 streams at once, as a load generator makes them: each exchange is the right one, and whole or
-cut at the cap.
+"""Many concurrent HTTP/2 streams, as a load generator makes them: each exchange is the right one, and
+complete or cut at the cap.
 
-h2load says how many answers it got and not which; nginx logs each request. The truth of the bodies is in
-the files nginx serves: each holds its own id.
+h2load reports the number of responses only; nginx logs each request. The bodies are compared with the files
+that nginx serves: each contains its own id.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ pytestmark = pytest.mark.root
 
 STREAMS = 8  # at once, on each connection
 SMALL, LARGE = 100, 1_000_000  # bytes
-EVERY = 4  # each so many-th body is large
+EVERY = 4  # one in this many bodies is large
 
 
 def body_of(name: str, size: int) -> bytes:
-    """JSON of exactly `size` bytes with the id first, since what the cap cuts is the end."""
+    """JSON of exactly `size` bytes with the id first, since the cap cuts the end."""
     empty = json.dumps({"id": name, "text": ""}).encode()
     text = ("word " * (size // 5))[: size - len(empty)].encode()
     return empty[:-2] + text + empty[-2:]
@@ -51,7 +51,7 @@ def planted(server: nginx.Nginx, count: int) -> dict[str, bytes]:
 
 @contextmanager
 def clients(folder: Path, base: str, names: list[str], connections: int) -> Iterator[list[Running]]:
-    """One h2load per connection: several connections of one h2load would all ask for the same."""
+    """One h2load per connection: with several, all connections of one h2load would request the same paths."""
     with ExitStack() as stack:
         started = []
         for n in range(connections):
@@ -83,7 +83,7 @@ def asked(name: str, body: bytes, start_ns: int) -> Observation:
 
 
 def wrong_with(seen: Seen, name: str, body: bytes, ends: dict[str, set[int]]) -> list[str]:
-    """Where a stored exchange is not what was served under its id."""
+    """Stored exchanges that differ from what was served under their id."""
     response = seen.response
     assert response is not None
     whole = len(body) <= BODY_CAP

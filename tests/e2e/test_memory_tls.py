@@ -1,4 +1,4 @@
-"""TLS that is fed from memory (Node, asyncio): each call is stored once, with both ends and their peers."""
+"""TLS over memory buffers (Node, asyncio): each call is stored once, with both views and their peers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def spectap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
 
 
 def seen_in(spectap: Spectap, calls: list[Observation], pids: set[int]) -> bool:
-    """Whether one of these calls is seen in all of these processes before long."""
+    """Whether one of these calls is captured in all of these processes within the time limit."""
     try:
         return bool(spectap.views(calls, pids, patience=1))
     except AssertionError:
@@ -61,7 +61,7 @@ def test_each_call_is_stored_once_with_both_peers(
 def test_calls_pipelined_from_the_first_on_are_stored_once_and_true(
     spectap: Spectap, tmp_path: Path, certificate: Certificate
 ) -> None:
-    """Node's TLS makes no call for the handshake: what it reads then says that this is the start."""
+    """Node's TLS calls no handshake function: the bytes it reads show that this is the start."""
     paths = ("/echo", "/bytes/3000", "/echo", "/bytes/20000")
     connections = [[get_call("piped", path) for path in paths] for _ in range(4)]
     for connection in connections:

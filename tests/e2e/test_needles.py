@@ -1,4 +1,4 @@
-"""The canary's search finds a planted secret in every form that it claims to."""
+"""The canary's search finds a planted secret in every documented form."""
 
 from __future__ import annotations
 

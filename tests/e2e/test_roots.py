@@ -1,4 +1,4 @@
-"""Programs of another root, as containers have, with a TLS library of their own: real curl in a chroot."""
+"""Programs with another root, as in containers, and a TLS library of their own: real curl in a chroot."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def root_with_curl(root: Path, with_cache: bool) -> Path:
 
 @contextmanager
 def living(root: Path) -> Iterator[None]:
-    """A process of this root that uses no library, as a container's first may be."""
+    """A process with this root that uses no library, like the first one of some containers."""
     subprocess.run(
         ["gcc", "-static", "-x", "c", "-", "-o", root / "wait"], input=WAIT.encode(), check=True, timeout=60
     )
@@ -52,7 +52,7 @@ def living(root: Path) -> Iterator[None]:
 
 
 def probes(spectap: Spectap) -> int:
-    """Probes in all files that are named libssl.so."""
+    """Number of probes in files named libssl.so."""
     return sum(
         one["probes"] for one in spectap.agent.status()["watching"] if "/libssl.so" in str(one["path"])
     )

@@ -1,7 +1,7 @@
-"""Both views of a call are one exchange though the client called another address than the server has.
+"""Both views of a call are one exchange although the client called another address than the server's.
 
-Real processes in network namespaces of their own, netfilter between them; one agent that sees both ends,
-or two that see one each and say so under their own names.
+Real processes in their own network namespaces, with netfilter between them; one agent that captures both
+ends, or two with different node names that capture one end each.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ pytestmark = pytest.mark.root
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A client and a server that are not in one network namespace."""
+    """A client and a server in different network namespaces."""
 
     client: Caller
     server: Echo
 
     def make(self, calls: list[Call]) -> list[Observation]:
-        """What the client saw of these calls: the service's address, which is not the server's."""
+        """Makes the calls. Returns the client's observations: with the service's address, which is not the
+        server's.
+        """
         made = self.client.make(calls)
         by_server = server_saw(self.server, made)
         assert {call.peer for call in made} == {(SERVICE, SERVICE_PORT)}
@@ -59,7 +61,9 @@ def talking(folder: Path, where: str, masquerade: bool = False) -> Iterator[Pair
 
 
 def stored(server: Server, calls: list[Observation], witnesses: int) -> dict[str, Seen]:
-    """The exchange of each call, once there are so many witnesses in all; each call is there once."""
+    """The exchange of each call, once there are this many views in total. Asserts that each call is stored
+    once.
+    """
     ids, since = {call.id for call in calls}, just_before(calls)
 
     def found() -> dict[str, list[Seen]] | None:
@@ -94,7 +98,7 @@ def test_one_agent_sees_both_ends_of_a_translated_call(tmp_path: Path, where: st
 
 @contextmanager
 def two_agents(folder: Path, pair: Pair, server: Server, url: str, *options: object) -> Iterator[Agent]:
-    """One at each end, on nodes of their own; the server's end reports to `url`. Gives that one."""
+    """One agent at each end, on its own node; the server's agent reports to `url`. Yields that one."""
     client, end = pair.client.process.pid, pair.server.process.pid
     elsewhere = replace(server, url=url)
     with (
@@ -145,7 +149,7 @@ def test_where_the_clients_address_is_translated_too_each_view_stays_alone(tmp_p
 
 
 def test_where_one_of_two_agents_has_lost_calls_the_others_keep_both_witnesses(tmp_path: Path) -> None:
-    """On a connection where answers were lost the agent may give up pairing for good: later calls are new."""
+    """On a connection with lost responses the agent may stop pairing: the calls are on new connections."""
     with (
         talking(tmp_path, "router") as pair,
         serving(tmp_path) as server,

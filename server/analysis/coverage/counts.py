@@ -1,4 +1,4 @@
-"""Counts of exercised parts, by operation and by caller, however they came: from files or the store."""
+"""Counts of exercised parts, by operation and by consumer, from files or from the store."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from server.analysis.paths import template
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.masks import Masks
 
-MAX_CALLERS = 2_000  # kept by name; the rest counts as one
-MAX_UNKNOWN = 500  # templates of calls that no operation describes; the rest counts as one
+MAX_CALLERS = 2_000  # consumers kept by name; further ones share a count
+MAX_UNKNOWN = 500  # templates of undocumented calls; further ones share a count
 OTHER = "(other)"
 NOBODY = "(unknown)"
 
 
 class By(StrEnum):
-    """What callers are told apart by."""
+    """What distinguishes consumers."""
 
     WORKLOAD = "workload"
     POD = "pod"
     PROCESS = "process"
     USER_AGENT = "user_agent"
     TEST = "test"  # what follows " -- " in a user agent, as Kubernetes' end-to-end tests write it
-    AGGREGATION = "aggregation"  # the header that the agent was told to keep
+    AGGREGATION = "aggregation"  # the header that the agent is configured to keep
     IP = "ip"
 
 
 def callers(records: Iterable[Record]) -> Iterable[tuple[By, str]]:
-    """Everything an exchange's views tell of who called, once per kind."""
+    """Every name of the consumer in an exchange's views, one per kind."""
     told: dict[By, str] = {}
     for record in records:
         for by, name in _told_by(record):
@@ -71,7 +71,9 @@ class Counts:
         self._known: set[str] = set()
 
     def add(self, operation: str, caller: str | None, parts: Iterable[str], count: int = 1) -> None:
-        """Counts parts, of one caller or (None) of everyone; a caller's are not everyone's yet."""
+        """Adds parts for one consumer or (None) for everyone; a consumer's parts are not added for
+        everyone.
+        """
         if caller is None:
             into = self.everyone.setdefault(operation, Counter())
         else:
@@ -80,7 +82,7 @@ class Counts:
             into[part] += count
 
     def add_unknown(self, method: str, path: str, status: str, count: int = 1) -> None:
-        """A call that no operation describes."""
+        """Adds a call that no operation describes."""
         key = (method, path)
         if key not in self.unknown and len(self.unknown) >= MAX_UNKNOWN:
             key = ("", OTHER)
@@ -89,7 +91,9 @@ class Counts:
     def add_exchange(
         self, judged: Judged, outline: Outline, by: By, views: Sequence[Record] | None = None
     ) -> PartNames:
-        """One exchange, judged by one of its views; all of them tell who called. The parts it exercised."""
+        """Adds one exchange, validated by one of its views; all views contribute consumers. Returns the
+        exercised parts.
+        """
         self.exchanges += 1
         record, judgement = judged.record, judged.judgement
         parts = parts_of(judged, outline)

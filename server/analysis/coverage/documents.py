@@ -10,7 +10,7 @@ from typing import Literal, TypedDict
 
 
 class HitCount(TypedDict):
-    """How many parts or operations there are, and how many of them were exercised."""
+    """The number of parts or operations, and how many of them were exercised."""
 
     total: int
     hit: int
@@ -26,14 +26,14 @@ class PartCounts(TypedDict):
 
 
 class CallCounts(TypedDict):
-    """By status class ("2xx", …, "none" without an answer); watches apart from all else."""
+    """By status class ("2xx", …, "none" without a response); watches are separate."""
 
     hits: dict[str, int]
     watch: dict[str, int]
 
 
 class CoverageShare(HitShare):
-    """Of operations, with the parts of them all."""
+    """The share of operations, with the totals of their parts."""
 
     hit_2xx: int
     percent_2xx: float | None
@@ -42,7 +42,7 @@ class CoverageShare(HitShare):
 
 
 class OperationCoverage(CallCounts):
-    """`fields` is empty where nobody called the operation."""
+    """`fields` is empty if the operation was not called."""
 
     operation: str
     operationId: str | None

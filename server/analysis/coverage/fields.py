@@ -1,4 +1,4 @@
-"""The fields of a body, as a tree: what a schema offers, and which of that a value has."""
+"""The fields of a body as a tree: the fields of a schema, and which of them a value has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANY = "*"
 
 
 class SchemaSource(Protocol):
-    """What tells the schemas of a place."""
+    """Resolves the schemas of a place."""
 
     def parts(self, place: str) -> Parts: ...
 
@@ -46,7 +46,7 @@ class FieldTree:
     """All fields below a schema, nearest first, as far as the bounds go: `pointers` in the order of their
     bits.
 
-    A schema that contains itself is told once, not once again in each of its own fields.
+    A schema that contains itself is expanded once, not again within its own fields.
     """
 
     __slots__ = ("_room", "pointers", "root")
@@ -73,7 +73,7 @@ class FieldTree:
             level = below
 
     def find(self, value: Json) -> int:
-        """The bits of all fields that occur in a value. Names that no schema has are additional ones."""
+        """The bits of all fields in a value. Names that no schema has count as additional fields."""
         found, looked = 0, 0
         pending: list[tuple[Json, Field]] = [(value, self.root)]
         while pending and looked < MAX_VALUES:

@@ -1,7 +1,7 @@
-"""Counts against an outline → what of a specification was exercised, as plain JSON.
+"""Combines counts and an outline into the coverage of a specification, as plain JSON.
 
-An operation is hit by any answered or unanswered call but a watch; deprecated ones are listed and left out
-of the totals. Of operations that nobody called the fields are not listed, only counted.
+Any call except a watch exercises an operation, with or without a response. Deprecated operations are listed
+and excluded from the totals. The fields of operations without calls are counted but not listed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def report(
     tag: str | None = None,
     caller: str | None = None,
 ) -> CoverageReport:
-    """The coverage, restricted to a level, a tag, and to callers whose name fits a pattern (`*`, `?`)."""
+    """The coverage, limited to a level, a tag, and consumers whose name matches a pattern (`*`, `?`)."""
     operations = [
         _operation(outline, offer, counts, caller)
         for offer in outline.offers.values()
@@ -84,7 +84,7 @@ def _share(parts: Iterable[HitCount]) -> HitShare:
 
 
 def _percent(hit: int, total: int) -> float | None:
-    """With two decimals; null where there is nothing to hit."""
+    """With two decimals; null if there is nothing to exercise."""
     return round(100 * hit / total, 2) if total else None
 
 
@@ -145,5 +145,5 @@ def _with(parts: Mapping[str, int], start: str) -> dict[str, int]:
 
 
 def calls(parts: Mapping[str, int]) -> int:
-    """Exchanges: each has exactly one of these parts."""
+    """Exchanges; each has exactly one of these parts."""
     return sum(n for name, n in parts.items() if name.startswith((HIT, WATCH)))
