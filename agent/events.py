@@ -128,6 +128,18 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Hello:
+    """A TLS client began on this socket. `random` is the one of its hello (RFC 8446 section 4.1.2), which no
+    other connection has, and which is the same on each socket that the bytes are passed on to.
+    """
+
+    time_ns: int
+    local: Address
+    peer: Address
+    random: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The connection was closed: no chunk of this key follows."""
 
@@ -151,4 +163,4 @@ class Tick:
     time_ns: int
 
 
-Event = Clock | ProcessSeen | ProcessGone | Opened | Chunk | Closed | Lost | Tick
+Event = Clock | ProcessSeen | ProcessGone | Opened | Hello | Chunk | Closed | Lost | Tick

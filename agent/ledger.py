@@ -22,7 +22,7 @@ class Bytes(StrEnum):
     CAPPED = "capped"  # the part of a body beyond the cap, not copied in the kernel
     RING_FULL = "ring_full"  # found no room in the ring
     UNSYNCED = "unsynced"  # before the first message boundary of a late join, or after a gap
-    OPAQUE = "opaque"  # after an upgrade or CONNECT
+    OPAQUE = "opaque"  # after an upgrade, or in a tunnel without TLS
     UNREAD_AT_EXIT = "unread_at_exit"  # captured, but not parsed before the agent had to stop
     TABLE_FULL = "table_full"  # the connection found no room in a table, or was evicted from it
 

@@ -5,6 +5,7 @@
     → exchanges            of its protocol's messages                       agent/http
     → views                with the process and the ends of that moment     agent/identity
     → views                with ends that became known a little later       agent/late_ends.py
+    → views                of tunnels, with the ends beyond the proxy       agent/tunnels.py
     → records              without secrets                                  agent/redact
 
 It reads no clock and no /proc, so the same events always give the same records.
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent import wire
-from agent.events import Chunk, Clock, Closed, Event, Lost, Opened, ProcessGone, ProcessSeen, Tick
+from agent.events import Chunk, Clock, Closed, Event, Hello, Lost, Opened, ProcessGone, ProcessSeen, Tick
 from agent.http.connections import ObservedExchange, connections
 from agent.identity.directory import Directory
 from agent.late_ends import LateEnds
@@ -25,6 +26,7 @@ from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
+from agent.tunnels import Tunnels
 from agent.views import Origin, Redaction, Settled
 
 KERNEL = frozenset(Kernel)
@@ -50,6 +52,7 @@ class Pipeline:
         self._table = connections(limits, policy.body_limit, ledger)
         self._directory = Directory()
         self._late_ends = LateEnds(self._table.ends, self._directory)
+        self._tunnels = Tunnels(self._directory)
         self._redaction = Redaction(origin, Redactor(policy, key), ledger)
         self._clock: Clock | None = None
         self._now_ns = 0
@@ -87,9 +90,12 @@ class Pipeline:
             case Chunk():
                 self._now_ns = event.time_ns
                 self._ledger.bytes[Bytes.SEEN] += event.length
+                if self._tunnels.expected:
+                    self._tunnels.chunk(event)
                 return self._identified(self._table.feed(event))
             case Opened():
                 self._now_ns = event.time_ns
+                self._tunnels.opened(event)
                 return self._identified(self._table.feed(event))
             case Closed():
                 self._now_ns = event.time_ns
@@ -99,6 +105,8 @@ class Pipeline:
                 self._now_ns = event.time_ns
                 found = self._identified(self._table.tick(event.time_ns))
                 return [*found, *self._late_ends.due(event.time_ns)]
+            case Hello():
+                self._tunnels.hello(event)
             case ProcessSeen():
                 self._directory.add(event)
             case ProcessGone():
@@ -119,6 +127,8 @@ class Pipeline:
             if isinstance(fact, Dismissed):
                 found.append(fact)
             else:
+                if fact[1].upgraded is not None:
+                    self._tunnels.observe(fact)
                 found += self._late_ends.take(self._view(fact))
         return found
 
@@ -136,7 +146,8 @@ class Pipeline:
         )
 
     def _output(self, facts: Sequence[Settled | Dismissed]) -> Output:
-        made = [self._redaction.record(fact) for fact in facts if isinstance(fact, Settled)]
+        views = [self._tunnels.through(fact) for fact in facts if isinstance(fact, Settled)]
+        made = [self._redaction.record(view) for view in views]
         return Output(
             records=[record for record in made if record is not None],
             dismissed=[fact for fact in facts if isinstance(fact, Dismissed)],

@@ -39,7 +39,7 @@ class Settled:
     those.
 
     `local` is the end of `process`. `clock` is None if the source has not reported how its times relate to
-    the wall clock; `now_ns` is the time of the event that completed it.
+    the wall clock; `now_ns` is the time of the event that completed it. `via` is the record's.
     """
 
     connection: ConnectionInfo
@@ -49,6 +49,7 @@ class Settled:
     process: wire.Process | None
     clock: Clock | None
     now_ns: int
+    via: wire.Endpoint | None = None
 
 
 class Redaction:
@@ -88,6 +89,7 @@ class Redaction:
             server=None if role is None else server,
             process=view.process,
             seen_ns=view.now_ns,
+            via=view.via,
         )
 
     def _reported(self, view: Reported) -> Provenance:

@@ -88,7 +88,7 @@ class Request:
     method: str
     scheme: str
     authority: bytes | None
-    path: bytes  # as sent: percent-encoded, without query
+    path: bytes  # as sent: percent-encoded, without query; the authority for CONNECT
     query: bytes | None  # without "?"; None if there was no "?"
     headers: Pairs
     trailers: Pairs
@@ -184,6 +184,7 @@ class Record:
     fields_unknown: int = (
         0  # header fields not captured: HPACK entries older than the capture; 1 if none are reported
     )
+    via: Endpoint | None = None  # of a client's view through a tunnel: the proxy's end that the server sees
 
 
 class CaptureScope(StrEnum):

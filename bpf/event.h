@@ -10,9 +10,12 @@ enum event_kind {
 	EVENT_CLOSED = 3, /* a connection ended: nothing of this generation follows */
 	EVENT_EXEC = 4,   /* a process runs a new program; its file name follows the struct */
 	EVENT_EXIT = 5,   /* a process has ended */
+	EVENT_HELLO = 6,  /* a TLS client began; its hello's random, HELLO_RANDOM bytes, follows the struct */
 };
 
 enum event_source { SOURCE_SOCKET = 0 }; /* others are TLS libraries, by row of agent/probes/tls.py */
+#define HELLO_RANDOM 32
+
 enum event_direction { DIRECTION_SENT = 0, DIRECTION_RECEIVED = 1 };
 enum event_role { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1, ROLE_SERVER = 2 };
 
@@ -54,7 +57,7 @@ enum counter {
 	COUNT_TLS_CIPHERTEXT = 7,
 	COUNT_NOT_HTTP = 8,
 	COUNT_TABLE_FULL_CALLS = 9, /* calls that found no room in a map */
-	COUNT_OPAQUE = 10,         /* after an upgrade or CONNECT */
+	COUNT_OPAQUE = 10,         /* after an upgrade, or in a tunnel without TLS */
 	COUNTERS = 11,
 };
 

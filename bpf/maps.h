@@ -14,6 +14,7 @@
 
 #define CONN_FROM_START 1
 #define CONN_FILTERED 2 /* of a TLS library's connection */
+#define CONN_HELLO 4 /* of a socket: what its TLS library wrote first was looked at */
 
 enum track_mode { TRACK_UNKNOWN = 0, TRACK_START, TRACK_HTTP1, TRACK_HTTP2 };
 

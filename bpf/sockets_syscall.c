@@ -8,6 +8,7 @@
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 #define MESSAGES_MAX 1024 /* UIO_MAXIOV: of one call */
+#define HELLO_AT 11 /* of the random, after the heads of record and message and the version */
 
 enum shape { SHAPE_BUFFER, SHAPE_IOVEC, SHAPE_MESSAGE, SHAPE_MESSAGES, SHAPE_BLIND };
 
@@ -152,6 +153,33 @@ static inline u64 first_buffer(struct call *call)
 	return base;
 }
 
+/* A TLS client's first message carries a random that no other has (RFC 8446 section 4.1.2), and whoever passes
+ * the bytes on sends the same: so both sockets of a proxy's tunnel are known to carry one connection. It is written
+ * as a whole, in a record of its own, at `base`. */
+static inline void tell_hello(struct scratch *scratch, struct conn *conn, u64 sk, u64 base)
+{
+	u8 head[6] = {};
+	bpf_probe_read_user(head, sizeof(head), (void *)base);
+	if (conn->tuple.role != ROLE_CLIENT || head[0] != 0x16 || head[5] != 1)
+		return;
+	fill_head(&scratch->head, EVENT_HELLO, SOURCE_SOCKET, sk, conn->generation, &conn->tuple);
+	if (!bpf_probe_read_user(scratch->bytes, HELLO_RANDOM, (void *)(base + HELLO_AT)))
+		hand_over(scratch, HELLO_RANDOM);
+}
+
+static inline void tell_hello_in_tls(struct conn *conn, struct call *call)
+{
+	struct scratch *scratch;
+	if (call->direction != DIRECTION_SENT || conn->flags & CONN_HELLO)
+		return;
+	conn->flags |= CONN_HELLO;
+	scratch = take_scratch();
+	if (!scratch)
+		return;
+	tell_hello(scratch, conn, call->sk, first_buffer(call));
+	give_back(scratch);
+}
+
 static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
 {
 	u32 side = call->direction & 1;
@@ -161,6 +189,8 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 		count(counter, bytes);
 		if (counter == COUNT_TLS_CIPHERTEXT && call->direction == DIRECTION_RECEIVED)
 			proof_of_handshake();
+		else if (counter == COUNT_TLS_CIPHERTEXT)
+			tell_hello(scratch, conn, call->sk, scratch->walk.base);
 		return;
 	}
 	fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);
@@ -239,7 +269,7 @@ int syscall_exit(struct syscall_exit *ctx)
 	struct call call, *found;
 	struct conn *conn;
 	u64 id = bpf_get_current_pid_tgid(), bytes;
-	u32 tid = id, is_outside;
+	u32 tid = id;
 	u16 counter;
 
 	found = calls.lookup(&tid);
@@ -251,7 +281,6 @@ int syscall_exit(struct syscall_exit *ctx)
 		return 0;
 	bytes = bytes_of(&call, ctx->ret);
 	count(COUNT_SEEN, bytes);
-	is_outside = !call.in_tls;
 	if (call.in_tls)
 		tls_learn_socket(&call, tid);
 	if (call.counter && !call.in_tls) {
@@ -266,13 +295,17 @@ int syscall_exit(struct syscall_exit *ctx)
 	if (call.in_tls) {
 		tls_learn_start(conn, tid, id >> 32);
 		tls_carried(conn);
+		count(conn->counter, bytes);
+		if (conn->counter == COUNT_TLS_CIPHERTEXT)
+			tell_hello_in_tls(conn, &call);
+		return 0;
 	}
 	counter = counter_of_conn(conn, call.sk);
 	if (counter)
 		count(counter, bytes);
 	else
 		walk_and_ship(conn, &call, ctx->ret, bytes);
-	if (counter == COUNT_TLS_CIPHERTEXT && is_outside && call.shape <= SHAPE_MESSAGE)
+	if (counter == COUNT_TLS_CIPHERTEXT && call.shape <= SHAPE_MESSAGE)
 		proof_by_socket(call.sk, conn, call.direction, first_buffer(&call), bytes);
 	return 0;
 }

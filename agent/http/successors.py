@@ -1,6 +1,6 @@
-"""Protocols that are read after an HTTP/1 upgrade, one row each.
+"""What a connection is read as after an HTTP/1 upgrade or CONNECT, one row each.
 
-Bytes after any other upgrade, and after CONNECT, are counted as opaque.
+Bytes after any other upgrade are counted as opaque.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from agent.http.conversation import Handover, Shared
 from agent.http.http2 import Http2
 from agent.http.messages import Exchange
+from agent.http.tunnel import Tunnel
 from agent.streams.conversation import Conversation
 
 Protocol = Callable[[Shared, Handover], Conversation[Exchange]]
 
 SUCCESSORS: Mapping[bytes, Protocol] = {
     b"h2c": Http2,  # RFC 7540 section 3.2
+    b"CONNECT": Tunnel,
 }
-"""By the value of Upgrade in the response."""
+"""By the value of Upgrade in the response; CONNECT has none."""

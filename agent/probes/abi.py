@@ -16,6 +16,7 @@ class EventKind(IntEnum):
     CLOSED = 3
     EXEC = 4
     EXIT = 5
+    HELLO = 6
 
 
 class EventSource(IntEnum):

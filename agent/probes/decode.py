@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from socket import AF_INET, AF_INET6, inet_ntop
 
-from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened, Role
+from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Hello, Opened, Role
 from agent.probes.abi import EventDirection, EventKind, EventRole, EventSource, RawEvent
 from agent.probes.tls import LIBRARIES
 
@@ -21,8 +21,8 @@ ROLES: dict[int, Role | None] = {
     EventRole.CLIENT: Role.CLIENT,
     EventRole.SERVER: Role.SERVER,
 }
-OPENED, CLOSED = EventKind.OPENED.value, EventKind.CLOSED.value
-OF_CONNECTIONS = frozenset({OPENED, CLOSED, EventKind.CHUNK.value})
+OPENED, CLOSED, HELLO = EventKind.OPENED.value, EventKind.CLOSED.value, EventKind.HELLO.value
+OF_CONNECTIONS = frozenset({OPENED, CLOSED, HELLO, EventKind.CHUNK.value})
 
 
 @lru_cache(maxsize=4096)
@@ -47,7 +47,7 @@ def key(source: int, address: int, generation: int, tgid: int) -> ConnectionKey:
     return ConnectionKey(SOURCES[source], address, generation, None if source == EventSource.SOCKET else tgid)
 
 
-def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:
+def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | Hello | None:
     """The fact in a connection's event; None for events of processes. Raises ValueError for an unknown kind,
     KeyError for an unknown role or direction. Compares plain numbers, since this is a hot path.
     """
@@ -63,6 +63,8 @@ def fact(raw: RawEvent, data: bytes) -> Opened | Chunk | Closed | None:
     role = ROLES[raw.role]
     if kind == OPENED:
         return Opened(raw.time_ns, connection, local, peer, role)
+    if kind == HELLO:
+        return None if local is None or peer is None else Hello(raw.time_ns, local, peer, data)
     direction = DIRECTIONS[raw.direction]
     return Chunk(
         time_ns=raw.time_ns,

@@ -67,6 +67,7 @@ class Provenance:
     server: wire.Endpoint | None
     process: wire.Process | None
     seen_ns: int = 0
+    via: wire.Endpoint | None = None
 
 
 class Redactor:
@@ -123,6 +124,7 @@ class Redactor:
             redactions=dict(log.rules),
             grpc=None if exchange.grpc is None else wire.Grpc(*astuple(exchange.grpc)),
             fields_unknown=exchange.fields_unknown,
+            via=provenance.via,
         )
 
     def _request(

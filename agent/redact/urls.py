@@ -27,7 +27,8 @@ class Target:
 def mask_target(raw: bytes, masker: TextMasker, log: MaskLog, *, connect: bool = False) -> Target:
     """The masked parts of a request target (RFC 9112 section 3.2); with `connect` it is an authority."""
     if connect:
-        return Target(None, mask_authority(raw, log), b"", None)
+        asked = mask_authority(raw, log)
+        return Target(None, asked, asked, None)
     absolute = None if raw.startswith(b"/") else _ABSOLUTE.fullmatch(raw)
     scheme, authority = (absolute[1].decode().lower(), absolute[2]) if absolute else (None, None)
     path, mark, query = (absolute[3] if absolute else raw).partition(b"?")

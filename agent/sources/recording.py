@@ -27,6 +27,7 @@ from agent.events import (
     ConnectionKey,
     Direction,
     Event,
+    Hello,
     Lost,
     Opened,
     ProcessGone,
@@ -44,7 +45,7 @@ MAX_EVENT = 1 << 20
 NO_PID = 0
 """The pid in the file of a connection that processes may share."""
 
-KINDS: tuple[type[Any], ...] = (Clock, ProcessSeen, ProcessGone, Opened, Chunk, Closed, Lost, Tick)
+KINDS: tuple[type[Any], ...] = (Clock, ProcessSeen, ProcessGone, Opened, Chunk, Closed, Lost, Tick, Hello)
 """An event is written as its index here, then its fields. Append only."""
 
 
@@ -251,6 +252,14 @@ def _chunk(v: list[Any]) -> Chunk:
     )
 
 
+def _hello(v: list[Any]) -> Hello:
+    time_ns, local, peer, random = v
+    own, other = _address(local), _address(peer)
+    if own is None or other is None or type(random) is not bytes:
+        raise TypeError
+    return Hello(_number(time_ns), own, other, random)
+
+
 READERS: tuple[Callable[[list[Any]], Event], ...] = (
     lambda v: Clock(_number(v[0]), _text(v[1])),
     _seen,
@@ -260,5 +269,6 @@ READERS: tuple[Callable[[list[Any]], Event], ...] = (
     lambda v: Closed(_number(v[0]), _key(v[1])),
     lambda v: Lost(_number(v[0]), _text(v[1]), _number(v[2])),
     lambda v: Tick(_number(v[0])),
+    _hello,
 )
 """One reader for each of KINDS."""

@@ -169,9 +169,13 @@ def is_address(host: str) -> bool:
 
 
 def host_of(record: Record) -> str | None:
-    """Host or :authority as lower-case text; None if absent or empty."""
-    authority = record.request.authority if record.request else None
-    return _host_text(authority) if authority else None
+    """Host or :authority as lower-case text; None if absent or empty, and for CONNECT, where it is not the
+    host of the API that is called but where the proxy's tunnel leads.
+    """
+    request = record.request
+    if request is None or not request.authority or request.method == "CONNECT":
+        return None
+    return _host_text(request.authority)
 
 
 @lru_cache(maxsize=4096)

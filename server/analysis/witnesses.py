@@ -53,7 +53,7 @@ class View(NamedTuple):
 
 def mark_of(record: Record) -> int | None:
     """A 63-bit digest of what both views of a call share; None where it cannot be paired."""
-    client, request = record.client, record.request
+    client, request = record.via or record.client, record.request
     if client is None or request is None:
         return None
     place = ""

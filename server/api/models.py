@@ -116,7 +116,8 @@ class Operation(BaseModel):
     template: str
     kind: ShownKind = Field(
         description="provisional: the template was made from traffic; overflow: beyond the bound;"
-        " unseen: the request was not captured; unused: described, but never called."
+        " unseen: the request was not captured, or asks a proxy for a tunnel (CONNECT);"
+        " unused: described, but never called."
     )
     operation_id: str | None
     deprecated: bool
@@ -209,6 +210,10 @@ class Witness(BaseModel):
     stream: int
     client: Endpoint | None
     server: Endpoint | None
+    via: Endpoint | None = Field(
+        description="Of a client's view through a proxy's tunnel: the proxy's end of its connection to the"
+        " server."
+    )
     process: Process | None
     timing: Timing
     completeness: str

@@ -306,6 +306,7 @@ def _witness(view: Record) -> models.Witness:
         stream=view.stream,
         client=_endpoint(view.client),
         server=_endpoint(view.server),
+        via=_endpoint(view.via),
         process=_process(view.process),
         timing=_timing(view.timing),
         completeness=view.completeness,

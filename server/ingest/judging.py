@@ -66,8 +66,10 @@ class ExchangeJudge:
         )
 
     def _provisional(self, api: int, record: Record) -> int:
-        """The provisional operation for the path's template."""
+        """The provisional operation for the path's template; CONNECT has none."""
         assert record.request is not None
+        if record.request.method == "CONNECT":
+            return self._operations.unseen(api)
         masked = Masks(record).segments() if any(mask.where == Where.PATH for mask in record.masks) else ()
         found = record.response is None or record.response.status not in NOT_FOUND
         return self._operations.provisional(

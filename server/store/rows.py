@@ -93,7 +93,7 @@ class OperationKind(StrEnum):
     PROVISIONAL = "provisional"  # the path of an exchange
     SPECIFIED = "specified"
     OVERFLOW = "overflow"  # beyond the maximum number of templates
-    UNSEEN = "unseen"  # the request was not captured
+    UNSEEN = "unseen"  # the request was not captured, or is CONNECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class Operations(Protocol):
         """
 
     def unseen(self, api: int) -> int:
-        """The operation of exchanges whose request was not captured."""
+        """The operation of exchanges whose request was not captured, or is of none (CONNECT)."""
 
     def demote(self, api: int) -> None:
         """Makes all operations of an API provisional again: its specifications are about to change."""

@@ -58,7 +58,7 @@ def drained(raw: list[bytes]) -> list[bytes]:
 def decoded(raw: list[bytes]) -> list[Event]:
     """Ring to facts, as in the live source."""
     facts = [decode.fact(*parse(one)) for one in raw]
-    return [fact for fact in facts if fact is not None]
+    return [fact for fact in facts if isinstance(fact, Event)]
 
 
 def read(events: list[Event]) -> list[ObservedExchange]:

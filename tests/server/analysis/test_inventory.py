@@ -65,6 +65,11 @@ def test_where_the_peer_is_unknown_the_host_is_what_remains(
     assert (one.name, one.internal) == (name, internal)
 
 
+def test_the_host_that_a_tunnel_leads_to_is_not_that_of_the_proxy() -> None:
+    asked = record(side="client", method="CONNECT", host=b"shop.example:443", server=PUBLIC)
+    assert identify(asked).name == "93.184.215.14:443"
+
+
 def test_addresses_that_no_one_outside_can_reach_are_internal() -> None:
     inside = ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "fe80::1", "fd00::1", "169.254.1.1"]
     assert all(map(is_internal, inside))

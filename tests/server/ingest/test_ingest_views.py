@@ -196,3 +196,33 @@ def test_a_failed_write_leaves_memory_and_store_of_one_mind(
 
 def test_every_outcome_is_a_name() -> None:
     assert len({*Received, *Left, *SettledBy}) == len(Received) + len(Left) + len(SettledBy)
+
+
+def test_a_call_through_a_tunnel_is_one_exchange_of_its_two_ends(client: Client) -> None:
+    asked, answered = both(0)
+    proxy, server = Endpoint("10.0.0.9", 50000, NETNS), Endpoint("10.0.0.3", 443)
+    client.send(
+        replace(asked, client=Endpoint("10.0.0.1", 40000), server=server, via=proxy),
+        replace(answered, client=replace(proxy, netns=None), server=server),
+    )
+    (exchange,) = client.items("/exchanges")
+    assert (exchange["client"]["ip"], exchange["server"]["ip"]) == ("10.0.0.1", "10.0.0.3")
+    assert {one["side"]: one["via"] and one["via"]["ip"] for one in exchange["witnesses"]} == {
+        "client": "10.0.0.9",
+        "server": None,
+    }
+    assert exchange["consumer"]["name"] == "curl"
+
+
+def test_connect_is_a_call_of_the_proxy_and_makes_no_operation(client: Client) -> None:
+    for number, host in enumerate((b"shop:443", b"bank:443")):
+        client.send(*both(number, host, method="CONNECT", host=host))
+    (api,) = client.items("/apis")
+    assert (api["name"], api["exchanges"]) == ("nginx:8080", 2)
+    assert [(one["kind"], one["count"]) for one in client.items(f"/apis/{api['id']}/operations")] == [
+        ("unseen", 2)
+    ]
+    assert {(one["path"]["text"], one["host"]) for one in client.items("/exchanges")} == {
+        ("shop:443", None),
+        ("bank:443", None),
+    }

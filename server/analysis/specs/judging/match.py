@@ -66,6 +66,9 @@ class Matcher:
         """Handles a call without an operation: undocumented, unless it is no API call or a mask may be the
         cause.
         """
+        if method == "CONNECT":
+            outcome.unseen("CONNECT asks a proxy for a tunnel and is part of no API")
+            return outcome.judgement(None)
         if method == "OPTIONS" and (request.path == b"*" or _is_preflight(request)):
             outcome.unseen("a CORS preflight or a question to the whole server is part of no API")
             return outcome.judgement(None)

@@ -116,6 +116,11 @@ def test_head_is_answered_by_get_unless_it_is_described() -> None:
     assert judge(call("HEAD", path=b"/y")).operation == "HEAD /y"
 
 
+def test_connect_asks_a_proxy_for_a_tunnel_and_is_no_shadow() -> None:
+    judge = spec({"/a": {"get": {}}}).match
+    assert judge(call("CONNECT", path=b"shop:443")).verdict == "unjudged"
+
+
 def test_a_preflight_is_the_browsers_question_and_no_shadow() -> None:
     judge = spec({"/x": {"get": operation()}}).match
     headers = [(b"Origin", b"*"), (b"access-control-request-method", b"PUT")]
