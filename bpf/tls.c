@@ -20,7 +20,8 @@ static inline int is_dark(struct pt_regs *ctx)
 	return 1;
 }
 
-static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 plaintext, u64 length)
+/* The call that begins, 0 if it is not remembered. */
+static inline struct tls_call *tls_begin(struct pt_regs *ctx, u8 source, u32 direction, u8 plaintext, u64 length)
 {
 	struct tls_call *call;
 	u64 id = bpf_get_current_pid_tgid();
@@ -47,6 +48,12 @@ static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 pl
 	call->source = source;
 	call->plaintext = plaintext;
 	call->time_ns = bpf_ktime_get_ns();
+	return call;
+}
+
+static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 plaintext, u64 length)
+{
+	tls_begin(ctx, source, direction, plaintext, length);
 	return 0;
 }
 
@@ -218,6 +225,53 @@ int openssl_read_ex(struct pt_regs *ctx)
 int openssl_write_ex(struct pt_regs *ctx)
 {
 	return tls_enter(ctx, SOURCE_OPENSSL, DIRECTION_SENT, PLAINTEXT_BUFFER, PT_REGS_PARM4(ctx));
+}
+
+/* BIO_f_ssl: the first argument is a BIO, whose method follows a pointer to the library's context in OpenSSL 3, and
+ * comes first in 1.1.1. From there on both are laid out alike: `ptr` is 56 bytes on, and what it points to begins
+ * with the SSL. The method's type tells which of the two it is; nothing else is believed. */
+
+#define BIO_TYPE_SSL 0x207
+#define BIO_METHOD_TO_PTR 56
+
+static inline u64 user_u64(u64 address)
+{
+	u64 value = 0;
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+static inline int is_ssl_method(u64 place)
+{
+	return (u32)user_u64(user_u64(place)) == BIO_TYPE_SSL;
+}
+
+static inline int bio_enter(struct pt_regs *ctx, u32 direction)
+{
+	struct tls_call *call =
+		tls_begin(ctx, SOURCE_OPENSSL, direction, PLAINTEXT_BUFFER, PT_REGS_PARM4(ctx));
+	u64 place, ssl;
+	if (!call)
+		return 0;
+	place = call->object;
+	if (!is_ssl_method(place))
+		place += 8;
+	if (!is_ssl_method(place))
+		return 0; /* the BIO stands for its connection */
+	ssl = user_u64(user_u64(place + BIO_METHOD_TO_PTR));
+	if (ssl)
+		call->object = ssl;
+	return 0;
+}
+
+int openssl_bio_read(struct pt_regs *ctx)
+{
+	return bio_enter(ctx, DIRECTION_RECEIVED);
+}
+
+int openssl_bio_write(struct pt_regs *ctx)
+{
+	return bio_enter(ctx, DIRECTION_SENT);
 }
 
 int openssl_sendfile(struct pt_regs *ctx)

@@ -14,7 +14,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from agent.probes import elf
-from agent.probes.tls import LIBRARIES
+from agent.probes.tls import LIBRARIES, TABLES
 
 PIECE = 1 << 20
 MAX_SEARCHED = 512 << 20
@@ -58,7 +58,7 @@ def inspect(stream: IO[bytes], names: Iterable[str]) -> ProgramFile | None:
     head = stream.read(5)
     if len(head) < 5 or not head.startswith(ELF_MAGIC):
         return None
-    functions = tuple(sorted(elf.function_offsets(stream, names)))
+    functions = tuple(sorted(elf.function_offsets(stream, names, TABLES)))
     marks: set[str] = set() if functions else {*sections(stream), *texts(stream)}
     if Mark.GO not in marks:
         marks -= {Mark.GO_TLS}  # another program that quotes the name

@@ -140,7 +140,7 @@ class Attachments:
                 if key in self._barren:
                     return
                 if key not in self._files:
-                    self._probe(key, file, path, elf.function_offsets(file, self._names))
+                    self._probe(key, file, path, elf.function_offsets(file, self._names, tls.TABLES))
         except FileNotFoundError:
             return  # deleted, or never had a path (memfd)
         except (OSError, ProgramError) as error:

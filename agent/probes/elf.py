@@ -14,6 +14,8 @@ from typing import IO, Any
 from elftools.elf.elffile import ELFFile
 from elftools.elf.hash import GNUHashTable
 
+from agent.probes.method_table import CODE, MethodTable, functions, table_address
+
 MAX_READS = 400_000
 """Maximum reads of one file. Finding all functions of Node's, which has no hash table, takes 124,000, and
 0.05 s.
@@ -27,6 +29,10 @@ MAX_TABLE_BYTES = 64 * 1024 * 1024
 
 SYMBOL = struct.Struct("<IBBHQQ")
 """Elf64_Sym: name, info, other, section, value, size."""
+RELOCATION = struct.Struct("<QQq")
+"""Elf64_Rela: offset, info, addend."""
+RELATIVE = 8  # R_X86_64_RELATIVE, of no symbol
+EXECUTABLE = 1  # PF_X
 
 
 class _TooMuch(Exception):
@@ -54,13 +60,23 @@ def _opened(stream: IO[bytes]) -> ELFFile:
     return ELFFile(bounded)
 
 
-def function_offsets(stream: IO[bytes], names: Iterable[str]) -> dict[str, int]:
-    """File offsets of the `names` that the file defines; empty if it is not an ELF file or is hostile."""
+def function_offsets(
+    stream: IO[bytes], names: Iterable[str], tables: Iterable[MethodTable] = ()
+) -> dict[str, int]:
+    """File offsets of the `names` that the file defines, or has in one of these tables; empty if it is not
+    an ELF file or is hostile.
+    """
     try:
         elf = _opened(stream)
+        wanted = frozenset(names)
+        tables = tuple(tables)
+        addresses = _addresses(elf, wanted.union(table.function for table in tables))
+        for table in tables:
+            if table.function in addresses:
+                addresses.update(_in_table(elf, table, addresses[table.function]))
         found: dict[str, int] = {}
-        for name, value in _addresses(elf, frozenset(names)).items():
-            offset = _file_offset(elf, value)
+        for name in wanted & addresses.keys():
+            offset = _file_offset(elf, addresses[name])
             if offset is not None:
                 found[name] = offset
         return found
@@ -119,6 +135,52 @@ def _walk(elf: ELFFile, section: Any, names: frozenset[str]) -> dict[str, int]:
     whole = section.data()
     symbols = SYMBOL.iter_unpack(whole[: len(whole) - len(whole) % SYMBOL.size])
     return {wanted[name]: value for name, _, _, _, value, _ in symbols if name in wanted and value}
+
+
+def _in_table(elf: ELFFile, table: MethodTable, function: int) -> dict[str, int]:
+    """The addresses of a table's functions; empty where it cannot be read."""
+    if elf["e_machine"] != "EM_X86_64" or elf.elfclass != 64:
+        return {}
+    at = table_address(_read(elf, function, CODE), function)
+    if at is None:
+        return {}
+    places = {at + place for place in (*table.slots.values(), *table.empty)}
+    relocated = _relocated(elf, places)
+
+    def word(place: int) -> int:
+        if at + place in relocated:
+            return relocated[at + place]
+        (value,) = struct.unpack("<Q", _read(elf, at + place, 8))  # of a file that is not moved, or RELR
+        return int(value)
+
+    found = functions(table, _read(elf, at, 4), word)
+    return found if all(_is_code(elf, address) for address in found.values()) else {}
+
+
+def _relocated(elf: ELFFile, places: set[int]) -> dict[int, int]:
+    """What the loader writes to these places, before it adds where it loaded the file."""
+    section: Any = elf.get_section_by_name(".rela.dyn")
+    if section is None or section["sh_size"] > MAX_TABLE_BYTES:
+        return {}
+    whole = section.data()
+    entries = RELOCATION.iter_unpack(whole[: len(whole) - len(whole) % RELOCATION.size])
+    return {place: value for place, info, value in entries if place in places and info == RELATIVE}
+
+
+def _read(elf: ELFFile, address: int, size: int) -> bytes:
+    offset = _file_offset(elf, address)
+    if offset is None:
+        return b""
+    elf.stream.seek(offset)
+    return bytes(elf.stream.read(size))
+
+
+def _is_code(elf: ELFFile, address: int) -> bool:
+    return any(
+        segment["p_flags"] & EXECUTABLE
+        and segment["p_vaddr"] <= address < segment["p_vaddr"] + segment["p_filesz"]
+        for segment in elf.iter_segments("PT_LOAD")
+    )
 
 
 def _file_offset(elf: ELFFile, address: int) -> int | None:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from agent.probes.method_table import MethodTable
+
 
 @dataclass(frozen=True, slots=True)
 class Hook:
@@ -30,7 +32,8 @@ class TlsLibrary:
 
     `source` is its unique number in events, from 1 on; bpf/tls.c has it as SOURCE_ and the name in capitals.
     `files` matches the paths of files that contain it. `marks` are texts in files that contain it without
-    symbols, which cannot be probed; `cure` is for these.
+    symbols, which cannot be probed; `cure` is for these. `tables` hold those functions of `hooks` that are not
+    exported.
     """
 
     name: str
@@ -40,6 +43,7 @@ class TlsLibrary:
     hooks: Mapping[str, Hook]
     marks: tuple[bytes, ...]
     cure: str
+    tables: tuple[MethodTable, ...] = ()
 
 
 OPENSSL = TlsLibrary(
@@ -57,9 +61,22 @@ OPENSSL = TlsLibrary(
         "SSL_do_handshake": Hook("openssl_plain", "openssl_return"),
         "SSL_shutdown": Hook("openssl_plain", "openssl_return"),
         "SSL_free": Hook("openssl_free"),
+        # Of programs that read and write through a BIO, which does without SSL_read and SSL_write.
+        "BIO_f_ssl.bread": Hook("openssl_bio_read", "openssl_return", has_plaintext=True),
+        "BIO_f_ssl.bwrite": Hook("openssl_bio_write", "openssl_return", has_plaintext=True),
     },
     marks=(b"ssl/ssl_lib.c\0",),
     cure="use a build that links the distribution's OpenSSL dynamically",
+    tables=(
+        # A BIO_METHOD (include/internal/bio.h): type, name, bwrite, bwrite_old, bread, bread_old, bputs, and
+        # more. OpenSSL 1.1.0 has bread in a place that must be empty: its functions have another form.
+        MethodTable(
+            "BIO_f_ssl",
+            type=0x207,
+            slots={"BIO_f_ssl.bwrite": 16, "BIO_f_ssl.bread": 32},
+            empty=(24, 40),
+        ),
+    ),
 )
 
 LIBRARIES = (OPENSSL,)
@@ -67,6 +84,7 @@ LIBRARIES = (OPENSSL,)
 HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, hook in library.hooks.items()}
 """Function -> its hook; no two libraries export one name."""
 
+TABLES = tuple(table for library in LIBRARIES for table in library.tables)
 PLAINTEXT_FUNCTIONS = frozenset(function for function, hook in HOOKS.items() if hook.has_plaintext)
 PROGRAMS = tuple(sorted({program for hook in HOOKS.values() for program in hook.programs}))
 TITLES = " or ".join(library.title for library in LIBRARIES)
