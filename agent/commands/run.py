@@ -255,6 +255,8 @@ def notes(watching: Watching) -> Iterator[str]:
     yield from (
         f"{path}: {reason}" for path, reason in watching.failures.items() if reason != watching.tls_refusal
     )
+    if watching.hung:
+        yield watching.hung
     if watching.put_off:
         yield f"TLS inspection of {watching.put_off} processes deferred: too many started at once"
 

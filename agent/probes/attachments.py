@@ -3,8 +3,8 @@
 A file is probed once, however many processes, containers or paths it has: its key is (inode, size, mtime,
 build id), since on overlayfs two containers of one image show different devices for one inode. It stays
 probed for a while after its last process, for the next run of a short program. The first process of a root
-has all libraries of that root probed, before a process maps them. Work is done in small steps, so that
-neither a burst of new processes nor detaching, which takes the kernel 0.1 s a probe, stalls the capture.
+has all libraries of that root probed, before a process maps them. Detaching, which takes the kernel 0.1 s a
+probe, is done in small steps, so that it keeps no new process waiting.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from agent.probes import elf, processes, roots, targets, tls
-from agent.probes.examinations import Examinations
 from agent.probes.programs import ProgramError
 from agent.probes.source import ProbedFile
 
@@ -45,7 +44,7 @@ class Attachment:
 
 
 class Attachments:
-    """Probed files by key. Not thread-safe."""
+    """Probed files by key. Used by one thread (agent/probes/examiner.py)."""
 
     def __init__(self, attach: Attach, detach: Detach, names: frozenset[str]) -> None:
         self._attach, self._detach, self._names = attach, detach, names
@@ -54,7 +53,6 @@ class Attachments:
         self._programs: dict[int, str | None] = {}
         self._roots: OrderedDict[roots.RootKey, None] = OrderedDict()
         self._leaving: deque[int] = deque()
-        self.queue = Examinations()
         self.failures: dict[str, str] = {}
 
     def pin_loader_libraries(self) -> None:
@@ -64,14 +62,6 @@ class Attachments:
             self._roots[own] = None
         for path in roots.libraries(HERE):
             self._use(HERE, path, None)
-
-    def work(self) -> bool:
-        """Examines one process that waits. False if none does."""
-        pid = self.queue.take()
-        if pid is None:
-            return False
-        self.examine(pid)
-        return True
 
     def examine(self, pid: int) -> None:
         """Attaches to this process's executable and libraries: those it has mapped, and, of a root seen for
@@ -88,6 +78,10 @@ class Attachments:
         if program and self._programs.get(pid) != program:
             self._programs[pid] = program
             self._use(root, program, pid)
+
+    def users(self) -> set[int]:
+        """The processes that were examined and have not been forgotten."""
+        return set(self._programs).union(*(one.pids for one in self._files.values()))
 
     def forget(self, pid: int, now_ns: int) -> None:
         """Removes an ended process; files that no process uses are detached after GRACE_NS."""

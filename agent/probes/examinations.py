@@ -32,6 +32,9 @@ class Examinations:
         self._old.pop(pid, None)
         self._put(self._new, pid)
 
+    def __len__(self) -> int:
+        return len(self._new) + len(self._old)
+
     def take(self) -> int | None:
         """Removes and returns the next process to examine; None if there is none."""
         queue = self._new or self._old

@@ -1,8 +1,9 @@
 """The live source: drains the kernel's ring every few milliseconds and yields events.
 
-Draining only copies bytes; decoding, /proc and new attachments come between two drains. A process is reported
-(ProcessSeen) before its first chunk. Stopping first disables every program through one setting, then empties
-the ring; `detach` removes the probes, which takes the kernel a while.
+Draining only copies bytes; decoding and /proc come between two drains, and TLS libraries are examined by a
+thread of its own (agent/probes/examiner.py). A process is reported (ProcessSeen) before its first chunk.
+Stopping first disables every program through one setting, then empties the ring; `detach` removes the probes,
+which takes the kernel a while.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
 from agent.probes.capability import refusals
 from agent.probes.clock import WallClock
+from agent.probes.examiner import Examiner
 from agent.probes.images import Images
 from agent.probes.memory import hand_back
 from agent.probes.programs import Programs, Sizes
@@ -30,9 +32,7 @@ DRAIN_INTERVAL = 0.02  # seconds between two drains of the ring
 COUNT_INTERVAL = 1_000_000_000  # ns between two reads of the kernel's counters and the wall clock
 STOP_NS = 10_000_000_000  # to parse what was captured, when stopping
 RESCAN_INTERVAL = 10_000_000_000  # ns between two rounds over all processes, for dlopen
-LOOK_INTERVAL = 100_000_000  # ns between examinations of processes while events are parsed
-LOOK_NS = 20_000_000  # the longest time of one such examination
-LOOKS_PER_DRAIN = 8
+LOOK_INTERVAL = 100_000_000  # ns between looks for processes with new code while events are parsed
 HEADROOM = 1024  # bytes the kernel copies beyond the cap: HTTP/2 padding counts as body
 MAX_PENDING_BYTES = 16 * 1024 * 1024  # at most, taken in one drain
 
@@ -94,8 +94,8 @@ class KernelSource:
         except cgroups.CgroupError as error:
             raise SourceError(str(error)) from None
         self._programs = Programs(sizes, cache)
-        self._attachments = Attachments(
-            self._programs.attach_tls, self._programs.detach, frozenset(tls.HOOKS)
+        self._examiner = Examiner(
+            Attachments(self._programs.attach_tls, self._programs.detach, frozenset(tls.HOOKS))
         )
         self._images = Images()
         self._pending: deque[bytes] = deque()
@@ -120,10 +120,9 @@ class KernelSource:
         self._programs.open_ring(self._receive)
         self.watching.socket_probes = self._programs.attach_sockets()
         self._programs.attach_mappings()
-        self._attachments.pin_loader_libraries()
-        for pid in processes.pids():
-            if not self._stopping:
-                self._attachments.examine(pid)
+        self._examiner.round([*processes.pids()])
+        self._examiner.start()
+        self._examiner.settle(lambda: self._stopping)
         hand_back()
         self._programs.maps.set(Setting.DARK, int(self._stopping))
         self._watching()
@@ -203,6 +202,7 @@ class KernelSource:
 
     def detach(self) -> Iterator[tuple[int, int]]:
         """Removes every probe; yields (done, total)."""
+        self._examiner.stop()
         for done, total in self._programs.close():
             self.watching.detach_done, self.watching.detach_total = done, total
             yield done, total
@@ -218,7 +218,7 @@ class KernelSource:
         if event.kind == EventKind.EXIT:
             self._known.discard(event.tgid)
             self._introduced.discard(event.tgid)
-            self._attachments.forget(event.tgid, event.time_ns)
+            self._examiner.end(event.tgid, event.time_ns)
             yield ProcessGone(event.time_ns, event.tgid)
             return
         if event.kind == EventKind.EXEC:
@@ -235,7 +235,7 @@ class KernelSource:
     def _introduce(self, event: RawEvent, program: bytes = b"") -> ProcessSeen:
         self._known.add(event.tgid)
         self._introduced.add(event.tgid)
-        self._attachments.queue.add_new(event.tgid)
+        self._examiner.add(event.tgid)
         seen = processes.describe(event.tgid, event.time_ns, event.comm, program)
         container = membership(seen.cgroup).container
         return seen if container is None else replace(seen, image=self._images.of(container))
@@ -243,8 +243,7 @@ class KernelSource:
     def _rescan(self, now: int) -> Iterator[Event]:
         """Queues every process for examination again, and reports exits that found no room in the ring."""
         running = set(processes.pids())
-        for pid in running:
-            self._attachments.queue.add(pid)
+        self._examiner.round(running)
         for pid in self._introduced - running:
             yield ProcessGone(now, pid)
         self._introduced &= running
@@ -267,24 +266,18 @@ class KernelSource:
             yield Lost(now, Kernel.UNACCOUNTED, abs(unaccounted))
 
     def _look(self, now: int) -> None:
-        """Examines some processes, new ones first. While events wait, which it is called between, this has
-        its share of the time, so that a flood keeps no TLS library from being attached.
+        """Has processes with new code examined, also while events wait: a flood keeps no TLS library from
+        being attached.
         """
         for pid in self._programs.maps.changed():
-            self._attachments.queue.add_new(pid)
-        looked = int(self._attachments.tidy(now))
-        while looked < LOOKS_PER_DRAIN and self._attachments.work():
-            looked += 1
-            if time.monotonic_ns() - now >= LOOK_NS:
-                break
-        if looked:
-            self._watching()
-        self._looked_ns = time.monotonic_ns()
+            self._examiner.add(pid)
+        self._watching()
+        self._looked_ns = now
 
     def _watching(self) -> None:
-        self.watching.libraries = self._attachments.probed()
-        self.watching.failures = dict(self._attachments.failures)
-        self.watching.put_off = self._attachments.queue.overflowed
+        examined = self._examiner.examined
+        self.watching.libraries, self.watching.failures = examined.libraries, examined.failures
+        self.watching.put_off, self.watching.hung = self._examiner.put_off, self._examiner.hung()
 
     def _filter(self, filters: CaptureFilters) -> None:
         maps = self._programs.maps

@@ -91,6 +91,7 @@ class Programs:
         self._wake = select.epoll()
         self._uprobes: dict[int, int] = {}
         self._next = 0
+        self._closing = False
         self._tls_refusal = self._refusal()
 
     @property
@@ -164,6 +165,8 @@ class Programs:
         return handles
 
     def _uprobe(self, program: str, kind: int, file: IO[bytes], offset: int) -> int:
+        if self._closing:
+            raise ProgramError("capture is ending")
         self._next += 1
         path = f"/proc/self/fd/{file.fileno()}"
         name = f"spectap_{os.getpid()}_{self._next}"
@@ -207,7 +210,10 @@ class Programs:
         return left < 0
 
     def close(self) -> Iterator[tuple[int, int]]:
-        """Detaches everything; yields (done, total) after each probe, since each takes the kernel a while."""
+        """Detaches everything; yields (done, total) after each probe, since each takes the kernel a while. No
+        more are attached from here on, whichever thread tries.
+        """
+        self._closing = True
         total = len(self._uprobes) + len(self._socket_probes)
         done = 0
         for handle in list(self._uprobes):

@@ -32,8 +32,8 @@ class TlsLibrary:
 
     `source` is its unique number in events, from 1 on; bpf/tls.c has it as SOURCE_ and the name in capitals.
     `files` matches the paths of files that contain it. `marks` are texts in files that contain it without
-    symbols, which cannot be probed; `cure` is for these. `tables` hold those functions of `hooks` that are not
-    exported.
+    symbols, which cannot be probed; `cure` is for these. `tables` hold functions of `hooks` that it does not
+    export.
     """
 
     name: str

@@ -16,6 +16,7 @@ from agent.events import Chunk
 from agent.probes import kernel, roots
 from agent.probes.kernel import CaptureFilters
 from tests.agent.probes.watch import Watch, connected, watching
+from tests.e2e.processes import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -73,6 +74,11 @@ def is_probed(watch: Watch, library: Path) -> bool:
     return any(file.path == str(library) for file in watch.source.watching.libraries)
 
 
+def is_examined(watch: Watch, library: Path) -> bool:
+    """The same, as the examining thread says it: nothing is parsed meanwhile."""
+    return any(file.path == str(library) for file in watch.source._examiner.examined.libraries)
+
+
 @pytest.mark.usefixtures("no_rounds")
 def test_a_library_that_a_running_process_maps_is_probed_without_a_round(
     library: Path, tmp_path: Path
@@ -97,6 +103,7 @@ def test_a_library_is_probed_before_the_events_that_wait_are_parsed(
                     client.sendall(GET)
                     server.recv(len(GET))
             process.map()
-            watch.until(lambda: is_probed(watch, library), "the library is probed")
+            watch.until(lambda: len(watch.told) > 2, "a look for new code")
+            wait_until(lambda: is_examined(watch, library), "the library is probed")
             parsed = sum(isinstance(event, Chunk) for event in watch.told)
             assert parsed < CALLS
