@@ -18,7 +18,7 @@ import pytest
 
 from tests.agent.ship.proxy import Weather, between
 from tests.e2e.calls import Call, echo_call
-from tests.e2e.namespaces import SERVER, SERVER_PORT, SERVICE, SERVICE_PORT, translated, within
+from tests.e2e.namespaces import SERVER, SERVER_PORT, SERVICE, SERVICE_PORT, TO_SERVER, translated, within
 from tests.e2e.observations import Observation
 from tests.e2e.processes import python, running, wait_until
 from tests.e2e.seen import Seen
@@ -143,6 +143,15 @@ def test_where_the_clients_address_is_translated_too_each_view_stays_alone(tmp_p
             calls = pair.make([echo_call("masquerade", number % 4) for number in range(20)])
             wait_until(lambda: server.get("/ledger")["server"].get("stored", 0) >= 40, "all views")
         known = by_id(server.settled().exchanges(), {call.id for call in calls})
+        made = {call.id: call for call in calls}
+        for name, both in known.items():
+            ends = {one.side: (one.client, one.server) for one in both}
+            assert ends["client"] == (made[name].local, (SERVICE, SERVICE_PORT))
+            caller, own = ends["server"]
+            assert caller is not None
+            assert (caller[0], own) == (TO_SERVER, (SERVER, SERVER_PORT))
+            assert caller[1] in range(20000, 30000)  # the router's port, not the client's
+            assert [view["via"] for one in both for view in one.raw["witnesses"]] == [None, None]
         sides = [sorted(w.side for seen in one for w in seen.witnesses) for one in known.values()]
         assert sides == [["client", "server"]] * 20
         assert {len(one) for one in known.values()} == {2}
