@@ -104,6 +104,16 @@ def number(option: str, text: object, least: int, most: int) -> int:
     return number
 
 
+def decimal(option: str, text: object, least: float, most: float) -> float:
+    try:
+        number = float(str(text))
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:  # neither is NaN
+        raise SettingError(f"{option} takes a number from {least:g} to {most:g}")
+    return number
+
+
 def numbers(option: str, texts: list[str] | None, most: int) -> frozenset[int]:
     return frozenset(number(option, text, 1, most) for text in texts or ())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,8 @@ class Settings:
     spool_age_s: int
     forward_spool: bool
     priority: str
+    cpu_floor: float  # CPU seconds per second
+    cpu_ceiling: float
     log_json: bool
     log_level: str
     format: str | None
@@ -88,6 +91,8 @@ def settings(given: argparse.Namespace) -> Settings:
         spool_age_s=checks.number("--spool-hours", options.spool_hours, 1, 24 * 365) * 3600,
         forward_spool=bool(options.forward_spool),
         priority=options.priority,
+        cpu_floor=checks.decimal("--cpu", options.cpu, 0, 100) / 100 * len(os.sched_getaffinity(0)),
+        cpu_ceiling=checks.decimal("--cpu-max", options.cpu_max, 0.01, 1024),
         log_json=bool(options.log_json),
         log_level=options.log_level,
         format=options.format,

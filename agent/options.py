@@ -18,6 +18,8 @@ DEFAULT_BODY_CAP = 64 * 1024
 DEFAULT_RING_MIB = 64
 DEFAULT_SPOOL_MIB = 256
 DEFAULT_SPOOL_HOURS = 24
+DEFAULT_CPU = 5
+DEFAULT_CPU_MAX = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +144,21 @@ OPTIONS = (
         DEFAULT_RING_MIB,
     ),
     Option(
-        "kernel",
+        "cost",
         "--priority",
         "scheduling class of the agent's threads",
         None,
         "idle",
         choices=("idle", "normal"),
     ),
+    Option(
+        "cost",
+        "--cpu",
+        "percent of the node's CPU that the agent takes while it is behind, whatever else runs",
+        "PERCENT",
+        DEFAULT_CPU,
+    ),
+    Option("cost", "--cpu-max", "most cores that the agent uses", "CORES", DEFAULT_CPU_MAX),
     Option("log", "--log-json", "log as JSON lines", flag=True),
     Option("log", "--log-level", "minimum log level", None, "info", choices=LEVELS),
 )

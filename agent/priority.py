@@ -41,14 +41,19 @@ def lower(process: int | None = None) -> None:
         log.warning("cannot switch to idle priority: %s", error.strerror)
 
 
-def restore() -> None:
-    """Undoes `lower`: when stopping, the agent must meet its deadline."""
-    with suppress(OSError):
+def restore() -> bool:
+    """Undoes `lower`: for a spell in which the agent catches up, or when stopping. False if it is not allowed
+    to: raising a priority needs CAP_SYS_NICE.
+    """
+    try:
         for thread in _threads(os.getpid()):
             with suppress(ProcessLookupError):
                 os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
                 _set(thread, os.SCHED_OTHER, ORDINARY, 0)
         _share(os.getpid(), ORDINARY)
+    except OSError:
+        return False
+    return True
 
 
 def _threads(pid: int) -> list[int]:

@@ -27,7 +27,11 @@ SHAPES = (
 )
 """The options about kept values."""
 
-COST = (Passed("--priority", "scheduling class of the agent: idle or normal (default: idle)", "CLASS"),)
+COST = (
+    Passed("--priority", "scheduling class of the agent: idle or normal (default: idle)", "CLASS"),
+    Passed("--cpu", "percent of the CPU that the agent takes while it is behind (default: 5)", "PERCENT"),
+    Passed("--cpu-max", "most cores that the agent uses (default: 1)", "CORES"),
+)
 """The options about the cost of capturing."""
 
 BODIES = (

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from types import FrameType
 
-from agent import priority
 from agent.config import Settings
 from agent.deadline import Deadline
 from agent.gateways import GatewayServer, Reports
@@ -22,6 +21,7 @@ from agent.health import Beat, why_stuck
 from agent.lag import Lag
 from agent.ledger import Ledger, merged
 from agent.own_port import own_port as port_of_server
+from agent.pace import CpuPace
 from agent.pipeline import Pipeline, turns
 from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.nothing import NoCapture
@@ -97,7 +97,8 @@ class Run:
         )
         self._reports = Reports(origin, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
-        deadline.hurry = priority.restore  # at idle priority the deadline could not be kept
+        self._pace = CpuPace(settings.cpu_floor, settings.cpu_ceiling, idle=settings.priority == "idle")
+        deadline.hurry = self._pace.stop  # at idle priority the deadline could not be kept
         self._status = StatusServer(settings.status_listen, self._snapshot, self._why_stuck)
         self._gateways = gateways(settings, self._reports)
 
@@ -119,8 +120,7 @@ class Run:
             log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
             if self._source.watching.tls_refusal:
                 log.error("%s", self._source.watching.tls_refusal)
-            if self._settings.priority == "idle":
-                priority.lower()  # the ring holds the events of that time
+            self._pace.start()  # the ring holds the events of that time
             self._watch()
         finally:
             self._attached_ns = None
@@ -149,6 +149,7 @@ class Run:
             for one in output.dismissed:
                 self._source.ignore(one.connection, one.bucket)
             self._ship(output.records)
+            self._pace.turn(self._behind_s())
         for record in self._pipeline.finish().records:
             self._ship([record])
 
@@ -172,7 +173,7 @@ class Run:
     def _asked_to_stop(self, number: int, _frame: FrameType | None) -> None:
         self._stopping = True
         self._source.ask_to_stop()
-        priority.restore()
+        self._pace.stop()
 
     def _watching_text(self) -> str:
         watching = self._source.watching
@@ -188,11 +189,15 @@ class Run:
 
     def _lag(self) -> Lag | None:
         """None while nothing is captured."""
-        since = self._attached_ns
-        if since is None or not self._settings.capture:
+        if self._attached_ns is None or not self._settings.capture:
             return None
-        behind_ns = time.monotonic_ns() - max(self._pipeline.reached_ns, since)
-        return Lag(max(0, behind_ns) / 1e9, self._shipper.waited_s())
+        return Lag(self._behind_s(), self._shipper.waited_s())
+
+    def _behind_s(self) -> float:
+        """How long ago the oldest event occurred that is not read yet; 0 while nothing is captured."""
+        now = time.monotonic_ns()
+        since = now if self._attached_ns is None else self._attached_ns
+        return max(0, now - max(self._pipeline.reached_ns, since)) / 1e9
 
     def _capture(self) -> Capture:
         lag = self._lag()

@@ -32,11 +32,9 @@ def test_ports_may_be_repeated() -> None:
     assert options_of(parsed("--port", "80", "--port", "443")).ports == (80, 443)
 
 
-def test_up_takes_every_filter_every_rule_of_redaction_and_the_priority_that_the_agent_has() -> None:
+def test_up_takes_every_filter_every_rule_of_redaction_and_the_cost_that_the_agent_has() -> None:
     theirs = {
-        one.name: (one.flag, one.many)
-        for one in OPTIONS
-        if one.group in ("filters", "redaction") or one.name == "--priority"
+        one.name: (one.flag, one.many) for one in OPTIONS if one.group in ("filters", "redaction", "cost")
     }
     del theirs["--port"]  # up's own; the demo's ports are added
     assert {one.name: (one.metavar is None, one.many) for one in options.PASSED} == theirs
@@ -58,6 +56,7 @@ def test_what_is_the_agents_is_passed_on_as_it_is() -> None:
     [
         (("--body-cap=many",), "--body-cap takes a whole number from 0 to 16777216"),
         (("--exclude-pid=0",), "--exclude-pid takes a whole number from 1 to 2147483647"),
+        (("--cpu=all",), "--cpu takes a number from 0 to 100"),
         (("--priority=high",), "argument --priority: invalid choice: 'high'"),
     ],
 )

@@ -1,0 +1,53 @@
+"""The agent's CPU: a floor that it takes while others contend for it, and a ceiling that it keeps to.
+
+Both are token buckets of CPU seconds: filled as time passes, emptied by what the process uses. The agent runs
+at low priority on CPU that nobody else wants, up to the ceiling. While it is behind, it may run at normal
+priority, in spells that the floor's tokens pay for.
+
+| priority | behind, and tokens for a spell | caught up | no tokens left |
+|---|---|---|---|
+| low      | normal                         |           |                |
+| normal   |                                | low       | low            |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BEHIND_S, CAUGHT_UP_S = 0.5, 0.1  # of lag
+SPELL_S = 0.05  # the CPU time that a spell begins with, at least
+SAVED_S = 10.0  # the time for which a bucket fills
+LONGEST_PAUSE_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the agent may do now: whether at normal priority, and how long it must pause before (seconds)."""
+
+    normal: bool
+    pause_s: float
+
+
+class CpuBudget:
+    """`floor` and `ceiling` in CPU seconds per second; times in seconds, `used_s` the process's CPU time."""
+
+    def __init__(self, floor: float, ceiling: float, now_s: float, used_s: float) -> None:
+        self._floor, self._ceiling = floor, ceiling
+        self._now_s, self._used_s = now_s, used_s
+        self._saved_s = floor * SAVED_S  # of the floor
+        self._left_s = ceiling  # below the ceiling; negative if it was exceeded
+        self._normal = False
+
+    def turn(self, now_s: float, used_s: float, lag_s: float) -> Allowance:
+        """The allowance at a moment, by the CPU time used so far and the lag."""
+        passed_s, spent_s = max(0.0, now_s - self._now_s), max(0.0, used_s - self._used_s)
+        self._now_s, self._used_s = now_s, used_s
+        saved_s = self._saved_s + passed_s * self._floor - spent_s
+        self._saved_s = min(max(0.0, saved_s), self._floor * SAVED_S)
+        self._left_s = min(self._left_s + passed_s * self._ceiling - spent_s, self._ceiling)
+        if self._normal:
+            self._normal = lag_s > CAUGHT_UP_S and self._saved_s > 0
+        else:
+            self._normal = lag_s > BEHIND_S and 0 < min(SPELL_S, self._floor * SAVED_S) <= self._saved_s
+        pause_s = min(LONGEST_PAUSE_S, max(0.0, -self._left_s / self._ceiling))
+        return Allowance(self._normal, pause_s)
