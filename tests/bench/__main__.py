@@ -11,8 +11,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
@@ -36,6 +38,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "parts", nargs="*", metavar="PART", help="what to measure; everything if none is named"
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often (default: {ROUNDS})")
+    parser.add_argument(
+        "--compiled", action="store_true", help="with the agent's compiled rooms (see make compiled)"
+    )
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file to write the figures to")
     parser.add_argument("--within", help=argparse.SUPPRESS)  # this process measures this part
     options = parser.parse_args(argv)
@@ -56,22 +61,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     console, failed = Console(), []
     measured: dict[str, list[Figure]] = {}
-    for name in options.parts or registry.names():
-        console.print(f"measuring {name}: {registry.about(name)}", highlight=False)
-        try:
-            measured[name] = list(measure(name, options.rounds))
-        except subprocess.CalledProcessError as error:
-            failed.append(name)
-            console.print(f"[bold]{name} failed[/bold] with exit status {error.returncode}")
+    with environment(options.compiled) as prefix:
+        for name in options.parts or registry.names():
+            console.print(f"measuring {name}: {registry.about(name)}", highlight=False)
+            try:
+                measured[name] = list(measure(name, options.rounds, prefix))
+            except subprocess.CalledProcessError as error:
+                failed.append(name)
+                console.print(f"[bold]{name} failed[/bold] with exit status {error.returncode}")
     report.show(measured, console)
     options.json.write_text(report.as_json(measured))
     console.print(f"as JSON: {options.json}", highlight=False)
     return 1 if failed else 0
 
 
-def measure(name: str, rounds: int) -> Iterator[Figure]:
+@contextmanager
+def environment(compiled: bool) -> Iterator[Sequence[str]]:
+    """What a part's command begins with, so that Python prefers compiled rooms where they are asked for."""
+    if not compiled:
+        yield ()
+        return
+    with TemporaryDirectory() as folder:
+        subprocess.run([REPOSITORY / "tools/compile", folder], check=True)
+        yield ("env", f"PYTHONPATH={folder}", "PYTHONSAFEPATH=1")
+
+
+def measure(name: str, rounds: int, prefix: Sequence[str] = ()) -> Iterator[Figure]:
     """Measures one part in its own process, as root only if it must. Raises CalledProcessError."""
-    command = [sys.executable, "-m", "tests.bench", "--within", name, "--rounds", str(rounds)]
+    command = [*prefix, sys.executable, "-m", "tests.bench", "--within", name, "--rounds", str(rounds)]
     if registry.part(name).NEEDS_ROOT and os.geteuid() != 0:
         command = ["tools/as-root", *command]
     with subprocess.Popen(

@@ -12,6 +12,7 @@ nothing has to be invented to fill it.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Protocol
 
 import h11
@@ -21,6 +22,8 @@ from agent.http.h1.heads import reason
 from agent.http.messages import Headers
 from agent.http.payload import BodyAccumulator
 from agent.streams.half import GapReason
+
+_data_of = attrgetter("data")  # h11 calls it bytes, but it may be a bytearray
 
 
 class BodyReader(Protocol):
@@ -121,7 +124,7 @@ class ChunkedBody:
         try:
             while (event := connection.next_event()) is not h11.NEED_DATA:
                 if isinstance(event, h11.Data):
-                    payload.add(event.data)
+                    payload.add(bytes(_data_of(event)))
                 elif isinstance(event, h11.EndOfMessage):
                     self.over, self.trailers = True, tuple(event.headers)
                     return len(data) - len(connection.trailing_data[0])
