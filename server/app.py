@@ -35,7 +35,7 @@ from server.connections import CloseReason, Connections
 from server.core import Core
 from server.deadline import STOP_S
 from server.ingest.holding import SettledBy
-from server.ingest.outcomes import Left
+from server.ingest.outcomes import UNCERTAIN, Left
 from server.learning.outcomes import REASONS, LearningStep, NotLearnt
 from server.services.fleet import Fleet
 from server.store.parts import StoredPart
@@ -91,6 +91,7 @@ def _sources(core: Core, reached: Connections) -> Sources:
         dropped=lambda: jobs.dropped,
         held=lambda: acceptor.held,
         watermark_age=lambda: acceptor.watermark_age(time.time_ns()),
+        uncertain=lambda: acceptor.totals[UNCERTAIN],
         late_given_up=lambda: jobs.given_up,
         settled={by.value: partial(acceptor.totals.__getitem__, by) for by in SettledBy},
         left_out={what.value: partial(acceptor.totals.__getitem__, what) for what in Left},

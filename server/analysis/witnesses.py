@@ -33,12 +33,13 @@ Connection = tuple[str, str]  # agent, and the agent's name of it
 
 
 class View(NamedTuple):
-    """What pairing needs of one record. `clock` is equal where two times can be compared exactly;
-    `in_turn` is true where the exchanges of a connection come one after the other (HTTP/1).
+    """What pairing needs of one record. `mark` is None where its ends are unknown (likeness.py); `clock` is
+    equal where two times can be compared exactly; `in_turn` is true where the exchanges of a connection come
+    one after the other (HTTP/1).
     """
 
     exchange: int
-    mark: int
+    mark: int | None
     side: str
     clock: str
     connection: Connection
@@ -66,7 +67,7 @@ def mark_of(record: Record) -> int | None:
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
-def view_of(record: Record, exchange: int, mark: int) -> View:
+def view_of(record: Record, exchange: int, mark: int | None) -> View:
     timing, response = record.timing, record.response
     start = timing.request_start if timing.request_start is not None else record.time
     sizes = None
@@ -113,7 +114,7 @@ class Pending:
     """Views that wait for their other half; whoever adds them bounds how many."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[int, str], dict[int, list[View]]] = {}
+        self._waiting: dict[tuple[int | None, str], dict[int, list[View]]] = {}
         self._peers: OrderedDict[Connection, _Peer] = OrderedDict()
         self._lags: OrderedDict[tuple[str, str], int] = OrderedDict()  # between two clocks
 

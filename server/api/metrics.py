@@ -33,6 +33,7 @@ class Sources:
     dropped: Callable[[], float]
     held: Callable[[], float] = float
     watermark_age: Callable[[], float] = float
+    uncertain: Callable[[], float] = float
     late_given_up: Callable[[], float] = float
     settled: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     left_out: Mapping[str, Callable[[], float]] = field(default_factory=dict)
@@ -104,6 +105,10 @@ class Metrics:
             "spectap_server_watermark_age_seconds": (
                 "How long ago, by the server's clock, calls ended that all active agents have delivered.",
                 sources.watermark_age,
+            ),
+            "spectap_server_exchanges_uncertain": (
+                "Exchanges settled though they may be others, seen from the other end.",
+                sources.uncertain,
             ),
             "spectap_server_lone_views_given_up": (
                 "Views of one end that are no longer kept for a late other half: there were too many.",

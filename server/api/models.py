@@ -73,8 +73,11 @@ class Api(BaseModel):
     namespace: str | None
     workload: str | None
     exchanges: int
+    uncertain: int = Field(
+        description="Exchanges not in `exchanges`, each of which may be another one, seen from the other end."
+    )
     operations: int
-    verdicts: dict[str, int]
+    verdicts: dict[str, int] = Field(description="Of both.")
     first_seen: Time | None
     last_seen: Time | None
     specs: list[Named]
@@ -122,6 +125,10 @@ class Operation(BaseModel):
     operation_id: str | None
     deprecated: bool
     count: int
+    uncertain: int = Field(
+        description="Exchanges not in `count`, each of which may be another one, seen from the other end."
+        " Statuses, verdicts, latency and callers are of both."
+    )
     statuses: dict[str, int] = Field(description='By status; "none" if there was no response.')
     verdicts: dict[str, int]
     latency_ms: Latency
@@ -263,6 +270,9 @@ class Exchange(BaseModel):
     verdict: str | None = Field(description="Null if the API has no specification.")
     why: str | None
     deprecated: bool
+    uncertain: bool = Field(
+        description="Whether it may be another exchange, seen from the other end: its only view has no ends."
+    )
     deviations: list[Deviation]
     side: str
     protocol: str

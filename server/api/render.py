@@ -11,6 +11,7 @@ from agent import wire
 from agent.wire import Pairs, Record
 from server.analysis.inventory import host_of
 from server.analysis.latency import quantile
+from server.analysis.likeness import placed
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.model import Operation
 from server.analysis.views import most_seen, server_view
@@ -56,6 +57,7 @@ def api(row: rows.ApiRow) -> models.Api:
         namespace=row.namespace,
         workload=row.workload,
         exchanges=row.exchanges,
+        uncertain=row.uncertain,
         operations=row.operations,
         verdicts={**row.verdicts},
         first_seen=moment(row.first_seen),
@@ -74,6 +76,7 @@ def operation(row: rows.OperationRow) -> models.Operation:
         operation_id=row.operation_id,
         deprecated=row.deprecated,
         count=row.count,
+        uncertain=row.uncertain,
         statuses={"none" if code is None else str(code): count for code, count in row.statuses.items()},
         verdicts={**row.verdicts},
         latency_ms=models.Latency(
@@ -105,6 +108,7 @@ def unused(one: Operation) -> models.Operation:
         operation_id=one.operation_id,
         deprecated=one.deprecated,
         count=0,
+        uncertain=0,
         statuses={},
         verdicts={},
         latency_ms=NO_LATENCY,
@@ -207,7 +211,7 @@ def decided(row: rows.RebuiltDecision) -> Decided:
 def exchange(row: rows.ExchangeRow) -> models.Exchange:
     """An exchange, from all its views."""
     views = row.views
-    first, best, server = views[0], most_seen(views), server_view(views)
+    first, best, server = views[0], most_seen(views), server_view(placed(views))
     request, response = best.request, best.response
     return models.Exchange(
         id=first.id,
@@ -217,6 +221,7 @@ def exchange(row: rows.ExchangeRow) -> models.Exchange:
         verdict=row.verdict,
         why=row.why,
         deprecated=row.deprecated,
+        uncertain=row.uncertain,
         deviations=[_deviation(identity, message) for identity, message in row.deviations.items()],
         side=first.side,
         protocol=first.protocol,

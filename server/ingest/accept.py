@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from agent.wire import Batch, Record
+from server.analysis.likeness import is_uncertain
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.decode import Delivery
-from server.ingest.outcomes import Left, Received
+from server.ingest.outcomes import UNCERTAIN, Left, Received
 from server.ingest.pairing import Arrival, Pairing, Settleable, arrived, newest
 from server.ingest.settling import Settling
 from server.specification import Load
@@ -45,8 +46,8 @@ class Acceptor:
         self._pairing = Pairing(unit)
         self.settling = Settling(unit, self.catalogue, self._counts, stale)
         self.totals: Counter[str] = Counter()
-        """Counts of committed work since the start, by Left and SettledBy. `totals` and `held` may be read by
-        any thread.
+        """Counts of committed work since the start, by Left, SettledBy and UNCERTAIN. `totals` and `held` may
+        be read by any thread.
         """
         self.publish()
 
@@ -123,6 +124,7 @@ class Acceptor:
     def _settle(self, found: Iterable[Settleable]) -> None:
         for one in found:
             self._uncommitted[one.why] += 1
+            self._uncommitted[UNCERTAIN] += one.late is None and is_uncertain(one.exchange.records)
             if one.late is None:
                 try:
                     self.settling.settle(one.exchange)

@@ -8,6 +8,7 @@ from collections import Counter
 
 from server.analysis.inventory import caller
 from server.analysis.latency import bucket_of
+from server.analysis.likeness import is_uncertain
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.views import duration_of, in_order, server_view
 from server.ingest.catalogue_editor import CatalogueEditor
@@ -46,6 +47,7 @@ class Counting:
             bucket=None if exchange.duration is None else bucket_of(exchange.duration),
             verdict=verdict,
             last=max(times),
+            uncertain=is_uncertain(views),
         )
         self._unit.calls.add(exchange.counted)
         if exchange.deviations:

@@ -1,17 +1,21 @@
 """Holds views until their other half arrives. Each view is settled once: counted with its other half, or
 alone.
 
-| state | event                                   | next                      | way       |
-|-------|-----------------------------------------|---------------------------|-----------|
-| new   | it cannot be paired                     | settled alone             | AT_ONCE   |
-| new   | its other half is held                  | settled, both             | PAIRED    |
-| new   | its other half is a lone view           | that is taken back; both  | LATE      |
-| new   | neither                                 | held                      |           |
-| held  | its other half arrives                  | settled, both             | PAIRED    |
-| held  | the watermark is SLACK_NS after its end | settled alone             | WATERMARK |
-| held  | it was held for LIVE_S, or BACKLOG_S    | settled alone             | TIME      |
-| held  | it is the oldest of more than MAX_HELD  | settled alone             | MEMORY    |
-| held  | the server stops, or work is undone     | held, as the store has it |           |
+| state | event                                           | next                      | way       |
+|-------|-------------------------------------------------|---------------------------|-----------|
+| new   | it cannot be paired                             | settled alone             | AT_ONCE   |
+| new   | its other half is held                          | settled, both             | PAIRED    |
+| new   | its other half is a lone view                   | that is taken back; both  | LATE      |
+| new   | neither                                         | held                      |           |
+| held  | its other half arrives                          | settled, both             | PAIRED    |
+| held  | it is due, or its only alike view (alike.py) is | settled, both             | ALIKE     |
+| held  | it is due, and its only alike view is lone      | that is taken back; both  | LATE      |
+| held  | the watermark is SLACK_NS after its end         | settled alone             | WATERMARK |
+| held  | it was held for LIVE_S, or BACKLOG_S            | settled alone             | TIME      |
+| held  | it is the oldest of more than MAX_HELD          | settled alone             | MEMORY    |
+| held  | the server stops, or work is undone             | held, as the store has it |           |
+
+A view is due that would be settled alone, by WATERMARK, TIME or MEMORY.
 
 Each agent has passed the end of the newest call that it delivered; an agent that delivers only its ledger has
 passed the server's current time, less the lag that it reports. The watermark is the minimum over active
@@ -22,12 +26,13 @@ count that delivered within KNOWN_S, since they return one by one after an outag
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
 from agent.wire import Record
+from server.analysis.likeness import likeness_of
 from server.analysis.witnesses import Pending, View
 
 LIVE_S = 2.0  # maximum wait of a live view
@@ -48,6 +53,7 @@ class SettledBy(StrEnum):
 
     AT_ONCE = "at_once"
     PAIRED = "paired"
+    ALIKE = "alike"
     WATERMARK = "watermark"
     TIME = "time"
     MEMORY = "memory"
@@ -56,12 +62,15 @@ class SettledBy(StrEnum):
 
 @dataclass(slots=True)
 class Held:
-    """A held view. `record` is None if it must be read from the store; `size` is its packed size in bytes."""
+    """A held view. `record` is None if it must be read from the store; `size` is its packed size in bytes;
+    `likeness` is that of analysis/likeness.py.
+    """
 
     view: View
     id: str
     record: Record | None
     size: int
+    likeness: int | None
     stored: bool = False  # whether the store has it as held
     live: bool = False
 
@@ -89,6 +98,7 @@ class ViewHold:
         self._new: list[Held] = []  # not in a queue yet
         self._records = self._bytes = 0
         self._pending = Pending()
+        self._alike: dict[tuple[int, bool], dict[int, Held]] = {}  # by likeness, and whether it is unplaced
         self._agents: dict[str, _Agent] = {}
         self._live, self._backlog = _Queues(self._held), _Queues(self._held)
 
@@ -101,7 +111,7 @@ class ViewHold:
 
     def hold(self, view: View, record: Record, size: int, stored: bool = False) -> None:
         """Holds a view; `size` is the packed size of its record in bytes."""
-        held = Held(view, record.id, record, size, stored)
+        held = Held(view, record.id, record, size, likeness_of(record), stored)
         if self._records < MAX_RECORDS and self._bytes + size <= MAX_BYTES:
             self._records += 1
             self._bytes += size
@@ -109,15 +119,30 @@ class ViewHold:
             held.record = None
         self._held[held.number] = held
         self._new.append(held)
-        self._pending.add(view)
+        if view.mark is not None:
+            self._pending.add(view)
+        if held.likeness is not None:
+            self._alike.setdefault((held.likeness, view.mark is None), {})[held.number] = held
 
     def release(self, number: int) -> Held | None:
         """Removes and returns a held view."""
         held = self._held.pop(number, None)
-        if held is not None and held.record is not None:
+        if held is None:
+            return None
+        if held.record is not None:
             self._records -= 1
             self._bytes -= held.size
+        if held.likeness is not None:
+            key = held.likeness, held.view.mark is None
+            del self._alike[key][number]
+            if not self._alike[key]:
+                del self._alike[key]
+        self._pending.remove(held.view)
         return held
+
+    def alike(self, likeness: int, unplaced: bool) -> Collection[Held]:
+        """The held views of a likeness, the unplaced ones or the others."""
+        return self._alike.get((likeness, unplaced), {}).values()
 
     def record_delivery(self, agent: str, epoch: str, passed: int, at: float) -> None:
         """Records that an agent has delivered the calls that ended up to `passed` (ns)."""
@@ -160,7 +185,6 @@ class ViewHold:
                 held.stored = True
             else:
                 self.release(number)
-                self._pending.remove(held.view)
         self._new = [held for held in self._new if self._held.get(held.number) is held]
         return [number for number in ids if number not in self._held]
 
@@ -176,7 +200,6 @@ class ViewHold:
         for number in numbers:
             held = self.release(number)
             if held is not None:
-                self._pending.remove(held.view)
                 yield held, why
 
 

@@ -14,6 +14,10 @@ class Received(StrEnum):
     DUPLICATE_BATCH = "duplicate_batch"  # of a batch that is stored already
 
 
+UNCERTAIN = "uncertain"
+"""Exchanges settled although they may be other exchanges, seen from the other end."""
+
+
 class Left(StrEnum):
     """What was left out at ingest although the exchange is stored."""
 

@@ -1,4 +1,5 @@
 """Pairs new views into exchanges: a view is settled with its other half, or alone after waiting long enough.
+An unplaced view is paired only after that, by likeness (alike.py).
 
 The store records which views are held, so that none is lost when the process ends. A view that was settled
 alone is kept as a lone view if its other half may still arrive: if an agent watches the other end, if the
@@ -8,17 +9,20 @@ new pod or a service that no agent has reported yet; such views are kept too, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import NamedTuple
 
 from agent.wire import Record
 from server.analysis.ends import is_other_end_internal, other_ends, own_end
+from server.analysis.likeness import is_unplaced, likeness_of
 from server.analysis.witnesses import View, mark_of, view_of
+from server.ingest.alike import Alike, Seen
 from server.ingest.holding import KNOWN_S, Held, SettledBy, ViewHold
 from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
-from server.store.values import StoredView
+from server.store.values import LoneView, StoredView
 
 FRESH_S = 600.0  # after the start every address counts as watched, since not all agents have delivered yet
 
@@ -36,14 +40,27 @@ class Arrival:
 
 def arrived(number: int, record: Record, raw: bytes) -> Arrival:
     """An arrival whose exchange is not known yet."""
+    return Arrival(number, record, raw, _paired_view(record, number), number)
+
+
+def _paired_view(record: Record, number: int) -> View | None:
+    """None if it cannot be paired."""
     mark = mark_of(record)
-    view = None if mark is None else view_of(record, number, mark)
-    return Arrival(number, record, raw, view, number)
+    if mark is None and (not is_unplaced(record) or likeness_of(record) is None):
+        return None
+    return view_of(record, number, mark)
 
 
 def newest(arrivals: Iterable[Arrival]) -> int:
     """The latest end of a call (ns); 0 if there are none."""
     return max((one.record.time if one.view is None else one.view.end for one in arrivals), default=0)
+
+
+class LateView(NamedTuple):
+    """The other view of an exchange that was counted without it."""
+
+    number: int
+    record: Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +69,7 @@ class Settleable:
 
     exchange: ExchangeDraft
     why: SettledBy
-    late: Arrival | None = None
+    late: LateView | None = None
 
 
 class Pairing:
@@ -63,8 +80,9 @@ class Pairing:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self.holding = ViewHold()
+        self._alike = Alike(unit, self.holding)
         self._released: list[int] = []  # still held by the store
-        self._settled_alone: list[tuple[int, int, int]] = []  # not yet known to the store
+        self._settled_alone: list[LoneView] = []  # not yet known to the store
         self._fresh_until: float | None = None
         self.forget()
 
@@ -84,23 +102,23 @@ class Pairing:
         self._settled_alone.clear()
         for number in self.holding.forget(self._unit.held.ids()):
             found = self._unit.held.record(number)
-            mark = None if found is None else mark_of(found[0])
-            if found is None or mark is None:  # damaged: waiting would be pointless
+            view = None if found is None else _paired_view(found[0], number)
+            if found is None or view is None:  # damaged: waiting would be pointless
                 self._released.append(number)
             else:
-                record, size = found
-                self.holding.hold(view_of(record, number, mark), record, size, stored=True)
+                self.holding.hold(view, *found, stored=True)
 
     def take(self, arrivals: Sequence[Arrival], now: int) -> list[Settleable]:
         """Stores new views. Returns the exchanges that can be settled; other views are held."""
-        late = self._unit.lone_views.marks([one.view.mark for one in arrivals if one.view is not None])
+        marks = [one.view.mark for one in arrivals if one.view is not None and one.view.mark is not None]
+        late = self._unit.lone_views.marks(marks)
         watched, found = self._unit.watched, []
         for one in arrivals:
             if (end := own_end(one.record)) is not None:
                 watched.record(end, now)
             if one.view is None:
                 found.append(Settleable(ExchangeDraft(one.number, [one.record]), SettledBy.AT_ONCE))
-            elif (whole := self._other_half(one, one.view, one.view.mark in late)) is not None:
+            elif (whole := self._other_half(one, one.view, late)) is not None:
                 for end in chain(other_ends(one.record), other_ends(whole.exchange.records[0])):
                     watched.record(end, now)
                 found.append(whole)
@@ -111,8 +129,10 @@ class Pairing:
         )
         return found
 
-    def _other_half(self, one: Arrival, view: View, maybe_late: bool) -> Settleable | None:
-        other = self.holding.match(view, self._lone(one.record.time, view.mark) if maybe_late else ())
+    def _other_half(self, one: Arrival, view: View, late: Collection[int]) -> Settleable | None:
+        if view.mark is None:
+            return None
+        other = self.holding.match(view, self._lone(one.record.time, view.mark) if view.mark in late else ())
         if other is None:
             return None
         held = self.holding.release(other.exchange)
@@ -123,7 +143,7 @@ class Pairing:
             return None
         one.exchange = exchange.number
         if held is None:
-            return Settleable(exchange, SettledBy.LATE, one)
+            return Settleable(exchange, SettledBy.LATE, LateView(one.number, one.record))
         exchange.records.append(one.record)
         exchange.second = one.number
         return Settleable(exchange, SettledBy.PAIRED)
@@ -142,14 +162,53 @@ class Pairing:
 
     def due(self, now: int, at: float, most: int) -> list[Settleable]:
         """The exchanges of at most `most` views whose wait is over."""
-        fresh_until, found = self.begin(now, at), []
+        self.begin(now, at)
+        found = []
         for held, why in islice(self.holding.due(now, at), most):
             exchange = self._draft(held)
             if exchange is not None:
-                found.append(Settleable(exchange, why))
-                if not held.live or at < fresh_until or self._may_be_captured(exchange.records[0]):
-                    self._settled_alone.append((held.number, held.view.mark, exchange.records[0].time))
+                found.append(self._both(held, exchange) or self._one(held, exchange, why, at))
         return found
+
+    def _one(self, held: Held, exchange: ExchangeDraft, why: SettledBy, at: float) -> Settleable:
+        record = exchange.records[0]
+        view = LoneView(held.number, held.view.mark, held.likeness, record.time)
+        if self._alike.concerns(held):
+            self._unit.lone_views.add([view])  # at once: the next due view must find it as a candidate
+        elif view.mark is not None and self._is_kept(held, record, at):
+            self._settled_alone.append(view)
+        return Settleable(exchange, why)
+
+    def _is_kept(self, held: Held, record: Record, at: float) -> bool:
+        if held.likeness is not None and self._unit.lone_views.has_room:
+            return True
+        is_fresh = self._fresh_until is not None and at < self._fresh_until
+        return not held.live or is_fresh or self._may_be_captured(record)
+
+    def _both(self, held: Held, exchange: ExchangeDraft) -> Settleable | None:
+        """The exchange of a due view and the only view that is alike to it, if there is one."""
+        other = self._alike.other_half(held, exchange.records[0])
+        if other is None:
+            return None
+        waiting = self.holding.release(other.view.exchange)
+        if waiting is None:
+            return self._late_half(exchange, other)
+        if waiting.stored:
+            self._released.append(waiting.number)
+        one = Seen(held.view, exchange.records[0])
+        first, second = sorted((one, other), key=lambda seen: seen.view.exchange)
+        number = second.view.exchange
+        self._unit.samples.join(number, first.view.exchange)
+        both = ExchangeDraft(first.view.exchange, [first.record, second.record], second=number)
+        return Settleable(both, SettledBy.ALIKE)
+
+    def _late_half(self, one: ExchangeDraft, other: Seen) -> Settleable | None:
+        exchange = self._unit.samples.load(other.view.exchange)
+        self._unit.lone_views.remove(other.view.exchange)
+        if exchange is None:
+            return None
+        self._unit.samples.join(one.number, exchange.number)
+        return Settleable(exchange, SettledBy.LATE, LateView(one.number, one.records[0]))
 
     def _may_be_captured(self, record: Record) -> bool:
         """Whether an agent may have captured the call at its other end."""

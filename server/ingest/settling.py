@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from agent.wire import Record
 from server.analysis.inventory import key_of
+from server.analysis.likeness import placed
 from server.analysis.views import in_order, server_view
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.counting import Counting
@@ -63,7 +64,7 @@ class Settling:
 
     def _find_api(self, records: Sequence[Record]) -> int:
         """Finds the API of these views; merges APIs that turn out to be the same."""
-        views = in_order(records)
+        views = placed(in_order(records))
         server = server_view(views)
         api, found = self._unit.apis.resolve(server)
         if found is not None:

@@ -62,8 +62,8 @@ class SpecTitle:
 
 @dataclass(frozen=True, slots=True)
 class ApiRow:
-    """`exchanges` and `operations` count calls and called operations; `merged` has the ids of APIs that were
-    merged into this one.
+    """`exchanges` and `operations` count calls and called operations, `uncertain` exchanges are counted
+    apart; `merged` has the ids of APIs that were merged into this one.
     """
 
     number: int
@@ -78,6 +78,7 @@ class ApiRow:
     namespace: str | None
     workload: str | None
     exchanges: int
+    uncertain: int
     operations: int
     verdicts: Mapping[str, int]
     first_seen: int | None
@@ -99,7 +100,8 @@ class OperationKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class OperationRow:
     """`key` is, for example, "GET /users/{id}"; `statuses` has None for calls without a response; `latency`
-    is a histogram (analysis/latency.py); `consumers` has the busiest ones.
+    is a histogram (analysis/latency.py); `consumers` has the busiest ones. These and
+    `verdicts` include the `uncertain` exchanges, which `count` does not.
     """
 
     number: int
@@ -110,6 +112,7 @@ class OperationRow:
     operation_id: str | None
     deprecated: bool
     count: int
+    uncertain: int
     first_seen: int | None
     last_seen: int | None
     statuses: Mapping[int | None, int]
@@ -135,6 +138,7 @@ class ExchangeRow:
     why: str | None
     deprecated: bool
     duration: int | None
+    uncertain: bool
     deviations: Mapping[DeviationIdentity, str]
     views: Sequence[Record]
 
@@ -259,10 +263,11 @@ class Ledgers:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Number of called APIs and of exchanges counted for them."""
+    """Number of called APIs, of exchanges counted for them, and of those counted apart."""
 
     apis: int
     exchanges: int
+    uncertain: int
 
 
 @dataclass(frozen=True, slots=True)

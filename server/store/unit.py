@@ -21,6 +21,7 @@ from server.store.values import (
     Covered,
     DeviationDecision,
     Learned,
+    LoneView,
     Merge,
     Occurrence,
     RetentionBounds,
@@ -171,6 +172,9 @@ class Samples(Protocol):
     def add_views(self, views: Iterable[StoredView]) -> None:
         """Inserts views, whether or not their exchanges are known."""
 
+    def join(self, number: int, exchange: int) -> None:
+        """Moves a stored view to another exchange."""
+
     def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
         """Inserts new exchanges and updates changed ones."""
 
@@ -197,8 +201,7 @@ class HeldViews(Protocol):
 class LoneViews(Protocol):
     """Lone views, by number."""
 
-    def add(self, views: Iterable[tuple[int, int, int]]) -> None:
-        """Numbers, marks and times (ns) of the records."""
+    def add(self, views: Iterable[LoneView]) -> None: ...
 
     def remove(self, number: int) -> None: ...
 
@@ -207,6 +210,15 @@ class LoneViews(Protocol):
 
     def near(self, time: int, mark: int) -> Sequence[View]:
         """Lone views with a mark, near a time."""
+
+    def alike(self, likeness: int, start: int, end: int) -> Sequence[tuple[View, Record]] | None:
+        """The lone views of a likeness whose calls may have lasted at some time from `start` to `end` (ns),
+        with their records. None if there are too many to compare.
+        """
+
+    @property
+    def has_unplaced(self) -> bool:
+        """Whether any lone view has no mark."""
 
     def expire(self, now: int, most: int) -> int:
         """Removes lone views older than a day, in steps, and then the oldest beyond `most`. Returns how many

@@ -20,7 +20,7 @@ MAX_TITLE = 200  # characters of a title or version; documents may have megabyte
 class Contribution:
     """What one exchange adds to the counters. `status` is None without a response; `bucket` is the latency
     bucket, None without a known duration. `time` is that of the first view; `last` that of the last view, if
-    later.
+    later. An `uncertain` exchange may be another one, seen from the other end.
     """
 
     operation: int
@@ -30,10 +30,22 @@ class Contribution:
     bucket: int | None
     verdict: str | None
     last: int = 0
+    uncertain: bool = False
 
     @property
     def hour(self) -> int:
         return self.time // HOUR_NS
+
+
+class LoneView(NamedTuple):
+    """A view that was settled alone. Its other half is found by mark (analysis/witnesses.py), likeness
+    (analysis/likeness.py) or both. `time` is the record's.
+    """
+
+    number: int
+    mark: int | None
+    likeness: int | None
+    time: int
 
 
 class StoredView(NamedTuple):

@@ -73,6 +73,7 @@ def _totals(found: Summary) -> dict[str, int]:
     return {
         "apis": found.totals.apis,
         "exchanges": found.totals.exchanges,
+        "uncertain": found.totals.uncertain,
         "bytes": seen.get("bytes", {}).get("parsed", 0),
         "bytes_lost": lost(seen, "bytes"),
         "exchanges_lost": lost(seen, "exchanges"),

@@ -7,6 +7,7 @@ Cases that the views alone cannot decide are left out:
 - a connection that one end's agent joined late, unless both ends are on one node and all its calls have a
   response: otherwise no time shows which calls its views belong to;
 - a port that the same client uses again within a minute;
+- of calls with an unplaced view, those that leave their node or were not captured wholly;
 - unless `near_hours`, calls within seconds of a full hour (the clocks of two nodes may disagree on the hour).
 """
 
@@ -30,6 +31,7 @@ THINKS = 5 * MS  # minimum time before the next call of an HTTP/1 connection
 ON_THE_WAY = 2 * MS  # maximum
 REUSE = 60 * SECOND  # minimum time before a port is used again
 PORTS = 40_000
+UNPLACED = ("client", "server", "client server")
 ANSWERED = [name for name, kind in KINDS.items() if kind.status is not None]
 
 
@@ -46,7 +48,7 @@ class Call:
     """One call. `place` is the copy of the server that answered, `stream` the ordinal in the connection or
     the HTTP/2 stream. It took `took` ns from `start` (ns UTC) at the client, including `there` and `back` on
     the network. What an end saw is None if it has no agent or its view was lost. The server's agent counts
-    from the call `joined`.
+    from the call `joined`. The views in `unplaced` (of a call over TLS) have no ends.
     """
 
     caller: str
@@ -66,6 +68,7 @@ class Call:
     client_saw: str | None
     server_saw: str | None
     joined: int = 0
+    unplaced: str = ""
 
 
 def traffic(chance: random.Random, count: int, near_hours: bool = False, start: int = START) -> list[Call]:
@@ -94,6 +97,7 @@ def _connection(
     now, kind, id = start, "get", 7
     is_near = protocol == "h1" and bool(server.places) and caller.node == server.places[place].node
     joined = chance.choice((0, 0, 1, 2)) if is_near else 0
+    is_local = address.local_to is not None or (is_near and client == server.places[place].ip)
     for ordinal in range(chance.choice((1, 1, 2, 3, 5, 8))):
         if ordinal == 0 or chance.random() < 0.8:  # otherwise the client retries
             kind, id = chance.choice(ANSWERED if joined else [*KINDS]), chance.randrange(1, 4)
@@ -111,10 +115,18 @@ def _connection(
         yield Call(
             caller.name, address.name, server.name, place, number, port, protocol, stream, kind, id,
             now, took, there, back, client_saw, server_saw, joined,
+            _unplaced(chance, is_local and not joined and kind in ANSWERED, client_saw, server_saw),
         )  # fmt: skip
         pause = THINKS + chance.choice((0, 3 * MS, 900 * MS, 20 * SECOND)) + chance.randrange(MS)
         now += chance.randrange(20 * MS) if protocol == "h2" else took + pause
         ports[client, port] = now + took
+
+
+def _unplaced(chance: random.Random, is_local: bool, client_saw: str | None, server_saw: str | None) -> str:
+    """Which views of a call that does not leave its node are unplaced."""
+    if not is_local or client_saw != Saw.WHOLE or server_saw not in (Saw.WHOLE, None):
+        return ""
+    return chance.choice(("", *UNPLACED)) if server_saw else chance.choice(("", "client"))
 
 
 def ip_of(caller: Caller, address: Address) -> str:

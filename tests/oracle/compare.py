@@ -5,9 +5,12 @@ from __future__ import annotations
 from tests.oracle.model import SEEN, Counts, Key
 from tests.oracle.world import ADDRESSES, SERVERS
 
-SHARED = {SERVERS[name].api for one in ADDRESSES.values() if len(one.servers) > 1 for name in one.servers}
-"""APIs behind one address: a view that is counted alone may count for the other API until its other half
-arrives; first and last seen times there keep its time.
+SHARED = {
+    *(SERVERS[name].api for one in ADDRESSES.values() if len(one.servers) > 1 for name in one.servers),
+    *(api for one in SERVERS.values() for api in (("host", one.host), ("process", one.name)) if one.places),
+}
+"""APIs behind one address, and those of servers whose address is unknown: a view that is counted alone may
+count for one of them until its other half arrives; first and last seen times there keep its time.
 """
 
 Differences = dict[str, dict[Key, tuple[int | None, int | None]]]

@@ -15,6 +15,8 @@ OF_API = "JOIN apis ON apis.number = deviations.api"
 QUERIES = {
     "operations": f"""SELECT {AT}, count FROM operations
         JOIN apis ON apis.number = operations.api WHERE count <> 0""",
+    "uncertain": f"""SELECT {AT}, uncertain FROM operations
+        JOIN apis ON apis.number = operations.api WHERE uncertain <> 0""",
     "calls": f"SELECT {AT}, hour, consumers.kind, consumers.name, status, calls.count FROM calls"
     f" {OF_OPERATION} {OF_CONSUMER}",
     "latency": f"SELECT {AT}, day, bucket, latency.count FROM latency {OF_OPERATION}",

@@ -2,8 +2,8 @@
 
 A call counts once if any agent saw it: for the server that answered, at the time of its first view, with the
 duration that the server's own agent saw (else the client's), for the best consumer name in any of its views.
-A call that only its client saw counts for the server as well, once any call shows where its address leads.
-First and last seen times are over the times of all views.
+A call that only its client saw counts for the server as well, once any call shows where its address leads; if
+that view is unplaced, the call is uncertain. First and last seen times are over the times of all views.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EVERYONE = ("everyone", "")
 def counts(calls: Iterable[Call], skews: Skews) -> Counts:
     """All counters of a server that has every view."""
     calls = [*calls]
-    learned = {call.address for call in calls if call.client_saw and call.server_saw}
+    learned = {_called(call) for call in calls if call.client_saw and call.server_saw}
     tables: dict[str, Counter[Key]] = {name: Counter() for name in TABLES}
     first: dict[Key, int] = {}
     last: dict[Key, int] = {}
@@ -49,7 +49,7 @@ def counts(calls: Iterable[Call], skews: Skews) -> Counts:
     }
 
 
-TABLES = ("operations", "calls", "latency", "verdicts", "deviations", "coverage")
+TABLES = ("operations", "uncertain", "calls", "latency", "verdicts", "deviations", "coverage")
 SEEN = ("first seen", "last seen")
 
 
@@ -66,11 +66,14 @@ class Counted:
     consumer: tuple[str, str]
     consumers: tuple[tuple[str, str], ...]
     judged: Judged | None
+    uncertain: bool
 
     def counters(self) -> Iterator[tuple[str, Key]]:
         """All counters that grow by one."""
         at = (*self.api, self.operation)
         yield "operations", at
+        if self.uncertain:
+            yield "uncertain", at
         yield "calls", (*at, self.time // HOUR, *self.consumer, self.status)
         if self.duration is not None:
             yield "latency", (*at, self.time // DAY, bisect_right(BUCKETS, self.duration / 1000) - 1)
@@ -93,15 +96,14 @@ class Counted:
 
 def counted(call: Call, skews: Skews, learned: Iterable[str]) -> Counted:
     """One call that at least one agent saw."""
-    kind, server = KINDS[call.kind], SERVERS[call.server]
-    is_known = call.server_saw is not None or call.address in learned or not server.places
-    is_described = server.is_described and is_known
+    kind = KINDS[call.kind]
+    api, is_described = _api(call, learned)
     answered = kind.status is not None and (call.server_saw is not None or call.client_saw != Saw.UNANSWERED)
     path = kind.described if is_described and kind.described else kind.template
     times = [*_times(call, skews)]
     way = 0 if call.server_saw is None else call.there + call.back
     return Counted(
-        api=server.api if is_known else ("address", call.address),
+        api=api,
         operation=f"{kind.method} {path}",
         status=kind.status or 0 if answered else 0,
         time=min(times),
@@ -110,7 +112,29 @@ def counted(call: Call, skews: Skews, learned: Iterable[str]) -> Counted:
         consumer=next(_names(call)),
         consumers=tuple(_callers(call)),
         judged=_judged(call) if is_described else None,
+        uncertain=bool(call.unplaced) and call.server_saw is None,
     )
+
+
+def _api(call: Call, learned: Iterable[str]) -> tuple[tuple[str, str], bool]:
+    """The API it counts for, and whether a specification is attached to that."""
+    server = SERVERS[call.server]
+    if _is_nowhere(call):  # the port is not known
+        is_known = call.server_saw is not None or server.host in learned
+        return (("process", server.name) if is_known else ("host", server.host)), False
+    if call.server_saw is not None or call.address in learned or not server.places:
+        return server.api, server.is_described
+    return ("address", call.address), False
+
+
+def _called(call: Call) -> str:
+    """What leads to the server: the called address, or the host name if no view has ends."""
+    return SERVERS[call.server].host if _is_nowhere(call) else call.address
+
+
+def _is_nowhere(call: Call) -> bool:
+    """Whether no view has ends."""
+    return call.unplaced == "client server" or (call.unplaced == "client" and call.server_saw is None)
 
 
 def _times(call: Call, skews: Skews) -> Iterator[int]:
@@ -148,7 +172,10 @@ def _names(call: Call) -> Iterator[tuple[str, str]]:
         yield "process", caller.unit or caller.process
     if caller.user_agent:
         yield "user_agent", caller.user_agent
-    yield "ip", ip_of(caller, ADDRESSES[call.address])
+    if _is_nowhere(call):
+        yield "unknown", "unknown"
+    else:
+        yield "ip", ip_of(caller, ADDRESSES[call.address])
 
 
 def _callers(call: Call) -> Iterator[tuple[str, str]]:

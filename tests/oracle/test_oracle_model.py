@@ -10,7 +10,7 @@ import pytest
 
 from server.analysis.witnesses import SKEW_NS
 from tests.oracle.batches import deliveries
-from tests.oracle.calls import Call, Saw, traffic
+from tests.oracle.calls import UNPLACED, Call, Saw, traffic
 from tests.oracle.frozen import FOLDER, World, kept
 from tests.oracle.kinds import KINDS
 from tests.oracle.model import SEEN, counts
@@ -22,6 +22,7 @@ WORLDS = kept(FOLDER / "2f925bc.json.gz")
 @pytest.mark.parametrize("world", WORLDS, ids=range(len(WORLDS)))
 def test_the_model_counts_what_the_server_of_2f925bc_counted(world: World) -> None:
     found = counts(world.calls, world.skews)
+    assert found.pop("uncertain") == {}
     assert found.keys() == world.counts.keys()
     for table, expected in world.counts.items():
         if table in SEEN:  # from one view of each call
@@ -39,7 +40,8 @@ def test_a_call_more_shows_in_every_table() -> None:
 def sorts(call: Call) -> set[str]:
     """The kinds that a call is an example of."""
     ends = f"{call.client_saw or 'not seen'}, {call.server_saw or 'not seen'}"
-    return {call.kind, call.protocol, call.caller, call.server, call.address, ends}
+    unplaced = f"{call.unplaced or 'none'} unplaced, {'both' if call.server_saw else 'one'} seen"
+    return {call.kind, call.protocol, call.caller, call.server, call.address, ends, unplaced}
 
 
 def test_the_calls_are_of_every_sort() -> None:
@@ -53,6 +55,7 @@ def test_the_calls_are_of_every_sort() -> None:
         for one, other in [(whole, whole), (whole, unseen), (unseen, whole), (unanswered, whole)]
     }
     assert found >= alone | both | {"not seen, not seen"}
+    assert found >= {f"{one} unplaced, both seen" for one in UNPLACED} | {"client unplaced, one seen"}
     ports = {(call.caller, call.port, call.connection) for call in calls}
     assert len({(caller, port) for caller, port, _ in ports}) < len(ports), "no port is used again"
 

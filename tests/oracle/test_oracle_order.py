@@ -1,7 +1,8 @@
 """Two orders of the same batches give the same counters and the same content.
 
 The content is a deviation's message and sample, an operation's attributes, an API's, its aliases, and each
-exchange. Excluded are numbers, everything over a bound and, for servers that share an address (compare.py),
+exchange. Excluded are numbers, everything over a bound and, for servers without an address of their own
+(compare.py),
 first and last seen times and deviations' samples.
 """
 

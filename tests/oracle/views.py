@@ -37,6 +37,8 @@ def _view(call: Call, side: str, node: str, saw: str, skew: int) -> Record:
     connection = f"{side}-{call.connection}"
     stream = call.stream - call.joined if at_server else call.stream
     client, server = (_at_server if at_server else _at_client)(call, node)
+    if side in call.unplaced:
+        client = server = None
     return Record(
         id=hashlib.blake2b(f"{node} {connection} {stream}".encode(), digest_size=8).hexdigest(),
         agent=f"agent-{node}",
@@ -45,7 +47,7 @@ def _view(call: Call, side: str, node: str, saw: str, skew: int) -> Record:
         time=start,
         monotonic=start - NOON,
         protocol=call.protocol,
-        tls=None,
+        tls="openssl" if call.unplaced else None,
         side=side,
         connection=connection,
         stream=stream,
@@ -65,7 +67,7 @@ def _view(call: Call, side: str, node: str, saw: str, skew: int) -> Record:
     )
 
 
-def _at_client(call: Call, node: str) -> tuple[Endpoint, Endpoint]:
+def _at_client(call: Call, node: str) -> tuple[Endpoint | None, Endpoint | None]:
     """Both ends as the client's agent knows them: its own pod, and the called address."""
     caller, address = CALLERS[call.caller], ADDRESSES[call.address]
     netns = HOST_NETNS[node] if caller.netns is None else caller.netns
@@ -73,7 +75,7 @@ def _at_client(call: Call, node: str) -> tuple[Endpoint, Endpoint]:
     return own, Endpoint(address.ip, address.port, netns if address.local_to else None)
 
 
-def _at_server(call: Call, node: str) -> tuple[Endpoint, Endpoint]:
+def _at_server(call: Call, node: str) -> tuple[Endpoint | None, Endpoint | None]:
     """Both ends as the server's agent knows them: the caller, and its own pod or process."""
     caller, address, server = CALLERS[call.caller], ADDRESSES[call.address], SERVERS[call.server]
     place: Place = server.places[call.place]

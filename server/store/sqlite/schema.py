@@ -255,3 +255,14 @@ def m015_capture(db: Database) -> None:
     """What each start of an agent captures and its lag, as of its newest batch; NULL if it reports none."""
     db.conn.execute("ALTER TABLE epochs ADD COLUMN watching TEXT")
     db.conn.execute("ALTER TABLE epochs ADD COLUMN lag_ms INTEGER")
+
+
+@migrations()
+def m016_uncertain(db: Database) -> None:
+    """Exchanges that may be other exchanges, seen from the other end, and what later shows that they are."""
+    db.executescript("""
+    ALTER TABLE operations ADD COLUMN uncertain INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE exchanges ADD COLUMN uncertain INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE alone ADD COLUMN likeness INT;
+    CREATE INDEX alone_likeness ON alone(likeness, time) WHERE likeness IS NOT NULL;
+    """)

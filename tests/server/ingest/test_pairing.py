@@ -3,81 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from agent.wire import Batch, Endpoint, Record, pack_record
+from agent.wire import Endpoint, Record
 from server.ingest import holding, pairing
-from server.ingest.accept import Acceptor
 from server.ingest.counting import Counting
-from server.ingest.decode import Delivery
 from server.ingest.holding import BACKLOG_S, LIVE_S, SettledBy
 from server.ingest.outcomes import Received
 from server.store.draft import ExchangeDraft
 from server.store.filters import Filters
-from server.store.sqlite.store import SqliteStore
 from server.store.sqlite.writing import lone_views
 from server.store.unit import Unit
-from tests.server.engine import load
+from tests.server.ingesting import Ingest, S
 from tests.server.records import NOON, record
 from tests.server.sql import database
-
-T = TypeVar("T")
-S = 1_000_000_000
-TABLES = ("calls", "latency", "verdicts", "coverage", "deviation_calls", "operations", "deviations")
-
-
-class Ingest:
-    """An acceptor with a store, and a clock set by the test (s since NOON)."""
-
-    def __init__(self, data: Path) -> None:
-        self.store = SqliteStore(data)
-        self.acceptor = self.do(lambda unit: Acceptor(unit, load))
-        self.store.on_undo(self.acceptor.forget)
-        self.store.on_commit(self.acceptor.publish)
-        self.at = 0.0
-        self.seqs: dict[str, int] = {}
-
-    def do(self, work: Callable[[Unit], T]) -> T:
-        return self.store.write(work).result(60)
-
-    def deliver(self, agent: str, *views: Record) -> dict[str, int]:
-        delivery = self.batch(agent, *views)
-        return self.do(lambda unit: self.acceptor.accept(delivery, self.now, self.at))
-
-    def batch(self, agent: str, *views: Record, epoch: str = "epoch") -> Delivery:
-        self.seqs[agent] = seq = self.seqs.get(agent, 0) + 1
-        return Delivery(Batch(2, agent, epoch, seq, {}, views), tuple(pack_record(one) for one in views))
-
-    def wait(self, seconds: float) -> None:
-        self.at += seconds
-        self.do(lambda unit: self.acceptor.settle_due(self.now, self.at))
-
-    @property
-    def now(self) -> int:
-        return NOON + int(self.at * S)
-
-    def views(self) -> list[list[str]]:
-        """The ids of each exchange's views."""
-        with self.store.reading() as reader:
-            rows = reader.exchanges.listed(Filters(), 1000, None).rows
-        return sorted(sorted(view.id for view in row.views) for row in rows)
-
-    def counts(self) -> dict[str, list[tuple[object, ...]]]:
-        db = database(self.store)
-
-        def read(table: str) -> list[tuple[object, ...]]:
-            return sorted(map(tuple, db.execute(f"SELECT * FROM {table}")), key=repr)
-
-        return self.do(lambda unit: {table: read(table) for table in TABLES})
-
-    def rows(self, table: str) -> int:
-        db = database(self.store)
-        return self.do(lambda unit: int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]))
 
 
 @pytest.fixture

@@ -90,6 +90,20 @@ def test_what_was_not_seen_is_said(client: Client) -> None:
     assert "request not seen" in page(client, f"/apis/{found['api']}")
 
 
+def test_exchanges_that_may_be_others_are_counted_and_marked_apart(client: Client) -> None:
+    client.send(record(1, "client", id="a", status=None, client=None, server=None), *both(2))
+    assert "Exchanges 1 + 1 uncertain" in page(client, "/")
+    apis = {one["name"]: (one["exchanges"], one["uncertain"]) for one in client.items("/apis")}
+    assert apis == {"nginx:8080": (1, 0), "shop.local:8080": (0, 1)}
+    api = next(one["id"] for one in client.items("/apis") if one["uncertain"])
+    assert "GET /users/{id} 0 + 1 uncertain" in page(client, f"/apis/{api}")
+    (operation,) = client.items(f"/apis/{api}/operations")
+    assert (operation["count"], operation["uncertain"], operation["statuses"]) == (0, 1, {"none": 1})
+    assert "uncertain" in page(client, "/exchanges/a")
+    assert {one["id"]: one["uncertain"] for one in client.items("/exchanges")}["a"] is True
+    assert "spectap_server_exchanges_uncertain 1.0" in client.http.get("/metrics").text
+
+
 def test_bytes_that_are_not_text_and_characters_that_hide_are_visible(client: Client) -> None:
     client.send(*both(0, b"/caf\xe9/\xe2\x80\xaegnp.exe\x1b"))
     text = page(client, "/exchanges")

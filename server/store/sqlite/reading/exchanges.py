@@ -88,6 +88,7 @@ class SqliteExchanges:
             why=row["why"],
             deprecated=bool(row["deprecated"]),
             duration=row["duration"],
+            uncertain=bool(row["uncertain"]),
             deviations=deviations(row["deviations"]),
             views=views,
         )

@@ -56,12 +56,13 @@ class SqliteInventory:
         where.add(f"EXISTS ({JUDGED} AND verdict = ?)", filters.verdict)
         add_called(where, filters)
         rows = self._db.execute(
-            f"""SELECT * FROM (SELECT apis.*, coalesce(sum(operations.count), 0) AS exchanges,
+            f"""SELECT * FROM (SELECT apis.*, coalesce(sum(operations.count), 0) AS stored,
+            coalesce(sum(operations.uncertain), 0) AS uncertain,
             coalesce(sum(operations.count > 0), 0) AS operations, min(operations.first_seen) AS first_seen,
             coalesce(max(operations.last_seen), 0) AS last_seen
             FROM apis LEFT JOIN operations ON operations.api = apis.number
             WHERE apis.merged_into IS NULL AND {where} GROUP BY apis.number)
-            WHERE (exchanges > 0 OR kind = '{ApiKind.DECLARED}') AND (last_seen, number) < (?, ?)
+            WHERE (stored > 0 OR kind = '{ApiKind.DECLARED}') AND (last_seen, number) < (?, ?)
             AND last_seen >= ? AND coalesce(first_seen, 0) < ?
             ORDER BY last_seen DESC, number DESC LIMIT ?""",
             (*where.values, *(after or NEWEST), filters.since or 0, filters.until or END, limit + SPARE),
@@ -86,7 +87,8 @@ class SqliteInventory:
             port=row["port"],
             namespace=row["namespace"],
             workload=row["workload"],
-            exchanges=row["exchanges"],
+            exchanges=row["stored"] - row["uncertain"],
+            uncertain=row["uncertain"],
             operations=row["operations"],
             verdicts=self._verdicts_of_api(number),
             first_seen=row["first_seen"],
@@ -135,7 +137,7 @@ class SqliteInventory:
             (api, *(after or NEWEST), *where.values, limit + SPARE),
         )
         found = self._readable.each(StoredPart.OPERATIONS, rows, self._operation)
-        return piece(found, limit, lambda one: (one.count, one.number))
+        return piece(found, limit, lambda one: (one.count + one.uncertain, one.number))
 
     def _operation(self, row: sqlite3.Row) -> OperationRow:
         number: int = row["number"]
@@ -147,7 +149,8 @@ class SqliteInventory:
             template=row["template"],
             operation_id=row["operation_id"],
             deprecated=bool(row["deprecated"]),
-            count=row["count"],
+            count=row["count"] - row["uncertain"],
+            uncertain=row["uncertain"],
             first_seen=row["first_seen"],
             last_seen=row["last_seen"],
             statuses=self._statuses(number),
@@ -190,10 +193,11 @@ class SqliteInventory:
         return {key for (key,) in rows}
 
     def totals(self) -> Totals:
-        apis, exchanges = self._db.execute(
-            "SELECT count(DISTINCT api), coalesce(sum(count), 0) FROM operations WHERE count > 0"
+        apis, stored, uncertain = self._db.execute(
+            """SELECT count(DISTINCT api), coalesce(sum(count), 0), coalesce(sum(uncertain), 0)
+            FROM operations WHERE count > 0"""
         ).fetchone()
-        return Totals(apis, exchanges)
+        return Totals(apis, stored - uncertain, uncertain)
 
     def merged_into(self, apis: Collection[int]) -> Mapping[int, int]:
         rows = self._db.execute("SELECT number, merged_into FROM apis WHERE merged_into IS NOT NULL")

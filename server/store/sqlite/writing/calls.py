@@ -1,4 +1,6 @@
-"""Counts of calls by hour, of latency by day, and of verdicts."""
+"""Counts of calls by hour, of latency by day, and of verdicts. All include uncertain exchanges, which
+an operation also counts apart.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,14 @@ class SqliteCallTally:
         self._latency: Counter[tuple[int | str, ...]] = Counter()
         self._verdicts: Counter[tuple[int | str, ...]] = Counter()
         self._totals: Counter[int] = Counter()
+        self._uncertain: Counter[int] = Counter()
         self._seen: dict[int, tuple[int, int]] = {}
 
     def add(self, one: Contribution, sign: int = 1) -> None:
         self._calls[one.operation, one.hour, one.consumer, one.status or 0] += sign
         self._totals[one.operation] += sign
+        if one.uncertain:
+            self._uncertain[one.operation] += sign
         if one.bucket is not None:
             self._latency[one.operation, one.hour // 24, one.bucket] += sign
         if one.verdict is not None:
@@ -47,6 +52,10 @@ class SqliteCallTally:
         self._db.executemany(
             "UPDATE operations SET count = count + ? WHERE number = ?",
             [(count, op) for op, count in self._totals.items() if count and op not in self._seen],
+        )
+        self._db.executemany(
+            "UPDATE operations SET uncertain = uncertain + ? WHERE number = ?",
+            [(count, op) for op, count in self._uncertain.items() if count],
         )
         self.forget()
 

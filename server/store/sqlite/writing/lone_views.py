@@ -1,13 +1,15 @@
-"""Lone views, found by mark."""
+"""Lone views, found by mark or by likeness."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from server.analysis.witnesses import SKEW_NS, View, mark_of, view_of
+from agent.wire import Record
+from server.analysis.likeness import LONGEST_NS, likeness_of
+from server.analysis.witnesses import SKEW_NS, SLACK_NS, View, mark_of, view_of
 from server.store.sqlite.reading.readable import Readable
-from server.store.values import DAY_NS, HOUR_NS
+from server.store.values import DAY_NS, HOUR_NS, LoneView
 
 MARKS_AT_ONCE = 500
 MAX_NEAR = 64  # maximum views of one mark that are compared: the nearest in time, half of them earlier
@@ -22,15 +24,18 @@ class SqliteLoneViews:
     def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
         self._db = db
         self._readable = readable
-        self._count = self._counted()
+        self._look()
 
-    def add(self, views: Iterable[tuple[int, int, int]]) -> None:
+    def add(self, views: Iterable[LoneView]) -> None:
         rows = [*views]
         self._count += len(rows)
-        self._db.executemany("INSERT INTO alone (number, mark, time) VALUES (?, ?, ?)", rows)
+        self._unplaced += sum(one.mark is None for one in rows)
+        self._db.executemany("INSERT INTO alone (number, mark, likeness, time) VALUES (?, ?, ?, ?)", rows)
 
     def remove(self, number: int) -> None:
-        self._count -= self._db.execute("DELETE FROM alone WHERE number = ?", (number,)).rowcount
+        gone = self._db.execute("DELETE FROM alone WHERE number = ? RETURNING mark", (number,)).fetchall()
+        self._count -= len(gone)
+        self._unplaced -= sum(mark is None for (mark,) in gone)
 
     def marks(self, marks: Sequence[int]) -> set[int]:
         found: set[int] = set()
@@ -60,6 +65,25 @@ class SqliteLoneViews:
             if mark_of(record) == mark
         ]
 
+    def alike(self, likeness: int, start: int, end: int) -> list[tuple[View, Record]] | None:
+        rows = self._db.execute(
+            """SELECT number, record FROM (SELECT number FROM alone
+                WHERE likeness = ? AND time BETWEEN ? AND ? LIMIT ?) JOIN witnesses USING (number)""",
+            (likeness, start - LONGEST_NS, end + SLACK_NS, MAX_NEAR + 1),
+        ).fetchall()
+        if len(rows) > MAX_NEAR:
+            return None
+        return [
+            (view_of(record, number, mark_of(record)), record)
+            for number, raw in rows
+            for record in self._readable.records([raw])
+            if likeness_of(record) == likeness
+        ]
+
+    @property
+    def has_unplaced(self) -> bool:
+        return self._unplaced > 0
+
     def expire(self, now: int, most: int) -> int:
         old = self._db.execute(
             "SELECT max(first) FROM arrivals WHERE hour <= ?", ((now - KEPT_NS) // HOUR_NS,)
@@ -68,7 +92,7 @@ class SqliteLoneViews:
             "DELETE FROM alone WHERE number IN (SELECT number FROM alone WHERE number < ? LIMIT ?)",
             (old[0] or 0, EXPIRED_AT_ONCE),
         )
-        self._count = self._counted()
+        self._look()
         excess = max(0, min(self._count - most, EXPIRED_AT_ONCE))
         if excess:
             self._db.execute(
@@ -81,5 +105,6 @@ class SqliteLoneViews:
     def has_room(self) -> bool:
         return self._count < ROOM
 
-    def _counted(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM alone").fetchone()[0])
+    def _look(self) -> None:
+        count, marked = self._db.execute("SELECT count(*), count(mark) FROM alone").fetchone()
+        self._count, self._unplaced = int(count), int(count) - int(marked)

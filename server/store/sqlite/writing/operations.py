@@ -140,11 +140,12 @@ def move_counts(db: sqlite3.Connection, source: int, target: int) -> None:
         execute(f"DELETE FROM {table} WHERE operation = ?", (source,))
     execute(
         """UPDATE operations SET count = operations.count + old.count,
+        uncertain = operations.uncertain + old.uncertain,
         first_seen = coalesce(
             min(operations.first_seen, old.first_seen), operations.first_seen, old.first_seen),
         last_seen = coalesce(
             max(operations.last_seen, old.last_seen), operations.last_seen, old.last_seen)
-        FROM (SELECT count, first_seen, last_seen FROM operations WHERE number = ?) AS old
+        FROM (SELECT count, uncertain, first_seen, last_seen FROM operations WHERE number = ?) AS old
         WHERE operations.number = ?""",
         (source, target),
     )

@@ -18,7 +18,7 @@ Value = int | str | bytes | None
 
 COLUMNS = (
     "number, time, api, operation, consumer, method, path, status, bucket, duration, verdict, why,"
-    " deprecated, deviations, revision, namespaces, workloads, second"
+    " deprecated, deviations, revision, namespaces, workloads, uncertain, second"
 )
 MARKS = ", ".join("?" * len(COLUMNS.split(",")))
 IDS_AT_ONCE = 500
@@ -76,6 +76,9 @@ class SqliteSamples:
         query = "INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)"
         self._db.executemany(query, views)
 
+    def join(self, number: int, exchange: int) -> None:
+        self._db.execute("UPDATE witnesses SET exchange = ? WHERE number = ?", (exchange, number))
+
     def write(self, exchanges: Iterable[ExchangeDraft]) -> None:
         new: list[tuple[Value, ...]] = []
         changed: list[tuple[Value, ...]] = []
@@ -102,7 +105,7 @@ class SqliteSamples:
 def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
     """Raises ValueError if a view cannot be read: its contribution cannot be subtracted."""
     number, time, api, operation, consumer, _, _, status, bucket, duration, verdict, why, *rest = row
-    deprecated, packed, revision, _, _, second = rest
+    deprecated, packed, revision, _, _, uncertain, second = rest
     if len(records) != (1 if second is None else 2):
         raise ValueError("a view is missing")
     return ExchangeDraft(
@@ -115,7 +118,9 @@ def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
         why=why,
         deprecated=bool(deprecated),
         revision=revision,
-        counted=Contribution(operation, consumer, status_of(status), time, bucket, verdict),
+        counted=Contribution(
+            operation, consumer, status_of(status), time, bucket, verdict, uncertain=bool(uncertain)
+        ),
         deviations=deviations(packed),
     )
 
@@ -144,6 +149,7 @@ def _row(one: ExchangeDraft) -> tuple[Value, ...]:
         one.revision,
         _lines({end.namespace for end in ends}),
         _lines({end.workload for end in ends}),
+        counted.uncertain,
         one.second,
     )
 

@@ -6,7 +6,7 @@ from agent.wire import Record, pack_record
 from server.analysis.witnesses import View, mark_of, view_of
 from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
-from server.store.values import DAY_NS, HOUR_NS, RetentionBounds, StoredView
+from server.store.values import DAY_NS, HOUR_NS, LoneView, RetentionBounds, StoredView
 from tests.server.records import MS, NOON, record
 from tests.server.store.conformance.opened import OpenStore, take
 
@@ -32,7 +32,9 @@ def mark(one: Record) -> int:
 
 def settle_alone(unit: Unit, *records: Record, now: int = NOON) -> list[ExchangeDraft]:
     drafts = take(unit, *records, now=now)
-    unit.lone_views.add((one.number, mark(one.records[0]), one.records[0].time) for one in drafts)
+    unit.lone_views.add(
+        LoneView(one.number, mark(one.records[0]), None, one.records[0].time) for one in drafts
+    )
     return drafts
 
 
