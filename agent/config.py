@@ -47,6 +47,8 @@ class Settings:
     priority: str
     cpu_floor: float  # CPU seconds per second
     cpu_ceiling: float
+    memory_bytes: int
+    step_down: bool
     log_json: bool
     log_level: str
     format: str | None
@@ -93,6 +95,8 @@ def settings(given: argparse.Namespace) -> Settings:
         priority=options.priority,
         cpu_floor=checks.decimal("--cpu", options.cpu, 0, 100) / 100 * len(os.sched_getaffinity(0)),
         cpu_ceiling=checks.decimal("--cpu-max", options.cpu_max, 0.01, 1024),
+        memory_bytes=checks.number("--memory-mib", options.memory_mib, 16, 1024 * 1024) * 1024 * 1024,
+        step_down=not options.no_step_down,
         log_json=bool(options.log_json),
         log_level=options.log_level,
         format=options.format,

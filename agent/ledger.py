@@ -20,6 +20,8 @@ class Bytes(StrEnum):
     LATE = "late"  # arrived after their gap was reported, or twice
     UNCAPTURED = "uncaptured"  # counted but not copied (sendfile, a call with too many buffers)
     CAPPED = "capped"  # the part of a body beyond the cap, not copied in the kernel
+    STEPPED_DOWN = "stepped_down"  # the part of a body that was not copied as the agent could not keep up
+    SAMPLED_OUT = "sampled_out"  # of a connection that was left out as the agent could not keep up
     RING_FULL = "ring_full"  # found no room in the ring
     UNSYNCED = "unsynced"  # before the first message boundary of a late join, or after a gap
     OPAQUE = "opaque"  # after an upgrade, or in a tunnel without TLS
@@ -59,6 +61,17 @@ class Stops(StrEnum):
     BLIND_MS = "blind_ms"  # until this start captured, since the one before ended; if killed, also after it
 
 
+class Steps(StrEnum):
+    """How often and for how long less was captured, since the agent could not keep up (agent/ladder.py)."""
+
+    TO_HEADS = "to_heads"  # steps down: bodies are left out
+    TO_SAMPLE = "to_sample"  # steps down: fewer connections are captured
+    BACK = "back"  # steps up
+    HEADS_MS = "heads_ms"  # time without bodies
+    SAMPLED_MS = "sampled_ms"  # time in which a sample of the connections was captured
+    BODIES_LEFT_OUT = "bodies_left_out"  # exchanges whose bodies were left out
+
+
 class Ledger:
     """Counts by bucket. Not thread-safe: each writer has its own, and readers merge them."""
 
@@ -67,6 +80,7 @@ class Ledger:
         self.exchanges: Counter[str] = Counter()
         self.kernel: Counter[str] = Counter()
         self.stops: Counter[str] = Counter()
+        self.steps: Counter[str] = Counter()
 
     def as_map(self) -> dict[str, dict[str, int]]:
         """The counts for the batch and the status page."""
@@ -75,7 +89,8 @@ class Ledger:
             "exchanges": dict(self.exchanges),
             "kernel": dict(self.kernel),
         }
-        return {**counts, "stops": dict(self.stops)} if self.stops else counts
+        rare = {"stops": dict(self.stops), "steps": dict(self.steps)}
+        return counts | {part: found for part, found in rare.items() if found}
 
 
 def merged(*views: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

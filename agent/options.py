@@ -20,6 +20,7 @@ DEFAULT_SPOOL_MIB = 256
 DEFAULT_SPOOL_HOURS = 24
 DEFAULT_CPU = 5
 DEFAULT_CPU_MAX = 1
+DEFAULT_MEMORY_MIB = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,16 @@ OPTIONS = (
         DEFAULT_CPU,
     ),
     Option("cost", "--cpu-max", "most cores that the agent uses", "CORES", DEFAULT_CPU_MAX),
+    Option(
+        "cost",
+        "--memory-mib",
+        "memory in MiB, beside the ring, beyond which the agent captures less",
+        "MIB",
+        DEFAULT_MEMORY_MIB,
+    ),
+    Option(
+        "cost", "--no-step-down", "capture everything, however late or large the agent becomes", flag=True
+    ),
     Option("log", "--log-json", "log as JSON lines", flag=True),
     Option("log", "--log-level", "minimum log level", None, "info", choices=LEVELS),
 )

@@ -69,6 +69,11 @@ class Pipeline:
         last = self._identified(self._table.finish(self._now_ns))
         return self._output([*held, *last, *self._late_ends.finish()])
 
+    def keep_bodies(self, keep: bool) -> None:
+        """Whether bodies are kept from now on. Those left out, here or by the source, are counted."""
+        self._redaction.bodies = keep
+        self._table.capped_as = Bytes.CAPPED if keep else Bytes.STEPPED_DOWN
+
     @property
     def connections(self) -> int:
         """Number of connections with state."""

@@ -19,9 +19,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from agent.lag import Lag
-from agent.ledger import Bytes, Exchanges, Kernel
+from agent.ledger import Bytes, Exchanges, Kernel, Steps
 from agent.listening import Answers, Listener, Listening
 from agent.loopback import is_loopback
+from agent.wire import CaptureScope
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ METRICS: dict[str, str] = {
     "spectap_agent_ring_used_bytes": "Bytes in the ring when it was last drained.",
     "spectap_agent_queue_records": "Records not yet acknowledged by the server.",
     "spectap_agent_queue_bytes": "Bytes of records that wait to be sent.",
+    "spectap_agent_captured": "1 for what is captured at present, 0 for all else, by scope.",
+    "spectap_agent_steps_total": "Steps down and up, by step, and the milliseconds and exchanges they cost.",
     "spectap_agent_lag_seconds": "Seconds from kernel to record and from record to server, by stage.",
 }
 
@@ -51,6 +54,7 @@ _BUCKETS: dict[str, tuple[str, type[StrEnum]]] = {
     "bytes": ("spectap_agent_bytes_total", Bytes),
     "exchanges": ("spectap_agent_exchanges_total", Exchanges),
     "kernel": ("spectap_agent_kernel_events_total", Kernel),
+    "steps": ("spectap_agent_steps_total", Steps),
 }
 
 
@@ -66,7 +70,7 @@ class Watched:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The agent at one moment. `turned_at` is time.monotonic() of the pipeline's last turn; `lag` is None
-    while nothing is captured.
+    while nothing is captured; `scope` is one of CaptureScope.
     """
 
     agent: str
@@ -83,6 +87,7 @@ class Snapshot:
     queue_records: int = 0
     queue_bytes: int = 0
     lag: Lag | None = None
+    scope: str = CaptureScope.NOTHING
     stopping: bool = False
     detach_done: int = 0
     detach_total: int = 0
@@ -121,6 +126,7 @@ def as_json(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "processes_watched": snapshot.processes_watched,
         "ring": {"bytes": snapshot.ring_bytes, "used_bytes": snapshot.ring_used_bytes},
         "queue": {"records": snapshot.queue_records, "bytes": snapshot.queue_bytes},
+        "captured": snapshot.scope,
         "lag": None if snapshot.lag is None else _lag_json(snapshot.lag),
         "ledger": {name: dict(counts) for name, counts in snapshot.ledger.items()},
         "stopping": snapshot.stopping,
@@ -152,6 +158,10 @@ class _Numbers(Collector):
         for watched in snapshot.watching:
             attachments.add_metric([watched.what, watched.path or ""], watched.probes)
         yield attachments
+        captured = _gauge("spectap_agent_captured", labels=["scope"])
+        for scope in CaptureScope:
+            captured.add_metric([scope], scope == snapshot.scope)
+        yield captured
         if snapshot.lag is not None:
             lag = _gauge("spectap_agent_lag_seconds", labels=["stage"])
             lag.add_metric(["capture"], snapshot.lag.capture_s)

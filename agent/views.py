@@ -7,18 +7,21 @@ be redacted.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from agent import wire
 from agent.events import PACKET, Clock, Role
 from agent.frozen import dataclass as fact
-from agent.http.messages import Exchange
-from agent.ledger import Exchanges, Ledger
+from agent.http.messages import Body, BodyState, Exchange, Request, Response
+from agent.ledger import Exchanges, Ledger, Steps
 from agent.redact.redactor import Provenance, Redactor
 from agent.sources.reported import Reported
 from agent.streams.conversation import ConnectionInfo
 
 log = logging.getLogger(__name__)
+
+Message = TypeVar("Message", Request, Response)
 
 PLAIN = frozenset({"socket", PACKET})
 SIDES = {Role.CLIENT: "client", Role.SERVER: "server"}
@@ -57,18 +60,33 @@ class Redaction:
 
     def __init__(self, origin: Origin, redactor: Redactor, ledger: Ledger) -> None:
         self._origin, self._redactor, self._ledger = origin, redactor, ledger
+        self.bodies = True
+        """Whether bodies are kept; those left out are counted."""
 
     def record(self, view: Settled | Reported) -> wire.Record | None:
         """The view's record; None if redaction fails, which is counted. The caller counts the record as
         parsed, together with its next bucket.
         """
+        exchange = view.exchange if self.bodies else self._without_bodies(view.exchange)
         try:
-            return self._redactor.record(view.exchange, self._provenance(view))
+            return self._redactor.record(exchange, self._provenance(view))
         except Exception as error:
             # What cannot be redacted must not leave the node; only the error's type may be logged.
             self._ledger.exchanges.update((Exchanges.PARSED, Exchanges.REDACTION_FAILED))
             log.error("an exchange could not be redacted and was dropped: %s", type(error).__name__)
             return None
+
+    def _without_bodies(self, exchange: Exchange) -> Exchange:
+        messages = (exchange.request, exchange.response)
+        if not any(message is not None and _has_body(message) for message in messages):
+            return exchange
+        self._ledger.steps[Steps.BODIES_LEFT_OUT] += 1
+        request, response = messages
+        return replace(
+            exchange,
+            request=None if request is None else _head(request),
+            response=None if response is None else _head(response),
+        )
 
     def _provenance(self, view: Settled | Reported) -> Provenance:
         return self._captured(view) if isinstance(view, Settled) else self._reported(view)
@@ -107,3 +125,15 @@ class Redaction:
             server=view.server,
             process=None,
         )
+
+
+def _has_body(message: Request | Response) -> bool:
+    return message.body.size != 0 or message.body.state is not BodyState.COMPLETE
+
+
+def _head(message: Message) -> Message:
+    """The message without its body, whose size stays."""
+    if not _has_body(message):
+        return message
+    body = message.body
+    return replace(message, body=Body(body.size, b"", BodyState.UNSEEN, body.coded))

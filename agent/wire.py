@@ -31,7 +31,7 @@ MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
 TOTALS = {"bytes": "seen", "exchanges": "parsed"}
 """The parts of a batch's ledger, each with the bucket that is the sum of the others."""
 LOSSES = {
-    "bytes": frozenset({"late", "ring_full", "table_full", "unread_at_exit"}),
+    "bytes": frozenset({"late", "ring_full", "table_full", "unread_at_exit", "stepped_down", "sampled_out"}),
     "exchanges": frozenset(
         {"redaction_failed", "queue_full", "spool_full", "spool_expired", "spool_unreadable", "refused"}
         | {"unsent_at_exit"}
@@ -192,6 +192,8 @@ class CaptureScope(StrEnum):
 
     NOTHING = "nothing"  # not yet, not any more, or it only receives telemetry
     EVERYTHING = "everything"
+    HEADS = "heads"  # no bodies: it cannot keep up
+    SAMPLED = "sampled"  # a sample of the connections, without bodies: it cannot keep up with heads
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ enum counter {
 	COUNT_NOT_HTTP = 8,
 	COUNT_TABLE_FULL_CALLS = 9, /* calls that found no room in a map */
 	COUNT_OPAQUE = 10,         /* after an upgrade, or in a tunnel without TLS */
-	COUNTERS = 11,
+	COUNT_SAMPLED_OUT = 11,    /* of connections left out while the agent cannot keep up */
+	COUNTERS = 12,
 };
 
 /* Indices of the settings array, written by user space. */
@@ -72,7 +73,8 @@ enum setting {
 	SETTING_CGROUPS = 6,      /* number of `cgroups` in use */
 	SETTING_ONLY_CGROUPS = 7, /* not 0: only processes in those that are not excluded */
 	SETTING_PORTS = 8, /* not 0: ports are filtered, so bytes of unknown ports are not copied */
-	SETTINGS = 9,
+	SETTING_SAMPLE = 9, /* n above 1: one in n connections is captured */
+	SETTINGS = 10,
 };
 
 #endif

@@ -55,3 +55,14 @@ static inline int ports_are_watched(struct tuple *tuple)
 		return 1;
 	return only_ports.lookup(&local) || only_ports.lookup(&peer);
 }
+
+/* Whether a connection is left out of the sample, by its ports, so that both ends decide alike. One whose ends are not
+ * known is captured. */
+static inline int is_sampled_out(struct tuple *tuple)
+{
+	u32 one_in = setting(SETTING_SAMPLE), local = tuple->local_port, peer = tuple->peer_port;
+	if (one_in < 2 || !tuple->family)
+		return 0;
+	/* Ephemeral ports often differ by 2: multiplying (Knuth's constant) spreads them over the upper bits. */
+	return (((local + peer) ^ (local * peer)) * 2654435761u >> 16) % one_in != 0;
+}

@@ -301,6 +301,10 @@ int syscall_exit(struct syscall_exit *ctx)
 		return 0;
 	}
 	counter = counter_of_conn(conn, call.sk);
+	if (!counter && is_sampled_out(&conn->tuple)) {
+		conn->position[call.direction & 1] += bytes; /* a gap, once all are captured again */
+		counter = COUNT_SAMPLED_OUT;
+	}
 	if (counter)
 		count(counter, bytes);
 	else

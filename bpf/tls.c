@@ -184,6 +184,9 @@ static inline int tls_exit(struct pt_regs *ctx, s64 result)
 		count(COUNT_FILTERED, bytes);
 	} else if ((counter = ignored_as(call.object, conn->generation))) {
 		count(counter, bytes);
+	} else if (is_sampled_out(&conn->tuple)) {
+		conn->position[call.direction & 1] += bytes; /* a gap, once all are captured again */
+		count(COUNT_SAMPLED_OUT, bytes);
 	} else {
 		tls_ship(&call, conn, bytes);
 	}

@@ -31,6 +31,8 @@ COST = (
     Passed("--priority", "scheduling class of the agent: idle or normal (default: idle)", "CLASS"),
     Passed("--cpu", "percent of the CPU that the agent takes while it is behind (default: 5)", "PERCENT"),
     Passed("--cpu-max", "most cores that the agent uses (default: 1)", "CORES"),
+    Passed("--memory-mib", "memory beyond which the agent captures less (default: 512)", "MIB"),
+    Passed("--no-step-down", "capture everything, however late the agent becomes"),
 )
 """The options about the cost of capturing."""
 

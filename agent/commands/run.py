@@ -18,6 +18,7 @@ from agent.config import Settings
 from agent.deadline import Deadline
 from agent.gateways import GatewayServer, Reports
 from agent.health import Beat, why_stuck
+from agent.ladder import CaptureLevel
 from agent.lag import Lag
 from agent.ledger import Ledger, merged
 from agent.own_port import own_port as port_of_server
@@ -31,6 +32,7 @@ from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.ship.shipper import Shipper, SpoolConfig, destination
 from agent.status import Snapshot, StatusServer, Watched
+from agent.stepping import NoStepping, Stepping
 from agent.streams.table import Limits
 from agent.views import Origin
 from agent.wire import Capture, CaptureScope, Record, balances, pack_record
@@ -98,6 +100,9 @@ class Run:
         self._reports = Reports(origin, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
         self._pace = CpuPace(settings.cpu_floor, settings.cpu_ceiling, idle=settings.priority == "idle")
+        self._stepping: Stepping | NoStepping = NoStepping()
+        if settings.step_down:
+            self._stepping = Stepping(settings.memory_bytes, self._ledger, self._apply)
         deadline.hurry = self._pace.stop  # at idle priority the deadline could not be kept
         self._status = StatusServer(settings.status_listen, self._snapshot, self._why_stuck)
         self._gateways = gateways(settings, self._reports)
@@ -149,7 +154,9 @@ class Run:
             for one in output.dismissed:
                 self._source.ignore(one.connection, one.bucket)
             self._ship(output.records)
-            self._pace.turn(self._behind_s())
+            behind_s = self._behind_s()
+            self._stepping.turn(behind_s)
+            self._pace.turn(behind_s)
         for record in self._pipeline.finish().records:
             self._ship([record])
 
@@ -203,7 +210,14 @@ class Run:
         lag = self._lag()
         if lag is None:
             return Capture(CaptureScope.NOTHING)
-        return Capture(CaptureScope.EVERYTHING, round(lag.total_s * 1000))
+        return Capture(self._stepping.level.scope, round(lag.total_s * 1000))
+
+    def _apply(self, level: CaptureLevel) -> None:
+        """Captures what this level says, and tells the server at once."""
+        bodies = level is CaptureLevel.EVERYTHING
+        self._source.limit(bodies=bodies, one_in=level.one_in)
+        self._pipeline.keep_bodies(bodies)
+        self._shipper.report()
 
     def _why_stuck(self) -> str | None:
         """Which loop hangs; None while stopping, which the deadline bounds."""
@@ -230,6 +244,7 @@ class Run:
             queue_records=queue_records,
             queue_bytes=queue_bytes,
             lag=self._lag(),
+            scope=self._capture().watching,
             stopping=self._stopping,
             detach_done=watching.detach_done,
             detach_total=watching.detach_total,

@@ -48,6 +48,7 @@ class Counter(IntEnum):
     NOT_HTTP = 8
     TABLE_FULL_CALLS = 9
     OPAQUE = 10
+    SAMPLED_OUT = 11
 
 
 class Setting(IntEnum):
@@ -60,6 +61,7 @@ class Setting(IntEnum):
     CGROUPS = 6
     ONLY_CGROUPS = 7
     PORTS = 8
+    SAMPLE = 9
 
 
 class RawEvent(NamedTuple):

@@ -45,6 +45,7 @@ COUNTED: dict[Counter, str] = {
     Counter.TLS_CIPHERTEXT: Bytes.TLS_CIPHERTEXT,
     Counter.NOT_HTTP: Bytes.NOT_HTTP,
     Counter.OPAQUE: Bytes.OPAQUE,
+    Counter.SAMPLED_OUT: Bytes.SAMPLED_OUT,
     Counter.TABLE_FULL: Bytes.TABLE_FULL,
     Counter.TABLE_FULL_CALLS: Kernel.TABLE_FULL,
 }
@@ -113,6 +114,7 @@ class KernelSource:
             tls_refusal=self._programs.tls_refusal,
         )
         self._programs.maps.set(Setting.DARK, 1)
+        self._body_cap = filters.body_cap
         self._filter(filters)
 
     def attach(self) -> None:
@@ -141,6 +143,11 @@ class KernelSource:
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
         counter = IGNORED.get(bucket, Counter.NOT_HTTP)
         self._programs.maps.ignore(connection.address, connection.generation, counter)
+
+    def limit(self, *, bodies: bool, one_in: int) -> None:
+        if self._body_cap is not None:
+            self._programs.maps.set(Setting.BODY_CAP, HEADROOM + (self._body_cap if bodies else 0))
+        self._programs.maps.set(Setting.SAMPLE, one_in)
 
     def events(self) -> Iterator[Event]:
         clock = WallClock(boot_id())

@@ -32,6 +32,9 @@ class NoCapture:
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
         """No-op: there are no connections."""
 
+    def limit(self, *, bodies: bool, one_in: int) -> None:
+        """No-op: there are no connections."""
+
     def events(self) -> Iterator[Event]:
         """Ticks, until stopped."""
         while not self._stopping:

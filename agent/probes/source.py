@@ -53,6 +53,12 @@ class LiveSource(Protocol):
         """Stops sending this connection's bytes; they are counted in `bucket`."""
         ...
 
+    def limit(self, *, bodies: bool, one_in: int) -> None:
+        """From now on sends bodies or, where framing survives, does not; and one in so many connections: the
+        bytes of all others are counted as sampled_out.
+        """
+        ...
+
     def ask_to_stop(self) -> None:
         """May be called from signal handlers and from any thread."""
         ...

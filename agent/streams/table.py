@@ -38,9 +38,6 @@ class Limits:
     window: Window = WINDOW
 
 
-UNCOPIED = {GapReason.UNCAPTURED: Bytes.UNCAPTURED, GapReason.CAPPED: Bytes.CAPPED}
-
-
 class _Entry(Generic[Fact]):
     __slots__ = ("both", "conversation", "halves", "held", "key", "last_ns", "local", "peer", "pid")
 
@@ -93,6 +90,8 @@ class Table(Generic[Fact]):
         self._waiting: dict[ConnectionKey, _Entry[Fact]] = {}
         self._facts: list[tuple[ConnectionInfo, Fact] | Dismissed] = []
         self.held = 0  # bytes of memory, over all connections
+        self.capped_as = Bytes.CAPPED
+        """The bucket of the parts of bodies that the source leaves out."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -265,7 +264,8 @@ class Table(Generic[Fact]):
     def _count_uncaptured(self, segments: list[Segment]) -> None:
         for segment in segments:
             if isinstance(segment, Gap) and segment.why is not GapReason.LOST:
-                self._counts[UNCOPIED[segment.why]] += segment.length
+                is_capped = segment.why is GapReason.CAPPED
+                self._counts[self.capped_as if is_capped else Bytes.UNCAPTURED] += segment.length
 
     def _count_data(self, bucket: Bytes, segments: list[Segment]) -> None:
         for segment in segments:

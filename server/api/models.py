@@ -359,8 +359,9 @@ class Agent(BaseModel):
     first_seen: Time
     last_seen: Time
     watching: str | None = Field(
-        description="What it captured when it last reported: `everything` or `nothing`. Null of an agent of "
-        "an earlier version, and of an import."
+        description="What it captured when it last reported: `everything`, `heads` (no bodies, since it "
+        "could not keep up), `sampled` (some connections, without bodies) or `nothing`. Null of an agent "
+        "of an earlier version."
     )
     lag_s: float | None = Field(
         description="Seconds from the kernel to this database when it last reported; null if it captured "

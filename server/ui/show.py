@@ -29,6 +29,7 @@ PUNCTUATION = frozenset("{}[],:")
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 VERDICTS = ("conforming", "unjudged", "zombie", "deviating", "shadow")
 CLASSES = ("2xx", "3xx", "4xx", "5xx", "other")
+STEPPED_DOWN = {CaptureScope.HEADS: "without bodies", CaptureScope.SAMPLED: "sampling connections"}
 
 
 def visible(value: object) -> object:
@@ -137,6 +138,9 @@ def freshness(found: Freshness) -> list[HeadNote]:
     remarks = [HeadNote(f"{_agents(capturing)} capturing" if capturing else "no agent captures")]
     if found.lag_s is not None:
         remarks.append(HeadNote(f"lag {duration(found.lag_s * 1000)}", found.is_late))
+    for scope, doing in STEPPED_DOWN.items():
+        if counts[scope]:
+            remarks.append(HeadNote(f"{_agents(counts[scope])} {doing}", bad=True))
     if counts[SILENT]:
         remarks.append(HeadNote(f"{_agents(counts[SILENT])} silent", bad=True))
     return remarks

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from agent.wire import lost
+from agent.wire import CaptureScope, lost
 from server.analysis.json import Json, JsonObject, array_in, object_in, text_in, texts_in
 
 PATIENCE_S = 2.0
@@ -17,6 +17,10 @@ MOST_SHOWN = 8  # libraries, and failures to attach
 MOST_APIS = 200  # the server's largest page
 MOST_DEVIATIONS = 50
 VERDICTS = {"shadow": "undocumented", "zombie": "deprecated", "deviating": "deviating"}
+STEPPED_DOWN: Mapping[str | None, str] = {
+    CaptureScope.HEADS: "cannot keep up: without bodies",
+    CaptureScope.SAMPLED: "cannot keep up: some connections, without bodies",
+}
 ONE = {
     "exchanges": "exchange",
     "views seen": "view seen",
@@ -77,6 +81,7 @@ class LiveCounts:
     lost_bytes: int | None = None
     not_stored: int | None = None
     lag_s: float | None = None
+    captured: str | None = None
     why_not_ready: str | None = None
     server: Mapping[str, int] = field(default_factory=dict)
 
@@ -90,6 +95,8 @@ class LiveCounts:
         parts = [f"{count:,} {ONE.get(name, name) if count == 1 else name}" for name, count in counts.items()]
         if self.lag_s is not None:
             parts.append(f"lag {self.lag_s:,.1f} s")
+        if self.captured in STEPPED_DOWN:
+            parts.append(STEPPED_DOWN[self.captured])
         if self.why_not_ready:
             parts.append(self.why_not_ready)
         return " · ".join(parts)
@@ -119,6 +126,7 @@ def counts_of(status: JsonObject | None, server: Mapping[str, int] | None = None
         connections=_count_in(status, "connections_open"),
         lost_bytes=lost(ledger, "bytes"),
         not_stored=lost(ledger, "exchanges"),
+        captured=text_in(status, "captured"),
         lag_s=_seconds_in(object_in(status, "lag"), "total_s"),
         why_not_ready=text_in(status, "why_not_ready"),
         server=server or {},

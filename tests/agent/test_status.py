@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.lag import Lag
-from agent.ledger import Bytes, Exchanges, Kernel
+from agent.ledger import Bytes, Exchanges, Kernel, Steps
 from agent.listening import ListenError
 from agent.status import (
     METRICS,
@@ -40,6 +40,7 @@ CAPTURING = Snapshot(
     watching=(Watched("openssl", "/usr/lib/libssl.so.3", 12),),
     connections_open=2,
     lag=Lag(capture_s=1.5, delivery_s=0.25),
+    scope="everything",
 )
 
 
@@ -102,6 +103,7 @@ def test_status_says_what_is_watched_and_how_far_detaching_is() -> None:
     assert document["ledger"]["bytes"] == {"parsed": 70, "late": 5}
     assert document["stopping"] is True
     assert document["detach"] == {"done": 3, "total": 28}
+    assert document["captured"] == "everything"
     assert document["lag"] == {"capture_s": 1.5, "delivery_s": 0.25, "total_s": 1.75}
 
 
@@ -127,6 +129,7 @@ def test_every_bucket_is_a_labelled_counter_even_at_zero() -> None:
     counted = {bucket for name, bucket in found if name == "spectap_agent_exchanges_total"}
     assert counted == set(Exchanges) - {"in_flight"}
     assert {bucket for name, bucket in found if name == "spectap_agent_kernel_events_total"} == set(Kernel)
+    assert {bucket for name, bucket in found if name == "spectap_agent_steps_total"} == set(Steps)
 
 
 def test_the_metrics_served_are_the_metrics_listed_and_documented() -> None:
@@ -141,7 +144,7 @@ def test_the_metrics_served_are_the_metrics_listed_and_documented() -> None:
     text = README.read_text()
     assert served == set(METRICS)
     assert set(re.findall(r"`(spectap_agent_\w+)", text)) == set(METRICS)
-    assert {str(bucket) for kind in (Bytes, Exchanges, Kernel) for bucket in kind} <= set(
+    assert {str(bucket) for kind in (Bytes, Exchanges, Kernel, Steps) for bucket in kind} <= set(
         re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     )
 

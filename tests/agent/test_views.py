@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from agent import wire
 from agent.events import PACKET, Clock, ConnectionKey, Role
-from agent.http.messages import EMPTY_BODY, Completeness, Exchange, Request
-from agent.ledger import Exchanges, Ledger
+from agent.http.messages import EMPTY_BODY, Body, BodyState, Completeness, Exchange, Request, Response
+from agent.ledger import Exchanges, Ledger, Steps
 from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
 from agent.sources.reported import Reported
@@ -56,6 +59,24 @@ def test_times_are_the_walls_once_the_source_has_said_how_its_own_relate_to_it()
     assert record(settled(Role.CLIENT)).time == 5
     told = record(settled(Role.CLIENT, clock=Clock(1000, "boot")))
     assert (told.time, told.monotonic) == (1005, 5)
+
+
+def test_bodies_that_are_not_kept_are_counted_and_their_sizes_stay() -> None:
+    ledger = Ledger()
+    redaction = Redaction(Origin("a", "n", "c"), Redactor(Policy(), b"k" * 32), ledger)
+    redaction.bodies = False
+    headers = ((b"content-type", b"application/json"),)
+    body = Body(7, b'{"a":1}', BodyState.COMPLETE)
+    answer = Response(200, b"1.1", headers, (), body, 7, 8, ())
+    view = settled(Role.CLIENT)
+    made = redaction.record(replace(view, exchange=replace(EXCHANGE, response=answer)))
+    assert made is not None
+    assert made.response is not None
+    assert made.request is not None
+    assert made.response.body == wire.Body(7, None, "unseen")
+    assert made.request.body == wire.Body(0, b"", "complete")
+    assert redaction.record(view) is not None
+    assert ledger.steps == {Steps.BODIES_LEFT_OUT: 1}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The share of 60,000 HTTPS requests to nginx that the server stores as exchanges, and the memory used.
 
 A request counts as captured if it is stored as a complete exchange once the agent has caught up; the ledger
-explains the rest.
+explains the rest. The agent must not step down meanwhile; a second one may, and its ledger says what it kept.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def figures(rounds: int) -> Iterator[Figure]:
         program_statistics(False),
         fronting(folder) as front,
         memory.cgroup(folder.name) as group,
-        watching(folder, program=memory.inside(group, [command("spectap-agent")])) as spectap,
+        watching(
+            folder, "--no-step-down", program=memory.inside(group, [command("spectap-agent")])
+        ) as spectap,
     ):
         pid = spectap.agent.process.pid
         wait_for_quiet(spectap)
@@ -106,6 +108,9 @@ def figures(rounds: int) -> Iterator[Figure]:
         with memory.watched(pid, group) as most:
             yield from shares(spectap, front, min(rounds, MOST_ROUNDS))
         yield from of_memory(steady, most[0], spectap.agent.status()["ring"]["bytes"] / 2**20)
+    with workplace() as folder, fronting(folder) as front, watching(folder) as spectap:
+        wait_for_quiet(spectap)
+        yield from told("HTTPS flat out, stepping down", [run(spectap, front.tls, "h1-steps", REQUESTS)])
 
 
 def shares(spectap: Spectap, front: Front, rounds: int) -> Iterator[Figure]:

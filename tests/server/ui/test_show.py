@@ -28,6 +28,12 @@ def test_a_pages_head_says_who_captures_how_late_and_who_is_silent() -> None:
         ("2 agents capturing", False),
         ("lag 250 ms", False),
     ]
+    assert said(AgentState("b", "heads", 1.5), AgentState("c", "sampled", 3.0)) == [
+        ("2 agents capturing", False),
+        ("lag 3.0 s", False),
+        ("1 agent without bodies", True),
+        ("1 agent sampling connections", True),
+    ]
     assert said(ok, AgentState("b", "silent", 75.0)) == [
         ("1 agent capturing", False),
         ("lag 75 s", True),

@@ -14,6 +14,7 @@ STATUS: JsonObject = {
     "notes": ["a library is too new"],
     "detach": {"done": 1, "total": 3},
     "lag": {"total_s": 12.25},
+    "captured": "heads",
 }
 ODD: JsonObject = {
     "agent": 7,
@@ -23,6 +24,7 @@ ODD: JsonObject = {
     "notes": {"a": 1},
     "detach": "done",
     "lag": {"total_s": "long"},
+    "captured": 1,
 }
 
 
@@ -30,7 +32,7 @@ def test_a_status_is_counted_and_told() -> None:
     counts = counts_of(STATUS, {"APIs": 1})
     assert (counts.agent, counts.exchanges, counts.stored, counts.connections) == ("node-1", 5, 4, 2)
     assert counts.facts()["server"] == {"APIs": 1}
-    assert "lag 12.2 s" in counts.sentence()
+    assert "lag 12.2 s · cannot keep up: without bodies" in counts.sentence()
     assert watching(STATUS) == [
         "capturing HTTP on this machine's sockets (through bpf)",
         "capturing TLS in openssl: /lib/libssl.so",
