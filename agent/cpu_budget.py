@@ -1,13 +1,13 @@
 """The agent's CPU: a floor that it takes while others contend for it, and a ceiling that it keeps to.
 
 Both are token buckets of CPU seconds: filled as time passes, emptied by what the process uses. The agent runs
-at low priority on CPU that nobody else wants, up to the ceiling. While it is behind, it may run at normal
-priority, in spells that the floor's tokens pay for.
+at low priority on CPU that nobody else wants, up to the ceiling. While it is behind, it may run at a priority
+above the normal one, in spells that the floor's tokens pay for.
 
 | priority | behind, and tokens for a spell | caught up | no tokens left |
 |---|---|---|---|
-| low      | normal                         |           |                |
-| normal   |                                | low       | low            |
+| low      | high                           |           |                |
+| high     |                                | low       | low            |
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ LONGEST_PAUSE_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What the agent may do now: whether at normal priority, and how long it must pause before (seconds)."""
+    """What the agent may do now: whether at high priority, and how long it must pause before (seconds)."""
 
-    normal: bool
+    high: bool
     pause_s: float
 
 
@@ -36,7 +36,7 @@ class CpuBudget:
         self._now_s, self._used_s = now_s, used_s
         self._saved_s = floor * SAVED_S  # of the floor
         self._left_s = ceiling  # below the ceiling; negative if it was exceeded
-        self._normal = False
+        self._high = False
 
     def turn(self, now_s: float, used_s: float, lag_s: float) -> Allowance:
         """The allowance at a moment, by the CPU time used so far and the lag."""
@@ -45,9 +45,9 @@ class CpuBudget:
         saved_s = self._saved_s + passed_s * self._floor - spent_s
         self._saved_s = min(max(0.0, saved_s), self._floor * SAVED_S)
         self._left_s = min(self._left_s + passed_s * self._ceiling - spent_s, self._ceiling)
-        if self._normal:
-            self._normal = lag_s > CAUGHT_UP_S and self._saved_s > 0
+        if self._high:
+            self._high = lag_s > CAUGHT_UP_S and self._saved_s > 0
         else:
-            self._normal = lag_s > BEHIND_S and 0 < min(SPELL_S, self._floor * SAVED_S) <= self._saved_s
+            self._high = lag_s > BEHIND_S and 0 < min(SPELL_S, self._floor * SAVED_S) <= self._saved_s
         pause_s = min(LONGEST_PAUSE_S, max(0.0, -self._left_s / self._ceiling))
-        return Allowance(self._normal, pause_s)
+        return Allowance(self._high, pause_s)

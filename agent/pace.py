@@ -12,14 +12,14 @@ log = logging.getLogger(__name__)
 
 
 class CpuPace:
-    """`floor` and `ceiling` in CPU seconds per second. With `idle` priority the floor is taken at normal
-    priority; otherwise all is.
+    """`floor` and `ceiling` in CPU seconds per second. With `idle` the priority is low, and high while the
+    floor is taken; otherwise it is left as it is.
     """
 
     def __init__(self, floor: float, ceiling: float, *, idle: bool) -> None:
         self._floor, self._ceiling, self._idle = floor, ceiling, idle
         self._budget: CpuBudget | None = None
-        self._normal = True
+        self._high = False
         self._stopped = False
 
     def start(self) -> None:
@@ -28,7 +28,7 @@ class CpuPace:
             return
         self._budget = CpuBudget(self._floor, self._ceiling, time.monotonic(), time.process_time())
         if self._idle:
-            self._normal = False
+            self._high = False
             priority.lower()
 
     def turn(self, lag_s: float) -> None:
@@ -36,8 +36,8 @@ class CpuPace:
         if self._budget is None or self._stopped:
             return
         allowed = self._budget.turn(time.monotonic(), time.process_time(), lag_s)
-        if self._idle and allowed.normal != self._normal:
-            self._switch(allowed.normal)
+        if self._idle and allowed.high != self._high:
+            self._switch(allowed.high)
         if allowed.pause_s and not self._stopped:
             time.sleep(allowed.pause_s)
 
@@ -46,12 +46,12 @@ class CpuPace:
         self._stopped = True
         priority.restore()
 
-    def _switch(self, normal: bool) -> None:
-        self._normal = normal
-        if not normal:
+    def _switch(self, high: bool) -> None:
+        self._high = high
+        if not high:
             priority.lower()
             if self._stopped:  # by a signal, meanwhile
                 priority.restore()
-        elif not priority.restore():
+        elif not priority.restore(priority.SPELL):
             self._idle = False
             log.warning("cannot raise the priority without CAP_SYS_NICE: --cpu is not guaranteed")

@@ -19,25 +19,25 @@ class Machine:
     def __init__(self, floor: float = FLOOR, ceiling: float = CEILING) -> None:
         self.now_s = self.used_s = 0.0
         self.budget = CpuBudget(floor, ceiling, 0.0, 0.0)
-        self.last = Allowance(normal=False, pause_s=0.0)
+        self.last = Allowance(high=False, pause_s=0.0)
 
     def run(self, seconds: float, share: Callable[[bool], float], lag_s: float = 60.0) -> list[Allowance]:
         """The allowances of that time, in which the agent is `lag_s` behind."""
         found = []
         for _ in range(round(seconds / STEP_S)):
             self.now_s += self.last.pause_s + STEP_S
-            self.used_s += share(self.last.normal) * STEP_S
+            self.used_s += share(self.last.high) * STEP_S
             self.last = self.budget.turn(self.now_s, self.used_s, lag_s)
             found.append(self.last)
         return found
 
 
-def contended(normal: bool) -> float:
+def contended(high: bool) -> float:
     """Beside busy threads at normal priority: half of a CPU, or next to nothing."""
-    return 0.5 if normal else 0.01
+    return 0.5 if high else 0.01
 
 
-def alone(normal: bool) -> float:
+def alone(high: bool) -> float:
     return 1.0
 
 
@@ -48,26 +48,26 @@ def test_an_agent_that_is_behind_gets_the_floor_beside_busy_threads_and_not_more
 
 
 def test_spells_alternate_with_low_priority() -> None:
-    spells = [one.normal for one in Machine().run(100, contended)]
+    spells = [one.high for one in Machine().run(100, contended)]
     assert spells.count(True) < spells.count(False)
     assert sum(before != after for before, after in pairwise(spells)) > 10
 
 
 def test_an_agent_that_is_not_behind_stays_at_low_priority() -> None:
-    assert not any(one.normal for one in Machine().run(5, contended, lag_s=BEHIND_S))
+    assert not any(one.high for one in Machine().run(5, contended, lag_s=BEHIND_S))
 
 
 def test_a_spell_ends_once_the_agent_has_caught_up() -> None:
     machine = Machine()
-    assert machine.run(STEP_S, contended)[-1].normal
-    assert machine.run(STEP_S, contended, lag_s=2 * CAUGHT_UP_S)[-1].normal
-    assert not machine.run(STEP_S, contended, lag_s=CAUGHT_UP_S)[-1].normal
+    assert machine.run(STEP_S, contended)[-1].high
+    assert machine.run(STEP_S, contended, lag_s=2 * CAUGHT_UP_S)[-1].high
+    assert not machine.run(STEP_S, contended, lag_s=CAUGHT_UP_S)[-1].high
 
 
 def test_what_is_saved_is_bounded() -> None:
     machine = Machine()
-    machine.run(1000, lambda normal: 0.0, lag_s=0)
-    spell = [one.normal for one in machine.run(100, lambda normal: 1.0)].index(False) * STEP_S
+    machine.run(1000, lambda high: 0.0, lag_s=0)
+    spell = [one.high for one in machine.run(100, lambda high: 1.0)].index(False) * STEP_S
     assert spell <= SAVED_S * FLOOR / (1 - FLOOR) + 2 * STEP_S
 
 
@@ -75,12 +75,12 @@ def test_idle_cpu_beyond_the_floor_is_used_at_low_priority_without_a_debt() -> N
     machine = Machine()
     machine.run(100, alone)
     assert machine.used_s > 90
-    machine.run(1, lambda normal: 0.0)
-    assert machine.last.normal  # the floor is there at once when others come
+    machine.run(1, lambda high: 0.0)
+    assert machine.last.high  # the floor is there at once when others come
 
 
 def test_without_a_floor_the_priority_stays_low() -> None:
-    assert not any(one.normal for one in Machine(floor=0).run(5, contended))
+    assert not any(one.high for one in Machine(floor=0).run(5, contended))
 
 
 @pytest.mark.parametrize("ceiling", [0.2, 0.5])
@@ -92,4 +92,4 @@ def test_the_ceiling_is_kept_by_pauses_of_bounded_length(ceiling: float) -> None
 
 
 def test_below_the_ceiling_there_is_no_pause() -> None:
-    assert not any(one.pause_s for one in Machine().run(50, lambda normal: 0.9))
+    assert not any(one.pause_s for one in Machine().run(50, lambda high: 0.9))
