@@ -38,7 +38,7 @@ class Core:
         try:
             return self.store.begin(lambda unit: Acceptor(unit, self.load, self.jobs.judge_again))
         except (ValueError, TypeError, LookupError) as error:
-            raise Damaged(f"what is stored cannot be read ({type(error).__name__}): {CURE}") from error
+            raise Damaged(f"stored data cannot be read ({type(error).__name__}): {CURE}") from error
 
     def start(self) -> None:
         self.jobs.start(self.acceptor)

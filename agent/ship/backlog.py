@@ -216,7 +216,7 @@ class Backlog:
             self._ledger.stops[Stops.BLIND_MS] += milliseconds
 
     def count_damage(self) -> None:
-        """Records that the spool was damaged, and that nothing tells how many records it held."""
+        """Records that the spool was damaged, and held an unknown number of records."""
         with self.change:
             self._ledger.stops[Stops.SPOOL_DAMAGED] += 1
 

@@ -234,17 +234,17 @@ class DiskKeeper:
     def _log_findings(self, spool: Spool) -> None:
         file = self._config.file
         if spool.lost:
-            text = "the spool %s has lost %d records, which are counted as spool_unreadable"
+            text = "the spool %s has lost %d records, counted as spool_unreadable"
             self._queue_log(logging.WARNING, text, file, spool.lost)
         if spool.uncounted:
             self._backlog.count_damage()
-            text = "the spool %s was damaged and has no receipt: nothing tells how many records it has lost"
+            text = "the spool %s was damaged and has no receipt: the number of lost records is unknown"
             if not spool.started_over:  # which says it, too
                 self._queue_log(logging.WARNING, text, file)
         if spool.damaged_copy is not None:
-            text = "the journal of the spool %s was damaged and is kept as %s"
+            text = "the journal of the spool %s was damaged; a copy is kept as %s"
             if spool.started_over:
-                text = "the spool %s was damaged and begins anew; what was there is lost and kept as %s"
+                text = "the spool %s was damaged: its records are lost, and the file is kept as %s"
             self._queue_log(logging.WARNING, text, file, spool.damaged_copy.name)
         if spool.records:
             text = "%d records of earlier starts wait in %s to be sent"

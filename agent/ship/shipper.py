@@ -317,4 +317,4 @@ class Shipper:
         self._trouble_since = None
         if self._said is not None:
             self._said = None
-            log.info("the server at %s takes records again", self._post.shown)
+            log.info("the server at %s accepts records again", self._post.shown)

@@ -27,7 +27,7 @@ REASONS = {
     sqlite3.SQLITE_READONLY: "it cannot be written",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
     sqlite3.SQLITE_CORRUPT: DAMAGED,
-    sqlite3.SQLITE_NOTADB: "the file is no spool",
+    sqlite3.SQLITE_NOTADB: "the file is not a spool",
 }
 
 
@@ -36,7 +36,7 @@ class SpoolError(Exception):
 
 
 class SpoolBroken(SpoolError):
-    """The file is no spool, or is damaged."""
+    """The file is not a spool, or is damaged."""
 
 
 class SpoolHeld(SpoolError):
@@ -66,7 +66,7 @@ def open_file(file: Path) -> sqlite3.Connection:
 
 
 def move_aside(file: Path) -> Path:
-    """Moves aside a file that is no spool, replacing one moved before."""
+    """Moves aside a file that is not a spool, replacing one moved before."""
     aside = file.with_suffix(BROKEN_SUFFIX)
     try:
         os.replace(file, aside)
@@ -179,7 +179,7 @@ def prepare(db: sqlite3.Connection) -> None:
             execute(f"PRAGMA application_id = {tables.APPLICATION}")
             execute(f"PRAGMA user_version = {tables.FORMAT}")
     elif (application, version) != (tables.APPLICATION, tables.FORMAT):
-        raise SpoolBroken("the file is no spool of this version")
+        raise SpoolBroken("the file is not a spool of this version")
     with translated():
         for statement in tables.LATER:
             db.execute(statement)

@@ -147,7 +147,7 @@ class Acceptor:
             yield
         except KeyCollision as error:
             self._left_as_counted.add(id)
-            log.error("an exchange stays as it was counted: %s", error)
+            log.error("an exchange keeps its earlier counts: %s", error)
             raise
 
     def begin_judging(self, api: int) -> None:

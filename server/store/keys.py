@@ -49,4 +49,4 @@ def number_in(id: str) -> int | None:
 def check_key(kind: Numbered, number: int, ours: tuple[Part, ...], stored: tuple[Part, ...]) -> None:
     """Raises KeyCollision if the number of `key` is stored with another key."""
     if ours != stored:
-        raise KeyCollision(f"two {kind}s come to the id {id_of(number)}: the second is refused")
+        raise KeyCollision(f"two {kind}s have the id {id_of(number)}: the second is refused")

@@ -40,5 +40,5 @@ class Refusals:
     def stored(self) -> None:
         """Records that a write was committed."""
         if self.reason is not None:
-            log.warning("the database stores again; %d more attempts had failed", self._unlogged)
+            log.warning("the database accepts writes again, after %d more failed attempts", self._unlogged)
             self.reason, self._unlogged = None, 0

@@ -140,8 +140,10 @@ def test_what_was_kept_when_the_agent_was_killed_is_sent_by_the_next_one(
     server: Analysis, ship: Start, proxy: Proxy
 ) -> None:
     server.start()
-    proxy.weather = Weather.CUT_ANSWER
     first = ship(url=f"http://127.0.0.1:{proxy.port}")
+    wait_until(server.ledgers, "its first batch, which has no records")
+    proxy.weather = Weather.CUT_ANSWER
+    proxy.cut_all()
     first.ask("offer", 0, 1500)
     first.ask("kept")
     wait_until(lambda: server.stored() > 0, "a batch that is stored and not acknowledged")
@@ -215,7 +217,7 @@ def test_a_spool_of_garbage_is_moved_aside_and_nothing_new_is_lost(
     assert server.numbers() == once(range(500))
     assert file.with_suffix(".broken").stat().st_size == 50_000
     (said,) = re.findall(r"the spool .*", agent.output())
-    assert "damaged and begins anew" in said
+    assert "was damaged: its records are lost" in said
 
 
 @contextmanager

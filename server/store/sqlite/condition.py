@@ -46,7 +46,7 @@ class Condition:
         """Records that an unreadable row was left out; logged once for each part."""
         self.unreadable_rows[part] += 1
         if self.unreadable_rows[part] == 1:
-            log.error("a stored row of %s cannot be read and is left out: %s", part, CURE)
+            log.error("an unreadable row of %s is left out: %s", part, CURE)
 
     def translated(self, error: Exception) -> Exception:
         return self.failure_of(error) if isinstance(error, sqlite3.Error) else error

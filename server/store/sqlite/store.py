@@ -70,7 +70,7 @@ class SqliteStore:
             raise unavailable(error) from error
         except (ValueError, TypeError, LookupError) as error:
             db.close()
-            raise Damaged(f"what is stored cannot be read ({type(error).__name__}): {CURE}") from error
+            raise Damaged(f"stored data cannot be read ({type(error).__name__}): {CURE}") from error
         return db
 
     @property

@@ -112,7 +112,7 @@ class Writer:
             if self._closed:
                 raise StoreUnavailable("the server is shutting down")
             if len(self._tasks) >= MAX_WAITING:
-                raise StoreUnavailable("too much is waiting to be written")
+                raise StoreUnavailable("the write queue is full")
             self._tasks.append(task)
             self._change.notify()
         return task.future

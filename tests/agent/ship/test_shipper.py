@@ -246,7 +246,7 @@ def test_the_token_goes_along_and_neither_it_nor_user_info_is_ever_logged(
     sentences = [record.getMessage() for record in caplog.records if record.name.startswith("agent")]
     assert len(sentences) == 2, sentences
     assert "--token-file" in sentences[0]
-    assert "takes records again" in sentences[1]
+    assert "accepts records again" in sentences[1]
     assert "hunter2" not in caplog.text
     assert "s3cret" not in caplog.text
 

@@ -161,5 +161,5 @@ def test_an_exchange_that_would_be_mixed_with_others_is_left_out_alone(
     assert {one["name"]: one["count"] for one in operation["callers"]} == dict.fromkeys(seen, 1)
     errors = [one.getMessage() for one in caplog.records if one.name == "server.ingest.accept"]
     assert len(errors) == counts["id_collision"]
-    said = re.compile("an exchange is not counted: two consumers come to the id [0-9a-f]{16}: .*")
+    said = re.compile("an exchange is not counted: two consumers have the id [0-9a-f]{16}: .*")
     assert all(said.fullmatch(one) for one in errors)

@@ -23,5 +23,5 @@ def test_a_refusal_is_said_once_then_once_a_minute_with_the_count_and_when_it_en
     assert refusals.reason is None
     assert caplog.messages[1:] == [
         "still nothing is stored (240 more attempts): full",
-        "the database stores again; 1 more attempts had failed",
+        "the database accepts writes again, after 1 more failed attempts",
     ]
