@@ -34,7 +34,7 @@ class Alike:
 
     def concerns(self, held: Held) -> bool:
         """Whether a view that is settled alone may be a candidate of another due view."""
-        if held.likeness is None or not self._unit.lone_views.has_room:
+        if held.likeness is None or not self._unit.lone_views.has_room(likely=True):
             return False
         is_unplaced = held.view.mark is None
         return (
@@ -47,7 +47,7 @@ class Alike:
         """The other half of a due view, which must be released. None if the store has no room for lone views:
         some candidates may be missing.
         """
-        if held.likeness is None or not self._unit.lone_views.has_room:
+        if held.likeness is None or not self._unit.lone_views.has_room(likely=True):
             return None
         one = Seen(held.view, record)
         other = self._only(held.likeness, one)

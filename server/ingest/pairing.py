@@ -3,8 +3,9 @@ An unplaced view is paired only after that, by likeness (alike.py).
 
 The store records which views are held, so that none is lost when the process ends. A view that was settled
 alone is kept as a lone view if its other half may still arrive: if an agent watches the other end, if the
-view itself arrived late, or if the server may not know all agents yet. An internal address may belong to a
-new pod or a service that no agent has reported yet; such views are kept too, while there is room.
+view itself arrived late, or if the server may not know all agents yet. While there is room, others are kept
+too: an internal address may belong to a new pod or a service that no agent has reported yet, a public one to
+a new node, and a view that was settled to free memory did not wait for its other half.
 """
 
 from __future__ import annotations
@@ -175,15 +176,15 @@ class Pairing:
         view = LoneView(held.number, held.view.mark, held.likeness, record.time)
         if self._alike.concerns(held):
             self._unit.lone_views.add([view])  # at once: the next due view must find it as a candidate
-        elif view.mark is not None and self._is_kept(held, record, at):
+        elif view.mark is not None and self._is_kept(held, record, why, at):
             self._settled_alone.append(view)
         return Settleable(exchange, why)
 
-    def _is_kept(self, held: Held, record: Record, at: float) -> bool:
-        if held.likeness is not None and self._unit.lone_views.has_room:
+    def _is_kept(self, held: Held, record: Record, why: SettledBy, at: float) -> bool:
+        if held.likeness is not None and self._unit.lone_views.has_room(likely=True):
             return True
         is_fresh = self._fresh_until is not None and at < self._fresh_until
-        return not held.live or is_fresh or self._may_be_captured(record)
+        return not held.live or is_fresh or self._may_pair(record, why)
 
     def _both(self, held: Held, exchange: ExchangeDraft) -> Settleable | None:
         """The exchange of a due view and the only view that is alike to it, if there is one."""
@@ -210,11 +211,12 @@ class Pairing:
         self._unit.samples.join(one.number, exchange.number)
         return Settleable(exchange, SettledBy.LATE, LateView(one.number, one.records[0]))
 
-    def _may_be_captured(self, record: Record) -> bool:
-        """Whether an agent may have captured the call at its other end."""
+    def _may_pair(self, record: Record, why: SettledBy) -> bool:
+        """Whether the other half of a lone view may still arrive."""
         if any(map(self._unit.watched.may_have, other_ends(record))):
             return True
-        return is_other_end_internal(record) and self._unit.lone_views.has_room
+        likely = why is SettledBy.MEMORY or is_other_end_internal(record)
+        return self._unit.lone_views.has_room(likely)
 
     def write(self) -> None:
         """Writes to the store which views are held, and which were settled alone."""

@@ -225,9 +225,10 @@ class LoneViews(Protocol):
         of the latter.
         """
 
-    @property
-    def has_room(self) -> bool:
-        """Whether lone views may be added whose other half is unlikely to arrive."""
+    def has_room(self, likely: bool) -> bool:
+        """Whether a lone view may be added whose other end no known agent watches. There is less room for
+        those whose other half is unlikely to arrive, so that they do not displace the others.
+        """
 
 
 class WatchedAddresses(Protocol):

@@ -31,7 +31,7 @@ def ingest(tmp_path: Path) -> Iterator[Ingest]:
     one.store.close()
 
 
-CLIENT, SERVER, VIRTUAL = "10.0.0.1", "10.0.0.2", "10.96.0.1"
+CLIENT, SERVER, VIRTUAL, PUBLIC = "10.0.0.1", "10.0.0.2", "10.96.0.1", "9.9.9.9"
 
 
 def seen(number: int, side: str, at: float = 0.0, server: str = SERVER, **options: Any) -> Record:
@@ -251,6 +251,37 @@ def test_an_internal_end_that_nobody_reported_may_be_watched_as_long_as_there_is
         ingest.deliver("client", seen(number, "client", ingest.at, "10.0.0.99"))
         ingest.wait(LIVE_S)
     assert ingest.rows("alone") == 1
+
+
+def test_a_public_end_may_be_watched_as_long_as_there_is_room_beside_internal_ones(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later(ingest)
+    ingest.deliver("client", seen(1, "client", ingest.at, PUBLIC))
+    ingest.wait(LIVE_S)
+    ingest.deliver("server", seen(1, "server", ingest.at - LIVE_S, PUBLIC))
+    assert [len(views) for views in ingest.views()] == [2]
+    monkeypatch.setattr(lone_views, "UNLIKELY_ROOM", 1)
+    for number in (2, 3):
+        ingest.deliver("client", seen(number, "client", ingest.at, "9.9.9.10"))
+        ingest.wait(LIVE_S)
+    assert ingest.rows("alone") == 1
+    ingest.deliver("client", seen(4, "client", ingest.at, "10.0.0.99"))
+    ingest.wait(LIVE_S)
+    assert ingest.rows("alone") == 2
+
+
+def test_a_view_that_memory_had_no_room_for_is_counted_once_when_its_other_half_comes(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lone_views, "UNLIKELY_ROOM", 0)
+    monkeypatch.setattr(holding, "MAX_HELD", 1)
+    later(ingest)
+    ingest.deliver("client", *(seen(number, "client", ingest.at, PUBLIC) for number in (1, 2)))
+    assert ingest.acceptor.totals[SettledBy.MEMORY] == 1
+    ingest.deliver("server", *(seen(number, "server", ingest.at, PUBLIC) for number in (1, 2)))
+    assert [len(views) for views in ingest.views()] == [2, 2]
+    assert ingest.acceptor.totals[SettledBy.LATE] == 1
 
 
 def test_a_virtual_address_is_watched_once_a_call_through_it_was_paired(

@@ -101,9 +101,24 @@ class SqliteDeviationTally:
             WHERE number = ?5 AND (revision <> ?1 OR (last_seen, sample, message) < (?2, ?3, ?4))""",
             [(*shown, number) for number, shown in self._newest.items()],
         )
+        for number in {number for (number, _), count in self._calls.items() if count < 0}:
+            self._remove_unshown(number)
         self._calls.clear()
         self._first.clear()
         self._newest.clear()
+
+    def _remove_unshown(self, number: int) -> None:
+        """Removes a deviation if no call shows it any more: if it is shown again, it is a new one."""
+        row = self._db.execute(
+            """DELETE FROM deviations WHERE number = ?1
+            AND NOT EXISTS (SELECT 1 FROM deviation_calls WHERE deviation = ?1)
+            RETURNING api, operation, kind, "where", pointer""",
+            (number,),
+        ).fetchone()
+        if row is not None:
+            api, *identity = row
+            del self._numbers[api, DeviationIdentity(*identity)]
+            self._kept[api] -= 1
 
     def purge(self, api: int, revision: int) -> None:
         self.flush()

@@ -15,6 +15,7 @@ MARKS_AT_ONCE = 500
 MAX_NEAR = 64  # maximum views of one mark that are compared: the nearest in time, half of them earlier
 EXPIRED_AT_ONCE = 10_000
 ROOM = 50_000  # of all lone views, beyond which those whose other end no known agent watches are not added
+UNLIKELY_ROOM = 10_000  # the same for those whose other half is unlikely to arrive
 KEPT_NS = DAY_NS  # after arrival, rounded to the hour
 
 
@@ -101,9 +102,8 @@ class SqliteLoneViews:
             )
         return excess
 
-    @property
-    def has_room(self) -> bool:
-        return self._count < ROOM
+    def has_room(self, likely: bool) -> bool:
+        return self._count < (ROOM if likely else UNLIKELY_ROOM)
 
     def _look(self) -> None:
         count, marked = self._db.execute("SELECT count(*), count(mark) FROM alone").fetchone()

@@ -43,9 +43,9 @@ def operation_of(opened: OpenStore) -> tuple[int, int, int]:
     return api, opened.do(lambda unit: unit.operations.provisional(api, "GET", "/x")), consumer
 
 
-def deviations(opened: OpenStore, filters: Filters = EVERY) -> list[DeviationRow]:
+def deviations(opened: OpenStore, filters: Filters = EVERY, limit: int = 100) -> list[DeviationRow]:
     with opened.store.reading() as reader:
-        return [*reader.deviations.listed(filters, 100, None).rows]
+        return [*reader.deviations.listed(filters, limit, None).rows]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -181,6 +181,29 @@ def test_a_deviation_is_kept_once_with_its_count_and_consumers(opened: OpenStore
     for _ in range(3):
         opened.do(take_back)
     assert deviations(opened) == []
+
+
+def test_of_a_deviation_that_is_taken_back_nothing_stays(opened: OpenStore) -> None:
+    api, consumer = opened.do(someone)
+
+    def take_back(unit: Unit, place: str) -> None:
+        gone = UNKNOWN_STATUS._replace(place=place)
+        unit.deviations.take_back(Occurrence(api, consumer, NOON, "sample", 0), gone)
+        unit.deviations.flush()
+
+    def fill(unit: Unit) -> int:
+        return sum(show(unit, api, consumer, UNKNOWN_STATUS._replace(place=str(n))) for n in range(1500))
+
+    kept = opened.do(fill)
+    (first,) = [one for one in deviations(opened, EVERY, 1500) if one.identity.place == "0"]
+    opened.do(lambda unit: take_back(unit, "0"))
+    with opened.store.reading() as reader:
+        assert reader.deviations.known(first.number) is None
+    again = UNKNOWN_STATUS._replace(place="0")
+    assert opened.do(lambda unit: show(unit, api, consumer, again, NOON + 7)) is True, "there is room again"
+    (shown,) = [one for one in deviations(opened, EVERY, 1500) if one.identity.place == "0"]
+    assert (shown.number, shown.first_seen, shown.count) == (first.number, NOON + 7, 1)
+    assert len(deviations(opened, EVERY, 1500)) == kept
 
 
 SHOWN = st.lists(
