@@ -64,12 +64,12 @@ def test_without_knowing_batches_and_records_again_calls_count_twice(
     schedule = in_turn(seed, CALLS, faults={at: [Fault.AGAIN] for at in range(0, 40, 5)})
     assert wrong(schedule) == {}
     with monkeypatch.context() as patch:
-        patch.setattr(SqlitePositions, "seen", lambda self, batch: False)
+        patch.setattr(SqlitePositions, "is_duplicate", lambda self, batch: False)
         expected, counted = total(schedule)
         assert counted == expected, "records are known by their ids as well"
-    monkeypatch.setattr(SqlitePositions, "seen", lambda self, batch: False)
+    monkeypatch.setattr(SqlitePositions, "is_duplicate", lambda self, batch: False)
     monkeypatch.setattr(SqliteSamples, "known", lambda self, ids: set())
-    monkeypatch.setattr(SqliteSamples, "keep", keep_all)
+    monkeypatch.setattr(SqliteSamples, "add_views", keep_all)
     expected, counted = total(schedule)
     assert counted > expected
 
