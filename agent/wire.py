@@ -141,6 +141,22 @@ class Grpc:
 
 
 @dataclass(frozen=True, slots=True)
+class SubOperation:
+    """One thing that a request asked for in its body or query, by a protocol above HTTP.
+
+    `protocol` is graphql, jsonrpc or mcp. `kind` is query, mutation, subscription, persisted (the document is
+    the server's) or unknown in GraphQL, call or notification in the others. `name` is the operation's, or of
+    GraphQL without one its root fields as "{a, b}"; the method; in MCP also the tool: "tools/call search". It
+    is "" where there is none, and "redacted" where it was masked. `failed` is None if the answer does not say.
+    """
+
+    protocol: str
+    kind: str
+    name: str
+    failed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Mask:
     """A value that was replaced by a placeholder, which keeps its JSON type, format and length class.
 
@@ -185,6 +201,7 @@ class Record:
         0  # header fields not captured: HPACK entries older than the capture; 1 if none are reported
     )
     via: Endpoint | None = None  # of a client's view through a tunnel: the proxy's end that the server sees
+    sub_operations: tuple[SubOperation, ...] = ()
 
 
 class CaptureScope(StrEnum):

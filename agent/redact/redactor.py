@@ -14,7 +14,7 @@ from agent import wire
 from agent.events import PACKET, ConnectionKey
 from agent.frozen import dataclass
 from agent.http.messages import Exchange, Request, Response
-from agent.redact import consumer, credentials, urls
+from agent.redact import consumer, credentials, sub_operations, urls
 from agent.redact.bodies import BodyMasks, ContentTypes
 from agent.redact.headers import HeaderMasks, HeaderMemory, first
 from agent.redact.mask_log import MaskLog
@@ -125,6 +125,7 @@ class Redactor:
             grpc=None if exchange.grpc is None else wire.Grpc(*astuple(exchange.grpc)),
             fields_unknown=exchange.fields_unknown,
             via=provenance.via,
+            sub_operations=sub_operations.found(request, response),
         )
 
     def _request(

@@ -40,7 +40,10 @@ def _strategy(kind: Any) -> st.SearchStrategy[Any]:
         return st.tuples(*map(_strategy, args))
     if origin is dict:
         return st.dictionaries(texts, _strategy(args[1]), max_size=3)
-    scalars = {str: texts, int: integers, bytes: st.binary(max_size=8), type(None): st.none()}
+    scalars: dict[Any, st.SearchStrategy[Any]] = {
+        **{str: texts, int: integers, bool: st.booleans()},
+        **{bytes: st.binary(max_size=8), type(None): st.none()},
+    }
     return scalars[kind]
 
 
