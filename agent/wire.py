@@ -147,7 +147,7 @@ class SubOperation:
     `protocol` is graphql, jsonrpc or mcp. `kind` is query, mutation, subscription, persisted (the document is
     the server's) or unknown in GraphQL, call or notification in the others. `name` is the operation's, or of
     GraphQL without one its root fields as "{a, b}"; the method; in MCP also the tool: "tools/call search". It
-    is "" where there is none, and "redacted" where it was masked. `failed` is None if the answer does not say.
+    is "" where there is none, "redacted" where it was masked. `failed` is None if the answer does not say.
     """
 
     protocol: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.wire import Record
+from agent.wire import Record, SubOperation
 
 SEEN = {"complete": 2, "masked": 1, "malformed": 1}
 """How much a body's state says of its content; of the last two all was captured, and none is kept."""
@@ -37,6 +37,17 @@ def _completeness(view: Record) -> tuple[int, bool, int, bool]:
     messages = (view.request, view.response)
     seen = sum(3 + SEEN.get(message.body.state, 0) for message in messages if message is not None)
     return seen, view.completeness == "complete", -view.fields_unknown, view.side == "server"
+
+
+def sub_operations(views: Sequence[Record]) -> tuple[SubOperation, ...]:
+    """The sub-operations of an exchange: those of the view that has most of them, and knows most answers. The
+    views must be in order.
+    """
+    return max((view.sub_operations for view in views), key=_known)
+
+
+def _known(found: Sequence[SubOperation]) -> tuple[int, int]:
+    return len(found), sum(one.failed is not None for one in found)
 
 
 def duration_of(view: Record) -> int | None:

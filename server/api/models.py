@@ -113,6 +113,36 @@ class ShownKind(StrEnum):
     UNUSED = "unused"
 
 
+class SubOperation(BaseModel):
+    """What a request asked for in its body or query, by a protocol above HTTP."""
+
+    protocol: str = Field(description="graphql, jsonrpc or mcp.")
+    kind: str = Field(
+        description="GraphQL: query, mutation, subscription, persisted (without its document) or unknown (one"
+        " of several in it); JSON-RPC and MCP: call or notification."
+    )
+    name: str = Field(
+        description='The operation\'s name, or of GraphQL without one its root fields: "{cart, user}"; the'
+        ' method, in MCP with the tool or prompt: "tools/call search". "" if there is none, "redacted" if it'
+        " looked like a secret.",
+        examples=["GetUser", "tools/call search"],
+    )
+
+
+class SubOperationCount(SubOperation):
+    """How often; "(other)" counts names beyond 500 of an operation."""
+
+    count: int
+    failed: int = Field(
+        description="Answers with an error: GraphQL's errors, JSON-RPC's error, MCP's isError."
+    )
+    unknown: int = Field(description="Answers not captured, or that do not say.")
+
+
+class Answered(SubOperation):
+    failed: bool | None = Field(description="Whether the answer has an error; null if it does not say.")
+
+
 class Operation(BaseModel):
     operation: str = Field(description='Such as "GET /users/{id}".')
     method: str
@@ -133,6 +163,9 @@ class Operation(BaseModel):
     verdicts: dict[str, int]
     latency_ms: Latency
     callers: list[OperationCaller] = Field(description="The most active ones.")
+    sub_operations: list[SubOperationCount] = Field(
+        description="What its requests asked for in their bodies, most frequent first, at most 100."
+    )
     first_seen: Time | None
     last_seen: Time | None
 
@@ -296,6 +329,7 @@ class Exchange(BaseModel):
     error: str | None
     redactions: dict[str, int]
     grpc: Grpc | None = Field(description="For gRPC calls: gRPC's status, and message counts.")
+    sub_operations: list[Answered] = Field(description="What its body or query asks for, in that order.")
     fields_unknown: int = Field(
         description="HTTP/2 header fields lost because capture started mid-connection."
     )

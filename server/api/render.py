@@ -14,7 +14,7 @@ from server.analysis.latency import quantile
 from server.analysis.likeness import placed
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.model import Operation
-from server.analysis.views import most_seen, server_view
+from server.analysis.views import in_order, most_seen, server_view, sub_operations
 from server.api import models
 from server.api.rebuilt_models import Change, Decided, Decision, Version
 from server.services.fleet import BalanceSum, LedgerReport
@@ -83,6 +83,7 @@ def operation(row: rows.OperationRow) -> models.Operation:
             p50=quantile(row.latency, 0.5), p95=quantile(row.latency, 0.95), p99=quantile(row.latency, 0.99)
         ),
         callers=[_caller(one) for one in row.consumers],
+        sub_operations=[models.SubOperationCount(**asdict(one)) for one in row.sub_operations],
         first_seen=moment(row.first_seen),
         last_seen=moment(row.last_seen),
     )
@@ -113,6 +114,7 @@ def unused(one: Operation) -> models.Operation:
         verdicts={},
         latency_ms=NO_LATENCY,
         callers=[],
+        sub_operations=[],
         first_seen=None,
         last_seen=None,
     )
@@ -245,6 +247,7 @@ def exchange(row: rows.ExchangeRow) -> models.Exchange:
         error=best.error,
         redactions={**best.redactions},
         grpc=None if best.grpc is None else models.Grpc(**asdict(best.grpc)),
+        sub_operations=[models.Answered(**asdict(one)) for one in sub_operations(in_order(views))],
         fields_unknown=best.fields_unknown,
         witnesses=[_witness(view) for view in views],
     )

@@ -10,7 +10,7 @@ from server.analysis.inventory import caller
 from server.analysis.latency import bucket_of
 from server.analysis.likeness import is_uncertain
 from server.analysis.specs.deviation import DeviationIdentity
-from server.analysis.views import duration_of, in_order, server_view
+from server.analysis.views import duration_of, in_order, server_view, sub_operations
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.covering import Covering
 from server.ingest.outcomes import Left
@@ -48,6 +48,7 @@ class Counting:
             verdict=verdict,
             last=max(times),
             uncertain=is_uncertain(views),
+            sub_operations=sub_operations(views),
         )
         self._unit.calls.add(exchange.counted)
         if exchange.deviations:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Generic, TypeAlias, TypeVar
 
 from agent.wire import Record
@@ -97,6 +97,28 @@ class OperationKind(StrEnum):
     UNSEEN = "unseen"  # the request was not captured, or is CONNECT
 
 
+class SubOutcome(IntEnum):
+    """What is known of the answer to a sub-operation, as it is stored."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    UNKNOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SubOperationCount:
+    """How often requests of an operation asked for this in their bodies; how many of these failed, and of how
+    many the answer does not say (`unknown`).
+    """
+
+    protocol: str
+    kind: str
+    name: str
+    count: int
+    failed: int
+    unknown: int
+
+
 @dataclass(frozen=True, slots=True)
 class OperationRow:
     """`key` is, for example, "GET /users/{id}"; `statuses` has None for calls without a response; `latency`
@@ -119,6 +141,7 @@ class OperationRow:
     latency: Mapping[int, int]
     verdicts: Mapping[str, int]
     consumers: Sequence[OperationConsumer]
+    sub_operations: Sequence[SubOperationCount]
 
 
 @dataclass(frozen=True, slots=True)

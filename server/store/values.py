@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from agent.wire import SubOperation
 from server.analysis.specs.amending.patches import Change
 from server.store.rows import DeviationState
 
@@ -13,6 +14,9 @@ HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
 WORKLOAD_PREFIX = "workload:"
 """Prefix of a declared name that is a workload (NAMESPACE/NAME) instead of a host."""
+MAX_NAMES = 500
+"""Names of sub-operations of one operation; further ones count under one name of their protocol and kind."""
+OTHER_NAMES = "(other)"
 MAX_TITLE = 200  # characters of a title or version; documents may have megabytes
 
 
@@ -31,6 +35,7 @@ class Contribution:
     verdict: str | None
     last: int = 0
     uncertain: bool = False
+    sub_operations: tuple[SubOperation, ...] = ()
 
     @property
     def hour(self) -> int:

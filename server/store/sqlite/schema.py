@@ -266,3 +266,13 @@ def m016_uncertain(db: Database) -> None:
     ALTER TABLE alone ADD COLUMN likeness INT;
     CREATE INDEX alone_likeness ON alone(likeness, time) WHERE likeness IS NOT NULL;
     """)
+
+
+@migrations()
+def m017_sub_operations(db: Database) -> None:
+    """What requests of an operation asked for in their bodies, by name and by rows.SubOutcome."""
+    db.conn.execute(
+        """CREATE TABLE sub_operations (operation INTEGER NOT NULL, protocol TEXT NOT NULL,
+        kind TEXT NOT NULL, name TEXT NOT NULL, outcome INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (operation, protocol, kind, name, outcome)) WITHOUT ROWID"""
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from agent.wire import Body, Endpoint, Grpc, pack_batch, pack_record
+from agent.wire import Body, Endpoint, Grpc, SubOperation, pack_batch, pack_record
 from server.api.paging import MAX_LIMIT
 from server.store.sqlite.reading import exchanges
 from tests.server.engine import spec
@@ -326,6 +326,24 @@ def test_a_grpc_call_shows_its_own_status_and_how_many_messages_passed(client: C
     (shown,) = client.items("/exchanges")
     assert (shown["protocol"], shown["fields_unknown"]) == ("grpc", 2)
     assert shown["grpc"] == {"status": 5, "request_messages": 1, "response_messages": None}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_operation_lists_what_was_asked_for_within_it(client: Client, order: int) -> None:
+    subs = (SubOperation("graphql", "query", "GetUser", None), SubOperation("mcp", "call", "", None))
+    told = tuple(replace(one, failed=one.protocol == "mcp") for one in subs)
+    views = [
+        record(method="POST", path="/graphql", sub_operations=subs),
+        record(0, "client", method="POST", path="/graphql", sub_operations=told),
+    ]
+    client.send(*views[::order])
+    (operation,) = client.operations().values()
+    assert operation["sub_operations"] == [
+        {"protocol": "graphql", "kind": "query", "name": "GetUser", "count": 1, "failed": 0, "unknown": 0},
+        {"protocol": "mcp", "kind": "call", "name": "", "count": 1, "failed": 1, "unknown": 0},
+    ]
+    (exchange,) = client.items("/exchanges")
+    assert [one["failed"] for one in exchange["sub_operations"]] == [False, True]
 
 
 @pytest.mark.parametrize("moment", ["2300-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])

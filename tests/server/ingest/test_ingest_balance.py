@@ -6,14 +6,14 @@ import json
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from agent.wire import Batch, Endpoint, Record, decode_record, pack_record
+from agent.wire import Batch, Endpoint, Record, SubOperation, decode_record, pack_record
 from server.analysis.coverage.counts import callers
 from server.ingest.accept import Acceptor
 from server.ingest.decode import Delivery
@@ -41,6 +41,7 @@ def counted(db: sqlite3.Connection) -> dict[str, Counts]:
         "calls": of("SELECT operation, hour, consumer, status, count FROM calls"),
         "latency": of("SELECT operation, bucket, sum(count) FROM latency GROUP BY 1, 2"),
         "verdicts": of("SELECT operation, verdict, count FROM verdicts"),
+        "sub_operations": of("SELECT operation, protocol, kind, name, outcome, count FROM sub_operations"),
         "deviations": of(
             """SELECT api, operation, kind, pointer, consumer, count FROM deviation_calls
             JOIN deviations ON number = deviation"""
@@ -65,10 +66,20 @@ def expected(db: sqlite3.Connection) -> dict[str, Counts]:
             found["latency"][operation, row["bucket"]] += 1
         if row["verdict"] is not None:
             found["verdicts"][operation, row["verdict"]] += 1
+        for one in asked(db, row):
+            outcome = {None: 2, True: 1, False: 0}[one.failed]
+            found["sub_operations"][operation, one.protocol, one.kind, one.name, outcome] += 1
         for key, kind, _, pointer, _ in json.loads(row["deviations"] or "[]"):
             found["deviations"][row["api"], key, kind, pointer, row["consumer"]] += 1
     found["coverage"] = covered(db)
     return found
+
+
+def asked(db: sqlite3.Connection, row: sqlite3.Row) -> Sequence[SubOperation]:
+    """The sub-operations of a stored exchange: the view that was answered knows more."""
+    rows = db.execute("SELECT record FROM witnesses WHERE number IN (?, ?)", (row["number"], row["second"]))
+    found = [decode_record(raw).sub_operations for (raw,) in rows]
+    return max(found, key=lambda one: (len(one), [each.failed is not None for each in one]))
 
 
 def covered(db: sqlite3.Connection) -> Counts:
@@ -99,6 +110,9 @@ def traffic(chance: random.Random) -> list[Record]:
             served = Endpoint("127.0.0.1", port, NETNS)
             end = called if called and side == "client" else served
             one = record(0, side, path, port=40000 + call, status=status, client=source, server=end)
+            failed = None if status is None or side == "client" else status == 404
+            subs = [SubOperation("graphql", "query", name, failed) for name in ("A", "B", "A")]
+            one = replace(one, sub_operations=tuple(subs[: call % 4]))
             views.append(replace(one, time=NOON + chance.randrange(4) * 3_600_000_000_000))
             if chance.random() < 0.1:
                 views.append(views[-1])

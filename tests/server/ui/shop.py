@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from agent.wire import Body, Consumer, Endpoint, Process, Record, Response
+from agent.wire import Body, Consumer, Endpoint, Process, Record, Response, SubOperation
 from tests.server.records import both, record
 from tests.server.running import Client, wait_for
 
@@ -98,6 +98,7 @@ def hostile(ordinal: int = 0, text: str = CANARY) -> list[Record]:
             upgraded=text,
             error=text,
             redactions={text: 1},
+            sub_operations=(SubOperation(text, text, text, True),),
         )
         for plain in (record(ordinal, "client"), record(ordinal, "server"))
         if plain.request is not None

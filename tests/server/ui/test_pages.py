@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire import Capture, Endpoint
+from agent.wire import Capture, Endpoint, SubOperation
 from server.analysis.specs.load import load
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
@@ -59,6 +59,23 @@ def test_the_first_page_lists_apis_and_latest_deviations(client: Client) -> None
     assert "Last report node-1" in text
     assert "APIs 1 Exchanges 4" in text
     assert {f"/apis/{api}"} < set(read(client.http.get("/").text).links)
+
+
+def test_an_apis_page_lists_what_was_asked_for_within_an_operation(client: Client) -> None:
+    failed = [
+        SubOperation("mcp", "call", "tools/call search", True),
+        SubOperation("graphql", "query", "", None),
+    ]
+    more = [SubOperation("graphql", "query", f"Q{number}", False) for number in range(8)]
+    subs = (failed[0], *failed, *more)
+    client.send(*both(0, "/mcp", method="POST", sub_operations=subs))
+    text = page(client, f"/apis/{only_api(client)}")
+    assert re.search(
+        r"POST /mcp mcp call tools/call search 2. \(2 failed\) graphql query \(unnamed\) 1.", text
+    )
+    assert "2 more" in text
+    (exchange,) = client.items("/exchanges")
+    assert "mcp call tools/call search failed" in page(client, f"/exchanges/{exchange['id']}")
 
 
 def test_an_apis_page_lists_its_operations_deviations_and_exchanges(client: Client) -> None:

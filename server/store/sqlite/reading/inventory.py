@@ -17,6 +17,8 @@ from server.store.rows import (
     OperationKind,
     OperationRow,
     SpecTitle,
+    SubOperationCount,
+    SubOutcome,
     Totals,
 )
 from server.store.sqlite.reading.conditions import JUDGED, Conditions, add_called, status_of, twice
@@ -25,6 +27,7 @@ from server.store.sqlite.reading.readable import END, NEWEST, SPARE, Readable, p
 from server.store.values import HOUR_NS, MAX_TITLE
 
 MAX_CONSUMERS = 50  # busiest consumers returned per operation
+MAX_SUB_OPERATIONS = 100  # the same
 UNUSED = """SELECT number FROM consumers
     WHERE number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
     UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
@@ -157,6 +160,7 @@ class SqliteInventory:
             latency=self._latency(number),
             verdicts=self._verdicts(number),
             consumers=self._consumers(number),
+            sub_operations=self._sub_operations(number),
         )
 
     def _statuses(self, operation: int) -> Mapping[int | None, int]:
@@ -175,6 +179,17 @@ class SqliteInventory:
     def _verdicts(self, operation: int) -> Mapping[str, int]:
         rows = self._db.execute("SELECT verdict, count FROM verdicts WHERE operation = ?", (operation,))
         return dict(rows)
+
+    def _sub_operations(self, operation: int) -> Sequence[SubOperationCount]:
+        rows = self._db.execute(
+            f"""SELECT protocol, kind, name, sum(count) AS count,
+            sum(iif(outcome = {SubOutcome.FAILED}, count, 0)),
+            sum(iif(outcome = {SubOutcome.UNKNOWN}, count, 0))
+            FROM sub_operations WHERE operation = ? GROUP BY protocol, kind, name
+            ORDER BY sum(count) DESC, protocol, kind, name LIMIT ?""",
+            (operation, MAX_SUB_OPERATIONS),
+        )
+        return [SubOperationCount(*row) for row in rows]
 
     def _consumers(self, operation: int) -> Sequence[OperationConsumer]:
         rows = self._db.execute(

@@ -35,6 +35,7 @@ NAMES = {
     "calls": "counts of calls",
     "latency": "counts of latency",
     "verdicts": "counts of verdicts",
+    "sub_operations": "counts of sub-operations",
     "deviations": "deviations",
     "deviation_calls": "counts of deviations",
     "deviation_decisions": "decisions on deviations",

@@ -8,7 +8,7 @@ from server.store.sqlite.stand_ins import CONSUMER_KIND, NAME
 
 REFERRING = ("api_keys", "hosts", "operations", "exchanges", "specs", "deviations", "rebuilt", "learners")
 CALLING = ("calls", "deviation_calls", "coverage", "exchanges")
-COUNTED = ("calls", "latency", "verdicts", "coverage")
+COUNTED = ("calls", "latency", "verdicts", "coverage", "sub_operations")
 
 
 def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
@@ -32,7 +32,7 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
         held = " AND number NOT IN (SELECT number FROM held)"
     drop("witnesses", f"exchange NOT IN (SELECT number FROM exchanges){held}")
     drop("deviation_calls", "deviation NOT IN (SELECT number FROM deviations)")
-    for table in COUNTED:
+    for table in COUNTED if _exists(db, "sub_operations") else COUNTED[:-1]:
         drop(table, "operation NOT IN (SELECT number FROM operations)")
     db.execute("UPDATE exchanges SET second = NULL WHERE second NOT IN (SELECT number FROM witnesses)")
     db.execute(  # nothing counted, so that re-validation does not subtract it from the wrong operation

@@ -1,5 +1,5 @@
-"""Counts of calls by hour, of latency by day, and of verdicts. All include uncertain exchanges, which
-an operation also counts apart.
+"""Counts of calls by hour, of latency by day, of verdicts and of sub-operations. All include uncertain
+exchanges, which an operation also counts apart.
 """
 
 from __future__ import annotations
@@ -8,8 +8,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 
+from agent.wire import SubOperation
+from server.store.rows import SubOutcome
 from server.store.sqlite.writing.operations import KEYS
-from server.store.values import Contribution
+from server.store.values import MAX_NAMES, OTHER_NAMES, Contribution
+
+SubKey = tuple[str, str, str]
 
 
 class SqliteCallTally:
@@ -23,6 +27,7 @@ class SqliteCallTally:
         self._calls: Counter[tuple[int | str, ...]] = Counter()
         self._latency: Counter[tuple[int | str, ...]] = Counter()
         self._verdicts: Counter[tuple[int | str, ...]] = Counter()
+        self._sub_operations: dict[int, Counter[tuple[SubKey, int]]] = {}
         self._totals: Counter[int] = Counter()
         self._uncertain: Counter[int] = Counter()
         self._seen: dict[int, tuple[int, int]] = {}
@@ -36,6 +41,9 @@ class SqliteCallTally:
             self._latency[one.operation, one.hour // 24, one.bucket] += sign
         if one.verdict is not None:
             self._verdicts[one.operation, one.verdict] += sign
+        for sub in one.sub_operations:
+            counts = self._sub_operations.setdefault(one.operation, Counter())
+            counts[(sub.protocol, sub.kind, sub.name), _outcome(sub)] += sign
         if sign > 0:
             first, last = self._seen.get(one.operation, (one.time, one.time))
             self._seen[one.operation] = (min(first, one.time), max(last, one.time, one.last))
@@ -44,6 +52,8 @@ class SqliteCallTally:
         self._write("calls", self._calls)
         self._write("latency", self._latency)
         self._write("verdicts", self._verdicts)
+        for operation, subs in self._sub_operations.items():
+            self._write("sub_operations", self._named(operation, subs))
         self._db.executemany(
             """UPDATE operations SET count = count + ?1, first_seen = min(coalesce(first_seen, ?2), ?2),
             last_seen = max(coalesce(last_seen, ?3), ?3) WHERE number = ?4""",
@@ -59,6 +69,22 @@ class SqliteCallTally:
         )
         self.forget()
 
+    def _named(
+        self, operation: int, counts: Mapping[tuple[SubKey, int], int]
+    ) -> Counter[tuple[int | str, ...]]:
+        """The counts by the keys they are stored under: names beyond the bound are one."""
+        rows = self._db.execute(
+            "SELECT DISTINCT protocol, kind, name FROM sub_operations WHERE operation = ?", (operation,)
+        )
+        known = {tuple(row) for row in rows}
+        found: Counter[tuple[int | str, ...]] = Counter()
+        for (key, outcome), count in counts.items():
+            if key not in known and len(known) >= MAX_NAMES:
+                key = (*key[:2], OTHER_NAMES)
+            known.add(key)
+            found[operation, *key, outcome] += count
+        return found
+
     def _write(self, table: str, counts: Mapping[tuple[int | str, ...], int]) -> None:
         key = f"operation, {KEYS[table]}"
         changed = [(*at, count) for at, count in counts.items() if count]
@@ -73,3 +99,9 @@ class SqliteCallTally:
         lowered = [at for at, count in counts.items() if count < 0]
         where = " AND ".join(f"{name} = ?" for name in key.split(", "))
         self._db.executemany(f"DELETE FROM {table} WHERE {where} AND count <= 0", lowered)
+
+
+def _outcome(sub: SubOperation) -> SubOutcome:
+    if sub.failed is None:
+        return SubOutcome.UNKNOWN
+    return SubOutcome.FAILED if sub.failed else SubOutcome.SUCCEEDED

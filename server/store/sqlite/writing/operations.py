@@ -20,6 +20,7 @@ KEYS = {
     "calls": "hour, consumer, status",
     "latency": "day, bucket",
     "verdicts": "verdict",
+    "sub_operations": "protocol, kind, name, outcome",
 }
 """Tables with a row per count, and their key columns besides the operation."""
 

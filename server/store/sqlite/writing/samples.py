@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from agent.wire import Record
+from server.analysis.views import in_order, sub_operations
 from server.store.draft import ExchangeDraft
 from server.store.parts import StoredPart
 from server.store.sqlite.reading.conditions import status_of
@@ -119,7 +120,14 @@ def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
         deprecated=bool(deprecated),
         revision=revision,
         counted=Contribution(
-            operation, consumer, status_of(status), time, bucket, verdict, uncertain=bool(uncertain)
+            operation,
+            consumer,
+            status_of(status),
+            time,
+            bucket,
+            verdict,
+            sub_operations=sub_operations(in_order(records)),
+            uncertain=bool(uncertain),
         ),
         deviations=deviations(packed),
     )

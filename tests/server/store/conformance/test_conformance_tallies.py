@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.wire import SubOperation
 from server.store.filters import DeviationsShown, Filters
 from server.store.rows import DeviationRow, DeviationState, OperationRow, PartCount, UndescribedCount
 from server.store.unit import Unit
-from server.store.values import Contribution, Covered, DeviationDecision, Occurrence
+from server.store.values import MAX_NAMES, Contribution, Covered, DeviationDecision, Occurrence
 from tests.server.records import NOON
 from tests.server.store.conformance.opened import (
     HOUR_NS,
@@ -109,9 +110,45 @@ def test_an_operation_knows_since_when_and_until_when_and_by_whom(opened: OpenSt
     assert (by.first_seen, by.last_seen) == (NOON + 2 * HOUR_NS, NOON + 9 * HOUR_NS)
 
 
+def asked(operation: int, consumer: int, *found: tuple[str, bool | None]) -> Contribution:
+    subs = tuple(SubOperation("graphql", "query", name, failed) for name, failed in found)
+    return Contribution(operation, consumer, 200, NOON, None, None, sub_operations=subs)
+
+
+def test_sub_operations_are_counted_by_name_and_by_how_they_ended(opened: OpenStore) -> None:
+    api, operation, consumer = operation_of(opened)
+    one = asked(operation, consumer, ("A", False), ("B", True), ("A", None))
+    opened.do(lambda unit: count(unit, one, one, asked(operation, consumer, ("C", False))))
+    found = only_operation(opened, api).sub_operations
+    assert [(sub.name, sub.count, sub.failed, sub.unknown) for sub in found] == [
+        ("A", 4, 0, 2),
+        ("B", 2, 2, 0),
+        ("C", 1, 0, 0),
+    ]
+
+    def take_back(unit: Unit) -> None:
+        unit.calls.add(one, -1)
+        unit.calls.add(one, -1)
+        unit.calls.flush()
+
+    opened.do(take_back)
+    assert [sub.name for sub in only_operation(opened, api).sub_operations] == ["C"]
+
+
+def test_names_of_sub_operations_beyond_the_bound_count_as_one(opened: OpenStore) -> None:
+    api, operation, consumer = operation_of(opened)
+    most = MAX_NAMES
+    for number in range(most + 5):
+        one = asked(operation, consumer, (f"Q{number}", False))
+        opened.do(lambda unit, one=one: count(unit, one))  # type: ignore[misc]
+    opened.do(lambda unit: count(unit, asked(operation, consumer, ("Q0", False))))
+    found = {sub.name: sub.count for sub in only_operation(opened, api).sub_operations}
+    assert (found["(other)"], found["Q0"], f"Q{most}" in found) == (5, 2, False)
+
+
 def test_sums_of_undone_work_are_gone(opened: OpenStore) -> None:
     api, operation, consumer = operation_of(opened)
-    one = Contribution(operation, consumer, 200, NOON, None, None)
+    one = asked(operation, consumer, ("A", False))
     opened.undo(lambda unit: unit.calls.add(one))
     opened.undo(lambda unit: unit.coverage.add(Covered(operation, (consumer,), ("part",))))
     opened.undo(lambda unit: show(unit, api, consumer))
