@@ -75,12 +75,14 @@ class Body:
     """A payload after transfer coding; `size` is its true length on the wire, `data` is content-decoded,
     redacted and at most the cap. `state` is one of agent.http.messages.BodyState; or "masked" if the text has
     no structure and was masked as a whole (data is None); or "malformed" if it is complete and not the JSON
-    that its type declares (data is the readable prefix, or None).
+    that its type declares (data is the readable prefix, or None). `events` counts the server-sent events of
+    an event stream, also beyond the cap; None if it is none, is coded, or bytes are missing.
     """
 
     size: int | None
     data: bytes | None
     state: str
+    events: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +135,17 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Grpc:
-    """gRPC's status and message counts per direction; None if not seen."""
+    """gRPC's status, and the messages of each direction: how many, bytes of all and of the largest, as sent
+    and without their prefix; None if not seen.
+    """
 
     status: int | None
     request_messages: int | None
     response_messages: int | None
+    request_bytes: int | None = None
+    response_bytes: int | None = None
+    request_largest: int | None = None
+    response_largest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

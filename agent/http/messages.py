@@ -48,13 +48,15 @@ class Body:
     """A message's payload after transfer coding, before content coding.
 
     `size` counts every payload byte that passed, kept or not; None if the framing was lost. `coded` is false
-    if the reporter has already undone the content coding that the headers name.
+    if the reporter has already undone the content coding that the headers name. `events` counts the
+    server-sent events of an event stream, kept or not; None if it is none, is coded, or bytes are missing.
     """
 
     size: int | None
     data: bytes
     state: BodyState
     coded: bool = True
+    events: int | None = None
 
 
 EMPTY_BODY = Body(0, b"", BodyState.COMPLETE)
@@ -88,13 +90,17 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Grpc:
-    """The gRPC part of an exchange: its status, and message counts per direction; None if bytes are
-    missing.
+    """The gRPC part of an exchange: its status, and the messages of each direction: how many, bytes of all
+    and of the largest, as sent; None if bytes are missing.
     """
 
     status: int | None
     request_messages: int | None
     response_messages: int | None
+    request_bytes: int | None = None
+    response_bytes: int | None = None
+    request_largest: int | None = None
+    response_largest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

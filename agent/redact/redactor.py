@@ -167,7 +167,7 @@ class Redactor:
         masks = BodyMasks(self._masker, self._policy, self._media, log, where)
         body = masks.masked(message.body, message.headers)
         size = None if body.size is None else min(body.size, MAX_INT)
-        return wire.Body(size, body.data, str(body.state))
+        return wire.Body(size, body.data, str(body.state), message.body.events)
 
     def _digest(self, size: int, provenance: Provenance, *more: bytes) -> str:
         """SHA-256 (hex) over agent, connection and `more`."""

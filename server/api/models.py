@@ -266,6 +266,10 @@ class Message(BaseModel):
     content_type: str | None
     size: int | None = Field(description="Size of the body on the wire, in bytes; null if unknown.")
     body: Bytes | None = Field(description="Decoded and redacted; null if none of it was kept.")
+    events: int | None = Field(
+        description="Server-sent events of an event stream, also beyond the part that is stored; null if it"
+        " is none, is compressed, or bytes are missing."
+    )
     complete: bool = Field(description="Whether the body is complete.")
     state: str = Field(description="How much of the body was captured.")
 
@@ -293,6 +297,10 @@ class Grpc(BaseModel):
     status: int | None
     request_messages: int | None
     response_messages: int | None
+    request_bytes: int | None = Field(description="Content of all messages, as sent: perhaps compressed.")
+    response_bytes: int | None
+    request_largest: int | None = Field(description="Content of the largest message.")
+    response_largest: int | None
 
 
 class Exchange(BaseModel):
@@ -328,7 +336,7 @@ class Exchange(BaseModel):
     upgraded: str | None
     error: str | None
     redactions: dict[str, int]
-    grpc: Grpc | None = Field(description="For gRPC calls: gRPC's status, and message counts.")
+    grpc: Grpc | None = Field(description="For gRPC calls: gRPC's status, counts and sizes of messages.")
     sub_operations: list[Answered] = Field(description="What its body or query asks for, in that order.")
     fields_unknown: int = Field(
         description="HTTP/2 header fields lost because capture started mid-connection."

@@ -274,6 +274,7 @@ def _message(message: wire.Request | wire.Response | None) -> models.Message | N
         content_type=message.content_type,
         size=message.body.size,
         body=None if message.body.data is None else shown(message.body.data),
+        events=message.body.events,
         complete=message.body.state == "complete",
         state=message.body.state,
     )

@@ -34,20 +34,24 @@ def serving(folder: Path) -> Iterator[Server]:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One call as its client logged it: gRPC's status, messages sent and received."""
+    """One call as its client logged it: gRPC's status, the sizes of messages sent and received."""
 
     seen: Observation
     status: int
-    sent: int
-    received: int
+    sent: list[int]
+    received: list[int]
 
     @property
     def grpc(self) -> dict[str, int]:
         """The expected gRPC facts."""
         return {
             "status": self.status,
-            "request_messages": self.sent,
-            "response_messages": self.received,
+            "request_messages": len(self.sent),
+            "response_messages": len(self.received),
+            "request_bytes": sum(self.sent),
+            "response_bytes": sum(self.received),
+            "request_largest": max(self.sent, default=0),
+            "response_largest": max(self.received, default=0),
         }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 
 from agent.frozen import dataclass
-from agent.http.h1.bodies import BodyReader, body_reader
+from agent.http.event_counter import is_event_stream
+from agent.http.h1.bodies import BodyReader, CountedBody, body_reader
 from agent.http.h1.facts import Interim, RequestBegun, RequestDone, ResponseDone
 from agent.http.h1.framing import request_framing, response_framing
 from agent.http.h1.heads import Refused, RequestHead, ResponseHead
@@ -19,11 +20,12 @@ Fact_co = TypeVar("Fact_co", covariant=True)
 @dataclass(frozen=True, slots=True)
 class MessageStart:
     """A message has begun. `body` is None if it has none; `doubtful`: it may have none, since its request was
-    not seen and may have been a HEAD.
+    not seen and may have been a HEAD; `is_event_stream`: it has server-sent events.
     """
 
     body: BodyReader | None
     doubtful: bool
+    is_event_stream: bool = False
 
 
 class HeadReader(Protocol[Fact_co]):
@@ -125,7 +127,8 @@ class ResponseHeads:
             return Interim(head.status)
         self._head = head
         body = body_reader(response_framing(head, self._method), connection)
-        return MessageStart(body, doubtful=self._method is None)
+        endless = body is not None and not isinstance(body, CountedBody)
+        return MessageStart(body, self._method is None, endless and is_event_stream(head.headers))
 
     def begun(self, start_ns: int, pipelined: bool) -> None:
         """None: of a response only the end is reported."""

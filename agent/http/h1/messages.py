@@ -24,6 +24,7 @@ from collections import Counter, deque
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
+from agent.http.event_counter import EventCounter
 from agent.http.h1.bodies import BodyReader
 from agent.http.h1.facts import Interim, SyncLost
 from agent.http.h1.head_readers import HeadReader
@@ -233,6 +234,8 @@ class Messages(Generic[Fact]):
         if begun is not None:
             self._facts.append(begun)
         self._body = opened.body
+        if opened.is_event_stream:
+            self._payload.events = EventCounter()
         if opened.body is None:
             self._finish()
         else:

@@ -1,4 +1,4 @@
-"""gRPC over HTTP/2, as far as needed to count the messages in each direction.
+"""gRPC over HTTP/2, as far as needed to count and measure the messages in each direction.
 
 A message is one byte of compression flag, four of length, and the content (gRPC's PROTOCOL-HTTP2 document);
 the content is not read.
@@ -18,12 +18,17 @@ def is_grpc(headers: Headers) -> bool:
 
 
 class MessageCounter:
-    """Counts messages in one direction of a stream, whatever the pieces."""
+    """Counts messages in one direction of a stream, whatever the pieces. `bytes` is the content of all of
+    them, `largest` that of the largest, as sent (perhaps compressed); both without the prefix.
+    """
 
-    __slots__ = ("_left", "_prefix", "count")
+    __slots__ = ("_left", "_prefix", "_size", "bytes", "count", "largest")
 
     def __init__(self) -> None:
         self.count = 0
+        self.bytes = 0
+        self.largest = 0
+        self._size = 0  # of the message that is being read
         self._prefix = b""
         self._left = 0
 
@@ -34,7 +39,8 @@ class MessageCounter:
         if length > self._left:
             return False
         self._left -= length
-        self.count += bool(length and not self._left)
+        if length and not self._left:
+            self._ended()
         return True
 
     def feed(self, data: bytes) -> None:
@@ -51,7 +57,12 @@ class MessageCounter:
                 at += take
                 if len(self._prefix) < PREFIX:
                     return
-                self._left = int.from_bytes(self._prefix[1:], "big")
+                self._left = self._size = int.from_bytes(self._prefix[1:], "big")
                 self._prefix = b""
-            if not self._left:
-                self.count += not self._prefix
+            if not self._left and not self._prefix:
+                self._ended()
+
+    def _ended(self) -> None:
+        self.count += 1
+        self.bytes += self._size
+        self.largest = max(self.largest, self._size)

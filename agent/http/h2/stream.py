@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.http.event_counter import EventCounter, is_event_stream
 from agent.http.h2.grpc import MessageCounter, is_grpc
 from agent.http.h2.hpack import Fields
 from agent.http.messages import Body, Completeness, Grpc, Headers, Request, Response
@@ -36,6 +37,8 @@ class MessageDraft:
         self.fields, self.start_ns = fields, start_ns
         if is_grpc(fields.headers):
             self.messages = MessageCounter()
+        elif is_event_stream(fields.headers):
+            self.body.events = EventCounter()
 
     def piece(self, data: bytes, time_ns: int) -> None:
         """Adds the next bytes of the body."""
@@ -201,4 +204,8 @@ def grpc_of(stream: Stream, response: Response | None) -> Grpc | None:
         status=int(status) if status.isdigit() and len(status) < 4 else None,
         request_messages=None if asked is None else asked.count,
         response_messages=None if answered is None else answered.count,
+        request_bytes=None if asked is None else asked.bytes,
+        response_bytes=None if answered is None else answered.bytes,
+        request_largest=None if asked is None else asked.largest,
+        response_largest=None if answered is None else answered.largest,
     )

@@ -1,7 +1,7 @@
 """A gRPC client on grpcio: makes a call of each kind (programs/grpc_server.py), or `--each` calls.
 
-Prints a JSON line per call: id, path, status, messages sent and received. With `--ca` it uses TLS by the
-BoringSSL in grpcio.
+Prints a JSON line per call: id, path, status, sizes of messages sent and received. With `--ca` it uses TLS by
+the BoringSSL in grpcio.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,49 +21,56 @@ EXPANDED = 5
 COLLECTED = 4
 CHATTED = 3
 DEADLINE = 60
-Outcome = tuple[int, int]
-"""Messages sent and received."""
+Outcome = tuple[list[int], list[int]]
+"""The sizes of the messages sent and received."""
 
 
 def _message(name: str, number: int) -> bytes:
     return f"{name}|{number}|{'words and words ' * 20}".encode()
 
 
-def _many(name: str, count: int) -> Iterator[bytes]:
-    return (_message(name, number) for number in range(count))
+def _many(name: str, count: int) -> list[bytes]:
+    return [_message(name, number) for number in range(count)]
+
+
+def _sizes(messages: Iterable[bytes]) -> list[int]:
+    return [len(message) for message in messages]
 
 
 def _unary(channel: Any, path: str, name: str) -> Outcome:
-    channel.unary_unary(path)(_message(name, 1), timeout=DEADLINE)
-    return 1, 1
+    asked = _message(name, 1)
+    return [len(asked)], [len(channel.unary_unary(path)(asked, timeout=DEADLINE))]
 
 
 def _collect(channel: Any, path: str, name: str) -> Outcome:
-    channel.stream_unary(path)(_many(name, COLLECTED), timeout=DEADLINE)
-    return COLLECTED, 1
+    asked = _many(name, COLLECTED)
+    return _sizes(asked), [len(channel.stream_unary(path)(iter(asked), timeout=DEADLINE))]
 
 
 def _expand(channel: Any, path: str, name: str) -> Outcome:
-    return 1, sum(1 for _ in channel.unary_stream(path)(_message(name, EXPANDED), timeout=DEADLINE))
+    asked = _message(name, EXPANDED)
+    return [len(asked)], _sizes(channel.unary_stream(path)(asked, timeout=DEADLINE))
 
 
 def _chat(channel: Any, path: str, name: str) -> Outcome:
-    answers = channel.stream_stream(path)(_many(name, CHATTED), timeout=DEADLINE)
-    return CHATTED, sum(1 for _ in answers)
+    asked = _many(name, CHATTED)
+    return _sizes(asked), _sizes(channel.stream_stream(path)(iter(asked), timeout=DEADLINE))
 
 
 def _refuse(channel: Any, path: str, name: str) -> Outcome:
+    asked = _message(name, 1)
     with suppress(grpc.RpcError):
-        channel.unary_unary(path)(_message(name, 1), timeout=DEADLINE)
-    return 1, 0
+        channel.unary_unary(path)(asked, timeout=DEADLINE)
+    return [len(asked)], []
 
 
 def _break(channel: Any, path: str, name: str) -> Outcome:
-    received = 0
+    asked = _message(name, 1)
+    received: list[int] = []
     with suppress(grpc.RpcError):
-        for _ in channel.unary_stream(path)(_message(name, 1), timeout=DEADLINE):
-            received += 1
-    return 1, received
+        for message in channel.unary_stream(path)(asked, timeout=DEADLINE):
+            received.append(len(message))
+    return [len(asked)], received
 
 
 STATUSES = {"Refuse": grpc.StatusCode.NOT_FOUND, "Break": grpc.StatusCode.DATA_LOSS}

@@ -322,10 +322,13 @@ def test_an_agent_that_does_not_say_what_it_saw_is_left_out_of_the_balance_and_n
 
 
 def test_a_grpc_call_shows_its_own_status_and_how_many_messages_passed(client: Client) -> None:
-    client.send(record(1, protocol="grpc", grpc=Grpc(5, 1, None), fields_unknown=2))
+    client.send(record(1, protocol="grpc", grpc=Grpc(5, 1, None, 12, None, 12, None), fields_unknown=2))
     (shown,) = client.items("/exchanges")
     assert (shown["protocol"], shown["fields_unknown"]) == ("grpc", 2)
-    assert shown["grpc"] == {"status": 5, "request_messages": 1, "response_messages": None}
+    assert shown["grpc"] == {
+        **{"status": 5, "request_messages": 1, "response_messages": None, "request_bytes": 12},
+        **{"response_bytes": None, "request_largest": 12, "response_largest": None},
+    }
 
 
 @pytest.mark.parametrize("order", [1, -1])

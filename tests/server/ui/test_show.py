@@ -47,6 +47,7 @@ def shown(text: str) -> str:
         trailers=[],
         content_type="application/json",
         size=None,
+        events=None,
         body=Text(text=text),
         complete=True,
         state="complete",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agent.events import Direction
 from agent.http.h2.streams import Streams
-from agent.http.messages import BodyState, Completeness, Exchange
+from agent.http.messages import BodyState, Completeness, Exchange, Grpc
 from agent.ledger import Bytes
 from agent.streams.half import Data, Gap, GapReason
 
@@ -265,7 +265,7 @@ def test_any_bytes_are_exchanges_or_nothing_and_never_an_exception(
     assert sum(counts.values()) == sum(len(data) for _, data in segments)
 
 
-def test_grpc_messages_are_counted_each_way_and_its_status_read_from_the_trailers() -> None:
+def test_grpc_messages_are_counted_and_measured_each_way_and_its_status_read_from_the_trailers() -> None:
     def message(size: int) -> bytes:
         return b"\0" + size.to_bytes(4, "big") + b"m" * size
 
@@ -278,11 +278,20 @@ def test_grpc_messages_are_counted_each_way_and_its_status_read_from_the_trailer
         ]
         (exchange,), _ = read(pieces)
         assert exchange.grpc is not None
-        assert (exchange.grpc.status, exchange.grpc.request_messages, exchange.grpc.response_messages) == (
-            0,
-            2,
-            5,
-        )
+        assert exchange.grpc == Grpc(0, 2, 5, 10, 15, 10, 3)
+
+
+def test_events_of_a_stream_are_counted_whatever_the_frames() -> None:
+    talk = Talk()
+    talk.ask(1, "GET", "/events")
+    talk.answer(1, b"data: a\n\ndata: b\n\n: c\n\n", content_type="text/event-stream")
+    for size in (1, 7, 1000):
+        pieces: Holed = [
+            (half, data[at : at + size]) for half, data in talk.wire for at in range(0, len(data), size)
+        ]
+        (exchange,), _ = read(pieces)
+        assert exchange.response is not None
+        assert exchange.response.body.events == 2
 
 
 def test_streams_that_never_end_are_bounded() -> None:
