@@ -125,7 +125,7 @@ static inline u64 tls_bytes(struct tls_call *call, s64 result)
 		bytes = 0;
 		bpf_probe_read_user(&bytes, sizeof(bytes), (void *)call->length);
 	}
-	return bytes > 0x7fffffff || !call->plaintext ? 0 : bytes;
+	return bytes > 0x7fffffff || !call->plaintext || call->plaintext == PLAINTEXT_SHOWN ? 0 : bytes;
 }
 
 static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 bytes)
@@ -147,7 +147,7 @@ static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 by
 	scratch->walk.room = bytes;
 	scratch->walk.left = bytes;
 	scratch->walk.total = bytes;
-	scratch->walk.blind = call->plaintext == PLAINTEXT_FILE;
+	scratch->walk.blind = call->plaintext != PLAINTEXT_BUFFER;
 	plan_copy(scratch, &conn->tracks, side, conn->position[side]);
 	conn->position[side] = ship(scratch, conn->position[side]);
 	give_back(scratch);
@@ -295,4 +295,38 @@ int openssl_return(struct pt_regs *ctx)
 int openssl_free(struct pt_regs *ctx)
 {
 	return tls_end(ctx, SOURCE_OPENSSL);
+}
+
+/* GnuTLS: each call returns the length, or an error below 0; one that is not finished returns an error, and is made
+ * again with the same buffer, or with none. What is sent while the session is corked leaves by the uncorking. */
+
+int gnutls_read(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_GNUTLS, DIRECTION_RECEIVED, PLAINTEXT_BUFFER, 0);
+}
+
+int gnutls_write(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_GNUTLS, DIRECTION_SENT, PT_REGS_PARM2(ctx) ? PLAINTEXT_BUFFER : PLAINTEXT_KEPT,
+			 0);
+}
+
+int gnutls_flush(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_GNUTLS, DIRECTION_SENT, PLAINTEXT_SHOWN, 0);
+}
+
+int gnutls_plain(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_GNUTLS, 0, PLAINTEXT_NONE, 0);
+}
+
+int gnutls_return(struct pt_regs *ctx)
+{
+	return tls_exit(ctx, PT_REGS_RC(ctx));
+}
+
+int gnutls_free(struct pt_regs *ctx)
+{
+	return tls_end(ctx, SOURCE_GNUTLS);
 }

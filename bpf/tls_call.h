@@ -24,6 +24,8 @@ enum plaintext {
 	PLAINTEXT_NONE = 0, /* none: the call only identifies the socket (a handshake) */
 	PLAINTEXT_BUFFER,
 	PLAINTEXT_FILE,     /* in a file that the kernel encrypts and sends (kTLS): bytes are only counted */
+	PLAINTEXT_KEPT,     /* in the library, from an earlier unfinished call: bytes are only counted */
+	PLAINTEXT_SHOWN,    /* in earlier calls, which shipped it: the call only identifies the socket */
 };
 
 struct tls_call {

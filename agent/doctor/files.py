@@ -5,7 +5,6 @@ Marks are texts that remain even in stripped files. They are evidence, not proof
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
@@ -13,8 +12,8 @@ from typing import IO
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from agent.probes import elf
-from agent.probes.tls import LIBRARIES, TABLES
+from agent.probes import tls
+from agent.probes.tls import LIBRARIES
 
 PIECE = 1 << 20
 MAX_SEARCHED = 512 << 20
@@ -46,19 +45,19 @@ SECTIONS = {".go.buildinfo": Mark.GO, ".note.go.buildid": Mark.GO, ".svm_heap": 
 
 @dataclass(frozen=True, slots=True)
 class ProgramFile:
-    """`functions` are the wanted functions it defines; marks are searched only if there are none."""
+    """`functions` are those that are probed; marks are searched only if there are none."""
 
     bits: int
     functions: tuple[str, ...]
     marks: frozenset[str]
 
 
-def inspect(stream: IO[bytes], names: Iterable[str]) -> ProgramFile | None:
+def inspect(stream: IO[bytes]) -> ProgramFile | None:
     """The TLS code in the file; None if it is no ELF file. Raises OSError."""
     head = stream.read(5)
     if len(head) < 5 or not head.startswith(ELF_MAGIC):
         return None
-    functions = tuple(sorted(elf.function_offsets(stream, names, TABLES)))
+    functions = tuple(sorted(tls.functions(stream)))
     marks: set[str] = set() if functions else {*sections(stream), *texts(stream)}
     if Mark.GO not in marks:
         marks -= {Mark.GO_TLS}  # another program that quotes the name

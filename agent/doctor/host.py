@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.cgroup import membership, path_in
 from agent.doctor.facts import Check, CheckState
-from agent.probes import capability, elf, roots, tls
+from agent.probes import capability, roots, tls
 from agent.probes.capability import Refusal
 
 CAPABILITIES = {19: "SYS_PTRACE", 21: "SYS_ADMIN", 38: "PERFMON", 39: "BPF"}
@@ -267,7 +267,7 @@ def _probed_libraries(host: Host) -> Iterator[str]:
         try:
             with roots.opened(str(_below(host, path))) as file:
                 key = os.fstat(file.fileno()).st_ino
-                if key not in known and elf.function_offsets(file, tls.HOOKS):
+                if key not in known and tls.functions(file):
                     yield path
                 known.add(key)
         except OSError:

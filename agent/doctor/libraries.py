@@ -10,7 +10,7 @@ from agent.probes.tls import LIBRARIES, TITLES
 
 OTHER_END = f"watch the other end if it uses {TITLES}, or let a proxy that does, such as nginx, terminate TLS"
 RESTART = "restart the process, which still runs a file that has since been replaced"
-DYNAMIC = " or ".join(library.cure for library in LIBRARIES) + ", or " + OTHER_END
+DYNAMIC = f"use a build that links the distribution's {TITLES} dynamically, or {OTHER_END}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,6 @@ PROBED = frozenset(library.name for library in LIBRARIES)
 
 _KNOWN = (
     _foreign("java", "Java's own TLS (JSSE)", r"libjvm\.so"),
-    _foreign("gnutls", "GnuTLS", r"libgnutls\.so"),
     _foreign("nss", "NSS", r"libssl3\.so"),
     _foreign("mbedtls", "Mbed TLS", r"libmbedtls\.so"),
     _foreign("wolfssl", "wolfSSL", r"libwolfssl\.so"),

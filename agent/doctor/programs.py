@@ -196,7 +196,7 @@ class Survey:
         status = os.fstat(file.fileno())
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if key not in self._files:
-            self._files[key] = files.inspect(file, tls.HOOKS)
+            self._files[key] = files.inspect(file)
         return self._files[key]
 
 

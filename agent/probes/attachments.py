@@ -46,8 +46,8 @@ class Attachment:
 class Attachments:
     """Probed files by key. Used by one thread (agent/probes/examiner.py)."""
 
-    def __init__(self, attach: Attach, detach: Detach, names: frozenset[str]) -> None:
-        self._attach, self._detach, self._names = attach, detach, names
+    def __init__(self, attach: Attach, detach: Detach) -> None:
+        self._attach, self._detach = attach, detach
         self._files: dict[FileKey, Attachment] = {}
         self._barren: dict[FileKey, None] = {}
         self._programs: dict[int, str | None] = {}
@@ -134,7 +134,7 @@ class Attachments:
                 if key in self._barren:
                     return
                 if key not in self._files:
-                    self._probe(key, file, path, elf.function_offsets(file, self._names, tls.TABLES))
+                    self._probe(key, file, path, tls.functions(file))
         except FileNotFoundError:
             return  # deleted, or never had a path (memfd)
         except (OSError, ProgramError) as error:

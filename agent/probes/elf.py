@@ -8,7 +8,7 @@ that stops after MAX_READS and MAX_BYTES, and any exception means that nothing w
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from elftools.elf.elffile import ELFFile
@@ -55,7 +55,7 @@ class _Bounded:
         return self._stream.read(size)
 
 
-def _opened(stream: IO[bytes]) -> ELFFile:
+def opened(stream: IO[bytes]) -> ELFFile:
     bounded: Any = _Bounded(stream)  # the only methods used of a stream
     return ELFFile(bounded)
 
@@ -67,7 +67,7 @@ def function_offsets(
     an ELF file or is hostile.
     """
     try:
-        elf = _opened(stream)
+        elf = opened(stream)
         wanted = frozenset(names)
         tables = tuple(tables)
         addresses = _addresses(elf, wanted.union(table.function for table in tables))
@@ -76,7 +76,7 @@ def function_offsets(
                 addresses.update(_in_table(elf, table, addresses[table.function]))
         found: dict[str, int] = {}
         for name in wanted & addresses.keys():
-            offset = _file_offset(elf, addresses[name])
+            offset = file_offset(elf, addresses[name])
             if offset is not None:
                 found[name] = offset
         return found
@@ -87,7 +87,7 @@ def function_offsets(
 def build_id(stream: IO[bytes]) -> str | None:
     """The GNU build id, which distinguishes two builds of one name; None if there is none."""
     try:
-        section: Any = _opened(stream).get_section_by_name(".note.gnu.build-id")
+        section: Any = opened(stream).get_section_by_name(".note.gnu.build-id")
         if section is None:
             return None
         for note in section.iter_notes():
@@ -113,14 +113,27 @@ def _addresses(elf: ELFFile, names: frozenset[str]) -> dict[str, int]:
     return {}
 
 
-def _walk(elf: ELFFile, section: Any, names: frozenset[str]) -> dict[str, int]:
-    """Finds names without a hash table: first in the string table, then in the symbols."""
+def strings_of(elf: ELFFile, section: Any) -> bytes:
+    """The names of a table of symbols; empty if it is too large."""
     if elf.elfclass != 64 or not elf.little_endian or section["sh_size"] > MAX_TABLE_BYTES:
-        return {}
+        return b""
     linked: Any = elf.get_section(section["sh_link"])
     if section.compressed or linked.compressed or linked["sh_size"] > MAX_TABLE_BYTES:
-        return {}
+        return b""
     strings: bytes = linked.data()
+    return strings
+
+
+def values(section: Any) -> Iterator[tuple[int, int]]:
+    """The symbols of a table: where the name is in its names, and the address."""
+    whole = section.data()
+    symbols = SYMBOL.iter_unpack(whole[: len(whole) - len(whole) % SYMBOL.size])
+    return ((name, value) for name, _, _, _, value, _ in symbols)
+
+
+def _walk(elf: ELFFile, section: Any, names: frozenset[str]) -> dict[str, int]:
+    """Finds names without a hash table: first in the string table, then in the symbols."""
+    strings = strings_of(elf, section)
     wanted: dict[int, str] = {}
     for name in names:
         needle = name.encode() + b"\0"
@@ -132,9 +145,7 @@ def _walk(elf: ELFFile, section: Any, names: frozenset[str]) -> dict[str, int]:
                 return {}
     if not wanted:
         return {}
-    whole = section.data()
-    symbols = SYMBOL.iter_unpack(whole[: len(whole) - len(whole) % SYMBOL.size])
-    return {wanted[name]: value for name, _, _, _, value, _ in symbols if name in wanted and value}
+    return {wanted[name]: value for name, value in values(section) if name in wanted and value}
 
 
 def _in_table(elf: ELFFile, table: MethodTable, function: int) -> dict[str, int]:
@@ -168,7 +179,7 @@ def _relocated(elf: ELFFile, places: set[int]) -> dict[int, int]:
 
 
 def _read(elf: ELFFile, address: int, size: int) -> bytes:
-    offset = _file_offset(elf, address)
+    offset = file_offset(elf, address)
     if offset is None:
         return b""
     elf.stream.seek(offset)
@@ -183,7 +194,7 @@ def _is_code(elf: ELFFile, address: int) -> bool:
     )
 
 
-def _file_offset(elf: ELFFile, address: int) -> int | None:
+def file_offset(elf: ELFFile, address: int) -> int | None:
     for segment in elf.iter_segments("PT_LOAD"):
         start = segment["p_vaddr"]
         if start <= address < start + segment["p_filesz"]:

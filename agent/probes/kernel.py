@@ -17,7 +17,7 @@ from pathlib import Path
 from agent.cgroup import membership
 from agent.events import ConnectionKey, Event, Lost, ProcessGone, ProcessSeen, Tick
 from agent.ledger import Bytes, Kernel
-from agent.probes import cgroups, decode, processes, tls
+from agent.probes import cgroups, decode, processes
 from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
 from agent.probes.capability import refusals
@@ -95,9 +95,7 @@ class KernelSource:
         except cgroups.CgroupError as error:
             raise SourceError(str(error)) from None
         self._programs = Programs(sizes, cache)
-        self._examiner = Examiner(
-            Attachments(self._programs.attach_tls, self._programs.detach, frozenset(tls.HOOKS))
-        )
+        self._examiner = Examiner(Attachments(self._programs.attach_tls, self._programs.detach))
         self._images = Images()
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
@@ -110,7 +108,7 @@ class KernelSource:
         self._stopping = False
         self._deadline = 0
         self.watching = Watching(
-            backend=f"{self._programs.backend.name}, {tls.TITLES} uprobes",
+            backend=f"{self._programs.backend.name}, uprobes in TLS libraries",
             tls_refusal=self._programs.tls_refusal,
         )
         self._programs.maps.set(Setting.DARK, 1)

@@ -7,19 +7,29 @@ records refer to it by the row's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import IO
 
+from agent.probes import elf
 from agent.probes.method_table import MethodTable
+
+Find = Callable[[IO[bytes], Iterable[str]], dict[str, int]]
+"""File offsets of the functions of these names in a file; raises nothing, whatever the file is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """The programs of bpf/tls.c at a function's entry and return; `has_plaintext` if it reads or writes."""
+    """The programs of bpf/tls.c at a function's entry and return; `has_plaintext` if it reads or writes.
+
+    `inner` is the function that it calls for all its work: where a library has that one, it alone is probed,
+    so that bytes do not count twice.
+    """
 
     entry: str
     exit: str | None = None
     has_plaintext: bool = False
+    inner: str | None = None
 
     @property
     def programs(self) -> Iterator[str]:
@@ -31,27 +41,34 @@ class TlsLibrary:
     """One library. `name` is for records and JSON, `title` for sentences.
 
     `source` is its unique number in events, from 1 on; bpf/tls.c has it as SOURCE_ and the name in capitals.
-    `files` matches the paths of files that contain it. `marks` are texts in files that contain it without
-    symbols, which cannot be probed; `cure` is for these. `tables` hold functions of `hooks` that it does not
-    export.
+    `files` matches the paths of files that contain it, `find` finds its functions in a file. `marks` are
+    texts in files that contain it and in which they are not found; `cure` is for these. `tables` hold
+    functions of `hooks` that it does not export.
     """
 
     name: str
     title: str
     source: int
     files: re.Pattern[str]
+    find: Find
     hooks: Mapping[str, Hook]
     marks: tuple[bytes, ...]
     cure: str
     tables: tuple[MethodTable, ...] = ()
 
 
+def _by_symbols(file: IO[bytes], names: Iterable[str]) -> dict[str, int]:
+    return elf.function_offsets(file, names, TABLES)
+
+
 OPENSSL = TlsLibrary(
     name="openssl",
     title="OpenSSL",
     source=1,
-    # The distribution's library, bundled copies (libssl-1a2b3c.so), and Python modules that contain it.
-    files=re.compile(r"(?:^|/)(?:libssl[^/]*\.so[^/]*|_ssl[^/]*\.so)$"),
+    # The distribution's library, bundled copies (libssl-1a2b3c.so), and modules of Python that contain it:
+    # its own, and cryptography's, which pyOpenSSL and Twisted use.
+    files=re.compile(r"(?:^|/)(?:libssl[^/]*\.so[^/]*|_ssl[^/]*\.so|_(?:rust|openssl)\.abi3\.so)$"),
+    find=_by_symbols,
     hooks={
         "SSL_read": Hook("openssl_read", "openssl_return", has_plaintext=True),
         "SSL_write": Hook("openssl_write", "openssl_return", has_plaintext=True),
@@ -79,7 +96,29 @@ OPENSSL = TlsLibrary(
     ),
 )
 
-LIBRARIES = (OPENSSL,)
+GNUTLS = TlsLibrary(
+    name="gnutls",
+    title="GnuTLS",
+    source=2,
+    # Not its wrappers (libgnutlsxx.so, libgnutls-dane.so, libgnutls-openssl.so), which call it.
+    files=re.compile(r"(?:^|/)libgnutls(?:-[0-9a-f]{8,})?\.so[^/]*$"),
+    find=_by_symbols,
+    hooks={
+        "gnutls_record_recv": Hook("gnutls_read", "gnutls_return", has_plaintext=True),
+        "gnutls_record_recv_seq": Hook("gnutls_read", "gnutls_return", has_plaintext=True),
+        "gnutls_record_send": Hook(
+            "gnutls_write", "gnutls_return", has_plaintext=True, inner="gnutls_record_send2"
+        ),
+        "gnutls_record_send2": Hook("gnutls_write", "gnutls_return", has_plaintext=True),
+        "gnutls_record_uncork": Hook("gnutls_flush", "gnutls_return"),
+        "gnutls_handshake": Hook("gnutls_plain", "gnutls_return"),
+        "gnutls_deinit": Hook("gnutls_free"),
+    },
+    marks=(b"REC[%p]: Preparing Packet ",),
+    cure="use a build that links the distribution's GnuTLS dynamically",
+)
+
+LIBRARIES = (OPENSSL, GNUTLS)
 
 HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, hook in library.hooks.items()}
 """Function -> its hook; no two libraries export one name."""
@@ -105,6 +144,15 @@ def defining(functions: Iterable[str]) -> tuple[TlsLibrary, ...]:
     """The libraries with any of these functions."""
     known = frozenset(functions)
     return tuple(library for library in LIBRARIES if not known.isdisjoint(library.hooks))
+
+
+def functions(file: IO[bytes]) -> dict[str, int]:
+    """File offsets of the functions to probe in this file, by name."""
+    found: dict[str, int] = {}
+    for find in dict.fromkeys(library.find for library in LIBRARIES):
+        names = [name for library in LIBRARIES if library.find is find for name in library.hooks]
+        found |= find(file, names)
+    return {name: offset for name, offset in found.items() if HOOKS[name].inner not in found}
 
 
 def compiler_flags() -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.probes import elf, roots, tls
+from agent.probes import roots, tls
 from agent.probes.backend import SYSCALLS
 from agent.probes.programs import FOLDER
 from tests.e2e.processes import Running
@@ -51,7 +51,7 @@ def attach() -> object:
     probe = module.load_func(b"function", bcc.BPF.KPROBE)
     for path in roots.libraries(""):
         with open(path, "rb") as file:
-            offsets = elf.function_offsets(file, frozenset(tls.HOOKS))
+            offsets = tls.functions(file)
         for name, offset in offsets.items():
             for kind in (0, 1) if tls.HOOKS[name].exit else (0,):
                 label = f"empty_{os.getpid()}_{name}_{kind}".encode()

@@ -19,7 +19,7 @@ def stored_truly(
     by_client: list[Observation],
     by_server: Mapping[str, Observation],
     *,
-    tls: str | None = None,
+    tls: str | frozenset[str] | None = None,
     protocol: str = "h1",
     body_cap: int = BODY_CAP,
     bodies: bool = True,
@@ -42,14 +42,14 @@ def stored_truly(
     return stored
 
 
-def unexpected(seen: Seen, tls: str | None, protocol: str = "h1") -> list[str]:
+def unexpected(seen: Seen, tls: str | frozenset[str] | None, protocol: str = "h1") -> list[str]:
     """Checks the facts that hold for every exchange between two processes on this host."""
     truncated = any(part and part.state == "truncated" for part in (seen.request, seen.response))
     unseen = any(part and part.state == "unseen" for part in (seen.request, seen.response))
     facts = [
         ("witnesses", sorted(witness.side for witness in seen.witnesses), BOTH),
         ("protocol", seen.protocol, protocol),
-        ("tls", seen.tls, tls),
+        ("tls", seen.tls, seen.tls if isinstance(tls, frozenset) and seen.tls in tls else tls),
         ("scheme", seen.scheme, "https" if tls else "http"),
     ]
     if not unseen:

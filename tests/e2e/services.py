@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
+from typing import Protocol
 
 from tests.e2e import nginx
 from tests.e2e.calls import Call, to_line
@@ -18,7 +21,12 @@ from tests.e2e.certificates import Certificate
 from tests.e2e.observations import Observation, Payload, peer, read
 from tests.e2e.processes import PATIENCE, Running, environment, node, python, running, wait_until
 
-CALLERS = {"python": python("caller"), "node": node("caller.js"), "h2": python("h2_caller")}
+CALLERS = {
+    "python": python("caller"),
+    "node": node("caller.js"),
+    "h2": python("h2_caller"),
+    "curl": python("curl_caller"),
+}
 CURL_FACTS = "%{json}\n"
 
 
@@ -144,6 +152,44 @@ def s_client(port: int, calls: Iterable[Call]) -> None:
         sent += b"\r\n".join([*lines, *(b"%s: %s" % pair for pair in call.headers), b"", b""])
     argv = ["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}"]
     subprocess.run(argv, input=sent, check=False, capture_output=True, timeout=PATIENCE)
+
+
+def gnutls_cli(port: int, call: Call, certificate: Certificate) -> Observation:
+    """`gnutls-cli` makes one call, after which the server closes; it does not say its port."""
+    lines = [
+        b"%s %s HTTP/1.1" % (call.method.encode(), call.target),
+        b"Host: localhost",
+        b"Connection: close",
+    ]
+    sent = b"\r\n".join([*lines, *(b"%s: %s" % pair for pair in call.headers), b"", b""])
+    argv = ["gnutls-cli", "--logfile", os.devnull, f"--x509cafile={certificate.certificate}", "localhost"]
+    start = time.time_ns()
+    with subprocess.Popen([*argv, "--port", str(port)], stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        answer, error = process.communicate(sent, timeout=PATIENCE)
+    assert answer.startswith(b"HTTP/1.0 200 "), (answer, error)
+    return Observation(
+        end="client",
+        id=call.id,
+        method=call.method,
+        target=call.target,
+        status=200,
+        request_headers=call.headers,
+        request=Payload.of(b""),
+        response_headers=None,
+        response=Payload.of(answer.partition(b"\r\n\r\n")[2]),
+        local=None,
+        peer=None,
+        start_ns=start,
+        end_ns=time.time_ns(),
+        pid=process.pid,
+    )
+
+
+def bare(call: Call) -> Observation:
+    """A call of which the client says nothing but that it made it."""
+    return Observation(
+        "client", call.id, call.method, call.target, 200, None, None, None, None, None, None, None, None, None
+    )
 
 
 def called(url: str) -> str:
@@ -272,7 +318,16 @@ def http_server(folder: Path) -> Iterator[Static]:
         yield Static(process, int(found[1]), root)
 
 
-AnyServer = Echo | nginx.Nginx | Static
+class AnyServer(Protocol):
+    """A server under test, and the exchanges that it logged."""
+
+    @property
+    def process(self) -> Running: ...
+
+    @property
+    def port(self) -> int: ...
+
+    def observations(self) -> list[Observation]: ...
 
 
 def server_saw(server: AnyServer, calls: Iterable[Observation]) -> dict[str, Observation]:

@@ -179,6 +179,13 @@ class Spectap:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account(0, ids)}") from None
 
+    def sees(self, calls: Iterable[Observation], pids: set[int]) -> bool:
+        """Whether one of these calls is seen in all of these processes before long."""
+        try:
+            return bool(self.views(calls, pids, patience=1))
+        except AssertionError:
+            return False
+
     def account(self, port: int, ids: set[str]) -> str:
         """What is stored instead, for the message of a failed wait."""
         found = by_id(self.server.exchanges(), ids)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import grpc_calls, nginx, services
-from tests.e2e.calls import Call, echo_call, get_call
+from tests.e2e.calls import echo_call, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.compare import disagreements
 from tests.e2e.grpc_calls import Made
@@ -125,7 +125,7 @@ def test_an_upgrade_to_http2_and_the_streams_after_it_are_exchanges_in_nghttps_w
     with services.echo("h2", tmp_path, language="h2") as server:
         urls = [f"http://127.0.0.1:{server.port}{call.target.decode()}" for call in calls]
         subprocess.run(["nghttp", "-un", *urls], check=True, env=environment(), timeout=PATIENCE)
-        by_server = server_saw(server, [bare(call) for call in calls])
+        by_server = server_saw(server, [services.bare(call) for call in calls])
         stored = spectap.of_port(server.port, by_server.values())
         everything = spectap.at_port(server.port, just_before(by_server.values()))
     assert len(everything) == len(calls)
@@ -134,13 +134,6 @@ def test_an_upgrade_to_http2_and_the_streams_after_it_are_exchanges_in_nghttps_w
     }
     assert [stored[call.id].path for call in calls] == [call.target for call in calls]
     assert {trailers(stored[call.id]) for call in calls[2:]} == {("x-checksum", "x-after")}
-
-
-def bare(call: Call) -> Observation:
-    """A call of which the client logs only that it made it."""
-    return Observation(
-        "client", call.id, call.method, call.target, 200, None, None, None, None, None, None, None, None, None
-    )
 
 
 def trailers(seen: Seen) -> tuple[str, ...]:

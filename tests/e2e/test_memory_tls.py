@@ -12,7 +12,6 @@ from tests.e2e import services
 from tests.e2e.calls import echo_call, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.judged import stored_truly
-from tests.e2e.observations import Observation
 from tests.e2e.processes import wait_until
 from tests.e2e.services import server_saw
 from tests.e2e.spectap import Spectap, just_before, watching
@@ -28,14 +27,6 @@ def spectap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
         yield started
 
 
-def seen_in(spectap: Spectap, calls: list[Observation], pids: set[int]) -> bool:
-    """Whether one of these calls is captured in all of these processes within the time limit."""
-    try:
-        return bool(spectap.views(calls, pids, patience=1))
-    except AssertionError:
-        return False
-
-
 @pytest.mark.parametrize("client", ["node", "python"])
 @pytest.mark.parametrize("server", ["node", "asyncio", "nginx"])
 def test_each_call_is_stored_once_with_both_peers(
@@ -46,7 +37,7 @@ def test_each_call_is_stored_once_with_both_peers(
         services.caller("caller", tmp_path, serving.port, certificate=certificate, language=client) as caller,
     ):
         probed = {caller.process.pid} | (set() if server == "nginx" else {serving.process.pid})
-        wait_until(lambda: seen_in(spectap, caller.make([echo_call("first")]), probed), "probes in both")
+        wait_until(lambda: spectap.sees(caller.make([echo_call("first")]), probed), "probes in both")
         calls = [
             echo_call(f"{client}-{server}", number % CONNECTIONS, size=number * 7 % 700)
             for number in range(CALLS)
@@ -69,7 +60,7 @@ def test_calls_pipelined_from_the_first_on_are_stored_once_and_true(
     with services.any_server("node", tmp_path, certificate) as server:
         curl = ("curl", tmp_path, server.port, certificate)
         wait_until(
-            lambda: seen_in(spectap, services.any_client(*curl, [echo_call("first")]), {server.process.pid}),
+            lambda: spectap.sees(services.any_client(*curl, [echo_call("first")]), {server.process.pid}),
             "probes in the server",
         )
         for connection in connections:

@@ -9,7 +9,7 @@ import pytest
 
 from agent.probes.attachments import Attachments
 from agent.probes.kernel import CaptureFilters
-from tests.agent.probes.unattached import NAMES, Probes
+from tests.agent.probes.unattached import Probes
 from tests.agent.probes.watch import Watch, watching
 
 
@@ -33,4 +33,4 @@ def probes() -> Probes:
 
 @pytest.fixture
 def files(probes: Probes) -> Attachments:
-    return Attachments(probes.attach, probes.detach, NAMES)
+    return Attachments(probes.attach, probes.detach)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.probes import abi, tls
-from agent.probes.tls import LIBRARIES, OPENSSL, TlsLibrary
+from agent.probes.tls import GNUTLS, LIBRARIES, OPENSSL, TlsLibrary
 
 AGENT = Path(tls.__file__).parents[1]
 COMMAND = AGENT / "doctor/selftest.py"  # makes its certificate with the openssl command
@@ -42,6 +42,20 @@ def test_a_file_is_a_librarys_by_its_name() -> None:
     assert list(tls.named(OTHER)) == []
     assert not tls.is_library(OTHER)
     assert tls.defining(["malloc"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "library"),
+    [
+        ("/usr/lib/x86_64-linux-gnu/libgnutls.so.30.34.3", GNUTLS),
+        ("/app/wheel.libs/libgnutls-1a2b3c4d.so.30", GNUTLS),
+        ("/usr/lib/libgnutls-dane.so.0", None),
+        ("/usr/lib/libgnutls-openssl.so.27", None),
+        ("/usr/lib/libgnutlsxx.so.30", None),
+    ],
+)
+def test_what_only_calls_gnutls_is_not_it(path: str, library: TlsLibrary | None) -> None:
+    assert next(tls.named(path), None) is library
 
 
 def test_the_row_alone_knows_openssl_by_name() -> None:

@@ -6,8 +6,6 @@ from typing import IO
 
 from agent.probes.programs import ProgramError
 
-NAMES = frozenset({"SSL_read", "SSL_write"})
-
 
 class Probes:
     """Replaces the kernel: returns handles and counts their release."""

@@ -8,7 +8,6 @@ import argparse
 import os
 import queue
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -17,6 +16,8 @@ from typing import Any
 
 from tests.e2e.calls import Call, from_line
 from tests.e2e.observations import Observation, Payload, Peer, peer
+from tests.e2e.programs import contexts
+from tests.e2e.programs.contexts import Context
 from tests.e2e.programs.echo import Log
 from tests.e2e.programs.http_bytes import Message, take
 
@@ -48,7 +49,7 @@ def read_response(stream: socket.socket, method: str) -> Message:
 class Connection(threading.Thread):
     """One connection's calls, in order. A close-delimited response is followed by a new connection."""
 
-    def __init__(self, options: argparse.Namespace, context: ssl.SSLContext | None, log: Log) -> None:
+    def __init__(self, options: argparse.Namespace, context: Context | None, log: Log) -> None:
         super().__init__()
         self.calls: queue.Queue[Call | None] = queue.Queue()
         self.failed = False
@@ -121,12 +122,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--unix", type=Path)
     parser.add_argument("--ca", help="speak TLS and trust this certificate")
+    contexts.add_option(parser)
     options = parser.parse_args()
     options.authority = f"[{options.host}]" if ":" in options.host else options.host
-    context, log = None, Log(options.log)
-    if options.ca:
-        context = ssl.create_default_context(cafile=options.ca)
-        context.set_alpn_protocols(["http/1.1"])
+    context, log = contexts.client(options, "http/1.1"), Log(options.log)
     connections: dict[int, Connection] = {}
     for line in sys.stdin.buffer:
         call = from_line(line)

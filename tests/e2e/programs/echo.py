@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.observations import Observation, Pairs, Payload, Peer, peer, to_line
+from tests.e2e.programs import contexts
+from tests.e2e.programs.contexts import Context
 from tests.e2e.programs.http_bytes import Message, Reply, call_id, reply, take
 
 
@@ -78,7 +80,7 @@ def _peer(address: Any) -> Peer | None:
     return peer(address[0], address[1]) if isinstance(address, tuple) else None
 
 
-def converse(connection: socket.socket, context: ssl.SSLContext | None, log: Log, extra: Pairs) -> None:
+def converse(connection: socket.socket, context: Context | None, log: Log, extra: Pairs) -> None:
     try:
         stream = context.wrap_socket(connection, server_side=True) if context else connection
         talk = Conversation(log, extra, _peer(stream.getsockname()), _peer(stream.getpeername()))
@@ -93,7 +95,7 @@ def converse(connection: socket.socket, context: ssl.SSLContext | None, log: Log
         sys.stderr.write(f"connection ended: {error}\n")
 
 
-def serve_threads(listener: socket.socket, context: ssl.SSLContext | None, log: Log, extra: Pairs) -> None:
+def serve_threads(listener: socket.socket, context: Context | None, log: Log, extra: Pairs) -> None:
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=converse, args=(connection, context, log, extra), daemon=True).start()
@@ -158,18 +160,18 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="fork this many; each accepts for itself")
     parser.add_argument("--asyncio", action="store_true")
     parser.add_argument("--reply-header", action="append", default=[], metavar="NAME: VALUE")
+    contexts.add_option(parser)
     options = parser.parse_args()
-    log, extra, listener, context = Log(options.log), _extra(options.reply_header), _listener(options), None
-    if options.tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*options.tls)
+    log, extra, listener = Log(options.log), _extra(options.reply_header), _listener(options)
+    context = contexts.server(options)
     sys.stdout.write("unix\n" if options.unix else f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     if options.workers and not forked_worker(options.workers):
         os.wait()
         sys.exit("a worker ended")
     if options.asyncio:
-        asyncio.run(serve_asyncio(listener, context, log, extra))
+        own = context if isinstance(context, ssl.SSLContext) else None
+        asyncio.run(serve_asyncio(listener, own, log, extra))
     else:
         serve_threads(listener, context, log, extra)
 

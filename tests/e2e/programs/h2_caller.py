@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import ssl
 import sys
 import time
 from pathlib import Path
@@ -31,6 +30,8 @@ from h2.events import (
 
 from tests.e2e.calls import Call, from_line
 from tests.e2e.observations import Observation, Pairs, Payload, peer
+from tests.e2e.programs import contexts
+from tests.e2e.programs.contexts import Context
 from tests.e2e.programs.echo import Log
 
 PATIENCE = 60  # seconds after which a silent server is an error
@@ -56,7 +57,7 @@ class Answer:
 class Connection:
     """One connection to the server; `closing` once the server has sent GOAWAY."""
 
-    def __init__(self, options: argparse.Namespace, context: ssl.SSLContext | None) -> None:
+    def __init__(self, options: argparse.Namespace, context: Context | None) -> None:
         stream = socket.create_connection(("127.0.0.1", options.port), PATIENCE)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = context.wrap_socket(stream, server_hostname="127.0.0.1") if context else stream
@@ -132,11 +133,9 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ca", help="speak TLS and trust this certificate")
+    contexts.add_option(parser)
     options = parser.parse_args()
-    context, log = None, Log(options.log)
-    if options.ca:
-        context = ssl.create_default_context(cafile=options.ca)
-        context.set_alpn_protocols(["h2"])
+    context, log = contexts.client(options, "h2"), Log(options.log)
     connections: dict[int, Connection] = {}
     for line in sys.stdin.buffer:
         call, start_ns = from_line(line), time.time_ns()

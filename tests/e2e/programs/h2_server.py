@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -23,6 +22,8 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, WindowUpdated
 
 from tests.e2e.observations import AGGREGATION_HEADER, Observation, Pairs, Payload, header, peer
+from tests.e2e.programs import contexts
+from tests.e2e.programs.contexts import Context
 from tests.e2e.programs.echo import Log
 from tests.e2e.programs.http_bytes import take
 
@@ -163,7 +164,7 @@ class Connection:
         )
 
 
-def converse(connection: socket.socket, context: ssl.SSLContext | None, log: Log) -> None:
+def converse(connection: socket.socket, context: Context | None, log: Log) -> None:
     try:
         stream = context.wrap_socket(connection, server_side=True) if context else connection
         with stream:
@@ -177,12 +178,9 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
+    contexts.add_option(parser)
     options = parser.parse_args()
-    context = None
-    if options.tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*options.tls)
-        context.set_alpn_protocols(["h2"])
+    context = contexts.server(options, "h2")
     log, listener = Log(options.log), socket.create_server(("127.0.0.1", options.port))
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
