@@ -330,3 +330,25 @@ int gnutls_free(struct pt_regs *ctx)
 {
 	return tls_end(ctx, SOURCE_GNUTLS);
 }
+
+/* BoringSSL, where it has no symbols: its functions are OpenSSL's without the _ex forms. */
+
+int boringssl_read(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_BORINGSSL, DIRECTION_RECEIVED, PLAINTEXT_BUFFER, 0);
+}
+
+int boringssl_write(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_BORINGSSL, DIRECTION_SENT, PLAINTEXT_BUFFER, 0);
+}
+
+int boringssl_plain(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, SOURCE_BORINGSSL, 0, PLAINTEXT_NONE, 0);
+}
+
+int boringssl_free(struct pt_regs *ctx)
+{
+	return tls_end(ctx, SOURCE_BORINGSSL);
+}

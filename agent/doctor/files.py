@@ -28,13 +28,11 @@ class Mark(StrEnum):
     GO = "go"  # Go, with or without TLS
     GO_TLS = "go-tls"  # Go's crypto/tls
     NATIVE_IMAGE = "native-image"  # Java compiled ahead of time
-    BORINGSSL = "boringssl"
     RUSTLS = "rustls"
 
 
 TEXTS: dict[str, tuple[bytes, ...]] = {
     Mark.GO_TLS: (b"crypto/tls.(*Conn).Read",),
-    Mark.BORINGSSL: (b"ssl/ssl_lib.cc",),
     Mark.RUSTLS: (b"/rustls-0.",),
     **{library.name: library.marks for library in LIBRARIES},
 }

@@ -35,11 +35,6 @@ _KNOWN = (
     _foreign("wolfssl", "wolfSSL", r"libwolfssl\.so"),
     _foreign("s2n", "s2n-tls", r"libs2n\.so"),
     _foreign("rustls", "rustls", r"librustls"),
-    _foreign(
-        "boringssl",
-        "BoringSSL",
-        r"cygrpc\.|libgrpc\.so|libnetty_tcnative|libconscrypt|libcronet|libboringssl",
-    ),
 )
 FOREIGN = tuple(library for library in _KNOWN if library.of not in PROBED)
 """Matched with a process's executable mappings. The last row matches libraries with a hidden BoringSSL
@@ -49,7 +44,6 @@ inside.
 MARKED: dict[str, tuple[str, str, str]] = {
     Mark.GO_TLS: ("go", "Go's own TLS (crypto/tls)", OTHER_END),
     Mark.NATIVE_IMAGE: ("java", "Java's own TLS (JSSE), compiled ahead of time", OTHER_END),
-    Mark.BORINGSSL: ("boringssl", "BoringSSL, linked in without symbols", DYNAMIC),
     Mark.RUSTLS: ("rustls", "rustls", OTHER_END),
     **{
         library.name: (

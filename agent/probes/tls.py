@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
-from agent.probes import elf
+from agent.probes import boringssl, elf
 from agent.probes.method_table import MethodTable
 
 Find = Callable[[IO[bytes], Iterable[str]], dict[str, int]]
@@ -118,7 +118,24 @@ GNUTLS = TlsLibrary(
     cure="use a build that links the distribution's GnuTLS dynamically",
 )
 
-LIBRARIES = (OPENSSL, GNUTLS)
+BORINGSSL = TlsLibrary(
+    name="boringssl",
+    title="BoringSSL",
+    source=4,
+    # gRPC's for Python, Ruby and PHP, and Java's bindings.
+    files=re.compile(r"/(?:cygrpc\.|grpc(?:_c)?\.so|libnetty_tcnative|libconscrypt|libboringssl)[^/]*$"),
+    find=boringssl.functions,
+    hooks={
+        "BoringSSL's SSL_read": Hook("boringssl_read", "openssl_return", has_plaintext=True),
+        "BoringSSL's SSL_write": Hook("boringssl_write", "openssl_return", has_plaintext=True),
+        "BoringSSL's SSL_do_handshake": Hook("boringssl_plain", "openssl_return"),
+        "BoringSSL's SSL_free": Hook("boringssl_free"),
+    },
+    marks=(b"ssl/ssl_lib.cc\0",),
+    cure="use a build with symbols",
+)
+
+LIBRARIES = (OPENSSL, GNUTLS, BORINGSSL)
 
 HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, hook in library.hooks.items()}
 """Function -> its hook; no two libraries export one name."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.calls import Call, fresh_id
+from tests.e2e.certificates import Certificate
 from tests.e2e.observations import Observation
 from tests.e2e.processes import PATIENCE, Running, environment, python, running
 from tests.e2e.seen import Seen
@@ -26,9 +27,10 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, certificate: Certificate | None = None) -> Iterator[Server]:
     """Runs programs/grpc_server.py."""
-    with running("grpc-server", python("grpc_server"), folder) as process:
+    tls = ["--tls", certificate.certificate, certificate.key] if certificate else []
+    with running("grpc-server", python("grpc_server", *tls), folder) as process:
         yield Server(process, int(process.first_line()))
 
 

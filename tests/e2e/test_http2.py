@@ -1,7 +1,6 @@
 """HTTP/2 and gRPC between real processes: how connections begin, how streams end, and late joins.
 
-One agent serves the module. grpcio has its own TLS (BoringSSL, linked in without symbols), which cannot be
-probed: of its TLS calls only the other end's view exists, and the tests assert that.
+One agent serves the module.
 """
 
 from __future__ import annotations
@@ -228,26 +227,6 @@ def test_grpc_calls_of_every_kind_in_plain_text_are_true_from_both_ends(
 
 def sides(stored: dict[str, Seen]) -> set[tuple[str, ...]]:
     return {tuple(sorted(witness.side for witness in seen.witnesses)) for seen in stored.values()}
-
-
-def test_grpc_over_tls_is_seen_where_the_tls_is_openssl_and_dark_in_grpcio(
-    spectap: Spectap, tmp_path: Path, certificate: Certificate
-) -> None:
-    with (
-        grpc_calls.serving(tmp_path) as backend,
-        nginx.serving(
-            "grpc-front", tmp_path, 1, http2=True, certificate=certificate, grpc=backend.port
-        ) as front,
-    ):
-        made = grpc_calls.by_grpcio(front.port, "tls-grpc", "--ca", certificate.certificate)
-        calls = [one.seen for one in made]
-        behind = spectap.of_port(backend.port, calls)
-        stored = spectap.of_port(front.port, calls, witnesses=1)
-    assert grpc_calls.wrong(stored, made) == []
-    assert grpc_calls.wrong(behind, made) == []
-    assert sides(stored) == {("server",)}, "grpcio's BoringSSL is dark"
-    assert {seen.tls for seen in stored.values()} == {"openssl"}
-    assert sides(behind) == {("client", "server")}
 
 
 def test_grpc_over_openssl_is_true_from_both_ends(

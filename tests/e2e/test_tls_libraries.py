@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e import lighttpd, nginx, services
+from tests.e2e import grpc_calls, lighttpd, nginx, services
 from tests.e2e.calls import echo_call, fresh_id, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.compare import disagreements
@@ -213,3 +214,40 @@ def test_openssl_linked_in_statically_is_seen_by_its_symbols(
         calls = made()
         stored_truly(spectap, server.port, calls, {call.id: call for call in calls}, tls="openssl")
     assert str(program) in probed_files(spectap)
+
+
+@contextmanager
+def grpc_over_tls(server: str, folder: Path, certificate: Certificate) -> Iterator[int]:
+    """The port of grpcio's own server, or of nginx in front of it."""
+    if server == "grpcio":
+        with grpc_calls.serving(folder, certificate) as serving:
+            yield serving.port
+        return
+    with (
+        grpc_calls.serving(folder) as backend,
+        nginx.serving("front", folder, 1, http2=True, certificate=certificate, grpc=backend.port) as front,
+    ):
+        yield front.port
+
+
+@pytest.mark.parametrize("server", ["grpcio", "nginx"])
+def test_grpcs_boringssl_is_seen_though_it_has_no_symbols(
+    spectap: Spectap, server: str, tmp_path: Path, certificate: Certificate
+) -> None:
+    with grpc_over_tls(server, tmp_path, certificate) as port:
+
+        def made() -> list[grpc_calls.Made]:
+            options = ("--each", 4, "--ca", certificate.certificate)
+            return grpc_calls.by_grpcio(port, fresh_id("grpc"), *options)
+
+        def from_both_ends() -> bool:
+            known = spectap.at_port(port, just_before(one.seen for one in made()))
+            return any(len(seen.witnesses) == 2 for seen in known)
+
+        wait_until(from_both_ends, "probes at both ends")
+        calls = made()
+        stored = spectap.of_port(port, [one.seen for one in calls])
+    assert grpc_calls.wrong(stored, calls) == []
+    views = {tuple(sorted(witness.side for witness in seen.witnesses)) for seen in stored.values()}
+    assert views == {("client", "server")}
+    assert {seen.server for seen in stored.values()} == {("127.0.0.1", port)}

@@ -11,6 +11,7 @@ from agent.probes import abi, tls
 from agent.probes.tls import GNUTLS, LIBRARIES, OPENSSL, TlsLibrary
 
 AGENT = Path(tls.__file__).parents[1]
+FORK = AGENT / "probes/boringssl.py"  # has its names
 COMMAND = AGENT / "doctor/selftest.py"  # makes its certificate with the openssl command
 OTHER = "/usr/lib/libcrypto.so.3"
 
@@ -62,6 +63,6 @@ def test_the_row_alone_knows_openssl_by_name() -> None:
     knowing = {
         path
         for path in AGENT.rglob("*.py")
-        if OPENSSL.name in path.read_text().lower() and path not in (Path(tls.__file__), COMMAND)
+        if OPENSSL.name in path.read_text().lower() and path not in (Path(tls.__file__), COMMAND, FORK)
     }
     assert knowing == set()

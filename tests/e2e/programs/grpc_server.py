@@ -1,15 +1,17 @@
-"""A gRPC server on grpcio, without TLS. Messages are any bytes; a call's path is /spectap.test.KIND/ID.
+"""A gRPC server on grpcio. Messages are any bytes; a call's path is /spectap.test.KIND/ID.
 
-Prints its port once it listens. Kinds: Unary returns its message, Collect takes many and returns one, Expand
-returns one several times, Chat answers each; Refuse fails before any message (NOT_FOUND), Break fails after
-two (DATA_LOSS).
+Prints its port once it listens. `--tls` speaks TLS, by the BoringSSL that grpcio contains. Kinds: Unary
+returns its message, Collect takes many and returns one, Expand returns one several times, Chat answers each;
+Refuse fails before any message (NOT_FOUND), Break fails after two (DATA_LOSS).
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -60,8 +62,15 @@ class ByService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tls", nargs=2, type=Path, metavar=("CERTIFICATE", "KEY"))
+    options = parser.parse_args()
     server = grpc.server(ThreadPoolExecutor(8), handlers=(ByService(),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    if options.tls:
+        certificate, key = (path.read_bytes() for path in options.tls)
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
