@@ -14,7 +14,7 @@ from agent.ladder import CaptureLevel
 from tests.e2e import services
 from tests.e2e.calls import echo_call
 from tests.e2e.certificates import Certificate
-from tests.e2e.processes import running, wait_until
+from tests.e2e.processes import python, running, wait_until
 from tests.e2e.services import Caller, Echo
 from tests.e2e.spectap import Server, Spectap, agent, by_id, ready, serving
 
@@ -24,7 +24,6 @@ LATE_S = 10.0
 BODY = 20_000  # bytes
 CONNECTIONS = 40  # all in, or all out of, a sample of one in 4 by a chance of 1 in 100,000
 DIRECTED = [sys.executable, "-m", "tests.e2e.programs.directed_agent"]
-BUSY = [sys.executable, "-c", "while True: pass"]
 
 
 def captures(server: Server) -> bool:
@@ -47,7 +46,7 @@ def test_calls_beside_busy_programs_are_stored_and_no_older_than_is_promised(
         watcher = stack.enter_context(agent(tmp_path, server))
         wait_until(lambda: captures(server), "the server to have heard that the agent captures")
         for number in range(2 * len(os.sched_getaffinity(0))):
-            stack.enter_context(running(f"busy-{number}", BUSY, tmp_path))
+            stack.enter_context(running(f"busy-{number}", python("busy"), tmp_path))
         spectap = Spectap(server, watcher)
         echo = stack.enter_context(services.echo("beside", tmp_path))
         client = stack.enter_context(services.caller("beside-caller", tmp_path, echo.port))
