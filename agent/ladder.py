@@ -8,7 +8,8 @@
 | one in 16  | one in 64                                | stays                    | one in 4                |
 | one in 64  |                                          |                          | one in 16               |
 
-Late is a lag beyond LATE_S, or memory beyond the bound; fresh is a lag below FRESH_S with memory to spare.
+The lag is that of capture alone, since capturing less does not bring a server back. Late is a lag beyond
+LATE_S, or memory beyond the bound; fresh is a lag below FRESH_S with memory to spare.
 Between the two nothing changes. The calm time is CALM_S, and doubles whenever a step up was followed by a
 step down within RELAPSE_S, up to LONGEST_CALM_S.
 """

@@ -180,7 +180,7 @@ class KernelSource:
                 rescanned = now
                 yield from self._rescan(now)
             self._look(now)
-            yield Tick(self._reached if more else drained)  # no event of an earlier time follows
+            yield Tick(self._reached if more else drained)  # what was handed over until then is processed
             if not busy:
                 self._programs.wait(DRAIN_INTERVAL)
 
