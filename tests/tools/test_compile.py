@@ -71,11 +71,12 @@ def test_an_agent_with_compiled_rooms_captures_real_calls(compiled: Mapping[str,
 def test_what_was_compiled_of_other_sources_is_removed(tmp_path: Path) -> None:
     """Else the commands would go on with what the sources were."""
     tree = tmp_path / "tree"
-    for part in ("agent", "tools"):
+    for part in ("agent", "bpf", "tools"):
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tree / ".venv"], check=True)
     (preferred,) = (tree / ".venv").glob("lib/python*/site-packages")
     (preferred / "agent").mkdir()
+    (preferred / "bpf").mkdir()
     (preferred / "other").mkdir()
     drop = [str(tree / "tools/compile"), "--drop-stale"]
     said = subprocess.run(drop, check=True, capture_output=True, text=True).stdout
