@@ -22,6 +22,23 @@ static inline u16 read_u16(u64 address)
 	return value;
 }
 
+/* The socket behind a file descriptor of this process, 0 for none. */
+static inline u64 socket_of(u32 fd)
+{
+	u64 fdt = read_u64(read_u64(bpf_get_current_task() + O_TASK_FILES) + O_FILES_FDT);
+	u64 file, socket;
+	if (fd >= read_u32(fdt + O_FDT_MAX))
+		return 0;
+	file = read_u64(read_u64(fdt + O_FDT_FD) + 8ul * fd);
+	if (!file)
+		return 0;
+	socket = read_u64(file + O_FILE_PRIVATE);
+	/* Only a socket's private data points back to the file. */
+	if (!socket || read_u64(socket + O_SOCKET_FILE) != file)
+		return 0;
+	return read_u64(socket + O_SOCKET_SK);
+}
+
 static inline void read_tuple(u64 sk, struct tuple *tuple)
 {
 	u16 family = read_u16(sk + O_SOCK_FAMILY);

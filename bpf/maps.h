@@ -73,9 +73,9 @@ struct tls_conn {
 	u64 sk; /* 0 while unknown: TLS over memory buffers makes no system call */
 	u64 sk_generation;
 	u32 flags;
-	u32 padding;
+	u32 calls;  /* of goroutines, not returned yet */
 	struct tuple tuple;
-	u32 padding2;
+	u32 closed; /* not 0: it ends with the last of these */
 	struct body_tracks tracks;
 };
 

@@ -39,22 +39,6 @@ struct syscall_exit {
 
 BPF_HASH(calls, u32, struct call, THREADS);
 
-static inline u64 socket_of(u32 fd)
-{
-	u64 fdt = read_u64(read_u64(bpf_get_current_task() + O_TASK_FILES) + O_FILES_FDT);
-	u64 file, socket;
-	if (fd >= read_u32(fdt + O_FDT_MAX))
-		return 0;
-	file = read_u64(read_u64(fdt + O_FDT_FD) + 8ul * fd);
-	if (!file)
-		return 0;
-	socket = read_u64(file + O_FILE_PRIVATE);
-	/* Only a socket's private data points back to the file. */
-	if (!socket || read_u64(socket + O_SOCKET_FILE) != file)
-		return 0;
-	return read_u64(socket + O_SOCKET_SK);
-}
-
 /* The counter for the bytes of a call on this socket; 0 if they may be handed over. Only TCP is in `conns`. */
 static inline u16 counter_of(u64 sk, u32 tgid)
 {

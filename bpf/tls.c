@@ -153,13 +153,30 @@ static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 by
 	give_back(scratch);
 }
 
+/* A call returned in which so many bytes of plaintext passed. */
+static inline void tls_passed(struct tls_call *call, struct tls_key *key, struct tls_conn *conn, u64 bytes)
+{
+	u32 counter;
+	if (tls_is_filtered(conn)) {
+		conn->position[call->direction & 1] += bytes; /* a gap, if the socket becomes known later */
+		count(COUNT_FILTERED, bytes);
+	} else if ((counter = ignored_as(key->object, conn->generation))) {
+		count(counter, bytes);
+	} else if (is_sampled_out(&conn->tuple)) {
+		conn->position[call->direction & 1] += bytes; /* a gap, once all are captured again */
+		count(COUNT_SAMPLED_OUT, bytes);
+	} else {
+		tls_ship(call, conn, bytes);
+	}
+}
+
 static inline int tls_exit(struct pt_regs *ctx, s64 result)
 {
 	struct tls_call call, *found;
 	struct tls_key key = {};
 	struct tls_conn *conn;
 	u64 id = bpf_get_current_pid_tgid(), bytes;
-	u32 tid = id, counter;
+	u32 tid = id;
 
 	found = tls_calls.lookup(&tid);
 	if (!found || !found->object)
@@ -177,27 +194,16 @@ static inline int tls_exit(struct pt_regs *ctx, s64 result)
 		count(COUNT_TABLE_FULL, bytes);
 	else if (!call.sk)
 		proof_by_library(&call, conn, bytes);
-	if (!conn || !bytes)
-		return 0;
-	if (tls_is_filtered(conn)) {
-		conn->position[call.direction & 1] += bytes; /* a gap, if the socket becomes known later */
-		count(COUNT_FILTERED, bytes);
-	} else if ((counter = ignored_as(call.object, conn->generation))) {
-		count(counter, bytes);
-	} else if (is_sampled_out(&conn->tuple)) {
-		conn->position[call.direction & 1] += bytes; /* a gap, once all are captured again */
-		count(COUNT_SAMPLED_OUT, bytes);
-	} else {
-		tls_ship(&call, conn, bytes);
-	}
+	if (conn && bytes)
+		tls_passed(&call, &key, conn, bytes);
 	return 0;
 }
 
-static inline int tls_end(struct pt_regs *ctx, u8 source)
+static inline int tls_end(struct pt_regs *ctx, u8 source, u64 object)
 {
 	struct tls_key key = {};
 	struct tls_conn *conn;
-	key.object = PT_REGS_PARM1(ctx);
+	key.object = object;
 	key.tgid = bpf_get_current_pid_tgid() >> 32;
 	conn = tls_conns.lookup(&key);
 	if (!conn)
@@ -294,7 +300,7 @@ int openssl_return(struct pt_regs *ctx)
 
 int openssl_free(struct pt_regs *ctx)
 {
-	return tls_end(ctx, SOURCE_OPENSSL);
+	return tls_end(ctx, SOURCE_OPENSSL, PT_REGS_PARM1(ctx));
 }
 
 /* GnuTLS: each call returns the length, or an error below 0; one that is not finished returns an error, and is made
@@ -328,7 +334,7 @@ int gnutls_return(struct pt_regs *ctx)
 
 int gnutls_free(struct pt_regs *ctx)
 {
-	return tls_end(ctx, SOURCE_GNUTLS);
+	return tls_end(ctx, SOURCE_GNUTLS, PT_REGS_PARM1(ctx));
 }
 
 /* BoringSSL, where it has no symbols: its functions are OpenSSL's without the _ex forms. */
@@ -350,5 +356,5 @@ int boringssl_plain(struct pt_regs *ctx)
 
 int boringssl_free(struct pt_regs *ctx)
 {
-	return tls_end(ctx, SOURCE_BORINGSSL);
+	return tls_end(ctx, SOURCE_BORINGSSL, PT_REGS_PARM1(ctx));
 }

@@ -34,7 +34,7 @@ class Mark(StrEnum):
 TEXTS: dict[str, tuple[bytes, ...]] = {
     Mark.GO_TLS: (b"crypto/tls.(*Conn).Read",),
     Mark.RUSTLS: (b"/rustls-0.",),
-    **{library.name: library.marks for library in LIBRARIES},
+    **{library.name: library.marks for library in LIBRARIES if library.marks},
 }
 """Names of source files in assertions and panics, and Go's table of function names."""
 

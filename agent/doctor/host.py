@@ -254,10 +254,9 @@ def loader(host: Host) -> Check:
     paths = list(_probed_libraries(host))
     if paths:
         return Check("loader", CheckState.OK, f"{', '.join(paths)}: probed before programs load it")
-    what = f"the loader knows no {tls.TITLES}: the first TLS calls of a program may be missed"
-    return Check(
-        "loader", CheckState.WARNING, what, f"none needed where programs bring their own {tls.TITLES}"
-    )
+    titles = tls.titles(tls.SHARED)
+    what = f"the loader knows no {titles}: the first TLS calls of a program may be missed"
+    return Check("loader", CheckState.WARNING, what, f"none needed where programs bring their own {titles}")
 
 
 def _probed_libraries(host: Host) -> Iterator[str]:

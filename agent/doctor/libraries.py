@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 
 from agent.doctor.files import Mark
-from agent.probes.tls import LIBRARIES, TITLES
+from agent.probes.tls import GO, LIBRARIES, SHARED, TITLES, titles
 
 OTHER_END = f"watch the other end if it uses {TITLES}, or let a proxy that does, such as nginx, terminate TLS"
 RESTART = "restart the process, which still runs a file that has since been replaced"
-DYNAMIC = f"use a build that links the distribution's {TITLES} dynamically, or {OTHER_END}"
+DYNAMIC = f"use a build that links the distribution's {titles(SHARED)} dynamically, or {OTHER_END}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ inside.
 """
 
 MARKED: dict[str, tuple[str, str, str]] = {
-    Mark.GO_TLS: ("go", "Go's own TLS (crypto/tls)", OTHER_END),
+    Mark.GO_TLS: (GO.name, f"{GO.title}, older than 1.18 or not for x86-64,", f"{GO.cure}, or {OTHER_END}"),
     Mark.NATIVE_IMAGE: ("java", "Java's own TLS (JSSE), compiled ahead of time", OTHER_END),
     Mark.RUSTLS: ("rustls", "rustls", OTHER_END),
     **{
@@ -52,6 +52,7 @@ MARKED: dict[str, tuple[str, str, str]] = {
             f"{library.cure}, or {OTHER_END}",
         )
         for library in LIBRARIES
+        if library.marks
     },
 }
 """By the mark found in a file: name in JSON, title, cure."""

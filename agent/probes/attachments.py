@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from agent.probes import elf, processes, roots, targets, tls
+from agent.probes.elf import Function
 from agent.probes.programs import ProgramError
 from agent.probes.source import ProbedFile
 
@@ -27,7 +28,7 @@ GRACE_NS = 600 * 1_000_000_000  # kept for a program that runs again
 HERE = ""  # the root of the host's own paths
 
 FileKey = tuple[int, int, int, str | None]
-Attach = Callable[[IO[bytes], dict[str, int]], list[int]]
+Attach = Callable[[IO[bytes], dict[str, Function]], list[int]]
 Detach = Callable[[list[int]], None]
 
 
@@ -148,12 +149,12 @@ class Attachments:
             attachment.pids.add(pid)
             attachment.idle_ns = None
 
-    def _probe(self, key: FileKey, file: IO[bytes], path: str, offsets: dict[str, int]) -> None:
-        if not offsets:
+    def _probe(self, key: FileKey, file: IO[bytes], path: str, functions: dict[str, Function]) -> None:
+        if not functions:
             if len(self._barren) >= MAX_BARREN:
                 self._barren.pop(next(iter(self._barren)))
             self._barren[key] = None
             return
-        library = ", ".join(library.name for library in tls.defining(offsets))
-        self._files[key] = Attachment(path, library, self._attach(file, offsets))
+        library = ", ".join(library.name for library in tls.defining(functions))
+        self._files[key] = Attachment(path, library, self._attach(file, functions))
         self.failures.pop(path, None)

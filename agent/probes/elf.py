@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import IO, Any
 
 from elftools.elf.elffile import ELFFile
@@ -35,6 +36,16 @@ RELATIVE = 8  # R_X86_64_RELATIVE, of no symbol
 EXECUTABLE = 1  # PF_X
 
 
+@dataclass(frozen=True, slots=True)
+class Function:
+    """Where a function lies in its file, as offsets of instructions: its first one, and those that return if
+    these are to be probed; without any, it takes the kernel's return probe.
+    """
+
+    entry: int
+    returns: tuple[int, ...] = ()
+
+
 class _TooMuch(Exception):
     """The file requires more reading than any real library."""
 
@@ -56,8 +67,15 @@ class _Bounded:
 
 
 def opened(stream: IO[bytes]) -> ELFFile:
+    """The file, which may be read within bounds. A hostile one may have any exception raised."""
     bounded: Any = _Bounded(stream)  # the only methods used of a stream
     return ELFFile(bounded)
+
+
+def read_at(elf: ELFFile, offset: int, size: int) -> bytes:
+    """At most `size` bytes of the file."""
+    elf.stream.seek(offset)
+    return bytes(elf.stream.read(size))
 
 
 def function_offsets(
@@ -156,11 +174,11 @@ def _in_table(elf: ELFFile, table: MethodTable, function: int) -> dict[str, int]
     if at is None:
         return {}
     places = {at + place for place in (*table.slots.values(), *table.empty)}
-    relocated = _relocated(elf, places)
+    moved = relocated(elf, places)
 
     def word(place: int) -> int:
-        if at + place in relocated:
-            return relocated[at + place]
+        if at + place in moved:
+            return moved[at + place]
         (value,) = struct.unpack("<Q", _read(elf, at + place, 8))  # of a file that is not moved, or RELR
         return int(value)
 
@@ -168,22 +186,22 @@ def _in_table(elf: ELFFile, table: MethodTable, function: int) -> dict[str, int]
     return found if all(_is_code(elf, address) for address in found.values()) else {}
 
 
-def _relocated(elf: ELFFile, places: set[int]) -> dict[int, int]:
+def relocated(elf: ELFFile, places: set[int]) -> dict[int, int]:
     """What the loader writes to these places, before it adds where it loaded the file."""
-    section: Any = elf.get_section_by_name(".rela.dyn")
-    if section is None or section["sh_size"] > MAX_TABLE_BYTES:
-        return {}
-    whole = section.data()
-    entries = RELOCATION.iter_unpack(whole[: len(whole) - len(whole) % RELOCATION.size])
-    return {place: value for place, info, value in entries if place in places and info == RELATIVE}
+    found: dict[int, int] = {}
+    for section in elf.iter_sections("SHT_RELA"):
+        if section["sh_size"] <= MAX_TABLE_BYTES:
+            whole = section.data()
+            entries = RELOCATION.iter_unpack(whole[: len(whole) - len(whole) % RELOCATION.size])
+            found |= {place: value for place, info, value in entries if place in places and info == RELATIVE}
+    return found
 
 
 def _read(elf: ELFFile, address: int, size: int) -> bytes:
     offset = file_offset(elf, address)
     if offset is None:
         return b""
-    elf.stream.seek(offset)
-    return bytes(elf.stream.read(size))
+    return read_at(elf, offset, size)
 
 
 def _is_code(elf: ELFFile, address: int) -> bool:
@@ -195,6 +213,7 @@ def _is_code(elf: ELFFile, address: int) -> bool:
 
 
 def file_offset(elf: ELFFile, address: int) -> int | None:
+    """Where the file has what is loaded at this address; None if nowhere."""
     for segment in elf.iter_segments("PT_LOAD"):
         start = segment["p_vaddr"]
         if start <= address < start + segment["p_filesz"]:

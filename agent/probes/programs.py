@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from agent.probes import btf, private_stack, tls
 from agent.probes.backend import SYSCALLS, Backend, Detach, attached
+from agent.probes.elf import Function
 from agent.probes.maps import Maps
 
 HEADERS = (
@@ -34,7 +35,7 @@ HEADERS = (
     "tls_call.h",
     "tls_proof.h",
 )
-PROGRAMS = ("tls.c", "lifecycle.c")
+PROGRAMS = ("tls.c", "tls_go.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
 ENTRY, RETURN = 0, 1
@@ -61,6 +62,18 @@ def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER) -> str:
     for name in (*HEADERS, *backend.sources, *PROGRAMS):
         parts.append(f'#line 1 "{name}"\n{(folder / name).read_text()}')
     return "\n".join(parts)
+
+
+def places(hook: tls.Hook, function: Function) -> Iterator[tuple[str, int, int]]:
+    """The programs of a function, each with its kind of probe and where it goes.
+
+    The return first: a call that entered between the two would leave its entry behind.
+    """
+    if hook.exit and not function.returns:
+        yield hook.exit, RETURN, function.entry
+    elif hook.exit:
+        yield from ((hook.exit, ENTRY, offset) for offset in function.returns)
+    yield hook.entry, ENTRY, function.entry
 
 
 class Programs:
@@ -143,8 +156,8 @@ class Programs:
         with suppress(Exception):  # BCC raises Exception itself
             self._socket_probes.append(attached(self._module, "syscalls:sys_enter_mmap", "enter_mmap"))
 
-    def attach_tls(self, file: IO[bytes], offsets: dict[str, int]) -> list[int]:
-        """Attaches to the functions at these offsets of an open file. Returns handles; raises ProgramError.
+    def attach_tls(self, file: IO[bytes], functions: dict[str, Function]) -> list[int]:
+        """Attaches to these functions of an open file. Returns handles; raises ProgramError.
 
         Its path would not be safe: a container's owner could have replaced the file since the offsets were
         read, and a probe inside an instruction crashes the program.
@@ -153,12 +166,9 @@ class Programs:
             raise ProgramError(self._tls_refusal)
         handles: list[int] = []
         try:
-            for name, offset in offsets.items():
-                hook = tls.HOOKS[name]
-                # The return first: a call that entered between the two would leave its entry behind.
-                if hook.exit:
-                    handles.append(self._uprobe(hook.exit, RETURN, file, offset))
-                handles.append(self._uprobe(hook.entry, ENTRY, file, offset))
+            for name, function in functions.items():
+                for program, kind, offset in places(tls.HOOKS[name], function):
+                    handles.append(self._uprobe(program, kind, file, offset))
         except ProgramError:
             self.detach(handles)
             raise

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
-from agent.probes import boringssl, elf
+from agent.probes import boringssl, elf, go
+from agent.probes.elf import Function
 from agent.probes.method_table import MethodTable
 
-Find = Callable[[IO[bytes], Iterable[str]], dict[str, int]]
-"""File offsets of the functions of these names in a file; raises nothing, whatever the file is."""
+Find = Callable[[IO[bytes], Iterable[str]], dict[str, Function]]
+"""Finds the functions of these names in a file; raises nothing, whatever the file is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,15 @@ class TlsLibrary:
     """One library. `name` is for records and JSON, `title` for sentences.
 
     `source` is its unique number in events, from 1 on; bpf/tls.c has it as SOURCE_ and the name in capitals.
-    `files` matches the paths of files that contain it, `find` finds its functions in a file. `marks` are
-    texts in files that contain it and in which they are not found; `cure` is for these. `tables` hold
-    functions of `hooks` that it does not export.
+    `files` matches the paths of files that contain it, None if only programs do; `find` finds its functions
+    in a file. `marks` are texts in files that contain it and in which they are not found; `cure` is for
+    these. `tables` hold functions of `hooks` that it does not export.
     """
 
     name: str
     title: str
     source: int
-    files: re.Pattern[str]
+    files: re.Pattern[str] | None
     find: Find
     hooks: Mapping[str, Hook]
     marks: tuple[bytes, ...]
@@ -57,8 +58,16 @@ class TlsLibrary:
     tables: tuple[MethodTable, ...] = ()
 
 
-def _by_symbols(file: IO[bytes], names: Iterable[str]) -> dict[str, int]:
-    return elf.function_offsets(file, names, TABLES)
+def _entries(offsets: Mapping[str, int]) -> dict[str, Function]:
+    return {name: Function(offset) for name, offset in offsets.items()}
+
+
+def _by_symbols(file: IO[bytes], names: Iterable[str]) -> dict[str, Function]:
+    return _entries(elf.function_offsets(file, names, TABLES))
+
+
+def _in_boringssl(file: IO[bytes], names: Iterable[str]) -> dict[str, Function]:
+    return _entries(boringssl.functions(file, names))
 
 
 OPENSSL = TlsLibrary(
@@ -124,7 +133,7 @@ BORINGSSL = TlsLibrary(
     source=4,
     # gRPC's for Python, Ruby and PHP, and Java's bindings.
     files=re.compile(r"/(?:cygrpc\.|grpc(?:_c)?\.so|libnetty_tcnative|libconscrypt|libboringssl)[^/]*$"),
-    find=boringssl.functions,
+    find=_in_boringssl,
     hooks={
         "BoringSSL's SSL_read": Hook("boringssl_read", "openssl_return", has_plaintext=True),
         "BoringSSL's SSL_write": Hook("boringssl_write", "openssl_return", has_plaintext=True),
@@ -135,7 +144,26 @@ BORINGSSL = TlsLibrary(
     cure="use a build with symbols",
 )
 
-LIBRARIES = (OPENSSL, GNUTLS, BORINGSSL)
+GO = TlsLibrary(
+    name="go",
+    title="Go's crypto/tls",
+    source=3,
+    files=None,
+    find=go.functions,
+    hooks={
+        "crypto/tls.(*Conn).Read": Hook("go_read", "go_return", has_plaintext=True),
+        "crypto/tls.(*Conn).Write": Hook("go_write", "go_return", has_plaintext=True),
+        "crypto/tls.(*Conn).clientHandshake": Hook("go_handshake"),
+        "crypto/tls.(*Conn).serverHandshake": Hook("go_handshake"),
+        "crypto/tls.(*Conn).Close": Hook("go_close"),
+    },
+    marks=(),
+    cure="build it with Go 1.18 or newer, for x86-64",
+)
+
+LIBRARIES = (OPENSSL, GNUTLS, BORINGSSL, GO)
+SHARED = tuple(library for library in LIBRARIES if library.files)
+"""Those that a loader maps."""
 
 HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, hook in library.hooks.items()}
 """Function -> its hook; no two libraries export one name."""
@@ -143,13 +171,19 @@ HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, 
 TABLES = tuple(table for library in LIBRARIES for table in library.tables)
 PLAINTEXT_FUNCTIONS = frozenset(function for function, hook in HOOKS.items() if hook.has_plaintext)
 PROGRAMS = tuple(sorted({program for hook in HOOKS.values() for program in hook.programs}))
-TITLES = " or ".join(library.title for library in LIBRARIES)
-"""Titles of the libraries, for sentences."""
+
+
+def titles(libraries: Iterable[TlsLibrary]) -> str:
+    """Their titles, for sentences."""
+    return " or ".join(library.title for library in libraries)
+
+
+TITLES = titles(LIBRARIES)
 
 
 def named(path: str) -> Iterator[TlsLibrary]:
     """The libraries that a file with this name may contain."""
-    return (library for library in LIBRARIES if library.files.search(path))
+    return (library for library in LIBRARIES if library.files and library.files.search(path))
 
 
 def is_library(path: str) -> bool:
@@ -163,13 +197,13 @@ def defining(functions: Iterable[str]) -> tuple[TlsLibrary, ...]:
     return tuple(library for library in LIBRARIES if not known.isdisjoint(library.hooks))
 
 
-def functions(file: IO[bytes]) -> dict[str, int]:
-    """File offsets of the functions to probe in this file, by name."""
-    found: dict[str, int] = {}
+def functions(file: IO[bytes]) -> dict[str, Function]:
+    """The functions to probe in this file, by name."""
+    found: dict[str, Function] = {}
     for find in dict.fromkeys(library.find for library in LIBRARIES):
         names = [name for library in LIBRARIES if library.find is find for name in library.hooks]
         found |= find(file, names)
-    return {name: offset for name, offset in found.items() if HOOKS[name].inner not in found}
+    return {name: function for name, function in found.items() if HOOKS[name].inner not in found}
 
 
 def compiler_flags() -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.probes import roots, tls
 from agent.probes.backend import SYSCALLS
-from agent.probes.programs import FOLDER
+from agent.probes.programs import FOLDER, places
 from tests.e2e.processes import Running
 
 RAW = ("inet_sock_set_state", "tcp_destroy_sock", "sched_process_exec", "sched_process_exit")
@@ -51,11 +51,11 @@ def attach() -> object:
     probe = module.load_func(b"function", bcc.BPF.KPROBE)
     for path in roots.libraries(""):
         with open(path, "rb") as file:
-            offsets = tls.functions(file)
-        for name, offset in offsets.items():
-            for kind in (0, 1) if tls.HOOKS[name].exit else (0,):
+            functions = tls.functions(file)
+        for name, function in functions.items():
+            for _, kind, at in places(tls.HOOKS[name], function):
                 label = f"empty_{os.getpid()}_{name}_{kind}".encode()
-                opened = bcc.lib.bpf_attach_uprobe(probe.fd, kind, label, path.encode(), offset, -1, 0)
+                opened = bcc.lib.bpf_attach_uprobe(probe.fd, kind, label, path.encode(), at, -1, 0)
                 assert opened >= 0, f"{name} of {path} cannot be probed"
     return module
 

@@ -65,10 +65,11 @@ def by_grpcio(port: int, prefix: str, *options: object) -> list[Made]:
         out, error = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, error.decode(errors="replace")
     facts = [json.loads(line) for line in out.splitlines()]
-    return [_made(fact, start, process.pid) for fact in facts]
+    return [made_of(fact, start, process.pid) for fact in facts]
 
 
-def _made(fact: dict[str, Any], start: int, pid: int) -> Made:
+def made_of(fact: dict[str, Any], start: int, pid: int) -> Made:
+    """A call as a client prints it."""
     seen = Observation(
         end="client",
         id=fact["id"],

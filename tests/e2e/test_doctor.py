@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import bpf_programs
+from agent.probes.tls import GO
+from tests.e2e import bpf_programs, go_programs
 from tests.e2e.doctor_schema import assert_valid
 from tests.e2e.processes import REPOSITORY, Running, environment, running, wait_until
 from tests.e2e.spectap import PATIENCE_TO_STOP, command
@@ -195,22 +196,16 @@ def test_a_library_replaced_under_a_running_program_is_dark_until_the_restart(tm
         assert "restart" in openssl["cure"]
 
 
-def test_go_and_its_tls_are_dark(tmp_path: Path) -> None:
-    compiler = shutil.which("go") or pytest.skip("no Go compiler")
+def test_go_and_its_tls_are_seen_until_the_program_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "main.go").write_text(GO_SOURCE)
-    made = subprocess.run(
-        [compiler, "build", "-ldflags=-s -w", "-o", "shop", "main.go"],
-        cwd=tmp_path,
-        env=environment() | {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "CGO_ENABLED": "0"},
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip("the Go compiler cannot build offline")
-    with running("shop", [str(tmp_path / "shop")], tmp_path) as shop:
+    (tmp_path / "go.mod").write_text("module spectap.test/shop\n")
+    program = go_programs.STRIPPED.make(tmp_path, sources=tmp_path)
+    with running("shop", [str(program)], tmp_path) as shop:
         shop.first_line()
-        assert {of: view["sight"] for of, view in views(shop.pid).items()} == {"plain": "seen", "go": "dark"}
-        (tmp_path / "shop").unlink()
+        found = views(shop.pid)
+        assert {of: view["sight"] for of, view in found.items()} == {"plain": "seen", "go": "seen"}
+        assert set(found["go"]["functions"]) == set(GO.hooks)
+        program.unlink()
         assert views(shop.pid)["go"]["sight"] == "dark"
 
 

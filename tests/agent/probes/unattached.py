@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import IO
 
+from agent.probes.elf import Function
 from agent.probes.programs import ProgramError
 
 
@@ -15,12 +16,12 @@ class Probes:
         self.refuse = False
         self._next = 0
 
-    def attach(self, file: IO[bytes], offsets: dict[str, int]) -> list[int]:
+    def attach(self, file: IO[bytes], functions: dict[str, Function]) -> list[int]:
         path = str(file.name)
         if self.refuse:
             raise ProgramError(f"refused: {path}")
         handles = []
-        for _ in offsets:
+        for _ in functions:
             self._next += 1
             self.attached[self._next] = path
             handles.append(self._next)

@@ -1,0 +1,3 @@
+module spectap.test/calls
+
+go 1.19
