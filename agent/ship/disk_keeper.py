@@ -59,6 +59,7 @@ class DiskKeeper:
         self._spool: Spool | None = None
         self._taken_from: Spool | None = None  # the spool of the parcel in hand
         self._capturing_since: int | None = None  # wall time in ns
+        self._knows_capture: Spool | None = None  # the spool that has ended the blind time
         self._written_at = time.monotonic()
         self._trouble: str | None = None
         # Lines to be logged once no lock is held.
@@ -69,12 +70,12 @@ class DiskKeeper:
         self._thread.start()
 
     def capture_started(self, since: int) -> None:
-        """Capture works since then (wall clock in ns), which ends the blind time of killed starts."""
-        with self._locked():
-            self._capturing_since = since
-            if self._spool is not None:
-                self._end_blind_time(self._spool, since)
-                self._backlog.update_disk_state(self._disk_state(self._spool))
+        """Capture works since then (wall clock in ns): the next write, due at once, ends the blind time of
+        killed starts. It does not wait: a disk that hangs keeps no agent from capturing.
+        """
+        with self._backlog.change:
+            self._capturing_since, self._written_at = since, float("-inf")
+            self._backlog.change.notify_all()
 
     def take(self) -> Parcel | None:
         """The oldest parcel on disk. It must be settled before another is taken."""
@@ -175,6 +176,8 @@ class DiskKeeper:
                 self._written_at = time.monotonic()
                 if self._spool is None:
                     self._open()
+                if self._spool is not None:
+                    self._end_blind_time(self._spool)
                 more = self._spool is not None and self._write_batch(self._spool, others)
 
     def _write_batch(self, spool: Spool, others: LedgerMap) -> bool:
@@ -219,13 +222,15 @@ class DiskKeeper:
             self._failed(error)
             return
         self._spool = spool
-        if self._capturing_since is not None:
-            self._end_blind_time(spool, self._capturing_since)
+        self._end_blind_time(spool)
         self._log_findings(spool)
         self._backlog.update_disk_state(self._disk_state(spool))
 
-    def _end_blind_time(self, spool: Spool, since: int) -> None:
-        blind_ms = spool.end_blind_time(since)
+    def _end_blind_time(self, spool: Spool) -> None:
+        if self._capturing_since is None or self._knows_capture is spool:
+            return
+        self._knows_capture = spool
+        blind_ms = spool.end_blind_time(self._capturing_since)
         if blind_ms:
             self._backlog.add_blind_time(blind_ms)
             text = "nothing was captured for %.1f s, since the agent was stopped"

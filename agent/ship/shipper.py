@@ -177,10 +177,12 @@ class Shipper:
         while self._wait_until_due(heartbeat_at):
             if self._halves:
                 return self._halves.pop()
+            if self._has_news:  # it must not wait for the disk
+                return self._ledger_only()
             parcel = self._take()
             if parcel is not None:
                 return parcel
-            if self._has_news or time.monotonic() >= heartbeat_at:
+            if time.monotonic() >= heartbeat_at:
                 return self._ledger_only()
         return None
 

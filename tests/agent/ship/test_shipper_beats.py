@@ -31,6 +31,16 @@ def test_idle_loops_turn(tmp_path: Path) -> None:
         ship.close(PATIENCE_S)
 
 
+def test_a_disk_that_hangs_keeps_no_agent_from_capturing(tmp_path: Path) -> None:
+    with serving(Store([])) as url:
+        ship = shipper(url, place=SpoolConfig(tmp_path / "spool.db", 1 << 26, 3600))
+        assert ship._disk is not None
+        with ship._disk._lock:  # as while it reads or writes
+            ship.capture_started(1)
+        ship.start()
+        assert ship.close(PATIENCE_S) == 0
+
+
 def test_the_shipper_turns_while_it_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURN_S", 0.01)
     store = Store([status(401)])
