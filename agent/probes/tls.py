@@ -131,8 +131,10 @@ BORINGSSL = TlsLibrary(
     name="boringssl",
     title="BoringSSL",
     source=4,
-    # gRPC's for Python, Ruby and PHP, and Java's bindings.
-    files=re.compile(r"/(?:cygrpc\.|grpc(?:_c)?\.so|libnetty_tcnative|libconscrypt|libboringssl)[^/]*$"),
+    # gRPC's for Python, Ruby, PHP and C++, Java's bindings, Chromium's network stack.
+    files=re.compile(
+        r"/(?:cygrpc\.|(?:lib)?grpc(?:_c)?\.so|libnetty_tcnative|libconscrypt|libcronet|libboringssl)[^/]*$"
+    ),
     find=_in_boringssl,
     hooks={
         "BoringSSL's SSL_read": Hook("boringssl_read", "openssl_return", has_plaintext=True),

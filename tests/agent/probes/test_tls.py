@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.probes import abi, tls
-from agent.probes.tls import GNUTLS, LIBRARIES, OPENSSL, TlsLibrary
+from agent.probes.tls import BORINGSSL, GNUTLS, LIBRARIES, OPENSSL, TlsLibrary
 
 AGENT = Path(tls.__file__).parents[1]
 FORK = AGENT / "probes/boringssl.py"  # has its names
@@ -57,6 +57,20 @@ def test_a_file_is_a_librarys_by_its_name() -> None:
 )
 def test_what_only_calls_gnutls_is_not_it(path: str, library: TlsLibrary | None) -> None:
     assert next(tls.named(path), None) is library
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/app/site-packages/grpc/_cython/cygrpc.cpython-311-x86_64-linux-gnu.so",
+        "/usr/lib/ruby/gems/grpc/src/ruby/lib/grpc/3.3/grpc_c.so",
+        "/usr/lib/php/20230831/grpc.so",
+        "/opt/vcpkg/lib/libgrpc.so.46",
+        "/tmp/libnetty_tcnative_linux_x86_64123.so",
+    ],
+)
+def test_what_may_contain_boringssl_is_examined_by_its_content(path: str) -> None:
+    assert list(tls.named(path)) == [BORINGSSL]
 
 
 def test_the_row_alone_knows_openssl_by_name() -> None:
