@@ -21,7 +21,6 @@ class Tunnel:
     up to that a live source sends the bytes.
     """
 
-    successor: Conversation[Exchange] | None = None
     waiting = False
     held = 0
 
@@ -29,6 +28,7 @@ class Tunnel:
         direction = handover.request_direction
         assert direction is not None
         self.role = ROLES[direction]
+        self.successor: Conversation[Exchange] | None = None
         self.verdict: Bytes | None = None
         self._shared = shared
         self._connect = [] if handover.upgrade is None else [handover.upgrade]
