@@ -50,6 +50,8 @@ class Kernel(StrEnum):
 
     RING_FULL = "ring_full_events"  # events that found no room in the ring
     TABLE_FULL = "kernel_table_full"  # calls that found no room in a kernel map; their bytes are unknown
+    TLS_BEFORE_PROBES = "tls_bytes_before_probes"  # TLS on the wire before a program's library was probed
+    CONNECTIONS_BEFORE_PROBES = "tls_connections_before_probes"  # the connections of these bytes
     UNACCOUNTED = "unaccounted_bytes"  # bytes counted in the kernel that are in no bucket: a defect
 
 

@@ -41,6 +41,8 @@ METRICS: dict[str, str] = {
     "spectap_agent_connections_open": "Connections that the pipeline holds state for.",
     "spectap_agent_processes_watched": "Running processes that the pipeline knows of.",
     "spectap_agent_attachments": "Attached probes, by target.",
+    "spectap_agent_before_probes_bytes_total": "TLS on the wire before a program's library was probed.",
+    "spectap_agent_before_probes_connections_total": "Connections of these bytes, by process.",
     "spectap_agent_ring_bytes": "Size of the ring between kernel and agent.",
     "spectap_agent_ring_used_bytes": "Bytes in the ring when it was last drained.",
     "spectap_agent_queue_records": "Records not yet acknowledged by the server.",
@@ -68,6 +70,15 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
+class BeforeProbes:
+    """TLS on the wire of processes with this name before their library was probed: it was not captured."""
+
+    process: str
+    bytes: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The agent at one moment. `turned_at` is time.monotonic() of the pipeline's last turn; `lag` is None
     while nothing is captured; `scope` is one of CaptureScope.
@@ -91,6 +102,7 @@ class Snapshot:
     stopping: bool = False
     detach_done: int = 0
     detach_total: int = 0
+    before_probes: tuple[BeforeProbes, ...] = ()
     notes: tuple[str, ...] = field(default=())  # what could not be probed, and why; sentences
 
 
@@ -122,6 +134,7 @@ def as_json(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "backend": snapshot.backend,
         "watching": [asdict(watched) for watched in snapshot.watching],
         "notes": list(snapshot.notes),
+        "before_probes": [asdict(before) for before in snapshot.before_probes],
         "connections_open": snapshot.connections_open,
         "processes_watched": snapshot.processes_watched,
         "ring": {"bytes": snapshot.ring_bytes, "used_bytes": snapshot.ring_used_bytes},
@@ -162,6 +175,12 @@ class _Numbers(Collector):
         for scope in CaptureScope:
             captured.add_metric([scope], scope == snapshot.scope)
         yield captured
+        for part in ("bytes", "connections"):
+            name = f"spectap_agent_before_probes_{part}_total"
+            counter = CounterMetricFamily(name, METRICS[name], labels=["process"])
+            for before in snapshot.before_probes:
+                counter.add_metric([before.process], getattr(before, part))
+            yield counter
         if snapshot.lag is not None:
             lag = _gauge("spectap_agent_lag_seconds", labels=["stage"])
             lag.add_metric(["capture"], snapshot.lag.capture_s)

@@ -10,11 +10,13 @@
 #define PIECES_MAX 64  /* events, hence buffers, of one call; further bytes are sent as a length only */
 #define COPY_RANGES_MAX 32 /* skipped parts of one call */
 #define CGROUPS_MAX 16  /* as in agent/probes/cgroups.py */
+#define OUTSIDE_PROCESSES 4096 /* with TLS that no probed library made */
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
 
 #define CONN_FROM_START 1
 #define CONN_FILTERED 2 /* of a TLS library's connection */
 #define CONN_HELLO 4 /* of a socket: what its TLS library wrote first was looked at */
+#define CONN_OUTSIDE 8 /* of a socket: counted in outside_tls */
 
 enum track_mode { TRACK_UNKNOWN = 0, TRACK_START, TRACK_HTTP1, TRACK_HTTP2 };
 
@@ -65,6 +67,12 @@ struct tls_key {
 	u64 object;
 	u32 tgid;
 	u32 padding;
+};
+
+/* TLS of a process on the wire that no probed library made: by another library, or before it was probed. */
+struct outside_tls {
+	u64 bytes;
+	u64 connections;
 };
 
 struct tls_conn {
@@ -161,5 +169,6 @@ BPF_HASH(only_names, struct name, u8, 256);
 BPF_ARRAY(cgroups, struct cgroup, CGROUPS_MAX);
 BPF_TABLE("lru_hash", u64, struct ignore_rule, ignored, CONNECTIONS); /* by struct sock * or TLS object */
 
+BPF_TABLE("lru_hash", u32, struct outside_tls, outside_tls, OUTSIDE_PROCESSES); /* by tgid */
 BPF_TABLE("lru_hash", u64, struct conn, conns, CONNECTIONS); /* by struct sock * */
 BPF_TABLE("lru_hash", struct tls_key, struct tls_conn, tls_conns, CONNECTIONS);

@@ -164,6 +164,21 @@ static inline void tell_hello_in_tls(struct conn *conn, struct call *call)
 	give_back(scratch);
 }
 
+static inline void note_outside_tls(struct conn *conn, u64 bytes)
+{
+	struct outside_tls none = {}, *seen;
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	if (conn->bound_object || conn->tls_object)
+		return;
+	seen = outside_tls.lookup_or_try_init(&tgid, &none);
+	if (!seen)
+		return;
+	__sync_fetch_and_add(&seen->bytes, bytes);
+	if (!(conn->flags & CONN_OUTSIDE))
+		__sync_fetch_and_add(&seen->connections, 1);
+	conn->flags |= CONN_OUTSIDE;
+}
+
 static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
 {
 	u32 side = call->direction & 1;
@@ -171,6 +186,8 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 	if (counter) {
 		conn->counter = counter;
 		count(counter, bytes);
+		if (counter == COUNT_TLS_CIPHERTEXT)
+			note_outside_tls(conn, bytes);
 		if (counter == COUNT_TLS_CIPHERTEXT && call->direction == DIRECTION_RECEIVED)
 			proof_of_handshake();
 		else if (counter == COUNT_TLS_CIPHERTEXT)
@@ -289,6 +306,8 @@ int syscall_exit(struct syscall_exit *ctx)
 		conn->position[call.direction & 1] += bytes; /* a gap, once all are captured again */
 		counter = COUNT_SAMPLED_OUT;
 	}
+	if (counter == COUNT_TLS_CIPHERTEXT)
+		note_outside_tls(conn, bytes);
 	if (counter)
 		count(counter, bytes);
 	else

@@ -27,11 +27,11 @@ from agent.pipeline import Pipeline, turns
 from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
-from agent.probes.source import LiveSource, Watching
+from agent.probes.source import LiveSource, Unprobed, Watching
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
 from agent.ship.shipper import Shipper, SpoolConfig, destination
-from agent.status import Snapshot, StatusServer, Watched
+from agent.status import BeforeProbes, Snapshot, StatusServer, Watched
 from agent.stepping import NoStepping, Stepping
 from agent.streams.table import Limits
 from agent.views import Origin
@@ -248,6 +248,10 @@ class Run:
             stopping=self._stopping,
             detach_done=watching.detach_done,
             detach_total=watching.detach_total,
+            before_probes=tuple(
+                BeforeProbes(name, before.bytes, before.connections)
+                for name, before in sorted(watching.unprobed.items())
+            ),
             notes=tuple(notes(watching)),
         )
 
@@ -275,6 +279,12 @@ def notes(watching: Watching) -> Iterator[str]:
     yield from (
         f"{path}: {reason}" for path, reason in watching.failures.items() if reason != watching.tls_refusal
     )
+    if watching.unprobed:
+        total = sum(watching.unprobed.values(), Unprobed())
+        yield (
+            f"{total.bytes} bytes of TLS on {total.connections} connections passed before the library of "
+            f"their program was probed: {', '.join(sorted(watching.unprobed))}"
+        )
     if watching.hung:
         yield watching.hung
     if watching.put_off:

@@ -11,23 +11,26 @@ from __future__ import annotations
 
 import os
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
 from agent.probes import elf, processes, roots, targets, tls
 from agent.probes.elf import Function
 from agent.probes.programs import ProgramError
-from agent.probes.source import ProbedFile
+from agent.probes.source import ProbedFile, Unprobed
 
 MAX_BARREN = 4096
 MAX_FAILURES = 64
 MAX_ROOTS = 1024
 MAX_IDLE = 64  # files
+MAX_UNPROBED = 64  # names of processes; the rest are counted under OTHER
+OTHER = "(other)"
 GRACE_NS = 600 * 1_000_000_000  # kept for a program that runs again
 HERE = ""  # the root of the host's own paths
 
 FileKey = tuple[int, int, int, str | None]
+OutsideTls = Callable[[], Mapping[int, Unprobed]]
 Attach = Callable[[IO[bytes], dict[str, Function]], list[int]]
 Detach = Callable[[list[int]], None]
 
@@ -42,13 +45,16 @@ class Attachment:
     pids: set[int] = field(default_factory=set)
     pinned: bool = False
     idle_ns: int | None = None  # since when no process uses it
+    before: Mapping[int, Unprobed] = field(default_factory=dict)  # by process: what had passed by then
 
 
 class Attachments:
     """Probed files by key. Used by one thread (agent/probes/examiner.py)."""
 
-    def __init__(self, attach: Attach, detach: Detach) -> None:
-        self._attach, self._detach = attach, detach
+    def __init__(self, attach: Attach, detach: Detach, outside_tls: OutsideTls = dict) -> None:
+        self._attach, self._detach, self._outside_tls = attach, detach, outside_tls
+        self._unprobed: dict[str, Unprobed] = {}
+        self._counted: dict[int, Unprobed] = {}  # by process: its part of these
         self._files: dict[FileKey, Attachment] = {}
         self._barren: dict[FileKey, None] = {}
         self._programs: dict[int, str | None] = {}
@@ -87,6 +93,7 @@ class Attachments:
     def forget(self, pid: int, now_ns: int) -> None:
         """Removes an ended process; files that no process uses are detached after GRACE_NS."""
         self._programs.pop(pid, None)
+        self._counted.pop(pid, None)
         for attachment in self._files.values():
             attachment.pids.discard(pid)
             if not attachment.pids and not attachment.pinned and attachment.idle_ns is None:
@@ -113,6 +120,23 @@ class Attachments:
             counts[attachment.library, attachment.path] += len(attachment.handles)
         ordered = sorted(counts.items(), key=lambda item: item[0][::-1])
         return tuple(ProbedFile(library, path, probes) for (library, path), probes in ordered)
+
+    def unprobed(self) -> dict[str, Unprobed]:
+        """TLS on the wire of processes before their library was probed, by the process's name."""
+        return dict(self._unprobed)
+
+    def forget_before(self) -> None:
+        """Forgets what had passed before each file was probed: all processes that used it then are known."""
+        for attachment in self._files.values():
+            attachment.before = {}
+
+    def _count_unprobed(self, pid: int, before: Unprobed) -> None:
+        """Counts what passed before a file of this process was probed, once however many files it has."""
+        before, self._counted[pid] = before - self._counted.get(pid, Unprobed()), before
+        name = (processes.read(pid, "comm") or b"").decode(errors="replace").strip() or "?"
+        if name not in self._unprobed and len(self._unprobed) >= MAX_UNPROBED:
+            name = OTHER
+        self._unprobed[name] = self._unprobed.get(name, Unprobed()) + before
 
     def _meet_root(self, key: roots.RootKey | None, root: str, pid: int) -> None:
         """Attaches to the libraries of a root that is seen for the first time."""
@@ -146,6 +170,8 @@ class Attachments:
         if attachment and pid is None:
             attachment.pinned = True
         elif attachment and pid is not None:
+            if pid not in attachment.pids and pid in attachment.before:
+                self._count_unprobed(pid, attachment.before[pid])
             attachment.pids.add(pid)
             attachment.idle_ns = None
 
@@ -156,5 +182,6 @@ class Attachments:
             self._barren[key] = None
             return
         library = ", ".join(library.name for library in tls.defining(functions))
-        self._files[key] = Attachment(path, library, self._attach(file, functions))
+        handles = self._attach(file, functions)
+        self._files[key] = Attachment(path, library, handles, before=self._outside_tls())
         self.failures.pop(path, None)

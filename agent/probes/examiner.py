@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from agent.probes.attachments import Attachments
 from agent.probes.examinations import Examinations
-from agent.probes.source import ProbedFile
+from agent.probes.source import ProbedFile, Unprobed
 
 MAX_ENDED = 4096  # processes
 PUBLISH_S = 0.1  # between two snapshots while processes wait
@@ -35,6 +35,7 @@ class Examined:
 
     libraries: tuple[ProbedFile, ...] = ()
     failures: dict[str, str] = field(default_factory=dict)
+    unprobed: dict[str, Unprobed] = field(default_factory=dict)
 
 
 class Examiner:
@@ -51,6 +52,7 @@ class Examiner:
         self._published_s = 0.0
         self._error: BaseException | None = None
         self._turns = 0
+        self._in_round = False  # a round's processes are being examined
         self._tidying = False  # whether there are more probes to detach
         self._thread = threading.Thread(target=self._run, name="examiner", daemon=True)
         self.examined = Examined()
@@ -132,6 +134,9 @@ class Examiner:
         with self._changed:
             if not self._has_notes():
                 self._publish()
+                if self._in_round:
+                    self._attachments.forget_before()
+                self._in_round = False
             self._turns += 1
             self._at_work = None
             self._changed.wait_for(lambda: self._stopping or self._has_notes() or self._tidying)
@@ -143,6 +148,7 @@ class Examiner:
             self._at_work = pid, time.monotonic()
         now_ns = time.monotonic_ns()
         if running is not None:
+            self._in_round = True
             ended |= dict.fromkeys(self._attachments.users() - set(running), now_ns)
         for one, at_ns in ended.items():
             self._attachments.forget(one, at_ns)
@@ -155,5 +161,6 @@ class Examiner:
         return True
 
     def _publish(self) -> None:
-        self.examined = Examined(self._attachments.probed(), dict(self._attachments.failures))
+        attachments = self._attachments
+        self.examined = Examined(attachments.probed(), dict(attachments.failures), attachments.unprobed())
         self._published_s = time.monotonic()

@@ -26,7 +26,7 @@ from agent.probes.examiner import Examiner
 from agent.probes.images import Images
 from agent.probes.memory import hand_back
 from agent.probes.programs import Programs, Sizes
-from agent.probes.source import Watching
+from agent.probes.source import Unprobed, Watching
 
 DRAIN_INTERVAL = 0.02  # seconds between two drains of the ring
 COUNT_INTERVAL = 1_000_000_000  # ns between two reads of the kernel's counters and the wall clock
@@ -95,7 +95,9 @@ class KernelSource:
         except cgroups.CgroupError as error:
             raise SourceError(str(error)) from None
         self._programs = Programs(sizes, cache)
-        self._examiner = Examiner(Attachments(self._programs.attach_tls, self._programs.detach))
+        self._examiner = Examiner(
+            Attachments(self._programs.attach_tls, self._programs.detach, self._programs.maps.outside_tls)
+        )
         self._images = Images()
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
@@ -103,6 +105,7 @@ class KernelSource:
         self._introduced: set[int] = set()  # whose exit must be reported
         self._counted: dict[Counter, int] = {}
         self._looked_ns = 0
+        self._unprobed = Unprobed()  # as reported
         self._told = 0  # bytes reported, in chunks or in a bucket
         self._reached = 0  # the time of the last event taken from the ring
         self._stopping = False
@@ -170,6 +173,7 @@ class KernelSource:
             if now - counted >= COUNT_INTERVAL or stopping:
                 counted = now
                 yield from self._losses(now)
+                yield from self._before_probes(now)
                 yield from clock.changed()
             if stopping and not more and not busy:
                 if ending:
@@ -264,6 +268,12 @@ class KernelSource:
                 self._told += fresh if isinstance(what, Bytes) else 0
                 yield Lost(now, what, fresh)
 
+    def _before_probes(self, now: int) -> Iterator[Event]:
+        told, self._unprobed = self._unprobed, sum(self.watching.unprobed.values(), Unprobed())
+        if self._unprobed.connections > told.connections:
+            yield Lost(now, Kernel.TLS_BEFORE_PROBES, self._unprobed.bytes - told.bytes)
+            yield Lost(now, Kernel.CONNECTIONS_BEFORE_PROBES, self._unprobed.connections - told.connections)
+
     def _unaccounted(self, now: int) -> Iterator[Event]:
         """Compares the bytes that the programs counted with those reported; they must be equal at the end."""
         unaccounted = self._counted[Counter.SEEN] - self._told
@@ -282,6 +292,7 @@ class KernelSource:
     def _watching(self) -> None:
         examined = self._examiner.examined
         self.watching.libraries, self.watching.failures = examined.libraries, examined.failures
+        self.watching.unprobed = examined.unprobed
         self.watching.put_off, self.watching.hung = self._examiner.put_off, self._examiner.hung()
 
     def _filter(self, filters: CaptureFilters) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.probes.abi import Counter, Setting
 from agent.probes.cgroups import Cgroup
+from agent.probes.source import Unprobed
 
 
 class Maps:
@@ -54,6 +55,11 @@ class Maps:
             with suppress(KeyError):
                 del table[ctypes.c_uint(pid)]
         return found
+
+    def outside_tls(self) -> dict[int, Unprobed]:
+        """By process: TLS on the wire that no probed library made."""
+        table = self._module[b"outside_tls"]
+        return {key.value: Unprobed(value.bytes, value.connections) for key, value in table.items()}
 
     def counters(self) -> dict[Counter, int]:
         """Totals of bpf/event.h's counters over all CPUs."""

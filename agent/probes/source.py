@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +19,20 @@ class ProbedFile:
     probes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Unprobed:
+    """TLS on the wire that was not captured: bytes in both directions, and connections they were of."""
+
+    bytes: int = 0
+    connections: int = 0
+
+    def __add__(self, other: Unprobed) -> Unprobed:
+        return Unprobed(self.bytes + other.bytes, self.connections + other.connections)
+
+    def __sub__(self, other: Unprobed) -> Unprobed:
+        return Unprobed(self.bytes - other.bytes, self.connections - other.connections)
+
+
 @dataclass(slots=True)
 class Watching:
     """A source's state, for the status page. `tls_refusal` says why no TLS library is probed."""
@@ -31,6 +45,8 @@ class Watching:
     drained_bytes: int = 0  # taken from the ring by the last drain
     put_off: int = 0  # times the examination of a process for TLS was deferred: too many waited
     hung: str | None = None  # a sentence on an examination that takes too long
+    unprobed: Mapping[str, Unprobed] = field(default_factory=dict)
+    """TLS of programs before their library was probed, by the process's name."""
     detach_done: int = 0
     detach_total: int = 0
 

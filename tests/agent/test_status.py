@@ -22,6 +22,7 @@ from agent.status import (
     METRICS,
     MOST_CONNECTIONS,
     STALLED_S,
+    BeforeProbes,
     Snapshot,
     StatusServer,
     Watched,
@@ -39,6 +40,7 @@ CAPTURING = Snapshot(
     backend="tracepoints",
     watching=(Watched("openssl", "/usr/lib/libssl.so.3", 12),),
     connections_open=2,
+    before_probes=(BeforeProbes("curl", 500, 2),),
     lag=Lag(capture_s=1.5, delivery_s=0.25),
     scope="everything",
 )
@@ -101,6 +103,7 @@ def test_status_says_what_is_watched_and_how_far_detaching_is() -> None:
     assert document["backend"] == "tracepoints"
     assert document["watching"] == [{"what": "openssl", "path": "/usr/lib/libssl.so.3", "probes": 12}]
     assert document["ledger"]["bytes"] == {"parsed": 70, "late": 5}
+    assert document["before_probes"] == [{"process": "curl", "bytes": 500, "connections": 2}]
     assert document["stopping"] is True
     assert document["detach"] == {"done": 3, "total": 28}
     assert document["captured"] == "everything"
@@ -124,6 +127,7 @@ def test_every_bucket_is_a_labelled_counter_even_at_zero() -> None:
     assert found["spectap_agent_bytes_total", "parsed"] == 70
     assert found["spectap_agent_bytes_total", "late"] == 5
     assert found["spectap_agent_ready", None] == 1
+    assert found["spectap_agent_before_probes_bytes_total", None] == 500
     assert found["spectap_agent_connections_open", None] == 2
     assert {bucket for name, bucket in found if name == "spectap_agent_bytes_total"} == set(Bytes)
     counted = {bucket for name, bucket in found if name == "spectap_agent_exchanges_total"}

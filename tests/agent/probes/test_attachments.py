@@ -10,6 +10,7 @@ import pytest
 
 from agent.probes import attachments, targets
 from agent.probes.attachments import GRACE_NS, Attachments
+from agent.probes.source import Unprobed
 from tests.agent.probes.unattached import Probes
 
 
@@ -86,3 +87,32 @@ def test_a_process_that_has_gone_costs_nothing(files: Attachments, probes: Probe
     files.examine(2**22 + 1)
     assert not probes.attached
     assert not files.failures
+
+
+def test_what_passed_before_a_file_was_probed_is_counted_by_process(probes: Probes) -> None:
+    pid = os.getpid()
+    files = Attachments(probes.attach, probes.detach, lambda: {pid: Unprobed(100, 2), 1: Unprobed(7, 1)})
+    files.examine(pid)
+    files.examine(pid)
+    counted = files.unprobed()
+    (found,) = counted.values()
+    assert (found.bytes, found.connections) == (100, 2)
+    files.forget(pid, 1000)
+    files.forget_before()
+    files.examine(pid)
+    assert files.unprobed() == counted
+
+
+def test_of_a_process_with_two_libraries_no_byte_is_counted_twice(probes: Probes) -> None:
+    files = Attachments(probes.attach, probes.detach, lambda: {os.getpid(): Unprobed(100, 2)})
+    files.examine(os.getpid())
+    files._count_unprobed(os.getpid(), Unprobed(150, 2))
+    (found,) = files.unprobed().values()
+    assert found == Unprobed(150, 2)
+
+
+def test_the_names_of_processes_are_bounded(probes: Probes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attachments, "MAX_UNPROBED", 0)
+    files = Attachments(probes.attach, probes.detach, lambda: {os.getpid(): Unprobed(1, 1)})
+    files.examine(os.getpid())
+    assert files.unprobed().keys() == {attachments.OTHER}

@@ -11,7 +11,7 @@ import pytest
 from agent.probes import examiner
 from agent.probes.attachments import Attachments
 from agent.probes.examiner import Examiner
-from agent.probes.source import ProbedFile
+from agent.probes.source import ProbedFile, Unprobed
 from tests.e2e.processes import wait_until
 
 HANGS, FAILS = 13, 99
@@ -24,7 +24,7 @@ class Library:
         self.examined: list[int] = []
         self.forgotten: list[int] = []
         self.failures: dict[str, str] = {}
-        self.to_detach = 0
+        self.to_detach = self.forgotten_before = 0
         self.go_on = threading.Event()
 
     def pin_loader_libraries(self) -> None:
@@ -46,6 +46,12 @@ class Library:
     def tidy(self, now_ns: int) -> bool:
         self.to_detach = max(0, self.to_detach - 1)
         return self.to_detach > 0
+
+    def unprobed(self) -> dict[str, Unprobed]:
+        return {"curl": Unprobed(5, 1)} if self.examined else {}
+
+    def forget_before(self) -> None:
+        self.forgotten_before += 1
 
     def probed(self) -> tuple[ProbedFile, ...]:
         return tuple(ProbedFile("a", str(pid), 1) for pid in self.examined)
@@ -78,9 +84,12 @@ def test_all_that_was_added_is_examined_and_published(thread: Examiner, library:
     thread.settle(never)
     assert library.examined == [0, 3, 4]
     assert [one.path for one in thread.examined.libraries] == ["0", "3", "4"]
+    assert thread.examined.unprobed == {"curl": Unprobed(5, 1)}
+    wait_until(lambda: library.forgotten_before == 1, "the round's end")
     thread.add(5)
     wait_until(lambda: 5 in library.examined, "the process")
     wait_until(published(thread, library), "the snapshot")
+    assert library.forgotten_before == 1  # not after each process: others may have used its files before
 
 
 def test_what_hangs_it_keeps_nobody_waiting_and_is_said(
