@@ -43,7 +43,7 @@ http {{
     location /sendfile/ {{ sendfile on; try_files /static/file =404; }}
     location ~ ^/spectap[.]test[.] {{ grpc_pass grpc://127.0.0.1:{grpc}; }}
     location / {{
-      proxy_pass http://backend; proxy_http_version 1.1;
+      proxy_pass {scheme}://backend; proxy_http_version 1.1;
       proxy_set_header Connection ""; proxy_set_header Host $http_host;
     }}
   }}
@@ -99,6 +99,7 @@ def serving(
     workers: int = 2,
     static: bytes = b"",
     grpc: int = 1,
+    backend_tls: bool = False,
 ) -> Iterator[Nginx]:
     """nginx on a free port, IPv4 and IPv6. `static` is the content of all of /static/… (read) and
     /sendfile/….
@@ -116,6 +117,7 @@ def serving(
         folder=home,
         backend=backend,
         grpc=grpc,
+        scheme="https" if backend_tls else "http",
         port=port,
         listen=listen + (" http2" if http2 else ""),
         tls=tls,

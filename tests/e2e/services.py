@@ -26,7 +26,9 @@ CALLERS = {
     "node": node("caller.js"),
     "h2": python("h2_caller"),
     "curl": python("curl_caller"),
+    "httpx": python("httpx_caller"),
 }
+PYTHON_SERVERS = {"h2": "h2_server", "uvicorn": "asgi_echo"}
 CURL_FACTS = "%{json}\n"
 
 
@@ -52,7 +54,7 @@ def echo(
 ) -> Iterator[Echo]:
     """`options` go to the program: --host, --asyncio, --workers, --reply-header (Python only).
 
-    `language` is python, node, or h2: HTTP/2 by the h2 library (programs/h2_server.py).
+    `language` is python, node, h2 (HTTP/2 by the h2 library, programs/h2_server.py) or uvicorn.
     """
     log = folder / f"{name}.jsonl"
     arguments: list[object] = ["--log", log, *options]
@@ -61,7 +63,7 @@ def echo(
         argv = node("echo.js", *arguments, *tls)
     else:
         tls = ["--tls", certificate.certificate, certificate.key] if certificate else []
-        argv = python("h2_server" if language == "h2" else "echo", *arguments, *tls)
+        argv = python(PYTHON_SERVERS.get(language, "echo"), *arguments, *tls)
     with running(name, argv, folder) as process:
         port = process.first_line()
         yield Echo(process, 0 if port == "unix" else int(port), log)
@@ -249,7 +251,9 @@ def one_shot(folder: Path, argv: list[str], call: Call, body: Path) -> Observati
 
 @contextmanager
 def any_server(kind: str, folder: Path, certificate: Certificate | None) -> Iterator[Echo | nginx.Nginx]:
-    """A server of this kind: python, asyncio, node, or nginx in front of a plain Python backend."""
+    """A server of this kind: python, asyncio, node, uvicorn (TLS only), or nginx in front of a plain Python
+    backend.
+    """
     name = f"{kind}-{'tls' if certificate else 'plain'}"
     if kind == "nginx":
         with (
