@@ -156,7 +156,7 @@ class Run:
             self._ship(output.records)
             behind_s = self._behind_s()
             self._stepping.turn(behind_s)
-            self._pace.turn(behind_s)
+            self._pace.turn(behind_s, self._shipper.queued_s())
         for record in self._pipeline.finish().records:
             self._ship([record])
 

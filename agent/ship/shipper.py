@@ -98,6 +98,13 @@ class Shipper:
             self._has_news = True
             self._change.notify_all()
 
+    def queued_s(self) -> float:
+        """How long the oldest record has waited though the server takes them, in seconds; 0 if it does
+        not.
+        """
+        with self._change:
+            return self._backlog.waited_s() if self._trouble_since is None else 0.0
+
     def waited_s(self) -> float:
         """How long the oldest unacknowledged record has waited, in seconds; 0 if none waits."""
         with self._change:

@@ -96,6 +96,7 @@ def test_records_wait_until_the_server_has_acknowledged_them(place: SpoolConfig 
         ship.offer(packed(2))
         store.wait(lambda: len(store.posts) > 4)
         assert ship.waited_s() > earlier > 0
+        assert ship.queued_s() == 0  # the server is the cause
         answers.set()
         store.wait(lambda: sum(store.records().values()) == 2)
         ship.close(PATIENCE_S)
