@@ -2,17 +2,17 @@
  *
  * A goroutine moves between threads while it waits, and its stack may be moved: a call is remembered by goroutine and
  * by its distance from the top of the stack, which stays what it is when a stack is copied. So a call within a call
- * is another one (TLS to a proxy carries TLS to the server), and a function that begins anew, since its stack was too
- * small, is the same. Since many goroutines share a thread, a system call does not tell whose socket it is: that is
- * found by the connection itself.
+ * is another one (TLS to a proxy carries TLS to the server). Since many goroutines share a thread, a system call does
+ * not tell whose socket it is: that is found by the connection itself.
  *
  *   event          the call is   what is done
  *   -------------  ------------  ---------------------------------------------------------------------------
  *   handshake      -             the connection is seen from its start; one of its object before is over
- *   read or write  new           remember the object, the buffer, the time; the connection has a call more
- *   read or write  known         remember them anew, as the function begins anew
+ *   write          -             ship what is to pass, as the answer may be read before the call returns; one that
+ *                                fails leaves no connection. If the handshake is yet to come: as read
+ *   read           new           remember the object, the buffer, the time; the connection has a call more
  *   return         known         ship what passed; the last call of a closed connection ends it
- *   return         unknown       nothing: an entry that was not seen
+ *   return         unknown       nothing: a write, or an entry that was not seen
  *   close          -             the connection is over once no call is in it
  *
  * Arguments and results are in registers (ABIInternal of cmd/compile/abi-internal.md). */
@@ -21,10 +21,12 @@
 #define GO_GOROUTINE(ctx) (((PT_REGS_ARM64 *)(ctx))->regs[28])
 #define GO_RECEIVER(ctx) PT_REGS_PARM1(ctx)
 #define GO_BUFFER(ctx) PT_REGS_PARM2(ctx)
+#define GO_LENGTH(ctx) PT_REGS_PARM3(ctx)
 #else
 #define GO_GOROUTINE(ctx) ((ctx)->r14)
 #define GO_RECEIVER(ctx) ((ctx)->ax)
 #define GO_BUFFER(ctx) ((ctx)->bx)
+#define GO_LENGTH(ctx) ((ctx)->cx)
 #endif
 #define GO_RESULT(ctx) GO_RECEIVER(ctx)
 
@@ -118,8 +120,7 @@ static inline int go_enter(struct pt_regs *ctx, u32 direction)
 	return 0;
 }
 
-/* A connection is over once it was closed and no call is in it: one that wrote may return after another goroutine has
- * read the answer and closed. */
+/* A connection is over once it was closed and no call is in it: one goroutine may close it while another returns. */
 static inline void go_end_if_over(struct pt_regs *ctx, struct tls_key *key, struct tls_conn *conn)
 {
 	if (*(volatile u32 *)&conn->closed && !*(volatile u32 *)&conn->calls)
@@ -204,11 +205,6 @@ int go_read(struct pt_regs *ctx)
 	return go_enter(ctx, DIRECTION_RECEIVED);
 }
 
-int go_write(struct pt_regs *ctx)
-{
-	return go_enter(ctx, DIRECTION_SENT);
-}
-
 static inline void go_passed(struct tls_call *call, struct tls_key *key, u64 bytes)
 {
 	struct tls_conn *conn;
@@ -219,6 +215,22 @@ static inline void go_passed(struct tls_call *call, struct tls_key *key, u64 byt
 		tls_passed(call, key, conn, bytes);
 	else
 		count(COUNT_TABLE_FULL, bytes);
+}
+
+int go_write(struct pt_regs *ctx)
+{
+	struct tls_key key = {.object = GO_RECEIVER(ctx), .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct tls_call call = {.source = SOURCE_GO, .plaintext = PLAINTEXT_BUFFER, .direction = DIRECTION_SENT};
+	u64 bytes = GO_LENGTH(ctx);
+	if (!tls_conns.lookup(&key))
+		return go_enter(ctx, DIRECTION_SENT);
+	if (is_dark(ctx) || !bytes || bytes > 0x7fffffff || !process_is_watched(key.tgid))
+		return 0;
+	call.object = key.object;
+	call.buffer = GO_BUFFER(ctx);
+	call.time_ns = bpf_ktime_get_ns();
+	go_passed(&call, &key, bytes);
+	return 0;
 }
 
 int go_return(struct pt_regs *ctx)

@@ -38,8 +38,8 @@ EXECUTABLE = 1  # PF_X
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """Where a function lies in its file, as offsets of instructions: its first one, and those that return if
-    these are to be probed; without any, it takes the kernel's return probe.
+    """Where a function is probed, as offsets in its file of instructions: of one that it comes to once in
+    each call, and of those that return; without any of these, it takes the kernel's return probe.
     """
 
     entry: int

@@ -6,7 +6,9 @@ which the runtime reads when it moves a stack. So the instructions that return a
 depths says where they are without decoding any code: a frame is made by the first instructions of a function
 and gone before each return, so that where the depth becomes zero again there is a RET, behind NOPs at most.
 What else has no frame is the function's beginning, and the call of morestack at its very end
-(cmd/internal/obj/x86/obj6.go).
+(cmd/internal/obj/x86/obj6.go). The beginning checks the size of the stack and ends with `push rbp`. That one
+is probed: where the stack was too small, the function begins anew with a larger one, and comes there once;
+and the kernel need not step through it.
 
 The layout is of runtime/symtab.go and runtime/runtime2.go, from Go 1.18 on (magic numbers of
 internal/abi/symtab.go).
@@ -42,7 +44,7 @@ TEXT_AT = 22 * 8
 """Where struct moduledata has `text`, the address that functions are counted from."""
 TEXT_START_AT = 24
 """Where struct pcHeader has it, up to Go 1.25; 0 from then on."""
-NOP, RET = b"\x90", 0xC3
+PUSH, NOP, RET = b"\x55", b"\x90", 0xC3
 
 HEADER = struct.Struct("<8sQQQQQQQQ")
 """pcHeader: one of STARTS, functions, files, text, offsets of five tables."""
@@ -133,12 +135,14 @@ def _function(file: ELFFile, tables: _Tables, entry: int, depths: int) -> Functi
     if start is None:
         raise _Odd
     table = elf.read_at(file, tables.depths + depths, MAX_DEPTHS)
-    frameless = [(start + at, start + end) for at, end, depth in _depths(table) if not depth]
-    if frameless[0][0] != start:
+    parts = list(_depths(table))
+    frameless = [(start + at, start + end) for at, end, depth in parts if not depth]
+    entry = frameless[0][1] - 1
+    if frameless[0][0] != start or parts[1][2] != WORD.size or elf.read_at(file, entry, 1) != PUSH:
         raise _Odd
     last = len(frameless) - 1
     returns = (_return(file, at, end, part == last) for part, (at, end) in enumerate(frameless) if part)
-    return Function(start, tuple(returns))
+    return Function(entry, tuple(returns))
 
 
 def _return(file: ELFFile, at: int, end: int, more: bool) -> int:

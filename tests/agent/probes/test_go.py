@@ -32,11 +32,11 @@ def found_in(data: bytes) -> dict[str, Function]:
 
 
 def disassembled(program: Path, function: str) -> tuple[int, list[int]]:
-    """The addresses of a function, and of the instructions in it that return."""
+    """The addresses of a function's first push, and of the instructions in it that return."""
     objdump = shutil.which("objdump") or pytest.skip("no objdump")
     argv = [objdump, "--disassemble=" + function, "--no-show-raw-insn", str(program)]
     text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    (start,) = re.findall(rf"^([0-9a-f]+) <{re.escape(function)}>:$", text, re.MULTILINE)
+    start, *_ = re.findall(r"^ *([0-9a-f]+):\tpush +%rbp", text, re.MULTILINE)
     return int(start, 16), [int(at, 16) for at in re.findall(r"^ *([0-9a-f]+):\tret", text, re.MULTILINE)]
 
 
