@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -29,16 +30,9 @@ def found(
     asked: Any, answered: Any = None, headers: Headers = JSON, status: int = 200
 ) -> list[tuple[Any, ...]]:
     kind = EVENTS if isinstance(answered, bytes) else JSON
-    answer = response(kind, body(packed(answered)))
-    one = record(
-        request(headers=headers, payload=body(packed(asked))),
-        None if answered is None else type(answer)(**{**_fields(answer), "status": status}),
-    )
+    answer = replace(response(kind, body(packed(answered))), status=status)
+    one = record(request(headers=headers, payload=body(packed(asked))), None if answered is None else answer)
     return [(each.protocol, each.kind, each.name, each.failed) for each in one.sub_operations]
-
-
-def _fields(one: Any) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def call(method: str, id: int | None = 1, **params: object) -> dict[str, Any]:
