@@ -12,7 +12,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -56,13 +55,13 @@ func serve(certificate, key string) {
 
 func call(conn *grpc.ClientConn, id string) map[string]any {
 	path, sent, received := "/spectap.test.Go/"+id, []byte(`{"id":"`+id+`"}`), []byte{}
-	start := time.Now().UnixNano()
 	err := conn.Invoke(context.Background(), path, &sent, &received, grpc.ForceCodec(plain{}))
 	if err == nil && string(received) != string(sent) {
 		must(fmt.Errorf("%s: %s came back", id, received))
 	}
 	return map[string]any{
-		"id": id, "path": path, "status": int(status.Code(err)), "sent": 1, "received": 1, "start_ns": start,
+		"id": id, "path": path, "status": int(status.Code(err)),
+		"sent": []int{len(sent)}, "received": []int{len(received)},
 	}
 }
 
