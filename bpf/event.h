@@ -64,7 +64,7 @@ enum counter {
 
 /* Indices of the settings array, written by user space. */
 enum setting {
-	SETTING_DARK = 0,         /* not 0: every program returns at once */
+	SETTING_DISABLED = 0,     /* not 0: every program returns at once */
 	SETTING_OWN_NETNS = 1,    /* the network namespace of SETTING_OWN_PORT */
 	SETTING_OWN_PORT = 2,     /* the analysis server's port, 0 for none */
 	SETTING_ONLY_PORTS = 3,   /* not 0: only ports in `only_ports` */

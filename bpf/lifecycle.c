@@ -46,7 +46,7 @@ RAW_TRACEPOINT_PROBE(inet_sock_set_state)
 	struct conn *conn;
 	if (after != TCP_ESTABLISHED || (before != TCP_SYN_SENT && before != TCP_SYN_RECV))
 		return 0;
-	if (setting(SETTING_DARK) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
+	if (setting(SETTING_DISABLED) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
 		return 0;
 	conn = create_conn(sk, CONN_FROM_START, role);
 	if (conn && conn->counter != COUNT_FILTERED)
@@ -61,7 +61,7 @@ RAW_TRACEPOINT_PROBE(tcp_destroy_sock)
 	struct conn *conn = conns.lookup(&sk);
 	if (!conn)
 		return 0;
-	if (!setting(SETTING_DARK) && conn->counter != COUNT_FILTERED)
+	if (!setting(SETTING_DISABLED) && conn->counter != COUNT_FILTERED)
 		tell(EVENT_CLOSED, sk, conn);
 	conns.delete(&sk);
 	return 0;
@@ -78,7 +78,7 @@ static inline void note_new_code(void)
 /* Files mapped for execution: libraries at a program's start, plugins at any time. */
 int enter_mmap(struct mmap_enter *ctx)
 {
-	if (!(ctx->protection & PROT_EXEC) || (ctx->flags & MAP_ANONYMOUS) || setting(SETTING_DARK))
+	if (!(ctx->protection & PROT_EXEC) || (ctx->flags & MAP_ANONYMOUS) || setting(SETTING_DISABLED))
 		return 0;
 	note_new_code();
 	return 0;
@@ -88,7 +88,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exec)
 {
 	struct scratch *scratch;
 	long size;
-	if (setting(SETTING_DARK))
+	if (setting(SETTING_DISABLED))
 		return 0;
 	note_new_code();
 	scratch = take_scratch();
@@ -110,7 +110,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 	calls.delete(&tid);
 	tls_calls.delete(&tid);
 	tls_proofs.delete(&tid);
-	if ((u32)(id >> 32) != tid || setting(SETTING_DARK))
+	if ((u32)(id >> 32) != tid || setting(SETTING_DISABLED))
 		return 0;
 	scratch = take_scratch();
 	if (!scratch)

@@ -63,7 +63,7 @@ static inline int enter(u32 fd, u64 buffer, u32 shape, u16 direction)
 	u64 id = bpf_get_current_pid_tgid(), sk;
 	u32 tid = id;
 
-	if (setting(SETTING_DARK))
+	if (setting(SETTING_DISABLED))
 		return 0;
 	sk = socket_of(fd);
 	if (!sk)
@@ -278,7 +278,7 @@ int syscall_exit(struct syscall_exit *ctx)
 		return 0;
 	call = *found;
 	found->sk = 0;
-	if (ctx->ret <= 0 || setting(SETTING_DARK))
+	if (ctx->ret <= 0 || setting(SETTING_DISABLED))
 		return 0;
 	bytes = bytes_of(&call, ctx->ret);
 	count(COUNT_SEEN, bytes);

@@ -12,9 +12,9 @@
  * agent/probes/private_stack.py checks each program before it is attached. */
 BPF_PROG_ARRAY(no_program, 1);
 
-static inline int is_dark(struct pt_regs *ctx)
+static inline int is_disabled(struct pt_regs *ctx)
 {
-	if (!setting(SETTING_DARK))
+	if (!setting(SETTING_DISABLED))
 		return 0;
 	no_program.call(ctx, 0);
 	return 1;
@@ -26,7 +26,7 @@ static inline struct tls_call *tls_begin(struct pt_regs *ctx, u8 source, u32 dir
 	struct tls_call *call;
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id;
-	if (is_dark(ctx) || !process_is_watched(id >> 32))
+	if (is_disabled(ctx) || !process_is_watched(id >> 32))
 		return 0;
 	call = tls_call_of(tid);
 	if (!call) {
@@ -183,7 +183,7 @@ static inline int tls_exit(struct pt_regs *ctx, s64 result)
 		return 0;
 	call = *found;
 	tls_leave(PT_REGS_SP(ctx), tid, found);
-	if (is_dark(ctx))
+	if (is_disabled(ctx))
 		return 0;
 	key.object = call.object;
 	key.tgid = id >> 32;
@@ -208,7 +208,7 @@ static inline int tls_end(struct pt_regs *ctx, u8 source, u64 object)
 	conn = tls_conns.lookup(&key);
 	if (!conn)
 		return 0;
-	if (!is_dark(ctx) && !tls_is_filtered(conn))
+	if (!is_disabled(ctx) && !tls_is_filtered(conn))
 		tls_report_closed(source, &key, conn);
 	tls_conns.delete(&key);
 	return 0;

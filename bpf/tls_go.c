@@ -102,7 +102,7 @@ static inline int go_enter(struct pt_regs *ctx, u32 direction)
 	struct go_call_key place = {};
 	struct go_call call = {};
 	u64 high;
-	if (is_dark(ctx) || !process_is_watched(key.tgid))
+	if (is_disabled(ctx) || !process_is_watched(key.tgid))
 		return 0;
 	high = go_place(ctx, &place);
 	call.object = GO_RECEIVER(ctx);
@@ -224,7 +224,7 @@ int go_write(struct pt_regs *ctx)
 	u64 bytes = GO_LENGTH(ctx);
 	if (!tls_conns.lookup(&key))
 		return go_enter(ctx, DIRECTION_SENT);
-	if (is_dark(ctx) || !bytes || bytes > 0x7fffffff || !process_is_watched(key.tgid))
+	if (is_disabled(ctx) || !bytes || bytes > 0x7fffffff || !process_is_watched(key.tgid))
 		return 0;
 	call.object = key.object;
 	call.buffer = GO_BUFFER(ctx);
@@ -250,7 +250,7 @@ int go_return(struct pt_regs *ctx)
 	call.direction = found->direction;
 	generation = found->generation;
 	go_calls.delete(&place);
-	if (is_dark(ctx))
+	if (is_disabled(ctx))
 		return 0;
 	key.object = call.object;
 	key.tgid = place.tgid;
@@ -266,7 +266,7 @@ int go_handshake(struct pt_regs *ctx)
 	struct tls_key key = {.object = GO_RECEIVER(ctx), .tgid = bpf_get_current_pid_tgid() >> 32};
 	struct tls_call call = {.object = GO_RECEIVER(ctx), .source = SOURCE_GO};
 	struct tls_conn *conn;
-	if (is_dark(ctx) || !process_is_watched(key.tgid))
+	if (is_disabled(ctx) || !process_is_watched(key.tgid))
 		return 0;
 	conn = tls_conns.lookup(&key);
 	if (conn && go_socket_lives(conn))
@@ -280,7 +280,7 @@ int go_close(struct pt_regs *ctx)
 {
 	struct tls_key key = {.object = GO_RECEIVER(ctx), .tgid = bpf_get_current_pid_tgid() >> 32};
 	struct tls_conn *conn = tls_conns.lookup(&key);
-	if (is_dark(ctx) || !conn)
+	if (is_disabled(ctx) || !conn)
 		return 0;
 	__sync_fetch_and_add(&conn->closed, 1);
 	go_end_if_over(ctx, &key, conn);

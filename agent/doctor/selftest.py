@@ -63,7 +63,7 @@ def load(cache: Path | None) -> Check:
     try:
         programs = Programs(Sizes(), cache)
         try:
-            programs.maps.set(Setting.DARK, 1)
+            programs.maps.set(Setting.DISABLED, 1)
             programs.attach_sockets()
             check = loaded(programs.tls_refusal)
         finally:

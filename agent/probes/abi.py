@@ -52,7 +52,7 @@ class Counter(IntEnum):
 
 
 class Setting(IntEnum):
-    DARK = 0
+    DISABLED = 0
     OWN_NETNS = 1
     OWN_PORT = 2
     ONLY_PORTS = 3

@@ -114,7 +114,7 @@ class KernelSource:
             backend=f"{self._programs.backend.name}, uprobes in TLS libraries",
             tls_refusal=self._programs.tls_refusal,
         )
-        self._programs.maps.set(Setting.DARK, 1)
+        self._programs.maps.set(Setting.DISABLED, 1)
         self._body_cap = filters.body_cap
         self._filter(filters)
 
@@ -127,7 +127,7 @@ class KernelSource:
         self._examiner.start()
         self._examiner.settle(lambda: self._stopping)
         hand_back()
-        self._programs.maps.set(Setting.DARK, int(self._stopping))
+        self._programs.maps.set(Setting.DISABLED, int(self._stopping))
         self._watching()
 
     def ask_to_stop(self) -> None:
@@ -139,7 +139,7 @@ class KernelSource:
 
     def disable(self) -> None:
         """Disables capture: every program returns at once from now on."""
-        self._programs.maps.set(Setting.DARK, 1)
+        self._programs.maps.set(Setting.DISABLED, 1)
 
     def ignore(self, connection: ConnectionKey, bucket: Bytes) -> None:
         counter = IGNORED.get(bucket, Counter.NOT_HTTP)
