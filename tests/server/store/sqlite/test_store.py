@@ -148,7 +148,7 @@ def test_more_work_than_may_wait_is_refused(store: SqliteStore, monkeypatch: pyt
     first = store.write(lambda db: held.wait(30))
     wait_for(lambda: store.waiting == 0, "start of the first piece of work")
     rest = [store.write(count(f"{n}")) for n in range(MAX_WAITING)]
-    with pytest.raises(StoreUnavailable, match="too much"):
+    with pytest.raises(StoreUnavailable, match="write queue is full"):
         store.write(count("one more"))
     held.set()
     first.result()
