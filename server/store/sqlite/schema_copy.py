@@ -22,6 +22,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SUFFIX = ".schema"
+PAGE_SIZES = [2**power for power in range(9, 17)]  # sqlite.org/fileformat.html, 1.3.2
 NO_STAMP = 0  # of a database without a valid copy
 Entry = tuple[str, str, str, int, str | None]
 """A row of sqlite_schema: type, name, table name, first page, SQL."""
@@ -41,16 +42,18 @@ class SchemaCopy:
 
     @classmethod
     def read(cls, database: Path) -> SchemaCopy | None:
-        """The copy beside a database; None if there is none, or if it is damaged itself."""
+        """The copy beside a database; None if there is none, or it is damaged itself or of another format."""
         try:
             text = database.with_suffix(SUFFIX).read_text()
             check, _, told = text.partition(" ")
             if check != _check(told):
                 return None
             stamp, page_bytes, entries = json.loads(told)
-        except (OSError, ValueError):
+            if page_bytes not in PAGE_SIZES:
+                return None
+            return cls(stamp, page_bytes, [(*one,) for one in entries])
+        except (OSError, ValueError, TypeError):
             return None
-        return cls(stamp, page_bytes, [(*one,) for one in entries])
 
     def write(self, database: Path) -> None:
         """Replaces the copy beside a database. Only logs a failure: the server works without the copy."""

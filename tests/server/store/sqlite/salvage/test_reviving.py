@@ -6,6 +6,7 @@ import gzip
 import random
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -167,6 +168,17 @@ def test_a_copy_that_is_damaged_is_not_used(data: Path, harm: str) -> None:
             copy.unlink()
     overwrite(data / FILE, 1, "zero")
     with pytest.raises(StoreUnavailable, match="nothing can be salvaged"):
+        salvage(data)
+
+
+@pytest.mark.parametrize(
+    "told", ["5", "{}", "[1, 4096, [2]]", '[1, "x", []]', "[1, 0, []]", "[1, 131072, []]"]
+)
+def test_a_copy_of_another_format_is_not_used(data: Path, told: str) -> None:
+    (data / COPY).write_text(f"{zlib.crc32(told.encode()):08x} {told}")
+    assert salvage(data) is None
+    overwrite(data / FILE, 1, "zero")
+    with pytest.raises(StoreUnavailable, match="there is no copy"):
         salvage(data)
 
 
