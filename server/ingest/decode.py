@@ -10,6 +10,7 @@ from agent.wire import MAX_BATCH, Batch, Record, WireError, split_batch
 
 MAX_TIME = 2**62  # ns: the year 2116
 MAX_ID = 128  # maximum length in characters of ids and names that agents choose
+MAX_NAME = 1024  # characters of a sub-operation's name; agents send at most about 300
 MAX_COUNT = 2**62
 CODINGS = frozenset({"", "identity", "zstd"})
 
@@ -87,6 +88,11 @@ def _check(record: Record) -> None:
         raise WireError("record.stream: out of range")
     if record.response is not None and not 0 <= record.response.status <= 9999:
         raise WireError("record.response.status: out of range")
-    for end in (record.client, record.server):
+    for sub in record.sub_operations:
+        _short(sub.protocol, "record.sub_operations.protocol")
+        _short(sub.kind, "record.sub_operations.kind")
+        if len(sub.name) > MAX_NAME:
+            raise WireError("record.sub_operations.name: too long")
+    for end in (record.client, record.server, record.via):
         if end is not None and not (0 <= end.port <= 65535 and 0 <= (end.netns or 0) < MAX_TIME):
             raise WireError("record endpoint: out of range")

@@ -16,6 +16,8 @@ WORKLOAD_PREFIX = "workload:"
 """Prefix of a declared name that is a workload (NAMESPACE/NAME) instead of a host."""
 MAX_NAMES = 500
 """Names of sub-operations of one operation; further ones count under one name of their protocol and kind."""
+MAX_OTHERS = 100
+"""Such protocols and kinds of one operation; further ones count as one."""
 OTHER_NAMES = "(other)"
 MAX_TITLE = 200  # characters of a title or version; documents may have megabytes
 

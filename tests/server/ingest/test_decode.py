@@ -10,7 +10,17 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.wire import MAX_BATCH, Capture, Endpoint, Timing, WireError, decode_record, pack_batch, pack_record
+from agent.wire import (
+    MAX_BATCH,
+    Capture,
+    Endpoint,
+    SubOperation,
+    Timing,
+    WireError,
+    decode_record,
+    pack_batch,
+    pack_record,
+)
 from server.ingest.decode import MAX_TIME, decode
 from tests.server.records import batch, both, record
 
@@ -98,6 +108,10 @@ def test_a_state_of_capture_that_does_not_fit_the_store_is_refused(capture: Capt
         ({"stream": -1}, "stream"),
         ({"client": Endpoint("10.0.0.1", 65536)}, "endpoint"),
         ({"server": Endpoint("10.0.0.1", 1, -5)}, "endpoint"),
+        ({"via": Endpoint("10.0.0.1", -1)}, "endpoint"),
+        ({"sub_operations": (SubOperation("x" * 1000, "query", "A", None),)}, "protocol"),
+        ({"sub_operations": (SubOperation("graphql", "", "A", None),)}, "kind"),
+        ({"sub_operations": (SubOperation("graphql", "query", "x" * 2000, None),)}, "name"),
         ({"status": -3}, "status"),
     ],
 )

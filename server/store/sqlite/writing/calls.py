@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from agent.wire import SubOperation
 from server.store.rows import SubOutcome
 from server.store.sqlite.writing.operations import KEYS
-from server.store.values import MAX_NAMES, OTHER_NAMES, Contribution
+from server.store.values import MAX_NAMES, MAX_OTHERS, OTHER_NAMES, Contribution
 
 SubKey = tuple[str, str, str]
 
@@ -81,6 +81,8 @@ class SqliteCallTally:
         for (key, outcome), count in counts.items():
             if key not in known and len(known) >= MAX_NAMES:
                 key = (*key[:2], OTHER_NAMES)
+                if key not in known and len(known) >= MAX_NAMES + MAX_OTHERS:
+                    key = (OTHER_NAMES, OTHER_NAMES, OTHER_NAMES)
             known.add(key)
             found[operation, *key, outcome] += count
         return found

@@ -16,7 +16,7 @@ from agent.wire import SubOperation
 from server.store.filters import DeviationsShown, Filters
 from server.store.rows import DeviationRow, DeviationState, OperationRow, PartCount, UndescribedCount
 from server.store.unit import Unit
-from server.store.values import MAX_NAMES, Contribution, Covered, DeviationDecision, Occurrence
+from server.store.values import MAX_NAMES, MAX_OTHERS, Contribution, Covered, DeviationDecision, Occurrence
 from tests.server.records import NOON
 from tests.server.store.conformance.opened import (
     HOUR_NS,
@@ -144,6 +144,15 @@ def test_names_of_sub_operations_beyond_the_bound_count_as_one(opened: OpenStore
     opened.do(lambda unit: count(unit, asked(operation, consumer, ("Q0", False))))
     found = {sub.name: sub.count for sub in only_operation(opened, api).sub_operations}
     assert (found["(other)"], found["Q0"], f"Q{most}" in found) == (5, 2, False)
+
+
+def test_sub_operations_are_bounded_whatever_their_protocols_and_kinds(opened: OpenStore) -> None:
+    api, operation, consumer = operation_of(opened)
+    subs = tuple(SubOperation("graphql", f"kind {number}", "A", True) for number in range(1000))
+    one = Contribution(operation, consumer, 200, NOON, None, None, sub_operations=subs)
+    opened.do(lambda unit: count(unit, one, one))
+    found = {(sub.kind, sub.name): sub.count for sub in only_operation(opened, api).sub_operations}
+    assert found["(other)", "(other)"] == 2 * (1000 - MAX_NAMES - MAX_OTHERS)
 
 
 def test_sums_of_undone_work_are_gone(opened: OpenStore) -> None:
