@@ -50,6 +50,8 @@ LINES_ABOVE = 40
 
 BIO_TYPE = (0x207).to_bytes(8, "little")  # BIO_TYPE_SSL of include/openssl/bio.h, and padding
 BIO_TABLE_BYTES = 96
+MAX_BIO_TABLES = 64
+"""Places that look like such a table; grpcio's library has one."""
 RELOCATION = struct.Struct("<QQQ")  # Elf64_Rela: place, how, value
 RELATIVE, POINTER = 8, 8  # R_X86_64_RELATIVE; bytes
 
@@ -145,6 +147,8 @@ def _bio_tables(code: Code, file: ELFFile) -> Iterator[list[list[int]]]:
     """For each table that may be BIO_f_ssl()'s, by its type: what each of its functions calls."""
     at, data = section(file, ".data.rel.ro")
     places = [at + offset for offset in range(0, len(data), POINTER) if data.startswith(BIO_TYPE, offset)]
+    if len(places) > MAX_BIO_TABLES:
+        raise NotUnderstoodError
     _, relocations = section(file, ".rela.dyn")
     pointers = [
         (place, value)

@@ -1,7 +1,7 @@
 """The machine code of an ELF file without symbols: where its functions are, what they refer to and call.
 
 Functions are those that .eh_frame describes, as C++ needs it (Linux Standard Base 5.0, section 10.6). Only
-for x86-64. Sizes are bounded; what a hostile file says may raise anything.
+for x86-64. Sizes and work are bounded; what a hostile file says may raise anything.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
+from agent.probes import elf as elves
+
 MAX_SECTION_BYTES = 32 * 1024 * 1024
 MAX_FUNCTIONS = 500_000
+MAX_INSTRUCTIONS = 500_000
+"""Looked at for references to one place; grpcio's library has 9,000."""
+MAX_REFERENCES = 2000
+"""To one place; grpcio's library has 73."""
+MAX_CALLING = 32 * 1024
+"""Bytes of code that are searched for calls, in one file; of grpcio's library, 1,000."""
 
 TABLE_HEAD = bytes((1, 0x1B, 0x03, 0x3B))
 """Version and encodings of .eh_frame_hdr, as GNU's and LLVM's linkers write it."""
@@ -29,11 +37,11 @@ class NotUnderstoodError(Exception):
 
 
 def section(elf: ELFFile, name: str) -> tuple[int, bytes]:
-    """Address and bytes of a section. Raises NotUnderstoodError if there is none, or it is too large."""
+    """Address and bytes of a section. Raises NotUnderstoodError if there is none, or it cannot be read."""
     found: Any = elf.get_section_by_name(name)
-    if found is None or found["sh_size"] > MAX_SECTION_BYTES:
+    if found is None or not (whole := elves.contents(found, MAX_SECTION_BYTES)):
         raise NotUnderstoodError
-    return found["sh_addr"], found.data()
+    return found["sh_addr"], whole
 
 
 class Code:
@@ -52,6 +60,7 @@ class Code:
         entries = ENTRY.iter_unpack(table[first : first + count * ENTRY.size])
         self._entries = [(table_at + start, table_at + description) for start, description in entries]
         self._starts = [start for start, _ in self._entries]  # sorted, as the table is for the unwinder
+        self._calling = MAX_CALLING  # bytes left
 
     def size(self, function: int) -> int:
         """Bytes of a function."""
@@ -74,22 +83,33 @@ class Code:
         return start
 
     def references(self, instruction: bytes, target: int) -> Iterator[int]:
-        """Addresses of instructions that begin with these bytes and then refer to `target` by 32 bits."""
+        """Addresses of instructions that begin with these bytes and then refer to `target` by 32 bits. Raises
+        NotUnderstoodError if there are more than any real library has.
+        """
         at = self._text.find(instruction)
+        looked = found = 0
         while at >= 0:
             operand = at + len(instruction)
             if operand + INT32.size > len(self._text):
                 return
+            looked += 1
             (distance,) = INT32.unpack_from(self._text, operand)
             if self._at + operand + INT32.size + distance == target:
+                found += 1
                 yield self._at + at
+            if looked > MAX_INSTRUCTIONS or found > MAX_REFERENCES:
+                raise NotUnderstoodError
             at = self._text.find(instruction, at + 1)
 
     def called(self, function: int) -> list[int]:
         """The functions that this one calls, or ends with a jump to, in the order of its code. What only
-        looks like a call does not lead to where a function begins.
+        looks like a call does not lead to where a function begins. Raises NotUnderstoodError once more code
+        was searched than any real library needs.
         """
         code = self.between(function, function + self.size(function))
+        self._calling -= len(code)
+        if self._calling < 0:
+            raise NotUnderstoodError
         found = []
         for at in range(len(code) - INT32.size):
             if code[at] in (CALL, JUMP):

@@ -131,20 +131,26 @@ def _addresses(elf: ELFFile, names: frozenset[str]) -> dict[str, int]:
     return {}
 
 
+def contents(section: Any, most: int = MAX_TABLE_BYTES) -> bytes:
+    """The bytes of a section; empty if it is larger than `most`, or compressed: what is loaded never is, and
+    a few bytes could become gigabytes.
+    """
+    if section.compressed or section["sh_size"] > most:
+        return b""
+    whole: bytes = section.data()
+    return whole
+
+
 def strings_of(elf: ELFFile, section: Any) -> bytes:
     """The names of a table of symbols; empty if it is too large."""
     if elf.elfclass != 64 or not elf.little_endian or section["sh_size"] > MAX_TABLE_BYTES:
         return b""
-    linked: Any = elf.get_section(section["sh_link"])
-    if section.compressed or linked.compressed or linked["sh_size"] > MAX_TABLE_BYTES:
-        return b""
-    strings: bytes = linked.data()
-    return strings
+    return contents(elf.get_section(section["sh_link"]))
 
 
 def values(section: Any) -> Iterator[tuple[int, int]]:
     """The symbols of a table: where the name is in its names, and the address."""
-    whole = section.data()
+    whole = contents(section)
     symbols = SYMBOL.iter_unpack(whole[: len(whole) - len(whole) % SYMBOL.size])
     return ((name, value) for name, _, _, _, value, _ in symbols)
 
@@ -190,10 +196,9 @@ def relocated(elf: ELFFile, places: set[int]) -> dict[int, int]:
     """What the loader writes to these places, before it adds where it loaded the file."""
     found: dict[int, int] = {}
     for section in elf.iter_sections("SHT_RELA"):
-        if section["sh_size"] <= MAX_TABLE_BYTES:
-            whole = section.data()
-            entries = RELOCATION.iter_unpack(whole[: len(whole) - len(whole) % RELOCATION.size])
-            found |= {place: value for place, info, value in entries if place in places and info == RELATIVE}
+        whole = contents(section)
+        entries = RELOCATION.iter_unpack(whole[: len(whole) - len(whole) % RELOCATION.size])
+        found |= {place: value for place, info, value in entries if place in places and info == RELATIVE}
     return found
 
 

@@ -30,6 +30,12 @@ MAX_TABLE_BYTES = 128 * 1024 * 1024
 """Of one table; Kubernetes's largest have 20 MB."""
 MAX_DEPTHS = 64 * 1024
 """Bytes of one function's table of stack depths."""
+MAX_FUNCTIONS = 2_000_000
+"""Of one program; Kubernetes's largest have 100,000."""
+MAX_RETURNS = 256
+"""Instructions of one function that return, and so are probed; crypto/tls has 13 at most."""
+MAX_SHIFT = 28
+"""The last seven bits of a number of 32 bits begin here."""
 
 STARTS = tuple(struct.pack("<IHBB", magic, 0, 1, 8) for magic in (0xFFFFFFF0, 0xFFFFFFF1))
 """Of the tables of Go 1.18 and 1.20 for x86-64: magic number, padding, bytes of the least instruction and of
@@ -92,7 +98,7 @@ def _tables(file: ELFFile) -> _Tables | None:
     at, end = section["sh_offset"] + skipped, section["sh_offset"] + section["sh_size"]
     header = HEADER.unpack(elf.read_at(file, at, HEADER.size))
     count, _, text, names, units, _, depths, records = header[1:]
-    if header[0] not in STARTS:
+    if header[0] not in STARTS or count > MAX_FUNCTIONS:
         return None
     text = text or _text(file, section["sh_addr"] + skipped + TEXT_START_AT)
     return _Tables(count, at + names, at + units, at + depths, at + records, end, text)
@@ -123,11 +129,14 @@ def _name_offsets(file: ELFFile, tables: _Tables, names: Iterable[str]) -> dict[
 def _functions(file: ELFFile, tables: _Tables, wanted: Mapping[int, str]) -> Iterator[tuple[str, Function]]:
     whole = elf.read_at(file, tables.records, _bounded(tables.end - tables.records) & ~3)
     words = memoryview(whole).cast("I")
+    left = dict(wanted)
     for at in words[1 : 2 * tables.count : 2]:
         record = at >> 2
-        name = wanted.get(words[record + 1])
-        if name is not None:
-            yield name, _function(file, tables, words[record], words[record + 4])
+        place = words[record + 1]
+        if place in wanted:
+            if place not in left:  # a hostile file could name one again and again
+                raise _Odd
+            yield left.pop(place), _function(file, tables, words[record], words[record + 4])
 
 
 def _function(file: ELFFile, tables: _Tables, entry: int, depths: int) -> Function:
@@ -141,6 +150,8 @@ def _function(file: ELFFile, tables: _Tables, entry: int, depths: int) -> Functi
     if frameless[0][0] != start or parts[1][2] != WORD.size or elf.read_at(file, entry, 1) != PUSH:
         raise _Odd
     last = len(frameless) - 1
+    if last > MAX_RETURNS:
+        raise _Odd
     returns = (_return(file, at, end, part == last) for part, (at, end) in enumerate(frameless) if part)
     return Function(entry, tuple(returns))
 
@@ -171,13 +182,14 @@ def _depths(table: bytes) -> Iterator[tuple[int, int, int]]:
 def _number(table: bytes, at: int) -> tuple[int, int]:
     """A number of seven bits a byte, least first, and where the next one begins."""
     value = shift = 0
-    while True:
+    while shift <= MAX_SHIFT:
         byte = table[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if not byte & 0x80:
             return value, at
         shift += 7
+    raise _Odd
 
 
 def _bounded(size: int) -> int:

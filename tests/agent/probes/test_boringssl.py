@@ -6,11 +6,13 @@ import importlib.util
 import io
 import ssl  # maps OpenSSL into this process
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from elftools.elf.elffile import ELFFile
 
 from agent.probes import boringssl, targets
+from agent.probes import code as code_of
 from agent.probes.code import Code
 
 NAMES = ("SSL_read", "SSL_write", "SSL_do_handshake", "SSL_free")
@@ -58,6 +60,23 @@ def test_a_damaged_file_offers_nothing_and_raises_nothing(library: bytes) -> Non
         spoilt = bytearray(library)
         spoilt[cut : cut + 4096] = b"\xff" * 4096
         assert len(boringssl.functions(io.BytesIO(bytes(spoilt)), PREFIXED)) in (0, len(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("module", "bound"),
+    [
+        (code_of, "MAX_INSTRUCTIONS"),
+        (code_of, "MAX_REFERENCES"),
+        (code_of, "MAX_CALLING"),
+        (boringssl, "MAX_BIO_TABLES"),
+    ],
+)
+def test_a_file_that_takes_more_work_than_a_real_one_offers_nothing(
+    library: bytes, module: ModuleType, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any user of a container may have made it so that each function is searched once for each table."""
+    monkeypatch.setattr(module, bound, 0)
+    assert boringssl.functions(io.BytesIO(library), PREFIXED) == {}
 
 
 def test_openssl_is_not_taken_for_it() -> None:

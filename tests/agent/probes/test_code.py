@@ -1,7 +1,11 @@
 """What code without symbols tells: checked against what nm says of the same code before it is stripped."""
 
+import io
 import shutil
+import struct
 import subprocess
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -66,3 +70,19 @@ def test_a_section_that_is_too_large_is_not_read(built: Path, monkeypatch: pytes
     monkeypatch.setattr(code, "MAX_SECTION_BYTES", 16)
     with built.open("rb") as stream, pytest.raises(NotUnderstoodError):
         Code(ELFFile(stream))
+
+
+def test_a_section_that_is_compressed_is_not_read(built: Path) -> None:
+    """A hostile one would become a thousand times as large, with no bound if it claims to have no bytes."""
+    data = bytearray(built.read_bytes())
+    whole = ELFFile(io.BytesIO(bytes(data)))
+    header = whole["e_shoff"] + whole.get_section_index(".rodata") * whole["e_shentsize"]
+    bomb = struct.pack("<IIQQ", 1, 0, 0, 1) + zlib.compress(bytes(1 << 28))
+    struct.pack_into("<QQQQ", data, header + 8, 0x802, 0x2000, len(data), len(bomb))
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotUnderstoodError):
+            code.section(ELFFile(io.BytesIO(bytes(data + bomb))), ".rodata")
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def disassembled(program: Path, function: str) -> tuple[int, list[int]]:
     text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     start, *_ = re.findall(r"^ *([0-9a-f]+):\tpush +%rbp", text, re.MULTILINE)
     return int(start, 16), [int(at, 16) for at in re.findall(r"^ *([0-9a-f]+):\tret", text, re.MULTILINE)]
+
+
+def name_of(data: bytes | bytearray, tables: int, records: int, entry: int) -> str:
+    """The name of a function, by its entry in Go's tables."""
+    (names,) = struct.unpack_from("<Q", data, tables + 32)
+    (record,) = struct.unpack_from("<I", data, entry + 4)
+    (name,) = struct.unpack_from("<I", data, tables + records + record + 4)
+    start = tables + names + name
+    return data[start : data.index(b"\0", start)].decode()
 
 
 @pytest.mark.parametrize("function", GO.hooks)
@@ -76,6 +86,25 @@ def test_symbols_alone_never_have_a_go_function_probed(program: Path) -> None:
 def test_a_function_that_does_not_return_as_its_table_says_is_not_probed(program: Path) -> None:
     data = bytearray(program.read_bytes())
     data[found_in(bytes(data))[WRITE].returns[2]] = 0xCC
+    assert found_in(bytes(data)) == {}
+
+
+@pytest.mark.parametrize("bound", ["MAX_FUNCTIONS", "MAX_RETURNS", "MAX_SHIFT"])
+def test_a_program_that_takes_more_work_than_a_real_one_offers_nothing(
+    program: Path, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any user of a container may have made it: each instruction that returns would cost a probe."""
+    monkeypatch.setattr(go, bound, 0)
+    assert found_in(program.read_bytes()) == {}
+
+
+def test_a_program_that_names_one_function_again_and_again_offers_nothing(program: Path) -> None:
+    data = bytearray(program.read_bytes())
+    (tables,) = (at for start in go.STARTS if (at := data.find(start)) >= 0)
+    count, *_, records = struct.unpack_from("<QQQQQQQQ", data, tables + 8)
+    entries = range(tables + records, tables + records + 8 * count, 8)
+    (read,) = (entry for entry in entries if name_of(data, tables, records, entry) == READ)
+    data[entries[1] + 4 : entries[1] + 8] = data[read + 4 : read + 8]
     assert found_in(bytes(data)) == {}
 
 
