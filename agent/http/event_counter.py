@@ -43,10 +43,13 @@ class EventCounter:
 
     def feed(self, data: bytes | bytearray) -> None:
         """Reads the next bytes."""
-        if self._after_return and data[:1] == b"\n":
-            data = data[1:]
         if not data:
             return
+        if self._after_return and data[:1] == b"\n":
+            data = data[1:]
+            self._after_return = False
+            if not data:
+                return
         self._after_return = data[-1:] == b"\r"
         *lines, start = _ENDS.split(self._start + data)
         for line in lines:

@@ -19,6 +19,7 @@ STREAMS = {
     b"data: a\n\ndata: b\n\n": 2,
     b"event: x\r\nid: 7\r\ndata: a\r\ndata: b\r\n\r\ndata\r\n\r\n": 2,
     b"data:a\r\rdata:b\r\r": 2,
+    b"data:a\r\n\ndata:b\r\n\n": 2,
     b"\xef\xbb\xbfdata: a\n\n": 1,
     b": a comment\n\nretry: 5\n\nevent: x\n\n": 0,  # no data, no event
     b"database: 1\n\ndat\n\nxdata: 1\n\n": 0,
