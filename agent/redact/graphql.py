@@ -14,7 +14,6 @@ from itertools import islice
 MAX_DOCUMENT = 64 * 1024  # characters; a longer document is read to here
 MAX_OPERATIONS = 50
 MAX_ROOTS = 3  # root fields that name an operation without a name
-MAX_DEPTH = 100
 
 KINDS = frozenset({"query", "mutation", "subscription"})
 _TOKEN = re.compile(
