@@ -33,6 +33,7 @@ MOST = 4096
 """Entries of each table; the oldest give way."""
 _HELLO = re.compile(rb"\x16\x03...\x01.....(.{32})", re.DOTALL)
 """A record's head, a client's hello's head and version, its random."""
+MAX_PORT = 65_535
 MOST_SOCKETS = 8
 """Sockets remembered of one hello, and tunnels of one process to one port."""
 
@@ -181,6 +182,9 @@ def _tunnel(exchange: Exchange) -> tuple[str, int] | None:
 
 
 def _literal(host: str, port: int) -> Address | None:
+    """The address that is written; None for a name, and for one with a zone, which may be any text."""
+    if "%" in host or port > MAX_PORT:
+        return None
     try:
         return Address(str(ipaddress.ip_address(host)), port)
     except ValueError:

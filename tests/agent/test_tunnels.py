@@ -25,7 +25,7 @@ from agent.pipeline import Pipeline
 from agent.redact.policy import Policy
 from agent.streams.table import Limits
 from agent.views import Origin
-from agent.wire import Endpoint, Record
+from agent.wire import Endpoint, Record, pack_record
 from server.analysis.witnesses import mark_of
 
 CURL, PROXY, NGINX = 10, 20, 30
@@ -33,6 +33,7 @@ CLIENT, ASKED = Address("10.0.0.1", 40000, 7), Address("10.0.0.2", 8888, 7)
 OWN, SERVER = Address("10.0.0.2", 50000, 7), Address("10.0.0.3", 443, 7)
 RANDOM = bytes(range(32))
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + RANDOM + b"rest"
+SECRET = b"ghp_16C7e42F292c6912E7710c838347Ae178B4a"
 CONNECT = b"CONNECT shop:443 HTTP/1.1\r\nHost: shop:443\r\n\r\n"
 GRANTED = b"HTTP/1.0 200 Connection established\r\n\r\n"
 GET, ANSWER = b"GET /a HTTP/1.1\r\nHost: shop\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -127,6 +128,15 @@ def test_a_client_whose_tls_is_fed_from_memory_shows_its_hello_in_the_tunnels_fi
     events += [socket.passed(110, Direction.SENT, HELLO), Hello(111, OWN, SERVER, RANDOM)]
     client = inner(read([*events, *tls(socket).call(120, GET, ANSWER)]))
     assert client.server == Endpoint("10.0.0.3", 443)
+
+
+@pytest.mark.parametrize("authority", [b"[fe80::1%" + SECRET + b"]:443", b"10.0.0.9:99999"])
+def test_an_authority_with_a_zone_or_an_impossible_port_names_no_server(authority: bytes) -> None:
+    """A zone may be any text, which a record's address must not carry away."""
+    socket, events = asking(CONNECT.replace(b"shop:443", authority))
+    records = read([*events, *tls(socket).call(120, GET, ANSWER)])
+    assert inner(records).server is None
+    assert not any(SECRET in pack_record(record) for record in records)
 
 
 @pytest.mark.parametrize(
