@@ -117,7 +117,7 @@ class Attachments:
         """The probed files, each by its path in one of its processes."""
         counts: Counter[tuple[str, str]] = Counter()
         for attachment in self._files.values():
-            counts[attachment.library, attachment.path] += len(attachment.handles)
+            counts[attachment.library, processes.text_of(attachment.path)] += len(attachment.handles)
         ordered = sorted(counts.items(), key=lambda item: item[0][::-1])
         return tuple(ProbedFile(library, path, probes) for (library, path), probes in ordered)
 
@@ -164,7 +164,7 @@ class Attachments:
             return  # deleted, or never had a path (memfd)
         except (OSError, ProgramError) as error:
             if os.path.exists(full) and len(self.failures) < MAX_FAILURES:
-                self.failures[path] = str(error)
+                self.failures[processes.text_of(path)] = processes.text_of(str(error))
             return
         attachment = self._files.get(key)
         if attachment and pid is None:
@@ -184,4 +184,4 @@ class Attachments:
         library = ", ".join(library.name for library in tls.defining(functions))
         handles = self._attach(file, functions)
         self._files[key] = Attachment(path, library, handles, before=self._outside_tls())
-        self.failures.pop(path, None)
+        self.failures.pop(processes.text_of(path), None)

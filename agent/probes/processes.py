@@ -35,14 +35,20 @@ def read(pid: int, name: str, proc: Path = PROC) -> bytes | None:
 def describe(pid: int, time_ns: int, comm: bytes, program: bytes = b"", proc: Path = PROC) -> ProcessSeen:
     """The facts of a process; `comm` and `program` are the kernel event's, in case it has exited."""
     stat = read(pid, "stat", proc)
+    program_file = executable(pid, proc)
     return ProcessSeen(
         time_ns=time_ns,
         pid=pid,
         start_ticks=start_ticks(stat) if stat else None,
         name=(comm_of(stat) if stat else None) or comm.rstrip(b"\0").decode(errors="replace"),
-        executable=executable(pid, proc) or absolute(program),
+        executable=text_of(program_file) if program_file else absolute(program),
         cgroup=path_in(read(pid, "cgroup", proc) or b""),
     )
+
+
+def text_of(path: str) -> str:
+    """A path as text, which any output can encode: bytes of it that are not UTF-8 are replaced."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def absolute(program: bytes) -> str | None:

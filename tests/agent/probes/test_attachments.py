@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import shutil
 import ssl  # noqa: F401  # maps OpenSSL into this process
 from pathlib import Path
 
@@ -116,3 +118,21 @@ def test_the_names_of_processes_are_bounded(probes: Probes, monkeypatch: pytest.
     files = Attachments(probes.attach, probes.detach, lambda: {os.getpid(): Unprobed(1, 1)})
     files.examine(os.getpid())
     assert files.unprobed().keys() == {attachments.OTHER}
+
+
+def test_a_library_whose_path_is_not_utf_8_is_probed_and_named_in_text(
+    files: Attachments, probes: Probes, tmp_path: Path
+) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(folder)
+    mapped = next(
+        path for path in targets.mapped_libraries(Path("/proc/self/maps").read_text()) if "ssl" in path
+    )
+    copied = os.fsdecode(folder + b"/libssl.so.3")
+    shutil.copy(mapped, copied)
+    held = os.open(copied, os.O_RDONLY)
+    with mmap.mmap(held, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC):
+        files.examine(os.getpid())
+    os.close(held)
+    (named,) = [file.path for file in files.probed() if str(tmp_path) in file.path]
+    assert named == f"{tmp_path}/\ufffd/libssl.so.3"

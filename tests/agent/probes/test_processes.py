@@ -1,7 +1,11 @@
 """Parsing /proc: names with parentheses, processes that have ended."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from agent.events import ProcessSeen
 from agent.probes import processes
@@ -25,6 +29,21 @@ def test_we_see_ourselves() -> None:
     assert seen.pid == os.getpid()
     assert seen.executable == os.readlink("/proc/self/exe")
     assert seen.start_ticks is not None
+
+
+def test_a_program_whose_path_is_not_utf_8_has_a_path_that_a_record_can_carry(tmp_path: Path) -> None:
+    """Any user can run one, and what cannot be packed would end the agent."""
+    sleep = shutil.which("sleep") or pytest.skip("no sleep")
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(folder)
+    shutil.copy(sleep, os.fsdecode(folder + b"/sleep"))
+    with subprocess.Popen([folder + b"/sleep", "60"]) as program:
+        try:
+            seen = processes.describe(program.pid, 5, b"sleep")
+        finally:
+            program.kill()
+    assert seen.executable == f"{tmp_path}/\ufffd/sleep"
+    seen.executable.encode()
 
 
 def test_of_a_process_that_has_gone_remains_what_the_kernel_said(tmp_path: Path) -> None:
