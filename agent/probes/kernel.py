@@ -270,9 +270,10 @@ class KernelSource:
 
     def _before_probes(self, now: int) -> Iterator[Event]:
         told, self._unprobed = self._unprobed, sum(self.watching.unprobed.values(), Unprobed())
-        if self._unprobed.connections > told.connections:
-            yield Lost(now, Kernel.TLS_BEFORE_PROBES, self._unprobed.bytes - told.bytes)
-            yield Lost(now, Kernel.CONNECTIONS_BEFORE_PROBES, self._unprobed.connections - told.connections)
+        fresh = self._unprobed - told
+        if fresh != Unprobed():
+            yield Lost(now, Kernel.TLS_BEFORE_PROBES, fresh.bytes)
+            yield Lost(now, Kernel.CONNECTIONS_BEFORE_PROBES, fresh.connections)
 
     def _unaccounted(self, now: int) -> Iterator[Event]:
         """Compares the bytes that the programs counted with those reported; they must be equal at the end."""

@@ -30,7 +30,8 @@ class Unprobed:
         return Unprobed(self.bytes + other.bytes, self.connections + other.connections)
 
     def __sub__(self, other: Unprobed) -> Unprobed:
-        return Unprobed(self.bytes - other.bytes, self.connections - other.connections)
+        """What came since `other`; never less than nothing, as the kernel may have begun to count anew."""
+        return Unprobed(max(0, self.bytes - other.bytes), max(0, self.connections - other.connections))
 
 
 @dataclass(slots=True)

@@ -113,6 +113,15 @@ def test_of_a_process_with_two_libraries_no_byte_is_counted_twice(probes: Probes
     assert found == Unprobed(150, 2)
 
 
+def test_a_count_that_the_kernel_began_anew_takes_nothing_away(probes: Probes) -> None:
+    """A ledger that shrinks below zero is one that the server refuses."""
+    files = Attachments(probes.attach, probes.detach, lambda: {os.getpid(): Unprobed(100, 2)})
+    files.examine(os.getpid())
+    files._count_unprobed(os.getpid(), Unprobed(5, 1))
+    files._count_unprobed(os.getpid(), Unprobed(7, 1))
+    assert [*files.unprobed().values()] == [Unprobed(102, 2)]
+
+
 def test_the_names_of_processes_are_bounded(probes: Probes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attachments, "MAX_UNPROBED", 0)
     files = Attachments(probes.attach, probes.detach, lambda: {os.getpid(): Unprobed(1, 1)})
