@@ -14,6 +14,8 @@ CACHE_MAGIC = b"glibc-ld.so.cache1.1"
 CACHE_HEADER = 48
 CACHE_ENTRY = struct.Struct("<iIIIQ")
 MAX_CACHE_ENTRIES = 100_000
+MAX_PATH = 4096
+"""PATH_MAX of limits.h."""
 
 
 def mapped_libraries(maps: str) -> list[str]:
@@ -42,6 +44,6 @@ def _cache_values(cache: bytes, start: int, count: int) -> Iterator[str]:
         if at + CACHE_ENTRY.size > len(cache):
             return
         value = start + CACHE_ENTRY.unpack_from(cache, at)[2]
-        end = cache.find(b"\0", value)
+        end = cache.find(b"\0", value, value + MAX_PATH)
         if end > value:
             yield cache[value:end].decode(errors="surrogateescape")

@@ -181,11 +181,20 @@ def titles(libraries: Iterable[TlsLibrary]) -> str:
 
 
 TITLES = titles(LIBRARIES)
+MAX_NAME = 300
+"""A slash, NAME_MAX bytes (limits.h), and what /proc adds to the name of a deleted file."""
 
 
 def named(path: str) -> Iterator[TlsLibrary]:
-    """The libraries that a file with this name may contain."""
-    return (library for library in LIBRARIES if library.files and library.files.search(path))
+    """The libraries that a file with this name may contain.
+
+    Only a name that a file can have is matched: a loader's cache in a container may have text of any length,
+    on which a pattern could take hours.
+    """
+    name = path[max(0, path.rfind("/")) :]
+    if len(name) > MAX_NAME:
+        return
+    yield from (library for library in LIBRARIES if library.files and library.files.search(name))
 
 
 def is_library(path: str) -> bool:

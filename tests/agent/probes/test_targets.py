@@ -2,6 +2,7 @@
 
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,14 @@ def test_the_loaders_cache_names_every_libssl_and_nothing_else() -> None:
 def test_an_old_format_in_front_of_the_cache_is_skipped() -> None:
     cache = b"ld.so-1.7.0\0" + b"\0" * 100 + cache_of(["/lib/libssl.so.3"])
     assert targets.loader_libraries(cache) == ["/lib/libssl.so.3"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/d" * 3000 + "/libssl.so", "/libssl" + "x" * 400 + ".so", "/libssl" + ".so" * 100_000 + "/"]
+)
+def test_what_is_too_long_for_a_path_or_a_name_is_no_library(path: str) -> None:
+    """The last one would take minutes to match, during which the whole agent stands still."""
+    assert targets.loader_libraries(cache_of([path, "/lib/libssl.so.3"])) == ["/lib/libssl.so.3"]
 
 
 @given(st.binary(max_size=400))
