@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ PROGRAMS = ("tls.c", "tls_go.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
 ENTRY, RETURN = 0, 1
+SPARE_FILES = 256
+"""Open files that probes leave to the rest of the agent; each probe is one."""
 AT_LEAST = 0.005  # the shortest time between two drains of the ring, in seconds, however many programs start
 
 
@@ -76,6 +79,15 @@ def places(hook: tls.Hook, function: Function) -> Iterator[tuple[str, int, int]]
     yield hook.entry, ENTRY, function.entry
 
 
+def room_for_probes() -> int:
+    """Raises this process's limit of open files to the maximum; returns how many probes it allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return max(0, soft - SPARE_FILES)
+
+
 class Programs:
     """One agent's loaded programs, and their `maps`. `close` leaves nothing attached."""
 
@@ -103,6 +115,7 @@ class Programs:
         self._socket_probes: list[Detach] = []
         self._wake = select.epoll()
         self._uprobes: dict[int, int] = {}
+        self._room = room_for_probes()
         self._next = 0
         self._closing = False
         self._tls_refusal = self._refusal()
@@ -164,11 +177,15 @@ class Programs:
         """
         if self._tls_refusal:
             raise ProgramError(self._tls_refusal)
+        wanted = [place for name, one in functions.items() for place in places(tls.HOOKS[name], one)]
+        if len(self._uprobes) + len(wanted) > self._room:
+            raise ProgramError(
+                f"{len(self._uprobes)} probes are attached: the limit of open files allows no more"
+            )
         handles: list[int] = []
         try:
-            for name, function in functions.items():
-                for program, kind, offset in places(tls.HOOKS[name], function):
-                    handles.append(self._uprobe(program, kind, file, offset))
+            for program, kind, offset in wanted:
+                handles.append(self._uprobe(program, kind, file, offset))
         except ProgramError:
             self.detach(handles)
             raise

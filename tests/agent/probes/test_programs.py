@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+
 from agent.probes.elf import Function
-from agent.probes.programs import ENTRY, RETURN, places
+from agent.probes.programs import ENTRY, RETURN, SPARE_FILES, places, room_for_probes
 from agent.probes.tls import HOOKS, OPENSSL, Hook
 
 READ = Hook("enter", "leave", has_plaintext=True)
@@ -20,3 +22,14 @@ def test_of_another_the_return_is_attached_before_the_entry() -> None:
 
 def test_a_function_that_is_only_entered_gets_one_probe() -> None:
     assert list(places(HOOKS["SSL_free"], Function(7, (9,)))) == [(OPENSSL.hooks["SSL_free"].entry, ENTRY, 7)]
+
+
+def test_probes_take_the_open_files_that_the_system_allows_but_some() -> None:
+    """Any user can map many copies of a library; without a file left, the agent would end."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] // 2, before[1]))
+    try:
+        assert room_for_probes() == before[1] - SPARE_FILES
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
