@@ -98,7 +98,7 @@ def hostile(ordinal: int = 0, text: str = CANARY) -> list[Record]:
             upgraded=text,
             error=text,
             redactions={text: 1},
-            sub_operations=(SubOperation(text, text, text, True),),
+            sub_operations=(SubOperation(text[:128], text[:128], text, True),),
         )
         for plain in (record(ordinal, "client"), record(ordinal, "server"))
         if plain.request is not None
