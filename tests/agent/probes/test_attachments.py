@@ -134,9 +134,8 @@ def test_a_library_whose_path_is_not_utf_8_is_probed_and_named_in_text(
 ) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff"
     os.mkdir(folder)
-    mapped = next(
-        path for path in targets.mapped_libraries(Path("/proc/self/maps").read_text()) if "ssl" in path
-    )
+    loaded = targets.mapped_libraries(Path("/proc/self/maps").read_text())
+    mapped = next(path for path in loaded if Path(path).name.startswith("libssl.so"))
     copied = os.fsdecode(folder + b"/libssl.so.3")
     shutil.copy(mapped, copied)
     held = os.open(copied, os.O_RDONLY)
