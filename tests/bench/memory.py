@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.bench.watch import repeated
 
 EVERY = 0.1  # seconds between samples
 CGROUPS = Path("/sys/fs/cgroup")
@@ -76,16 +77,10 @@ def inside(group: Path | None, program: list[str]) -> list[str]:
 @contextmanager
 def watched(pid: int, group: Path | None) -> Iterator[list[Held]]:
     """Yields a list whose only element is the maximum so far."""
-    most, done = [held(pid, group)], threading.Event()
+    most = [held(pid, group)]
 
     def look() -> None:
-        while not done.wait(EVERY):
-            most[0] = most[0].most(held(pid, group))
+        most[0] = most[0].most(held(pid, group))
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with repeated(look, EVERY):
         yield most
-    finally:
-        done.set()
-        thread.join()

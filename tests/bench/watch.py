@@ -4,7 +4,8 @@ idle priority and takes no time from what is measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,24 @@ from tests.e2e import spectap
 from tests.e2e.spectap import Spectap
 
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+
+
+@contextmanager
+def repeated(look: Callable[[], object], every_s: float) -> Iterator[None]:
+    """Calls `look` so often meanwhile, in a thread of its own."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(every_s):
+            look()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

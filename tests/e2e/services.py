@@ -169,22 +169,7 @@ def gnutls_cli(port: int, call: Call, certificate: Certificate) -> Observation:
     with subprocess.Popen([*argv, "--port", str(port)], stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         answer, error = process.communicate(sent, timeout=PATIENCE)
     assert answer.startswith(b"HTTP/1.0 200 "), (answer, error)
-    return Observation(
-        end="client",
-        id=call.id,
-        method=call.method,
-        target=call.target,
-        status=200,
-        request_headers=call.headers,
-        request=Payload.of(b""),
-        response_headers=None,
-        response=Payload.of(answer.partition(b"\r\n\r\n")[2]),
-        local=None,
-        peer=None,
-        start_ns=start,
-        end_ns=time.time_ns(),
-        pid=process.pid,
-    )
+    return _without_ports(call, answer.partition(b"\r\n\r\n")[2], start, process.pid)
 
 
 def bare(call: Call) -> Observation:
@@ -231,6 +216,11 @@ def one_shot(folder: Path, argv: list[str], call: Call, body: Path) -> Observati
     ) as process:
         _, error = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, error.decode(errors="replace")
+    return _without_ports(call, body.read_bytes(), start, process.pid)
+
+
+def _without_ports(call: Call, answered: bytes, start: int, pid: int) -> Observation:
+    """An answered call of a program that has just ended, and does not say its port."""
     return Observation(
         end="client",
         id=call.id,
@@ -240,12 +230,12 @@ def one_shot(folder: Path, argv: list[str], call: Call, body: Path) -> Observati
         request_headers=call.headers,
         request=Payload.of(call.body or b""),
         response_headers=None,
-        response=Payload.of(body.read_bytes()),
+        response=Payload.of(answered),
         local=None,
         peer=None,
         start_ns=start,
         end_ns=time.time_ns(),
-        pid=process.pid,
+        pid=pid,
     )
 
 

@@ -8,7 +8,6 @@ answers here, and on a machine of its own it would not share these CPUs.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ from pathlib import Path
 from tests.bench import load
 from tests.bench.figures import Figure
 from tests.bench.front import fronting
-from tests.bench.watch import workplace
+from tests.bench.watch import repeated, workplace
 from tests.e2e.processes import python, running, wait_until
 from tests.e2e.spectap import Server, watching
 
@@ -68,18 +67,11 @@ def lag(server: Server) -> float | None:
 def watched(look: Callable[[], float | None]) -> Iterator[list[float]]:
     """What `look` sees meanwhile, twice a second."""
     seen: list[float] = []
-    over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(LOOK_S):
-            found = look()
-            if found is not None:
-                seen.append(found)
+        found = look()
+        if found is not None:
+            seen.append(found)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with repeated(watch, LOOK_S):
         yield seen
-    finally:
-        over.set()
-        thread.join()
