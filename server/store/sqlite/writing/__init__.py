@@ -67,7 +67,7 @@ class SqliteUnit:
     def forget(self) -> None:
         """Reads all state again from the database. Call it after work was undone."""
         self._forget_merged()
-        for part in (self.consumers, self.calls, self.samples, self.watched):
+        for part in (self.consumers, self.calls, self.samples, self.lone_views, self.watched):
             part.forget()
 
     def merge(self, merge: Merge) -> None:

@@ -25,7 +25,7 @@ class SqliteLoneViews:
     def __init__(self, db: sqlite3.Connection, readable: Readable) -> None:
         self._db = db
         self._readable = readable
-        self._look()
+        self.forget()
 
     def add(self, views: Iterable[LoneView]) -> None:
         rows = [*views]
@@ -93,7 +93,7 @@ class SqliteLoneViews:
             "DELETE FROM alone WHERE number IN (SELECT number FROM alone WHERE number < ? LIMIT ?)",
             (old[0] or 0, EXPIRED_AT_ONCE),
         )
-        self._look()
+        self.forget()
         excess = max(0, min(self._count - most, EXPIRED_AT_ONCE))
         if excess:
             self._db.execute(
@@ -105,6 +105,6 @@ class SqliteLoneViews:
     def has_room(self, likely: bool) -> bool:
         return self._count < (ROOM if likely else UNLIKELY_ROOM)
 
-    def _look(self) -> None:
+    def forget(self) -> None:
         count, marked = self._db.execute("SELECT count(*), count(mark) FROM alone").fetchone()
         self._count, self._unplaced = int(count), int(count) - int(marked)

@@ -140,6 +140,19 @@ def test_a_view_settled_alone_goes_with_its_exchange(opened: OpenStore) -> None:
     assert alone(opened, one) == set()
 
 
+def test_undone_work_leaves_the_unplaced_lone_views_and_the_room_for_them(opened: OpenStore) -> None:
+    def alone_and_unplaced(unit: Unit) -> int:
+        (draft,) = take(unit, record(1))
+        unit.lone_views.add([LoneView(draft.number, None, 7, NOON)])
+        return draft.number
+
+    opened.undo(alone_and_unplaced)
+    assert not opened.do(lambda unit: unit.lone_views.has_unplaced)
+    number = opened.do(alone_and_unplaced)
+    opened.undo(lambda unit: unit.lone_views.remove(number))
+    assert opened.do(lambda unit: unit.lone_views.has_unplaced)
+
+
 def test_an_address_is_watched_for_two_days_since_it_was_seen_last(opened: OpenStore) -> None:
     opened.do(lambda unit: unit.watched.record("a", NOON))
     opened.do(lambda unit: unit.watched.record("b", NOON))
