@@ -12,42 +12,50 @@ above the normal one, in spells that the floor's tokens pay for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 BEHIND_S, CAUGHT_UP_S = 0.5, 0.1  # of lag
 SPELL_S = 0.05  # the CPU time that a spell begins with, at least
 SAVED_S = 10.0  # the time for which a bucket fills
 LONGEST_PAUSE_S = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What the agent may do now: whether at high priority, and how long it must pause before (seconds)."""
+class CpuFloor:
+    """Whether the agent may run at high priority. `floor` in CPU seconds per second; times in seconds,
+    `used_s` the process's CPU time.
+    """
 
-    high: bool
-    pause_s: float
-
-
-class CpuBudget:
-    """`floor` and `ceiling` in CPU seconds per second; times in seconds, `used_s` the process's CPU time."""
-
-    def __init__(self, floor: float, ceiling: float, now_s: float, used_s: float) -> None:
-        self._floor, self._ceiling = floor, ceiling
+    def __init__(self, floor: float, now_s: float, used_s: float) -> None:
+        self._floor = floor
         self._now_s, self._used_s = now_s, used_s
-        self._saved_s = floor * SAVED_S  # of the floor
-        self._left_s = ceiling  # below the ceiling; negative if it was exceeded
-        self._high = False
+        self._saved_s = floor * SAVED_S  # negative if a spell used more
+        self.high = False
 
-    def turn(self, now_s: float, used_s: float, lag_s: float) -> Allowance:
-        """The allowance at a moment, by the CPU time used so far and the lag."""
+    def turn(self, now_s: float, used_s: float, lag_s: float) -> bool:
+        """Whether the priority is to be high now, by the CPU time used so far and the lag."""
         passed_s, spent_s = max(0.0, now_s - self._now_s), max(0.0, used_s - self._used_s)
         self._now_s, self._used_s = now_s, used_s
-        saved_s = self._saved_s + passed_s * self._floor - spent_s
-        self._saved_s = min(max(0.0, saved_s), self._floor * SAVED_S)
-        self._left_s = min(self._left_s + passed_s * self._ceiling - spent_s, self._ceiling)
-        if self._high:
-            self._high = lag_s > CAUGHT_UP_S and self._saved_s > 0
+        saved_s = self._saved_s + passed_s * self._floor
+        left_s = saved_s - spent_s
+        if not self.high:  # what is used at low priority makes no debt
+            left_s = max(left_s, min(saved_s, 0.0))
+        self._saved_s = min(left_s, self._floor * SAVED_S)
+        if self.high:
+            self.high = lag_s > CAUGHT_UP_S and self._saved_s > 0
         else:
-            self._high = lag_s > BEHIND_S and 0 < min(SPELL_S, self._floor * SAVED_S) <= self._saved_s
-        pause_s = min(LONGEST_PAUSE_S, max(0.0, -self._left_s / self._ceiling))
-        return Allowance(self._high, pause_s)
+            self.high = lag_s > BEHIND_S and 0 < min(SPELL_S, self._floor * SAVED_S) <= self._saved_s
+        return self.high
+
+
+class CpuCeiling:
+    """How long the agent must pause. `ceiling` in CPU seconds per second; times as for the floor."""
+
+    def __init__(self, ceiling: float, now_s: float, used_s: float) -> None:
+        self._ceiling = ceiling
+        self._now_s, self._used_s = now_s, used_s
+        self._left_s = ceiling  # negative if it was exceeded
+
+    def turn(self, now_s: float, used_s: float) -> float:
+        """The pause (seconds) that is due now, by the CPU time used so far."""
+        passed_s, spent_s = max(0.0, now_s - self._now_s), max(0.0, used_s - self._used_s)
+        self._now_s, self._used_s = now_s, used_s
+        self._left_s = min(self._left_s + passed_s * self._ceiling - spent_s, self._ceiling)
+        return min(LONGEST_PAUSE_S, max(0.0, -self._left_s / self._ceiling))

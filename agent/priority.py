@@ -35,13 +35,13 @@ _CALLS = {"x86_64": (314, 315), "aarch64": (274, 275)}  # sched_setattr(2), sche
 _RUNTIME = 5
 
 
-def lower(process: int | None = None) -> None:
-    """Gives every thread of the agent, or of `process`, low priority. A refusal is a warning."""
+def lower(process: int | None = None, but: int | None = None) -> None:
+    """Gives every thread of the agent, or of `process`, low priority, `but` one. A refusal is a warning."""
     pid = os.getpid() if process is None else process
     try:
         for thread in _threads(pid):
             with suppress(ProcessLookupError):
-                if not _slices_are_known(thread):
+                if thread != but and not _slices_are_known(thread):
                     os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
         _share(pid, LEAST)
     except OSError as error:
@@ -53,11 +53,11 @@ def restore(nice: int = ORDINARY) -> bool:
     to: raising a priority needs CAP_SYS_NICE.
     """
     try:
+        _share(os.getpid(), nice)  # first, so that the rest does not wait for the CPU
         for thread in _threads(os.getpid()):
             with suppress(ProcessLookupError):
                 os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
                 _set(thread, os.SCHED_OTHER, nice, 0)
-        _share(os.getpid(), nice)
     except OSError:
         return False
     return True

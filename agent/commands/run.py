@@ -22,7 +22,7 @@ from agent.ladder import CaptureLevel
 from agent.lag import Lag
 from agent.ledger import Ledger, merged
 from agent.own_port import own_port as port_of_server
-from agent.pace import CpuPace
+from agent.pace import WAITING_S, CpuPace
 from agent.pipeline import Pipeline, turns
 from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.nothing import NoCapture
@@ -99,7 +99,9 @@ class Run:
         )
         self._reports = Reports(origin, policy, key, lambda record: self._shipper.offer(pack_record(record)))
         deadline.in_memory = lambda: self._shipper.in_memory
-        self._pace = CpuPace(settings.cpu_floor, settings.cpu_ceiling, idle=settings.priority == "idle")
+        self._pace = CpuPace(
+            settings.cpu_floor, settings.cpu_ceiling, self._needs_cpu_s, idle=settings.priority == "idle"
+        )
         self._stepping: Stepping | NoStepping = NoStepping()
         if settings.step_down:
             self._stepping = Stepping(settings.memory_bytes, self._ledger, self._apply)
@@ -154,9 +156,8 @@ class Run:
             for one in output.dismissed:
                 self._source.ignore(one.connection, one.bucket)
             self._ship(output.records)
-            behind_s = self._behind_s()
-            self._stepping.turn(behind_s)
-            self._pace.turn(behind_s, self._shipper.queued_s())
+            self._stepping.turn(self._behind_s())
+            self._pace.turn(self._shipper.queued_s())
         for record in self._pipeline.finish().records:
             self._ship([record])
 
@@ -205,6 +206,11 @@ class Run:
         now = time.monotonic_ns()
         since = now if self._attached_ns is None else self._attached_ns
         return max(0, now - max(self._pipeline.reached_ns, since)) / 1e9
+
+    def _needs_cpu_s(self) -> float:
+        """For how long events have waited, or records that the server would take. Any thread may ask."""
+        queued_s = self._shipper.queued_s()
+        return max(self._behind_s(), queued_s if queued_s > WAITING_S else 0.0)
 
     def _capture(self) -> Capture:
         lag = self._lag()

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
 
-from agent.cpu_budget import BEHIND_S, CAUGHT_UP_S, LONGEST_PAUSE_S, SAVED_S, Allowance, CpuBudget
+from agent.cpu_budget import BEHIND_S, CAUGHT_UP_S, LONGEST_PAUSE_S, SAVED_S, CpuCeiling, CpuFloor
 
 FLOOR, CEILING = 0.1, 1.0
 STEP_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the agent may do at a moment."""
+
+    high: bool
+    pause_s: float
 
 
 class Machine:
@@ -18,7 +27,7 @@ class Machine:
 
     def __init__(self, floor: float = FLOOR, ceiling: float = CEILING) -> None:
         self.now_s = self.used_s = 0.0
-        self.budget = CpuBudget(floor, ceiling, 0.0, 0.0)
+        self.floor, self.ceiling = CpuFloor(floor, 0.0, 0.0), CpuCeiling(ceiling, 0.0, 0.0)
         self.last = Allowance(high=False, pause_s=0.0)
 
     def run(self, seconds: float, share: Callable[[bool], float], lag_s: float = 60.0) -> list[Allowance]:
@@ -27,7 +36,8 @@ class Machine:
         for _ in range(round(seconds / STEP_S)):
             self.now_s += self.last.pause_s + STEP_S
             self.used_s += share(self.last.high) * STEP_S
-            self.last = self.budget.turn(self.now_s, self.used_s, lag_s)
+            high = self.floor.turn(self.now_s, self.used_s, lag_s)
+            self.last = Allowance(high, self.ceiling.turn(self.now_s, self.used_s))
             found.append(self.last)
         return found
 
@@ -77,6 +87,15 @@ def test_idle_cpu_beyond_the_floor_is_used_at_low_priority_without_a_debt() -> N
     assert machine.used_s > 90
     machine.run(1, lambda high: 0.0)
     assert machine.last.high  # the floor is there at once when others come
+
+
+def test_a_spell_that_used_more_than_was_saved_is_paid_for_before_the_next() -> None:
+    machine = Machine()
+    machine.run(STEP_S, contended)
+    machine.used_s += 2 * SAVED_S * FLOOR
+    assert not machine.run(STEP_S, contended)[-1].high
+    waits = [one.high for one in machine.run(100, lambda high: 0.0)].index(True) * STEP_S
+    assert waits == pytest.approx(SAVED_S, rel=0.1)
 
 
 def test_without_a_floor_the_priority_stays_low() -> None:
