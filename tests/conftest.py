@@ -14,6 +14,7 @@ from hypothesis import settings
 from tests.strays import running_descendants
 from tests.thorough import PROFILE, repeat
 
+TIERS = ("vm", "compiled", "browser", "root")
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): adopts orphaned descendants, so that none escapes
 SECONDS_TO_LEAVE = 20
 
@@ -22,6 +23,17 @@ settings.load_profile(PROFILE)
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     repeat(pyfuncitem)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the minutes of each tier."""
+    spent: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for one in (report for report in reports if isinstance(report, pytest.TestReport)):
+            tier = next((name for name in TIERS if name in one.keywords), "pure")
+            spent[tier] = spent.get(tier, 0) + one.duration
+    minutes = ", ".join(f"{tier} {seconds / 60:.1f}" for tier, seconds in spent.items())
+    terminalreporter.write_line(f"minutes by tier: {minutes}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,85 @@
+"""The test command runs two lanes side by side and fails if one does. Python is a stand-in that says what it
+was asked to run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import wait_until
+
+ROOT = Path(__file__).parents[2]
+PYTHON = """#!/bin/sh
+lane=host
+case "$*" in *"not (root"*) lane=pure ;; esac
+echo $$ > "$STATE/$lane"
+while [ ! -e "$STATE/go" ]; do sleep 0.05; done
+echo "ran $lane: $*"
+[ "$lane" != "$FAILING" ] || { echo "FAILED tests/test_of_$lane.py::test_it"; exit 1; }
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("pytest", "as-root"):
+        (tmp_path / "tools").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    (tmp_path / "state").mkdir()
+    return tmp_path
+
+
+def start(tree: Path, failing: str, *words: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "STATE": str(tree / "state"), "FAILING": failing, "CI": "true"}
+    return subprocess.Popen(
+        [tree / "tools/pytest", *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def begun(tree: Path) -> list[int]:
+    """The processes of both lanes, which wait."""
+    lanes = [tree / "state" / lane for lane in ("host", "pure")]
+    wait_until(lambda: all(lane.exists() and lane.read_text().strip() for lane in lanes), "both lanes")
+    return [int(lane.read_text()) for lane in lanes]
+
+
+@pytest.mark.parametrize("failing", ["neither", "host", "pure"])
+def test_both_lanes_run_at_once_and_either_may_fail(tree: Path, failing: str) -> None:
+    with start(tree, failing) as running:
+        begun(tree)
+        (tree / "state/go").touch()
+        output, _ = running.communicate()
+    assert ("ran host" in output, "ran pure" in output) == (True, True)
+    assert (running.returncode == 0) == (failing == "neither")
+    last = output.splitlines()[-2]
+    assert (last == f"FAILED tests/test_of_{failing}.py::test_it") == (failing != "neither")
+
+
+def test_with_arguments_there_is_one_lane(tree: Path) -> None:
+    (tree / "state/go").touch()
+    with start(tree, "neither", "-k", "loss") as running:
+        output, _ = running.communicate()
+    assert output.splitlines()[-1].endswith("-k loss")
+    assert output.count("ran ") == 1
+
+
+def test_an_interrupt_ends_both_lanes(tree: Path) -> None:
+    with start(tree, "neither") as running:
+        lanes = begun(tree)
+        os.killpg(running.pid, signal.SIGINT)
+        running.wait()
+    assert running.returncode == 130
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in lanes), "both lanes to end")
