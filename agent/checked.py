@@ -1,6 +1,6 @@
 """Plain values → frozen dataclasses, each value checked against its annotation.
 
-`agent/wire.py` declares what a batch may hold, and the checks follow from it: none is written by hand, none
+`agent/wire` declares what a batch may hold, and the checks follow from it: none is written by hand, none
 can be forgotten. The module belongs to the record's contract, so it imports nothing else of the agent.
 """
 

@@ -36,7 +36,7 @@ MAX_COLLISIONS = 1000  # in one batch, and what is settled with it
 async def post_records(
     request: Request, response: Response, here: Here, content_encoding: Annotated[str, Header()] = ""
 ) -> Acked:
-    """Stores a batch of records (msgpack, agent/wire.py); a batch stored before is only acknowledged.
+    """Stores a batch of records (msgpack, agent/wire/batch.py); a batch stored before is only acknowledged.
 
     The header Spectap-Stored says how many records are new.
     """

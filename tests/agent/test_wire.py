@@ -27,7 +27,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=8)
 
 
 def _strategy(kind: Any) -> st.SearchStrategy[Any]:
-    """Values of an annotation of wire.py."""
+    """Values of an annotation of agent/wire."""
     origin, args = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         hints = get_type_hints(kind)
@@ -194,7 +194,7 @@ def test_what_is_read_is_as_frozen_as_what_was_made() -> None:
 
 def test_a_batch_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = _batch([])
-    monkeypatch.setattr(wire, "MAX_BATCH", len(raw))
+    monkeypatch.setattr(wire.batch, "MAX_BATCH", len(raw))
     assert wire.decode_batch(raw).records == ()
     with pytest.raises(wire.WireError, match="larger"):
         wire.decode_batch(raw + b"\0")

@@ -1,0 +1,184 @@
+"""The record's fields: what leaves the node of an exchange, redacted.
+
+Absent is None, times are integer nanoseconds since the epoch (UTC), header names and values, paths
+and bodies are raw bytes. A field with a default can be added to any of these classes without a new version:
+an agent that does not send it gets the default, and a server that does not know it ignores it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.checked import Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One end of the connection. `netns` is the network namespace's inode, known for ends on this node."""
+
+    ip: str
+    port: int
+    netns: int | None = None
+    pod: str | None = None
+    namespace: str | None = None
+    workload: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The captured process; (boot_id, pid, start_ticks) is unique. `pod` is the UID of its pod, `image` the
+    name of its container's image as the runtime was given it.
+    """
+
+    pid: int
+    name: str
+    boot_id: str
+    start_ticks: int | None = None
+    executable: str | None = None
+    unit: str | None = None
+    container: str | None = None
+    pod: str | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A payload after transfer coding; `size` is its true length on the wire, `data` is content-decoded,
+    redacted and at most the cap. `state` is one of agent.http.messages.BodyState; or "masked" if the text has
+    no structure and was masked as a whole (data is None); or "malformed" if it is complete and not the JSON
+    that its type declares (data is the readable prefix, or None). `events` counts the server-sent events of
+    an event stream, also beyond the cap; None if it is none, is coded, or bytes are missing.
+    """
+
+    size: int | None
+    data: bytes | None
+    state: str
+    events: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    scheme: str
+    authority: bytes | None
+    path: bytes  # as sent: percent-encoded, without query; the authority for CONNECT
+    query: bytes | None  # without "?"; None if there was no "?"
+    headers: Pairs
+    trailers: Pairs
+    body: Body
+    content_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Pairs
+    trailers: Pairs
+    body: Body
+    content_type: str | None
+    interim: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Wall-clock ns: the request's first and last byte, the response's first and last byte."""
+
+    request_start: int | None
+    request_end: int | None
+    first_byte: int | None
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Hints at who called. `credential` is a keyed fingerprint (hex), never the secret; `facts` describe the
+    credential, such as {"jwt.alg": "RS256", "basic": "true"}.
+    """
+
+    user_agent: str | None = None
+    credential_scheme: str | None = None
+    credential: str | None = None
+    client_name: str | None = None
+    test_name: str | None = None
+    aggregation: str | None = None
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Grpc:
+    """gRPC's status, and the messages of each direction: how many, bytes of all and of the largest, as sent
+    and without their prefix; None if not seen.
+    """
+
+    status: int | None
+    request_messages: int | None
+    response_messages: int | None
+    request_bytes: int | None = None
+    response_bytes: int | None = None
+    request_largest: int | None = None
+    response_largest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubOperation:
+    """One thing that a request asked for in its body or query, by a protocol above HTTP.
+
+    `protocol` is graphql, jsonrpc or mcp. `kind` is query, mutation, subscription, persisted (the document is
+    the server's) or unknown in GraphQL, call or notification in the others. `name` is the operation's, or of
+    GraphQL without one its root fields as "{a, b}"; the method; in MCP also the tool: "tools/call search". It
+    is "" where there is none, "redacted" where it was masked. `failed` is None if the answer does not say.
+    """
+
+    protocol: str
+    kind: str
+    name: str
+    failed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A value that was replaced by a placeholder, which keeps its JSON type, format and length class.
+
+    `where` is path, query, header, cookie, request.body, response.header, response.cookie or response.body;
+    `pointer` the parameter's or header's name, the segment's index in the path, or the JSON pointer in the
+    body; `rule` names the rule that found it. Enum, pattern and bounds there cannot be validated.
+    """
+
+    where: str
+    pointer: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    id: str  # hex of a hash over (agent, boot id, connection, generation, ordinal, side)
+    agent: str
+    node: str
+    cluster: str | None
+    time: int  # wall ns of the first byte seen
+    monotonic: int
+    protocol: str  # "h1", "h2", "h3" (reported in files only), "grpc"
+    tls: str | None  # the library's name
+    side: str  # client, server, unknown
+    connection: str
+    stream: int  # HTTP/2: the stream's number; HTTP/1: the exchange's ordinal in its connection
+    client: Endpoint | None
+    server: Endpoint | None
+    process: Process | None
+    request: Request | None
+    response: Response | None
+    timing: Timing
+    consumer: Consumer
+    completeness: str  # one of agent.http.messages.Completeness
+    upgraded: str | None = None
+    error: str | None = None
+    masks: tuple[Mask, ...] = ()
+    masks_left_out: int = 0  # masks beyond the bound: then nothing below `where` can be validated
+    redactions: dict[str, int] = field(default_factory=dict)
+    grpc: Grpc | None = None
+    fields_unknown: int = (
+        0  # header fields not captured: HPACK entries older than the capture; 1 if none are reported
+    )
+    via: Endpoint | None = None  # of a client's view through a tunnel: the proxy's end that the server sees
+    sub_operations: tuple[SubOperation, ...] = ()
