@@ -38,6 +38,7 @@ class Settings:
     keep_names: frozenset[str]
     status_listen: tuple[str, int]
     key_file: Path
+    backend: str | None
     cache: Path
     ring_bytes: int
     spool: Path
@@ -86,6 +87,7 @@ def settings(given: argparse.Namespace) -> Settings:
         keep_names=frozenset(options.keep or ()),
         status_listen=checks.status_address(options.status_listen),
         key_file=Path(options.key_file) if options.key_file else state / "fingerprint.key",
+        backend=options.backend,
         cache=Path(options.cache) if options.cache else state / "cache",
         ring_bytes=checks.ring(options.ring_mib),
         spool=Path(options.spool) if options.spool else state / "spool",

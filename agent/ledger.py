@@ -46,9 +46,10 @@ class Exchanges(StrEnum):
 
 
 class Kernel(StrEnum):
-    """What the kernel programs could not deliver."""
+    """What the kernel could not deliver."""
 
-    RING_FULL = "ring_full_events"  # events that found no room in the ring
+    RING_FULL = "ring_full_events"  # events, or packets, that found no room in the ring
+    UNREADABLE_PACKETS = "unreadable_packets"  # captured packets with broken headers
     TABLE_FULL = "kernel_table_full"  # calls that found no room in a kernel map; their bytes are unknown
     TLS_BEFORE_PROBES = "tls_bytes_before_probes"  # TLS on the wire before a program's library was probed
     CONNECTIONS_BEFORE_PROBES = "tls_connections_before_probes"  # the connections of these bytes

@@ -46,6 +46,7 @@ class Option:
 
 
 ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+BACKENDS = ("tracepoints", "packets")  # as in agent/capture/choice.py, which only capture needs
 LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = (
     Option("server", "--server", "the server's URL, such as http://127.0.0.1:8080; required", "URL"),
@@ -113,6 +114,12 @@ OPTIONS = (
         "file with the key for credential fingerprints, created if missing; share it within a cluster"
         f" (default {STATE}/fingerprint.key)",
         "FILE",
+    ),
+    Option(
+        "kernel",
+        "--backend",
+        "how sockets are observed (default: the first that works here)",
+        choices=BACKENDS,
     ),
     Option("kernel", "--cache", f"cache directory (default {STATE}/cache)", "DIR"),
     Option(

@@ -90,6 +90,7 @@ class Snapshot:
     turned_at: float | None
     ledger: Mapping[str, Mapping[str, int]]
     backend: str | None = None
+    backends_refused: Mapping[str, str] = field(default_factory=dict)  # by name, with the reason
     watching: tuple[Watched, ...] = ()
     connections_open: int = 0
     processes_watched: int = 0
@@ -132,6 +133,7 @@ def as_json(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "ready": reason is None,
         "why_not_ready": reason,
         "backend": snapshot.backend,
+        "backends_refused": dict(snapshot.backends_refused),
         "watching": [asdict(watched) for watched in snapshot.watching],
         "notes": list(snapshot.notes),
         "before_probes": [asdict(before) for before in snapshot.before_probes],

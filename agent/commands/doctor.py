@@ -8,12 +8,15 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
 
 from agent.doctor import host, report, selftest
-from agent.doctor.facts import Check, CheckState, Report, Sees, SelfTest, printable
+from agent.doctor.facts import Check, CheckState, Report, Sees, printable
 from agent.doctor.programs import Survey
+from agent.doctor.selftest import Tried
+from agent.options import BACKENDS
 from agent.probes import capability
 from agent.probes.programs import Sizes
 from agent.state_folder import state_folder
@@ -32,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PID",
         help="check only this process, even without TCP sockets; repeatable",
     )
+    parser.add_argument("--backend", choices=BACKENDS, help="try this backend only")
     parser.add_argument(
         "--no-self-test",
         action="store_true",
@@ -62,43 +66,49 @@ def run(options: argparse.Namespace) -> int:
 
 def look(options: argparse.Namespace) -> Report | None:
     """The report; None if a signal asked to stop."""
-    checks, test, stopped = examine(not options.no_self_test)
+    checks, tried, stopped = examine(not options.no_self_test, options.backend)
     if stopped:
         return None
-    survey = Survey(dict(test.failures))
+    survey = Survey(dict(tried.test.failures), limits=tried.limits)
     programs = survey.of(dict.fromkeys(options.pid)) if options.pid else survey.of_all()
     return Report(
         spectap=version("spectap"),
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         host=checks,
         programs=programs,
-        self_test=test,
+        self_test=tried.test,
         notes=tuple(notes(survey, bool(options.pid))),
     )
 
 
-def examine(with_test: bool) -> tuple[tuple[Check, ...], SelfTest, bool]:
-    """The host's checks, the self-test's result, and whether a signal asked to stop."""
-    checks = list(host.checks(host.Host(), capability.refusals(), Sizes().ring_bytes))
+def examine(with_test: bool, backend: str | None) -> tuple[tuple[Check, ...], Tried, bool]:
+    """The checks of host and backend, the self-test's result, and whether a signal asked to stop."""
+    checks = tuple(host.checks(host.Host(), capability.refusals(), Sizes().ring_bytes))
     cache = state_folder() / "cache"
-    if any(check.state is CheckState.REFUSED for check in checks):
-        return tuple(checks), selftest.not_made("this host does not allow capture; see above"), False
     if not with_test:
-        checks.append(selftest.load(cache))
-        return tuple(checks), selftest.not_made("not requested"), False
-    test = selftest.SelfTestRun(cache, _print_progress)
+        tried = selftest.load(cache, backend)
+        return (*eased(checks, tried), *tried.checks), tried, False
+    test = selftest.SelfTestRun(cache, backend, _print_progress)
 
     def stop(number: int, frame: FrameType | None) -> None:
         test.ask_to_stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        check, told = test.run()
+        tried = test.run()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    failures = tuple((printable(path), printable(reason)) for path, reason in told.failures)
-    return (*checks, check), SelfTest(told.trials, told.why_not, told.seconds, failures), test.stopped
+    failures = tuple((printable(path), printable(reason)) for path, reason in tried.test.failures)
+    tried = replace(tried, test=replace(tried.test, failures=failures))
+    return (*eased(checks, tried), *tried.checks), tried, test.stopped
+
+
+def eased(checks: tuple[Check, ...], tried: Tried) -> Iterator[Check]:
+    """What refuses eBPF limits capture, where a backend works without."""
+    for check in checks:
+        refuses = check.state is CheckState.REFUSED and tried.limits is not None
+        yield replace(check, state=CheckState.LIMITED) if refuses else check
 
 
 def notes(survey: Survey, chosen: bool) -> Iterator[str]:

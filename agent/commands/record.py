@@ -36,7 +36,7 @@ def record(path: Path, settings: Settings) -> None:
 
     Raises RecordingError, OSError and the source's errors.
     """
-    from agent.commands.run import kernel_source
+    from agent.commands.run import live_source
 
     if path.exists():
         raise RecordingError(f"{path} exists; recordings do not overwrite files: choose another name")
@@ -44,7 +44,7 @@ def record(path: Path, settings: Settings) -> None:
     header = Header(settings.agent, settings.node, settings.cluster, key_id(key))
     writer = RecordingWriter(path, header)  # before attaching: without a file nothing is attached
     try:
-        source = kernel_source(settings)
+        source = live_source(settings)
     except BaseException:
         writer.close()
         path.unlink()

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from types import FrameType
 
+from agent.capture.choice import Wanted, open_source
 from agent.config import Settings
 from agent.deadline import Deadline
 from agent.gateways import GatewayServer, Reports
@@ -22,9 +23,10 @@ from agent.ladder import CaptureLevel
 from agent.lag import Lag
 from agent.ledger import Ledger, merged
 from agent.own_port import own_port as port_of_server
+from agent.own_port import server_addresses
 from agent.pace import WAITING_S, CpuPace
 from agent.pipeline import Pipeline, turns
-from agent.probes.kernel import CaptureFilters, KernelSource
+from agent.probes.kernel import CaptureFilters
 from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
 from agent.probes.source import LiveSource, Unprobed, Watching
@@ -43,13 +45,13 @@ SHIP_DEADLINE = 10.0  # seconds to send what is queued at the end
 DETACH_S = 2.0  # seconds before the deadline; probes are not detached one by one any more
 
 
-def kernel_source(settings: Settings, own_port: int | None = None, body_cap: int | None = None) -> LiveSource:
+def live_source(settings: Settings, body_cap: int | None = None) -> LiveSource:
     """The live source for these settings; with a body cap it does not copy the bytes beyond it.
 
-    Raises SourceError and ProgramError.
+    Raises SourceError.
     """
     telemetry = settings.telemetry_listen
-    return KernelSource(
+    wanted = Wanted(
         CaptureFilters(
             only_ports=settings.only_ports,
             except_ports=settings.except_ports,
@@ -58,13 +60,20 @@ def kernel_source(settings: Settings, own_port: int | None = None, body_cap: int
             only_names=settings.only_names,
             only_cgroups=settings.only_cgroups,
             except_cgroups=settings.except_cgroups,
-            own_port=own_port,
+            own_port=port_of_server(settings.server) if settings.server else None,
             telemetry_port=telemetry[1] if telemetry else None,
             body_cap=body_cap,
         ),
         Sizes(ring_bytes=settings.ring_bytes),
         settings.cache,
+        server_addresses(settings.server) if settings.server else frozenset(),
     )
+    source = open_source(wanted, settings.backend)
+    for name, why in source.watching.refused.items():
+        log.info("backend %s is not used: %s", name, why)
+    if source.watching.limits:
+        log.warning("backend %s: %s", source.watching.backend, source.watching.limits)
+    return source
 
 
 def run(settings: Settings, policy: Policy) -> int:
@@ -242,6 +251,7 @@ class Run:
             turned_at=self._beat.at,
             ledger=self._totals(),
             backend=watching.backend,
+            backends_refused=watching.refused,
             watching=(Watched("sockets", None, watching.socket_probes), *libraries),
             connections_open=self._pipeline.connections,
             processes_watched=self._pipeline.processes,
@@ -263,10 +273,10 @@ class Run:
 
 
 def source(settings: Settings) -> LiveSource:
-    """The source for these settings. Raises SourceError and ProgramError."""
+    """The source for these settings. Raises SourceError."""
     if not settings.capture:
         return NoCapture()
-    return kernel_source(settings, port_of_server(settings.server), settings.body_cap)
+    return live_source(settings, settings.body_cap)
 
 
 def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
@@ -280,6 +290,8 @@ def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:
 
 def notes(watching: Watching) -> Iterator[str]:
     """Sentences on what is not captured, and why."""
+    if watching.limits:
+        yield watching.limits
     if watching.tls_refusal:
         yield watching.tls_refusal
     yield from (

@@ -66,6 +66,7 @@ def checks(host: Host, refusals: Iterable[Refusal], ring_bytes: int) -> Iterator
     if "root" in refused:
         yield from without_root(host)
     else:
+        yield needed("bpf", refused, "allowed")
         yield needed("btf", refused, TYPES)
         yield needed("tracefs", refused, "mounted")
         if "tracefs" not in refused:
@@ -96,7 +97,7 @@ def without_root(host: Host) -> Iterator[Check]:
     else:
         cure = "boot a kernel built with CONFIG_DEBUG_INFO_BTF, as every supported distribution's is"
         yield Check("btf", CheckState.REFUSED, "the kernel gives no type information", cure)
-    for subject in ("tracefs", "tracepoints"):
+    for subject in ("bpf", "tracefs", "tracepoints"):
         yield Check(subject, CheckState.UNKNOWN, "cannot be checked without root", "run this as root")
     found = capability.bcc_version()
     if found is None:

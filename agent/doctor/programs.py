@@ -27,16 +27,19 @@ TLS_PORTS = frozenset({443, 6443, 8443})
 """Usual ports of TLS: a program with a connection there contains TLS code."""
 
 DELETED = " (deleted)"
+EBPF = "allow eBPF (see the host's checks)"
 PLAIN = LibraryView("plain", Sight.SEEN, "plain HTTP is captured")
 
 FileKey = tuple[int, int, int, int]
 
 
 class Survey:
-    """Examines processes. `failures` are paths that the agent could not probe, with the kernel's reason."""
+    """Examines processes. `failures` are paths that the agent could not probe, with the kernel's reason.
+    `limits` says what is not captured if the backend reads packets; then no library is probed.
+    """
 
-    def __init__(self, failures: Mapping[str, str], proc: Path = PROC) -> None:
-        self._failures, self._proc = failures, proc
+    def __init__(self, failures: Mapping[str, str], proc: Path = PROC, limits: str | None = None) -> None:
+        self._failures, self._proc, self._limits = failures, proc, limits
         self._tables = Tables(proc)
         self._files: dict[FileKey, ProgramFile | None] = {}
 
@@ -106,6 +109,10 @@ class Survey:
             yield LibraryView("process", Sight.UNKNOWN, "a kernel thread, without a program", OTHER_END)
             return
         program = self._executable(pid)
+        if self._limits is not None:
+            yield PLAIN
+            yield from map(self._in_packets, self._tls(pid, maps.decode(errors="surrogateescape"), program))
+            return
         if program is not None and program.bits == 32:
             yield LibraryView(
                 "plain", Sight.DARK, "calls of 32-bit programs are not captured", "use a 64-bit build"
@@ -121,6 +128,12 @@ class Survey:
                 "uses a TLS port, but no known TLS library was found (statically linked, such as rustls?)",
                 DYNAMIC,
             )
+
+    def _in_packets(self, view: LibraryView) -> LibraryView:
+        """A library that programs could probe, where only packets are captured."""
+        if view.sight is not Sight.SEEN:
+            return view
+        return replace(view, sight=Sight.DARK, what=f"not probed: {self._limits}", cure=EBPF)
 
     def _executable(self, pid: int) -> ProgramFile | None:
         try:

@@ -16,19 +16,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from agent.capture.choice import Wanted, open_source
 from agent.doctor.ends import H2, HERE, PLAIN, TLS
 from agent.doctor.facts import Check, CheckState, Outcome, SelfTest, Trial
 from agent.doctor.trials import TITLES, Call, Trials
 from agent.events import Tick
-from agent.probes.abi import Setting
-from agent.probes.btf import BtfError
-from agent.probes.kernel import CaptureFilters, KernelSource, SourceError
-from agent.probes.programs import ProgramError, Programs, Sizes
-from agent.probes.source import LiveSource
+from agent.probes.kernel import CaptureFilters, SourceError
+from agent.probes.programs import ProgramError, Sizes
+from agent.probes.source import LiveSource, Watching
 
 START_SECONDS = 20.0  # for a child to report that it is ready
 ATTACH_SECONDS = 60.0
@@ -58,20 +57,26 @@ def skipped(protocol: str, why: str, cure: str | None = None) -> Trial:
     return Trial(protocol, Outcome.SKIPPED, False, False, f"{TITLES[protocol]}: not tested: {why}", cure)
 
 
-def load(cache: Path | None) -> Check:
-    """Loads and attaches the kernel programs, disabled, and detaches them again."""
+def load(cache: Path | None, backend: str | None) -> Tried:
+    """Opens the first backend that works, or the one given, disabled, and closes it again."""
     try:
-        programs = Programs(Sizes(), cache)
-        try:
-            programs.maps.set(Setting.DISABLED, 1)
-            programs.attach_sockets()
-            check = loaded(programs.tls_refusal)
-        finally:
-            for _ in programs.close():
-                pass
-    except (ProgramError, BtfError) as error:
-        return refused(error)
-    return check
+        source = open_source(Wanted(CaptureFilters(), Sizes(), cache), backend)
+    except SourceError as error:
+        return Tried((refused(error),), not_made("not requested"))
+    for _ in source.detach():
+        pass
+    return Tried(tuple(backend_checks(source.watching)), not_made("not requested"), source.watching.limits)
+
+
+def backend_checks(watching: Watching) -> Iterator[Check]:
+    """Which backend works, why those before it do not, and whether its programs may probe TLS."""
+    others = "".join(f"; {name} is refused: {why}" for name, why in watching.refused.items())
+    if watching.limits:
+        what = f"{watching.backend}: {watching.limits}{others}"
+        yield Check("backend", CheckState.LIMITED, what, "see above for what eBPF needs here")
+        return
+    yield Check("backend", CheckState.OK, f"{watching.backend}{others}")
+    yield loaded(watching.tls_refusal)
 
 
 def loaded(tls_refusal: str | None) -> Check:
@@ -82,14 +87,23 @@ def loaded(tls_refusal: str | None) -> Check:
 
 
 def refused(error: Exception) -> Check:
-    return Check("programs", CheckState.REFUSED, str(error), CURE)
+    return Check("backend", CheckState.REFUSED, str(error), CURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The checks of the backend, and the self-test's result. `limits` says what it cannot capture."""
+
+    checks: tuple[Check, ...]
+    test: SelfTest
+    limits: str | None = None
 
 
 class SelfTestRun:
-    """One self-test. `say` is called with progress."""
+    """One self-test, with the first backend that works or the one given. `say` is called with progress."""
 
-    def __init__(self, cache: Path | None, say: Say) -> None:
-        self._cache, self._say = cache, say
+    def __init__(self, cache: Path | None, backend: str | None, say: Say) -> None:
+        self._cache, self._backend, self._say = cache, backend, say
         self._source: LiveSource | None = None
         self._why_not: str | None = None
         self.stopped = False
@@ -100,29 +114,28 @@ class SelfTestRun:
         if self._source is not None:
             self._source.ask_to_stop()
 
-    def run(self) -> tuple[Check, SelfTest]:
-        """Whether the programs load and attach, and the outcome of the calls."""
+    def run(self) -> Tried:
+        """Which backend works, and the outcome of the calls."""
         began = time.monotonic()
         try:
             with memory_file() as certificate, memory_file() as key:
-                check, test = self._in(certificate, key)
-        except (SourceError, ProgramError, BtfError) as error:
-            check, test = refused(error), not_made("the capture programs do not load")
+                tried = self._in(certificate, key)
+        except (SourceError, ProgramError) as error:
+            tried = Tried((refused(error),), not_made("no backend works here"))
         except SelfTestError as error:
-            check, test = (
-                Check("programs", CheckState.UNKNOWN, "not tried", "see the self-test"),
-                not_made(str(error)),
-            )
-        return check, replace(test, seconds=round(time.monotonic() - began, 3))
+            check = Check("backend", CheckState.UNKNOWN, "not tried", "see the self-test")
+            tried = Tried((check,), not_made(str(error)))
+        return replace(tried, test=replace(tried.test, seconds=round(time.monotonic() - began, 3)))
 
-    def _in(self, *files: str) -> tuple[Check, SelfTest]:
+    def _in(self, *files: str) -> Tried:
         certificate, why_not = make_certificate(*files)
         with child("server", *certificate) as server, child("client") as client:
             ports = read_line(server)
             calls = [Call(name, ports[name], uuid.uuid4().hex) for name in PROTOCOLS if name in ports]
             self._say("self-test: loading the capture programs")
-            filters = CaptureFilters(only_pids=frozenset({server.pid, client.pid}))
-            self._source = source = KernelSource(filters, Sizes(), self._cache)
+            filters = CaptureFilters(only_ports=frozenset(call.port for call in calls))
+            wanted = Wanted(filters, Sizes(), self._cache)
+            self._source = source = open_source(wanted, self._backend)
             trials = Trials(calls)
             try:
                 self._attach(source)
@@ -132,10 +145,11 @@ class SelfTestRun:
                 self._detach(source)
         failures = tuple(sorted(source.watching.failures.items()))
         made = tuple(self._verdict(name, errors, why_not, trials) for name in PROTOCOLS)
-        return loaded(source.watching.tls_refusal), SelfTest(made, self._why_not, 0.0, failures)
+        test = SelfTest(made, self._why_not, 0.0, failures)
+        return Tried(tuple(backend_checks(source.watching)), test, source.watching.limits)
 
     def _attach(self, source: LiveSource) -> None:
-        self._say("self-test: attaching to this host's TLS libraries and system calls")
+        self._say(f"self-test: attaching ({source.watching.backend})")
         late = threading.Timer(ATTACH_SECONDS, self._too_late)
         late.daemon = True
         late.start()

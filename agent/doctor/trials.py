@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent.doctor.ends import H2, PATH, PLAIN, TLS
 from agent.doctor.facts import Outcome, Trial
-from agent.events import Address, Chunk, Closed, ConnectionKey, Event, Opened, Role, Tick
+from agent.events import PACKET, Address, Chunk, Closed, ConnectionKey, Event, Opened, Role, Tick
 from agent.http.connections import ObservedExchange, connections
 from agent.http.messages import Completeness, Exchange
 from agent.ledger import Bytes, Ledger
@@ -15,7 +15,7 @@ from agent.streams.conversation import ConnectionInfo, Dismissed
 from agent.streams.table import Limits
 
 BODY_CAP = 1024
-SOCKET = "socket"
+PLAIN_SOURCES = frozenset({"socket", PACKET})
 BOTH = frozenset({Role.CLIENT, Role.SERVER})
 TITLES = {PLAIN: "HTTP/1.1", TLS: "HTTP/1.1 over TLS", H2: "HTTP/2"}
 
@@ -91,7 +91,11 @@ class Trials:
 
     def _witness(self, seen: ConnectionInfo, exchange: Exchange) -> None:
         call = self._call(seen.connection)
-        if call is not None and seen.role is not None and _is_whole(exchange, call):
+        if call is None or not _is_whole(exchange, call):
+            return
+        if seen.connection.source == PACKET:  # passed between both ends
+            self._witnesses[call.protocol] |= BOTH
+        elif seen.role is not None:
             self._witnesses[call.protocol].add(seen.role)
 
     def _call(self, connection: ConnectionKey) -> Call | None:
@@ -102,7 +106,7 @@ class Trials:
     @staticmethod
     def _is_way(call: Call, connection: ConnectionKey) -> bool:
         """Whether this connection can show the call: TLS calls in the library, all others at the socket."""
-        return (connection.source != SOCKET) == (call.protocol == TLS)
+        return (connection.source in PLAIN_SOURCES) == (call.protocol != TLS)
 
     def _outcome(self, protocol: str, seen: set[Role]) -> tuple[Outcome, str, str | None]:
         if seen == BOTH:

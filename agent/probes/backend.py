@@ -23,10 +23,15 @@ class Module(Protocol):
 
 
 class Backend(Protocol):
-    """One backend. `sources` are files of bpf/, `needed` tracepoints, as folders below tracefs's events/."""
+    """One backend: `name` as in `--backend`, `title` in sentences. `sources` are files of bpf/, `needed`
+    tracepoints, as folders below tracefs's events/.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
 
     @property
     def sources(self) -> tuple[str, ...]: ...
@@ -44,6 +49,7 @@ class Tracepoints:
     """Tracepoints of system calls: a program at each entry, one for all returns."""
 
     name: str
+    title: str
     sources: tuple[str, ...]
     needed: tuple[str, ...]
     calls: Mapping[str, str]
@@ -62,7 +68,8 @@ def attached(module: Module, tracepoint: str, program: str) -> Detach:
 
 
 SYSCALLS = Tracepoints(
-    name="system call tracepoints",
+    name="tracepoints",
+    title="system call tracepoints",
     sources=("sockets_syscall.c",),
     needed=("syscalls/sys_enter_read",),
     calls={

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.probes import bpf_call
 from agent.probes.backend import SYSCALLS
 
 TRACEFS = Path("/sys/kernel/tracing")
@@ -24,7 +25,7 @@ NEEDED = (
 class Refusal:
     """One missing requirement and its cure; both are sentences for the operator.
 
-    `subject` is one word for the requirement: root, btf, tracefs, tracepoints or bcc.
+    `subject` is one word for the requirement: root, bpf, btf, tracefs, tracepoints or bcc.
     """
 
     subject: str
@@ -42,6 +43,13 @@ def refusals() -> Iterator[Refusal]:
             "root", "attaching probes needs root", "run this with sudo, or in a pod with privileged: true"
         )
         return
+    refusal = ring_refusal()
+    if refusal:
+        yield Refusal(
+            "bpf",
+            f"the kernel refuses eBPF ({refusal})",
+            "give CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, and allow bpf() (in a pod: privileged: true)",
+        )
     if not BTF.exists():
         yield Refusal(
             "btf",
@@ -79,6 +87,15 @@ def bcc_version() -> str | None:
     except ImportError:
         return None
     return str(getattr(bcc, "__version__", "unknown"))
+
+
+def ring_refusal() -> str | None:
+    """The kernel's reason if a small ring buffer cannot be made; None if it can."""
+    try:
+        os.close(bpf_call.create_ring_buffer(os.sysconf("SC_PAGE_SIZE")))
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def mount_tracefs() -> str | None:

@@ -20,12 +20,13 @@ from agent.ledger import Bytes, Kernel
 from agent.probes import cgroups, decode, processes
 from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
+from agent.probes.backend import SYSCALLS, Backend
 from agent.probes.capability import refusals
 from agent.probes.clock import WallClock
 from agent.probes.examiner import Examiner
 from agent.probes.images import Images
 from agent.probes.memory import hand_back
-from agent.probes.programs import Programs, Sizes
+from agent.probes.programs import ProgramError, Programs, Sizes
 from agent.probes.source import Unprobed, Watching
 
 DRAIN_INTERVAL = 0.02  # seconds between two drains of the ring
@@ -84,9 +85,13 @@ class CaptureFilters:
 
 
 class KernelSource:
-    """A LiveSource of the running kernel. Raises SourceError if this host does not allow capture."""
+    """A LiveSource of the running kernel. Its programs are loaded and attached to sockets at once, disabled,
+    to find out whether this host allows them. Raises SourceError, ProgramError and BtfError if not.
+    """
 
-    def __init__(self, filters: CaptureFilters, sizes: Sizes, cache: Path | None) -> None:
+    def __init__(
+        self, filters: CaptureFilters, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS
+    ) -> None:
         reasons = [str(reason) for reason in refusals()]
         if reasons:
             raise SourceError(". ".join(reasons))
@@ -94,7 +99,7 @@ class KernelSource:
             self._cgroups = cgroups.find_all(filters.only_cgroups, filters.except_cgroups)
         except cgroups.CgroupError as error:
             raise SourceError(str(error)) from None
-        self._programs = Programs(sizes, cache)
+        self._programs = Programs(sizes, cache, backend)
         self._examiner = Examiner(
             Attachments(self._programs.attach_tls, self._programs.detach, self._programs.maps.outside_tls)
         )
@@ -111,17 +116,22 @@ class KernelSource:
         self._stopping = False
         self._deadline = 0
         self.watching = Watching(
-            backend=f"{self._programs.backend.name}, uprobes in TLS libraries",
+            backend=f"{backend.title}, uprobes in TLS libraries",
             tls_refusal=self._programs.tls_refusal,
         )
         self._programs.maps.set(Setting.DISABLED, 1)
         self._body_cap = filters.body_cap
         self._filter(filters)
+        try:
+            self.watching.socket_probes = self._programs.attach_sockets()
+        except ProgramError:
+            for _ in self._programs.close():
+                pass
+            raise
 
     def attach(self) -> None:
-        """Attaches to everything present, then enables the programs. Raises ProgramError."""
+        """Attaches to everything else present, then enables the programs. Raises ProgramError."""
         self._programs.open_ring(self._receive)
-        self.watching.socket_probes = self._programs.attach_sockets()
         self._programs.attach_mappings()
         self._examiner.round([*processes.pids()])
         self._examiner.start()

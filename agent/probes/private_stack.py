@@ -14,16 +14,13 @@ module verifies it in the machine code that the kernel generated.
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import struct
 
-OBJ_GET_INFO_BY_FD = 15  # include/uapi/linux/bpf.h, enum bpf_cmd
-SYSCALL_NUMBER = {"x86_64": 321, "aarch64": 280}  # of bpf(2)
-NO_SYSCALL = -1
+from agent.probes import bpf_call
+
 INFO_BYTES = 256  # at least struct bpf_prog_info; older kernels write less
 JITED_LENGTH_AT, JITED_AT = 16, 24  # its members jited_prog_len and jited_prog_insns
-ATTR_BYTES = 128
 
 PRIVATE_FRAME = bytes.fromhex("654c030c25")
 """`add r9, gs:[...]` of emit_priv_frame_ptr() in arch/x86/net/bpf_jit_comp.c; r9 holds no BPF register."""
@@ -67,13 +64,7 @@ def _jited(program: int, room: int, at: int) -> tuple[int, int]:
     info = ctypes.create_string_buffer(INFO_BYTES)
     struct.pack_into("<I", info, JITED_LENGTH_AT, room)
     struct.pack_into("<Q", info, JITED_AT, at)
-    attr = ctypes.create_string_buffer(ATTR_BYTES)
-    struct.pack_into("<IIQ", attr, 0, program, INFO_BYTES, ctypes.addressof(info))
-    libc = ctypes.CDLL(None, use_errno=True)
-    number = SYSCALL_NUMBER.get(platform.machine(), NO_SYSCALL)
-    if libc.syscall(number, OBJ_GET_INFO_BY_FD, ctypes.byref(attr), ATTR_BYTES):
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+    bpf_call.read_info(program, info)
     (length,) = struct.unpack_from("<I", info, JITED_LENGTH_AT)
     (shown_at,) = struct.unpack_from("<Q", info, JITED_AT)
     return length, shown_at

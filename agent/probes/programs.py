@@ -159,7 +159,7 @@ class Programs:
             for probe in self.backend.attach(self._module):
                 self._socket_probes.append(probe)
         except Exception as error:  # BCC raises Exception itself
-            raise ProgramError(f"{self.backend.name} cannot be attached: {error}") from None
+            raise ProgramError(f"{self.backend.title} cannot be attached: {error}") from None
         return len(self._socket_probes)
 
     def attach_mappings(self) -> None:

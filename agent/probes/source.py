@@ -39,6 +39,8 @@ class Watching:
     """A source's state, for the status page. `tls_refusal` says why no TLS library is probed."""
 
     backend: str
+    limits: str | None = None  # a sentence on what this backend cannot capture
+    refused: Mapping[str, str] = field(default_factory=dict)  # backends before this one -> why not
     socket_probes: int = 0
     libraries: tuple[ProbedFile, ...] = ()
     tls_refusal: str | None = None

@@ -131,6 +131,14 @@ class Flows:
             self._close(flow, segment.time_ns, out)
         return out
 
+    def leave(self, segment: Segment) -> list[Event]:
+        """Ends the connection of a segment that is not read; what is read of it later is a late join."""
+        out: list[Event] = []
+        flow = self._flows.pop(_ends_of(segment), None)
+        if flow is not None and flow.closed_ns is None:
+            self._close(flow, segment.time_ns, out)
+        return out
+
     def finish(self) -> list[Event]:
         """Ends the capture. Connections that one side has ended are reported as closed."""
         out: list[Event] = []
@@ -143,10 +151,7 @@ class Flows:
         return out
 
     def _flow(self, segment: Segment, out: list[Event]) -> _Flow | None:
-        ends = (
-            min(segment.source, segment.target, key=_order),
-            max(segment.source, segment.target, key=_order),
-        )
+        ends = _ends_of(segment)
         flow = self._flows.get(ends)
         if flow is not None:
             self._flows.move_to_end(ends)
@@ -276,6 +281,14 @@ class Flows:
         self._flush(flow, out)
         flow.closed_ns = now_ns
         out.append(Closed(now_ns, flow.key))
+
+
+def _ends_of(segment: Segment) -> _Ends:
+    """The key of a segment's connection, the same for both directions."""
+    return (
+        min(segment.source, segment.target, key=_order),
+        max(segment.source, segment.target, key=_order),
+    )
 
 
 def _order(address: Address) -> tuple[str, int]:

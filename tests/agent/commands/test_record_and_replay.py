@@ -116,7 +116,7 @@ class Full:
 
 
 def record_with(source: Full, path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(run, "kernel_source", lambda settings: source)
+    monkeypatch.setattr(run, "live_source", lambda settings: source)
     return cli.main(["record", str(path), "--key-file", str(key_file), "--cache", str(path.parent)])
 
 
@@ -153,7 +153,7 @@ def test_an_input_that_is_not_there_is_one_sentence_with_its_path(
 def test_a_recording_that_cannot_be_made_is_refused_before_anything_is_loaded(
     tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(run, "kernel_source", lambda settings: pytest.fail("it was loaded"))
+    monkeypatch.setattr(run, "live_source", lambda settings: pytest.fail("it was loaded"))
     path = tmp_path / "none" / "recording"
     words = ["record", str(path), "--key-file", str(key_file), "--cache", str(tmp_path)]
     assert cli.main(words) == 1
@@ -166,7 +166,7 @@ def test_a_host_that_refuses_the_capture_leaves_no_recording(
     def refuse(settings: config.Settings) -> None:
         raise SourceError("only root may watch")
 
-    monkeypatch.setattr(run, "kernel_source", refuse)
+    monkeypatch.setattr(run, "live_source", refuse)
     path = tmp_path / "recording"
     assert cli.main(["record", str(path), "--key-file", str(key_file), "--cache", str(tmp_path)]) == 1
     assert "only root may watch" in caplog.text
