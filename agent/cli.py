@@ -107,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             aggregation_header=settings.aggregation_header,
             mask_names=settings.mask_names,
             keep_names=settings.keep_names,
+            websocket=settings.websocket,
         )
     except ValueError as error:  # SettingError among them
         sys.stderr.write(f"spectap-agent: {error}\n")

@@ -36,6 +36,7 @@ class Settings:
     aggregation_header: str | None
     mask_names: frozenset[str]
     keep_names: frozenset[str]
+    websocket: bool
     status_listen: tuple[str, int]
     key_file: Path
     backend: str | None
@@ -85,6 +86,7 @@ def settings(given: argparse.Namespace) -> Settings:
         aggregation_header=options.aggregation_header,
         mask_names=frozenset(options.mask or ()),
         keep_names=frozenset(options.keep or ()),
+        websocket=bool(options.websocket),
         status_listen=checks.status_address(options.status_listen),
         key_file=Path(options.key_file) if options.key_file else state / "fingerprint.key",
         backend=options.backend,

@@ -69,6 +69,12 @@ OPTIONS = (
     Option("redaction", "--heads-only", "ship no bodies", flag=True),
     Option(
         "redaction",
+        "--websocket",
+        "keep JSON text messages of WebSocket connections, redacted, up to --body-cap each way",
+        flag=True,
+    ),
+    Option(
+        "redaction",
         "--aggregation-header",
         "request header whose value is kept to group calls by",
         "NAME",

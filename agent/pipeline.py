@@ -49,7 +49,7 @@ class Pipeline:
 
     def __init__(self, origin: Origin, policy: Policy, key: bytes, ledger: Ledger, limits: Limits) -> None:
         self._ledger = ledger
-        self._table = connections(limits, policy.body_limit, ledger)
+        self._table = connections(limits, policy.body_limit, ledger, policy.text_limit)
         self._directory = Directory()
         self._late_ends = LateEnds(self._table.ends, self._directory)
         self._tunnels = Tunnels(self._directory)

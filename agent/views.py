@@ -78,7 +78,9 @@ class Redaction:
 
     def _without_bodies(self, exchange: Exchange) -> Exchange:
         messages = (exchange.request, exchange.response)
-        if not any(message is not None and _has_body(message) for message in messages):
+        connection = exchange.websocket
+        has_texts = connection is not None and bool(connection.texts)
+        if not has_texts and not any(message is not None and _has_body(message) for message in messages):
             return exchange
         self._ledger.steps[Steps.BODIES_LEFT_OUT] += 1
         request, response = messages
@@ -86,6 +88,7 @@ class Redaction:
             exchange,
             request=None if request is None else _head(request),
             response=None if response is None else _head(response),
+            websocket=None if connection is None else replace(connection, texts=()),
         )
 
     def _provenance(self, view: Settled | Reported) -> Provenance:

@@ -39,6 +39,7 @@ COST = (
 BODIES = (
     Passed("--body-cap", "maximum bytes kept of each body (default: 65536)", "BYTES"),
     Passed("--heads-only", "keep no bodies"),
+    Passed("--websocket", "keep JSON text messages of WebSocket connections, redacted"),
 )
 
 FILTERS = (

@@ -14,11 +14,11 @@ ObservedExchange = tuple[ConnectionInfo, Exchange]
 """An exchange and its connection."""
 
 
-def connections(limits: Limits, body_cap: int, ledger: Ledger) -> Table[Exchange]:
+def connections(limits: Limits, body_cap: int, ledger: Ledger, text_cap: int = 0) -> Table[Exchange]:
     """The connection table. Its conversations share state, such as the memory of heads, which lives as long
     as the table.
     """
-    shared = Shared(ledger.bytes, body_cap, Heads())
+    shared = Shared(ledger.bytes, body_cap, Heads(), text_cap)
 
     def conversation(from_start: bool) -> Conversation[Exchange]:
         return Undecided(shared, from_start)

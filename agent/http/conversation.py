@@ -17,12 +17,13 @@ ROLES = {Direction.SENT: Role.CLIENT, Direction.RECEIVED: Role.SERVER}
 @dataclass(slots=True)
 class Shared:
     """Shared by all connections of a table. `counts` is the ledger's bytes; `body_cap` is how much of each
-    body is kept.
+    body is kept, `text_cap` how much of the JSON texts in each half of a WebSocket connection.
     """
 
     counts: Counter[str]
     body_cap: int
     heads: Heads
+    text_cap: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Http1:
         self._read(now_ns, must=False)
         pairer = self._pairer
         if pairer.upgraded is not None:
-            successor = SUCCESSORS.get(pairer.upgraded)
+            successor = SUCCESSORS.get(pairer.upgraded) or SUCCESSORS.get(pairer.upgraded.lower())
             if successor is not None:
                 return self._hand_over(successor)
             self._stop(Bytes.OPAQUE)

@@ -18,7 +18,9 @@ class Http2:
 
     def __init__(self, shared: Shared, handover: Handover) -> None:
         whole = {direction: half.whole for direction, half in handover.halves.items()}
-        self._streams = Streams(shared.counts, shared.body_cap, handover.request_direction, whole)
+        self._streams = Streams(
+            shared.counts, shared.body_cap, handover.request_direction, whole, shared.text_cap
+        )
         self.verdict: Bytes | None = None
         if handover.upgrade is not None:
             self._streams.upgraded(handover.upgrade)

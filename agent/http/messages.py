@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from agent.events import Role
 from agent.frozen import dataclass
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -104,6 +105,49 @@ class Grpc:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSocketCounts:
+    """What one end of a WebSocket connection sent: whole frames of any kind, text and binary messages, Ping
+    and Pong frames, messages that were compressed, bytes of payload. `unseen` bytes were lost or not readable
+    as frames: what they held is in no other count.
+    """
+
+    frames: int
+    text: int
+    binary: int
+    pings: int
+    pongs: int
+    compressed: int
+    bytes: int
+    unseen: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketMessage:
+    """A text message that looks like JSON, and which end sent it."""
+
+    sender: Role
+    data: bytes
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketSeen:
+    """A connection after its upgrade to WebSocket (RFC 6455).
+
+    `close_code` is that of the first Close frame, which `closed_by` sent: 1005 if it has none, 1006 if the
+    connection ended without one (section 7.1.5), None if that is not known: it was still open, or bytes are
+    unseen. `end_ns` is the time of the last frame.
+    """
+
+    client: WebSocketCounts
+    server: WebSocketCounts
+    close_code: int | None
+    closed_by: Role | None
+    end_ns: int | None
+    texts: tuple[WebSocketMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who called, as authenticated by a server. `user` is None if the server rejected the caller; `acting_as`
     is the user impersonated; `facts` hold no name.
@@ -132,3 +176,4 @@ class Exchange:
     grpc: Grpc | None = None
     fields_unknown: int = 0  # HPACK entries older than the capture; 1 if no headers are reported
     caller: Caller | None = None
+    websocket: WebSocketSeen | None = None

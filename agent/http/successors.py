@@ -11,6 +11,7 @@ from agent.http.conversation import Handover, Shared
 from agent.http.http2 import Http2
 from agent.http.messages import Exchange
 from agent.http.tunnel import Tunnel
+from agent.http.websocket import WebSockets
 from agent.streams.conversation import Conversation
 
 Protocol = Callable[[Shared, Handover], Conversation[Exchange]]
@@ -18,5 +19,6 @@ Protocol = Callable[[Shared, Handover], Conversation[Exchange]]
 SUCCESSORS: Mapping[bytes, Protocol] = {
     b"h2c": Http2,  # RFC 7540 section 3.2
     b"CONNECT": Tunnel,
+    b"websocket": WebSockets,
 }
-"""By the value of Upgrade in the response; CONNECT has none."""
+"""By the value of Upgrade in the response, in small letters too; CONNECT has none."""

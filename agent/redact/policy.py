@@ -18,6 +18,7 @@ class Policy:
     whose values are masked and `keep_names` names whose values are not (headers, cookies excepted,
     parameters, fields); what looks like a secret is masked under any name. Case, `-`, `_` and `.` do not
     matter in either.
+    `websocket` keeps JSON texts of WebSocket connections, up to `body_limit` bytes each way.
     Raises ValueError if the aggregation header is one that carries credentials.
     """
 
@@ -26,6 +27,12 @@ class Policy:
     aggregation_header: str | None = None
     mask_names: frozenset[str] = frozenset()
     keep_names: frozenset[str] = frozenset()
+    websocket: bool = False
+
+    @property
+    def text_limit(self) -> int:
+        """Bytes kept of the JSON texts in each half of a WebSocket connection."""
+        return self.body_limit if self.websocket and self.bodies else 0
 
     def __post_init__(self) -> None:
         if self.aggregation_header is not None and self.aggregation_header.lower() in NEVER_KEPT:

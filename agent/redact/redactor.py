@@ -13,8 +13,8 @@ from functools import lru_cache
 from agent import wire
 from agent.events import PACKET, ConnectionKey
 from agent.frozen import dataclass
-from agent.http.messages import Exchange, Request, Response
-from agent.redact import consumer, credentials, sub_operations, urls
+from agent.http.messages import Exchange, Request, Response, WebSocketSeen
+from agent.redact import consumer, credentials, sub_operations, urls, websocket
 from agent.redact.bodies import BodyMasks, ContentTypes
 from agent.redact.headers import HeaderMasks, HeaderMemory, first
 from agent.redact.mask_log import MaskLog
@@ -92,6 +92,7 @@ class Redactor:
         request, credential = self._request(exchange.request, provenance, log)
         response = self._response(exchange.response, log)
         began = _first_ns(exchange, provenance)
+        connection = self._websocket(exchange.websocket, provenance.offset_ns, log)
         return wire.Record(
             id=self._digest(
                 ID_BYTES,
@@ -126,6 +127,7 @@ class Redactor:
             fields_unknown=exchange.fields_unknown,
             via=provenance.via,
             sub_operations=sub_operations.found(request, response),
+            websocket=connection,
         )
 
     def _request(
@@ -168,6 +170,16 @@ class Redactor:
         body = masks.masked(message.body, message.headers)
         size = None if body.size is None else min(body.size, MAX_INT)
         return wire.Body(size, body.data, str(body.state), message.body.events)
+
+    def _websocket(self, seen: WebSocketSeen | None, offset_ns: int, log: MaskLog) -> wire.WebSocket | None:
+        if seen is None:
+            return None
+        texts = MaskLog()  # their places are no message's of HTTP
+        masks = BodyMasks(self._masker, self._policy, self._media, texts, "websocket")
+        found = websocket.shown(seen, offset_ns, masks)
+        for rule, count in texts.rules.items():
+            log.rules[rule] += count
+        return found
 
     def _digest(self, size: int, provenance: Provenance, *more: bytes) -> str:
         """SHA-256 (hex) over agent, connection and `more`."""

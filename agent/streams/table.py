@@ -3,7 +3,10 @@
 | connection | Opened     | Chunk                          | verdict   | no room, idle | Closed  |
 |------------|------------|--------------------------------|-----------|---------------|---------|
 | unknown    | read       | read, late unless `from_start` |           |               | unknown |
-| read       | read anew  | read                           | dismissed | evicted       | unknown |
+| read       | read anew  | read                           | dismissed | evicted, or   | unknown |
+|            |            |                                |           | dismissed if  |         |
+|            |            |                                |           | that is the   |         |
+|            |            |                                |           | end of it     |         |
 | dismissed  | read       | counted in its bucket          |           | unknown       | unknown |
 | evicted    | read       | read, late, from its position  |           | unknown       | unknown |
 
@@ -221,8 +224,11 @@ class Table(Generic[Fact]):
     def _evict(self, entry: _Entry[Fact], leftover: Bytes) -> None:
         self._drop_pending(entry, leftover)
         self._leave(entry)
-        self._remember(entry, None)
         self._add(entry, entry.conversation.end(closed=False, leftover=leftover))
+        verdict = entry.conversation.verdict
+        self._remember(entry, verdict)
+        if verdict is not None:
+            self._facts.append(Dismissed(entry.key, verdict))
 
     def _close(self, key: ConnectionKey, now_ns: int, closed: bool) -> None:
         entry = self._entries.get(key)

@@ -37,3 +37,6 @@ from agent.wire.record import Request as Request
 from agent.wire.record import Response as Response
 from agent.wire.record import SubOperation as SubOperation
 from agent.wire.record import Timing as Timing
+from agent.wire.record import WebSocket as WebSocket
+from agent.wire.record import WebSocketHalf as WebSocketHalf
+from agent.wire.record import WebSocketText as WebSocketText

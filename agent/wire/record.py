@@ -121,6 +121,50 @@ class Grpc:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSocketHalf:
+    """What one end of a WebSocket connection sent: whole frames of any kind, text and binary messages, Ping
+    and Pong frames, messages that were compressed, bytes of payload. `unseen` bytes were lost or not readable
+    as frames: what they held is in no other count.
+    """
+
+    frames: int
+    text: int
+    binary: int
+    pings: int
+    pongs: int
+    compressed: int
+    bytes: int
+    unseen: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketText:
+    """A text message of JSON, redacted. `sender` is client or server, `time` that of its last byte."""
+
+    sender: str
+    data: bytes
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocket:
+    """A connection after its upgrade to WebSocket.
+
+    `close_code` is that of the first Close frame, which `closed_by` (client, server) sent: 1005 if it has
+    none, 1006 if the connection ended without one, None if that is not known: it was still open when this was
+    reported, or bytes are unseen. `end` is the time of the last frame. `texts` are only shipped if the
+    operator asks for them.
+    """
+
+    client: WebSocketHalf
+    server: WebSocketHalf
+    close_code: int | None
+    closed_by: str | None
+    end: int | None
+    texts: tuple[WebSocketText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SubOperation:
     """One thing that a request asked for in its body or query, by a protocol above HTTP.
 
@@ -182,3 +226,4 @@ class Record:
     )
     via: Endpoint | None = None  # of a client's view through a tunnel: the proxy's end that the server sees
     sub_operations: tuple[SubOperation, ...] = ()
+    websocket: WebSocket | None = None

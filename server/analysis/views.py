@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.wire import Record, SubOperation
+from agent.wire import Record, SubOperation, WebSocket, WebSocketHalf
 
 SEEN = {"complete": 2, "masked": 1, "malformed": 1}
 """How much a body's state says of its content; of the last two all was captured, and none is kept."""
@@ -48,6 +48,23 @@ def sub_operations(views: Sequence[Record]) -> tuple[SubOperation, ...]:
 
 def _known(found: Sequence[SubOperation]) -> tuple[int, int]:
     return len(found), sum(one.failed is not None for one in found)
+
+
+def websocket(views: Sequence[Record]) -> WebSocket | None:
+    """The WebSocket connection of an exchange: that of the view that knows its end and has seen most. The
+    views must be in order.
+    """
+    found = [view.websocket for view in views if view.websocket is not None]
+    return max(found, key=_followed, default=None)
+
+
+def _followed(found: WebSocket) -> tuple[bool, int, int]:
+    halves: tuple[WebSocketHalf, ...] = (found.client, found.server)
+    return (
+        found.close_code is not None,
+        -sum(half.unseen for half in halves),
+        sum(half.frames for half in halves),
+    )
 
 
 def duration_of(view: Record) -> int | None:

@@ -303,6 +303,40 @@ class Grpc(BaseModel):
     response_largest: int | None
 
 
+class WebSocketHalf(BaseModel):
+    """What one end of a WebSocket connection sent."""
+
+    messages: int = Field(description="Text and binary messages.")
+    text: int
+    binary: int
+    frames: int = Field(description="Of any kind, also control frames; a message may have several.")
+    pings: int
+    pongs: int
+    compressed: int = Field(description="Messages that were compressed.")
+    bytes: int = Field(description="Payload of all frames, as sent: perhaps compressed.")
+    unseen: int = Field(description="Bytes that were lost, or could not be read as frames.")
+
+
+class WebSocketText(BaseModel):
+    sender: str = Field(description="client or server")
+    time: Time
+    data: Bytes = Field(description="JSON, redacted.")
+
+
+class WebSocket(BaseModel):
+    """A connection after its upgrade to WebSocket."""
+
+    client: WebSocketHalf
+    server: WebSocketHalf
+    close_code: int | None = Field(
+        description="Of the first Close frame: 1005 if it has none, 1006 if the connection ended without one;"
+        " null if the connection was still open when it was reported, or bytes are unseen."
+    )
+    closed_by: str | None = Field(description="Which end sent the first Close frame: client or server.")
+    open_ms: float | None = Field(description="From the upgrade to the last frame.")
+    texts: list[WebSocketText] = Field(description="Text messages of JSON; kept only with --websocket.")
+
+
 class Exchange(BaseModel):
     id: str = Field(description="The id of the first witness; every witness's id leads here.")
     time: Time
@@ -338,6 +372,7 @@ class Exchange(BaseModel):
     redactions: dict[str, int]
     grpc: Grpc | None = Field(description="For gRPC calls: gRPC's status, counts and sizes of messages.")
     sub_operations: list[Answered] = Field(description="What its body or query asks for, in that order.")
+    websocket: WebSocket | None = Field(description="What followed an upgrade to WebSocket.")
     fields_unknown: int = Field(
         description="HTTP/2 header fields lost because capture started mid-connection."
     )

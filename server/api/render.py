@@ -14,7 +14,7 @@ from server.analysis.latency import quantile
 from server.analysis.likeness import placed
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.model import Operation
-from server.analysis.views import in_order, most_seen, server_view, sub_operations
+from server.analysis.views import in_order, most_seen, server_view, sub_operations, websocket
 from server.api import models
 from server.api.rebuilt_models import Change, Decided, Decision, Version
 from server.services.fleet import BalanceSum, LedgerReport
@@ -248,6 +248,7 @@ def exchange(row: rows.ExchangeRow) -> models.Exchange:
         redactions={**best.redactions},
         grpc=None if best.grpc is None else models.Grpc(**asdict(best.grpc)),
         sub_operations=[models.Answered(**asdict(one)) for one in sub_operations(in_order(views))],
+        websocket=_websocket(views),
         fields_unknown=best.fields_unknown,
         witnesses=[_witness(view) for view in views],
     )
@@ -278,6 +279,29 @@ def _message(message: wire.Request | wire.Response | None) -> models.Message | N
         complete=message.body.state == "complete",
         state=message.body.state,
     )
+
+
+def _websocket(views: Sequence[Record]) -> models.WebSocket | None:
+    """The connection that the exchange became."""
+    found = websocket(in_order(views))
+    if found is None:
+        return None
+    began = next((view.timing.first_byte for view in views if view.websocket is found), None)
+    return models.WebSocket(
+        client=_websocket_half(found.client),
+        server=_websocket_half(found.server),
+        close_code=found.close_code,
+        closed_by=found.closed_by,
+        open_ms=None if began is None or found.end is None else max(0, found.end - began) / 1e6,
+        texts=[
+            models.WebSocketText(sender=text.sender, time=time(text.time), data=shown(text.data))
+            for text in found.texts
+        ],
+    )
+
+
+def _websocket_half(half: wire.WebSocketHalf) -> models.WebSocketHalf:
+    return models.WebSocketHalf(messages=half.text + half.binary, **asdict(half))
 
 
 def _endpoint(end: wire.Endpoint | None) -> models.Endpoint | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import zstandard
 
-from agent.wire import MAX_BATCH, Batch, Record, WireError, split_batch
+from agent.wire import MAX_BATCH, Batch, Record, WebSocket, WireError, split_batch
 
 MAX_TIME = 2**62  # ns: the year 2116
 MAX_ID = 128  # maximum length in characters of ids and names that agents choose
@@ -88,6 +88,8 @@ def _check(record: Record) -> None:
         raise WireError("record.stream: out of range")
     if record.response is not None and not 0 <= record.response.status <= 9999:
         raise WireError("record.response.status: out of range")
+    if record.websocket is not None:
+        _check_websocket(record.websocket)
     for sub in record.sub_operations:
         _short(sub.protocol, "record.sub_operations.protocol")
         _short(sub.kind, "record.sub_operations.kind")
@@ -96,3 +98,16 @@ def _check(record: Record) -> None:
     for end in (record.client, record.server, record.via):
         if end is not None and not (0 <= end.port <= 65535 and 0 <= (end.netns or 0) < MAX_TIME):
             raise WireError("record endpoint: out of range")
+
+
+def _check_websocket(connection: WebSocket) -> None:
+    counts = (*astuple(connection.client), *astuple(connection.server), connection.close_code or 0)
+    if any(not 0 <= count < MAX_COUNT for count in counts):
+        raise WireError("record.websocket: out of range")
+    if connection.closed_by not in (None, "client", "server"):
+        raise WireError("record.websocket.closed_by: not client or server")
+    times = (connection.end or 0, *(text.time for text in connection.texts))
+    if any(not 0 <= moment < MAX_TIME for moment in times):
+        raise WireError("record.websocket times: out of range")
+    if any(text.sender not in ("client", "server") for text in connection.texts):
+        raise WireError("record.websocket.texts.sender: not client or server")

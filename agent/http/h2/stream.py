@@ -5,13 +5,25 @@ from __future__ import annotations
 from agent.http.event_counter import EventCounter, is_event_stream
 from agent.http.h2.grpc import MessageCounter, is_grpc
 from agent.http.h2.hpack import Fields
-from agent.http.messages import Body, Completeness, Grpc, Headers, Request, Response
+from agent.http.messages import (
+    EMPTY_BODY,
+    Body,
+    Completeness,
+    Grpc,
+    Headers,
+    Request,
+    Response,
+    WebSocketSeen,
+)
 from agent.http.payload import BodyAccumulator
+from agent.http.ws.frames import WebSocketReader
+from agent.http.ws.summary import is_extended, summary
 from agent.streams.half import GapReason
 
 MAX_INTERIM = 16
 SWITCHING = 101
 H2C = b"h2c"
+WEBSOCKET = b"websocket"
 
 VERSION = b"2"
 _INTERIM = range(100, 200)
@@ -20,13 +32,24 @@ _INTERIM = range(100, 200)
 class MessageDraft:
     """One direction of a stream. Blocks before `fields` are interim responses."""
 
-    __slots__ = ("body", "ended_ns", "fields", "last_ns", "messages", "start_ns", "trailers", "unknown")
+    __slots__ = (
+        "body",
+        "ended_ns",
+        "fields",
+        "frames",
+        "last_ns",
+        "messages",
+        "start_ns",
+        "trailers",
+        "unknown",
+    )
 
     def __init__(self, cap: int) -> None:
         self.fields: Fields | None = None
         self.trailers: Headers = ()
         self.body = BodyAccumulator(cap)
         self.messages: MessageCounter | None = None
+        self.frames: WebSocketReader | None = None  # of WebSocket, instead of a body
         self.start_ns = 0  # of the block with `fields`
         self.last_ns: int | None = None  # of the last DATA
         self.ended_ns: int | None = None
@@ -42,15 +65,21 @@ class MessageDraft:
 
     def piece(self, data: bytes, time_ns: int) -> None:
         """Adds the next bytes of the body."""
-        self.body.add(data)
         self.last_ns = time_ns
+        if self.frames is not None:
+            self.frames.feed(data, time_ns)
+            return
+        self.body.add(data)
         if self.messages is not None:
             self.messages.feed(data)
 
     def skip(self, length: int, why: GapReason, time_ns: int) -> None:
         """Records that the next bytes of the body are missing."""
-        self.body.skip(length, why)
         self.last_ns = time_ns
+        if self.frames is not None:
+            self.frames.skip(length, time_ns)
+            return
+        self.body.skip(length, why)
         if self.messages is not None and not self.messages.skip(length):
             self.messages = None
 
@@ -73,6 +102,8 @@ class MessageDraft:
 
     def kept_body(self) -> Body:
         """The captured part of the body."""
+        if self.frames is not None:
+            return EMPTY_BODY
         ended = self.ended_ns is not None
         return self.body.body(size_known=ended or not self.body.lost, whole=ended)
 
@@ -80,10 +111,11 @@ class MessageDraft:
 class Stream:
     """Both directions. `gap`: a part of unknown size is missing."""
 
-    __slots__ = ("gap", "interim", "number", "request", "reset", "response")
+    __slots__ = ("_text_cap", "gap", "interim", "number", "request", "reset", "response")
 
-    def __init__(self, number: int, cap: int) -> None:
+    def __init__(self, number: int, cap: int, text_cap: int = 0) -> None:
         self.number = number
+        self._text_cap = text_cap
         self.request = MessageDraft(cap)
         self.response = MessageDraft(cap)
         self.interim: tuple[int, ...] = ()
@@ -93,7 +125,11 @@ class Stream:
     @property
     def held(self) -> int:
         """Bytes of memory."""
-        return len(self.request.body.kept) + len(self.response.body.kept)
+        messages = (self.request, self.response)
+        return sum(
+            len(message.body.kept) + (0 if message.frames is None else message.frames.held)
+            for message in messages
+        )
 
     @property
     def over(self) -> bool:
@@ -110,8 +146,17 @@ class Stream:
         status = status_of(fields) if message is self.response and not ends else None
         if status is None or status not in _INTERIM:
             message.begin(fields, start_ns)
+            self._begin_frames(message, fields)
         elif len(self.interim) < MAX_INTERIM:
             self.interim += (status,)
+
+    def _begin_frames(self, message: MessageDraft, fields: Fields) -> None:
+        """Reads frames from here on, if the stream is a WebSocket connection (RFC 8441)."""
+        request = self.request
+        if message is request and fields.pseudo.get(b":protocol", b"").lower() == WEBSOCKET:
+            message.frames = WebSocketReader(True, is_extended(fields.headers), self._text_cap)
+        elif message is self.response and request.frames is not None and (status_of(fields) or 0) // 100 == 2:
+            message.frames = WebSocketReader(False, is_extended(fields.headers), self._text_cap)
 
 
 def status_of(fields: Fields) -> int | None:
@@ -191,6 +236,12 @@ def upgraded(stream: Stream, response: Response | None) -> bytes | None:
     if fields is None or response is None or fields.pseudo.get(b":method") != b"CONNECT":
         return None
     return fields.pseudo.get(b":protocol", b"CONNECT") if 200 <= response.status < 300 else None
+
+
+def websocket_of(stream: Stream, closed: bool) -> WebSocketSeen | None:
+    """The WebSocket connection that the stream became, if it did."""
+    client, server = stream.request.frames, stream.response.frames
+    return None if client is None or server is None else summary(client, server, closed)
 
 
 def grpc_of(stream: Stream, response: Response | None) -> Grpc | None:

@@ -42,6 +42,7 @@ from agent.http.h2.stream import (
     request_of,
     response_of,
     upgraded,
+    websocket_of,
 )
 from agent.http.messages import Exchange, Request
 from agent.streams.half import GapReason, Segment
@@ -72,8 +73,9 @@ class Streams:
         cap: int,
         request_direction: Direction | None,
         whole: Mapping[Direction, bool],
+        text_cap: int = 0,
     ) -> None:
-        self._cap = cap
+        self._cap, self._text_cap = cap, text_cap
         self._streams: OrderedDict[int, Stream] = OrderedDict()
         self._settled: OrderedDict[int, None] = OrderedDict()
         self._exchanges: list[Exchange] = []
@@ -241,7 +243,7 @@ class Streams:
     def _open(self, number: int) -> Stream:
         if len(self._streams) >= MAX_STREAMS:
             self._finish(next(iter(self._streams.values())), closed=False)
-        stream = self._streams[number] = Stream(number, self._cap)
+        stream = self._streams[number] = Stream(number, self._cap, self._text_cap)
         return stream
 
     def _finish(self, stream: Stream, closed: bool) -> None:
@@ -263,6 +265,7 @@ class Streams:
                 upgraded=upgraded(stream, response),
                 grpc=grpc_of(stream, response),
                 fields_unknown=stream.request.unknown + stream.response.unknown,
+                websocket=websocket_of(stream, closed),
             )
         )
 

@@ -95,10 +95,11 @@ def tell(
     closed: bool = True,
     cap: int = 65536,
     limits: Limits | None = None,
+    text_cap: int = 0,
 ) -> Told:
     """Feeds the events and ends the connection."""
     ledger = Ledger()
-    table = connections(limits or Limits(), cap, ledger)
+    table = connections(limits or Limits(), cap, ledger, text_cap)
     facts: list[ObservedExchange | Dismissed] = []
     last = 0
     if opened:

@@ -111,8 +111,8 @@ def test_a_connection_that_has_spoken_http_is_not_given_up() -> None:
 
 
 def test_after_an_upgrade_the_bytes_are_opaque_and_the_source_hears() -> None:
-    ask = GET.replace(b"\r\n\r\n", b"\r\nUpgrade: websocket\r\n\r\n")
-    say = b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n"
+    ask = GET.replace(b"\r\n\r\n", b"\r\nUpgrade: irc\r\n\r\n")
+    say = b"HTTP/1.1 101 Switching\r\nUpgrade: irc\r\n\r\n"
     told = tell(chunks([(C, ask), (C, b"\x81\x00"), (S, say + b"\x81\x01x"), (S, b"GET / HTTP/1.1\r\n\r\n")]))
     assert told.dismissed == [Bytes.OPAQUE]
     assert told.ledger.bytes == {Bytes.PARSED: len(ask + say), Bytes.OPAQUE: 2 + 3 + 18}

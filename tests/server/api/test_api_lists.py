@@ -6,11 +6,21 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from agent.wire import Body, Endpoint, Grpc, SubOperation, pack_batch, pack_record
+from agent.wire import (
+    Body,
+    Endpoint,
+    Grpc,
+    SubOperation,
+    WebSocket,
+    WebSocketHalf,
+    WebSocketText,
+    pack_batch,
+    pack_record,
+)
 from server.api.paging import MAX_LIMIT
 from server.store.sqlite.reading import exchanges
 from tests.server.engine import spec
-from tests.server.records import NOON, both, record
+from tests.server.records import MS, NOON, both, record
 from tests.server.running import Client
 
 CALLER = Endpoint("10.1.0.9", 40000, 7, pod="till-1", namespace="front", workload="till")
@@ -329,6 +339,26 @@ def test_a_grpc_call_shows_its_own_status_and_how_many_messages_passed(client: C
         **{"status": 5, "request_messages": 1, "response_messages": None, "request_bytes": 12},
         **{"response_bytes": None, "request_largest": 12, "response_largest": None},
     }
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_websocket_connection_is_that_of_the_view_that_saw_most(client: Client, order: int) -> None:
+    sent, part = WebSocketHalf(3, 1, 1, 0, 0, 1, 20, 0), WebSocketHalf(1, 1, 0, 0, 0, 0, 5, 15)
+    text = WebSocketText("client", b'{"a": 1}', NOON + 5 * MS)
+    views = [
+        record(0, status=101, websocket=WebSocket(part, sent, None, None, None)),
+        record(
+            0, "client", status=101, websocket=WebSocket(sent, sent, 1001, "server", NOON + 9 * MS, (text,))
+        ),
+    ]
+    client.send(*views[::order])
+    (exchange,) = client.items("/exchanges")
+    shown = exchange["websocket"]
+    half = {"messages": 2, "text": 1, "binary": 1, "frames": 3, "pings": 0, "pongs": 0}
+    assert shown["client"] == shown["server"] == {**half, "compressed": 1, "bytes": 20, "unseen": 0}
+    assert (shown["close_code"], shown["closed_by"]) == (1001, "server")
+    assert [(one["sender"], one["data"]) for one in shown["texts"]] == [("client", {"text": '{"a": 1}'})]
+    assert 0 < shown["open_ms"] < 9
 
 
 @pytest.mark.parametrize("order", [1, -1])

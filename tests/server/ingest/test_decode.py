@@ -16,6 +16,9 @@ from agent.wire import (
     Endpoint,
     SubOperation,
     Timing,
+    WebSocket,
+    WebSocketHalf,
+    WebSocketText,
     WireError,
     decode_record,
     pack_batch,
@@ -23,6 +26,9 @@ from agent.wire import (
 )
 from server.ingest.decode import MAX_TIME, decode
 from tests.server.records import batch, both, record
+
+SENT = WebSocketHalf(1, 1, 0, 0, 0, 0, 2, 0)
+SOCKET = WebSocket(SENT, SENT, 1000, "client", 5)
 
 GOOD = batch(7, [*both(0), record(1, path=b"/\xff")])
 
@@ -112,6 +118,12 @@ def test_a_state_of_capture_that_does_not_fit_the_store_is_refused(capture: Capt
         ({"sub_operations": (SubOperation("x" * 1000, "query", "A", None),)}, "protocol"),
         ({"sub_operations": (SubOperation("graphql", "", "A", None),)}, "kind"),
         ({"sub_operations": (SubOperation("graphql", "query", "x" * 2000, None),)}, "name"),
+        ({"websocket": replace(SOCKET, close_code=-1)}, "websocket"),
+        ({"websocket": replace(SOCKET, closed_by="proxy")}, "closed_by"),
+        ({"websocket": replace(SOCKET, end=MAX_TIME)}, "websocket times"),
+        ({"websocket": replace(SOCKET, texts=(WebSocketText("proxy", b"{}", 1),))}, "sender"),
+        ({"websocket": replace(SOCKET, texts=(WebSocketText("client", b"{}", -1),))}, "websocket times"),
+        ({"websocket": replace(SOCKET, client=replace(SENT, bytes=2**63 - 1))}, "websocket"),
         ({"status": -3}, "status"),
     ],
 )

@@ -6,11 +6,23 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from agent.wire import Body, Consumer, Endpoint, Process, Record, Response, SubOperation
+from agent.wire import (
+    Body,
+    Consumer,
+    Endpoint,
+    Process,
+    Record,
+    Response,
+    SubOperation,
+    WebSocket,
+    WebSocketHalf,
+    WebSocketText,
+)
 from tests.server.records import both, record
 from tests.server.running import Client, wait_for
 
 NAME = "canary"  # set on `window` by a script that runs
+SENT = WebSocketHalf(1, 1, 0, 0, 0, 0, 2, 0)
 CANARY = f"\"'><img src=x onerror={NAME}=1><script>{NAME}=1</script>{{{{7777*7777}}}}"
 SPEC: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -99,6 +111,7 @@ def hostile(ordinal: int = 0, text: str = CANARY) -> list[Record]:
             error=text,
             redactions={text: 1},
             sub_operations=(SubOperation(text[:128], text[:128], text, True),),
+            websocket=WebSocket(SENT, SENT, 1000, "client", 5, (WebSocketText("client", raw, 5),)),
         )
         for plain in (record(ordinal, "client"), record(ordinal, "server"))
         if plain.request is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire import Capture, Endpoint, SubOperation
+from agent.wire import Capture, Endpoint, SubOperation, WebSocket, WebSocketHalf, WebSocketText
 from server.analysis.specs.load import load
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
@@ -76,6 +76,28 @@ def test_an_apis_page_lists_what_was_asked_for_within_an_operation(client: Clien
     assert "2 more" in text
     (exchange,) = client.items("/exchanges")
     assert "mcp call tools/call search failed" in page(client, f"/exchanges/{exchange['id']}")
+
+
+@pytest.mark.parametrize(
+    ("code", "closed_by", "end"),
+    [
+        (1001, "server", "closed by the server with 1001"),
+        (1006, None, "ended without a Close frame"),
+        (None, None, "the end was not seen"),
+    ],
+)
+def test_an_exchanges_page_says_what_a_websocket_connection_carried(
+    client: Client, code: int | None, closed_by: str | None, end: str
+) -> None:
+    asked, answered = WebSocketHalf(3, 2, 0, 0, 0, 2, 2048, 0), WebSocketHalf(1, 1, 0, 0, 0, 0, 8, 7)
+    text = WebSocketText("server", b'{"colour": "red"}', 5)
+    found = WebSocket(asked, answered, code, closed_by, None, (text,))
+    client.send(*both(0, "/feed", status=101, upgraded="websocket", websocket=found))
+    (exchange,) = client.items("/exchanges")
+    shown = page(client, f"/exchanges/{exchange['id']}")
+    assert "2 messages in 3 frames (2.05 kB, 2 compressed) from the client" in shown
+    assert f"1 message in 1 frame (8 B, 7 B unseen) from the server; {end}" in shown
+    assert '{"colour": "red"}' in shown
 
 
 def test_an_apis_page_lists_its_operations_deviations_and_exchanges(client: Client) -> None:

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
 
-from agent.events import Direction
+from agent.events import Direction, Role
 from agent.http.h2.streams import Streams
-from agent.http.messages import BodyState, Completeness, Exchange, Grpc
+from agent.http.messages import EMPTY_BODY, BodyState, Completeness, Exchange, Grpc, WebSocketCounts
 from agent.ledger import Bytes
 from agent.streams.half import Data, Gap, GapReason
 
@@ -307,3 +309,72 @@ def test_streams_that_never_end_are_bounded() -> None:
     told = streams.drain()
     assert len(told) == 3000 - 1024
     assert all(exchange.completeness is Completeness.GAP for exchange in told)
+
+
+def connected(*frames: tuple[str, bytes], answer: str = "200") -> Talk:
+    """A WebSocket connection on a stream (RFC 8441), with these frames of the client and the server."""
+    talk = Talk()
+    talk.server.update_settings({h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
+    talk.flush()
+    fields = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":path", "/feed")]
+    talk.client.send_headers(1, [*fields, (":authority", "pets")], end_stream=False)
+    talk.flush()
+    talk.server.send_headers(1, [(":status", answer)], end_stream=answer != "200")
+    talk.flush()
+    for end, frame in frames:
+        (talk.client if end == "client" else talk.server).send_data(1, frame)
+        talk.flush()
+    return talk
+
+
+HELLO, WORLD = (
+    Frame(Opcode.TEXT, b"hello").serialize(mask=True),
+    Frame(Opcode.TEXT, b"{}").serialize(mask=False),
+)
+BYE = Frame(Opcode.CLOSE, b"\x03\xe8")
+
+
+def test_websocket_on_a_stream_is_counted_and_closed_as_on_a_connection() -> None:
+    talk = connected(
+        *(("client", HELLO), ("server", WORLD), ("client", BYE.serialize(mask=True))),
+        ("server", BYE.serialize(mask=False)),
+    )
+    talk.client.end_stream(1)
+    talk.server.end_stream(1)
+    talk.flush()
+    whole: Holed = [*talk.wire]
+    bytewise: Holed = [(way, data[at : at + 1]) for way, data in talk.wire for at in range(len(data))]
+    for pieces in (whole, bytewise):
+        (exchange,), _ = read(pieces)
+        assert exchange.completeness is Completeness.COMPLETE
+        assert exchange.upgraded == b"websocket"
+        assert exchange.request is not None
+        assert exchange.request.body == EMPTY_BODY  # frames are no body
+        found = exchange.websocket
+        assert found is not None
+        assert found.client == WebSocketCounts(2, 1, 0, 0, 0, 0, 7, 0)
+        assert found.server == WebSocketCounts(2, 1, 0, 0, 0, 0, 4, 0)
+        assert (found.close_code, found.closed_by) == (1000, Role.CLIENT)
+
+
+def test_websocket_frames_beyond_what_was_captured_of_a_stream_are_unseen() -> None:
+    talk = connected(("client", HELLO), ("client", HELLO))
+    talk.client.end_stream(1)
+    talk.server.end_stream(1)
+    talk.flush()
+    holed: Holed = list(talk.wire)
+    place = next(at for at, (_, data) in enumerate(talk.wire) if HELLO in data)
+    way, data = talk.wire[place]
+    holed[place : place + 1] = [(way, data[: -len(HELLO)]), (way, len(HELLO))]
+    (exchange,), _ = read(holed)
+    assert exchange.websocket is not None
+    assert exchange.websocket.client == WebSocketCounts(1, 1, 0, 0, 0, 0, 5, len(HELLO))
+    assert exchange.websocket.close_code is None
+
+
+def test_a_refused_connection_is_no_websocket() -> None:
+    talk = connected(answer="403")
+    talk.client.end_stream(1)
+    talk.flush()
+    (exchange,), _ = read([*talk.wire])
+    assert exchange.websocket is None
