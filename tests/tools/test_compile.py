@@ -83,6 +83,9 @@ def test_what_was_compiled_of_other_sources_is_removed(tmp_path: Path) -> None:
     assert (preferred / "agent").exists(), "without a stamp it is not ours"
     assert said == ""
     (preferred / "spectap-compiled").write_text("of other sources")
+    (preferred / "spectap-compiled-files").write_text("ours__mypyc.cpython.so\n")
+    for name in ("ours__mypyc.cpython.so", "mypys__mypyc.cpython.so"):
+        (preferred / name).touch()
     said = subprocess.run(drop, check=True, capture_output=True, text=True).stdout
     assert "make compiled" in said
-    assert [path.name for path in preferred.iterdir()] == ["other"]
+    assert {path.name for path in preferred.iterdir()} == {"other", "mypys__mypyc.cpython.so"}
