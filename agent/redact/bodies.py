@@ -7,9 +7,10 @@ nothing in it looks like a secret; of anything else only length and type are kep
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from email.message import Message
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from agent import wire
 from agent.http.body import decode

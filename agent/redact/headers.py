@@ -71,6 +71,16 @@ class HeaderMemory:
         self.fields: RepeatCache[tuple[bytes, bytes]] = RepeatCache(MAX_CLEAN)
         self.names: set[bytes] = set()
 
+    def remember(self, field: tuple[bytes, bytes]) -> None:
+        """Remembers a clean field; the aggregation header is kept whatever it holds, so it is not clean."""
+        if self.aggregation is None or field[0].decode("latin-1").lower() != self.aggregation:
+            self.fields.add(field)
+
+    def unremembered(self, headers: Headers) -> Headers:
+        """The fields that may hold a credential: all but the remembered ones."""
+        known = self.fields.known
+        return tuple([field for field in headers if field not in known])
+
 
 class HeaderMasks:
     """Masks the header fields of one side of one exchange, and logs each mask."""
@@ -99,7 +109,7 @@ class HeaderMasks:
         else:
             masked = self._field(name, value)
         if masked == field and self._log.total == before and len(value) <= MAX_CLEAN_LENGTH:
-            self._memory.fields.add(field)
+            self._memory.remember(field)
         return masked
 
     def _several(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 
+from msgspec import Raw
+from msgspec.json import Decoder
+
 _STRING = r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*"'
 _NUMBER = r"-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?![0-9A-Za-z.+_-])"
 _WORD = r"(?:true|false|null)(?![0-9A-Za-z_])"
@@ -27,22 +30,17 @@ TEXTS = (PLAIN, STRING)  # a plain one has no escape and is a single word
 
 
 def is_document(text: str) -> bool:
-    """Whether `text` is one JSON document, and so lexes to its end: `json` decides that twice as fast as the
-    lexer.
+    """Whether `text` is one JSON document, and so lexes to its end. The validator is ten times as fast as
+    the lexer; it refuses some texts that lex, such as lone surrogates.
     """
     try:
-        _DECODER.decode(text)
+        _VALIDATOR.decode(text)
     except (ValueError, RecursionError):
         return False
     return True
 
 
-def _constant(_: str) -> None:
-    """Refuses NaN and infinities, which `json` accepts and the lexer does not."""
-    raise ValueError
-
-
-_DECODER = json.JSONDecoder(parse_constant=_constant)
+_VALIDATOR = Decoder(Raw)
 
 
 def lexed(text: str, cut: bool = False) -> int:

@@ -10,6 +10,8 @@ import re
 MAX_DIGITS = 20
 CLASSES = (8, 32, 128)
 LONGEST = 132  # for all texts longer than the last class
+_FILLERS = tuple((size, "redacted".ljust(size, "x")) for size in CLASSES)
+_LONGEST = "redacted".ljust(LONGEST, "x")
 MAX_FORMATTED = 2048  # characters; the format of longer text is not kept
 MAX_NUMBER = 64  # characters; longer literals are not evaluated
 
@@ -62,7 +64,10 @@ def of_number(literal: str) -> str:
 
 def filler(length: int) -> str:
     """`redacted`, padded to the length class of `length` characters."""
-    return "redacted".ljust(next((size for size in CLASSES if length <= size), LONGEST), "x")
+    for size, text in _FILLERS:
+        if length <= size:
+            return text
+    return _LONGEST
 
 
 def of_bytes(length: int) -> bytes:

@@ -94,8 +94,7 @@ class Redactor:
         began = _first_ns(exchange, provenance)
         connection = self._websocket(exchange.websocket, provenance.offset_ns, log)
         return wire.Record(
-            id=self._digest(
-                ID_BYTES,
+            id=self._id(
                 provenance,
                 f"\0{exchange.ordinal}\0{provenance.side}".encode(),
                 _captured(provenance.connection, began, request, response),
@@ -108,7 +107,7 @@ class Redactor:
             protocol=_protocol(exchange),
             tls=provenance.tls,
             side=provenance.side,
-            connection=self._digest(CONNECTION_BYTES, provenance),
+            connection=self._observed_by(provenance.agent, provenance.boot_id, provenance.connection)[1],
             stream=exchange.ordinal,
             client=provenance.client,
             server=provenance.server,
@@ -149,7 +148,9 @@ class Redactor:
             trailers=masks.masked(request.trailers),
             body=self._body(request, log, "request.body"),
             content_type=_content_type(headers),
-        ), credentials.find(request.headers, request.target.partition(b"?")[2], masker, self._key)
+        ), credentials.find(
+            self._headers.unremembered(request.headers), request.target.partition(b"?")[2], masker, self._key
+        )
 
     def _response(self, response: Response | None, log: MaskLog) -> wire.Response | None:
         if response is None:
@@ -181,11 +182,12 @@ class Redactor:
             log.rules[rule] += count
         return found
 
-    def _digest(self, size: int, provenance: Provenance, *more: bytes) -> str:
-        """SHA-256 (hex) over agent, connection and `more`."""
-        digest = self._observed_by(provenance.agent, provenance.boot_id, provenance.connection).copy()
-        digest.update(b"".join(more))
-        return digest.digest()[:size].hex()
+    def _id(self, provenance: Provenance, exchange: bytes, captured: bytes) -> str:
+        """SHA-256 (hex) over agent, connection and exchange."""
+        observed, _ = self._observed_by(provenance.agent, provenance.boot_id, provenance.connection)
+        digest = observed.copy()
+        digest.update(exchange + captured)
+        return digest.digest()[:ID_BYTES].hex()
 
 
 def _protocol(exchange: Exchange) -> str:
@@ -262,7 +264,8 @@ def _captured(
     return f"\0{began}\0{asked}\0{answered}".encode()
 
 
-def _observed_by(agent: str, boot_id: str, connection: ConnectionKey) -> hashlib._Hash:
+def _observed_by(agent: str, boot_id: str, connection: ConnectionKey) -> tuple[hashlib._Hash, str]:
+    """SHA-256 over agent and connection, and its start in hex."""
     parts = (
         agent,
         boot_id,
@@ -271,4 +274,5 @@ def _observed_by(agent: str, boot_id: str, connection: ConnectionKey) -> hashlib
         str(connection.pid or 0),  # keeps ids unchanged over versions
         str(connection.generation),
     )
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass"))
+    return digest, digest.digest()[:CONNECTION_BYTES].hex()

@@ -33,6 +33,7 @@ class TextMasker:
         self.clean_fragments = CleanFragments(names)
         self.plain_pairs: RepeatCache[bytes] = RepeatCache(MAX_PAIRS)
         self._often: dict[str, tuple[str, str | None]] = {}
+        self._clean: RepeatCache[str] = RepeatCache(MAX_REPEATED)
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
         """`text` without its secrets, and the rule of the first one, or None."""
@@ -50,8 +51,15 @@ class TextMasker:
         """Whether a text without structure may be kept: it is short, and no word or shape in it is
         suspicious.
         """
-        if len(text) > MAX_TEXT or self.text(text)[1] is not None:
+        if text in self._clean.known:
+            return True
+        if len(text) > MAX_TEXT or self.text(text)[1] is not None or not self._is_without_names(text):
             return False
+        if len(text) <= MAX_REPEATED_LENGTH:
+            self._clean.add(text)
+        return True
+
+    def _is_without_names(self, text: str) -> bool:
         raw = text.encode("utf-8", "surrogatepass")
         if b"\\" not in raw and not self.names.possible(raw):
             return True

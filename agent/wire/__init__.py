@@ -6,8 +6,6 @@ The only package of the agent that the server imports. `record` has the fields, 
 
 from __future__ import annotations
 
-from agent.checked import Pairs as Pairs
-from agent.checked import WireError as WireError
 from agent.wire.balance import LOSSES as LOSSES
 from agent.wire.balance import TOTALS as TOTALS
 from agent.wire.balance import Balance as Balance
@@ -19,6 +17,7 @@ from agent.wire.batch import VERSION as VERSION
 from agent.wire.batch import Batch as Batch
 from agent.wire.batch import Capture as Capture
 from agent.wire.batch import CaptureScope as CaptureScope
+from agent.wire.batch import WireError as WireError
 from agent.wire.batch import decode_batch as decode_batch
 from agent.wire.batch import decode_record as decode_record
 from agent.wire.batch import pack_batch as pack_batch
@@ -31,6 +30,7 @@ from agent.wire.record import Consumer as Consumer
 from agent.wire.record import Endpoint as Endpoint
 from agent.wire.record import Grpc as Grpc
 from agent.wire.record import Mask as Mask
+from agent.wire.record import Pairs as Pairs
 from agent.wire.record import Process as Process
 from agent.wire.record import Record as Record
 from agent.wire.record import Request as Request

@@ -1,4 +1,4 @@
-"""A batch of records, and its msgpack form; agent/checked.py does the reading.
+"""A batch of records, and its msgpack form.
 
 `decode_batch` accepts this version and earlier ones; any other bytes raise WireError. STEPS has one function
 for each step between versions. A change that a reader must know of needs a new version, a step, and a stored
@@ -8,19 +8,22 @@ batch of the version before (tests/data/wire).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass, replace
+from contextlib import contextmanager
 from enum import StrEnum
-from functools import cache
-from operator import attrgetter
-from typing import IO, Any, get_args, get_origin, get_type_hints
+from typing import IO, Any
 
 import msgpack
+from msgspec import MsgspecError, Raw, Struct, convert
+from msgspec.msgpack import Decoder, Encoder
 
-from agent.checked import WireError, names_of, reader
 from agent.wire.record import Record
 
 VERSION = 3
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
+
+
+class WireError(ValueError):
+    """The bytes are no valid batch; the message names the field, never its value."""
 
 
 class CaptureScope(StrEnum):
@@ -32,8 +35,7 @@ class CaptureScope(StrEnum):
     SAMPLED = "sampled"  # a sample of the connections, without bodies: it cannot keep up with heads
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """The state of capture when a batch was made. `watching` is one of CaptureScope.
 
     `lag_ms` is the time from the kernel to the server: how long ago the oldest event occurred that was not
@@ -44,8 +46,7 @@ class Capture:
     lag_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """`epoch` is new at each start of the agent, `seq` counts batches within it from 1.
 
     `ledger` holds the agent's totals so far: {"bytes": {bucket: n}, "exchanges": …, "kernel": …}. `capture`
@@ -59,6 +60,26 @@ class Batch:
     ledger: dict[str, dict[str, int]]
     records: tuple[Record, ...]
     capture: Capture | None = None
+
+
+class _Versioned(Struct):
+    version: int
+
+
+class _Envelope(Struct):
+    """A batch whose records are not decoded yet: all together would not fit the CPU's caches."""
+
+    agent: str
+    epoch: str
+    seq: int
+    ledger: dict[str, dict[str, int]]
+    records: tuple[Raw, ...]
+    capture: Capture | None = None
+
+
+_ENCODER = Encoder()
+_RECORDS, _ENVELOPES, _VERSIONS = Decoder(Record), Decoder(_Envelope), Decoder(_Versioned)
+_PLAIN = Decoder(dict[str, Any])
 
 
 def _from_1(batch: dict[str, Any]) -> dict[str, Any]:
@@ -75,31 +96,9 @@ STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _
 """Conversions from version N to N+1."""
 
 
-@cache
-def _parts(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
-    """A dataclass's field names, a getter of their values, and the names of fields that are dataclasses or
-    None. Every dataclass here has at least two fields.
-    """
-    names, hints = names_of(kind), get_type_hints(kind)
-    nested = tuple(name for name in names if any(map(is_dataclass, (hints[name], *get_args(hints[name])))))
-    return names, attrgetter(*names), tuple(name for name in nested if get_origin(hints[name]) is not tuple)
-
-
-def _map_of(value: Any) -> dict[str, Any]:
-    """A dataclass as a map for msgpack, with nested ones; other values are packed unchanged."""
-    kind: type = type(value)
-    names, values, nested = _parts(kind)
-    made = dict(zip(names, values(value), strict=True))
-    for name in nested:
-        if made[name] is not None:
-            made[name] = _map_of(made[name])
-    return made
-
-
 def pack_record(record: Record) -> bytes:
     """One record as msgpack."""
-    packed: bytes = msgpack.packb(_map_of(record), default=_map_of)
-    return packed
+    return _ENCODER.encode(record)
 
 
 def pack_head(
@@ -117,18 +116,18 @@ def pack_head(
         "agent": agent,
         "epoch": epoch,
         "seq": seq,
-        "ledger": {name: dict(counts) for name, counts in ledger.items()},
-        "capture": None if capture is None else _map_of(capture),
+        "ledger": ledger,
+        "capture": capture,
     }
-    packer = msgpack.Packer(autoreset=False)
-    packer.pack_map_header(len(head) + 1)
-    for key, value in head.items():
-        packer.pack(key)
-        packer.pack(value)
-    packer.pack("records")
-    packer.pack_array_header(records)
-    packed: bytes = packer.bytes()
-    return packed
+    packer = msgpack.Packer()
+    return b"".join(
+        (
+            packer.pack_map_header(len(head) + 1),
+            *(_ENCODER.encode(part) for field in head.items() for part in field),
+            _ENCODER.encode("records"),
+            packer.pack_array_header(records),
+        )
+    )
 
 
 def pack_batch(
@@ -152,87 +151,51 @@ def split_batch(raw: bytes) -> tuple[Batch, tuple[bytes, ...]]:
     """The batch in `raw`, and each of its records as msgpack of VERSION. Raises WireError."""
     if len(raw) > MAX_BATCH:
         raise WireError(f"batch is larger than {MAX_BATCH} bytes")
-    records: list[tuple[Record, bytes]] = []
-    try:
-        plain = _plain_batch(raw, records)
-    except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
-        if isinstance(error, WireError):
-            raise
-        raise WireError(f"not msgpack: {type(error).__name__}") from None
-    version = plain.get("version")
-    if type(version) is not int:
-        raise WireError("batch.version: not int")
-    while version in STEPS and version != VERSION:
-        plain = STEPS[version](plain)
-        version = plain.get("version")
-    if version != VERSION:
-        raise WireError(f"version: this server speaks {VERSION}; upgrade whichever side is older")
-    batch = reader(Batch, "batch")(plain)
-    assert isinstance(batch, Batch)
-    if not records:
-        return batch, tuple(pack_record(record) for record in batch.records)
-    return replace(batch, records=tuple(record for record, _ in records)), tuple(own for _, own in records)
+    with _refusing("batch"):
+        version = _VERSIONS.decode(raw).version
+        if version in STEPS:
+            batch = convert(_of_this_version(_PLAIN.decode(raw)), Batch)
+            return batch, tuple(map(pack_record, batch.records))
+        if version != VERSION:
+            raise WireError(f"version: this server speaks {VERSION}; upgrade whichever side is older")
+        sent = _ENVELOPES.decode(raw)
+    packed = tuple(map(bytes, sent.records))
+    with _refusing("record"):  # each keeps its bytes: packing it again costs half as much as reading it
+        records = tuple(map(_RECORDS.decode, packed))
+    return Batch(version, sent.agent, sent.epoch, sent.seq, sent.ledger, records, sent.capture), packed
 
 
-def _plain_batch(raw: bytes, records: list[tuple[Record, bytes]]) -> dict[Any, Any]:
-    """The batch's map. Records of this version are added to `records`: each is read before the next is
-    unpacked (all together would not fit the CPU's caches), and keeps its bytes (packing again costs as much
-    as reading).
-    """
-    unpacker = msgpack.Unpacker(raw=False, strict_map_key=True, use_list=False, max_buffer_size=MAX_BATCH)
-    unpacker.feed(raw)
-    plain: dict[Any, Any] = {}
-    for _ in range(_fields(unpacker)):
-        key = unpacker.unpack()
-        if key in plain:
-            raise WireError("batch: a field twice")
-        if key == "records" and plain.get("version") == VERSION:
-            plain[key] = ()
-            records.extend(_each(unpacker, raw))
-        else:
-            plain[key] = unpacker.unpack()
-    if unpacker.tell() != len(raw):
-        raise WireError("not msgpack: more follows")
-    return plain
-
-
-def _fields(unpacker: msgpack.Unpacker) -> int:
-    try:
-        count: int = unpacker.read_map_header()
-    except ValueError:
-        raise WireError("batch: not a map") from None
-    return count
-
-
-def _each(unpacker: msgpack.Unpacker, raw: bytes) -> Iterator[tuple[Record, bytes]]:
-    read = reader(Record, "batch.records")
-    for _ in range(unpacker.read_array_header()):
-        start = unpacker.tell()
-        record = read(unpacker.unpack())
-        yield record, raw[start : unpacker.tell()]
+def _of_this_version(batch: dict[str, Any]) -> dict[str, Any]:
+    while batch["version"] in STEPS:
+        batch = STEPS[batch["version"]](batch)
+    return batch
 
 
 def decode_record(raw: bytes) -> Record:
     """One record packed by `pack_record`. Raises WireError."""
-    try:
-        plain = msgpack.unpackb(raw, raw=False, strict_map_key=True, use_list=False)
-    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
-        raise WireError(f"not msgpack: {type(error).__name__}") from None
-    record = reader(Record, "record")(plain)
-    assert isinstance(record, Record)
-    return record
+    with _refusing("record"):
+        return _RECORDS.decode(raw)
 
 
 def read_records(stream: IO[bytes]) -> Iterator[Record]:
     """The concatenated records that `spectap-agent read` writes. Raises WireError."""
-    read = reader(Record, "record")
     unpacker = msgpack.Unpacker(
         stream, raw=False, strict_map_key=True, use_list=False, max_buffer_size=MAX_BATCH
     )
-    try:
+    with _refusing("record"):
         for plain in unpacker:
-            yield read(plain)
-    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+            yield convert(plain, Record)
+
+
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    """Turns a decoder's error into a WireError. Its text names a field and a type, never a value."""
+    try:
+        yield
+    except MsgspecError as error:
+        wrong, _, place = str(error).partition(" - at `$")
+        raise WireError(f"{where}{place.rstrip('`')}: {wrong}") from None
+    except (ValueError, RecursionError, OverflowError, msgpack.exceptions.UnpackException) as error:
         if isinstance(error, WireError):
             raise
-        raise WireError(f"not msgpack: {type(error).__name__}") from None
+        raise WireError(f"{where}: not msgpack: {type(error).__name__}") from None

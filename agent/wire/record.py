@@ -7,13 +7,12 @@ an agent that does not send it gets the default, and a server that does not know
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
-from agent.checked import Pairs
+Pairs = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One end of the connection. `netns` is the network namespace's inode, known for ends on this node."""
 
     ip: str
@@ -25,8 +24,7 @@ class Endpoint:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """The captured process; (boot_id, pid, start_ticks) is unique. `pod` is the UID of its pod, `image` the
     name of its container's image as the runtime was given it.
     """
@@ -42,8 +40,7 @@ class Process:
     image: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """A payload after transfer coding; `size` is its true length on the wire, `data` is content-decoded,
     redacted and at most the cap. `state` is one of agent.http.messages.BodyState; or "masked" if the text has
     no structure and was masked as a whole (data is None); or "malformed" if it is complete and not the JSON
@@ -57,8 +54,7 @@ class Body:
     events: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     method: str
     scheme: str
     authority: bytes | None
@@ -70,8 +66,7 @@ class Request:
     content_type: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     status: int
     headers: Pairs
     trailers: Pairs
@@ -80,8 +75,7 @@ class Response:
     interim: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """Wall-clock ns: the request's first and last byte, the response's first and last byte."""
 
     request_start: int | None
@@ -90,8 +84,7 @@ class Timing:
     end: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Consumer:
+class Consumer(Struct, frozen=True):
     """Hints at who called. `credential` is a keyed fingerprint (hex), never the secret; `facts` describe the
     credential, such as {"jwt.alg": "RS256", "basic": "true"}.
     """
@@ -105,8 +98,7 @@ class Consumer:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Grpc:
+class Grpc(Struct, frozen=True):
     """gRPC's status, and the messages of each direction: how many, bytes of all and of the largest, as sent
     and without their prefix; None if not seen.
     """
@@ -120,8 +112,7 @@ class Grpc:
     response_largest: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WebSocketHalf:
+class WebSocketHalf(Struct, frozen=True):
     """What one end of a WebSocket connection sent: whole frames of any kind, text and binary messages, Ping
     and Pong frames, messages that were compressed, bytes of payload. `unseen` bytes were lost or not readable
     as frames: what they held is in no other count.
@@ -137,8 +128,7 @@ class WebSocketHalf:
     unseen: int
 
 
-@dataclass(frozen=True, slots=True)
-class WebSocketText:
+class WebSocketText(Struct, frozen=True):
     """A text message of JSON, redacted. `sender` is client or server, `time` that of its last byte."""
 
     sender: str
@@ -146,8 +136,7 @@ class WebSocketText:
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class WebSocket:
+class WebSocket(Struct, frozen=True):
     """A connection after its upgrade to WebSocket.
 
     `close_code` is that of the first Close frame, which `closed_by` (client, server) sent: 1005 if it has
@@ -164,8 +153,7 @@ class WebSocket:
     texts: tuple[WebSocketText, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SubOperation:
+class SubOperation(Struct, frozen=True):
     """One thing that a request asked for in its body or query, by a protocol above HTTP.
 
     `protocol` is graphql, jsonrpc or mcp. `kind` is query, mutation, subscription, persisted (the document is
@@ -180,8 +168,7 @@ class SubOperation:
     failed: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Mask:
+class Mask(Struct, frozen=True):
     """A value that was replaced by a placeholder, which keeps its JSON type, format and length class.
 
     `where` is path, query, header, cookie, request.body, response.header, response.cookie or response.body;
@@ -194,8 +181,7 @@ class Mask:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     id: str  # hex of a hash over (agent, boot id, connection, generation, ordinal, side)
     agent: str
     node: str

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record, Request, Response
 from server.analysis.inventory import is_loopback

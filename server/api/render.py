@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
+
+from msgspec.structs import asdict
 
 from agent import wire
 from agent.wire import Pairs, Record
@@ -83,7 +85,7 @@ def operation(row: rows.OperationRow) -> models.Operation:
             p50=quantile(row.latency, 0.5), p95=quantile(row.latency, 0.95), p99=quantile(row.latency, 0.99)
         ),
         callers=[_caller(one) for one in row.consumers],
-        sub_operations=[models.SubOperationCount(**asdict(one)) for one in row.sub_operations],
+        sub_operations=[models.SubOperationCount(**dataclasses.asdict(one)) for one in row.sub_operations],
         first_seen=moment(row.first_seen),
         last_seen=moment(row.last_seen),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 
 import zstandard
+from msgspec.structs import astuple, replace
 
 from agent.wire import MAX_BATCH, Batch, Record, WebSocket, WireError, split_batch
 
@@ -28,7 +29,7 @@ class Delivery:
         if capture is None or capture.lag_ms is None:
             return self
         waited = replace(capture, lag_ms=capture.lag_ms + max(0, ns) // 1_000_000)
-        return replace(self, batch=replace(self.batch, capture=waited))
+        return Delivery(replace(self.batch, capture=waited), self.packed)
 
 
 def unpacked(raw: bytes, coding: str) -> bytes:

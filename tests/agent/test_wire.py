@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import FrozenInstanceError, fields, is_dataclass
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -11,6 +10,7 @@ import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from agent import wire
 from agent.ledger import Bytes, Exchanges
@@ -29,9 +29,8 @@ texts = st.text(st.characters(codec="utf-8"), max_size=8)
 def _strategy(kind: Any) -> st.SearchStrategy[Any]:
     """Values of an annotation of agent/wire."""
     origin, args = get_origin(kind), get_args(kind)
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return st.builds(kind, **{f.name: _strategy(hints[f.name]) for f in fields(kind)})  # type: ignore[arg-type]
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return st.builds(kind, **{name: _strategy(hint) for name, hint in get_type_hints(kind).items()})
     if origin is UnionType:
         return st.one_of(*map(_strategy, args))
     if origin is tuple and args[-1] is Ellipsis:
@@ -164,11 +163,11 @@ def test_an_error_names_the_field_and_never_the_value() -> None:
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ([], "batch: not a map"),
+        ([], "batch: Expected `object`"),
         ({}, "version"),
         ({"version": 99}, "version"),
         ({"version": [1]}, "version"),
-        ({"version": wire.VERSION}, r"batch\.agent: missing"),
+        ({"version": wire.VERSION}, "batch: .*missing.*`agent`"),
     ],
 )
 def test_what_is_no_batch_is_refused_by_name(tree: Any, message: str) -> None:
@@ -176,19 +175,18 @@ def test_what_is_no_batch_is_refused_by_name(tree: Any, message: str) -> None:
         wire.decode_batch(msgpack.packb(tree))
 
 
-def test_what_follows_a_batch_or_comes_twice_in_it_is_refused() -> None:
+def test_what_follows_a_batch_is_refused_and_of_a_field_that_comes_twice_the_last_counts() -> None:
     raw = _batch([wire.pack_record(RECORD)])
+    with pytest.raises(wire.WireError, match="trailing"):
+        wire.decode_batch(raw + b"\0")
     again = msgpack.packb("records") + msgpack.packb([])
-    twice = bytes([raw[0] + 1]) + raw[1:] + again
-    for wrong, message in ((raw + b"\0", "more follows"), (twice, "a field twice")):
-        with pytest.raises(wire.WireError, match=message):
-            wire.decode_batch(wrong)
+    assert wire.split_batch(bytes([raw[0] + 1]) + raw[1:] + again) == (wire.decode_batch(_batch([])), ())
 
 
 def test_what_is_read_is_as_frozen_as_what_was_made() -> None:
     read = wire.decode_record(wire.pack_record(RECORD))
     assert type(read) is wire.Record
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         read.stream = 8  # type: ignore[misc]
 
 

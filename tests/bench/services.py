@@ -10,9 +10,10 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from agent.wire import Body, Consumer, Record
 from tests.bench.shapes_mutants import Truth

@@ -10,10 +10,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from statistics import median
+
+from msgspec.structs import replace
 
 from agent.wire import Body, Endpoint, Record, decode_record, pack_record
 from server.analysis.json import Json, JsonObject

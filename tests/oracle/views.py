@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from agent.wire import Body, Consumer, Endpoint, Process, Record, Request, Response, Timing
 from tests.oracle.calls import Call, Saw, ip_of

@@ -6,10 +6,10 @@ import base64
 import gzip
 import json
 import sys
-from dataclasses import replace
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
+from msgspec.structs import replace
 
 from agent.http.messages import BodyState, Exchange, Headers
 from agent.wire import pack_record

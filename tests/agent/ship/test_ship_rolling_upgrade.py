@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
 import zstandard
+from msgspec.structs import replace
 
 from agent import wire
 from agent.ship import spool

@@ -16,10 +16,10 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TypeVar
 
 from jsonschema_rs import Draft202012Validator
+from msgspec.structs import replace
 
 from agent.wire import Body, Record
 from server.analysis.coverage.counts import By, Counts

@@ -11,9 +11,10 @@ import json
 import random
 import resource
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from agent.wire import Body, Consumer, Record
 from server.analysis.rebuild.document import DocumentOptions, document

@@ -12,9 +12,10 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from agent.wire import Consumer, Endpoint, Record
 from server.analysis.specs.load import load

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from agent.wire import Consumer, Endpoint, Process
 from server.analysis.inventory import ApiKind, ConsumerKind, caller, identify, is_internal, key_of

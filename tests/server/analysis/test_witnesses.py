@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of

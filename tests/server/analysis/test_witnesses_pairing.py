@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
 from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
@@ -123,7 +125,7 @@ def test_a_side_that_lost_calls_before_they_were_parsed_counts_on_and_is_still_p
 def _numbered(sight: Sight, lost: set[int]) -> Sight:
     number = sight.call[1]
     stream = number - len([one for one in lost if one < number])
-    return replace(sight, record=replace(sight.record, stream=stream))
+    return dataclasses.replace(sight, record=replace(sight.record, stream=stream))
 
 
 @settings(deadline=None)
@@ -154,7 +156,9 @@ def test_calls_out_of_step_are_paired_across_clocks_once_these_were_compared() -
         for sight in every
         if sight.side == "client" or sight.call[1] not in lost
     ]
-    different = [replace(one, record=_asking(one.record, f"/users/{one.call[1]}".encode())) for one in kept]
+    different = [
+        dataclasses.replace(one, record=_asking(one.record, f"/users/{one.call[1]}".encode())) for one in kept
+    ]
     assert truly(paired(different)) == Counter((0, n) for n in range(6) if n not in lost)
 
 
@@ -164,8 +168,8 @@ def test_a_client_that_did_not_wait_for_its_answer_says_nothing_of_the_clocks() 
     slow = replace(answered.record.timing, end=NOON + 400 * MS)
     begun = replace(gone.record.timing, first_byte=None, end=None)
     arriving = [
-        replace(gone, record=replace(gone.record, response=None, timing=begun)),
-        replace(answered, record=replace(answered.record, timing=slow)),
+        dataclasses.replace(gone, record=replace(gone.record, response=None, timing=begun)),
+        dataclasses.replace(answered, record=replace(answered.record, timing=slow)),
         *sights([(1, 0), (1, 67)], "h1", 0, 2)[0::3],  # 201 ms apart, one view of each call
     ]
     assert truly(paired(arriving)) == Counter([(0, 0)])
@@ -179,7 +183,9 @@ def _asking(one: Record, path: bytes) -> Record:
 def test_a_connection_met_again_by_an_agent_that_was_restarted_is_still_paired() -> None:
     every = sights([(0, n) for n in range(6)], "h1", 0, 1)
     again = [
-        replace(one, record=replace(one.record, stream=one.call[1] - 3, connection="after the restart"))
+        dataclasses.replace(
+            one, record=replace(one.record, stream=one.call[1] - 3, connection="after the restart")
+        )
         if one.side == "server" and one.call[1] >= 3
         else one
         for one in every

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -9,6 +8,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.wire import (
     MAX_BATCH,
@@ -151,14 +151,14 @@ def changed(plain: Any, path: list[Any], value: Any) -> bytes:
     [
         (["version"], 99, "version"),
         (["seq"], 0, "batch.seq"),
-        (["seq"], True, "batch.seq: not int"),
+        (["seq"], True, "batch.seq: Expected `int`"),
         (["agent"], "", "batch.agent"),
         (["ledger", "bytes", "parsed"], -1, "batch.ledger"),
-        (["ledger"], [], "batch.ledger: not a map"),
-        (["records", 0], [], "batch.records: not a map"),
-        (["records", 0, "id"], ..., "batch.records.id: missing"),
-        (["records", 0, "request", "path"], "text", "batch.records.request.path: not bytes"),
-        (["records", 0, "request", "headers"], [[b"one"]], "batch.records.request.headers: not an array"),
+        (["ledger"], [], "batch.ledger: Expected `object`"),
+        (["records", 0], [], "record: Expected `object`"),
+        (["records", 0, "id"], ..., "record: .*missing.*`id`"),
+        (["records", 0, "request", "path"], "text", "record.request.path: Expected `bytes`"),
+        (["records", 0, "request", "headers"], [[b"one"]], r"record.request.headers\[0\]: Expected `array`"),
     ],
 )
 def test_the_refusal_names_the_field(path: list[Any], value: Any, message: str) -> None:

@@ -7,11 +7,11 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from agent.wire import Batch, Endpoint, Record, SubOperation, decode_record, pack_record
 from server.analysis.coverage.counts import callers

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from agent.wire import Consumer, Record
 from server.analysis.coverage.counts import By, Counts

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.wire import Body, Consumer, Mask, Record
 from server.analysis.rebuild.document import DocumentOptions, document

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
 from server.analysis.inventory import ApiKind, ConsumerKind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from agent.wire import Batch, Capture
 from server.store.rows import AgentRow, CaptureRow

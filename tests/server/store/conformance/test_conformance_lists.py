@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
+from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
 from server.store.filters import DeviationsShown, Filters
@@ -177,8 +178,8 @@ def test_deviations_are_narrowed_by_api_and_by_what_was_decided(opened: OpenStor
         shown = deviations.listed(Filters(), 100, None).rows
         ignored = deviations.listed(Filters(state=DeviationState.IGNORED), 100, None).rows
         api = every[0].api
-        some = deviations.listed(replace(EVERY, api=api), 100, None).rows
-        one = deviations.listed(replace(EVERY, deviation=every[3].number), 100, None).rows
+        some = deviations.listed(dataclasses.replace(EVERY, api=api), 100, None).rows
+        one = deviations.listed(dataclasses.replace(EVERY, deviation=every[3].number), 100, None).rows
     assert len(every) == len(numbers)
     assert [one.identity for one in ignored] == [FIVES]
     assert [one.number for one in shown] == [one.number for one in every if one.identity != FIVES]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agent.wire import decode_record
 from server.analysis.specs.load import load

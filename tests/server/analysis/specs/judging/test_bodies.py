@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agent.wire import Body, Mask
 from tests.server.analysis.specs.spec_calls import answering, body, call, found, operation, spec
@@ -107,16 +108,14 @@ def test_what_cannot_be_read_within_bounds_is_unjudged(raw: bytes) -> None:
 
 
 def test_a_missing_response_leaves_the_request_judged() -> None:
-    record = call(query=b"z=1", completeness="no-response")
-    object.__setattr__(record, "response", None)
+    record = replace(call(query=b"z=1", completeness="no-response"), response=None)
     judgement = spec({"/x": {"get": operation()}}).match(record)
     assert judgement.verdict == "deviating"
     assert judgement.why == "the exchange is no-response; the response was not seen"
 
 
 def test_a_missing_request_is_unjudged() -> None:
-    record = call(completeness="late-join")
-    object.__setattr__(record, "request", None)
+    record = replace(call(completeness="late-join"), request=None)
     judgement = spec({"/x": {"get": operation()}}).match(record)
     assert (judgement.operation, judgement.verdict) == (None, "unjudged")
 

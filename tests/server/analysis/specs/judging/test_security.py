@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from server.analysis.specs.kinds import Verdict
 from tests.server.analysis.specs.spec_calls import call, found, operation, spec
