@@ -8,7 +8,18 @@ import pytest
 
 from agent import wire
 from agent.events import PACKET, Clock, ConnectionKey, Role
-from agent.http.messages import EMPTY_BODY, Body, BodyState, Completeness, Exchange, Request, Response
+from agent.http.messages import (
+    EMPTY_BODY,
+    Body,
+    BodyState,
+    Completeness,
+    Exchange,
+    Request,
+    Response,
+    WebSocketCounts,
+    WebSocketMessage,
+    WebSocketSeen,
+)
 from agent.ledger import Exchanges, Ledger, Steps
 from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
@@ -76,6 +87,21 @@ def test_bodies_that_are_not_kept_are_counted_and_their_sizes_stay() -> None:
     assert made.response.body == wire.Body(7, None, "unseen")
     assert made.request.body == wire.Body(0, b"", "complete")
     assert redaction.record(view) is not None
+    assert ledger.steps == {Steps.BODIES_LEFT_OUT: 1}
+
+
+def test_texts_of_websocket_are_left_out_as_bodies_are_and_counts_stay() -> None:
+    ledger = Ledger()
+    redaction = Redaction(Origin("a", "n", "c"), Redactor(Policy(), b"k" * 32), ledger)
+    counts = WebSocketCounts(1, 1, 0, 0, 0, 0, 2, 0)
+    seen = WebSocketSeen(counts, counts, 1000, None, 9, (WebSocketMessage(Role.CLIENT, b"{}", 8),))
+    view = replace(settled(Role.CLIENT), exchange=replace(EXCHANGE, websocket=seen))
+    for kept in (True, False):
+        redaction.bodies = kept
+        made = redaction.record(view)
+        assert made is not None
+        assert made.websocket is not None
+        assert (made.websocket.client.text, len(made.websocket.texts)) == (1, kept)
     assert ledger.steps == {Steps.BODIES_LEFT_OUT: 1}
 
 
