@@ -203,3 +203,31 @@ def test_an_unplaced_view_waits_on_after_a_restart(ingest: Ingest, tmp_path: Pat
     again.wait(LIVE_S)
     assert counted(again) == (3, 0)
     again.store.close()
+
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "client": ("client",),
+    "server": ("server",),
+    "both": ("client", "server"),
+}
+
+
+@pytest.mark.parametrize("late", [*itertools.product((1, 2), ("client", "server"))])
+@pytest.mark.parametrize("unplaced", [*itertools.product(KINDS, KINDS)])
+def test_of_two_equal_calls_with_one_late_view_none_is_lost_or_counted_twice_for_certain(
+    ingest: Ingest, unplaced: tuple[str, str], late: tuple[int, str]
+) -> None:
+    views = {
+        (number, side): seen(
+            number, side, at=number * MS, took=8 * MS, **(NOWHERE if side in KINDS[kind] else {})
+        )
+        for number, kind in enumerate(unplaced, 1)
+        for side in ("client", "server")
+    }
+    ingest.deliver("agent", *(view for key, view in views.items() if key != late))
+    ingest.wait(LIVE_S)
+    ingest.deliver("agent", views[late])
+    ingest.wait(LIVE_S)
+    certain, uncertain = counted(ingest)
+    assert certain <= 2 <= certain + uncertain
