@@ -26,6 +26,10 @@ OPEN_NS = 3600 * 1_000_000_000
 """An exchange is reported when it is over; one that never ends would never be."""
 
 
+OPEN_BYTES = 4096
+"""Memory of an open connection, roughly: the exchange that asked for it, and two readers."""
+
+
 class WebSockets:
     """See `agent.streams.conversation.Conversation`."""
 
@@ -51,7 +55,7 @@ class WebSockets:
     @property
     def held(self) -> int:
         """Bytes of memory, roughly."""
-        return self._client.held + self._server.held
+        return OPEN_BYTES + self._client.held + self._server.held
 
     def receive(self, direction: Direction, segments: list[Segment], now_ns: int) -> list[Exchange]:
         """The exchange, if it is over with these segments."""

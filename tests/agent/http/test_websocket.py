@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,10 +10,12 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from agent.events import Chunk, Direction, Role, Tick
+from agent.http.conversation import HalfStart, Handover, Shared
+from agent.http.h1.memory import Heads
 from agent.http.messages import Completeness, Exchange, WebSocketCounts, WebSocketSeen
-from agent.http.websocket import OPEN_NS
+from agent.http.websocket import OPEN_NS, WebSockets
 from agent.ledger import Bytes
-from agent.streams.table import Limits
+from agent.streams.half import Data
 from tests.agent.http.talks import STEP_NS, C, S, Steps, bytewise, chunks, recut, tell
 
 ASK = b"GET /feed HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
@@ -151,9 +154,11 @@ def test_texts_are_kept_only_if_asked_for(cap: int) -> None:
     assert [(text.sender, text.data, text.time_ns) for text in found.texts] == (expected if cap else [])
 
 
-def test_many_open_connections_are_held_within_the_bound() -> None:
+def test_an_open_connection_states_its_memory_so_that_the_table_can_bound_it() -> None:
+    upgrade = tell(chunks(TALK)).exchanges[0]
+    halves = {way: HalfStart(True, None, []) for way in (C, S)}
+    found = WebSockets(Shared(Counter(), 0, Heads(), 1 << 16), Handover(C, False, halves, upgrade))
+    before = found.held
     text = Frame(Opcode.TEXT, b"[" + b"1" * 60_000, fin=False).serialize(mask=True)
-    told = tell(
-        chunks([*TALK[:2], (C, text)]), text_cap=1 << 16, closed=False, limits=Limits(held_bytes=1000)
-    )
-    assert told.held == 0
+    found.receive(C, [Data(1, text)], 1)
+    assert 0 < before < found.held - 60_000
