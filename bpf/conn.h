@@ -79,7 +79,10 @@ static inline struct conn *create_conn(u64 sk, u16 flags, u8 role)
 		start_body_tracks(&fresh->tracks);
 	if (!ports_are_watched(&fresh->tuple))
 		fresh->counter = COUNT_FILTERED;
-	conns.update(&sk, fresh);
+	if (flags & CONN_FROM_START || conns.lookup(&sk))
+		conns.update(&sk, fresh);
+	else
+		conns.insert(&sk, fresh); /* fails if another thread was first */
 	give_back(scratch);
 	return conns.lookup(&sk);
 }
@@ -106,6 +109,22 @@ static inline void tls_carried(struct conn *conn)
 {
 	if (conn->counter != COUNT_FILTERED)
 		conn->counter = COUNT_TLS_CIPHERTEXT;
+}
+
+/* Stores the socket of a TLS library's connection. Two threads that pass at once store the same. `sk_generation` is
+ * stored last: until another thread sees it, it takes the socket for unknown, and not for another one. */
+static inline void tls_bind(struct tls_conn *tls, u64 sk, struct conn *socket)
+{
+	tls->sk = sk;
+	tls->tuple = socket->tuple;
+	tls->flags |= socket->counter == COUNT_FILTERED ? CONN_FILTERED : 0;
+	asm volatile("" ::: "memory");
+	*(volatile u64 *)&tls->sk_generation = socket->generation;
+}
+
+static inline int tls_is_bound(struct tls_conn *tls)
+{
+	return *(volatile u64 *)&tls->sk_generation != 0;
 }
 
 /* The counter for the bytes of an ignored connection; 0 if it is not ignored. */

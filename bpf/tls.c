@@ -88,33 +88,30 @@ static inline struct tls_conn *tls_conn_of(struct tls_key *key, struct tls_call 
 	struct conn *socket = call->sk ? conn_of(call->sk) : 0;
 	if (socket)
 		tls_carried(socket);
-	if (conn && socket && conn->sk &&
+	if (conn && socket && tls_is_bound(conn) &&
 	    (conn->sk != call->sk || conn->sk_generation != socket->generation)) {
 		tls_report_closed(call->source, key, conn);
+		tls_conns.delete(key);
 		conn = 0;
 	}
 	if (!conn) {
 		fresh.generation = bpf_ktime_get_ns();
 		if (!call->plaintext)
 			tls_start(&fresh); /* the handshake is captured */
-		tls_conns.update(key, &fresh);
+		tls_conns.insert(key, &fresh); /* fails if another thread was first: they share its connection */
 		conn = tls_conns.lookup(key);
 	}
 	if (conn && socket && !(conn->flags & CONN_FROM_START) && tls_is_whole(conn, key, socket))
 		tls_start(conn);
-	if (conn && socket && !conn->sk) {
-		conn->sk = call->sk;
-		conn->sk_generation = socket->generation;
-		conn->tuple = socket->tuple;
-		conn->flags |= socket->counter == COUNT_FILTERED ? CONN_FILTERED : 0;
-	}
+	if (conn && socket && !tls_is_bound(conn))
+		tls_bind(conn, call->sk, socket);
 	return conn;
 }
 
 /* Whether the connection is filtered. With port filters, a connection of unknown ports is. */
 static inline int tls_is_filtered(struct tls_conn *conn)
 {
-	return conn->flags & CONN_FILTERED || (!conn->sk && setting(SETTING_PORTS));
+	return conn->flags & CONN_FILTERED || (!tls_is_bound(conn) && setting(SETTING_PORTS));
 }
 
 /* The number of plaintext bytes that passed: returned by the function, or stored by it. */

@@ -5,13 +5,19 @@
  * is another one (TLS to a proxy carries TLS to the server). Since many goroutines share a thread, a system call does
  * not tell whose socket it is: that is found by the connection itself.
  *
+ * A connection whose handshake was not seen begins with the next read, not with a write: a read that was entered
+ * before its function was probed may wait for the answer, which then passes unseen.
+ *
  *   event          the call is   what is done
  *   -------------  ------------  ---------------------------------------------------------------------------
  *   handshake      -             the connection is seen from its start; one of its object before is over
  *   write          -             ship what is to pass, as the answer may be read before the call returns; one that
- *                                fails leaves no connection. If the handshake is yet to come: as read
- *   read           new           remember the object, the buffer, the time; the connection has a call more
- *   return         known         ship what passed; the last call of a closed connection ends it
+ *                                fails leaves no connection. If none is known: remember the call, whose handshake
+ *                                may be yet to come
+ *   read           new           remember the object, the buffer, the time; the connection has a call more. If none is
+ *                                known, it begins here
+ *   return         known         ship what passed, unless it is a write and no connection is known yet; the last call
+ *                                of a closed connection ends it
  *   return         unknown       nothing: a write, or an entry that was not seen
  *   close          -             the connection is over once no call is in it
  *
@@ -85,11 +91,13 @@ static inline u64 go_place(struct pt_regs *ctx, struct go_call_key *place)
 	return high;
 }
 
-/* The generation of the connection that counts this call. */
-static inline u64 go_count_call(struct go_call_key *place, struct tls_key *key)
+/* The generation of the connection that counts this call; 0 if none does. A read begins one that is not known. */
+static inline u64 go_count_call(struct go_call_key *place, struct tls_key *key, u32 direction)
 {
+	struct tls_call late = {.object = key->object, .source = SOURCE_GO, .plaintext = PLAINTEXT_BUFFER};
 	struct go_call *known = go_calls.lookup(place);
-	struct tls_conn *conn = tls_conns.lookup(key);
+	struct tls_conn *conn =
+		direction == DIRECTION_RECEIVED ? tls_conn_of(key, &late) : tls_conns.lookup(key);
 	if (!conn || (known && known->object == key->object && known->generation == conn->generation))
 		return conn ? conn->generation : 0;
 	__sync_fetch_and_add(&conn->calls, 1);
@@ -110,7 +118,7 @@ static inline int go_enter(struct pt_regs *ctx, u32 direction)
 	if (call.buffer < high && call.buffer >= read_user_u64(GO_GOROUTINE(ctx) + GO_STACK_LOW))
 		call.from_top = high - call.buffer;
 	call.time_ns = bpf_ktime_get_ns();
-	call.generation = go_count_call(&place, &key);
+	call.generation = go_count_call(&place, &key, direction);
 	call.direction = direction;
 	if (go_calls.update(&place, &call)) {
 		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */
@@ -254,7 +262,7 @@ int go_return(struct pt_regs *ctx)
 		return 0;
 	key.object = call.object;
 	key.tgid = place.tgid;
-	if ((s64)GO_RESULT(ctx) > 0)
+	if ((s64)GO_RESULT(ctx) > 0 && (call.direction == DIRECTION_RECEIVED || tls_conns.lookup(&key)))
 		go_passed(&call, &key, GO_RESULT(ctx) & 0x7fffffff);
 	go_uncount_call(ctx, &key, generation);
 	return 0;

@@ -101,13 +101,10 @@ static inline void proof_of_read(struct tls_proof *proof, u64 sk, struct conn *c
 /* Binds an object to its socket. A connection has one object: if another is bound to it, one of them is wrong. */
 static inline void proof_bind(struct tls_conn *tls, u64 object, u64 sk, struct conn *conn)
 {
-	if (tls->sk || (conn->bound_object && conn->bound_object != object))
+	if (tls_is_bound(tls) || (conn->bound_object && conn->bound_object != object))
 		return;
 	conn->bound_object = object;
-	tls->sk = sk;
-	tls->sk_generation = conn->generation;
-	tls->tuple = conn->tuple;
-	tls->flags |= conn->counter == COUNT_FILTERED ? CONN_FILTERED : 0;
+	tls_bind(tls, sk, conn);
 }
 
 static inline void proof_of_write(struct tls_proof *proof, u64 sk, struct conn *conn, u64 base)

@@ -12,7 +12,7 @@ import os
 import resource
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,16 +67,20 @@ def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER) -> str:
     return "\n".join(parts)
 
 
-def places(hook: tls.Hook, function: Function) -> Iterator[tuple[str, int, int]]:
-    """The programs of a function, each with its kind of probe and where it goes.
+def places(functions: Mapping[str, Function]) -> Iterator[tuple[str, int, int]]:
+    """The programs of a file's functions, each with its kind of probe and where it goes.
 
-    The return first: a call that entered between the two would leave its entry behind.
+    All returns first: a call that entered before would leave its entry behind. Then the entries, close to
+    each other in time, since a connection that passes some of them meanwhile is seen in part.
     """
-    if hook.exit and not function.returns:
-        yield hook.exit, RETURN, function.entry
-    elif hook.exit:
-        yield from ((hook.exit, ENTRY, offset) for offset in function.returns)
-    yield hook.entry, ENTRY, function.entry
+    for name, function in functions.items():
+        leave = tls.HOOKS[name].exit
+        if leave and not function.returns:
+            yield leave, RETURN, function.entry
+        elif leave:
+            yield from ((leave, ENTRY, offset) for offset in function.returns)
+    for name, function in functions.items():
+        yield tls.HOOKS[name].entry, ENTRY, function.entry
 
 
 def room_for_probes() -> int:
@@ -177,7 +181,7 @@ class Programs:
         """
         if self._tls_refusal:
             raise ProgramError(self._tls_refusal)
-        wanted = [place for name, one in functions.items() for place in places(tls.HOOKS[name], one)]
+        wanted = list(places(functions))
         if len(self._uprobes) + len(wanted) > self._room:
             raise ProgramError(
                 f"{len(self._uprobes)} probes are attached: the limit of open files allows no more"

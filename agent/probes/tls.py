@@ -45,6 +45,9 @@ class TlsLibrary:
     `files` matches the paths of files that contain it, None if only programs do; `find` finds its functions
     in a file. `marks` are texts in files that contain it and in which they are not found; `cure` is for
     these. `tables` hold functions of `hooks` that it does not export.
+
+    `hooks` are in the order in which they are attached. Handshakes come after all that reads or writes: a
+    connection of which the handshake was seen is to be seen whole.
     """
 
     name: str
@@ -84,12 +87,12 @@ OPENSSL = TlsLibrary(
         "SSL_read_ex": Hook("openssl_read_ex", "openssl_return", has_plaintext=True),
         "SSL_write_ex": Hook("openssl_write_ex", "openssl_return", has_plaintext=True),
         "SSL_sendfile": Hook("openssl_sendfile", "openssl_return", has_plaintext=True),
-        "SSL_do_handshake": Hook("openssl_plain", "openssl_return"),
-        "SSL_shutdown": Hook("openssl_plain", "openssl_return"),
-        "SSL_free": Hook("openssl_free"),
         # Of programs that read and write through a BIO, which does without SSL_read and SSL_write.
         "BIO_f_ssl.bread": Hook("openssl_bio_read", "openssl_return", has_plaintext=True),
         "BIO_f_ssl.bwrite": Hook("openssl_bio_write", "openssl_return", has_plaintext=True),
+        "SSL_do_handshake": Hook("openssl_plain", "openssl_return"),
+        "SSL_shutdown": Hook("openssl_plain", "openssl_return"),
+        "SSL_free": Hook("openssl_free"),
     },
     marks=(b"ssl/ssl_lib.c\0",),
     cure="use a build that links the distribution's OpenSSL dynamically",
@@ -153,11 +156,12 @@ GO = TlsLibrary(
     files=None,
     find=go.functions,
     hooks={
-        "crypto/tls.(*Conn).Read": Hook("go_read", "go_return", has_plaintext=True),
+        "crypto/tls.(*Conn).Close": Hook("go_close"),
         "crypto/tls.(*Conn).Write": Hook("go_write", "go_return", has_plaintext=True),
+        # Each of these begins a connection (bpf/tls_go.c).
+        "crypto/tls.(*Conn).Read": Hook("go_read", "go_return", has_plaintext=True),
         "crypto/tls.(*Conn).clientHandshake": Hook("go_handshake"),
         "crypto/tls.(*Conn).serverHandshake": Hook("go_handshake"),
-        "crypto/tls.(*Conn).Close": Hook("go_close"),
     },
     marks=(),
     cure="build it with Go 1.18 or newer, for x86-64",
@@ -209,12 +213,12 @@ def defining(functions: Iterable[str]) -> tuple[TlsLibrary, ...]:
 
 
 def functions(file: IO[bytes]) -> dict[str, Function]:
-    """The functions to probe in this file, by name."""
+    """The functions to probe in this file, by name, in the order of the rows."""
     found: dict[str, Function] = {}
     for find in dict.fromkeys(library.find for library in LIBRARIES):
         names = [name for library in LIBRARIES if library.find is find for name in library.hooks]
         found |= find(file, names)
-    return {name: function for name, function in found.items() if HOOKS[name].inner not in found}
+    return {name: found[name] for name, hook in HOOKS.items() if name in found and hook.inner not in found}
 
 
 def compiler_flags() -> Iterator[str]:

@@ -52,11 +52,10 @@ def attach() -> object:
     for path in roots.libraries(""):
         with open(path, "rb") as file:
             functions = tls.functions(file)
-        for name, function in functions.items():
-            for _, kind, at in places(tls.HOOKS[name], function):
-                label = f"empty_{os.getpid()}_{name}_{kind}".encode()
-                opened = bcc.lib.bpf_attach_uprobe(probe.fd, kind, label, path.encode(), at, -1, 0)
-                assert opened >= 0, f"{name} of {path} cannot be probed"
+        for program, kind, at in places(functions):
+            label = f"empty_{os.getpid()}_{program}_{at}".encode()
+            opened = bcc.lib.bpf_attach_uprobe(probe.fd, kind, label, path.encode(), at, -1, 0)
+            assert opened >= 0, f"{program} cannot be attached to {path}"
     return module
 
 

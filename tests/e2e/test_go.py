@@ -20,10 +20,6 @@ from tests.e2e.spectap import Spectap, just_before, watching
 pytestmark = pytest.mark.root
 
 GOROUTINES, CALLS = 200, 600  # on two threads
-# On a busy machine the answer to a connection's first call can be told apart from it (agent/README.md).
-MANY_CONNECTIONS = pytest.mark.skipif(
-    not go_programs.EVERYTHING, reason="TIERS=all runs it: it needs a quiet machine"
-)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +65,14 @@ def stored_once(spectap: Spectap, server: Echo, by_client: list[Observation], pr
         spectap, server.port, by_client, server_saw(server, by_client), tls="go", protocol=protocol
     )
     known = spectap.at_port(server.port, just_before(by_client))
-    everything = [seen for seen in known if b"first" not in (seen.path or b"")]
+    # Of the first calls' connection, which may be older than the probes, an answer may be seen alone.
+    everything = [
+        seen for seen in known if b"first" not in (seen.path or b"") and seen.completeness != "late-join"
+    ]
     assert len(stored) == len(everything) == len(by_client)
 
 
-@pytest.mark.parametrize("protocol", [pytest.param("h1", marks=MANY_CONNECTIONS), "h2"])
+@pytest.mark.parametrize("protocol", ["h1", "h2"])
 @pytest.mark.parametrize("build", BUILDS, ids=str)
 def test_each_call_of_many_goroutines_on_two_threads_is_stored_once(
     spectap: Spectap,
@@ -92,7 +91,6 @@ def test_each_call_of_many_goroutines_on_two_threads_is_stored_once(
         stored_once(spectap, server, client.make(many(f"{build}-{protocol}")), protocol)
 
 
-@MANY_CONNECTIONS
 @pytest.mark.parametrize("option", ["-wrap", "-stack"])
 def test_connections_of_a_programs_own_type_and_stacks_that_move_make_no_difference(
     spectap: Spectap, programs: dict[Build, Path], option: str, tmp_path: Path, certificate: Certificate

@@ -38,6 +38,15 @@ def test_a_library_reads_and_writes_and_every_call_that_is_remembered_is_used_up
     assert f"-DSOURCE_{library.name.upper()}={library.source}" in tls.compiler_flags()
 
 
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+def test_handshakes_are_attached_after_what_reads_and_writes_plaintext(library: TlsLibrary) -> None:
+    names = [*library.hooks]
+    plaintext = [names.index(name) for name in names if library.hooks[name].has_plaintext]
+    handshakes = [names.index(name) for name in names if "handshake" in name.lower()]
+    assert handshakes
+    assert max(plaintext) < min(handshakes)
+
+
 def test_a_file_is_a_librarys_by_its_name() -> None:
     assert list(tls.named("/usr/lib/libssl.so.3")) == [OPENSSL]
     assert list(tls.named(OTHER)) == []
