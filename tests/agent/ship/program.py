@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+from msgspec.structs import replace
+
 from agent.ship.shipper import ShipLimits, Shipper, SpoolConfig
 from agent.wire import Body, pack_record
 from tests.server.records import record
@@ -29,7 +31,7 @@ def packed(number: int, padding: int) -> bytes:
     one = record(number, path="/items", id=f"record-{number}")
     if padding and one.request is not None:
         noise = random.Random(number).randbytes(padding)
-        object.__setattr__(one.request, "body", Body(padding, noise, "complete"))
+        one = replace(one, request=replace(one.request, body=Body(padding, noise, "complete")))
     return pack_record(one)
 
 
