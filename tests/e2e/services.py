@@ -19,7 +19,17 @@ from tests.e2e import nginx
 from tests.e2e.calls import Call, to_line
 from tests.e2e.certificates import Certificate
 from tests.e2e.observations import Observation, Payload, peer, read
-from tests.e2e.processes import PATIENCE, Running, environment, node, python, running, wait_until
+from tests.e2e.processes import (
+    PATIENCE,
+    Running,
+    environment,
+    free_port,
+    listening,
+    node,
+    python,
+    running,
+    wait_until,
+)
 
 CALLERS = {
     "python": python("caller"),
@@ -27,8 +37,11 @@ CALLERS = {
     "h2": python("h2_caller"),
     "curl": python("curl_caller"),
     "httpx": python("httpx_caller"),
+    "aiohttp": python("aiohttp_caller"),
+    "undici": ["env", "NODE_PATH=/usr/share/nodejs", *node("caller.js", "--undici")],
 }
 PYTHON_SERVERS = {"h2": "h2_server", "uvicorn": "asgi_echo"}
+PROGRAMS = Path(__file__).parent / "programs"
 CURL_FACTS = "%{json}\n"
 
 
@@ -240,11 +253,26 @@ def _without_ports(call: Call, answered: bytes, start: int, pid: int) -> Observa
 
 
 @contextmanager
+def puma(name: str, folder: Path, certificate: Certificate) -> Iterator[Echo]:
+    """puma's echo server (programs/echo.ru)."""
+    log, port = folder / f"{name}.jsonl", free_port()
+    keys = f"key={certificate.key}&cert={certificate.certificate}&verify_mode=none"
+    argv = ["env", f"LOG={log}", "puma", "--quiet", "--bind", f"ssl://127.0.0.1:{port}?{keys}"]
+    with running(name, [*argv, str(PROGRAMS / "echo.ru")], folder) as process:
+        process.wait_for(lambda: listening(port), "listening")
+        yield Echo(process, port, log)
+
+
+@contextmanager
 def any_server(kind: str, folder: Path, certificate: Certificate | None) -> Iterator[Echo | nginx.Nginx]:
-    """A server of this kind: python, asyncio, node, uvicorn (TLS only), or nginx in front of a plain Python
-    backend.
+    """A server of this kind: python, asyncio, node, uvicorn and puma (TLS only), or nginx in front of a plain
+    Python backend.
     """
     name = f"{kind}-{'tls' if certificate else 'plain'}"
+    if kind == "puma" and certificate is not None:
+        with puma(name, folder, certificate) as server:
+            yield server
+        return
     if kind == "nginx":
         with (
             echo(f"{name}-backend", folder) as backend,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.root
 
 SMALL_CAP = 1000  # bytes
 LARGE = 214_890  # bytes
+EVERYTHING = os.environ.get("TIERS") == "all"
 
 
 def stored_ids(spectap: Spectap) -> list[str]:
@@ -92,6 +94,57 @@ def test_tls_that_node_feeds_from_memory_is_stored_where_its_port_was_chosen(
         calls = [echo_call("chosen", size=2000) for _ in range(3)]
         by_client = services.any_client("curl", tmp_path, node.port, certificate, calls)
         stored_truly(spectap, node.port, by_client, server_saw(node, by_client), tls="openssl")
+
+
+MEMORY_CLIENTS = ["node", "undici", "httpx", "aiohttp"]
+
+
+@pytest.mark.parametrize("client", MEMORY_CLIENTS if EVERYTHING else MEMORY_CLIENTS[:1])
+def test_calls_from_memory_to_a_server_that_is_not_watched_are_stored_once_with_both_ends(
+    tmp_path: Path, certificate: Certificate, client: str
+) -> None:
+    """As calls to another host are: there is no other view from which the ends could be known."""
+    with (
+        services.echo("elsewhere", tmp_path, certificate=certificate) as server,
+        watching(tmp_path, "--exclude-pid", server.process.pid) as spectap,
+        services.caller("caller", tmp_path, server.port, certificate=certificate, language=client) as caller,
+    ):
+        caller.make([echo_call("first")])
+        calls = [echo_call("outward", number % 16, size=number * 7 % 700) for number in range(400)]
+        by_client = {seen.id: seen for seen in caller.make(calls)}
+        stored = spectap.of_port(server.port, by_client.values(), witnesses=1)
+        every = [name for name in stored_ids(spectap) if name.startswith("outward")]
+    assert sorted(every) == sorted(by_client)
+    for id, seen in stored.items():
+        assert [(one.side, one.pid) for one in seen.witnesses] == [("client", by_client[id].pid)]
+        assert (seen.client, seen.server) == (by_client[id].local, by_client[id].peer)
+        assert seen.raw["uncertain"] is False
+
+
+@pytest.mark.skipif(not EVERYTHING, reason="TIERS=all runs it")
+@pytest.mark.parametrize(("server", "client"), [("node", "node"), ("uvicorn", "aiohttp"), ("puma", "undici")])
+def test_a_port_filter_holds_where_both_ends_feed_tls_from_memory(
+    tmp_path: Path, certificate: Certificate, server: str, client: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    with (
+        services.any_server(server, tmp_path, certificate) as chosen,
+        services.any_server(server, tmp_path / "other", certificate) as other,
+        watching(tmp_path, "--port", chosen.port) as spectap,
+        services.caller(
+            "other-caller", tmp_path, other.port, certificate=certificate, language=client
+        ) as left,
+        services.caller("caller", tmp_path, chosen.port, certificate=certificate, language=client) as caller,
+    ):
+        left.make([echo_call("unwatched", number % 16, size=number) for number in range(100)])
+        first = caller.make([echo_call("first", number) for number in range(16)])
+        calls = [echo_call("watched", number % 16, size=number * 7 % 700) for number in range(400)]
+        by_client = caller.make(calls)
+        stored_truly(spectap, chosen.port, by_client, server_saw(chosen, by_client), tls="openssl")
+        every = stored_ids(spectap)
+    assert [name for name in every if name.startswith("unwatched")] == []
+    assert len([name for name in every if name.startswith("watched")]) == len(by_client)
+    assert len([name for name in every if name.startswith("first")]) <= len(first)
 
 
 def seen_by_server(stored: list[Seen]) -> set[str]:

@@ -1,5 +1,5 @@
-"""TLS over memory buffers (Node, asyncio, uvicorn, httpx): each call is stored once, with both views and
-their peers.
+"""TLS over memory buffers (Node and undici, asyncio, uvicorn, httpx, aiohttp, puma): each call is stored
+once, with both views and their peers.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from tests.e2e.spectap import Spectap, just_before, watching
 
 pytestmark = pytest.mark.root
 
+EVERYTHING = os.environ.get("TIERS") == "all"
 CONNECTIONS = 16
-CALLS = 1000 if os.environ.get("TIERS") == "all" else 200
+CALLS = 1000 if EVERYTHING else 200
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +40,13 @@ PAIRS = [
     *itertools.product(("node", "asyncio", "nginx"), ("node", "python")),
     ("uvicorn", "httpx"),
 ]
+MORE_PAIRS = [  # of programs that only TIERS=all installs
+    *itertools.product(("puma", "node"), ("undici", "aiohttp")),
+    *(("puma", "python"), ("puma", "node"), ("uvicorn", "aiohttp"), ("nginx", "undici")),
+]
 
 
-@pytest.mark.parametrize(("server", "client"), PAIRS)
+@pytest.mark.parametrize(("server", "client"), PAIRS + MORE_PAIRS * EVERYTHING)
 def test_each_call_is_stored_once_with_both_peers(
     spectap: Spectap, server: str, client: str, tmp_path: Path, certificate: Certificate
 ) -> None:

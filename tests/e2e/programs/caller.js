@@ -1,6 +1,7 @@
 // The keep-alive client on Node's own http and https: calls as JSON lines on standard input
 // (tests/e2e/calls.py), made one after the other per connection; the log of programs/caller.py.
-// With --http2 a connection has up to so many streams open at once.
+// With --http2 a connection has up to so many streams open at once; with --undici calls are undici's
+// (Debian's node-undici).
 'use strict';
 const fs = require('node:fs');
 const http = require('node:http');
@@ -13,7 +14,7 @@ const { pairs, payload } = require('./logged.js');
 const { values: options } = parseArgs({
   options: { log: { type: 'string' }, host: { type: 'string', default: '127.0.0.1' },
     port: { type: 'string' }, ca: { type: 'string' },
-    http2: { type: 'string', default: '0' } },
+    http2: { type: 'string', default: '0' }, undici: { type: 'boolean', default: false } },
 });
 const log = fs.openSync(options.log, 'a', 0o600);
 const ca = options.ca && fs.readFileSync(options.ca);
@@ -57,6 +58,13 @@ function make(call, agent) {
   });
 }
 
+async function makeUndici(call, client, sockets) {
+  const { body, headers, start } = prepared(call);
+  const answer = await client.request({ method: call.method, path: latin1(call.target), headers, body });
+  const pieces = [Buffer.from(await answer.body.arrayBuffer())];
+  write(call, body, start, answer.statusCode, null, pieces, sockets[0]);
+}
+
 function makeStream(call, session) {
   return new Promise((resolve, reject) => {
     const { body, headers, start } = prepared(call);
@@ -76,6 +84,17 @@ function makeStream(call, session) {
 
 // One connection: `make` calls one after the other, or as many streams at once as asked for.
 function connect() {
+  if (options.undici) {
+    const { Client, buildConnector } = require('undici');
+    const open = buildConnector({ ca });
+    const sockets = [];
+    const connect = (target, done) => open(target, (error, socket) => {
+      if (socket) sockets.unshift(socket);
+      done(error, socket);
+    });
+    const client = new Client(`${ca ? 'https' : 'http'}://${options.host}:${options.port}`, { connect });
+    return { lanes: [Promise.resolve()], next: 0, make: (call) => makeUndici(call, client, sockets), close: () => client.close() };
+  }
   if (options.http2 === '0') {
     const agent = new library.Agent({ keepAlive: true, maxSockets: 1 });
     return { lanes: [Promise.resolve()], next: 0, make: (call) => make(call, agent), close: () => agent.destroy() };
