@@ -46,7 +46,7 @@ class Option:
 
 
 ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
-BACKENDS = ("tracepoints", "packets")  # as in agent/capture/choice.py, which only capture needs
+BACKENDS = ("kprobes", "tracepoints", "packets")  # as in agent/capture/choice.py, which only capture needs
 LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = (
     Option("server", "--server", "the server's URL, such as http://127.0.0.1:8080; required", "URL"),

@@ -227,7 +227,7 @@ static inline void begin_message(struct scratch *scratch, struct body_tracks *tr
 	if (size > HEAD_MAX)
 		size = HEAD_MAX;
 	BOUND(size);
-	if (bpf_probe_read_user(scratch->bytes, size, (void *)scratch->walk.base)) {
+	if (read_bytes(&scratch->walk, scratch->bytes, size, scratch->walk.base)) {
 		stop_tracking(tracks);
 		return;
 	}
@@ -299,16 +299,14 @@ static inline void follow_frames(struct scratch *scratch, struct body_track *tra
 	scan->iov = scratch->walk.iov;
 	leave_out(scratch, track->keep, track->end);
 	for (int i = 0; i < FRAMES_MAX; i++) {
-		u64 entry[2] = {}, size, have = track->have;
+		u64 size, have = track->have;
 		if (scan->at >= scan->stop)
 			return;
 		if (!scan->room) {
 			if (!scan->iov)
 				break;
-			bpf_probe_read_user(entry, sizeof(entry), (void *)scan->iov);
+			read_buffer(&scratch->walk, scan->iov, &scan->base, &scan->room);
 			scan->iov += 16;
-			scan->base = entry[0];
-			scan->room = entry[1];
 			continue;
 		}
 		size = scan->at < track->end ? track->end - scan->at : FRAME_HEADER - have;
@@ -319,7 +317,7 @@ static inline void follow_frames(struct scratch *scratch, struct body_track *tra
 				size = scan->stop - scan->at;
 			asm volatile("%0 &= 15" : "+r"(size));
 			asm volatile("%0 &= 15" : "+r"(have));
-			bpf_probe_read_user(track->head + have, size, (void *)scan->base);
+			read_bytes(&scratch->walk, track->head + have, size, scan->base);
 			track->have = have + size;
 			if (track->have == FRAME_HEADER)
 				begin_frame(scratch, track, side, cap);
@@ -338,7 +336,7 @@ static inline u8 first_bytes_say(struct scratch *scratch, struct body_track *tra
 	u64 size = scratch->walk.left;
 	if (scratch->walk.room < size)
 		size = scratch->walk.room;
-	if (size < FRAME_HEADER || bpf_probe_read_user(track->head, FRAME_HEADER, (void *)scratch->walk.base))
+	if (size < FRAME_HEADER || read_bytes(&scratch->walk, track->head, FRAME_HEADER, scratch->walk.base))
 		return TRACK_HTTP1;
 	if (*(u64 *)track->head == WORD('P', 'R', 'I', ' ', '*', ' ', 'H', 'T')) {
 		track->keep = track->end = PREFACE;

@@ -74,7 +74,7 @@ static inline u16 first_bytes_rule_out(struct scratch *scratch, struct conn *con
 	if (size > FIRST_MAX)
 		size = FIRST_MAX;
 	BOUND(size);
-	if (!size || bpf_probe_read_user(scratch->bytes, size, (void *)walk->base))
+	if (!size || read_bytes(walk, scratch->bytes, size, walk->base))
 		return 0;
 	first = scratch->bytes[0];
 	if (first == 0x16)

@@ -103,6 +103,8 @@ struct walk {
 	u32 over;     /* skipped bytes that were reported and not walked yet */
 	u32 range;    /* index of the current one of scratch->ranges */
 	u32 ranges;   /* number of ranges */
+	u32 pages;    /* not 0: the buffers are pages of the kernel */
+	u32 padding;
 };
 
 /* A part of one call: bytes to copy, then bytes to skip. */

@@ -67,7 +67,7 @@ static inline u64 ship(struct scratch *scratch, u64 position)
 		if (walk->copy < size)
 			size = walk->copy;
 		BOUND(size);
-		copied = bpf_probe_read_user(scratch->bytes, size, (void *)walk->base) == 0 ? size : 0;
+		copied = read_bytes(walk, scratch->bytes, size, walk->base) == 0 ? size : 0;
 		walk->copy -= size;
 		if (!walk->copy)
 			next_copy_range(scratch);

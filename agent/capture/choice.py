@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.capture import packets
 from agent.capture.packets import PacketSource
 from agent.events import Address
-from agent.probes.backend import SYSCALLS, Backend
+from agent.probes import backend
 from agent.probes.btf import BtfError
 from agent.probes.kernel import CaptureFilters, KernelSource, SourceError
 from agent.probes.programs import ProgramError, Sizes
@@ -30,8 +30,8 @@ Open = Callable[[Wanted], LiveSource]
 """Opens a source, attached to sockets and disabled. Raises SourceError, ProgramError or BtfError."""
 
 
-def _programs(backend: Backend) -> Open:
-    return lambda wanted: KernelSource(wanted.filters, wanted.sizes, wanted.cache, backend)
+def _programs(row: backend.Backend) -> Open:
+    return lambda wanted: KernelSource(wanted.filters, wanted.sizes, wanted.cache, row)
 
 
 def _packets(wanted: Wanted) -> LiveSource:
@@ -39,7 +39,7 @@ def _packets(wanted: Wanted) -> LiveSource:
 
 
 BACKENDS: Mapping[str, Open] = {
-    SYSCALLS.name: _programs(SYSCALLS),
+    **{row.name: _programs(row) for row in backend.BACKENDS},
     packets.NAME: _packets,
 }
 """In order of what they capture, the most first."""

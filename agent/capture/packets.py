@@ -82,7 +82,7 @@ class PacketSource:
             raise SourceError(
                 f"no packet socket can be opened ({error.strerror}); give CAP_NET_RAW"
             ) from None
-        self.watching = Watching(backend=TITLE, limits=LIMITS)
+        self.watching = Watching(backend=TITLE, limits=LIMITS, is_below_calls=True)
         self._packets, self._flows = Packets(), Flows(BOUNDS)
         self._offset = 0  # ns of the wall clock ahead of the monotonic one
         self._reached = 0

@@ -69,7 +69,7 @@ def look(options: argparse.Namespace) -> Report | None:
     checks, tried, stopped = examine(not options.no_self_test, options.backend)
     if stopped:
         return None
-    survey = Survey(dict(tried.test.failures), limits=tried.limits)
+    survey = Survey(dict(tried.test.failures), limits=tried.limits, is_below_calls=tried.is_below_calls)
     programs = survey.of(dict.fromkeys(options.pid)) if options.pid else survey.of_all()
     return Report(
         spectap=version("spectap"),

@@ -168,7 +168,8 @@ def lockdown(host: Host) -> Check:
 
 def kprobes(host: Host) -> Check:
     there = host.has("sys/bus/event_source/devices/kprobe/type")
-    return Check("kprobes", CheckState.OK, f"{'there' if there else 'not in this kernel'}; not needed")
+    what = "available" if there else "not in this kernel: io_uring and what sendfile sends are not captured"
+    return Check("kprobes", CheckState.OK, what)
 
 
 def unprivileged_bpf(host: Host) -> Check:

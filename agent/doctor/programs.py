@@ -35,11 +35,19 @@ FileKey = tuple[int, int, int, int]
 
 class Survey:
     """Examines processes. `failures` are paths that the agent could not probe, with the kernel's reason.
-    `limits` says what is not captured if the backend reads packets; then no library is probed.
+    `limits` says what is not captured if the backend reads packets; then no library is probed. With
+    `is_below_calls` the backend sees what passes through an io_uring.
     """
 
-    def __init__(self, failures: Mapping[str, str], proc: Path = PROC, limits: str | None = None) -> None:
-        self._failures, self._proc, self._limits = failures, proc, limits
+    def __init__(
+        self,
+        failures: Mapping[str, str],
+        proc: Path = PROC,
+        limits: str | None = None,
+        is_below_calls: bool = False,
+    ) -> None:
+        self._failures, self._proc = failures, proc
+        self._limits, self._is_below_calls = limits, is_below_calls
         self._tables = Tables(proc)
         self._files: dict[FileKey, ProgramFile | None] = {}
 
@@ -118,7 +126,7 @@ class Survey:
                 "plain", Sight.DARK, "calls of 32-bit programs are not captured", "use a 64-bit build"
             )
             return
-        yield ring() if opened.io_uring else PLAIN
+        yield ring() if opened.io_uring and not self._is_below_calls else PLAIN
         tls = list(self._tls(pid, maps.decode(errors="surrogateescape"), program))
         yield from tls
         if not tls and any({socket.local_port, socket.peer_port} & TLS_PORTS for socket in sockets):

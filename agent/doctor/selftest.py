@@ -65,7 +65,7 @@ def load(cache: Path | None, backend: str | None) -> Tried:
         return Tried((refused(error),), not_made("not requested"))
     for _ in source.detach():
         pass
-    return Tried(tuple(backend_checks(source.watching)), not_made("not requested"), source.watching.limits)
+    return tried(source.watching, not_made("not requested"))
 
 
 def backend_checks(watching: Watching) -> Iterator[Check]:
@@ -92,11 +92,16 @@ def refused(error: Exception) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The checks of the backend, and the self-test's result. `limits` says what it cannot capture."""
+    """The checks of the backend, and the self-test's result. `limits` and `is_below_calls` are its own."""
 
     checks: tuple[Check, ...]
     test: SelfTest
     limits: str | None = None
+    is_below_calls: bool = False
+
+
+def tried(watching: Watching, test: SelfTest) -> Tried:
+    return Tried(tuple(backend_checks(watching)), test, watching.limits, watching.is_below_calls)
 
 
 class SelfTestRun:
@@ -119,13 +124,13 @@ class SelfTestRun:
         began = time.monotonic()
         try:
             with memory_file() as certificate, memory_file() as key:
-                tried = self._in(certificate, key)
+                found = self._in(certificate, key)
         except (SourceError, ProgramError) as error:
-            tried = Tried((refused(error),), not_made("no backend works here"))
+            found = Tried((refused(error),), not_made("no backend works here"))
         except SelfTestError as error:
             check = Check("backend", CheckState.UNKNOWN, "not tried", "see the self-test")
-            tried = Tried((check,), not_made(str(error)))
-        return replace(tried, test=replace(tried.test, seconds=round(time.monotonic() - began, 3)))
+            found = Tried((check,), not_made(str(error)))
+        return replace(found, test=replace(found.test, seconds=round(time.monotonic() - began, 3)))
 
     def _in(self, *files: str) -> Tried:
         certificate, why_not = make_certificate(*files)
@@ -146,7 +151,7 @@ class SelfTestRun:
         failures = tuple(sorted(source.watching.failures.items()))
         made = tuple(self._verdict(name, errors, why_not, trials) for name in PROTOCOLS)
         test = SelfTest(made, self._why_not, 0.0, failures)
-        return Tried(tuple(backend_checks(source.watching)), test, source.watching.limits)
+        return tried(source.watching, test)
 
     def _attach(self, source: LiveSource) -> None:
         self._say(f"self-test: attaching ({source.watching.backend})")

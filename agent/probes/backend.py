@@ -1,13 +1,13 @@
-"""Backends: the ways of observing sockets, one row each, behind one protocol.
+"""Backends: the ways in which programs observe sockets, one row each.
 
-All backends emit the same events (bpf/event.h) and share the maps and the TLS programs; a row adds its C
-files and where they attach.
+All of them emit the same events (bpf/event.h) and share the maps and the TLS programs; a row adds its C files
+and where they attach. Which one is used is found by trying (agent/capture/choice.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 Detach = Callable[[], None]
@@ -21,45 +21,39 @@ class Module(Protocol):
 
     def detach_tracepoint(self, tp: bytes) -> None: ...
 
+    def attach_kprobe(self, *, event: bytes, fn_name: bytes) -> object: ...
 
-class Backend(Protocol):
-    """One backend: `name` as in `--backend`, `title` in sentences. `sources` are files of bpf/, `needed`
-    tracepoints, as folders below tracefs's events/.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def title(self) -> str: ...
-
-    @property
-    def sources(self) -> tuple[str, ...]: ...
-
-    @property
-    def needed(self) -> tuple[str, ...]: ...
-
-    def attach(self, module: Module) -> Iterator[Detach]:
-        """Attaches probe by probe, as the caller iterates. BCC's exceptions pass through."""
-        ...
+    def detach_kprobe(self, event: bytes, fn_name: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Tracepoints:
-    """Tracepoints of system calls: a program at each entry, one for all returns."""
+class Backend:
+    """One backend: `name` as in `--backend`, `title` in sentences.
+
+    `sources` are files of bpf/. `needed` are tracepoints, as folders below tracefs's events/, and `cure` what
+    to do where one is missing. `calls` are system calls, by the program at their entry; `exit` is the one at
+    their return. `functions` are the kernel's, by the program of their kprobe. `is_below_calls`: bytes are
+    observed where the kernel takes and gives them, whatever the system call.
+    """
 
     name: str
     title: str
     sources: tuple[str, ...]
     needed: tuple[str, ...]
+    cure: str
     calls: Mapping[str, str]
     exit: str
+    functions: Mapping[str, str] = field(default_factory=dict)
+    is_below_calls: bool = False
 
     def attach(self, module: Module) -> Iterator[Detach]:
+        """Attaches probe by probe, as the caller iterates. BCC's exceptions pass through."""
         for call, entry in self.calls.items():
             # The return first: a call that entered between the two would leave its entry behind.
             yield attached(module, f"syscalls:sys_exit_{call}", self.exit)
             yield attached(module, f"syscalls:sys_enter_{call}", entry)
+        for function, program in self.functions.items():
+            yield attached_to_function(module, function.encode(), program.encode())
 
 
 def attached(module: Module, tracepoint: str, program: str) -> Detach:
@@ -67,11 +61,34 @@ def attached(module: Module, tracepoint: str, program: str) -> Detach:
     return lambda: module.detach_tracepoint(tracepoint.encode())
 
 
-SYSCALLS = Tracepoints(
+def attached_to_function(module: Module, function: bytes, program: bytes) -> Detach:
+    module.attach_kprobe(event=function, fn_name=program)
+    return lambda: module.detach_kprobe(function, program)
+
+
+KPROBES = Backend(
+    name="kprobes",
+    title="kprobes of the socket layer",
+    sources=("sockets_kprobe.c",),
+    needed=("sock/sock_send_length", "sock/sock_recv_length", "syscalls/sys_enter_splice"),
+    cure="boot a kernel of 6.5 or later",
+    calls={"splice": "enter_splice"},
+    exit="leave_splice",
+    functions={
+        "inet_sendmsg": "enter_inet_send",
+        "inet6_sendmsg": "enter_inet_send",
+        "inet_recvmsg": "enter_inet_receive",
+        "inet6_recvmsg": "enter_inet_receive",
+    },
+    is_below_calls=True,
+)
+
+SYSCALLS = Backend(
     name="tracepoints",
     title="system call tracepoints",
     sources=("sockets_syscall.c",),
     needed=("syscalls/sys_enter_read",),
+    cure="boot a kernel built with CONFIG_FTRACE_SYSCALLS, as every supported distribution's is",
     calls={
         "read": "enter_read",
         "write": "enter_write",
@@ -88,3 +105,6 @@ SYSCALLS = Tracepoints(
     },
     exit="syscall_exit",
 )
+
+BACKENDS = (KPROBES, SYSCALLS)
+"""In order of what they capture, the most first."""

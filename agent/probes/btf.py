@@ -50,11 +50,26 @@ OFFSETS: dict[str, tuple[str, ...]] = {
     "O_SOCK_V6_PEER": ("sock", "__sk_common", "skc_v6_daddr"),
     "O_NET_INUM": ("net", "ns", "inum"),
     "O_BPRM_FILENAME": ("linux_binprm", "filename"),
+    "O_TASK_FLAGS": ("task_struct", "flags"),
+    "O_MSG_ITER": ("msghdr", "msg_iter"),
+    "O_ITER_TYPE": ("iov_iter", "iter_type"),
+    "O_ITER_OFFSET": ("iov_iter", "iov_offset"),
+    "O_ITER_BUFFER": ("iov_iter", "bvec"),
+    "O_OPS_SENDPAGE": ("proto_ops", "sendpage"),
 }
 """Macro of the C sources -> struct and the path of members inside it."""
 
-OPTIONAL = frozenset({"O_SOCK_V6_LOCAL", "O_SOCK_V6_PEER"})
-"""Absent if the kernel has no IPv6; then 0 will do, since no socket has that family."""
+SIZES = {"SIZE_OF_PAGE": "page"}
+"""Macro -> struct whose size it is."""
+
+NUMBERS = {name: ("iter_type", name) for name in ("ITER_UBUF", "ITER_IOVEC", "ITER_BVEC")}
+"""Macro -> enum and its enumerator."""
+
+MACROS = (*OFFSETS, *SIZES, *NUMBERS)
+IPV6 = ("O_SOCK_V6_LOCAL", "O_SOCK_V6_PEER")  # no socket has the family of a kernel without it
+ITERATORS = ("O_ITER_TYPE", *NUMBERS)  # by kernels that the kprobes are not for
+OPTIONAL = frozenset({*IPV6, *ITERATORS, "O_OPS_SENDPAGE"})
+"""Absent from some kernels; then 0."""
 
 
 class BtfError(RuntimeError):
@@ -78,6 +93,9 @@ class Types:
                 for number, (name, kind, _, _) in enumerate(self._types)
                 if kind == STRUCT
             }
+            self._enums = {
+                self._name(name): members for name, kind, _, members in self._types if kind == ENUM and name
+            }
         except (struct.error, ValueError) as error:
             raise BtfError(f"the BTF data is broken: {error}") from None
 
@@ -89,7 +107,7 @@ class Types:
             kind, entries = (info >> 24) & 0x1F, info & 0xFFFF
             at += 12
             extra = EXTRA_FIXED.get(kind, 0) + EXTRA_EACH.get(kind, 0) * entries
-            members = blob[at : at + extra] if kind in (STRUCT, UNION) else b""
+            members = blob[at : at + extra] if kind in (STRUCT, UNION, ENUM) else b""
             flagged = bool(info >> 31)
             found.append((name, kind, size_or_type | (flagged << 32), members))
             at += extra
@@ -102,6 +120,17 @@ class Types:
         while self._types[number][1] in TRANSPARENT:
             number = self._types[number][2] & 0xFFFFFFFF
         return number
+
+    def size(self, structure: str) -> int:
+        """Bytes of a struct. Raises KeyError."""
+        return self._types[self._structs[structure]][2] & 0xFFFFFFFF
+
+    def number(self, enum: str, wanted: str) -> int:
+        """The value of an enumerator. Raises KeyError."""
+        for name, value in struct.iter_unpack("<Ii", self._enums[enum]):
+            if self._name(name) == wanted:
+                return int(value)
+        raise KeyError(f"{enum}: no enumerator {wanted}")
 
     def offset(self, structure: str, *path: str) -> int:
         """Bytes from the start of `structure` to the member at `path`. Raises KeyError."""
@@ -130,16 +159,25 @@ class Types:
 
 
 def offsets(types: Types) -> dict[str, int]:
-    """Every offset of OFFSETS. Raises BtfError for a member that this kernel does not have."""
+    """Every one of MACROS. Raises BtfError for one that this kernel does not have."""
     found: dict[str, int] = {}
-    for macro, (structure, *path) in OFFSETS.items():
+    for macro in MACROS:
         try:
-            found[macro] = types.offset(structure, *path)
+            found[macro] = _value(types, macro)
         except KeyError as error:
             if macro not in OPTIONAL:
                 raise BtfError(f"this kernel's types are not as expected: {error}") from None
             found[macro] = 0
     return found
+
+
+def _value(types: Types, macro: str) -> int:
+    if macro in SIZES:
+        return types.size(SIZES[macro])
+    if macro in NUMBERS:
+        return types.number(*NUMBERS[macro])
+    structure, *path = OFFSETS[macro]
+    return types.offset(structure, *path)
 
 
 def kernel_offsets(cache: Path | None = None, vmlinux: Path = VMLINUX) -> dict[str, int]:
@@ -149,7 +187,7 @@ def kernel_offsets(cache: Path | None = None, vmlinux: Path = VMLINUX) -> dict[s
     if known and known.is_file():
         try:
             stored = json.loads(known.read_text())
-            if stored.keys() == OFFSETS.keys() and all(type(value) is int for value in stored.values()):
+            if stored.keys() == set(MACROS) and all(type(value) is int for value in stored.values()):
                 return dict(stored)
         except (OSError, ValueError, AttributeError):
             known.unlink(missing_ok=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.probes import bpf_call
-from agent.probes.backend import SYSCALLS
+from agent.probes.backend import SYSCALLS, Backend
 
 TRACEFS = Path("/sys/kernel/tracing")
 BTF = Path("/sys/kernel/btf/vmlinux")
+KPROBES = "sys/bus/event_source/devices/kprobe/type"
+KPROBE_SWITCHES = ("sys/kernel/debug/kprobes/enabled", "proc/sys/kernel/ftrace_enabled")
 NEEDED = (
-    *SYSCALLS.needed,
     "sock/inet_sock_set_state",
     "tcp/tcp_destroy_sock",
     "sched/sched_process_exec",
@@ -25,7 +27,7 @@ NEEDED = (
 class Refusal:
     """One missing requirement and its cure; both are sentences for the operator.
 
-    `subject` is one word for the requirement: root, bpf, btf, tracefs, tracepoints or bcc.
+    `subject` is one word for the requirement: root, bpf, btf, tracefs, tracepoints, kprobes or bcc.
     """
 
     subject: str
@@ -36,8 +38,8 @@ class Refusal:
         return f"{self.what}; {self.cure}"
 
 
-def refusals() -> Iterator[Refusal]:
-    """The reasons why capture cannot work here; empty if it can. Mounts tracefs if absent and allowed."""
+def refusals(backend: Backend = SYSCALLS) -> Iterator[Refusal]:
+    """The reasons why this backend cannot work here, if any. Mounts tracefs if absent and allowed."""
     if os.geteuid() != 0:
         yield Refusal(
             "root", "attaching probes needs root", "run this with sudo, or in a pod with privileged: true"
@@ -65,12 +67,14 @@ def refusals() -> Iterator[Refusal]:
                 f"run: mount -t tracefs tracefs {TRACEFS} (in a container, mount it from the host)",
             )
             return
-    for event in NEEDED:
+    if backend.functions:
+        yield from kprobe_refusals()
+    for event in (*backend.needed, *NEEDED):
         if not (TRACEFS / "events" / event).is_dir():
             yield Refusal(
                 "tracepoints",
                 f"the kernel has no tracepoint {event.replace('/', ':')}",
-                "boot a kernel built with CONFIG_FTRACE_SYSCALLS, as every supported distribution's is",
+                backend.cure,
             )
     if bcc_version() is None:
         yield Refusal(
@@ -87,6 +91,17 @@ def bcc_version() -> str | None:
     except ImportError:
         return None
     return str(getattr(bcc, "__version__", "unknown"))
+
+
+def kprobe_refusals(root: Path = Path("/")) -> Iterator[Refusal]:
+    """Why kprobes do not work here: they may be turned off, and then attach without effect."""
+    if not (root / KPROBES).exists():
+        yield Refusal("kprobes", "the kernel has no kprobes", "boot a kernel built with CONFIG_KPROBES")
+        return
+    for switch in KPROBE_SWITCHES:
+        with suppress(OSError):
+            if (root / switch).read_text().strip() == "0":
+                yield Refusal("kprobes", "kprobes are turned off", f"write 1 to /{switch}")
 
 
 def ring_refusal() -> str | None:

@@ -92,7 +92,7 @@ class KernelSource:
     def __init__(
         self, filters: CaptureFilters, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS
     ) -> None:
-        reasons = [str(reason) for reason in refusals()]
+        reasons = [str(reason) for reason in refusals(backend)]
         if reasons:
             raise SourceError(". ".join(reasons))
         try:
@@ -117,6 +117,7 @@ class KernelSource:
         self._deadline = 0
         self.watching = Watching(
             backend=f"{backend.title}, uprobes in TLS libraries",
+            is_below_calls=backend.is_below_calls,
             tls_refusal=self._programs.tls_refusal,
         )
         self._programs.maps.set(Setting.DISABLED, 1)

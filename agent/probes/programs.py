@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from agent.probes import btf, private_stack, tls
+from agent.probes import btf, private_stack, symbols, tls
 from agent.probes.backend import SYSCALLS, Backend, Detach, attached
 from agent.probes.elf import Function
 from agent.probes.maps import Maps
@@ -35,6 +35,7 @@ HEADERS = (
     "first_bytes.h",
     "tls_call.h",
     "tls_proof.h",
+    "sockets.h",
 )
 PROGRAMS = ("tls.c", "tls_go.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
@@ -83,6 +84,12 @@ def places(functions: Mapping[str, Function]) -> Iterator[tuple[str, int, int]]:
         yield tls.HOOKS[name].entry, ENTRY, function.entry
 
 
+def below_calls() -> Iterator[str]:
+    """What is defined for a backend that observes bytes in the kernel."""
+    yield "-DARRAYS_IN_KERNEL"
+    yield from (f"-D{name}={address}ull" for name, address in symbols.memory_layout().items())
+
+
 def room_for_probes() -> int:
     """Raises this process's limit of open files to the maximum; returns how many probes it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -100,8 +107,11 @@ class Programs:
         import bcc
 
         offsets = btf.kernel_offsets(cache)
+        if backend.is_below_calls and offsets["O_OPS_SENDPAGE"]:
+            raise ProgramError(f"{backend.title} would miss sendfile on this kernel: it is older than 6.5")
         flags = [f"-D{name}={value}" for name, value in offsets.items()]
         flags += [
+            *(below_calls() if backend.is_below_calls else ()),
             f"-DRING_PAGES={sizes.ring_bytes // os.sysconf('SC_PAGE_SIZE')}",
             f"-DCONNECTIONS={sizes.connections}",
             f"-DTHREADS={sizes.threads}",

@@ -40,6 +40,7 @@ class Watching:
 
     backend: str
     limits: str | None = None  # a sentence on what this backend cannot capture
+    is_below_calls: bool = False  # bytes are observed whatever the system call, so through io_uring too
     refused: Mapping[str, str] = field(default_factory=dict)  # backends before this one -> why not
     socket_probes: int = 0
     libraries: tuple[ProbedFile, ...] = ()

@@ -224,6 +224,23 @@ def test_a_32_bit_program_is_dark_altogether(proc: Proc, tmp_path: Path) -> None
     assert proc.sights() == {"plain": Sight.DARK}
 
 
+def test_where_packets_are_read_plain_http_is_seen_and_no_tls_is(
+    proc: Proc, plain: Path, libssl: Path
+) -> None:
+    proc.add(7, plain, maps=(libssl,))
+    (program,) = Survey({}, proc.root, limits="no TLS").of_all()
+    views = {view.of: view for view in program.views}
+    assert {of: view.sight for of, view in views.items()} == {"plain": Sight.SEEN, "openssl": Sight.DARK}
+    assert views["openssl"].what == "not probed: no TLS"
+    assert views["openssl"].cure
+
+
+def test_below_system_calls_an_io_uring_hides_nothing(proc: Proc, plain: Path) -> None:
+    proc.add(7, plain, opened=("anon_inode:[io_uring]",))
+    (program,) = Survey({}, proc.root, is_below_calls=True).of_all()
+    assert [(view.of, view.sight) for view in program.views] == [("plain", Sight.SEEN)]
+
+
 def test_an_io_uring_makes_plain_traffic_unknown(proc: Proc, plain: Path) -> None:
     proc.add(7, plain, opened=(sockets.IO_URING, "/dev/null"))
     assert proc.sights() == {"plain": Sight.UNKNOWN}

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.probes import roots, tls
-from agent.probes.backend import SYSCALLS
+from agent.probes.backend import BACKENDS
+from agent.probes.capability import refusals
 from agent.probes.programs import FOLDER, places
 from tests.e2e.processes import Running
 
@@ -23,7 +24,7 @@ SOURCE = """
 int enter(void *ctx) { return 0; }
 int leave(void *ctx) { return 0; }
 int function(struct pt_regs *ctx) { return 0; }
-""" + "".join(f"RAW_TRACEPOINT_PROBE({name}) {{ return 0; }}\n" for name in RAW)
+"""
 
 
 @contextmanager
@@ -44,8 +45,13 @@ def attach() -> object:
     os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
     import bcc
 
-    module = bcc.BPF(text=SOURCE.encode())
-    for call in SYSCALLS.calls:
+    backend = next(row for row in BACKENDS if not [*refusals(row)])  # as the agent chooses
+    raw = (*RAW, *(name.removeprefix("sock/") for name in backend.needed if name.startswith("sock/")))
+    text = SOURCE + "".join(f"RAW_TRACEPOINT_PROBE({name}) {{ return 0; }}\n" for name in raw)
+    module = bcc.BPF(text=text.encode())
+    for function in backend.functions:
+        module.attach_kprobe(event=function.encode(), fn_name=b"function")
+    for call in backend.calls:
         module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}".encode(), fn_name=b"leave")
         module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}".encode(), fn_name=b"enter")
     probe = module.load_func(b"function", bcc.BPF.KPROBE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.probes import abi, tls
-from agent.probes.backend import SYSCALLS
+from agent.probes.backend import BACKENDS, Backend
 from agent.probes.programs import FOLDER, HEADERS, PROGRAMS, source_text
 
 HEADER = FOLDER / "event.h"
@@ -72,15 +72,16 @@ def test_the_mirror_leaves_no_number_of_the_header_out() -> None:
     assert set(declared) == mirrored
 
 
-def test_every_program_that_is_attached_is_in_the_sources() -> None:
-    text = source_text()
-    programs = {*SYSCALLS.calls.values(), SYSCALLS.exit, *tls.PROGRAMS}
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
+def test_every_program_that_is_attached_is_in_the_sources(backend: Backend) -> None:
+    text = source_text(backend)
+    programs = {*backend.calls.values(), backend.exit, *backend.functions.values(), *tls.PROGRAMS}
     assert {name for name in programs if not re.search(rf"^int {name}\(struct", text, re.M)} == set()
 
 
 def test_every_source_is_joined() -> None:
     assert {path.name for path in FOLDER.iterdir() if path.suffix in (".c", ".h")} == {
         *HEADERS,
-        *SYSCALLS.sources,
+        *(name for backend in BACKENDS for name in backend.sources),
         *PROGRAMS,
     }

@@ -98,6 +98,10 @@ class Agent:
     def metrics(self) -> str:
         return fetch(f"{self.status_url}/metrics").decode()
 
+    def is_below_calls(self) -> bool:
+        """Whether the backend sees what system calls do not show, as kprobes do."""
+        return "kprobes" in self.status()["backend"]
+
     def bytes_in(self, bucket: str) -> int:
         """Bytes of streams in `bucket` of the agent's ledger (agent/ledger.py)."""
         return int(self.status()["ledger"]["bytes"].get(bucket, 0))

@@ -24,6 +24,7 @@ from agent.ledger import Bytes, Kernel
 from agent.probes import private_stack, programs
 from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.programs import Sizes
+from tests.agent.probes.watch import BACKEND
 from tests.e2e.certificates import Certificate, make
 from tests.vm import speech
 
@@ -149,7 +150,7 @@ def main() -> None:
         assert GUARD in text
         mock.patch.object(programs, "source_text", return_value=text.replace(GUARD, "")).start()
     copied_libraries()
-    source = KernelSource(CaptureFilters(body_cap=BODY_CAP), Sizes(), None)
+    source = KernelSource(CaptureFilters(body_cap=BODY_CAP), Sizes(), None, BACKEND)
     report({"private": check.private})
     account = Account(source.watching.tls_refusal)
     with ExitStack() as stack:

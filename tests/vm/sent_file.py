@@ -20,6 +20,7 @@ from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.programs import Sizes
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
+from tests.agent.probes.watch import BACKEND
 from tests.e2e.certificates import Certificate, make
 from tests.vm.overheard import BODY_CAP, LIBRARIES, MEMORY, copied_libraries
 
@@ -84,7 +85,7 @@ def answers(source: KernelSource, server: int) -> list[object]:
 
 def main() -> None:
     copied_libraries()
-    source = KernelSource(CaptureFilters(body_cap=BODY_CAP), Sizes(), None)
+    source = KernelSource(CaptureFilters(body_cap=BODY_CAP), Sizes(), None, BACKEND)
     source.attach()
     serving = nginx(make(MEMORY))
     try:

@@ -1,7 +1,8 @@
-"""The live source for tests: the events so far, by half."""
+"""The live source for tests: the events so far, by half. SPECTAP_BACKEND names the backend, as for agents."""
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from agent.events import Chunk, Direction, Event, Lost
 from agent.ledger import Bytes
+from agent.probes.backend import KPROBES, SYSCALLS
 from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.programs import Sizes
 
 PATIENCE = 60.0
+BACKEND = KPROBES if os.environ.get("SPECTAP_BACKEND") == KPROBES.name else SYSCALLS
 
 
 class Watch:
@@ -51,7 +54,8 @@ class Watch:
 @contextmanager
 def watching(filters: CaptureFilters, cache: Path, ring_mib: int = 4) -> Iterator[Watch]:
     """A source that captures from here on; afterwards nothing stays attached."""
-    source = KernelSource(filters, Sizes(ring_bytes=ring_mib << 20, connections=1024, threads=1024), cache)
+    sizes = Sizes(ring_bytes=ring_mib << 20, connections=1024, threads=1024)
+    source = KernelSource(filters, sizes, cache, BACKEND)
     try:
         source.attach()
         yield Watch(source)
