@@ -12,7 +12,7 @@ from tests.vm.machine import Kernel
 pytestmark = pytest.mark.vm
 
 SUITE = "tests/agent/probes/test_probes_system_calls.py"
-BODIES = "tests/agent/probes/test_probes_bodies.py"  # what is copied of bodies, and first bytes
+BODIES = "tests/agent/probes/test_probes_bodies.py"  # pages and arrays of buffers, cut at the cap
 RUNS = [(KPROBES.name, SUITE)]
 if EVERYTHING:
     RUNS += [(KPROBES.name, BODIES), (SYSCALLS.name, SUITE)]
