@@ -1,7 +1,7 @@
 # The default is what CI runs. `make help` lists the rest.
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: help setup setup-tests run compiled test bench lint format audit clean
+.PHONY: help setup setup-tests run compiled java test bench lint format audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -18,6 +18,10 @@ run: setup ## capture the HTTP of this machine: spectap up $(ARGS)
 compiled: ## compile the agent's busiest rooms for the commands of .venv, which then take half the CPU for them
 	@tools/setup compiler
 	@tools/compile
+
+java: setup ## build what the agent's --java puts into Java virtual machines (installs a JDK)
+	@tools/setup java
+	@tools/java
 
 test: setup-tests lint ## every check and test; ARGS go to pytest
 	@tools/pytest $(ARGS)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.java.attach import BUILT, FILES
 from agent.loopback import is_loopback
 from agent.options import DEFAULT_STATUS, OFF, ON, Option
 
@@ -79,6 +80,20 @@ def _address(listen: str) -> tuple[str, int] | None:
     if host is None or port is None:
         return None
     return ("127.0.0.1" if host == "localhost" else host), port
+
+
+def java(options: argparse.Namespace) -> Path | None:
+    """The folder with what `make java` built, if it is wanted."""
+    if not options.java:
+        return None
+    if options.no_capture:
+        raise SettingError("--no-capture captures nothing, and --java captures Java's TLS: leave out one")
+    missing = [name for name in FILES if not (BUILT / name).is_file()]
+    if missing:
+        raise SettingError(
+            f"--java needs {BUILT / missing[0]}: run make java, which installs a JDK to build it"
+        )
+    return BUILT
 
 
 def token(option: str, file: str | None) -> str | None:

@@ -57,6 +57,8 @@ class Settings:
     telemetry_listen: tuple[str, int] | None
     telemetry_token: str | None
     capture: bool
+    java: Path | None
+    """What to put into Java virtual machines; None to leave them as they are."""
 
 
 def settings(given: argparse.Namespace) -> Settings:
@@ -107,4 +109,5 @@ def settings(given: argparse.Namespace) -> Settings:
         telemetry_listen=telemetry,
         telemetry_token=checks.token("--telemetry-token-file", options.telemetry_token_file),
         capture=not options.no_capture,
+        java=checks.java(options),
     )

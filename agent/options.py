@@ -158,6 +158,12 @@ OPTIONS = (
         DEFAULT_RING_MIB,
     ),
     Option(
+        "java",
+        "--java",
+        "capture Java's own TLS as well: changes classes in running Java virtual machines",
+        flag=True,
+    ),
+    Option(
         "cost",
         "--priority",
         "scheduling class of the agent's threads",

@@ -11,6 +11,7 @@
 #define COPY_RANGES_MAX 32 /* skipped parts of one call */
 #define CGROUPS_MAX 16  /* as in agent/probes/cgroups.py */
 #define OUTSIDE_PROCESSES 4096 /* with TLS that no probed library made */
+#define HELLO_SOCKETS 8192 /* whose handshakes are not over */
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
 
 #define CONN_FROM_START 1
@@ -73,6 +74,19 @@ struct tls_key {
 struct outside_tls {
 	u64 bytes;
 	u64 connections;
+};
+
+/* A TLS client's hello that passed on a socket outside of TLS calls: half of its random, in a process. One process
+ * may be at both ends. */
+struct hello_key {
+	u64 random;
+	u32 tgid;
+	u32 direction;
+};
+
+struct hello_socket {
+	u64 sk;
+	u64 generation;
 };
 
 struct tls_conn {
@@ -171,6 +185,7 @@ BPF_HASH(only_names, struct name, u8, 256);
 BPF_ARRAY(cgroups, struct cgroup, CGROUPS_MAX);
 BPF_TABLE("lru_hash", u64, struct ignore_rule, ignored, CONNECTIONS); /* by struct sock * or TLS object */
 
+BPF_TABLE("lru_hash", struct hello_key, struct hello_socket, hello_sockets, HELLO_SOCKETS);
 BPF_TABLE("lru_hash", u32, struct outside_tls, outside_tls, OUTSIDE_PROCESSES); /* by tgid */
 BPF_TABLE("lru_hash", u64, struct conn, conns, CONNECTIONS); /* by struct sock * */
 BPF_TABLE("lru_hash", struct tls_key, struct tls_conn, tls_conns, CONNECTIONS);

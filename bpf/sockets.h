@@ -110,6 +110,18 @@ static inline void tell_hello(struct scratch *scratch, struct conn *conn, u64 sk
 		hand_over(scratch, HELLO_RANDOM);
 }
 
+/* Remembers which socket carries a client's hello that begins at `base`: Java asks for it (tls_java.c). */
+static inline void remember_hello(struct conn *conn, struct call *call, u64 base)
+{
+	struct hello_key key = {.tgid = bpf_get_current_pid_tgid() >> 32, .direction = call->direction};
+	struct hello_socket socket = {.sk = call->sk, .generation = conn->generation};
+	u8 head[6] = {};
+	bpf_probe_read_user(head, sizeof(head), (void *)base);
+	if (head[0] == 0x16 && head[5] == 1 &&
+	    !bpf_probe_read_user(&key.random, sizeof(key.random), (void *)(base + HELLO_AT)))
+		hello_sockets.update(&key, &socket);
+}
+
 static inline void tell_hello_in_tls(struct conn *conn, struct call *call)
 {
 	struct scratch *scratch;
@@ -147,6 +159,8 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 		count(counter, bytes);
 		if (counter == COUNT_TLS_CIPHERTEXT)
 			note_outside_tls(conn, bytes);
+		if (counter == COUNT_TLS_CIPHERTEXT)
+			remember_hello(conn, call, scratch->walk.base);
 		if (counter == COUNT_TLS_CIPHERTEXT && call->direction == DIRECTION_RECEIVED)
 			proof_of_handshake();
 		else if (counter == COUNT_TLS_CIPHERTEXT)

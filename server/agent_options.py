@@ -49,6 +49,7 @@ FILTERS = (
     Passed("--exclude-pid", "do not capture this process; repeatable", "PID", many=True),
     Passed("--cgroup", "capture only processes in this cgroup or below; repeatable", "PATH", many=True),
     Passed("--exclude-cgroup", "do not capture this cgroup and below; repeatable", "PATH", many=True),
+    Passed("--java", "capture Java's own TLS as well: changes classes in running Java virtual machines"),
 )
 """The options about what is captured."""
 

@@ -19,6 +19,7 @@ from agent.config import Settings
 from agent.deadline import Deadline
 from agent.gateways import GatewayServer, Reports
 from agent.health import Beat, why_stuck
+from agent.java.machines import Machines, NoMachines
 from agent.ladder import CaptureLevel
 from agent.lag import Lag
 from agent.ledger import Ledger, merged
@@ -29,6 +30,7 @@ from agent.pipeline import Pipeline, turns
 from agent.probes.kernel import CaptureFilters
 from agent.probes.nothing import NoCapture
 from agent.probes.programs import Sizes
+from agent.probes.selection import ProcessSelection
 from agent.probes.source import LiveSource, Unprobed, Watching
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
@@ -50,20 +52,8 @@ def live_source(settings: Settings, body_cap: int | None = None) -> LiveSource:
 
     Raises SourceError.
     """
-    telemetry = settings.telemetry_listen
     wanted = Wanted(
-        CaptureFilters(
-            only_ports=settings.only_ports,
-            except_ports=settings.except_ports,
-            only_pids=settings.only_pids,
-            except_pids=settings.except_pids | {os.getpid()},
-            only_names=settings.only_names,
-            only_cgroups=settings.only_cgroups,
-            except_cgroups=settings.except_cgroups,
-            own_port=port_of_server(settings.server) if settings.server else None,
-            telemetry_port=telemetry[1] if telemetry else None,
-            body_cap=body_cap,
-        ),
+        capture_filters(settings, body_cap),
         Sizes(ring_bytes=settings.ring_bytes),
         settings.cache,
         server_addresses(settings.server) if settings.server else frozenset(),
@@ -74,6 +64,23 @@ def live_source(settings: Settings, body_cap: int | None = None) -> LiveSource:
     if source.watching.limits:
         log.warning("backend %s: %s", source.watching.backend, source.watching.limits)
     return source
+
+
+def capture_filters(settings: Settings, body_cap: int | None = None) -> CaptureFilters:
+    """What these settings let be captured."""
+    telemetry = settings.telemetry_listen
+    return CaptureFilters(
+        only_ports=settings.only_ports,
+        except_ports=settings.except_ports,
+        only_pids=settings.only_pids,
+        except_pids=settings.except_pids | {os.getpid()},
+        only_names=settings.only_names,
+        only_cgroups=settings.only_cgroups,
+        except_cgroups=settings.except_cgroups,
+        own_port=port_of_server(settings.server) if settings.server else None,
+        telemetry_port=telemetry[1] if telemetry else None,
+        body_cap=body_cap,
+    )
 
 
 def run(settings: Settings, policy: Policy) -> int:
@@ -95,6 +102,7 @@ class Run:
         self._stopping = False
         key = load_or_create(settings.key_file)
         self._source = source(settings)
+        self._machines = machines(settings)
         origin = Origin(settings.agent, settings.node, settings.cluster)
         self._pipeline = Pipeline(origin, policy, key, self._ledger, Limits())
         self._shipper = Shipper(
@@ -136,11 +144,14 @@ class Run:
             log.info("watching (attached in %.1f s): %s", time.monotonic() - began, self._watching_text())
             if self._source.watching.tls_refusal:
                 log.error("%s", self._source.watching.tls_refusal)
+            if not (self._source.watching.tls_refusal or self._source.watching.limits):
+                self._machines.start()  # else nothing would see what they pass on
             self._pace.start()  # the ring holds the events of that time
             self._watch()
         finally:
             self._attached_ns = None
             self._source.disable()
+            self._machines.stop()
             if self._gateways is not None:
                 self._gateways.close()
             unsent = self._shipper.close(SHIP_DEADLINE)
@@ -268,7 +279,7 @@ class Run:
                 BeforeProbes(name, before.bytes, before.connections)
                 for name, before in sorted(watching.unprobed.items())
             ),
-            notes=tuple(notes(watching)),
+            notes=(*notes(watching), *self._machines.notes),
         )
 
 
@@ -277,6 +288,13 @@ def source(settings: Settings) -> LiveSource:
     if not settings.capture:
         return NoCapture()
     return live_source(settings, settings.body_cap)
+
+
+def machines(settings: Settings) -> Machines | NoMachines:
+    """The Java virtual machines to attach to. Raises CgroupError."""
+    if settings.java is None:
+        return NoMachines()
+    return Machines(settings.java, ProcessSelection(capture_filters(settings)).captures)
 
 
 def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:

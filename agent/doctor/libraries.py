@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from agent.doctor.files import Mark
-from agent.probes.tls import GO, LIBRARIES, SHARED, TITLES, titles
+from agent.probes.tls import GO, JAVA, LIBRARIES, SHARED, TITLES, titles
 
 OTHER_END = f"watch the other end if it uses {TITLES}, or let a proxy that does, such as nginx, terminate TLS"
 RESTART = "restart the process, which still runs a file that has since been replaced"
@@ -15,35 +15,33 @@ DYNAMIC = f"use a build that links the distribution's {titles(SHARED)} dynamical
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """TLS that cannot be captured: `of` is its name in JSON, `title` in sentences."""
+    """TLS that cannot be captured as it is: `of` is its name in JSON, `title` in sentences."""
 
     of: str
     title: str
     file: re.Pattern[str]
+    cure: str
 
 
-def _foreign(of: str, title: str, names: str) -> Foreign:
-    return Foreign(of, title, re.compile(rf"/(?:{names})[^/]*$"))
+def _foreign(of: str, title: str, names: str, cure: str = OTHER_END) -> Foreign:
+    return Foreign(of, title, re.compile(rf"/(?:{names})[^/]*$"), cure)
 
 
-PROBED = frozenset(library.name for library in LIBRARIES)
-
-_KNOWN = (
-    _foreign("java", "Java's own TLS (JSSE)", r"libjvm\.so"),
+FOREIGN = (
+    _foreign(JAVA.name, JAVA.title, r"libjvm\.so", f"{JAVA.cure}, or {OTHER_END}"),
     _foreign("nss", "NSS", r"libssl3\.so"),
     _foreign("mbedtls", "Mbed TLS", r"libmbedtls\.so"),
     _foreign("wolfssl", "wolfSSL", r"libwolfssl\.so"),
     _foreign("s2n", "s2n-tls", r"libs2n\.so"),
     _foreign("rustls", "rustls", r"librustls"),
 )
-FOREIGN = tuple(library for library in _KNOWN if library.of not in PROBED)
 """Matched with a process's executable mappings. The last row matches libraries with a hidden BoringSSL
 inside.
 """
 
 MARKED: dict[str, tuple[str, str, str]] = {
     Mark.GO_TLS: (GO.name, f"{GO.title}, older than 1.18 or not for x86-64,", f"{GO.cure}, or {OTHER_END}"),
-    Mark.NATIVE_IMAGE: ("java", "Java's own TLS (JSSE), compiled ahead of time", OTHER_END),
+    Mark.NATIVE_IMAGE: (JAVA.name, f"{JAVA.title}, compiled ahead of time", OTHER_END),
     Mark.RUSTLS: ("rustls", "rustls", OTHER_END),
     **{
         library.name: (

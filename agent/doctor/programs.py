@@ -153,13 +153,15 @@ class Survey:
     def _tls(self, pid: int, maps: str, program: ProgramFile | None) -> Iterator[LibraryView]:
         views = [*self._libraries(pid, maps), *self._linked_in(pid, program)]
         yield from views
-        beside = any(view.sight is Sight.SEEN for view in views)
+        seen = {view.of for view in views if view.sight is Sight.SEEN}
         for library, path in foreign(maps).items():
-            if beside:
+            if library.of in seen:
+                continue  # by what the agent brought
+            if seen:
                 what = f"{library.title} is loaded beside {tls.TITLES}: its traffic is not captured"
-                yield LibraryView(library.of, Sight.UNKNOWN, what, OTHER_END, printable(path))
+                yield LibraryView(library.of, Sight.UNKNOWN, what, library.cure, printable(path))
             else:
-                yield dark(library.of, library.title, OTHER_END, path)
+                yield dark(library.of, library.title, library.cure, path)
 
     def _libraries(self, pid: int, maps: str) -> Iterator[LibraryView]:
         """Files mapped under a library's name. One without the library's functions only calls another's."""
@@ -171,6 +173,8 @@ class Survey:
     def _mapped(self, pid: int, path: str, gone: bool) -> Iterator[LibraryView]:
         """One mapped file, classified by its name before it is read."""
         library = next(tls.named(path))
+        if gone and library.brought:
+            return  # the agent took it back
         if gone:
             yield unseen(library, f"its {library.title} was replaced on disk", RESTART, path)
             return

@@ -7,6 +7,7 @@ cannot read them, so a path there is refused with this reason.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +41,12 @@ def find_all(only: Iterable[str], excluded: Iterable[str]) -> list[tuple[Cgroup,
 
 def find(path: str, mountinfo: str) -> Cgroup:
     """The cgroup at `path`: a folder, or a path below the root of the hierarchy. Raises CgroupError."""
-    places = [place for place in mounted("cgroup2", mountinfo) if place.is_dir()]
-    roots = [place for place in places if place.stat().st_ino == ROOT_ID]
-    if not roots:
+    root = _root(mountinfo)
+    if root is None:
         raise CgroupError(
             "this host's cgroup v2 hierarchy is not mounted here, so nothing can be filtered by cgroup; "
             "run: mount -t cgroup2 cgroup2 /mnt (in a container, mount the host's /sys/fs/cgroup)"
         )
-    root = roots[0].resolve()
     for folder in (Path(path), root / path.lstrip("/")):
         found = folder.resolve()
         if found.is_relative_to(root) and found.is_dir():
@@ -58,6 +57,28 @@ def find(path: str, mountinfo: str) -> Cgroup:
             "or boot with systemd.unified_cgroup_hierarchy=1"
         )
     raise CgroupError(f"there is no cgroup {path} below {root}; see the line 0:: of /proc/PID/cgroup")
+
+
+def _root(mountinfo: str) -> Path | None:
+    """The root of the hierarchy; None if it is not mounted here."""
+    places = [place for place in mounted("cgroup2", mountinfo) if place.is_dir()]
+    return next((place.resolve() for place in places if place.stat().st_ino == ROOT_ID), None)
+
+
+def ids_of(text: bytes, mountinfo: str | None = None) -> set[int]:
+    """The ids of a process's cgroup and all above it, from its /proc/PID/cgroup; empty if it has gone."""
+    root = _root(MOUNTS.read_text(errors="surrogateescape") if mountinfo is None else mountinfo)
+    lines = (line.split("::", 1) for line in text.decode(errors="surrogateescape").splitlines())
+    path = next((parts[1] for parts in lines if len(parts) == 2 and parts[0] == "0"), None)
+    ids: set[int] = set()
+    if root is None or path is None:
+        return ids
+    folder = (root / path.lstrip("/")).resolve()
+    while folder.is_relative_to(root):
+        with suppress(OSError):
+            ids.add(folder.stat().st_ino)
+        folder = folder.parent
+    return ids
 
 
 def mounted(kind: str, mountinfo: str) -> list[Path]:

@@ -37,7 +37,7 @@ HEADERS = (
     "tls_proof.h",
     "sockets.h",
 )
-PROGRAMS = ("tls.c", "tls_go.c", "lifecycle.c")
+PROGRAMS = ("tls.c", "tls_go.c", "tls_java.c", "lifecycle.c")
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
 ENTRY, RETURN = 0, 1

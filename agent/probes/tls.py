@@ -44,7 +44,8 @@ class TlsLibrary:
     `source` is its unique number in events, from 1 on; bpf/tls.c has it as SOURCE_ and the name in capitals.
     `files` matches the paths of files that contain it, None if only programs do; `find` finds its functions
     in a file. `marks` are texts in files that contain it and in which they are not found; `cure` is for
-    these. `tables` hold functions of `hooks` that it does not export.
+    these. `tables` hold functions of `hooks` that it does not export. `brought` is true if the agent brings
+    the files, when asked to, and programs do not have them.
 
     `hooks` are in the order in which they are attached. Handshakes come after all that reads or writes: a
     connection of which the handshake was seen is to be seen whole.
@@ -59,6 +60,7 @@ class TlsLibrary:
     marks: tuple[bytes, ...]
     cure: str
     tables: tuple[MethodTable, ...] = ()
+    brought: bool = False
 
 
 def _entries(offsets: Mapping[str, int]) -> dict[str, Function]:
@@ -167,9 +169,27 @@ GO = TlsLibrary(
     cure="build it with Go 1.18 or newer, for x86-64",
 )
 
-LIBRARIES = (OPENSSL, GNUTLS, BORINGSSL, GO)
-SHARED = tuple(library for library in LIBRARIES if library.files)
-"""Those that a loader maps."""
+JAVA = TlsLibrary(
+    name="java",
+    title="Java's own TLS (JSSE)",
+    source=5,
+    # Four empty functions, to which classes that agent/java changes pass plaintext.
+    files=re.compile(r"/libspectap_java\.so$"),
+    find=_by_symbols,
+    hooks={
+        "Java_spectap_java_Stub_sent": Hook("java_sent", has_plaintext=True),
+        "Java_spectap_java_Stub_received": Hook("java_received", has_plaintext=True),
+        "Java_spectap_java_Stub_handshake": Hook("java_handshake"),
+        "Java_spectap_java_Stub_end": Hook("java_end"),
+    },
+    marks=(),
+    cure="run the agent with --java",
+    brought=True,
+)
+
+LIBRARIES = (OPENSSL, GNUTLS, BORINGSSL, GO, JAVA)
+SHARED = tuple(library for library in LIBRARIES if library.files and not library.brought)
+"""Those of programs that a loader maps."""
 
 HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, hook in library.hooks.items()}
 """Function -> its hook; no two libraries export one name."""
@@ -184,7 +204,7 @@ def titles(libraries: Iterable[TlsLibrary]) -> str:
     return " or ".join(library.title for library in libraries)
 
 
-TITLES = titles(LIBRARIES)
+TITLES = titles(library for library in LIBRARIES if not library.brought)
 MAX_NAME = 300
 """A slash, NAME_MAX bytes (limits.h), and what /proc adds to the name of a deleted file."""
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli, config
+from agent import checks, cli, config
 from agent.checks import SettingError
 from agent.config import Settings
+from agent.java.attach import FILES
 from agent.options import OPTIONS, Option, add_options
 
 
@@ -25,6 +26,7 @@ def test_the_defaults_are_safe() -> None:
     found = settings(*SERVER)
     assert found.status_listen == ("127.0.0.1", 9464)
     assert found.bodies
+    assert found.java is None
     assert found.body_cap == 65536
     assert found.priority == "idle"
     assert found.agent == found.node == socket.gethostname()
@@ -135,3 +137,16 @@ def test_a_token_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
     with pytest.raises(SettingError) as refused:
         settings(*SERVER, "--token-file", str(file))
     assert "words" not in str(refused.value)
+
+
+def test_java_is_refused_without_what_make_java_builds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(checks, "BUILT", tmp_path)
+    with pytest.raises(SettingError, match="run make java"):
+        settings(*SERVER, "--java")
+    for name in FILES:
+        (tmp_path / name).touch()
+    assert settings(*SERVER, "--java").java == tmp_path
+    with pytest.raises(SettingError, match="leave out one"):
+        settings(*SERVER, "--java", "--no-capture", "--telemetry-listen", "127.0.0.1:9000")

@@ -16,7 +16,7 @@ from agent.doctor import files, sockets
 from agent.doctor.facts import LibraryView, Program, Sight
 from agent.doctor.files import MAX_SEARCHED, PIECE, TEXTS, Mark
 from agent.doctor.programs import Survey
-from agent.probes.tls import BORINGSSL, GNUTLS, OPENSSL
+from agent.probes.tls import BORINGSSL, GNUTLS, JAVA, OPENSSL
 
 ESTABLISHED, LISTEN = "01", "0A"
 HTTPS = 443
@@ -164,6 +164,24 @@ def test_a_library_that_the_kernel_would_not_probe_is_dark_with_the_reason(
 def test_another_tls_library_is_dark(proc: Proc, plain: Path, library: str, kind: str) -> None:
     proc.add(7, plain, maps=(library,))
     assert proc.sights() == {"plain": Sight.SEEN, kind: Sight.DARK}
+
+
+def test_javas_tls_is_seen_while_the_agent_is_attached_and_its_cure_else_is_java(
+    proc: Proc, plain: Path, tmp_path: Path
+) -> None:
+    jvm = "/usr/lib/jvm/java-17/lib/server/libjvm.so"
+    source = "".join(f"void {function}(void) {{}}\n" for function in JAVA.hooks)
+    stub = build(tmp_path / "libspectap_java.so", source, "-shared", "-fPIC")
+    proc.add(7, plain, maps=(jvm, stub))
+    assert proc.sights() == {"plain": Sight.SEEN, "java": Sight.SEEN}
+    stub.unlink()
+    (proc.root / "7/maps").write_text(
+        f"7f00-7f01 r-xp 0 fe:00 1 {jvm}\n7f02-7f03 r-xp 0 fe:00 1 {stub} (deleted)\n"
+    )
+    (java,) = [view for view in proc.one().views if view.of == "java"]
+    assert java.sight is Sight.DARK
+    assert java.cure is not None
+    assert java.cure.startswith("run the agent with --java, or ")
 
 
 def test_another_tls_library_beside_openssl_is_unknown(proc: Proc, plain: Path, libssl: Path) -> None:

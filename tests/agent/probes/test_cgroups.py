@@ -85,6 +85,16 @@ def test_a_cgroup_is_found_by_folder_and_by_its_path_in_the_hierarchy(hierarchy:
 
 
 @pytest.mark.root
+def test_a_process_is_in_its_cgroup_and_in_all_above(hierarchy: Path) -> None:
+    below = hierarchy / "in/below"
+    expected = {folder.stat().st_ino for folder in (below, below.parent, hierarchy)} | {cgroups.ROOT_ID}
+    lines = f"7:cpu:/elsewhere\n0::/{hierarchy.name}/in/below\n"
+    assert cgroups.ids_of(lines.encode()) == expected
+    assert cgroups.ids_of(b"0::/\n") == {cgroups.ROOT_ID}
+    assert cgroups.ids_of(b"") == cgroups.ids_of(lines.encode(), HYBRID) == set()
+
+
+@pytest.mark.root
 def test_only_what_is_in_a_watched_cgroup_and_in_no_excluded_one_is_told(
     hierarchy: Path, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ def test_no_two_libraries_have_one_function() -> None:
 @pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
 def test_a_library_reads_and_writes_and_every_call_that_is_remembered_is_used_up(library: TlsLibrary) -> None:
     assert sum(hook.has_plaintext for hook in library.hooks.values()) >= 2
-    assert all(hook.exit for hook in library.hooks.values() if hook.has_plaintext)
+    assert library.brought or all(hook.exit for hook in library.hooks.values() if hook.has_plaintext)
     assert tls.defining(library.hooks) == (library,)
     assert tls.defining([*library.hooks][:1]) == (library,)
     assert library.cure

