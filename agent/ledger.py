@@ -50,7 +50,7 @@ class Kernel(StrEnum):
 
     RING_FULL = "ring_full_events"  # events, or packets, that found no room in the ring
     UNREADABLE_PACKETS = "unreadable_packets"  # captured packets with broken headers
-    TABLE_FULL = "kernel_table_full"  # calls that found no room in a kernel map; their bytes are unknown
+    TABLE_FULL = "kernel_table_full"  # calls without room in a kernel map, or that gave way: of unknown bytes
     TLS_BEFORE_PROBES = "tls_bytes_before_probes"  # TLS on the wire before a program's library was probed
     CONNECTIONS_BEFORE_PROBES = "tls_connections_before_probes"  # the connections of these bytes
     UNACCOUNTED = "unaccounted_bytes"  # bytes counted in the kernel that are in no bucket: a defect

@@ -56,7 +56,7 @@ enum counter {
 	COUNT_FILTERED = 6,        /* by port, process or cgroup, or the agent's own */
 	COUNT_TLS_CIPHERTEXT = 7,
 	COUNT_NOT_HTTP = 8,
-	COUNT_TABLE_FULL_CALLS = 9, /* calls that found no room in a map */
+	COUNT_TABLE_FULL_CALLS = 9, /* calls that found no room in a map, or gave way in it */
 	COUNT_OPAQUE = 10,         /* after an upgrade, or in a tunnel without TLS */
 	COUNT_SAMPLED_OUT = 11,    /* of connections left out while the agent cannot keep up */
 	COUNTERS = 12,

@@ -15,7 +15,7 @@
  *                                fails leaves no connection. If none is known: remember the call, whose handshake
  *                                may be yet to come
  *   read           new           remember the object, the buffer, the time; the connection has a call more. If none is
- *                                known, it begins here
+ *                                known, it begins here; if an earlier read of it is not known to have returned, anew
  *   return         known         ship what passed, unless it is a write and no connection is known yet; the last call
  *                                of a closed connection ends it
  *   return         unknown       nothing: a write, or an entry that was not seen
@@ -70,9 +70,8 @@ struct go_call {
 	u32 padding;
 };
 
-/* As many as there are connections: in each a goroutine waits, as a rule. Those that never return (a panic, a killed
- * process) give way. */
-BPF_TABLE("lru_hash", struct go_call_key, struct go_call, go_calls, CONNECTIONS);
+/* In each connection a goroutine waits, as a rule. Those that never return (a panic, a killed process) give way. */
+BPF_TABLE("lru_hash", struct go_call_key, struct go_call, go_calls, GO_CALLS);
 
 static inline u64 read_user_u64(u64 address)
 {
@@ -92,7 +91,7 @@ static inline u64 go_place(struct pt_regs *ctx, struct go_call_key *place)
 }
 
 /* The generation of the connection that counts this call; 0 if none does. A read begins one that is not known. */
-static inline u64 go_count_call(struct go_call_key *place, struct tls_key *key, u32 direction)
+static inline u64 go_count_call(struct pt_regs *ctx, struct go_call_key *place, struct tls_key *key, u32 direction)
 {
 	struct tls_call late = {.object = key->object, .source = SOURCE_GO, .plaintext = PLAINTEXT_BUFFER};
 	struct go_call *known = go_calls.lookup(place);
@@ -100,6 +99,14 @@ static inline u64 go_count_call(struct go_call_key *place, struct tls_key *key, 
 		direction == DIRECTION_RECEIVED ? tls_conn_of(key, &late) : tls_conns.lookup(key);
 	if (!conn || (known && known->object == key->object && known->generation == conn->generation))
 		return conn ? conn->generation : 0;
+	if (direction == DIRECTION_RECEIVED && *(volatile u32 *)&conn->calls) {
+		/* Nobody reads twice at once: the read before gave way in go_calls, and returned unseen. */
+		count(COUNT_TABLE_FULL_CALLS, 1);
+		tls_end(ctx, SOURCE_GO, key->object);
+		conn = tls_conn_of(key, &late);
+		if (!conn)
+			return 0;
+	}
 	__sync_fetch_and_add(&conn->calls, 1);
 	return conn->generation;
 }
@@ -118,7 +125,7 @@ static inline int go_enter(struct pt_regs *ctx, u32 direction)
 	if (call.buffer < high && call.buffer >= read_user_u64(GO_GOROUTINE(ctx) + GO_STACK_LOW))
 		call.from_top = high - call.buffer;
 	call.time_ns = bpf_ktime_get_ns();
-	call.generation = go_count_call(&place, &key, direction);
+	call.generation = go_count_call(ctx, &place, &key, direction);
 	call.direction = direction;
 	if (go_calls.update(&place, &call)) {
 		/* Its bytes will go by unseen: the connection must begin a new life, or positions would lie. */

@@ -54,6 +54,7 @@ class Sizes:
     connections: int = 65_536
     threads: int = 32_768
     bodies: int = 16_384
+    go_calls: int = 65_536
 
 
 class ProgramError(RuntimeError):
@@ -116,6 +117,7 @@ class Programs:
             f"-DCONNECTIONS={sizes.connections}",
             f"-DTHREADS={sizes.threads}",
             f"-DBODIES={sizes.bodies}",
+            f"-DGO_CALLS={sizes.go_calls}",
             *tls.compiler_flags(),
             "-Wno-unused",
         ]

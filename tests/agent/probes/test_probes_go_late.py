@@ -1,4 +1,4 @@
-"""Go connections that are older than the probes on their program: no call of them is torn."""
+"""Go calls that pass unseen: of connections older than the probes, and of too many goroutines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import Chunk, Direction, Event
+from agent.events import Chunk, Direction, Event, Lost
+from agent.ledger import Kernel
 from agent.probes.kernel import CaptureFilters
 from tests.agent.probes.watch import watching
 from tests.e2e import go_programs
@@ -17,6 +18,7 @@ from tests.e2e.observations import AGGREGATION_HEADER
 
 pytestmark = pytest.mark.root
 
+FOLLOWED = 32  # goroutines
 ID = re.compile(rb"%s: (\S+)" % AGGREGATION_HEADER.encode(), re.IGNORECASE)
 
 
@@ -51,3 +53,22 @@ def test_a_connection_older_than_its_probes_is_captured_from_its_second_call_on(
             )
             assert seen(client_pid, Direction.SENT) == seen(client_pid, Direction.RECEIVED) == {*calls[1:]}
             assert seen(server_pid, Direction.RECEIVED) == {*calls[1:]}
+
+
+def test_a_read_that_gave_way_to_newer_ones_is_counted(tmp_path: Path) -> None:
+    certificate, program = make(tmp_path), go_programs.STRIPPED.make(tmp_path)
+    with (
+        go_programs.server(program, tmp_path, certificate) as server,
+        go_programs.client(program, tmp_path, server.port, certificate) as client,
+        watching(
+            CaptureFilters(only_pids=frozenset({server.process.pid})), tmp_path, go_calls=FOLLOWED
+        ) as watch,
+    ):
+        for _ in range(2):
+            client.make([echo_call("many", number) for number in range(5 * FOLLOWED)])
+
+        def lost() -> int:
+            losses = [event for event in watch.told if isinstance(event, Lost)]
+            return sum(loss.count for loss in losses if loss.what == Kernel.TABLE_FULL)
+
+        watch.until(lambda: lost() >= 2 * FOLLOWED, "the count")

@@ -52,9 +52,11 @@ class Watch:
 
 
 @contextmanager
-def watching(filters: CaptureFilters, cache: Path, ring_mib: int = 4) -> Iterator[Watch]:
+def watching(
+    filters: CaptureFilters, cache: Path, ring_mib: int = 4, go_calls: int = 1024
+) -> Iterator[Watch]:
     """A source that captures from here on; afterwards nothing stays attached."""
-    sizes = Sizes(ring_bytes=ring_mib << 20, connections=1024, threads=1024)
+    sizes = Sizes(ring_bytes=ring_mib << 20, connections=1024, threads=1024, go_calls=go_calls)
     source = KernelSource(filters, sizes, cache, BACKEND)
     try:
         source.attach()
