@@ -62,10 +62,8 @@ def test_compiled_rooms_pass_the_tests_of_their_sources(compiled: Mapping[str, s
 @pytest.mark.compiled
 @pytest.mark.root
 def test_an_agent_with_compiled_rooms_captures_real_calls(compiled: Mapping[str, str]) -> None:
-    run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/e2e/test_calls.py"],
-        compiled,
-    )
+    chosen = ["tests/e2e/test_calls.py", "-k", "keep_alive or large"]
+    run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen], compiled)
 
 
 def test_what_was_compiled_of_other_sources_is_removed(tmp_path: Path) -> None:
