@@ -85,7 +85,7 @@ class FieldDecoder:
                 continue
             field = self._entry(self._integer(0x7F)) if first & 0x80 else self._literal(first)
             name, value = field
-            total += len(name) + len(value) + OVERHEAD
+            total += _size(field)
             if total > MAX_LIST:
                 raise ValueError
             if name == UNKNOWN:
@@ -104,18 +104,22 @@ class FieldDecoder:
         field = name, self._string()
         if is_added:
             self._entries.append(field)
-            self._used += len(name) + len(field[1]) + OVERHEAD
+            self._used += _size(field)
             self._evict()
         return field
 
     def _entry(self, index: int) -> tuple[bytes, bytes]:
         """The entry of an index (section 2.3.3)."""
+        if index == 0:
+            raise ValueError
         if index <= len(STATIC):
-            return STATIC[index - 1] if index else _refused()
+            return STATIC[index - 1]
         at = len(self._entries) - (index - len(STATIC))
         if at >= self._gone:
             return self._entries[at]
-        return (UNKNOWN, b"") if self._late else _refused()
+        if self._late:
+            return UNKNOWN, b""
+        raise ValueError
 
     def _resize(self, size: int) -> None:
         if size > self._allowed:
@@ -126,8 +130,7 @@ class FieldDecoder:
     def _evict(self) -> None:
         """Removes the oldest entries beyond the size (sections 4.3 and 4.4)."""
         while self._used > self._size:
-            name, value = self._entries[self._gone]
-            self._used -= len(name) + len(value) + OVERHEAD
+            self._used -= _size(self._entries[self._gone])
             self._gone += 1
         if 2 * self._gone > len(self._entries):  # seldom, so that it costs little for each entry
             del self._entries[: self._gone]
@@ -161,5 +164,6 @@ class FieldDecoder:
         return huffman.decoded(text) if is_coded else text
 
 
-def _refused() -> tuple[bytes, bytes]:
-    raise ValueError
+def _size(field: tuple[bytes, bytes]) -> int:
+    """Bytes of a field, in the table and in a list (section 4.1; RFC 9113, section 6.5.2)."""
+    return len(field[0]) + len(field[1]) + OVERHEAD
