@@ -25,8 +25,7 @@ from agent.redact.redactor import Redactor
 from agent.sources import telemetry
 from agent.sources.reported import EntryError
 from agent.timed import TimedReader
-from agent.views import Origin, Redaction
-from agent.wire import Record
+from agent.views import Origin, Redaction, packed
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ class Reports:
     lock taken.
     """
 
-    def __init__(self, origin: Origin, policy: Policy, key: bytes, offer: Callable[[Record], None]) -> None:
+    def __init__(self, origin: Origin, policy: Policy, key: bytes, offer: Callable[[bytes], None]) -> None:
         self._origin, self._policy, self._key, self._offer = origin, policy, key, offer
         self._idle: list[Redactor] = []  # at most as many as were ever in use at the same time
         self._lock = threading.Lock()
@@ -65,7 +64,7 @@ class Reports:
         self._number = time.time_ns()  # never repeats a number of an earlier start
 
     def accept(self, raw: bytes) -> None:
-        """Redacts one report and hands over its record. Raises EntryError, which is counted."""
+        """Redacts one report and hands over its packed record. Raises EntryError, which is counted."""
         try:
             reported = telemetry.reported(raw, self._next(), time.time_ns())
         except EntryError:
@@ -76,8 +75,9 @@ class Reports:
         record = Redaction(self._origin, redactor, ledger).record(reported)
         with self._lock:
             self._idle.append(redactor)
-        if record is not None:
-            self._offer(record)
+        made = None if record is None else packed(record, ledger)
+        if made is not None:
+            self._offer(made)
         self._count(ledger.exchanges)
 
     def refuse(self) -> None:

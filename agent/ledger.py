@@ -37,6 +37,7 @@ class Exchanges(StrEnum):
     IN_FLIGHT = "in_flight"  # in memory, in the spool or being sent; the only count that decreases
     SHIPPED = "shipped"  # acknowledged by the server
     REDACTION_FAILED = "redaction_failed"  # could not be redacted, and dropped
+    PACKING_FAILED = "packing_failed"  # the record could not be packed, and was dropped
     QUEUE_FULL = "queue_full"  # dropped as the oldest in memory: the server was away, or the disk too slow
     SPOOL_FULL = "spool_full"  # dropped as the oldest on disk: the server was away for too long
     SPOOL_EXPIRED = "spool_expired"  # waited on disk for too long

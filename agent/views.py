@@ -130,6 +130,16 @@ class Redaction:
         )
 
 
+def packed(record: wire.Record, ledger: Ledger) -> bytes | None:
+    """The record as bytes; None if it cannot be packed, which is counted: one record ends no run."""
+    try:
+        return wire.pack_record(record)
+    except Exception as error:
+        ledger.exchanges.update((Exchanges.PARSED, Exchanges.PACKING_FAILED))
+        log.error("a record could not be packed and was dropped: %s", type(error).__name__)
+        return None
+
+
 def _has_body(message: Request | Response) -> bool:
     return message.body.size != 0 or message.body.state is not BodyState.COMPLETE
 

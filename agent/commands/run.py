@@ -38,8 +38,8 @@ from agent.ship.shipper import Shipper, SpoolConfig, destination
 from agent.status import BeforeProbes, Snapshot, StatusServer, Watched
 from agent.stepping import NoStepping, Stepping
 from agent.streams.table import Limits
-from agent.views import Origin
-from agent.wire import Capture, CaptureScope, Record, balances, pack_record
+from agent.views import Origin, packed
+from agent.wire import Capture, CaptureScope, Record, balances
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Run:
             spool=spool_config(settings),
             capture=self._capture,
         )
-        self._reports = Reports(origin, policy, key, lambda record: self._shipper.offer(pack_record(record)))
+        self._reports = Reports(origin, policy, key, self._shipper.offer)
         deadline.in_memory = lambda: self._shipper.in_memory
         self._pace = CpuPace(
             settings.cpu_floor, settings.cpu_ceiling, self._needs_cpu_s, idle=settings.priority == "idle"
@@ -182,8 +182,9 @@ class Run:
             self._ship([record])
 
     def _ship(self, records: list[Record]) -> None:
-        for packed in [pack_record(record) for record in records]:
-            self._shipper.offer(packed)
+        for raw in [packed(record, self._ledger) for record in records]:
+            if raw is not None:
+                self._shipper.offer(raw)
 
     def _detach(self) -> None:
         log.info("capture disabled; detaching probes")

@@ -17,7 +17,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
 from agent.probes.roots import opened, resolved
@@ -25,7 +24,6 @@ from agent.probes.roots import opened, resolved
 ROOTS = ("", "/proc/1/root")
 """The host's root: of an agent on the host, and of one in a container that sees the host's processes."""
 MAX_FILE = 1024 * 1024  # bytes; a larger file is not read
-MAX_CONTAINERS = 1024  # remembered
 
 TASKS = "io.containerd.runtime.v2.task/k8s.io"
 STORES = ("run/containers/storage/overlay-containers", "var/lib/containers/storage/overlay-containers")
@@ -34,13 +32,12 @@ IMAGE = re.compile(r"[A-Za-z0-9][\w.\-/:@\[\]+]{0,254}", re.ASCII)
 
 
 class Images:
-    """By container id. Each container is looked up once: an image does not change."""
+    """By container id. Reading files may hang (agent/probes/image_lookup.py)."""
 
     def __init__(self, roots: Sequence[str] = ROOTS) -> None:
         self._roots = roots
-        self.of = lru_cache(MAX_CONTAINERS)(self._of)
 
-    def _of(self, container: str) -> str | None:
+    def of(self, container: str) -> str | None:
         """The image's name as given to the runtime; None if no file has it, or none can be read."""
         for root in self._roots:
             for path, image in _places(container):

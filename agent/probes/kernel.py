@@ -1,7 +1,8 @@
 """The live source: drains the kernel's ring every few milliseconds and yields events.
 
-Draining only copies bytes; decoding and /proc come between two drains, and TLS libraries are examined by a
-thread of its own (agent/probes/examiner.py). A process is reported (ProcessSeen) before its first chunk.
+Draining only copies bytes; decoding and /proc come between two drains. TLS libraries are examined, and images
+of containers looked up, by threads that may hang alone (examiner.py, image_lookup.py). A process is reported
+(ProcessSeen) before its first chunk.
 Stopping first disables every program through one setting, then empties the ring; `detach` removes the probes,
 which takes the kernel a while.
 """
@@ -11,10 +12,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from agent.cgroup import membership
 from agent.events import ConnectionKey, Event, Lost, ProcessGone, ProcessSeen, Tick
 from agent.ledger import Bytes, Kernel
 from agent.probes import cgroups, decode, processes
@@ -23,7 +23,9 @@ from agent.probes.attachments import Attachments
 from agent.probes.backend import SYSCALLS, Backend
 from agent.probes.capability import refusals
 from agent.probes.clock import WallClock
+from agent.probes.container_images import ContainerImages
 from agent.probes.examiner import Examiner
+from agent.probes.image_lookup import ImageLookup
 from agent.probes.images import Images
 from agent.probes.memory import hand_back
 from agent.probes.programs import ProgramError, Programs, Sizes
@@ -103,7 +105,8 @@ class KernelSource:
         self._examiner = Examiner(
             Attachments(self._programs.attach_tls, self._programs.detach, self._programs.maps.outside_tls)
         )
-        self._images = Images()
+        self._lookup = ImageLookup(Images().of)
+        self._images = ContainerImages(self._lookup)
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._known: set[int] = set()
@@ -195,6 +198,7 @@ class KernelSource:
                 rescanned = now
                 yield from self._rescan(now)
             self._look(now)
+            yield from self._images.late()
             yield Tick(self._reached if more else drained)  # what was handed over until then is processed
             if not busy:
                 self._programs.wait(DRAIN_INTERVAL)
@@ -223,6 +227,7 @@ class KernelSource:
     def detach(self) -> Iterator[tuple[int, int]]:
         """Removes every probe; yields (done, total)."""
         self._examiner.stop()
+        self._lookup.stop()
         for done, total in self._programs.close():
             self.watching.detach_done, self.watching.detach_total = done, total
             yield done, total
@@ -238,6 +243,7 @@ class KernelSource:
         if event.kind == EventKind.EXIT:
             self._known.discard(event.tgid)
             self._introduced.discard(event.tgid)
+            self._images.end(event.tgid)
             self._examiner.end(event.tgid, event.time_ns)
             yield ProcessGone(event.time_ns, event.tgid)
             return
@@ -257,14 +263,14 @@ class KernelSource:
         self._introduced.add(event.tgid)
         self._examiner.add(event.tgid)
         seen = processes.describe(event.tgid, event.time_ns, event.comm, program)
-        container = membership(seen.cgroup).container
-        return seen if container is None else replace(seen, image=self._images.of(container))
+        return self._images.describe(seen)
 
     def _rescan(self, now: int) -> Iterator[Event]:
         """Queues every process for examination again, and reports exits that found no room in the ring."""
         running = set(processes.pids())
         self._examiner.round(running)
         for pid in self._introduced - running:
+            self._images.end(pid)
             yield ProcessGone(now, pid)
         self._introduced &= running
 
@@ -305,7 +311,8 @@ class KernelSource:
         examined = self._examiner.examined
         self.watching.libraries, self.watching.failures = examined.libraries, examined.failures
         self.watching.unprobed = examined.unprobed
-        self.watching.put_off, self.watching.hung = self._examiner.put_off, self._examiner.hung()
+        self.watching.put_off = self._examiner.put_off
+        self.watching.hung = self._examiner.hung() or self._lookup.hung()
 
     def _filter(self, filters: CaptureFilters) -> None:
         maps = self._programs.maps

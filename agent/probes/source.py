@@ -48,7 +48,7 @@ class Watching:
     failures: dict[str, str] = field(default_factory=dict)  # path -> reason
     drained_bytes: int = 0  # taken from the ring by the last drain
     put_off: int = 0  # times the examination of a process for TLS was deferred: too many waited
-    hung: str | None = None  # a sentence on an examination that takes too long
+    hung: str | None = None  # a sentence on an examination or a look-up that takes too long
     unprobed: Mapping[str, Unprobed] = field(default_factory=dict)
     """TLS of programs before their library was probed, by the process's name."""
     detach_done: int = 0

@@ -10,8 +10,16 @@ TOTALS = {"bytes": "seen", "exchanges": "parsed"}
 LOSSES = {
     "bytes": frozenset({"late", "ring_full", "table_full", "unread_at_exit", "stepped_down", "sampled_out"}),
     "exchanges": frozenset(
-        {"redaction_failed", "queue_full", "spool_full", "spool_expired", "spool_unreadable", "refused"}
-        | {"unsent_at_exit"}
+        {
+            "redaction_failed",
+            "packing_failed",
+            "queue_full",
+            "spool_full",
+            "spool_expired",
+            "spool_unreadable",
+            "refused",
+            "unsent_at_exit",
+        }
     ),
 }
 """The loss buckets of each part: bytes not parsed, or exchanges not stored, that should have been."""

@@ -39,7 +39,7 @@ from agent.listening import ListenError
 from agent.redact.policy import Policy
 from agent.timed import TimedReader
 from agent.views import Origin
-from agent.wire import Record, pack_record
+from agent.wire import Record, decode_record, pack_record
 from tests.server.running import serving, wait_for
 from tests.telemetry import common, telemetry
 
@@ -51,10 +51,13 @@ class Gateway:
 
     def __init__(self, token: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.records: list[Record] = []
-        self.reports = Reports(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, self.records.append)
+        self.reports = Reports(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, self._take)
         self.server = GatewayServer(("127.0.0.1", 0), token, self.reports, clock)
         self.server.start()
         self.http = httpx.Client(base_url=f"http://{self.server.address}", trust_env=False)
+
+    def _take(self, packed: bytes) -> None:
+        self.records.append(decode_record(packed))
 
     def post(self, content: Any, path: str = "/api/telemetry", **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

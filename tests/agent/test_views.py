@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from agent import wire
@@ -25,7 +26,7 @@ from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
 from agent.sources.reported import Reported
 from agent.streams.conversation import ConnectionInfo
-from agent.views import Origin, Redaction, Settled
+from agent.views import Origin, Redaction, Settled, packed
 from agent.wire import Endpoint, Record
 
 LOCAL, PEER = Endpoint("10.0.0.1", 1000, 7), Endpoint("10.0.0.2", 80, None)
@@ -119,3 +120,18 @@ def test_what_cannot_be_redacted_is_counted_whoever_saw_it(
     assert Redaction(Origin("a", "n", None), Redactor(Policy(), b"k" * 32), ledger).record(view) is None
     assert ledger.exchanges == {Exchanges.PARSED: 1, Exchanges.REDACTION_FAILED: 1}
     assert "s3cret" not in caplog.text
+
+
+def test_what_cannot_be_packed_is_counted_and_the_next_record_is_packed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ledger = Ledger()
+    record = Redaction(Origin("a", "n", None), Redactor(Policy(), b"k" * 32), ledger).record(
+        settled(Role.CLIENT)
+    )
+    assert record is not None
+    too_large = msgspec.structs.replace(record, node="s3cret", stream=1 << 70)
+    assert packed(too_large, ledger) is None
+    assert ledger.exchanges == {Exchanges.PARSED: 1, Exchanges.PACKING_FAILED: 1}
+    assert "s3cret" not in caplog.text
+    assert packed(record, ledger) == wire.pack_record(record)

@@ -66,14 +66,6 @@ def test_a_runtime_that_was_moved_is_found_through_the_hosts_own_links(tmp_path:
     assert Images([str(tmp_path)]).of(ID) == NAME
 
 
-def test_a_container_is_looked_up_once(tmp_path: Path) -> None:
-    found = Images([str(tmp_path)])
-    assert found.of(ID) is None
-    written(tmp_path, *_packed("docker"))
-    assert found.of(ID) is None
-    assert Images([str(tmp_path)]).of(ID) == NAME
-
-
 def test_without_runtimes_or_files_to_read_the_image_is_unknown(tmp_path: Path) -> None:
     assert Images([str(tmp_path / "absent")]).of(ID) is None
     for path, _ in WRITTEN.values():
