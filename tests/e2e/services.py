@@ -185,6 +185,14 @@ def gnutls_cli(port: int, call: Call, certificate: Certificate) -> Observation:
     return _without_ports(call, answer.partition(b"\r\n\r\n")[2], start, process.pid)
 
 
+def static_client(folder: Path, *flags: str) -> Path:
+    """Builds programs/static_client.c with OpenSSL inside; `flags` go to the compiler."""
+    program = folder / "static_client"
+    argv = ["cc", "-static", "-w", *flags, "-o", str(program), str(PROGRAMS / "static_client.c")]
+    subprocess.run([*argv, "-lssl", "-lcrypto"], check=True, capture_output=True, timeout=PATIENCE)
+    return program
+
+
 def bare(call: Call) -> Observation:
     """A call of which the client says nothing but that it made it."""
     return Observation(

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import pytest
@@ -24,7 +25,6 @@ from tests.e2e.spectap import Spectap, just_before, watching
 pytestmark = pytest.mark.root
 
 EITHER = frozenset({"gnutls", "openssl"})  # at the two ends of a call
-PROGRAMS = Path(__file__).parent / "programs"
 
 
 @pytest.fixture(scope="module")
@@ -194,16 +194,14 @@ def test_openssl_1_1_is_seen_in_libcurl(
 def test_openssl_linked_in_statically_is_seen_by_its_symbols(
     spectap: Spectap, tmp_path: Path, certificate: Certificate
 ) -> None:
-    source, program = PROGRAMS / "static_client.c", tmp_path / "static_client"
-    argv = ["cc", "-static", "-w", "-o", str(program), str(source), "-lssl", "-lcrypto"]
-    subprocess.run(argv, check=True, capture_output=True, timeout=PATIENCE)
+    program = services.static_client(tmp_path)
     with services.echo("server", tmp_path, certificate=certificate) as server:
 
         def made() -> list[Observation]:
             calls = [get_call("static", "/bytes/3000") for _ in range(6)]
             targets = [call.target.decode() for call in calls]
             client = [str(program), str(server.port), str(certificate.certificate), *targets]
-            subprocess.run(client, check=True, capture_output=True, timeout=PATIENCE)
+            subprocess.run(client, stdin=DEVNULL, check=True, capture_output=True, timeout=PATIENCE)
             return list(server_saw(server, map(services.bare, calls)).values())
 
         def from_both_ends() -> bool:

@@ -1,4 +1,6 @@
-"""TLS for the programs: by Python's ssl or, with --pyopenssl, by the OpenSSL that cryptography contains."""
+"""TLS for the programs: by Python's ssl or, with --pyopenssl, by the OpenSSL that cryptography contains.
+Without TLS a client can send and receive through an io_uring, with --io-uring.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ import argparse
 import socket
 import ssl
 from typing import Any, Protocol, cast
+
+from tests.agent.probes import io_uring
 
 
 class Context(Protocol):
@@ -61,8 +65,40 @@ class PyOpenSSL:
         return cast(socket.socket, Stream(connection))
 
 
+class RingStream:
+    """A plain connection whose bytes pass through an io_uring; it holds one as long as it is open."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._held = sock, io_uring.Ring()
+
+    def sendall(self, data: bytes) -> None:
+        io_uring.send(self._sock.fileno(), data)
+
+    def recv(self, size: int) -> bytes:
+        return io_uring.receive(self._sock.fileno(), size)
+
+    def close(self) -> None:
+        self._held.close()
+        self._sock.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class Rings:
+    """A context without TLS, of an io_uring for each connection."""
+
+    def wrap_socket(
+        self, sock: socket.socket, server_side: bool = False, *, server_hostname: str | None = None
+    ) -> socket.socket:
+        return cast(socket.socket, RingStream(sock))
+
+
 def add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pyopenssl", action="store_true", help="TLS by pyOpenSSL instead of Python's ssl")
+    parser.add_argument(
+        "--io-uring", action="store_true", help="no TLS: a client's bytes through an io_uring"
+    )
 
 
 def server(options: argparse.Namespace, protocol: str | None = None) -> Context | None:
@@ -86,7 +122,9 @@ def server(options: argparse.Namespace, protocol: str | None = None) -> Context 
 
 
 def client(options: argparse.Namespace, protocol: str) -> Context | None:
-    """As --ca CERTIFICATE says; `protocol` is for ALPN."""
+    """As --ca CERTIFICATE or --io-uring says; `protocol` is for ALPN."""
+    if options.io_uring:
+        return Rings()
     if not options.ca:
         return None
     if options.pyopenssl:

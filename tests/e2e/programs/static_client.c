@@ -1,5 +1,6 @@
 /* A TLS client linked statically with OpenSSL: static_client PORT CERTIFICATE TARGET...
- * One GET for each target on one connection, each answered before the next; prints the answers' bodies. */
+ * One GET for each target, then for each line of standard input, on one connection that begins with the first;
+ * each is answered before the next; prints the answers' bodies. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
@@ -44,23 +45,41 @@ static void read_answer(SSL *ssl)
 	puts(strstr(answer, "\r\n\r\n") + 4);
 }
 
+/* The next target, of the arguments or of standard input; NULL at its end. */
+static const char *next_target(char ***arguments)
+{
+	static char line[512];
+	if (**arguments)
+		return *(*arguments)++;
+	if (!fgets(line, sizeof(line), stdin))
+		return NULL;
+	line[strcspn(line, "\n")] = 0;
+	return line;
+}
+
+static void get(SSL *ssl, const char *target)
+{
+	char request[1024];
+	int length = snprintf(request, sizeof(request),
+			      "GET %s HTTP/1.1\r\nHost: localhost\r\nX-Spectap-Test: %s\r\n\r\n", target,
+			      strrchr(target, '/') + 1);
+	if (SSL_write(ssl, request, length) != length)
+		fail("no request");
+	read_answer(ssl);
+}
+
 int main(int argc, char **argv)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = SSL_new(context);
+	char **arguments = argv + 3;
+	const char *target;
 	if (argc < 3 || !SSL_CTX_load_verify_locations(context, argv[2], 0))
 		fail("usage");
-	SSL_set_fd(ssl, connected(argv[1]));
-	if (SSL_connect(ssl) != 1)
-		fail("no handshake");
-	for (int i = 3; i < argc; i++) {
-		char request[1024];
-		const char *id = strrchr(argv[i], '/') + 1;
-		int length = snprintf(request, sizeof(request),
-				      "GET %s HTTP/1.1\r\nHost: localhost\r\nX-Spectap-Test: %s\r\n\r\n", argv[i], id);
-		if (SSL_write(ssl, request, length) != length)
-			fail("no request");
-		read_answer(ssl);
+	for (int number = 0; (target = next_target(&arguments)); number++) {
+		if (!number && (!SSL_set_fd(ssl, connected(argv[1])) || SSL_connect(ssl) != 1))
+			fail("no handshake");
+		get(ssl, target);
 	}
 	SSL_shutdown(ssl);
 	SSL_free(ssl);
