@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.java.attach import BUILT, FILES
+from agent.kubernetes.choice import ALL, SYSTEM, CaptureChoice, PodSettings
 from agent.loopback import is_loopback
 from agent.options import DEFAULT_STATUS, OFF, ON, Option
+from kube.access import AccessError, access
 
 
 class SettingError(ValueError):
@@ -94,6 +97,26 @@ def java(options: argparse.Namespace) -> Path | None:
             f"--java needs {BUILT / missing[0]}: run make java, which installs a JDK to build it"
         )
     return BUILT
+
+
+def pods(options: argparse.Namespace, node: str) -> PodSettings | None:
+    """Where pods are read from; None without --kubernetes."""
+    if not options.kubernetes:
+        for option in ("--annotations-from", "--kubernetes-api", "--kubernetes-account"):
+            if getattr(options, option.strip("-").replace("-", "_")):
+                raise SettingError(f"{option} has an effect only with --kubernetes: add it, or leave it out")
+        if options.capture != ALL:
+            raise SettingError("--capture has an effect only with --kubernetes: add it, or leave it out")
+        return None
+    if options.no_capture:
+        raise SettingError("--no-capture captures nothing, so no pod is named: leave out --kubernetes")
+    try:
+        found = access(options.kubernetes_api, options.kubernetes_account, os.environ)
+    except AccessError as error:
+        raise SettingError(str(error)) from None
+    own = frozenset() if found.namespace is None else frozenset({found.namespace})
+    heeded = frozenset(options.annotations_from) if options.annotations_from else None
+    return PodSettings(found, node, CaptureChoice(options.capture, frozenset({SYSTEM}) | own, heeded))
 
 
 def token(option: str, file: str | None) -> str | None:

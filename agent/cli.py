@@ -61,7 +61,7 @@ def parser() -> Parser:
         epilog="Exit status: 0 stopped on request, 1 it cannot run or write, 64 a usage error.",
     )
     recorder.add_argument("file", type=Path, metavar="FILE", help="recording to write; must not exist")
-    add_options(recorder, groups={"place", "filters", "key", "kernel", "log"})
+    add_options(recorder, groups={"place", "filters", "kubernetes", "key", "kernel", "log"})
     reader = commands.add_parser(
         "read",
         help="redacted records from files, to standard output",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import checks
+from agent.kubernetes.choice import PodSettings
 from agent.options import OPTIONS
 from agent.state_folder import state_folder
 
@@ -57,6 +58,8 @@ class Settings:
     telemetry_listen: tuple[str, int] | None
     telemetry_token: str | None
     capture: bool
+    pods: PodSettings | None
+    """None if the Kubernetes API is not asked."""
     java: Path | None
     """What to put into Java virtual machines; None to leave them as they are."""
 
@@ -109,5 +112,6 @@ def settings(given: argparse.Namespace) -> Settings:
         telemetry_listen=telemetry,
         telemetry_token=checks.token("--telemetry-token-file", options.telemetry_token_file),
         capture=not options.no_capture,
+        pods=checks.pods(options, node),
         java=checks.java(options),
     )

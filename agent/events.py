@@ -93,6 +93,59 @@ class ProcessGone:
 
 
 @dataclass(frozen=True, slots=True)
+class PodContainer:
+    """A container of a pod: its id at the runtime, its image as the pod names it, and that image's digest
+    ("sha256:…"); absent facts are None.
+    """
+
+    id: str | None
+    name: str
+    image: str | None
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PodsWatched:
+    """From here on the pods of this node are reported. `unknown` says whether a pod is captured of which
+    nothing is known; `others` whether processes are that belong to no pod.
+    """
+
+    time_ns: int
+    unknown: bool
+    others: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PodSeen:
+    """A pod of this node, as the Kubernetes API describes it now.
+
+    `uid` is the one in the path of its cgroup. `ips` are its own: none if it has the node's network, or has
+    ended. `workload` is the object that a person created, with its kind; `labels` are those chosen to leave
+    the node. `captured` says whether its processes are captured.
+    """
+
+    time_ns: int
+    uid: str
+    name: str
+    namespace: str
+    node: str | None
+    workload: str | None
+    workload_kind: str | None
+    labels: tuple[tuple[str, str], ...]
+    ips: tuple[str, ...]
+    containers: tuple[PodContainer, ...]
+    captured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PodGone:
+    """The pod with this UID was deleted."""
+
+    time_ns: int
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """A connection was established during capture, so its halves are captured from byte 0."""
 
@@ -163,4 +216,5 @@ class Tick:
     time_ns: int
 
 
-Event = Clock | ProcessSeen | ProcessGone | Opened | Hello | Chunk | Closed | Lost | Tick
+PodEvent = PodsWatched | PodSeen | PodGone
+Event = Clock | ProcessSeen | ProcessGone | PodEvent | Opened | Hello | Chunk | Closed | Lost | Tick

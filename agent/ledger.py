@@ -36,6 +36,7 @@ class Exchanges(StrEnum):
     PARSED = "parsed"
     IN_FLIGHT = "in_flight"  # in memory, in the spool or being sent; the only count that decreases
     SHIPPED = "shipped"  # acknowledged by the server
+    OPTED_OUT = "opted_out"  # of a pod that is not to be captured, from before the kernel left it out
     REDACTION_FAILED = "redaction_failed"  # could not be redacted, and dropped
     PACKING_FAILED = "packing_failed"  # the record could not be packed, and was dropped
     QUEUE_FULL = "queue_full"  # dropped as the oldest in memory: the server was away, or the disk too slow
@@ -76,6 +77,12 @@ class Steps(StrEnum):
     BODIES_LEFT_OUT = "bodies_left_out"  # exchanges whose bodies were left out
 
 
+class Attribution(StrEnum):
+    """What could not be attributed to a pod."""
+
+    UNKNOWN = "unknown_pod"  # exchanges shipped without their pod: the Kubernetes API had not described it
+
+
 class Ledger:
     """Counts by bucket. Not thread-safe: each writer has its own, and readers merge them."""
 
@@ -85,6 +92,7 @@ class Ledger:
         self.kernel: Counter[str] = Counter()
         self.stops: Counter[str] = Counter()
         self.steps: Counter[str] = Counter()
+        self.pods: Counter[str] = Counter()
 
     def as_map(self) -> dict[str, dict[str, int]]:
         """The counts for the batch and the status page."""
@@ -93,7 +101,7 @@ class Ledger:
             "exchanges": dict(self.exchanges),
             "kernel": dict(self.kernel),
         }
-        rare = {"stops": dict(self.stops), "steps": dict(self.steps)}
+        rare = {"stops": dict(self.stops), "steps": dict(self.steps), "pods": dict(self.pods)}
         return counts | {part: found for part, found in rare.items() if found}
 
 

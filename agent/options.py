@@ -65,6 +65,40 @@ OPTIONS = (
     Option(
         "filters", "--exclude-cgroup", "do not capture this cgroup and below; repeatable", "PATH", many=True
     ),
+    Option(
+        "kubernetes",
+        "--kubernetes",
+        "name pods and workloads: watch this node's pods at the Kubernetes API",
+        flag=True,
+    ),
+    Option(
+        "kubernetes",
+        "--capture",
+        'which pods are captured: all but those with the annotation spectap.io/capture: "false" and those of '
+        'kube-system, or only those with "true"',
+        None,
+        "all",
+        choices=("all", "annotated"),
+    ),
+    Option(
+        "kubernetes",
+        "--annotations-from",
+        "namespace whose capture annotations have an effect (default: any); repeatable",
+        "NAMESPACE",
+        many=True,
+    ),
+    Option(
+        "kubernetes",
+        "--kubernetes-api",
+        "the Kubernetes API's URL (default: the cluster's, in a pod)",
+        "URL",
+    ),
+    Option(
+        "kubernetes",
+        "--kubernetes-account",
+        "directory with a service account's token and ca.crt (default: where a pod has them)",
+        "DIR",
+    ),
     Option("redaction", "--body-cap", "bytes kept of each body", "BYTES", DEFAULT_BODY_CAP),
     Option("redaction", "--heads-only", "ship no bodies", flag=True),
     Option(

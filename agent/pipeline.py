@@ -6,6 +6,8 @@
     → views                with the process and the ends of that moment     agent/identity
     → views                with ends that became known a little later       agent/late_ends.py
     → views                of tunnels, with the ends beyond the proxy       agent/tunnels.py
+    → views                with pods that became known a little later,      agent/late_pods.py
+                           without those that opted out
     → records              without secrets                                  agent/redact
 
 It reads no clock and no /proc, so the same events always give the same records.
@@ -17,10 +19,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent import wire
-from agent.events import Chunk, Clock, Closed, Event, Hello, Lost, Opened, ProcessGone, ProcessSeen, Tick
+from agent.events import (
+    Chunk,
+    Clock,
+    Closed,
+    Event,
+    Hello,
+    Lost,
+    Opened,
+    PodGone,
+    PodSeen,
+    PodsWatched,
+    ProcessGone,
+    ProcessSeen,
+    Tick,
+)
 from agent.http.connections import ObservedExchange, connections
 from agent.identity.directory import Directory
 from agent.late_ends import LateEnds
+from agent.late_pods import LatePods
 from agent.ledger import Bytes, Kernel, Ledger
 from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
@@ -53,6 +70,7 @@ class Pipeline:
         self._directory = Directory()
         self._late_ends = LateEnds(self._table.ends, self._directory)
         self._tunnels = Tunnels(self._directory)
+        self._late_pods = LatePods(self._directory, ledger)
         self._redaction = Redaction(origin, Redactor(policy, key), ledger)
         self._clock: Clock | None = None
         self._now_ns = 0
@@ -67,7 +85,8 @@ class Pipeline:
         """The records of what was open when the source ended."""
         held = [*self._late_ends.finish()]  # while the table still knows the ends
         last = self._identified(self._table.finish(self._now_ns))
-        return self._output([*held, *last, *self._late_ends.finish()])
+        output = self._output([*held, *last, *self._late_ends.finish()])
+        return Output([*output.records, *self._records(self._late_pods.finish())], output.dismissed)
 
     def keep_bodies(self, keep: bool) -> None:
         """Whether bodies are kept from now on. Those left out, here or by the source, are counted."""
@@ -121,6 +140,12 @@ class Pipeline:
             case Clock():
                 self._clock = event
                 self._directory.boot(event.boot_id)
+            case PodSeen():
+                self._directory.add_pod(event)
+            case PodGone():
+                self._directory.end_pod(event.uid)
+            case PodsWatched():
+                self._directory.watch_pods(event)
         return ()
 
     def _identified(self, facts: list[ObservedExchange | Dismissed]) -> Sequence[Settled | Dismissed]:
@@ -152,11 +177,14 @@ class Pipeline:
 
     def _output(self, facts: Sequence[Settled | Dismissed]) -> Output:
         views = [self._tunnels.through(fact) for fact in facts if isinstance(fact, Settled)]
-        made = [self._redaction.record(view) for view in views]
         return Output(
-            records=[record for record in made if record is not None],
+            records=self._records(self._late_pods.pass_on(views, self._now_ns)),
             dismissed=[fact for fact in facts if isinstance(fact, Dismissed)],
         )
+
+    def _records(self, views: Sequence[Settled]) -> list[wire.Record]:
+        made = [self._redaction.record(view) for view in views]
+        return [record for record in made if record is not None]
 
     def _count(self, lost: Lost) -> None:
         if lost.what in KERNEL:

@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from agent.lag import Lag
-from agent.ledger import Bytes, Exchanges, Kernel, Steps
+from agent.ledger import Attribution, Bytes, Exchanges, Kernel, Steps
 from agent.listening import Answers, Listener, Listening
 from agent.loopback import is_loopback
 from agent.wire import CaptureScope
@@ -49,6 +49,7 @@ METRICS: dict[str, str] = {
     "spectap_agent_queue_bytes": "Bytes of records that wait to be sent.",
     "spectap_agent_captured": "1 for what is captured at present, 0 for all else, by scope.",
     "spectap_agent_steps_total": "Steps down and up, by step, and the milliseconds and exchanges they cost.",
+    "spectap_agent_pods_total": "Exchanges shipped without their pod, by bucket.",
     "spectap_agent_lag_seconds": "Seconds from kernel to record and from record to server, by stage.",
 }
 
@@ -57,6 +58,7 @@ _BUCKETS: dict[str, tuple[str, type[StrEnum]]] = {
     "exchanges": ("spectap_agent_exchanges_total", Exchanges),
     "kernel": ("spectap_agent_kernel_events_total", Kernel),
     "steps": ("spectap_agent_steps_total", Steps),
+    "pods": ("spectap_agent_pods_total", Attribution),
 }
 
 

@@ -74,7 +74,9 @@ enum setting {
 	SETTING_ONLY_CGROUPS = 7, /* not 0: only processes in those that are not excluded */
 	SETTING_PORTS = 8, /* not 0: ports are filtered, so bytes of unknown ports are not copied */
 	SETTING_SAMPLE = 9, /* n above 1: one in n connections is captured */
-	SETTINGS = 10,
+	SETTING_POD_LEVELS = 10, /* a bit for each level at which `pod_cgroups` has entries */
+	SETTING_ONLY_PODS = 11, /* not 0: only processes in a cgroup that `pod_cgroups` has as captured */
+	SETTINGS = 12,
 };
 
 #endif

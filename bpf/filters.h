@@ -31,12 +31,31 @@ static inline int cgroup_is_watched(void)
 	return watched;
 }
 
+/* Whether the innermost cgroup that `pod_cgroups` has, of those that the process is in, is captured. */
+static inline int pod_is_watched(u64 levels)
+{
+	for (int level = POD_LEVELS_MAX - 1; level > 0; level--) {
+		u64 id;
+		u8 *choice;
+		if (!(levels >> level & 1))
+			continue;
+		id = bpf_get_current_ancestor_cgroup_id(level);
+		choice = pod_cgroups.lookup(&id);
+		if (choice)
+			return *choice == POD_CAPTURED;
+	}
+	return !setting(SETTING_ONLY_PODS);
+}
+
 static inline int process_is_watched(u32 tgid)
 {
 	struct name name = {};
+	u64 levels = setting(SETTING_POD_LEVELS);
 	if (except_pids.lookup(&tgid))
 		return 0;
 	if (setting(SETTING_CGROUPS) && !cgroup_is_watched())
+		return 0;
+	if ((levels || setting(SETTING_ONLY_PODS)) && !pod_is_watched(levels))
 		return 0;
 	if (!setting(SETTING_ONLY_PROCESSES))
 		return 1;

@@ -10,6 +10,10 @@
 #define PIECES_MAX 64  /* events, hence buffers, of one call; further bytes are sent as a length only */
 #define COPY_RANGES_MAX 32 /* skipped parts of one call */
 #define CGROUPS_MAX 16  /* as in agent/probes/cgroups.py */
+#define POD_LEVELS_MAX 12 /* as in agent/probes/pod_cgroups.py: depth of a pod's cgroup */
+#define POD_CGROUPS 4096
+#define POD_CAPTURED 1
+#define POD_LEFT_OUT 2
 #define OUTSIDE_PROCESSES 4096 /* with TLS that no probed library made */
 #define HELLO_SOCKETS 8192 /* whose handshakes are not over */
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
@@ -183,6 +187,7 @@ BPF_HASH(only_pids, u32, u8, 1024);
 BPF_HASH(except_pids, u32, u8, 1024);
 BPF_HASH(only_names, struct name, u8, 256);
 BPF_ARRAY(cgroups, struct cgroup, CGROUPS_MAX);
+BPF_HASH(pod_cgroups, u64, u8, POD_CGROUPS); /* by cgroup id: POD_CAPTURED or POD_LEFT_OUT */
 BPF_TABLE("lru_hash", u64, struct ignore_rule, ignored, CONNECTIONS); /* by struct sock * or TLS object */
 
 BPF_TABLE("lru_hash", struct hello_key, struct hello_socket, hello_sockets, HELLO_SOCKETS);

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TREES = ("agent", "server")
+TREES = ("agent", "kube", "server")
 
 
 def named() -> Iterator[str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from agent.capture.ring import PacketRing
 from agent.events import Address, ConnectionKey, Event, Lost, Tick
 from agent.ledger import Bytes, Kernel
+from agent.probes.cgroups import Cgroup
 from agent.probes.clock import WallClock
 from agent.probes.kernel import CaptureFilters, SourceError, boot_id
 from agent.probes.source import Watching
@@ -109,6 +110,9 @@ class PacketSource:
     def limit(self, *, bodies: bool, one_in: int) -> None:
         """Bodies come along in any case; the pipeline leaves them out."""
         self._one_in = one_in
+
+    def choose(self, cgroup: Cgroup, captured: bool | None) -> None:
+        """Packets name no process: the pipeline leaves out pods by their addresses."""
 
     def events(self) -> Iterator[Event]:
         clock = WallClock(boot_id())

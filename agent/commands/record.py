@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import logging
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
 from agent.config import Settings
 from agent.deadline import Deadline
-from agent.events import Tick
+from agent.events import Event, Tick
 from agent.probes.source import LiveSource
 from agent.redact.key import load_or_create
 from agent.sources.content import Header
@@ -36,7 +37,7 @@ def record(path: Path, settings: Settings) -> None:
 
     Raises RecordingError, OSError and the source's errors.
     """
-    from agent.commands.run import live_source
+    from agent.commands.run import live_source, node_pods
 
     if path.exists():
         raise RecordingError(f"{path} exists; recordings do not overwrite files: choose another name")
@@ -50,13 +51,16 @@ def record(path: Path, settings: Settings) -> None:
         path.unlink()
         raise
 
+    pods = node_pods(settings, source)
+
     def asked_to_stop(_number: int, _frame: FrameType | None) -> None:
         source.ask_to_stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked_to_stop)
     try:
-        _write(source, path, writer)
+        pods.start()
+        _write(source, pods.woven(source.events()), path, writer)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -65,20 +69,21 @@ def record(path: Path, settings: Settings) -> None:
         ) from None
     finally:
         source.disable()
+        pods.stop()
         for done, total in source.detach():
             if done == total:
                 log.info("detached %d probes", total)
 
 
-def _write(source: LiveSource, path: Path, writer: RecordingWriter) -> None:
-    events = 0
+def _write(source: LiveSource, events: Iterable[Event], path: Path, writer: RecordingWriter) -> None:
+    written = 0
     with writer:
         log.warning(
             "%s will contain raw traffic including secrets: keep it safe and delete it after use", path
         )
         source.attach()
         log.info("recording")
-        for event in source.events():
-            events += not isinstance(event, Tick)
+        for event in events:
+            written += not isinstance(event, Tick)
             writer.write(event)
-    log.info("%d events in %s", events, path)
+    log.info("%d events in %s", written, path)

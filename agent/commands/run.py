@@ -20,6 +20,7 @@ from agent.deadline import Deadline
 from agent.gateways import GatewayServer, Reports
 from agent.health import Beat, why_stuck
 from agent.java.machines import Machines, NoMachines
+from agent.kubernetes.node_pods import NodePods, NoPods
 from agent.ladder import CaptureLevel
 from agent.lag import Lag
 from agent.ledger import Ledger, merged
@@ -80,6 +81,7 @@ def capture_filters(settings: Settings, body_cap: int | None = None) -> CaptureF
         own_port=port_of_server(settings.server) if settings.server else None,
         telemetry_port=telemetry[1] if telemetry else None,
         body_cap=body_cap,
+        only_pods=settings.pods is not None and not settings.pods.choice.captures_unknown,
     )
 
 
@@ -102,7 +104,8 @@ class Run:
         self._stopping = False
         key = load_or_create(settings.key_file)
         self._source = source(settings)
-        self._machines = machines(settings)
+        self._pods = node_pods(settings, self._source)
+        self._machines = machines(settings, self._pods)
         origin = Origin(settings.agent, settings.node, settings.cluster)
         self._pipeline = Pipeline(origin, policy, key, self._ledger, Limits())
         self._shipper = Shipper(
@@ -138,6 +141,7 @@ class Run:
             log.info("telemetry of gateways at http://%s/api/telemetry", self._gateways.address)
         began = time.monotonic()
         try:
+            self._pods.start()
             self._source.attach()
             self._attached_ns = time.monotonic_ns()
             self._shipper.capture_started(time.time_ns())
@@ -152,6 +156,7 @@ class Run:
             self._attached_ns = None
             self._source.disable()
             self._machines.stop()
+            self._pods.stop()
             if self._gateways is not None:
                 self._gateways.close()
             unsent = self._shipper.close(SHIP_DEADLINE)
@@ -170,7 +175,7 @@ class Run:
             log.info("events lost in the kernel: %s=%d", bucket, count)
 
     def _watch(self) -> None:
-        for turn in turns(self._source.events()):
+        for turn in turns(self._pods.woven(self._source.events())):
             self._beat.turn()
             output = self._pipeline.process(*turn)
             for one in output.dismissed:
@@ -280,7 +285,7 @@ class Run:
                 BeforeProbes(name, before.bytes, before.connections)
                 for name, before in sorted(watching.unprobed.items())
             ),
-            notes=(*notes(watching), *self._machines.notes),
+            notes=(*notes(watching), *self._pods.notes, *self._machines.notes),
         )
 
 
@@ -291,11 +296,17 @@ def source(settings: Settings) -> LiveSource:
     return live_source(settings, settings.body_cap)
 
 
-def machines(settings: Settings) -> Machines | NoMachines:
+def node_pods(settings: Settings, source: LiveSource) -> NodePods | NoPods:
+    """The pods of this node, if they are asked for."""
+    return NoPods() if settings.pods is None else NodePods(settings.pods, source.choose)
+
+
+def machines(settings: Settings, pods: NodePods | NoPods) -> Machines | NoMachines:
     """The Java virtual machines to attach to. Raises CgroupError."""
     if settings.java is None:
         return NoMachines()
-    return Machines(settings.java, ProcessSelection(capture_filters(settings)).captures)
+    selection = ProcessSelection(capture_filters(settings))
+    return Machines(settings.java, lambda pid: pods.captures(pid) and selection.captures(pid))
 
 
 def gateways(settings: Settings, reports: Reports) -> GatewayServer | None:

@@ -62,6 +62,8 @@ class Setting(IntEnum):
     ONLY_CGROUPS = 7
     PORTS = 8
     SAMPLE = 9
+    POD_LEVELS = 10
+    ONLY_PODS = 11
 
 
 class RawEvent(NamedTuple):

@@ -41,7 +41,7 @@ def find_all(only: Iterable[str], excluded: Iterable[str]) -> list[tuple[Cgroup,
 
 def find(path: str, mountinfo: str) -> Cgroup:
     """The cgroup at `path`: a folder, or a path below the root of the hierarchy. Raises CgroupError."""
-    root = _root(mountinfo)
+    root = root_of(mountinfo)
     if root is None:
         raise CgroupError(
             "this host's cgroup v2 hierarchy is not mounted here, so nothing can be filtered by cgroup; "
@@ -59,7 +59,7 @@ def find(path: str, mountinfo: str) -> Cgroup:
     raise CgroupError(f"there is no cgroup {path} below {root}; see the line 0:: of /proc/PID/cgroup")
 
 
-def _root(mountinfo: str) -> Path | None:
+def root_of(mountinfo: str) -> Path | None:
     """The root of the hierarchy; None if it is not mounted here."""
     places = [place for place in mounted("cgroup2", mountinfo) if place.is_dir()]
     return next((place.resolve() for place in places if place.stat().st_ino == ROOT_ID), None)
@@ -67,7 +67,7 @@ def _root(mountinfo: str) -> Path | None:
 
 def ids_of(text: bytes, mountinfo: str | None = None) -> set[int]:
     """The ids of a process's cgroup and all above it, from its /proc/PID/cgroup; empty if it has gone."""
-    root = _root(MOUNTS.read_text(errors="surrogateescape") if mountinfo is None else mountinfo)
+    root = root_of(MOUNTS.read_text(errors="surrogateescape") if mountinfo is None else mountinfo)
     lines = (line.split("::", 1) for line in text.decode(errors="surrogateescape").splitlines())
     path = next((parts[1] for parts in lines if len(parts) == 2 and parts[0] == "0"), None)
     ids: set[int] = set()

@@ -22,12 +22,14 @@ from agent.probes.abi import Counter, EventKind, RawEvent, Setting, parse
 from agent.probes.attachments import Attachments
 from agent.probes.backend import SYSCALLS, Backend
 from agent.probes.capability import refusals
+from agent.probes.cgroups import Cgroup
 from agent.probes.clock import WallClock
 from agent.probes.container_images import ContainerImages
 from agent.probes.examiner import Examiner
 from agent.probes.image_lookup import ImageLookup
 from agent.probes.images import Images
 from agent.probes.memory import hand_back
+from agent.probes.pod_cgroups import MAX_LEVEL
 from agent.probes.programs import ProgramError, Programs, Sizes
 from agent.probes.source import Unprobed, Watching
 
@@ -84,6 +86,8 @@ class CaptureFilters:
     """The port the agent itself listens on: never captured."""
     body_cap: int | None = None
     """Bytes copied of each body with a known end; None for all."""
+    only_pods: bool = False
+    """Only processes in cgroups of pods that are chosen."""
 
 
 class KernelSource:
@@ -107,6 +111,7 @@ class KernelSource:
         )
         self._lookup = ImageLookup(Images().of)
         self._images = ContainerImages(self._lookup)
+        self._pods: dict[Cgroup, bool] = {}
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._known: set[int] = set()
@@ -163,6 +168,17 @@ class KernelSource:
         if self._body_cap is not None:
             self._programs.maps.set(Setting.BODY_CAP, HEADROOM + (self._body_cap if bodies else 0))
         self._programs.maps.set(Setting.SAMPLE, one_in)
+
+    def choose(self, cgroup: Cgroup, captured: bool | None) -> None:
+        if captured is None:
+            self._pods.pop(cgroup, None)
+        elif cgroup.level < MAX_LEVEL:
+            self._pods[cgroup] = captured
+        else:
+            return
+        self._programs.maps.choose_pod(cgroup.id, captured)
+        levels = {one.level for one in self._pods}
+        self._programs.maps.set(Setting.POD_LEVELS, sum(1 << level for level in levels))
 
     def events(self) -> Iterator[Event]:
         clock = WallClock(boot_id())
@@ -333,6 +349,7 @@ class KernelSource:
         maps.set(Setting.ONLY_CGROUPS, int(bool(filters.only_cgroups)))
         if filters.body_cap is not None:
             maps.set(Setting.BODY_CAP, filters.body_cap + HEADROOM)
+        maps.set(Setting.ONLY_PODS, int(filters.only_pods))
         maps.set(Setting.ONLY_PORTS, int(bool(filters.only_ports)))
         maps.set(Setting.PORTS, int(bool(filters.only_ports or filters.except_ports)))
         maps.set(Setting.ONLY_PROCESSES, int(bool(filters.only_pids or filters.only_names)))

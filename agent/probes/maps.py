@@ -10,6 +10,9 @@ from agent.probes.abi import Counter, Setting
 from agent.probes.cgroups import Cgroup
 from agent.probes.source import Unprobed
 
+POD_CAPTURED, POD_LEFT_OUT = 1, 2
+"""As in bpf/maps.h."""
+
 
 class Maps:
     """The maps of `module`, a loaded bcc.BPF."""
@@ -41,6 +44,15 @@ class Maps:
         """Writes one entry of cgroups."""
         table = self._module[b"cgroups"]
         table[table.Key(index)] = table.Leaf(cgroup.id, cgroup.level, excluded)
+
+    def choose_pod(self, cgroup: int, captured: bool | None) -> None:
+        """Writes one entry of pod_cgroups; None removes it."""
+        table = self._module[b"pod_cgroups"]
+        if captured is None:
+            with suppress(KeyError):
+                del table[ctypes.c_ulonglong(cgroup)]
+        else:
+            table[ctypes.c_ulonglong(cgroup)] = ctypes.c_ubyte(POD_CAPTURED if captured else POD_LEFT_OUT)
 
     def ignore(self, address: int, generation: int, counter: Counter) -> None:
         """Ignores this generation of a connection: its bytes are counted in `counter` and not copied."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from agent.events import ConnectionKey, Event, Tick
 from agent.ledger import Bytes
+from agent.probes.cgroups import Cgroup
 from agent.probes.source import Watching
 
 TICK_S = 0.2
@@ -34,6 +35,9 @@ class NoCapture:
 
     def limit(self, *, bodies: bool, one_in: int) -> None:
         """No-op: there are no connections."""
+
+    def choose(self, cgroup: Cgroup, captured: bool | None) -> None:
+        """No-op: there are no processes."""
 
     def events(self) -> Iterator[Event]:
         """Ticks, until stopped."""

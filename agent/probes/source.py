@@ -8,6 +8,7 @@ from typing import Protocol
 
 from agent.events import ConnectionKey, Event
 from agent.ledger import Bytes
+from agent.probes.cgroups import Cgroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,13 @@ class LiveSource(Protocol):
     def limit(self, *, bodies: bool, one_in: int) -> None:
         """From now on sends bodies or, where framing survives, does not; and one in so many connections: the
         bytes of all others are counted as sampled_out.
+        """
+        ...
+
+    def choose(self, cgroup: Cgroup, captured: bool | None) -> None:
+        """Whether processes in a pod's cgroup are captured from now on, however it is with those around it;
+        None: like those. The bytes of others are counted as filtered. A source that knows no processes
+        ignores it.
         """
         ...
 

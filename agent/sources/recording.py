@@ -30,6 +30,10 @@ from agent.events import (
     Hello,
     Lost,
     Opened,
+    PodContainer,
+    PodGone,
+    PodSeen,
+    PodsWatched,
     ProcessGone,
     ProcessSeen,
     Role,
@@ -45,7 +49,10 @@ MAX_EVENT = 1 << 20
 NO_PID = 0
 """The pid in the file of a connection that processes may share."""
 
-KINDS: tuple[type[Any], ...] = (Clock, ProcessSeen, ProcessGone, Opened, Chunk, Closed, Lost, Tick, Hello)
+KINDS: tuple[type[Any], ...] = (
+    *(Clock, ProcessSeen, ProcessGone, Opened, Chunk, Closed, Lost, Tick, Hello),
+    *(PodsWatched, PodSeen, PodGone),
+)
 """An event is written as its index here, then its fields. Append only."""
 
 
@@ -112,6 +119,10 @@ def _value(value: Any) -> Any:
         return [value.source, value.address, value.generation, value.pid or NO_PID]
     if isinstance(value, Address):
         return [value.ip, value.port, value.netns]
+    if isinstance(value, PodContainer):
+        return [value.id, value.name, value.image, value.digest]
+    if isinstance(value, tuple):
+        return [_value(one) for one in value]
     return str(value) if isinstance(value, (Direction, Role)) else value
 
 
@@ -260,6 +271,34 @@ def _hello(v: list[Any]) -> Hello:
     return Hello(_number(time_ns), own, other, random)
 
 
+def _pod(v: list[Any]) -> PodSeen:
+    time_ns, uid, name, namespace, node, workload, kind, labels, ips, containers, captured = v
+    return PodSeen(
+        _number(time_ns),
+        _text(uid),
+        _text(name),
+        _text(namespace),
+        _maybe_text(node),
+        _maybe_text(workload),
+        _maybe_text(kind),
+        tuple((_text(key), _text(value)) for key, value in labels),
+        tuple(_ip(_text(ip)) for ip in ips),
+        tuple(_container(one) for one in containers),
+        _flag(captured),
+    )
+
+
+def _container(v: list[Any]) -> PodContainer:
+    id, name, image, digest = v
+    return PodContainer(_maybe_text(id), _text(name), _maybe_text(image), _maybe_text(digest))
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError
+    return value
+
+
 READERS: tuple[Callable[[list[Any]], Event], ...] = (
     lambda v: Clock(_number(v[0]), _text(v[1])),
     _seen,
@@ -270,5 +309,8 @@ READERS: tuple[Callable[[list[Any]], Event], ...] = (
     lambda v: Lost(_number(v[0]), _text(v[1]), _number(v[2])),
     lambda v: Tick(_number(v[0])),
     _hello,
+    lambda v: PodsWatched(_number(v[0]), _flag(v[1]), _flag(v[2])),
+    _pod,
+    lambda v: PodGone(_number(v[0]), _text(v[1])),
 )
 """One reader for each of KINDS."""

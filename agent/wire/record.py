@@ -15,8 +15,13 @@ from msgspec import Struct, field
 Pairs = tuple[tuple[bytes, bytes], ...]
 
 
-class Endpoint(Struct, frozen=True, gc=False):
-    """One end of the connection. `netns` is the network namespace's inode, known for ends on this node."""
+class Endpoint(Struct, frozen=True, gc=False, omit_defaults=True):
+    """One end of the connection. `netns` is the network namespace's inode, known for ends on this node.
+
+    All further fields are of the Kubernetes pod at this end: its name, the object that a person created
+    (Deployment, CronJob…), chosen labels, the node that runs it, and of the container its name, its image as
+    the pod names it and that image's digest. A pod that is the peer has no container.
+    """
 
     ip: str
     port: int
@@ -25,6 +30,11 @@ class Endpoint(Struct, frozen=True, gc=False):
     namespace: str | None = None
     workload: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    workload_kind: str | None = None
+    node: str | None = None
+    container: str | None = None
+    image: str | None = None
+    digest: str | None = None
 
 
 class Process(Struct, frozen=True, gc=False):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agent import wire
 from agent.ledger import Bytes, Exchanges
@@ -183,6 +184,32 @@ def test_what_follows_a_batch_is_refused_and_of_a_field_that_comes_twice_the_las
     assert wire.split_batch(bytes([raw[0] + 1]) + raw[1:] + again) == (wire.decode_batch(_batch([])), ())
 
 
+NAMED = {
+    "workload_kind": "Deployment",
+    "node": "n",
+    "container": "web",
+    "image": "cart:1",
+    "digest": "sha256:d",
+}
+"""What was added to an end within version 3."""
+
+
+def test_an_end_is_read_by_servers_that_know_less_and_from_agents_that_knew_less() -> None:
+    end = wire.Endpoint("10.0.0.1", 80, 7, "cart-1", "shop", "cart", {"a": "b"}, **NAMED)
+    tree = _tree(wire.pack_record(replace(RECORD, server=end)))
+    assert tree["server"] == {name: getattr(end, name) for name in end.__struct_fields__}
+    earlier = {name: value for name, value in tree["server"].items() if name not in NAMED}
+    read = wire.decode_record(msgpack.packb({**tree, "server": earlier})).server
+    assert read == wire.Endpoint("10.0.0.1", 80, 7, "cart-1", "shop", "cart", {"a": "b"})
+    later = {**tree["server"], "of a later version": 1}
+    assert wire.decode_record(msgpack.packb({**tree, "server": later})).server == end
+
+
+def test_an_end_without_a_pod_costs_no_more_than_its_address() -> None:
+    tree = _tree(wire.pack_record(replace(RECORD, server=wire.Endpoint("10.0.0.1", 80))))
+    assert tree["server"] == {"ip": "10.0.0.1", "port": 80}
+
+
 def test_what_is_read_is_as_frozen_as_what_was_made() -> None:
     read = wire.decode_record(wire.pack_record(RECORD))
     assert type(read) is wire.Record
@@ -228,7 +255,7 @@ NO_LOSS = {
         *("seen", "parsed", "not_http", "tls_ciphertext", "unix_socket", "not_tcp", "filtered"),
         *("uncaptured", "capped", "unsynced", "opaque"),
     },
-    "exchanges": {"unreadable", "parsed", "in_flight", "shipped"},
+    "exchanges": {"unreadable", "parsed", "in_flight", "shipped", "opted_out"},
 }
 
 

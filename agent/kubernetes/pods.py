@@ -1,0 +1,74 @@
+"""What is kept of a pod: names, addresses and a closed list of labels. Annotations and other labels may hold
+secrets and stay in the API.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agent.events import PodContainer, PodSeen
+from agent.kubernetes.workload import workload_of
+from kube.objects import ContainerStatus, Meta, Pod
+
+LABELS = (
+    *(f"app.kubernetes.io/{name}" for name in ("name", "instance", "version", "component", "part-of")),
+    "app.kubernetes.io/managed-by",
+    "helm.sh/chart",
+)
+"""The labels that leave the node: those that Kubernetes recommends, and Helm's chart."""
+ANNOTATIONS = ("meta.helm.sh/release-name",)
+"""The annotations that leave it, as labels."""
+STATIC = "kubernetes.io/config.hash"
+"""The annotation with the UID that kubelet gave a static pod: its cgroup has this one, not the API's."""
+ENDED = frozenset({"Succeeded", "Failed"})
+DIGEST = re.compile(r"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
+
+
+def cgroup_uid(pod: Meta) -> str:
+    """The UID in the path of the pod's cgroup."""
+    return pod.annotation(STATIC) or pod.uid
+
+
+def pod_seen(pod: Pod, captured: bool) -> PodSeen:
+    """What is kept of a pod; its time is 0."""
+    meta, status = pod.metadata, pod.status
+    workload = workload_of(meta, pod.spec.node_name)
+    has_own_ips = not pod.spec.host_network and status.phase not in ENDED
+    statuses = (
+        status.init_container_statuses,
+        status.container_statuses,
+        status.ephemeral_container_statuses,
+    )
+    return PodSeen(
+        time_ns=0,
+        uid=cgroup_uid(meta),
+        name=meta.name,
+        namespace=meta.namespace or "",
+        node=pod.spec.node_name,
+        workload=None if workload is None else workload[1],
+        workload_kind=None if workload is None else workload[0],
+        labels=tuple(_labels(meta)),
+        ips=tuple(one.ip for one in status.pod_ips or ()) if has_own_ips else (),
+        containers=tuple(_container(one) for some in statuses for one in some or ()),
+        captured=captured,
+    )
+
+
+def _labels(meta: Meta) -> Iterator[tuple[str, str]]:
+    for key in LABELS:
+        if value := meta.label(key):
+            yield key, value
+    for key in ANNOTATIONS:
+        if value := meta.annotation(key):
+            yield key, value
+
+
+def _container(status: ContainerStatus) -> PodContainer:
+    digest = DIGEST.search(status.image_id)
+    return PodContainer(
+        id=None if status.container_id is None else status.container_id.rpartition("://")[2] or None,
+        name=status.name,
+        image=status.image or None,
+        digest=None if digest is None else digest[0],
+    )

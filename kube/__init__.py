@@ -1,0 +1,1 @@
+"""Lists and watches objects of a Kubernetes API. Agent and server use it; it knows neither."""

@@ -1,0 +1,72 @@
+"""The parts of Kubernetes objects that are read; whatever else they hold is passed over while decoding.
+
+Fields are those of the API (core/v1, discovery.k8s.io/v1). The API leaves out what is empty.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct, field
+
+Texts = dict[str, str]
+
+
+class Owner(Struct, frozen=True):
+    kind: str
+    name: str
+    controller: bool | None = None
+
+
+class Meta(Struct, frozen=True, rename="camel"):
+    name: str = ""
+    namespace: str | None = None
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    labels: Texts | None = None
+    annotations: Texts | None = None
+    owner_references: tuple[Owner, ...] | None = None
+
+    def label(self, key: str) -> str | None:
+        return (self.labels or {}).get(key)
+
+    def annotation(self, key: str) -> str | None:
+        return (self.annotations or {}).get(key)
+
+
+class KubernetesObject(Struct, frozen=True):
+    """Of any kind; of namespaces nothing else is read."""
+
+    metadata: Meta
+
+
+class PodSpec(Struct, frozen=True, rename="camel"):
+    node_name: str | None = None
+    host_network: bool | None = None
+
+
+class PodIp(Struct, frozen=True):
+    ip: str
+
+
+class ContainerStatus(Struct, frozen=True):
+    """`container_id` is RUNTIME://ID, absent until it runs; `image_id` has the digest."""
+
+    name: str
+    image: str = ""
+    image_id: str = field(default="", name="imageID")
+    container_id: str | None = field(default=None, name="containerID")
+
+
+class PodStatus(Struct, frozen=True, rename="camel"):
+    phase: str = ""
+    pod_ips: tuple[PodIp, ...] | None = field(default=None, name="podIPs")
+    container_statuses: tuple[ContainerStatus, ...] | None = None
+    init_container_statuses: tuple[ContainerStatus, ...] | None = None
+    ephemeral_container_statuses: tuple[ContainerStatus, ...] | None = None
+
+
+class Pod(KubernetesObject, frozen=True):
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()

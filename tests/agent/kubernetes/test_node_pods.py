@@ -1,0 +1,94 @@
+"""Pods arrive among a source's events, and the kernel is told which are captured."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.events import Event, PodGone, PodSeen, PodsWatched, Tick
+from agent.kubernetes.choice import ANNOTATED, CAPTURE, CaptureChoice, PodSettings
+from agent.kubernetes.kernel_choice import CgroupFinder
+from agent.kubernetes.node_pods import NodePods, NoPods
+from agent.probes.cgroups import Cgroup
+from tests.kube.api import NAMESPACES, PODS, UID, Api, access_to, namespace, pod, serving
+
+PATIENCE = 60.0
+CGROUP = Cgroup(11, 2)
+FINDER = CgroupFinder(lambda: {Path("/kubepods"): Cgroup(7, 1)}, lambda folders: {UID: CGROUP})
+
+
+class Node:
+    """A node with an API; `until` reads events until one of this type comes."""
+
+    def __init__(self, url: str, folder: Path, choice: CaptureChoice) -> None:
+        self.table: dict[Cgroup, bool | None] = {}
+        settings = PodSettings(access_to(url, folder), "node-1", choice)
+        self.pods = NodePods(settings, self.table.__setitem__, FINDER)
+        self._events = self.pods.woven(self._ticks())
+
+    def _ticks(self) -> Iterator[Event]:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            threading.Event().wait(0.01)
+            yield Tick(time.monotonic_ns())
+
+    def until(self, kind: type[Event]) -> Event:
+        return next(event for event in self._events if isinstance(event, kind))
+
+
+@pytest.mark.parametrize("mode", ["all", ANNOTATED])
+def test_pods_are_among_the_events_and_the_kernel_knows_who_opted_out(mode: str, tmp_path: Path) -> None:
+    api = Api()
+    api.put(NAMESPACES, namespace("shop"))
+    api.put(PODS, pod(annotations={CAPTURE: "true"}))
+    with serving(api) as url:
+        node = Node(url, tmp_path, CaptureChoice(mode))
+        assert any("not captured until" in note for note in node.pods.notes)
+        node.pods.start()
+        try:
+            watched = node.until(PodsWatched)
+            assert isinstance(watched, PodsWatched)
+            assert watched.unknown is watched.others is (mode == "all")
+            seen = node.until(PodSeen)
+            assert isinstance(seen, PodSeen)
+            assert (seen.uid, seen.captured) == (UID, True)
+            assert seen.time_ns > 0
+            api.put(PODS, pod(annotations={CAPTURE: "false"}))
+            seen = node.until(PodSeen)
+            assert isinstance(seen, PodSeen)
+            assert not seen.captured
+            assert node.table[CGROUP] is (False if mode == "all" else None)
+            api.remove(PODS, pod()["metadata"]["name"])
+            gone = node.until(PodGone)
+            assert isinstance(gone, PodGone)
+            assert gone.uid == UID
+            assert node.table[CGROUP] is None
+            assert [*node.pods.notes] == []
+        finally:
+            node.pods.stop()
+
+
+def test_a_node_without_pods_has_probably_another_name(tmp_path: Path) -> None:
+    api = Api()
+    api.put(PODS, pod(node="node-2"))
+    with serving(api) as url:
+        node = Node(url, tmp_path, CaptureChoice())
+        node.pods.start()
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not any("--node" in note for note in node.pods.notes):
+                assert time.monotonic() < deadline
+                node.until(Tick)
+        finally:
+            node.pods.stop()
+
+
+def test_without_kubernetes_the_events_are_as_they_were() -> None:
+    events: list[Event] = [Tick(1), Tick(2)]
+    assert [*NoPods().woven(events)] == events
+    assert NoPods().captures(1)
+    assert [*NoPods().notes] == []

@@ -1,0 +1,59 @@
+"""What is kept of a pod, and that nothing else is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.events import PodContainer, PodSeen
+from agent.kubernetes.pods import pod_seen
+from kube.objects import Pod
+from tests.kube.api import SECRET, UID, Object, pod
+
+
+def decoded(one: Object) -> Pod:
+    return msgspec.json.decode(msgspec.json.encode(one), type=Pod)
+
+
+def test_names_addresses_containers_and_chosen_labels_are_kept_and_no_secret() -> None:
+    raw = pod()
+    assert SECRET in str(raw)
+    seen = pod_seen(decoded(raw), captured=True)
+    assert SECRET not in str(seen)
+    assert seen == PodSeen(
+        time_ns=0,
+        uid=UID,
+        name="cart-7d4b9c6f5-abcde",
+        namespace="shop",
+        node="node-1",
+        workload="cart",
+        workload_kind="Deployment",
+        labels=(
+            ("app.kubernetes.io/name", "cart"),
+            ("helm.sh/chart", "shop-1.2.3"),
+            ("meta.helm.sh/release-name", "shop"),
+        ),
+        ips=("10.1.0.5",),
+        containers=(PodContainer("c" * 64, "web", "registry.test/cart:1.2", "sha256:" + "d" * 64),),
+        captured=True,
+    )
+
+
+def test_a_static_pod_has_the_uid_that_its_cgroup_has() -> None:
+    raw = pod(annotations={"kubernetes.io/config.hash": "0123456789abcdef" * 2})
+    assert pod_seen(decoded(raw), True).uid == "0123456789abcdef" * 2
+
+
+def test_the_nodes_addresses_and_those_of_a_pod_that_has_ended_are_not_the_pods() -> None:
+    for place, field, value in (("spec", "hostNetwork", True), ("status", "phase", "Succeeded")):
+        raw = pod()
+        raw[place][field] = value
+        assert pod_seen(decoded(raw), True).ips == ()
+
+
+def test_a_pod_that_does_not_run_yet_has_what_is_known() -> None:
+    bare = {"metadata": {"name": "new", "namespace": "shop", "uid": UID}, "spec": {}, "status": {}}
+    seen = pod_seen(decoded(bare), True)
+    assert (seen.name, seen.node, seen.workload, seen.ips, seen.containers) == ("new", None, None, (), ())
+    waiting = pod()
+    waiting["status"]["containerStatuses"] = [{"name": "web", "image": "cart", "imageID": ""}]
+    assert pod_seen(decoded(waiting), True).containers == (PodContainer(None, "web", "cart", None),)
