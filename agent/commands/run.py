@@ -82,6 +82,7 @@ def capture_filters(settings: Settings, body_cap: int | None = None) -> CaptureF
         telemetry_port=telemetry[1] if telemetry else None,
         body_cap=body_cap,
         only_pods=settings.pods is not None and not settings.pods.choice.captures_unknown,
+        java=settings.java is not None,
     )
 
 

@@ -3,15 +3,15 @@
 A file is probed once, however many processes, containers or paths it has: its key is (inode, size, mtime,
 build id), since on overlayfs two containers of one image show different devices for one inode. It stays
 probed for a while after its last process, for the next run of a short program. The first process of a root
-has all libraries of that root probed, before a process maps them. Detaching, which takes the kernel 0.1 s a
-probe, is done in small steps, so that it keeps no new process waiting.
+has all libraries of that root probed, before a process maps them. Detaching, which takes the kernel up to
+0.1 s a probe (agent/probes/uprobes.py), is done in small steps, so that it keeps no new process waiting.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -31,8 +31,9 @@ HERE = ""  # the root of the host's own paths
 
 FileKey = tuple[int, int, int, str | None]
 OutsideTls = Callable[[], Mapping[int, Unprobed]]
-Attach = Callable[[IO[bytes], dict[str, Function]], list[int]]
-Detach = Callable[[list[int]], None]
+Attach = Callable[[IO[bytes], dict[str, Function]], Mapping[int, int]]
+"""Returns handles to detach by, each with its number of probes."""
+Detach = Callable[[Iterable[int]], object]
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Attachment:
 
     path: str
     library: str
-    handles: list[int]
+    handles: Mapping[int, int]
     pids: set[int] = field(default_factory=set)
     pinned: bool = False
     idle_ns: int | None = None  # since when no process uses it
@@ -100,8 +101,8 @@ class Attachments:
                 attachment.idle_ns = now_ns
 
     def tidy(self, now_ns: int) -> bool:
-        """Detaches one probe of a file that was idle for GRACE_NS, or for longer than MAX_IDLE others. False
-        if there is none.
+        """Detaches by one handle of a file that was idle for GRACE_NS, or for longer than MAX_IDLE others.
+        False if there is none.
         """
         idle = [(one.idle_ns, key) for key, one in self._files.items() if one.idle_ns is not None]
         idle.sort(key=lambda item: item[0], reverse=True)
@@ -117,7 +118,7 @@ class Attachments:
         """The probed files, each by its path in one of its processes."""
         counts: Counter[tuple[str, str]] = Counter()
         for attachment in self._files.values():
-            counts[attachment.library, processes.text_of(attachment.path)] += len(attachment.handles)
+            counts[attachment.library, processes.text_of(attachment.path)] += sum(attachment.handles.values())
         ordered = sorted(counts.items(), key=lambda item: item[0][::-1])
         return tuple(ProbedFile(library, path, probes) for (library, path), probes in ordered)
 

@@ -88,6 +88,8 @@ class CaptureFilters:
     """Bytes copied of each body with a known end; None for all."""
     only_pods: bool = False
     """Only processes in cgroups of pods that are chosen."""
+    java: bool = False
+    """Whether Java's own TLS is captured."""
 
 
 class KernelSource:
@@ -105,7 +107,7 @@ class KernelSource:
             self._cgroups = cgroups.find_all(filters.only_cgroups, filters.except_cgroups)
         except cgroups.CgroupError as error:
             raise SourceError(str(error)) from None
-        self._programs = Programs(sizes, cache, backend)
+        self._programs = Programs(sizes, cache, backend, java=filters.java)
         self._examiner = Examiner(
             Attachments(self._programs.attach_tls, self._programs.detach, self._programs.maps.outside_tls)
         )

@@ -8,20 +8,23 @@ path and address, which collide under /proc/PID/root.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import resource
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
-from agent.probes import btf, private_stack, symbols, tls
+from agent.probes import btf, private_stack, symbols, tls, uprobes
 from agent.probes.backend import SYSCALLS, Backend, Detach, attached
 from agent.probes.elf import Function
 from agent.probes.maps import Maps
+from agent.probes.uprobes import ENTRY, RETURN, Places, Probe
 
 HEADERS = (
     "event.h",
@@ -37,12 +40,13 @@ HEADERS = (
     "tls_proof.h",
     "sockets.h",
 )
-PROGRAMS = ("tls.c", "tls_go.c", "tls_java.c", "lifecycle.c")
+PROGRAMS = ("tls.c", "tls_go.c", "lifecycle.c")
+JAVA = "tls_java.c"
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
-ENTRY, RETURN = 0, 1
 SPARE_FILES = 256
-"""Open files that probes leave to the rest of the agent; each probe is one."""
+"""Open files that probes leave to the rest of the agent."""
+NO_MORE_FILES = "the limit of open files allows no more"
 AT_LEAST = 0.005  # the shortest time between two drains of the ring, in seconds, however many programs start
 
 
@@ -61,26 +65,35 @@ class ProgramError(RuntimeError):
     """The kernel refused a program or a probe; the message names it and the reason."""
 
 
-def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER) -> str:
-    """The joined C text that BCC compiles."""
+def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER, *, java: bool = True) -> str:
+    """The joined C text that BCC compiles; a fifth of its time goes into Java's programs."""
     parts = ["#include <linux/types.h>\n"]
-    for name in (*HEADERS, *backend.sources, *PROGRAMS):
+    for name in (*HEADERS, *backend.sources, *PROGRAMS, *((JAVA,) if java else ())):
         parts.append(f'#line 1 "{name}"\n{(folder / name).read_text()}')
     return "\n".join(parts)
 
 
-def places(functions: Mapping[str, Function]) -> Iterator[tuple[str, int, int]]:
-    """The programs of a file's functions, each with its kind of probe and where it goes.
+def places(functions: Mapping[str, Function]) -> Iterator[Places]:
+    """The programs of a file's functions and where they go, in the order in which to attach them.
 
     All returns first: a call that entered before would leave its entry behind. Then the entries, close to
     each other in time, since a connection that passes some of them meanwhile is seen in part.
     """
+    alone = (*_returns(functions), *_entries(functions))
+    for (program, kind), group in itertools.groupby(alone, key=itemgetter(0, 1)):
+        yield Places(program, kind, tuple(offset for _, _, offset in group))
+
+
+def _returns(functions: Mapping[str, Function]) -> Iterator[tuple[str, int, int]]:
     for name, function in functions.items():
         leave = tls.HOOKS[name].exit
         if leave and not function.returns:
             yield leave, RETURN, function.entry
         elif leave:
             yield from ((leave, ENTRY, offset) for offset in function.returns)
+
+
+def _entries(functions: Mapping[str, Function]) -> Iterator[tuple[str, int, int]]:
     for name, function in functions.items():
         yield tls.HOOKS[name].entry, ENTRY, function.entry
 
@@ -92,7 +105,7 @@ def below_calls() -> Iterator[str]:
 
 
 def room_for_probes() -> int:
-    """Raises this process's limit of open files to the maximum; returns how many probes it allows."""
+    """Raises this process's limit of open files to the maximum; returns how many it leaves to probes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -101,9 +114,13 @@ def room_for_probes() -> int:
 
 
 class Programs:
-    """One agent's loaded programs, and their `maps`. `close` leaves nothing attached."""
+    """One agent's loaded programs, and their `maps`. `close` leaves nothing attached. With `java` they
+    include those of Java's own TLS.
+    """
 
-    def __init__(self, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS) -> None:
+    def __init__(
+        self, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS, *, java: bool = False
+    ) -> None:
         os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
         import bcc
 
@@ -123,17 +140,19 @@ class Programs:
         ]
         self._bcc = bcc
         try:
-            self._module: Any = bcc.BPF(text=source_text(backend).encode(), cflags=flags)
+            self._module: Any = bcc.BPF(text=source_text(backend, java=java).encode(), cflags=flags)
         except Exception as error:  # BCC raises Exception itself
             reason = str(error)[:300]  # BCC may quote the whole source
             raise ProgramError(f"the kernel refused the capture programs: {reason}") from None
         self.backend, self.maps = backend, Maps(self._module)
         self._socket_probes: list[Detach] = []
         self._wake = select.epoll()
-        self._uprobes: dict[int, int] = {}
+        self._way = uprobes.way(bcc.lib)
+        self._uprobes: dict[int, Probe] = {}
         self._room = room_for_probes()
-        self._next = 0
+        self._handles = itertools.count(1)
         self._closing = False
+        self._tls_programs = tls.programs(java)
         self._tls_refusal = self._refusal()
 
     @property
@@ -143,7 +162,7 @@ class Programs:
 
     def _refusal(self) -> str | None:
         try:
-            unsafe = [name for name in tls.PROGRAMS if self._has_private_stack(name)]
+            unsafe = [name for name in self._tls_programs if self._has_private_stack(name)]
         except (OSError, ProgramError) as error:
             return f"TLS capture disabled: {error}; plain HTTP is captured"
         if not unsafe:
@@ -164,7 +183,10 @@ class Programs:
     def load(self, program: str) -> int:
         """Loads a uprobe program, once. Returns its descriptor; raises ProgramError."""
         try:
-            descriptor: int = self._module.load_func(program.encode(), self._bcc.BPF.KPROBE).fd
+            loaded = self._module.load_func(
+                program.encode(), self._bcc.BPF.KPROBE, attach_type=self._way.attach_type
+            )
+            descriptor: int = loaded.fd
             return descriptor
         except Exception as error:  # BCC raises Exception itself
             raise ProgramError(f"the kernel refused the program {program}: {error}") from None
@@ -185,49 +207,49 @@ class Programs:
         with suppress(Exception):  # BCC raises Exception itself
             self._socket_probes.append(attached(self._module, "syscalls:sys_enter_mmap", "enter_mmap"))
 
-    def attach_tls(self, file: IO[bytes], functions: dict[str, Function]) -> list[int]:
-        """Attaches to these functions of an open file. Returns handles; raises ProgramError.
+    def attach_tls(self, file: IO[bytes], functions: dict[str, Function]) -> dict[int, int]:
+        """Attaches to these functions of an open file. Returns handles, each with its number of places;
+        raises ProgramError.
 
         Its path would not be safe: a container's owner could have replaced the file since the offsets were
         read, and a probe inside an instruction crashes the program.
         """
         if self._tls_refusal:
             raise ProgramError(self._tls_refusal)
-        wanted = list(places(functions))
-        if len(self._uprobes) + len(wanted) > self._room:
-            raise ProgramError(
-                f"{len(self._uprobes)} probes are attached: the limit of open files allows no more"
-            )
-        handles: list[int] = []
+        handles: dict[int, int] = {}
         try:
-            for program, kind, offset in wanted:
-                handles.append(self._uprobe(program, kind, file, offset))
+            for wanted in places(functions):
+                for probe in self._attached(wanted, file):
+                    handle = next(self._handles)
+                    self._uprobes[handle], handles[handle] = probe, probe.places
         except ProgramError:
             self.detach(handles)
             raise
         return handles
 
-    def _uprobe(self, program: str, kind: int, file: IO[bytes], offset: int) -> int:
-        if self._closing:
-            raise ProgramError("capture is ending")
-        self._next += 1
-        path = f"/proc/self/fd/{file.fileno()}"
-        name = f"spectap_{os.getpid()}_{self._next}"
-        descriptor: int = self._bcc.lib.bpf_attach_uprobe(
-            self.load(program), kind, name.encode(), path.encode(), offset, -1, 0
-        )
-        if descriptor < 0:
-            reason = os.strerror(ctypes.get_errno())
-            raise ProgramError(f"a probe cannot be attached to {file.name}: {reason}")
-        self._uprobes[self._next] = descriptor
-        return self._next
+    def _attached(self, wanted: Places, file: IO[bytes]) -> Iterator[Probe]:
+        if len(self._uprobes) + len(wanted.offsets) > self._room:
+            raise ProgramError(f"{self._attached_places()} probes are attached: {NO_MORE_FILES}")
+        if wanted.program not in self._tls_programs:
+            raise ProgramError(f"{file.name} is not captured: {tls.JAVA.cure}")
+        program = self.load(wanted.program)
+        try:
+            for probe in self._way.attach(program, wanted, file):
+                yield probe
+                if self._closing:
+                    raise ProgramError("capture is ending")
+        except OSError as error:
+            raise ProgramError(f"a probe cannot be attached to {file.name}: {error.strerror}") from None
 
-    def detach(self, handles: list[int]) -> None:
-        """Detaches uprobes; unknown handles are ignored."""
-        for handle in handles:
-            descriptor = self._uprobes.pop(handle, None)
-            if descriptor is not None:
-                self._bcc.lib.bpf_close_perf_event_fd(descriptor)
+    def _attached_places(self) -> int:
+        return sum(probe.places for probe in [*self._uprobes.values()])
+
+    def detach(self, handles: Iterable[int]) -> int:
+        """Detaches uprobes; unknown handles are ignored. Returns from how many places."""
+        found = [self._uprobes.pop(handle, None) for handle in handles]
+        for probe in filter(None, found):
+            os.close(probe.descriptor)
+        return sum(probe.places for probe in found if probe)
 
     def open_ring(self, receive: Callable[[bytes], bool]) -> None:
         """Passes every event's bytes to `receive`, which returns whether it takes more in this drain.
@@ -253,15 +275,14 @@ class Programs:
         return left < 0
 
     def close(self) -> Iterator[tuple[int, int]]:
-        """Detaches everything; yields (done, total) after each probe, since each takes the kernel a while. No
+        """Detaches everything; yields (done, total) in probes, since they can take the kernel a while. No
         more are attached from here on, whichever thread tries.
         """
         self._closing = True
-        total = len(self._uprobes) + len(self._socket_probes)
+        total = self._attached_places() + len(self._socket_probes)
         done = 0
         for handle in list(self._uprobes):
-            self.detach([handle])
-            done += 1
+            done += self.detach([handle])
             yield done, total
         while self._socket_probes:
             self._socket_probes.pop()()

@@ -196,7 +196,15 @@ HOOKS: dict[str, Hook] = {function: hook for library in LIBRARIES for function, 
 
 TABLES = tuple(table for library in LIBRARIES for table in library.tables)
 PLAINTEXT_FUNCTIONS = frozenset(function for function, hook in HOOKS.items() if hook.has_plaintext)
-PROGRAMS = tuple(sorted({program for hook in HOOKS.values() for program in hook.programs}))
+
+
+def programs(java: bool) -> tuple[str, ...]:
+    """All programs, or those without Java's, which are loaded only where they are asked for."""
+    rows = (library for library in LIBRARIES if java or library is not JAVA)
+    return tuple(sorted({name for row in rows for hook in row.hooks.values() for name in hook.programs}))
+
+
+PROGRAMS = programs(java=True)
 
 
 def titles(libraries: Iterable[TlsLibrary]) -> str:

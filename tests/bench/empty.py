@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.probes import roots, tls
+from agent.probes import roots, tls, uprobes
 from agent.probes.backend import BACKENDS
 from agent.probes.capability import refusals
 from agent.probes.programs import FOLDER, places
@@ -54,14 +54,12 @@ def attach() -> object:
     for call in backend.calls:
         module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}".encode(), fn_name=b"leave")
         module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}".encode(), fn_name=b"enter")
-    probe = module.load_func(b"function", bcc.BPF.KPROBE)
+    way = uprobes.way(bcc.lib)
+    probe = module.load_func(b"function", bcc.BPF.KPROBE, attach_type=way.attach_type)
     for path in roots.libraries(""):
         with open(path, "rb") as file:
-            functions = tls.functions(file)
-        for program, kind, at in places(functions):
-            label = f"empty_{os.getpid()}_{program}_{at}".encode()
-            opened = bcc.lib.bpf_attach_uprobe(probe.fd, kind, label, path.encode(), at, -1, 0)
-            assert opened >= 0, f"{program} cannot be attached to {path}"
+            attached = [[*way.attach(probe.fd, wanted, file)] for wanted in places(tls.functions(file))]
+        assert attached, f"nothing to attach to in {path}"
     return module
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.probes import abi, tls
 from agent.probes.backend import BACKENDS, Backend
-from agent.probes.programs import FOLDER, HEADERS, PROGRAMS, source_text
+from agent.probes.programs import FOLDER, HEADERS, JAVA, PROGRAMS, source_text
 
 HEADER = FOLDER / "event.h"
 PREFIXES: dict[str, type[IntEnum]] = {
@@ -84,4 +84,5 @@ def test_every_source_is_joined() -> None:
         *HEADERS,
         *(name for backend in BACKENDS for name in backend.sources),
         *PROGRAMS,
+        JAVA,
     }

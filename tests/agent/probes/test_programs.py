@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import resource
 
+from agent.probes import tls
 from agent.probes.elf import Function
-from agent.probes.programs import ENTRY, RETURN, SPARE_FILES, places, room_for_probes
+from agent.probes.programs import SPARE_FILES, places, room_for_probes, source_text
 from agent.probes.tls import OPENSSL
+from agent.probes.uprobes import ENTRY, RETURN, Places
 
 WRITE = "crypto/tls.(*Conn).Write"
 
 
 def test_a_function_whose_returning_instructions_are_known_gets_no_return_probe() -> None:
     found = list(places({WRITE: Function(100, (120, 130))}))
-    assert found == [("go_return", ENTRY, 120), ("go_return", ENTRY, 130), ("go_write", ENTRY, 100)]
+    assert found == [Places("go_return", ENTRY, (120, 130)), Places("go_write", ENTRY, (100,))]
 
 
 def test_all_returns_are_attached_before_the_first_entry() -> None:
     functions = {"SSL_read": Function(100), "SSL_free": Function(300), "SSL_write": Function(200)}
     assert list(places(functions)) == [
-        ("openssl_return", RETURN, 100),
-        ("openssl_return", RETURN, 200),
-        ("openssl_read", ENTRY, 100),
-        ("openssl_free", ENTRY, 300),
-        ("openssl_write", ENTRY, 200),
+        Places("openssl_return", RETURN, (100, 200)),
+        Places("openssl_read", ENTRY, (100,)),
+        Places("openssl_free", ENTRY, (300,)),
+        Places("openssl_write", ENTRY, (200,)),
     ]
 
 
 def test_a_function_that_is_only_entered_gets_one_probe() -> None:
-    assert list(places({"SSL_free": Function(7, (9,))})) == [(OPENSSL.hooks["SSL_free"].entry, ENTRY, 7)]
+    found = list(places({"SSL_free": Function(7, (9,))}))
+    assert found == [Places(OPENSSL.hooks["SSL_free"].entry, ENTRY, (7,))]
 
 
 def test_probes_take_the_open_files_that_the_system_allows_but_some() -> None:
@@ -40,3 +42,9 @@ def test_probes_take_the_open_files_that_the_system_allows_but_some() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_javas_programs_are_compiled_only_where_they_are_asked_for() -> None:
+    asked = set(tls.programs(java=True)) - set(tls.programs(java=False))
+    assert asked == {"java_sent", "java_received", "java_handshake", "java_end"}
+    assert not [name for name in asked if name in source_text(java=False)]

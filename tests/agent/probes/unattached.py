@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import IO
 
 from agent.probes.elf import Function
@@ -16,17 +17,17 @@ class Probes:
         self.refuse = False
         self._next = 0
 
-    def attach(self, file: IO[bytes], functions: dict[str, Function]) -> list[int]:
+    def attach(self, file: IO[bytes], functions: dict[str, Function]) -> dict[int, int]:
         path = str(file.name)
         if self.refuse:
             raise ProgramError(f"refused: {path}")
-        handles = []
+        handles = {}
         for _ in functions:
             self._next += 1
             self.attached[self._next] = path
-            handles.append(self._next)
+            handles[self._next] = 1
         return handles
 
-    def detach(self, handles: list[int]) -> None:
+    def detach(self, handles: Iterable[int]) -> None:
         for handle in handles:
             del self.attached[handle]

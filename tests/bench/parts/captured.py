@@ -68,6 +68,7 @@ def run(
     ended = time.monotonic()
     wait_for_quiet(spectap)
     catch_up = time.monotonic() - ended - LOOKS * BETWEEN_LOOKS
+    spectap.server.settled()
     states = stored(spectap, f"/{path}".encode())
     lost = counts(spectap) - before
     told = ELSEWHERE | SETTLED

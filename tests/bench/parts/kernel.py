@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +24,12 @@ _TIME = re.compile(r"^run_time_ns:\s*(\d+)$", re.MULTILINE)
 
 def run_time_ns(pid: int) -> int:
     """Total over all programs of a process (`bpf_prog_show_fdinfo` of the kernel)."""
-    told = (file.read_text() for file in Path(f"/proc/{pid}/fdinfo").iterdir())
-    return sum(int(found[1]) for text in told if (found := _TIME.search(text)))
+    total = 0
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile: no program, these stay open
+            found = _TIME.search(file.read_text())
+            total += int(found[1]) if found else 0
+    return total
 
 
 def cost_us(probing: Callable[[], AbstractContextManager[int]], url: str) -> float:
