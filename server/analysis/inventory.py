@@ -35,6 +35,9 @@ PROVISIONAL = frozenset({ApiKind.ADDRESS, ApiKind.HOST, ApiKind.DECLARED})
 class ConsumerKind(StrEnum):
     WORKLOAD = "workload"
     POD = "pod"
+    NAMESPACE = "namespace"
+    IMAGE = "image"
+    CHART = "chart"
     CERTIFICATE = "certificate"
     PROCESS = "process"
     USER_AGENT = "user_agent"
@@ -59,6 +62,7 @@ class Identity:
     port: int | None
     namespace: str | None
     workload: str | None
+    cluster: str | None = None
 
 
 def key_of(record: Record) -> Key:
@@ -100,6 +104,7 @@ def identify(record: Record) -> Identity:
         port=server.port if server else None,
         namespace=server.namespace if server else None,
         workload=server.workload if server else None,
+        cluster=record.cluster,
     )
 
 

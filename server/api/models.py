@@ -72,6 +72,7 @@ class Api(BaseModel):
     port: int | None
     namespace: str | None
     workload: str | None
+    cluster: str | None
     exchanges: int
     uncertain: int = Field(
         description="Exchanges not in `exchanges`, each of which may be another one, seen from the other end."
@@ -209,13 +210,20 @@ class Uploaded(BaseModel):
 
 
 class Endpoint(BaseModel):
+    """One end of the connection; all but the first three are of the Kubernetes pod there."""
+
     ip: str
     port: int
     netns: int | None
     pod: str | None
     namespace: str | None
-    workload: str | None
-    labels: dict[str, str]
+    workload: str | None = Field(description="The Deployment, StatefulSet, CronJob… that the pod is of.")
+    workload_kind: str | None
+    labels: dict[str, str] = Field(description="app.kubernetes.io/…, helm.sh/chart, Helm's release.")
+    node: str | None
+    container: str | None
+    image: str | None = Field(description="The container's image as the pod names it.")
+    digest: str | None = Field(description="That image's digest.")
 
 
 class Process(BaseModel):

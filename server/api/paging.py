@@ -65,6 +65,11 @@ def narrowed(
     consumer: Annotated[str | None, Query(description="A consumer's name.", max_length=300)] = None,
     namespace: Annotated[str | None, Query(max_length=300)] = None,
     workload: Annotated[str | None, Query(max_length=300)] = None,
+    cluster: Annotated[str | None, Query(max_length=300)] = None,
+    pod: Annotated[str | None, Query(description="A pod's name.", max_length=300)] = None,
+    image: Annotated[
+        str | None, Query(description="An image as pods name it, or its digest.", max_length=600)
+    ] = None,
     since: Annotated[datetime | None, Query(description="RFC 3339; inclusive.")] = None,
     until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
 ) -> Narrowing:
@@ -78,6 +83,9 @@ def narrowed(
         consumer=consumer or None,
         namespace=namespace or None,
         workload=workload or None,
+        cluster=cluster or None,
+        pod=pod or None,
+        image=image or None,
         since=_ns(since),
         until=_ns(until),
     )

@@ -58,6 +58,7 @@ def api(row: rows.ApiRow) -> models.Api:
         port=row.port,
         namespace=row.namespace,
         workload=row.workload,
+        cluster=row.cluster,
         exchanges=row.exchanges,
         uncertain=row.uncertain,
         operations=row.operations,

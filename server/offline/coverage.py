@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from server.analysis.specs.specification import Specification
 
 USAGE = 64
-BY = ("workload", "pod", "process", "user_agent", "test", "aggregation", "ip")
+BY = ("workload", "pod", "namespace", "image", "chart", "process", "user_agent", "test", "aggregation", "ip")
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 

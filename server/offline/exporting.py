@@ -30,6 +30,9 @@ FILTERS = {
     "--consumer": "name of the consumer",
     "--namespace": "of either end",
     "--workload": "of either end",
+    "--cluster": "of the agents",
+    "--pod": "of either end",
+    "--image": "of either end, by name or digest",
     "--since": "RFC 3339, inclusive",
     "--until": "RFC 3339, exclusive",
 }

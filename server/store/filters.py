@@ -18,7 +18,8 @@ class DeviationsShown(Enum):
 @dataclass(frozen=True, slots=True)
 class Filters:
     """Filters of a list; None means any. `since` is inclusive, `until` exclusive, in ns; `status_class` 5
-    means 5xx.
+    means 5xx. `image` is a name as pods have it, or a digest; `pod`, `image` and, of exchanges, `namespace`
+    and `workload` may be of either end.
     """
 
     api: int | None = None
@@ -30,6 +31,9 @@ class Filters:
     consumer: str | None = None
     namespace: str | None = None
     workload: str | None = None
+    cluster: str | None = None
+    pod: str | None = None
+    image: str | None = None
     since: int | None = None
     until: int | None = None
     deviation: int | None = None

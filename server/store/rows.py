@@ -77,6 +77,7 @@ class ApiRow:
     port: int | None
     namespace: str | None
     workload: str | None
+    cluster: str | None
     exchanges: int
     uncertain: int
     operations: int

@@ -26,6 +26,9 @@ class By(StrEnum):
 
     WORKLOAD = "workload"
     POD = "pod"
+    NAMESPACE = "namespace"
+    IMAGE = "image"
+    CHART = "chart"  # Helm's, with its version
     PROCESS = "process"
     USER_AGENT = "user_agent"
     TEST = "test"  # what follows " -- " in a user agent, as Kubernetes' end-to-end tests write it
@@ -48,6 +51,9 @@ def _told_by(record: Record) -> Iterator[tuple[By, str | None]]:
     if client is not None:
         yield By.WORKLOAD, client.workload and _within(client.namespace, client.workload)
         yield By.POD, client.pod and _within(client.namespace, client.pod)
+        yield By.NAMESPACE, client.namespace
+        yield By.IMAGE, client.image
+        yield By.CHART, client.labels.get("helm.sh/chart")
         yield By.IP, client.ip
     if record.side == "client" and record.process is not None:
         yield By.PROCESS, name_of_process(record.process)

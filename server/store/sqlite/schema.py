@@ -276,3 +276,15 @@ def m017_sub_operations(db: Database) -> None:
         kind TEXT NOT NULL, name TEXT NOT NULL, outcome INTEGER NOT NULL, count INTEGER NOT NULL,
         PRIMARY KEY (operation, protocol, kind, name, outcome)) WITHOUT ROWID"""
     )
+
+
+@migrations()
+def m018_places(db: Database) -> None:
+    """Where exchanges and APIs are. Of exchanges stored earlier only namespaces and workloads are known."""
+    for column in ("clusters", "pods", "images"):
+        db.conn.execute(f"ALTER TABLE exchanges ADD COLUMN {column} TEXT")
+    db.conn.execute("ALTER TABLE apis ADD COLUMN cluster TEXT")
+    db.conn.execute(
+        """UPDATE apis SET cluster = json_extract(key, '$[1]')
+        WHERE json_valid(key) AND json_extract(key, '$[0]') = kind AND kind <> 'declared'"""
+    )

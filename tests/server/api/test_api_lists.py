@@ -24,7 +24,18 @@ from tests.server.records import MS, NOON, both, record
 from tests.server.running import Client
 
 CALLER = Endpoint("10.1.0.9", 40000, 7, pod="till-1", namespace="front", workload="till")
-SHOP = Endpoint("10.1.0.5", 8080, 7, pod="shop-1", namespace="store", workload="shop")
+SHOP = Endpoint(
+    *("10.1.0.5", 8080, 7),
+    pod="shop-1",
+    namespace="store",
+    workload="shop",
+    workload_kind="Deployment",
+    labels={"helm.sh/chart": "shop-1.2"},
+    node="node-1",
+    container="web",
+    image="shop:1.2",
+    digest="sha256:5",
+)
 
 
 def paths(page: dict[str, Any]) -> list[str]:
@@ -68,7 +79,7 @@ def test_every_list_is_narrowed_by_the_same_filters(client: Client) -> None:
         record(0, server=SHOP, client=CALLER),
         record(1, path="/users/2", server=SHOP, client=CALLER, status=503),
         record(100, method="POST", path="/orders", server=SHOP),
-        record(200, "client", "/elsewhere", server=Endpoint("10.0.0.1", 80)),
+        replace(record(200, "client", "/elsewhere", server=Endpoint("10.0.0.1", 80)), cluster="east"),
     )
     shop = next(api["id"] for api in client.items("/apis") if api["workload"] == "shop")
     late = "2026-11-23T12:00:01Z"
@@ -85,6 +96,10 @@ def test_every_list_is_narrowed_by_the_same_filters(client: Client) -> None:
         ("namespace", "front"): ["/users/2", "/users/1"],
         ("namespace", "fron"): [],
         ("workload", "shop"): ["/orders", "/users/2", "/users/1"],
+        ("pod", "till-1"): ["/users/2", "/users/1"],
+        ("image", "shop:1.2"): ["/orders", "/users/2", "/users/1"],
+        ("image", "sha256:5"): ["/orders", "/users/2", "/users/1"],
+        ("cluster", "east"): ["/elsewhere"],
         ("since", late): ["/elsewhere", "/orders"],
         ("until", late): ["/users/2", "/users/1"],
     }
@@ -113,7 +128,19 @@ def test_every_list_is_narrowed_by_the_same_filters(client: Client) -> None:
     assert names("/deviations", status="503") == ["GET /users/{id}"]
     assert [api["exchanges"] for api in client.items("/apis", status="503")] == [2]
     assert [api["name"] for api in client.items("/apis", namespace="store")] == ["store/shop"]
+    assert [api["name"] for api in client.items("/apis", pod="till-1")] == ["store/shop"]
+    assert [api["name"] for api in client.items("/apis", cluster="east")] == ["10.0.0.1:80"]
+    assert names("/deviations", image="sha256:5", method="GET") == ["GET /users/{id}"]
+    assert names("/deviations", cluster="east") == []
     assert [api["name"] for api in client.items("/apis", method="GET", until=late)] == ["store/shop"]
+
+
+def test_both_ends_show_all_that_is_known_of_their_pods(client: Client) -> None:
+    client.send(record(0, server=SHOP, client=CALLER))
+    (one,) = client.items("/exchanges")
+    assert one["server"] == {name: getattr(SHOP, name) for name in SHOP.__struct_fields__}
+    assert (one["client"]["pod"], one["client"]["workload"]) == ("till-1", "till")
+    assert (one["consumer"]["kind"], one["consumer"]["name"]) == ("workload", "front/till")
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,23 @@ CALLED = """SELECT 1 FROM calls JOIN consumers ON consumers.number = calls.consu
     WHERE operation = operations.number"""
 
 
+SEEN = "SELECT 1 FROM exchanges WHERE exchanges.api = apis.number"
+
+
 def add_called(where: Conditions, filters: Filters) -> None:
     """Limits operations to those called with a status or by a consumer."""
     where.add(f"EXISTS ({CALLED} AND consumers.name = ?)", filters.consumer)
     where.add(f"EXISTS ({CALLED} AND status = ?)", filters.status)
     where.add(f"EXISTS ({CALLED} AND status / 100 = ?)", filters.status_class)
+
+
+def add_places(where: Conditions, filters: Filters) -> None:
+    """Limits to APIs that are there, or have stored exchanges of a pod or an image."""
+    where.add("apis.namespace = ?", filters.namespace)
+    where.add("apis.workload = ?", filters.workload)
+    where.add("apis.cluster = ?", filters.cluster)
+    where.add(f"EXISTS ({SEEN} AND instr(pods, char(10) || ? || char(10)))", filters.pod)
+    where.add(f"EXISTS ({SEEN} AND instr(images, char(10) || ? || char(10)))", filters.image)
 
 
 def twice(value: str | bytes | None) -> tuple[str | bytes | None, str | bytes | None]:

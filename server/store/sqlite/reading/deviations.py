@@ -18,7 +18,7 @@ from server.store.rows import (
     Listed,
     Proposal,
 )
-from server.store.sqlite.reading.conditions import CALLED, JUDGED, Conditions, twice
+from server.store.sqlite.reading.conditions import CALLED, JUDGED, Conditions, add_places, twice
 from server.store.sqlite.reading.ids import deviation_number
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, json_objects, piece
 
@@ -119,8 +119,7 @@ def _where(filters: Filters) -> Conditions:
         "substr(deviations.operation, instr(deviations.operation, ' ') + 1, length(?)) = ?",
         *twice(filters.path_prefix),
     )
-    where.add("apis.namespace = ?", filters.namespace)
-    where.add("apis.workload = ?", filters.workload)
+    add_places(where, filters)
     where.add(f"EXISTS ({SHOWS} AND EXISTS ({JUDGED} AND verdict = ?))", filters.verdict)
     where.add(f"EXISTS ({SHOWS} AND EXISTS ({CALLED} AND status = ?))", filters.status)
     where.add(f"EXISTS ({SHOWS} AND EXISTS ({CALLED} AND status / 100 = ?))", filters.status_class)

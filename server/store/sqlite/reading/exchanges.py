@@ -39,6 +39,9 @@ class SqliteExchanges:
         where.add("consumers.name = ?", filters.consumer)
         where.add("instr(namespaces, char(10) || ? || char(10))", filters.namespace)
         where.add("instr(workloads, char(10) || ? || char(10))", filters.workload)
+        where.add("instr(clusters, char(10) || ? || char(10))", filters.cluster)
+        where.add("instr(pods, char(10) || ? || char(10))", filters.pod)
+        where.add("instr(images, char(10) || ? || char(10))", filters.image)
         where.add("time >= ?", filters.since)
         where.add("time < ?", filters.until)
         rows = self._db.execute(

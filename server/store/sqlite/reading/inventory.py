@@ -21,7 +21,14 @@ from server.store.rows import (
     SubOutcome,
     Totals,
 )
-from server.store.sqlite.reading.conditions import JUDGED, Conditions, add_called, status_of, twice
+from server.store.sqlite.reading.conditions import (
+    JUDGED,
+    Conditions,
+    add_called,
+    add_places,
+    status_of,
+    twice,
+)
 from server.store.sqlite.reading.ids import api_number
 from server.store.sqlite.reading.readable import END, NEWEST, SPARE, Readable, piece
 from server.store.values import HOUR_NS, MAX_TITLE
@@ -52,8 +59,7 @@ class SqliteInventory:
     def apis(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ApiRow]:
         where = Conditions()
         where.add("apis.number = ?", filters.api)
-        where.add("apis.namespace = ?", filters.namespace)
-        where.add("apis.workload = ?", filters.workload)
+        add_places(where, filters)
         where.add("operations.method = ?", filters.method)
         where.add("substr(operations.template, 1, length(?)) = ?", *twice(filters.path_prefix))
         where.add(f"EXISTS ({JUDGED} AND verdict = ?)", filters.verdict)
@@ -90,6 +96,7 @@ class SqliteInventory:
             port=row["port"],
             namespace=row["namespace"],
             workload=row["workload"],
+            cluster=row["cluster"],
             exchanges=row["stored"] - row["uncertain"],
             uncertain=row["uncertain"],
             operations=row["operations"],

@@ -181,12 +181,12 @@ class SqliteApis:
         number, key = number_of(Numbered.API, *identity.key), json.dumps(identity.key)
         self._db.execute(
             """INSERT INTO apis
-            (number, key, kind, name, internal, node, process, executable, port, namespace, workload)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            (number, key, kind, name, internal, node, process, executable, port, namespace, workload,
+            cluster) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (number) DO UPDATE SET key = excluded.key, kind = excluded.kind, name = excluded.name,
             internal = excluded.internal, node = excluded.node, process = excluded.process,
             executable = excluded.executable, port = excluded.port, namespace = excluded.namespace,
-            workload = excluded.workload WHERE apis.key IS NULL""",
+            workload = excluded.workload, cluster = excluded.cluster WHERE apis.key IS NULL""",
             (
                 number,
                 key,
@@ -199,6 +199,7 @@ class SqliteApis:
                 identity.port,
                 identity.namespace,
                 identity.workload,
+                identity.cluster,
             ),
         )
         query = "SELECT key, merged_into FROM apis WHERE number = ?"

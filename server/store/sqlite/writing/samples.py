@@ -19,7 +19,7 @@ Value = int | str | bytes | None
 
 COLUMNS = (
     "number, time, api, operation, consumer, method, path, status, bucket, duration, verdict, why,"
-    " deprecated, deviations, revision, namespaces, workloads, uncertain, second"
+    " deprecated, deviations, revision, namespaces, workloads, clusters, pods, images, uncertain, second"
 )
 MARKS = ", ".join("?" * len(COLUMNS.split(",")))
 IDS_AT_ONCE = 500
@@ -106,7 +106,7 @@ class SqliteSamples:
 def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
     """Raises ValueError if a view cannot be read: its contribution cannot be subtracted."""
     number, time, api, operation, consumer, _, _, status, bucket, duration, verdict, why, *rest = row
-    deprecated, packed, revision, _, _, uncertain, second = rest
+    deprecated, packed, revision, *_, uncertain, second = rest
     if len(records) != (1 if second is None else 2):
         raise ValueError("a view is missing")
     return ExchangeDraft(
@@ -157,6 +157,9 @@ def _row(one: ExchangeDraft) -> tuple[Value, ...]:
         one.revision,
         _lines({end.namespace for end in ends}),
         _lines({end.workload for end in ends}),
+        _lines({record.cluster for record in one.records}),
+        _lines({end.pod for end in ends}),
+        _lines({image for end in ends for image in (end.image, end.digest)}),
         counted.uncertain,
         one.second,
     )

@@ -131,12 +131,23 @@ def test_all_views_together_tell_who_called() -> None:
     process = Process(1, "curl", "boot")
     client = replace(listing(), side="client", process=process)
     server = replace(
-        listing(), client=Endpoint("10.0.0.1", 5, pod="p", namespace="n", workload="Deployment/d")
+        listing(),
+        client=Endpoint(
+            *("10.0.0.1", 5),
+            pod="p",
+            namespace="n",
+            workload="d",
+            image="d:1",
+            labels={"helm.sh/chart": "d-1.2"},
+        ),
     )
     assert dict(callers([client, server])) == {
         By.PROCESS: "curl",
-        By.WORKLOAD: "n/Deployment/d",
+        By.WORKLOAD: "n/d",
         By.POD: "n/p",
+        By.NAMESPACE: "n",
+        By.IMAGE: "d:1",
+        By.CHART: "d-1.2",
         By.IP: "10.0.0.1",
     }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from agent.wire import Body, Endpoint, Response, pack_record
 from server.analysis.inventory import ConsumerKind
 from server.store.draft import ExchangeDraft
@@ -182,6 +184,27 @@ def test_samples_of_other_ends_are_filtered_by_namespace_and_workload(opened: Op
         assert [one.number for one in opened.exchanges(filters)] == [named.number]
     for filters in (Filters(namespace="sho"), Filters(workload="orders2")):
         assert opened.exchanges(filters) == []
+
+
+def test_samples_are_filtered_by_cluster_and_by_pod_and_image_of_either_end(opened: OpenStore) -> None:
+    shop = Endpoint("10.0.0.1", 8080, NETNS, pod="shop-1", image="shop:1.2", digest="sha256:5")
+    till = Endpoint("10.0.0.2", 40000, pod="till-1")
+    ours = structs.replace(record(0, server=shop, client=till), cluster="east")
+    others = structs.replace(record(1), cluster="west")
+    named, _ = opened.do(lambda unit: take(unit, ours, others))
+    for filters in (
+        *(Filters(cluster="east"), Filters(pod="shop-1"), Filters(pod="till-1")),
+        *(Filters(image="shop:1.2"), Filters(image="sha256:5")),
+        Filters(cluster="east", pod="till-1", image="shop:1.2"),
+    ):
+        assert [one.number for one in opened.exchanges(filters)] == [named.number]
+        with opened.store.reading() as reader:
+            (api,) = reader.inventory.apis(filters, 9, None).rows
+            assert (api.number, api.cluster) == (named.api, "east")
+    for filters in (Filters(cluster="eas"), Filters(pod="shop"), Filters(cluster="west", pod="shop-1")):
+        assert opened.exchanges(filters) == []
+        with opened.store.reading() as reader:
+            assert [*reader.inventory.apis(filters, 9, None).rows] == []
 
 
 def test_nothing_is_asked_of_an_empty_store_in_vain(opened: OpenStore) -> None:
