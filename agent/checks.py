@@ -116,7 +116,8 @@ def pods(options: argparse.Namespace, node: str) -> PodSettings | None:
         raise SettingError(str(error)) from None
     own = frozenset() if found.namespace is None else frozenset({found.namespace})
     heeded = frozenset(options.annotations_from) if options.annotations_from else None
-    return PodSettings(found, node, CaptureChoice(options.capture, frozenset({SYSTEM}) | own, heeded))
+    choice = CaptureChoice(options.capture, frozenset({SYSTEM}) | own, heeded)
+    return PodSettings(found, node, options.cluster, choice)
 
 
 def token(option: str, file: str | None) -> str | None:

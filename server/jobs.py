@@ -104,6 +104,7 @@ class Jobs:
     def _expire(self, unit: Unit) -> int:
         now = self._clock()
         unit.watched.expire(now)
+        unit.pods.expire(now)
         return unit.lone_views.expire(now, MAX_LONE_VIEWS)
 
     def _drop_some(self, unit: Unit, now: int, target: int) -> int:

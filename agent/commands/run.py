@@ -117,6 +117,7 @@ class Run:
             self._others,
             spool=spool_config(settings),
             capture=self._capture,
+            residents=self._pods.residents,
         )
         self._reports = Reports(origin, policy, key, self._shipper.offer)
         deadline.in_memory = lambda: self._shipper.in_memory

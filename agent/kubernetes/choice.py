@@ -56,4 +56,5 @@ class PodSettings:
 
     access: Access
     node: str
+    cluster: str | None
     choice: CaptureChoice

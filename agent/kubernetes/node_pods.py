@@ -12,9 +12,12 @@ from agent.kubernetes.choice import PodSettings
 from agent.kubernetes.kernel_choice import CgroupFinder, Choose, KernelChoice
 from agent.kubernetes.roster import NamespaceSink, PodSink, Roster
 from agent.probes import processes
+from agent.wire import Residents
 from kube.objects import KubernetesObject, Pod
 from kube.watch import ObjectKind, Watch
 
+REPEAT_S = 60.0
+"""A server that has missed a report, or was replaced, knows all pods after that."""
 NAMESPACES = ObjectKind("namespaces", "/api/v1/namespaces", KubernetesObject, metadata_only=True)
 
 
@@ -27,13 +30,15 @@ class NodePods:
     """Started before capture, stopped after it. `events` is read by one thread."""
 
     def __init__(self, settings: PodSettings, choose: Choose, finder: CgroupFinder | None = None) -> None:
-        self._node = settings.node
+        self._node, self._cluster = settings.node, settings.cluster
         self._captures_unknown = settings.choice.captures_unknown
         self._roster = Roster(settings.choice)
         self._pods = Watch(settings.access, pods_of(settings.node), PodSink(self._roster))
         self._namespaces = Watch(settings.access, NAMESPACES, NamespaceSink(self._roster))
         self._kernel = KernelChoice(choose, self._captures_unknown, finder)
         self._count = 0
+        self._reported: Residents | None = None
+        self._reported_s = 0.0
 
     def start(self) -> None:
         """Begins to watch. Until all pods are known, none is captured."""
@@ -60,6 +65,18 @@ class NodePods:
         """Whether this process is captured, by its pod."""
         uid = membership(path_in(processes.read(pid, "cgroup") or b"")).pod
         return self._captures_unknown if uid is None else self._kernel.captures(uid)
+
+    def residents(self) -> Residents | None:
+        """The pods of this node, if they have changed since the last call, and now and then. One thread may
+        ask.
+        """
+        if not self._is_listed:
+            return None
+        found, now_s = Residents(self._cluster, self._node, self._roster.residents()), time.monotonic()
+        if found == self._reported and now_s - self._reported_s < REPEAT_S:
+            return None
+        self._reported, self._reported_s = found, now_s
+        return found
 
     @property
     def notes(self) -> Iterator[str]:
@@ -91,6 +108,9 @@ class NodePods:
 
 class NoPods:
     """Kubernetes is not asked."""
+
+    def residents(self) -> None:
+        """None are known."""
 
     notes: Iterator[str] = iter(())
 

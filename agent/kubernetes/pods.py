@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from agent.events import PodContainer, PodSeen
 from agent.kubernetes.workload import workload_of
+from agent.wire import Resident
 from kube.objects import ContainerStatus, Meta, Pod
 
 LABELS = (
@@ -52,6 +53,20 @@ def pod_seen(pod: Pod, captured: bool) -> PodSeen:
         ips=tuple(one.ip for one in status.pod_ips or ()) if has_own_ips else (),
         containers=tuple(_container(one) for some in statuses for one in some or ()),
         captured=captured,
+    )
+
+
+def resident_of(pod: Pod, seen: PodSeen) -> Resident:
+    """What the server is told of a pod."""
+    created = pod.metadata.creation_timestamp
+    return Resident(
+        ips=seen.ips,
+        pod=seen.name,
+        namespace=seen.namespace,
+        workload=seen.workload,
+        workload_kind=seen.workload_kind,
+        labels=dict(seen.labels),
+        since=0 if created is None else int(created.timestamp()) * 1_000_000_000,
     )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from agent.events import PodGone, PodSeen
 from agent.kubernetes.choice import CaptureChoice
-from agent.kubernetes.pods import cgroup_uid, pod_seen
+from agent.kubernetes.pods import cgroup_uid, pod_seen, resident_of
+from agent.wire import Resident
 from kube.objects import KubernetesObject, Pod
 
 Annotations = Mapping[str, str]
@@ -35,6 +36,12 @@ class Roster:
         with self._lock:
             news, self._news, self.changed = [*self._news.values()], {}, False
         return news
+
+    def residents(self) -> tuple[Resident, ...]:
+        """The pods with addresses of their own, in the order of their UIDs."""
+        with self._lock:
+            told = [(self._pods[uid], seen) for uid, seen in sorted(self._told.items()) if uid in self._pods]
+        return tuple(resident_of(pod, seen) for pod, seen in told if seen.ips)
 
     def replace_pods(self, pods: Iterable[Pod]) -> None:
         """These are all there are."""

@@ -20,7 +20,7 @@ from agent.ship.limits import ShipLimits
 from agent.ship.parcel import BatchAddress, Parcel, UnreadableParcel
 from agent.ship.post import Answer, Post, destination
 from agent.ship.spool_config import SpoolConfig
-from agent.wire import VERSION, Capture, CaptureScope, pack_head
+from agent.wire import VERSION, Capture, CaptureScope, Residents, pack_head
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,13 @@ __all__ = ["ShipLimits", "Shipper", "SpoolConfig", "destination"]
 CaptureView = Callable[[], Capture]
 
 
+ResidentsView = Callable[[], Residents | None]
+
+
+def no_residents() -> None:
+    """Pods are not known."""
+
+
 def no_capture() -> Capture:
     """The state of capture where there is none."""
     return Capture(CaptureScope.NOTHING)
@@ -41,7 +48,8 @@ class Shipper:
     """Sends records to `url`, the server's root, such as http://127.0.0.1:8080.
 
     `others` returns the counts of the rest of the agent; every batch carries them with the shipper's
-    `totals`, and the state of `capture`. Both are called in the shipper's threads, without a lock held.
+    `totals`, the state of `capture`, and `residents` if there are news of pods. All are called in the
+    shipper's threads, without a lock held.
     `epoch` must differ at each start of the agent. With a `spool`, unacknowledged records survive the
     process, however it ends.
     """
@@ -56,10 +64,11 @@ class Shipper:
         limits: ShipLimits | None = None,
         spool: SpoolConfig | None = None,
         capture: CaptureView = no_capture,
+        residents: ResidentsView = no_residents,
     ) -> None:
         self.limits = limits or ShipLimits()
         self._agent, self._epoch, self._others, self._config = agent, epoch, others, spool
-        self._capture = capture
+        self._capture, self._residents = capture, residents
         self._beat = Beat("shipper")
         self._post = Post(url, token, self.limits, self._beat)
         self._backlog = Backlog(agent, epoch, self.limits, spool is not None)
@@ -274,7 +283,8 @@ class Shipper:
         self._seq += 1
         self._has_news = False
         ledger, capture = merged(self._others(), self.totals()), self._capture()
-        head = pack_head(self._agent, self._epoch, self._seq, ledger, parcel.records, parcel.version, capture)
+        start = (self._agent, self._epoch, self._seq, ledger, parcel.records, parcel.version)
+        head = pack_head(*start, capture, self._residents())
         address = BatchAddress(self._agent, self._epoch, self._seq, head)
         if parcel.records:
             self._source.record_address(parcel, address)

@@ -17,6 +17,7 @@ from msgspec import MsgspecError, Raw, Struct, convert
 from msgspec.msgpack import Decoder, Encoder
 
 from agent.wire.record import Record
+from agent.wire.residents import Residents
 
 VERSION = 3
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
@@ -50,7 +51,8 @@ class Batch(Struct, frozen=True):
     """`epoch` is new at each start of the agent, `seq` counts batches within it from 1.
 
     `ledger` holds the agent's totals so far: {"bytes": {bucket: n}, "exchanges": …, "kernel": …}. `capture`
-    is None if the sender does not report it: an agent of version 2, or the import of a file.
+    is None if the sender does not report it: an agent of version 2, or the import of a file. `residents` is
+    None where nothing new is known of pods.
     """
 
     version: int
@@ -60,6 +62,7 @@ class Batch(Struct, frozen=True):
     ledger: dict[str, dict[str, int]]
     records: tuple[Record, ...]
     capture: Capture | None = None
+    residents: Residents | None = None
 
 
 class _Versioned(Struct):
@@ -75,6 +78,7 @@ class _Envelope(Struct):
     ledger: dict[str, dict[str, int]]
     records: tuple[Raw, ...]
     capture: Capture | None = None
+    residents: Residents | None = None
 
 
 _ENCODER = Encoder()
@@ -109,9 +113,10 @@ def pack_head(
     records: int,
     version: int = VERSION,
     capture: Capture | None = None,
+    residents: Residents | None = None,
 ) -> bytes:
     """A batch up to its first record; the given number of packed records of that version must follow."""
-    head = {
+    head: dict[str, object] = {
         "version": version,
         "agent": agent,
         "epoch": epoch,
@@ -119,6 +124,8 @@ def pack_head(
         "ledger": ledger,
         "capture": capture,
     }
+    if residents is not None:
+        head["residents"] = residents
     packer = msgpack.Packer()
     return b"".join(
         (
@@ -137,9 +144,10 @@ def pack_batch(
     ledger: Mapping[str, Mapping[str, int]],
     records: list[bytes],
     capture: Capture | None = None,
+    residents: Residents | None = None,
 ) -> bytes:
     """A batch of records that are already packed, so that none is packed twice."""
-    return pack_head(agent, epoch, seq, ledger, len(records), capture=capture) + b"".join(records)
+    return pack_head(agent, epoch, seq, ledger, len(records), VERSION, capture, residents) + b"".join(records)
 
 
 def decode_batch(raw: bytes) -> Batch:
@@ -162,7 +170,8 @@ def split_batch(raw: bytes) -> tuple[Batch, tuple[bytes, ...]]:
     packed = tuple(map(bytes, sent.records))
     with _refusing("record"):  # each keeps its bytes: packing it again costs half as much as reading it
         records = tuple(map(_RECORDS.decode, packed))
-    return Batch(version, sent.agent, sent.epoch, sent.seq, sent.ledger, records, sent.capture), packed
+    head = (version, sent.agent, sent.epoch, sent.seq, sent.ledger)
+    return Batch(*head, records, sent.capture, sent.residents), packed
 
 
 def _of_this_version(batch: dict[str, Any]) -> dict[str, Any]:

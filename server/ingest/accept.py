@@ -16,6 +16,7 @@ from agent.wire import Batch, Record
 from server.analysis.likeness import is_uncertain
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.decode import Delivery
+from server.ingest.naming import named
 from server.ingest.outcomes import UNCERTAIN, Left, Received
 from server.ingest.pairing import Arrival, Pairing, Settleable, arrived, newest
 from server.ingest.settling import Settling
@@ -78,6 +79,8 @@ class Acceptor:
         """
         batch = delivery.batch
         self._pairing.begin(now, at)
+        if delivery.batch.residents is not None:
+            self._unit.pods.record(delivery.batch.residents, now)
         if self._unit.positions.is_duplicate(batch):
             self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
         else:
@@ -114,7 +117,7 @@ class Acceptor:
         for record, raw in records:
             if record.id in fresh:
                 self._counts[Received.DUPLICATE] += 1
-            fresh.setdefault(record.id, (record, raw))
+            fresh.setdefault(record.id, named(record, raw, self._unit.pods))
         known = self._unit.samples.known(list(fresh))
         self._counts[Received.DUPLICATE] += len(known)
         new = [one for id, one in fresh.items() if id not in known]

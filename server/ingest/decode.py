@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import zstandard
 from msgspec.structs import astuple, replace
 
-from agent.wire import MAX_BATCH, Batch, Record, WebSocket, WireError, split_batch
+from agent.wire import MAX_BATCH, Batch, Record, Residents, WebSocket, WireError, split_batch
 
 MAX_TIME = 2**62  # ns: the year 2116
 MAX_ID = 128  # maximum length in characters of ids and names that agents choose
 MAX_NAME = 1024  # characters of a sub-operation's name; agents send at most about 300
 MAX_COUNT = 2**62
+MAX_RESIDENTS = 4096  # pods of a node; kubelet's default bound is 110
+MAX_IPS = 16  # of a pod
 CODINGS = frozenset({"", "identity", "zstd"})
 
 
@@ -68,6 +70,8 @@ def decode(raw: bytes, coding: str = "") -> Delivery:
         _short(batch.capture.watching, "batch.capture.watching")
         if not 0 <= (batch.capture.lag_ms or 0) < MAX_COUNT:
             raise WireError("batch.capture.lag_ms: out of range")
+    if batch.residents is not None:
+        _check_residents(batch.residents)
     for record in batch.records:
         _check(record)
     return Delivery(batch, packed)
@@ -76,6 +80,19 @@ def decode(raw: bytes, coding: str = "") -> Delivery:
 def _short(text: str, where: str) -> None:
     if not 0 < len(text) <= MAX_ID:
         raise WireError(f"{where}: empty or too long")
+
+
+def _check_residents(residents: Residents) -> None:
+    if len(residents.pods) > MAX_RESIDENTS:
+        raise WireError("batch.residents: too many")
+    texts = [residents.cluster or "", residents.node]
+    for one in residents.pods:
+        if len(one.ips) > MAX_IPS or not 0 <= one.since < MAX_TIME:
+            raise WireError("batch.residents: out of range")
+        texts += [*one.ips, one.pod, one.namespace, one.workload or "", one.workload_kind or ""]
+        texts += [text for label in one.labels.items() for text in label]
+    if any(len(text) > MAX_NAME for text in texts):
+        raise WireError("batch.residents: too long")
 
 
 def _check(record: Record) -> None:

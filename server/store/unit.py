@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from agent.wire import Batch, Record
+from agent.wire import Batch, Record, Resident, Residents
 from server.analysis.inventory import ConsumerKind
 from server.analysis.json import JsonObject
 from server.analysis.specs.deviation import DeviationIdentity
@@ -244,6 +244,19 @@ class WatchedAddresses(Protocol):
         """Removes addresses that were not reported for days."""
 
 
+class KnownPods(Protocol):
+    """Pods by address, as agents report them."""
+
+    def record(self, residents: Residents, now: int) -> None:
+        """These are all pods of a node at `now` (ns): others that it had are gone."""
+
+    def at(self, cluster: str | None, ip: str) -> Resident | None:
+        """The pod that has this address."""
+
+    def expire(self, now: int) -> None:
+        """Removes the pods of nodes that were not reported for hours."""
+
+
 class Retention(Protocol):
     """Deletes old data, in pieces of work small enough for ingest to continue in between."""
 
@@ -371,6 +384,8 @@ class Unit(Protocol):
     def lone_views(self) -> LoneViews: ...
     @property
     def watched(self) -> WatchedAddresses: ...
+    @property
+    def pods(self) -> KnownPods: ...
     @property
     def retention(self) -> Retention: ...
     @property

@@ -83,6 +83,13 @@ def test_the_state_of_capture_is_read_as_it_was_packed(capture: wire.Capture | N
     assert wire.decode_batch(wire.pack_batch("agent-1", "epoch-1", 7, {}, [], capture)).capture == capture
 
 
+@given(st.none() | _strategy(wire.Residents))
+def test_the_pods_of_a_node_are_read_as_they_were_packed(residents: wire.Residents | None) -> None:
+    packed = wire.pack_batch("agent-1", "epoch-1", 7, {}, [], None, residents)
+    assert wire.decode_batch(packed).residents == residents
+    assert ("residents" in _tree(packed)) is (residents is not None)
+
+
 def test_a_field_with_a_default_may_be_missing_and_an_unknown_one_is_passed_over() -> None:
     tree = _tree(_batch([]))
     del tree["capture"]

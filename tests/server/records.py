@@ -14,6 +14,7 @@ from agent.wire import (
     Process,
     Record,
     Request,
+    Residents,
     Response,
     Timing,
     pack_batch,
@@ -90,6 +91,7 @@ def batch(
     epoch: str = "epoch-1",
     agent: str = "agent-1",
     capture: Capture | None = None,
+    residents: Residents | None = None,
 ) -> bytes:
     ledger = {"bytes": {"parsed": 100 * seq}, "exchanges": {"parsed": len(records)}, "kernel": {}}
-    return pack_batch(agent, epoch, seq, ledger, [pack_record(one) for one in records], capture)
+    return pack_batch(agent, epoch, seq, ledger, [pack_record(one) for one in records], capture, residents)

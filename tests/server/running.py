@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 import uvicorn
 
-from agent.wire import Capture, Record
+from agent.wire import Capture, Record, Residents
 from server.api.metrics import Metrics
 from server.app import create_app
 from server.config import ServerSettings
@@ -65,6 +65,12 @@ class Client:
         """Delivers an agent's state of capture, without a record."""
         self.seq += 1
         content = batch(self.seq, [], agent=agent, capture=capture)
+        assert self.http.post("/api/v1/records", content=content).json() == {"acked": self.seq}
+
+    def report_pods(self, residents: Residents) -> None:
+        """Delivers an agent's pods, without a record."""
+        self.seq += 1
+        content = batch(self.seq, [], residents=residents)
         assert self.http.post("/api/v1/records", content=content).json() == {"acked": self.seq}
 
     def settle(self) -> None:

@@ -288,3 +288,12 @@ def m018_places(db: Database) -> None:
         """UPDATE apis SET cluster = json_extract(key, '$[1]')
         WHERE json_valid(key) AND json_extract(key, '$[0]') = kind AND kind <> 'declared'"""
     )
+
+
+@migrations()
+def m019_pods(db: Database) -> None:
+    """Pods by address, as agents report them: msgpack of wire.Resident. Without a cluster it is ''."""
+    db.conn.execute(
+        """CREATE TABLE pods (cluster TEXT NOT NULL, ip TEXT NOT NULL, node TEXT NOT NULL,
+        resident BLOB NOT NULL, hour INTEGER NOT NULL, PRIMARY KEY (cluster, ip)) WITHOUT ROWID"""
+    )

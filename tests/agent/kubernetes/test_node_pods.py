@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from agent.events import Event, PodGone, PodSeen, PodsWatched, Tick
+from agent.kubernetes import node_pods
 from agent.kubernetes.choice import ANNOTATED, CAPTURE, CaptureChoice, PodSettings
 from agent.kubernetes.kernel_choice import CgroupFinder
 from agent.kubernetes.node_pods import NodePods, NoPods
 from agent.probes.cgroups import Cgroup
-from tests.kube.api import NAMESPACES, PODS, UID, Api, access_to, namespace, pod, serving
+from agent.wire import Resident
+from tests.kube.api import NAMESPACES, PODS, SECRET, UID, Api, access_to, namespace, pod, serving
 
 PATIENCE = 60.0
 CGROUP = Cgroup(11, 2)
@@ -26,7 +28,7 @@ class Node:
 
     def __init__(self, url: str, folder: Path, choice: CaptureChoice) -> None:
         self.table: dict[Cgroup, bool | None] = {}
-        settings = PodSettings(access_to(url, folder), "node-1", choice)
+        settings = PodSettings(access_to(url, folder), "node-1", "east", choice)
         self.pods = NodePods(settings, self.table.__setitem__, FINDER)
         self._events = self.pods.woven(self._ticks())
 
@@ -68,6 +70,49 @@ def test_pods_are_among_the_events_and_the_kernel_knows_who_opted_out(mode: str,
             assert gone.uid == UID
             assert node.table[CGROUP] is None
             assert [*node.pods.notes] == []
+        finally:
+            node.pods.stop()
+
+
+def test_the_server_is_told_of_pods_when_they_change_and_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api()
+    api.put(NAMESPACES, namespace("shop"))
+    api.put(PODS, pod())
+    with serving(api) as url:
+        node = Node(url, tmp_path, CaptureChoice())
+        assert node.pods.residents() is None
+        node.pods.start()
+        try:
+            node.until(PodSeen)
+            told = node.pods.residents()
+            assert told is not None
+            assert (told.cluster, told.node) == ("east", "node-1")
+            assert told.pods == (
+                Resident(
+                    ips=("10.1.0.5",),
+                    pod="cart-7d4b9c6f5-abcde",
+                    namespace="shop",
+                    workload="cart",
+                    workload_kind="Deployment",
+                    labels={
+                        "app.kubernetes.io/name": "cart",
+                        "helm.sh/chart": "shop-1.2.3",
+                        "meta.helm.sh/release-name": "shop",
+                    },
+                    since=1_795_435_200_000_000_000,
+                ),
+            )
+            assert SECRET not in str(told)
+            assert node.pods.residents() is None
+            api.put(PODS, pod(ip="10.1.0.6"))
+            node.until(PodSeen)
+            told = node.pods.residents()
+            assert told is not None
+            assert told.pods[0].ips == ("10.1.0.6",)
+            monkeypatch.setattr(node_pods, "REPEAT_S", 0.0)
+            assert node.pods.residents() == told
         finally:
             node.pods.stop()
 

@@ -14,6 +14,8 @@ from agent.wire import (
     MAX_BATCH,
     Capture,
     Endpoint,
+    Resident,
+    Residents,
     SubOperation,
     Timing,
     WebSocket,
@@ -221,3 +223,18 @@ def test_a_cut_batch_is_refused_wherever_it_is_cut() -> None:
 def test_records_keep_what_they_said() -> None:
     one = replace(record(), redactions={"jwt": 2}, upgraded="websocket")
     assert decode(batch(1, [one])).batch.records == (one,)
+
+
+@pytest.mark.parametrize(
+    ("residents", "said"),
+    [
+        (Residents(None, "n", (Resident((), "p", "s"),) * 4097), "too many"),
+        (Residents(None, "n", (Resident(("1",) * 17, "p", "s"),)), "out of range"),
+        (Residents(None, "n", (Resident((), "p", "s", since=-1),)), "out of range"),
+        (Residents(None, "n" * 1025, ()), "too long"),
+        (Residents(None, "n", (Resident((), "p", "s", labels={"a": "b" * 1025}),)), "too long"),
+    ],
+)
+def test_a_report_of_pods_is_bounded(residents: Residents, said: str) -> None:
+    with pytest.raises(WireError, match=f"batch.residents: {said}"):
+        decode(batch(7, [], residents=residents))

@@ -56,6 +56,7 @@ NAMES = {
     "held": "views that wait for another",
     "alone": "views kept for a late other one",
     "watched": "watched addresses",
+    "pods": "pods by address",
 }
 """The rows of each table, as named in messages."""
 

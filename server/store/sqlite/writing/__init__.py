@@ -9,6 +9,7 @@
 | coverage: consumers of operations, numbers of parts     | the start  | a merge, resetting               |
 | sums of calls, deviations and coverage, not yet flushed | (empty)    | a flush (empty again)            |
 | addresses that are watched                              | the start  | expiry                           |
+| pods by address                                         | the start  | expiry                           |
 | the hour whose first number is stored                   | (none)     | another hour                     |
 
 Between two pieces of work nothing here differs from the database: whoever adds sums also flushes them.
@@ -33,6 +34,7 @@ from server.store.sqlite.writing.lessons import SqliteLessons
 from server.store.sqlite.writing.lone_views import SqliteLoneViews
 from server.store.sqlite.writing.merging import merge_apis
 from server.store.sqlite.writing.operations import SqliteOperations
+from server.store.sqlite.writing.pods import SqlitePods
 from server.store.sqlite.writing.positions import SqlitePositions
 from server.store.sqlite.writing.retention import SqliteRetention
 from server.store.sqlite.writing.room import SqliteRoom
@@ -57,6 +59,7 @@ class SqliteUnit:
         self.held = SqliteHeld(db, Readable(unreadable))
         self.lone_views = SqliteLoneViews(db, Readable(unreadable))
         self.watched = SqliteWatched(db)
+        self.pods = SqlitePods(db)
         self.retention = SqliteRetention(db)
         self.positions = SqlitePositions(db)
         self.specs = SqliteSpecs(db)
@@ -67,7 +70,7 @@ class SqliteUnit:
     def forget(self) -> None:
         """Reads all state again from the database. Call it after work was undone."""
         self._forget_merged()
-        for part in (self.consumers, self.calls, self.samples, self.lone_views, self.watched):
+        for part in (self.consumers, self.calls, self.samples, self.lone_views, self.watched, self.pods):
             part.forget()
 
     def merge(self, merge: Merge) -> None:
