@@ -37,6 +37,10 @@ class Front:
     plain: str
     tls: str
 
+    def url(self, kind: str) -> str:
+        """Of "plain" or "tls"."""
+        return {"plain": self.plain, "tls": self.tls}[kind]
+
 
 @contextmanager
 def fronting(folder: Path) -> Iterator[Front]:

@@ -4,6 +4,7 @@ idle priority and takes no time from what is measured.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,14 @@ from agent import priority
 from tests.e2e import spectap
 from tests.e2e.spectap import Spectap
 
+TICKS = os.sysconf("SC_CLK_TCK")
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process (proc(5), fields 14 and 15 of its stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextmanager

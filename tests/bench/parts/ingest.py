@@ -7,11 +7,9 @@ agents. The figures are the server process's CPU time.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import httpx
 import msgpack
@@ -25,7 +23,7 @@ from tests.bench import pairs, stages
 from tests.bench.figures import Figure, alternating, cpu_us, ratios
 from tests.bench.parts.agent import pipeline
 from tests.bench.traffic import CONNECTIONS, fresh, raw_events
-from tests.bench.watch import workplace
+from tests.bench.watch import cpu_s, workplace
 from tests.e2e import spectap
 
 NEEDS_ROOT = False
@@ -34,7 +32,6 @@ GOAL = 10_000.0
 COVERAGE_GOAL_US = 25.0
 HOST = "orders.shop.local:8080"
 ENCODED = {"Content-Type": "application/msgpack", "Content-Encoding": "zstd"}
-TICKS = os.sysconf("SC_CLK_TCK")
 
 BOTH = {"both off": "both views, matching off", "both on": "both views, matching and coverage on"}
 """Names of the figures (CPU time) of the cases with both views."""
@@ -127,12 +124,6 @@ def paired(packed: list[bytes]) -> list[bytes]:
     """The same number of records: both views of half the calls, sent by several agents."""
     seen = [decode_record(one) for one in packed[: RECORDS // 2]]
     return [zstandard.ZstdCompressor().compress(one) for one in pairs.batches(seen, CONNECTIONS, AT_ONCE)]
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process (proc(5), fields 14 and 15 of its stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def ingested(sent: list[bytes], matching: bool, calls: int) -> float:

@@ -17,7 +17,7 @@ NEEDS_ROOT = True
 MOST_ROUNDS = 2
 REQUESTS = 40_000
 WITNESSES = 2  # nginx and h2load
-GOAL_US = 4.0
+GOAL_US = 2.5
 
 _TIME = re.compile(r"^run_time_ns:\s*(\d+)$", re.MULTILINE)
 
