@@ -33,7 +33,8 @@ CALLS = 6  # of each case, before the doctor is asked and after
 WORDS = {"all": {"seen"}, "some": set[str](), "none": {"dark", "unknown"}}
 """The doctor's right words, by the share of a process's calls that were captured there."""
 
-Make = Callable[[], list[Observation]]
+Make = Callable[[int], list[Observation]]
+"""Makes calls on a connection of this number: servers close one that is idle while the doctor works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,14 @@ class Stage:
                 "caller", self.folder, server.port, *options, certificate=certificate, language=language
             )
         )
-        return Played(server.process, client.process, lambda: client.make(echoes()), [])
+        return Played(server.process, client.process, lambda number: client.make(echoes(number)), [])
 
 
 Start = Callable[[Stage], Played]
 
 
-def echoes() -> list[Call]:
-    return [echo_call("doctor", size=number * 300) for number in range(CALLS)]
+def echoes(connection: int) -> list[Call]:
+    return [echo_call("doctor", connection, size=number * 300) for number in range(CALLS)]
 
 
 def pair(server: str, client: str, *, tls: bool = True) -> Start:
@@ -113,7 +114,7 @@ def go(build: go_programs.Build) -> Start:
         client = stage.stack.enter_context(
             go_programs.client(program, stage.folder, server.port, stage.certificate)
         )
-        return Played(server.process, client.process, lambda: client.make(echoes()), [])
+        return Played(server.process, client.process, lambda number: client.make(echoes(number)), [])
 
     return start
 
@@ -123,7 +124,7 @@ def grpc(stage: Stage) -> Played:
     server = stage.stack.enter_context(grpc_calls.serving(stage.folder, stage.certificate))
     options = ("--each", CALLS, "--ca", stage.certificate.certificate)
 
-    def make() -> list[Observation]:
+    def make(_connection: int) -> list[Observation]:
         return [one.seen for one in grpc_calls.by_grpcio(server.port, fresh_id("doctor"), *options)]
 
     return Played(server.process, None, make, [])
@@ -149,7 +150,7 @@ def static(*flags: str) -> Start:
         argv = [str(program), str(server.port), str(stage.certificate.certificate)]
         client = stage.stack.enter_context(running("static", argv, stage.folder, stdin=True))
 
-        def make() -> list[Observation]:
+        def make(_connection: int) -> list[Observation]:
             calls = [get_call("doctor", "/bytes/3000") for _ in range(CALLS)]
             assert client.process.stdin is not None
             client.process.stdin.write(b"".join(call.target + b"\n" for call in calls))
@@ -237,10 +238,10 @@ def stand(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) ->
             case: case.start(Stage(stack, tmp_path_factory.mktemp(case.name), certificate)) for case in CHOSEN
         }
         spectap = stack.enter_context(watching(tmp_path_factory.mktemp("doctor")))
-        call_all(played)
+        call_all(played, 1)
         asked = [str(pid) for one in played.values() for pid in pids(one)]
         programs = document(*(word for pid in asked for word in ("--pid", pid)))["programs"]
-        call_all(played)
+        call_all(played, 2)
         yield Stand(
             played,
             {pid: one["views"] for one in programs for pid in one["pids"]},
@@ -248,9 +249,9 @@ def stand(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) ->
         )
 
 
-def call_all(played: dict[Case, Played]) -> None:
+def call_all(played: dict[Case, Played], connection: int) -> None:
     for one in played.values():
-        one.made.extend(one.make())
+        one.made.extend(one.make(connection))
 
 
 def settled(spectap: Spectap, made: list[Observation]) -> list[Seen]:
