@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from agent import config
 from agent.checks import SettingError
-from agent.commands import doctor, read, record, replay
+from agent.commands import doctor_options, read, record, replay
 from agent.config import Settings
 from agent.listening import ListenError
 from agent.logs import start_logging
@@ -89,7 +89,7 @@ def parser() -> Parser:
         epilog="Exit status: 0 all can be captured, 2 some, 3 nothing; 1 it failed or was stopped, 64 a usage"
         " error.",
     )
-    doctor.add_options(look)
+    doctor_options.add_options(look)
     return root
 
 
@@ -97,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit status."""
     options = parser().parse_args(arguments)
     if options.command == "doctor":
+        from agent.commands import doctor
+
         return doctor.run(options)
     try:
         settings = config.settings(options)
@@ -137,7 +139,7 @@ def leave(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> int:
-    """Runs the command. Modules that only capture needs are imported by its commands only."""
+    """Runs the command. What only one command needs, and is large, is imported by that one."""
     if options.command == "record":
         return record.run(options.file, settings)
     if options.command == "read":

@@ -1,4 +1,4 @@
-"""`spectap-agent doctor`: its options, the order of its checks, and its exit status."""
+"""`spectap-agent doctor`: the order of its checks, and its exit status."""
 
 from __future__ import annotations
 
@@ -16,37 +16,12 @@ from agent.doctor import host, report, selftest
 from agent.doctor.facts import Check, CheckState, Report, Sees, printable
 from agent.doctor.programs import Survey
 from agent.doctor.selftest import Tried
-from agent.options import BACKENDS
 from agent.probes import capability
 from agent.probes.programs import Sizes
 from agent.state_folder import state_folder
 
 EXIT = {Sees.ALL: 0, Sees.SOME: 2, Sees.NONE: 3}
 EXIT_STOPPED = 1
-MAX_PID = 2**31 - 1
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON (agent/doctor/schema.json)")
-    parser.add_argument(
-        "--pid",
-        action="append",
-        type=_pid,
-        metavar="PID",
-        help="check only this process, even without TCP sockets; repeatable",
-    )
-    parser.add_argument("--backend", choices=BACKENDS, help="try this backend only")
-    parser.add_argument(
-        "--no-self-test",
-        action="store_true",
-        help="skip the self-test, which makes calls on loopback and captures them",
-    )
-
-
-def _pid(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_PID:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_PID} is wanted")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -144,6 +144,7 @@ class KernelSource:
         """Attaches to everything else present, then enables the programs. Raises ProgramError."""
         self._programs.open_ring(self._receive)
         self._programs.attach_mappings()
+        self._programs.release_compiler()
         self._examiner.round([*processes.pids()])
         self._examiner.start()
         self._examiner.settle(lambda: self._stopping)

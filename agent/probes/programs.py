@@ -207,6 +207,13 @@ class Programs:
         with suppress(Exception):  # BCC raises Exception itself
             self._socket_probes.append(attached(self._module, "syscalls:sys_enter_mmap", "enter_mmap"))
 
+    def release_compiler(self) -> None:
+        """Frees what BCC keeps of its compiler (20 MiB), when all programs are loaded: those of TLS libraries
+        are, and the others once they are attached.
+        """
+        self._bcc.lib.bpf_module_destroy(self._module.module)
+        self._module.module = None
+
     def attach_tls(self, file: IO[bytes], functions: dict[str, Function]) -> dict[int, int]:
         """Attaches to these functions of an open file. Returns handles, each with its number of places;
         raises ProgramError.
@@ -260,7 +267,7 @@ class Programs:
         def copy(_context: object, data: int, size: int) -> int:
             return 0 if receive(ctypes.string_at(data, size)) else -1
 
-        ring = self._module[b"events"]
+        ring = self.maps.ring
         ring.open_ring_buffer(copy)
         self._wake.register(ring.map_fd, select.EPOLLIN | select.EPOLLET)
 
@@ -290,3 +297,4 @@ class Programs:
             yield done, total
         self._wake.close()
         self._module.cleanup()
+        self.maps.close()
