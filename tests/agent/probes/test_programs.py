@@ -1,14 +1,21 @@
-"""Where a function's programs are attached."""
+"""Where a function's programs are attached, and what is left of their compiler."""
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+from pathlib import Path
+
+import pytest
 
 from agent.probes import tls
+from agent.probes.abi import Counter, Setting
 from agent.probes.elf import Function
-from agent.probes.programs import SPARE_FILES, places, room_for_probes, source_text
+from agent.probes.programs import SPARE_FILES, Programs, Sizes, places, room_for_probes, source_text
 from agent.probes.tls import OPENSSL
 from agent.probes.uprobes import ENTRY, RETURN, Places
+from tests.bench.memory import held
 
 WRITE = "crypto/tls.(*Conn).Write"
 
@@ -48,3 +55,34 @@ def test_javas_programs_are_compiled_only_where_they_are_asked_for() -> None:
     asked = set(tls.programs(java=True)) - set(tls.programs(java=False))
     assert asked == {"java_sent", "java_received", "java_handshake", "java_end"}
     assert not [name for name in asked if name in source_text(java=False)]
+
+
+SMALL = Sizes(ring_bytes=1 << 20, connections=64, threads=64, go_calls=64)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.root
+def test_without_the_compiler_programs_and_maps_work_and_nothing_stays_open(tmp_path: Path) -> None:
+    def memory() -> float:
+        return held(os.getpid(), None).anonymous
+
+    for _ in Programs(SMALL, tmp_path).close():  # what Python and BCC open once stays open
+        pass
+    before = open_files()
+    programs = Programs(SMALL, tmp_path)
+    loaded, anonymous = {name: programs.load(name) for name in tls.programs(java=False)}, memory()
+    programs.release_compiler()
+    assert memory() < anonymous
+    assert {name: programs.load(name) for name in tls.programs(java=False)} == loaded
+    programs.maps.set(Setting.BODY_CAP, 5)
+    programs.maps.add_pid("only_pids", 1)
+    assert programs.maps.counters().keys() == set(Counter)
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert process.pid in programs.maps.changed()
+    for _ in programs.close():
+        pass
+    assert open_files() == before
