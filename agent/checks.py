@@ -66,10 +66,16 @@ def telemetry_address(options: argparse.Namespace) -> tuple[str, int] | None:
     return address
 
 
-def status_address(listen: str) -> tuple[str, int]:
-    address = _address(listen)
-    if address is None or not is_loopback(address[0]):
-        raise SettingError(f"--status-listen takes HOST:PORT with a loopback host, such as {DEFAULT_STATUS}")
+def status_address(options: argparse.Namespace) -> tuple[str, int]:
+    """The address of the status page: any address with a token; without one only loopback."""
+    address = _address(options.status_listen)
+    if address is None:
+        raise SettingError(f"--status-listen takes HOST:PORT, such as {DEFAULT_STATUS}")
+    if options.status_token_file is None and not is_loopback(address[0]):
+        raise SettingError(
+            f"{address[0]} can be reached from other machines: give --status-token-file, "
+            "or listen at 127.0.0.1"
+        )
     return address
 
 

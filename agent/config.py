@@ -39,6 +39,7 @@ class Settings:
     keep_names: frozenset[str]
     websocket: bool
     status_listen: tuple[str, int]
+    status_token: str | None
     key_file: Path
     backend: str | None
     cache: Path
@@ -92,7 +93,8 @@ def settings(given: argparse.Namespace) -> Settings:
         mask_names=frozenset(options.mask or ()),
         keep_names=frozenset(options.keep or ()),
         websocket=bool(options.websocket),
-        status_listen=checks.status_address(options.status_listen),
+        status_listen=checks.status_address(options),
+        status_token=checks.token("--status-token-file", options.status_token_file),
         key_file=Path(options.key_file) if options.key_file else state / "fingerprint.key",
         backend=options.backend,
         cache=Path(options.cache) if options.cache else state / "cache",

@@ -131,9 +131,15 @@ OPTIONS = (
     Option(
         "status",
         "--status-listen",
-        "address of health, metrics and status; loopback only",
+        "address of health, metrics and status; any address but loopback requires a token",
         "HOST:PORT",
         DEFAULT_STATUS,
+    ),
+    Option(
+        "status",
+        "--status-token-file",
+        "file with the bearer token for metrics and status; health needs none",
+        "FILE",
     ),
     Option(
         "gateways",

@@ -1,10 +1,12 @@
-"""The agent's status endpoints, on loopback: /healthz, /readyz, /metrics and /status.
+"""The agent's status endpoints: /healthz, /readyz, /metrics and /status. They are open on loopback; elsewhere
+the last two need a token.
 
 Each answer is made from a fresh Snapshot. METRICS and agent/README.md list the metrics.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import time
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 STALLED_S = 10.0  # a pipeline without progress for this long is not ready
 MOST_CONNECTIONS = 16
+OPEN = frozenset({"/healthz", "/readyz"})  # to everybody: whoever runs the agent asks
 LISTENING = Listening("status", "serve the status page", "--status-listen", MOST_CONNECTIONS)
 IDLE_S = 5.0
 
@@ -222,14 +225,18 @@ def _gauges(snapshot: Snapshot, now: float) -> dict[str, float]:
 
 
 class StatusServer(Listener):
-    """Serves the snapshot, on loopback.
+    """Serves the snapshot. With a token, metrics and status are for its holders; without one, everything is for
+    loopback.
 
     `snapshot` and `stuck` (which loop hangs, if any) are called for every request, from other threads;
     `stuck` must not wait for a lock. Raises ListenError.
     """
 
-    def __init__(self, address: tuple[str, int], snapshot: SnapshotSource, stuck: Stuck) -> None:
+    def __init__(
+        self, address: tuple[str, int], snapshot: SnapshotSource, stuck: Stuck, token: str | None = None
+    ) -> None:
         self.snapshot, self.stuck = snapshot, stuck
+        self.token = None if token is None else f"Bearer {token}".encode()
         self.registry = CollectorRegistry()
         self.registry.register(_Numbers(snapshot))
         ProcessCollector(registry=self.registry)  # the agent's own CPU and memory
@@ -247,13 +254,20 @@ class _Pages(Answers):
             "/metrics": self._metrics,
             "/status": self._status,
         }
-        page = pages.get(urlsplit(self.path).path)
-        if not self._host_is_ours():
+        path = urlsplit(self.path).path
+        if self.server.token is None and not self._host_is_ours():
             self.answer(421, "text/plain", b"this page answers to loopback names only\n")
-        elif page is None:
+        elif path not in pages:
             self.answer(404, "text/plain", b"try /healthz, /readyz, /metrics or /status\n")
+        elif path not in OPEN and not self._has_token():
+            self.answer(401, "text/plain", b"send the token of --status-token-file as a bearer token\n")
         else:
-            page()
+            pages[path]()
+
+    def _has_token(self) -> bool:
+        token = self.server.token
+        given = self.headers.get("authorization", "").encode("latin-1", "replace")
+        return token is None or hmac.compare_digest(given, token)
 
     def _host_is_ours(self) -> bool:
         """Only loopback names are accepted; otherwise a web page could reach this server by DNS rebinding."""

@@ -128,7 +128,9 @@ class Run:
         if settings.step_down:
             self._stepping = Stepping(settings.memory_bytes, self._ledger, self._apply)
         deadline.hurry = self._pace.stop  # at idle priority the deadline could not be kept
-        self._status = StatusServer(settings.status_listen, self._snapshot, self._why_stuck)
+        self._status = StatusServer(
+            settings.status_listen, self._snapshot, self._why_stuck, settings.status_token
+        )
         self._gateways = gateways(settings, self._reports)
 
     def run(self) -> None:

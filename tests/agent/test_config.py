@@ -104,12 +104,20 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(arguments: tuple[str, ..
         settings(*arguments)
 
 
-@pytest.mark.parametrize(
-    "listen", ["0.0.0.0:9464", "10.1.2.3:9464", "example.org:80", "127.0.0.1", ":1", "127.0.0.1:x", "[::1:1"]
-)
-def test_the_status_page_is_for_loopback_only(listen: str) -> None:
-    with pytest.raises(SettingError, match=r"with a loopback host, such as 127\.0\.0\.1:9464"):
+@pytest.mark.parametrize("listen", ["127.0.0.1", ":1", "127.0.0.1:x", "[::1:1"])
+def test_the_status_page_has_a_host_and_a_port(listen: str) -> None:
+    with pytest.raises(SettingError, match=r"takes HOST:PORT, such as 127\.0\.0\.1:9464"):
         settings(*SERVER, "--status-listen", listen)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9464", "10.1.2.3:9464", "example.org:80"])
+def test_the_status_page_is_for_loopback_only_without_a_token(listen: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="give --status-token-file, or listen at"):
+        settings(*SERVER, "--status-listen", listen)
+    token = tmp_path / "token"
+    token.write_text("a-token-of-the-status\n")
+    found = settings(*SERVER, "--status-listen", listen, "--status-token-file", str(token))
+    assert found.status_token == "a-token-of-the-status"
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if not option.flag])

@@ -47,8 +47,8 @@ CAPTURING = Snapshot(
 
 
 @contextmanager
-def serving(snapshot: Snapshot, host: str = "127.0.0.1") -> Iterator[StatusServer]:
-    server = StatusServer((host, 0), lambda: snapshot, lambda: None)
+def serving(snapshot: Snapshot, host: str = "127.0.0.1", token: str | None = None) -> Iterator[StatusServer]:
+    server = StatusServer((host, 0), lambda: snapshot, lambda: None, token)
     server.start()
     try:
         yield server
@@ -56,10 +56,15 @@ def serving(snapshot: Snapshot, host: str = "127.0.0.1") -> Iterator[StatusServe
         server.close()
 
 
-def get(server: StatusServer, path: str, host: str | None = None) -> tuple[int, str]:
+def get(
+    server: StatusServer, path: str, host: str | None = None, token: str | None = None
+) -> tuple[int, str]:
     connection = http.client.HTTPConnection(server.address, timeout=30)
+    given = {"Host": host, "Authorization": token}
     try:
-        connection.request("GET", path, headers={"Host": host} if host is not None else {})
+        connection.request(
+            "GET", path, headers={name: text for name, text in given.items() if text is not None}
+        )
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
@@ -163,6 +168,14 @@ def test_loopback_names_are_answered(host: str) -> None:
 def test_any_other_host_header_is_refused(host: str) -> None:
     with serving(alive()) as server:
         assert get(server, "/status", host)[0] == 421
+
+
+def test_with_a_token_only_health_is_open_under_any_name() -> None:
+    with serving(alive(), token="of-the-status-page") as server:
+        for path, open_to_all in (("/healthz", 200), ("/readyz", 200), ("/metrics", 401), ("/status", 401)):
+            assert get(server, path, "10.1.2.3:9464")[0] == open_to_all
+            assert get(server, path, "10.1.2.3:9464", "Bearer of-another-page")[0] == open_to_all
+            assert get(server, path, "10.1.2.3:9464", "Bearer of-the-status-page")[0] == 200
 
 
 def test_an_unknown_page_is_not_found() -> None:
