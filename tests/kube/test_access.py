@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
 
 from kube.access import Access, AccessError, access
+from tests.e2e import certificates
 from tests.kube.api import account
 
 INSIDE = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
@@ -25,6 +27,14 @@ def test_the_token_is_the_one_that_is_there_now(tmp_path: Path) -> None:
     assert found.token() == "a"
     account(tmp_path, "b")
     assert found.token() == "b"
+
+
+def test_the_ca_of_an_older_cluster_is_trusted(tmp_path: Path) -> None:
+    made = certificates.make(tmp_path)
+    made.certificate.rename(tmp_path / "ca.crt")
+    trust = Access("https://api.test", tmp_path).trust()
+    assert not trust.verify_flags & ssl.VERIFY_X509_STRICT
+    assert (trust.verify_mode, trust.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 def test_a_proxy_on_loopback_needs_no_account(tmp_path: Path) -> None:
