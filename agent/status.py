@@ -225,8 +225,8 @@ def _gauges(snapshot: Snapshot, now: float) -> dict[str, float]:
 
 
 class StatusServer(Listener):
-    """Serves the snapshot. With a token, metrics and status are for its holders; without one, everything is for
-    loopback.
+    """Serves the snapshot. With a token, metrics and status are for its holders; without one, everything is
+    for loopback.
 
     `snapshot` and `stuck` (which loop hangs, if any) are called for every request, from other threads;
     `stuck` must not wait for a lock. Raises ListenError.

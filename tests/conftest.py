@@ -14,7 +14,7 @@ from hypothesis import settings
 from tests.strays import running_descendants
 from tests.thorough import PROFILE, repeat
 
-TIERS = ("vm", "compiled", "browser", "root")
+TIERS = ("cluster", "vm", "compiled", "browser", "root")
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): adopts orphaned descendants, so that none escapes
 SECONDS_TO_LEAVE = 20
 
@@ -23,6 +23,11 @@ settings.load_profile(PROFILE)
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     repeat(pyfuncitem)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on a cluster come last: what it is made of is built meanwhile."""
+    items.sort(key=lambda item: "cluster" in item.keywords)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -38,6 +38,19 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def builders(tree: Path) -> list[Path]:
+    """What builds a cluster's parts: each writes its process id to a file, and does not end."""
+    folder, started = tree / "tests/cluster", []
+    folder.mkdir(parents=True)
+    for name in ("build-images", "build-kubernetes"):
+        lasts = "sleep 600" if name == "build-kubernetes" else ""
+        (folder / name).write_text(f'#!/bin/sh\necho $$ > "$STATE/{name}"\n{lasts}\n')
+        (folder / name).chmod(0o755)
+        started.append(tree / "state" / name)
+    return started
+
+
 def start(tree: Path, failing: str, *words: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "STATE": str(tree / "state"), "FAILING": failing, "CI": "true"}
     return subprocess.Popen(
@@ -74,6 +87,18 @@ def test_with_arguments_there_is_one_lane(tree: Path) -> None:
         output, _ = running.communicate()
     assert output.splitlines()[-1].endswith("-k loss")
     assert output.count("ran ") == 1
+
+
+def test_what_a_cluster_is_made_of_is_built_meanwhile_and_ends_with_the_lanes(
+    tree: Path, builders: list[Path]
+) -> None:
+    with start(tree, "neither") as running:
+        begun(tree)
+        pid = wait_until(lambda: builders[-1].exists() and builders[-1].read_text().strip(), "the builders")
+        (tree / "state/go").touch()
+        running.communicate()
+    assert builders[0].exists()
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the builder to end")
 
 
 def test_an_interrupt_ends_both_lanes(tree: Path) -> None:

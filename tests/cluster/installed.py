@@ -1,0 +1,124 @@
+"""spectap on a cluster: installed as daemonset/README.md says, and asked over its API."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, Request, build_opener
+
+from tests.cluster.cluster import RUN, Cluster, built
+from tests.cluster.workloads import pod
+from tests.e2e import bpf_programs
+from tests.e2e.processes import PATIENCE, REPOSITORY, wait_until
+
+NAMESPACE = "spectap"
+AGENT = "spectap-agent"
+OVERLAY = REPOSITORY / "tests/cluster/overlay"
+SERVER_USER = 10001
+IMAGES = ("agent", "server")
+_opener = build_opener(ProxyHandler({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """spectap, ready, on a cluster."""
+
+    cluster: Cluster
+    tokens: dict[str, str]
+
+    def url(self) -> str:
+        spec = self.cluster.get("service", "spectap-server", "--namespace", NAMESPACE)["spec"]
+        return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"
+
+    def get(self, path: str, **filters: object) -> Any:
+        query = f"?{urlencode(filters)}" if filters else ""
+        return fetch(f"{self.url()}{path}{query}", self.tokens["admin"])
+
+    def agent_status(self) -> Any:
+        """The agent's own status, asked as Prometheus asks for its metrics."""
+        return fetch(f"http://{pod(self.cluster, AGENT, NAMESPACE).ip}:9464/status", self.tokens["status"])
+
+    def not_captured(self) -> int:
+        """Bytes and exchanges that the agent was not to capture."""
+        ledger = self.agent_status()["ledger"]
+        return int(ledger["bytes"].get("filtered", 0)) + int(ledger["exchanges"].get("opted_out", 0))
+
+    def exchanges(self, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """The stored exchanges of these calls, by id."""
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in ids}
+        for item in self.get("/api/v1/exchanges", limit=200, path_prefix="/calls/")["items"]:
+            name = item["path"]["text"].rsplit("/", 1)[-1]
+            if name in found:
+                found[name].append(item)
+        return found
+
+    def wait_for(self, ids: Sequence[str], views: int = 2) -> dict[str, dict[str, Any]]:
+        """The exchange of each of these calls, once all are stored with this many views."""
+
+        def complete() -> dict[str, dict[str, Any]] | None:
+            found = self.exchanges(ids)
+            if any(sum(len(item["witnesses"]) for item in items) < views for items in found.values()):
+                return None
+            twice = {name: items for name, items in found.items() if len(items) > 1}
+            assert not twice, f"stored more than once: {twice}"
+            return {name: items[0] for name, items in found.items()}
+
+        try:
+            return wait_until(complete, f"{len(ids)} exchanges with {views} views")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {json.dumps(self.exchanges(ids))}\n{self.logs()}") from None
+
+    def logs(self) -> str:
+        return "\n".join(
+            self.cluster.kubectl("logs", "--namespace", NAMESPACE, what, "--tail=60")
+            for what in ("daemonset/spectap-agent", "statefulset/spectap-server")
+        )
+
+    def rolled_out(self) -> None:
+        for what in ("statefulset/spectap-server", "daemonset/spectap-agent"):
+            try:
+                self.cluster.kubectl("rollout", "status", "--namespace", NAMESPACE, what, "--timeout=180s")
+            except AssertionError as error:
+                pods = self.cluster.kubectl("describe", "pods", "--namespace", NAMESPACE)
+                raise AssertionError(f"{error}\n{pods}\n{self.logs()}") from None
+
+
+def fetch(url: str, token: str) -> Any:
+    request = Request(url, headers={"authorization": f"Bearer {token}"})
+    with _opener.open(request, timeout=PATIENCE) as answer:
+        return json.loads(answer.read())
+
+
+def images() -> Path:
+    """The folder with the images' archives; built if they are not there."""
+    return built("build-images")
+
+
+@contextmanager
+def installed(cluster: Cluster) -> Iterator[Installed]:
+    """Asserts afterwards that nothing is left in the kernel."""
+    before = bpf_programs.loaded()
+    volume = RUN / "server"
+    volume.mkdir(mode=0o700)
+    os.chown(volume, SERVER_USER, SERVER_USER)
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    secrets = subprocess.run([REPOSITORY / "daemonset/secrets"], check=True, capture_output=True, text=True)
+    cluster.kubectl("create", "--filename", "-", stdin=secrets.stdout)
+    cluster.kubectl("apply", "--kustomize", OVERLAY)
+    tokens = cluster.get("secret", "spectap-tokens", "--namespace", NAMESPACE)["data"]
+    made = Installed(cluster, {name: base64.b64decode(text).decode() for name, text in tokens.items()})
+    try:
+        made.rolled_out()
+        assert bpf_programs.loaded() - before, "the agent says it is ready and has no eBPF program loaded"
+        yield made
+    finally:
+        cluster.kubectl("delete", "--kustomize", OVERLAY, "--timeout=120s")
+    wait_until(lambda: not bpf_programs.loaded() - before, "the agent's eBPF programs to be gone")

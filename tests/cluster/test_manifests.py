@@ -1,0 +1,138 @@
+"""What is installed, as kustomize and Helm render it. No cluster runs here, but for its programs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import agent.options
+from agent.options import OPTIONS
+from tests.cluster.cluster import programs
+from tests.e2e.processes import REPOSITORY
+
+pytestmark = pytest.mark.cluster
+
+HELM_LABELS = (
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/version",
+    "helm.sh/chart",
+)
+Objects = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def tools() -> Path:
+    return programs()
+
+
+def rendered(argv: list[object]) -> Objects:
+    """The objects by kind and name."""
+    done = subprocess.run(list(map(str, argv)), cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    objects = [one for one in yaml.safe_load_all(done.stdout) if one]
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in objects}
+
+
+def kustomized(tools: Path) -> Objects:
+    return rendered([tools / "kubectl", "kustomize", "daemonset/base"])
+
+
+def helmed(tools: Path, *options: str) -> Objects:
+    return rendered(
+        [tools / "helm", "template", "spectap", "daemonset/chart", "--namespace", "spectap", *options]
+    )
+
+
+def plain(one: dict[str, Any]) -> dict[str, Any]:
+    """The object without what only Helm states: its labels, and defaults of the API."""
+    copy: dict[str, Any] = json.loads(json.dumps(one))
+    copy["metadata"].pop("namespace", None)
+    labels = copy["metadata"].get("labels", {})
+    copy["metadata"]["labels"] = {name: text for name, text in labels.items() if name not in HELM_LABELS}
+    for claim in copy["spec"].get("volumeClaimTemplates", ()) if "spec" in copy else ():
+        claim["metadata"].pop("labels", None)  # kustomize's
+    for container in containers(copy):
+        container.pop("imagePullPolicy", None)
+    return copy
+
+
+def containers(one: dict[str, Any]) -> list[dict[str, Any]]:
+    template = one.get("spec", {}).get("template", {})
+    found: list[dict[str, Any]] = template.get("spec", {}).get("containers", [])
+    return found
+
+
+def test_helm_installs_what_kustomize_installs(tools: Path) -> None:
+    ours = {name: plain(one) for name, one in kustomized(tools).items() if one["kind"] != "Namespace"}
+    charts = {name: plain(one) for name, one in helmed(tools, "--set", "secrets.create=false").items()}
+    assert charts == ours
+
+
+def test_helm_makes_secrets_as_our_script_does(tools: Path) -> None:
+    script = rendered([REPOSITORY / "daemonset/secrets"])
+    charts = helmed(tools)
+    for name, secret in script.items():
+        assert charts[name]["data"].keys() == secret["data"].keys()
+        assert all(charts[name]["data"][key] != text for key, text in secret["data"].items())
+
+
+def test_every_variable_is_an_option_of_its_program(tools: Path) -> None:
+    objects = kustomized(tools)
+    (agent_container,) = containers(objects["DaemonSet/spectap-agent"])
+    (server_container,) = containers(objects["StatefulSet/spectap-server"])
+    known = {option.variable for option in OPTIONS}
+    assert {one["name"] for one in agent_container["env"]} <= known
+    cli = (REPOSITORY / "server/cli.py").read_text()
+    for one in server_container["env"]:
+        assert f'_env("{one["name"].removeprefix("SPECTAP_").lower()}"' in cli
+
+
+def test_the_memory_limit_is_what_the_agent_may_take(tools: Path) -> None:
+    (container,) = containers(kustomized(tools)["DaemonSet/spectap-agent"])
+    values = {one["name"]: one.get("value") for one in container["env"]}
+    given = int(values["SPECTAP_MEMORY_MIB"]) + int(values["SPECTAP_RING_MIB"])
+    assert container["resources"]["limits"]["memory"] == f"{given + 256}Mi"
+    assert values["SPECTAP_MEMORY_MIB"] == str(agent.options.DEFAULT_MEMORY_MIB)
+
+
+def test_images_have_the_version_of_this_tree(tools: Path) -> None:
+    version = re.search(r'^version = "(.*)"', (REPOSITORY / "pyproject.toml").read_text(), flags=re.MULTILINE)
+    assert version is not None
+    for one in [*kustomized(tools).values(), *helmed(tools).values()]:
+        for container in containers(one):
+            assert container["image"].endswith(f":{version[1]}")
+
+
+def test_the_chart_is_without_faults(tools: Path) -> None:
+    argv = [str(tools / "helm"), "lint", "--strict", "daemonset/chart"]
+    done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_unknown_value_is_refused(tools: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        helmed(tools, "--set", "agent.memory=512")
+    assert "memory" in refused.value.stderr
+
+
+@pytest.mark.parametrize("overlay", ["example", "privileged", "seccomp-unconfined"])
+def test_an_overlay_changes_the_agent_and_nothing_else_but_images(tools: Path, overlay: str) -> None:
+    ours = {name: plain(one) for name, one in kustomized(tools).items()}
+    found = rendered([tools / "kubectl", "kustomize", f"daemonset/overlays/{overlay}"])
+    changed = {
+        name for name, one in found.items() if plain(without_images(one)) != without_images(ours[name])
+    }
+    assert (found.keys(), changed) == (ours.keys(), {"DaemonSet/spectap-agent"})
+
+
+def without_images(one: dict[str, Any]) -> dict[str, Any]:
+    copy: dict[str, Any] = json.loads(json.dumps(one))
+    for container in containers(copy):
+        del container["image"]
+    return copy
