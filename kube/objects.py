@@ -70,3 +70,37 @@ class PodStatus(Struct, frozen=True, rename="camel"):
 class Pod(KubernetesObject, frozen=True):
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+
+
+class LoadBalancerIngress(Struct, frozen=True):
+    ip: str | None = None
+
+
+class LoadBalancerStatus(Struct, frozen=True):
+    ingress: tuple[LoadBalancerIngress, ...] | None = None
+
+
+class ServiceStatus(Struct, frozen=True, rename="camel"):
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+
+
+class ServiceSpec(Struct, frozen=True):
+    """A headless Service has "None" for an address."""
+
+    cluster_ips: tuple[str, ...] | None = field(default=None, name="clusterIPs")
+    external_ips: tuple[str, ...] | None = field(default=None, name="externalIPs")
+
+
+class Service(KubernetesObject, frozen=True):
+    spec: ServiceSpec = ServiceSpec()
+    status: ServiceStatus = ServiceStatus()
+
+
+class SliceEndpoint(Struct, frozen=True):
+    addresses: tuple[str, ...]
+
+
+class EndpointSlice(KubernetesObject, frozen=True):
+    """Some of the addresses behind the Service that the label kubernetes.io/service-name names."""
+
+    endpoints: tuple[SliceEndpoint, ...] | None = None

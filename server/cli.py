@@ -122,6 +122,27 @@ def add_server(subparsers: Subparsers) -> None:
         help="first, if the database is damaged, replace it by what can be read of it, and say what was lost;"
         " the damaged one is kept beside it",
     )
+    option(
+        "--kubernetes",
+        action="store_true",
+        default=_env("kubernetes", False),
+        help="name Services of the cluster: watch them and their endpoints at the Kubernetes API",
+    )
+    option(
+        "--cluster", metavar="NAME", default=_env("cluster"), help="the name that agents give this cluster"
+    )
+    option(
+        "--kubernetes-api",
+        metavar="URL",
+        default=_env("kubernetes_api"),
+        help="the Kubernetes API's URL (default: the cluster's, in a pod)",
+    )
+    option(
+        "--kubernetes-account",
+        metavar="DIR",
+        default=_env("kubernetes_account"),
+        help="directory with a service account's token and ca.crt (default: where a pod has them)",
+    )
     policy.add_options(parser, _env)
     option("--log-json", action="store_true", default=_env("log_json", False), help="log as JSON lines")
     option(
@@ -168,5 +189,11 @@ def _settings(parsed: argparse.Namespace) -> ServerSettings:
             local_users=None if everybody else config.trusted_users(),
             log_level=parsed.log_level,
             policy=policy.policy(parsed),
+            cluster=config.cluster(
+                config.switch("SPECTAP_KUBERNETES", parsed.kubernetes),
+                parsed.cluster,
+                parsed.kubernetes_api,
+                parsed.kubernetes_account,
+            ),
         )
     )

@@ -9,7 +9,9 @@ import pwd
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kube.access import AccessError, access
 from server.analysis.specs.judging.policy import ReportingPolicy
+from server.cluster.settings import ClusterSettings
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DAYS = 7.0
@@ -43,6 +45,7 @@ class ServerSettings:
     log_level: str = "info"
     salvage: bool = False
     policy: ReportingPolicy = field(default_factory=ReportingPolicy)
+    cluster: ClusterSettings | None = None
     local_users: frozenset[int] | None = field(default_factory=lambda: trusted_users())
 
     @property
@@ -124,6 +127,18 @@ def default_data() -> Path:
     if state:
         return Path(state) / "spectap"
     return Path("/var/lib/spectap") if os.geteuid() == 0 else Path.home() / ".local/state/spectap"
+
+
+def cluster(on: bool, name: str | None, api: str | None, account: str | None) -> ClusterSettings | None:
+    """How the cluster's API is reached; None without --kubernetes. Raises ConfigError."""
+    if not on:
+        if api or account:
+            raise ConfigError("--kubernetes-api and --kubernetes-account need --kubernetes: add it")
+        return None
+    try:
+        return ClusterSettings(access(api, account, os.environ), name)
+    except AccessError as error:
+        raise ConfigError(str(error)) from None
 
 
 def checked(settings: ServerSettings) -> ServerSettings:

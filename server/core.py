@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from server.background import BackgroundThread
+from server.cluster.service_names import NoServiceNames, ServiceNames
 from server.config import ServerSettings
 from server.ingest.accept import Acceptor
 from server.jobs import Jobs
@@ -31,6 +32,9 @@ class Core:
         self.jobs = Jobs(store, RetentionBounds(settings.retention_days, settings.retention_bytes))
         self.acceptor = self._acceptor()
         self.settling = SettleTicks(store, self.acceptor)
+        self.names: ServiceNames | NoServiceNames = NoServiceNames()
+        if settings.cluster is not None:
+            self.names = ServiceNames(settings.cluster, store)
         store.on_undo(self.acceptor.forget)
         store.on_commit(self.acceptor.publish)
 
@@ -44,6 +48,7 @@ class Core:
         self.jobs.start(self.acceptor)
         self.learning.start()
         self.settling.start()
+        self.names.start()
 
     def stop(self, seconds: float) -> None:
         """Finishes the current work and commits everything accepted; held views wait on after the next start.
@@ -52,6 +57,7 @@ class Core:
         until = time.monotonic() + seconds
         for thread in self._threads:
             thread.ask_to_stop()
+        self.names.stop(max(0.0, until - STORE_S - time.monotonic()))
         self.settling.stop(max(0.0, until - STORE_S - time.monotonic()))
         self.learning.stop(max(0.0, until - STORE_S - time.monotonic()))
         self.jobs.stop(max(0.0, until - STORE_S - time.monotonic()))
@@ -59,7 +65,7 @@ class Core:
 
     @property
     def _threads(self) -> tuple[BackgroundThread, ...]:
-        return self.learning.thread, self.jobs.thread, self.settling.thread
+        return self.learning.thread, self.jobs.thread, self.settling.thread, *self.names.threads
 
     def unfinished(self) -> list[str]:
         """The parts that still run or are open, for the log; does not wait."""

@@ -20,7 +20,8 @@ class Endpoint(Struct, frozen=True, gc=False, omit_defaults=True):
 
     All further fields are of the Kubernetes pod at this end: its name, the object that a person created
     (Deployment, CronJob…), chosen labels, the node that runs it, and of the container its name, its image as
-    the pod names it and that image's digest. A pod that is the peer has no container.
+    the pod names it and that image's digest. A pod that is the peer has no container. At the address of a
+    Service, `service` is its name and the workload that of the pods behind it; the server names these.
     """
 
     ip: str
@@ -35,6 +36,7 @@ class Endpoint(Struct, frozen=True, gc=False, omit_defaults=True):
     container: str | None = None
     image: str | None = None
     digest: str | None = None
+    service: str | None = None
 
 
 class Process(Struct, frozen=True, gc=False):

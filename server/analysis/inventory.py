@@ -115,6 +115,8 @@ def _name(kind: ApiKind, key: Key, record: Record) -> str:
     if kind is ApiKind.PROCESS and process is not None:
         name = name_of_process(process)
         return f"{name}:{server.port}" if server else name
+    if kind is ApiKind.ADDRESS and server is not None and server.service:
+        return f"{server.namespace}/{server.service}:{server.port}"
     if kind is ApiKind.ADDRESS and server is not None:
         return f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}"
     return str(key[-1])

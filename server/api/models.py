@@ -224,6 +224,9 @@ class Endpoint(BaseModel):
     container: str | None
     image: str | None = Field(description="The container's image as the pod names it.")
     digest: str | None = Field(description="That image's digest.")
+    service: str | None = Field(
+        description="The Service that has this address; the workload is that of the pods behind it."
+    )
 
 
 class Process(BaseModel):

@@ -89,7 +89,7 @@ def _check_residents(residents: Residents) -> None:
     for one in residents.pods:
         if len(one.ips) > MAX_IPS or not 0 <= one.since < MAX_TIME:
             raise WireError("batch.residents: out of range")
-        texts += [*one.ips, one.pod, one.namespace, one.workload or "", one.workload_kind or ""]
+        texts += [*one.ips, one.pod or "", one.namespace, one.workload or "", one.workload_kind or ""]
         texts += [text for label in one.labels.items() for text in label]
     if any(len(text) > MAX_NAME for text in texts):
         raise WireError("batch.residents: too long")

@@ -1,4 +1,5 @@
-"""Names the ends of a new record that its agent could not name: peers on other nodes, by their address.
+"""Names the ends of a new record that its agent could not name: peers on other nodes, and
+Services, by their address.
 
 A record keeps these names: an address may be another pod's later. A pod that is younger than the record is
 not the one that had the address then.
@@ -22,7 +23,7 @@ def named(record: Record, raw: bytes, pods: KnownPods) -> tuple[Record, bytes]:
 
 
 def _named(record: Record, end: Endpoint | None, pods: KnownPods) -> Endpoint | None:
-    if end is None or end.pod is not None:
+    if end is None or end.pod is not None or end.service is not None:
         return end
     resident = pods.at(record.cluster, end.ip)
     if resident is None or record.time < resident.since:
@@ -34,4 +35,5 @@ def _named(record: Record, end: Endpoint | None, pods: KnownPods) -> Endpoint | 
         workload=resident.workload,
         workload_kind=resident.workload_kind,
         labels=resident.labels,
+        service=resident.service,
     )

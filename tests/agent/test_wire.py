@@ -197,6 +197,7 @@ NAMED = {
     "container": "web",
     "image": "cart:1",
     "digest": "sha256:d",
+    "service": "cart",
 }
 """What was added to an end within version 3."""
 

@@ -18,6 +18,7 @@ from kube.access import Access
 Object = dict[str, Any]
 
 PODS, NAMESPACES = "/api/v1/pods", "/api/v1/namespaces"
+SERVICES, SLICES = "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices"
 SECRET = "Quokka-Bassoon-8814"
 UID = "12345678-1234-1234-1234-123456789abc"
 
@@ -248,3 +249,19 @@ def pod(
             ],
         },
     }
+
+
+def service(name: str, *ips: str, space: str = "shop", status: Object | None = None) -> Object:
+    """A Service with these cluster addresses."""
+    meta = {"name": name, "namespace": space, "creationTimestamp": "2026-11-23T12:00:00Z"}
+    return {
+        "metadata": meta,
+        "spec": {"clusterIPs": [*ips], "selector": {"a": SECRET}},
+        "status": status or {},
+    }
+
+
+def endpoints(name: str, *ips: str, space: str = "shop", part: str = "1") -> Object:
+    """A slice of a Service's endpoints."""
+    meta = {"name": f"{name}-{part}", "namespace": space, "labels": {"kubernetes.io/service-name": name}}
+    return {"metadata": meta, "addressType": "IPv4", "endpoints": [{"addresses": [ip]} for ip in ips]}

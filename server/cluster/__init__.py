@@ -1,0 +1,1 @@
+"""What the server learns of its own Kubernetes cluster: the addresses of Services."""

@@ -1,0 +1,115 @@
+"""Keeps the store informed of the addresses of the cluster's Services, by two watches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from agent.wire import Residents
+from kube.objects import EndpointSlice, KubernetesObject, Service
+from kube.watch import ObjectKind, Watch
+from server.background import BackgroundThread, Pace
+from server.cluster.services import KnownService, known_services, residents
+from server.cluster.settings import ClusterSettings
+from server.store.store import Store
+from server.store.unit import Unit
+
+SERVICES = ObjectKind("services", "/api/v1/services", Service)
+SLICES = ObjectKind("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices", EndpointSlice)
+PLACE = "(services)"
+"""Takes the place of a node's name in the store."""
+TICK_S = 1.0
+REPEAT_S = 60.0  # pods behind Services become known after these
+
+T = TypeVar("T", bound=KubernetesObject)
+
+
+class Kept(Generic[T]):
+    """All objects of one kind; any thread may read them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._objects: dict[tuple[str | None, str], T] = {}
+        self.version = 0
+        """Grows with each change."""
+
+    def all(self) -> Sequence[T]:
+        with self._lock:
+            return [*self._objects.values()]
+
+    def replace(self, objects: Sequence[T]) -> None:
+        with self._lock:
+            self._objects = {_name(one): one for one in objects}
+            self.version += 1
+
+    def put(self, one: T) -> None:
+        with self._lock:
+            self._objects[_name(one)] = one
+            self.version += 1
+
+    def remove(self, one: T) -> None:
+        with self._lock:
+            self._objects.pop(_name(one), None)
+            self.version += 1
+
+
+class ServiceNames:
+    """Started and stopped with the server."""
+
+    def __init__(
+        self, settings: ClusterSettings, store: Store, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._cluster, self._store, self._clock = settings.name, store, clock
+        self._services: Kept[Service] = Kept()
+        self._slices: Kept[EndpointSlice] = Kept()
+        self._watches = (
+            Watch(settings.access, SERVICES, self._services),
+            Watch(settings.access, SLICES, self._slices),
+        )
+        self._written: tuple[int, int] | None = None
+        self._written_s = 0.0
+        self._thread = BackgroundThread("names of services", self._turn, TICK_S)
+        self.threads: tuple[BackgroundThread, ...] = (self._thread,)
+
+    def start(self) -> None:
+        for watch in self._watches:
+            watch.start()
+        self._thread.start()
+
+    def stop(self, seconds: float | None = None) -> None:
+        """Finishes the current turn, unless that takes longer than `seconds`."""
+        for watch in self._watches:
+            watch.stop()
+        self._thread.stop(seconds)
+
+    def _turn(self, asked: set[int]) -> Pace:
+        version, now_s = (self._services.version, self._slices.version), time.monotonic()
+        is_due = version != self._written or now_s - self._written_s >= REPEAT_S
+        if is_due and all(watch.is_listed for watch in self._watches):
+            known = known_services(self._services.all(), self._slices.all())
+            now = self._clock()
+            self._store.write(lambda unit: self._record(unit, known, now)).result()
+            self._written, self._written_s = version, now_s
+        return Pace.WHEN_ASKED
+
+    def _record(self, unit: Unit, known: Sequence[KnownService], now: int) -> None:
+        found = tuple(residents(known, self._cluster, unit.pods))
+        unit.pods.record(Residents(self._cluster, PLACE, found), now)
+
+
+class NoServiceNames:
+    """The cluster is not asked."""
+
+    threads: tuple[BackgroundThread, ...] = ()
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def stop(self, seconds: float | None = None) -> None:
+        """Nothing to stop."""
+
+
+def _name(one: KubernetesObject) -> tuple[str | None, str]:
+    return one.metadata.namespace, one.metadata.name
