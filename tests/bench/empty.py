@@ -56,10 +56,11 @@ def attach() -> object:
         module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}".encode(), fn_name=b"enter")
     way = uprobes.way(bcc.lib)
     probe = module.load_func(b"function", bcc.BPF.KPROBE, attach_type=way.attach_type)
-    for path in roots.libraries(""):
+    attached = []
+    for path in roots.libraries(""):  # NSS has a libssl, too, without these functions
         with open(path, "rb") as file:
-            attached = [[*way.attach(probe.fd, wanted, file)] for wanted in places(tls.functions(file))]
-        assert attached, f"nothing to attach to in {path}"
+            attached += [[*way.attach(probe.fd, wanted, file)] for wanted in places(tls.functions(file))]
+    assert attached, "no TLS library to attach to"
     return module
 
 

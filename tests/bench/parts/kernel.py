@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from agent import priority
 from tests.bench import empty, load
 from tests.bench.figures import Figure, alternating
 from tests.bench.front import fronting
-from tests.bench.watch import program_statistics, watching, workplace
+from tests.bench.watch import program_statistics, workplace
+from tests.e2e import spectap
 
 NEEDS_ROOT = True
 MOST_ROUNDS = 2
@@ -41,15 +44,18 @@ def cost_us(probing: Callable[[], AbstractContextManager[int]], url: str) -> flo
 
 
 @contextmanager
-def agent(folder: Path) -> Iterator[int]:
-    with watching(folder, "--process", "h2load") as spectap:
-        yield spectap.agent.process.pid
+def agent(folder: Path, url: str) -> Iterator[int]:
+    """An agent that captures nginx and h2load by their port: names would be compared in every call."""
+    with spectap.serving(folder) as server:
+        priority.lower(server.process.pid)
+        with spectap.agent(folder, server, "--port", urlsplit(url).port) as watcher:
+            yield watcher.process.pid
 
 
 def figures(rounds: int) -> Iterator[Figure]:
     with workplace() as folder, program_statistics(True), fronting(folder) as front:
         cases: dict[str, Callable[[], AbstractContextManager[int]]] = {
-            "agent": lambda: agent(folder),
+            "agent": lambda: agent(folder, front.plain),
             "empty": lambda: empty.probed(folder),
         }
         costs = alternating(
