@@ -10,10 +10,13 @@ import json
 import os
 import struct
 import zlib
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 MAGIC = 0xEB9F
+HEAD = struct.Struct("<III")  # of a type: name, kind and number of entries, size or type
 
 INT, ARRAY, STRUCT, UNION, ENUM, FUNC_PROTO, VAR, DATASEC, DECL_TAG, ENUM64 = (
     1,
@@ -87,47 +90,60 @@ class Types:
             if magic != MAGIC:
                 raise BtfError("the BTF data does not start with its magic number")
             self._strings = blob[header + strings_at : header + strings_at + strings_size]
-            self._types = self._read(blob[header + types_at : header + types_at + types_size])
-            self._structs = {
-                self._name(name): number
-                for number, (name, kind, _, _) in enumerate(self._types)
-                if kind == STRUCT
-            }
-            self._enums = {
-                self._name(name): members for name, kind, _, members in self._types if kind == ENUM and name
-            }
+            self._blob = blob[header + types_at : header + types_at + types_size]
+            self._places = self._read()
+            self._structs = {self._name(name): number for number, name in self._named(STRUCT)}
+            self._enums = {self._name(name): number for number, name in self._named(ENUM) if name}
         except (struct.error, ValueError) as error:
             raise BtfError(f"the BTF data is broken: {error}") from None
 
-    def _read(self, blob: bytes) -> list[tuple[int, int, int, bytes]]:
-        found = [(0, 0, 0, b"")]
-        at, header = 0, struct.Struct("<III")
-        while at < len(blob):
-            name, info, size_or_type = header.unpack_from(blob, at)
+    def _read(self) -> array[int]:
+        """Where each type begins. Types are looked at in place: as objects they would leave 4 MiB of holes in
+        this process's memory.
+        """
+        places, at = array("I", [0]), 0  # type 0 is void
+        while at < len(self._blob):
+            places.append(at)
+            _, info, _ = HEAD.unpack_from(self._blob, at)
             kind, entries = (info >> 24) & 0x1F, info & 0xFFFF
-            at += 12
-            extra = EXTRA_FIXED.get(kind, 0) + EXTRA_EACH.get(kind, 0) * entries
-            members = blob[at : at + extra] if kind in (STRUCT, UNION, ENUM) else b""
-            flagged = bool(info >> 31)
-            found.append((name, kind, size_or_type | (flagged << 32), members))
-            at += extra
-        return found
+            at += HEAD.size + EXTRA_FIXED.get(kind, 0) + EXTRA_EACH.get(kind, 0) * entries
+        return places
+
+    def _named(self, wanted: int) -> Iterator[tuple[int, int]]:
+        """The types of one kind, with the offset of their name."""
+        for number in range(1, len(self._places)):
+            name, info, _ = HEAD.unpack_from(self._blob, self._places[number])
+            if (info >> 24) & 0x1F == wanted:
+                yield number, name
+
+    def _type(self, number: int) -> tuple[int, int]:
+        """A type's kind, and its size or the type that it stands for."""
+        if not number:
+            return 0, 0
+        _, info, size_or_type = HEAD.unpack_from(self._blob, self._places[number])
+        return (info >> 24) & 0x1F, size_or_type
+
+    def _members(self, number: int) -> tuple[bytes, bool]:
+        """The members of a struct, union or enum, and whether there are bit fields among them."""
+        _, info, _ = HEAD.unpack_from(self._blob, self._places[number])
+        at = self._places[number] + HEAD.size
+        return self._blob[at : at + EXTRA_EACH[(info >> 24) & 0x1F] * (info & 0xFFFF)], bool(info >> 31)
 
     def _name(self, offset: int) -> str:
         return self._strings[offset : self._strings.index(b"\0", offset)].decode()
 
     def _resolve(self, number: int) -> int:
-        while self._types[number][1] in TRANSPARENT:
-            number = self._types[number][2] & 0xFFFFFFFF
+        while self._type(number)[0] in TRANSPARENT:
+            number = self._type(number)[1]
         return number
 
     def size(self, structure: str) -> int:
         """Bytes of a struct. Raises KeyError."""
-        return self._types[self._structs[structure]][2] & 0xFFFFFFFF
+        return self._type(self._structs[structure])[1]
 
     def number(self, enum: str, wanted: str) -> int:
         """The value of an enumerator. Raises KeyError."""
-        for name, value in struct.iter_unpack("<Ii", self._enums[enum]):
+        for name, value in struct.iter_unpack("<Ii", self._members(self._enums[enum])[0]):
             if self._name(name) == wanted:
                 return int(value)
         raise KeyError(f"{enum}: no enumerator {wanted}")
@@ -144,14 +160,15 @@ class Types:
         return total
 
     def _member(self, number: int, wanted: str) -> tuple[int, int] | None:
-        _, _, size_or_type, members = self._types[number]
-        bitfields = bool(size_or_type >> 32)
+        if self._type(number)[0] not in (STRUCT, UNION):
+            return None
+        members, bitfields = self._members(number)
         for name, kind, position in struct.iter_unpack("<III", members):
             offset = (position & 0xFFFFFF if bitfields else position) // 8
             if name and self._name(name) == wanted:
                 return offset, kind
             inner = self._resolve(kind)
-            if not name and self._types[inner][1] in (STRUCT, UNION):
+            if not name and self._type(inner)[0] in (STRUCT, UNION):
                 found = self._member(inner, wanted)
                 if found:
                     return offset + found[0], found[1]
