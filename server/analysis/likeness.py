@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record, Request, Response
+from server.analysis.clocks import SLACK_NS
 from server.analysis.inventory import is_loopback
-from server.analysis.witnesses import SLACK_NS, WHOLE, View
+from server.analysis.witnesses import WHOLE, View
 
 LONGEST_NS = 60_000_000_000  # of a call: views of longer ones have no likeness
 SIDES = {"client", "server"}

@@ -1,30 +1,33 @@
 """Two views of one exchange: the client's and the server's, found to be the same call.
 
-Views agree in the client's address, method, authority, path and query (their `mark`); the server's
-address may differ (DNAT). Among those, time and order within the connection decide. Ordinals agree, or
-differ by what one side joined late. Where one side has lost some since, they are out of step: HTTP/1
-exchanges of one connection do not overlap, so that the intervals of a call's views must, once the clocks'
-difference is known from calls that were in step, and answered. Rather two exchanges counted than two calls
-merged.
+Views agree in the client's address, method, authority, path and query (their `mark`), and in status and
+sizes; the server's address may differ (DNAT). Among those, order within the connection and time decide:
+
+1. The ordinals agree, or differ as they did before (one end was joined late), and no time contradicts.
+2. HTTP/1 exchanges of one connection do not overlap, so that times alone tell them apart, by one clock or
+   where the clocks' difference is known well (clocks.py). Then one side may have lost some since.
+3. The ordinals agree, and the times contradict: they may be noise, or a clock was set.
+4. Nothing is known yet of clocks and ordinals, or not enough. Then the view waits, and once it is due, it is
+   paired if only one other view is possible, and is the only one possible for that.
+
+Rather two exchanges counted than two calls merged.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
 
 from agent.wire import Record
+from server.analysis.clocks import ANY, NOISE_NS, SKEW_NS, SLACK_NS, Clocks, Range
 from server.analysis.inventory import is_loopback
 
 MAX_PEERS = 20_000  # connections whose other end is known
-MAX_CLOCKS = 1000  # pairs of nodes whose clocks were compared
 MAX_SCAN = 256  # views of one mark compared when the other end's connection is not known yet
-SLACK_NS = 1_000_000  # reads and writes are timed at their return: neighbours may seem to overlap by this
-SKEW_NS = 2_000_000_000  # clocks of two nodes differ by less
 OTHER_SIDES = {"client": ("server", "unknown"), "server": ("client", "unknown")}
 ANY_SIDE = ("client", "server", "unknown")
 WHOLE = frozenset({"complete", "truncated"})
@@ -35,7 +38,7 @@ Connection = tuple[str, str]  # agent, and the agent's name of it
 class View(NamedTuple):
     """What pairing needs of one record. `mark` is None where its ends are unknown (likeness.py); `clock` is
     equal where two times can be compared exactly; `in_turn` is true where the exchanges of a connection come
-    one after the other (HTTP/1).
+    one after the other (HTTP/1); `timed` where `start` and `end` are those of the whole call.
     """
 
     exchange: int
@@ -47,6 +50,7 @@ class View(NamedTuple):
     in_turn: bool
     start: int
     end: int
+    timed: bool
     server: tuple[str, int] | None
     status: int | None
     sizes: tuple[int | None, int | None] | None  # of both bodies, where all of the exchange was seen
@@ -83,6 +87,7 @@ def view_of(record: Record, exchange: int, mark: int | None) -> View:
         in_turn=record.protocol == "h1",
         start=start,
         end=max(start, timing.end or timing.first_byte or timing.request_end or start),
+        timed=response is not None and timing.request_start is not None and timing.end is not None,
         server=(record.server.ip, record.server.port) if record.server else None,
         status=response.status if response else None,
         sizes=sizes,
@@ -102,12 +107,31 @@ def _overlap(one: View, other: View, slack: int, lag: int = 0) -> bool:
     return one.start <= other.end - lag + slack and other.start - lag <= one.end + slack
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Peer:
-    """The other end's connection, and what to add to an ordinal here to get the one there."""
+    """The other end's connection, and what to add to an ordinal here to get the one there.
+
+    `mark` is that of the first call that agreed; its views were `guessed` to be one if no other was possible.
+    Once a call with another mark agrees, the offset is `proven`. `other` is another offset that a call
+    suggested, and its mark.
+    """
 
     connection: Connection
     offset: int
+    mark: int | None
+    guessed: bool
+    proven: bool = False
+    other: tuple[int, int | None] | None = None
+
+
+class Guess(NamedTuple):
+    """The other half of a view that is due; `doubt` is true if it may be among others, unknown which."""
+
+    found: View | None
+    doubt: bool
+
+
+NONE = Guess(None, False)
 
 
 class Pending:
@@ -115,8 +139,8 @@ class Pending:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[int | None, str], dict[int, list[View]]] = {}
-        self._peers: OrderedDict[Connection, _Peer] = OrderedDict()
-        self._lags: OrderedDict[tuple[str, str], int] = OrderedDict()  # between two clocks
+        self._peers: OrderedDict[Connection, _Peer] = OrderedDict()  # the least recently used first
+        self._clocks = Clocks()
 
     def __len__(self) -> int:
         return sum(len(views) for streams in self._waiting.values() for views in streams.values())
@@ -124,78 +148,196 @@ class Pending:
     def add(self, view: View) -> None:
         self._waiting.setdefault((view.mark, view.side), {}).setdefault(view.stream, []).append(view)
 
+    def has_opposite(self, view: View) -> bool:
+        """Whether a view of the same mark from another side waits."""
+        return any((view.mark, side) in self._waiting for side in OTHER_SIDES.get(view.side, ANY_SIDE))
+
     def take(self, view: View, others: Iterable[View] = ()) -> View | None:
         """The view that is the other half of this one, which then waits no more.
 
         `others` are candidates from elsewhere (the store, of views that wait no more).
         """
-        waiting = [
-            streams
-            for side in OTHER_SIDES.get(view.side, ANY_SIDE)
-            if (streams := self._waiting.get((view.mark, side)))
-        ]
-        peer = self._peers.get(view.connection)
-        ordinal = view.stream + peer.offset if peer else view.stream
-        expected = [other for streams in waiting for other in streams.get(ordinal, ())]
-        best = self._nearest(view, expected[:MAX_SCAN], self._in_step) if expected else None
-        if best is None and waiting and view.in_turn:
-            every = chain.from_iterable(views for streams in waiting for views in streams.values())
-            best = self._nearest(view, islice(every, MAX_SCAN), self._at_once)
-        if best is None and (others := list(others)):
-            best = self._nearest(view, others, self._in_step) or self._nearest(view, others, self._at_once)
+        waiting = self._opposite(view)
+        best = None
+        if waiting:
+            peer = self._peers.get(view.connection)
+            ordinal = view.stream + peer.offset if peer else view.stream
+            expected = [other for streams in waiting for other in streams.get(ordinal, ())]
+            best = self._best(view, expected[:MAX_SCAN], _all(waiting))
+        if best is None:
+            others = [one for one in others if one.side in OTHER_SIDES.get(view.side, ANY_SIDE)]
+            best = self._best(view, others, others) if others else None
         if best is not None:
             self._learn(view, best)
             self.remove(best)
         return best
 
+    def take_last(self, view: View, others: Iterable[View] = ()) -> Guess:
+        """The other half of a view that will wait no more: with what was learned since it came, or because no
+        other is possible. `others` are views of its mark that wait no more.
+        """
+        others = [*others]
+        best = self.take(view, others)
+        if best is not None:
+            return Guess(best, False)
+        sides = OTHER_SIDES.get(view.side, ANY_SIDE)
+        opposite = chain(_all(self._opposite(view)), (one for one in others if one.side in sides))
+        possible = [other for other in opposite if self._is_possible(view, other)]
+        if not possible:
+            return NONE
+        own = self._waiting.get((view.mark, view.side), {})
+        same = chain(_all([own]), (one for one in others if one.side == view.side))
+        other = possible[0]
+        if len(possible) > 1 or any(self._is_possible(one, other) for one in same if one != view):
+            return Guess(None, True)
+        if not self._agree(view, other) and not self._is_repeated(view, other):
+            return Guess(None, True)
+        self._learn(view, other, guessed=not self._agree(view, other))
+        self.remove(other)
+        return Guess(other, False)
+
+    def _opposite(self, view: View) -> list[Mapping[int, Sequence[View]]]:
+        """The waiting views of its mark from other sides, by ordinal."""
+        return [
+            streams
+            for side in OTHER_SIDES.get(view.side, ANY_SIDE)
+            if (streams := self._waiting.get((view.mark, side)))
+        ]
+
+    def _best(self, view: View, expected: Sequence[View], every: Iterable[View]) -> View | None:
+        """By order, if times allow that; else by time; else by order: times may be noise, or a clock set."""
+        best = self._nearest(view, expected, self._in_step) if expected else None
+        if best is None and view.in_turn:
+            best = self._nearest(view, every, self._at_once)
+        if best is None and expected:
+            best = self._nearest(view, expected, self._in_step_by_noise)
+        if best is None and expected:
+            best = self._nearest(view, expected, self._in_step_by_skew)
+            if best is not None and not self._learn_clocks(view, best):
+                return None
+        return best
+
     def _nearest(
         self, view: View, others: Iterable[View], plausible: Callable[[View, View], bool]
     ) -> View | None:
-        found = [
-            other
-            for other in others
-            if plausible(view, other) and view.connection != other.connection and _same_message(view, other)
-        ]
+        found = [other for other in others if plausible(view, other) and _may_be_one(view, other)]
         if len(found) < 2:
             return found[0] if found else None
-        return min(found, key=lambda other: _distance(view, other, self._lag(view, other) or 0))
+        return min(found, key=lambda other: _distance(view, other, self._lag(view, other)))
+
+    def _agree(self, view: View, other: View) -> bool:
+        """Whether the ordinals do."""
+        peer = self._peers.get(view.connection)
+        if peer is not None:
+            return peer.connection == other.connection and view.stream + peer.offset == other.stream
+        return other.connection not in self._peers and view.stream == other.stream
 
     def _in_step(self, view: View, other: View) -> bool:
         """Whether the ordinals agree, and the times as far as they can be compared."""
-        peer = self._peers.get(view.connection)
-        if peer is not None:
-            agree = peer.connection == other.connection and view.stream + peer.offset == other.stream
-        else:
-            agree = other.connection not in self._peers and view.stream == other.stream
+        if not self._agree(view, other):
+            return False
         if view.clock == other.clock:
-            return agree and _overlap(view, other, SLACK_NS)
-        return agree and abs(view.start - other.start) <= SKEW_NS
+            return _overlap(view, other, SLACK_NS)
+        apart = _apart(view, other)
+        if not apart.meets(ANY):
+            return False
+        known = self._known(view, other)
+        return known is None or apart.meets(known) or self._is_proven(view)
+
+    def _in_step_by_noise(self, view: View, other: View) -> bool:
+        return self._in_step_within(view, other, NOISE_NS)
+
+    def _in_step_by_skew(self, view: View, other: View) -> bool:
+        return self._in_step_within(view, other, 2 * SKEW_NS)
+
+    def _in_step_within(self, view: View, other: View, tolerance: int) -> bool:
+        if view.clock == other.clock or not self._agree(view, other):
+            return False
+        known, apart = self._known(view, other), _apart(view, other)
+        return known is not None and apart.meets(ANY) and apart.meets(known.widened(tolerance))
+
+    def _is_proven(self, view: View) -> bool:
+        """Whether an ordinal tells calls apart: HTTP/2 states it, HTTP/1's must have agreed before."""
+        peer = self._peers.get(view.connection)
+        return not view.in_turn or (peer is not None and peer.proven)
 
     def _at_once(self, view: View, other: View) -> bool:
         """Whether both saw a call of this client's address at the same time, and it can make only one."""
         if not (view.in_turn and other.in_turn):
             return False
-        lag = self._lag(view, other)
-        return lag is not None and _overlap(view, other, 0, lag)
-
-    def _lag(self, view: View, other: View) -> int | None:
-        """What the other's clock shows more; None where the two were never compared."""
         if view.clock == other.clock:
-            return 0
-        return self._lags.get((view.clock, other.clock))
+            return _overlap(view, other, 0)
+        if not (view.timed and other.timed):
+            return False
+        known = self._known(view, other)
+        return known is not None and known.is_tight and _apart(view, other).meets(known)
 
-    def _learn(self, view: View, other: View) -> None:
+    def _is_possible(self, view: View, other: View) -> bool:
+        """Whether two views on two nodes may be of one call, as far as order and time say."""
+        if view.clock == other.clock or not _may_be_one(view, other):
+            return False
+        known, apart = self._known(view, other), _apart(view, other)
+        if not apart.meets(ANY):
+            return False
+        if self._agree(view, other):
+            return True
+        is_loose = known is None or (not known.is_tight and apart.meets(known))
+        return view.in_turn and other.in_turn and is_loose
+
+    def _is_repeated(self, view: View, other: View) -> bool:
+        """Whether calls out of step may be paired: their connections are new, or another call was out of step
+        as much.
+        """
+        peer = self._peers.get(view.connection)
+        if peer is None:
+            return other.connection not in self._peers
+        offset = other.stream - view.stream
+        if peer.other is not None and peer.other[0] == offset and peer.other[1] != view.mark:
+            return peer.connection == other.connection
+        peer.other = offset, view.mark
+        return False
+
+    def _known(self, view: View, other: View) -> Range | None:
+        """What is known of the clocks' difference, the server's less the client's."""
+        client, server = _ends(view, other)
+        return self._clocks.known(client.clock, server.clock, client.start)
+
+    def _lag(self, view: View, other: View) -> int:
+        """About what the other's clock shows more."""
+        if view.clock == other.clock or (known := self._known(view, other)) is None:
+            return 0
+        middle = (known.least + known.most) // 2
+        return middle if other.side == "server" else -middle
+
+    def _learn(self, view: View, other: View, guessed: bool = False) -> None:
+        self._learn_peer(view, other, guessed)
+        self._learn_peer(other, view, guessed)
+        while len(self._peers) > MAX_PEERS:
+            self._peers.popitem(last=False)
+        if view.clock != other.clock:
+            self._learn_clocks(view, other)
+
+    def _learn_peer(self, view: View, other: View, guessed: bool) -> None:
         offset, known = other.stream - view.stream, self._peers.get(view.connection)
         if known is None or known.offset != offset or known.connection != other.connection:
-            self._peers[view.connection] = _Peer(other.connection, offset)
-            self._peers[other.connection] = _Peer(view.connection, -offset)
-            while len(self._peers) > MAX_PEERS:
-                self._peers.popitem(last=False)
-        if view.clock != other.clock and view.status is not None and other.status is not None:
-            lag = (other.start + other.end - view.start - view.end) // 2
-            self._lags[view.clock, other.clock], self._lags[other.clock, view.clock] = lag, -lag
-            while len(self._lags) > 2 * MAX_CLOCKS:
-                self._lags.popitem(last=False)
+            self._peers[view.connection] = _Peer(other.connection, offset, view.mark, guessed)
+        else:
+            known.proven = known.proven or view.mark != known.mark
+            known.guessed = known.guessed and not known.proven
+            known.other = None
+        self._peers.move_to_end(view.connection)
+
+    def _learn_clocks(self, view: View, other: View) -> bool:
+        """Returns whether the two views agree with what is known."""
+        if not (view.timed and other.timed) or {view.side, other.side} != {"client", "server"}:
+            return False
+        peer = self._peers.get(view.connection)
+        if peer is not None and peer.guessed:
+            return False
+        client, server = _ends(view, other)
+        if server.end - server.start > client.end - client.start + 2 * SLACK_NS:
+            return False  # one of these times is wrong
+        return self._clocks.learn(client.clock, server.clock, _apart(view, other), client.start)
 
     def remove(self, view: View) -> None:
         """It waits no more, if it did."""
@@ -207,6 +349,30 @@ class Pending:
                 del streams[view.stream]
             if not streams:
                 del self._waiting[(view.mark, view.side)]
+
+
+def _all(waiting: Iterable[Mapping[int, Sequence[View]]]) -> Iterable[View]:
+    return islice(chain.from_iterable(views for streams in waiting for views in streams.values()), MAX_SCAN)
+
+
+def _ends(view: View, other: View) -> tuple[View, View]:
+    """The client's and the server's; of views of unknown side, in any order."""
+    is_client = view.side == "client" or other.side == "server"
+    return (view, other) if is_client else (other, view)
+
+
+def _apart(view: View, other: View) -> Range:
+    """The range of what the server's clock may show more, if the two are of one call. Where the client did
+    not see its end, the server may have read it up to SKEW_NS after the client was gone.
+    """
+    client, server = _ends(view, other)
+    most = server.start - client.start + SLACK_NS
+    least = server.end - client.end - SLACK_NS if client.timed else server.start - client.end - SKEW_NS
+    return Range(least, most) if least <= most else Range(most, least)
+
+
+def _may_be_one(view: View, other: View) -> bool:
+    return view.connection != other.connection and _same_message(view, other)
 
 
 def _distance(view: View, other: View, lag: int) -> tuple[bool, bool, bool, int]:

@@ -17,7 +17,7 @@ from server.analysis.likeness import is_uncertain
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.decode import Delivery
 from server.ingest.naming import named
-from server.ingest.outcomes import UNCERTAIN, Left, Received
+from server.ingest.outcomes import IN_DOUBT, UNCERTAIN, Left, Received
 from server.ingest.pairing import Arrival, Pairing, Settleable, arrived, newest
 from server.ingest.settling import Settling
 from server.specification import Load
@@ -47,8 +47,8 @@ class Acceptor:
         self._pairing = Pairing(unit)
         self.settling = Settling(unit, self.catalogue, self._counts, stale)
         self.totals: Counter[str] = Counter()
-        """Counts of committed work since the start, by Left, SettledBy and UNCERTAIN. `totals` and `held` may
-        be read by any thread.
+        """Counts of committed work since the start, by Left, SettledBy, UNCERTAIN and IN_DOUBT. `totals` and
+        `held` may be read by any thread.
         """
         self.publish()
 
@@ -128,6 +128,7 @@ class Acceptor:
         for one in found:
             self._uncommitted[one.why] += 1
             self._uncommitted[UNCERTAIN] += one.late is None and is_uncertain(one.exchange.records)
+            self._uncommitted[IN_DOUBT] += one.in_doubt
             if one.late is None:
                 try:
                     self.settling.settle(one.exchange)

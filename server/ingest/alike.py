@@ -6,8 +6,8 @@ other's only candidate. Two views with marks are never candidates: they are pair
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import NamedTuple
 
 from agent.wire import Record
@@ -16,7 +16,8 @@ from server.analysis.witnesses import View
 from server.ingest.holding import Held, ViewHold
 from server.store.unit import Unit
 
-MAX_ALIKE = 256  # maximum held views of one likeness that are compared; of more, none is unambiguous
+MAX_ALIKE = 256  # maximum held views of one likeness and time that are compared; of more, none is unambiguous
+MAX_SCAN = 2048  # maximum held views of one likeness whose times are compared
 
 
 class Seen(NamedTuple):
@@ -38,9 +39,7 @@ class Alike:
             return False
         is_unplaced = held.view.mark is None
         return (
-            is_unplaced
-            or self._unit.lone_views.has_unplaced
-            or bool(self._holding.alike(held.likeness, True))
+            is_unplaced or self._unit.lone_views.has_unplaced or self._holding.has_alike(held.likeness, True)
         )
 
     def other_half(self, held: Held, record: Record) -> Seen | None:
@@ -62,15 +61,17 @@ class Alike:
     def _candidates(self, likeness: int, one: Seen) -> list[Seen] | None:
         """None if there are too many."""
         kinds = (True,) if one.view.mark is not None else (True, False)
-        held = [self._holding.alike(likeness, unplaced) for unplaced in kinds]
-        if sum(map(len, held)) > MAX_ALIKE:
+        near = chain.from_iterable(self._holding.alike(one.view, likeness, unplaced) for unplaced in kinds)
+        scanned = [*islice(near, MAX_SCAN + 1)]
+        held = [other for other in scanned if may_be_one(one.view, other.view)]
+        if len(scanned) > MAX_SCAN or len(held) > MAX_ALIKE:
             return None
         lone = self._lone(likeness, one.view)
         if lone is None:
             return None
         return [
             other
-            for other in chain(self._read(one.view, chain(*held)), lone)
+            for other in chain(self._read(held), lone)
             if may_be_one(one.view, other.view) and agree(one.record, other.record)
         ]
 
@@ -80,12 +81,11 @@ class Alike:
         found = self._unit.lone_views.alike(likeness, view.start, view.end)
         return None if found is None else [Seen(*one) for one in found]
 
-    def _read(self, view: View, others: Iterator[Held]) -> Iterator[Seen]:
-        """The held views that may be of the same call; unreadable ones are left out."""
+    def _read(self, others: Iterable[Held]) -> Iterator[Seen]:
+        """Held views with their records; unreadable ones are left out."""
         for held in others:
-            if may_be_one(view, held.view):
-                record = held.record
-                if record is None and (found := self._unit.held.record(held.number)) is not None:
-                    record, _ = found
-                if record is not None:
-                    yield Seen(held.view, record)
+            record = held.record
+            if record is None and (found := self._unit.held.record(held.number)) is not None:
+                record, _ = found
+            if record is not None:
+                yield Seen(held.view, record)

@@ -8,6 +8,8 @@ alone.
 | new   | its other half is a lone view                   | that is taken back; both  | LATE      |
 | new   | neither                                         | held                      |           |
 | held  | its other half arrives                          | settled, both             | PAIRED    |
+| held  | it is due, and of the held views of its mark    | settled, both             | PAIRED    |
+|       | only one can be its other half by now           |                           |           |
 | held  | it is due, or its only alike view (alike.py) is | settled, both             | ALIKE     |
 | held  | it is due, and its only alike view is lone      | that is taken back; both  | LATE      |
 | held  | the watermark is SLACK_NS after its end         | settled alone             | WATERMARK |
@@ -26,14 +28,15 @@ count that delivered within KNOWN_S, since they return one by one after an outag
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
 from agent.wire import Record
 from server.analysis.likeness import likeness_of
-from server.analysis.witnesses import Pending, View
+from server.analysis.witnesses import Guess, Pending, View
+from server.ingest.likenesses import Likeness
 
 LIVE_S = 2.0  # maximum wait of a live view
 BACKLOG_S = 30.0  # maximum wait of a view from a backlog
@@ -72,6 +75,7 @@ class Held:
     size: int
     likeness: int | None
     stored: bool = False  # whether the store has it as held
+    late: bool = False  # whether lone views of its mark may have been stored before it
     live: bool = False
 
     @property
@@ -98,7 +102,7 @@ class ViewHold:
         self._new: list[Held] = []  # not in a queue yet
         self._records = self._bytes = 0
         self._pending = Pending()
-        self._alike: dict[tuple[int, bool], dict[int, Held]] = {}  # by likeness, and whether it is unplaced
+        self._alike: dict[tuple[int, bool], Likeness] = {}  # by likeness, and whether it is unplaced
         self._agents: dict[str, _Agent] = {}
         self._live, self._backlog = _Queues(self._held), _Queues(self._held)
 
@@ -109,9 +113,17 @@ class ViewHold:
         """The other half of a new view: a held one, which must then be released, or one of `others`."""
         return self._pending.take(view, others)
 
-    def hold(self, view: View, record: Record, size: int, stored: bool = False) -> None:
+    def has_opposite(self, view: View) -> bool:
+        """Whether a view of the same mark from another side is held."""
+        return self._pending.has_opposite(view)
+
+    def match_last(self, view: View, others: Iterable[View]) -> Guess:
+        """As `match`, for a view that is due and was released."""
+        return self._pending.take_last(view, others)
+
+    def hold(self, view: View, record: Record, size: int, stored: bool = False, late: bool = False) -> None:
         """Holds a view; `size` is the packed size of its record in bytes."""
-        held = Held(view, record.id, record, size, likeness_of(record), stored)
+        held = Held(view, record.id, record, size, likeness_of(record), stored, late)
         if self._records < MAX_RECORDS and self._bytes + size <= MAX_BYTES:
             self._records += 1
             self._bytes += size
@@ -122,7 +134,7 @@ class ViewHold:
         if view.mark is not None:
             self._pending.add(view)
         if held.likeness is not None:
-            self._alike.setdefault((held.likeness, view.mark is None), {})[held.number] = held
+            self._alike.setdefault((held.likeness, view.mark is None), Likeness()).add(view)
 
     def release(self, number: int) -> Held | None:
         """Removes and returns a held view."""
@@ -134,20 +146,29 @@ class ViewHold:
             self._bytes -= held.size
         if held.likeness is not None:
             key = held.likeness, held.view.mark is None
-            del self._alike[key][number]
-            if not self._alike[key]:
+            self._alike[key].remove(held.view)
+            if self._alike[key].is_empty:
                 del self._alike[key]
         self._pending.remove(held.view)
         return held
 
-    def alike(self, likeness: int, unplaced: bool) -> Collection[Held]:
-        """The held views of a likeness, the unplaced ones or the others."""
-        return self._alike.get((likeness, unplaced), {}).values()
+    def has_alike(self, likeness: int, unplaced: bool) -> bool:
+        return (likeness, unplaced) in self._alike
+
+    def alike(self, view: View, likeness: int, unplaced: bool) -> Iterator[Held]:
+        """The held views of a likeness, the unplaced ones or the others, that may be of the same call as a
+        view, by their start.
+        """
+        found = self._alike.get((likeness, unplaced))
+        if found is not None:
+            yield from (self._held[number] for number in found.near(view))
 
     def record_delivery(self, agent: str, epoch: str, passed: int, at: float) -> None:
-        """Records that an agent has delivered the calls that ended up to `passed` (ns)."""
+        """Records that an agent has delivered the calls that ended up to `passed` (ns). Much less than before
+        means that its clock was ahead and was set.
+        """
         known = self._agents.pop(agent, None)
-        if known is not None and known.epoch == epoch:
+        if known is not None and known.epoch == epoch and passed >= known.passed - SLACK_NS:
             passed = max(passed, known.passed)
         self._agents[agent] = _Agent(epoch, passed, at)
         if len(self._agents) > MAX_AGENTS:

@@ -18,6 +18,10 @@ UNCERTAIN = "uncertain"
 """Exchanges settled although they may be other exchanges, seen from the other end."""
 
 
+IN_DOUBT = "in doubt"
+"""Exchanges settled with one view, although the other may be among the views of other exchanges."""
+
+
 class Left(StrEnum):
     """What was left out at ingest although the exchange is stored."""
 

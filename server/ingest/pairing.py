@@ -18,8 +18,8 @@ from typing import NamedTuple
 from agent.wire import Record
 from server.analysis.ends import is_other_end_internal, other_ends, own_end
 from server.analysis.likeness import is_unplaced, likeness_of
-from server.analysis.witnesses import View, mark_of, view_of
-from server.ingest.alike import Alike, Seen
+from server.analysis.witnesses import NONE, Guess, View, mark_of, view_of
+from server.ingest.alike import Alike
 from server.ingest.holding import KNOWN_S, Held, SettledBy, ViewHold
 from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
@@ -66,11 +66,14 @@ class LateView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settleable:
-    """An exchange whose wait is over. If it was already counted without its other view, that is `late`."""
+    """An exchange whose wait is over. If it was already counted without its other view, that is `late`.
+    `in_doubt` is true if its other view may be among others, unknown which.
+    """
 
     exchange: ExchangeDraft
     why: SettledBy
     late: LateView | None = None
+    in_doubt: bool = False
 
 
 class Pairing:
@@ -107,7 +110,7 @@ class Pairing:
             if found is None or view is None:  # damaged: waiting would be pointless
                 self._released.append(number)
             else:
-                self.holding.hold(view, *found, stored=True)
+                self.holding.hold(view, *found, stored=True, late=True)
 
     def take(self, arrivals: Sequence[Arrival], now: int) -> list[Settleable]:
         """Stores new views. Returns the exchanges that can be settled; other views are held."""
@@ -124,7 +127,7 @@ class Pairing:
                     watched.record(end, now)
                 found.append(whole)
             else:
-                self.holding.hold(one.view, one.record, len(one.raw))
+                self.holding.hold(one.view, one.record, len(one.raw), late=one.view.mark in late)
         self._unit.samples.add_views(
             [StoredView(one.number, one.record.id, one.exchange, one.raw) for one in arrivals]
         )
@@ -164,21 +167,36 @@ class Pairing:
     def due(self, now: int, at: float, most: int) -> list[Settleable]:
         """The exchanges of at most `most` views whose wait is over."""
         self.begin(now, at)
-        found = []
+        found: dict[int, Settleable] = {}  # not counted yet
         for held, why in islice(self.holding.due(now, at), most):
             exchange = self._draft(held)
             if exchange is not None:
-                found.append(self._both(held, exchange) or self._one(held, exchange, why, at))
-        return found
+                guess = self._guess(held)
+                one = self._both(held, exchange, guess.found, found)
+                if one is None:
+                    one = self._one(held, exchange, why, at, guess.doubt)
+                found[one.exchange.number] = one
+        return [*found.values()]
 
-    def _one(self, held: Held, exchange: ExchangeDraft, why: SettledBy, at: float) -> Settleable:
+    def _guess(self, held: Held) -> Guess:
+        """The other half of a due view by mark, with all that was learned since it arrived."""
+        mark = held.view.mark
+        if mark is None or not (held.late or self.holding.has_opposite(held.view)):
+            return NONE
+        self._unit.lone_views.add(self._settled_alone)  # now: one of them may be its other half
+        self._settled_alone.clear()
+        return self.holding.match_last(held.view, self._lone(held.view.start, mark))
+
+    def _one(
+        self, held: Held, exchange: ExchangeDraft, why: SettledBy, at: float, in_doubt: bool
+    ) -> Settleable:
         record = exchange.records[0]
         view = LoneView(held.number, held.view.mark, held.likeness, record.time)
         if self._alike.concerns(held):
             self._unit.lone_views.add([view])  # at once: the next due view must find it as a candidate
         elif view.mark is not None and self._is_kept(held, record, why, at):
             self._settled_alone.append(view)
-        return Settleable(exchange, why)
+        return Settleable(exchange, why, in_doubt=in_doubt)
 
     def _is_kept(self, held: Held, record: Record, why: SettledBy, at: float) -> bool:
         if held.likeness is not None and self._unit.lone_views.has_room(likely=True):
@@ -186,30 +204,41 @@ class Pairing:
         is_fresh = self._fresh_until is not None and at < self._fresh_until
         return not held.live or is_fresh or self._may_pair(record, why)
 
-    def _both(self, held: Held, exchange: ExchangeDraft) -> Settleable | None:
-        """The exchange of a due view and the only view that is alike to it, if there is one."""
-        other = self._alike.other_half(held, exchange.records[0])
-        if other is None:
+    def _both(
+        self, held: Held, exchange: ExchangeDraft, found: View | None, uncounted: dict[int, Settleable]
+    ) -> Settleable | None:
+        """The exchange of a due view and the other half found for it, or the only view alike to it."""
+        why = SettledBy.PAIRED
+        if found is None and (alike := self._alike.other_half(held, exchange.records[0])) is not None:
+            found, why = alike.view, SettledBy.ALIKE
+        if found is None:
             return None
-        waiting = self.holding.release(other.view.exchange)
+        waiting = self.holding.release(found.exchange)
         if waiting is None:
-            return self._late_half(exchange, other)
-        if waiting.stored:
-            self._released.append(waiting.number)
-        one = Seen(held.view, exchange.records[0])
-        first, second = sorted((one, other), key=lambda seen: seen.view.exchange)
-        number = second.view.exchange
-        self._unit.samples.join(number, first.view.exchange)
-        both = ExchangeDraft(first.view.exchange, [first.record, second.record], second=number)
-        return Settleable(both, SettledBy.ALIKE)
+            return self._late_half(exchange, found.exchange, why, uncounted)
+        other = self._draft(waiting)
+        return None if other is None else self._joined(exchange, other, why)
 
-    def _late_half(self, one: ExchangeDraft, other: Seen) -> Settleable | None:
-        exchange = self._unit.samples.load(other.view.exchange)
-        self._unit.lone_views.remove(other.view.exchange)
+    def _late_half(
+        self, one: ExchangeDraft, number: int, why: SettledBy, uncounted: dict[int, Settleable]
+    ) -> Settleable | None:
+        self._unit.lone_views.remove(number)
+        alone = uncounted.pop(number, None)
+        if alone is not None:
+            return self._joined(one, alone.exchange, why)
+        exchange = self._unit.samples.load(number)
         if exchange is None:
             return None
         self._unit.samples.join(one.number, exchange.number)
         return Settleable(exchange, SettledBy.LATE, LateView(one.number, one.records[0]))
+
+    def _joined(self, one: ExchangeDraft, other: ExchangeDraft, why: SettledBy) -> Settleable:
+        """Two exchanges of one view, neither of them counted, as one."""
+        first, second = sorted((one, other), key=lambda draft: draft.number)
+        self._unit.samples.join(second.number, first.number)
+        return Settleable(
+            ExchangeDraft(first.number, [*first.records, *second.records], second=second.number), why
+        )
 
     def _may_pair(self, record: Record, why: SettledBy) -> bool:
         """Whether the other half of a lone view may still arrive."""

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from server.analysis.witnesses import SKEW_NS
+from server.analysis.clocks import SKEW_NS
 from tests.oracle.batches import deliveries
 from tests.oracle.calls import UNPLACED, Call, Saw, traffic
 from tests.oracle.frozen import FOLDER, World, kept

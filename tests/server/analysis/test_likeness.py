@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.wire import Body, Endpoint, Record
+from server.analysis.clocks import SLACK_NS
 from server.analysis.likeness import (
     LONGEST_NS,
     agree,
@@ -17,7 +18,7 @@ from server.analysis.likeness import (
     may_be_one,
     placed,
 )
-from server.analysis.witnesses import SLACK_NS, View, mark_of, view_of
+from server.analysis.witnesses import View, mark_of, view_of
 from tests.server.records import MS, NETNS, NOON, record
 
 NOWHERE: dict[str, Any] = {"client": None, "server": None}

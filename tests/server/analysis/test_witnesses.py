@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
-from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
+from server.analysis.clocks import SKEW_NS
+from server.analysis.witnesses import Pending, mark_of, view_of
 from tests.server.records import CURL, MS, NOON, record
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
-from server.analysis.witnesses import SKEW_NS, Pending, mark_of, view_of
+from server.analysis.clocks import SKEW_NS
+from server.analysis.witnesses import Pending, mark_of, view_of
 from tests.server.records import MS, NOON, record
 
 Call = tuple[int, int]  # connection, number

@@ -11,7 +11,8 @@ import pytest
 
 from agent.wire import Record
 from server.ingest import alike
-from server.ingest.holding import LIVE_S, SettledBy
+from server.ingest.alike import Alike, Seen
+from server.ingest.holding import BACKLOG_S, LIVE_S, Held, SettledBy
 from server.ingest.outcomes import UNCERTAIN
 from server.store.filters import Filters
 from server.store.sqlite.writing import lone_views
@@ -166,14 +167,49 @@ def test_a_proxys_call_is_not_the_call_that_it_serves(ingest: Ingest) -> None:
     assert counted(ingest) == (1, 1)
 
 
-@pytest.mark.parametrize("bound", ["held", "lone"])
+def test_of_many_equal_calls_each_is_compared_only_with_those_of_its_time(ingest: Ingest) -> None:
+    calls = 300
+    views = [
+        seen(number, side, at=number * 10 * MS, **NOWHERE)
+        for number in range(calls)
+        for side in ("client", "server")
+    ]
+    ingest.deliver("agent", *views)
+    ingest.wait(BACKLOG_S)
+    assert counted(ingest) == (calls, 0)
+    assert ingest.acceptor.totals[SettledBy.ALIKE] == calls
+
+
+def test_the_only_view_alike_may_have_been_settled_alone_in_the_same_piece_of_work(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's view is due first, when two calls may be its own; then one of them finds its server."""
+    ingest.deliver("agent", seen(1, "server", at=2 * MS, took=2 * MS, **NOWHERE))
+    ingest.deliver("agent", seen(2, "client", at=MS, took=4 * MS, **NOWHERE))
+    other_half, first = Alike.other_half, []
+
+    def blind_at_first(self: Alike, held: Held, record: Record) -> Seen | None:
+        first.append(held)
+        return None if len(first) == 1 else other_half(self, held, record)
+
+    monkeypatch.setattr(Alike, "other_half", blind_at_first)
+    ingest.wait(LIVE_S)
+    assert counted(ingest) == (1, 0)
+    assert (len(first), ingest.rows("alone")) == (2, 0)
+    assert ingest.acceptor.totals[SettledBy.ALIKE] == 1
+
+
+@pytest.mark.parametrize("bound", ["compared", "scanned", "lone"])
 def test_among_too_many_that_are_alike_none_is_the_only_one(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr(alike, "MAX_ALIKE", 2 if bound == "held" else 99)
+    monkeypatch.setattr(alike, "MAX_ALIKE", 1 if bound == "compared" else 99)
+    monkeypatch.setattr(alike, "MAX_SCAN", 1 if bound == "scanned" else 99)
     monkeypatch.setattr(lone_views, "MAX_NEAR", 2 if bound == "lone" else 99)
     for number in range(4):
-        ingest.deliver("agent", seen(number, "server", at=-number * 20 * MS))
+        at = -number * 20 * MS if bound == "lone" else number * MS // 8
+        took = 2 * MS if bound == "lone" or number == 0 else MS
+        ingest.deliver("agent", seen(number, "server", at=at, took=took))
     if bound == "lone":
         ingest.wait(LIVE_S)
     ingest.deliver("agent", seen(9, "client", **NOWHERE))

@@ -111,7 +111,16 @@ def test_an_agents_new_start_says_anew_how_far_it_is() -> None:
     one.record_delivery("a", "second", NOON - 60 * S, 0)
     assert due(one) == []
     one.record_delivery("a", "second", NOON + 60 * S, 0)
-    one.record_delivery("a", "second", NOON - 60 * S, 0)  # out of order: the later time stays
+    one.record_delivery("a", "second", NOON + 60 * S - SLACK_NS, 0)  # out of order: the later time stays
+    assert one.watermark(0) == NOON + 60 * S
+
+
+def test_an_agent_whose_clock_was_ahead_and_was_set_is_not_ahead_any_more() -> None:
+    one = held(1)
+    one.record_delivery("a", "e", NOON + 3600 * S, 0)
+    one.record_delivery("a", "e", NOON, 0)
+    assert due(one) == []
+    one.record_delivery("a", "e", NOON + SLACK_NS, 0)
     assert due(one) == [(1, SettledBy.WATERMARK)]
 
 

@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from agent.wire import Record
+from server.analysis.clocks import SKEW_NS, SLACK_NS
 from server.analysis.likeness import LONGEST_NS, likeness_of
-from server.analysis.witnesses import SKEW_NS, SLACK_NS, View, mark_of, view_of
+from server.analysis.witnesses import View, mark_of, view_of
 from server.store.sqlite.reading.readable import Readable
 from server.store.values import DAY_NS, HOUR_NS, LoneView
 
@@ -57,7 +58,7 @@ class SqliteLoneViews:
                 SELECT * FROM (SELECT number FROM alone WHERE mark = ?1 AND time > ?2 AND time <= ?2 + ?3
                     ORDER BY time LIMIT ?4)
             ) JOIN witnesses USING (number)""",
-            (mark, time, SKEW_NS, MAX_NEAR // 2),
+            (mark, time, SKEW_NS + LONGEST_NS, MAX_NEAR // 2),
         )
         return [
             view_of(record, number, mark)
