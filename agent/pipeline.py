@@ -141,7 +141,8 @@ class Pipeline:
                 self._clock = event
                 self._directory.boot(event.boot_id)
             case PodSeen():
-                self._directory.add_pod(event)
+                if pids := self._directory.add_pod(event):
+                    return self._identified(self._table.interrupt(pids))
             case PodGone():
                 self._directory.end_pod(event.uid)
             case PodsWatched():

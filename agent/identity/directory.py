@@ -50,10 +50,15 @@ class Directory:
         """Pods are reported from now on."""
         self._pods.watched = watched
 
-    def add_pod(self, seen: PodSeen) -> None:
-        """Adds a pod, or what has changed of it."""
+    def add_pod(self, seen: PodSeen) -> set[int]:
+        """Adds a pod, or what has changed of it. Returns its processes if they are captured from now on, and
+        were not before.
+        """
+        before = self._pods.get(seen.uid)
         self._pods.add(seen)
         self._end.cache_clear()
+        is_back = before is not None and seen.captured and not before.captured
+        return self._processes.in_pod(seen.uid) if is_back else set()
 
     def end_pod(self, uid: str) -> None:
         """The pod was deleted; its last bytes may still arrive."""

@@ -55,6 +55,10 @@ class Processes:
         """The latest process with this pid."""
         return self._running.get(pid) or self._ended.get(pid)
 
+    def in_pod(self, uid: str) -> set[int]:
+        """The running processes of this pod."""
+        return {pid for pid, process in self._running.items() if process.pod == uid}
+
     def __len__(self) -> int:
         """Number of running processes."""
         return len(self._running)

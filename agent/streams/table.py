@@ -10,14 +10,15 @@
 | dismissed  | read       | counted in its bucket          |           | unknown       | unknown |
 | evicted    | read       | read, late, from its position  |           | unknown       | unknown |
 
-The table is bounded in connections and in bytes held; the least recently used gives way. Of dismissed and
-evicted connections only the positions are kept (`agent/streams/finished.py`).
+The table is bounded in connections and in bytes held; the least recently used gives way. One that is
+interrupted is evicted. Of dismissed and evicted connections only the positions are kept
+(`agent/streams/finished.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic
 
 from agent.events import Address, Chunk, Closed, ConnectionKey, Direction, Opened
@@ -125,6 +126,14 @@ class Table(Generic[Fact]):
             entry = next(iter(self._entries.values()))
             if now_ns - entry.last_ns < self._limits.idle_ns:
                 break
+            self._evict(entry, Bytes.UNSYNCED)
+        return self._take()
+
+    def interrupt(self, pids: Collection[int]) -> list[tuple[ConnectionInfo, Fact] | Dismissed]:
+        """Ends what is read of these processes' connections: bytes passed that no position counts. Later ones
+        are read from their next message on.
+        """
+        for entry in [entry for entry in self._entries.values() if entry.pid in pids]:
             self._evict(entry, Bytes.UNSYNCED)
         return self._take()
 

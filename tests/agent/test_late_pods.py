@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from agent import late_pods
-from agent.events import Clock, Closed, Direction, Event, Opened, PodsWatched, ProcessSeen, Role, Tick
+from agent.events import Chunk, Clock, Closed, Direction, Event, Opened, PodsWatched, ProcessSeen, Role, Tick
 from agent.late_pods import HOLD_NS
 from agent.ledger import Attribution, Exchanges, Ledger
 from agent.pipeline import Pipeline
@@ -92,6 +92,23 @@ def test_processes_of_the_host_are_captured_unless_only_annotated_pods_are(node:
 def test_without_kubernetes_a_pod_is_waited_for_by_nobody(node: Node) -> None:
     assert pods(node.records(Clock(0, "boot"), process(), *CALL)) == [None]
     assert node.ledger.pods == {}
+
+
+@pytest.mark.parametrize("begun", [b"POST /long HTTP/1.1\r\nContent-Length: 5000\r\n\r\nabc", b"GET / HT"])
+def test_a_message_that_was_cut_by_opting_out_does_not_swallow_what_is_captured_afterwards(
+    node: Node, begun: bytes
+) -> None:
+    opened, asked, answered, _ = CALL
+    assert isinstance(asked, Chunk)
+    first = replace(asked, data=begun, length=len(begun))
+    before = node.records(Clock(0, "boot"), ALL, process(), POD, opened, first, Tick(11))
+    assert before == []
+    node.records(OPTED_OUT, Tick(12), POD)  # bytes in between are in no chunk and in no position
+    after = [*node.records(replace(asked, position=len(begun)), answered, Closed(30, KEY)), *node.rest()]
+    seen = {one.request.path: one.completeness for one in after if one.request is not None}
+    assert b"/pets/7" in seen
+    assert seen.get(b"/long") != "complete"
+    assert [one.response.status for one in after if one.response is not None] == [200]
 
 
 def test_at_the_end_what_waits_leaves_as_unknown(node: Node) -> None:
