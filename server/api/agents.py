@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
 
 from server.api import models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
 
+Place = Annotated[str | None, Query(max_length=300)]
+
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["agents"])
 
 
 @router.get("/agents")
-def list_agents(here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None) -> models.Page[models.Agent]:
-    """Every start of every agent, the latest report first, each with its own ledger."""
-    return page(here.fleet.agents(limit, decode(cursor)), render.agent)
+def list_agents(
+    here: Here,
+    cluster: Place = None,
+    node: Place = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
+) -> models.Page[models.Agent]:
+    """Every start of every agent, the latest report first, each with its lag and its own ledger."""
+    return page(here.fleet.agents(limit, decode(cursor), cluster or None, node or None), render.agent)
 
 
 @router.get("/ledger")

@@ -15,6 +15,8 @@ from server.store.unit import KnownPods
 
 def named(record: Record, raw: bytes, pods: KnownPods) -> tuple[Record, bytes]:
     """The record and its packed form, with the pods that are known at its ends."""
+    if not pods.are_known:
+        return record, raw
     client, server = _named(record, record.client, pods), _named(record, record.server, pods)
     if client is record.client and server is record.server:
         return record, raw

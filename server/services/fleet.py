@@ -64,10 +64,12 @@ class Fleet:
         now = self._clock()
         return freshness(reader.fleet.captures(now - round(KNOWN_S * 1e9)), now)
 
-    def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
+    def agents(
+        self, limit: int, after: Cursor | None, cluster: str | None = None, node: str | None = None
+    ) -> Listed[AgentRow]:
         """Every start of every agent, the latest report first, each with its own ledger."""
         with self._store.reading() as reader:
-            return reader.fleet.agents(limit, after)
+            return reader.fleet.agents(limit, after, cluster, node)
 
     def ledger(self) -> LedgerReport:
         with self._store.reading() as reader:

@@ -117,8 +117,10 @@ class SpecsReader(Protocol):
 class FleetReader(Protocol):
     """The agents that deliver."""
 
-    def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
-        """Every start of every agent, most recent delivery first."""
+    def agents(
+        self, limit: int, after: Cursor | None, cluster: str | None = None, node: str | None = None
+    ) -> Listed[AgentRow]:
+        """Every start of every agent, or of those of a cluster or node; most recent delivery first."""
 
     def captures(self, since: int) -> Sequence[CaptureRow]:
         """The newest start of each agent that delivered at or after a time (ns)."""

@@ -250,6 +250,10 @@ class KnownPods(Protocol):
     def record(self, residents: Residents, now: int) -> None:
         """These are all pods of a node at `now` (ns): others that it had are gone."""
 
+    @property
+    def are_known(self) -> bool:
+        """Whether any are."""
+
     def at(self, cluster: str | None, ip: str) -> Resident | None:
         """The pod that has this address."""
 

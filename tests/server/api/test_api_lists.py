@@ -10,6 +10,7 @@ from agent.wire import (
     Body,
     Endpoint,
     Grpc,
+    Residents,
     SubOperation,
     WebSocket,
     WebSocketHalf,
@@ -148,7 +149,7 @@ def test_both_ends_show_all_that_is_known_of_their_pods(client: Client) -> None:
     [
         ("/exchanges", "stauts", {"status", "since", "limit", "cursor"}),
         ("/deviations", "States", {"state", "status"}),
-        ("/agents", "api", {"limit", "cursor"}),
+        ("/agents", "api", {"limit", "cursor", "cluster", "node"}),
         ("/apis/x/reconstructed/diff", "form", {"from", "to"}),
         ("/ledger", "x", set()),
     ],
@@ -314,6 +315,22 @@ def test_agents_and_their_ledgers_add_up(client: Client) -> None:
         client.http.post("/api/v1/records", content=batch(seq, [], epoch)).raise_for_status()
     assert {(one["epoch"], one["last_seq"]) for one in client.items("/agents")} == {("one", 3), ("two", 1)}
     assert client.get("/ledger")["agents"]["bytes"] == {"parsed": 400}
+
+
+def test_agents_are_narrowed_by_cluster_and_node_also_before_their_first_record(client: Client) -> None:
+    from tests.server.records import batch
+
+    for number, (cluster, node) in enumerate((("east", "n1"), ("east", "n2"), ("west", "n1"))):
+        content = batch(1, [], agent=f"agent-{number}", residents=Residents(cluster, node, ()))
+        client.http.post("/api/v1/records", content=content).raise_for_status()
+
+    def agents(**filters: str) -> set[str]:
+        return {one["agent"] for one in client.items("/agents", **filters)}
+
+    assert agents(cluster="east") == {"agent-0", "agent-1"}
+    assert agents(node="n1") == {"agent-0", "agent-2"}
+    assert agents(cluster="east", node="n1") == {"agent-0"}
+    assert agents(cluster="eas") == set()
 
 
 def test_the_ledger_says_how_bytes_exchanges_and_delivery_add_up(client: Client) -> None:

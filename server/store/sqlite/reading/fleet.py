@@ -7,6 +7,7 @@ from collections import Counter
 
 from server.store.parts import StoredPart
 from server.store.rows import AgentLedger, AgentRow, CaptureRow, Cursor, Ledgers, Listed
+from server.store.sqlite.reading.conditions import Conditions
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, agent_ledger, piece
 
 
@@ -15,11 +16,16 @@ class SqliteFleet:
         self._db = db
         self._readable = readable
 
-    def agents(self, limit: int, after: Cursor | None) -> Listed[AgentRow]:
+    def agents(
+        self, limit: int, after: Cursor | None, cluster: str | None = None, node: str | None = None
+    ) -> Listed[AgentRow]:
+        where = Conditions()
+        where.add("cluster = ?", cluster)
+        where.add("node = ?", node)
         rows = self._db.execute(
-            """SELECT * FROM epochs WHERE (last_seen, number) < (?, ?)
+            f"""SELECT * FROM epochs WHERE (last_seen, number) < (?, ?) AND {where}
             ORDER BY last_seen DESC, number DESC LIMIT ?""",
-            (*(after or NEWEST), limit + SPARE),
+            (*(after or NEWEST), *where.values, limit + SPARE),
         )
         found = self._readable.each(StoredPart.AGENTS, rows, _agent)
         return piece(found, limit, lambda one: (one.last_seen, one.number))

@@ -63,6 +63,10 @@ class SqlitePods:
             [(*place, node, _ENCODER.encode(found[place].resident), hour) for place in kept],
         )
 
+    @property
+    def are_known(self) -> bool:
+        return bool(self._known)
+
     def at(self, cluster: str | None, ip: str) -> Resident | None:
         known = self._known.get((cluster or "", ip))
         return None if known is None else known.resident

@@ -38,7 +38,7 @@ class SqlitePositions:
         if (batch.agent, batch.epoch) not in self._heard:
             self._heard.add((batch.agent, batch.epoch))
             log.info("agent %r delivers", batch.agent)
-        first = batch.records[0] if batch.records else None
+        first = batch.records[0] if batch.records else batch.residents
         floor = max(0, batch.seq - SEQS_KEPT)
         execute = self._db.execute
         execute(

@@ -138,7 +138,12 @@ def _row(one: ExchangeDraft) -> tuple[Value, ...]:
     assert counted is not None
     request = first.request  # the same in both views
     found = [(*identity, message) for identity, message in one.deviations.items()]
-    ends = [end for record in one.records for end in (record.client, record.server) if end is not None]
+    pods = [
+        end
+        for record in one.records
+        for end in (record.client, record.server)
+        if end is not None and end.namespace is not None
+    ]
     return (
         one.number,
         counted.time,
@@ -155,11 +160,11 @@ def _row(one: ExchangeDraft) -> tuple[Value, ...]:
         one.deprecated,
         json.dumps(found) if found else None,
         one.revision,
-        _lines({end.namespace for end in ends}),
-        _lines({end.workload for end in ends}),
+        _lines({end.namespace for end in pods}),
+        _lines({end.workload for end in pods}),
         _lines({record.cluster for record in one.records}),
-        _lines({end.pod for end in ends}),
-        _lines({image for end in ends for image in (end.image, end.digest)}),
+        _lines({end.pod for end in pods}),
+        _lines({image for end in pods for image in (end.image, end.digest)}),
         counted.uncertain,
         one.second,
     )

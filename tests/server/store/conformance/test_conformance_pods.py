@@ -24,8 +24,10 @@ def known(opened: OpenStore, ip: str, cluster: str | None = "east") -> str | Non
 def test_a_pod_is_known_by_each_of_its_addresses_in_its_cluster_also_after_a_restart(
     opened: OpenStore,
 ) -> None:
+    assert not opened.do(lambda unit: unit.pods.are_known)
     report(opened, CART, DB)
     opened.again()
+    assert opened.do(lambda unit: unit.pods.are_known)
     assert opened.do(lambda unit: unit.pods.at("east", "fd00::5")) == CART
     assert [known(opened, ip) for ip in ("10.1.0.5", "10.1.0.6", "10.1.0.7")] == ["cart-1", "db-0", None]
     assert known(opened, "10.1.0.5", None) is known(opened, "10.1.0.5", "west") is None

@@ -187,8 +187,10 @@ def test_samples_of_other_ends_are_filtered_by_namespace_and_workload(opened: Op
 
 
 def test_samples_are_filtered_by_cluster_and_by_pod_and_image_of_either_end(opened: OpenStore) -> None:
-    shop = Endpoint("10.0.0.1", 8080, NETNS, pod="shop-1", image="shop:1.2", digest="sha256:5")
-    till = Endpoint("10.0.0.2", 40000, pod="till-1")
+    shop = Endpoint(
+        *("10.0.0.1", 8080, NETNS), pod="shop-1", namespace="shop", image="shop:1.2", digest="sha256:5"
+    )
+    till = Endpoint("10.0.0.2", 40000, pod="till-1", namespace="front")
     ours = structs.replace(record(0, server=shop, client=till), cluster="east")
     others = structs.replace(record(1), cluster="west")
     named, _ = opened.do(lambda unit: take(unit, ours, others))
