@@ -179,7 +179,7 @@ class Run:
             log.info("events lost in the kernel: %s=%d", bucket, count)
 
     def _watch(self) -> None:
-        for turn in turns(self._pods.woven(self._source.events())):
+        for turn in turns(self._pods.woven(self._source.events(), self._shipper.report)):
             self._beat.turn()
             output = self._pipeline.process(*turn)
             for one in output.dismissed:

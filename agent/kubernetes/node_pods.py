@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from agent.cgroup import membership, path_in
@@ -24,6 +24,10 @@ NAMESPACES = ObjectKind("namespaces", "/api/v1/namespaces", KubernetesObject, me
 def pods_of(node: str) -> ObjectKind[Pod]:
     """The pods that run on this node."""
     return ObjectKind("pods", "/api/v1/pods", Pod, fields=f"spec.nodeName={node}")
+
+
+def nothing() -> None:
+    """Nobody waits for changes."""
 
 
 class NodePods:
@@ -50,13 +54,14 @@ class NodePods:
         self._pods.stop()
         self._namespaces.stop()
 
-    def woven(self, events: Iterable[Event]) -> Iterator[Event]:
-        """The events, and among them what is learnt of pods, as soon as it is."""
+    def woven(self, events: Iterable[Event], changed: Callable[[], None] = nothing) -> Iterator[Event]:
+        """The events, and among them what is learnt of pods, as soon as it is; `changed` is called then."""
         unknown = self._captures_unknown
         yield PodsWatched(time.monotonic_ns(), unknown, others=unknown)
         for event in events:
             if self._roster.changed:
                 yield from self._changes()
+                changed()
             if isinstance(event, Tick):
                 self._look()
             yield event
@@ -120,7 +125,7 @@ class NoPods:
     def stop(self) -> None:
         """Nothing to stop."""
 
-    def woven(self, events: Iterable[Event]) -> Iterator[Event]:
+    def woven(self, events: Iterable[Event], changed: Callable[[], None] = nothing) -> Iterator[Event]:
         """The events as they are."""
         return iter(events)
 

@@ -30,7 +30,11 @@ class Node:
         self.table: dict[Cgroup, bool | None] = {}
         settings = PodSettings(access_to(url, folder), "node-1", "east", choice)
         self.pods = NodePods(settings, self.table.__setitem__, FINDER)
-        self._events = self.pods.woven(self._ticks())
+        self.changes = 0
+        self._events = self.pods.woven(self._ticks(), self._changed)
+
+    def _changed(self) -> None:
+        self.changes += 1
 
     def _ticks(self) -> Iterator[Event]:
         deadline = time.monotonic() + PATIENCE
@@ -86,6 +90,8 @@ def test_the_server_is_told_of_pods_when_they_change_and_now_and_then(
         node.pods.start()
         try:
             node.until(PodSeen)
+            node.until(Tick)
+            assert node.changes == 1
             told = node.pods.residents()
             assert told is not None
             assert (told.cluster, told.node) == ("east", "node-1")
