@@ -102,6 +102,10 @@ class Catalogue:
         """The number of changes of an API's specifications."""
         return self.revisions.get(api, 0)
 
+    def newly_ignored(self, api: int, before: Catalogue) -> Iterable[DeviationIdentity]:
+        """The deviations of an API that are ignored and were not `before`."""
+        return self.ignored.get(api, frozenset()) - before.ignored.get(api, frozenset())
+
     def judge(self, api: int, record: Record) -> Ruling | None:
         """The verdict of the specification that fits best; None if the API has none.
 

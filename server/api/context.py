@@ -66,7 +66,7 @@ class Context:
             exchanges=StoredExchanges(store),
             fleet=Fleet(store),
             specifications=Specifications(store, core.acceptor, core.load, core.jobs.judge_again),
-            deviations=Deviations(store, catalogue, proposals),
+            deviations=Deviations(store, catalogue, proposals, core.jobs.judge_again),
             proposals=proposals,
             coverage=CoverageReports(store, catalogue, core.load),
             rebuilding=Rebuilding(store, core.learning.publish_soon),

@@ -27,8 +27,9 @@ def list_deviations(
 
 @router.post("/deviations/{id}/ignore", status_code=204)
 async def ignore(here: Here, id: str, said: models.Ignore) -> None:
-    """Ignores a deviation: it is no longer listed and does not affect the verdict of further calls. It is
-    still counted. The decision outlives the deviation, and applies under other specifications.
+    """Ignores a deviation: it is no longer listed and does not affect verdicts, of stored exchanges (soon
+    after) and of later ones; calls past retention keep theirs. It is still counted. The decision outlives the
+    deviation, and applies under other specifications.
     """
     await here.write(here.deviations.ignore, id, said.reason, said.by)
 
@@ -36,7 +37,9 @@ async def ignore(here: Here, id: str, said: models.Ignore) -> None:
 @router.delete("/deviations/{id}/ignore", status_code=204)
 @router.delete("/deviations/{id}/accept", status_code=204)
 async def undo(here: Here, id: str) -> None:
-    """Undoes the decision: the deviation is open again."""
+    """Undoes the decision: the deviation is open again, and affects verdicts of stored exchanges (soon after)
+    and of later ones.
+    """
     await here.write(here.deviations.undo, id)
 
 

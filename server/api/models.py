@@ -78,7 +78,10 @@ class Api(BaseModel):
         description="Exchanges not in `exchanges`, each of which may be another one, seen from the other end."
     )
     operations: int
-    verdicts: dict[str, int] = Field(description="Of both.")
+    verdicts: dict[str, int] = Field(
+        description="Of both, under the present specifications. Calls past retention when these changed"
+        " are unjudged, or shadow if their operation is not described."
+    )
     first_seen: Time | None
     last_seen: Time | None
     specs: list[Named]

@@ -156,7 +156,7 @@ class Acceptor:
 
     def begin_judging(self, api: int) -> None:
         """Prepares a change of the API's specifications: every stored exchange will be re-validated."""
-        self._unit.coverage.reset(api)
+        self.settling.counting.begin_anew(api)
         self._unit.operations.demote(api)
         self._unit.apis.revise(api)
 

@@ -1,10 +1,14 @@
 """Adds exchanges to the counters. If an exchange changes, its old contribution is subtracted before the new
 one is added, so totals always match the stored exchanges.
+
+When an API's specifications change, its counts of verdicts, deviations and coverage begin anew: of an
+exchange that is validated again, only the call is subtracted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from server.analysis.inventory import caller
 from server.analysis.latency import bucket_of
@@ -24,6 +28,7 @@ class Counting:
 
     def __init__(self, unit: Unit, catalogue: CatalogueEditor, counts: Counter[str]) -> None:
         self._unit = unit
+        self._catalogue = catalogue
         self._counts = counts
         self.covering = Covering(unit.consumers, catalogue)
 
@@ -32,6 +37,12 @@ class Counting:
         self._unit.calls.flush()
         self._unit.deviations.flush()
         self._unit.coverage.flush()
+
+    def begin_anew(self, api: int) -> None:
+        """Removes what depends on an API's specifications: they changed or are about to. Flush before."""
+        self._unit.calls.reset_verdicts(api)
+        self._unit.deviations.reset(api)
+        self._unit.coverage.reset(api)
 
     def add(self, exchange: ExchangeDraft, operation: int, verdict: str | None) -> None:
         """Counts an exchange with its current verdict."""
@@ -69,6 +80,9 @@ class Counting:
     def take_back(self, exchange: ExchangeDraft) -> None:
         """Subtracts what was counted of a stored exchange. Call it before the exchange changes."""
         if exchange.counted is None:
+            return
+        if exchange.revision != self._catalogue.draft.revision(exchange.api):
+            self._unit.calls.add(replace(exchange.counted, verdict=None), -1)
             return
         self._unit.calls.add(exchange.counted, -1)
         at = _occurrence(exchange, exchange.counted)

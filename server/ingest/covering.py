@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from agent.wire import Record
 from server.analysis.coverage.counts import By, callers
-from server.analysis.coverage.parts import parts_of
+from server.analysis.coverage.names import UNDESCRIBED
+from server.analysis.coverage.parts import parts_of, status_class
 from server.analysis.inventory import ConsumerKind
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.views import in_order, most_seen
@@ -25,20 +26,21 @@ class Covering:
         self._consumers, self._catalogue = consumers, catalogue
 
     def cover(self, records: Sequence[Record], api: int, operation: int, judged: Judged) -> Covered | None:
-        """The parts that an exchange with these views exercises, as validated by one of them."""
+        """The parts that an exchange with these views exercises, as validated by one of them. If nothing
+        describes it, that is its only part.
+        """
         if judged.judgement.operation is None:
-            return None
+            return Covered(operation, (), (UNDESCRIBED + status_class(judged.record),))
         parts = parts_of(judged, self._catalogue.draft.outline(api))
         return Covered(operation, self._consumer_numbers(records), parts) if parts else None
 
     def recall(self, exchange: ExchangeDraft) -> Covered | None:
         """The parts that were counted for a stored exchange under its API's current specifications.
 
-        Counts under earlier specifications were reset. The parts are not stored with the exchange, but
-        computed again.
+        They are not stored with the exchange, but computed again.
         """
         counted = exchange.counted
-        if counted is None or exchange.revision != self._catalogue.draft.revision(exchange.api):
+        if counted is None:
             return None
         views = in_order(exchange.records)
         ruling = self._catalogue.draft.judge(exchange.api, most_seen(views))

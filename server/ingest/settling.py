@@ -30,8 +30,8 @@ class Settling:
         self, unit: Unit, catalogue: CatalogueEditor, counts: Counter[str], stale: Callable[[int], None]
     ) -> None:
         self._unit, self._catalogue, self._stale = unit, catalogue, stale
-        self._counting = Counting(unit, catalogue, counts)
-        self.judge = ExchangeJudge(catalogue, unit.operations, self._counting.covering, counts)
+        self.counting = Counting(unit, catalogue, counts)
+        self.judge = ExchangeJudge(catalogue, unit.operations, self.counting.covering, counts)
         self._counted: list[ExchangeDraft] = []  # counted, not written yet
 
     def forget(self) -> None:
@@ -42,7 +42,7 @@ class Settling:
         """Writes the exchanges counted since the last flush, and the counters."""
         self._unit.samples.write(self._counted)
         self._counted.clear()
-        self._counting.flush()
+        self.counting.flush()
 
     def settle(self, exchange: ExchangeDraft) -> None:
         """Counts a new exchange."""
@@ -52,14 +52,14 @@ class Settling:
         """Adds the other view of a stored exchange, and counts it from both."""
         api = self._find_api([*exchange.records, record])
         exchange = self._unit.samples.load(exchange.number) or exchange  # its API may have been merged
-        self._counting.take_back(exchange)
+        self.counting.take_back(exchange)
         exchange.records.append(record)
         exchange.second = number
         self._count(exchange, api)
 
     def judge_again(self, exchange: ExchangeDraft) -> None:
         """Counts a stored exchange again under its API's current specifications."""
-        self._counting.take_back(exchange)
+        self.counting.take_back(exchange)
         self._count(exchange, exchange.api)
 
     def _find_api(self, records: Sequence[Record]) -> int:
@@ -80,15 +80,17 @@ class Settling:
 
     def _merge(self, merge: Merge) -> None:
         self.flush()
-        before = self._catalogue.draft.revision(merge.target)
+        before = self._catalogue.draft
         self._unit.merge(merge)
         self._catalogue.reread()
-        if self._catalogue.draft.revision(merge.target) != before:
-            self._unit.coverage.reset(merge.target)
+        if self._catalogue.draft.revision(merge.target) != before.revision(merge.target):
+            self.counting.begin_anew(merge.target)
+        for identity in self._catalogue.draft.newly_ignored(merge.target, before):
+            self._unit.samples.reconsider(merge.target, identity)
         self._stale(merge.target)
 
     def _count(self, exchange: ExchangeDraft, api: int) -> None:
         operation, verdict = self.judge.judge(exchange, api)
         exchange.api, exchange.revision = api, self._catalogue.draft.revision(api)
-        self._counting.add(exchange, operation, verdict)
+        self.counting.add(exchange, operation, verdict)
         self._counted.append(exchange)

@@ -66,8 +66,7 @@ class CoverageReports:
             for one in reader.coverage.counts(api, scope.by):
                 counts.add(one.operation, one.consumer, [one.part], one.count)
             for call in reader.coverage.undescribed(api):
-                status = "none" if call.status is None else f"{call.status // 100}xx"
-                counts.add_unknown(call.method, call.template, status, call.count)
+                counts.add_unknown(call.method, call.template, call.status, call.count)
         counts.exchanges = _exchanges(counts)
         return outline, counts
 

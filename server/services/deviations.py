@@ -35,16 +35,20 @@ class Reviewed:
 
 
 class Deviations:
+    """`judge_again` is called with an API (its number) of which stored exchanges must be re-validated."""
+
     def __init__(
         self,
         store: Store,
         catalogue: CatalogueEditor,
         proposals: Proposals,
+        judge_again: Callable[[int], None],
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._proposals = proposals
+        self._judge_again = judge_again
         self._clock = clock
 
     def listed(
@@ -70,8 +74,8 @@ class Deviations:
             return Reviewed(row, reader.inventory.api(row.api), proposal)
 
     def ignore(self, id: str, reason: str, by: str | None) -> None:
-        """Ignores a deviation: it is no longer listed and does not affect verdicts of further calls; it is
-        still counted. Raises NotFound.
+        """Ignores a deviation: it is no longer listed and does not affect verdicts, also of stored exchanges;
+        it is still counted. Raises NotFound.
         """
         self._decide(self._known(id), DeviationDecision(DeviationState.IGNORED, reason, by, self._clock()))
 
@@ -86,7 +90,7 @@ class Deviations:
         return Proposal(known.identity, spec, patch, reason, by, now)
 
     def undo(self, id: str) -> None:
-        """Undoes the decision on a deviation. Raises NotFound."""
+        """Undoes the decision on a deviation, also for stored exchanges. Raises NotFound."""
         self._decide(self._known(id), None)
 
     def _known(self, id: str) -> KnownDeviation:
@@ -97,14 +101,21 @@ class Deviations:
         return known
 
     def _decide(self, known: KnownDeviation, decision: DeviationDecision | None) -> None:
-        def work(unit: Unit) -> None:
+        def work(unit: Unit) -> bool:
+            before = self._catalogue.draft
             if decision is None:
                 unit.decisions.undo(known.api, known.identity)
             else:
                 unit.decisions.decide(known.api, known.identity, decision)
             self._catalogue.reread_ignored()
+            now = self._catalogue.draft
+            changed = [*now.newly_ignored(known.api, before), *before.newly_ignored(known.api, now)]
+            for identity in changed:
+                unit.samples.reconsider(known.api, identity)
+            return bool(changed)
 
-        self._store.write(work).result()
+        if self._store.write(work).result():
+            self._judge_again(known.api)
 
 
 def _number(reader: Reader, id: str) -> int:

@@ -14,7 +14,8 @@ from server.store.values import Contribution, Covered
 class ExchangeDraft:
     """An exchange being counted. `number` is that of its first view, `second` that of the other; `stored`
     says whether it is in the store already. `counted`, `deviations` (with messages) and `covered` are what
-    the counters contain of it, as of `revision` of its API.
+    the counters contain of it, as of `revision` of its API; of an earlier revision than the current one, they
+    contain the call only.
     """
 
     number: int

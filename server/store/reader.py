@@ -134,7 +134,8 @@ class CoverageReader(Protocol):
     def counts(self, api: int, by: str) -> Iterator[PartCount]:
         """Counts for everyone, and for consumers of one kind."""
 
-    def undescribed(self, api: int) -> Iterator[UndescribedCount]: ...
+    def undescribed(self, api: int) -> Iterator[UndescribedCount]:
+        """Calls that no specification describes; all calls if the API has none."""
 
 
 class LessonsReader(Protocol):

@@ -306,11 +306,11 @@ class PartCount:
 
 @dataclass(frozen=True, slots=True)
 class UndescribedCount:
-    """Calls of an operation that is in no specification; `status` is None without a response."""
+    """Calls that no specification describes; `status` is a class such as "2xx", "none" without a response."""
 
     method: str
     template: str
-    status: int | None
+    status: str
     count: int
 
 

@@ -21,13 +21,13 @@ from server.store.values import (
     Covered,
     DeviationDecision,
     Learned,
+    Leftover,
     LoneView,
     Merge,
     Occurrence,
     RetentionBounds,
     StoredSpec,
     StoredView,
-    Unsampled,
     Upload,
 )
 
@@ -96,8 +96,10 @@ class Operations(Protocol):
     def demote(self, api: int) -> None:
         """Makes all operations of an API provisional again: its specifications are about to change."""
 
-    def unsampled(self, api: int) -> Sequence[Unsampled]:
-        """Provisional operations with counts and without stored exchanges."""
+    def leftovers(self, api: int) -> Sequence[Leftover]:
+        """Operations with calls that have no verdict and are not stored. Call it after all stored exchanges
+        were validated. Calls whose request was not captured never have one.
+        """
 
     def move_counts(self, source: int, target: int) -> None:
         """Adds the counts of one operation to another, and removes the first."""
@@ -114,13 +116,19 @@ class Consumers(Protocol):
 
 
 class CallTally(Protocol):
-    """Counts of calls, latency and verdicts."""
+    """Counts of calls, latency and verdicts. Verdicts are of the API's current specifications."""
 
     def add(self, one: Contribution, sign: int = 1) -> None:
         """Adds an exchange's contribution; `sign` -1 subtracts it."""
 
     def flush(self) -> None:
         """Writes all changes since the last flush; counters at zero are removed."""
+
+    def reset_verdicts(self, api: int) -> None:
+        """Removes an API's counts of verdicts: its specifications are about to change."""
+
+    def judge(self, operation: int, verdict: str, count: int) -> None:
+        """Gives calls of an operation that are no longer stored, and have no verdict, this one."""
 
 
 class CoverageTally(Protocol):
@@ -153,8 +161,8 @@ class DeviationTally(Protocol):
     def flush(self) -> None:
         """Writes all changes since the last flush."""
 
-    def purge(self, api: int, revision: int) -> None:
-        """Removes deviations that no exchange has shown since the API's specifications changed."""
+    def reset(self, api: int) -> None:
+        """Removes an API's deviations: its specifications are about to change."""
 
 
 class Samples(Protocol):
@@ -182,7 +190,12 @@ class Samples(Protocol):
         """Numbers of an API's exchanges that were not validated under its current revision."""
 
     def mark_judged(self, number: int, revision: int) -> None:
-        """Marks an exchange that cannot be read as validated."""
+        """Marks an exchange that cannot be validated again as validated. It has no verdict any more, unless
+        that was counted under this revision.
+        """
+
+    def reconsider(self, api: int, identity: DeviationIdentity) -> None:
+        """Makes the exchanges with this deviation `unjudged`. What was counted of them still counts."""
 
 
 class HeldViews(Protocol):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from agent.wire import SubOperation
 from server.analysis.specs.amending.patches import Change
-from server.store.rows import DeviationState
+from server.store.rows import DeviationState, OperationKind
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
@@ -96,13 +96,16 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsampled:
-    """A provisional operation with counts and without stored exchanges."""
+class Leftover:
+    """An operation with `count` calls that have no verdict and are not stored. `sampled`: others are."""
 
     number: int
     key: str
+    kind: OperationKind
     method: str
     template: str
+    count: int
+    sampled: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,9 @@ class Counted:
         yield "verdicts", (*at, self.judged.verdict)
         for deviation in self.judged.deviations:
             yield "deviations", (*at, *deviation, *self.consumer)
+        if self.judged.verdict == "shadow":
+            answer = f"{self.status // 100}xx" if self.status else "none"
+            yield "coverage", (*at, *EVERYONE, f"undescribed:{answer}")
         for part in self.judged.parts:
             for consumer in (EVERYONE, *self.consumers):
                 yield "coverage", (*at, *consumer, part)

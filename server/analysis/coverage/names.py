@@ -2,7 +2,8 @@
 
 A part is a short text, so that it can be a key of counters anywhere: `hits:2xx`, `watch:2xx` (a list that
 was asked to watch), `parameter:query:limit`, `field:request.body/items/*/id`,
-`field:response.body.200/id`, `deviating`, `body:unseen`.
+`field:response.body.200/id`, `deviating`, `body:unseen`. Of a call that no specification describes, the store
+counts `undescribed:2xx` only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 HIT, WATCH, PARAMETER, FIELD = "hits:", "watch:", "parameter:", "field:"
 DEVIATING = "deviating"
 UNSEEN = "body:unseen"
+UNDESCRIBED = "undescribed:"
 NO_ANSWER = "none"
 
 PartNames = tuple[str, ...]

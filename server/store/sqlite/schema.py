@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 from sqlite_utils import Database, Migrations
 
+from server.store.sqlite.anew import count_stale_anew
 from server.store.sqlite.renumbering import renumber
 from server.store.sqlite.schema_copy import stamp
 
@@ -297,3 +298,32 @@ def m019_pods(db: Database) -> None:
         """CREATE TABLE pods (cluster TEXT NOT NULL, ip TEXT NOT NULL, node TEXT NOT NULL,
         resident BLOB NOT NULL, hour INTEGER NOT NULL, PRIMARY KEY (cluster, ip)) WITHOUT ROWID"""
     )
+
+
+@migrations()
+def m020_one_base(db: Database) -> None:
+    """Verdicts, deviations and coverage are counted under the current specifications only.
+
+    Where a server was re-validating when it ended, they are counted anew. Calls that no specification
+    describes are counted with coverage.
+    """
+    count_stale_anew(db.conn)
+    execute = db.conn.execute
+    execute(
+        """DELETE FROM verdicts WHERE operation IN
+        (SELECT number FROM operations WHERE api NOT IN (SELECT api FROM specs))"""
+    )
+    execute(
+        """CREATE TEMP TABLE undescribed AS SELECT operation, sum(calls.count) AS count,
+        'undescribed:' || iif(status = 0, 'none', (status / 100) || 'xx') AS part
+        FROM calls JOIN operations ON operations.number = operation
+        WHERE kind NOT IN ('specified', 'unseen') AND api IN (SELECT api FROM specs)
+        AND NOT EXISTS (SELECT 1 FROM exchanges WHERE api = operations.api AND revision < 0)
+        GROUP BY operation, part"""
+    )
+    execute("INSERT OR IGNORE INTO parts (name) SELECT DISTINCT part FROM undescribed")
+    execute(
+        """INSERT OR IGNORE INTO coverage SELECT operation, 0, json_group_object(CAST(number AS TEXT), count)
+        FROM undescribed JOIN parts ON name = part GROUP BY operation"""
+    )
+    execute("DROP TABLE undescribed")

@@ -13,6 +13,7 @@ import yaml
 from server.analysis.specs.load import load
 from tests.server.records import record
 from tests.server.running import Client, serving, wait_for
+from tests.server.sql import drop_oldest
 
 SHOP = """
 openapi: 3.1.0
@@ -75,6 +76,40 @@ def test_what_is_ignored_leaves_other_deviations_as_they_are(shop: Client) -> No
     shop.send(record(1, "server", "/users/1?page=1"))
     assert verdict(shop) == "deviating"
     assert [left["kind"] for left in shop.items("/deviations")] == ["unknown-parameter"]
+
+
+def test_verdicts_of_stored_calls_follow_the_present_decision_and_earlier_ones_stay(shop: Client) -> None:
+    def verdicts() -> Any:
+        return shop.items("/apis")[0]["verdicts"]
+
+    shop.send(record(0), record(1), record(2, path="/old"))
+    drop_oldest(shop.core.store, 1)
+    (one,) = shop.items("/deviations")
+    before = shop.get(f"/apis/{the_api(shop)}/coverage")
+    decide(shop, one, "ignore", reason="known")
+    wait_for(lambda: verdicts() == {"deviating": 1, "conforming": 1, "zombie": 1}, "verdicts")
+    assert {one["verdict"] for one in shop.items("/exchanges")} == {"conforming", "zombie"}
+    shop.send(record(3))
+    assert verdicts() == {"deviating": 1, "conforming": 2, "zombie": 1}
+    assert [each["count"] for each in shop.items("/deviations", state="ignored")] == [3]
+    shop.http.delete(f"/api/v1/deviations/{one['id']}/ignore").raise_for_status()
+    wait_for(lambda: verdicts() == {"deviating": 3, "zombie": 1}, "verdicts")
+    assert [each["count"] for each in shop.items("/deviations")] == [3]
+    after = shop.get(f"/apis/{the_api(shop)}/coverage")
+    assert (before["exchanges"], after["exchanges"]) == (3, 4)
+
+
+def test_a_decision_that_was_not_followed_up_is_so_after_a_restart(tmp_path: Path) -> None:
+    with serving(tmp_path, load) as client:
+        upload(client, SHOP)
+        client.send(record(0))
+        (one,) = client.items("/deviations")
+        client.core.jobs.stop(10)
+        decide(client, one, "ignore", reason="known")
+        assert verdict(client) == "deviating"
+    with serving(tmp_path, load) as client:
+        wait_for(lambda: verdict(client) == "conforming", "the verdict")
+        assert client.items("/apis")[0]["verdicts"] == {"conforming": 1}
 
 
 def test_a_decision_can_be_undone(shop: Client) -> None:

@@ -54,9 +54,14 @@ def counted(db: sqlite3.Connection) -> dict[str, Counts]:
 
 
 def expected(db: sqlite3.Connection) -> dict[str, Counts]:
-    """The sum of the stored exchanges."""
+    """The sum of the stored exchanges; their verdicts and deviations if validated under their API's current
+    revision.
+    """
     found: dict[str, Counts] = {name: Counter() for name in counted(db)}
-    cursor = db.execute("SELECT * FROM exchanges")
+    cursor = db.execute(
+        """SELECT exchanges.*, exchanges.revision = apis.revision AS current FROM exchanges
+        JOIN apis ON apis.number = api"""
+    )
     cursor.row_factory = sqlite3.Row
     for row in cursor:
         operation = row["operation"]
@@ -64,12 +69,12 @@ def expected(db: sqlite3.Connection) -> dict[str, Counts]:
         found["calls"][operation, row["time"] // 3_600_000_000_000, row["consumer"], row["status"]] += 1
         if row["bucket"] is not None:
             found["latency"][operation, row["bucket"]] += 1
-        if row["verdict"] is not None:
+        if row["verdict"] is not None and row["current"]:
             found["verdicts"][operation, row["verdict"]] += 1
         for one in asked(db, row):
             outcome = {None: 2, True: 1, False: 0}[one.failed]
             found["sub_operations"][operation, one.protocol, one.kind, one.name, outcome] += 1
-        for key, kind, _, pointer, _ in json.loads(row["deviations"] or "[]"):
+        for key, kind, _, pointer, _ in json.loads((row["current"] and row["deviations"]) or "[]"):
             found["deviations"][row["api"], key, kind, pointer, row["consumer"]] += 1
     found["coverage"] = covered(db)
     return found

@@ -19,7 +19,7 @@ from tests.server.settled import accept
 
 def test_an_api_that_does_not_exist_matches_nothing_anywhere(core: Core) -> None:
     store, catalogue = core.store, core.acceptor.catalogue
-    deviations = Deviations(store, catalogue, Proposals(store, catalogue, core.load))
+    deviations = Deviations(store, catalogue, Proposals(store, catalogue, core.load), core.jobs.judge_again)
     unknown, any_api = Narrowing(api="none"), Narrowing()
     store.write(lambda db: accept(core.acceptor, decode(batch(1, [record(0)])), NOON)).result()
     assert [len(Inventory(store, catalogue).apis(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
@@ -30,7 +30,7 @@ def test_an_api_that_does_not_exist_matches_nothing_anywhere(core: Core) -> None
 @pytest.mark.parametrize("id", ["", "-1", "1.5", "nope", "9" * 30, "7"])
 def test_what_is_no_deviation_is_not_found_whatever_is_decided_of_it(core: Core, id: str) -> None:
     store, catalogue = core.store, core.acceptor.catalogue
-    deviations = Deviations(store, catalogue, Proposals(store, catalogue, core.load))
+    deviations = Deviations(store, catalogue, Proposals(store, catalogue, core.load), core.jobs.judge_again)
     for decide in (
         lambda: deviations.ignore(id, "known", None),
         lambda: deviations.accept(id, None, None),

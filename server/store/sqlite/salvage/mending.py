@@ -35,8 +35,8 @@ def mend(db: sqlite3.Connection, now: int) -> dict[str, int]:
     for table in COUNTED if _exists(db, "sub_operations") else COUNTED[:-1]:
         drop(table, "operation NOT IN (SELECT number FROM operations)")
     db.execute("UPDATE exchanges SET second = NULL WHERE second NOT IN (SELECT number FROM witnesses)")
-    db.execute(  # nothing counted, so that re-validation does not subtract it from the wrong operation
-        """UPDATE exchanges SET revision = -1, operation = 0
+    db.execute(  # to be validated again; subtracted from no operation, as the counts of theirs are lost
+        """UPDATE exchanges SET revision = min(revision, ~revision), operation = 0
         WHERE operation NOT IN (SELECT number FROM operations)"""
     )
     _remove_parts(db)
@@ -63,9 +63,10 @@ def _add_stand_ins(db: sqlite3.Connection) -> None:
     apis = " UNION ".join(f"SELECT api AS number FROM {table}" for table in REFERRING)
     id, random = (", id", ", lower(hex(randomblob(8)))") if _has_ids(db) else ("", "")
     db.execute(
-        f"""INSERT INTO apis (number{id}, kind, name, internal)
-        SELECT number{random}, 'host', {NAME.format(number="number")}, 0
-        FROM ({apis}) WHERE number NOT IN (SELECT number FROM apis)"""
+        f"""INSERT INTO apis (number{id}, kind, name, internal, revision)
+        SELECT number{random}, 'host', {NAME.format(number="number")}, 0, (SELECT
+            coalesce(max(max(revision, ~revision)), 0) FROM exchanges WHERE api = lost.number)
+        FROM ({apis}) AS lost WHERE number NOT IN (SELECT number FROM apis)"""
     )
     consumers = " UNION ".join(f"SELECT consumer AS number FROM {table}" for table in CALLING)
     db.execute(

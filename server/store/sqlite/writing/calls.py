@@ -69,6 +69,14 @@ class SqliteCallTally:
         )
         self.forget()
 
+    def reset_verdicts(self, api: int) -> None:
+        self._db.execute(
+            "DELETE FROM verdicts WHERE operation IN (SELECT number FROM operations WHERE api = ?)", (api,)
+        )
+
+    def judge(self, operation: int, verdict: str, count: int) -> None:
+        self._verdicts[operation, verdict] += count
+
     def _named(
         self, operation: int, counts: Mapping[tuple[SubKey, int], int]
     ) -> Counter[tuple[int | str, ...]]:

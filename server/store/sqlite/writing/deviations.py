@@ -120,13 +120,10 @@ class SqliteDeviationTally:
             del self._numbers[api, DeviationIdentity(*identity)]
             self._kept[api] -= 1
 
-    def purge(self, api: int, revision: int) -> None:
-        self.flush()
-        execute = self._db.execute
-        execute(
-            """DELETE FROM deviation_calls WHERE deviation IN
-            (SELECT number FROM deviations WHERE api = ? AND revision < ?)""",
-            (api, revision),
+    def reset(self, api: int) -> None:
+        self._db.execute(
+            "DELETE FROM deviation_calls WHERE deviation IN (SELECT number FROM deviations WHERE api = ?)",
+            (api,),
         )
-        execute("DELETE FROM deviations WHERE api = ? AND revision < ?", (api, revision))
+        self._db.execute("DELETE FROM deviations WHERE api = ?", (api,))
         self.forget()

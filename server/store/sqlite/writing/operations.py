@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
 
 from server.store.keys import Numbered
 from server.store.rows import OperationKind
 from server.store.sqlite.writing.coverage import move_coverage
 from server.store.sqlite.writing.numbering import insert_once
-from server.store.values import Unsampled
+from server.store.values import Leftover
 
 MAX_PROVISIONAL = 500  # templates per API; further calls count under one operation
 MAX_KEY = 600  # maximum length in characters
@@ -96,13 +95,20 @@ class SqliteOperations:
         )
         self.forget()
 
-    def unsampled(self, api: int) -> Sequence[Unsampled]:
+    def leftovers(self, api: int) -> list[Leftover]:
         rows = self._db.execute(
-            """SELECT number, key, method, template FROM operations WHERE api = ?1 AND kind = ?2 AND count > 0
-            AND number NOT IN (SELECT operation FROM exchanges WHERE api = ?1)""",
-            (api, OperationKind.PROVISIONAL),
+            """SELECT * FROM (SELECT number, key, kind, method, template, count - coalesce(unjudged, 0)
+                - coalesce((SELECT sum(count) FROM verdicts WHERE operation = number), 0) AS left,
+                stored IS NOT NULL FROM operations
+                LEFT JOIN (SELECT operation, count(*) AS stored, sum(verdict IS NULL) AS unjudged
+                    FROM exchanges WHERE api = ?1 GROUP BY operation) ON operation = number
+                WHERE api = ?1 AND kind <> ?2) WHERE left > 0""",
+            (api, OperationKind.UNSEEN),
         )
-        return [Unsampled(*row) for row in rows]
+        return [
+            Leftover(number, key, OperationKind(kind), method, template, left, bool(sampled))
+            for number, key, kind, method, template, left, sampled in rows
+        ]
 
     def move_counts(self, source: int, target: int) -> None:
         move_counts(self._db, source, target)

@@ -1,4 +1,8 @@
-"""Stored exchanges and their views."""
+"""Stored exchanges and their views.
+
+`revision` is that of the API's specifications under which an exchange was counted; ~revision (negative) if it
+is to be validated again although they are the same.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from agent.wire import Record
+from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.views import in_order, sub_operations
 from server.store.draft import ExchangeDraft
 from server.store.parts import StoredPart
@@ -100,7 +105,19 @@ class SqliteSamples:
         return [number for (number,) in rows]
 
     def mark_judged(self, number: int, revision: int) -> None:
+        self._db.execute(
+            """UPDATE exchanges SET verdict = NULL, why = NULL, deviations = NULL, deprecated = 0
+            WHERE number = ?1 AND revision NOT IN (?2, ~?2)""",
+            (number, revision),
+        )
         self._db.execute("UPDATE exchanges SET revision = ? WHERE number = ?", (revision, number))
+
+    def reconsider(self, api: int, identity: DeviationIdentity) -> None:
+        self._db.execute(
+            """UPDATE exchanges SET revision = ~revision
+            WHERE api = ? AND revision >= 0 AND instr(deviations, ?)""",
+            (api, json.dumps(identity).removesuffix("]")),
+        )
 
 
 def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
@@ -118,7 +135,7 @@ def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
         duration=duration,
         why=why,
         deprecated=bool(deprecated),
-        revision=revision,
+        revision=revision if revision >= 0 else ~revision,
         counted=Contribution(
             operation,
             consumer,

@@ -12,7 +12,7 @@ from agent.wire import Endpoint, Record
 from server.analysis.inventory import ApiKind, ConsumerKind
 from server.store.rows import OperationKind
 from server.store.unit import Unit
-from server.store.values import WORKLOAD_PREFIX, Contribution, Merge, Unsampled
+from server.store.values import WORKLOAD_PREFIX, Contribution, Leftover, Merge
 from tests.server.records import NETNS, NOON, record
 from tests.server.store.conformance.opened import OpenStore, count, someone, take
 
@@ -178,14 +178,46 @@ def test_counts_without_samples_move_to_another_operation(opened: OpenStore) -> 
         return source, target
 
     source, target = opened.do(call_both)
-    assert opened.do(lambda unit: unit.operations.unsampled(api)) == [
-        Unsampled(source, "GET /old", "GET", "/old")
-    ]
     opened.do(lambda unit: unit.operations.move_counts(source, target))
     (row,) = opened.operations(api)
     assert (row.number, row.count, row.statuses) == (target, 2, {200: 2})
     assert (row.verdicts, row.latency) == ({"conforming": 2}, {3: 2})
     assert opened.do(lambda unit: unit.operations.provisional(api, "GET", "/old")) != target
+
+
+def test_calls_without_a_verdict_that_are_not_stored_are_left_over(opened: OpenStore) -> None:
+    stored = opened.do(lambda unit: take(unit, record(0), record(1, path="/b"), record(2, path="/b")))
+    api = stored[0].api
+    consumer = opened.do(lambda unit: unit.consumers.number(ConsumerKind.PROCESS, "curl"))
+
+    def call(unit: Unit) -> tuple[int, ...]:
+        key = unit.operations.provisional
+        numbers = (key(api, "GET", "/b"), key(api, "GET", "/c"), unit.operations.unseen(api))
+        for number in numbers:
+            for verdict in (None, None, "conforming"):
+                count(unit, Contribution(number, consumer, 200, NOON, 3, verdict))
+        return numbers
+
+    b, c, _ = opened.do(call)
+    left = [
+        Leftover(b, "GET /b", OperationKind.PROVISIONAL, "GET", "/b", 2, sampled=True),
+        Leftover(c, "GET /c", OperationKind.PROVISIONAL, "GET", "/c", 2, sampled=False),
+    ]
+    assert sorted(opened.do(lambda unit: unit.operations.leftovers(api)), key=lambda one: one.key) == left
+
+    def judge(unit: Unit) -> None:
+        for one in left:
+            unit.calls.judge(one.number, "unjudged", one.count)
+        unit.calls.flush()
+
+    opened.do(judge)
+    assert opened.do(lambda unit: unit.operations.leftovers(api)) == []
+    assert {one.key: one.verdicts for one in opened.operations(api)}["GET /c"] == {
+        "conforming": 1,
+        "unjudged": 2,
+    }
+    opened.do(lambda unit: unit.calls.reset_verdicts(api))
+    assert [one.verdicts for one in opened.operations(api)] == [{}] * 4
 
 
 def test_consumers_are_known_once_bounded_and_go_when_nothing_refers_to_them(opened: OpenStore) -> None:

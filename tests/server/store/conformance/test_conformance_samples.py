@@ -112,6 +112,30 @@ def test_what_was_not_judged_as_the_api_stands_is_listed_until_it_is_or_is_given
     assert opened.do(lambda unit: unit.samples.unjudged(api + 1, 1, 9)) == []
 
 
+def test_exchanges_with_a_deviation_are_judged_again_and_still_counted(opened: OpenStore) -> None:
+    drafts = opened.do(lambda unit: take(unit, *(record(n) for n in range(3)), verdict="deviating"))
+    api, other = drafts[0].api, UNKNOWN_STATUS._replace(place="50")
+
+    def show(unit: Unit) -> None:
+        for draft, found in zip(drafts, (UNKNOWN_STATUS, other, UNKNOWN_STATUS), strict=True):
+            draft.deviations, draft.revision = {found: 'not "described"'}, 4
+        unit.samples.write(drafts)
+
+    opened.do(show)
+    for _ in range(2):
+        opened.do(lambda unit: unit.samples.reconsider(api, UNKNOWN_STATUS))
+        found = opened.do(lambda unit: unit.samples.unjudged(api, 4, 9))
+        assert {*found} == {drafts[0].number, drafts[2].number}
+    loaded = opened.do(lambda unit: unit.samples.load(drafts[0].number))
+    assert loaded is not None
+    assert loaded.revision == 4
+    opened.do(lambda unit: unit.samples.mark_judged(drafts[0].number, 4))
+    opened.do(lambda unit: unit.samples.mark_judged(drafts[1].number, 5))
+    shown = {one.number: (one.verdict, len(one.deviations)) for one in opened.exchanges()}
+    assert shown[drafts[0].number] == ("deviating", 1)
+    assert shown[drafts[1].number] == (None, 0)
+
+
 def test_exchanges_go_so_many_days_after_they_came_and_their_counts_stay(opened: OpenStore) -> None:
     early = opened.do(lambda unit: take(unit, record(0), now=NOON))
     late = opened.do(lambda unit: take(unit, record(1), record(2), now=NOON + DAY_NS))

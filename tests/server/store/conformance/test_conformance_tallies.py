@@ -16,7 +16,15 @@ from agent.wire import SubOperation
 from server.store.filters import DeviationsShown, Filters
 from server.store.rows import DeviationRow, DeviationState, OperationRow, PartCount, UndescribedCount
 from server.store.unit import Unit
-from server.store.values import MAX_NAMES, MAX_OTHERS, Contribution, Covered, DeviationDecision, Occurrence
+from server.store.values import (
+    MAX_NAMES,
+    MAX_OTHERS,
+    Contribution,
+    Covered,
+    DeviationDecision,
+    Occurrence,
+    Upload,
+)
 from tests.server.records import NOON
 from tests.server.store.conformance.opened import (
     HOUR_NS,
@@ -197,14 +205,32 @@ def test_coverage_is_counted_for_everyone_and_each_consumer_until_it_is_reset(op
 
 
 def test_what_no_specification_describes_is_counted_by_status(opened: OpenStore) -> None:
-    api, operation, consumer = operation_of(opened)
+    api, operation, _ = operation_of(opened)
 
-    calls = [Contribution(operation, consumer, status, NOON, None, None) for status in (200, 200, None)]
+    def cover(unit: Unit) -> None:
+        for status in ("2xx", "2xx", "none"):
+            unit.coverage.add(Covered(operation, (), (f"undescribed:{status}",)))
+            unit.coverage.add(Covered(unit.operations.unseen(api), (), (f"undescribed:{status}",)))
+        unit.coverage.flush()
+
+    opened.do(cover)
+    opened.do(lambda unit: unit.specs.add(api, Upload(b"{}"), "Shop", "1", [], NOON))
+    with opened.store.reading() as reader:
+        assert {*reader.coverage.undescribed(api)} == {
+            UndescribedCount("GET", "/x", "2xx", 2),
+            UndescribedCount("GET", "/x", "none", 1),
+        }
+        assert [*reader.coverage.counts(api, "process")] == []
+
+
+def test_without_a_specification_no_call_is_described(opened: OpenStore) -> None:
+    api, operation, consumer = operation_of(opened)
+    calls = [Contribution(operation, consumer, status, NOON, None, None) for status in (200, 201, None)]
     opened.do(lambda unit: count(unit, *calls))
     with opened.store.reading() as reader:
         assert {*reader.coverage.undescribed(api)} == {
-            UndescribedCount("GET", "/x", 200, 2),
-            UndescribedCount("GET", "/x", None, 1),
+            UndescribedCount("GET", "/x", "2xx", 2),
+            UndescribedCount("GET", "/x", "none", 1),
         }
 
 
@@ -325,14 +351,17 @@ def test_deviations_of_an_api_are_bounded(opened: OpenStore) -> None:
     assert opened.do(lambda unit: show(unit, api, consumer, UNKNOWN_STATUS._replace(place="more"))) is False
 
 
-def test_what_nothing_has_shown_since_a_change_is_purged(opened: OpenStore) -> None:
+def test_deviations_of_an_api_begin_anew_when_they_are_reset(opened: OpenStore) -> None:
     api, consumer = opened.do(someone)
     opened.do(lambda unit: show(unit, api, consumer))
-    opened.do(lambda unit: unit.deviations.purge(api, 0))
+    (before,) = deviations(opened)
+    opened.do(lambda unit: unit.deviations.reset(api + 1))
     assert len(deviations(opened)) == 1
-    opened.do(lambda unit: unit.deviations.purge(api, 1))
+    opened.do(lambda unit: unit.deviations.reset(api))
     assert deviations(opened) == []
-    assert opened.do(lambda unit: show(unit, api, consumer))
+    assert opened.do(lambda unit: show(unit, api, consumer, time=NOON + 7))
+    (after,) = deviations(opened)
+    assert (after.id, after.count, after.first_seen) == (before.id, 1, NOON + 7)
 
 
 def test_a_decision_replaces_what_was_decided_before(opened: OpenStore) -> None:
@@ -359,7 +388,7 @@ def test_a_decision_holds_whatever_becomes_of_the_deviation(opened: OpenStore) -
     assert deviations(opened, Filters()) == []
     (row,) = deviations(opened, Filters(state=DeviationState.IGNORED))
     assert (row.state, row.reason, row.decided_by, row.decided) == ("ignored", "known", "Ann", NOON)
-    opened.do(lambda unit: unit.deviations.purge(api, 1))
+    opened.do(lambda unit: unit.deviations.reset(api))
     opened.again()
     opened.do(lambda unit: show(unit, api, consumer))
     assert [one.state for one in deviations(opened)] == [DeviationState.IGNORED]
