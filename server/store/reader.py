@@ -41,10 +41,10 @@ class InventoryReader(Protocol):
     def name_of(self, api: int) -> str: ...
 
     def api(self, api: int) -> ApiRow | None:
-        """None if the API has no counts and was not declared."""
+        """An API, even if no calls are left to it. None if there is none with this number."""
 
     def apis(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ApiRow]:
-        """The most recently called first."""
+        """APIs that were called or declared, the most recently called first."""
 
     def operations(
         self, api: int, filters: Filters, limit: int, after: Cursor | None, deprecated: bool | None = None

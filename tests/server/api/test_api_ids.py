@@ -15,6 +15,7 @@ from server.store import keys
 from tests.server.engine import spec
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
+from tests.server.sql import sql
 
 ID = re.compile("[0-9a-f]{16}")
 STRANGE = ("1", "-1", "1e3", "0" * 16, "f" * 16, "F" * 16, "7" * 17, "%00", "%ff", "\u0663", "x" * 5000)
@@ -54,6 +55,17 @@ def test_what_the_outside_sees_is_text_of_one_form(client: Client) -> None:
     ids = [api, deviation, client.items("/deviations")[0]["api"], client.items("/specs")[0]["api"]]
     ids += [one["api"] for one in client.items("/exchanges")]
     assert [id for id in ids if not ID.fullmatch(id)] == []
+
+
+def test_an_api_without_calls_is_not_listed_and_answers_everywhere(client: Client) -> None:
+    client.core.store.write(lambda unit: unit.apis.resolve(record(0))).result()
+    ((number,),) = sql(client.core.store, "SELECT number FROM apis")
+    id = keys.id_of(number)
+    assert client.items("/apis") == []
+    for path in OF_AN_API:
+        answer = client.http.get(f"/api/v1/apis/{id}{path}")
+        assert answer.status_code == 200 or answer.json()["detail"] != "no such API", path
+    assert (client.get(f"/apis/{id}")["exchanges"], client.http.get(f"/apis/{id}").status_code) == (0, 200)
 
 
 def test_reading_by_an_earlier_id_is_redirected_for_good(client: Client) -> None:

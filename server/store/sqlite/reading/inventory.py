@@ -53,10 +53,13 @@ class SqliteInventory:
         return str(self._db.execute("SELECT name FROM apis WHERE number = ?", (api,)).fetchone()[0])
 
     def api(self, api: int) -> ApiRow | None:
-        rows = self.apis(Filters(api=api), 1, None).rows
+        rows = self._apis(Filters(api=api), 1, None, uncalled=True).rows
         return rows[0] if rows else None
 
     def apis(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ApiRow]:
+        return self._apis(filters, limit, after, uncalled=False)
+
+    def _apis(self, filters: Filters, limit: int, after: Cursor | None, *, uncalled: bool) -> Listed[ApiRow]:
         where = Conditions()
         where.add("apis.number = ?", filters.api)
         add_places(where, filters)
@@ -71,10 +74,17 @@ class SqliteInventory:
             coalesce(max(operations.last_seen), 0) AS last_seen
             FROM apis LEFT JOIN operations ON operations.api = apis.number
             WHERE apis.merged_into IS NULL AND {where} GROUP BY apis.number)
-            WHERE (stored > 0 OR kind = '{ApiKind.DECLARED}') AND (last_seen, number) < (?, ?)
+            WHERE (stored > 0 OR kind = '{ApiKind.DECLARED}' OR ?) AND (last_seen, number) < (?, ?)
             AND last_seen >= ? AND coalesce(first_seen, 0) < ?
             ORDER BY last_seen DESC, number DESC LIMIT ?""",
-            (*where.values, *(after or NEWEST), filters.since or 0, filters.until or END, limit + SPARE),
+            (
+                *where.values,
+                uncalled,
+                *(after or NEWEST),
+                filters.since or 0,
+                filters.until or END,
+                limit + SPARE,
+            ),
         )
         return piece(
             self._readable.each(StoredPart.APIS, rows, self._api),
