@@ -114,6 +114,7 @@ class Jobs:
         today = self._clock() // DAY_NS
         if today != self._tidied:
             self._do(lambda unit: unit.retention.fold_hours(self._bounds, self._clock()))
+            self._do(lambda unit: unit.positions.forget_starts(self._clock()))
             self.forget_callers()
             self._tidied = today
 

@@ -311,6 +311,11 @@ class Positions(Protocol):
     def count(self, buckets: Mapping[str, int]) -> None:
         """Adds to the server's own ledger."""
 
+    def forget_starts(self, now: int) -> None:
+        """Removes what no longer matters of starts that are over: batches after a day, and after 30 days all
+        but the sum of their counts.
+        """
+
 
 class Specs(Protocol):
     """Specifications and their uploaded documents."""

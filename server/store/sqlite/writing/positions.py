@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from agent.wire import Batch
+from server.store.sqlite.writing.starts import forget_starts
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,9 @@ class SqlitePositions:
         return self._db.execute(
             "SELECT agent, epoch, last_seen FROM epochs WHERE last_seen >= ? ORDER BY last_seen", (since,)
         ).fetchall()
+
+    def forget_starts(self, now: int) -> None:
+        forget_starts(self._db, now)
 
     def count(self, buckets: Mapping[str, int]) -> None:
         self._db.executemany(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from agent.wire import Batch, Capture
 from server.store.rows import AgentRow, CaptureRow
 from server.store.unit import Unit
+from server.store.values import DAY_NS
 from tests.server.records import NOON, record
 from tests.server.store.conformance.opened import OpenStore, batch_of
 
@@ -104,6 +107,36 @@ def test_who_delivered_since_a_time_is_known_after_a_restart(opened: OpenStore) 
     opened.again()
     found = opened.do(lambda unit: unit.positions.delivered(NOON + 2))
     assert [*found] == [("c", "epoch", NOON + 2), ("a", "epoch", NOON + 9)]
+
+
+def forget_starts(now: int, unit: Unit) -> None:
+    unit.positions.forget_starts(now)
+
+
+def is_duplicate(batch: Batch, unit: Unit) -> bool:
+    return unit.positions.is_duplicate(batch)
+
+
+def test_of_starts_that_are_over_only_sums_are_kept(opened: OpenStore) -> None:
+    for start in range(20):
+        for seq in (3, 2, 4):
+            receive(opened, batch_of(seq, [record(seq)], parsed=seq, epoch=f"start {start}"), NOON + start)
+    receive(opened, batch_of(1, parsed=7, epoch="present"), NOON + 31 * DAY_NS)
+    for days in (1.5, 31, 31):
+        with opened.store.reading() as reader:
+            before = reader.fleet.ledgers()
+        opened.do(partial(forget_starts, NOON + int(days * DAY_NS)))
+        opened.again()
+        with opened.store.reading() as reader:
+            after, rows = reader.fleet.ledgers(), reader.fleet.agents(100, None).rows
+        assert after.agents == before.agents == {"exchanges": {"parsed": 20 * 4 + 7}}
+        assert sum(one.records for one in rows) == 60
+        if days == 1.5:
+            again = [batch_of(seq, epoch="start 0") for seq in (1, 2, 3, 4, 5)]
+            known = [opened.do(partial(is_duplicate, one)) for one in again]
+            assert (known, len(rows)) == ([True] * 4 + [False], 21)
+    assert sorted(one.epoch for one in rows) == ["(earlier)", "present"]
+    assert (rows[-1].first_seen, rows[-1].last_seen) == (NOON, NOON + 19)
 
 
 def test_the_servers_own_ledger_adds_up(opened: OpenStore) -> None:
