@@ -182,5 +182,9 @@ def _names(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _callers(call: Call) -> Iterator[tuple[str, str]]:
-    """Coverage counts for every name; it ignores certificates."""
-    return ((kind, name) for kind, name in _names(call) if kind != "certificate")
+    """Coverage counts for every name, and a pod's namespace; it ignores certificates."""
+    for kind, name in _names(call):
+        if kind != "certificate":
+            yield kind, name
+        if kind == "pod":
+            yield "namespace", name.partition("/")[0]
