@@ -18,9 +18,10 @@ from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.decode import Delivery
 from server.ingest.naming import named
 from server.ingest.outcomes import IN_DOUBT, UNCERTAIN, Left, Received
-from server.ingest.pairing import Arrival, Pairing, Settleable, arrived, newest
+from server.ingest.pairing import Arrival, LateView, Pairing, Settleable, arrived, newest
 from server.ingest.settling import Settling
 from server.specification import Load
+from server.store.draft import ExchangeDraft
 from server.store.errors import KeyCollision
 from server.store.unit import Unit
 
@@ -126,6 +127,9 @@ class Acceptor:
 
     def _settle(self, found: Iterable[Settleable]) -> None:
         for one in found:
+            if one.gone and one.late is not None:
+                self._leave_out_late(one.exchange, one.late)
+                continue
             self._uncommitted[one.why] += 1
             self._uncommitted[UNCERTAIN] += one.late is None and is_uncertain(one.exchange.records)
             self._uncommitted[IN_DOUBT] += one.in_doubt
@@ -133,13 +137,23 @@ class Acceptor:
                 try:
                     self.settling.settle(one.exchange)
                 except KeyCollision as error:  # the exchange is not counted at all
-                    self._leave_out(error)
+                    self._leave_out(one.exchange, error)
             elif one.exchange.id not in self._left_as_counted:
                 with self._undoing_collisions(one.exchange.id):
                     self.settling.add_view(one.exchange, one.late.record, one.late.number)
 
-    def _leave_out(self, error: KeyCollision) -> None:
+    def _leave_out_late(self, gone: ExchangeDraft, late: LateView) -> None:
+        """Handles the other view of an exchange that is not stored any more: it may still merge APIs."""
+        self._counts[Left.GONE] += 1
+        self._unit.samples.remove_views([late.number])
+        try:
+            self.settling.find_api([*gone.records, late.record])
+        except KeyCollision as error:
+            log.error("APIs are not merged: %s", error)
+
+    def _leave_out(self, exchange: ExchangeDraft, error: KeyCollision) -> None:
         self._counts[Left.COLLIDED] += 1
+        self._pairing.detach(exchange)
         log.error("an exchange is not counted: %s", error)
 
     @contextmanager

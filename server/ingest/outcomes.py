@@ -29,3 +29,4 @@ class Left(StrEnum):
     ENGINE = "matching_failed"
     COVERAGE = "coverage_failed"
     COLLIDED = "id_collision"  # the exchange is not counted at all: its number collides
+    GONE = "exchange_gone"  # the view: its exchange was counted or left out before, and is not stored

@@ -67,13 +67,15 @@ class LateView(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Settleable:
     """An exchange whose wait is over. If it was already counted without its other view, that is `late`.
-    `in_doubt` is true if its other view may be among others, unknown which.
+    `in_doubt` is true if its other view may be among others, unknown which. `gone`: it was counted or left
+    out before, and is not stored.
     """
 
     exchange: ExchangeDraft
     why: SettledBy
     late: LateView | None = None
     in_doubt: bool = False
+    gone: bool = False
 
 
 class Pairing:
@@ -140,14 +142,14 @@ class Pairing:
         if other is None:
             return None
         held = self.holding.release(other.exchange)
-        exchange = self._unit.samples.load(other.exchange) if held is None else self._draft(held)
         if held is None:
-            self._unit.lone_views.remove(other.exchange)
+            found = self._late(other.exchange, LateView(one.number, one.record))
+            one.exchange = one.number if found is None else found.exchange.number
+            return found
+        exchange = self._draft(held)
         if exchange is None:
             return None
         one.exchange = exchange.number
-        if held is None:
-            return Settleable(exchange, SettledBy.LATE, LateView(one.number, one.record))
         exchange.records.append(one.record)
         exchange.second = one.number
         return Settleable(exchange, SettledBy.PAIRED)
@@ -222,15 +224,34 @@ class Pairing:
     def _late_half(
         self, one: ExchangeDraft, number: int, why: SettledBy, uncounted: dict[int, Settleable]
     ) -> Settleable | None:
-        self._unit.lone_views.remove(number)
         alone = uncounted.pop(number, None)
         if alone is not None:
+            self._unit.lone_views.remove(number)
             return self._joined(one, alone.exchange, why)
-        exchange = self._unit.samples.load(number)
-        if exchange is None:
-            return None
-        self._unit.samples.join(one.number, exchange.number)
-        return Settleable(exchange, SettledBy.LATE, LateView(one.number, one.records[0]))
+        late = self._late(number, LateView(one.number, one.records[0]))
+        if late is not None:
+            self._unit.samples.join(one.number, number)
+        return late
+
+    def _late(self, number: int, view: LateView) -> Settleable | None:
+        """The exchange of a lone view, with its other view; None if neither is stored."""
+        exchange, gone = self._unit.samples.load(number), self._unit.lone_views.gone(number)
+        self._unit.lone_views.remove(number)
+        if exchange is not None:
+            return Settleable(exchange, SettledBy.LATE, view)
+        return (
+            None
+            if gone is None
+            else Settleable(ExchangeDraft(number, [gone]), SettledBy.LATE, view, gone=True)
+        )
+
+    def detach(self, exchange: ExchangeDraft) -> None:
+        """Removes a settled exchange that is not stored, but its other half is still recognised."""
+        self._unit.lone_views.add(self._settled_alone)
+        self._settled_alone.clear()
+        numbers = [exchange.number] if exchange.second is None else [exchange.number, exchange.second]
+        self._unit.lone_views.detach(numbers)
+        self._unit.samples.remove_views(numbers)
 
     def _joined(self, one: ExchangeDraft, other: ExchangeDraft, why: SettledBy) -> Settleable:
         """Two exchanges of one view, neither of them counted, as one."""

@@ -46,11 +46,11 @@ class Settling:
 
     def settle(self, exchange: ExchangeDraft) -> None:
         """Counts a new exchange."""
-        self._count(exchange, self._find_api(exchange.records))
+        self._count(exchange, self.find_api(exchange.records))
 
     def add_view(self, exchange: ExchangeDraft, record: Record, number: int) -> None:
         """Adds the other view of a stored exchange, and counts it from both."""
-        api = self._find_api([*exchange.records, record])
+        api = self.find_api([*exchange.records, record])
         exchange = self._unit.samples.load(exchange.number) or exchange  # its API may have been merged
         self.counting.take_back(exchange)
         exchange.records.append(record)
@@ -62,7 +62,7 @@ class Settling:
         self.counting.take_back(exchange)
         self._count(exchange, exchange.api)
 
-    def _find_api(self, records: Sequence[Record]) -> int:
+    def find_api(self, records: Sequence[Record]) -> int:
         """Finds the API of these views; merges APIs that turn out to be the same."""
         views = placed(in_order(records))
         server = server_view(views)

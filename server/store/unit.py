@@ -180,6 +180,9 @@ class Samples(Protocol):
     def add_views(self, views: Iterable[StoredView]) -> None:
         """Inserts views, whether or not their exchanges are known."""
 
+    def remove_views(self, numbers: Iterable[int]) -> None:
+        """Removes views that belong to no stored exchange."""
+
     def join(self, number: int, exchange: int) -> None:
         """Moves a stored view to another exchange."""
 
@@ -217,6 +220,14 @@ class LoneViews(Protocol):
     def add(self, views: Iterable[LoneView]) -> None: ...
 
     def remove(self, number: int) -> None: ...
+
+    def detach(self, numbers: Iterable[int]) -> None:
+        """Keeps lone views although their exchanges will not be stored, without their content. Unplaced ones
+        are removed.
+        """
+
+    def gone(self, number: int) -> Record | None:
+        """The record, without content, of a lone view whose exchange is not stored."""
 
     def marks(self, marks: Sequence[int]) -> Collection[int]:
         """The ones of these marks that a lone view has."""

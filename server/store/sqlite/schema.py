@@ -327,3 +327,9 @@ def m020_one_base(db: Database) -> None:
         FROM undescribed JOIN parts ON name = part GROUP BY operation"""
     )
     execute("DROP TABLE undescribed")
+
+
+@migrations()
+def m021_gone(db: Database) -> None:
+    """Of a lone view whose exchange is not stored: its record without content; otherwise NULL."""
+    db.conn.execute("ALTER TABLE alone ADD COLUMN gone BLOB")

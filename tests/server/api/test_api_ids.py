@@ -175,3 +175,11 @@ def test_an_exchange_that_would_be_mixed_with_others_is_left_out_alone(
     assert len(errors) == counts["id_collision"]
     said = re.compile("an exchange is not counted: two consumers have the id [0-9a-f]{16}: .*")
     assert all(said.fullmatch(one) for one in errors)
+    others = [replace(record(n, "client"), consumer=caller) for n, caller in enumerate(callers)]
+    client.send(*others)
+    later = client.server_ledger()
+    assert (later["id_collision"], later["exchange_gone"]) == (counts["id_collision"],) * 2
+    assert len(client.items("/exchanges")) == len(counted)
+    for table in ("witnesses WHERE exchange", "alone WHERE number"):
+        rows = sql(client.core.store, f"SELECT * FROM {table} NOT IN (SELECT number FROM exchanges)")
+        assert rows == [], table

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
-from agent.wire import Record
+from msgspec.structs import replace
+
+from agent.wire import Body, Record, Request, Response, decode_record, pack_record
 from server.analysis.clocks import SKEW_NS, SLACK_NS
 from server.analysis.likeness import LONGEST_NS, likeness_of
 from server.analysis.witnesses import View, mark_of, view_of
-from server.store.sqlite.reading.readable import Readable
+from server.store.sqlite.reading.readable import UNREADABLE, Readable
 from server.store.values import DAY_NS, HOUR_NS, LoneView
 
 MARKS_AT_ONCE = 500
@@ -39,6 +42,13 @@ class SqliteLoneViews:
         self._count -= len(gone)
         self._unplaced -= sum(mark is None for (mark,) in gone)
 
+    def detach(self, numbers: Iterable[int]) -> None:
+        detach(self._db, numbers)
+
+    def gone(self, number: int) -> Record | None:
+        rows = self._db.execute("SELECT gone FROM alone WHERE number = ? AND gone IS NOT NULL", (number,))
+        return next(iter(self._readable.records(raw for (raw,) in rows)), None)
+
     def marks(self, marks: Sequence[int]) -> set[int]:
         found: set[int] = set()
         for start in range(0, len(marks), MARKS_AT_ONCE):
@@ -51,13 +61,13 @@ class SqliteLoneViews:
 
     def near(self, time: int, mark: int) -> list[View]:
         rows = self._db.execute(
-            """SELECT number, record FROM (
-                SELECT * FROM (SELECT number FROM alone WHERE mark = ?1 AND time BETWEEN ?2 - ?3 AND ?2
+            """SELECT number, coalesce(gone, record) AS raw FROM (
+                SELECT * FROM (SELECT number, gone FROM alone WHERE mark = ?1 AND time BETWEEN ?2 - ?3 AND ?2
                     ORDER BY time DESC LIMIT ?4)
                 UNION ALL
-                SELECT * FROM (SELECT number FROM alone WHERE mark = ?1 AND time > ?2 AND time <= ?2 + ?3
-                    ORDER BY time LIMIT ?4)
-            ) JOIN witnesses USING (number)""",
+                SELECT * FROM (SELECT number, gone FROM alone WHERE mark = ?1
+                    AND time > ?2 AND time <= ?2 + ?3 ORDER BY time LIMIT ?4)
+            ) LEFT JOIN witnesses USING (number) WHERE raw IS NOT NULL""",
             (mark, time, SKEW_NS + LONGEST_NS, MAX_NEAR // 2),
         )
         return [
@@ -109,3 +119,40 @@ class SqliteLoneViews:
     def forget(self) -> None:
         count, marked = self._db.execute("SELECT count(*), count(mark) FROM alone").fetchone()
         self._count, self._unplaced = int(count), int(count) - int(marked)
+
+
+def detach(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Keeps lone views without their exchanges, as far as their other halves need them. Call it before their
+    records are deleted. Unplaced ones are removed.
+    """
+    for number in numbers:
+        query = "SELECT record FROM alone JOIN witnesses USING (number) WHERE number = ? AND mark IS NOT NULL"
+        row = db.execute(query, (number,)).fetchone()
+        if row is None:
+            db.execute("DELETE FROM alone WHERE number = ?", (number,))
+        else:
+            db.execute("UPDATE alone SET gone = ? WHERE number = ?", (_without_content(row[0]), number))
+
+
+def _without_content(raw: bytes) -> bytes | None:
+    """A packed record without headers and bodies; None if it cannot be read."""
+    try:
+        record = decode_record(raw)
+    except UNREADABLE:
+        return None
+    request, response = record.request, record.response
+    return pack_record(
+        replace(
+            record,
+            request=None if request is None else _emptied(request),
+            response=None if response is None else _emptied(response),
+        )
+    )
+
+
+Half = TypeVar("Half", Request, Response)
+
+
+def _emptied(half: Half) -> Half:
+    body = Body(half.body.size, None, half.body.state)
+    return replace(half, headers=(), trailers=(), body=body)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from server.store.sqlite.writing.lone_views import KEPT_NS, detach
 from server.store.values import DAY_NS, HOUR_NS, RetentionBounds
 
 CHUNK = 500  # exchanges deleted in one piece of work, so that ingest continues in between
@@ -29,18 +30,19 @@ class SqliteRetention:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 
     def drop_some(self, bounds: RetentionBounds, now: int, target: int) -> int:
-        dropped = self.drop_oldest(CHUNK, below=self._expired(now - int(bounds.days * DAY_NS)))
+        dropped = self.drop_oldest(CHUNK, below=self._expired(now - int(bounds.days * DAY_NS), now))
         excess = self.used_bytes() - target
         if not dropped and excess > 0:
             dropped = self.drop_oldest(CHUNK, size=excess)
         return dropped
 
-    def _expired(self, before: int) -> int:
+    def _expired(self, before: int, now: int) -> int:
         """The first number of the exchanges that arrived at or after a time, rounded down to the hour.
-        Removes the rows of earlier hours; all smaller numbers are expired.
+        Removes the rows of hours before that, unless lone views of theirs are kept.
         """
-        self._db.execute("DELETE FROM arrivals WHERE hour < ?", (before // HOUR_NS,))
-        (first,) = self._db.execute("SELECT min(first) FROM arrivals").fetchone()
+        hour = before // HOUR_NS
+        self._db.execute("DELETE FROM arrivals WHERE hour < ?", (min(hour, (now - KEPT_NS) // HOUR_NS - 1),))
+        (first,) = self._db.execute("SELECT min(first) FROM arrivals WHERE hour >= ?", (hour,)).fetchone()
         return END if first is None else int(first)
 
     def drop_oldest(self, limit: int, below: int = END, size: int | None = None) -> int:
@@ -63,7 +65,7 @@ class SqliteRetention:
             witnesses += [(one,) for one in (number, second) if one is not None]
             freed += held
         self._db.executemany("DELETE FROM exchanges WHERE number = ?", gone)
-        self._db.executemany("DELETE FROM alone WHERE number = ?", gone)
+        detach(self._db, (number for (number,) in gone))
         self._db.executemany("DELETE FROM witnesses WHERE number = ?", witnesses)
         return len(gone)
 

@@ -82,6 +82,9 @@ class SqliteSamples:
         query = "INSERT INTO witnesses (number, id, exchange, record) VALUES (?, ?, ?, ?)"
         self._db.executemany(query, views)
 
+    def remove_views(self, numbers: Iterable[int]) -> None:
+        self._db.executemany("DELETE FROM witnesses WHERE number = ?", [(number,) for number in numbers])
+
     def join(self, number: int, exchange: int) -> None:
         self._db.execute("UPDATE witnesses SET exchange = ? WHERE number = ?", (exchange, number))
 

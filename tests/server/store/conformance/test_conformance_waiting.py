@@ -132,11 +132,23 @@ def test_views_settled_alone_are_bounded_and_the_oldest_goes_first(opened: OpenS
     assert alone(opened, *views) == {mark(one) for one in views[2:]}
 
 
-def test_a_view_settled_alone_goes_with_its_exchange(opened: OpenStore) -> None:
+def test_a_view_settled_alone_is_known_for_a_day_although_its_exchange_is_gone(opened: OpenStore) -> None:
     one = record(1, "client")
     opened.do(lambda unit: settle_alone(unit, one))
-    bounds = RetentionBounds(1, MUCH)
-    assert opened.do(lambda unit: unit.retention.drop_some(bounds, NOON + 2 * DAY_NS, MUCH)) == 1
+    opened.do(lambda unit: unit.samples.numbers(1, NOON + HOUR_NS))
+    bounds, later = RetentionBounds(0.1, MUCH), NOON + 26 * HOUR_NS
+    assert opened.do(lambda unit: unit.retention.drop_some(bounds, NOON + 5 * HOUR_NS, MUCH)) == 1
+    opened.again()
+    (mark,) = alone(opened, one)
+    ((view, kept),) = opened.do(
+        lambda unit: [
+            (near, unit.lone_views.gone(near.exchange)) for near in unit.lone_views.near(one.time, mark)
+        ]
+    )
+    assert kept is not None
+    assert (kept.id, view.side) == (one.id, "client")
+    opened.do(lambda unit: unit.retention.drop_some(bounds, later, MUCH))
+    assert opened.do(lambda unit: unit.lone_views.expire(later, 10)) == 0
     assert alone(opened, one) == set()
 
 

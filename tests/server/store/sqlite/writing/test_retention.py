@@ -7,15 +7,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
-from agent.wire import Body, Consumer, Record
+from agent.wire import Body, Consumer, Record, decode_record
 from server.ingest.decode import decode
 from server.store.sqlite.connection import FILE
 from server.store.store import Store
 from server.store.values import DAY_NS, HOUR_NS, RetentionBounds
 from tests.server.engine import spec
-from tests.server.records import NOON, batch, record
+from tests.server.records import NOON, batch, both, record
 from tests.server.running import Client, serving, wait_for
 from tests.server.settled import accept
 from tests.server.sql import drop_oldest, path_of, sql
@@ -149,16 +150,6 @@ def test_a_sample_that_went_leaves_its_deviation(tmp_path: Path) -> None:
         assert after == {**before, "exchange": None}
 
 
-def test_a_half_whose_other_half_went_is_an_exchange_of_its_own(tmp_path: Path) -> None:
-    with serving(tmp_path) as client:
-        client.send(record(0, "client"))
-        state = client.core
-        drop_oldest(state.store, 10)
-        client.send(record(0, "server"))
-        (one,) = client.items("/exchanges")
-        assert len(one["witnesses"]) == 1
-
-
 def test_counters_of_long_ago_are_kept_by_the_day(tmp_path: Path) -> None:
     with serving(tmp_path) as client:
         client.send(*[record(n, start=NOON + n * HOUR_NS) for n in range(30)])
@@ -248,3 +239,31 @@ def test_used_bytes_leave_out_what_is_free(tmp_path: Path) -> None:
         full = state.store.write(lambda unit: unit.retention.used_bytes()).result()
         drop_oldest(state.store, 50)
         assert state.store.write(lambda unit: unit.retention.used_bytes()).result() < full / 4
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_the_late_half_of_an_exchange_that_retention_deleted_counts_no_call(
+    client: Client, first: str
+) -> None:
+    views = both(0) if first == "client" else both(0)[::-1]
+    client.send(views[0])
+    store = client.core.store
+    assert (drop_oldest(store, 1), sql(store, "SELECT count(*) FROM witnesses")) == (1, [(0,)])
+    client.send(views[1])
+    (api,) = client.items("/apis")
+    assert (api["exchanges"], client.items("/exchanges")) == (1, [])
+    assert client.server_ledger() == {"stored": 1, "witness": 1, "exchange_gone": 1}
+    for table in ("witnesses", "alone", "held"):
+        assert sql(store, f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+def test_of_what_is_kept_for_a_late_half_nothing_was_said(client: Client) -> None:
+    body = Body(11, b'{"a":"seen"}', "complete")
+    one = record(0, "client", "/users/seen")
+    assert one.request is not None
+    client.send(replace(one, request=replace(one.request, headers=((b"x-a", b"seen"),), body=body)))
+    drop_oldest(client.core.store, 1)
+    ((kept,),) = sql(client.core.store, "SELECT gone FROM alone")
+    found = decode_record(kept).request
+    assert found is not None
+    assert (found.path, found.headers, found.body.data, found.body.size) == (b"/users/seen", (), None, 11)
