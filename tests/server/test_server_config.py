@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from server.config import ConfigError, ServerSettings, checked, default_data, digest, parse_listen, read_token
+from kube.access import Access
+from server.cluster.settings import ClusterSettings
+from server.config import (
+    ConfigError,
+    ServerSettings,
+    checked,
+    cluster,
+    default_data,
+    digest,
+    parse_listen,
+    read_token,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +92,13 @@ def test_data_goes_where_the_system_keeps_state(monkeypatch: pytest.MonkeyPatch)
     assert default_data() == Path("/var/lib/spectap")
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert default_data().parts[-3:] == (".local", "state", "spectap")
+
+
+def test_the_cluster_is_asked_only_on_request_and_with_an_account(tmp_path: Path) -> None:
+    assert cluster(False, "east", None, None) is None
+    with pytest.raises(ConfigError, match="need --kubernetes"):
+        cluster(False, None, "http://127.0.0.1:8001", None)
+    with pytest.raises(ConfigError, match="token does not exist"):
+        cluster(True, None, "https://api.test", str(tmp_path))
+    found = cluster(True, "east", "http://127.0.0.1:8001", str(tmp_path))
+    assert found == ClusterSettings(Access("http://127.0.0.1:8001", tmp_path), "east")
