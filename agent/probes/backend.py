@@ -6,24 +6,23 @@ and where they attach. Which one is used is found by trying (agent/capture/choic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-Detach = Callable[[], None]
-"""Removes one probe."""
+from agent.probes.loaded import Detach
 
 
-class Module(Protocol):
-    """The part of bcc.BPF that backends use."""
+class Attaching(Protocol):
+    """Loaded programs, attached by name. All raise OSError."""
 
-    def attach_tracepoint(self, *, tp: bytes, fn_name: bytes) -> object: ...
+    def attach_tracepoint(self, tracepoint: str, program: str) -> Detach: ...
 
-    def detach_tracepoint(self, tp: bytes) -> None: ...
+    def attach_raw_tracepoint(self, tracepoint: str) -> Detach:
+        """Attaches the program that the sources define for it."""
+        ...
 
-    def attach_kprobe(self, *, event: bytes, fn_name: bytes) -> object: ...
-
-    def detach_kprobe(self, event: bytes, fn_name: bytes) -> None: ...
+    def attach_kprobe(self, function: str, program: str) -> Detach: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,8 @@ class Backend:
 
     `sources` are files of bpf/. `needed` are tracepoints, as folders below tracefs's events/, and `cure` what
     to do where one is missing. `calls` are system calls, by the program at their entry; `exit` is the one at
-    their return. `functions` are the kernel's, by the program of their kprobe. `is_below_calls`: bytes are
-    observed where the kernel takes and gives them, whatever the system call.
+    their return. `raw` are raw tracepoints. `functions` are the kernel's, by the program of their kprobe.
+    `is_below_calls`: bytes are observed where the kernel takes and gives them, whatever the system call.
     """
 
     name: str
@@ -43,27 +42,20 @@ class Backend:
     cure: str
     calls: Mapping[str, str]
     exit: str
+    raw: tuple[str, ...] = ()
     functions: Mapping[str, str] = field(default_factory=dict)
     is_below_calls: bool = False
 
-    def attach(self, module: Module) -> Iterator[Detach]:
-        """Attaches probe by probe, as the caller iterates. BCC's exceptions pass through."""
+    def attach(self, programs: Attaching) -> Iterator[Detach]:
+        """Attaches probe by probe, as the caller iterates. Raises OSError."""
+        for tracepoint in self.raw:
+            yield programs.attach_raw_tracepoint(tracepoint)
         for call, entry in self.calls.items():
             # The return first: a call that entered between the two would leave its entry behind.
-            yield attached(module, f"syscalls:sys_exit_{call}", self.exit)
-            yield attached(module, f"syscalls:sys_enter_{call}", entry)
+            yield programs.attach_tracepoint(f"syscalls:sys_exit_{call}", self.exit)
+            yield programs.attach_tracepoint(f"syscalls:sys_enter_{call}", entry)
         for function, program in self.functions.items():
-            yield attached_to_function(module, function.encode(), program.encode())
-
-
-def attached(module: Module, tracepoint: str, program: str) -> Detach:
-    module.attach_tracepoint(tp=tracepoint.encode(), fn_name=program.encode())
-    return lambda: module.detach_tracepoint(tracepoint.encode())
-
-
-def attached_to_function(module: Module, function: bytes, program: bytes) -> Detach:
-    module.attach_kprobe(event=function, fn_name=program)
-    return lambda: module.detach_kprobe(function, program)
+            yield programs.attach_kprobe(function, program)
 
 
 KPROBES = Backend(
@@ -74,6 +66,7 @@ KPROBES = Backend(
     cure="boot a kernel of 6.5 or later",
     calls={"splice": "enter_splice"},
     exit="leave_splice",
+    raw=("sock_send_length", "sock_recv_length"),
     functions={
         "inet_sendmsg": "enter_inet_send",
         "inet6_sendmsg": "enter_inet_send",

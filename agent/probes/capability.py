@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -76,7 +77,7 @@ def refusals(backend: Backend = SYSCALLS) -> Iterator[Refusal]:
                 f"the kernel has no tracepoint {event.replace('/', ':')}",
                 backend.cure,
             )
-    if bcc_version() is None:
+    if importlib.util.find_spec("bcc") is None:
         yield Refusal(
             "bcc",
             "BCC's Python module is missing",

@@ -28,7 +28,6 @@ from agent.probes.container_images import ContainerImages
 from agent.probes.examiner import Examiner
 from agent.probes.image_lookup import ImageLookup
 from agent.probes.images import Images
-from agent.probes.memory import hand_back
 from agent.probes.pod_cgroups import MAX_LEVEL
 from agent.probes.programs import ProgramError, Programs, Sizes
 from agent.probes.source import Unprobed, Watching
@@ -144,11 +143,9 @@ class KernelSource:
         """Attaches to everything else present, then enables the programs. Raises ProgramError."""
         self._programs.open_ring(self._receive)
         self._programs.attach_mappings()
-        self._programs.release_compiler()
         self._examiner.round([*processes.pids()])
         self._examiner.start()
         self._examiner.settle(lambda: self._stopping)
-        hand_back()
         self._programs.maps.set(Setting.DISABLED, int(self._stopping))
         self._watching()
 

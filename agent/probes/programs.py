@@ -1,13 +1,11 @@
 """The kernel programs: compiled by BCC without kernel headers, loaded, attached and detached.
 
 BCC rewrites only the main text, so the sources of bpf/ are joined in order with #line; bpf/include replaces
-the kernel headers. Uprobes are attached by file offset and their descriptors kept here: BCC names them by
-path and address, which collide under /proc/PID/root.
+the kernel headers.
 """
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import os
 import resource
@@ -18,12 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from agent.probes import btf, private_stack, symbols, tls, uprobes
-from agent.probes.backend import SYSCALLS, Backend, Detach, attached
+from agent.probes import bpf_call, btf, private_stack, symbols, tls, uprobes
+from agent.probes.backend import SYSCALLS, Backend
+from agent.probes.compiler import Source, ToLoad
 from agent.probes.elf import Function
-from agent.probes.maps import Maps
+from agent.probes.loaded import RAW_PREFIX, Detach, LoadedPrograms
+from agent.probes.loaded import ProgramError as ProgramError
+from agent.probes.maps import NAMES, Maps
+from agent.probes.ring import Ring
 from agent.probes.uprobes import ENTRY, RETURN, Places, Probe
 
 HEADERS = (
@@ -42,6 +44,9 @@ HEADERS = (
 )
 PROGRAMS = ("tls.c", "tls_go.c", "lifecycle.c")
 JAVA = "tls_java.c"
+LIFECYCLE = ("inet_sock_set_state", "tcp_destroy_sock", "sched_process_exec", "sched_process_exit")
+"""The raw tracepoints of lifecycle.c."""
+MAPPINGS = "enter_mmap"
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
 SPARE_FILES = 256
@@ -59,10 +64,6 @@ class Sizes:
     threads: int = 32_768
     bodies: int = 16_384
     go_calls: int = 65_536
-
-
-class ProgramError(RuntimeError):
-    """The kernel refused a program or a probe; the message names it and the reason."""
 
 
 def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER, *, java: bool = True) -> str:
@@ -98,10 +99,42 @@ def _entries(functions: Mapping[str, Function]) -> Iterator[tuple[str, int, int]
         yield tls.HOOKS[name].entry, ENTRY, function.entry
 
 
+def of_sockets(backend: Backend) -> dict[str, ToLoad]:
+    """What is loaded to observe sockets and processes."""
+    tracepoints = (*backend.calls.values(), backend.exit, MAPPINGS)
+    return {
+        **{name: ToLoad(bpf_call.TRACEPOINT) for name in tracepoints},
+        **{name: ToLoad(bpf_call.KPROBE) for name in backend.functions.values()},
+        **{RAW_PREFIX + name: ToLoad(bpf_call.RAW_TRACEPOINT) for name in (*LIFECYCLE, *backend.raw)},
+    }
+
+
 def below_calls() -> Iterator[str]:
     """What is defined for a backend that observes bytes in the kernel."""
     yield "-DARRAYS_IN_KERNEL"
     yield from (f"-D{name}={address}ull" for name, address in symbols.memory_layout().items())
+
+
+def source(sizes: Sizes, cache: Path | None, backend: Backend, attach_type: int, *, java: bool) -> Source:
+    """What is compiled; programs of TLS libraries are loaded for `attach_type`. Raises ProgramError and
+    BtfError.
+    """
+    offsets = btf.kernel_offsets(cache)
+    if backend.is_below_calls and offsets["O_OPS_SENDPAGE"]:
+        raise ProgramError(f"{backend.title} would miss sendfile on this kernel: it is older than 6.5")
+    flags = [f"-D{name}={value}" for name, value in offsets.items()]
+    flags += [
+        *(below_calls() if backend.is_below_calls else ()),
+        f"-DRING_PAGES={sizes.ring_bytes // os.sysconf('SC_PAGE_SIZE')}",
+        f"-DCONNECTIONS={sizes.connections}",
+        f"-DTHREADS={sizes.threads}",
+        f"-DBODIES={sizes.bodies}",
+        f"-DGO_CALLS={sizes.go_calls}",
+        *tls.compiler_flags(),
+        "-Wno-unused",
+    ]
+    of_tls = {name: ToLoad(bpf_call.KPROBE, attach_type) for name in tls.programs(java)}
+    return Source(source_text(backend, java=java), flags, [*NAMES], of_tls | of_sockets(backend))
 
 
 def room_for_probes() -> int:
@@ -121,38 +154,17 @@ class Programs:
     def __init__(
         self, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS, *, java: bool = False
     ) -> None:
-        os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
-        import bcc
-
-        offsets = btf.kernel_offsets(cache)
-        if backend.is_below_calls and offsets["O_OPS_SENDPAGE"]:
-            raise ProgramError(f"{backend.title} would miss sendfile on this kernel: it is older than 6.5")
-        flags = [f"-D{name}={value}" for name, value in offsets.items()]
-        flags += [
-            *(below_calls() if backend.is_below_calls else ()),
-            f"-DRING_PAGES={sizes.ring_bytes // os.sysconf('SC_PAGE_SIZE')}",
-            f"-DCONNECTIONS={sizes.connections}",
-            f"-DTHREADS={sizes.threads}",
-            f"-DBODIES={sizes.bodies}",
-            f"-DGO_CALLS={sizes.go_calls}",
-            *tls.compiler_flags(),
-            "-Wno-unused",
-        ]
-        self._bcc = bcc
-        try:
-            self._module: Any = bcc.BPF(text=source_text(backend, java=java).encode(), cflags=flags)
-        except Exception as error:  # BCC raises Exception itself
-            reason = str(error)[:300]  # BCC may quote the whole source
-            raise ProgramError(f"the kernel refused the capture programs: {reason}") from None
-        self.backend, self.maps = backend, Maps(self._module)
+        self._way = uprobes.way()
+        self._tls_programs = tls.programs(java)
+        self._loaded = LoadedPrograms(source(sizes, cache, backend, self._way.attach_type, java=java))
+        self.backend, self.maps = backend, Maps(self._loaded.maps)
+        self._ring: Ring | None = None
         self._socket_probes: list[Detach] = []
         self._wake = select.epoll()
-        self._way = uprobes.way(bcc.lib)
         self._uprobes: dict[int, Probe] = {}
         self._room = room_for_probes()
         self._handles = itertools.count(1)
         self._closing = False
-        self._tls_programs = tls.programs(java)
         self._tls_refusal = self._refusal()
 
     @property
@@ -177,26 +189,20 @@ class Programs:
 
     def code(self, program: str) -> bytes:
         """A program's eBPF instructions, as compiled."""
-        code: bytes = self._module.dump_func(program.encode())
-        return code
+        return self._loaded.code(program)
 
     def load(self, program: str) -> int:
-        """Loads a uprobe program, once. Returns its descriptor; raises ProgramError."""
-        try:
-            loaded = self._module.load_func(
-                program.encode(), self._bcc.BPF.KPROBE, attach_type=self._way.attach_type
-            )
-            descriptor: int = loaded.fd
-            return descriptor
-        except Exception as error:  # BCC raises Exception itself
-            raise ProgramError(f"the kernel refused the program {program}: {error}") from None
+        """A program's descriptor; raises ProgramError."""
+        return self._loaded.descriptor(program)
 
     def attach_sockets(self) -> int:
         """Attaches the backend. Returns its number of probes; raises ProgramError."""
         try:
-            for probe in self.backend.attach(self._module):
+            for tracepoint in LIFECYCLE:
+                self._socket_probes.append(self._loaded.attach_raw_tracepoint(tracepoint))
+            for probe in self.backend.attach(self._loaded):
                 self._socket_probes.append(probe)
-        except Exception as error:  # BCC raises Exception itself
+        except (OSError, ProgramError) as error:
             raise ProgramError(f"{self.backend.title} cannot be attached: {error}") from None
         return len(self._socket_probes)
 
@@ -204,15 +210,8 @@ class Programs:
         """Attaches to mappings of new code, so that their processes are examined at once; if the kernel
         refuses, they wait for the next round.
         """
-        with suppress(Exception):  # BCC raises Exception itself
-            self._socket_probes.append(attached(self._module, "syscalls:sys_enter_mmap", "enter_mmap"))
-
-    def release_compiler(self) -> None:
-        """Frees what BCC keeps of its compiler (20 MiB), when all programs are loaded: those of TLS libraries
-        are, and the others once they are attached.
-        """
-        self._bcc.lib.bpf_module_destroy(self._module.module)
-        self._module.module = None
+        with suppress(OSError, ProgramError):
+            self._socket_probes.append(self._loaded.attach_tracepoint("syscalls:sys_enter_mmap", MAPPINGS))
 
     def attach_tls(self, file: IO[bytes], functions: dict[str, Function]) -> dict[int, int]:
         """Attaches to these functions of an open file. Returns handles, each with its number of places;
@@ -259,17 +258,12 @@ class Programs:
         return sum(probe.places for probe in found if probe)
 
     def open_ring(self, receive: Callable[[bytes], bool]) -> None:
-        """Passes every event's bytes to `receive`, which returns whether it takes more in this drain.
-
-        It must not raise: BCC swallows exceptions there.
+        """Passes every event's bytes to `receive`, which returns whether it takes more in this drain; it must
+        not raise.
         """
-
-        def copy(_context: object, data: int, size: int) -> int:
-            return 0 if receive(ctypes.string_at(data, size)) else -1
-
-        ring = self.maps.ring
-        ring.open_ring_buffer(copy)
-        self._wake.register(ring.map_fd, select.EPOLLIN | select.EPOLLET)
+        descriptor = self._loaded.maps["events"]
+        self._ring = Ring(descriptor, receive)
+        self._wake.register(descriptor, select.EPOLLIN | select.EPOLLET)
 
     def wait(self, seconds: float) -> None:
         """Waits so long, or until a process runs a new program; AT_LEAST at any rate."""
@@ -278,8 +272,7 @@ class Programs:
 
     def consume(self) -> bool:
         """Passes the ring's events to the receiver, without waiting. True if the receiver stopped it."""
-        left: int = self._bcc.lib.bpf_consume_ringbuf(self._module._ringbuf_manager)
-        return left < 0
+        return self._ring is not None and self._ring.consume()
 
     def close(self) -> Iterator[tuple[int, int]]:
         """Detaches everything; yields (done, total) in probes, since they can take the kernel a while. No
@@ -296,5 +289,7 @@ class Programs:
             done += 1
             yield done, total
         self._wake.close()
-        self._module.cleanup()
-        self.maps.close()
+        if self._ring is not None:
+            self._ring.close()
+        self._ring = None
+        self._loaded.close()

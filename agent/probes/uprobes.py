@@ -11,15 +11,13 @@ that cannot be made.
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import itertools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
-from agent.probes import bpf_call
+from agent.probes import bpf_call, perf_event
 
 ENTRY, RETURN = 0, 1
 FOLDER = b"/"  # has no places
@@ -63,27 +61,19 @@ class ByLinks:
 
 
 class ByEvents:
-    """An event for each place, by BCC's library."""
+    """An event for each place."""
 
     attach_type = -1
 
-    def __init__(self, library: Any) -> None:
-        self._library = library
-        self._names = (f"spectap_{os.getpid()}_{number}".encode() for number in itertools.count(1))
-
     def attach(self, program: int, places: Places, file: IO[bytes]) -> Iterable[Probe]:
         for offset in places.offsets:
-            descriptor: int = self._library.bpf_attach_uprobe(
-                program, places.kind, next(self._names), path_of(file), offset, -1, 0
-            )
-            if descriptor < 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            yield Probe(descriptor, 1)
+            at_return = places.kind == RETURN
+            yield Probe(perf_event.attach_uprobe(path_of(file), offset, program, at_return=at_return), 1)
 
 
-def way(library: Any) -> Way:
-    """The better way that this kernel knows; `library` is BCC's."""
-    return ByLinks() if has_links() else ByEvents(library)
+def way() -> Way:
+    """The better way that this kernel knows."""
+    return ByLinks() if has_links() else ByEvents()
 
 
 def has_links() -> bool:

@@ -54,7 +54,7 @@ def attach() -> object:
     for call in backend.calls:
         module.attach_tracepoint(tp=f"syscalls:sys_exit_{call}".encode(), fn_name=b"leave")
         module.attach_tracepoint(tp=f"syscalls:sys_enter_{call}".encode(), fn_name=b"enter")
-    way = uprobes.way(bcc.lib)
+    way = uprobes.way()
     probe = module.load_func(b"function", bcc.BPF.KPROBE, attach_type=way.attach_type)
     attached = []
     for path in roots.libraries(""):  # NSS has a libssl, too, without these functions

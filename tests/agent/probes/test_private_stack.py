@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from agent.events import Direction
-from agent.probes import bpf_call, private_stack, programs, tls, uprobes
+from agent.probes import compiler, private_stack, programs, tls, uprobes
+from agent.probes.backend import SYSCALLS
 from agent.probes.kernel import CaptureFilters
 from agent.probes.programs import Programs, Sizes
 from tests.agent.probes.verifier import stack_depths
@@ -80,11 +81,12 @@ def loaded(tmp_path: Path) -> Iterator[Programs]:
 
 
 @pytest.mark.root
-def test_every_uprobe_program_is_small_or_can_make_a_tail_call(loaded: Programs) -> None:
+def test_every_uprobe_program_is_small_or_can_make_a_tail_call(tmp_path: Path) -> None:
+    expected = uprobes.way().attach_type
+    _, answer = compiler.compiled(programs.source(SMALL, tmp_path, SYSCALLS, expected, java=True))
     assert tls.PROGRAMS
-    expected = bpf_call.UPROBE_MULTI if uprobes.has_links() else 0
     for program in tls.PROGRAMS:
-        code = loaded.code(program)
+        code = answer.code[program]
         assert max(stack_depths(code, expected)) <= LARGEST or private_stack.can_tail_call(code), program
 
 

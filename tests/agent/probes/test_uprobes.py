@@ -31,7 +31,7 @@ def by_links() -> Way:
 
 
 def by_events() -> Way:
-    return ByEvents(bcc().lib)
+    return ByEvents()
 
 
 @pytest.fixture(scope="module")
@@ -90,4 +90,4 @@ def test_without_the_right_to_load_programs_events_are_chosen(monkeypatch: pytes
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(bpf_call, "load_for_many_uprobes", refuse)
-    assert isinstance(uprobes.way(None), ByEvents)
+    assert isinstance(uprobes.way(), ByEvents)

@@ -25,7 +25,7 @@ def stack_depths(code: bytes, attach_type: int) -> list[int]:
     attr = ctypes.create_string_buffer(ATTR_BYTES)
     at, license_at, log_at = (ctypes.addressof(buffer) for buffer in (instructions, license_, log))
     struct.pack_into("<IIQQIIQ", attr, 0, KPROBE, len(code) // 8, at, license_at, LOG_STATS, len(log), log_at)
-    struct.pack_into("<I", attr, ATTACH_TYPE_AT, attach_type)
+    struct.pack_into("<I", attr, ATTACH_TYPE_AT, max(attach_type, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     program = libc.syscall(SYSCALL_NUMBER[platform.machine()], PROG_LOAD, ctypes.byref(attr), ATTR_BYTES)
     if program < 0:
