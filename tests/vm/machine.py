@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ROOT = Path("/")  # this machine's files
 NEEDED = ("qemu-system-x86_64", "busybox", "cpio", "xz")
 MODULES = (
     "drivers/virtio/virtio_ring",
@@ -95,17 +96,19 @@ def missing_tools() -> list[str]:
     return [name for name in NEEDED if shutil.which(name) is None]
 
 
-def run(kernel: Kernel, command: Sequence[str], append: str = "", seconds: float = 560) -> Finished:
-    """Boots, runs the command in this folder, and powers off."""
+def run(
+    kernel: Kernel, command: Sequence[str], append: str = "", seconds: float = 560, root: Path = ROOT
+) -> Finished:
+    """Boots, runs the command in this folder, or in / of another root, and powers off."""
     with tempfile.TemporaryDirectory(prefix="spectap-vm-") as name:
         folder = Path(name)
         out = folder / "out"
         out.mkdir()
         shutil.copy(HERE / "guest", out / "guest")
         (out / "command").write_text(shlex.join(command))
-        (out / "folder").write_text(os.getcwd())
+        (out / "folder").write_text(os.getcwd() if root == ROOT else "/")
         initial = initial_files(kernel, folder)
-        console = qemu(kernel, initial, out, append, seconds)
+        console = qemu(kernel, initial, root, out, append, seconds)
         status = out / "status"
         output = out / "output"
         return Finished(
@@ -137,7 +140,7 @@ def initial_files(kernel: Kernel, folder: Path) -> Path:
     return archive
 
 
-def qemu(kernel: Kernel, initial: Path, out: Path, append: str, seconds: float) -> str:
+def qemu(kernel: Kernel, initial: Path, root: Path, out: Path, append: str, seconds: float) -> str:
     """Returns the machine's console output; the machine is stopped when the time is up."""
     argv = ["qemu-system-x86_64", *EMULATION, "-smp", "2", "-m", str(MEMORY_MB)]
     argv += [
@@ -151,7 +154,7 @@ def qemu(kernel: Kernel, initial: Path, out: Path, append: str, seconds: float) 
         str(initial),
     ]
     argv += ["-append", f"console=ttyS0 panic=-1 oops=panic mitigations=off {append}"]
-    argv += ["-virtfs", f"local,path=/,mount_tag=root,readonly=on,{SHARED}"]
+    argv += ["-virtfs", f"local,path={root},mount_tag=root,readonly=on,{SHARED}"]
     argv += ["-virtfs", f"local,path={out},mount_tag=out,{SHARED}"]
     try:
         done = subprocess.run(

@@ -1,0 +1,87 @@
+"""A fresh Debian without a network is set up by vagrant/provision.sh, and captures its own demo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vm import machine
+from tests.vm.machine import Kernel
+
+PROJECT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.skipif(os.environ.get("TIERS") != "all", reason="TIERS=all runs it"),
+    pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="mmdebstrap makes the fresh Debian"),
+]
+RELEASE = "bookworm"
+INSIDE = ("systemd-sysv", "iproute2", "ca-certificates", "procps")
+PATIENCE_S = 1500  # the CPU is emulated
+SCRIPT = """
+set -e
+ip route | grep . && exit 1
+bash /usr/src/spectap/vagrant/provision.sh --offline /offline
+systemd-analyze verify /usr/src/spectap/vagrant/*.service /usr/src/spectap/vagrant/*.socket
+/opt/spectap/.venv/bin/spectap up --demo > /demo 2>&1 &
+for second in $(seq 900); do ! grep -q ^deviation /demo || break; sleep 1; done
+kill -INT $!
+wait $!
+cat /demo
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The root of a Debian with the checkout and what --fetch collected for it."""
+    root = tmp_path_factory.mktemp("fresh") / "root"
+    included = f"--include={','.join(INSIDE)}"
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", included, RELEASE, root], check=True)
+    checkout = root / "usr/src/spectap"
+    checkout.mkdir(parents=True)
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=PROJECT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", checkout], input=archive, check=True)
+    subprocess.run([PROJECT / "vagrant/provision.sh", "--fetch", root / "offline"], check=True)
+    (root / "out").mkdir()
+    yield root
+    shutil.rmtree(root)
+
+
+def newest() -> Kernel:
+    found = machine.kernels()
+    if not found:
+        pytest.skip("no kernel was fetched (tests/vm/README.md)")
+    return found[-1]
+
+
+def test_without_a_network_it_is_installed_and_captures_its_demo(fresh: Path) -> None:
+    finished = machine.run(newest(), ["bash", "-c", SCRIPT], seconds=PATIENCE_S, root=fresh)
+    assert finished.status == 0, finished.output + finished.console
+    assert "deviation, type: POST /v1/orders" in finished.output
+    assert "through kprobes of the socket layer" in finished.output
+    assert machine.crashes(finished.console) == []
+
+
+def test_packages_of_another_release_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "release").write_text("debian sid amd64\n")
+    command = [str(PROJECT / "vagrant/provision.sh"), "--offline", str(tmp_path)]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"spectap: {tmp_path} is for debian sid amd64, and this is ")
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(shutil.which("vagrant") is None, reason="vagrant reads its file")
+def test_vagrant_finds_its_file_valid(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["vagrant", "validate", "--ignore-provider"],
+        cwd=PROJECT / "vagrant",
+        env={**os.environ, "VAGRANT_HOME": str(tmp_path), "VAGRANT_DOTFILE_PATH": str(tmp_path / "machines")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
