@@ -13,7 +13,6 @@ from agent.wire import Batch, Record, Resident, Residents
 from server.analysis.inventory import ConsumerKind
 from server.analysis.json import JsonObject
 from server.analysis.specs.deviation import DeviationIdentity
-from server.analysis.witnesses import View
 from server.store.draft import ExchangeDraft
 from server.store.rows import Publication
 from server.store.values import (
@@ -22,7 +21,6 @@ from server.store.values import (
     DeviationDecision,
     Learned,
     Leftover,
-    LoneView,
     Merge,
     Occurrence,
     RetentionBounds,
@@ -30,6 +28,7 @@ from server.store.values import (
     StoredView,
     Upload,
 )
+from server.store.waiting import HeldViews, LoneViews, WatchedAddresses
 
 
 class Apis(Protocol):
@@ -199,73 +198,6 @@ class Samples(Protocol):
 
     def reconsider(self, api: int, identity: DeviationIdentity) -> None:
         """Makes the exchanges with this deviation `unjudged`. What was counted of them still counts."""
-
-
-class HeldViews(Protocol):
-    """Stored views that are held: not counted as an exchange yet. By number."""
-
-    def add(self, numbers: Iterable[int]) -> None: ...
-    def remove(self, numbers: Iterable[int]) -> None: ...
-
-    def ids(self) -> Mapping[int, str]:
-        """Record ids of all held views."""
-
-    def record(self, number: int) -> tuple[Record, int] | None:
-        """A stored view's record and its packed size in bytes; None if it cannot be read."""
-
-
-class LoneViews(Protocol):
-    """Lone views, by number."""
-
-    def add(self, views: Iterable[LoneView]) -> None: ...
-
-    def remove(self, number: int) -> None: ...
-
-    def detach(self, numbers: Iterable[int]) -> None:
-        """Keeps lone views although their exchanges will not be stored, without their content. Unplaced ones
-        are removed.
-        """
-
-    def gone(self, number: int) -> Record | None:
-        """The record, without content, of a lone view whose exchange is not stored."""
-
-    def marks(self, marks: Sequence[int]) -> Collection[int]:
-        """The ones of these marks that a lone view has."""
-
-    def near(self, time: int, mark: int) -> Sequence[View]:
-        """Lone views with a mark, near a time."""
-
-    def alike(self, likeness: int, start: int, end: int) -> Sequence[tuple[View, Record]] | None:
-        """The lone views of a likeness whose calls may have lasted at some time from `start` to `end` (ns),
-        with their records. None if there are too many to compare.
-        """
-
-    @property
-    def has_unplaced(self) -> bool:
-        """Whether any lone view has no mark."""
-
-    def expire(self, now: int, most: int) -> int:
-        """Removes lone views older than a day, in steps, and then the oldest beyond `most`. Returns how many
-        of the latter.
-        """
-
-    def has_room(self, likely: bool) -> bool:
-        """Whether a lone view may be added whose other end no known agent watches. There is less room for
-        those whose other half is unlikely to arrive, so that they do not displace the others.
-        """
-
-
-class WatchedAddresses(Protocol):
-    """Addresses that agents watch."""
-
-    def record(self, address: str, now: int) -> None:
-        """Records that the address is watched at `now` (ns)."""
-
-    def may_have(self, address: str) -> bool:
-        """Whether an agent may watch it; always true if there are too many to store."""
-
-    def expire(self, now: int) -> None:
-        """Removes addresses that were not reported for days."""
 
 
 class KnownPods(Protocol):
