@@ -27,7 +27,7 @@ INITIAL_PID_NAMESPACE, INITIAL_USER_NAMESPACE = 0xEFFFFFFC, 0xEFFFFFFD  # includ
 RING_SHARE = 4  # the ring may take 1/RING_SHARE of the available memory
 MACHINES = ("x86_64",)
 
-POD = "in a pod set privileged: true and hostPID: true"
+POD = "in a pod set hostPID: true and what daemonset/README.md lists"
 TYPES = "the kernel has type information"
 UNPRIVILEGED = {"0": "allowed to all", "1": "root only, until the next boot", "2": "root only"}
 

@@ -39,7 +39,7 @@ CERTIFICATE_SECONDS = 20.0
 PROTOCOLS = (PLAIN, TLS, H2)
 LOADED = "loaded, and their probes attach; none runs on a stack shared between tasks"
 REPORT = "report it, with the output of --json"
-CURE = "in a container allow bpf() and perf_event_open() (privileged: true); else report it, with the message"
+CURE = "in a container allow what daemonset/README.md lists; else report it, with the message"
 
 Say = Callable[[str], None]
 

@@ -43,7 +43,9 @@ def refusals(backend: Backend = SYSCALLS) -> Iterator[Refusal]:
     """The reasons why this backend cannot work here, if any. Mounts tracefs if absent and allowed."""
     if os.geteuid() != 0:
         yield Refusal(
-            "root", "attaching probes needs root", "run this with sudo, or in a pod with privileged: true"
+            "root",
+            "attaching probes needs root",
+            "run this with sudo, or in a pod as daemonset/README.md says",
         )
         return
     refusal = ring_refusal()
@@ -51,7 +53,7 @@ def refusals(backend: Backend = SYSCALLS) -> Iterator[Refusal]:
         yield Refusal(
             "bpf",
             f"the kernel refuses eBPF ({refusal})",
-            "give CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, and allow bpf() (in a pod: privileged: true)",
+            "give CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, and allow bpf() (in a pod: daemonset/README.md)",
         )
     if not BTF.exists():
         yield Refusal(
