@@ -60,3 +60,11 @@ def test_every_folder_of_the_host_is_explained_and_only_the_spool_is_written_to(
 def test_every_overlay_is_named() -> None:
     for overlay in (FOLDER / "overlays").iterdir():
         assert f"overlays/{overlay.name}/kustomization.yaml" in README
+
+
+def test_every_message_is_one_of_the_doctors() -> None:
+    said = "\n".join(path.read_text() for path in (FOLDER.parent / "agent").rglob("*.py"))
+    table = README[README.index("| it says | then |") :]
+    messages = re.findall(r"^\| `([^`]+)`", table, flags=re.MULTILINE)
+    assert len(messages) >= 4
+    assert not [message for message in messages if message not in said]
