@@ -1,7 +1,8 @@
 """A real cluster of one node on this machine, for the time of a test run.
 
 etcd, API server, controllers, scheduler, kubelet, kube-proxy (tests/cluster/build-kubernetes) and the
-distribution's containerd and runc. There is no registry, no DNS and no metrics. It leaves nothing behind.
+distribution's containerd and runc. There is no registry, and no name but those of Services. It leaves nothing
+behind.
 
 By hand, as root: `python -m tests.cluster.cluster [-- COMMAND…]` starts one, runs the command (a shell if
 there is none) with KUBECONFIG set and kubectl and helm in its path, and stops it.
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster import host, identities, images, settings
+from tests.cluster import dns, host, identities, images, settings
 from tests.cluster.identities import Identities
 from tests.cluster.settings import Layout
 from tests.e2e.processes import Running, free_port, wait_until
@@ -88,6 +89,14 @@ class Cluster:
             return False
         return True
 
+    def service(self, name: str, namespace: str) -> str | None:
+        """The address of a Service."""
+        try:
+            spec = self.get("service", name, "--namespace", namespace)["spec"]
+        except AssertionError:
+            return None
+        return str(spec["clusterIP"])
+
     def load(self, archive: Path) -> None:
         """Gives the node an image, in place of a registry."""
         self.containers("images", "import", archive)
@@ -133,6 +142,7 @@ def running() -> Iterator[Cluster]:
         who = identities.make(folder / "identities", node, names, url)
         cluster = Cluster(layout, who, node, url, {})
         control_plane(cluster, port, stack)
+        stack.enter_context(dns.serving(settings.NODE_ADDRESS, cluster.service))
         node_parts(cluster, stack)
         yield cluster
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import cluster as clusters
-from tests.cluster import host, workloads
+from tests.cluster import host, images, workloads
 from tests.cluster import installed as installs
 from tests.cluster.cluster import Cluster
 from tests.cluster.installed import Installed
@@ -17,7 +17,7 @@ from tests.e2e.certificates import make
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     missing = clusters.missing_tools()
     if missing:
         pytest.fail(f"{', '.join(missing)} missing here: TIERS=all make setup-tests installs them")
@@ -25,6 +25,10 @@ def cluster() -> Iterator[Cluster]:
     with clusters.running() as running:
         for name in installs.IMAGES:
             running.load(folder / f"{name}.tar")
+        echo = {"/echo": running.layout.programs / "echo"}
+        running.load(
+            images.archive(tmp_path_factory.mktemp("images") / "echo.tar", workloads.GO, echo, ["/echo"])
+        )
         yield running
     assert host.traces() == before, "the cluster left something on this host"
 
@@ -36,8 +40,8 @@ def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def spectap(cluster: Cluster, shop: Shop) -> Iterator[Installed]:
-    """Installed after the workloads, as on a cluster that is in use."""
-    with installs.installed(cluster) as made:
+    """Installed anew for each module, after the workloads, as on a cluster that is in use."""
+    with installs.by_kustomize(cluster) as made:
         yield made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ NAMESPACE = "spectap"
 AGENT = "spectap-agent"
 OVERLAY = REPOSITORY / "tests/cluster/overlay"
 SERVER_USER = 10001
-IMAGES = ("agent", "server")
+IMAGES = ("agent", "server", "nginx")
 _opener = build_opener(ProxyHandler({}))
 
 
@@ -103,22 +103,41 @@ def images() -> Path:
 
 
 @contextmanager
-def installed(cluster: Cluster) -> Iterator[Installed]:
-    """Asserts afterwards that nothing is left in the kernel."""
-    before = bpf_programs.loaded()
-    volume = RUN / "server"
+def by_kustomize(cluster: Cluster) -> Iterator[Installed]:
+    """As daemonset/README.md says, deleted at the end."""
+    with nothing_left(cluster):
+        cluster.kubectl("create", "namespace", NAMESPACE)
+        cluster.kubectl("create", "--filename", "-", stdin=cluster.do(REPOSITORY / "daemonset/secrets"))
+        cluster.kubectl("apply", "--kustomize", OVERLAY)
+        try:
+            yield ready(cluster)
+        finally:
+            cluster.kubectl("delete", "--kustomize", OVERLAY, "--timeout=120s")
+
+
+@contextmanager
+def nothing_left(cluster: Cluster) -> Iterator[None]:
+    """Makes room for the server's volume. Asserts afterwards that nothing is left in the kernel, nor in the
+    cluster.
+    """
+    before, volume = bpf_programs.loaded(), RUN / "server"
     volume.mkdir(mode=0o700)
     os.chown(volume, SERVER_USER, SERVER_USER)
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    secrets = subprocess.run([REPOSITORY / "daemonset/secrets"], check=True, capture_output=True, text=True)
-    cluster.kubectl("create", "--filename", "-", stdin=secrets.stdout)
-    cluster.kubectl("apply", "--kustomize", OVERLAY)
+    try:
+        yield
+    finally:
+        shutil.rmtree(volume)
+        shutil.rmtree(RUN / "agent", ignore_errors=True)
+    wait_until(lambda: not bpf_programs.loaded() - before, "the agent's eBPF programs to be gone")
+    kinds = "clusterroles,clusterrolebindings,persistentvolumes"
+    left = cluster.get(kinds, "--selector=app.kubernetes.io/part-of=spectap")["items"]
+    assert [one["metadata"]["name"] for one in left if "deletionTimestamp" not in one["metadata"]] == []
+
+
+def ready(cluster: Cluster) -> Installed:
+    """What is installed, once it captures."""
     tokens = cluster.get("secret", "spectap-tokens", "--namespace", NAMESPACE)["data"]
     made = Installed(cluster, {name: base64.b64decode(text).decode() for name, text in tokens.items()})
-    try:
-        made.rolled_out()
-        assert bpf_programs.loaded() - before, "the agent says it is ready and has no eBPF program loaded"
-        yield made
-    finally:
-        cluster.kubectl("delete", "--kustomize", OVERLAY, "--timeout=120s")
-    wait_until(lambda: not bpf_programs.loaded() - before, "the agent's eBPF programs to be gone")
+    made.rolled_out()
+    assert bpf_programs.loaded(), "the agent says it is ready and has no eBPF program loaded"
+    return made

@@ -83,7 +83,8 @@ def kubelet(layout: Layout, identities: Identities) -> str:
             },
             "authorization": {"mode": "Webhook"},
             "cgroupDriver": "cgroupfs",
-            "clusterDNS": [],
+            "clusterDNS": [NODE_ADDRESS],
+            "clusterDomain": "cluster.local",
             "containerRuntimeEndpoint": f"unix://{layout.containerd}",
             "evictionHard": dict.fromkeys(
                 ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%"

@@ -16,6 +16,14 @@ from tests.e2e.processes import wait_until
 PROGRAMS = Path(__file__).parent / "programs"
 NAMESPACE = "shop"
 PYTHON = "localhost/spectap-server:test"  # any image with Python
+NGINX = "localhost/spectap-nginx:test"
+GO = "localhost/spectap-echo:test"
+SERVERS = {
+    "orders": (PYTHON, ["python3", "-u", "/programs/serve.py"]),
+    "front": (NGINX, ["nginx", "-c", "/programs/nginx.conf", "-g", "daemon off;"]),
+    "goods": (GO, ["/echo"]),
+}
+CLIENTS = {"cart": (PYTHON, ["sleep", "infinity"]), "till": (GO, ["/echo"])}
 PLAIN, TLS = 80, 443  # of the Service
 
 
@@ -31,68 +39,61 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A client and a server, in a namespace of their own."""
+    """Clients, and servers behind Services of their names, in a namespace of their own."""
 
     cluster: Cluster
-    client: Pod
-    server: Pod
-    service: str
+    pods: dict[str, Pod]
 
-    def reaches_the_service(self) -> bool:
+    def reaches_its_services(self) -> bool:
         """Whether kube-proxy has written the rules: until then the node refuses connections."""
         try:
-            return bool(self.call("http", "https"))
+            return all(self.call("http", "https", server=name) for name in SERVERS)
         except AssertionError:
             return False
 
-    def call(self, *schemes: str) -> list[str]:
+    def call(self, *schemes: str, client: str = "cart", server: str = "orders") -> list[str]:
         """Makes a call through the Service for each, `http` or `https`; returns their ids."""
         ids = [secrets.token_hex(8) for _ in schemes]
-        calls = [
-            f"{scheme}:{TLS if scheme == 'https' else PLAIN}:{name}"
+        urls = [
+            f"{scheme}://{server}:{TLS if scheme == 'https' else PLAIN}/calls/{name}"
             for scheme, name in zip(schemes, ids, strict=True)
         ]
-        argv = ["exec", "--namespace", NAMESPACE, self.client.name, "--", "python3", "/programs/call.py"]
-        answered = self.cluster.kubectl(*argv, self.service, *calls).split()
-        assert answered == ids
+        program = ["/echo"] if CLIENTS[client][0] == GO else ["python3", "/programs/call.py"]
+        argv = ["exec", "--namespace", NAMESPACE, self.pods[client].name, "--", *program, *urls]
+        assert self.cluster.kubectl(*argv).split() == ids
         return ids
 
 
 @contextmanager
 def shop(cluster: Cluster, certificate: Certificate) -> Iterator[Shop]:
-    files = {path.name: path.read_text() for path in PROGRAMS.glob("*.py")}
+    files = {path.name: path.read_text() for path in PROGRAMS.iterdir() if path.is_file()}
     files |= {"certificate.pem": certificate.certificate.read_text(), "key.pem": certificate.key.read_text()}
-    labels = {"app.kubernetes.io/name": "orders"}
-    objects = [
+    objects: list[dict[str, object]] = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         named("v1", "ConfigMap", "programs", data=files),
-        named(
-            "v1",
-            "Service",
-            "orders",
-            spec={
-                "selector": labels,
-                "ports": [
-                    {"name": "plain", "port": PLAIN, "targetPort": 8000},
-                    {"name": "tls", "port": TLS, "targetPort": 8443},
-                ],
-            },
-        ),
-        deployment("orders", ["python3", "-u", "/programs/serve.py"], 8443),
-        deployment("cart", ["sleep", "infinity"], None),
+        *(deployment(name, *what, port=8443) for name, what in SERVERS.items()),
+        *(service(name) for name in SERVERS),
+        *(deployment(name, *what, port=None) for name, what in CLIENTS.items()),
     ]
     cluster.kubectl("apply", "--filename", "-", stdin="\n---\n".join(map(json.dumps, objects)))
     try:
-        for name in ("orders", "cart"):
-            cluster.kubectl(
-                "rollout", "status", "--namespace", NAMESPACE, f"deployment/{name}", "--timeout=180s"
-            )
-        service = cluster.get("service", "orders", "--namespace", NAMESPACE)
-        made = Shop(cluster, pod(cluster, "cart"), pod(cluster, "orders"), service["spec"]["clusterIP"])
-        wait_until(made.reaches_the_service, "rules of the Service on the node")
+        names = [*SERVERS, *CLIENTS]
+        for name in names:
+            rollout = ("rollout", "status", "--namespace", NAMESPACE, f"deployment/{name}")
+            cluster.kubectl(*rollout, "--timeout=180s")
+        made = Shop(cluster, {name: pod(cluster, name) for name in names})
+        wait_until(made.reaches_its_services, "rules of the Services on the node")
         yield made
     finally:
         cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def service(name: str) -> dict[str, object]:
+    ports = [
+        {"name": "plain", "port": PLAIN, "targetPort": 8000},
+        {"name": "tls", "port": TLS, "targetPort": 8443},
+    ]
+    return named("v1", "Service", name, spec={"selector": {"app.kubernetes.io/name": name}, "ports": ports})
 
 
 def named(version: str, kind: str, name: str, **content: object) -> dict[str, object]:
@@ -100,11 +101,11 @@ def named(version: str, kind: str, name: str, **content: object) -> dict[str, ob
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
 
 
-def deployment(name: str, command: list[str], port: int | None) -> dict[str, object]:
+def deployment(name: str, image: str, command: list[str], port: int | None) -> dict[str, object]:
     labels = {"app.kubernetes.io/name": name}
     container: dict[str, object] = {
         "name": name,
-        "image": PYTHON,
+        "image": image,
         "imagePullPolicy": "Never",
         "command": command,
         "volumeMounts": [{"name": "programs", "mountPath": "/programs"}],
