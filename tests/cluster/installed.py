@@ -60,6 +60,21 @@ class Installed:
                 found[name].append(item)
         return found
 
+    def since(self, start: str) -> list[dict[str, Any]]:
+        """All exchanges since a time whose requests were seen, page by page."""
+        found: list[dict[str, Any]] = []
+        more: dict[str, str] = {}
+        while True:
+            page = self.get("/api/v1/exchanges", limit=200, since=start, **more)
+            found += (one for one in page["items"] if one["path"])  # of the others only the answer was seen
+            if page["next"] is None:
+                return found
+            more = {"cursor": page["next"]}
+
+    def upload(self, document: bytes, **filters: object) -> None:
+        """Uploads a specification."""
+        fetch(f"{self.url()}/api/v1/specs?{urlencode(filters)}", self.tokens["admin"], document)
+
     def wait_for(self, ids: Sequence[str], views: int = 2) -> dict[str, dict[str, Any]]:
         """The exchange of each of these calls, once all are stored with this many views."""
 
@@ -91,8 +106,9 @@ class Installed:
                 raise AssertionError(f"{error}\n{pods}\n{self.logs()}") from None
 
 
-def fetch(url: str, token: str) -> Any:
-    request = Request(url, headers={"authorization": f"Bearer {token}"})
+def fetch(url: str, token: str, content: bytes | None = None) -> Any:
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    request = Request(url, content, headers)
     with _opener.open(request, timeout=PATIENCE) as answer:
         return json.loads(answer.read())
 
