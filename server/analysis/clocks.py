@@ -15,7 +15,7 @@ from typing import NamedTuple
 SLACK_NS = 1_000_000  # reads and writes are timed at their return: they may seem later by this
 SKEW_NS = 2_000_000_000  # clocks of two nodes differ by less
 DRIFT = 50_000  # clocks drift apart by less than 1 in this (20 ppm)
-NOISE_NS = 100_000_000  # a busy node may time an end later than it was, rarely by as much as this
+NOISE_NS = 20_000_000  # a busy node may time an end later than it was, rarely by as much as this
 TIGHT_NS = 20_000_000  # a difference known within this tells the calls of a connection apart
 STEPPED = 3  # calls
 MAX_CLOCKS = 2000  # pairs of nodes
@@ -41,6 +41,11 @@ class Range(NamedTuple):
         return Range(-self.most, -self.least)
 
     @property
+    def middle(self) -> Range:
+        """What the difference most likely is."""
+        return Range((self.least + self.most) // 2, (self.least + self.most) // 2)
+
+    @property
     def is_tight(self) -> bool:
         return self.most - self.least <= TIGHT_NS
 
@@ -58,10 +63,14 @@ class _Difference:
     calls: int = 0
 
     def at(self, time: int) -> Range:
-        return self.known.widened(abs(time - self.time) // DRIFT)
+        drift = abs(time - self.time) // DRIFT
+        return self.known.widened(drift) if drift else self.known
 
     def learn(self, call: Range, time: int) -> bool:
         known = self.at(time)
+        if call.least <= known.least and known.most <= call.most:  # nothing new
+            self.against, self.calls = None, 0
+            return True
         if call.meets(known):
             self.known, self.time, self.against, self.calls = known.within(call), time, None, 0
             return True

@@ -5,7 +5,7 @@ sizes; the server's address may differ (DNAT). Among those, order within the con
 
 1. The ordinals agree, or differ as they did before (one end was joined late), and no time contradicts.
 2. HTTP/1 exchanges of one connection do not overlap, so that times alone tell them apart, by one clock or
-   where the clocks' difference is known well (clocks.py). Then one side may have lost some since.
+   where the clocks' difference is known well (clocks.py) and the view is due. So one side may lose some.
 3. The ordinals agree, and the times contradict: they may be noise, or a clock was set.
 4. Nothing is known yet of clocks and ordinals, or not enough. Then the view waits, and once it is due, it is
    paired if only one other view is possible, and is the only one possible for that.
@@ -134,6 +134,10 @@ class Guess(NamedTuple):
 NONE = Guess(None, False)
 
 
+Streams = Sequence[Mapping[int, Sequence[View]]]
+"""Views by ordinal, of one side each."""
+
+
 class Pending:
     """Views that wait for their other half; whoever adds them bounds how many."""
 
@@ -152,10 +156,11 @@ class Pending:
         """Whether a view of the same mark from another side waits."""
         return any((view.mark, side) in self._waiting for side in OTHER_SIDES.get(view.side, ANY_SIDE))
 
-    def take(self, view: View, others: Iterable[View] = ()) -> View | None:
+    def take(self, view: View, others: Iterable[View] = (), last: bool = False) -> View | None:
         """The view that is the other half of this one, which then waits no more.
 
-        `others` are candidates from elsewhere (the store, of views that wait no more).
+        `others` are candidates from elsewhere (the store, of views that wait no more). With `last`, none
+        whose ordinal agrees comes any more.
         """
         waiting = self._opposite(view)
         best = None
@@ -163,10 +168,10 @@ class Pending:
             peer = self._peers.get(view.connection)
             ordinal = view.stream + peer.offset if peer else view.stream
             expected = [other for streams in waiting for other in streams.get(ordinal, ())]
-            best = self._best(view, expected[:MAX_SCAN], _all(waiting))
+            best = self._best(view, expected[:MAX_SCAN], waiting, last)
         if best is None:
             others = [one for one in others if one.side in OTHER_SIDES.get(view.side, ANY_SIDE)]
-            best = self._best(view, others, others) if others else None
+            best = self._best(view, others, [{0: others}], last) if others else None
         if best is not None:
             self._learn(view, best)
             self.remove(best)
@@ -177,7 +182,7 @@ class Pending:
         other is possible. `others` are views of its mark that wait no more.
         """
         others = [*others]
-        best = self.take(view, others)
+        best = self.take(view, others, last=True)
         if best is not None:
             return Guess(best, False)
         sides = OTHER_SIDES.get(view.side, ANY_SIDE)
@@ -196,7 +201,7 @@ class Pending:
         self.remove(other)
         return Guess(other, False)
 
-    def _opposite(self, view: View) -> list[Mapping[int, Sequence[View]]]:
+    def _opposite(self, view: View) -> Streams:
         """The waiting views of its mark from other sides, by ordinal."""
         return [
             streams
@@ -204,11 +209,11 @@ class Pending:
             if (streams := self._waiting.get((view.mark, side)))
         ]
 
-    def _best(self, view: View, expected: Sequence[View], every: Iterable[View]) -> View | None:
+    def _best(self, view: View, expected: Sequence[View], every: Streams, last: bool) -> View | None:
         """By order, if times allow that; else by time; else by order: times may be noise, or a clock set."""
         best = self._nearest(view, expected, self._in_step) if expected else None
         if best is None and view.in_turn:
-            best = self._nearest(view, every, self._at_once)
+            best = self._nearest(view, _all(every), self._at_once if last else self._at_once_by_one_clock)
         if best is None and expected:
             best = self._nearest(view, expected, self._in_step_by_noise)
         if best is None and expected:
@@ -261,16 +266,18 @@ class Pending:
         peer = self._peers.get(view.connection)
         return not view.in_turn or (peer is not None and peer.proven)
 
-    def _at_once(self, view: View, other: View) -> bool:
+    def _at_once_by_one_clock(self, view: View, other: View) -> bool:
         """Whether both saw a call of this client's address at the same time, and it can make only one."""
-        if not (view.in_turn and other.in_turn):
-            return False
-        if view.clock == other.clock:
-            return _overlap(view, other, 0)
-        if not (view.timed and other.timed):
+        return view.clock == other.clock and other.in_turn and _overlap(view, other, 0)
+
+    def _at_once(self, view: View, other: View) -> bool:
+        """The same for two clocks as well. Their difference is never known exactly."""
+        if view.clock == other.clock or not other.in_turn:
+            return self._at_once_by_one_clock(view, other)
+        if not _are_times_sound(view, other):
             return False
         known = self._known(view, other)
-        return known is not None and known.is_tight and _apart(view, other).meets(known)
+        return known is not None and known.is_tight and _apart(view, other).meets(known.middle)
 
     def _is_possible(self, view: View, other: View) -> bool:
         """Whether two views on two nodes may be of one call, as far as order and time say."""
@@ -281,8 +288,9 @@ class Pending:
             return False
         if self._agree(view, other):
             return True
-        is_loose = known is None or (not known.is_tight and apart.meets(known))
-        return view.in_turn and other.in_turn and is_loose
+        is_open = known is None or apart.meets(known)
+        is_sound = _are_times_sound(view, other) or not (view.timed and other.timed)
+        return view.in_turn and other.in_turn and is_open and is_sound
 
     def _is_repeated(self, view: View, other: View) -> bool:
         """Whether calls out of step may be paired: their connections are new, or another call was out of step
@@ -306,7 +314,7 @@ class Pending:
         """About what the other's clock shows more."""
         if view.clock == other.clock or (known := self._known(view, other)) is None:
             return 0
-        middle = (known.least + known.most) // 2
+        middle = known.middle.least
         return middle if other.side == "server" else -middle
 
     def _learn(self, view: View, other: View, guessed: bool = False) -> None:
@@ -329,14 +337,10 @@ class Pending:
 
     def _learn_clocks(self, view: View, other: View) -> bool:
         """Returns whether the two views agree with what is known."""
-        if not (view.timed and other.timed) or {view.side, other.side} != {"client", "server"}:
-            return False
         peer = self._peers.get(view.connection)
-        if peer is not None and peer.guessed:
+        if (peer is not None and peer.guessed) or not _are_times_sound(view, other):
             return False
         client, server = _ends(view, other)
-        if server.end - server.start > client.end - client.start + 2 * SLACK_NS:
-            return False  # one of these times is wrong
         return self._clocks.learn(client.clock, server.clock, _apart(view, other), client.start)
 
     def remove(self, view: View) -> None:
@@ -351,7 +355,7 @@ class Pending:
                 del self._waiting[(view.mark, view.side)]
 
 
-def _all(waiting: Iterable[Mapping[int, Sequence[View]]]) -> Iterable[View]:
+def _all(waiting: Streams) -> Iterable[View]:
     return islice(chain.from_iterable(views for streams in waiting for views in streams.values()), MAX_SCAN)
 
 
@@ -369,6 +373,14 @@ def _apart(view: View, other: View) -> Range:
     most = server.start - client.start + SLACK_NS
     least = server.end - client.end - SLACK_NS if client.timed else server.start - client.end - SKEW_NS
     return Range(least, most) if least <= most else Range(most, least)
+
+
+def _are_times_sound(view: View, other: View) -> bool:
+    """Whether the times are those of a client and a server, which cannot have taken longer."""
+    if not (view.timed and other.timed) or "unknown" in (view.side, other.side):
+        return False
+    client, server = _ends(view, other)
+    return server.end - server.start <= client.end - client.start + 2 * SLACK_NS
 
 
 def _may_be_one(view: View, other: View) -> bool:

@@ -163,3 +163,11 @@ def test_after_a_clock_was_set_every_call_counts_once(
         )
         expected += pairs(connection, range(ordinal, ordinal + 1))
     assert ended(ingest) == sorted(expected)
+
+
+def test_a_server_that_took_longer_than_the_client_had_another_call(ingest: Ingest) -> None:
+    """Its clock was set back, so that it seems to have begun before, and to have ended after it."""
+    deliver(ingest, *(seen(0, 0, side, 0, "/other") for side in ("client", "server")))
+    deliver(ingest, seen(1, 0, "client", 10, "/old", MS), seen(1, 1, "client", 10.01, "/old", 250 * MS))
+    deliver(ingest, seen(1, 1, "server", 9.86, "/old", 250 * MS))
+    assert ended(ingest) == sorted([*pairs(0, range(1)), ["client-1-0"], *pairs(1, range(1, 2))])
