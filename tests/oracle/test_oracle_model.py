@@ -13,7 +13,7 @@ from tests.oracle.batches import deliveries
 from tests.oracle.calls import UNPLACED, Call, Saw, traffic
 from tests.oracle.frozen import FOLDER, World, kept
 from tests.oracle.kinds import KINDS
-from tests.oracle.model import SEEN, counts
+from tests.oracle.model import SEEN, Key, counts
 from tests.oracle.world import ADDRESSES, CALLERS, NODES, SERVERS
 
 WORLDS = kept(FOLDER / "2f925bc.json.gz")
@@ -28,7 +28,12 @@ def test_the_model_counts_what_the_server_of_2f925bc_counted(world: World) -> No
         if table in SEEN:  # from one view of each call
             assert found[table] == pytest.approx(expected, rel=0, abs=SKEW_NS)
         else:
-            assert found[table] == expected, table
+            assert {key: count for key, count in found[table].items() if _was_counted(key)} == expected, table
+
+
+def _was_counted(key: Key) -> bool:
+    """Later servers also count coverage by namespace, and calls that nothing describes."""
+    return key[3:4] != ("namespace",) and not str(key[-1]).startswith("undescribed:")
 
 
 def test_a_call_more_shows_in_every_table() -> None:

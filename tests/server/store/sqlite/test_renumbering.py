@@ -56,6 +56,8 @@ CONTENTS = {
     "decisions": f"number, {API}, decision",
 }
 """Stored data with names instead of numbers."""
+DESCRIBED = "operation IN (SELECT number FROM operations WHERE kind = 'specified')"
+"""The coverage that was counted then."""
 APIS = """SELECT named.id, kind, name, internal, node, process, executable, port, namespace, workload,
     revision FROM apis JOIN named ON named.number = apis.number"""
 
@@ -73,6 +75,7 @@ def database(folder: Path) -> Iterator[sqlite3.Connection]:
 
 def contents(db: sqlite3.Connection) -> Rows:
     found = {table: Counter(db.execute(f"SELECT {what} FROM {table}")) for table, what in CONTENTS.items()}
+    found["coverage"] = Counter(db.execute(f"SELECT {CONTENTS['coverage']} FROM coverage WHERE {DESCRIBED}"))
     found["apis"] = Counter(db.execute(APIS))
     return found
 
