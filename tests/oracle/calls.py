@@ -5,7 +5,11 @@ Cases that the views alone cannot decide are left out:
 - a call through an address of several servers that only its client saw;
 - of both views of a call, more than one incomplete view;
 - a connection that one end's agent joined late, unless both ends are on one node and all its calls have a
-  response: otherwise no time shows which calls its views belong to;
+  response, or all its calls differ: otherwise nothing shows which calls its views belong to;
+- clocks that are set: what was learned of them misleads for some calls;
+- of a polled connection, views lost before its order showed in others;
+- unless `in_order`, polled connections: an agent's batches would come in any order;
+- a call whose client gave up before its server read it;
 - a port that the same client uses again within a minute;
 - of calls with an unplaced view, those that leave their node or were not captured wholly;
 - unless `near_hours`, calls within seconds of a full hour (the clocks of two nodes may disagree on the hour).
@@ -32,6 +36,9 @@ ON_THE_WAY = 2 * MS  # maximum
 REUSE = 60 * SECOND  # minimum time before a port is used again
 PORTS = 40_000
 UNPLACED = ("client", "server", "client server")
+SLOW = ((0, 2300 * MS), (2100 * MS, 0), (8000 * MS, 0))  # a slow client; a server that reads late
+POLLS, SHOWN = 12, 4  # calls of a polled connection, and those of them that show its order
+NUMBERED = [name for name, kind in KINDS.items() if kind.status is not None and "{}" in kind.path]
 ANSWERED = [name for name, kind in KINDS.items() if kind.status is not None]
 
 
@@ -71,7 +78,9 @@ class Call:
     unplaced: str = ""
 
 
-def traffic(chance: random.Random, count: int, near_hours: bool = False, start: int = START) -> list[Call]:
+def traffic(
+    chance: random.Random, count: int, near_hours: bool = False, start: int = START, in_order: bool = False
+) -> list[Call]:
     """A number of calls within SPAN ns of a start, connection by connection."""
     found: list[Call] = []
     ports: dict[tuple[str, int], int] = {}
@@ -79,12 +88,17 @@ def traffic(chance: random.Random, count: int, near_hours: bool = False, start: 
     for number, time in enumerate(starts):
         if len(found) >= count:
             break
-        found += _connection(chance, number, time, ports, near_hours)
+        found += _connection(chance, number, time, ports, near_hours, in_order)
     return found[:count]
 
 
 def _connection(
-    chance: random.Random, number: int, start: int, ports: dict[tuple[str, int], int], near_hours: bool
+    chance: random.Random,
+    number: int,
+    start: int,
+    ports: dict[tuple[str, int], int],
+    near_hours: bool,
+    in_order: bool,
 ) -> Iterator[Call]:
     address = chance.choice([*ADDRESSES.values()])
     reaching = [one for one in CALLERS.values() if _reaches(one, address)]
@@ -95,29 +109,41 @@ def _connection(
     client = ip_of(caller, address)
     port = next(one for one in range(PORTS, 65_536) if ports.get((client, one), 0) + REUSE < start)
     now, kind, id = start, "get", 7
-    is_near = protocol == "h1" and bool(server.places) and caller.node == server.places[place].node
-    joined = chance.choice((0, 0, 1, 2)) if is_near else 0
+    is_watched = bool(server.places) and caller.node is not None
+    is_near = is_watched and protocol == "h1" and caller.node == server.places[place].node
+    is_far = is_watched and protocol == "h1" and caller.node != server.places[place].node
+    joined = chance.choice((0, 0, 1, 2)) if is_near or is_far else 0
+    older = chance.choice((0, 7)) if joined else 0  # calls that neither agent, or only the client's, saw
+    is_polled = in_order and is_far and not joined and chance.random() < 0.2
     is_local = address.local_to is not None or (is_near and client == server.places[place].ip)
-    for ordinal in range(chance.choice((1, 1, 2, 3, 5, 8))):
-        if ordinal == 0 or chance.random() < 0.8:  # otherwise the client retries
-            kind, id = chance.choice(ANSWERED if joined else [*KINDS]), chance.randrange(1, 4)
+    for ordinal in range(POLLS if is_polled else chance.choice((1, 1, 2, 3, 5, 8))):
+        if joined and is_far:
+            kind, id = chance.choice(NUMBERED), 1 + ordinal
+        elif ordinal == 0 or (not is_polled and chance.random() < 0.8):  # otherwise the client retries
+            kind, id = chance.choice(ANSWERED if joined or is_polled else [*KINDS]), chance.randrange(1, 4)
         if not near_hours:
             now = _clear(now)
         took = chance.choice((MS, 4 * MS, 30 * MS, 250 * MS)) + chance.randrange(MS)
         there, back = (chance.randrange(1, min(ON_THE_WAY, took // 4)) for _ in range(2))
         client_saw, server_saw = _seen(chance, caller, address, bool(server.places), kind)
-        if joined and client_saw == Saw.UNANSWERED:
+        slow = chance.choice(SLOW) if kind in ANSWERED and chance.random() < 0.1 else (0, 0)
+        there, back, took = there + slow[0], back + slow[1], took + sum(slow)
+        if (joined or is_polled or slow[0]) and client_saw == Saw.UNANSWERED:
             client_saw = Saw.WHOLE
+        if is_polled and ordinal < SHOWN:
+            client_saw = server_saw = Saw.WHOLE
         if ordinal < joined:
             server_saw = None
             client_saw = None if len(address.servers) > 1 else client_saw
-        stream = 2 * ordinal + 1 if protocol == "h2" else ordinal
+        stream = 2 * ordinal + 1 if protocol == "h2" else ordinal + older
         yield Call(
             caller.name, address.name, server.name, place, number, port, protocol, stream, kind, id,
-            now, took, there, back, client_saw, server_saw, joined,
+            now, took, there, back, client_saw, server_saw, joined + older,
             _unplaced(chance, is_local and not joined and kind in ANSWERED, client_saw, server_saw),
         )  # fmt: skip
         pause = THINKS + chance.choice((0, 3 * MS, 900 * MS, 20 * SECOND)) + chance.randrange(MS)
+        if is_polled:
+            pause = 985 * MS
         now += chance.randrange(20 * MS) if protocol == "h2" else took + pause
         ports[client, port] = now + took
 

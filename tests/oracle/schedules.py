@@ -51,6 +51,7 @@ class Schedule:
 
     seed: int
     count: int
+    in_order: bool
     skews: Skews
     order: Sequence[int]
     faults: Mapping[int, Sequence[Fault]]
@@ -59,14 +60,16 @@ class Schedule:
     batches: Sequence[Delivery] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.calls, batches = world(self.seed, self.count, self.skews)
+        self.calls, batches = world(self.seed, self.count, self.skews, in_order=self.in_order)
         self.batches = [batches[number] for number in self.order]
 
 
-def world(seed: int, count: int, skews: Skews, start: int = START) -> tuple[list[Call], list[Delivery]]:
+def world(
+    seed: int, count: int, skews: Skews, start: int = START, in_order: bool = True
+) -> tuple[list[Call], list[Delivery]]:
     """A number of calls, and the batches with their views."""
     chance = random.Random(seed)
-    calls = traffic(chance, count, start=start)
+    calls = traffic(chance, count, start=start, in_order=in_order)
     return calls, deliveries(chance, calls, skews)
 
 
@@ -75,8 +78,9 @@ def schedules(draw: st.DrawFn, count: int) -> Schedule:
     """Schedules of a number of calls."""
     seed = draw(st.integers(0, 2**32 - 1))
     skews = dict(zip(NODES, draw(st.permutations(SKEWS)), strict=True))
-    _, batches = world(seed, count, skews)
-    order = draw(_orders(batches))
+    kind = draw(st.sampled_from(Order))
+    _, batches = world(seed, count, skews, in_order=kind is not Order.ANY)
+    order = draw(_orders(batches, kind))
     places = st.integers(0, len(batches))
     faults: dict[int, list[Fault]] = {}
     for at, fault in draw(st.lists(st.tuples(places, st.sampled_from(Fault)), max_size=16)):
@@ -84,7 +88,7 @@ def schedules(draw: st.DrawFn, count: int) -> Schedule:
     attached: dict[int, list[int]] = {}
     for target in range(len(TARGETS)):
         attached.setdefault(draw(st.just(0) | places), []).append(target)
-    return Schedule(seed, count, skews, order, faults, attached)
+    return Schedule(seed, count, kind is not Order.ANY, skews, order, faults, attached)
 
 
 def in_turn(
@@ -93,13 +97,14 @@ def in_turn(
     """A schedule with batches in the order of calls, except those of the agent `away`: after all others."""
     skews = dict(zip(NODES, SKEWS, strict=True))
     _, batches = world(seed, count, skews)
-    return Schedule(seed, count, skews, _as_ended(batches, away), faults or {}, {0: range(len(TARGETS))})
+    return Schedule(
+        seed, count, True, skews, _as_ended(batches, away), faults or {}, {0: range(len(TARGETS))}
+    )
 
 
 @st.composite
-def _orders(draw: st.DrawFn, batches: Sequence[Delivery]) -> Sequence[int]:
+def _orders(draw: st.DrawFn, batches: Sequence[Delivery], kind: Order) -> Sequence[int]:
     """In the order in which calls end; the same, except for one agent, which is offline; or any order."""
-    kind = draw(st.sampled_from(Order))
     if kind is Order.ANY:
         return draw(st.permutations(range(len(batches))))
     agents = sorted({one.batch.agent for one in batches})

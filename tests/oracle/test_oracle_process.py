@@ -83,7 +83,7 @@ def settled(data: Path) -> Counts | None:
 def test_kills_lose_no_call_and_count_none_twice(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     skews = dict(zip(NODES, SKEWS, strict=True))
-    calls, batches = world(seed, CALLS, skews, start=time.time_ns() - 2 * SPAN)
+    calls, batches = world(seed, CALLS, skews, time.time_ns() - 2 * SPAN, in_order=False)
     chance.shuffle(batches)
     killing = {*chance.sample(range(len(batches)), KILLS)}
     with ExitStack() as stack:
