@@ -96,6 +96,12 @@ def test_tls_that_node_feeds_from_memory_is_stored_where_its_port_was_chosen(
         stored_truly(spectap, node.port, by_client, server_saw(node, by_client), tls="openssl")
 
 
+def is_probed(spectap: Spectap, pid: int) -> bool:
+    """Whether a TLS library that this process has mapped is probed."""
+    mapped = Path(f"/proc/{pid}/maps").read_text()
+    return any(one["path"] and one["path"] in mapped for one in spectap.agent.status()["watching"])
+
+
 MEMORY_CLIENTS = ["node", "undici", "httpx", "aiohttp"]
 
 
@@ -110,6 +116,7 @@ def test_calls_from_memory_to_a_server_that_is_not_watched_are_stored_once_with_
         services.caller("caller", tmp_path, server.port, certificate=certificate, language=client) as caller,
     ):
         caller.make([echo_call("first")])
+        wait_until(lambda: is_probed(spectap, caller.process.pid), "probes in the client")
         calls = [echo_call("outward", number % 16, size=number * 7 % 700) for number in range(400)]
         by_client = {seen.id: seen for seen in caller.make(calls)}
         stored = spectap.of_port(server.port, by_client.values(), witnesses=1)

@@ -108,8 +108,8 @@ def test_a_reader_never_sees_an_api_without_its_specification_while_another_is_b
     before = unused(shop), coverage(shop)
     assert before == (["GET /never"], (2, 1))
     with ThreadPoolExecutor(1) as other:
-        written = other.submit(write, shop)
         held.arm()
+        written = other.submit(write, shop)
         assert held.reached.wait(60)
         during = unused(shop), coverage(shop)
         held.release()
