@@ -12,8 +12,8 @@ from pathlib import Path
 
 from agent.probes import bpf_call
 from agent.probes.backend import SYSCALLS, Backend
+from agent.probes.perf_event import TRACEFS
 
-TRACEFS = Path("/sys/kernel/tracing")
 BTF = Path("/sys/kernel/btf/vmlinux")
 KPROBES = "sys/bus/event_source/devices/kprobe/type"
 KPROBE_SWITCHES = ("sys/kernel/debug/kprobes/enabled", "proc/sys/kernel/ftrace_enabled")
@@ -118,7 +118,6 @@ def ring_refusal() -> str | None:
 
 def mount_tracefs() -> str | None:
     """Mounts tracefs at its usual place. Returns the kernel's reason if that fails, else None."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tracefs", bytes(TRACEFS), b"tracefs", 0, None) == 0:
+    if bpf_call.LIBC.mount(b"tracefs", bytes(TRACEFS), b"tracefs", 0, None) == 0:
         return None
     return os.strerror(ctypes.get_errno())

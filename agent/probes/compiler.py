@@ -25,8 +25,8 @@ from typing import Any
 
 import msgspec
 
-HEADERS = Path(__file__).resolve().parents[2] / "bpf"
-"""BCC looks for the kernel's headers here: bpf/include replaces them."""
+FOLDER = Path(__file__).resolve().parents[2] / "bpf"
+"""The sources. BCC looks for the kernel's headers here, too: bpf/include replaces them."""
 MOST_DESCRIPTORS = 253  # in one message: SCM_MAX_FD of include/net/scm.h
 PATIENCE_S = 300.0  # a compilation takes 2 to 5 s of CPU time
 REASON = 300  # characters: BCC may quote the whole source
@@ -91,11 +91,12 @@ def load(source: Source) -> LoadedObjects:
         with theirs:
             # A session of its own: Ctrl-C is for the agent.
             child = subprocess.Popen(argv, pass_fds=[theirs.fileno()], start_new_session=True)
+        descriptors: list[int] = []
         try:
-            descriptors, answer = _exchange(ours, source)
-        except OSError as error:
+            answer = _exchange(ours, source, descriptors)
+        except (OSError, msgspec.MsgspecError) as error:
             child.kill()
-            raise CompilerError(f"the compiler gave no answer ({error})") from None
+            answer = CompilerAnswer(error=f"the compiler gave no answer ({error})")
         finally:
             child.wait()
     if answer is None or answer.error is not None or len(descriptors) != len(answer.maps + answer.programs):
@@ -107,21 +108,25 @@ def load(source: Source) -> LoadedObjects:
     return LoadedObjects(maps, programs, answer.code, answer.refused)
 
 
-def _exchange(connection: socket.socket, source: Source) -> tuple[list[int], CompilerAnswer | None]:
+def _exchange(connection: socket.socket, source: Source, descriptors: list[int]) -> CompilerAnswer | None:
+    """Adds what it receives to `descriptors`. None if the compiler ended without an answer."""
     connection.sendall(msgspec.json.encode(source))
     connection.shutdown(socket.SHUT_WR)
-    _, descriptors, _, _ = socket.recv_fds(connection, ONE, MOST_DESCRIPTORS)
+    descriptors += socket.recv_fds(connection, ONE, MOST_DESCRIPTORS)[1]
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
-    text = b"".join(iter(lambda: connection.recv(1 << 20), b""))
-    return descriptors, msgspec.json.decode(text, type=CompilerAnswer) if text else None
+    text = _until_end(connection)
+    return msgspec.json.decode(text, type=CompilerAnswer) if text else None
+
+
+def _until_end(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(1 << 20), b""))
 
 
 def main() -> None:
     """Answers one Source on the socket with the descriptor in argv."""
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        text = b"".join(iter(lambda: connection.recv(1 << 20), b""))
-        descriptors, answer = compiled(msgspec.json.decode(text, type=Source))
+        descriptors, answer = compiled(msgspec.json.decode(_until_end(connection), type=Source))
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
         connection.sendmsg([b"\0"], [rights] if descriptors else [])
         connection.sendall(msgspec.json.encode(answer))
@@ -129,7 +134,7 @@ def main() -> None:
 
 def compiled(source: Source) -> tuple[list[int], CompilerAnswer]:
     """Compiles and loads in this process. Returns the descriptors, of maps and then of programs."""
-    os.environ["BCC_KERNEL_SOURCE"] = str(HEADERS)
+    os.environ["BCC_KERNEL_SOURCE"] = str(FOLDER)
     import bcc
 
     bcc.BPF._trace_autoload = lambda _module: None  # it would attach some programs, by their names

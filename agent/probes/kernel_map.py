@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from agent.probes import bpf_call
@@ -48,6 +49,7 @@ class KernelMap:
         return found
 
 
+@cache
 def possible_cpus() -> int:
-    """The number of CPUs for which the kernel keeps values."""
+    """The number of CPUs for which the kernel keeps values; it does not change."""
     return int(POSSIBLE.read_text().strip().replace(",", "-").split("-")[-1]) + 1

@@ -23,13 +23,13 @@ TRACEPOINT = 2  # PERF_TYPE_TRACEPOINT
 RAW, EACH = 1 << 10, 1  # PERF_SAMPLE_RAW; sample_period
 EVERY_TASK, FIRST_CPU, ALONE, CLOSE_ON_EXEC = -1, 0, -1, 8
 SET_PROGRAM, ENABLE = 0x40042408, 0x2400  # PERF_EVENT_IOC_
-EVENTS = Path("/sys/kernel/tracing/events")
+TRACEFS = Path("/sys/kernel/tracing")
 SOURCES = Path("/sys/bus/event_source/devices")
 
 
 def attach_tracepoint(name: str, program: int) -> int:
     """Attaches a program to a tracepoint, such as syscalls:sys_enter_read."""
-    number = int((EVENTS / name.replace(":", "/") / "id").read_text())
+    number = int((TRACEFS / "events" / name.replace(":", "/") / "id").read_text())
     return _attached(program, TRACEPOINT, config=number)
 
 

@@ -20,6 +20,7 @@ from typing import IO
 
 from agent.probes import bpf_call, btf, private_stack, symbols, tls, uprobes
 from agent.probes.backend import SYSCALLS, Backend
+from agent.probes.compiler import FOLDER as FOLDER
 from agent.probes.compiler import Source, ToLoad
 from agent.probes.elf import Function
 from agent.probes.loaded import RAW_PREFIX, Detach, LoadedPrograms
@@ -47,7 +48,6 @@ JAVA = "tls_java.c"
 LIFECYCLE = ("inet_sock_set_state", "tcp_destroy_sock", "sched_process_exec", "sched_process_exit")
 """The raw tracepoints of lifecycle.c."""
 MAPPINGS = "enter_mmap"
-FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 
 SPARE_FILES = 256
 """Open files that probes leave to the rest of the agent."""
@@ -259,10 +259,13 @@ class Programs:
 
     def open_ring(self, receive: Callable[[bytes], bool]) -> None:
         """Passes every event's bytes to `receive`, which returns whether it takes more in this drain; it must
-        not raise.
+        not raise. Raises ProgramError.
         """
         descriptor = self._loaded.maps["events"]
-        self._ring = Ring(descriptor, receive)
+        try:
+            self._ring = Ring(descriptor, receive)
+        except OSError as error:
+            raise ProgramError(f"the ring buffer cannot be read: {error}") from None
         self._wake.register(descriptor, select.EPOLLIN | select.EPOLLET)
 
     def wait(self, seconds: float) -> None:

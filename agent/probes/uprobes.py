@@ -20,7 +20,7 @@ from typing import IO, Protocol
 from agent.probes import bpf_call, perf_event
 
 ENTRY, RETURN = 0, 1
-FOLDER = b"/"  # has no places
+PLACELESS = b"/"  # a folder has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def has_links() -> bool:
     except OSError:
         return False
     try:
-        os.close(bpf_call.attach_uprobes(program, FOLDER, (0,), False))
+        os.close(bpf_call.attach_uprobes(program, PLACELESS, (0,), False))
     except OSError as error:
         return error.errno == errno.EBADF  # it knew what to look for
     finally:

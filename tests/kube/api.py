@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kube.access import Access
+from tests.served import served
 
 Object = dict[str, Any]
 
@@ -175,15 +176,8 @@ class Serving(ThreadingHTTPServer):
 @contextmanager
 def serving(api: Api, port: int = 0) -> Iterator[str]:
     """Serves it on loopback; its URL."""
-    server = Serving(api, port)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(Serving(api, port)) as found:
+        yield f"http://127.0.0.1:{found}"
 
 
 def account(folder: Path, token: str = "a") -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ import pytest
 
 from server.outgoing import CheckedTransport, Forbidden, UnknownHost, is_forbidden
 from tests.e2e import certificates
+from tests.served import served
 
 NAME = "service.test"
 
@@ -42,14 +42,8 @@ def service(context: ssl.SSLContext | None = None) -> Iterator[int]:
     server = Server(("127.0.0.1", 0), Echo)
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server) as port:
+        yield port
 
 
 @pytest.fixture

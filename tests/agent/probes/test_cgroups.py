@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,19 +56,26 @@ def test_the_kernel_side_has_as_much_room() -> None:
     assert f"#define CGROUPS_MAX {cgroups.MAX} " in header.read_text()
 
 
-@pytest.fixture
-def hierarchy() -> Iterator[Path]:
-    """A new cgroup with two descendants."""
+@contextmanager
+def created(name: str, *below: str) -> Iterator[Path]:
+    """A new cgroup, with others below it in the order in which they can be made."""
     places = mounted("cgroup2", MOUNTS.read_text())
     if not places or places[0].stat().st_ino != cgroups.ROOT_ID:
         pytest.skip("cgroup v2 is not mounted here")
-    own = places[0] / f"spectap-test-{os.getpid()}"
-    folders = [own, own / "in", own / "in" / "below"]
+    own = places[0] / f"spectap-test-{os.getpid()}{name}"
+    folders = [own, *(own / path for path in below)]
     for folder in folders:
         folder.mkdir()
     yield own
     for folder in reversed(folders):
         folder.rmdir()
+
+
+@pytest.fixture
+def hierarchy() -> Iterator[Path]:
+    """A new cgroup with two descendants."""
+    with created("", "in", "in/below") as own:
+        yield own
 
 
 @pytest.mark.root

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from agent.ledger import Bytes
-from agent.probes import cgroups, pod_cgroups
-from agent.probes.cgroups import MOUNTS, Cgroup, mounted
+from agent.probes import pod_cgroups
+from agent.probes.cgroups import Cgroup
 from agent.probes.kernel import CaptureFilters
 from agent.probes.pod_cgroups import MAX_LEVEL, all_pods, pods_in
-from tests.agent.probes.test_cgroups import TEXT, call_from, length, sent_to
+from tests.agent.probes.test_cgroups import TEXT, call_from, created, length, sent_to
 from tests.agent.probes.watch import watching
 
 UID, OTHER = "12345678-1234-1234-1234-123456789abc", "98765432-1234-1234-1234-123456789abc"
@@ -74,17 +74,9 @@ def test_the_kernel_side_has_as_many_levels() -> None:
 @pytest.fixture
 def kubepods() -> Iterator[Path]:
     """A new cgroup like kubelet's, with two pods that have a container each."""
-    places = mounted("cgroup2", MOUNTS.read_text())
-    if not places or places[0].stat().st_ino != cgroups.ROOT_ID:
-        pytest.skip("cgroup v2 is not mounted here")
-    own = places[0] / f"spectap-test-{os.getpid()}-kubepods"
-    folders = [own, own / "burstable", own / "burstable" / f"pod{UID}", own / f"pod{OTHER}"]
-    folders += [own / "burstable" / f"pod{UID}" / "c", own / f"pod{OTHER}" / "c"]
-    for folder in folders:
-        folder.mkdir()
-    yield own
-    for folder in reversed(folders):
-        folder.rmdir()
+    below = ("burstable", f"burstable/pod{UID}", f"pod{OTHER}", f"burstable/pod{UID}/c", f"pod{OTHER}/c")
+    with created("-kubepods", *below) as own:
+        yield own
 
 
 @pytest.mark.root

@@ -16,6 +16,7 @@ import msgpack
 import zstandard
 
 from agent.ship.shipper import ShipLimits, Shipper, SpoolConfig
+from tests.served import served
 
 QUICK = ShipLimits(
     keep_s=0.01,
@@ -109,14 +110,8 @@ def serving(store: Store, port: int = 0) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Door)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server) as found:
+        yield f"http://127.0.0.1:{found}"
 
 
 def shipper(

@@ -7,7 +7,6 @@ import html
 import io
 import json
 import random
-import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ from server.analysis.specs.load import load
 from server.api import bundles, fetch
 from server.api.errors import Problem
 from server.config import ServerSettings, digest
+from tests.served import served
 from tests.server.records import record
 from tests.server.running import Client, serving
 
@@ -172,15 +172,8 @@ def service(answers: Mapping[str, tuple[int, dict[str, str], bytes]]) -> Iterato
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
 
 DOCUMENT = json.dumps({"openapi": "3.1.0", "info": {"title": "Live", "version": "2"}, "paths": {}}).encode()

@@ -5,10 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +19,14 @@ from server.demo.client import SampleClient, round_of_calls
 from server.demo.orders import Orders
 from server.demo.payments import Payments
 from server.demo.service import MOST_BODY, Call, service
+from tests.served import served
 
 SPEC = Path(payments.__file__).with_name("orders.yaml")
 
 
-@contextmanager
-def running(server: ThreadingHTTPServer) -> Iterator[int]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def orders() -> Iterator[http.client.HTTPConnection]:
-    with running(service(Orders().call)) as port:
+    with served(service(Orders().call)) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         yield connection
         connection.close()
@@ -80,7 +66,7 @@ def test_bodies_are_bounded(orders: http.client.HTTPConnection) -> None:
 
 def test_payments_answer_over_tls_with_a_certificate_that_can_be_verified(tmp_path: Path) -> None:
     certificate = tmp_path / "demo.pem"
-    with running(service(Payments().call, payments.context(certificate))) as port:
+    with served(service(Payments().call, payments.context(certificate))) as port:
         context = ssl.create_default_context(cafile=str(certificate))
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
         status, payment = ask(connection, "POST", "/payments", {"amount": 3})

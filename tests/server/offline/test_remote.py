@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.offline.remote import MOST_DETAIL, Remote, RemoteError
+from tests.served import served
 from tests.server.records import both, record
 from tests.server.running import serving
 
@@ -32,14 +32,8 @@ def answering(status: int, body: bytes, headers: Mapping[str, str]) -> Iterator[
         def log_message(self, format: str, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(HTTPServer(("127.0.0.1", 0), Answer)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def told(status: int, body: bytes, headers: Mapping[str, str] = {}) -> str:
