@@ -162,7 +162,8 @@ class Caller:
 class Exchange:
     """A request and its response, as captured at one end of one connection.
 
-    `ordinal` counts exchanges of the connection from 0; in HTTP/2 it is the stream's number. `upgraded` names
+    `ordinal` counts exchanges of the connection from 0; in HTTP/2 it is the stream's number. It is `absolute`
+    if both ends of the connection count alike: no exchange before it can have passed unseen. `upgraded` names
     the protocol that took over the connection (Upgrade's value, or b"CONNECT"). `error` is the parser's
     reason if MALFORMED.
     """
@@ -177,3 +178,4 @@ class Exchange:
     fields_unknown: int = 0  # HPACK entries older than the capture; 1 if no headers are reported
     caller: Caller | None = None
     websocket: WebSocketSeen | None = None
+    absolute: bool = False

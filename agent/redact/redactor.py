@@ -127,6 +127,7 @@ class Redactor:
             via=provenance.via,
             sub_operations=sub_operations.found(request, response),
             websocket=connection,
+            absolute=exchange.absolute,
         )
 
     def _request(

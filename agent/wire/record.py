@@ -228,3 +228,4 @@ class Record(Struct, frozen=True, gc=False):
     via: Endpoint | None = None  # of a client's view through a tunnel: the proxy's end that the server sees
     sub_operations: tuple[SubOperation, ...] = ()
     websocket: WebSocket | None = None
+    absolute: bool = False  # both ends of the connection number their exchanges as `stream` does

@@ -10,6 +10,9 @@ sizes; the server's address may differ (DNAT). Among those, order within the con
 4. Nothing is known yet of clocks and ordinals, or not enough. Then the view waits, and once it is due, it is
    paired if only one other view is possible, and is the only one possible for that.
 
+Ordinals that count from the start of the connection at both ends must agree: only connections that are older
+than an agent, or where one has missed something, are paired out of step.
+
 Rather two exchanges counted than two calls merged.
 """
 
@@ -38,7 +41,8 @@ Connection = tuple[str, str]  # agent, and the agent's name of it
 class View(NamedTuple):
     """What pairing needs of one record. `mark` is None where its ends are unknown (likeness.py); `clock` is
     equal where two times can be compared exactly; `in_turn` is true where the exchanges of a connection come
-    one after the other (HTTP/1); `timed` where `start` and `end` are those of the whole call.
+    one after the other (HTTP/1); `timed` where `start` and `end` are those of the whole call; `absolute` is
+    the record's.
     """
 
     exchange: int
@@ -54,6 +58,7 @@ class View(NamedTuple):
     server: tuple[str, int] | None
     status: int | None
     sizes: tuple[int | None, int | None] | None  # of both bodies, where all of the exchange was seen
+    absolute: bool
 
 
 def mark_of(record: Record) -> int | None:
@@ -91,6 +96,7 @@ def view_of(record: Record, exchange: int, mark: int | None) -> View:
         server=(record.server.ip, record.server.port) if record.server else None,
         status=response.status if response else None,
         sizes=sizes,
+        absolute=record.absolute,
     )
 
 
@@ -247,7 +253,7 @@ class Pending:
         if not apart.meets(ANY):
             return False
         known = self._known(view, other)
-        return known is None or apart.meets(known) or self._is_proven(view)
+        return known is None or apart.meets(known) or self._is_proven(view, other)
 
     def _in_step_by_noise(self, view: View, other: View) -> bool:
         return self._in_step_within(view, other, NOISE_NS)
@@ -261,10 +267,12 @@ class Pending:
         known, apart = self._known(view, other), _apart(view, other)
         return known is not None and apart.meets(ANY) and apart.meets(known.widened(tolerance))
 
-    def _is_proven(self, view: View) -> bool:
-        """Whether an ordinal tells calls apart: HTTP/2 states it, HTTP/1's must have agreed before."""
+    def _is_proven(self, view: View, other: View) -> bool:
+        """Whether an ordinal tells calls apart: HTTP/2 states it, HTTP/1's are absolute at both ends or must
+        have agreed before.
+        """
         peer = self._peers.get(view.connection)
-        return not view.in_turn or (peer is not None and peer.proven)
+        return not view.in_turn or (view.absolute and other.absolute) or (peer is not None and peer.proven)
 
     def _at_once_by_one_clock(self, view: View, other: View) -> bool:
         """Whether both saw a call of this client's address at the same time, and it can make only one."""
@@ -384,6 +392,8 @@ def _are_times_sound(view: View, other: View) -> bool:
 
 
 def _may_be_one(view: View, other: View) -> bool:
+    if view.absolute and other.absolute and view.stream != other.stream:
+        return False
     return view.connection != other.connection and _same_message(view, other)
 
 

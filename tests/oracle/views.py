@@ -65,6 +65,7 @@ def _view(call: Call, side: str, node: str, saw: str, skew: int) -> Record:
         ),
         consumer=_consumer(CALLERS[call.caller], at_server),
         completeness=_completeness(answered, saw),
+        absolute=not call.joined,
     )
 
 

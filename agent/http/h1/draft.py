@@ -21,12 +21,13 @@ _BY_SEVERITY = (
 @dataclass(slots=True, eq=False)
 class PairDraft:
     """An incomplete exchange. `fenced`: requests before it may have passed unseen. `given_up`: no response
-    will be paired with it, since one may have been lost.
+    will be paired with it, since one may have been lost. `absolute` is the exchange's.
     """
 
     ordinal: int
     start_ns: int
     method: bytes | None
+    absolute: bool
     fenced: bool = False
     given_up: bool = False
     switch: bytes | None = None  # the protocol its request offers to switch to
@@ -70,4 +71,12 @@ class PairDraft:
             seen = cut if cut is Completeness.INCOMPLETE else without_response
         else:
             seen = max(self.request_cut, self.response_cut, key=_BY_SEVERITY.index)
-        return Exchange(self.ordinal, self.request, self.response, seen, self.upgraded, self.error)
+        return Exchange(
+            self.ordinal,
+            self.request,
+            self.response,
+            seen,
+            self.upgraded,
+            self.error,
+            absolute=self.absolute,
+        )

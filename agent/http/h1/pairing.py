@@ -81,6 +81,7 @@ class Pairer:
         self._current: PairDraft | None = None  # its response is being read (1xx count)
         self._finished: list[Exchange] = []
         self._ordinal = 0
+        self._absolute = not (late or fenced)  # no request has passed unseen
         self._late = late
         self._first_ns: int | None = None  # when the first request began
         self._fence = fenced  # the next request may not be the next that was sent
@@ -118,7 +119,7 @@ class Pairer:
         elif isinstance(fact, SyncLost):
             if fact.error is not None:
                 self._enqueue(self._draft(fact.start_ns, None, fact.error))
-            self._fence = True
+            self._fence, self._absolute = True, False
 
     def _request_began(self, fact: RequestBegun) -> None:
         head = fact.head
@@ -162,7 +163,7 @@ class Pairer:
         elif not must and not self._unpaired:
             return False
         if self._current is None:
-            self._fence = True
+            self._fence, self._absolute = True, False
             self._lose_until(start_ns)  # it may answer a request that is read later
             self._current = self._draft(start_ns, None)
         return True
@@ -284,7 +285,7 @@ class Pairer:
             self._finish(draft)
 
     def _draft(self, start_ns: int, method: bytes | None, error: str | None = None) -> PairDraft:
-        draft = PairDraft(self._ordinal, start_ns, method, error=error)
+        draft = PairDraft(self._ordinal, start_ns, method, self._absolute, error=error)
         self._ordinal += 1
         return draft
 

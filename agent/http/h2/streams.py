@@ -80,6 +80,7 @@ class Streams:
         self._settled: OrderedDict[int, None] = OrderedDict()
         self._exchanges: list[Exchange] = []
         self._before = 0  # exchanges of this connection before HTTP/2
+        self._absolute = True  # none of those passed unseen
         self._late = not all(whole.values())
         self._halves = {
             direction: _Half(
@@ -109,7 +110,7 @@ class Streams:
     def upgraded(self, exchange: Exchange) -> None:
         """Starts from HTTP/1.1: this exchange's request is stream 1, and complete (RFC 7540 section 3.2)."""
         if exchange.request is not None:
-            self._before = exchange.ordinal
+            self._before, self._absolute = exchange.ordinal, exchange.absolute
             stream = self._open(1)
             stream.interim = (SWITCHING,)
             _put(exchange.request, stream.request)
@@ -266,6 +267,7 @@ class Streams:
                 grpc=grpc_of(stream, response),
                 fields_unknown=stream.request.unknown + stream.response.unknown,
                 websocket=websocket_of(stream, closed),
+                absolute=self._absolute,
             )
         )
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
 from server.analysis.clocks import SKEW_NS
-from server.analysis.witnesses import Pending, mark_of, view_of
+from server.analysis.witnesses import Pending, View, mark_of, view_of
 from tests.server.records import CURL, MS, NOON, record
 
 
@@ -66,6 +66,25 @@ def test_an_end_that_was_joined_late_counts_its_calls_from_another_number(late: 
     servers = [replace(one, stream=one.stream - late) for one in servers[late:]]
     ends = (servers, clients) if swapped else (clients, servers)
     assert pairs([*ends[0], *ends[1]]) == {frozenset((f"c{n}", f"s{n}")) for n in range(late, 8)}
+
+
+def test_where_both_ends_were_seen_from_the_start_no_call_is_paired_out_of_step() -> None:
+    """Of two calls of one target, one lost its client's view and the other its server's."""
+    client = record(0, "client", client=Endpoint("10.0.0.1", 40000))
+    server = on_other_node(record(1, "server", start=NOON, client=Endpoint("10.0.0.1", 40000)), MS)
+
+    def guess(absolute: bool) -> View | None:
+        pending = Pending()
+        one, other = (
+            view_of(replace(one, absolute=absolute), n, mark_of(one))
+            for n, one in enumerate((client, server))
+        )
+        assert pending.take(one) is None
+        pending.add(other)
+        return pending.take_last(one).found
+
+    assert guess(absolute=False) is not None
+    assert guess(absolute=True) is None
 
 
 @pytest.mark.parametrize("lost", range(4))

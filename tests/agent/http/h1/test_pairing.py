@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.events import Chunk, Tick
 from agent.http.h1.pairing import MAX_OUTSTANDING
@@ -137,3 +139,27 @@ def test_a_response_lost_in_the_middle_of_its_head_leaves_the_request_alone() ->
         [(C, ask(1)), (S, say(1)[:10]), (S, say(1)[10:20]), (S, say(1)[20:]), (C, ask(2)), (S, say(2))]
     )
     assert pairs([c for c in made if c is not made[2]]) == ["q1", "q2=a2"]
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=8), st.booleans()
+)
+def test_an_absolute_ordinal_is_that_of_the_request_whatever_was_lost(
+    calls: list[tuple[bool, bool, bool]], from_start: bool
+) -> None:
+    words = " ".join(
+        f"{'-' * is_asked_lost}q{n} {'-' * is_said_lost}a{n}"
+        if not is_piped
+        else f"{'-' * is_asked_lost}q{n}"
+        for n, (is_asked_lost, is_said_lost, is_piped) in enumerate(calls)
+    )
+    steps, lost = story(words)
+    made = [c for n, c in enumerate(chunks(steps, from_start)) if n not in lost]
+    told = tell(made, opened=from_start).exchanges
+    for x in told:
+        if x.absolute:
+            assert x.request is not None
+            assert x.request.target == b"/%d" % x.ordinal
+    nothing_unasked = from_start and not any(is_asked_lost for is_asked_lost, _, _ in calls)
+    assert not nothing_unasked or all(x.absolute for x in told if x.request is not None)
+    assert from_start or not any(x.absolute for x in told)
