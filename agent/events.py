@@ -121,7 +121,8 @@ class PodSeen:
 
     `uid` is the one in the path of its cgroup. `ips` are its own: none if it has the node's network, or has
     ended. `workload` is the object that a person created, with its kind; `labels` are those chosen to leave
-    the node. `captured` says whether its processes are captured.
+    the node. `captured` says whether its processes are captured. `aggregation_header` is the request header,
+    in lower case, that its annotation names to group calls by.
     """
 
     time_ns: int
@@ -135,6 +136,7 @@ class PodSeen:
     ips: tuple[str, ...]
     containers: tuple[PodContainer, ...]
     captured: bool
+    aggregation_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ OPTIONS = (
     Option(
         "kubernetes",
         "--annotations-from",
-        "namespace whose capture annotations have an effect (default: any); repeatable",
+        "namespace whose annotations have an effect (default: capture's of any, aggregation-header's of "
+        "none); repeatable",
         "NAMESPACE",
         many=True,
     ),

@@ -184,8 +184,11 @@ class Pipeline:
         )
 
     def _records(self, views: Sequence[Settled]) -> list[wire.Record]:
-        made = [self._redaction.record(view) for view in views]
+        made = [self._redaction.record(view, self._aggregation_headers(view)) for view in views]
         return [record for record in made if record is not None]
+
+    def _aggregation_headers(self, view: Settled) -> tuple[str, ...]:
+        return self._directory.aggregation_headers(view.connection.role, view.process, view.local, view.peer)
 
     def _count(self, lost: Lost) -> None:
         if lost.what in KERNEL:

@@ -63,13 +63,15 @@ class Redaction:
         self.bodies = True
         """Whether bodies are kept; those left out are counted."""
 
-    def record(self, view: Settled | Reported) -> wire.Record | None:
+    def record(
+        self, view: Settled | Reported, aggregation_headers: tuple[str, ...] = ()
+    ) -> wire.Record | None:
         """The view's record; None if redaction fails, which is counted. The caller counts the record as
-        parsed, together with its next bucket.
+        parsed, together with its next bucket. `aggregation_headers` are those of the pods at its ends.
         """
         exchange = view.exchange if self.bodies else self._without_bodies(view.exchange)
         try:
-            return self._redactor.record(exchange, self._provenance(view))
+            return self._redactor.record(exchange, self._provenance(view), aggregation_headers)
         except Exception as error:
             # What cannot be redacted must not leave the node; only the error's type may be logged.
             self._ledger.exchanges.update((Exchanges.PARSED, Exchanges.REDACTION_FAILED))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
-from agent.events import Address, PodContainer, PodSeen, PodsWatched, ProcessSeen
+from agent.events import Address, PodContainer, PodSeen, PodsWatched, ProcessSeen, Role
 from agent.identity.pods import Pods, Standing, container_of
 from agent.identity.table import Processes
 from agent.wire import Endpoint, Process
@@ -93,6 +93,20 @@ class Directory:
         pods = [] if process is not None else [self._pods.at(one.ip) for one in addresses if one is not None]
         known = [pod.captured for pod in pods if pod is not None]
         return _standing(all(known) if known else watched.others)
+
+    def aggregation_headers(
+        self, role: Role | None, process: Process | None, local: Endpoint | None, peer: Endpoint | None
+    ) -> tuple[str, ...]:
+        """The headers that the pods at both ends are annotated with to group calls by, the server's first."""
+        if not self._pods.group_calls:
+            return ()
+        other = None if peer is None else self._pods.at(peer.ip)
+        if process is not None:
+            own = self._pods.get(process.pod)
+        else:
+            own = None if local is None else self._pods.at(local.ip)
+        ends = (other, own) if role is Role.CLIENT else (own, other)
+        return tuple(pod.aggregation_header for pod in ends if pod is not None and pod.aggregation_header)
 
     @property
     def captures_unknown(self) -> bool:

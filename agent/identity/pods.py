@@ -30,12 +30,15 @@ class Pods:
         self._by_ip: dict[str, PodSeen] = {}
         self.watched: PodsWatched | None = None
         """None if no pods are reported."""
+        self.group_calls = False
+        """Whether any pod had an aggregation header so far."""
 
     def add(self, seen: PodSeen) -> None:
         """Adds a pod, or what has changed of it."""
         self._forget_addresses(seen.uid)
         self._by_uid[seen.uid] = seen
         self._by_uid.move_to_end(seen.uid)
+        self.group_calls |= seen.aggregation_header is not None
         for ip in seen.ips:
             self._by_ip[ip] = seen
         if len(self._by_uid) > MAX_PODS:

@@ -1,4 +1,6 @@
-"""Which pods are captured, by the annotation spectap.io/capture of the pod, else of its namespace.
+"""What annotations of the pod, else of its namespace, choose.
+
+spectap.io/capture: which pods are captured.
 
 | annotation        | --capture all                                  | --capture annotated |
 |-------------------|------------------------------------------------|---------------------|
@@ -8,19 +10,28 @@
 |                   | own namespace                                  |                     |
 
 Where an administrator lists namespaces, annotations in others have no effect.
+
+spectap.io/aggregation-header: the request header by whose value a pod's calls are grouped. It keeps a value
+that is masked otherwise, also of the pods that call, so it has an effect in listed namespaces only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kube.access import Access
 
 CAPTURE = "spectap.io/capture"
+AGGREGATION = "spectap.io/aggregation-header"
 SYSTEM = "kube-system"
 ALL, ANNOTATED = "all", "annotated"
 CHOICES = {"true": True, "false": False}
+HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}")
+"""A header's name; longer ones are masked."""
+
+Annotations = Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +44,29 @@ class CaptureChoice:
     left_out: frozenset[str] = frozenset({SYSTEM})
     heeded: frozenset[str] | None = None
 
-    def captures(
-        self, namespace: str, pod: Mapping[str, str] | None, of_namespace: Mapping[str, str] | None
-    ) -> bool:
+    def captures(self, namespace: str, pod: Annotations, of_namespace: Annotations) -> bool:
         """Whether a pod with these annotations is captured."""
         if self.heeded is None or namespace in self.heeded:
-            for annotations in (pod, of_namespace):
-                choice = CHOICES.get((annotations or {}).get(CAPTURE, "").strip().lower())
-                if choice is not None:
-                    return choice
+            for text in _texts(CAPTURE, pod, of_namespace):
+                if text in CHOICES:
+                    return CHOICES[text]
         return self.mode == ALL and namespace not in self.left_out
+
+    def aggregation_header(self, namespace: str, pod: Annotations, of_namespace: Annotations) -> str | None:
+        """The header, in lower case, that groups the calls of a pod with these annotations."""
+        if self.heeded is None or namespace not in self.heeded:
+            return None
+        return next(filter(HEADER.fullmatch, _texts(AGGREGATION, pod, of_namespace)), None)
 
     @property
     def captures_unknown(self) -> bool:
         """Whether what is not annotated is captured."""
         return self.mode == ALL
+
+
+def _texts(key: str, *annotations: Annotations) -> Iterator[str]:
+    for some in annotations:
+        yield (some or {}).get(key, "").strip().lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def cgroup_uid(pod: Meta) -> str:
     return pod.annotation(STATIC) or pod.uid
 
 
-def pod_seen(pod: Pod, captured: bool) -> PodSeen:
+def pod_seen(pod: Pod, captured: bool, aggregation_header: str | None = None) -> PodSeen:
     """What is kept of a pod; its time is 0."""
     meta, status = pod.metadata, pod.status
     workload = workload_of(meta, pod.spec.node_name)
@@ -53,6 +53,7 @@ def pod_seen(pod: Pod, captured: bool) -> PodSeen:
         ips=tuple(one.ip for one in status.pod_ips or ()) if has_own_ips else (),
         containers=tuple(_container(one) for some in statuses for one in some or ()),
         captured=captured,
+        aggregation_header=aggregation_header,
     )
 
 

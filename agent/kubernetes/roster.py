@@ -91,14 +91,15 @@ class Roster:
                 if self._told.pop(uid, None) is not None:
                     self._news[uid] = PodGone(0, uid)
                 continue
-            seen = pod_seen(pod, self._captured(pod, self._namespaces))
+            seen = self._seen(pod, self._namespaces)
             if self._told.get(uid) != seen:
                 self._told[uid] = self._news[uid] = seen
         self.changed = bool(self._news)
 
-    def _captured(self, pod: Pod, namespaces: Mapping[str, Annotations | None]) -> bool:
+    def _seen(self, pod: Pod, namespaces: Mapping[str, Annotations | None]) -> PodSeen:
         namespace = pod.metadata.namespace or ""
-        return self._choice.captures(namespace, pod.metadata.annotations, namespaces.get(namespace))
+        told = (namespace, pod.metadata.annotations, namespaces.get(namespace))
+        return pod_seen(pod, self._choice.captures(*told), self._choice.aggregation_header(*told))
 
 
 class PodSink:

@@ -8,7 +8,6 @@ from agent import wire
 from agent.http.messages import Caller, Exchange
 from agent.redact.credentials import Credential, fingerprint
 from agent.redact.headers import first
-from agent.redact.policy import Policy
 from agent.redact.text import TextMasker
 
 MAX_HINT = 256  # characters
@@ -24,12 +23,14 @@ _FIELD = re.compile(r'(?:^|;)\s*(URI|Subject|DNS)=("(?:[^"\\]|\\.)*"|[^;]*)', re
 def hints(
     exchange: Exchange,
     masked: wire.Request | None,
-    policy: Policy,
+    aggregation_headers: tuple[str, ...],
     masker: TextMasker,
     credential: Credential,
     key: bytes,
 ) -> wire.Consumer:
-    """The consumer of a request; all fields None without a request."""
+    """The consumer of a request; all fields None without a request. The first of `aggregation_headers` (lower
+    case) that it has groups it.
+    """
     raw = exchange.request
     if raw is None or masked is None:
         return wire.Consumer()
@@ -38,14 +39,14 @@ def hints(
         credential = _credential(exchange.caller, key)
         name = _public_name(exchange.caller.user, masker)
     agent = _header(masked.headers, b"user-agent")
-    wanted = policy.aggregation_header
+    groups = (_header(masked.headers, name.encode()) for name in aggregation_headers)
     return wire.Consumer(
         user_agent=agent,
         credential_scheme=credential.scheme,
         credential=credential.fingerprint,
         client_name=name,
         test_name=agent.partition(TEST_MARK)[2].strip() or None if agent else None,
-        aggregation=_header(masked.headers, wanted.lower().encode()) if wanted else None,
+        aggregation=next((group for group in groups if group is not None), None),
         facts=credential.facts,
     )
 

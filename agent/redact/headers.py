@@ -13,7 +13,7 @@ from collections.abc import Callable
 from agent.http.messages import Headers
 from agent.redact import placeholders, urls
 from agent.redact.mask_log import MaskLog
-from agent.redact.policy import Policy
+from agent.redact.policy import NEVER_KEPT, Policy
 from agent.redact.repeat_cache import RepeatCache
 from agent.redact.text import TextMasker
 from agent.wire import Pairs
@@ -67,14 +67,19 @@ class HeaderMemory:
 
     def __init__(self, masker: TextMasker, policy: Policy) -> None:
         self.masker = masker
-        self.aggregation = policy.aggregation_header.lower() if policy.aggregation_header else None
+        self._configured = (policy.aggregation_header.lower(),) if policy.aggregation_header else ()
         self.fields: RepeatCache[tuple[bytes, bytes]] = RepeatCache(MAX_CLEAN)
         self.names: set[bytes] = set()
 
-    def remember(self, field: tuple[bytes, bytes]) -> None:
-        """Remembers a clean field; the aggregation header is kept whatever it holds, so it is not clean."""
-        if self.aggregation is None or field[0].decode("latin-1").lower() != self.aggregation:
-            self.fields.add(field)
+    def aggregation_headers(self, annotated: tuple[str, ...]) -> tuple[str, ...]:
+        """The request headers to group calls by: annotated ones, then the operator's. An annotation cannot
+        name a header that carries credentials, or one whose name is that of a secret.
+        """
+        if not annotated:
+            return self._configured
+        names = self.masker.names
+        allowed = [one for one in annotated if one not in NEVER_KEPT and names.rule(one) is None]
+        return (*allowed, *self._configured)
 
     def unremembered(self, headers: Headers) -> Headers:
         """The fields that may hold a credential: all but the remembered ones."""
@@ -85,11 +90,16 @@ class HeaderMemory:
 class HeaderMasks:
     """Masks the header fields of one side of one exchange, and logs each mask."""
 
-    def __init__(self, memory: HeaderMemory, log: MaskLog, side: str) -> None:
-        """`side` is "" for the request and "response." for the response."""
+    def __init__(
+        self, memory: HeaderMemory, log: MaskLog, side: str, aggregation_headers: tuple[str, ...] = ()
+    ) -> None:
+        """`side` is "" for the request and "response." for the response. Values of `aggregation_headers` are
+        kept.
+        """
         self._memory = memory
         self._masker = memory.masker
         self._log = log
+        self._aggregation_headers = aggregation_headers
         self._header = f"{side}header"
         self._cookie = f"{side}cookie"
 
@@ -109,8 +119,14 @@ class HeaderMasks:
         else:
             masked = self._field(name, value)
         if masked == field and self._log.total == before and len(value) <= MAX_CLEAN_LENGTH:
-            self._memory.remember(field)
+            self._remember(field)
         return masked
+
+    def _remember(self, field: tuple[bytes, bytes]) -> None:
+        """Remembers a clean field; an aggregation header is kept whatever it holds, so it is not clean."""
+        names = self._aggregation_headers
+        if not names or field[0].decode("latin-1").lower() not in names:
+            self._memory.fields.add(field)
 
     def _several(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
         """A value with a line end, possible in files: what follows may be other fields and is masked."""
@@ -141,7 +157,7 @@ class HeaderMasks:
         """A value that is kept if its name is known to carry no secret and its text holds none."""
         rule = self._masker.names.rule(name)
         kept = name in KEPT or self._masker.names.kept(name)
-        if (kept and rule is None) or name == self._memory.aggregation:
+        if (kept and rule is None) or name in self._aggregation_headers:
             if name in KEPT and name not in _WAYS:
                 self._memory.names.add(name.encode("latin-1"))
             return self._text(self._header, name, value)

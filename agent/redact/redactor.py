@@ -86,10 +86,15 @@ class Redactor:
         self._media = ContentTypes()
         self._observed_by = lru_cache(maxsize=MAX_CONNECTIONS)(_observed_by)
 
-    def record(self, exchange: Exchange, provenance: Provenance) -> wire.Record:
-        """The redacted record of `exchange`. Malformed traffic never raises."""
+    def record(
+        self, exchange: Exchange, provenance: Provenance, aggregation_headers: tuple[str, ...] = ()
+    ) -> wire.Record:
+        """The redacted record of `exchange`, grouped by one of `aggregation_headers` (lower case) or the
+        policy's. Malformed traffic never raises.
+        """
         log = MaskLog()
-        request, credential = self._request(exchange.request, provenance, log)
+        groups = self._headers.aggregation_headers(aggregation_headers)
+        request, credential = self._request(exchange.request, provenance, log, groups)
         response = self._response(exchange.response, log)
         began = _first_ns(exchange, provenance)
         connection = self._websocket(exchange.websocket, provenance.offset_ns, log)
@@ -115,7 +120,7 @@ class Redactor:
             request=request,
             response=response,
             timing=_timing(exchange, provenance.offset_ns),
-            consumer=consumer.hints(exchange, request, self._policy, self._masker, credential, self._key),
+            consumer=consumer.hints(exchange, request, groups, self._masker, credential, self._key),
             completeness=exchange.completeness.value,
             upgraded=_upgraded(exchange.upgraded),
             error=None if exchange.error is None else _reason(exchange.error),
@@ -131,13 +136,13 @@ class Redactor:
         )
 
     def _request(
-        self, request: Request | None, provenance: Provenance, log: MaskLog
+        self, request: Request | None, provenance: Provenance, log: MaskLog, groups: tuple[str, ...]
     ) -> tuple[wire.Request | None, credentials.Credential]:
         if request is None:
             return None, credentials.Credential()
         masker = self._masker
         target = urls.mask_target(request.target, masker, log, connect=request.method == b"CONNECT")
-        masks = HeaderMasks(self._headers, log, "")
+        masks = HeaderMasks(self._headers, log, "", groups)
         headers = masks.masked(request.headers)
         return wire.Request(
             method=_method(request.method, log),
@@ -156,7 +161,7 @@ class Redactor:
     def _response(self, response: Response | None, log: MaskLog) -> wire.Response | None:
         if response is None:
             return None
-        masks = HeaderMasks(self._headers, log, "response.")
+        masks = HeaderMasks(self._headers, log, "response.", self._headers.aggregation_headers(()))
         headers = masks.masked(response.headers)
         return wire.Response(
             status=response.status,

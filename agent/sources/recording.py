@@ -272,7 +272,7 @@ def _hello(v: list[Any]) -> Hello:
 
 
 def _pod(v: list[Any]) -> PodSeen:
-    time_ns, uid, name, namespace, node, workload, kind, labels, ips, containers, captured = v
+    time_ns, uid, name, namespace, node, workload, kind, labels, ips, containers, captured, *header = v
     return PodSeen(
         _number(time_ns),
         _text(uid),
@@ -285,6 +285,7 @@ def _pod(v: list[Any]) -> PodSeen:
         tuple(_ip(_text(ip)) for ip in ips),
         tuple(_container(one) for one in containers),
         _flag(captured),
+        *map(_maybe_text, header),
     )
 
 

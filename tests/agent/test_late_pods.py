@@ -132,3 +132,13 @@ def test_the_same_events_make_the_same_records_byte_for_byte() -> None:
 
 def _two() -> tuple[Node, Node]:
     return Node(), Node()
+
+
+def test_a_call_is_grouped_by_the_header_of_a_pod_that_is_described_late(node: Node) -> None:
+    asked = REQUEST.replace(b"\r\n\r\n", b"\r\nX-Team: blue\r\n\r\n", 1)
+    opened, _, answer, closed = CALL
+    call = (opened, chunk(10, Direction.RECEIVED, asked), answer, closed)
+    assert node.records(Clock(0, "boot"), ALL, process(), *call) == []
+    annotated = replace(POD, time_ns=HOLD_NS, aggregation_header="x-team")
+    (made,) = node.records(annotated, Tick(HOLD_NS))
+    assert made.consumer.aggregation == "blue"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.events import Address, PodContainer, PodSeen, PodsWatched, ProcessSeen
+from agent.events import Address, PodContainer, PodSeen, PodsWatched, ProcessSeen, Role
 from agent.identity import pods
 from agent.identity.directory import Directory
 from agent.identity.pods import Pods, Standing
@@ -135,3 +135,20 @@ def test_standing_is_by_process_else_by_address(others: bool) -> None:
     directory.add_pod(replace(POD, captured=False))
     assert directory.standing(ours, LOCAL, PEER) is Standing.OPTED_OUT
     assert directory.standing(None, PEER, LOCAL) is Standing.OPTED_OUT
+
+
+@pytest.mark.parametrize("role", [Role.SERVER, Role.CLIENT])
+def test_calls_are_grouped_by_the_headers_of_both_ends_the_servers_first(
+    directory: Directory, role: Role
+) -> None:
+    ours, ends = directory.process(42), (directory.endpoint(LOCAL, None), directory.peer(PEER))
+    directory.add_pod(POD)
+    assert directory.aggregation_headers(role, ours, *ends) == ()
+    directory.add_pod(replace(POD, aggregation_header="x-own"))
+    assert directory.aggregation_headers(role, ours, *ends) == ("x-own",)
+    assert directory.aggregation_headers(role, None, *ends) == ("x-own",)  # as in captured packets
+    directory.add_pod(replace(POD, uid=OTHER, ips=("10.1.0.6",), aggregation_header="x-peer"))
+    both = ("x-own", "x-peer") if role is Role.SERVER else ("x-peer", "x-own")
+    assert directory.aggregation_headers(role, ours, *ends) == both
+    directory.add(ProcessSeen(1, 43, 1, "kubelet", "/kubelet", "/system.slice/kubelet.service"))
+    assert directory.aggregation_headers(role, directory.process(43), *ends) == ("x-peer",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.kubernetes.choice import ALL, ANNOTATED, CAPTURE, CaptureChoice
+from agent.kubernetes.choice import AGGREGATION, ALL, ANNOTATED, CAPTURE, CaptureChoice
 
 YES, NO, ODD = {CAPTURE: "true"}, {CAPTURE: " False "}, {CAPTURE: "maybe"}
 LEFT_OUT = frozenset({"kube-system", "spectap"})
@@ -45,3 +45,25 @@ def test_annotations_in_namespaces_that_are_not_listed_have_no_effect() -> None:
     assert choice.captures("other", NO, NO)
     assert not choice.captures("kube-system", YES, YES)
     assert not CaptureChoice(ANNOTATED, LEFT_OUT, frozenset({"shop"})).captures("other", YES, YES)
+
+
+@pytest.mark.parametrize(
+    ("pod", "of_namespace", "header"),
+    [
+        ("X-Team", None, "x-team"),
+        (" x-team ", "x-other", "x-team"),
+        (None, "X-Other", "x-other"),
+        ("no name", "x-other", "x-other"),
+        ("x" * 65, None, None),
+        ("", "", None),
+        (None, None, None),
+    ],
+)
+def test_calls_are_grouped_by_the_header_of_the_pod_else_of_its_namespace(
+    pod: str | None, of_namespace: str | None, header: str | None
+) -> None:
+    listed = CaptureChoice(heeded=frozenset({"shop"}))
+    given = [None if text is None else {AGGREGATION: text} for text in (pod, of_namespace)]
+    assert listed.aggregation_header("shop", *given) == header
+    assert listed.aggregation_header("other", *given) is None
+    assert CaptureChoice().aggregation_header("shop", *given) is None  # nobody is listed

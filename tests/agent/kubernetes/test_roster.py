@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from agent.events import PodGone, PodSeen
-from agent.kubernetes.choice import CAPTURE, CaptureChoice
+from agent.kubernetes.choice import AGGREGATION, CAPTURE, CaptureChoice
 from agent.kubernetes.roster import Roster
 from kube.objects import KubernetesObject, Meta, Pod
 from tests.kube.api import UID, pod
@@ -80,3 +80,13 @@ def test_a_pod_that_was_removed_or_is_in_a_list_no_more_is_gone() -> None:
     assert roster.take() == [PodGone(0, OTHER)]
     roster.remove_pod(described())
     assert roster.take() == []
+
+
+def test_a_header_that_the_namespace_names_from_now_on_is_told_of_its_pods() -> None:
+    roster = Roster(CaptureChoice(heeded=frozenset({"shop"})))
+    roster.replace_namespaces([space()])
+    roster.put_pod(described())
+    before = roster.take()
+    roster.put_namespace(space(**{AGGREGATION: "X-Team"}))
+    told = [*before, *roster.take()]
+    assert [one.aggregation_header for one in told if isinstance(one, PodSeen)] == [None, "x-team"]

@@ -8,8 +8,18 @@ import json
 import pytest
 
 from agent.http.messages import Headers
-from agent.wire import Consumer
-from tests.agent.redact.redaction import KEY, record, request
+from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
+from agent.wire import Consumer, Record
+from tests.agent.redact.redaction import (
+    KEY,
+    POLICY,
+    PROVENANCE,
+    exchange,
+    record,
+    request,
+    response,
+)
 from tests.agent.redact.test_redactor_canary_table import JWT
 
 
@@ -148,3 +158,46 @@ def test_user_agent_test_name_and_aggregation_are_told() -> None:
     assert consumer.test_name == "[sig-apps] Deployment should roll [Conformance]"
     assert consumer.aggregation == "blue"
     assert _consumer((b"user-agent", b"curl/1")).test_name is None
+
+
+def _grouped(*names: str, policy: Policy = POLICY, value: bytes = b"blue") -> Record:
+    """Of a request with these headers, that are also those of the annotations, and the operator's."""
+    headers = [(name.title().encode(), value) for name in names]
+    one = exchange(request(headers=(*headers, (b"x-test", b"operator's"))), response(tuple(headers)))
+    return Redactor(policy, KEY).record(one, PROVENANCE, names)
+
+
+def test_the_first_annotated_header_that_a_request_has_groups_it_then_the_operators() -> None:
+    assert _grouped("x-team", "x-tenant").consumer.aggregation == "blue"
+    redactor, asked = Redactor(POLICY, KEY), exchange(request(headers=((b"x-tenant", b"red"),)))
+    assert redactor.record(asked, PROVENANCE, ("x-team", "x-tenant")).consumer.aggregation == "red"
+    assert _grouped().consumer.aggregation == "operator's"
+
+
+def test_an_annotated_header_is_kept_in_requests_of_that_pod_and_nowhere_else() -> None:
+    redactor, asked = Redactor(Policy(), KEY), exchange(request(headers=((b"x-team", b"blue"),)))
+    for headers, kept in ((("x-team",), True), ((), False), (("x-team",), True), (("x-other",), False)):
+        made = redactor.record(asked, PROVENANCE, headers)
+        assert made.request is not None
+        assert ((b"x-team", b"blue") in made.request.headers) is kept
+        assert (made.consumer.aggregation == "blue") is kept
+    answered = _grouped("x-team").response
+    assert answered is not None
+    assert (b"X-Team", b"blue") not in answered.headers
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["authorization", "cookie", "x-api-key", "x-auth-token", "x-forwarded-client-cert", "x-masked"],
+)
+def test_no_annotation_reveals_a_credential_or_what_the_operator_masks(name: str) -> None:
+    made = _grouped(name, policy=Policy(mask_names=frozenset({"x-masked"})), value=b"hunter2 hunter2")
+    assert made.consumer.aggregation is None
+    assert b"hunter2" not in repr(made).encode()
+
+
+def test_the_value_of_an_annotated_header_is_redacted_as_a_text() -> None:
+    made = _grouped("x-team", value=JWT)
+    assert made.consumer.aggregation is not None
+    assert JWT.decode() not in repr(made)
+    assert len(_grouped("x-team", value=b"blue " * 200).consumer.aggregation or "") <= 256

@@ -50,6 +50,7 @@ EVENTS: list[Event] = [
         ),
     ),
     PodSeen(1, "uid", "bare", "shop", None, None, None, (), (), (), False),
+    PodSeen(1, "uid", "bare", "shop", None, None, None, (), (), (), False, "x-team"),
     PodGone(1, "uid"),
     Opened(2, KEY, *ENDS, Role.CLIENT),
     Chunk(3, KEY, Direction.SENT, 0, 10, b"GET / \xff", 77, *ENDS, Role.CLIENT, True),
