@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.java.attach import BUILT, FILES
+from agent.kube.access import AccessError, access
 from agent.kubernetes.choice import ALL, SYSTEM, CaptureChoice, PodSettings
 from agent.loopback import is_loopback
 from agent.options import DEFAULT_STATUS, OFF, ON, Option
-from kube.access import AccessError, access
 
 
 class SettingError(ValueError):

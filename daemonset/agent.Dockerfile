@@ -18,7 +18,6 @@ RUN python3 -m venv --system-site-packages .venv \
 COPY pyproject.toml README.md LICENSE ./
 COPY agent agent
 COPY bpf bpf
-COPY kube kube
 COPY server/__init__.py server/__init__.py
 COPY tools/compile tools/compile
 RUN .venv/bin/pip wheel -q --no-deps --no-build-isolation -w dist . \

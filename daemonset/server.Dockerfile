@@ -16,7 +16,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY agent/__init__.py agent/__init__.py
 COPY agent/wire agent/wire
 COPY bpf bpf
-COPY kube kube
+COPY agent/kube agent/kube
 COPY server server
 RUN .venv/bin/pip wheel -q --no-deps --no-build-isolation -w dist . \
     && .venv/bin/pip --python /opt/spectap/bin/python install -q --no-deps dist/*.whl \

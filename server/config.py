@@ -9,7 +9,7 @@ import pwd
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kube.access import AccessError, access
+from agent.kube.access import AccessError, access
 from server.analysis.specs.judging.policy import ReportingPolicy
 from server.cluster.settings import ClusterSettings
 

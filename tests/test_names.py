@@ -26,7 +26,7 @@ ACCEPTED = {
 def homes() -> dict[str, set[str]]:
     """The modules that define each public class."""
     found: dict[str, set[str]] = defaultdict(set)
-    for tree in ("agent", "kube", "server"):
+    for tree in ("agent", "server"):
         for path in (ROOT / tree).rglob("*.py"):
             if path.name.endswith(MIRRORED):
                 continue

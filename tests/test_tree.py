@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TREES = ("agent", "kube", "server")
+TREES = ("agent", "server")
 
 
 def named() -> Iterator[str]:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kube.access import Access
+from agent.kube.access import Access
 
 CAPTURE = "spectap.io/capture"
 AGGREGATION = "spectap.io/aggregation-header"

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from agent.cgroup import membership, path_in
 from agent.events import Event, PodsWatched, Tick
+from agent.kube.objects import KubernetesObject, Pod
+from agent.kube.watch import ObjectKind, Watch
 from agent.kubernetes.choice import PodSettings
 from agent.kubernetes.kernel_choice import CgroupFinder, Choose, KernelChoice
 from agent.kubernetes.roster import NamespaceSink, PodSink, Roster
 from agent.probes import processes
 from agent.wire import Residents
-from kube.objects import KubernetesObject, Pod
-from kube.watch import ObjectKind, Watch
 
 REPEAT_S = 60.0
 """A server that has missed a report, or was replaced, knows all pods after that."""

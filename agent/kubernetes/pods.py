@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 
 from agent.events import PodContainer, PodSeen
+from agent.kube.objects import ContainerStatus, Meta, Pod
 from agent.kubernetes.workload import workload_of
 from agent.wire import Resident
-from kube.objects import ContainerStatus, Meta, Pod
 
 LABELS = (
     *(f"app.kubernetes.io/{name}" for name in ("name", "instance", "version", "component", "part-of")),

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from agent.events import PodGone, PodSeen
+from agent.kube.objects import KubernetesObject, Pod
 from agent.kubernetes.choice import CaptureChoice
 from agent.kubernetes.pods import cgroup_uid, pod_seen, resident_of
 from agent.wire import Resident
-from kube.objects import KubernetesObject, Pod
 
 Annotations = Mapping[str, str]
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from kube.objects import Meta, Owner
+from agent.kube.objects import Meta, Owner
 
 HASHES = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
 DUE = re.compile(r"(.+)-(\d{8,9})")

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from agent.kube.objects import EndpointSlice, KubernetesObject, Service
+from agent.kube.watch import ObjectKind, Watch
 from agent.wire import Residents
-from kube.objects import EndpointSlice, KubernetesObject, Service
-from kube.watch import ObjectKind, Watch
 from server.background import BackgroundThread, Pace
 from server.cluster.services import KnownService, known_services, residents
 from server.cluster.settings import ClusterSettings

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from agent.kube.objects import EndpointSlice, Service
 from agent.wire import Resident
-from kube.objects import EndpointSlice, Service
 from server.store.unit import KnownPods
 
 OF_SERVICE = "kubernetes.io/service-name"

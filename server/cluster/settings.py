@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kube.access import Access
+from agent.kube.access import Access
 
 
 @dataclass(frozen=True, slots=True)

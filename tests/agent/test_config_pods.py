@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from agent.checks import SettingError
+from agent.kube.access import Access
 from agent.kubernetes.choice import ANNOTATED, CaptureChoice, PodSettings
-from kube.access import Access
+from tests.agent.kube.api import account
 from tests.agent.test_config import SERVER, settings
-from tests.kube.api import account
 
 PROXY = "http://127.0.0.1:8001"
 

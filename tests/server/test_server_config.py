@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kube.access import Access
+from agent.kube.access import Access
 from server.cluster.settings import ClusterSettings
 from server.config import (
     ConfigError,

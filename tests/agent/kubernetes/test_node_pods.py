@@ -16,7 +16,7 @@ from agent.kubernetes.kernel_choice import CgroupFinder
 from agent.kubernetes.node_pods import NodePods, NoPods
 from agent.probes.cgroups import Cgroup
 from agent.wire import Resident
-from tests.kube.api import NAMESPACES, PODS, SECRET, UID, Api, access_to, namespace, pod, serving
+from tests.agent.kube.api import NAMESPACES, PODS, SECRET, UID, Api, access_to, namespace, pod, serving
 
 PATIENCE = 60.0
 CGROUP = Cgroup(11, 2)

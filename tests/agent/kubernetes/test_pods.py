@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from agent.events import PodContainer, PodSeen
+from agent.kube.objects import Pod
 from agent.kubernetes.pods import pod_seen
-from kube.objects import Pod
-from tests.kube.api import SECRET, UID, Object, pod
+from tests.agent.kube.api import SECRET, UID, Object, pod
 
 
 def decoded(one: Object) -> Pod:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from agent.events import PodGone, PodSeen
+from agent.kube.objects import KubernetesObject, Meta, Pod
 from agent.kubernetes.choice import AGGREGATION, CAPTURE, CaptureChoice
 from agent.kubernetes.roster import Roster
-from kube.objects import KubernetesObject, Meta, Pod
-from tests.kube.api import UID, pod
+from tests.agent.kube.api import UID, pod
 
 OTHER = UID.replace("1", "9")
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.kube.objects import Meta, Owner
 from agent.kubernetes.workload import workload_of
-from kube.objects import Meta, Owner
 
 CREATED = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DUE = int(CREATED.timestamp()) // 60

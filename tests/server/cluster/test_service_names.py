@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from agent.wire import Endpoint, Resident, Residents
 from server.cluster import service_names
 from server.cluster.settings import ClusterSettings
-from tests.kube.api import SERVICES, SLICES, Api, access_to, endpoints, service
-from tests.kube.api import serving as api_serving
+from tests.agent.kube.api import SERVICES, SLICES, Api, access_to, endpoints, service
+from tests.agent.kube.api import serving as api_serving
 from tests.server.records import NOON, both, record
 from tests.server.running import Client, serving, wait_for
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from agent.kube.objects import EndpointSlice, Service
 from agent.wire import Resident, Residents
-from kube.objects import EndpointSlice, Service
 from server.cluster.services import KnownService, known_services, residents
-from tests.kube.api import Object, endpoints, service
+from tests.agent.kube.api import Object, endpoints, service
 
 NOON = 1_795_435_200_000_000_000
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kube import watch as watches
-from kube.objects import KubernetesObject, Pod
-from kube.watch import LEAST_PAUSE_S, MOST_PAUSE_S, ObjectKind, Watch, pause_s
-from tests.kube.api import NAMESPACES, PODS, SECRET, Api, access_to, namespace, pod, serving
+from agent.kube import watch as watches
+from agent.kube.objects import KubernetesObject, Pod
+from agent.kube.watch import LEAST_PAUSE_S, MOST_PAUSE_S, ObjectKind, Watch, pause_s
+from tests.agent.kube.api import NAMESPACES, PODS, SECRET, Api, access_to, namespace, pod, serving
 
 OF_NODE = ObjectKind("pods", PODS, Pod, fields="spec.nodeName=node-1")
 PATIENCE = 60.0

@@ -29,8 +29,8 @@ import httpx
 import msgspec
 from msgspec import Raw, Struct
 
-from kube.access import Access
-from kube.objects import KubernetesObject, Meta
+from agent.kube.access import Access
+from agent.kube.objects import KubernetesObject, Meta
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kube.access import Access, AccessError, access
+from agent.kube.access import Access, AccessError, access
+from tests.agent.kube.api import account
 from tests.e2e import certificates
-from tests.kube.api import account
 
 INSIDE = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 

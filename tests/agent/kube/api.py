@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from kube.access import Access
+from agent.kube.access import Access
 from tests.served import served
 
 Object = dict[str, Any]
