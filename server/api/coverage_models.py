@@ -33,6 +33,21 @@ class CoverageTotals(BaseModel):
     fields: PartTotals
 
 
+class ConsumerTotals(BaseModel):
+    """Operations that one consumer called, without deprecated ones."""
+
+    total: int
+    hit: int
+    percent: float | None
+    hit_2xx: int
+    percent_2xx: float | None
+
+
+class CoverageOfConsumer(ConsumerTotals):
+    calls: int = Field(description="Exchanges, watches included.")
+    levels: dict[str, ConsumerTotals] = Field(description="stable, beta and alpha apart.")
+
+
 class CoverageCalls(BaseModel):
     hits: dict[str, int] = Field(description="By status class: 2xx, …; none without a response.")
     watch: dict[str, int] = Field(description="The same for watches of lists.")
@@ -69,6 +84,7 @@ class Coverage(CoverageTotals):
     levels: dict[str, CoverageTotals]
     tags: dict[str, CoverageTotals]
     deprecated: CoverageTotals
+    consumers: dict[str, CoverageOfConsumer] = Field(description="By name, most calls first.")
     operations: list[CoveredOperation]
     unknown: list[Undescribed]
 

@@ -15,6 +15,7 @@ from server.analysis.coverage.table import CoverageRow, rows
 MAX_UNCALLED = 50
 MAX_UNKNOWN = 20
 MAX_PARTS = 50
+MAX_CONSUMERS = 20
 PLAIN_WIDTH = 160  # if there is no terminal with a width
 
 Column = Literal["level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "consumers"]
@@ -29,6 +30,7 @@ def show_coverage(coverage: CoverageReport) -> None:
     spec = coverage["spec"]
     console.print(_text(f"{spec['title']} {spec['version']}: {coverage['exchanges']} exchanges"))
     console.print(_totals(coverage))
+    _show_consumers(console, coverage)
     table = Table("operation", *COLUMNS, box=None, header_style="bold")
     found = sorted(rows(coverage), key=lambda row: (-row["calls"] - row["watch"], row["operation"]))
     for row in found[: sum(map(_is_called, found)) + MAX_UNCALLED]:
@@ -58,6 +60,21 @@ def _totals(coverage: CoverageReport) -> Table:
             cells = [one["total"], one["hit"], one["percent"], one["hit_2xx"], one["percent_2xx"], *parts]
             table.add_row(_text(name), *(_text(str(cell)) for cell in cells))
     return table
+
+
+def _show_consumers(console: Console, coverage: CoverageReport) -> None:
+    """What each consumer called, in all and of each level that the specification has."""
+    found, levels = coverage["consumers"], [*coverage["levels"]]
+    if not found:
+        return
+    table = Table("consumer", "calls", "called", "%", "with 2xx", *levels, box=None)
+    for name, one in list(found.items())[:MAX_CONSUMERS]:
+        shares = [f"{share['hit']}/{share['total']}" for share in one["levels"].values()]
+        cells = [name, one["calls"], one["hit"], one["percent"], one["hit_2xx"], *shares]
+        table.add_row(*(_text(str(cell)) for cell in cells))
+    console.print(table)
+    if table.row_count < len(found):
+        console.print(_text(f"and {len(found) - table.row_count} more consumers; --json lists all"))
 
 
 def _show_unknown(console: Console, unknown: list[UnknownCalls]) -> None:

@@ -41,6 +41,20 @@ class CoverageShare(HitShare):
     fields: HitShare
 
 
+class ConsumerShare(HitShare):
+    """The share of operations that one consumer called."""
+
+    hit_2xx: int
+    percent_2xx: float | None
+
+
+class ConsumerCoverage(ConsumerShare):
+    """`calls` includes watches, which exercise no operation."""
+
+    calls: int
+    levels: dict[str, ConsumerShare]
+
+
 class OperationCoverage(CallCounts):
     """`fields` is empty if the operation was not called."""
 
@@ -76,6 +90,7 @@ class CoverageReport(CoverageShare):
     levels: dict[str, CoverageShare]
     tags: dict[str, CoverageShare]
     deprecated: CoverageShare
+    consumers: dict[str, ConsumerCoverage]
     operations: list[OperationCoverage]
     unknown: list[UnknownCalls]
 

@@ -10,7 +10,7 @@ from server.analysis.coverage.documents import (
     PartGap,
     PartKind,
 )
-from server.analysis.coverage.report import is_hit
+from server.analysis.coverage.shares import is_hit
 
 KINDS: tuple[PartKind, ...] = ("hits", "parameters", "fields")
 

@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 
 from server.analysis.coverage.counts import Counts
 from server.analysis.coverage.documents import (
-    CallCounts,
     CoverageReport,
     CoverageShare,
     HitCount,
@@ -21,6 +20,7 @@ from server.analysis.coverage.documents import (
 )
 from server.analysis.coverage.names import DEVIATING, FIELD, HIT, PARAMETER, UNSEEN, WATCH
 from server.analysis.coverage.outline import LEVELS, Offer, Outline
+from server.analysis.coverage.shares import by_consumer, is_hit, percent
 
 
 def report(
@@ -49,6 +49,7 @@ def report(
         },
         "tags": {name: _totals(some) for name, some in _by_tag(counted).items()},
         "deprecated": _totals([one for one in operations if one["deprecated"]]),
+        "consumers": by_consumer(counted),
         "operations": operations,
         "unknown": [
             {"method": method, "path": path, "hits": dict(hits)}
@@ -68,9 +69,9 @@ def _totals(operations: Iterable[OperationCoverage]) -> CoverageShare:
     return {
         "total": len(some),
         "hit": hit,
-        "percent": _percent(hit, len(some)),
+        "percent": percent(hit, len(some)),
         "hit_2xx": succeeded,
-        "percent_2xx": _percent(succeeded, len(some)),
+        "percent_2xx": percent(succeeded, len(some)),
         "parameters": _share(one["totals"]["parameters"] for one in some),
         "fields": _share(one["totals"]["fields"] for one in some),
     }
@@ -80,16 +81,7 @@ def _share(parts: Iterable[HitCount]) -> HitShare:
     counts = list(parts)
     total = sum(one["total"] for one in counts)
     hit = sum(one["hit"] for one in counts)
-    return {"total": total, "hit": hit, "percent": _percent(hit, total)}
-
-
-def _percent(hit: int, total: int) -> float | None:
-    """With two decimals; null if there is nothing to exercise."""
-    return round(100 * hit / total, 2) if total else None
-
-
-def is_hit(operation: CallCounts) -> bool:
-    return any(operation["hits"].values())
+    return {"total": total, "hit": hit, "percent": percent(hit, total)}
 
 
 def _by_tag(operations: Iterable[OperationCoverage]) -> dict[str, list[OperationCoverage]]:

@@ -69,6 +69,11 @@ def test_live_traffic_is_counted_once_an_exchange_with_all_that_tells_who_called
     assert one["parameters"] == {"path:id": 2, "query:full": 1}
     assert one["fields"] == {"response.body.200/id": 2, "response.body.200/name": 0}
     assert one["consumers"] == {"curl/8.0": {"hits": {"2xx": 2}, "watch": {}}}
+    levels = found["consumers"]["curl/8.0"]["levels"]
+    assert {name: (share["hit"], share["total"]) for name, share in levels.items()} == {
+        "stable": (1, 1),
+        "alpha": (0, 1),
+    }
     assert of(shop.get(f"/apis/{api}/coverage", by="process"))["consumers"]["curl"]["hits"] == {"2xx": 1}
     assert [(one["method"], one["path"]) for one in found["unknown"]] == [("GET", "/nothing")]
 

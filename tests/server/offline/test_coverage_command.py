@@ -86,6 +86,14 @@ def test_the_table_shows_totals_and_operations(capsys: pytest.CaptureFixture[str
     assert "calls not described by the specification: 1" in shown
 
 
+def test_the_table_shows_each_consumer_with_levels_apart(
+    capsys: pytest.CaptureFixture[str], files: list[str]
+) -> None:
+    lines = [line.split() for line in printed(capsys, *files).splitlines()]
+    assert ["consumer", "calls", "called", "%", "with", "2xx", "stable", "beta"] in lines
+    assert ["shop/2", "4", "2", "66.67", "2", "2/2", "0/1"] in lines
+
+
 def test_terminal_commands_in_names_are_not_passed_on(
     capsys: pytest.CaptureFixture[str], files: list[str], tmp_path: Path
 ) -> None:

@@ -119,6 +119,26 @@ def test_callers_are_told_apart_by_what_was_asked_for() -> None:
     assert list(of(covered(*calls, by=By.TEST), LIST)["consumers"]) == ["(unknown)", "creates a pod"]
 
 
+def test_each_caller_has_its_own_share_of_each_level() -> None:
+    calls = [by_agent(listing(), "shop"), by_agent(creating({}, 404), "shop"), by_agent(listing(), "e2e")]
+    early = by_agent(call("GET", b"/v1beta1/orders"), "e2e")
+    old, watch = by_agent(call("GET", b"/v1/old"), "old"), by_agent(listing(query=b"watch=1"), "e2e")
+    found = covered(*calls, early, old, watch)["consumers"]
+    assert list(found) == ["e2e", "shop"]  # most calls first; a deprecated operation counts for nobody
+    assert found["e2e"]["calls"] == 3
+    assert (found["shop"]["hit"], found["shop"]["percent"], found["shop"]["hit_2xx"]) == (2, 66.67, 1)
+    assert {
+        name: {level: (share["hit"], share["total"]) for level, share in one["levels"].items()}
+        for name, one in found.items()
+    } == {"e2e": {"stable": (1, 2), "beta": (1, 1)}, "shop": {"stable": (2, 2), "beta": (0, 1)}}
+    assert list(covered(*calls, caller="e*")["consumers"]) == ["e2e"]
+
+
+def test_a_watch_alone_covers_nothing_of_a_caller() -> None:
+    one = covered(by_agent(listing(query=b"watch=1"), "informer"))["consumers"]["informer"]
+    assert (one["calls"], one["hit"], one["levels"]["stable"]["percent"]) == (1, 0, 0.0)
+
+
 def test_a_pattern_restricts_to_some_callers() -> None:
     calls = [by_agent(listing(), "kubectl/1"), by_agent(creating({"id": 1}), "curl/8")]
     coverage = covered(*calls, caller="kubectl/*")
