@@ -19,13 +19,14 @@ from tests.e2e import nginx, services
 from tests.e2e.calls import Call, echo_call, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.compare import BODY_CAP, disagreements
-from tests.e2e.judged import stored_truly
+from tests.e2e.judged import BOTH, stored_truly
 from tests.e2e.observations import AGGREGATION_HEADER, Observation
 from tests.e2e.processes import PATIENCE, REPOSITORY, environment, python, wait_until
 from tests.e2e.programs.http_bytes import pattern
 from tests.e2e.seen import Seen
 from tests.e2e.services import Caller, Echo, server_saw
 from tests.e2e.spectap import Spectap, by_id, just_before, watching
+from tests.e2e.stored_records import stored_records
 
 pytestmark = pytest.mark.root
 
@@ -99,6 +100,20 @@ def test_tls_keep_alive_calls_are_stored_once_and_true(
     with services.any_server(server, tmp_path, certificate) as serving:
         by_client = services.any_client(client, tmp_path, serving.port, certificate, some_calls("tls"))
         stored_truly(spectap, serving.port, by_client, server_saw(serving, by_client), tls="openssl")
+
+
+@pytest.mark.parametrize("tls", [None, "openssl"])
+def test_both_ends_number_the_calls_of_a_connection_that_is_seen_from_its_start(
+    spectap: Spectap, folder: Path, tmp_path: Path, certificate: Certificate, tls: str | None
+) -> None:
+    trusted = certificate if tls else None
+    with services.any_server("nginx", tmp_path, trusted) as serving:
+        by_client = services.any_client("python", tmp_path, serving.port, trusted, some_calls("numbered"))
+        stored_truly(spectap, serving.port, by_client, server_saw(serving, by_client), tls=tls)
+    records = [one for one in stored_records(folder) if one.server and one.server.port == serving.port]
+    numbers = {side: sorted(one.stream for one in records if one.side == side) for side in BOTH}
+    assert numbers["client"] == numbers["server"] == [*range(len(by_client))]
+    assert all(one.absolute for one in records)
 
 
 def test_both_hops_of_a_proxied_call_are_exchanges_of_their_own(spectap: Spectap, tmp_path: Path) -> None:

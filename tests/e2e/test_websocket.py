@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from agent.wire import Record, WebSocket, WebSocketHalf, WireError, decode_record
+from agent.wire import WebSocket, WebSocketHalf
 from tests.e2e.certificates import Certificate
-from tests.e2e.needles import database_images, files, found_in, layers
+from tests.e2e.needles import database_images, files, found_in
 from tests.e2e.processes import Running, python, running
 from tests.e2e.seen import Seen
 from tests.e2e.spectap import Spectap, by_id, fetch, watching
+from tests.e2e.stored_records import stored_records
 from tests.secret_bodies import CLASSES
 
 pytestmark = pytest.mark.root
@@ -80,18 +81,6 @@ def expected(talk: Talk) -> tuple[WebSocketHalf, WebSocketHalf]:
     return client, server
 
 
-def views(folder: Path) -> list[Record]:
-    """Every record in the server's database."""
-    found = []
-    for name, image in database_images(folder).items():
-        for cell in layers(image) if "spectap" in name else ():
-            try:
-                found.append(decode_record(cell))
-            except WireError:
-                continue
-    return found
-
-
 def both_ends(seen: Seen) -> bool:
     return {witness.side for witness in seen.witnesses} == BOTH
 
@@ -129,7 +118,7 @@ def aftermath(folder: Path, certificate: Certificate) -> Aftermath:
                 for one in stored.values()
             }
             places |= database_images(kept)
-            records = views(kept)
+            records = stored_records(kept)
     found: dict[str, list[WebSocket]] = {name: [] for name in ids}
     for record in records:
         name = record.request.path.rpartition(b"/")[2].decode() if record.request else ""
