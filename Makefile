@@ -15,7 +15,7 @@ setup-tests:
 run: setup ## capture the HTTP of this machine: spectap up $(ARGS)
 	@tools/as-root .venv/bin/spectap up $(ARGS)
 
-compiled: ## compile the agent's busiest rooms for the commands of .venv, which then take half the CPU for them
+compiled: ## compile the agent's busiest modules, which then take half to two thirds of the CPU
 	@tools/setup compiler
 	@tools/compile
 

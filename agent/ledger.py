@@ -1,4 +1,6 @@
-"""The ledger: each byte and each exchange is counted once, in the bucket of what became of it."""
+"""The ledger: each byte and each exchange is counted once, in the bucket of what became of it. Which buckets
+are losses is part of the contract with the server: `LOSSES` in agent/wire/balance.py.
+"""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Stepping:
         self._ledger.steps[DOWN[now.scope] if now > before else Steps.BACK] += 1
         log.warning(
             "%s: %s (lag %.1f s, %d of %d MiB in use)",
-            "cannot keep up" if now > before else "keeps up",
+            "cannot keep up" if now > before else "keeps up again, one step back",
             CAPTURED[now],
             lag_s,
             in_use >> 20,

@@ -70,14 +70,14 @@ def add_server(subparsers: Subparsers) -> None:
         "--listen",
         metavar="HOST:PORT",
         default=_env("listen", config.DEFAULT_LISTEN),
-        help="default: %(default)s",
+        help="address and port to listen at (default: %(default)s)",
     )
     option(
         "--data",
         metavar="DIR",
         type=Path,
         default=_env("data", config.default_data()),
-        help="default: %(default)s",
+        help="directory of the database (default: %(default)s)",
     )
     token = "file with the token (or sha256:HEX of it) that %s; required unless listening on loopback only"
     option(
@@ -98,8 +98,8 @@ def add_server(subparsers: Subparsers) -> None:
         "--open-to-local-users",
         action="store_true",
         default=_env("open_to_local_users", False),
-        help="at loopback without tokens, let every user of this machine in; else root, this user and who"
-        " started it by sudo",
+        help="on loopback without tokens, admit every user of this machine (default: only root, this user and"
+        " who started it by sudo)",
     )
     option(
         "--retention-days",
@@ -149,7 +149,7 @@ def add_server(subparsers: Subparsers) -> None:
         "--log-level",
         choices=config.LOG_LEVELS,
         default=_env("log_level", "info"),
-        help="default: %(default)s",
+        help="minimum level of log lines (default: %(default)s)",
     )
     parser.set_defaults(run=_serve)
 

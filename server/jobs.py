@@ -97,7 +97,7 @@ class Jobs:
             while self._do(lambda unit: unit.retention.release_space()) and not self.thread.stopping:
                 pass
             self._store.compact()
-            log.info("retention: dropped %d exchanges, the oldest first", dropped)
+            log.info("retention: deleted %d exchanges, the oldest first", dropped)
         self.dropped += dropped
         return dropped
 

@@ -176,7 +176,7 @@ class Run:
         for balance in balances(totals):
             log.info("%s", balance)
         for bucket, count in totals["kernel"].items():
-            log.info("events lost in the kernel: %s=%d", bucket, count)
+            log.info("not delivered by the kernel: %s=%d", bucket, count)
 
     def _watch(self) -> None:
         for turn in turns(self._pods.woven(self._source.events(), self._shipper.report)):

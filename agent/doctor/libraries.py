@@ -35,9 +35,7 @@ FOREIGN = (
     _foreign("s2n", "s2n-tls", r"libs2n\.so"),
     _foreign("rustls", "rustls", r"librustls"),
 )
-"""Matched with a process's executable mappings. The last row matches libraries with a hidden BoringSSL
-inside.
-"""
+"""Matched with a process's executable mappings."""
 
 MARKED: dict[str, tuple[str, str, str]] = {
     Mark.GO_TLS: (GO.name, f"{GO.title}, older than 1.18 or not for x86-64,", f"{GO.cure}, or {OTHER_END}"),

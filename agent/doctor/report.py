@@ -6,17 +6,24 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from agent.doctor.facts import Program, Report, Sees
+from agent.doctor.facts import Outcome, Program, Report, Sees, Sight
 
 VERSION = 1
 """The version of the JSON document; it grows when a field is removed or changes its meaning."""
 
 SHOWN_PIDS = 6
 WITHIN = "  "
+IN_WORDS: dict[str, str] = {
+    Sight.SEEN: "captured",
+    Sight.DARK: "not captured",
+    Outcome.PARTLY: "in part",
+    Outcome.UNSEEN: "not captured",
+}
+"""How the text names a state of the JSON; others have the same name in both."""
 
 ANSWER = {
     Sees.ALL: "everything checked can be captured",
-    Sees.SOME: "some can be captured, some not; each line that is not ok or seen says why",
+    Sees.SOME: "some can be captured, some not; each line that is not ok or captured says why",
     Sees.NONE: "nothing can be captured",
 }
 
@@ -38,7 +45,7 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """The report as text: one fact a line, its cure on the next."""
+    """The report as text: one fact a line, its remedy on the next."""
     yield f"spectap {report.spectap}: {ANSWER[report.sees]}"
     yield ""
     yield "Host"
@@ -71,10 +78,10 @@ def _self_test(report: Report) -> Iterator[str]:
 
 
 def _fact(state: str, subject: str, what: str, cure: str | None) -> Iterator[str]:
-    start = f"{WITHIN}{state:8}  {subject:18}"
+    start = f"{WITHIN}{IN_WORDS.get(state, state):12}  {subject:18}"
     yield start + what
     if cure:
-        yield f"{' ' * len(start)}cure: {cure}"
+        yield f"{' ' * len(start)}remedy: {cure}"
 
 
 def _heading(program: Program) -> str:

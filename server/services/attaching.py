@@ -85,5 +85,5 @@ def _target(unit: Unit, specification: LoadedSpecification, target: AttachTarget
         names.append(f"{WORKLOAD_PREFIX}{namespace}/{workload}")
     names = names or hosts(specification.document) or ([target.otherwise] if target.otherwise else [])
     if not names:
-        raise NoTarget("the document's servers name no host: say host=, workload= or api=")
+        raise NoTarget("the document's servers name no host: give host, workload or api")
     return unit.apis.declare(names, specification.title)

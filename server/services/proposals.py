@@ -70,7 +70,7 @@ class Proposals:
             patch = proposal(wanted, document, understand, record)
             if patch is not None:
                 return stored.id, patch
-        raise Conflict("no change of the specification makes this conform that could be found")
+        raise Conflict("no change of the specification was found under which this conforms")
 
 
 def changed(document: JsonObject, accepted: Iterable[Proposal]) -> JsonObject:

@@ -91,7 +91,7 @@ class LiveCounts:
         counts = dict(self.server) or {"views seen": self.exchanges, "stored": self.stored or 0}
         counts["bytes lost"] = self.lost_bytes or 0
         if self.not_stored:
-            counts["given up"] = self.not_stored
+            counts["views lost"] = self.not_stored
         parts = [f"{count:,} {ONE.get(name, name) if count == 1 else name}" for name, count in counts.items()]
         if self.lag_s is not None:
             parts.append(f"lag {self.lag_s:,.1f} s")
@@ -106,7 +106,7 @@ class LiveCounts:
         views.
         """
         text = f"{self.exchanges or 0:,} views of exchanges captured, {self.stored or 0:,} stored"
-        return f"{text}, {self.not_stored:,} dropped" if self.not_stored else text
+        return f"{text}, {self.not_stored:,} lost" if self.not_stored else text
 
     def facts(self) -> JsonObject:
         """The counts as JSON."""

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=listen_of,
         default=listen_of(DEFAULT_LISTEN),
         metavar="HOST:PORT",
-        help="default: %(default)s",
+        help="address and port of the pages and the API (default: %(default)s)",
     )
     add(
         "--data",
@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--open-to-local-users",
         action="store_true",
-        help="let every user of this machine use the server; else root and who started it by sudo",
+        help="admit every user of this machine (default: only root and who started it by sudo)",
     )
     add("--log-json", action="store_true", help="one JSON object per line")
     add("-v", "--verbose", action="store_true", help="also show info messages of the server and the agent")

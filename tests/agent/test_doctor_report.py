@@ -126,11 +126,11 @@ def test_the_schema_refuses_what_the_doctor_would_never_say(spoil: dict[str, obj
         assert_valid(json.dumps(report.document(made()) | spoil))
 
 
-def test_the_text_has_one_line_per_fact_and_the_cure_on_the_next() -> None:
+def test_the_text_has_one_line_per_fact_and_the_remedy_on_the_next() -> None:
     lines = list(report.lines(made(programs=(program(PLAIN, GO, pids=range(1, 10)),))))
-    at = lines.index("    dark      go                Go's own TLS is not captured (/app/shop)")
-    assert lines[at + 1].strip() == "cure: watch the other end"
-    assert lines[at + 1].index("cure") == lines[at].index("Go's")
+    at = lines.index("    not captured  go                Go's own TLS is not captured (/app/shop)")
+    assert lines[at + 1].strip() == "remedy: watch the other end"
+    assert lines[at + 1].index("remedy") == lines[at].index("Go's")
     heading = next(line for line in lines if "/app/shop (shop)" in line)
     assert "pid 1, 2, 3, 4, 5, 6 and 3 more; listening at 80, 443; 3 connections" in heading
     assert all(line.isprintable() for line in lines)

@@ -129,7 +129,7 @@ def test_it_says_what_is_watched_where_to_look_and_what_was_counted(house: House
     assert "capturing TLS in openssl: /usr/lib/libssl.so.3" in shown
     assert "open http://127.0.0.1:" in shown
     assert "617 exchanges · 1 API · 3 operations · 2 undocumented · 7 bytes lost" in shown
-    assert "stopped: 1,234 views of exchanges captured, 1,230 stored, 3 dropped" in shown
+    assert "stopped: 1,234 views of exchanges captured, 1,230 stored, 3 lost" in shown
     assert "5,007 bytes seen = 5,000 parsed + 7 late, balanced" in shown
     assert "1,234 exchanges parsed = 1,230 shipped + 3 refused + 1 in_flight, balanced" in shown
 
