@@ -40,7 +40,7 @@ METRICS: dict[str, str] = {
     "spectap_agent_stopping": "1 once the agent has been asked to stop.",
     "spectap_agent_bytes_total": "Stream bytes by bucket; every byte seen is in exactly one.",
     "spectap_agent_exchanges_total": "Exchanges by bucket, from the parser to the server's acknowledgement.",
-    "spectap_agent_kernel_events_total": "What the kernel could not deliver: events, bytes, connections; by bucket.",
+    "spectap_agent_kernel_events_total": "Events, bytes and connections not delivered, by bucket.",
     "spectap_agent_connections_open": "Connections that the pipeline holds state for.",
     "spectap_agent_processes_watched": "Running processes that the pipeline knows of.",
     "spectap_agent_attachments": "Attached probes, by target.",
