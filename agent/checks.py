@@ -12,6 +12,7 @@ from agent.kube.access import AccessError, access
 from agent.kubernetes.choice import ALL, SYSTEM, CaptureChoice, PodSettings
 from agent.loopback import is_loopback
 from agent.options import DEFAULT_STATUS, OFF, ON, Option
+from agent.ship.tls import ServerTrust
 
 
 class SettingError(ValueError):
@@ -47,6 +48,26 @@ def server_url(url: str | None) -> str:
     if not valid:
         raise SettingError("--server is not an http:// or https:// URL")
     return url.rstrip("/")
+
+
+def trust(options: argparse.Namespace) -> ServerTrust:
+    """The files of TLS to the server, which are readable and fit together."""
+    ca, certificate, key = options.ca_file, options.client_cert, options.client_key
+    if bool(certificate) != bool(key):
+        raise SettingError("--client-cert and --client-key belong together: give both, or neither")
+    if (ca or certificate) and str(options.server).startswith("http://"):
+        raise SettingError("--ca-file and --client-cert have an effect only with an https:// --server")
+    found = ServerTrust(*(Path(file) if file else None for file in (ca, certificate, key)))
+    try:
+        found.stamp()
+    except OSError as error:
+        raise SettingError(f"{error.filename} cannot be read: {error.strerror}") from None
+    for files, names in ((ServerTrust(found.ca), "--ca-file"), (found, "--client-cert and --client-key")):
+        try:
+            files.context()
+        except (OSError, ValueError) as error:
+            raise SettingError(f"{names} cannot be used for TLS: {error}") from None
+    return found
 
 
 def telemetry_address(options: argparse.Namespace) -> tuple[str, int] | None:

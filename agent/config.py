@@ -11,6 +11,7 @@ from pathlib import Path
 from agent import checks
 from agent.kubernetes.choice import PodSettings
 from agent.options import OPTIONS
+from agent.ship.tls import ServerTrust
 from agent.state_folder import state_folder
 
 MAX_BODY_CAP = 16 * 1024 * 1024
@@ -22,6 +23,7 @@ class Settings:
 
     server: str
     token: str | None
+    trust: ServerTrust
     agent: str
     node: str
     cluster: str | None
@@ -77,6 +79,7 @@ def settings(given: argparse.Namespace) -> Settings:
     return Settings(
         server=checks.server_url(options.server) if hasattr(given, "server") else "",
         token=checks.token("--token-file", options.token_file),
+        trust=checks.trust(options),
         agent=options.agent or node,
         node=node,
         cluster=options.cluster,

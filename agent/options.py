@@ -51,6 +51,14 @@ LEVELS = ("debug", "info", "warning", "error")
 OPTIONS = (
     Option("server", "--server", "the server's URL, such as http://127.0.0.1:8080; required", "URL"),
     Option("server", "--token-file", "file with the server's ingest token", "FILE"),
+    Option(
+        "server",
+        "--ca-file",
+        "file with the authorities that may vouch for an https:// server (default: the public ones)",
+        "FILE",
+    ),
+    Option("server", "--client-cert", "file with this agent's certificate, if the server wants one", "FILE"),
+    Option("server", "--client-key", "file with its private key, without a passphrase", "FILE"),
     Option("place", "--agent", "this agent's name (default: the node's name)", "NAME"),
     Option("place", "--node", "this node's name (default: the host name)", "NAME"),
     Option("place", "--cluster", "the cluster's name", "NAME"),

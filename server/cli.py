@@ -95,6 +95,24 @@ def add_server(subparsers: Subparsers) -> None:
         help=token % "people send",
     )
     option(
+        "--tls-cert",
+        metavar="FILE",
+        default=_env("tls_cert"),
+        help="serve HTTPS with the certificate (and its chain) in this file; renewed files are read again",
+    )
+    option(
+        "--tls-key",
+        metavar="FILE",
+        default=_env("tls_key"),
+        help="file with its private key, without a passphrase",
+    )
+    option(
+        "--tls-client-ca",
+        metavar="FILE",
+        default=_env("tls_client_ca"),
+        help="take records only from clients with a certificate of an authority in this file",
+    )
+    option(
         "--open-to-local-users",
         action="store_true",
         default=_env("open_to_local_users", False),
@@ -187,6 +205,7 @@ def _settings(parsed: argparse.Namespace) -> ServerSettings:
             log_json=config.switch("SPECTAP_LOG_JSON", parsed.log_json),
             salvage=config.switch("SPECTAP_SALVAGE", parsed.salvage),
             local_users=None if everybody else config.trusted_users(),
+            tls=config.tls(parsed.tls_cert, parsed.tls_key, parsed.tls_client_ca),
             log_level=parsed.log_level,
             policy=policy.policy(parsed),
             cluster=config.cluster(

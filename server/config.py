@@ -6,12 +6,13 @@ import hashlib
 import ipaddress
 import os
 import pwd
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.kube.access import AccessError, access
 from server.analysis.specs.judging.policy import ReportingPolicy
 from server.cluster.settings import ClusterSettings
+from server.tls import TlsFiles
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DAYS = 7.0
@@ -47,6 +48,7 @@ class ServerSettings:
     policy: ReportingPolicy = field(default_factory=ReportingPolicy)
     cluster: ClusterSettings | None = None
     local_users: frozenset[int] | None = field(default_factory=lambda: trusted_users())
+    tls: TlsFiles | None = None
 
     @property
     def loopback(self) -> bool:
@@ -139,6 +141,30 @@ def cluster(on: bool, name: str | None, api: str | None, account: str | None) ->
         return ClusterSettings(access(api, account, os.environ), name)
     except AccessError as error:
         raise ConfigError(str(error)) from None
+
+
+def tls(certificate: str | None, key: str | None, client_ca: str | None) -> TlsFiles | None:
+    """The files of TLS, which are readable and fit together; None without. Raises ConfigError."""
+    if bool(certificate) != bool(key):
+        raise ConfigError("--tls-cert and --tls-key belong together: give both, or neither")
+    if not certificate or not key:
+        if client_ca:
+            raise ConfigError("--tls-client-ca has an effect only with --tls-cert and --tls-key: add them")
+        return None
+    found = TlsFiles(Path(certificate), Path(key), Path(client_ca) if client_ca else None)
+    try:
+        found.stamp()
+    except OSError as error:
+        raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from None
+    for files, names in (
+        (replace(found, client_ca=None), "--tls-cert and --tls-key"),
+        (found, "--tls-client-ca"),
+    ):
+        try:
+            files.context()
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{names} cannot be used for TLS: {error}") from None
+    return found
 
 
 def checked(settings: ServerSettings) -> ServerSettings:

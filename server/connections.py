@@ -29,6 +29,8 @@ from server.peers import LocalCaller
 
 CALLER = "caller"
 """The name under which a request's `state` has the `LocalCaller` of its connection."""
+CERTIFIED = "certified"
+"""The name under which it has whether the client has shown a certificate, which TLS has verified."""
 HEAD_S = 15.0
 BODY_S = 20.0
 BYTES_PER_S = 1024
@@ -139,7 +141,11 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
-        self.app_state = {**self.app_state, CALLER: LocalCaller(self.client, self.server)}
+        self.app_state = {
+            **self.app_state,
+            CALLER: LocalCaller(self.client, self.server),
+            CERTIFIED: bool(transport.get_extra_info("peercert")),
+        }
         self.state = Phase.HEAD
         self._due = self.loop.time() + HEAD_S
         self._unread = 0  # bytes at the last check

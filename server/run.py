@@ -27,6 +27,7 @@ from server.listening import bind, raise_descriptor_limit
 from server.store.errors import Damaged, StoreUnavailable
 from server.store.sqlite.salvage import salvage
 from server.store.sqlite.store import SqliteStore
+from server.tls import RenewedTls
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,18 @@ def serve(settings: ServerSettings) -> int:
     _log_access(settings)
     gc.set_threshold(*GC_THRESHOLDS)
     host, port = listener.getsockname()[:2]
+    scheme = "http" if settings.tls is None else "https"
     log.info(
-        "listening at http://%s:%d, data in %s", f"[{host}]" if ":" in host else host, port, settings.data
+        "listening at %s://%s:%d, data in %s",
+        scheme,
+        f"[{host}]" if ":" in host else host,
+        port,
+        settings.data,
     )
     with Deadline(core.unfinished) as deadline:
         app = create_app(settings, core, connections, lambda: deadline.left)
-        return _run(uvicorn.Server(configured(app, connections)), listener, core, deadline)
+        tls = None if settings.tls is None else RenewedTls(settings.tls)
+        return _run(uvicorn.Server(configured(app, connections, tls)), listener, core, deadline)
 
 
 def _run(server: uvicorn.Server, listener: socket.socket, core: Core, deadline: Deadline) -> int:
@@ -100,9 +107,9 @@ def _log_access(settings: ServerSettings) -> None:
         log.info("no tokens configured: on this machine, only %s can use this server", users)
 
 
-def configured(app: FastAPI, connections: Connections) -> uvicorn.Config:
+def configured(app: FastAPI, connections: Connections, tls: RenewedTls | None = None) -> uvicorn.Config:
     """The configuration of uvicorn."""
-    return uvicorn.Config(
+    found = uvicorn.Config(
         app,
         http=protocol(connections),
         ws="none",
@@ -112,7 +119,12 @@ def configured(app: FastAPI, connections: Connections) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
         lifespan="on",
+        loop="auto" if tls is None else "server.tls:TlsLoop",
     )
+    if tls is not None:
+        found.load()
+        found.ssl = tls.context
+    return found
 
 
 def _bind_refusal(settings: ServerSettings, error: OSError) -> str:

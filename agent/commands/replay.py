@@ -31,7 +31,14 @@ def run(path: Path, settings: Settings, policy: Policy) -> int:
 def replay(path: Path, settings: Settings, policy: Policy, deadline: Deadline) -> int:
     """Ships a recording's records. Returns how many could not be sent. Raises Stuck and others."""
     ledger = Ledger()
-    shipper = Shipper(settings.server, settings.token, settings.agent, uuid.uuid4().hex, ledger.as_map)
+    shipper = Shipper(
+        settings.server,
+        settings.token,
+        settings.agent,
+        uuid.uuid4().hex,
+        ledger.as_map,
+        trust=settings.trust,
+    )
     deadline.in_memory = lambda: shipper.in_memory
     shipper.start()
     shipped, patience = 0, STOP_DEADLINE

@@ -118,6 +118,7 @@ class Run:
             spool=spool_config(settings),
             capture=self._capture,
             residents=self._pods.residents,
+            trust=settings.trust,
         )
         self._reports = Reports(origin, policy, key, self._shipper.offer)
         deadline.in_memory = lambda: self._shipper.in_memory

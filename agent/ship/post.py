@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import ssl
 import time
 from collections.abc import Iterator
 from enum import Enum, auto
@@ -13,6 +15,9 @@ import httpx
 from agent.health import Beat
 from agent.ship.limits import ShipLimits
 from agent.ship.parcel import BatchAddress, Parcel, UnreadableParcel, body
+from agent.ship.tls import ServerTrust, tls_failure
+
+log = logging.getLogger(__name__)
 
 
 class Answer(Enum):
@@ -32,7 +37,8 @@ TROUBLE = {
     Answer.STORED: "took the batch",
     Answer.REFUSED: "refuses a batch (HTTP {status}); sending its records one by one to find which",
     Answer.LATER: "did not acknowledge a batch (HTTP {status}); trying again",
-    Answer.NOT_ALLOWED: "does not accept this agent's token (HTTP {status}): give it one with --token-file",
+    Answer.NOT_ALLOWED: "does not accept this agent (HTTP {status}): check --token-file, and --client-cert if"
+    " the server wants a certificate",
     Answer.NOT_OURS: "does not take records (HTTP {status}): check the address given to --server",
     Answer.NOT_CODED: "does not take a batch, compressed or not (HTTP {status})",
 }
@@ -59,15 +65,20 @@ def answer_of(status: int, body: bytes, seq: int) -> Answer:
 
 class Post:
     """Posts to the server at `url` (its root), over one persistent connection. Each piece sent counts as
-    progress.
+    progress. The next connection is made with the files of `trust` as they are then.
     """
 
-    def __init__(self, url: str, token: str | None, limits: ShipLimits, beat: Beat) -> None:
+    def __init__(
+        self, url: str, token: str | None, limits: ShipLimits, beat: Beat, trust: ServerTrust | None = None
+    ) -> None:
         self.shown = without_secrets(url)
         self._url = url.rstrip("/") + "/api/v1/records"
         self._limits = limits
         self._beat = beat
-        self._client = _client(token, limits)
+        self._token = token
+        self._trust = trust or ServerTrust()
+        self._stamp = self._trust.stamp()
+        self._client = self._connect()
         self._coded = True  # until this server refuses zstd
 
     def close(self) -> None:
@@ -82,6 +93,7 @@ class Post:
         return found, trouble
 
     def _attempt(self, parcel: Parcel, address: BatchAddress) -> tuple[Answer, str]:
+        self._renew()
         try:
             content = body(parcel, address, self._coded)
             headers = {"content-length": str(len(content))}
@@ -95,7 +107,25 @@ class Post:
             return Answer.REFUSED, "was to get a batch that the spool no longer holds as it was written"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             self._coded = True  # another server may support it
-            return Answer.LATER, f"cannot be reached ({type(error).__name__}); keeping records meanwhile"
+            why = tls_failure(error) or type(error).__name__
+            return Answer.LATER, f"cannot be reached ({why}); keeping records meanwhile"
+
+    def _renew(self) -> None:
+        """Takes renewed files. While they cannot be used, it keeps what it has."""
+        try:
+            if (stamp := self._trust.stamp()) == self._stamp:
+                return
+            self._stamp = stamp
+            renewed = self._connect()
+        except (OSError, ValueError) as error:
+            log.warning("renewed TLS files cannot be used, the earlier ones stay in use: %s", error)
+            return
+        self._client.close()
+        self._client = renewed
+        log.info("renewed TLS files are in use")
+
+    def _connect(self) -> httpx.Client:
+        return _client(self._token, self._limits, self._trust.context())
 
     def _pieces(self, content: bytes) -> Iterator[bytes]:
         for start in range(0, len(content), PIECE):
@@ -124,7 +154,7 @@ def destination(url: str) -> str:
     return f"{without_secrets(url).lower()}{urlsplit(url).path.rstrip('/')}"
 
 
-def _client(token: str | None, limits: ShipLimits) -> httpx.Client:
+def _client(token: str | None, limits: ShipLimits, tls: ssl.SSLContext | None) -> httpx.Client:
     headers = {
         "content-type": "application/msgpack",
         "user-agent": "spectap-agent",
@@ -137,4 +167,11 @@ def _client(token: str | None, limits: ShipLimits) -> httpx.Client:
         return request
 
     auth = bearer if token is not None else None  # as `auth` it takes precedence over user-info in the URL
-    return httpx.Client(headers=headers, auth=auth, timeout=timeout, trust_env=False, follow_redirects=False)
+    return httpx.Client(
+        headers=headers,
+        auth=auth,
+        timeout=timeout,
+        trust_env=False,
+        follow_redirects=False,
+        verify=True if tls is None else tls,
+    )

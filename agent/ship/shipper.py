@@ -20,6 +20,7 @@ from agent.ship.limits import ShipLimits
 from agent.ship.parcel import BatchAddress, Parcel, UnreadableParcel
 from agent.ship.post import Answer, Post, destination
 from agent.ship.spool_config import SpoolConfig
+from agent.ship.tls import ServerTrust
 from agent.wire import VERSION, Capture, CaptureScope, Residents, pack_head
 
 log = logging.getLogger(__name__)
@@ -65,12 +66,13 @@ class Shipper:
         spool: SpoolConfig | None = None,
         capture: CaptureView = no_capture,
         residents: ResidentsView = no_residents,
+        trust: ServerTrust | None = None,
     ) -> None:
         self.limits = limits or ShipLimits()
         self._agent, self._epoch, self._others, self._config = agent, epoch, others, spool
         self._capture, self._residents = capture, residents
         self._beat = Beat("shipper")
-        self._post = Post(url, token, self.limits, self._beat)
+        self._post = Post(url, token, self.limits, self._beat, trust)
         self._backlog = Backlog(agent, epoch, self.limits, spool is not None)
         self._disk: DiskKeeper | None = None
         if spool is not None:

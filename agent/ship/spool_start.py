@@ -48,7 +48,7 @@ def bind(disk: Disk, config: SpoolConfig, epochs: Epochs, now: int) -> None:
     with translated():
         before = tables.destination(disk.execute)
         records, newest = tables.total(disk.execute)
-    if before == config.server:
+    if before is not None and _same_server(before, config.server):
         return
     if before is not None:
         of_age = records and newest >= now - config.most_age_s * SECOND
@@ -63,6 +63,11 @@ def bind(disk: Disk, config: SpoolConfig, epochs: Epochs, now: int) -> None:
             writing.sent = None  # that was for another server
             tables.set_stopped(writing.execute, None)
         trim(writing, config, epochs, 0, now)
+
+
+def _same_server(one: str, other: str | None) -> bool:
+    """Whether two destinations are one server, to which TLS may have come or gone."""
+    return other is not None and one.partition("://")[2] == other.partition("://")[2]
 
 
 def trim(writing: Writing, config: SpoolConfig, epochs: Epochs, since: int, now: int) -> None:

@@ -23,10 +23,11 @@ from server.api.context import context_of
 from server.api.errors import Problem
 from server.api.sessions import COOKIE
 from server.config import ServerSettings, digest, is_loopback, user_name
-from server.connections import CALLER
+from server.connections import CALLER, CERTIFIED
 from server.peers import LocalCaller
 
 CURE = "--admin-token-file and --ingest-token-file, or with --open-to-local-users"
+NO_CERTIFICATE = "this server takes records only from clients that show a certificate: give --client-cert"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SAME = frozenset({"same-origin", "none"})
 
@@ -78,9 +79,18 @@ def logged_in(request: Request) -> bool:
     return bool(context_of(request).sessions.holds(request.cookies.get(COOKIE)))
 
 
+def certified(request: Request, role: TokenRole) -> bool:
+    """Whether a request's client has shown the certificate that its role needs."""
+    tls = context_of(request).settings.tls
+    needs_one = tls is not None and tls.client_ca is not None and role is TokenRole.INGEST
+    return not needs_one or bool(getattr(request.state, CERTIFIED, False))
+
+
 def entitled(request: Request, role: TokenRole) -> bool:
     """Whether a request has the role's permissions."""
     settings = context_of(request).settings
+    if not certified(request, role):
+        return False
     if token_of(settings, role) is None:
         return admitted(request)
     return opens(settings, role, offered(request)) or (role is TokenRole.ADMIN and logged_in(request))
@@ -93,6 +103,8 @@ def require(role: TokenRole) -> Callable[[Request], None]:
     def check(request: Request) -> None:
         if entitled(request, role):
             return
+        if not certified(request, role):
+            raise Problem(HTTPStatus.FORBIDDEN, NO_CERTIFICATE)
         if token_of(context_of(request).settings, role) is None:
             raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
         if offered(request) is None:

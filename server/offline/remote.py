@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import ssl
 import sys
 import time
 from collections.abc import Mapping
@@ -36,12 +37,50 @@ def add_options(parser: argparse.ArgumentParser, role: str) -> None:
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help=f"file with the server's {role} token, if it has one"
     )
+    parser.add_argument(
+        "--ca-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the authorities that may vouch for an https:// server (default: the public ones)",
+    )
+    if role == "ingest":
+        parser.add_argument(
+            "--client-cert",
+            type=Path,
+            metavar="FILE",
+            help="file with a certificate, if the server wants one",
+        )
+        parser.add_argument("--client-key", type=Path, metavar="FILE", help="file with its private key")
+
+
+def trust(parsed: argparse.Namespace) -> ssl.SSLContext | None:
+    """What the options say about TLS; None for the defaults. Raises AddressError."""
+    certificate, key = getattr(parsed, "client_cert", None), getattr(parsed, "client_key", None)
+    if (certificate is None) != (key is None):
+        raise AddressError("--client-cert and --client-key belong together: give both, or neither")
+    if parsed.ca_file is None and certificate is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=parsed.ca_file)
+        if parsed.ca_file is not None:
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # an older authority has no key identifiers
+        if certificate is not None:
+            context.load_cert_chain(certificate, key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        raise AddressError(f"--ca-file or --client-cert cannot be used for TLS: {error}") from None
+    return context
 
 
 class Remote:
     """The server at `url`. Use it as a context. Raises AddressError."""
 
-    def __init__(self, url: str, token_file: Path | None, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        token_file: Path | None,
+        patience_s: float = PATIENCE_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise AddressError("--server takes an http:// or https:// URL")
@@ -53,6 +92,7 @@ class Remote:
             headers={"user-agent": "spectap", **headers},
             timeout=ANSWER_S,
             trust_env=False,
+            verify=True if tls is None else tls,
         )
 
     def __enter__(self) -> Remote:

@@ -24,6 +24,7 @@ from server.listening import bind
 from server.run import configured
 from server.specification import Load
 from server.store.sqlite.store import SqliteStore
+from server.tls import RenewedTls
 from tests.server import engine
 from tests.server.records import batch
 
@@ -114,10 +115,11 @@ def serving(data: Path, load: Load = engine.load, **options: Any) -> Iterator[Cl
     listener = bind(settings.host, settings.port, connections)
     core = Core(settings, SqliteStore(data), load)
     app = create_app(settings, core, connections)
-    server = uvicorn.Server(configured(app, connections))
+    tls = None if settings.tls is None else RenewedTls(settings.tls)
+    server = uvicorn.Server(configured(app, connections, tls))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"{'http' if tls is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}"
     try:
         wait_for(lambda: server.started or not thread.is_alive(), "server")
         with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as http:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.authority import Authority
 from tests.server.records import batch, record
 from tests.server.running import PATIENCE_S, wait_for
 
@@ -41,6 +43,7 @@ def started(
     shell: str = "exec",
     program: Sequence[str] = SPECTAP,
     ready: str = "/readyz",
+    verify: ssl.SSLContext | bool = True,
 ) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
     """The process once it answers at `ready`, with its URL and log. `shell` is how a shell starts it."""
     words = [*program, "server", "--listen", "127.0.0.1:0", "--data", str(data), *arguments]
@@ -53,7 +56,7 @@ def started(
     try:
         said = wait_for(lambda: [line for line in lines if "listening at " in line], "address")
         url = said[0].split("listening at ")[1].split(",")[0]
-        wait_for(lambda: _ready(url + ready), "server")
+        wait_for(lambda: _ready(url + ready, verify), "server")
         yield process, url, lines
     finally:
         process.kill()
@@ -62,11 +65,27 @@ def started(
         process.stderr.close()
 
 
-def _ready(url: str) -> bool:
+def _ready(url: str, verify: ssl.SSLContext | bool) -> bool:
     try:
-        return httpx.get(url, trust_env=False).status_code == 200
+        return httpx.get(url, trust_env=False, verify=verify).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_over_tls_it_ends_without_waiting_for_idle_clients(tmp_path: Path) -> None:
+    authority = Authority()
+    files = tmp_path / "server.crt", tmp_path / "server.key"
+    authority.write(*files, names=["127.0.0.1"])
+    context = ssl.create_default_context(cadata=authority.pem.decode())
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    options = "--tls-cert", str(files[0]), "--tls-key", str(files[1])
+    with started(tmp_path / "data", *options, verify=context) as (process, url, lines):
+        assert url.startswith("https://")
+        with httpx.Client(base_url=url, trust_env=False, verify=context) as http:
+            assert http.post("/api/v1/records", content=batch(1, [record(1)])).json() == {"acked": 1}
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0
+    assert lines[-1].endswith("stopped; everything accepted is stored\n")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])

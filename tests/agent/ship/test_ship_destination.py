@@ -50,6 +50,14 @@ def test_what_waits_for_one_server_is_held_from_another_and_kept_for_the_first(o
     spool.close()
 
 
+def test_what_waits_for_a_server_is_sent_to_it_when_tls_comes_and_goes(of_a: SpoolConfig) -> None:
+    for number, url in enumerate((A.replace("http", "https"), A), 2):
+        started(replace(of_a, server=url), f"epoch-{number}").close()
+    spool = started(replace(of_a, server=A.replace("http", "https")), "epoch-4")
+    assert settle_all(spool) == [1, 2, 3]
+    spool.close()
+
+
 def test_told_to_forward_it_the_new_server_gets_all_and_hears_of_nothing_else(of_a: SpoolConfig) -> None:
     spool = started(replace(of_a, server=B, forward=True), "epoch-2")
     parcel = spool.take(*ALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from server.offline.remote import MOST_DETAIL, Remote, RemoteError
+from server.offline.remote import MOST_DETAIL, AddressError, Remote, RemoteError, trust
+from server.tls import TlsFiles
+from tests.authority import Authority
 from tests.served import served
 from tests.server.records import both, record
 from tests.server.running import serving
@@ -75,3 +78,19 @@ def test_an_earlier_id_is_followed_to_where_the_server_has_it_now(tmp_path: Path
 def test_a_redirect_to_another_server_is_not_followed() -> None:
     elsewhere = {"location": "http://127.0.0.2:9/api/v1/exchanges"}
     assert "is not a spectap server" in told(308, b"", elsewhere)
+
+
+def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -> None:
+    authority = Authority()
+    (tmp_path / "ca.crt").write_bytes(authority.pem)
+    authority.write(tmp_path / "server.crt", tmp_path / "server.key", ["127.0.0.1"])
+    files = TlsFiles(tmp_path / "server.crt", tmp_path / "server.key")
+    with serving(tmp_path / "data", tls=files) as client:
+        url = str(client.http.base_url)
+        own = trust(argparse.Namespace(ca_file=tmp_path / "ca.crt"))
+        with Remote(url, None, patience_s=0, tls=own) as server:
+            assert server.get("/apis", {}).is_success
+        with Remote(url, None, patience_s=0) as server, pytest.raises(RemoteError, match="cannot be reached"):
+            server.get("/apis", {})
+    with pytest.raises(AddressError, match="--client-key"):
+        trust(argparse.Namespace(ca_file=None, client_cert=tmp_path / "server.crt", client_key=None))

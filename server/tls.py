@@ -1,0 +1,84 @@
+"""TLS of the listening socket. Renewed files are taken with the next handshake; open connections stay."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+HANDSHAKE_S = 15.0  # as long as a client has for a request's head
+FAREWELL_S = 1.0  # for the client to end TLS too; more would delay the server's stop
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The server's certificate with its chain, its key, and the authorities that vouch for agents, if agents
+    need a certificate.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def stamp(self) -> tuple[tuple[int, int, int], ...]:
+        """Changes with each of the files. Raises OSError."""
+        files = (path.stat() for path in (self.certificate, self.key, self.client_ca) if path is not None)
+        return tuple((file.st_mtime_ns, file.st_ino, file.st_size) for file in files)
+
+    def context(self) -> ssl.SSLContext:
+        """What the files say now. Raises OSError and ValueError.
+
+        A client without a certificate is let in, since people, kubelet and Prometheus have none; routes of
+        agents refuse it. No session is resumed then: a resumed one would not be checked again.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self.key, password=lambda: "")
+        context.set_alpn_protocols(["http/1.1"])
+        if self.client_ca is not None:
+            context.load_verify_locations(self.client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # an older authority has no key identifiers
+            context.num_tickets = 0
+            context.options |= ssl.OP_NO_TICKET
+        return context
+
+
+class RenewedTls:
+    """The TLS context of a server, `context`; each handshake uses the files as they are then. While they
+    cannot be used, it keeps what it has. Raises OSError and ValueError if they cannot be used at the start.
+    """
+
+    def __init__(self, files: TlsFiles) -> None:
+        self._files = files
+        self._stamp = files.stamp()
+        self._current = self.context = files.context()
+        self.context.sni_callback = self._choose  # called for each handshake, whether or not a name is sent
+
+    def _choose(self, handshake: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        self._renew()
+        handshake.context = self._current
+
+    def _renew(self) -> None:
+        try:
+            if (stamp := self._files.stamp()) == self._stamp:
+                return
+            self._stamp = stamp
+            self._current = self._files.context()
+        except (OSError, ValueError) as error:
+            log.error("renewed TLS files cannot be used, the earlier ones stay in use: %s", error)
+        else:
+            log.info("renewed TLS files are in use")
+
+
+class TlsLoop(asyncio.SelectorEventLoop):
+    """Bounds the time of handshakes and farewells, for which uvicorn has no options."""
+
+    async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
+        options |= {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": FAREWELL_S}
+        made: asyncio.Server = await super().create_server(*args, **options)
+        return made
