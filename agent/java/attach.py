@@ -70,7 +70,7 @@ class NotAttachableYet(AttachRefused):
 
 
 def main(pid: int, build: Path, descriptor: int) -> None:
-    contents = {name: (build / name).read_bytes() for name in FILES}
+    contents = _built(build)
     machine = os.pidfd_open(pid)
     proc = Path(f"/proc/{pid}")
     status = (proc / "status").read_text()
@@ -96,6 +96,13 @@ def main(pid: int, build: Path, descriptor: int) -> None:
         raise
     with socket.socket(fileno=descriptor) as agent:
         socket.send_fds(agent, [name.encode()], [tmp, folder, lock, state])
+
+
+def _built(build: Path) -> dict[str, bytes]:
+    try:
+        return {name: (build / name).read_bytes() for name in FILES}
+    except OSError as error:
+        raise AttachRefused(f"{error.filename} cannot be read ({error.strerror}): run make java") from None
 
 
 def _field(status: str, name: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from agent.java import attach, machines
-from agent.java.attach import BUILT, AttachRefused, NotAttachableYet
+from agent.java.attach import BUILT, FILES, AttachRefused, NotAttachableYet
 from tests.e2e import java_programs
 from tests.e2e.certificates import make
 from tests.e2e.java_programs import DISTRIBUTION, EVERYTHING, NEWER, Jdk, Programs
@@ -118,9 +118,19 @@ def test_a_stopped_machine_gets_no_signal(programs: Programs, tmp_path: Path) ->
 
 @pytest.mark.root
 def test_another_program_gets_no_signal(tmp_path: Path) -> None:
+    for name in FILES:
+        (tmp_path / name).touch()
     with running("sleep", ["sleep", "100"], tmp_path) as process:
         with pytest.raises(NotAttachableYet, match="does not handle SIGQUIT"):
-            machines.attached_to(process.pid, "it", BUILT)
+            machines.attached_to(process.pid, "it", tmp_path)
+        assert process.alive()
+
+
+@pytest.mark.root
+def test_what_was_not_built_is_said_and_no_program_gets_a_signal(tmp_path: Path) -> None:
+    with running("sleep", ["sleep", "100"], tmp_path) as process:
+        with pytest.raises(AttachRefused, match="run make java"):
+            machines.attached_to(process.pid, "it", tmp_path / "nothing")
         assert process.alive()
 
 
