@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agent.wire import WireError
 from server.analysis.specs.model import SpecError
 from server.api.known import MovedId
+from server.fetching import FetchFailed, FetchRefused
 from server.services.errors import Conflict, InvalidInput, KeyCollision, NoTarget, NotFound, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     Conflict: HTTPStatus.CONFLICT,
     KeyCollision: HTTPStatus.CONFLICT,
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    FetchRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    FetchFailed: HTTPStatus.BAD_GATEWAY,
 }
 """Exceptions whose text is the whole answer."""
 

@@ -10,10 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from server.api import models, render
 from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
-from server.api.fetch import fetched, usable
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, check_id
 from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
+from server.fetching import fetched, usable
 from server.services.attaching import AttachTarget
 from server.services.specifications import Added, Sent
 

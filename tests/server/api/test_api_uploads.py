@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from server import cli
+from server import cli, fetching
 from server.analysis.specs.load import load
-from server.api import bundles, fetch
+from server.api import bundles
 from server.api.errors import Problem
 from server.config import ServerSettings, digest
+from server.fetching import FetchFailed
 from tests.served import served
 from tests.server.records import record
 from tests.server.running import Client, serving
@@ -179,13 +180,13 @@ def service(answers: Mapping[str, tuple[int, dict[str, str], bytes]]) -> Iterato
 DOCUMENT = json.dumps({"openapi": "3.1.0", "info": {"title": "Live", "version": "2"}, "paths": {}}).encode()
 
 
-def fetching(client: Client, url: str, **said: Any) -> Any:
+def asking(client: Client, url: str, **said: Any) -> Any:
     return client.http.post("/api/v1/specs/fetch", json={"url": url, **said})
 
 
 def test_a_document_is_fetched_where_it_usually_is_and_describes_its_service(real: Client) -> None:
     with service({"/openapi/v2": (200, {}, DOCUMENT)}) as (url, asked):
-        answer = fetching(real, url, token="secret")
+        answer = asking(real, url, token="secret")
     assert (answer.status_code, answer.json()["title"]) == (201, "Live")
     assert asked == [("/openapi.json", "Bearer secret"), ("/openapi/v2", "Bearer secret")]
     (api,) = real.items("/apis")
@@ -201,14 +202,14 @@ def test_a_redirect_is_followed_within_the_service_alone(real: Client) -> None:
         "/round": (302, {"location": "/round"}, b""),
     }
     with service(answers) as (url, _):
-        assert fetching(real, url + "/old").status_code == 201
+        assert asking(real, url + "/old").status_code == 201
         for path, said in (
             ("/away", "another host"),
             ("/nowhere", "cannot be reached"),
             ("/round", "more than 3 times"),
             ("/no", "HTTP 404"),
         ):
-            answer = fetching(real, url + path)
+            answer = asking(real, url + path)
             assert (answer.status_code, said in answer.json()["detail"]) == (502, True)
 
 
@@ -219,10 +220,10 @@ def test_what_is_fetched_is_bounded_and_no_secret_is_shown(
         url,
         _,
     ):
-        answer = fetching(real, url + "/no")
+        answer = asking(real, url + "/no")
         assert (answer.status_code, "secret" in answer.text) == (422, False)
         monkeypatch.setattr("server.api.specs.MAX_SPEC", 1000)
-        assert "larger than 1000" in fetching(real, url + "/big").json()["detail"]
+        assert "larger than 1000" in asking(real, url + "/big").json()["detail"]
     assert real.items("/specs") == []
 
 
@@ -251,14 +252,14 @@ def test_what_is_fetched_is_bounded_and_no_secret_is_shown(
     ],
 )
 def test_where_nothing_is_fetched_from(client: Client, url: str, status: int) -> None:
-    answer = fetching(client, url)
+    answer = asking(client, url)
     assert answer.status_code == status, answer.text
     assert "secret" not in answer.text
 
 
 @pytest.mark.parametrize("token", ["t\u00f6ken", "a\r\nb", "a b"])
 def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(client: Client, token: str) -> None:
-    answer = fetching(client, "http://127.0.0.1:1/x", token=token)
+    answer = asking(client, "http://127.0.0.1:1/x", token=token)
     assert (answer.status_code, answer.json()["detail"].startswith("token:")) == (422, True)
     assert token not in answer.text
 
@@ -266,25 +267,25 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(client: Client
 def test_a_coding_that_was_not_asked_for_is_not_undone(real: Client) -> None:
     bomb = gzip.compress(b" " * 10_000_000 + DOCUMENT)
     with service({"/x": (200, {"content-encoding": "gzip"}, bomb)}) as (url, _):
-        answer = fetching(real, url + "/x")
+        answer = asking(real, url + "/x")
     assert (answer.status_code, "coding" in answer.json()["detail"]) == (502, True)
 
 
 def test_only_the_admin_fetches(tmp_path: Path) -> None:
     tokens = digest("i" * 20), digest("a" * 20)
     with serving(tmp_path, load, ingest_token=tokens[0], admin_token=tokens[1]) as client:
-        assert fetching(client, "http://127.0.0.1:1/").status_code == 401
+        assert asking(client, "http://127.0.0.1:1/").status_code == 401
         client.http.headers["authorization"] = f"Bearer {'i' * 20}"
-        assert fetching(client, "http://127.0.0.1:1/").status_code == 403
+        assert asking(client, "http://127.0.0.1:1/").status_code == 403
 
 
 def test_a_slow_document_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "TOTAL_S", -1.0)
+    monkeypatch.setattr(fetching, "TOTAL_S", -1.0)
     with (
         service({"/x": (200, {}, DOCUMENT)}) as (url, _),
-        pytest.raises(Problem, match="took longer"),
+        pytest.raises(FetchFailed, match="took longer"),
     ):
-        fetch.fetched(url + "/x", 10_000)
+        fetching.fetched(url + "/x", 10_000)
 
 
 def test_the_servers_policy_is_read_from_options_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:

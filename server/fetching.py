@@ -1,4 +1,5 @@
-"""Fetches a document from a running service, at the request of a user with the admin token.
+"""Fetches a document from a running service, at the request of a user with the admin token, or of a Service's
+annotation in a namespace that the administrator lists.
 
 The fetched document is stored and shown only if it is a specification.
 """
@@ -11,7 +12,6 @@ from http import HTTPStatus
 
 import httpx
 
-from server.api.errors import Problem
 from server.outgoing import MAX_PORT, PORTS, CheckedTransport, Forbidden, UnknownHost
 
 PLACES = ("/openapi.json", "/openapi/v2", "/v3/api-docs", "/swagger.json", "/openapi.yaml")
@@ -24,78 +24,91 @@ PLAIN = "identity"  # a content coding could exceed the limit by gigabytes
 TOKEN = re.compile(r"[!-~]+")  # characters of a header's value, without blanks
 
 
-def fetched(url: str, limit: int, token: str | None = None, verify: bool = True) -> bytes:
-    """The document at `url`, of at most `limit` bytes; `token` is sent as a bearer. Raises Problem."""
+class FetchError(Exception):
+    """A sentence without capital and period, and without what the service sent."""
+
+
+class FetchRefused(FetchError):
+    """It is not fetched from there."""
+
+
+class FetchFailed(FetchError):
+    """The service does not deliver it."""
+
+
+class NotThere(FetchFailed):
+    """The service has no such document."""
+
+
+def fetched(
+    url: str, limit: int, token: str | None = None, verify: bool = True, redirects: int = REDIRECTS
+) -> bytes:
+    """The document at `url`, of at most `limit` bytes; `token` is sent as a bearer. Raises FetchError."""
     parsed = usable(url)
     headers = {"accept": ACCEPT, "accept-encoding": PLAIN, "user-agent": "spectap"}
     if token:
         if not TOKEN.fullmatch(token):
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "token: not visible ASCII characters only")
+            raise FetchRefused("token: not visible ASCII characters only")
         headers["authorization"] = f"Bearer {token}"
     until = time.monotonic() + TOTAL_S
     with httpx.Client(transport=CheckedTransport(verify), timeout=TIMEOUT_S, headers=headers) as client:
         if parsed.path not in ("", "/"):
-            return _followed(client, parsed, limit, until)
+            return _followed(client, parsed, limit, until, redirects)
         for place in PLACES:
             try:
-                return _followed(client, parsed.join(place), limit, until)
+                return _followed(client, parsed.join(place), limit, until, redirects)
             except NotThere:
                 continue
     raise NotThere(f"nothing at {', '.join(PLACES)}: name the path")
 
 
-class NotThere(Problem):
-    """The service has no such document."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(HTTPStatus.BAD_GATEWAY, detail)
-
-
 def usable(url: str) -> httpx.URL:
-    """The URL, if it can be fetched from. Raises Problem."""
+    """The URL, if it can be fetched from. Raises FetchRefused."""
     try:
         parsed = httpx.URL(url)
         host = parsed.host  # decoded here; fails for an invalid name such as "xn--a"
     except (httpx.InvalidURL, ValueError):
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "url: not a URL") from None
+        raise FetchRefused("url: not a URL") from None
     if parsed.scheme not in PORTS or not host or parsed.userinfo:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "url: not an http:// or https:// URL without a user")
+        raise FetchRefused("url: not an http:// or https:// URL without a user")
     if parsed.port is not None and not 0 < parsed.port <= MAX_PORT:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"url: a port is a number from 1 to {MAX_PORT}")
+        raise FetchRefused(f"url: a port is a number from 1 to {MAX_PORT}")
     return parsed
 
 
-def _followed(client: httpx.Client, url: httpx.URL, limit: int, until: float) -> bytes:
+def _followed(client: httpx.Client, url: httpx.URL, limit: int, until: float, redirects: int) -> bytes:
     """Follows redirects within the same host and port."""
-    for _ in range(REDIRECTS + 1):
+    for _ in range(redirects + 1):
         try:
             with client.stream("GET", url) as response:
                 if not response.is_redirect:
                     return _body(response, limit, until)
                 target = url.join(response.headers.get("location", ""))
         except Forbidden as error:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"url: {error}") from None
+            raise FetchRefused(f"url: {error}") from None
         except UnknownHost:
-            raise Problem(HTTPStatus.BAD_GATEWAY, "the host is not known") from None
+            raise FetchFailed("the host is not known") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             detail = f"the service cannot be reached ({type(error).__name__})"
-            raise Problem(HTTPStatus.BAD_GATEWAY, detail) from None
+            raise FetchFailed(detail) from None
+        if not redirects:
+            raise FetchFailed("the service redirects, which is not followed here")
         if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
-            raise Problem(HTTPStatus.BAD_GATEWAY, "the service redirects to another host")
+            raise FetchFailed("the service redirects to another host")
         url = target
-    raise Problem(HTTPStatus.BAD_GATEWAY, f"the service redirects more than {REDIRECTS} times")
+    raise FetchFailed(f"the service redirects more than {redirects} times")
 
 
 def _body(response: httpx.Response, limit: int, until: float) -> bytes:
     if response.status_code != HTTPStatus.OK:
         raise NotThere(f"the service answers HTTP {response.status_code}")
     if response.headers.get("content-encoding", PLAIN).lower() != PLAIN:
-        raise Problem(HTTPStatus.BAD_GATEWAY, "the service answers in a coding that was not asked for")
+        raise FetchFailed("the service answers in a coding that was not asked for")
     content = bytearray()
     for piece in response.iter_raw():
         content += piece
         if len(content) > limit:
-            raise Problem(HTTPStatus.BAD_GATEWAY, f"the document is larger than {limit} bytes")
+            raise FetchFailed(f"the document is larger than {limit} bytes")
         if time.monotonic() > until:
-            raise Problem(HTTPStatus.BAD_GATEWAY, f"the document took longer than {TOTAL_S:.0f} s")
+            raise FetchFailed(f"the document took longer than {TOTAL_S:.0f} s")
     return bytes(content)
