@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, Security
 from fastapi.security import HTTPBearer
 
 from server.analysis.rebuild.learn_input import LearnOutcome
+from server.annotated_specs import AnnotatedSpecs
 from server.api import (
     agents,
     apis,
@@ -30,6 +31,7 @@ from server.api import (
 from server.api.context import Context
 from server.api.metrics import Metrics, Sources
 from server.api.parameters import only_known
+from server.cluster.service_names import ServiceNames
 from server.config import ServerSettings
 from server.connections import CloseReason, Connections
 from server.core import Core
@@ -63,15 +65,21 @@ def create_app(
     returns the seconds the core has to stop.
     """
     reached = connections or Connections()
+    here = Context.of(settings, core, Metrics(_sources(core, reached)))
+    annotated = _annotated_specs(settings, core, here)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         core.start()
+        for one in annotated:
+            one.start()
         yield
+        for one in annotated:
+            one.stop()
         core.stop(left())
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    context.install(app, Context.of(settings, core, Metrics(_sources(core, reached))))
+    context.install(app, here)
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
     app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])
@@ -80,6 +88,14 @@ def create_app(
     app.include_router(health.router)
     pages.install(app)
     return app
+
+
+def _annotated_specs(settings: ServerSettings, core: Core, here: Context) -> Sequence[AnnotatedSpecs]:
+    """None without a cluster."""
+    cluster, names = settings.cluster, core.names
+    if cluster is None or not isinstance(names, ServiceNames):
+        return ()
+    return (AnnotatedSpecs(cluster, names, core.store, here.specifications),)
 
 
 def _sources(core: Core, reached: Connections) -> Sources:

@@ -161,6 +161,14 @@ def add_server(subparsers: Subparsers) -> None:
         default=_env("kubernetes_account"),
         help="directory with a service account's token and ca.crt (default: where a pod has them)",
     )
+    option(
+        "--specs-from",
+        metavar="NAMESPACE",
+        action="append",
+        default=[one for one in str(_env("specs_from", "")).split(",") if one],
+        help="take specifications that Services of this namespace name by the annotation spectap.io/spec"
+        " (default: of none); repeatable",
+    )
     policy.add_options(parser, _env)
     option("--log-json", action="store_true", default=_env("log_json", False), help="log as JSON lines")
     option(
@@ -213,6 +221,7 @@ def _settings(parsed: argparse.Namespace) -> ServerSettings:
                 parsed.cluster,
                 parsed.kubernetes_api,
                 parsed.kubernetes_account,
+                parsed.specs_from,
             ),
         )
     )

@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import os
 import pwd
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -131,14 +132,19 @@ def default_data() -> Path:
     return Path("/var/lib/spectap") if os.geteuid() == 0 else Path.home() / ".local/state/spectap"
 
 
-def cluster(on: bool, name: str | None, api: str | None, account: str | None) -> ClusterSettings | None:
+def cluster(
+    on: bool, name: str | None, api: str | None, account: str | None, specs_from: Iterable[str] = ()
+) -> ClusterSettings | None:
     """How the cluster's API is reached; None without --kubernetes. Raises ConfigError."""
+    namespaces = frozenset(specs_from)
     if not on:
-        if api or account:
-            raise ConfigError("--kubernetes-api and --kubernetes-account need --kubernetes: add it")
+        if api or account or namespaces:
+            raise ConfigError(
+                "--kubernetes-api, --kubernetes-account and --specs-from need --kubernetes: add it"
+            )
         return None
     try:
-        return ClusterSettings(access(api, account, os.environ), name)
+        return ClusterSettings(access(api, account, os.environ), name, namespaces)
     except AccessError as error:
         raise ConfigError(str(error)) from None
 

@@ -84,11 +84,21 @@ class ServiceStatus(Struct, frozen=True, rename="camel"):
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
+class ServicePort(Struct, frozen=True, rename="camel"):
+    """Its number is that of the Service; the pods' own is in the EndpointSlices, by the same name."""
+
+    name: str = ""
+    port: int = 0
+    protocol: str = "TCP"
+    app_protocol: str | None = None
+
+
 class ServiceSpec(Struct, frozen=True):
     """A headless Service has "None" for an address."""
 
     cluster_ips: tuple[str, ...] | None = field(default=None, name="clusterIPs")
     external_ips: tuple[str, ...] | None = field(default=None, name="externalIPs")
+    ports: tuple[ServicePort, ...] | None = None
 
 
 class Service(KubernetesObject, frozen=True):
@@ -96,11 +106,30 @@ class Service(KubernetesObject, frozen=True):
     status: ServiceStatus = ServiceStatus()
 
 
+class EndpointConditions(Struct, frozen=True):
+    """Unknown is None, and counts as ready."""
+
+    ready: bool | None = None
+
+
 class SliceEndpoint(Struct, frozen=True):
     addresses: tuple[str, ...]
+    conditions: EndpointConditions = EndpointConditions()
+
+
+class SlicePort(Struct, frozen=True):
+    name: str | None = None
+    port: int | None = None
 
 
 class EndpointSlice(KubernetesObject, frozen=True):
     """Some of the addresses behind the Service that the label kubernetes.io/service-name names."""
 
     endpoints: tuple[SliceEndpoint, ...] | None = None
+    ports: tuple[SlicePort, ...] | None = None
+
+
+class ConfigMap(KubernetesObject, frozen=True):
+    """Values that are no text are passed over."""
+
+    data: Texts | None = None

@@ -62,16 +62,21 @@ class ServiceNames:
         self, settings: ClusterSettings, store: Store, clock: Callable[[], int] = time.time_ns
     ) -> None:
         self._cluster, self._store, self._clock = settings.name, store, clock
-        self._services: Kept[Service] = Kept()
-        self._slices: Kept[EndpointSlice] = Kept()
+        self.services: Kept[Service] = Kept()
+        self.slices: Kept[EndpointSlice] = Kept()
         self._watches = (
-            Watch(settings.access, SERVICES, self._services),
-            Watch(settings.access, SLICES, self._slices),
+            Watch(settings.access, SERVICES, self.services),
+            Watch(settings.access, SLICES, self.slices),
         )
         self._written: tuple[int, int] | None = None
         self._written_s = 0.0
         self._thread = BackgroundThread("names of services", self._turn, TICK_S)
         self.threads: tuple[BackgroundThread, ...] = (self._thread,)
+
+    @property
+    def are_listed(self) -> bool:
+        """Whether all Services and EndpointSlices were listed once."""
+        return all(watch.is_listed for watch in self._watches)
 
     def start(self) -> None:
         for watch in self._watches:
@@ -85,10 +90,10 @@ class ServiceNames:
         self._thread.stop(seconds)
 
     def _turn(self, asked: set[int]) -> Pace:
-        version, now_s = (self._services.version, self._slices.version), time.monotonic()
+        version, now_s = (self.services.version, self.slices.version), time.monotonic()
         is_due = version != self._written or now_s - self._written_s >= REPEAT_S
-        if is_due and all(watch.is_listed for watch in self._watches):
-            known = known_services(self._services.all(), self._slices.all())
+        if is_due and self.are_listed:
+            known = known_services(self.services.all(), self.slices.all())
             now = self._clock()
             self._store.write(lambda unit: self._record(unit, known, now)).result()
             self._written, self._written_s = version, now_s

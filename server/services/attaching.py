@@ -15,7 +15,8 @@ from server.store.values import WORKLOAD_PREFIX, Upload
 @dataclass(frozen=True, slots=True)
 class AttachTarget:
     """The API that a specification describes, by id or host. `otherwise` is the host if neither this nor the
-    document names one. `replace` removes all others.
+    document names one. `replace` removes all others. `unless_same` keeps a stored one in its place that is
+    the same document.
     """
 
     api: str | None = None
@@ -23,6 +24,7 @@ class AttachTarget:
     workload: str | None = None
     otherwise: str | None = None
     replace: bool = False
+    unless_same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Attached:
     api: str
     spec: str
     number: int  # of the API
+    is_new: bool = True
 
 
 def attach(
@@ -45,14 +48,18 @@ def attach(
     Raises UnknownApi and NoTarget.
     """
     api = _target(unit, specification, target)
-    acceptor.begin_judging(api)
     place = (upload.host, set(specification.base_paths))
     olds = [
-        old.stored
+        old
         for old in acceptor.catalogue.draft.of_api(api)
         if target.replace or (old.stored.host, set(old.specification.base_paths)) == place
     ]
-    unit.specs.remove(olds)
+    if target.unless_same:
+        for old in olds:
+            if old.specification.document == specification.document:
+                return Attached(unit.apis.id_of(api), old.stored.id, api, is_new=False)
+    acceptor.begin_judging(api)
+    unit.specs.remove([old.stored for old in olds])
     stored = unit.specs.add(
         api, upload, specification.title, specification.version, specification.warnings, now
     )

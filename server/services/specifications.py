@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from server.analysis.specs.document.bundle import Bundle
 from server.analysis.specs.model import SpecError
 from server.ingest.accept import Acceptor
-from server.services.attaching import AttachTarget, attach, detach
+from server.services.attaching import Attached, AttachTarget, attach, detach
 from server.services.errors import NotFound
 from server.services.narrowing import Cursor, number_of
 from server.specification import Load, LoadedSpecification, based
@@ -71,19 +71,23 @@ class Specifications:
         attached = self._store.write(
             lambda unit: attach(unit, self._acceptor, upload, specification, target, now)
         ).result()
-        self._judge_again(attached.number)
-        title, count = specification.title[:MAX_TITLE], len(specification.operations)
-        log.info("specification %r (%d operations) for API %s", title, count, attached.api)
-        for warning in specification.warnings[:LOGGED_WARNINGS]:
-            log.warning("specification %s: %r", attached.spec, warning)
+        if attached.is_new:
+            self._announce(specification, attached)
         return Added(
             attached.spec,
             attached.api,
             specification.title,
             specification.version,
-            count,
+            len(specification.operations),
             tuple(specification.warnings),
         )
+
+    def _announce(self, specification: LoadedSpecification, attached: Attached) -> None:
+        self._judge_again(attached.number)
+        title, count = specification.title[:MAX_TITLE], len(specification.operations)
+        log.info("specification %r (%d operations) for API %s", title, count, attached.api)
+        for warning in specification.warnings[:LOGGED_WARNINGS]:
+            log.warning("specification %s: %r", attached.spec, warning)
 
     def _understood(self, sent: Sent, base_path: str | None) -> LoadedSpecification:
         try:

@@ -96,8 +96,14 @@ class Answers(BaseHTTPRequestHandler):
             self._answer(401, {"kind": "Status", "code": 401})
         elif query.get("watch") == "true":
             self._watch(parts.path, query)
+        elif "limit" not in query:
+            self._get(*parts.path.rsplit("/", 1))
         else:
             self._list(parts.path, query)
+
+    def _get(self, path: str, name: str) -> None:
+        one = self.server.api.objects.get(path, {}).get(name)
+        self._answer(404 if one is None else 200, one or {"kind": "Status", "code": 404, "message": SECRET})
 
     def _list(self, path: str, query: dict[str, str]) -> None:
         api = self.server.api
@@ -245,17 +251,31 @@ def pod(
     }
 
 
-def service(name: str, *ips: str, space: str = "shop", status: Object | None = None) -> Object:
+def service(
+    name: str,
+    *ips: str,
+    space: str = "shop",
+    status: Object | None = None,
+    ports: tuple[Object, ...] = (),
+    annotations: dict[str, str] | None = None,
+) -> Object:
     """A Service with these cluster addresses."""
     meta = {"name": name, "namespace": space, "creationTimestamp": "2026-11-23T12:00:00Z"}
     return {
-        "metadata": meta,
-        "spec": {"clusterIPs": [*ips], "selector": {"a": SECRET}},
+        "metadata": {**meta, "annotations": annotations or {}},
+        "spec": {"clusterIPs": [*ips], "selector": {"a": SECRET}, "ports": [*ports]},
         "status": status or {},
     }
 
 
-def endpoints(name: str, *ips: str, space: str = "shop", part: str = "1") -> Object:
-    """A slice of a Service's endpoints."""
+def endpoints(
+    name: str, *ips: str, space: str = "shop", part: str = "1", ready: bool = True, **ports: int
+) -> Object:
+    """A slice of a Service's endpoints; `ports` are those of its pods, by name."""
     meta = {"name": f"{name}-{part}", "namespace": space, "labels": {"kubernetes.io/service-name": name}}
-    return {"metadata": meta, "addressType": "IPv4", "endpoints": [{"addresses": [ip]} for ip in ips]}
+    return {
+        "metadata": meta,
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [ip], "conditions": {"ready": ready}} for ip in ips],
+        "ports": [{"name": port, "port": number} for port, number in ports.items()],
+    }
