@@ -98,7 +98,8 @@ def _operation(outline: Outline, offer: Offer, counts: Counts, caller: str | Non
     if caller is None:
         parts = counts.everyone.get(offer.key, Counter())
     else:
-        named = {name: some for name, some in named.items() if fnmatchcase(name, caller)}
+        pattern = caller.replace("[", "[[]")  # names of tests have brackets: only * and ? are wildcards
+        named = {name: some for name, some in named.items() if fnmatchcase(name, pattern)}
         parts = sum(named.values(), Counter())
     parameters = {
         name: parts[PARAMETER + name]

@@ -139,6 +139,15 @@ def test_a_watch_alone_covers_nothing_of_a_caller() -> None:
     assert (one["calls"], one["hit"], one["levels"]["stable"]["percent"]) == (1, 0, 0.0)
 
 
+def test_brackets_in_a_pattern_are_part_of_the_name() -> None:
+    calls = [
+        by_agent(listing(), "e2e", "[sig-node] Pods [Conformance]"),
+        by_agent(creating({"id": 1}), "e2e", "C"),
+    ]
+    assert covered(*calls, by=By.TEST, caller="[sig-node]*[Conformance]")["hit"] == 1
+    assert covered(*calls, by=By.TEST, caller="[Conformance]")["hit"] == 0
+
+
 def test_a_pattern_restricts_to_some_callers() -> None:
     calls = [by_agent(listing(), "kubectl/1"), by_agent(creating({"id": 1}), "curl/8")]
     coverage = covered(*calls, caller="kubectl/*")
