@@ -1,5 +1,7 @@
 """Receives APIClarity telemetry from gateways at POST /api/telemetry and redacts it like all traffic.
 
+Plugins that sample ask first which hosts to report, and send nothing without an answer: it is "all".
+
 The token is checked before a body is read. Bodies are bounded in size and time. At most MOST_BODIES large
 bodies are read and MOST_REDACTED of any size redacted at the same time; further ones wait. While one waits, a
 large body that falls behind gives up its place. A small body is read at once, so slow large ones do not delay
@@ -30,6 +32,9 @@ from agent.views import Origin, Redaction, packed
 log = logging.getLogger(__name__)
 
 PATH = "/api/telemetry"
+HOSTS_PATH = "/api/hostsToTrace"
+ALL_HOSTS = {"hosts": ["*"]}
+NEW_APIS_PATH = "/api/control/newDiscoveredAPIs"  # a gateway's list of APIs, which is read and not kept
 MAX_BODY = 8 * 1024 * 1024
 LISTENING = Listening("gateways", "listen for telemetry", "--telemetry-listen", 128)
 SMALL_BODY = 64 * 1024  # bytes, by its Content-Length
@@ -219,21 +224,27 @@ class _Reports(Answers):
         self._timed.allow(HEAD_S)
         super().handle_one_request()
 
+    def do_GET(self) -> None:
+        try:
+            self._check(HOSTS_PATH)
+            self._respond(200, ALL_HOSTS)
+        except _Refused as refused:
+            self._refuse(refused)
+
     def do_POST(self) -> None:
         try:
-            self._check()
+            self._check(PATH, NEW_APIS_PATH)
             if self._is_small():
                 self._accept()
             else:
                 with self.server.bodies.one(self._timed):
                     self._accept()
-            self._respond(200, "Success")
+            self._respond(200, {"message": "Success"})
         except _Refused as refused:
-            self.close_connection = True  # the body was not read to its end
-            self._respond(refused.status, str(refused))
+            self._refuse(refused)
 
-    def _check(self) -> None:
-        if _path(self.path) != PATH:
+    def _check(self, *paths: str) -> None:
+        if _path(self.path) not in paths:
             raise _Refused(404, f"send telemetry to {PATH}")
         token = self.server.token
         if token is None:
@@ -259,6 +270,8 @@ class _Reports(Answers):
         except _Refused:
             self.server.reports.refuse()
             raise
+        if _path(self.path) == NEW_APIS_PATH:
+            return
         try:
             with self.server.turns:
                 self.server.reports.accept(raw)
@@ -318,9 +331,13 @@ class _Reports(Answers):
             self._timed.extend(len(piece) / BODY_RATE)
         return bytes(body)
 
-    def _respond(self, status: int, message: str) -> None:
+    def _refuse(self, refused: _Refused) -> None:
+        self.close_connection = True  # the body was not read to its end
+        self._respond(refused.status, {"message": str(refused)})
+
+    def _respond(self, status: int, content: Mapping[str, object]) -> None:
         self.connection.settimeout(ANSWER_S)
-        self.answer(status, "application/json", json.dumps({"message": message}).encode())
+        self.answer(status, "application/json", json.dumps(content).encode())
 
 
 def _path(target: str) -> str | None:

@@ -121,6 +121,20 @@ def test_the_token_comes_as_bearer_or_as_the_plugins_send_it(
     assert guarded.post(telemetry(), **headers).status_code == 200
 
 
+def test_plugins_that_sample_are_answered_that_all_hosts_are_to_be_reported(guarded: Gateway) -> None:
+    answer = guarded.http.get("/api/hostsToTrace", headers={"X-Trace-Source-Token": TOKEN})
+    assert (answer.status_code, answer.json()) == (200, {"hosts": ["*"]})
+    assert guarded.http.get("/api/hostsToTrace").status_code == 401
+
+
+def test_a_gateways_list_of_apis_is_taken_and_is_no_report(guarded: Gateway) -> None:
+    path, listed = "/api/control/newDiscoveredAPIs", json.dumps({"hosts": ["orders.shop:8080"]})
+    assert guarded.post(listed, path, X_Trace_Source_Token=TOKEN).status_code == 200
+    assert guarded.post(listed, path).status_code == 401
+    assert not guarded.records
+    assert not guarded.reports.totals()["exchanges"]
+
+
 def test_an_open_listener_takes_nothing_from_web_pages(gateway: Gateway) -> None:
     assert gateway.post(telemetry(), Origin="http://evil.example").status_code == 403
     assert not gateway.records
@@ -147,7 +161,8 @@ def test_what_is_too_large_is_refused_before_it_is_read(
     ("request_bytes", "status"),
     [
         (b"POST /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        (b"GET /api/telemetry HTTP/1.1\r\nHost: x\r\n\r\n", 501),
+        (b"GET /api/telemetry HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"POST /api/hostsToTrace HTTP/1.1\r\nHost: x\r\n\r\n", 404),
         (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\n\r\n", 411),
         (b"POST http://[x/api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", 404),
         (b"POST /api/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 411),
