@@ -27,6 +27,7 @@ from server.api import (
     rebuilt,
     records,
     specs,
+    tokens,
 )
 from server.api.context import Context
 from server.api.metrics import Metrics, Sources
@@ -83,7 +84,7 @@ def create_app(
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
     app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])
-    for router in (apis, specs, coverage, rebuilt, exchanges, deviations, agents):
+    for router in (apis, specs, coverage, rebuilt, exchanges, deviations, agents, tokens):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, ADMIN, KNOWN])
     app.include_router(health.router)
     pages.install(app)

@@ -12,7 +12,16 @@ from typing import NoReturn, TypeAlias
 
 from server import config, up
 from server.config import ConfigError, ServerSettings
-from server.offline import coverage, exporting, importing, matching, policy, rebuilding, specifications
+from server.offline import (
+    coverage,
+    exporting,
+    importing,
+    matching,
+    policy,
+    rebuilding,
+    specifications,
+    tokens,
+)
 
 USAGE = 64  # EX_USAGE of sysexits.h
 BROKEN_PIPE = 141  # the shell's status of a program that SIGPIPE ended
@@ -43,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     matching.add_parser(subparsers)
     rebuilding.add_parser(subparsers)
     specifications.add_parser(subparsers)
+    tokens.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:

@@ -24,12 +24,15 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
     "spectap-agent": agent.cli.main,
 }
 COMMANDS = {
-    "spectap": ("up", "server", "coverage", "export", "import", "match", "rebuild", "specs"),
+    "spectap": ("up", "server", "coverage", "export", "import", "match", "rebuild", "specs", "tokens"),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
 
 
-ACTIONS = {"spectap specs": ("list", "add", "fetch", "show", "remove")}
+ACTIONS = {
+    "spectap specs": ("list", "add", "fetch", "show", "remove"),
+    "spectap tokens": ("list", "create", "rotate", "revoke"),
+}
 
 
 def help_of(program: str, *words: str) -> str:

@@ -119,6 +119,7 @@ class Run:
             capture=self._capture,
             residents=self._pods.residents,
             trust=settings.trust,
+            cluster=settings.cluster,
         )
         self._reports = Reports(origin, policy, key, self._shipper.offer)
         deadline.in_memory = lambda: self._shipper.in_memory

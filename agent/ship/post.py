@@ -37,8 +37,8 @@ TROUBLE = {
     Answer.STORED: "took the batch",
     Answer.REFUSED: "refuses a batch (HTTP {status}); sending its records one by one to find which",
     Answer.LATER: "did not acknowledge a batch (HTTP {status}); trying again",
-    Answer.NOT_ALLOWED: "does not accept this agent (HTTP {status}): check --token-file, and --client-cert if"
-    " the server wants a certificate",
+    Answer.NOT_ALLOWED: "does not accept this agent (HTTP {status}): check --token-file, --cluster if"
+    " the token is a cluster's, and --client-cert if the server wants a certificate",
     Answer.NOT_OURS: "does not take records (HTTP {status}): check the address given to --server",
     Answer.NOT_CODED: "does not take a batch, compressed or not (HTTP {status})",
 }

@@ -50,7 +50,7 @@ class Shipper:
 
     `others` returns the counts of the rest of the agent; every batch carries them with the shipper's
     `totals`, the state of `capture`, and `residents` if there are news of pods. All are called in the
-    shipper's threads, without a lock held.
+    shipper's threads, without a lock held. `cluster` is the agent's.
     `epoch` must differ at each start of the agent. With a `spool`, unacknowledged records survive the
     process, however it ends.
     """
@@ -67,10 +67,11 @@ class Shipper:
         capture: CaptureView = no_capture,
         residents: ResidentsView = no_residents,
         trust: ServerTrust | None = None,
+        cluster: str | None = None,
     ) -> None:
         self.limits = limits or ShipLimits()
         self._agent, self._epoch, self._others, self._config = agent, epoch, others, spool
-        self._capture, self._residents = capture, residents
+        self._capture, self._residents, self._cluster = capture, residents, cluster
         self._beat = Beat("shipper")
         self._post = Post(url, token, self.limits, self._beat, trust)
         self._backlog = Backlog(agent, epoch, self.limits, spool is not None)
@@ -286,7 +287,7 @@ class Shipper:
         self._has_news = False
         ledger, capture = merged(self._others(), self.totals()), self._capture()
         start = (self._agent, self._epoch, self._seq, ledger, parcel.records, parcel.version)
-        head = pack_head(*start, capture, self._residents())
+        head = pack_head(*start, capture, self._residents(), self._cluster)
         address = BatchAddress(self._agent, self._epoch, self._seq, head)
         if parcel.records:
             self._source.record_address(parcel, address)

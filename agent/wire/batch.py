@@ -52,7 +52,8 @@ class Batch(Struct, frozen=True):
 
     `ledger` holds the agent's totals so far: {"bytes": {bucket: n}, "exchanges": …, "kernel": …}. `capture`
     is None if the sender does not report it: an agent of version 2, or the import of a file. `residents` is
-    None where nothing new is known of pods.
+    None where nothing new is known of pods. `cluster` is the agent's; None if it has none or is of an earlier
+    version.
     """
 
     version: int
@@ -63,6 +64,7 @@ class Batch(Struct, frozen=True):
     records: tuple[Record, ...]
     capture: Capture | None = None
     residents: Residents | None = None
+    cluster: str | None = None
 
 
 class _Versioned(Struct):
@@ -79,6 +81,7 @@ class _Envelope(Struct):
     records: tuple[Raw, ...]
     capture: Capture | None = None
     residents: Residents | None = None
+    cluster: str | None = None
 
 
 _ENCODER = Encoder()
@@ -114,6 +117,7 @@ def pack_head(
     version: int = VERSION,
     capture: Capture | None = None,
     residents: Residents | None = None,
+    cluster: str | None = None,
 ) -> bytes:
     """A batch up to its first record; the given number of packed records of that version must follow."""
     head: dict[str, object] = {
@@ -126,6 +130,8 @@ def pack_head(
     }
     if residents is not None:
         head["residents"] = residents
+    if cluster is not None:
+        head["cluster"] = cluster
     packer = msgpack.Packer()
     return b"".join(
         (
@@ -145,9 +151,11 @@ def pack_batch(
     records: list[bytes],
     capture: Capture | None = None,
     residents: Residents | None = None,
+    cluster: str | None = None,
 ) -> bytes:
     """A batch of records that are already packed, so that none is packed twice."""
-    return pack_head(agent, epoch, seq, ledger, len(records), VERSION, capture, residents) + b"".join(records)
+    head = pack_head(agent, epoch, seq, ledger, len(records), VERSION, capture, residents, cluster)
+    return head + b"".join(records)
 
 
 def decode_batch(raw: bytes) -> Batch:
@@ -171,7 +179,7 @@ def split_batch(raw: bytes) -> tuple[Batch, tuple[bytes, ...]]:
     with _refusing("record"):  # each keeps its bytes: packing it again costs half as much as reading it
         records = tuple(map(_RECORDS.decode, packed))
     head = (version, sent.agent, sent.epoch, sent.seq, sent.ledger)
-    return Batch(*head, records, sent.capture, sent.residents), packed
+    return Batch(*head, records, sent.capture, sent.residents, sent.cluster), packed
 
 
 def _of_this_version(batch: dict[str, Any]) -> dict[str, Any]:

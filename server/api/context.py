@@ -24,6 +24,7 @@ from server.services.overview import Overview
 from server.services.proposals import Proposals
 from server.services.rebuilding import Rebuilding
 from server.services.specifications import Specifications
+from server.services.tokens import ClusterTokens
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Context:
     proposals: Proposals
     coverage: CoverageReports
     rebuilding: Rebuilding
+    tokens: ClusterTokens
     sessions: Sessions = field(default_factory=Sessions)
     batches_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES_AT_ONCE))
     writes_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITES_AT_ONCE))
@@ -70,6 +72,7 @@ class Context:
             proposals=proposals,
             coverage=CoverageReports(store, catalogue, core.load),
             rebuilding=Rebuilding(store, core.learning.publish_soon),
+            tokens=ClusterTokens(store),
         )
 
     async def write(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

@@ -18,6 +18,7 @@ from agent.wire import WireError
 from server.analysis.specs.model import SpecError
 from server.api.known import MovedId
 from server.fetching import FetchFailed, FetchRefused
+from server.ingest.belonging import ForeignCluster
 from server.services.errors import Conflict, InvalidInput, KeyCollision, NoTarget, NotFound, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def response(
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     WireError: HTTPStatus.BAD_REQUEST,
+    ForeignCluster: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     KeyCollision: HTTPStatus.CONFLICT,

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from http import HTTPStatus
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.analysis.inventory import name_of
@@ -101,17 +102,41 @@ def require(role: TokenRole) -> Callable[[Request], None]:
     """A dependency that responds 401 (no token) or 403 (another token, or local user); one for each role."""
 
     def check(request: Request) -> None:
-        if entitled(request, role):
-            return
-        if not certified(request, role):
-            raise Problem(HTTPStatus.FORBIDDEN, NO_CERTIFICATE)
-        if token_of(context_of(request).settings, role) is None:
-            raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
-        if offered(request) is None:
-            raise Problem(HTTPStatus.UNAUTHORIZED, f"this needs the {role} token: Authorization: Bearer …")
-        raise Problem(HTTPStatus.FORBIDDEN, f"this is not the {role} token")
+        check_role(request, role)
 
     return check
+
+
+def check_role(request: Request, role: TokenRole) -> None:
+    """Raises Problem unless a request has the role's permissions."""
+    if entitled(request, role):
+        return
+    if not certified(request, role):
+        raise Problem(HTTPStatus.FORBIDDEN, NO_CERTIFICATE)
+    if token_of(context_of(request).settings, role) is None:
+        raise Problem(HTTPStatus.FORBIDDEN, refusal(request))
+    if offered(request) is None:
+        raise Problem(HTTPStatus.UNAUTHORIZED, f"this needs the {role} token: Authorization: Bearer …")
+    raise Problem(HTTPStatus.FORBIDDEN, f"this is not the {role} token")
+
+
+def delivers_for(request: Request) -> str | None:
+    """A dependency of ingest: the cluster whose token the request has; None if it may deliver for any. Raises
+    Problem.
+    """
+    tokens, secret = context_of(request).tokens, offered(request)
+    if secret is None or not tokens.is_one(secret):
+        check_role(request, TokenRole.INGEST)
+        return None
+    if not certified(request, TokenRole.INGEST):
+        raise Problem(HTTPStatus.FORBIDDEN, NO_CERTIFICATE)
+    cluster = tokens.cluster_of(secret)
+    if cluster is None:
+        raise Problem(HTTPStatus.FORBIDDEN, "this token is not valid: it was revoked, rotated or never made")
+    return cluster
+
+
+Deliverer = Annotated[str | None, Depends(delivers_for)]
 
 
 class Door:

@@ -64,6 +64,8 @@ def decode(raw: bytes, coding: str = "") -> Delivery:
         raise WireError("batch.seq: out of range")
     _short(batch.agent, "batch.agent")
     _short(batch.epoch, "batch.epoch")
+    if len(batch.cluster or "") > MAX_NAME:
+        raise WireError("batch.cluster: too long")
     if any(not 0 <= n < MAX_COUNT for counts in batch.ledger.values() for n in counts.values()):
         raise WireError("batch.ledger: out of range")
     if batch.capture is not None:

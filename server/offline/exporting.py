@@ -19,7 +19,6 @@ from server.offline.exported import ExportedExchange
 from server.offline.har import entry_of
 from server.offline.remote import AddressError, Remote, RemoteError
 
-PAGE = 100
 EXIT_ERROR, EXIT_USAGE = 1, 64
 FILTERS = {
     "--api": "an API's id",
@@ -104,13 +103,7 @@ def _begun(found: Iterator[ExportedExchange]) -> Iterator[ExportedExchange]:
 
 def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[ExportedExchange]:
     """All exchanges that match the filters, newest first, page by page. Raises RemoteError."""
-    cursor: dict[str, str] = {}
-    while True:
-        page = server.get("/exchanges", {**filters, "limit": str(PAGE), **cursor}).json()
-        yield from page["items"]
-        if page["next"] is None:
-            return
-        cursor = {"cursor": page["next"]}
+    yield from server.items("/exchanges", filters)
 
 
 def write(found: Iterator[ExportedExchange], out: TextIO) -> int:

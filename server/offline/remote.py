@@ -7,10 +7,11 @@ import re
 import ssl
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +19,8 @@ import httpx
 PATIENCE_S = 30.0  # a restarting server is waited for
 PAUSE_S = 0.5
 ANSWER_S = 60.0
+PAGE = 200  # items
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 MOST_DETAIL = 500  # characters of the server's message
 CHECK = "check --server and whether the server is running"
 LATER = frozenset({429, 500, 502, 503, 504})
@@ -112,6 +115,16 @@ class Remote:
     def get(self, path: str, params: Mapping[str, str]) -> httpx.Response:
         """Requests `path`. Raises RemoteError."""
         return self._done(self._http.build_request("GET", path, params=params))
+
+    def items(self, path: str, params: Mapping[str, str] = NO_PARAMS) -> Iterator[Any]:
+        """All items of a list, page by page. Raises RemoteError."""
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.get(path, {**params, "limit": str(PAGE), **cursor}).json()
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            cursor = {"cursor": page["next"]}
 
     def _done(self, request: httpx.Request) -> httpx.Response:
         until, pause, said = time.monotonic() + self._patience_s, PAUSE_S, False

@@ -17,8 +17,8 @@ from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
 from server.offline import remote, spec
 from server.offline.remote import AddressError, Remote, RemoteError, token_in
+from server.offline.tables import plain, print_table
 
-PAGE = 200
 EXIT_ERROR, EXIT_USAGE = 1, 64
 Column = Literal["id", "title", "version", "api", "host", "uploaded"]
 COLUMNS: tuple[Column, ...] = ("id", "title", "version", "api", "host", "uploaded")
@@ -116,20 +116,13 @@ def _fail(parsed: argparse.Namespace, error: Exception, status: int) -> int:
 
 
 def _list(parsed: argparse.Namespace, server: Remote) -> None:
-    found = [*_specs(server)]
+    found: list[ListedSpecification] = [*server.items("/specs")]
     if parsed.json:
         _print(json.dumps(found, ensure_ascii=False, indent=2))
     elif not found:
         _print("no specifications; add one: spectap specs add FILE --server URL")
     else:
-        rows = ([_plain(one[name]) for name in COLUMNS] for one in found)
-        _print_table([[name.upper() for name in COLUMNS], *rows])
-
-
-def _print_table(rows: list[list[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        _print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+        print_table(COLUMNS, ([one[name] for name in COLUMNS] for one in found))
 
 
 def _add(parsed: argparse.Namespace, server: Remote) -> None:
@@ -199,7 +192,7 @@ def _target(parsed: argparse.Namespace) -> dict[str, str]:
 def _print_added(parsed: argparse.Namespace, kept: ListedSpecification) -> None:
     said = f"{kept['title']} {kept['version']}, {kept['operations']:,} operations"
     text = f"{kept['id']}: {said}; the API {kept['api']} is validated by it"
-    _print(json.dumps(kept, ensure_ascii=False) if parsed.json else _plain(text))
+    _print(json.dumps(kept, ensure_ascii=False) if parsed.json else plain(text))
 
 
 def _show(parsed: argparse.Namespace, server: Remote) -> None:
@@ -216,31 +209,17 @@ def _remove(parsed: argparse.Namespace, server: Remote) -> None:
     one = _known(server, parsed.id)
     server.send("DELETE", f"/specs/{quote(one['id'], safe='')}")
     text = f"{one['id']}: {one['title']} {one['version']} is removed"
-    _print(json.dumps({"removed": one["id"]}) if parsed.json else _plain(text))
+    _print(json.dumps({"removed": one["id"]}) if parsed.json else plain(text))
 
 
 def _known(server: Remote, id: str) -> ListedSpecification:
     """The listed specification with this id."""
-    found = next((one for one in _specs(server) if one["id"] == id), None)
-    if found is None:
+    found: Iterator[ListedSpecification] = server.items("/specs")
+    one = next((one for one in found if one["id"] == id), None)
+    if one is None:
         raise _Wrong(f"no specification {id}: see `spectap specs list`")
-    return found
-
-
-def _specs(server: Remote) -> Iterator[ListedSpecification]:
-    cursor: dict[str, str] = {}
-    while True:
-        page = server.get("/specs", {"limit": str(PAGE), **cursor}).json()
-        yield from page["items"]
-        if page["next"] is None:
-            return
-        cursor = {"cursor": page["next"]}
+    return one
 
 
 def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
-
-
-def _plain(text: str | None) -> str:
-    """Text of a document, without terminal commands."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text or "-")

@@ -18,3 +18,4 @@ class StoredPart(StrEnum):
     AGENTS = "agents"
     VERSIONS = "versions"
     DECISIONS = "decisions"
+    TOKENS = "tokens"

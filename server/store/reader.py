@@ -30,6 +30,7 @@ from server.store.rows import (
     UndescribedCount,
     VersionRow,
 )
+from server.store.tokens import TokensReader
 
 
 class InventoryReader(Protocol):
@@ -182,3 +183,5 @@ class Reader(Protocol):
     def coverage(self) -> CoverageReader: ...
     @property
     def lessons(self) -> LessonsReader: ...
+    @property
+    def tokens(self) -> TokensReader: ...

@@ -15,6 +15,7 @@ from server.analysis.json import JsonObject
 from server.analysis.specs.deviation import DeviationIdentity
 from server.store.draft import ExchangeDraft
 from server.store.rows import Publication
+from server.store.tokens import StoredTokens
 from server.store.values import (
     Contribution,
     Covered,
@@ -361,5 +362,7 @@ class Unit(Protocol):
     def decisions(self) -> Decisions: ...
     @property
     def lessons(self) -> Lessons: ...
+    @property
+    def tokens(self) -> StoredTokens: ...
     @property
     def room(self) -> Room: ...

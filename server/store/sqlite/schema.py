@@ -333,3 +333,14 @@ def m020_one_base(db: Database) -> None:
 def m021_gone(db: Database) -> None:
     """Of a lone view whose exchange is not stored: its record without content; otherwise NULL."""
     db.conn.execute("ALTER TABLE alone ADD COLUMN gone BLOB")
+
+
+@migrations()
+def m022_tokens(db: Database) -> None:
+    """Tokens of clusters: SHA-256 digests of secrets with 256 random bits, never the secrets."""
+    db.conn.execute(
+        """CREATE TABLE tokens (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, cluster TEXT NOT NULL, digest BLOB NOT NULL,
+        created INTEGER NOT NULL, last_used INTEGER, rotated INTEGER, previous BLOB,
+        previous_until INTEGER)"""
+    )

@@ -14,6 +14,7 @@ from server.store.sqlite.reading.inventory import SqliteInventory
 from server.store.sqlite.reading.lessons import SqliteLessonsReader
 from server.store.sqlite.reading.readable import Readable
 from server.store.sqlite.reading.specs import SqliteSpecsReader
+from server.store.sqlite.reading.tokens import SqliteTokensReader
 
 
 class SqliteReader:
@@ -28,3 +29,4 @@ class SqliteReader:
         self.fleet = SqliteFleet(db, readable)
         self.coverage = SqliteCoverage(db)
         self.lessons = SqliteLessonsReader(db, readable)
+        self.tokens = SqliteTokensReader(db, readable)

@@ -64,6 +64,11 @@ def _record(value: Value) -> None:
         decode_record(value)
 
 
+def _sha256(value: Value) -> None:
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise ValueError
+
+
 CHECKS: Mapping[str, Mapping[str, Callable[[Value], None]]] = {
     "apis": {"key": _json_list},
     "api_keys": {"key": _json_list},
@@ -76,5 +81,6 @@ CHECKS: Mapping[str, Mapping[str, Callable[[Value], None]]] = {
     "rebuilt": {"document": _packed_json, "changes": _json},
     "decisions": {"decision": _json},
     "deviation_decisions": {"patch": _json},
+    "tokens": {"digest": _sha256, "previous": _sha256},
 }
 """Columns with packed values, which must be unpackable."""

@@ -40,6 +40,7 @@ from server.store.sqlite.writing.retention import SqliteRetention
 from server.store.sqlite.writing.room import SqliteRoom
 from server.store.sqlite.writing.samples import SqliteSamples
 from server.store.sqlite.writing.specs import SqliteSpecs
+from server.store.sqlite.writing.tokens import SqliteTokens
 from server.store.sqlite.writing.watched import SqliteWatched
 from server.store.values import Merge
 
@@ -65,6 +66,7 @@ class SqliteUnit:
         self.specs = SqliteSpecs(db)
         self.decisions = SqliteDecisions(db)
         self.lessons = SqliteLessons(db)
+        self.tokens = SqliteTokens(db)
         self.room = SqliteRoom(db)
 
     def forget(self) -> None:

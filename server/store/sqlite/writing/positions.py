@@ -63,7 +63,7 @@ class SqlitePositions:
                 batch.capture.watching if batch.capture else None,
                 batch.capture.lag_ms if batch.capture else None,
                 first.node if first else None,
-                first.cluster if first else None,
+                batch.cluster or (first.cluster if first else None),
                 len(batch.records),
                 now,
                 now,
