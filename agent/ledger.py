@@ -85,6 +85,12 @@ class Attribution(StrEnum):
     UNKNOWN = "unknown_pod"  # exchanges shipped without their pod: the Kubernetes API had not described it
 
 
+class PartlySeen(StrEnum):
+    """PartlySeen of which something is missing."""
+
+    OLDER = "older"  # had begun before capture: read from their next message on
+
+
 class Ledger:
     """Counts by bucket. Not thread-safe: each writer has its own, and readers merge them."""
 
@@ -95,6 +101,7 @@ class Ledger:
         self.stops: Counter[str] = Counter()
         self.steps: Counter[str] = Counter()
         self.pods: Counter[str] = Counter()
+        self.connections: Counter[str] = Counter()
 
     def as_map(self) -> dict[str, dict[str, int]]:
         """The counts for the batch and the status page."""
@@ -103,7 +110,12 @@ class Ledger:
             "exchanges": dict(self.exchanges),
             "kernel": dict(self.kernel),
         }
-        rare = {"stops": dict(self.stops), "steps": dict(self.steps), "pods": dict(self.pods)}
+        rare = {
+            "stops": dict(self.stops),
+            "steps": dict(self.steps),
+            "pods": dict(self.pods),
+            "connections": dict(self.connections),
+        }
         return counts | {part: found for part, found in rare.items() if found}
 
 

@@ -15,7 +15,7 @@ It reads no clock and no /proc, so the same events always give the same records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent import wire
@@ -38,7 +38,7 @@ from agent.http.connections import ObservedExchange, connections
 from agent.identity.directory import Directory
 from agent.late_ends import LateEnds
 from agent.late_pods import LatePods
-from agent.ledger import Bytes, Kernel, Ledger
+from agent.ledger import Bytes, Kernel, Ledger, PartlySeen
 from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
 from agent.streams.conversation import Dismissed
@@ -47,6 +47,8 @@ from agent.tunnels import Tunnels
 from agent.views import Origin, Redaction, Settled
 
 KERNEL = frozenset(Kernel)
+MAX_NAMES = 64  # of processes with older connections
+UNKNOWN, OTHER = "(unknown)", "(other)"
 TURN = 64
 """Events of a live source that are processed together; more gain nothing."""
 
@@ -74,6 +76,8 @@ class Pipeline:
         self._redaction = Redaction(origin, Redactor(policy, key), ledger)
         self._clock: Clock | None = None
         self._now_ns = 0
+        self.older_connections: Mapping[str, int] = {}
+        """Connections that had begun before capture, by the process's name."""
 
     def process(self, *events: Event) -> Output:
         """The records that these events complete. Several events at a time cost less than single ones: the
@@ -116,7 +120,11 @@ class Pipeline:
                 self._ledger.bytes[Bytes.SEEN] += event.length
                 if self._tunnels.expected:
                     self._tunnels.chunk(event)
-                return self._identified(self._table.feed(event))
+                older = self._table.older
+                facts = self._table.feed(event)
+                if self._table.older != older:
+                    self._count_older(event.pid)
+                return self._identified(facts)
             case Opened():
                 self._now_ns = event.time_ns
                 self._tunnels.opened(event)
@@ -189,6 +197,15 @@ class Pipeline:
 
     def _aggregation_headers(self, view: Settled) -> tuple[str, ...]:
         return self._directory.aggregation_headers(view.connection.role, view.process, view.local, view.peer)
+
+    def _count_older(self, pid: int | None) -> None:
+        self._ledger.connections[PartlySeen.OLDER] += 1
+        process = None if pid is None else self._directory.process(pid)
+        name = UNKNOWN if process is None else process.name
+        if name not in self.older_connections and len(self.older_connections) >= MAX_NAMES:
+            name = OTHER
+        known = self.older_connections
+        self.older_connections = {**known, name: known.get(name, 0) + 1}  # another thread reads it
 
     def _count(self, lost: Lost) -> None:
         if lost.what in KERNEL:

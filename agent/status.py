@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from agent.lag import Lag
-from agent.ledger import Attribution, Bytes, Exchanges, Kernel, Steps
+from agent.ledger import Attribution, Bytes, Exchanges, Kernel, PartlySeen, Steps
 from agent.listening import Answers, Listener, Listening
 from agent.loopback import is_loopback
 from agent.wire import CaptureScope
@@ -41,6 +41,7 @@ METRICS: dict[str, str] = {
     "spectap_agent_bytes_total": "Stream bytes by bucket; every byte seen is in exactly one.",
     "spectap_agent_exchanges_total": "Exchanges by bucket, from the parser to the server's acknowledgement.",
     "spectap_agent_kernel_events_total": "Events, bytes and connections not delivered, by bucket.",
+    "spectap_agent_connections_total": "Connections of which something is missing, by bucket.",
     "spectap_agent_connections_open": "Connections that the pipeline holds state for.",
     "spectap_agent_processes_watched": "Running processes that the pipeline knows of.",
     "spectap_agent_attachments": "Attached probes, by target.",
@@ -62,6 +63,7 @@ _BUCKETS: dict[str, tuple[str, type[StrEnum]]] = {
     "kernel": ("spectap_agent_kernel_events_total", Kernel),
     "steps": ("spectap_agent_steps_total", Steps),
     "pods": ("spectap_agent_pods_total", Attribution),
+    "connections": ("spectap_agent_connections_total", PartlySeen),
 }
 
 

@@ -7,13 +7,13 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
 
 from agent.doctor import host, report, selftest
-from agent.doctor.facts import Check, CheckState, Report, Sees, printable
+from agent.doctor.facts import Check, CheckState, Program, Report, Sees, printable
 from agent.doctor.programs import Survey
 from agent.doctor.selftest import Tried
 from agent.probes import capability
@@ -52,7 +52,7 @@ def look(options: argparse.Namespace) -> Report | None:
         host=checks,
         programs=programs,
         self_test=tried.test,
-        notes=tuple(notes(survey, bool(options.pid))),
+        notes=(*notes(survey, bool(options.pid)), *existing(programs)),
     )
 
 
@@ -93,6 +93,16 @@ def notes(survey: Survey, chosen: bool) -> Iterator[str]:
     hidden = 0 if chosen else survey.hidden()
     if hidden:
         yield f"{hidden} processes cannot be inspected: run this as root"
+
+
+def existing(programs: Sequence[Program]) -> Iterator[str]:
+    """What an agent that starts now does not see of connections that exist."""
+    found = sum(program.connections for program in programs)
+    if found:
+        yield (
+            f"{found} connections exist already: an agent that starts now reads them from their next message "
+            "on, and of HTTP/2 without header fields that were sent before; what is restarted connects anew"
+        )
 
 
 def _print_progress(line: str) -> None:

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from types import FrameType
 
@@ -291,7 +291,12 @@ class Run:
                 BeforeProbes(name, before.bytes, before.connections)
                 for name, before in sorted(watching.unprobed.items())
             ),
-            notes=(*notes(watching), *self._pods.notes, *self._machines.notes),
+            notes=(
+                *notes(watching),
+                *older(self._pipeline.older_connections),
+                *self._pods.notes,
+                *self._machines.notes,
+            ),
         )
 
 
@@ -343,6 +348,18 @@ def notes(watching: Watching) -> Iterator[str]:
         yield watching.hung
     if watching.put_off:
         yield f"TLS inspection of {watching.put_off} processes deferred: too many started at once"
+
+
+def older(connections: Mapping[str, int]) -> Iterator[str]:
+    """What is not seen of connections that had begun before capture, by the process's name."""
+    if connections:
+        most = sorted(connections.items(), key=lambda entry: (-entry[1], entry[0]))
+        named = ", ".join(f"{name}: {count}" for name, count in most)
+        yield (
+            f"{sum(connections.values())} connections had begun before capture ({named}): they are read from "
+            "their next message on, and of HTTP/2 without header fields that were sent before; what is "
+            "restarted connects anew"
+        )
 
 
 def spool_config(settings: Settings) -> SpoolConfig | None:

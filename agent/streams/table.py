@@ -94,6 +94,7 @@ class Table(Generic[Fact]):
         self._waiting: dict[ConnectionKey, _Entry[Fact]] = {}
         self._facts: list[tuple[ConnectionInfo, Fact] | Dismissed] = []
         self.held = 0  # bytes of memory, over all connections
+        self.older = 0  # connections that passed bytes and had begun before capture
         self.capped_as = Bytes.CAPPED
         """The bucket of the parts of bodies that the source leaves out."""
 
@@ -184,6 +185,8 @@ class Table(Generic[Fact]):
         """Adds a connection whose opening was not seen, or that was evicted."""
         past = self._finished.resume(chunk.connection)
         if past is None:
+            if not chunk.from_start and chunk.connection.pid is None:  # not the library's above it as well
+                self.older += 1
             entry = self._enter(chunk.connection, chunk.from_start, {})
         else:
             entry = self._enter(chunk.connection, False, past.positions)

@@ -16,6 +16,7 @@ import pytest
 
 from agent.cli import main
 from agent.commands import doctor as command
+from agent.commands.doctor import existing
 from agent.doctor import report
 from agent.doctor.facts import (
     Check,
@@ -158,3 +159,10 @@ def test_the_schema_is_part_of_what_is_installed(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as parts:
         assert json.loads(parts.read("agent/doctor/schema.json")) == SCHEMA
+
+
+def test_connections_that_exist_already_are_said_with_what_restarting_brings() -> None:
+    assert list(existing(())) == []
+    (said,) = existing((program(), program()))
+    assert said.startswith("6 connections exist already")
+    assert "restarted" in said

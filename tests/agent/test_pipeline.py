@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent import pipeline
 from agent.events import (
     Address,
     Chunk,
@@ -20,7 +21,7 @@ from agent.events import (
     Role,
     Tick,
 )
-from agent.ledger import Bytes, Exchanges, Kernel, Ledger
+from agent.ledger import Bytes, Exchanges, Kernel, Ledger, PartlySeen
 from agent.pipeline import TURN, Pipeline, turns
 from agent.redact.policy import Policy
 from agent.redact.redactor import Redactor
@@ -94,6 +95,31 @@ def test_an_exchange_becomes_one_record_with_its_process_ends_and_wall_clock_tim
     assert record.side == "server"
     assert (record.timing.request_start, record.timing.end) == (OFFSET + 10, OFFSET + 20)
     assert ledger.bytes[Bytes.SEEN] == ledger.bytes[Bytes.PARSED] == len(REQUEST) + len(RESPONSE)
+
+
+def test_a_connection_from_before_capture_is_counted_once_by_its_programs_name() -> None:
+    ledger = Ledger()
+    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, ledger, Limits())
+    made.process(*EVENTS)
+    assert (made.older_connections, ledger.connections) == ({}, {})
+    key = replace(KEY, address=KEY.address + 1)
+    late = [replace(event, connection=key, from_start=False) for event in EVENTS if isinstance(event, Chunk)]
+    above = [replace(event, connection=replace(key, source="openssl", pid=42)) for event in late]
+    unknown = replace(late[0], connection=replace(key, generation=9), pid=7)
+    made.process(*EVENTS[:2], *late, *above, unknown)
+    assert made.older_connections == {"petd": 1, "(unknown)": 1}
+    assert ledger.connections == {PartlySeen.OLDER: 2}
+
+
+def test_names_of_programs_with_older_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "MAX_NAMES", 2)
+    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, Ledger(), Limits())
+    one = next(event for event in EVENTS if isinstance(event, Chunk))
+    for pid in range(1, 6):
+        key = replace(KEY, address=pid)
+        seen = ProcessSeen(1, pid, 9, f"p{pid}", None, None)
+        made.process(seen, replace(one, connection=key, pid=pid, from_start=False))
+    assert made.older_connections == {"p1": 1, "p2": 1, "(other)": 3}
 
 
 def test_times_follow_the_clock_when_it_is_set() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from agent import config
 from agent.commands import run
-from agent.commands.run import Run, notes
+from agent.commands.run import Run, notes, older
 from agent.deadline import Deadline
 from agent.events import Chunk, ConnectionKey, Direction, Event, Tick
 from agent.ledger import Bytes
@@ -32,6 +32,13 @@ def test_all_that_is_not_watched_is_said_with_its_reason() -> None:
 def test_why_tls_is_not_captured_is_said_once_however_many_libraries_there_are() -> None:
     why = "TLS capture disabled: this kernel is odd"
     assert list(notes(Watching("x", tls_refusal=why, failures={"/a": why, "/b": why}))) == [why]
+
+
+def test_connections_from_before_capture_are_said_with_their_programs() -> None:
+    assert list(older({})) == []
+    (said,) = older({"etcd": 2, "kubelet": 3})
+    assert said.startswith("5 connections had begun before capture (kubelet: 3, etcd: 2)")
+    assert "restarted" in said
 
 
 class Greeting:
