@@ -305,6 +305,9 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/specs",
         "/api/v1/specs/fetch",
         "/api/v1/specs/{id}",
+        "/api/v1/tokens",
+        "/api/v1/tokens/{id}",
+        "/api/v1/tokens/{id}/rotate",
     ]
 
 
