@@ -35,7 +35,7 @@ OTHER_SIDES = {"client": ("server", "unknown"), "server": ("client", "unknown")}
 ANY_SIDE = ("client", "server", "unknown")
 WHOLE = frozenset({"complete", "truncated"})
 
-Connection = tuple[str, str]  # agent, and the agent's name of it
+Connection = tuple[str | None, str, str]  # cluster, agent, and the agent's name of it
 
 
 class View(NamedTuple):
@@ -87,7 +87,7 @@ def view_of(record: Record, exchange: int, mark: int | None) -> View:
         mark=mark,
         side=record.side,
         clock=f"{record.cluster}/{record.node}",
-        connection=(record.agent, record.connection),
+        connection=(record.cluster, record.agent, record.connection),
         stream=record.stream,
         in_turn=record.protocol == "h1",
         start=start,

@@ -29,6 +29,8 @@ def list_agents(
 
 
 @router.get("/ledger")
-def get_ledger(here: Here) -> models.Ledger:
-    """Totals of bytes from kernel to parser, and of exchanges from parser to store."""
-    return render.ledger(here.fleet.ledger())
+def get_ledger(here: Here, cluster: Place = None) -> models.Ledger:
+    """Totals of bytes from kernel to parser, and of exchanges from parser to store; of all agents, or those
+    of a cluster.
+    """
+    return render.ledger(here.fleet.ledger(cluster or None))

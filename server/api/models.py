@@ -479,7 +479,10 @@ class Ledger(BaseModel):
     agents: dict[str, dict[str, int]] = Field(
         description="Totals over all agents and their starts, by bucket."
     )
-    server: dict[str, int] = Field(description="The outcomes of the records that the server received.")
+    server: dict[str, int] = Field(
+        description="The outcomes of the records that the server received; of one cluster, their number"
+        " (`received`)."
+    )
     lag_s: float | None = Field(
         description="The largest lag of an agent that captures, in seconds from the kernel to this database; "
         "null if none reports one."

@@ -80,10 +80,13 @@ async def fetch_spec(here: Here, ask: models.Fetch) -> Added:
 
 @router.get("/specs")
 def list_specs(
-    here: Here, limit: Limit = DEFAULT_LIMIT, cursor: After = None
+    here: Here,
+    cluster: Annotated[str | None, Query(max_length=300)] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
 ) -> models.Page[models.SpecInfo]:
-    """All specifications, newest first, without the documents."""
-    return page(here.specifications.listed(limit, decode(cursor)), render.spec)
+    """All specifications, or those of a cluster's APIs, newest first, without the documents."""
+    return page(here.specifications.listed(limit, decode(cursor), cluster or None), render.spec)
 
 
 @router.delete("/specs/{id}", status_code=204)

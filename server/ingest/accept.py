@@ -92,8 +92,8 @@ class Acceptor:
             self._counts[Received.WITNESS] += second
             self._settle(whole)
             passed = newest(new) if batch.records else now - lag_ns(batch)
-            self._pairing.holding.record_delivery(batch.agent, batch.epoch, passed, at)
-            self._unit.positions.record(batch, now)
+            cluster = self._unit.positions.record(batch, now)
+            self._pairing.holding.record_delivery(batch.agent, batch.epoch, passed, at, cluster)
         counts = {where.value: self._counts[where] for where in Received}
         self.settle_due(now, at, AT_ONCE + len(batch.records))
         return counts

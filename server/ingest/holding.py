@@ -103,7 +103,7 @@ class ViewHold:
         self._records = self._bytes = 0
         self._pending = Pending()
         self._alike: dict[tuple[int, bool], Likeness] = {}  # by likeness, and whether it is unplaced
-        self._agents: dict[str, _Agent] = {}
+        self._agents: dict[tuple[str | None, str], _Agent] = {}  # by cluster and name
         self._live, self._backlog = _Queues(self._held), _Queues(self._held)
 
     def __len__(self) -> int:
@@ -163,14 +163,20 @@ class ViewHold:
         if found is not None:
             yield from (self._held[number] for number in found.near(view))
 
-    def record_delivery(self, agent: str, epoch: str, passed: int, at: float) -> None:
+    def record_delivery(
+        self, agent: str, epoch: str, passed: int, at: float, cluster: str | None = None
+    ) -> None:
         """Records that an agent has delivered the calls that ended up to `passed` (ns). Much less than before
-        means that its clock was ahead and was set.
+        means that its clock was ahead and was set. An agent of an earlier version names its cluster with its
+        first record.
         """
-        known = self._agents.pop(agent, None)
+        unnamed = self._agents.get((None, agent))
+        if cluster is not None and unnamed is not None and unnamed.epoch == epoch:
+            self._agents[cluster, agent] = self._agents.pop((None, agent))
+        known = self._agents.pop((cluster, agent), None)
         if known is not None and known.epoch == epoch and passed >= known.passed - SLACK_NS:
             passed = max(passed, known.passed)
-        self._agents[agent] = _Agent(epoch, passed, at)
+        self._agents[cluster, agent] = _Agent(epoch, passed, at)
         if len(self._agents) > MAX_AGENTS:
             del self._agents[next(iter(self._agents))]
 

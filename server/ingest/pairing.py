@@ -98,8 +98,8 @@ class Pairing:
         """
         if self._fresh_until is None:
             self._fresh_until = at + FRESH_S
-            for agent, epoch, time in self._unit.positions.delivered(now - int(KNOWN_S * 1e9)):
-                self.holding.record_delivery(agent, epoch, time, at)
+            for one in self._unit.positions.delivered(now - int(KNOWN_S * 1e9)):
+                self.holding.record_delivery(one.agent, one.epoch, one.time, at, one.cluster)
         return self._fresh_until
 
     def forget(self) -> None:

@@ -16,6 +16,7 @@ from server.store.store import Store
 
 MOST_NAMED = 100  # agents
 DELIVERED = (Received.STORED, Received.WITNESS, Received.DUPLICATE)  # a repeated record counts once
+RECEIVED = "received"
 DELIVERY = "delivery"
 
 Buckets = Mapping[str, int]
@@ -60,9 +61,9 @@ class Fleet:
         with self._store.reading() as reader:
             return self._freshness(reader)
 
-    def _freshness(self, reader: Reader) -> Freshness:
+    def _freshness(self, reader: Reader, cluster: str | None = None) -> Freshness:
         now = self._clock()
-        return freshness(reader.fleet.captures(now - round(KNOWN_S * 1e9)), now)
+        return freshness(reader.fleet.captures(now - round(KNOWN_S * 1e9), cluster), now)
 
     def agents(
         self, limit: int, after: Cursor | None, cluster: str | None = None, node: str | None = None
@@ -71,13 +72,15 @@ class Fleet:
         with self._store.reading() as reader:
             return reader.fleet.agents(limit, after, cluster, node)
 
-    def ledger(self) -> LedgerReport:
+    def ledger(self, cluster: str | None = None) -> LedgerReport:
+        """Of all agents, or those of a cluster: outcomes of records are not counted by cluster."""
         with self._store.reading() as reader:
-            found, lag_s = reader.fleet.ledgers(), self._freshness(reader).lag_s
-        seen, received = found.agents, found.server
+            found, lag_s = reader.fleet.ledgers(cluster), self._freshness(reader, cluster).lag_s
+        seen = found.agents
+        received = found.server if cluster is None else {RECEIVED: found.records}
         parts = [(agent, one) for agent, ledger in found.starts for one in balances(ledger)]
         sums = {part: _sum([(agent, one) for agent, one in parts if one.part == part]) for part in TOTALS}
-        delivered = sum(received.get(bucket, 0) for bucket in DELIVERED)
+        delivered = sum(received.get(bucket, 0) for bucket in (*DELIVERED, RECEIVED))
         delivery = BalanceSum.of(seen.get("exchanges", {}).get("shipped", 0), delivered)
         return LedgerReport(seen, received, {**sums, DELIVERY: delivery}, lag_s)
 

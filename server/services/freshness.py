@@ -36,11 +36,12 @@ class AgentState:
     agent: str
     state: str
     lag_s: float | None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The agents, ordered by name."""
+    """The agents, ordered by name and cluster."""
 
     agents: Sequence[AgentState]
 
@@ -75,15 +76,17 @@ class Freshness:
 
 def freshness(rows: Sequence[CaptureRow], now: int) -> Freshness:
     """The freshness at `now` (wall clock in ns), by the newest start of each agent."""
-    return Freshness([_state(row, now) for row in sorted(rows, key=lambda row: row.agent)])
+    return Freshness(
+        [_state(row, now) for row in sorted(rows, key=lambda row: (row.agent, row.cluster or ""))]
+    )
 
 
 def _state(row: CaptureRow, now: int) -> AgentState:
     age_s = max(0, now - row.last_seen) / 1e9
     if row.watching == CaptureScope.NOTHING:
-        return AgentState(row.agent, row.watching, None)
+        return AgentState(row.agent, row.watching, None, row.cluster)
     overdue_s = max(0.0, age_s - HEARTBEAT_S)
     lag_s = None if row.lag_ms is None else row.lag_ms / 1000 + overdue_s
     if age_s > SILENT_S:
-        return AgentState(row.agent, SILENT, lag_s)
-    return AgentState(row.agent, row.watching or UNKNOWN, lag_s)
+        return AgentState(row.agent, SILENT, lag_s, row.cluster)
+    return AgentState(row.agent, row.watching or UNKNOWN, lag_s, row.cluster)

@@ -106,10 +106,10 @@ class Specifications:
         self._judge_again(api)
         log.info("specification %s was removed", id)
 
-    def listed(self, limit: int, after: Cursor | None) -> Listed[SpecRow]:
-        """All specifications without their documents, newest first."""
+    def listed(self, limit: int, after: Cursor | None, cluster: str | None = None) -> Listed[SpecRow]:
+        """All specifications without their documents, or those of a cluster's APIs; newest first."""
         with self._store.reading() as reader:
-            return reader.specs.listed(limit, after)
+            return reader.specs.listed(limit, after, cluster)
 
     def of_api(self, api: str, id: str | None) -> SpecDocument:
         """A specification of the API with id `api`, with its document: the newest, or the one with this id.

@@ -106,8 +106,8 @@ class DeviationsReader(Protocol):
 class SpecsReader(Protocol):
     """Specifications."""
 
-    def listed(self, limit: int, after: Cursor | None) -> Listed[SpecRow]:
-        """Newest first."""
+    def listed(self, limit: int, after: Cursor | None, cluster: str | None = None) -> Listed[SpecRow]:
+        """Newest first; all, or those of a cluster's APIs."""
 
     def of_api(self, api: int) -> Sequence[SpecDocument]:
         """Newest first."""
@@ -123,10 +123,11 @@ class FleetReader(Protocol):
     ) -> Listed[AgentRow]:
         """Every start of every agent, or of those of a cluster or node; most recent delivery first."""
 
-    def captures(self, since: int) -> Sequence[CaptureRow]:
-        """The newest start of each agent that delivered at or after a time (ns)."""
+    def captures(self, since: int, cluster: str | None = None) -> Sequence[CaptureRow]:
+        """The newest start of each agent that delivered at or after a time (ns); of one cluster, if given."""
 
-    def ledgers(self) -> Ledgers: ...
+    def ledgers(self, cluster: str | None = None) -> Ledgers:
+        """Of all agents, or those of a cluster."""
 
 
 class CoverageReader(Protocol):

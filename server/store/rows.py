@@ -267,21 +267,25 @@ class AgentRow:
 @dataclass(frozen=True, slots=True)
 class CaptureRow:
     """The newest start of an agent: what it captured and its lag when it last delivered (ns); None where it
-    does not report that.
+    does not report that. Agents of two clusters may have one name.
     """
 
     agent: str
     watching: str | None
     lag_ms: int | None
     last_seen: int
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """Totals over all agents and starts, each start's agent and ledger, and the server's own counts."""
+    """Totals over all agents and starts, or those of one cluster; each start's agent and ledger; the records
+    received from them; and the server's own counts, which are of all clusters.
+    """
 
     agents: AgentLedger
     starts: Sequence[tuple[str, AgentLedger]]
+    records: int
     server: Mapping[str, int]
 
 

@@ -19,6 +19,7 @@ from server.store.tokens import StoredTokens
 from server.store.values import (
     Contribution,
     Covered,
+    DeliveredStart,
     DeviationDecision,
     Learned,
     Leftover,
@@ -242,15 +243,13 @@ class Positions(Protocol):
     def is_duplicate(self, batch: Batch) -> bool:
         """Whether this batch is stored already; if not, marks it as stored."""
 
-    def record(self, batch: Batch, now: int) -> None:
+    def record(self, batch: Batch, now: int) -> str | None:
         """Stores the agent's ledger, what it captures and its lag. The ledger has totals; of all three the
-        newest replaces the previous one.
+        newest replaces the previous one. Returns the cluster that a batch of this start has named, if any.
         """
 
-    def delivered(self, since: int) -> Sequence[tuple[str, str, int]]:
-        """Agents and epochs that delivered at or after a time (ns), and the time of their last delivery; the
-        latest last.
-        """
+    def delivered(self, since: int) -> Sequence[DeliveredStart]:
+        """The starts that delivered at or after a time (ns); the latest last."""
 
     def count(self, buckets: Mapping[str, int]) -> None:
         """Adds to the server's own ledger."""

@@ -55,6 +55,15 @@ class LoneView(NamedTuple):
     time: int
 
 
+class DeliveredStart(NamedTuple):
+    """A start of an agent, and when it delivered last (ns). Agents of two clusters may have one name."""
+
+    cluster: str | None
+    agent: str
+    epoch: str
+    time: int
+
+
 class StoredView(NamedTuple):
     """One view of an exchange, whose number is that of its first view; `raw` is the packed record."""
 

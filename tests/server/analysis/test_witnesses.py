@@ -182,3 +182,9 @@ def test_what_found_its_half_or_was_removed_waits_no_more() -> None:
 def test_processes_of_one_connection_are_told_apart_by_connection_id() -> None:
     one = record(0, "unknown", id="a", process=CURL)
     assert pairs([one, replace(one, id="b")]) == set()
+
+
+def test_connections_of_one_name_in_two_clusters_are_two() -> None:
+    east, west = (view_of(replace(record(0), cluster=cluster), 0, 1) for cluster in ("east", "west"))
+    assert east.connection != west.connection
+    assert east.clock != west.clock

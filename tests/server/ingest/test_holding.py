@@ -115,6 +115,25 @@ def test_an_agents_new_start_says_anew_how_far_it_is() -> None:
     assert one.watermark(0) == NOON + 60 * S
 
 
+def test_agents_of_one_name_in_two_clusters_are_both_waited_for() -> None:
+    one = held(1)
+    one.record_delivery("a", "e", NOON - 60 * S, 0, "east")
+    one.record_delivery("a", "f", NOON + 60 * S, 0, "west")
+    assert (one.watermark(0), due(one)) == (NOON - 60 * S, [])
+    one.record_delivery("a", "e", NOON + 30 * S, 0, "east")
+    assert one.watermark(0) == NOON + 30 * S
+
+
+def test_an_agent_that_names_its_cluster_later_is_still_the_same() -> None:
+    one = held()
+    one.record_delivery("a", "e", NOON, 0)
+    one.record_delivery("a", "e", NOON + 5 * S, 0, "east")
+    assert one.watermark(0) == NOON + 5 * S
+    one.record_delivery("a", "f", NOON + 3 * S, 0)
+    one.record_delivery("a", "e", NOON + 9 * S, 0, "east")
+    assert one.watermark(0) == NOON + 3 * S  # another start, whose cluster is not known
+
+
 def test_an_agent_whose_clock_was_ahead_and_was_set_is_not_ahead_any_more() -> None:
     one = held(1)
     one.record_delivery("a", "e", NOON + 3600 * S, 0)

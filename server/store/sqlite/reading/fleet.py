@@ -30,26 +30,36 @@ class SqliteFleet:
         found = self._readable.each(StoredPart.AGENTS, rows, _agent)
         return piece(found, limit, lambda one: (one.last_seen, one.number))
 
-    def captures(self, since: int) -> list[CaptureRow]:
-        found: dict[str, CaptureRow] = {}
+    def captures(self, since: int, cluster: str | None = None) -> list[CaptureRow]:
+        found: dict[tuple[str | None, str], CaptureRow] = {}
+        where = Conditions()
+        where.add("last_seen >= ?", since)
+        where.add("cluster = ?", cluster)
         rows = self._db.execute(
-            """SELECT agent, watching, lag_ms, last_seen FROM epochs WHERE last_seen >= ?
+            f"""SELECT agent, watching, lag_ms, last_seen, cluster FROM epochs WHERE {where}
             ORDER BY first_seen, number""",
-            (since,),
+            where.values,
         )
         for row in self._readable.each(StoredPart.AGENTS, rows, _capture):
-            found[row.agent] = row
+            found.pop((None, row.agent), None)  # an earlier start, before it had a cluster
+            found[row.cluster, row.agent] = row
         return [*found.values()]
 
-    def ledgers(self) -> Ledgers:
+    def ledgers(self, cluster: str | None = None) -> Ledgers:
         totals: dict[str, Counter[str]] = {}
-        rows = self._db.execute("SELECT agent, ledger FROM epochs")
+        where = Conditions()
+        where.add("cluster = ?", cluster)
+        rows = self._db.execute(f"SELECT agent, ledger FROM epochs WHERE {where}", where.values)
         starts = [*self._readable.each(StoredPart.AGENTS, rows, _start)]
         for _, ledger in starts:
             for part, counts in ledger.items():
                 totals.setdefault(part, Counter()).update(counts)
+        records = self._db.execute(
+            f"SELECT coalesce(sum(records), 0) FROM epochs WHERE {where}", where.values
+        )
         server = dict(self._db.execute("SELECT bucket, count FROM ledger"))
-        return Ledgers({part: dict(counts) for part, counts in totals.items()}, starts, server)
+        agents = {part: dict(counts) for part, counts in totals.items()}
+        return Ledgers(agents, starts, int(records.fetchone()[0]), server)
 
 
 def _agent(row: sqlite3.Row) -> AgentRow:
@@ -70,7 +80,7 @@ def _agent(row: sqlite3.Row) -> AgentRow:
 
 
 def _capture(row: sqlite3.Row) -> CaptureRow:
-    return CaptureRow(row["agent"], row["watching"], row["lag_ms"], row["last_seen"])
+    return CaptureRow(row["agent"], row["watching"], row["lag_ms"], row["last_seen"], row["cluster"])
 
 
 def _start(row: sqlite3.Row) -> tuple[str, AgentLedger]:

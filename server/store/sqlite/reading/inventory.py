@@ -151,10 +151,13 @@ class SqliteInventory:
         where.add("last_seen >= ?", filters.since)
         where.add("first_seen < ?", filters.until)
         add_called(where, filters)
+        places = Conditions()
+        add_places(places, filters)
         rows = self._db.execute(
             f"""SELECT * FROM operations WHERE api = ? AND count > 0 AND (count, number) < (?, ?) AND {where}
+            AND EXISTS (SELECT 1 FROM apis WHERE apis.number = api AND {places})
             ORDER BY count DESC, number DESC LIMIT ?""",
-            (api, *(after or NEWEST), *where.values, limit + SPARE),
+            (api, *(after or NEWEST), *where.values, *places.values, limit + SPARE),
         )
         found = self._readable.each(StoredPart.OPERATIONS, rows, self._operation)
         return piece(found, limit, lambda one: (one.count + one.uncertain, one.number))

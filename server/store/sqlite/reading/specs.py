@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from server.store.keys import id_of
 from server.store.parts import StoredPart
 from server.store.rows import Cursor, Listed, SpecDocument, SpecRow
+from server.store.sqlite.reading.conditions import Conditions
 from server.store.sqlite.reading.readable import END, SPARE, Readable, piece, texts
 from server.store.values import MAX_TITLE
 
 ROW = "SELECT number, id, api, host, base_path, title, version, warnings, uploaded FROM specs"
 DOCUMENT = "SELECT * FROM specs"
+IN_CLUSTER = "EXISTS (SELECT 1 FROM apis WHERE apis.number = specs.api AND cluster = ?)"
 
 
 class SqliteSpecsReader:
@@ -20,10 +22,12 @@ class SqliteSpecsReader:
         self._db = db
         self._readable = readable
 
-    def listed(self, limit: int, after: Cursor | None) -> Listed[SpecRow]:
+    def listed(self, limit: int, after: Cursor | None, cluster: str | None = None) -> Listed[SpecRow]:
+        where = Conditions()
+        where.add(IN_CLUSTER, cluster)
         rows = self._db.execute(
-            f"{ROW} WHERE number < ? ORDER BY number DESC LIMIT ?",
-            (after[1] if after else END, limit + SPARE),
+            f"{ROW} WHERE number < ? AND {where} ORDER BY number DESC LIMIT ?",
+            (after[1] if after else END, *where.values, limit + SPARE),
         )
         return piece(
             self._readable.each(StoredPart.SPECIFICATIONS, rows, _row),

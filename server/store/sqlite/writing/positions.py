@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from agent.wire import Batch
 from server.store.sqlite.writing.starts import forget_starts
+from server.store.values import DeliveredStart
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +36,14 @@ class SqlitePositions:
         )
         return added.rowcount == 0
 
-    def record(self, batch: Batch, now: int) -> None:
+    def record(self, batch: Batch, now: int) -> str | None:
         if (batch.agent, batch.epoch) not in self._heard:
             self._heard.add((batch.agent, batch.epoch))
             log.info("agent %r delivers", batch.agent)
         first = batch.records[0] if batch.records else batch.residents
         floor = max(0, batch.seq - SEQS_KEPT)
         execute = self._db.execute
-        execute(
+        (cluster,) = execute(
             """INSERT INTO epochs
             (agent, epoch, floor, last_seq, ledger, watching, lag_ms, node, cluster, records, first_seen,
             last_seen)
@@ -53,7 +54,8 @@ class SqlitePositions:
                 lag_ms = CASE WHEN excluded.last_seq >= last_seq THEN excluded.lag_ms ELSE lag_ms END,
                 floor = max(floor, excluded.floor), last_seq = max(last_seq, excluded.last_seq),
                 node = coalesce(excluded.node, node), cluster = coalesce(excluded.cluster, cluster),
-                records = records + excluded.records, last_seen = max(last_seen, excluded.last_seen)""",
+                records = records + excluded.records, last_seen = max(last_seen, excluded.last_seen)
+            RETURNING cluster""",
             (
                 batch.agent,
                 batch.epoch,
@@ -68,16 +70,19 @@ class SqlitePositions:
                 now,
                 now,
             ),
-        )
+        ).fetchone()
         execute(
             "DELETE FROM batches WHERE agent = ? AND epoch = ? AND seq <= ?",
             (batch.agent, batch.epoch, floor),
         )
+        return None if cluster is None else str(cluster)
 
-    def delivered(self, since: int) -> list[tuple[str, str, int]]:
-        return self._db.execute(
-            "SELECT agent, epoch, last_seen FROM epochs WHERE last_seen >= ? ORDER BY last_seen", (since,)
-        ).fetchall()
+    def delivered(self, since: int) -> list[DeliveredStart]:
+        rows = self._db.execute(
+            "SELECT cluster, agent, epoch, last_seen FROM epochs WHERE last_seen >= ? ORDER BY last_seen",
+            (since,),
+        )
+        return [DeliveredStart(*row) for row in rows]
 
     def forget_starts(self, now: int) -> None:
         forget_starts(self._db, now)

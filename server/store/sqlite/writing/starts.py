@@ -4,7 +4,7 @@
 |---|---|
 | up to a day ago | all |
 | up to 30 days ago | its row: a batch up to the last one is a duplicate |
-| earlier | its counts, in one row with those of the other earlier ones |
+| earlier | its counts, in one row with those of the other earlier ones of its cluster |
 
 Batches of one start are sent in order, so a day later none of those before the last one arrives for the first
 time.
@@ -29,13 +29,14 @@ EARLIER = "(earlier)"
 def forget_starts(db: sqlite3.Connection, now: int) -> None:
     """Removes what is no longer needed of starts that are over."""
     _forget_batches(db, now - BATCHES_DAYS * DAY_NS)
-    query = "SELECT number, ledger FROM epochs WHERE last_seen < ? AND agent <> ? LIMIT ?"
-    groups: dict[str, list[int]] = {}
-    for number, ledger in db.execute(query, (now - STARTS_DAYS * DAY_NS, EARLIER, AT_ONCE)).fetchall():
+    query = "SELECT number, ledger, cluster FROM epochs WHERE last_seen < ? AND agent <> ? LIMIT ?"
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    found = db.execute(query, (now - STARTS_DAYS * DAY_NS, EARLIER, AT_ONCE)).fetchall()
+    for number, ledger, cluster in found:
         if (group := _group(ledger)) is not None:
-            groups.setdefault(group, []).append(number)
-    for group, numbers in groups.items():
-        _combine(db, group, numbers)
+            groups.setdefault((group, cluster), []).append(number)
+    for (group, cluster), numbers in groups.items():
+        _combine(db, group, cluster, numbers)
 
 
 def _forget_batches(db: sqlite3.Connection, before: int) -> None:
@@ -55,12 +56,13 @@ def _group(ledger: str) -> str | None:
     return EARLIER if complete else "(earlier, without totals)"
 
 
-def _combine(db: sqlite3.Connection, group: str, numbers: list[int]) -> None:
-    """Moves the counts of starts to the row of their group."""
+def _combine(db: sqlite3.Connection, group: str, cluster: str | None, numbers: list[int]) -> None:
+    """Moves the counts of starts to the row of their group and cluster."""
+    epoch = group if cluster is None else f"{group} of {cluster}"
     total: dict[str, Counter[str]] = {}
     places = ", ".join("?" * len(numbers))
     rows = f"FROM epochs WHERE number IN ({places}) OR (agent, epoch) = (?, ?)"
-    at = (*numbers, EARLIER, group)
+    at = (*numbers, EARLIER, epoch)
     for (ledger,) in db.execute(f"SELECT ledger {rows}", at):
         for part, counts in agent_ledger(ledger).items():
             total.setdefault(part, Counter()).update(counts)
@@ -69,7 +71,7 @@ def _combine(db: sqlite3.Connection, group: str, numbers: list[int]) -> None:
     ).fetchone()
     db.execute(f"DELETE {rows}", at)
     db.execute(
-        """INSERT INTO epochs (agent, epoch, floor, last_seq, ledger, records, first_seen, last_seen)
-        VALUES (?, ?, 0, 0, ?, ?, ?, ?)""",
-        (EARLIER, group, json.dumps(total), records, first, last),
+        """INSERT INTO epochs (agent, epoch, cluster, floor, last_seq, ledger, records, first_seen, last_seen)
+        VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?)""",
+        (EARLIER, epoch, cluster, json.dumps(total), records, first, last),
     )

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from agent.wire import Batch, Capture
 from server.store.rows import AgentRow, CaptureRow
 from server.store.unit import Unit
-from server.store.values import DAY_NS
+from server.store.values import DAY_NS, DeliveredStart
 from tests.server.records import NOON, record
 from tests.server.store.conformance.opened import OpenStore, batch_of
 
@@ -106,7 +106,69 @@ def test_who_delivered_since_a_time_is_known_after_a_restart(opened: OpenStore) 
     receive(opened, replace(batch_of(2), agent="a"), NOON + 9)
     opened.again()
     found = opened.do(lambda unit: unit.positions.delivered(NOON + 2))
-    assert [*found] == [("c", "epoch", NOON + 2), ("a", "epoch", NOON + 9)]
+    assert [*found] == [
+        DeliveredStart(None, "c", "epoch", NOON + 2),
+        DeliveredStart(None, "a", "epoch", NOON + 9),
+    ]
+
+
+def test_agents_of_one_name_in_two_clusters_are_two(opened: OpenStore) -> None:
+    for n, cluster in enumerate(("east", "west")):
+        start = replace(batch_of(1, [record(0), record(1)][n:], parsed=7 + n, epoch=cluster), cluster=cluster)
+        capture = Capture("everything", 10 + n)
+        receive(opened, replace(start, capture=capture), NOON + n)
+    opened.again()
+    with opened.store.reading() as reader:
+        fleet = reader.fleet
+        rows = {cluster: [*fleet.captures(NOON, cluster)] for cluster in ("east", "west", "north")}
+        ledgers = {cluster: fleet.ledgers(cluster) for cluster in ("east", "west", "north")}
+        assert [*fleet.captures(NOON)] == rows["east"] + rows["west"]
+        assert (fleet.ledgers().agents, fleet.ledgers().records) == ({"exchanges": {"parsed": 15}}, 3)
+    assert rows["east"] == [CaptureRow("agent", "everything", 10, NOON, "east")]
+    assert rows["west"] == [CaptureRow("agent", "everything", 11, NOON + 1, "west")]
+    assert (rows["north"], ledgers["north"].agents, ledgers["north"].records) == ([], {}, 0)
+    assert (ledgers["east"].agents, ledgers["east"].records) == ({"exchanges": {"parsed": 7}}, 2)
+    assert (ledgers["west"].agents, ledgers["west"].records) == ({"exchanges": {"parsed": 8}}, 1)
+
+
+def test_the_cluster_of_a_start_is_known_once_one_of_its_batches_has_named_it(opened: OpenStore) -> None:
+    def cluster_after(batch: Batch) -> str | None:
+        return opened.do(lambda unit: unit.positions.record(batch, NOON))
+
+    assert cluster_after(batch_of(1)) is None
+    assert cluster_after(batch_of(2, [replace(record(0), cluster="east")])) == "east"
+    assert cluster_after(batch_of(3)) == "east"
+    assert cluster_after(replace(batch_of(1, epoch="other"), cluster="west")) == "west"
+    found = opened.do(lambda unit: unit.positions.delivered(NOON))
+    assert {(one.cluster, one.epoch) for one in found} == {("east", "epoch"), ("west", "other")}
+
+
+def test_an_agent_that_gets_a_cluster_is_still_one_agent(opened: OpenStore) -> None:
+    receive(opened, replace(batch_of(1), capture=Capture("everything", 5)), NOON)
+    later = replace(batch_of(1, epoch="later"), cluster="east", capture=Capture("everything", 6))
+    receive(opened, later, NOON + 1)
+    with opened.store.reading() as reader:
+        assert [*reader.fleet.captures(NOON)] == [CaptureRow("agent", "everything", 6, NOON + 1, "east")]
+
+
+def test_sums_of_starts_that_are_over_stay_with_their_cluster(opened: OpenStore) -> None:
+    clusters = (None, "east", "west")
+    for n, cluster in enumerate(clusters):
+        for start in range(3):
+            one = batch_of(1, [record(0)], parsed=10**n, epoch=f"{cluster} {start}")
+            receive(opened, replace(one, cluster=cluster), NOON)
+    for _ in range(2):
+        opened.do(partial(forget_starts, NOON + 31 * DAY_NS))
+        with opened.store.reading() as reader:
+            rows = reader.fleet.agents(10, None).rows
+            sums = {cluster: reader.fleet.ledgers(cluster) for cluster in ("east", "west")}
+        assert {(one.agent, one.cluster) for one in rows} == {("(earlier)", one) for one in clusters}
+        assert len(rows) == 3
+        assert {name: one.agents for name, one in sums.items()} == {
+            "east": {"exchanges": {"parsed": 30}},
+            "west": {"exchanges": {"parsed": 300}},
+        }
+        assert {one.records for one in sums.values()} == {3}
 
 
 def forget_starts(now: int, unit: Unit) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
 
+import pytest
+from msgspec.structs import replace as changed
+
+from agent.wire import Record
 from server.analysis.specs.amending.patches import Change, replace
 from server.store.filters import Filters
 from server.store.rows import DeviationState, Proposal, SpecTitle
+from server.store.unit import Unit
 from server.store.values import DeviationDecision, StoredSpec, Upload
-from tests.server.records import NOON
+from tests.server.records import NOON, record
 from tests.server.store.conformance.opened import UNKNOWN_STATUS, OpenStore, show, someone
 
 RAW = b'  {"openapi": "3.1.0", "\xc3\xa9": "\x00"}'
@@ -18,6 +23,10 @@ PATCH: list[Change] = [replace("/info", "title", "Shöp")]
 def add(opened: OpenStore, api: int, title: str = "Shop", now: int = NOON) -> StoredSpec:
     upload = Upload(RAW, "shop.local", "/v1")
     return opened.do(lambda unit: unit.specs.add(api, upload, title, "1.2", ["a", "warning"], now))
+
+
+def api_of(one: Record, unit: Unit) -> int:
+    return unit.apis.resolve(one)[0]
 
 
 def accept(opened: OpenStore, api: int, spec: str, place: str = "500") -> None:
@@ -63,6 +72,18 @@ def test_specifications_are_in_the_order_of_their_uploads(opened: OpenStore) -> 
     assert opened.do(lambda unit: unit.specs.stored()) == added
     with opened.store.reading() as reader:
         assert [one.row.id for one in reader.specs.of_api(api)] == [one.id for one in added[::-1]]
+
+
+def test_specifications_are_those_of_a_clusters_apis(opened: OpenStore) -> None:
+    added = {}
+    for cluster in ("east", "west", None):
+        api = opened.do(partial(api_of, changed(record(0), cluster=cluster)))
+        added[cluster] = add(opened, api)
+    with opened.store.reading() as reader:
+        for cluster in ("east", "west"):
+            assert [row.id for row in reader.specs.listed(10, None, cluster).rows] == [added[cluster].id]
+        assert len(reader.specs.listed(10, None).rows) == 3
+        assert reader.specs.listed(10, None, "north").rows == []
 
 
 def test_a_title_of_megabytes_is_cut(opened: OpenStore) -> None:
