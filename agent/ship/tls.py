@@ -36,9 +36,13 @@ class ServerTrust:
         """
         if self.ca is None and self.certificate is None:
             return None
-        context = ssl.create_default_context(cafile=self.ca)
         if self.ca is not None:
+            context = ssl.create_default_context(cafile=self.ca)
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        else:
+            from httpx import create_ssl_context  # checks of other options need no HTTP client
+
+            context = create_ssl_context(trust_env=False)
         if self.certificate is not None:
             context.load_cert_chain(self.certificate, self.key, password=lambda: "")
         return context

@@ -64,8 +64,10 @@ def trust(parsed: argparse.Namespace) -> ssl.SSLContext | None:
     if parsed.ca_file is None and certificate is None:
         return None
     try:
-        context = ssl.create_default_context(cafile=parsed.ca_file)
-        if parsed.ca_file is not None:
+        if parsed.ca_file is None:
+            context = httpx.create_ssl_context(trust_env=False)
+        else:
+            context = ssl.create_default_context(cafile=parsed.ca_file)
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # an older authority has no key identifiers
         if certificate is not None:
             context.load_cert_chain(certificate, key, password=lambda: "")

@@ -130,3 +130,11 @@ def test_options_that_do_not_fit_are_refused_with_their_names(tmp_path: Path, au
             settings(**given)
     with pytest.raises(SettingError, match="https://"):
         config.settings(argparse.Namespace(server="http://127.0.0.1:8080", ca_file=ca))
+
+
+def test_with_a_certificate_only_the_public_authorities_are_trusted(
+    tmp_path: Path, authority: Authority
+) -> None:
+    own = replace(trust(tmp_path), ca=None).context()
+    assert own is not None
+    assert len(own.get_ca_certs()) > 50
