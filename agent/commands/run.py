@@ -70,6 +70,7 @@ def live_source(settings: Settings, body_cap: int | None = None) -> LiveSource:
 def capture_filters(settings: Settings, body_cap: int | None = None) -> CaptureFilters:
     """What these settings let be captured."""
     telemetry = settings.telemetry_listen
+    own_port = port_of_server(settings.server) if settings.server else None
     return CaptureFilters(
         only_ports=settings.only_ports,
         except_ports=settings.except_ports,
@@ -78,7 +79,8 @@ def capture_filters(settings: Settings, body_cap: int | None = None) -> CaptureF
         only_names=settings.only_names,
         only_cgroups=settings.only_cgroups,
         except_cgroups=settings.except_cgroups,
-        own_port=port_of_server(settings.server) if settings.server else None,
+        own_port=own_port,
+        own_tls=own_port is not None and settings.server.startswith("https:"),
         telemetry_port=telemetry[1] if telemetry else None,
         body_cap=body_cap,
         only_pods=settings.pods is not None and not settings.pods.choice.captures_unknown,

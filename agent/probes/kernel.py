@@ -70,7 +70,7 @@ class SourceError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class CaptureFilters:
     """What is captured. An empty set does not restrict. `own_port` is the server's, in the agent's network
-    namespace.
+    namespace; with `own_tls` it speaks TLS, so that its calls may have unknown ports at first.
     """
 
     only_ports: frozenset[int] = frozenset()
@@ -81,6 +81,7 @@ class CaptureFilters:
     only_cgroups: tuple[str, ...] = ()
     except_cgroups: tuple[str, ...] = ()
     own_port: int | None = None
+    own_tls: bool = False
     telemetry_port: int | None = None
     """The port the agent itself listens on: never captured."""
     body_cap: int | None = None
@@ -351,7 +352,7 @@ class KernelSource:
             maps.set(Setting.BODY_CAP, filters.body_cap + HEADROOM)
         maps.set(Setting.ONLY_PODS, int(filters.only_pods))
         maps.set(Setting.ONLY_PORTS, int(bool(filters.only_ports)))
-        maps.set(Setting.PORTS, int(bool(filters.only_ports or filters.except_ports)))
+        maps.set(Setting.PORTS, int(bool(filters.only_ports or filters.except_ports or filters.own_tls)))
         maps.set(Setting.ONLY_PROCESSES, int(bool(filters.only_pids or filters.only_names)))
         if filters.own_port:
             maps.set(Setting.OWN_PORT, filters.own_port)

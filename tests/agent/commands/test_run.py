@@ -41,6 +41,19 @@ def test_connections_from_before_capture_are_said_with_their_programs() -> None:
     assert "restarted" in said
 
 
+@pytest.mark.parametrize(
+    ("server", "port", "tls"),
+    [
+        ("http://127.0.0.1:9", 9, False),
+        ("https://127.0.0.1:9", 9, True),
+        ("https://192.0.2.1:9", None, False),  # on another machine
+    ],
+)
+def test_calls_to_a_server_on_this_machine_are_not_captured(server: str, port: int | None, tls: bool) -> None:
+    found = run.capture_filters(config.settings(argparse.Namespace(server=server)))
+    assert (found.own_port, found.own_tls) == (port, tls)
+
+
 class Greeting:
     """A source that sends one mail server's greeting."""
 
