@@ -1,5 +1,5 @@
 """`python -m tests.bench [PART…]`: measures each part in a process of its own, prints a table, writes
-JSON.
+JSON. Each figure is there as soon as it is measured: a run may be cut off.
 """
 
 from __future__ import annotations
@@ -64,13 +64,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     with environment(options.compiled) as prefix:
         for name in options.parts or registry.names():
             console.print(f"measuring {name}: {registry.about(name)}", highlight=False)
+            some = measured[name] = []
             try:
-                measured[name] = list(measure(name, options.rounds, prefix))
+                for figure in measure(name, options.rounds, prefix):
+                    some.append(figure)
+                    report.show(name, figure, console)
             except subprocess.CalledProcessError as error:
                 failed.append(name)
                 console.print(f"[bold]{name} failed[/bold] with exit status {error.returncode}")
-    report.show(measured, console)
-    options.json.write_text(report.as_json(measured))
+            options.json.write_text(report.as_json(measured))
+    report.show_all(measured, console)
     console.print(f"as JSON: {options.json}", highlight=False)
     return 1 if failed else 0
 

@@ -47,10 +47,15 @@ def figure_of(plain: dict[str, Any]) -> Figure:
     return Figure(**{**plain, "values": tuple(plain["values"])})
 
 
-def show(figures: Figures, console: Console) -> None:
-    """The median, the minimum and maximum of all rounds, and the goal of each figure.
+def show(part: str, figure: Figure, console: Console) -> None:
+    """One line, where there is no terminal: a pipe has no width to fit a table into."""
+    if not console.is_terminal:
+        console.print(line(part, figure), highlight=False, markup=False, soft_wrap=True)
 
-    A table on a terminal; elsewhere one line per figure, since a pipe has no width to fit a table into.
+
+def show_all(figures: Figures, console: Console) -> None:
+    """The machine; on a terminal also a table with the median, the minimum and maximum of all rounds, and the
+    goal of each figure.
     """
     facts = machine()
     console.print(
@@ -61,10 +66,6 @@ def show(figures: Figures, console: Console) -> None:
     )
     if console.is_terminal:
         console.print(_table(figures))
-    else:
-        for part, some in figures.items():
-            for figure in some:
-                console.print(line(part, figure), highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(figures: Figures) -> Table:
