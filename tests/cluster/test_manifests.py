@@ -9,22 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import agent.options
 from agent.options import OPTIONS
 from tests.cluster.cluster import programs
+from tests.cluster.manifests import containers, helmed, kustomized, plain, rendered
 from tests.e2e.processes import REPOSITORY
 
 pytestmark = pytest.mark.cluster
-
-HELM_LABELS = (
-    "app.kubernetes.io/instance",
-    "app.kubernetes.io/managed-by",
-    "app.kubernetes.io/version",
-    "helm.sh/chart",
-)
-Objects = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -32,45 +24,12 @@ def tools() -> Path:
     return programs()
 
 
-def rendered(argv: list[object]) -> Objects:
-    """The objects by kind and name."""
-    done = subprocess.run(list(map(str, argv)), cwd=REPOSITORY, check=True, capture_output=True, text=True)
-    objects = [one for one in yaml.safe_load_all(done.stdout) if one]
-    return {f"{one['kind']}/{one['metadata']['name']}": one for one in objects}
-
-
-def kustomized(tools: Path) -> Objects:
-    return rendered([tools / "kubectl", "kustomize", "daemonset/base"])
-
-
-def helmed(tools: Path, *options: str) -> Objects:
-    return rendered(
-        [tools / "helm", "template", "spectap", "daemonset/chart", "--namespace", "spectap", *options]
-    )
-
-
-def plain(one: dict[str, Any]) -> dict[str, Any]:
-    """The object without what only Helm states: its labels, and defaults of the API."""
-    copy: dict[str, Any] = json.loads(json.dumps(one))
-    copy["metadata"].pop("namespace", None)
-    labels = copy["metadata"].get("labels", {})
-    copy["metadata"]["labels"] = {name: text for name, text in labels.items() if name not in HELM_LABELS}
-    for claim in copy["spec"].get("volumeClaimTemplates", ()) if "spec" in copy else ():
-        claim["metadata"].pop("labels", None)  # kustomize's
-    for container in containers(copy):
-        container.pop("imagePullPolicy", None)
-    return copy
-
-
-def containers(one: dict[str, Any]) -> list[dict[str, Any]]:
-    template = one.get("spec", {}).get("template", {})
-    found: list[dict[str, Any]] = template.get("spec", {}).get("containers", [])
-    return found
-
-
 def test_helm_installs_what_kustomize_installs(tools: Path) -> None:
     ours = {name: plain(one) for name, one in kustomized(tools).items() if one["kind"] != "Namespace"}
-    charts = {name: plain(one) for name, one in helmed(tools, "--set", "secrets.create=false").items()}
+    charts = {
+        name: plain(one)
+        for name, one in helmed(tools, "--skip-tests", "--set", "secrets.create=false").items()
+    }
     assert charts == ours
 
 

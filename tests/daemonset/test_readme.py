@@ -12,6 +12,7 @@ import yaml
 FOLDER = Path(__file__).parents[2] / "daemonset"
 README = (FOLDER / "README.md").read_text()
 AS_A_WHOLE = ("server.resources", "agent.requests", "agent.nodeSelector", "agent.tolerations")
+PARTS = "|".join(yaml.safe_load((FOLDER / "chart/values.yaml").read_text()))
 
 
 def values(given: dict[str, Any], above: str = "") -> Iterator[str]:
@@ -38,7 +39,7 @@ def manifest(kind: str) -> dict[str, Any]:
 
 def test_every_value_of_the_chart_is_explained() -> None:
     chart = set(values(yaml.safe_load((FOLDER / "chart/values.yaml").read_text())))
-    assert documented(r"`((?:image|secrets|networkPolicy|server|agent)\.[A-Za-z.]+)`") == chart
+    assert documented(rf"`((?:{PARTS})\.[A-Za-z.]+)`") == chart
 
 
 def test_every_capability_is_explained() -> None:
@@ -60,6 +61,16 @@ def test_every_folder_of_the_host_is_explained_and_only_the_spool_is_written_to(
 def test_every_overlay_is_named() -> None:
     for overlay in (FOLDER / "overlays").iterdir():
         assert f"overlays/{overlay.name}/kustomization.yaml" in README
+
+
+def test_every_component_is_explained_with_its_value() -> None:
+    chart = yaml.safe_load((FOLDER / "chart/values.yaml").read_text())
+    rows = re.findall(r"^\| `([a-z-]+)` \| `([A-Za-z]+)\.([A-Za-z]+)=true` \|", README, flags=re.MULTILINE)
+    assert [name for name, *_ in rows if (FOLDER / "components" / name).is_dir()] == [
+        name for name, *_ in rows
+    ]
+    assert {name for name, *_ in rows} == {folder.name for folder in (FOLDER / "components").iterdir()}
+    assert all(chart[part][value] is False for _, part, value in rows)
 
 
 def test_every_message_is_one_of_the_doctors() -> None:

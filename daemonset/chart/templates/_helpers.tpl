@@ -25,3 +25,20 @@ imagePullSecrets:
   value: {{ $value | quote }}
 {{- end }}
 {{- end }}
+
+{{- define "spectap.url" -}}
+{{ .Values.tls.enabled | ternary "https" "http" }}://spectap-server:8080
+{{- end }}
+
+{{- define "spectap.scheme" -}}
+{{ if .Values.tls.enabled }}, scheme: HTTPS{{ end }}
+{{- end }}
+
+{{- define "spectap.issuer" -}}
+{{ .Values.tls.issuerRef | default (dict "group" "cert-manager.io" "kind" "Issuer" "name" "spectap-ca") | toJson }}
+{{- end }}
+
+{{- define "spectap.names" -}}
+{{ $name := "spectap-server" }}{{ $full := printf "%s.%s" $name .Release.Namespace -}}
+{{ list $name $full (printf "%s.svc" $full) "localhost" | toJson }}
+{{- end }}
