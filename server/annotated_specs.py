@@ -117,7 +117,7 @@ class AnnotatedSpecs:
             raw = self._read(one, state.failures)
             kept = (one.workload, hashlib.sha256(raw).digest())
             if kept != state.kept:
-                target = AttachTarget(workload=one.workload, unless_same=True)
+                target = AttachTarget(workload=one.workload, unless_same=True, cluster=self._settings.name)
                 self._specifications.add(Sent(raw), target)
                 state.kept = kept
         except (FetchError, ReadError, SpecError, InvalidInput) as error:

@@ -195,6 +195,9 @@ class Fetch(BaseModel):
     workload: str | None = Field(
         None, description="Workload that it describes: NAMESPACE/NAME.", max_length=400
     )
+    cluster: str | None = Field(
+        None, description="Cluster of that host or workload; default: any.", max_length=300
+    )
     base_path: str | None = Field(None, pattern="^/", max_length=400)
     api: str | None = Field(None, description="Id of the API that it describes.", max_length=100)
     token: str | None = Field(

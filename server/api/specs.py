@@ -38,6 +38,9 @@ Root = Annotated[
     str | None,
     Query(description="The root file, if the document has several files.", max_length=400),
 ]
+Cluster = Annotated[
+    str | None, Query(description="Cluster of that host or workload; default: any.", max_length=300)
+]
 ApiId = Annotated[str | None, Query(description="Id of the API that it describes.", max_length=100)]
 
 
@@ -47,6 +50,7 @@ async def post_spec(
     here: Here,
     host: Host = None,
     workload: Workload = None,
+    cluster: Cluster = None,
     base_path: BasePath = None,
     api: ApiId = None,
     root: Root = None,
@@ -55,7 +59,7 @@ async def post_spec(
     not; stored exchanges are re-validated shortly afterwards. Several files that refer to each other come as
     a zip archive, or as a form's files whose names are their paths.
     """
-    target = AttachTarget(api=api, host=host, workload=workload)
+    target = AttachTarget(api=api, host=host, workload=workload, cluster=cluster or None)
     return await here.write(here.specifications.add, await sent(request, root), target, base_path)
 
 
@@ -74,7 +78,8 @@ async def fetch_spec(here: Here, ask: models.Fetch) -> Added:
     nor the document names the API it describes, it is the service's.
     """
     raw = await run_in_threadpool(fetched, ask.url, MAX_SPEC, ask.token, ask.verify)
-    target = AttachTarget(ask.api, ask.host, ask.workload, otherwise=usable(ask.url).netloc.decode())
+    host = usable(ask.url).netloc.decode()
+    target = AttachTarget(ask.api, ask.host, ask.workload, otherwise=host, cluster=ask.cluster or None)
     return await here.write(here.specifications.add, Sent(raw), target, ask.base_path)
 
 

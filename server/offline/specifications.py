@@ -27,6 +27,7 @@ TARGET = {
     "--api": ("ID", "id of the API it describes"),
     "--host": ("HOST", "host of the API, with a port if needed (default: from its server URLs)"),
     "--workload": ("NAMESPACE/NAME", "workload that serves the API"),
+    "--cluster": ("NAME", "cluster of that host or workload (default: any)"),
     "--base-path": ("/PATH", "replaces the base path of its server URLs"),
 }
 
@@ -68,6 +69,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         return action
 
     listing = add("list", _list, "list the specifications, newest first")
+    listing.add_argument("--cluster", metavar="NAME", help="only those of this cluster's APIs")
     adding = add("add", _add, "upload a specification with all local files it refers to")
     adding.add_argument("file", type=Path, metavar="FILE", help=spec.WHAT)
     spec.add_root(adding)
@@ -116,7 +118,9 @@ def _fail(parsed: argparse.Namespace, error: Exception, status: int) -> int:
 
 
 def _list(parsed: argparse.Namespace, server: Remote) -> None:
-    found: list[ListedSpecification] = [*server.items("/specs")]
+    found: list[ListedSpecification] = [
+        *server.items("/specs", {"cluster": parsed.cluster} if parsed.cluster else {})
+    ]
     if parsed.json:
         _print(json.dumps(found, ensure_ascii=False, indent=2))
     elif not found:
@@ -128,8 +132,8 @@ def _list(parsed: argparse.Namespace, server: Remote) -> None:
 def _add(parsed: argparse.Namespace, server: Remote) -> None:
     if parsed.replace and parsed.api is None:
         raise AddressError("--replace needs --api to know whose specifications to replace")
-    if parsed.replace and (parsed.host or parsed.workload):
-        raise AddressError("--replace uses --api alone: leave out --host and --workload")
+    if parsed.replace and (parsed.host or parsed.workload or parsed.cluster):
+        raise AddressError("--replace uses --api alone: leave out --host, --workload and --cluster")
     content, kind, root = packed(*spec.located(parsed.file, parsed.spec_root))
     asked = _target(parsed) | ({"root": root} if root else {})
     method, path = "POST", "/specs"

@@ -15,8 +15,8 @@ from server.store.values import WORKLOAD_PREFIX, Upload
 @dataclass(frozen=True, slots=True)
 class AttachTarget:
     """The API that a specification describes, by id or host. `otherwise` is the host if neither this nor the
-    document names one. `replace` removes all others. `unless_same` keeps a stored one in its place that is
-    the same document.
+    document names one. `cluster` is that of the host or workload; None means any. `replace` removes all
+    others. `unless_same` keeps a stored one in its place that is the same document.
     """
 
     api: str | None = None
@@ -25,6 +25,7 @@ class AttachTarget:
     otherwise: str | None = None
     replace: bool = False
     unless_same: bool = False
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +94,4 @@ def _target(unit: Unit, specification: LoadedSpecification, target: AttachTarget
     names = names or hosts(specification.document) or ([target.otherwise] if target.otherwise else [])
     if not names:
         raise NoTarget("the document's servers name no host: give host, workload or api")
-    return unit.apis.declare(names, specification.title)
+    return unit.apis.declare(names, specification.title, target.cluster)

@@ -48,8 +48,8 @@ class Apis(Protocol):
         saw get an API of that address.
         """
 
-    def declare(self, names: Sequence[str], title: str) -> int:
-        """The API with one of these names, created if traffic has not.
+    def declare(self, names: Sequence[str], title: str, cluster: str | None = None) -> int:
+        """The API with one of these names, in a cluster or (None) in any, created if traffic has not.
 
         A name is a host, with or without port, or a workload after WORKLOAD_PREFIX. If several APIs had the
         name, one whose server was captured is preferred, then the busiest.

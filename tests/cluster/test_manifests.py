@@ -91,6 +91,19 @@ def test_an_overlay_changes_the_agent_or_what_both_are_told_and_nothing_else(
     assert (found.keys(), changed) == (ours.keys(), {"DaemonSet/spectap-agent", *told})
 
 
+def test_agents_of_a_further_cluster_come_without_a_server(tools: Path) -> None:
+    ours = kustomized(tools)
+    found = rendered([tools / "kubectl", "kustomize", "daemonset/overlays/agents-only"])
+    assert ours.keys() - found.keys() == {name for name in ours if name.endswith("/spectap-server")}
+    changed = {
+        name for name, one in found.items() if plain(without_images(one)) != plain(without_images(ours[name]))
+    }
+    assert changed == {"DaemonSet/spectap-agent"}
+    (agent,) = containers(found["DaemonSet/spectap-agent"])
+    told = {one["name"]: one.get("value") for one in agent["env"]}
+    assert (told["SPECTAP_SERVER"], told["SPECTAP_CLUSTER"]) == ("https://spectap.example.com", "west")
+
+
 def without_images(one: dict[str, Any]) -> dict[str, Any]:
     copy: dict[str, Any] = json.loads(json.dumps(one))
     for container in containers(copy):

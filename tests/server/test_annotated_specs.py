@@ -78,7 +78,7 @@ def test_a_document_of_the_services_pods_describes_their_workload_and_is_renewed
         annotate(api, "/openapi.json", int(url.rpartition(":")[2]))
         wait_for(lambda: titles(client) == ["First"], "the specification")
         (found,) = client.items("/apis")
-        assert found["name"] == "shop/cart"
+        assert (found["name"], found["cluster"]) == ("shop/cart", "east")
         seen = len(asked)
         wait_for(lambda: len(asked) > seen + 2, "further readings")
         assert titles(client) == ["First"]  # the same is not uploaded again

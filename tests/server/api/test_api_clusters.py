@@ -187,3 +187,21 @@ def test_the_ledger_and_the_lag_are_of_one_cluster_or_of_all(filled: Client) -> 
 def test_agents_of_one_name_in_two_clusters_are_two(filled: Client) -> None:
     assert 'spectap_server_agents{state="everything"} 2.0' in filled.http.get("/metrics").text
     assert sorted(one["cluster"] for one in filled.items("/agents", node="node-1")) == [EAST, WEST]
+
+
+@pytest.mark.parametrize("target", [{"workload": "store/shop"}, {"host": "shop.local:8080"}])
+def test_a_specification_goes_to_the_api_of_the_cluster_that_it_names(
+    filled: Client, target: Mapping[str, str]
+) -> None:
+    for cluster in PATHS:
+        (api,) = filled.items("/apis", cluster=cluster)
+        asked = {**target, "cluster": cluster}
+        added = filled.http.post(
+            "/api/v1/specs", params=asked, content=spec("GET /users/{id}", version=cluster)
+        )
+        assert (added.status_code, added.json()["api"]) == (201, api["id"])
+        assert cluster in {one["version"] for one in filled.items("/specs", cluster=cluster)}
+    asked = {**target, "cluster": "north"}
+    added = filled.http.post("/api/v1/specs", params=asked, content=spec("GET /users/{id}"))
+    (api,) = [one for one in filled.items("/apis") if one["kind"] == "declared"]
+    assert (api["id"], api["cluster"]) == (added.json()["api"], "north")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from agent.wire import Record
@@ -53,13 +53,14 @@ class SqliteApis:
         self._hosts: dict[int, set[str]] = {}
         for api, host in execute("SELECT api, host FROM hosts"):
             self._hosts.setdefault(api, set()).add(host)
-        self._declared: dict[str, int] = dict(
-            execute(
-                """SELECT host, api FROM hosts JOIN apis ON apis.number = hosts.api
-                WHERE declared AND kind = ? AND merged_into IS NULL""",
-                (ApiKind.DECLARED,),
-            )
+        self._declared: dict[tuple[str | None, str], int] = {}  # by cluster, None for any, and name
+        rows = execute(
+            """SELECT cluster, host, api FROM hosts JOIN apis ON apis.number = hosts.api
+            WHERE declared AND kind = ? AND merged_into IS NULL""",
+            (ApiKind.DECLARED,),
         )
+        for cluster, host, api in rows:
+            self._declared[cluster, host] = api
 
     def resolve(self, record: Record) -> tuple[int, Merge | None]:
         key = key_of(record)
@@ -72,21 +73,13 @@ class SqliteApis:
         return number, Merge(declared, number)
 
     def _declared_for(self, record: Record) -> int | None:
-        """A host declared with a specification: an IP address must match the server's, a name the Host
-        header.
-        """
-        host, server = host_of(record), record.server
-        if server is not None and server.workload:
-            declared = self._declared.get(f"{WORKLOAD_PREFIX}{server.namespace or ''}/{server.workload}")
-            if declared is not None:
-                return declared
-        if server is not None:
-            at = f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}"
-            if at in self._declared:
-                return self._declared[at]
-        if host is None or (is_address(host) and server is not None):
-            return None
-        return self._declared.get(host, self._declared.get(name_of(host)))
+        """What was declared with a specification for the record's cluster, or else for any."""
+        for cluster in dict.fromkeys((record.cluster, None)):
+            for name in _names(record):
+                declared = self._declared.get((cluster, name))
+                if declared is not None:
+                    return declared
+        return None
 
     def learn(self, record: Record, target: int) -> Merge | None:
         key = key_of(record)
@@ -102,25 +95,27 @@ class SqliteApis:
         self._bind(key, self.insert(replace(identify(record), key=(AMBIGUOUS, *key))), AMBIGUOUS)
         return None
 
-    def declare(self, names: Sequence[str], title: str) -> int:
+    def declare(self, names: Sequence[str], title: str, cluster: str | None = None) -> int:
         for name in names:
-            number = self._known_as(name)
+            number = self._known_as(name, cluster)
             if number is not None:
                 return number
         name = names[0].removeprefix(WORKLOAD_PREFIX) or title[:MAX_NAME]
-        own = (ApiKind.DECLARED, names[0] or name)
-        number = self.insert(replace(named(ApiKind.DECLARED, name), key=own))
+        own: Key = (ApiKind.DECLARED, names[0] or name)
+        if cluster is not None:
+            own = (*own, cluster)
+        number = self.insert(replace(named(ApiKind.DECLARED, name), key=own, cluster=cluster))
         for host in names:
             self._db.execute(
                 """INSERT INTO hosts VALUES (?, ?, 1)
                 ON CONFLICT (api, host) DO UPDATE SET declared = 1""",
                 (number, host),
             )
-            self._declared[host] = number
+            self._declared[cluster, host] = number
             self._hosts.setdefault(number, set()).add(host)
         return number
 
-    def _known_as(self, name: str) -> int | None:
+    def _known_as(self, name: str, cluster: str | None) -> int | None:
         port = name.rpartition(":")[2] if is_address(name) else ""
         row = self._db.execute(
             """SELECT apis.number FROM apis LEFT JOIN hosts ON hosts.api = apis.number
@@ -129,9 +124,10 @@ class SqliteApis:
             WHERE merged_into IS NULL AND (host = ?1 OR substr(host, 1, length(?1) + 1) = ?1 || ':'
             OR (kind = 'workload' AND ?1 = ?2 || coalesce(namespace, '') || '/' || workload))
             AND (?3 = '' OR apis.port IS NULL OR apis.port = CAST(?3 AS INTEGER))
+            AND (?4 IS NULL OR apis.cluster = ?4)
             ORDER BY kind IN ('workload', 'process') DESC, coalesce(busy.count, 0) DESC, apis.number
             LIMIT 1""",
-            (name, WORKLOAD_PREFIX, port if port.isdecimal() else ""),
+            (name, WORKLOAD_PREFIX, port if port.isdecimal() else "", cluster),
         ).fetchone()
         return None if row is None else int(row[0])
 
@@ -218,6 +214,19 @@ class SqliteApis:
             ON CONFLICT (key) DO UPDATE SET api = excluded.api, state = excluded.state""",
             (json.dumps(key), number, state),
         )
+
+
+def _names(record: Record) -> Iterator[str]:
+    """The names under which a record's server may be declared: an IP address must be the server's, a name
+    that of the Host header.
+    """
+    host, server = host_of(record), record.server
+    if server is not None:
+        if server.workload:
+            yield f"{WORKLOAD_PREFIX}{server.namespace or ''}/{server.workload}"
+        yield f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}"
+    if host is not None and not (is_address(host) and server is not None):
+        yield from (host, name_of(host))
 
 
 def named(kind: ApiKind, name: str, namespace: str | None = None, workload: str | None = None) -> Identity:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
 from server.analysis.inventory import ApiKind, ConsumerKind
+from server.store.filters import Filters
 from server.store.rows import OperationKind
 from server.store.unit import Unit
 from server.store.values import WORKLOAD_PREFIX, Contribution, Leftover, Merge
@@ -104,6 +105,61 @@ def test_a_workload_can_be_declared(opened: OpenStore) -> None:
     view = record(0, server=server)
     api, _ = opened.do(lambda unit: unit.apis.resolve(view))
     assert opened.do(lambda unit: unit.apis.declare([f"{WORKLOAD_PREFIX}shop/orders"], "Orders")) == api
+
+
+def in_cluster(cluster: str | None, ordinal: int = 0) -> Record:
+    return replace(record(ordinal), cluster=cluster)
+
+
+@pytest.mark.parametrize("name", ["shop.local:8080", f"{WORKLOAD_PREFIX}shop/orders"])
+def test_what_is_declared_for_a_cluster_is_the_api_of_that_cluster(opened: OpenStore, name: str) -> None:
+    def view(cluster: str | None) -> Record:
+        server = Endpoint("10.0.0.1", 8080, NETNS, namespace="shop", workload="orders")
+        return replace(in_cluster(cluster), server=server)
+
+    def called(unit: Unit) -> dict[str, int]:
+        found = {}
+        for cluster, calls in (("east", 3), ("west", 1)):
+            found[cluster], _ = unit.apis.resolve(view(cluster))
+            unit.apis.add_host(found[cluster], view(cluster))
+            take(unit, *(replace(view(cluster), id=f"{cluster} {n}") for n in range(calls)))
+        return found
+
+    apis = opened.do(called)
+    for cluster, api in apis.items():
+        assert opened.do(partial(declare, [name], cluster)) == api
+    assert opened.do(partial(declare, [name], None)) == apis["east"]  # the busiest
+
+
+def declare(names: list[str], cluster: str | None, unit: Unit) -> int:
+    return unit.apis.declare(names, "Shop", cluster)
+
+
+def test_what_is_declared_for_a_cluster_waits_for_traffic_of_that_cluster(opened: OpenStore) -> None:
+    declared = {one: opened.do(partial(declare, ["shop.local"], one)) for one in ("east", "west", "north")}
+    assert len(set(declared.values())) == 3
+    assert [row.number for row in opened.apis(Filters(cluster="west"))] == [declared["west"]]
+    opened.again()
+    for cluster in ("west", "east"):
+        api, merge = opened.do(partial(resolve, in_cluster(cluster)))
+        assert merge == Merge(declared[cluster], api)
+    _, merge = opened.do(lambda unit: unit.apis.resolve(in_cluster(None)))
+    assert merge is None
+
+
+def test_what_is_declared_for_any_cluster_waits_for_the_first_that_has_none_of_its_own(
+    opened: OpenStore,
+) -> None:
+    anywhere = opened.do(partial(declare, ["shop.local"], None))
+    east = opened.do(partial(declare, ["shop.local"], "east"))
+    assert east != anywhere
+    for cluster, declared in (("east", east), ("west", anywhere)):
+        api, merge = opened.do(partial(resolve, in_cluster(cluster)))
+        assert merge == Merge(declared, api)
+
+
+def resolve(one: Record, unit: Unit) -> tuple[int, Merge | None]:
+    return unit.apis.resolve(one)
 
 
 def test_names_that_clients_used_are_kept_once(opened: OpenStore) -> None:
