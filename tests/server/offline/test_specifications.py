@@ -122,7 +122,7 @@ def test_the_server_fetches_one_from_a_running_service(
         ("{", "line 1"),
         ("[]", "not a JSON object"),
         ('{"openapi": "3.1.0"}', "/info: missing"),
-        (json.dumps(SPEC), "say host=, workload= or api="),
+        (json.dumps(SPEC), "give host, workload or api"),
         (json.dumps({**SPEC, "paths": {"/a": {"$ref": "b.yaml"}}}), "b.yaml"),
     ],
 )
