@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TIERS
 from tests.e2e.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +52,8 @@ def builders(tree: Path) -> list[Path]:
     return started
 
 
-def start(tree: Path, failing: str, *words: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "STATE": str(tree / "state"), "FAILING": failing, "CI": "true"}
+def start(tree: Path, failing: str, *words: str, ci: str = "true") -> subprocess.Popen[str]:
+    environment = {**os.environ, "STATE": str(tree / "state"), "FAILING": failing, "CI": ci, "TIERS": ""}
     return subprocess.Popen(
         [tree / "tools/pytest", *words],
         env=environment,
@@ -79,6 +80,22 @@ def test_both_lanes_run_at_once_and_either_may_fail(tree: Path, failing: str) ->
     assert (running.returncode == 0) == (failing == "neither")
     last = output.splitlines()[-2]
     assert (last == f"FAILED tests/test_of_{failing}.py::test_it") == (failing != "neither")
+
+
+@pytest.mark.parametrize(("ci", "slow"), [("true", True), ("", False)])
+def test_the_slow_tiers_run_in_ci_only(tree: Path, ci: str, slow: bool) -> None:
+    (tree / "state/go").touch()
+    with start(tree, "neither", ci=ci) as running:
+        output, _ = running.communicate()
+    chosen = {
+        lane: output.split(f"ran {lane}: -m pytest -m ")[1].splitlines()[0] for lane in ("host", "pure")
+    }
+
+    def runs(lane: str, tier: str) -> bool:
+        return bool(eval(chosen[lane], {name: name == tier for name in TIERS}))
+
+    assert [runs("host", tier) for tier in ("root", "compiled")] == [True, slow]
+    assert not any(runs("pure", tier) for tier in ("root", "vm", "compiled", "cluster"))
 
 
 def test_with_arguments_there_is_one_lane(tree: Path) -> None:
