@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from server import config, up
+from server import config, options, up
 from server.config import ConfigError, ServerSettings
 from server.offline import (
     coverage,
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def add_server(subparsers: Subparsers) -> None:
-    """`spectap server`. Each option's default can be set in the environment: SPECTAP_ and its name."""
+    """`spectap server`."""
     parser = subparsers.add_parser(
         "server",
         help="run the analysis server",
@@ -75,123 +75,8 @@ def add_server(subparsers: Subparsers) -> None:
         " Exit status: 0 stopped on request, 1 it cannot run, 64 for a usage error,"
         " 65 the database is damaged (see --salvage).",
     )
-    option = parser.add_argument
-    option(
-        "--listen",
-        metavar="HOST:PORT",
-        default=_env("listen", config.DEFAULT_LISTEN),
-        help="address and port to listen at (default: %(default)s)",
-    )
-    option(
-        "--data",
-        metavar="DIR",
-        type=Path,
-        default=_env("data", config.default_data()),
-        help="directory of the database (default: %(default)s)",
-    )
-    token = "file with the token (or sha256:HEX of it) that %s; required unless listening on loopback only"
-    option(
-        "--ingest-token-file",
-        metavar="FILE",
-        type=Path,
-        default=_env("ingest_token_file"),
-        help=token % "agents send",
-    )
-    option(
-        "--admin-token-file",
-        metavar="FILE",
-        type=Path,
-        default=_env("admin_token_file"),
-        help=token % "people send",
-    )
-    option(
-        "--tls-cert",
-        metavar="FILE",
-        default=_env("tls_cert"),
-        help="serve HTTPS with the certificate (and its chain) in this file; renewed files are read again",
-    )
-    option(
-        "--tls-key",
-        metavar="FILE",
-        default=_env("tls_key"),
-        help="file with its private key, without a passphrase",
-    )
-    option(
-        "--tls-client-ca",
-        metavar="FILE",
-        default=_env("tls_client_ca"),
-        help="take records only from clients with a certificate of an authority in this file",
-    )
-    option(
-        "--open-to-local-users",
-        action="store_true",
-        default=_env("open_to_local_users", False),
-        help="on loopback without tokens, admit every user of this machine (default: only root, this user and"
-        " who started it by sudo)",
-    )
-    option(
-        "--retention-days",
-        metavar="N",
-        type=float,
-        default=_env("retention_days", config.DEFAULT_DAYS),
-        help="days to keep whole exchanges after they arrive; counters are kept (default: %(default)s)",
-    )
-    option(
-        "--retention-bytes",
-        metavar="N",
-        type=int,
-        default=_env("retention_bytes", config.DEFAULT_BYTES),
-        help="maximum database size; oldest exchanges are deleted first (default: %(default)s)",
-    )
-    option(
-        "--salvage",
-        action="store_true",
-        default=_env("salvage", False),
-        help="first, if the database is damaged, replace it by what can be read of it, and say what was lost;"
-        " the damaged one is kept beside it",
-    )
-    option(
-        "--kubernetes",
-        action="store_true",
-        default=_env("kubernetes", False),
-        help="name Services of the cluster: watch them and their endpoints at the Kubernetes API",
-    )
-    option(
-        "--cluster", metavar="NAME", default=_env("cluster"), help="the name that agents give this cluster"
-    )
-    option(
-        "--kubernetes-api",
-        metavar="URL",
-        default=_env("kubernetes_api"),
-        help="the Kubernetes API's URL (default: the cluster's, in a pod)",
-    )
-    option(
-        "--kubernetes-account",
-        metavar="DIR",
-        default=_env("kubernetes_account"),
-        help="directory with a service account's token and ca.crt (default: where a pod has them)",
-    )
-    option(
-        "--specs-from",
-        metavar="NAMESPACE",
-        action="append",
-        default=[one for one in str(_env("specs_from", "")).split(",") if one],
-        help="take specifications that Services of this namespace name by the annotation spectap.io/spec"
-        " (default: of none); repeatable",
-    )
-    policy.add_options(parser, _env)
-    option("--log-json", action="store_true", default=_env("log_json", False), help="log as JSON lines")
-    option(
-        "--log-level",
-        choices=config.LOG_LEVELS,
-        default=_env("log_level", "info"),
-        help="minimum level of log lines (default: %(default)s)",
-    )
+    options.add_options(parser)
     parser.set_defaults(run=_serve)
-
-
-def _env(name: str, default: object = None) -> object:
-    return os.environ.get(f"SPECTAP_{name.upper()}") or default
 
 
 def _serve(parsed: argparse.Namespace) -> int:

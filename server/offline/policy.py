@@ -12,7 +12,7 @@ _REPORT, _IGNORE = "report", "ignore"
 
 
 def add_options(
-    parser: argparse.ArgumentParser, said: Callable[[str, object], object] = lambda name, default: default
+    parser: argparse._ActionsContainer, said: Callable[[str, object], object] = lambda name, default: default
 ) -> None:
     """`--unknown-fields report|ignore` and `--ignore-field PATTERN`; so for parameters and headers.
 
