@@ -86,7 +86,7 @@ class Attribution(StrEnum):
 
 
 class PartlySeen(StrEnum):
-    """PartlySeen of which something is missing."""
+    """Connections of which something is missing."""
 
     OLDER = "older"  # had begun before capture: read from their next message on
 
