@@ -11,11 +11,15 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request
 
 import pytest
 
 from tests.e2e.processes import free_port, wait_until
+from tests.served import served
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -51,6 +55,13 @@ class Booted:
                 return bool(answer.status == 200)
         except OSError:
             return False
+
+    def exchanges(self) -> str:
+        """The stored exchanges, as JSON."""
+        token = (self.folder / "etc/admin").read_text()
+        request = Request(f"{self.url}/api/v1/exchanges", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request) as answer:
+            return str(answer.read())
 
     def status(self, unit: str) -> dict[str, str]:
         """/proc/PID/status of a unit's process."""
@@ -117,3 +128,20 @@ def test_the_server_needs_no_more_than_its_unit_gives(tmp_path: Path) -> None:
     assert int(found["Uid"].split()[0]) >= 61184  # systemd's range of dynamic users
     assert (int(found["CapEff"], 16), int(found["CapBnd"], 16)) == (0, 0)
     assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
+
+
+def test_the_agent_captures_with_what_its_unit_gives(tmp_path: Path) -> None:
+    with (
+        booted(tmp_path, [SERVER, AGENT]) as systemd,
+        served(HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)) as port,
+    ):
+        wait_until(lambda: systemd.answers("/readyz?agent=1"), "an agent that captures")
+        with pytest.raises(HTTPError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/called-by-the-test")
+        wait_until(lambda: "/called-by-the-test" in systemd.exchanges(), "the call")
+        found = systemd.status(AGENT)
+        log = systemd.logs()
+    assert found["CapBnd"] == found["CapEff"]
+    assert int(found["CapEff"], 16).bit_count() == 6
+    assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
+    assert "packets" not in log
