@@ -54,6 +54,24 @@ RAW_TRACEPOINT_PROBE(inet_sock_set_state)
 	return 0;
 }
 
+/* The end of a socket is that of its TLS connection. */
+static inline void end_tls(struct conn *conn)
+{
+	struct tls_key key = {.object = conn->bound_object, .tgid = conn->tls_tgid};
+	struct tls_conn *tls = tls_conns.lookup(&key);
+	struct scratch *scratch;
+	if (!tls || tls->sk_generation != conn->generation)
+		return;
+	scratch = take_scratch();
+	if (scratch) {
+		fill_head(&scratch->head, EVENT_CLOSED, SOURCE_RUSTLS, key.object, tls->generation, &tls->tuple);
+		scratch->head.tgid = key.tgid; /* another task may close the socket */
+		hand_over(scratch, 0);
+		give_back(scratch);
+	}
+	tls_conns.delete(&key);
+}
+
 /* The end of a socket: data may still be read after TCP_CLOSE, but not after this. */
 RAW_TRACEPOINT_PROBE(tcp_destroy_sock)
 {
@@ -63,6 +81,8 @@ RAW_TRACEPOINT_PROBE(tcp_destroy_sock)
 		return 0;
 	if (!setting(SETTING_DISABLED) && conn->counter != COUNT_FILTERED)
 		tell(EVENT_CLOSED, sk, conn);
+	if (conn->flags & CONN_ENDS_TLS)
+		end_tls(conn);
 	conns.delete(&sk);
 	return 0;
 }

@@ -22,6 +22,7 @@
 #define CONN_FILTERED 2 /* of a TLS library's connection */
 #define CONN_HELLO 4 /* of a socket: what its TLS library wrote first was looked at */
 #define CONN_OUTSIDE 8 /* of a socket: counted in outside_tls */
+#define CONN_ENDS_TLS 16 /* of a socket: its end is that of `bound_object` in process `tls_tgid` (tls_rustls.c) */
 
 enum track_mode { TRACK_UNKNOWN = 0, TRACK_START, TRACK_HTTP1, TRACK_HTTP2 };
 
@@ -122,7 +123,7 @@ struct walk {
 	u32 range;    /* index of the current one of scratch->ranges */
 	u32 ranges;   /* number of ranges */
 	u32 pages;    /* not 0: the buffers are pages of the kernel */
-	u32 padding;
+	u32 of_user;  /* not 0: the array of buffers is the process's own, wherever the backend has it */
 };
 
 /* A part of one call: bytes to copy, then bytes to skip. */

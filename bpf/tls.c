@@ -125,7 +125,8 @@ static inline u64 tls_bytes(struct tls_call *call, s64 result)
 	return bytes > 0x7fffffff || !call->plaintext || call->plaintext == PLAINTEXT_SHOWN ? 0 : bytes;
 }
 
-static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 bytes)
+/* With `pieces` the bytes are in an array of buffers of the process, `skip` bytes into the first one. */
+static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 bytes, u64 pieces, u64 skip)
 {
 	u32 side = call->direction & 1;
 	struct scratch *scratch = take_scratch();
@@ -145,13 +146,21 @@ static inline void tls_ship(struct tls_call *call, struct tls_conn *conn, u64 by
 	scratch->walk.left = bytes;
 	scratch->walk.total = bytes;
 	scratch->walk.blind = call->plaintext != PLAINTEXT_BUFFER;
+	if (pieces) {
+		scratch->walk.of_user = 1;
+		scratch->walk.iov = pieces;
+		next_buffer(&scratch->walk);
+		scratch->walk.base += skip;
+		scratch->walk.room -= skip;
+	}
 	plan_copy(scratch, &conn->tracks, side, conn->position[side]);
 	conn->position[side] = ship(scratch, conn->position[side]);
 	give_back(scratch);
 }
 
-/* A call returned in which so many bytes of plaintext passed. */
-static inline void tls_passed(struct tls_call *call, struct tls_key *key, struct tls_conn *conn, u64 bytes)
+/* So many bytes of plaintext passed in a call. */
+static inline void tls_passed_from(struct tls_call *call, struct tls_key *key, struct tls_conn *conn, u64 bytes,
+				   u64 pieces, u64 skip)
 {
 	u32 counter;
 	if (tls_is_filtered(conn)) {
@@ -163,8 +172,13 @@ static inline void tls_passed(struct tls_call *call, struct tls_key *key, struct
 		conn->position[call->direction & 1] += bytes; /* a gap, once all are captured again */
 		count(COUNT_SAMPLED_OUT, bytes);
 	} else {
-		tls_ship(call, conn, bytes);
+		tls_ship(call, conn, bytes, pieces, skip);
 	}
+}
+
+static inline void tls_passed(struct tls_call *call, struct tls_key *key, struct tls_conn *conn, u64 bytes)
+{
+	tls_passed_from(call, key, conn, bytes, 0, 0);
 }
 
 static inline int tls_exit(struct pt_regs *ctx, s64 result)

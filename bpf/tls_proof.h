@@ -41,6 +41,10 @@ struct tls_proof {
 	u32 is_partial; /* the last of them is incomplete */
 	u32 is_handshake; /* the latest read began with a handshake record */
 	u64 at;   /* offset of the next one, while they are read */
+	u64 read_sk; /* of the latest read, and the addresses that it wrote to (tls_rustls.c) */
+	u64 read_generation;
+	u64 read_from;
+	u64 read_to;
 	u16 records[PROOF_RECORDS]; /* lengths, 0 for none */
 };
 
@@ -72,6 +76,10 @@ static inline void proof_of_read(struct tls_proof *proof, u64 sk, struct conn *c
 	u64 size;
 	u8 first = 0;
 	bpf_probe_read_user(&first, 1, (void *)base);
+	proof->read_sk = sk;
+	proof->read_generation = conn->generation;
+	proof->read_from = base;
+	proof->read_to = base + bytes;
 	proof->is_handshake = first == 0x16;
 	if (proof->sk && (proof->sk != sk || proof->sk_generation != conn->generation)) {
 		proof->unsure_in = 1;

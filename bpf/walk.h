@@ -33,7 +33,10 @@ static inline void read_buffer(struct walk *walk, u64 at, u64 *base, u64 *room)
 {
 	u64 entry[2] = {};
 #ifdef ARRAYS_IN_KERNEL
-	bpf_probe_read_kernel(entry, sizeof(entry), (void *)at);
+	if (walk->of_user)
+		bpf_probe_read_user(entry, sizeof(entry), (void *)at);
+	else
+		bpf_probe_read_kernel(entry, sizeof(entry), (void *)at);
 	if (walk->pages) {
 		*base = address_of_page(entry[0]) + (entry[1] >> 32);
 		*room = (u32)entry[1];

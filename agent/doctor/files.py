@@ -28,12 +28,10 @@ class Mark(StrEnum):
     GO = "go"  # Go, with or without TLS
     GO_TLS = "go-tls"  # Go's crypto/tls
     NATIVE_IMAGE = "native-image"  # Java compiled ahead of time
-    RUSTLS = "rustls"
 
 
 TEXTS: dict[str, tuple[bytes, ...]] = {
     Mark.GO_TLS: (b"crypto/tls.(*Conn).Read",),
-    Mark.RUSTLS: (b"/rustls-0.",),
     **{library.name: library.marks for library in LIBRARIES if library.marks},
 }
 """Names of source files in assertions and panics, and Go's table of function names."""

@@ -40,7 +40,6 @@ FOREIGN = (
 MARKED: dict[str, tuple[str, str, str]] = {
     Mark.GO_TLS: (GO.name, f"{GO.title}, older than 1.18 or not for x86-64,", f"{GO.cure}, or {OTHER_END}"),
     Mark.NATIVE_IMAGE: (JAVA.name, f"{JAVA.title}, compiled ahead of time", OTHER_END),
-    Mark.RUSTLS: ("rustls", "rustls", OTHER_END),
     **{
         library.name: (
             library.name,

@@ -39,11 +39,13 @@ EXECUTABLE = 1  # PF_X
 @dataclass(frozen=True, slots=True)
 class Function:
     """Where a function is probed, as offsets in its file of instructions: of one that it comes to once in
-    each call, and of those that return; without any of these, it takes the kernel's return probe.
+    each call, and of those that return; without any of these, it takes the kernel's return probe. `others`
+    are entries of more functions that are called in its place.
     """
 
     entry: int
     returns: tuple[int, ...] = ()
+    others: tuple[int, ...] = ()
 
 
 class _TooMuch(Exception):

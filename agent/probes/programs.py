@@ -43,7 +43,7 @@ HEADERS = (
     "tls_proof.h",
     "sockets.h",
 )
-PROGRAMS = ("tls.c", "tls_go.c", "lifecycle.c")
+PROGRAMS = ("tls.c", "tls_go.c", "tls_rustls.h", "tls_rustls.c", "lifecycle.c")
 JAVA = "tls_java.c"
 LIFECYCLE = ("inet_sock_set_state", "tcp_destroy_sock", "sched_process_exec", "sched_process_exit")
 """The raw tracepoints of lifecycle.c."""
@@ -96,7 +96,7 @@ def _returns(functions: Mapping[str, Function]) -> Iterator[tuple[str, int, int]
 
 def _entries(functions: Mapping[str, Function]) -> Iterator[tuple[str, int, int]]:
     for name, function in functions.items():
-        yield tls.HOOKS[name].entry, ENTRY, function.entry
+        yield from ((tls.HOOKS[name].entry, ENTRY, offset) for offset in (function.entry, *function.others))
 
 
 def of_sockets(backend: Backend) -> dict[str, ToLoad]:

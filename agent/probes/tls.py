@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
-from agent.probes import boringssl, elf, go
+from agent.probes import boringssl, elf, go, rustls
 from agent.probes.elf import Function
 from agent.probes.method_table import MethodTable
 
@@ -187,7 +187,24 @@ JAVA = TlsLibrary(
     brought=True,
 )
 
-LIBRARIES = (OPENSSL, GNUTLS, BORINGSSL, GO, JAVA)
+RUSTLS = TlsLibrary(
+    name="rustls",
+    title="rustls",
+    source=6,
+    files=None,
+    find=rustls.functions,
+    hooks={
+        rustls.DECRYPT: Hook("rustls_decrypt"),
+        rustls.TRAFFIC_12: Hook("rustls_traffic_older", has_plaintext=True),
+        rustls.TRAFFIC_13: Hook("rustls_traffic_newer", has_plaintext=True),
+        # Begins a connection, as traffic does (bpf/tls_rustls.c).
+        rustls.ENCRYPT: Hook("rustls_encrypt", has_plaintext=True),
+    },
+    marks=(b"/rustls-0.",),
+    cure="build it with symbols (strip = false in Cargo's profile), and rustls 0.23 for x86-64",
+)
+
+LIBRARIES = (OPENSSL, GNUTLS, BORINGSSL, GO, JAVA, RUSTLS)
 SHARED = tuple(library for library in LIBRARIES if library.files and not library.brought)
 """Those of programs that a loader maps."""
 

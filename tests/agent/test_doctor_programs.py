@@ -16,7 +16,7 @@ from agent.doctor import files, sockets
 from agent.doctor.facts import LibraryView, Program, Sight
 from agent.doctor.files import MAX_SEARCHED, PIECE, TEXTS, Mark
 from agent.doctor.programs import Survey
-from agent.probes.tls import BORINGSSL, GNUTLS, JAVA, OPENSSL
+from agent.probes.tls import BORINGSSL, GNUTLS, JAVA, OPENSSL, RUSTLS
 
 ESTABLISHED, LISTEN = "01", "0A"
 HTTPS = 443
@@ -196,7 +196,7 @@ def test_another_tls_library_beside_openssl_is_unknown(proc: Proc, plain: Path, 
         ((OPENSSL.name,), None, "openssl"),
         ((GNUTLS.name,), None, "gnutls"),
         ((BORINGSSL.name,), None, "boringssl"),
-        ((Mark.RUSTLS,), None, "rustls"),
+        ((RUSTLS.name,), None, "rustls"),
         ((), ".svm_heap", "java"),
     ],
 )

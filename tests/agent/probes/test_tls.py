@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from agent.probes import abi, tls
-from agent.probes.tls import BORINGSSL, GNUTLS, LIBRARIES, OPENSSL, TlsLibrary
+from agent.probes.tls import BORINGSSL, GNUTLS, LIBRARIES, OPENSSL, RUSTLS, TlsLibrary
 
 AGENT = Path(tls.__file__).parents[1]
 FORK = AGENT / "probes/boringssl.py"  # has its names
 COMMAND = AGENT / "doctor/selftest.py"  # makes its certificate with the openssl command
 OTHER = "/usr/lib/libcrypto.so.3"
+WITH_HANDSHAKES = [library for library in LIBRARIES if library is not RUSTLS]  # it counts its records
 
 
 def test_every_library_has_a_number_and_a_name_of_its_own() -> None:
@@ -31,14 +32,15 @@ def test_no_two_libraries_have_one_function() -> None:
 @pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
 def test_a_library_reads_and_writes_and_every_call_that_is_remembered_is_used_up(library: TlsLibrary) -> None:
     assert sum(hook.has_plaintext for hook in library.hooks.values()) >= 2
-    assert library.brought or all(hook.exit for hook in library.hooks.values() if hook.has_plaintext)
+    plaintext = [hook for hook in library.hooks.values() if hook.has_plaintext]
+    assert all(hook.exit for hook in plaintext) or not any(hook.exit for hook in plaintext)
     assert tls.defining(library.hooks) == (library,)
     assert tls.defining([*library.hooks][:1]) == (library,)
     assert library.cure
     assert f"-DSOURCE_{library.name.upper()}={library.source}" in tls.compiler_flags()
 
 
-@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+@pytest.mark.parametrize("library", WITH_HANDSHAKES, ids=lambda library: library.name)
 def test_handshakes_are_attached_after_what_reads_and_writes_plaintext(library: TlsLibrary) -> None:
     names = [*library.hooks]
     plaintext = [names.index(name) for name in names if library.hooks[name].has_plaintext]
