@@ -117,7 +117,8 @@ def test_a_filter_that_is_none_is_a_usage_error_without_a_server(
 def test_of_a_server_that_is_not_there_nothing_is_written(
     to_file: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Remote.__init__, "__defaults__", (0.6,))
+    defaults = (0.6, *(Remote.__init__.__defaults__ or ())[1:])
+    monkeypatch.setattr(Remote.__init__, "__defaults__", defaults)
     output = ["-o", str(tmp_path / "out.har")] if to_file else []
     assert cli.main(["export", "--server", "http://127.0.0.1:9", *output]) == 1
     shown = capsys.readouterr()
