@@ -110,9 +110,9 @@ def test_every_variable_of_a_component_is_an_option_of_its_program(tools: Path, 
     (agent_container,) = containers(found["DaemonSet/spectap-agent"])
     (server_container,) = containers(found["StatefulSet/spectap-server"])
     assert {one["name"] for one in agent_container["env"]} <= {option.variable for option in OPTIONS}
-    cli = (REPOSITORY / "server/cli.py").read_text()
+    options = (REPOSITORY / "server/options.py").read_text()
     for one in server_container["env"]:
-        assert f'_env("{one["name"].removeprefix("SPECTAP_").lower()}"' in cli
+        assert f'_env("{one["name"].removeprefix("SPECTAP_").lower()}"' in options
 
 
 @pytest.mark.parametrize(

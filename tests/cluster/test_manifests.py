@@ -47,9 +47,9 @@ def test_every_variable_is_an_option_of_its_program(tools: Path) -> None:
     (server_container,) = containers(objects["StatefulSet/spectap-server"])
     known = {option.variable for option in OPTIONS}
     assert {one["name"] for one in agent_container["env"]} <= known
-    cli = (REPOSITORY / "server/cli.py").read_text()
+    options = (REPOSITORY / "server/options.py").read_text()
     for one in server_container["env"]:
-        assert f'_env("{one["name"].removeprefix("SPECTAP_").lower()}"' in cli
+        assert f'_env("{one["name"].removeprefix("SPECTAP_").lower()}"' in options
 
 
 def test_the_memory_limit_is_what_the_agent_may_take(tools: Path) -> None:
