@@ -48,6 +48,8 @@ RAW_TRACEPOINT_PROBE(inet_sock_set_state)
 		return 0;
 	if (setting(SETTING_DISABLED) || read_u16(sk + O_SOCK_PROTOCOL) != IPPROTO_TCP)
 		return 0;
+	if (known_conn(sk)) /* its data passed before (TCP Fast Open, RFC 7413): its positions hold */
+		return 0;
 	conn = create_conn(sk, CONN_FROM_START, role);
 	if (conn && conn->counter != COUNT_FILTERED)
 		tell(EVENT_OPENED, sk, conn);

@@ -49,7 +49,7 @@ class ServerTrust:
 
 
 def tls_failure(error: BaseException | None) -> str | None:
-    """Why TLS failed, in OpenSSL's words, if that is behind an error."""
+    """Why TLS failed, in the library's words, if that is behind an error."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {error.verify_message}"
