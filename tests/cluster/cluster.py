@@ -89,6 +89,16 @@ class Cluster:
             return False
         return True
 
+    def stop(self, *parts: str) -> None:
+        """Stops these parts, whose connections end."""
+        for name in parts:
+            self.parts[name].stop(STOPPING)
+
+    def start_again(self, *parts: str) -> None:
+        """Starts parts that were stopped."""
+        for name in parts:
+            self.parts[name] = Running(name, self.parts[name].argv, self.layout.folder)
+
     def service(self, name: str, namespace: str) -> str | None:
         """The address of a Service."""
         try:
@@ -153,7 +163,7 @@ def start(cluster: Cluster, stack: ExitStack, name: str, *argv: object) -> Runni
     words = [str(own) if own.exists() else name, *map(str, argv)]
     process = Running(name, words, cluster.layout.folder)
     cluster.parts[name] = process
-    stack.callback(process.stop, STOPPING)
+    stack.callback(cluster.stop, name)
     return process
 
 
@@ -164,10 +174,14 @@ def control_plane(cluster: Cluster, port: int, stack: ExitStack) -> None:
     etcd += [f"--listen-client-urls={clients}", f"--advertise-client-urls={clients}"]
     etcd += [f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}"]
     start(cluster, stack, "etcd", *etcd, f"--initial-cluster=test={peers}")
+    (folder / "audit.json").write_text(settings.audit())
     server = start(
         cluster,
         stack,
         "kube-apiserver",
+        f"--audit-policy-file={folder}/audit.json",
+        f"--audit-log-path={cluster.layout.audit_log}",
+        "--runtime-config=api/beta=true",
         f"--etcd-servers={clients}",
         f"--bind-address={settings.NODE_ADDRESS}",
         f"--advertise-address={settings.NODE_ADDRESS}",

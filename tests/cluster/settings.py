@@ -27,6 +27,10 @@ class Layout:
     programs: Path
 
     @property
+    def audit_log(self) -> Path:
+        return self.folder / "audit.log"
+
+    @property
     def containerd(self) -> Path:
         return self.run / "containerd.sock"
 
@@ -99,6 +103,18 @@ def kubelet(layout: Layout, identities: Identities) -> str:
             "podLogsDir": str(layout.folder / "logs"),
             "syncFrequency": "5s",
             "volumePluginDir": str(layout.folder / "volume-plugins"),
+        }
+    )
+
+
+def audit() -> str:
+    """Of every call who made it, and its answer's status; once, when it is over."""
+    return json.dumps(
+        {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [{"level": "Metadata"}],
         }
     )
 

@@ -55,11 +55,11 @@ class Running:
     """A started process with its output in files. `stop` ends its whole group and returns the exit code."""
 
     def __init__(self, name: str, argv: Sequence[str], folder: Path, *, stdin: bool = False) -> None:
-        self.name = name
+        self.name, self.argv = name, list(argv)
         self.stdout, self.stderr = folder / f"{name}.stdout", folder / f"{name}.stderr"
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
             self.process = subprocess.Popen(
-                list(argv),
+                self.argv,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

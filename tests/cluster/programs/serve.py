@@ -7,13 +7,20 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+SPECIFICATION = {
+    "openapi": "3.1.0",
+    "info": {"title": "Orders", "version": "1"},
+    "paths": {"/calls/{id}": {"post": {"responses": {"200": {"description": "the call"}}}}},
+}
+
 
 class Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
-        body = json.dumps({"path": self.path}).encode()
+        found = SPECIFICATION if self.path == "/openapi.json" else {"path": self.path}
+        body = json.dumps(found).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
