@@ -11,8 +11,9 @@ from agent.wire.balance import TOTALS as TOTALS
 from agent.wire.balance import Balance as Balance
 from agent.wire.balance import balances as balances
 from agent.wire.balance import lost as lost
+from agent.wire.batch import EARLIER as EARLIER
 from agent.wire.batch import MAX_BATCH as MAX_BATCH
-from agent.wire.batch import STEPS as STEPS
+from agent.wire.batch import MAX_RECORDS as MAX_RECORDS
 from agent.wire.batch import VERSION as VERSION
 from agent.wire.batch import Batch as Batch
 from agent.wire.batch import Capture as Capture

@@ -1,26 +1,34 @@
 """A batch of records, and its msgpack form.
 
-`decode_batch` accepts this version and earlier ones; any other bytes raise WireError. STEPS has one function
-for each step between versions. A change that a reader must know of needs a new version, a step, and a stored
-batch of the version before (tests/data/wire).
+`decode_batch` accepts this version and those in EARLIER; any other bytes raise WireError. A change that a
+reader must know of needs a new version and a stored batch of the version before (tests/data/wire).
+
+Few bytes, fewer still compressed, can describe millions of values: each list and map outside the records has
+a bound, which is checked before any of its values is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import IO, Any
+from typing import IO, Annotated, TypeAlias
 
 import msgpack
-from msgspec import MsgspecError, Raw, Struct, convert
+from msgspec import Meta, MsgspecError, Raw, Struct, convert
 from msgspec.msgpack import Decoder, Encoder
 
 from agent.wire.record import Record
 from agent.wire.residents import Residents
 
 VERSION = 3
+EARLIER = frozenset({1, 2})
+"""Read as VERSION: 2 added `grpc` and `fields_unknown`, 3 `capture`, whose defaults fit what lacks them."""
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
+MAX_RECORDS = 10_000  # of a batch; agents send at most 500
+
+Buckets: TypeAlias = Annotated[dict[str, int], Meta(max_length=1024)]
+Parts: TypeAlias = Annotated[dict[str, Buckets], Meta(max_length=64)]
 
 
 class WireError(ValueError):
@@ -77,8 +85,8 @@ class _Envelope(Struct):
     agent: str
     epoch: str
     seq: int
-    ledger: dict[str, dict[str, int]]
-    records: tuple[Raw, ...]
+    ledger: Parts
+    records: Annotated[tuple[Raw, ...], Meta(max_length=MAX_RECORDS)]
     capture: Capture | None = None
     residents: Residents | None = None
     cluster: str | None = None
@@ -86,21 +94,6 @@ class _Envelope(Struct):
 
 _ENCODER = Encoder()
 _RECORDS, _ENVELOPES, _VERSIONS = Decoder(Record), Decoder(_Envelope), Decoder(_Versioned)
-_PLAIN = Decoder(dict[str, Any])
-
-
-def _from_1(batch: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 added `grpc` and `fields_unknown`; their defaults fit a record without them."""
-    return {**batch, "version": 2}
-
-
-def _from_2(batch: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 added `capture` to the batch; its default fits one without it."""
-    return {**batch, "version": 3}
-
-
-STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
-"""Conversions from version N to N+1."""
 
 
 def pack_record(record: Record) -> bytes:
@@ -169,23 +162,16 @@ def split_batch(raw: bytes) -> tuple[Batch, tuple[bytes, ...]]:
         raise WireError(f"batch is larger than {MAX_BATCH} bytes")
     with _refusing("batch"):
         version = _VERSIONS.decode(raw).version
-        if version in STEPS:
-            batch = convert(_of_this_version(_PLAIN.decode(raw)), Batch)
-            return batch, tuple(map(pack_record, batch.records))
-        if version != VERSION:
+        if version != VERSION and version not in EARLIER:
             raise WireError(f"version: this server speaks {VERSION}; upgrade whichever side is older")
         sent = _ENVELOPES.decode(raw)
     packed = tuple(map(bytes, sent.records))
     with _refusing("record"):  # each keeps its bytes: packing it again costs half as much as reading it
         records = tuple(map(_RECORDS.decode, packed))
-    head = (version, sent.agent, sent.epoch, sent.seq, sent.ledger)
+    if version in EARLIER:
+        packed = tuple(map(pack_record, records))
+    head = (VERSION, sent.agent, sent.epoch, sent.seq, sent.ledger)
     return Batch(*head, records, sent.capture, sent.residents, sent.cluster), packed
-
-
-def _of_this_version(batch: dict[str, Any]) -> dict[str, Any]:
-    while batch["version"] in STEPS:
-        batch = STEPS[batch["version"]](batch)
-    return batch
 
 
 def decode_record(raw: bytes) -> Record:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+MAX_RESIDENTS = 4096  # pods of a node; kubelet's default bound is 110
+MAX_OF_POD = 1024  # addresses, and labels
 
 
 class Resident(Struct, frozen=True, omit_defaults=True):
@@ -10,12 +15,12 @@ class Resident(Struct, frozen=True, omit_defaults=True):
     which only the server knows. `since` is its creation: wall-clock ns, 0 if unknown.
     """
 
-    ips: tuple[str, ...]
+    ips: Annotated[tuple[str, ...], Meta(max_length=MAX_OF_POD)]
     pod: str | None
     namespace: str
     workload: str | None = None
     workload_kind: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: Annotated[dict[str, str], Meta(max_length=MAX_OF_POD)] = field(default_factory=dict)
     since: int = 0
     service: str | None = None
 
@@ -25,4 +30,4 @@ class Residents(Struct, frozen=True):
 
     cluster: str | None
     node: str
-    pods: tuple[Resident, ...]
+    pods: Annotated[tuple[Resident, ...], Meta(max_length=MAX_RESIDENTS)]

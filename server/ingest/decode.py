@@ -13,7 +13,6 @@ MAX_TIME = 2**62  # ns: the year 2116
 MAX_ID = 128  # maximum length in characters of ids and names that agents choose
 MAX_NAME = 1024  # characters of a sub-operation's name; agents send at most about 300
 MAX_COUNT = 2**62
-MAX_RESIDENTS = 4096  # pods of a node; kubelet's default bound is 110
 MAX_IPS = 16  # of a pod
 CODINGS = frozenset({"", "identity", "zstd"})
 
@@ -85,8 +84,6 @@ def _short(text: str, where: str) -> None:
 
 
 def _check_residents(residents: Residents) -> None:
-    if len(residents.pods) > MAX_RESIDENTS:
-        raise WireError("batch.residents: too many")
     texts = [residents.cluster or "", residents.node]
     for one in residents.pods:
         if len(one.ips) > MAX_IPS or not 0 <= one.since < MAX_TIME:

@@ -19,7 +19,7 @@ from tests.server.records import record
 from tests.server.running import Client, serving
 
 BATCHES = Path(__file__).parents[2] / "data" / "wire"
-EARLIER = sorted(wire.STEPS)
+EARLIER = sorted(wire.EARLIER)
 
 
 @pytest.fixture(scope="module", params=EARLIER)

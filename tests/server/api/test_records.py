@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import msgpack
 import pytest
 import zstandard
 
@@ -41,6 +42,15 @@ def test_a_small_body_that_would_unpack_beyond_the_bound_is_refused(client: Clie
     answer = client.http.post("/api/v1/records", content=bomb, headers={"Content-Encoding": "zstd"})
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
     assert "larger than" in answer.json()["detail"]
+
+
+def test_a_small_body_of_millions_of_records_is_refused_by_name(client: Client) -> None:
+    count = 30_000_000
+    start = batch(1, []).removesuffix(b"\x90")
+    raw = zstandard.compress(start + msgpack.Packer().pack_array_header(count) + b"\xc0" * count)
+    assert len(raw) < 2000
+    answer = client.http.post("/api/v1/records", content=raw, headers={"Content-Encoding": "zstd"})
+    assert (answer.status_code, "batch.records" in answer.json()["detail"]) == (400, True)
 
 
 def test_bodies_beyond_the_bound_are_refused_declared_or_not(

@@ -228,7 +228,7 @@ def test_records_keep_what_they_said() -> None:
 @pytest.mark.parametrize(
     ("residents", "said"),
     [
-        (Residents(None, "n", (Resident((), "p", "s"),) * 4097), "too many"),
+        (Residents(None, "n", (Resident((), "p", "s"),) * 4097), r"Expected `array` of length <= 4096"),
         (Residents(None, "n", (Resident(("1",) * 17, "p", "s"),)), "out of range"),
         (Residents(None, "n", (Resident((), "p", "s", since=-1),)), "out of range"),
         (Residents(None, "n" * 1025, ()), "too long"),
@@ -236,5 +236,5 @@ def test_records_keep_what_they_said() -> None:
     ],
 )
 def test_a_report_of_pods_is_bounded(residents: Residents, said: str) -> None:
-    with pytest.raises(WireError, match=f"batch.residents: {said}"):
+    with pytest.raises(WireError, match=f"batch.residents.*: {said}"):
         decode(batch(7, [], residents=residents))
