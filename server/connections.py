@@ -14,12 +14,18 @@
 | | uvicorn's keep-alive time passed; as in ANSWER; as in HEAD where one more connects | closed |
 
 If none can be displaced, because all are in BODY or ANSWER, the new connection is closed: `turned_away`.
+
+Over TLS a connection has a state once its handshake is complete; until then it only counts as open. One
+handshake more than may be under way displaces the oldest, and so does one more client if none in HEAD or
+IDLE is left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
@@ -38,6 +44,7 @@ UNREAD_S = 60.0
 STOPPING_BODY_S = 8.0
 SWEEP_S = 1.0  # between checks for late connections
 MOST = 2048  # connections, at most, whatever the limit of open files
+MOST_HANDSHAKES = 128  # under way: asyncio allocates 256 KiB for each
 MOST_AT_ONCE = 64  # accepted before the first of them is served
 RESERVED = 128  # descriptors for the database's readers, logs and outgoing connections
 
@@ -64,17 +71,21 @@ WAITING = frozenset({Phase.HEAD, Phase.IDLE})
 
 @dataclass(frozen=True, slots=True)
 class ConnectionBounds:
-    """`at_once` are accepted before the first of them is served; `connections` may be open in total."""
+    """`at_once` are accepted before the first of them is served; `connections` may be open in total, of which
+    `handshakes` are in their TLS handshake.
+    """
 
     connections: int = MOST
     at_once: int = MOST_AT_ONCE
+    handshakes: int = MOST_HANDSHAKES
 
     @classmethod
     def of(cls, descriptors: int) -> ConnectionBounds:
         """The bounds for this number of descriptors."""
         room = max(descriptors - RESERVED, descriptors // 2, 8)
         at_once = min(MOST_AT_ONCE, max(1, room // 8))
-        return cls(min(MOST, room - 2 * at_once), at_once)
+        connections = min(MOST, room - 2 * at_once)
+        return cls(connections, at_once, min(MOST_HANDSHAKES, max(1, connections // 2)))
 
 
 class Connections:
@@ -84,27 +95,56 @@ class Connections:
         self.bounds = bounds or ConnectionBounds()
         self._all: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}  # the longest waiting one first
+        self._handshakes: dict[int, socket.socket] = {}  # by descriptor, the oldest first
         self._sweeping = False
         self.sweeps = 0
         self.closed: Counter[CloseReason] = Counter()
 
     @property
     def open(self) -> int:
-        return len(self._all)
+        return len(self._all) + len(self._handshakes)
+
+    def handshake_begun(self, one: socket.socket) -> bool:
+        """Counts an accepted connection until `handshake_over`. False if the caller must close it."""
+        if len(self._handshakes) >= self.bounds.handshakes:
+            self._displace_handshake()
+        elif self.open >= self.bounds.connections and not self._displace():
+            self.closed[CloseReason.TURNED_AWAY] += 1
+            return False
+        self._handshakes[one.fileno()] = one
+        return True
+
+    def handshake_over(self, descriptor: int) -> None:
+        """Records that a handshake is complete, or its connection closed."""
+        self._handshakes.pop(descriptor, None)
 
     def made(self, one: Connection) -> None:
-        if len(self._all) >= self.bounds.connections:
-            longest = next(iter(self._waiting), None)
-            if longest is None:
-                self.close(one, CloseReason.TURNED_AWAY)
-                return
-            self.close(longest, CloseReason.DISPLACED)
-            self.lost(longest)
+        if self.open >= self.bounds.connections and not self._displace():
+            self.close(one, CloseReason.TURNED_AWAY)
+            return
         self._all.add(one)
         self.moved(one)
         if not self._sweeping:
             self._sweeping = True
             one.loop.call_later(SWEEP_S, self._sweep, one.loop)
+
+    def _displace(self) -> bool:
+        """Whether there was one to displace."""
+        longest = next(iter(self._waiting), None)
+        if longest is None:
+            return self._displace_handshake()
+        self.close(longest, CloseReason.DISPLACED)
+        self.lost(longest)
+        return True
+
+    def _displace_handshake(self) -> bool:
+        oldest = next(iter(self._handshakes), None)
+        if oldest is None:
+            return False
+        self.closed[CloseReason.DISPLACED] += 1
+        with suppress(OSError):  # the client may be gone
+            self._handshakes.pop(oldest).shutdown(socket.SHUT_RDWR)  # asyncio reads the end, and closes it
+        return True
 
     def moved(self, one: Connection) -> None:
         """Records that a connection has changed its state."""
@@ -149,6 +189,7 @@ class Connection(H11Protocol):
         self.state = Phase.HEAD
         self._due = self.loop.time() + HEAD_S
         self._unread = 0  # bytes at the last check
+        self.room.handshake_over(transport.get_extra_info("socket").fileno())
         self.room.made(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -25,13 +25,28 @@ SAY_EVERY_S = 60.0
 REST_S = 0.05  # if not even the spare descriptor helps
 
 
+class TlsSocket(socket.socket):
+    """An accepted connection; closing it ends its handshake."""
+
+    def __init__(self, accepted: socket.socket, connections: Connections) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
+        self._connections = connections
+
+    def close(self) -> None:
+        self._connections.handshake_over(self.fileno())
+        super().close()
+
+
 class HttpListener(socket.socket):
-    """A listening socket whose `accept` does not fail without free descriptors: it closes the connection."""
+    """A listening socket whose `accept` does not fail without free descriptors: it closes the connection.
+    With `tls`, it counts connections before their handshake, for which asyncio has no other place.
+    """
 
     clock: Callable[[], float] = time.monotonic
 
-    def __init__(self, family: socket.AddressFamily, connections: Connections) -> None:
+    def __init__(self, family: socket.AddressFamily, connections: Connections, tls: bool = False) -> None:
         super().__init__(family, socket.SOCK_STREAM)
+        self._tls = tls
         self._connections = connections
         self._spare = _spare()
         self._said_at: float | None = None
@@ -45,13 +60,19 @@ class HttpListener(socket.socket):
 
     def accept(self) -> tuple[socket.socket, Any]:
         try:
-            return super().accept()
+            accepted, address = super().accept()
         except OSError as error:
             if error.errno not in FULL:
                 raise
             self._turn_away()
             self._log(error)
             raise BlockingIOError(errno.EAGAIN, "turned away") from None
+        if self._tls:
+            accepted = TlsSocket(accepted, self._connections)
+            if not self._connections.handshake_begun(accepted):
+                accepted.close()
+                raise BlockingIOError(errno.EAGAIN, "turned away")
+        return accepted, address
 
     def close(self) -> None:
         super().close()
@@ -87,11 +108,11 @@ def _spare() -> int | None:
         return None
 
 
-def bind(host: str, port: int, connections: Connections) -> HttpListener:
+def bind(host: str, port: int, connections: Connections, tls: bool = False) -> HttpListener:
     """A listening socket. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, *_, address = found[0]
-    listener = HttpListener(family, connections)
+    listener = HttpListener(family, connections, tls)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

@@ -44,7 +44,7 @@ def serve(settings: ServerSettings) -> int:
     logs.start(settings.log_level, settings.log_json)
     connections = Connections(ConnectionBounds.of(raise_descriptor_limit()))
     try:
-        listener = bind(settings.host, settings.port, connections)
+        listener = bind(settings.host, settings.port, connections, settings.tls is not None)
         if settings.salvage:
             _salvage(settings.data)
         core = Core(settings, SqliteStore(settings.data), partial(load, policy=settings.policy))

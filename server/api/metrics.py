@@ -124,7 +124,10 @@ class Metrics:
                 "Exchanges not used to learn: enough of their operation and status were.",
                 sources.sampled_out,
             ),
-            "spectap_server_connections": ("Connected clients.", sources.connections),
+            "spectap_server_connections": (
+                "Connected clients, those in their TLS handshake too.",
+                sources.connections,
+            ),
         }
         for name, (text, read) in gauges.items():
             Gauge(name, text, registry=registry).set_function(read)

@@ -110,9 +110,10 @@ class Client:
 
 @contextmanager
 def serving(data: Path, load: Load = engine.load, **options: Any) -> Iterator[Client]:
+    """`options` are the server's settings, and its `connections`."""
+    connections: Connections = options.pop("connections", None) or Connections()
     settings = ServerSettings("127.0.0.1", 0, data, **options)
-    connections = Connections()
-    listener = bind(settings.host, settings.port, connections)
+    listener = bind(settings.host, settings.port, connections, settings.tls is not None)
     core = Core(settings, SqliteStore(data), load)
     app = create_app(settings, core, connections)
     tls = None if settings.tls is None else RenewedTls(settings.tls)

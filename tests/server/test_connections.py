@@ -223,5 +223,6 @@ def test_connections_leave_descriptors_for_the_rest(descriptors: int) -> None:
     bounds = ConnectionBounds.of(descriptors)
     assert bounds.at_once >= 1
     assert bounds.connections >= min(6, descriptors)
+    assert 1 <= bounds.handshakes <= bounds.connections // 2
     files = max(descriptors // 2, descriptors - connections.RESERVED)
     assert bounds.connections + 2 * bounds.at_once <= files
