@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,24 +56,47 @@ class RenewedTls:
 
     def __init__(self, files: TlsFiles) -> None:
         self._files = files
-        self._stamp = files.stamp()
-        self._current = self.context = files.context()
-        self.context.sni_callback = self._choose  # called for each handshake, whether or not a name is sent
+        self._seen: object = files.stamp()
+        self._current = files.context()
+        self.context = _EachHandshake(ssl.PROTOCOL_TLS_SERVER)
+        self.context.current = self._renewed
 
-    def _choose(self, handshake: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        self._renew()
-        handshake.context = self._current
+    def _renewed(self) -> ssl.SSLContext:
+        try:
+            seen: object = self._files.stamp()
+        except OSError as error:
+            seen = str(error)
+        if seen != self._seen:  # so that each change is logged once
+            self._seen = seen
+            self._renew()
+        return self._current
 
     def _renew(self) -> None:
         try:
-            if (stamp := self._files.stamp()) == self._stamp:
-                return
-            self._stamp = stamp
+            self._files.stamp()  # names the file that is missing, unlike `context`
             self._current = self._files.context()
         except (OSError, ValueError) as error:
             log.error("renewed TLS files cannot be used, the earlier ones stay in use: %s", error)
         else:
             log.info("renewed TLS files are in use")
+
+
+class _EachHandshake(ssl.SSLContext):
+    """Begins each handshake with the context that `current` returns then. An SNI callback would do the same,
+    but Python writes a traceback with the client's bytes for each name that is not ASCII.
+    """
+
+    current: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        return self.current().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
 class TlsLoop(asyncio.SelectorEventLoop):

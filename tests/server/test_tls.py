@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,10 @@ import pytest
 
 from server.api.gate import NO_CERTIFICATE
 from server.config import ConfigError, digest, tls
-from server.tls import RenewedTls, TlsFiles
+from server.tls import TlsFiles
 from tests.authority import Authority
 from tests.server.records import batch, record
-from tests.server.running import serving
+from tests.server.running import PATIENCE_S, serving
 
 HERE = ("127.0.0.1", "localhost")
 TOKEN = "ingest-token-of-this-test"
@@ -58,15 +59,17 @@ def post(url: str, context: ssl.SSLContext) -> httpx.Response:
         return http.post("/api/v1/records", content=batch(1, [record(1)]))
 
 
+def plain(url: str) -> socket.socket:
+    """A connection before its handshake."""
+    where = httpx.URL(url)
+    return socket.create_connection((where.host, where.port or 443), PATIENCE_S)
+
+
 def serial(url: str, context: ssl.SSLContext, name: str | None = "localhost") -> str:
     """The serial number of the certificate that the server shows now."""
-    where = httpx.URL(url)
     if name is None:
         context.check_hostname = False
-    with (
-        socket.create_connection((where.host, where.port or 443)) as plain,
-        context.wrap_socket(plain, server_hostname=name) as tls,
-    ):
+    with plain(url) as tcp, context.wrap_socket(tcp, server_hostname=name) as tls:
         return str((tls.getpeercert() or {})["serialNumber"])
 
 
@@ -104,6 +107,37 @@ def test_while_renewed_files_do_not_fit_the_earlier_ones_stay_in_use(
         assert len(said) == 1
         os.replace(tmp_path / "other.key", tmp_path / "server.key")
         assert serial(url, trusting(authority)) != first
+
+
+def test_a_missing_file_is_logged_once(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(tmp_path, files(tmp_path)) as url:
+        first = serial(url, trusting(authority))
+        os.rename(tmp_path / "server.key", tmp_path / "other.key")
+        assert [serial(url, trusting(authority)) for _ in range(3)] == [first] * 3
+        said = [line.message for line in caplog.records if "cannot be used" in line.message]
+        assert len(said) == 1
+        assert "server.key" in said[0]
+        os.rename(tmp_path / "other.key", tmp_path / "server.key")
+        assert serial(url, trusting(authority)) == first
+
+
+def test_a_name_that_is_not_ascii_writes_nothing(
+    tmp_path: Path, authority: Authority, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    with served(tmp_path, files(tmp_path)) as url, plain(url) as client:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        hello = trusting(authority).wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with pytest.raises(ssl.SSLWantReadError):
+            hello.do_handshake()
+        client.sendall(outgoing.read().replace(b"localhost", b"\xff" * len("localhost")))
+        assert client.recv(1)
+        assert serial(url, trusting(authority))
+    assert not reported
+    assert "Exception ignored" not in capfd.readouterr().err
 
 
 def test_records_need_a_certificate_of_the_client_authority(tmp_path: Path, authority: Authority) -> None:
@@ -146,7 +180,7 @@ def test_another_client_authority_counts_from_the_next_connection_on(
 
 
 def test_no_session_is_resumed_where_certificates_are_checked(tmp_path: Path, authority: Authority) -> None:
-    context = RenewedTls(files(tmp_path, tmp_path / "ca.crt")).context
+    context = files(tmp_path, tmp_path / "ca.crt").context()
     assert context.num_tickets == 0
     assert context.options & ssl.OP_NO_TICKET
 
