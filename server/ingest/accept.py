@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from agent.wire import Batch, Record
 from server.analysis.likeness import is_uncertain
+from server.ingest.belonging import unmarked
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.decode import Delivery
 from server.ingest.naming import named
@@ -85,7 +86,7 @@ class Acceptor:
         if self._unit.positions.is_duplicate(batch):
             self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
         else:
-            new = self._new(zip(batch.records, delivery.packed, strict=True), now)
+            new = self._new(delivery, now)
             whole = self._pairing.take(new, now)
             second = sum(one.exchange.second is not None or one.late is not None for one in whole)
             self._counts[Received.STORED] += len(new) - second
@@ -112,18 +113,26 @@ class Acceptor:
         self._uncommitted.update({what: self._counts[what] for what in Left})
         self._counts.clear()
 
-    def _new(self, records: Iterable[tuple[Record, bytes]], now: int) -> list[Arrival]:
+    def _new(self, delivery: Delivery, now: int) -> list[Arrival]:
         """Assigns numbers to the records that are not stored yet."""
         fresh: dict[str, tuple[Record, bytes]] = {}
-        for record, raw in records:
+        for record, raw in zip(delivery.batch.records, delivery.packed, strict=True):
             if record.id in fresh:
                 self._counts[Received.DUPLICATE] += 1
             fresh.setdefault(record.id, named(record, raw, self._unit.pods))
-        known = self._unit.samples.known(list(fresh))
+        known = self._known(list(fresh), delivery.batch.cluster)
         self._counts[Received.DUPLICATE] += len(known)
         new = [one for id, one in fresh.items() if id not in known]
         numbers = self._unit.samples.numbers(len(new), now)
         return [arrived(number, *one) for number, one in zip(numbers, new, strict=True)]
+
+    def _known(self, ids: Sequence[str], cluster: str | None) -> Collection[str]:
+        """The ones of these ids whose records are stored: also before, by another token, without a mark."""
+        known = self._unit.samples.known(ids)
+        if cluster is None:
+            return known
+        before = {plain: id for id in ids if (plain := unmarked(id, cluster)) is not None}
+        return {*known, *(before[id] for id in self._unit.samples.known_of(cluster, list(before)))}
 
     def _settle(self, found: Iterable[Settleable]) -> None:
         for one in found:

@@ -175,6 +175,9 @@ class Samples(Protocol):
     def known(self, ids: Sequence[str]) -> Collection[str]:
         """The ones of these record ids that are stored already."""
 
+    def known_of(self, cluster: str, ids: Sequence[str]) -> Collection[str]:
+        """The ones of these record ids that are stored already, of a record that names this cluster."""
+
     def load(self, number: int) -> ExchangeDraft | None:
         """A stored exchange; None if retention deleted it or it cannot be read."""
 

@@ -344,3 +344,29 @@ def m022_tokens(db: Database) -> None:
         created INTEGER NOT NULL, last_used INTEGER, rotated INTEGER, previous BLOB,
         previous_until INTEGER)"""
     )
+
+
+@migrations()
+def m023_scopes(db: Database) -> None:
+    """Starts and their batches are told apart by the cluster that the batches name: '' if none, and for those
+    received until now.
+    """
+    execute = db.conn.execute
+    execute("ALTER TABLE epochs RENAME TO epochs_unscoped")
+    execute(
+        """CREATE TABLE epochs (
+        number INTEGER PRIMARY KEY, agent TEXT NOT NULL, epoch TEXT NOT NULL, floor INTEGER NOT NULL,
+        last_seq INTEGER NOT NULL, ledger TEXT NOT NULL, node TEXT, cluster TEXT, records INTEGER NOT NULL,
+        first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, watching TEXT, lag_ms INTEGER,
+        scope TEXT NOT NULL DEFAULT '', UNIQUE (agent, epoch, scope))"""
+    )
+    execute("INSERT INTO epochs SELECT *, '' FROM epochs_unscoped")
+    execute("DROP TABLE epochs_unscoped")
+    execute("ALTER TABLE batches RENAME TO batches_unscoped")
+    execute(
+        """CREATE TABLE batches (
+        agent TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, scope TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (agent, epoch, scope, seq)) WITHOUT ROWID"""
+    )
+    execute("INSERT INTO batches SELECT *, '' FROM batches_unscoped")
+    execute("DROP TABLE batches_unscoped")

@@ -110,6 +110,35 @@ def test_a_batch_of_another_cluster_is_refused_whole_and_says_why(guarded: Clien
     assert deliver(guarded, secret, of("east", 0)).status_code == 200
 
 
+def test_what_one_cluster_sends_makes_nothing_of_another_a_duplicate(guarded: Client) -> None:
+    secrets = [created(guarded, cluster)["secret"] for cluster in ("east", "west")]
+    packed = [pack_record(of(None))]
+
+    def stored(secret: str, seq: int, epoch: str = "epoch-1") -> str:
+        content = pack_batch("agent-1", epoch, seq, {}, packed)
+        answer = guarded.http.post("/api/v1/records", content=content, headers=bearer(secret))
+        assert answer.status_code == 200
+        return str(answer.headers["spectap-stored"])
+
+    assert [stored(secrets[0], seq) for seq in (1, 10**9)] == ["1", "0"]
+    assert [stored(secrets[1], seq) for seq in (1, 1)] == ["1", "0"]
+    assert [stored(secret, 1, "epoch-2") for secret in (*secrets, INGEST, INGEST)] == ["0", "0", "1", "0"]
+    guarded.settle()
+    agents = {(one["cluster"], one["epoch"]) for one in guarded.items("/agents")}
+    assert agents == {(cluster, f"epoch-{n}") for cluster in ("east", "west") for n in (1, 2)} | {
+        (None, "epoch-2")
+    }
+    views = [view["cluster"] for one in guarded.items("/exchanges") for view in one["witnesses"]]
+    assert sorted(map(str, views)) == ["None", "east", "west"]
+
+
+def test_a_record_stored_before_ids_had_marks_is_known_to_its_clusters_token(guarded: Client) -> None:
+    made = [created(guarded, cluster)["secret"] for cluster in ("east", "west")]
+    assert deliver(guarded, INGEST, of("east")).headers["spectap-stored"] == "1"
+    assert deliver(guarded, made[0], of("east")).headers["spectap-stored"] == "0"
+    assert deliver(guarded, made[1], of("west")).headers["spectap-stored"] == "1"
+
+
 def test_an_agent_without_records_is_of_its_tokens_cluster_too(guarded: Client) -> None:
     assert deliver(guarded, created(guarded, "east")["secret"]).status_code == 200
     assert [one["cluster"] for one in guarded.items("/agents")] == ["east"]

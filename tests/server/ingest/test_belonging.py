@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.wire import Batch, Resident, Residents, decode_record, pack_record
-from server.ingest.belonging import ForeignCluster, of_cluster
+from server.ingest.belonging import ForeignCluster, of_cluster, unmarked
 from server.ingest.decode import Delivery
 from tests.server.records import record
 
@@ -27,8 +27,23 @@ def test_the_tokens_cluster_is_filled_in_where_none_is_named() -> None:
     assert found.batch.residents == Residents("east", "node-1", PODS)
 
 
-def test_records_that_name_the_cluster_keep_their_bytes() -> None:
-    sent = delivery("east", "east", batch="east")
+def test_ids_get_the_clusters_mark_once_and_stay_short_enough() -> None:
+    sent = delivery("east")
+    (plain,) = sent.batch.records
+    for id in (plain.id, "x" * 128, "x" * 127):
+        one = replace(plain, id=id)
+        whole = Delivery(replace(sent.batch, records=(one,)), (pack_record(one),))
+        found = of_cluster(whole, "east").batch.records[0].id
+        other = of_cluster(Delivery(whole.batch, whole.packed), "east").batch.records[0].id
+        assert found == other != id
+        assert len(found) <= 128
+    marked = of_cluster(sent, "east").batch.records[0].id
+    assert marked.startswith(plain.id)
+    assert (unmarked(marked, "east"), unmarked(marked, "west")) == (plain.id, None)
+
+
+def test_records_that_come_back_with_name_and_mark_keep_their_bytes() -> None:
+    sent = of_cluster(delivery("east", "east", batch="east"), "east")
     found = of_cluster(sent, "east")
     assert found.packed == sent.packed
     assert all(one is other for one, other in zip(found.packed, sent.packed, strict=True))

@@ -183,6 +183,7 @@ def _migrated(db: sqlite3.Connection) -> frozenset[str] | None:
 
 
 def _table(old: sqlite3.Connection, new: sqlite3.Connection, table: ScannedTable) -> Salvaged:
+    table = table.within(old, new)
     scan = Scan(old, table)
     marks = ", ".join("?" * len(table.columns))
     insert = f"INSERT OR IGNORE INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks})"

@@ -40,6 +40,22 @@ class ScannedTable:
         key = tuple(column for _, column in sorted(keys)) if bare else ("rowid",)
         return cls(name, tuple(columns), tuple(types), key)
 
+    def within(self, old: sqlite3.Connection, new: sqlite3.Connection) -> ScannedTable:
+        """The same without the columns that only the new table has and that have a value by default."""
+        query = 'SELECT name, dflt_value IS NOT NULL OR NOT "notnull" FROM pragma_table_info(?)'
+        try:
+            there = {name.decode() for name, _ in old.execute(query, (self.name,))}
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
+            return self
+        if not there:  # it has no such table
+            return self
+        added = {
+            f'"{name}"' for name, spare in new.execute(query, (self.name,)) if spare and name not in there
+        }
+        kept = [place for place, column in enumerate(self.columns) if column not in added]
+        columns, types = tuple(self.columns[n] for n in kept), tuple(self.types[n] for n in kept)
+        return ScannedTable(self.name, columns, types, tuple(one for one in self.key if one not in added))
+
     @property
     def numbered(self) -> bool:
         """Whether the key begins with a number."""

@@ -17,24 +17,42 @@ SEQS_KEPT = 1000  # a batch that arrives later than this many of its successors 
 
 
 class SqlitePositions:
-    """Sequence numbers may have gaps (the agent dropped a batch) and may arrive out of order."""
+    """Sequence numbers may have gaps (the agent dropped a batch) and may arrive out of order.
+
+    A start's scope is the cluster that its batches name, '' if they name none. Of a start whose scope is ''
+    the records may name a cluster; batches that name the same one belong to it, as over an upgrade.
+    """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._heard: set[tuple[str, str]] = set()
 
     def is_duplicate(self, batch: Batch) -> bool:
-        execute = self._db.execute
-        row = execute(
-            "SELECT floor FROM epochs WHERE agent = ? AND epoch = ?", (batch.agent, batch.epoch)
-        ).fetchone()
-        if row is not None and batch.seq <= row[0]:
+        starts = self._starts(batch)
+        if any(batch.seq <= floor for floor in starts.values()):
             return True
+        execute = self._db.execute
+        for scope in starts:
+            found = execute(
+                "SELECT 1 FROM batches WHERE (agent, epoch, scope, seq) = (?, ?, ?, ?)",
+                (batch.agent, batch.epoch, scope, batch.seq),
+            )
+            if found.fetchone() is not None:
+                return True
         added = execute(
-            "INSERT INTO batches VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (batch.agent, batch.epoch, batch.seq),
+            "INSERT INTO batches (agent, epoch, scope, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (batch.agent, batch.epoch, _scope(batch, starts), batch.seq),
         )
         return added.rowcount == 0
+
+    def _starts(self, batch: Batch) -> dict[str, int]:
+        """The floors of the starts that the batch may be of, by scope."""
+        rows = self._db.execute(
+            """SELECT scope, floor FROM epochs WHERE agent = ? AND epoch = ?
+            AND (scope = ? OR scope = '' AND cluster = ?)""",
+            (batch.agent, batch.epoch, batch.cluster or "", batch.cluster),
+        )
+        return dict(rows.fetchall())
 
     def record(self, batch: Batch, now: int) -> str | None:
         if (batch.agent, batch.epoch) not in self._heard:
@@ -42,18 +60,19 @@ class SqlitePositions:
             log.info("agent %r delivers", batch.agent)
         first = batch.records[0] if batch.records else batch.residents
         floor = max(0, batch.seq - SEQS_KEPT)
+        scope = _scope(batch, self._starts(batch))
         execute = self._db.execute
         (cluster,) = execute(
             """INSERT INTO epochs
             (agent, epoch, floor, last_seq, ledger, watching, lag_ms, node, cluster, records, first_seen,
-            last_seen)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (agent, epoch) DO UPDATE SET
+            last_seen, scope)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (agent, epoch, scope) DO UPDATE SET
                 ledger = CASE WHEN excluded.last_seq >= last_seq THEN excluded.ledger ELSE ledger END,
                 watching = CASE WHEN excluded.last_seq >= last_seq THEN excluded.watching ELSE watching END,
                 lag_ms = CASE WHEN excluded.last_seq >= last_seq THEN excluded.lag_ms ELSE lag_ms END,
                 floor = max(floor, excluded.floor), last_seq = max(last_seq, excluded.last_seq),
-                node = coalesce(excluded.node, node), cluster = coalesce(excluded.cluster, cluster),
+                node = coalesce(excluded.node, node), cluster = coalesce(cluster, excluded.cluster),
                 records = records + excluded.records, last_seen = max(last_seen, excluded.last_seen)
             RETURNING cluster""",
             (
@@ -69,11 +88,12 @@ class SqlitePositions:
                 len(batch.records),
                 now,
                 now,
+                scope,
             ),
         ).fetchone()
         execute(
-            "DELETE FROM batches WHERE agent = ? AND epoch = ? AND seq <= ?",
-            (batch.agent, batch.epoch, floor),
+            "DELETE FROM batches WHERE agent = ? AND epoch = ? AND scope = ? AND seq <= ?",
+            (batch.agent, batch.epoch, scope, floor),
         )
         return None if cluster is None else str(cluster)
 
@@ -93,3 +113,9 @@ class SqlitePositions:
             ON CONFLICT (bucket) DO UPDATE SET count = ledger.count + excluded.count""",
             [(bucket, count) for bucket, count in buckets.items() if count],
         )
+
+
+def _scope(batch: Batch, starts: Mapping[str, int]) -> str:
+    """The scope of the start that the batch is stored with, given those that it may be of."""
+    own = batch.cluster or ""
+    return own if own in starts or not starts else next(iter(starts))

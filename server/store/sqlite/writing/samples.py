@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from agent.wire import Record
@@ -60,13 +60,17 @@ class SqliteSamples:
             self._hour = hour
 
     def known(self, ids: Sequence[str]) -> set[str]:
-        found: set[str] = set()
+        return {id for (id,) in self._with_ids("id", ids)}
+
+    def known_of(self, cluster: str, ids: Sequence[str]) -> set[str]:
+        records = self._readable.records(raw for (raw,) in self._with_ids("record", ids))
+        return {one.id for one in records if one.cluster == cluster}
+
+    def _with_ids(self, column: str, ids: Sequence[str]) -> Iterator[sqlite3.Row]:
         for start in range(0, len(ids), IDS_AT_ONCE):
             some = ids[start : start + IDS_AT_ONCE]
             marks = ", ".join("?" * len(some))
-            rows = self._db.execute(f"SELECT id FROM witnesses WHERE id IN ({marks})", some)
-            found.update(id for (id,) in rows)
-        return found
+            yield from self._db.execute(f"SELECT {column} FROM witnesses WHERE id IN ({marks})", some)
 
     def load(self, number: int) -> ExchangeDraft | None:
         row = self._db.execute(f"SELECT {COLUMNS} FROM exchanges WHERE number = ?", (number,)).fetchone()

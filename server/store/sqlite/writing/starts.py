@@ -43,7 +43,8 @@ def _forget_batches(db: sqlite3.Connection, before: int) -> None:
     db.execute("UPDATE epochs SET floor = last_seq WHERE last_seen < ?", (before,))
     db.execute(
         """DELETE FROM batches WHERE NOT EXISTS (SELECT 1 FROM epochs
-        WHERE (epochs.agent, epochs.epoch) = (batches.agent, batches.epoch) AND seq > floor)"""
+        WHERE (epochs.agent, epochs.epoch, epochs.scope) = (batches.agent, batches.epoch, batches.scope)
+        AND seq > floor)"""
     )
 
 
@@ -61,7 +62,7 @@ def _combine(db: sqlite3.Connection, group: str, cluster: str | None, numbers: l
     epoch = group if cluster is None else f"{group} of {cluster}"
     total: dict[str, Counter[str]] = {}
     places = ", ".join("?" * len(numbers))
-    rows = f"FROM epochs WHERE number IN ({places}) OR (agent, epoch) = (?, ?)"
+    rows = f"FROM epochs WHERE number IN ({places}) OR (agent, epoch, scope) = (?, ?, '')"
     at = (*numbers, EARLIER, epoch)
     for (ledger,) in db.execute(f"SELECT ledger {rows}", at):
         for part, counts in agent_ledger(ledger).items():

@@ -143,6 +143,38 @@ def test_the_cluster_of_a_start_is_known_once_one_of_its_batches_has_named_it(op
     assert {(one.cluster, one.epoch) for one in found} == {("east", "epoch"), ("west", "other")}
 
 
+def test_a_batch_of_one_cluster_makes_none_of_another_a_duplicate(opened: OpenStore) -> None:
+    clusters = (None, "east", "west")
+    for cluster, far in (("east", 10**9), ("west", 1), (None, 1)):
+        assert receive(opened, replace(batch_of(far), cluster=cluster))
+    for cluster in clusters:
+        sent = replace(batch_of(2), cluster=cluster)
+        assert receive(opened, sent) is (cluster != "east")
+        assert not receive(opened, sent)
+    with opened.store.reading() as reader:
+        rows = reader.fleet.agents(10, None).rows
+    assert {(one.cluster, one.epoch, one.last_seq) for one in rows} == {
+        (None, "epoch", 2),
+        ("east", "epoch", 10**9),
+        ("west", "epoch", 2),
+    }
+
+
+def test_a_start_whose_records_named_the_cluster_goes_on_when_its_batches_do(opened: OpenStore) -> None:
+    assert receive(opened, batch_of(1, [replace(record(0), cluster="east")], parsed=3))
+    named = [replace(batch_of(seq, parsed=4), cluster="east") for seq in (1, 2, 2)]
+    assert [receive(opened, one) for one in named] == [False, True, False]
+    assert receive(opened, replace(batch_of(1), cluster="west"))
+    row = min((one for one in agents_of(opened) if one.cluster == "east"), key=lambda one: one.number)
+    assert (row.last_seq, row.ledger) == (2, {"exchanges": {"parsed": 4}})
+    assert [one.cluster for one in agents_of(opened)].count("east") == 1
+
+
+def agents_of(opened: OpenStore) -> list[AgentRow]:
+    with opened.store.reading() as reader:
+        return [*reader.fleet.agents(10, None).rows]
+
+
 def test_an_agent_that_gets_a_cluster_is_still_one_agent(opened: OpenStore) -> None:
     receive(opened, replace(batch_of(1), capture=Capture("everything", 5)), NOON)
     later = replace(batch_of(1, epoch="later"), cluster="east", capture=Capture("everything", 6))
