@@ -7,17 +7,17 @@ The fetched document is stored and shown only if it is a specification.
 from __future__ import annotations
 
 import re
-import time
 from http import HTTPStatus
 
 import httpx
 
 from server.outgoing import MAX_PORT, PORTS, CheckedTransport, Forbidden, UnknownHost
+from server.time_limit import TimeLimit
 
 PLACES = ("/openapi.json", "/openapi/v2", "/v3/api-docs", "/swagger.json", "/openapi.yaml")
 """Paths at which frameworks and Kubernetes serve their documents; tried if the URL has no path."""
 TIMEOUT_S = 10.0  # seconds for each step
-TOTAL_S = 30.0
+TOTAL_S = 30.0  # with all redirects and places; only resolving names may take longer
 REDIRECTS = 3
 ACCEPT = "application/json, application/yaml;q=0.9, */*;q=0.1"
 PLAIN = "identity"  # a content coding could exceed the limit by gigabytes
@@ -50,15 +50,31 @@ def fetched(
         if not TOKEN.fullmatch(token):
             raise FetchRefused("token: not visible ASCII characters only")
         headers["authorization"] = f"Bearer {token}"
-    until = time.monotonic() + TOTAL_S
-    with httpx.Client(transport=CheckedTransport(verify), timeout=TIMEOUT_S, headers=headers) as client:
-        if parsed.path not in ("", "/"):
-            return _followed(client, parsed, limit, until, redirects)
-        for place in PLACES:
-            try:
-                return _followed(client, parsed.join(place), limit, until, redirects)
-            except NotThere:
-                continue
+    with (
+        TimeLimit(TOTAL_S) as time_limit,
+        httpx.Client(
+            transport=CheckedTransport(time_limit, verify), timeout=TIMEOUT_S, headers=headers
+        ) as client,
+    ):
+        try:
+            content = _found(client, parsed, limit, redirects)
+        except FetchFailed:
+            if not time_limit.is_over:
+                raise
+        else:
+            if not time_limit.is_over:  # a document that ends with its connection may have been cut
+                return content
+    raise FetchFailed(f"the document took longer than {TOTAL_S:.0f} s")
+
+
+def _found(client: httpx.Client, url: httpx.URL, limit: int, redirects: int) -> bytes:
+    if url.path not in ("", "/"):
+        return _followed(client, url, limit, redirects)
+    for place in PLACES:
+        try:
+            return _followed(client, url.join(place), limit, redirects)
+        except NotThere:
+            continue
     raise NotThere(f"nothing at {', '.join(PLACES)}: name the path")
 
 
@@ -76,13 +92,13 @@ def usable(url: str) -> httpx.URL:
     return parsed
 
 
-def _followed(client: httpx.Client, url: httpx.URL, limit: int, until: float, redirects: int) -> bytes:
+def _followed(client: httpx.Client, url: httpx.URL, limit: int, redirects: int) -> bytes:
     """Follows redirects within the same host and port."""
     for _ in range(redirects + 1):
         try:
             with client.stream("GET", url) as response:
                 if not response.is_redirect:
-                    return _body(response, limit, until)
+                    return _body(response, limit)
                 target = url.join(response.headers.get("location", ""))
         except Forbidden as error:
             raise FetchRefused(f"url: {error}") from None
@@ -99,7 +115,7 @@ def _followed(client: httpx.Client, url: httpx.URL, limit: int, until: float, re
     raise FetchFailed(f"the service redirects more than {redirects} times")
 
 
-def _body(response: httpx.Response, limit: int, until: float) -> bytes:
+def _body(response: httpx.Response, limit: int) -> bytes:
     if response.status_code != HTTPStatus.OK:
         raise NotThere(f"the service answers HTTP {response.status_code}")
     if response.headers.get("content-encoding", PLAIN).lower() != PLAIN:
@@ -109,6 +125,4 @@ def _body(response: httpx.Response, limit: int, until: float) -> bytes:
         content += piece
         if len(content) > limit:
             raise FetchFailed(f"the document is larger than {limit} bytes")
-        if time.monotonic() > until:
-            raise FetchFailed(f"the document took longer than {TOTAL_S:.0f} s")
     return bytes(content)

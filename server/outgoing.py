@@ -16,6 +16,8 @@ from typing import TypeAlias
 
 import httpx
 
+from server.time_limit import TimeLimit
+
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 PORTS = {"http": 80, "https": 443}
@@ -50,12 +52,13 @@ class UnknownHost(httpx.ConnectError):
 
 class CheckedTransport(httpx.BaseTransport):
     """An httpx transport that connects only to checked addresses. It uses no proxy, which would resolve
-    names.
+    names. Its connections end with `limit`.
 
     Raises Forbidden and UnknownHost besides what httpx raises.
     """
 
-    def __init__(self, verify: bool | ssl.SSLContext = True) -> None:
+    def __init__(self, limit: TimeLimit, verify: bool | ssl.SSLContext = True) -> None:
+        self._limit = limit
         # A persistent connection would be reused by its address, under another host's certificate.
         limits = httpx.Limits(max_keepalive_connections=0)
         self._inner = httpx.HTTPTransport(verify=verify, trust_env=False, limits=limits)
@@ -63,8 +66,11 @@ class CheckedTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         failure: httpx.TransportError = UnknownHost("no address")
         for address in islice(checked(request.url), MOST_TRIED):
+            left = self._limit.left
+            if left <= 0:
+                raise httpx.ConnectTimeout("no time is left", request=request)
             try:
-                return self._inner.handle_request(_at(address, request))
+                return self._inner.handle_request(self._at(address, request, left))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -72,16 +78,21 @@ class CheckedTransport(httpx.BaseTransport):
     def close(self) -> None:
         self._inner.close()
 
-
-def _at(address: str, request: httpx.Request) -> httpx.Request:
-    """The same request to one address, with the same Host and certificate name."""
-    return httpx.Request(
-        request.method,
-        request.url.copy_with(host=address),
-        headers=request.headers,
-        stream=request.stream,
-        extensions={**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")},
-    )
+    def _at(self, address: str, request: httpx.Request, left: float) -> httpx.Request:
+        """The same request to one address, with the same Host and certificate name."""
+        steps = request.extensions.get("timeout", {}).items()
+        return httpx.Request(
+            request.method,
+            request.url.copy_with(host=address),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={
+                **request.extensions,
+                "sni_hostname": request.url.raw_host.decode("ascii"),
+                "timeout": {step: left if most is None else min(most, left) for step, most in steps},
+                "trace": self._limit.watch,
+            },
+        )
 
 
 def checked(url: httpx.URL) -> Iterator[str]:

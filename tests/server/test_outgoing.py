@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from server.outgoing import CheckedTransport, Forbidden, UnknownHost, is_forbidden
+from server.time_limit import TimeLimit
 from tests.e2e import certificates
 from tests.served import served
 
@@ -66,7 +67,10 @@ def resolves(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def get(url: str, verify: bool | ssl.SSLContext = True) -> str:
-    with httpx.Client(transport=CheckedTransport(verify), timeout=20) as client:
+    with (
+        TimeLimit(20) as limit,
+        httpx.Client(transport=CheckedTransport(limit, verify), timeout=20) as client,
+    ):
         return client.get(url).text
 
 
