@@ -44,7 +44,7 @@ UNREAD_S = 60.0
 STOPPING_BODY_S = 8.0
 SWEEP_S = 1.0  # between checks for late connections
 MOST = 2048  # connections, at most, whatever the limit of open files
-MOST_HANDSHAKES = 128  # under way: asyncio allocates 256 KiB for each
+MOST_HANDSHAKES = 128  # under way
 MOST_AT_ONCE = 64  # accepted before the first of them is served
 RESERVED = 128  # descriptors for the database's readers, logs and outgoing connections
 

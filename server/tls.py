@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 HANDSHAKE_S = 15.0  # as long as a client has for a request's head
+BUFFER_BYTES = 32 * 1024  # of each connection, instead of 256 KiB; a TLS record has up to 16 KiB
 FAREWELL_S = 1.0  # for the client to end TLS too; more would delay the server's stop
 
 
@@ -100,9 +102,21 @@ class _EachHandshake(ssl.SSLContext):
 
 
 class TlsLoop(asyncio.SelectorEventLoop):
-    """Bounds the time of handshakes and farewells, for which uvicorn has no options."""
+    """Bounds the time of handshakes and farewells, for which uvicorn has no options, and the memory of each
+    connection, for which asyncio has none.
+    """
 
     async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
+        SSLProtocol.max_size = BUFFER_BYTES
         options |= {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": FAREWELL_S}
         made: asyncio.Server = await super().create_server(*args, **options)
         return made
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        """Clears the frame of a task that is done: where a handshake fails, asyncio's frame and the exception
+        refer to each other, and would keep the buffer until Python collects cycles.
+        """
+        task: asyncio.Task[Any] = super().create_task(coro, **options)
+        if (frame := getattr(coro, "cr_frame", None)) is not None:
+            task.add_done_callback(lambda _: frame.clear())
+        return task

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
+import tracemalloc
+from asyncio import sslproto
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from server.connections import CloseReason, ConnectionBounds, Connections
 from server.listening import bind
-from server.tls import TlsFiles
+from server.tls import BUFFER_BYTES, TlsFiles
 from tests.authority import Authority
 from tests.server.running import PATIENCE_S, serving, wait_for
 
@@ -69,6 +72,26 @@ def test_one_handshake_more_than_may_be_under_way_displaces_the_oldest(served: S
         assert served.is_answered()
     assert silent[2].recv(1) == b""
     assert set(served.room.closed) == {CloseReason.DISPLACED}
+
+
+def test_a_handshake_takes_little_memory_and_none_once_it_is_over(served: Served) -> None:
+    assert served.is_answered()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            served.silent()
+        wait_for(lambda: served.room.closed[CloseReason.DISPLACED] >= 17, "end of handshakes")
+        wait_for(lambda: buffered() <= 3 * 2 * BUFFER_BYTES, "memory of three handshakes")
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def buffered() -> int:
+    """Bytes that asyncio's TLS holds."""
+    of_tls = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, sslproto.__file__)])
+    return sum(one.size for one in of_tls.traces)
 
 
 def test_handshakes_count_as_connections(served: Served) -> None:
