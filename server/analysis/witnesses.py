@@ -81,7 +81,9 @@ def view_of(record: Record, exchange: int, mark: int | None) -> View:
     start = timing.request_start if timing.request_start is not None else record.time
     sizes = None
     if record.completeness in WHOLE and record.request is not None and response is not None:
-        sizes = (record.request.body.size, response.body.size)
+        # HTTP/2: an answer may be complete before its request, which then counts only what had been sent.
+        asked = record.request.body.size if timing.request_end is not None else None
+        sizes = (asked, response.body.size)
     return View(
         exchange=exchange,
         mark=mark,

@@ -163,6 +163,16 @@ def test_a_view_without_response_pairs_with_one_that_has_it() -> None:
     assert pairs([record(0, "client", id="c", status=None), record(0, "server", id="s")]) == {frozenset("cs")}
 
 
+def test_an_answer_may_be_complete_before_the_body_of_its_request() -> None:
+    client, server = record(0, "client", id="c", protocol="h2"), record(0, "server", id="s", protocol="h2")
+    assert client.request is not None
+    sent = replace(client.request, body=replace(client.request.body, size=15))
+    client = replace(client, request=sent)
+    assert pairs([server, client]) == set()
+    server = replace(server, timing=replace(server.timing, request_end=None))
+    assert pairs([server, client]) == pairs([client, server]) == {frozenset("cs")}
+
+
 def test_what_found_its_half_or_was_removed_waits_no_more() -> None:
     pending = Pending()
     clients, servers = calls(30)
