@@ -79,7 +79,7 @@ def run(parsed: argparse.Namespace) -> int:
     names = [name.removeprefix("--").replace("-", "_") for name in FILTERS]
     filters = {name: value for name in names if (value := getattr(parsed, name)) is not None}
     try:
-        with Remote(parsed.server, parsed.token_file, tls=remote.trust(parsed)) as server:
+        with remote.connected(parsed) as server:
             found = _begun(exchanges(server, filters))
             count = write(found, sys.stdout) if parsed.output is None else write_file(found, parsed.output)
     except AddressError as error:

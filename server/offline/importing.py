@@ -61,7 +61,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Returns the exit code: 1 if not everything was read and stored."""
     arguments = reading.options(parsed)
     try:
-        with Remote(parsed.server, parsed.token_file, tls=remote.trust(parsed)) as server:
+        with remote.connected(parsed) as server:
             epoch = epoch_of(parsed.files, arguments)
             counts = send(reading.records(parsed.files, arguments), epoch, server)
     except AddressError as error:

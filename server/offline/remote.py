@@ -76,6 +76,11 @@ def trust(parsed: argparse.Namespace) -> ssl.SSLContext | None:
     return context
 
 
+def connected(parsed: argparse.Namespace) -> Remote:
+    """The server that the options of `add_options` name. Raises AddressError."""
+    return Remote(parsed.server, parsed.token_file, tls=trust(parsed))
+
+
 class Remote:
     """The server at `url`. Use it as a context. Raises AddressError."""
 

@@ -100,7 +100,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _run(parsed: argparse.Namespace) -> int:
     act: Act = parsed.act
     try:
-        with Remote(parsed.server, parsed.token_file, tls=remote.trust(parsed)) as server:
+        with remote.connected(parsed) as server:
             act(parsed, server)
     except AddressError as error:
         return _fail(parsed, error, EXIT_USAGE)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from server import cli
 from server.offline.remote import MOST_DETAIL, AddressError, Remote, RemoteError, trust
 from server.tls import TlsFiles
 from tests.authority import Authority
@@ -80,13 +81,25 @@ def test_a_redirect_to_another_server_is_not_followed() -> None:
     assert "is not a spectap server" in told(308, b"", elsewhere)
 
 
-def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -> None:
+@contextmanager
+def serving_tls(folder: Path) -> Iterator[str]:
+    """A server whose authority is in ca.crt; its URL."""
     authority = Authority()
-    (tmp_path / "ca.crt").write_bytes(authority.pem)
-    authority.write(tmp_path / "server.crt", tmp_path / "server.key", ["127.0.0.1"])
-    files = TlsFiles(tmp_path / "server.crt", tmp_path / "server.key")
-    with serving(tmp_path / "data", tls=files) as client:
-        url = str(client.http.base_url)
+    (folder / "ca.crt").write_bytes(authority.pem)
+    authority.write(folder / "server.crt", folder / "server.key", ["127.0.0.1"])
+    with serving(folder / "data", tls=TlsFiles(folder / "server.crt", folder / "server.key")) as client:
+        yield str(client.http.base_url)
+
+
+@pytest.mark.parametrize("command", ["export", "specs list", "tokens list"])
+def test_each_command_trusts_the_authority_that_it_is_given(command: str, tmp_path: Path) -> None:
+    with serving_tls(tmp_path) as url:
+        given = ["--server", url, "--ca-file", str(tmp_path / "ca.crt")]
+        assert cli.main([*command.split(), *given]) == 0
+
+
+def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -> None:
+    with serving_tls(tmp_path) as url:
         own = trust(argparse.Namespace(ca_file=tmp_path / "ca.crt"))
         with Remote(url, None, patience_s=0, tls=own) as server:
             assert server.get("/apis", {}).is_success
