@@ -77,7 +77,7 @@ class Post:
         self._beat = beat
         self._token = token
         self._trust = trust or ServerTrust()
-        self._stamp = self._trust.stamp()
+        self._seen: object = self._trust.stamp()
         self._client = self._connect()
         self._coded = True  # until this server refuses zstd
 
@@ -111,11 +111,16 @@ class Post:
             return Answer.LATER, f"cannot be reached ({why}); keeping records meanwhile"
 
     def _renew(self) -> None:
-        """Takes renewed files. While they cannot be used, it keeps what it has."""
+        """Takes renewed files. While they cannot be used, it keeps what it has, and logs each change once."""
         try:
-            if (stamp := self._trust.stamp()) == self._stamp:
-                return
-            self._stamp = stamp
+            seen: object = self._trust.stamp()
+        except OSError as error:
+            seen = str(error)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._trust.stamp()  # names the file that is missing, unlike `context`
             renewed = self._connect()
         except (OSError, ValueError) as error:
             log.warning("renewed TLS files cannot be used, the earlier ones stay in use: %s", error)

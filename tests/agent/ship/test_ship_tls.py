@@ -112,6 +112,18 @@ def test_while_renewed_files_do_not_fit_the_earlier_ones_stay_in_use(
         assert "cannot be used" in caplog.text
 
 
+def test_a_missing_file_is_logged_once(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(tmp_path) as url, shipping(url, trust(tmp_path)) as ship:
+        arrive(ship, 1)
+        (tmp_path / "ca.crt").unlink()
+        for number in range(2, 6):
+            arrive(ship, number)
+    (line,) = [line for line in caplog.messages if "cannot be used" in line]
+    assert "ca.crt" in line
+
+
 def settings(**options: str) -> config.Settings:
     return config.settings(argparse.Namespace(server="https://spectap-server:8080", **options))
 
