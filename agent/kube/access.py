@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where kubelet mounts a service account's `token`, `ca.crt` and `namespace`."""
+JSON = "application/json"
 
 
 class AccessError(ValueError):
@@ -32,6 +33,14 @@ class Access:
         if self.is_plain and not (self.folder / "token").exists():
             return None
         return (self.folder / "token").read_text().strip()
+
+    def headers(self, accept: str = JSON) -> dict[str, str]:
+        """Those of a request. Raises OSError."""
+        headers = {"accept": accept, "accept-encoding": "identity", "user-agent": "spectap"}
+        token = self.token()
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        return headers
 
     def trust(self) -> ssl.SSLContext:
         """Trusts the cluster's CA only. Raises OSError.

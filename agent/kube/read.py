@@ -35,15 +35,11 @@ def config_map(access: Access, namespace: str, name: str) -> ConfigMap:
 
 
 def _read(access: Access, path: str) -> bytes:
-    headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "spectap"}
     try:
-        token = access.token()
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}"
         transport = httpx.HTTPTransport(verify=access.trust())
         with (
             closing(httpx.Client(transport=transport, timeout=TIMEOUT_S, trust_env=False)) as client,
-            client.stream("GET", access.url + path, headers=headers) as response,
+            client.stream("GET", access.url + path, headers=access.headers()) as response,
         ):
             _check(response.status_code)
             return _bounded(response)

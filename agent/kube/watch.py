@@ -29,7 +29,7 @@ import httpx
 import msgspec
 from msgspec import Raw, Struct
 
-from agent.kube.access import Access
+from agent.kube.access import JSON, Access
 from agent.kube.objects import KubernetesObject, Meta
 
 log = logging.getLogger(__name__)
@@ -253,14 +253,7 @@ class Watch(Generic[T]):
         kind = self._kind
         is_list = "watch" not in params
         partial = "PartialObjectMetadataList" if is_list else "PartialObjectMetadata"
-        headers = {
-            "accept": METADATA_ONLY.format(partial) if kind.metadata_only else "application/json",
-            "accept-encoding": "identity",
-            "user-agent": "spectap",
-        }
-        token = self._access.token()
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}"
+        headers = self._access.headers(METADATA_ONLY.format(partial) if kind.metadata_only else JSON)
         selector = {"fieldSelector": kind.fields} if kind.fields else {}
         timeout = httpx.Timeout(read_s, connect=CONNECT_S)
         url = self._access.url + kind.path
