@@ -131,7 +131,7 @@ class Acceptor:
         known = self._unit.samples.known(ids)
         if cluster is None:
             return known
-        before = {plain: id for id in ids if (plain := unmarked(id, cluster)) is not None}
+        before = unmarked(ids, cluster)
         return {*known, *(before[id] for id in self._unit.samples.known_of(cluster, list(before)))}
 
     def _settle(self, found: Iterable[Settleable]) -> None:

@@ -7,6 +7,7 @@ duplicates: ids of clusters may be equal, by files that both import or by intent
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -39,10 +40,10 @@ def of_cluster(delivery: Delivery, cluster: str) -> Delivery:
     return Delivery(whole, tuple(packed))
 
 
-def unmarked(id: str, cluster: str) -> str | None:
-    """A record's id before it got the mark of this cluster; None if it has no mark of it."""
+def unmarked(ids: Iterable[str], cluster: str) -> dict[str, str]:
+    """The records' ids that have the mark of this cluster, by what they were before they got it."""
     mark = _mark(cluster)
-    return id.removesuffix(mark) if id.endswith(mark) else None
+    return {id.removesuffix(mark): id for id in ids if id.endswith(mark)}
 
 
 def _marked(id: str, mark: str) -> str:

@@ -39,7 +39,7 @@ def test_ids_get_the_clusters_mark_once_and_stay_short_enough() -> None:
         assert len(found) <= 128
     marked = of_cluster(sent, "east").batch.records[0].id
     assert marked.startswith(plain.id)
-    assert (unmarked(marked, "east"), unmarked(marked, "west")) == (plain.id, None)
+    assert (unmarked([marked], "east"), unmarked([marked], "west")) == ({plain.id: marked}, {})
 
 
 def test_records_that_come_back_with_name_and_mark_keep_their_bytes() -> None:
