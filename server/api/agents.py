@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from server.api import models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
-from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
-
-Place = Annotated[str | None, Query(max_length=300)]
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, decode, page
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["agents"])
 

@@ -26,6 +26,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items on this page.")]
 After = Annotated[str | None, Query(description="`next` of the previous page.", max_length=100)]
+Place = Annotated[str | None, Query(max_length=300)]
+"""The name of a cluster, node, namespace or workload."""
 
 
 def encode(cursor: Cursor) -> str:
@@ -63,9 +65,9 @@ def narrowed(
     ] = None,
     verdict: Annotated[str | None, Query(max_length=32)] = None,
     consumer: Annotated[str | None, Query(description="A consumer's name.", max_length=300)] = None,
-    namespace: Annotated[str | None, Query(max_length=300)] = None,
-    workload: Annotated[str | None, Query(max_length=300)] = None,
-    cluster: Annotated[str | None, Query(max_length=300)] = None,
+    namespace: Place = None,
+    workload: Place = None,
+    cluster: Place = None,
     pod: Annotated[str | None, Query(description="A pod's name.", max_length=300)] = None,
     image: Annotated[
         str | None, Query(description="An image as pods name it, or its digest.", max_length=600)

@@ -12,7 +12,7 @@ from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, check_id
-from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, decode, page
 from server.fetching import fetched, usable
 from server.services.attaching import AttachTarget
 from server.services.specifications import Added, Sent
@@ -86,7 +86,7 @@ async def fetch_spec(here: Here, ask: models.Fetch) -> Added:
 @router.get("/specs")
 def list_specs(
     here: Here,
-    cluster: Annotated[str | None, Query(max_length=300)] = None,
+    cluster: Place = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: After = None,
 ) -> models.Page[models.SpecInfo]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
 from server.api import token_models as models
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.models import Page
-from server.api.paging import DEFAULT_LIMIT, After, Limit, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, decode, page
 from server.api.render import moment, time
 from server.services.tokens import NewSecret, TokenRow
 
@@ -20,7 +18,7 @@ router = APIRouter(prefix="/api/v1/tokens", dependencies=[Depends(require(TokenR
 @router.get("")
 def list_tokens(
     here: Here,
-    cluster: Annotated[str | None, Query(max_length=300)] = None,
+    cluster: Place = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: After = None,
 ) -> Page[models.Token]:

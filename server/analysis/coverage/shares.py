@@ -30,7 +30,7 @@ def is_hit(operation: CallCounts) -> bool:
 def by_consumer(operations: Iterable[OperationCoverage]) -> dict[str, ConsumerCoverage]:
     """Each consumer's share of these operations, as a whole and by level, most calls first."""
     some = list(operations)
-    totals = Counter(level for one in some for level in (ALL, one["level"]))
+    totals = Counter(level for one in some for level in _levels(one))
     calls: Counter[str] = Counter()
     hit: dict[str, Counter[str]] = {}
     succeeded: dict[str, Counter[str]] = {}
