@@ -91,6 +91,13 @@ class PartlySeen(StrEnum):
     OLDER = "older"  # had begun before capture: read from their next message on
 
 
+HOW_OLDER_ARE_READ = (
+    "from their next message on, and of HTTP/2 without header fields that were sent before; what is "
+    "restarted connects anew"
+)
+"""The end of a sentence on such connections."""
+
+
 class Ledger:
     """Counts by bucket. Not thread-safe: each writer has its own, and readers merge them."""
 

@@ -16,6 +16,7 @@ from agent.doctor import host, report, selftest
 from agent.doctor.facts import Check, CheckState, Program, Report, Sees, printable
 from agent.doctor.programs import Survey
 from agent.doctor.selftest import Tried
+from agent.ledger import HOW_OLDER_ARE_READ
 from agent.probes import capability
 from agent.probes.programs import Sizes
 from agent.state_folder import state_folder
@@ -99,10 +100,7 @@ def existing(programs: Sequence[Program]) -> Iterator[str]:
     """What an agent that starts now does not see of connections that exist."""
     found = sum(program.connections for program in programs)
     if found:
-        yield (
-            f"{found} connections exist already: an agent that starts now reads them from their next message "
-            "on, and of HTTP/2 without header fields that were sent before; what is restarted connects anew"
-        )
+        yield f"{found} connections exist already: an agent that starts now reads them {HOW_OLDER_ARE_READ}"
 
 
 def _print_progress(line: str) -> None:

@@ -23,7 +23,7 @@ from agent.java.machines import Machines, NoMachines
 from agent.kubernetes.node_pods import NodePods, NoPods
 from agent.ladder import CaptureLevel
 from agent.lag import Lag
-from agent.ledger import Ledger, merged
+from agent.ledger import HOW_OLDER_ARE_READ, Ledger, merged
 from agent.own_port import own_port as port_of_server
 from agent.own_port import server_addresses
 from agent.pace import WAITING_S, CpuPace
@@ -358,9 +358,8 @@ def older(connections: Mapping[str, int]) -> Iterator[str]:
         most = sorted(connections.items(), key=lambda entry: (-entry[1], entry[0]))
         named = ", ".join(f"{name}: {count}" for name, count in most)
         yield (
-            f"{sum(connections.values())} connections had begun before capture ({named}): they are read from "
-            "their next message on, and of HTTP/2 without header fields that were sent before; what is "
-            "restarted connects anew"
+            f"{sum(connections.values())} connections had begun before capture ({named}): they are read "
+            f"{HOW_OLDER_ARE_READ}"
         )
 
 
