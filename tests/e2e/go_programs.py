@@ -16,7 +16,6 @@ import pytest
 from tests.e2e.certificates import Certificate
 from tests.e2e.grpc_calls import Made, made_of
 from tests.e2e.processes import REPOSITORY, Running, running
-from tests.e2e.services import Caller, Echo
 
 SOURCES = Path(__file__).parent / "go"
 GRPC = Path(__file__).parent / "go_grpc"  # on gRPC-Go, which the module proxy has
@@ -72,26 +71,6 @@ OTHERS = (
     Build("older-cgo-pie", "older", True, ("-buildmode=pie", EXTERNAL)),
 )
 BUILDS = (STRIPPED, *OTHERS) if EVERYTHING else (STRIPPED,)
-
-
-@contextmanager
-def server(program: Path, folder: Path, certificate: Certificate, *options: str) -> Iterator[Echo]:
-    log = folder / "server.jsonl"
-    argv = [str(program), "server", "-log", str(log), *options]
-    argv += ["-cert", str(certificate.certificate), "-key", str(certificate.key)]
-    with running("go-server", argv, folder) as process:
-        yield Echo(process, int(process.first_line()), log)
-
-
-@contextmanager
-def client(
-    program: Path, folder: Path, port: int, certificate: Certificate, *options: str
-) -> Iterator[Caller]:
-    log = folder / "client.jsonl"
-    argv = [str(program), "client", "-log", str(log), "-port", str(port), *options]
-    argv += ["-ca", str(certificate.certificate)]
-    with running("go-client", argv, folder, stdin=True) as process:
-        yield Caller(process, log)
 
 
 class GrpcClient:

@@ -6,16 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.certificates import Certificate
-from tests.e2e.processes import REPOSITORY, running
-from tests.e2e.services import Caller, Echo
+from tests.e2e.processes import REPOSITORY
 
 SOURCES = Path(__file__).parent / "rust"
 LOCK = SOURCES / "crates.lock"
@@ -74,23 +70,3 @@ OTHERS = (
     Build("newer-names", "release", "-C symbol-mangling-version=v0"),
 )
 BUILDS = (RELEASE, *OTHERS) if EVERYTHING else (RELEASE,)
-
-
-@contextmanager
-def server(program: Path, folder: Path, certificate: Certificate, *options: str) -> Iterator[Echo]:
-    log = folder / "server.jsonl"
-    argv = [str(program), "server", "-log", str(log), *options]
-    argv += ["-cert", str(certificate.certificate), "-key", str(certificate.key)]
-    with running("rust-server", argv, folder) as process:
-        yield Echo(process, int(process.first_line()), log)
-
-
-@contextmanager
-def client(
-    program: Path, folder: Path, port: int, certificate: Certificate, *options: str
-) -> Iterator[Caller]:
-    log = folder / "client.jsonl"
-    argv = [str(program), "client", "-log", str(log), "-port", str(port), *options]
-    argv += ["-ca", str(certificate.certificate)]
-    with running("rust-client", argv, folder, stdin=True) as process:
-        yield Caller(process, log)

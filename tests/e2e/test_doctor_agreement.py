@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import go_programs, grpc_calls, java_programs, lighttpd, services
+from tests.e2e import go_programs, grpc_calls, java_programs, lighttpd, our_programs, services
 from tests.e2e.calls import Call, echo_call, fresh_id, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.observations import Observation
@@ -110,9 +110,9 @@ def gnutls(stage: Stage) -> Played:
 def go(build: go_programs.Build) -> Start:
     def start(stage: Stage) -> Played:
         program = build.make(stage.folder)
-        server = stage.stack.enter_context(go_programs.server(program, stage.folder, stage.certificate))
+        server = stage.stack.enter_context(our_programs.server(program, stage.folder, stage.certificate))
         client = stage.stack.enter_context(
-            go_programs.client(program, stage.folder, server.port, stage.certificate)
+            our_programs.client(program, stage.folder, server.port, stage.certificate)
         )
         return Played(server.process, client.process, lambda number: client.make(echoes(number)), [])
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import go_programs, grpc_calls, services
+from tests.e2e import go_programs, grpc_calls, our_programs, services
 from tests.e2e.calls import Call, echo_call, fresh_id, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.go_programs import BUILDS, STRIPPED, Build
-from tests.e2e.judged import stored_truly
 from tests.e2e.observations import Observation
 from tests.e2e.processes import wait_until
-from tests.e2e.services import Caller, Echo, server_saw
-from tests.e2e.spectap import Spectap, just_before, watching
+from tests.e2e.services import Caller, Echo
+from tests.e2e.spectap import Spectap, watching
 
 pytestmark = pytest.mark.root
 
@@ -60,18 +59,6 @@ def many(about: str) -> list[Call]:
     ]
 
 
-def stored_once(spectap: Spectap, server: Echo, by_client: list[Observation], protocol: str = "h1") -> None:
-    stored = stored_truly(
-        spectap, server.port, by_client, server_saw(server, by_client), tls="go", protocol=protocol
-    )
-    known = spectap.at_port(server.port, just_before(by_client))
-    # Of the first calls' connection, which may be older than the probes, an answer may be seen alone.
-    everything = [
-        seen for seen in known if b"first" not in (seen.path or b"") and seen.completeness != "late-join"
-    ]
-    assert len(stored) == len(everything) == len(by_client)
-
-
 @pytest.mark.parametrize("protocol", ["h1", "h2"])
 @pytest.mark.parametrize("build", BUILDS, ids=str)
 def test_each_call_of_many_goroutines_on_two_threads_is_stored_once(
@@ -84,11 +71,11 @@ def test_each_call_of_many_goroutines_on_two_threads_is_stored_once(
 ) -> None:
     options = ["-h2"] if protocol == "h2" else []
     with (
-        go_programs.server(programs[build], tmp_path, certificate, *options) as server,
-        go_programs.client(programs[build], tmp_path, server.port, certificate, *options) as client,
+        our_programs.server(programs[build], tmp_path, certificate, *options) as server,
+        our_programs.client(programs[build], tmp_path, server.port, certificate, *options) as client,
     ):
         until_both_are_probed(spectap, server, client)
-        stored_once(spectap, server, client.make(many(f"{build}-{protocol}")), protocol)
+        our_programs.stored_once(spectap, server, client.make(many(f"{build}-{protocol}")), "go", protocol)
 
 
 @pytest.mark.parametrize("option", ["-wrap", "-stack"])
@@ -97,11 +84,11 @@ def test_connections_of_a_programs_own_type_and_stacks_that_move_make_no_differe
 ) -> None:
     options = [option] if option == "-wrap" else []
     with (
-        go_programs.server(programs[STRIPPED], tmp_path, certificate, *options) as server,
-        go_programs.client(programs[STRIPPED], tmp_path, server.port, certificate, option) as client,
+        our_programs.server(programs[STRIPPED], tmp_path, certificate, *options) as server,
+        our_programs.client(programs[STRIPPED], tmp_path, server.port, certificate, option) as client,
     ):
         until_both_are_probed(spectap, server, client)
-        stored_once(spectap, server, client.make(many(option.strip("-"))))
+        our_programs.stored_once(spectap, server, client.make(many(option.strip("-"))), "go")
 
 
 @pytest.mark.skipif(not go_programs.EVERYTHING, reason="TIERS=all runs it: gRPC-Go takes the network")
@@ -125,7 +112,7 @@ def test_a_call_between_go_and_openssl_is_seen_from_both_ends(
     spectap: Spectap, programs: dict[Build, Path], tmp_path: Path, certificate: Certificate
 ) -> None:
     with (
-        go_programs.server(programs[STRIPPED], tmp_path, certificate) as server,
+        our_programs.server(programs[STRIPPED], tmp_path, certificate) as server,
         services.caller("caller", tmp_path, server.port, certificate=certificate) as client,
     ):
         until_both_are_probed(spectap, server, client)

@@ -7,25 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import rust_programs, services
+from tests.e2e import our_programs, services
 from tests.e2e.calls import Call, echo_call, get_call
 from tests.e2e.certificates import Certificate
-from tests.e2e.judged import stored_truly
-from tests.e2e.observations import Observation
 from tests.e2e.processes import wait_until
 from tests.e2e.rust_programs import BUILDS, RELEASE, Build
-from tests.e2e.services import Caller, Echo, server_saw
-from tests.e2e.spectap import Spectap, just_before, watching
+from tests.e2e.services import Caller, Echo
+from tests.e2e.spectap import Spectap, watching
 
 pytestmark = pytest.mark.root
 
 CALLS = 1000
 LARGE = 200_000  # bytes of a body: many records
+BODY_CAP = 262_144
 
 
 @pytest.fixture(scope="module")
 def spectap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
-    with watching(tmp_path_factory.mktemp("rustls"), "--body-cap", "262144") as started:
+    with watching(tmp_path_factory.mktemp("rustls"), "--body-cap", str(BODY_CAP)) as started:
         yield started
 
 
@@ -47,24 +46,6 @@ def many(about: str, connections: int) -> list[Call]:
         else get_call(about, f"/bytes/{LARGE if number % 90 == 0 else number * 37}", number % connections)
         for number in range(1, CALLS + 1)
     ]
-
-
-def stored_once(spectap: Spectap, server: Echo, by_client: list[Observation], protocol: str) -> None:
-    stored = stored_truly(
-        spectap,
-        server.port,
-        by_client,
-        server_saw(server, by_client),
-        tls="rustls",
-        protocol=protocol,
-        body_cap=262144,
-    )
-    known = spectap.at_port(server.port, just_before(by_client))
-    # Of the first calls' connection, which may be older than the probes, an answer may be seen alone.
-    everything = [
-        seen for seen in known if b"first" not in (seen.path or b"") and seen.completeness != "late-join"
-    ]
-    assert len(stored) == len(everything) == len(by_client) == CALLS
 
 
 WAYS = {
@@ -92,19 +73,20 @@ def test_each_of_a_thousand_calls_is_stored_once(
 ) -> None:
     protocol, options = WAYS[way]
     with (
-        rust_programs.server(programs[build], tmp_path, certificate, *options) as server,
-        rust_programs.client(programs[build], tmp_path, server.port, certificate, *options) as client,
+        our_programs.server(programs[build], tmp_path, certificate, *options) as server,
+        our_programs.client(programs[build], tmp_path, server.port, certificate, *options) as client,
     ):
         until_both_are_probed(spectap, server, client, connections)
         made = client.make(many(f"{build}-{way}-{connections}", connections))
-        stored_once(spectap, server, made, protocol)
+        assert len(made) == CALLS
+        our_programs.stored_once(spectap, server, made, "rustls", protocol, BODY_CAP)
 
 
 def test_a_call_between_rustls_and_openssl_is_seen_from_both_ends(
     spectap: Spectap, programs: dict[Build, Path], tmp_path: Path, certificate: Certificate
 ) -> None:
     with (
-        rust_programs.server(programs[RELEASE], tmp_path, certificate) as server,
+        our_programs.server(programs[RELEASE], tmp_path, certificate) as server,
         services.caller("caller", tmp_path, server.port, certificate=certificate) as client,
     ):
         until_both_are_probed(spectap, server, client, 8)

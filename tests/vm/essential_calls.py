@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e import go_programs, services
+from tests.e2e import our_programs, services
 from tests.e2e.calls import echo_call
 from tests.e2e.certificates import Certificate, make
 from tests.e2e.observations import Observation
@@ -63,8 +63,8 @@ def callers(stack: ExitStack, certificate: Certificate, go: str | None) -> Itera
         folder = MEMORY / "go"
         folder.mkdir()
         program = Path(shutil.copy(go, folder))
-        serving = stack.enter_context(go_programs.server(program, folder, certificate))
-        yield GO, stack.enter_context(go_programs.client(program, folder, serving.port, certificate))
+        serving = stack.enter_context(our_programs.server(program, folder, certificate))
+        yield GO, stack.enter_context(our_programs.client(program, folder, serving.port, certificate))
 
 
 @contextmanager

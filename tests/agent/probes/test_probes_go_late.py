@@ -11,7 +11,7 @@ from agent.events import Chunk, Direction, Event, Lost
 from agent.ledger import Kernel
 from agent.probes.kernel import CaptureFilters
 from tests.agent.probes.watch import watching
-from tests.e2e import go_programs
+from tests.e2e import go_programs, our_programs
 from tests.e2e.calls import echo_call
 from tests.e2e.certificates import make
 from tests.e2e.observations import AGGREGATION_HEADER
@@ -33,8 +33,8 @@ def test_a_connection_older_than_its_probes_is_captured_from_its_second_call_on(
     """A goroutine waits for the next answer before the probes are there: that answer passes unseen."""
     certificate, program = make(tmp_path), go_programs.STRIPPED.make(tmp_path)
     with (
-        go_programs.server(program, tmp_path, certificate) as server,
-        go_programs.client(program, tmp_path, server.port, certificate) as client,
+        our_programs.server(program, tmp_path, certificate) as server,
+        our_programs.client(program, tmp_path, server.port, certificate) as client,
     ):
         client.make([echo_call("before")])
         client_pid, server_pid = client.process.pid, server.process.pid
@@ -58,8 +58,8 @@ def test_a_connection_older_than_its_probes_is_captured_from_its_second_call_on(
 def test_a_read_that_gave_way_to_newer_ones_is_counted(tmp_path: Path) -> None:
     certificate, program = make(tmp_path), go_programs.STRIPPED.make(tmp_path)
     with (
-        go_programs.server(program, tmp_path, certificate) as server,
-        go_programs.client(program, tmp_path, server.port, certificate) as client,
+        our_programs.server(program, tmp_path, certificate) as server,
+        our_programs.client(program, tmp_path, server.port, certificate) as client,
         watching(
             CaptureFilters(only_pids=frozenset({server.process.pid})), tmp_path, go_calls=FOLLOWED
         ) as watch,
