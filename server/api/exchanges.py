@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from server.api import models, render
+from server.api import exchange_models, models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, decode, page
@@ -15,12 +15,12 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADM
 @router.get("/exchanges")
 def list_exchanges(
     here: Here, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None
-) -> models.Page[models.Exchange]:
+) -> models.Page[exchange_models.Exchange]:
     """Exchanges, newest first. A page may have fewer than `limit` if bodies are large; follow `next`."""
     return page(here.exchanges.listed(narrow, limit, decode(cursor)), render.exchange)
 
 
 @router.get("/exchanges/{id}")
-def get_exchange(here: Here, id: str) -> models.Exchange:
+def get_exchange(here: Here, id: str) -> exchange_models.Exchange:
     """One exchange, by the id of any of its witnesses."""
     return render.exchange(here.exchanges.one(id))

@@ -17,7 +17,7 @@ from server.analysis.likeness import placed
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.model import Operation
 from server.analysis.views import in_order, most_seen, server_view, sub_operations, websocket
-from server.api import models
+from server.api import exchange_models, models
 from server.api.rebuilt_models import Change, Decided, Decision, Version
 from server.services.fleet import BalanceSum, LedgerReport
 from server.store import rows
@@ -213,12 +213,12 @@ def decided(row: rows.RebuiltDecision) -> Decided:
     return Decided(id=row.number, time=time(row.time), decision=Decision.model_validate(row.decision))
 
 
-def exchange(row: rows.ExchangeRow) -> models.Exchange:
+def exchange(row: rows.ExchangeRow) -> exchange_models.Exchange:
     """An exchange, from all its views."""
     views = row.views
     first, best, server = views[0], most_seen(views), server_view(placed(views))
     request, response = best.request, best.response
-    return models.Exchange(
+    return exchange_models.Exchange(
         id=first.id,
         time=time(row.time),
         api=row.api_id,
@@ -249,7 +249,7 @@ def exchange(row: rows.ExchangeRow) -> models.Exchange:
         upgraded=best.upgraded,
         error=best.error,
         redactions={**best.redactions},
-        grpc=None if best.grpc is None else models.Grpc(**asdict(best.grpc)),
+        grpc=None if best.grpc is None else exchange_models.Grpc(**asdict(best.grpc)),
         sub_operations=[models.Answered(**asdict(one)) for one in sub_operations(in_order(views))],
         websocket=_websocket(views),
         fields_unknown=best.fields_unknown,
@@ -269,10 +269,10 @@ def _pairs(pairs: Pairs) -> list[models.Header]:
     return [(shown(name), shown(value)) for name, value in pairs]
 
 
-def _message(message: wire.Request | wire.Response | None) -> models.Message | None:
+def _message(message: wire.Request | wire.Response | None) -> exchange_models.Message | None:
     if message is None:
         return None
-    return models.Message(
+    return exchange_models.Message(
         headers=_pairs(message.headers),
         trailers=_pairs(message.trailers),
         content_type=message.content_type,
@@ -284,39 +284,39 @@ def _message(message: wire.Request | wire.Response | None) -> models.Message | N
     )
 
 
-def _websocket(views: Sequence[Record]) -> models.WebSocket | None:
+def _websocket(views: Sequence[Record]) -> exchange_models.WebSocket | None:
     """The connection that the exchange became."""
     found = websocket(in_order(views))
     if found is None:
         return None
     began = next((view.timing.first_byte for view in views if view.websocket is found), None)
-    return models.WebSocket(
+    return exchange_models.WebSocket(
         client=_websocket_half(found.client),
         server=_websocket_half(found.server),
         close_code=found.close_code,
         closed_by=found.closed_by,
         open_ms=None if began is None or found.end is None else max(0, found.end - began) / 1e6,
         texts=[
-            models.WebSocketText(sender=text.sender, time=time(text.time), data=shown(text.data))
+            exchange_models.WebSocketText(sender=text.sender, time=time(text.time), data=shown(text.data))
             for text in found.texts
         ],
     )
 
 
-def _websocket_half(half: wire.WebSocketHalf) -> models.WebSocketHalf:
-    return models.WebSocketHalf(messages=half.text + half.binary, **asdict(half))
+def _websocket_half(half: wire.WebSocketHalf) -> exchange_models.WebSocketHalf:
+    return exchange_models.WebSocketHalf(messages=half.text + half.binary, **asdict(half))
 
 
-def _endpoint(end: wire.Endpoint | None) -> models.Endpoint | None:
-    return None if end is None else models.Endpoint(**asdict(end))
+def _endpoint(end: wire.Endpoint | None) -> exchange_models.Endpoint | None:
+    return None if end is None else exchange_models.Endpoint(**asdict(end))
 
 
-def _process(process: wire.Process | None) -> models.Process | None:
-    return None if process is None else models.Process(**asdict(process))
+def _process(process: wire.Process | None) -> exchange_models.Process | None:
+    return None if process is None else exchange_models.Process(**asdict(process))
 
 
-def _timing(timing: wire.Timing) -> models.Timing:
-    return models.Timing(
+def _timing(timing: wire.Timing) -> exchange_models.Timing:
+    return exchange_models.Timing(
         request_start=moment(timing.request_start),
         request_end=moment(timing.request_end),
         first_byte=moment(timing.first_byte),
@@ -324,14 +324,14 @@ def _timing(timing: wire.Timing) -> models.Timing:
     )
 
 
-def _consumer(row: rows.ExchangeRow) -> models.Consumer:
+def _consumer(row: rows.ExchangeRow) -> exchange_models.Consumer:
     """The consumer, by the view with most hints."""
     hints = max((asdict(view.consumer) for view in row.views), key=lambda hint: sum(map(bool, hint.values())))
-    return models.Consumer(kind=row.consumer_kind, name=row.consumer_name, **hints)
+    return exchange_models.Consumer(kind=row.consumer_kind, name=row.consumer_name, **hints)
 
 
-def _witness(view: Record) -> models.Witness:
-    return models.Witness(
+def _witness(view: Record) -> exchange_models.Witness:
+    return exchange_models.Witness(
         id=view.id,
         agent=view.agent,
         node=view.node,

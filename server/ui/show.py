@@ -15,7 +15,8 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from agent.wire import CaptureScope
-from server.api.models import Bytes, Message, Text
+from server.api.exchange_models import Message
+from server.api.models import Bytes, Text
 from server.services.freshness import SILENT, Freshness
 
 ABSENT = "\u2013"  # an en dash

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.api.models import Message, Text
+from server.api.exchange_models import Message
+from server.api.models import Text
 from server.services.freshness import AgentState, Freshness
 from server.ui import show
 
