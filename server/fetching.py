@@ -17,7 +17,7 @@ from server.time_limit import TimeLimit
 PLACES = ("/openapi.json", "/openapi/v2", "/v3/api-docs", "/swagger.json", "/openapi.yaml")
 """Paths at which frameworks and Kubernetes serve their documents; tried if the URL has no path."""
 TIMEOUT_S = 10.0  # seconds for each step
-TOTAL_S = 30.0  # with all redirects and places; only resolving names may take longer
+TOTAL_S = 30.0  # with resolving names, all redirects and places
 REDIRECTS = 3
 ACCEPT = "application/json, application/yaml;q=0.9, */*;q=0.1"
 PLAIN = "identity"  # a content coding could exceed the limit by gigabytes

@@ -8,7 +8,6 @@ resolved once per request, and the checked address is the one connected to.
 from __future__ import annotations
 
 import ipaddress
-import socket
 import ssl
 from collections.abc import Iterator
 from itertools import islice
@@ -16,6 +15,7 @@ from typing import TypeAlias
 
 import httpx
 
+from server.resolving import NotInTime, addresses
 from server.time_limit import TimeLimit
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -52,7 +52,7 @@ class UnknownHost(httpx.ConnectError):
 
 class CheckedTransport(httpx.BaseTransport):
     """An httpx transport that connects only to checked addresses. It uses no proxy, which would resolve
-    names. Its connections end with `limit`.
+    names. Resolving and its connections end with `limit`.
 
     Raises Forbidden and UnknownHost besides what httpx raises.
     """
@@ -65,7 +65,7 @@ class CheckedTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         failure: httpx.TransportError = UnknownHost("no address")
-        for address in islice(checked(request.url), MOST_TRIED):
+        for address in islice(checked(request.url, self._limit.left), MOST_TRIED):
             left = self._limit.left
             if left <= 0:
                 raise httpx.ConnectTimeout("no time is left", request=request)
@@ -95,16 +95,19 @@ class CheckedTransport(httpx.BaseTransport):
         )
 
 
-def checked(url: httpx.URL) -> Iterator[str]:
-    """The addresses of a URL's host. Raises Forbidden if any is, UnknownHost if there is none."""
+def checked(url: httpx.URL, seconds: float) -> Iterator[str]:
+    """The addresses of a URL's host, resolved within so many seconds. Raises Forbidden if any is, UnknownHost
+    if there is none, and httpx.ConnectTimeout.
+    """
     try:
-        found = socket.getaddrinfo(url.raw_host, url.port or PORTS[url.scheme], type=socket.SOCK_STREAM)
+        found = addresses(url.raw_host, url.port or PORTS[url.scheme], seconds)
+    except NotInTime:
+        raise httpx.ConnectTimeout("the name is not resolved in time") from None
     except OSError as error:
         raise UnknownHost(str(error)) from None
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-    if any(map(is_forbidden, addresses)):
+    if any(map(is_forbidden, found)):
         raise Forbidden("link-local addresses and those of cloud metadata are not connected to")
-    return iter(addresses)
+    return iter(found)
 
 
 def is_forbidden(text: str) -> bool:
