@@ -24,11 +24,11 @@ from agent.sources.reported import FormatError, Reported, Skipped, UnreadableEnt
 from agent.sources.unpacked import Unpacked, unpacked
 from agent.sources.unread import Unread
 from agent.views import Origin, Redaction
-from agent.wire import Record
+from agent.wire import FROM_FILES, Record
 
 log = logging.getLogger(__name__)
 
-ORIGIN = Origin("file", "file", None)
+ORIGIN = Origin(FROM_FILES, FROM_FILES, None)
 """Records of files have no node, so that a file gives the same records everywhere."""
 
 

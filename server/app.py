@@ -38,7 +38,7 @@ from server.connections import CloseReason, Connections
 from server.core import Core
 from server.deadline import STOP_S
 from server.ingest.holding import SettledBy
-from server.ingest.outcomes import IN_DOUBT, UNCERTAIN, Left
+from server.ingest.outcomes import IN_DOUBT, MISDATED, UNCERTAIN, Left
 from server.learning.outcomes import REASONS, LearningStep, NotLearnt
 from server.services.fleet import Fleet
 from server.store.parts import StoredPart
@@ -110,6 +110,7 @@ def _sources(core: Core, reached: Connections) -> Sources:
         watermark_age=lambda: acceptor.watermark_age(time.time_ns()),
         uncertain=lambda: acceptor.totals[UNCERTAIN],
         in_doubt=lambda: acceptor.totals[IN_DOUBT],
+        misdated=lambda: acceptor.totals[MISDATED],
         late_given_up=lambda: jobs.given_up,
         settled={by.value: partial(acceptor.totals.__getitem__, by) for by in SettledBy},
         left_out={what.value: partial(acceptor.totals.__getitem__, what) for what in Left},

@@ -1,7 +1,7 @@
-"""Resolves names within a time: getaddrinfo(3) has no timeout, and a resolver that hangs would hold its caller.
+"""Resolves names within a time: getaddrinfo(3) has no timeout, and a hanging resolver would hold its caller.
 
-Each name is resolved on a thread of its own. One that is given up ends with its resolver; so many can wait for
-it, and beyond them no further name is resolved.
+Each name is resolved on a thread of its own, which ends with the resolver's answer, also if nobody waits for
+it any more. Their number is bounded: beyond it no name is resolved.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from agent.wire.batch import pack_head as pack_head
 from agent.wire.batch import pack_record as pack_record
 from agent.wire.batch import read_records as read_records
 from agent.wire.batch import split_batch as split_batch
+from agent.wire.record import FROM_FILES as FROM_FILES
 from agent.wire.record import Body as Body
 from agent.wire.record import Consumer as Consumer
 from agent.wire.record import Endpoint as Endpoint

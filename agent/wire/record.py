@@ -13,6 +13,8 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 Pairs = tuple[tuple[bytes, bytes], ...]
+FROM_FILES = "file"
+"""The agent and node of records whose file names none: their times are what the file says."""
 
 
 class Endpoint(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -35,6 +35,7 @@ class Sources:
     watermark_age: Callable[[], float] = float
     uncertain: Callable[[], float] = float
     in_doubt: Callable[[], float] = float
+    misdated: Callable[[], float] = float
     late_given_up: Callable[[], float] = float
     settled: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     left_out: Mapping[str, Callable[[], float]] = field(default_factory=dict)
@@ -114,6 +115,10 @@ class Metrics:
             "spectap_server_exchanges_in_doubt": (
                 "Exchanges settled with one view though the other may be among those of others.",
                 sources.in_doubt,
+            ),
+            "spectap_server_records_misdated": (
+                "Records stored with the time of their arrival, as their own is impossible.",
+                sources.misdated,
             ),
             "spectap_server_lone_views_given_up": (
                 "Views of one end that are no longer kept for a late other half: there were too many.",

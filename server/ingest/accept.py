@@ -16,9 +16,10 @@ from agent.wire import Batch, Record
 from server.analysis.likeness import is_uncertain
 from server.ingest.belonging import unmarked
 from server.ingest.catalogue_editor import CatalogueEditor
+from server.ingest.dating import is_possible, moved, newest_impossible
 from server.ingest.decode import Delivery
 from server.ingest.naming import named
-from server.ingest.outcomes import IN_DOUBT, UNCERTAIN, Left, Received
+from server.ingest.outcomes import IN_DOUBT, MISDATED, UNCERTAIN, Left, Received
 from server.ingest.pairing import Arrival, LateView, Pairing, Settleable, arrived, newest
 from server.ingest.settling import Settling
 from server.specification import Load
@@ -49,8 +50,8 @@ class Acceptor:
         self._pairing = Pairing(unit)
         self.settling = Settling(unit, self.catalogue, self._counts, stale)
         self.totals: Counter[str] = Counter()
-        """Counts of committed work since the start, by Left, SettledBy, UNCERTAIN and IN_DOUBT. `totals` and
-        `held` may be read by any thread.
+        """Counts of committed work since the start, by Left, SettledBy, UNCERTAIN, IN_DOUBT and MISDATED.
+        `totals` and `held` may be read by any thread.
         """
         self.publish()
 
@@ -122,9 +123,17 @@ class Acceptor:
             fresh.setdefault(record.id, named(record, raw, self._unit.pods))
         known = self._known(list(fresh), delivery.batch.cluster)
         self._counts[Received.DUPLICATE] += len(known)
-        new = [one for id, one in fresh.items() if id not in known]
+        new = self._dated([one for id, one in fresh.items() if id not in known], now)
         numbers = self._unit.samples.numbers(len(new), now)
         return [arrived(number, *one) for number, one in zip(numbers, new, strict=True)]
+
+    def _dated(self, new: list[tuple[Record, bytes]], now: int) -> list[tuple[Record, bytes]]:
+        newest_of_them = newest_impossible((record for record, _ in new), now)
+        if newest_of_them is None:
+            return new
+        dated = [one if is_possible(one[0], now) else moved(one[0], newest_of_them, now) for one in new]
+        self._uncommitted[MISDATED] += sum(one is not before for one, before in zip(dated, new, strict=True))
+        return dated
 
     def _known(self, ids: Sequence[str], cluster: str | None) -> Collection[str]:
         """The ones of these ids whose records are stored: also before, by another token, without a mark."""

@@ -22,6 +22,10 @@ IN_DOUBT = "in doubt"
 """Exchanges settled with one view, although the other may be among the views of other exchanges."""
 
 
+MISDATED = "misdated"
+"""Records whose time is impossible: they are stored with the time of their arrival."""
+
+
 class Left(StrEnum):
     """What was left out at ingest although the exchange is stored."""
 
