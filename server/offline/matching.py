@@ -1,22 +1,24 @@
-"""`spectap match`: validates each exchange of files against a specification; one JSON line each."""
+"""`spectap match`: validates each exchange of files against a specification, and reports on them."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections import Counter
 
 from agent.wire import Record
 from server.analysis.json import JsonObject
-from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, SpecError
 from server.analysis.specs.specification import Specification
 from server.offline import policy, reading, spec
 from server.offline.reading import ReadingError
+from server.offline.reports.failing import DEFAULT, failing
+from server.offline.reports.formats import FORMATS
+from server.offline.reports.locations import SpecFile
+from server.offline.reports.report import MatchReport, summary
 
 EXIT_ERROR, EXIT_FOUND = 1, 2
-FOUND = frozenset({Verdict.SHADOW, Verdict.ZOMBIE, Verdict.DEVIATING})
+LINES, TABLE = "jsonl", "table"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,45 +27,76 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "match",
         help="check the exchanges in files against a specification",
         description="Reads files, redacts them and checks each exchange against a specification. Prints"
-        " one JSON line per exchange and a summary on standard error.",
-        epilog="Exit status: 0 if every exchange is conforming or unjudged, 2 if any is shadow, zombie or"
-        " deviating, 1 when something cannot be read, 64 for a usage error.",
+        " what was found, and a summary on standard error.",
+        epilog="Exit status: 0 if nothing was found of what --fail-on lists, 2 if something was, 1 when"
+        " something cannot be read, 64 for a usage error. In a pipeline of GitHub:"
+        " spectap match --spec openapi.yaml -o github traffic.har",
     )
     spec.add_options(parser, required=False)
     policy.add_options(parser)
     reading.add_options(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON lines (the default)")
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "-o",
+        dest="output",
+        choices=(LINES, *FORMATS),
+        help="output: a line of JSON for each exchange, or a report by operation and deviation"
+        " (default: table on a terminal, otherwise jsonl)",
+    )
+    parser.add_argument(
+        "--json", dest="output", action="store_const", const=LINES, help="the same as -o jsonl"
+    )
+    parser.add_argument(
+        "--fail-on",
+        type=failing,
+        default=DEFAULT,
+        metavar="LIST",
+        help="what makes the exit status 2, separated by commas: shadow, deviating, zombie, unjudged,"
+        " severity=low|medium|high for deviations that are at least so severe, or none"
+        " (default: shadow,deviating,zombie)",
+    )
+    parser.set_defaults(run=run, usage_error=parser.error)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Returns the exit code: 2 if there are deviations, 1 if not everything was read."""
+    """Returns the exit code: 2 if there is what `--fail-on` lists, 1 if not everything was read."""
+    chosen = _format(parsed)
+    report = MatchReport()
     try:
         said = policy.policy(parsed)
         found = spec.specification(parsed.spec, parsed.spec_root, said) if parsed.spec else None
-        counts = _print(parsed, found)
+        _match(parsed, found, report, lines=chosen == LINES)
+        if found is not None and chosen != LINES:
+            sys.stdout.writelines(FORMATS[chosen](report, SpecFile(spec.file(parsed.spec), found)))
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except (SpecError, spec.SpecMissing, ReadingError, OSError) as error:
         sys.stderr.write(f"spectap match: {_spec_named(parsed, error)}{error}\n")
         return EXIT_ERROR
-    sys.stderr.write(summary(counts) + "\n")
-    return EXIT_FOUND if FOUND & counts.keys() else 0
+    sys.stderr.write(summary(report.verdicts) + "\n")
+    return EXIT_FOUND if report.has(parsed.fail_on) else 0
+
+
+def _format(parsed: argparse.Namespace) -> str:
+    """Without a specification there are only lines."""
+    if parsed.spec is None:
+        if parsed.output not in (None, LINES):
+            parsed.usage_error(f"-o {parsed.output} needs --spec")
+        return LINES
+    return parsed.output or (TABLE if sys.stdout.isatty() else LINES)
 
 
 def _spec_named(parsed: argparse.Namespace, error: Exception) -> str:
     return f"{parsed.spec}: " if isinstance(error, SpecError) else ""
 
 
-def _print(parsed: argparse.Namespace, found: Specification | None) -> Counter[Verdict | None]:
-    """Prints a line for each exchange; returns their number by verdict."""
-    counts: Counter[Verdict | None] = Counter()
+def _match(parsed: argparse.Namespace, found: Specification | None, report: MatchReport, lines: bool) -> None:
+    """Judges every exchange; with `lines` prints one for each."""
     for i, record in enumerate(reading.records(parsed.files, reading.options(parsed))):
         judgement = found.match(record) if found else None
-        counts[judgement.verdict if judgement else None] += 1
-        sys.stdout.write(json.dumps(line(i, record, judgement), ensure_ascii=False) + "\n")
-    return counts
+        report.add(i, record, judgement)
+        if lines:
+            sys.stdout.write(json.dumps(line(i, record, judgement), ensure_ascii=False) + "\n")
 
 
 def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
@@ -82,11 +115,3 @@ def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
             for one in (judgement.deviations if judgement else ())
         ],
     }
-
-
-def summary(counts: Counter[Verdict | None]) -> str:
-    """One sentence with the number of exchanges by verdict."""
-    total = sum(counts.values())
-    told = [f"{counts[verdict]:,} {verdict}" for verdict in Verdict if counts[verdict]]
-    text = f"{total:,} exchange{'' if total == 1 else 's'}"
-    return f"{text}: {', '.join(told)}" if told else text

@@ -53,13 +53,19 @@ def specification(
     return found
 
 
+def file(path: Path) -> Path:
+    """The root file of the specification at `path`. Raises SpecMissing."""
+    if not path.is_dir():
+        return path
+    found = next((path / name for name in NAMES if (path / name).is_file()), None)
+    if found is None:
+        raise SpecMissing(f"{path} holds none of {', '.join(NAMES)}")
+    return found
+
+
 def located(path: Path, root: Path | None = None) -> tuple[Path, str]:
     """The folder of a specification's files, and its root file. Raises SpecMissing."""
-    if path.is_dir():
-        found = next((path / name for name in NAMES if (path / name).is_file()), None)
-        if found is None:
-            raise SpecMissing(f"{path} holds none of {', '.join(NAMES)}")
-        path = found
+    path = file(path)
     folder = (root or path.parent).resolve()
     try:
         name = path.resolve().relative_to(folder)

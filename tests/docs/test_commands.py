@@ -65,7 +65,7 @@ class Session:
         return ADDRESS.sub(lambda found: f"127.0.0.1:{self.port(found[1])}", command)
 
     def printed(self, command: str) -> str:
-        shell = ["bash", "-c", f"{self.line(command)} 2>&1"]
+        shell = ["bash", "-c", f"exec 2>&1; {self.line(command)}"]
         done = subprocess.run(shell, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         return done.stdout
 

@@ -11,6 +11,11 @@ from typing import Any
 import pytest
 
 from server import cli
+from server.analysis.specs.load import load
+from server.offline import reading
+from server.offline.reports.formats import FORMATS
+from server.offline.reports.locations import SpecFile
+from server.offline.reports.report import MatchReport
 from tests.har import document, entry
 
 SPEC = """
@@ -192,3 +197,64 @@ def test_what_of_the_specification_is_not_judged_is_told_once_on_standard_error(
     matched(tmp_path, spec=SPEC.replace("{name:", "{" + many + "name:"))
     told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert (len(told), told[-1]) == (21, f"{tmp_path / 'openapi.yaml'}: warning: and 10 more")
+
+
+@pytest.mark.parametrize("name", ["table", "sarif"])
+def test_a_report_replaces_the_lines_and_has_the_same_exit_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert matched(tmp_path, entry(url=PET, answer={"name": 7}), options=("-o", name)) == 2
+    out, err = capsys.readouterr()
+    assert "GET /v1/pets/" in out.replace("\\", "")
+    assert '"i": 0' not in out
+    assert err.splitlines()[-1] == "1 exchange: 1 deviating"
+
+
+def test_a_report_needs_a_specification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="64"):
+        matched(tmp_path, entry(url=PET), options=("-o", "sarif"), spec=None)
+    assert "-o sarif needs --spec" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [("shadow", 0), ("deviating", 2), ("severity=high", 0), ("severity=medium", 2), ("none", 0)],
+)
+def test_what_fails_is_chosen(tmp_path: Path, said: str, status: int) -> None:
+    options = ("--fail-on", said)
+    assert matched(tmp_path, entry(url=PET, answer={"name": 7}), options=options) == status
+
+
+def test_an_unknown_word_of_fail_on_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="64"):
+        matched(tmp_path, entry(url=PET), options=("--fail-on", "shadows"))
+    assert "'shadows' is none of shadow, deviating" in capsys.readouterr().err
+
+
+SECRET = "Quagmire7Bassoon4Zeppelin9Fjord"
+CARRIERS = (
+    entry(url=f"{PET}?api_key={SECRET}", answer={"name": 1, "password": SECRET}),
+    entry(
+        url=PET, headers={"Authorization": f"Bearer {SECRET}", "Cookie": f"s={SECRET}"}, answer={"name": 2}
+    ),
+    entry(url=f"http://shop.example/v1/token/{SECRET}"),
+    entry("POST", PET, body={"password": SECRET, "nested": {"token": [SECRET]}}),
+    entry(url=f"http://u:{SECRET}@shop.example/v1/secret"),
+    entry(url=PET, answer={"name": 3}, answer_headers={"Set-Cookie": f"session={SECRET}"}),
+)
+
+
+def test_no_output_holds_a_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert matched(tmp_path, *CARRIERS, options=("--json",)) == 2
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == len(CARRIERS)
+    har, key = tmp_path / "traffic.har", tmp_path / "key"
+    specification, report = load(SPEC.encode()), MatchReport()
+    for i, record in enumerate(reading.records([har], [f"--key-file={key}"])):
+        report.add(i, record, specification.match(record))
+    file = SpecFile(tmp_path / "openapi.yaml", specification)
+    printed = {name: "".join(write(report, file)) for name, write in FORMATS.items()}
+    assert {name for name, text in printed.items() if "token" in text} == FORMATS.keys()
+    assert [name for name, text in {**printed, "lines": out + err}.items() if SECRET in text] == []

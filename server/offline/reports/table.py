@@ -1,0 +1,37 @@
+"""A table for a terminal: a line for each deviation of each operation, the most severe first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from server.offline.reports.locations import SpecFile
+from server.offline.reports.report import MatchReport
+from server.offline.tables import plain
+
+MAX_LINES = 100
+PLAIN_WIDTH = 160  # if there is no terminal with a width
+
+
+def as_table(report: MatchReport, spec: SpecFile) -> Iterator[str]:
+    """The first MAX_LINES deviations; the number after # counts exchanges from 0, as in JSON lines."""
+    rows = report.rows()
+    table = Table("severity", "operation", "deviation", "where", "calls", "first", "line", box=None)
+    for row in rows[:MAX_LINES]:
+        cells = (
+            row.severity, row.operation, row.rule, row.located(), f"{row.calls:,}", f"#{row.first}",
+            f"{spec.path.name}:{spec.line(row)}",
+        )  # fmt: skip
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    console = Console(highlight=False, width=width)
+    if rows:
+        with console.capture() as captured:
+            console.print(table)
+        yield captured.get()
+    if len(rows) > MAX_LINES:
+        yield f"and {len(rows) - MAX_LINES:,} more; -o json lists all\n"
