@@ -6,7 +6,9 @@ entry is counted and named; reading continues.
 
 from __future__ import annotations
 
+import codecs
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -28,6 +30,9 @@ from agent.wire import FROM_FILES, Record
 
 log = logging.getLogger(__name__)
 
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"{\0", b"\0{", b"[\0", b"\0[")
+"""How JSON in UTF-16 begins, with a byte order mark or without."""
+
 ORIGIN = Origin(FROM_FILES, FROM_FILES, None)
 """Records of files have no node, so that a file gives the same records everywhere."""
 
@@ -41,19 +46,24 @@ def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: L
             Progress(raw.fileno(), path.name) as progress,
             unpacked(raw, path) as file,
         ):
-            content = _content(file, path, settings.format)
+            content = _content(file, path, settings.format, os.fstat(raw.fileno()).st_mtime_ns)
             for one in _records(content, path, policy, key, ledger, progress):
                 progress.count()
                 yield one
 
 
-def _content(file: Unpacked, path: Path, name: str | None) -> FileContent:
-    """The file's content, by the format of this name or the one its first bytes show."""
-    found = recognised(file.peek(HEAD)[:HEAD]) if name is None else FORMATS[name]
+def _content(file: Unpacked, path: Path, name: str | None, written_ns: int) -> FileContent:
+    """The file's content, by the format of this name or the one its first bytes show. `written_ns` is the
+    time of exchanges without one.
+    """
+    head = file.peek(HEAD)[:HEAD]
+    if head.startswith(UTF16):
+        raise FormatError(f"{path}: encoded as UTF-16; convert it with iconv -f UTF-16 -t UTF-8")
+    found = recognised(head) if name is None else FORMATS[name]
     if found is None:
         formats = ", ".join(FORMATS)
         raise FormatError(f"{path}: unknown format ({formats}); choose one with --format")
-    return found.content(file, str(path))
+    return found.content(file, str(path), max(0, written_ns))
 
 
 def _records(

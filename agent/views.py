@@ -129,6 +129,7 @@ class Redaction:
             client=view.client,
             server=view.server,
             process=None,
+            timed=view.timed,
         )
 
 

@@ -27,6 +27,7 @@ CONNECTION_BYTES = 8
 MAX_INT = 2**63 - 1
 MAX_TYPE = 256  # characters of a content type
 MAX_CONNECTIONS = 4096  # whose part of an id is cached
+_UNTIMED = wire.Timing(None, None, None, None)
 
 _PROTOCOLS_BY_VERSION = {b"2": "h2", b"3": "h3"}
 _METHOD = re.compile(rb"[A-Za-z][A-Za-z-]{0,23}")
@@ -52,7 +53,7 @@ class Provenance:
     """The agent, process and ends of an exchange. Wall clock = monotonic + `offset_ns`.
 
     `tls` is the library, None without TLS; absent ends are unknown. `seen_ns` (monotonic) is the time of an
-    exchange without any readable message.
+    exchange without any readable message. Not `timed`: the exchange's times are not its own.
     """
 
     agent: str
@@ -68,6 +69,7 @@ class Provenance:
     process: wire.Process | None
     seen_ns: int = 0
     via: wire.Endpoint | None = None
+    timed: bool = True
 
 
 class Redactor:
@@ -119,7 +121,7 @@ class Redactor:
             process=provenance.process,
             request=request,
             response=response,
-            timing=_timing(exchange, provenance.offset_ns),
+            timing=_timing(exchange, provenance.offset_ns) if provenance.timed else _UNTIMED,
             consumer=consumer.hints(exchange, request, groups, self._masker, credential, self._key),
             completeness=exchange.completeness.value,
             upgraded=_upgraded(exchange.upgraded),

@@ -66,7 +66,7 @@ def recognises(head: bytes) -> bool:
     return _EVENT.search(head) is not None
 
 
-def content(file: File, name: str) -> FileContent:
+def content(file: File, name: str, written_ns: int) -> FileContent:
     """The calls of a log."""
     return FileContent(entries(file))
 

@@ -42,20 +42,30 @@ def elements(read: Callable[[int], bytes], name: bytes, depth: int) -> Iterator[
     """The objects in each array named `name` at a depth of `depth` brackets. Raises Absent at the end if
     there was none.
     """
-    return _Scan(name, depth).run(read)
+    return _Scan(depth, name).run(read)
+
+
+def elements_of_array(read: Callable[[int], bytes]) -> Iterator[Element | Stray]:
+    """The objects of a document that is an array."""
+    return _Scan(0, None).run(read)
+
+
+def elements_of_stream(read: Callable[[int], bytes]) -> Iterator[Element | Stray]:
+    """The objects of a file that is one document after the other."""
+    return _Scan(-1, None).run(read)
 
 
 class _Scan:
     """The state of the scan: `depth` of brackets, inside a string or not, inside the array or not, inside an
-    element.
+    element. The array without a name is known to be there; at depth -1 it is the file.
     """
 
-    def __init__(self, name: bytes, depth: int) -> None:
-        self._wanted = re.compile(rb'"' + re.escape(name) + rb'"\s*:\s*')
+    def __init__(self, depth: int, name: bytes | None) -> None:
+        self._wanted = re.compile(rb'"' + re.escape(name or b"") + rb'"\s*:\s*')
         self._array_depth = depth
         self._depth = 0
         self._in_string = False
-        self._in_array = self._found = False
+        self._in_array = self._found = name is None
         self._start: int | None = None  # start of the element in the buffer
         self._too_large = False
         self._glued = 0  # start of the text between elements
@@ -102,6 +112,8 @@ class _Scan:
         if self._in_array and self._depth == self._array_depth + 1:
             yield from self._between()
             self._start = self._at
+        elif self._in_array and self._depth == self._array_depth:
+            self._glued = self._at + 1
         elif byte == ord("[") and self._depth == self._array_depth and not self._in_array:
             before = bytes(self._buffer[max(0, self._at - _BEFORE) : self._at])
             named = before.rfind(b'"', 0, before.rfind(b'"'))

@@ -17,10 +17,12 @@ HEAD = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """`recognises` takes a file's first bytes; `content` the file, and its name for messages."""
+    """`recognises` takes a file's first bytes; `content` the file, its name for messages, and the time, in ns
+    since the epoch, of exchanges that state none.
+    """
 
     recognises: Callable[[bytes], bool]
-    content: Callable[[File, str], FileContent]
+    content: Callable[[File, str, int], FileContent]
 
 
 FORMATS: dict[str, FileFormat] = {

@@ -2,7 +2,8 @@
 
 Writers differ: sizes are missing or -1, HTTP/2's pseudo headers are among the headers, extra fields begin
 with `_`. Bodies are stored after content decoding, as text or base64, though the headers still name the
-coding. What a writer left out is unseen, not empty.
+coding. What a writer left out is unseen, not empty: times, the answer, headers, sizes and bodies may be
+missing.
 """
 
 from __future__ import annotations
@@ -11,11 +12,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 from agent.http.messages import (
-    EMPTY_BODY,
-    Body,
     BodyState,
     Completeness,
     Exchange,
@@ -24,13 +22,12 @@ from agent.http.messages import (
     Response,
     header,
 )
-from agent.sources import fields
+from agent.sources import fields, har_bodies
 from agent.sources.content import File, FileContent
 from agent.sources.elements import Absent, Stray, elements
 from agent.sources.reported import (
     Entry,
     EntryError,
-    NotBase64,
     Reported,
     Skipped,
     UnreadableEntry,
@@ -40,12 +37,8 @@ from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
 
-_CALL = re.compile(r"(?:http|ws)(s?)://([^/?#]*)([^#]*)", re.IGNORECASE)
+_CALL = re.compile(r"(?:http|ws)(s?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _VERSION = re.compile(r"(?:http/|h)([0-3])(?:\.([0-9]))?", re.IGNORECASE)
-_CHARSET = re.compile(r"charset\s*=\s*\"?([\w-]+)", re.IGNORECASE)
-_UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
-_BODILESS = (204, 304)
-_FORM = "application/x-www-form-urlencoded"
 _HAR = re.compile(rb'\s*\{(?:\s*"[^"\\]*"\s*:\s*"(?:[^"\\]|\\.)*"\s*,)*\s*"log"\s*:\s*\{', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 
@@ -55,13 +48,15 @@ def recognises(head: bytes) -> bool:
     return _HAR.match(head.removeprefix(_BOM)) is not None
 
 
-def content(file: File, name: str) -> FileContent:
+def content(file: File, name: str, written_ns: int) -> FileContent:
     """The exchanges of a document."""
-    return FileContent(entries(file.read1))
+    return FileContent(entries(file.read1, written_ns))
 
 
-def entries(read: Callable[[int], bytes]) -> Iterator[Entry]:
-    """The exchanges of the HAR document that `read` returns in pieces."""
+def entries(read: Callable[[int], bytes], written_ns: int) -> Iterator[Entry]:
+    """The exchanges of the HAR document that `read` returns in pieces; `written_ns` is the time of those
+    without one.
+    """
     try:
         for index, element in enumerate(elements(read, b"entries", 2)):
             place = f"entry {index + 1}"
@@ -70,24 +65,25 @@ def entries(read: Callable[[int], bytes]) -> Iterator[Entry]:
             elif element.raw is None:
                 yield UnreadableEntry(place, "too large")
             else:
-                yield _entry(element.raw, index, place)
+                yield _entry(element.raw, index, place, written_ns)
     except Absent:
         yield UnreadableEntry("the document", "no log.entries, so no HAR")
 
 
-def _entry(raw: bytes, index: int, place: str) -> Entry:
+def _entry(raw: bytes, index: int, place: str, written_ns: int) -> Entry:
     try:
-        return _reported(fields.decoded(raw), index, raw)
+        return _reported(fields.decoded(raw), index, raw, written_ns)
     except EntryError as error:
         return UnreadableEntry(place, str(error))
 
 
-def _reported(entry: dict[str, Any], index: int, raw: bytes) -> Entry:
-    start = fields.time_ns(fields.text(entry, "startedDateTime"))
+def _reported(entry: dict[str, Any], index: int, raw: bytes, written_ns: int) -> Entry:
+    started = fields.text(entry, "startedDateTime")
+    start = written_ns if started is None else fields.time_ns(started)
     asked, answered = fields.part(entry, "request"), fields.part(entry, "response")
     method, url = fields.text(asked, "method"), fields.text(asked, "url")
     if start is None:
-        raise EntryError(_no_time(entry))
+        raise EntryError("its startedDateTime is no time from 1970 to 2116")
     if method is None or url is None:
         raise EntryError("no request method or no URL")
     call = _CALL.fullmatch(url)
@@ -100,13 +96,13 @@ def _reported(entry: dict[str, Any], index: int, raw: bytes) -> Entry:
     exchange = Exchange(0, request, response, _completeness(response, cut))
     if response is not None and response.status == 101:
         exchange = replace(exchange, upgraded=header(request.headers, b"upgrade") or b"websocket")
-    return Reported(exchange, identity("har", index, raw), "client", None, _server(entry, call))
-
-
-def _no_time(entry: dict[str, Any]) -> str:
-    if fields.text(entry, "startedDateTime") is None:
-        return "no startedDateTime"
-    return "its startedDateTime is no time from 1970 to 2116"
+    return Reported(
+        exchange,
+        identity("har", index, raw),
+        "client",
+        server=_server(entry, call),
+        timed=started is not None,
+    )
 
 
 def _completeness(response: Response | None, bodies: set[BodyState]) -> Completeness:
@@ -140,13 +136,14 @@ def _request(
     named = fields.headers(asked, "headers")
     secure, authority, target = call.groups()
     host = authority.rpartition("@")[2]  # a client does not send a URL's user and password in Host
+    body, headers = har_bodies.sent(asked, _plain(named))
     return Request(
         method=fields.encoded(method),
         target=fields.encoded(target if target.startswith("/") else "/" + target),
         version=_version(asked),
-        headers=_plain(named),
+        headers=headers,
         trailers=(),
-        body=_sent_body(asked, _plain(named)),
+        body=body,
         start_ns=moments[0],
         end_ns=moments[1],
         authority=fields.encoded(host) or header(named, b":authority"),
@@ -160,14 +157,15 @@ def _response(
     status = fields.size(answered, "status")
     if not status or status > 999:
         return None
-    headers = _plain(fields.headers(answered, "headers"))
+    named = _plain(fields.headers(answered, "headers"))
+    body, headers = har_bodies.received(answered, named, status, request.method)
     first, end = moments
     return Response(
         status=status,
         version=_version(answered),
         headers=headers,
         trailers=(),
-        body=_received_body(answered, headers, status, request.method),
+        body=body,
         start_ns=first or end or request.start_ns,
         end_ns=end,
     )
@@ -183,67 +181,6 @@ def _version(message: dict[str, Any]) -> bytes:
     if match is None:
         return b"1.1"
     return b"1." + (match[2] or "1").encode() if match[1] in "01" else match[1].encode()
-
-
-def _sent_body(asked: dict[str, Any], headers: Headers) -> Body:
-    post, passed = fields.part(asked, "postData"), fields.size(asked, "bodySize")
-    try:
-        data = _text(post, "text")
-    except NotBase64:
-        return Body(passed, b"", BodyState.UNDECODABLE)
-    if data is None and (fields.text(post, "mimeType") or "").lower().startswith(_FORM):
-        params = [
-            (fields.text(item, "name"), fields.text(item, "value")) for item in fields.parts(post, "params")
-        ]
-        data = fields.encoded(
-            urlencode([(name or "", value or "") for name, value in params], errors="replace")
-        )
-    if data:
-        return _whole(data, passed, headers)
-    declared = header(headers, b"content-length")
-    announced = header(headers, b"transfer-encoding") is not None or declared not in (None, b"0")
-    return Body(passed, b"", BodyState.UNSEEN) if passed or (passed is None and announced) else EMPTY_BODY
-
-
-def _received_body(answered: dict[str, Any], headers: Headers, status: int, method: bytes) -> Body:
-    content, passed = fields.part(answered, "content"), fields.size(answered, "bodySize")
-    full = fields.size(content, "size")
-    try:
-        data = _text(content, "text")
-    except NotBase64:
-        return Body(passed or full, b"", BodyState.UNDECODABLE)
-    if data:
-        body = _whole(data, passed, headers)
-        charset = _CHARSET.search(fields.text(content, "mimeType") or "")
-        countable = charset is None or charset[1].lower() in _UTF8
-        cut = countable and full is not None and len(data) < full
-        return replace(body, state=BodyState.TRUNCATED) if cut else body
-    if (
-        method == b"HEAD"
-        or status in _BODILESS
-        or status < 200
-        or full == 0
-        or (full is None and passed == 0)
-    ):
-        return EMPTY_BODY
-    return Body(passed or full, b"", BodyState.UNSEEN)
-
-
-def _text(content: dict[str, Any], name: str) -> bytes | None:
-    """A body's bytes; None if the writer left them out. Raises NotBase64."""
-    found = fields.text(content, name)
-    if found is None:
-        return None
-    return fields.base64(found) if content.get("encoding") == "base64" else fields.encoded(found)
-
-
-def _whole(data: bytes, passed: int | None, headers: Headers) -> Body:
-    """A complete body; its content coding counts as undone unless the bytes still look coded."""
-    coding = (header(headers, b"content-encoding") or b"").strip().lower()
-    magic = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd"}.get(coding)
-    return Body(
-        passed or len(data), data, BodyState.COMPLETE, coded=magic is not None and data.startswith(magic)
-    )
 
 
 def _server(entry: dict[str, Any], call: re.Match[str]) -> Endpoint | None:

@@ -25,7 +25,7 @@ def recognises(head: bytes) -> bool:
     return head.startswith(captures.MAGICS)
 
 
-def content(file: File, name: str) -> FileContent:
+def content(file: File, name: str, written_ns: int) -> FileContent:
     """The events of a capture; its unreadable packets do not count as exchanges."""
     return FileContent(_items(file, name), limits=LIMITS, of_exchanges=False)
 

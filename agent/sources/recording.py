@@ -67,7 +67,7 @@ def recognises(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def content(file: File, name: str) -> FileContent:
+def content(file: File, name: str, written_ns: int) -> FileContent:
     """The events of a recording, and its origin. Raises RecordingError."""
     recording = Recording(file, name)
     return FileContent(_items(recording), recording.header)

@@ -19,7 +19,8 @@ class Reported:
     """An exchange with the reported ends. Its times are wall-clock nanoseconds.
 
     `connection` is its identity: an entry gives the same record each time it is read. `side` is the end of
-    the view: client, server or unknown.
+    the view: client, server or unknown. Without `timed` the entry states no time: its times say when the file
+    was last changed, and nothing of the exchange.
     """
 
     exchange: Exchange
@@ -27,6 +28,7 @@ class Reported:
     side: str
     client: Endpoint | None = None
     server: Endpoint | None = None
+    timed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Telemetry as posted by gateways' APIClarity plugins: one JSON object for each exchange.
 
-Plugins leave out unknown values: an address's IP or port, a time, a request id. Bodies are base64, still in
-their content coding.
+Plugins leave out unknown values: an address's IP or port, a time, a request id, a body. Bodies are base64,
+still in their content coding, or a text as it is.
 """
 
 from __future__ import annotations
@@ -10,15 +10,26 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from agent.http.messages import EMPTY_BODY, Body, BodyState, Completeness, Exchange, Request, Response
+from agent.http.messages import (
+    EMPTY_BODY,
+    Body,
+    BodyState,
+    Completeness,
+    Exchange,
+    Headers,
+    Request,
+    Response,
+    header,
+)
 from agent.sources import fields
 from agent.sources.content import File, FileContent
-from agent.sources.lines import Lines, lines
+from agent.sources.objects import objects
 from agent.sources.reported import Entry, EntryError, NotBase64, Reported, UnreadableEntry, identity
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
 SOURCE = "telemetry"
+_BODILESS = (204, 304)
 
 _VERSION = re.compile(r"(?:HTTP/)?([0-3])(?:\.([0-9]))?0*", re.IGNORECASE)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -30,23 +41,25 @@ def recognises(head: bytes) -> bool:
     return _REPORT.search(head) is not None
 
 
-def content(file: File, name: str) -> FileContent:
+def content(file: File, name: str, written_ns: int) -> FileContent:
     """The reported exchanges."""
-    return FileContent(entries(file))
+    return FileContent(entries(file, written_ns))
 
 
-def entries(file: Lines) -> Iterator[Entry]:
-    """The exchanges of a file with one object per line."""
-    for number, line in lines(file):
+def entries(file: File, written_ns: int) -> Iterator[Entry]:
+    """The exchanges of a file with one object per line, or of one object over several; `written_ns` is the
+    time of those without one.
+    """
+    for index, (place, raw) in enumerate(objects(file), 1):
         try:
-            if line is None:
+            if raw is None:
                 raise EntryError("too long")
-            yield reported(line, number, None)
+            yield reported(raw, index, written_ns)
         except EntryError as error:
-            yield UnreadableEntry(f"line {number}", str(error))
+            yield UnreadableEntry(place, str(error))
 
 
-def reported(raw: bytes, index: int, now_ns: int | None) -> Reported:
+def reported(raw: bytes, index: int, now_ns: int) -> Reported:
     """The exchange in one object; `index` distinguishes equal ones, `now_ns` is the time of those without
     one. Raises EntryError.
     """
@@ -56,11 +69,10 @@ def reported(raw: bytes, index: int, now_ns: int | None) -> Reported:
     if method is None or path is None:
         raise EntryError("no request method or no path")
     start, end = _time(asked), _time(answered)
-    start = next((at for at in (start, end, now_ns) if at is not None), None)
-    if start is None:
-        raise EntryError("no time")
+    stated = start if start is not None else end
+    start = stated if stated is not None else now_ns
     request = _request(asked, method, path, start, (fields.text(found, "scheme") or "http").lower())
-    response = _response(answered, start, end)
+    response = _response(answered, start, end, request.method)
     bodies = {message.body.state for message in (request, response) if message}
     whole = Completeness.TRUNCATED if BodyState.TRUNCATED in bodies else Completeness.COMPLETE
     return Reported(
@@ -69,6 +81,7 @@ def reported(raw: bytes, index: int, now_ns: int | None) -> Reported:
         "server",
         _endpoint(fields.text(found, "sourceAddress"), None),
         _endpoint(fields.text(found, "destinationAddress"), fields.text(found, "destinationNamespace")),
+        timed=stated is not None,
     )
 
 
@@ -82,13 +95,14 @@ def _time(message: dict[str, Any]) -> int | None:
 def _request(asked: dict[str, Any], method: str, path: str, start: int, scheme: str) -> Request:
     common = fields.part(asked, "common")
     host = fields.text(asked, "host")
+    headers = fields.headers(common, "headers", "key")
     return Request(
         method=fields.encoded(method),
         target=fields.encoded(path if path.startswith("/") else "/" + path),
         version=_version(common),
-        headers=fields.headers(common, "headers", "key"),
+        headers=headers,
         trailers=(),
-        body=_body(common),
+        body=_body(common, headers, expected=False),
         start_ns=start,
         end_ns=None,
         authority=fields.encoded(host) if host else None,
@@ -96,7 +110,7 @@ def _request(asked: dict[str, Any], method: str, path: str, start: int, scheme: 
     )
 
 
-def _response(answered: dict[str, Any], start: int, end: int | None) -> Response | None:
+def _response(answered: dict[str, Any], start: int, end: int | None, method: bytes) -> Response | None:
     code = answered.get("statusCode")
     if code in (None, "", "0", 0):
         return None
@@ -105,9 +119,9 @@ def _response(answered: dict[str, Any], start: int, end: int | None) -> Response
     status = int(code)
     common = fields.part(answered, "common")
     headers = fields.headers(common, "headers", "key")
-    return Response(
-        status, _version(common), headers, (), _body(common), end if end is not None else start, end
-    )
+    expected = method != b"HEAD" and status not in _BODILESS and status >= 200
+    body = _body(common, headers, expected)
+    return Response(status, _version(common), headers, (), body, end if end is not None else start, end)
 
 
 def _version(common: dict[str, Any]) -> bytes:
@@ -117,16 +131,28 @@ def _version(common: dict[str, Any]) -> bytes:
     return match[1].encode() if match[1] in "23" else b"1." + (match[2] or "1").encode()
 
 
-def _body(common: dict[str, Any]) -> Body:
+def _body(common: dict[str, Any], headers: Headers, expected: bool) -> Body:
+    """A body; one that the plugin left out is unseen if there is one by the headers, or if it is `expected`
+    and the headers do not say that there is none.
+    """
     cut = common.get("TruncatedBody") is True
     found = fields.text(common, "body")
     try:
-        data = fields.base64(found) if found else b""
+        data = _decoded(found) if found else b""
     except NotBase64:
         return Body(None, b"", BodyState.UNDECODABLE)
     if cut:  # its full length is not reported
         return Body(None, data, BodyState.TRUNCATED if data else BodyState.UNSEEN)
-    return Body(len(data), data, BodyState.COMPLETE) if data else EMPTY_BODY
+    if data:
+        return Body(len(data), data, BodyState.COMPLETE)
+    declared = header(headers, b"content-length")
+    left_out = expected and "body" not in common and declared is None
+    return Body(None, b"", BodyState.UNSEEN) if left_out or declared not in (None, b"0") else EMPTY_BODY
+
+
+def _decoded(found: str) -> bytes:
+    """Some plugins send a text as it is; what begins like JSON or XML is no base64. Raises NotBase64."""
+    return fields.encoded(found) if found.startswith(("{", "[", "<", '"')) else fields.base64(found)
 
 
 def _endpoint(address: str | None, namespace: str | None) -> Endpoint | None:

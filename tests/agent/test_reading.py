@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ from agent.progress import Progress
 from agent.redact.policy import Policy
 from agent.sources import captures, recording
 from agent.sources.formats import FORMATS
-from agent.wire import Record, pack_record, read_records
+from agent.sources.reported import FormatError
+from agent.wire import Record, Timing, pack_record, read_records
 from tests.har import document, entry
 from tests.telemetry import common, telemetry
 
@@ -124,7 +126,7 @@ def test_broken_entries_are_counted_and_named(tmp_path: Path, caplog: pytest.Log
     path = file(tmp_path, document(entry(), {"nothing": "s3cret"}, entry()))
     assert len(records(path, ledger=ledger)) == 2
     assert ledger.exchanges == {Exchanges.PARSED: 1, Exchanges.UNREADABLE: 1}
-    assert "entry 2: no startedDateTime" in caplog.text
+    assert "entry 2: no request method or no URL" in caplog.text
     assert "1 of its entries could not be read" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -253,3 +255,20 @@ def test_any_file_in_any_format_gives_records_or_one_sentence(
     except tuple(cli.expected_errors()) as error:
         refusal = str(error)
     assert refusal
+
+
+def test_an_exchange_without_a_time_has_that_of_the_file_and_no_timing(tmp_path: Path) -> None:
+    call = entry(answer={"id": 7})
+    del call["startedDateTime"]
+    path = file(tmp_path, document(call))
+    os.utime(path, ns=(1_772_400_000_000_000_000, 1_772_400_000_000_000_000))
+    (one,) = records(path)
+    assert one.time == 1_772_400_000_000_000_000
+    assert one.timing == Timing(None, None, None, None)
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf16_is_named_as_such(tmp_path: Path, coding: str) -> None:
+    path = file(tmp_path, document(entry()).decode().encode(coding))
+    with pytest.raises(FormatError, match="UTF-16; convert it with iconv"):
+        records(path)

@@ -9,6 +9,8 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterable
+from email import message_from_bytes
+from email.policy import HTTP
 from itertools import pairwise
 from typing import Any
 
@@ -23,10 +25,11 @@ from tests.agent.sources.values import VALUES
 from tests.har import document, entry
 
 STARTED = 1_772_366_400_250_000_000  # 2026-03-01T12:00:00.250Z
+WRITTEN = 1_772_400_000_000_000_000
 
 
 def entries(raw: bytes) -> list[Entry]:
-    return list(har.entries(io.BytesIO(raw).read))
+    return list(har.entries(io.BytesIO(raw).read, WRITTEN))
 
 
 def reported(*given: Any) -> Reported:
@@ -168,6 +171,81 @@ def test_form_params_without_text_are_the_form_that_was_sent() -> None:
     assert request.body.data == b"a+b=1%262"
 
 
+def test_an_entry_without_a_time_is_read_with_that_of_the_file() -> None:
+    found = changed(lambda one: one.pop("startedDateTime"))
+    assert found.exchange.request is not None
+    assert (found.exchange.request.start_ns, found.timed) == (WRITTEN, False)
+    assert reported(entry()).timed
+
+
+def test_an_entry_of_a_request_alone_is_read() -> None:
+    raw = b'{"log": {"entries": [{"request": {"method": "GET", "url": "http://h/a#top"}}]}}'
+    (found,) = entries(raw)
+    assert isinstance(found, Reported)
+    assert found.exchange.request is not None
+    assert (found.exchange.request.target, found.exchange.response) == (b"/a", None)
+    assert found.exchange.completeness is Completeness.NO_RESPONSE
+
+
+def test_the_type_of_a_body_is_that_beside_it_if_the_headers_name_none() -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["request"]["headers"] = []
+        del one["response"]["headers"]
+        one["response"]["content"]["mimeType"] = "text/x-unlike; charset=utf-8"
+
+    exchange = changed(change, method="POST", body={"a": 1}, answer={"id": 7}).exchange
+    assert exchange.request is not None
+    assert exchange.response is not None
+    assert exchange.request.headers == ((b"content-type", b"application/json"),)
+    assert exchange.response.headers == ((b"content-type", b"text/x-unlike; charset=utf-8"),)
+
+
+def test_a_type_that_the_headers_name_stays() -> None:
+    response = changed(
+        lambda one: one["response"]["content"].update(mimeType="a/b"), answer={}
+    ).exchange.response
+    assert response is not None
+    assert response.headers == ((b"content-type", b"application/json"),)
+
+
+@pytest.mark.parametrize("mime", ["x-unknown", "", "a/b\r\nx: y", 7])
+def test_what_is_no_type_becomes_no_header(mime: Any) -> None:
+    bare = changed(
+        lambda one: one["response"].update(headers=[], content={"text": "{}", "mimeType": mime})
+    ).exchange
+    assert bare.response is not None
+    assert bare.response.headers == ()
+
+
+def test_multipart_params_without_text_are_a_form_with_files_that_were_not_kept() -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["request"]["headers"] = [{"name": "Content-Type", "value": "multipart/form-data"}]
+        file = {"name": "f", "value": "(binary)", "fileName": 'a"b.pdf', "contentType": "application/pdf"}
+        params = [{"name": "title", "value": "Report"}, file]
+        one["request"]["postData"] = {"mimeType": "multipart/form-data", "params": params}
+
+    request = changed(change, method="POST").exchange.request
+    assert request is not None
+    ((name, value),) = request.headers
+    assert name == b"content-type"
+    form = message_from_bytes(b"Content-Type: " + value + b"\r\n\r\n" + request.body.data, policy=HTTP)
+    told = [
+        (p.get_param("name", header="content-disposition"), p.get_content_type()) for p in form.iter_parts()
+    ]
+    assert told == [("title", "text/plain"), ("f", "application/pdf")]
+    assert [p.get_content() for p in form.iter_parts()] == ["Report", b""]
+    assert request.body.state is BodyState.COMPLETE
+
+
+def test_params_of_another_type_are_unseen() -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["request"]["postData"] = {"mimeType": "text/odd", "params": [{"name": "a", "value": "1"}]}
+
+    request = changed(change, method="POST").exchange.request
+    assert request is not None
+    assert request.body.state is BodyState.UNSEEN
+
+
 def test_a_blocked_call_has_no_response() -> None:
     found = reported(entry(status=0)).exchange
     assert (found.response, found.completeness) == (None, Completeness.NO_RESPONSE)
@@ -181,7 +259,7 @@ def test_data_urls_are_left_out() -> None:
     ("broken", "reason"),
     [
         (b'{"startedDateTime": nonsense}', "not JSON"),
-        (b"{}", "no startedDateTime"),
+        (b"{}", "no request method or no URL"),
         (b'{"startedDateTime": "x"}', "its startedDateTime is no time from 1970 to 2116"),
         (b'{"startedDateTime": "9999-12-31T23:59:59Z"}', "its startedDateTime is no time from 1970 to 2116"),
         (b'{"startedDateTime": "1600-01-01T00:00:00Z"}', "its startedDateTime is no time from 1970 to 2116"),
@@ -234,7 +312,7 @@ def test_a_cut_file_is_read_to_its_last_whole_entry() -> None:
 
 
 def whole(read: Callable[[int], bytes]) -> list[Entry]:
-    return list(har.entries(read))
+    return list(har.entries(read, WRITTEN))
 
 
 def pieces(raw: bytes, cuts: Iterable[int]) -> Callable[[int], bytes]:

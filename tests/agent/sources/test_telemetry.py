@@ -13,19 +13,20 @@ from hypothesis import strategies as st
 
 from agent.http.messages import EMPTY_BODY, BodyState, Completeness
 from agent.sources import telemetry as reader
-from agent.sources.reported import Entry, EntryError, Reported, UnreadableEntry
+from agent.sources.reported import Entry, Reported, UnreadableEntry
 from agent.wire import Endpoint
 from tests.agent.sources.values import VALUES
 from tests.telemetry import common, telemetry
 
 NOW = 1_772_366_400_250_000_000
+WRITTEN = 1_772_400_000_000_000_000
 
 
 def entries(raw: bytes) -> list[Entry]:
-    return list(reader.entries(io.BytesIO(raw)))
+    return list(reader.entries(io.BytesIO(raw), WRITTEN))
 
 
-def reported(raw: bytes, now_ns: int | None = None) -> Reported:
+def reported(raw: bytes, now_ns: int = 0) -> Reported:
     return reader.reported(raw, 0, now_ns)
 
 
@@ -76,13 +77,29 @@ def test_versions_as_plugins_write_them(written: str, version: bytes) -> None:
     assert request.version == version
 
 
-def test_a_time_that_is_not_told_is_that_of_arrival_and_in_a_file_there_is_none() -> None:
-    untimed: dict[str, Any] = {"asked": {**common(), "time": 0}, "answered": {**common(), "time": None}}
-    request = reported(telemetry(**untimed), 5).exchange.request
-    assert request is not None
-    assert request.start_ns == 5
-    with pytest.raises(EntryError, match="no time"):
-        reported(telemetry(**untimed))
+def test_a_time_that_is_not_told_is_that_of_arrival_or_of_the_file() -> None:
+    untimed = telemetry(asked={**common(), "time": 0}, answered={**common(), "time": None})
+    (one,) = entries(untimed)
+    assert isinstance(one, Reported)
+    for found, moment in ((reported(untimed, 5), 5), (one, WRITTEN)):
+        assert found.exchange.request is not None
+        assert (found.exchange.request.start_ns, found.timed) == (moment, False)
+    assert reported(telemetry()).timed
+
+
+@pytest.mark.parametrize("raw", [b"%s\n%s\n", b"[%s,\n%s]", b"\xef\xbb\xbf[%s,%s]", b"\n\n%s%s"])
+def test_objects_over_several_lines_are_read(raw: bytes) -> None:
+    pretty = json.dumps(json.loads(telemetry()), indent=2).encode()
+    assert [type(one) for one in entries(raw % (pretty, pretty))] == [Reported, Reported]
+
+
+def test_what_is_broken_among_objects_over_several_lines_is_named() -> None:
+    pretty = json.dumps(json.loads(telemetry()), indent=2).encode()
+    found = entries(b"[" + pretty + b', 7, {"request": }]')
+    assert found[1:] == [
+        UnreadableEntry("object 2", "not a JSON object"),
+        UnreadableEntry("object 3", "not JSON"),
+    ]
 
 
 def test_a_truncated_body_is_one_and_an_absent_one_is_empty() -> None:
@@ -92,6 +109,35 @@ def test_a_truncated_body_is_one_and_an_absent_one_is_empty() -> None:
     assert found.completeness is Completeness.TRUNCATED
     assert found.request is not None
     assert found.request.body == EMPTY_BODY
+
+
+def without(side: dict[str, Any], **headers: str) -> dict[str, Any]:
+    left = {**side, **common(b"", False, **headers)}
+    del left["body"]
+    return left
+
+
+@pytest.mark.parametrize(
+    ("method", "answered", "seen"),
+    [
+        ("GET", without({}), BodyState.UNSEEN),
+        ("GET", without({}, Content_Length="0"), BodyState.COMPLETE),
+        ("GET", common(Content_Length="7"), BodyState.UNSEEN),
+        ("GET", common(), BodyState.COMPLETE),
+        ("HEAD", without({}), BodyState.COMPLETE),
+    ],
+)
+def test_a_body_that_the_plugin_left_out_is_unseen(method: str, answered: Any, seen: BodyState) -> None:
+    found = reported(telemetry(method, asked=without({}), answered=answered)).exchange
+    assert found.request is not None
+    assert found.response is not None
+    assert (found.request.body, found.response.body.state) == (EMPTY_BODY, seen)
+
+
+def test_a_body_may_be_a_text_as_it_is() -> None:
+    found = reported(telemetry(answered={**common(), "body": '{"id": 7}'})).exchange
+    assert found.response is not None
+    assert (found.response.body.data, found.response.body.state) == (b'{"id": 7}', BodyState.COMPLETE)
 
 
 def test_bodies_are_still_coded() -> None:

@@ -1,0 +1,57 @@
+"""The JSON objects of a file: one a line, one over several lines, or the elements of an array.
+
+By lines an object that is cut or broken affects no other. A file is read by lines if its first line holds a
+whole object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from agent.sources.content import File
+from agent.sources.elements import Stray, elements_of_array, elements_of_stream
+from agent.sources.lines import MAX_LINE, Lines, lines
+
+_BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+
+
+def objects(file: File) -> Iterator[tuple[str, bytes | None]]:
+    """Each object with its place, such as "line 7"; None if it is too large. What is no object is given as
+    it is.
+    """
+    first = b"\n"
+    blank = 0
+    while first and not first.strip(_BLANK + _BOM):
+        first = file.readline(MAX_LINE + 1)
+        blank += 1
+    whole = first.strip(_BLANK + _BOM)
+    if whole.startswith(b"[") or (whole.startswith(b"{") and not whole.endswith((b"}", b"},"))):
+        yield from _scanned(first, file, whole.startswith(b"["))
+    else:
+        for number, line in lines(_Continued(first, file)):
+            yield f"line {blank - 1 + number}", None if line is None else line.removeprefix(_BOM)
+
+
+def _scanned(first: bytes, file: File, is_array: bool) -> Iterator[tuple[str, bytes | None]]:
+    found = (elements_of_array if is_array else elements_of_stream)(_reader(first, file))
+    for number, element in enumerate(found, 1):
+        yield f"object {number}", b"0" if isinstance(element, Stray) else element.raw
+
+
+def _reader(first: bytes, file: File) -> Callable[[int], bytes]:
+    pieces = chain([first], iter(lambda: file.read1(MAX_LINE), b""))
+    return lambda _size: next(pieces, b"")
+
+
+class _Continued:
+    """The file from the line on that was already read."""
+
+    def __init__(self, first: bytes, file: Lines) -> None:
+        self._first: bytes | None = first
+        self._file = file
+
+    def readline(self, size: int, /) -> bytes:
+        first, self._first = self._first, None
+        return self._file.readline(size) if first is None else first
