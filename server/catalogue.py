@@ -14,10 +14,10 @@ from agent.wire import Record
 from server.analysis.coverage.outline import Outline
 from server.analysis.inventory import host_of, name_of
 from server.analysis.specs.deviation import DeviationIdentity
-from server.analysis.specs.judging.json_reading import JsonBodies
-from server.analysis.specs.judging.judged import Judged
+from server.analysis.specs.judging.judged import Judged, first_with_operation
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement, Operation
+from server.analysis.specs.routing.bases import base_of, closeness, encoded_bases
 from server.specification import LoadedSpecification
 from server.store.values import StoredSpec
 
@@ -33,17 +33,13 @@ class Loaded:
 
     @classmethod
     def of(cls, stored: StoredSpec, specification: LoadedSpecification) -> Loaded:
-        bases = tuple(base.rstrip("/").encode() for base in specification.base_paths) or (b"",)
+        bases = encoded_bases(specification.base_paths)
         operations = {operation.key: operation for operation in specification.operations}
         return cls(stored, specification, bases, operations)
 
     def base_of(self, path: bytes) -> bytes | None:
         """The longest base path above `path`; None if there is none."""
-        return max((base for base in self.base_paths if _under(path, base)), key=len, default=None)
-
-
-def _under(path: bytes, base: bytes) -> bool:
-    return path == base or path.startswith(base + b"/")
+        return base_of(self.base_paths, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +111,12 @@ class Catalogue:
         specs = self.apis.get(api)
         if specs is None or record.request is None:
             return None
-        first: Judged | None = None
-        bodies = JsonBodies()
-        for loaded in _by_fit(specs.specifications, record):
-            judged = Judged.by(loaded.specification, record, bodies)
-            if judged.judgement.operation is not None:
-                operation = loaded.operations.get(judged.judgement.operation)
-                return Ruling(judged, operation, self._verdict(api, judged.judgement))
-            first = first or judged
-        return Ruling(first, None, first.judgement.verdict) if first else None
+        found = first_with_operation(_by_fit(specs.specifications, record), record)
+        if found is None:
+            return None
+        loaded, judged = found
+        operation = loaded.operations.get(judged.judgement.operation or "")
+        return Ruling(judged, operation, self._verdict(api, judged.judgement))
 
     def _verdict(self, api: int, judgement: Judgement) -> Verdict:
         """The judgement's verdict without ignored deviations."""
@@ -159,8 +152,4 @@ def _by_fit(specifications: tuple[Loaded, ...], record: Record) -> Sequence[Load
     named = [
         one for one in specifications if one.stored.host and host and one.stored.host in (host, name_of(host))
     ]
-    return sorted(named or specifications, key=lambda one: _length(one.base_of(path)), reverse=True)
-
-
-def _length(base: bytes | None) -> tuple[bool, int]:
-    return base is not None, len(base or b"")
+    return sorted(named or specifications, key=lambda one: closeness(one.base_of(path)), reverse=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from server.analysis.coverage.counts import Counts
     from server.analysis.coverage.documents import CoverageReport, GapReport
     from server.analysis.coverage.outline import Outline
-    from server.analysis.specs.specification import Specification
+    from server.offline.scope import TrafficScope
 
 USAGE = 64
 BY = ("workload", "pod", "namespace", "image", "chart", "process", "user_agent", "test", "aggregation", "ip")
@@ -50,6 +50,9 @@ def add_parser(subparsers: Subparsers) -> None:
         default=[],
         help="the specification; repeat it for one report each",
     )
+    from server.offline import scope
+
+    scope.add_options(parser)
     option(
         "--by", choices=BY, default="user_agent", help="how consumers are told apart (default: %(default)s)"
     )
@@ -77,13 +80,15 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    from server.offline.scope import OutOfScope
+
     try:
         _check(parsed)
         _print(parsed)
     except _Wrong as error:
         sys.stderr.write(f"spectap coverage: {error}\n")
         return error.status
-    except ReadingError as error:
+    except (ReadingError, OutOfScope) as error:
         sys.stderr.write(f"spectap coverage: {error}\n")
         return 1
     return 0
@@ -132,34 +137,39 @@ def _reports(
 
 
 def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
-    """Reads all files once, and counts against each specification."""
+    """Reads all files once, and counts against each specification what is of its hosts."""
     from server.analysis.coverage.counts import By, Counts
     from server.analysis.coverage.outline import Outline
-    from server.analysis.specs.judging.json_reading import JsonBodies
-    from server.analysis.specs.judging.judged import Judged
 
-    specifications = [_load(path) for path in parsed.spec]
-    counted = [(one, Outline([one]), Counts()) for one in specifications]
+    scopes = [_scope(parsed, path) for path in parsed.spec]
+    counted = {
+        one.path: (Outline([one.specification]), Counts()) for within in scopes for one in within.documents
+    }
     by = By(parsed.by)
     for record in reading.records(parsed.files, reading.options(parsed)):
-        bodies = JsonBodies()
-        for specification, outline, counts in counted:
-            counts.add_exchange(Judged.by(specification, record, bodies), outline, by)
-    return [(outline, counts) for _, outline, counts in counted]
+        for within in scopes:
+            found = within.judge(record)
+            if found is not None:
+                outline, counts = counted[found[0].path]
+                counts.add_exchange(found[1], outline, by)
+    for within in scopes:
+        within.check()
+        if str(within):
+            sys.stderr.write(f"spectap coverage: {within}\n")
+    return [*counted.values()]
 
 
-def _load(path: Path) -> Specification:
-    from server.analysis.specs.model import SpecError
-    from server.offline.spec import SpecMissing, specification
+def _scope(parsed: argparse.Namespace, path: Path) -> TrafficScope:
+    from server.offline.scope import Document, TrafficScope
+    from server.offline.spec import SpecUnusable, specifications
 
     try:
-        return specification(path)
+        found = [Document.of(*one) for one in specifications(path)]
     except OSError as error:
         raise _Wrong(f"cannot read {path}: {error.strerror}") from None
-    except SpecError as error:
-        raise _Wrong(f"{path}: {error}") from None
-    except SpecMissing as error:
+    except SpecUnusable as error:
         raise _Wrong(str(error)) from None
+    return TrafficScope(found, parsed.host, parsed.any_host)
 
 
 def _diff(used: Path, tested: Path) -> GapReport:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
+from pathlib import Path
 
 from agent.wire import Record
+from server.analysis.inventory import host_of
 from server.analysis.json import JsonObject
-from server.analysis.specs.model import Judgement, SpecError
-from server.analysis.specs.specification import Specification
-from server.offline import policy, reading, spec
+from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.model import Judgement
+from server.offline import policy, reading, scope, spec
 from server.offline.reading import ReadingError
 from server.offline.reports.failing import DEFAULT, failing
 from server.offline.reports.formats import FORMATS
 from server.offline.reports.locations import SpecFile
 from server.offline.reports.report import MatchReport, summary
+from server.offline.scope import Document, OutOfScope, TrafficScope
 
 EXIT_ERROR, EXIT_FOUND = 1, 2
 LINES, TABLE = "jsonl", "table"
+SINGLE = ("json", "sarif", "junit")  # one document each, of one specification
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,6 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         " spectap match --spec openapi.yaml -o github traffic.har",
     )
     spec.add_options(parser, required=False)
+    scope.add_options(parser)
     policy.add_options(parser)
     reading.add_options(parser)
     parser.add_argument(
@@ -60,21 +66,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(parsed: argparse.Namespace) -> int:
     """Returns the exit code: 2 if there is what `--fail-on` lists, 1 if not everything was read."""
     chosen = _format(parsed)
-    report = MatchReport()
     try:
-        said = policy.policy(parsed)
-        found = spec.specification(parsed.spec, parsed.spec_root, said) if parsed.spec else None
-        _match(parsed, found, report, lines=chosen == LINES)
-        if found is not None and chosen != LINES:
-            sys.stdout.writelines(FORMATS[chosen](report, SpecFile(spec.file(parsed.spec), found)))
+        within = _scope(parsed)
+        if len(within.documents) > 1 and chosen in SINGLE:
+            parsed.usage_error(f"-o {chosen} takes one specification, and {parsed.spec} holds several")
+        reports = _match(parsed, within, lines=chosen == LINES)
+        if chosen != LINES:
+            for one in within.documents:
+                located = SpecFile(spec.file(one.path), one.specification)
+                sys.stdout.writelines(FORMATS[chosen](reports[one.path], located))
         sys.stdout.flush()
+        within.check()
     except BrokenPipeError:
         raise
-    except (SpecError, spec.SpecMissing, ReadingError, OSError) as error:
-        sys.stderr.write(f"spectap match: {_spec_named(parsed, error)}{error}\n")
+    except (spec.SpecUnusable, ReadingError, OutOfScope, OSError) as error:
+        sys.stderr.write(f"spectap match: {error}\n")
         return EXIT_ERROR
-    sys.stderr.write(summary(report.verdicts) + "\n")
-    return EXIT_FOUND if report.has(parsed.fail_on) else 0
+    counts = sum((report.verdicts for report in reports.values()), Counter[Verdict | None]())
+    sys.stderr.write("; ".join(filter(None, (summary(counts), str(within)))) + "\n")
+    return EXIT_FOUND if any(report.has(parsed.fail_on) for report in reports.values()) else 0
 
 
 def _format(parsed: argparse.Namespace) -> str:
@@ -86,17 +96,31 @@ def _format(parsed: argparse.Namespace) -> str:
     return parsed.output or (TABLE if sys.stdout.isatty() else LINES)
 
 
-def _spec_named(parsed: argparse.Namespace, error: Exception) -> str:
-    return f"{parsed.spec}: " if isinstance(error, SpecError) else ""
+def _scope(parsed: argparse.Namespace) -> TrafficScope:
+    """The specifications, and whose traffic they judge. Raises SpecUnusable."""
+    reported = policy.policy(parsed)
+    found = spec.specifications(parsed.spec, parsed.spec_root, reported) if parsed.spec else ()
+    return TrafficScope([Document.of(*one) for one in found], parsed.host, parsed.any_host)
 
 
-def _match(parsed: argparse.Namespace, found: Specification | None, report: MatchReport, lines: bool) -> None:
-    """Judges every exchange; with `lines` prints one for each."""
+def _match(parsed: argparse.Namespace, within: TrafficScope, lines: bool) -> dict[Path | None, MatchReport]:
+    """Judges every exchange that is not left out; with `lines` prints one for each. Returns a report for each
+    specification; one for None without any.
+    """
+    reports: dict[Path | None, MatchReport]
+    reports = {one.path: MatchReport() for one in within.documents} or {None: MatchReport()}
     for i, record in enumerate(reading.records(parsed.files, reading.options(parsed))):
-        judgement = found.match(record) if found else None
-        report.add(i, record, judgement)
+        found = within.judge(record) if within.documents else None
+        if found is None and (within.documents or not within.takes(record)):
+            continue
+        judgement = found[1].judgement if found else None
+        reports[found[0].path if found else None].add(i, record, judgement)
         if lines:
-            sys.stdout.write(json.dumps(line(i, record, judgement), ensure_ascii=False) + "\n")
+            printed = line(i, record, judgement)
+            if found and len(reports) > 1:
+                printed["spec"] = str(found[0].path)
+            sys.stdout.write(json.dumps(printed, ensure_ascii=False) + "\n")
+    return reports
 
 
 def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
@@ -106,6 +130,7 @@ def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
         "i": i,
         "method": request.method if request else None,
         "path": request.path.decode("utf-8", "replace") if request else None,
+        "host": host_of(record),
         "operation": judgement.operation if judgement else None,
         "deprecated": judgement.deprecated if judgement else False,
         "verdict": judgement.verdict if judgement else None,

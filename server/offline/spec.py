@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from server.analysis.specs.document.bundle import from_folder
 from server.analysis.specs.judging.policy import ReportingPolicy
 from server.analysis.specs.load import load_files
+from server.analysis.specs.model import SpecError
 from server.analysis.specs.specification import Specification
 
 NAMES = [f"{name}.{ending}" for name in ("openapi", "swagger") for ending in ("yaml", "yml", "json")]
 
 
 SHOWN_WARNINGS = 20
-WHAT = "OpenAPI 3 or Swagger 2.0, YAML or JSON: a file, or a folder with openapi.yaml or the like"
+WHAT = (
+    "OpenAPI 3 or Swagger 2.0, YAML or JSON: a file, a folder with openapi.yaml or the like, or a folder of"
+    " several documents, of which each exchange is judged by that of its host and base path"
+)
+_ENDINGS = (".yaml", ".yml", ".json")
+_DOCUMENT = re.compile(rb"""(?:^|[{,])\s*["']?(?:openapi|swagger)["']?\s*:\s*["']?[23]\.""", re.MULTILINE)
 
 
-class SpecMissing(ValueError):
-    """The specification does not exist; the message is one sentence."""
+class SpecUnusable(ValueError):
+    """The specification cannot be used; the message is one sentence."""
+
+
+class SpecMissing(SpecUnusable):
+    """The specification does not exist."""
 
 
 def add_options(parser: argparse.ArgumentParser, required: bool) -> None:
@@ -53,11 +65,43 @@ def specification(
     return found
 
 
+def specifications(
+    path: Path, root: Path | None = None, policy: ReportingPolicy | None = None
+) -> Iterator[tuple[Path, Specification]]:
+    """The specification at `path`, or each of a folder of several. Raises SpecUnusable."""
+    for file in _files(path):
+        try:
+            yield file, specification(file, root, policy)
+        except SpecError as error:
+            raise SpecUnusable(f"{file}: {error}") from None
+
+
+def _files(path: Path) -> list[Path]:
+    """The file itself, or a folder's root document, or else every document in the folder, and the root
+    documents of its folders. Raises SpecMissing.
+    """
+    if not path.is_dir() or _root_file(path) is not None:
+        return [path]
+    found = [
+        one
+        for one in sorted(path.iterdir())
+        if (one.is_dir() and _root_file(one))
+        or (one.suffix in _ENDINGS and one.is_file() and _DOCUMENT.search(one.read_bytes()))
+    ]
+    if not found:
+        raise SpecMissing(f"{path} holds no OpenAPI or Swagger document")
+    return found
+
+
+def _root_file(folder: Path) -> Path | None:
+    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+
 def file(path: Path) -> Path:
     """The root file of the specification at `path`. Raises SpecMissing."""
     if not path.is_dir():
         return path
-    found = next((path / name for name in NAMES if (path / name).is_file()), None)
+    found = _root_file(path)
     if found is None:
         raise SpecMissing(f"{path} holds none of {', '.join(NAMES)}")
     return found

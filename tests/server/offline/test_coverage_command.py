@@ -49,6 +49,19 @@ def files(tmp_path: Path) -> list[str]:
     ]
 
 
+def test_coverage_counts_the_hosts_of_each_specification(
+    tmp_path: Path, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, host in (("shop", "shop.example"), ("other", "other.example")):
+        served = {**SHOP, "servers": [{"url": f"https://{host}"}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(served))
+    own, other = f"--spec={tmp_path / 'shop.json'}", f"--spec={tmp_path / 'other.json'}"
+    assert as_json(capsys, "coverage", own, *files[2:])["exchanges"] == 6
+    assert main(["coverage", other, *files[2:]]) == 1
+    assert "judge all with --any-host" in capsys.readouterr().err
+    assert as_json(capsys, "coverage", other, "--any-host", *files[2:])["exchanges"] == 6
+
+
 def printed(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
     assert main(list(words)) == status
     return capsys.readouterr().out

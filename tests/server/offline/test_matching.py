@@ -66,6 +66,7 @@ def test_a_line_says_what_was_found_of_an_exchange(
         "i": 1,
         "method": "GET",
         "path": "/v1/pets/7",
+        "host": "shop.example",
         "operation": "GET /v1/pets/{id}",
         "deprecated": False,
         "verdict": "deviating",
@@ -141,6 +142,62 @@ def test_a_folder_holds_a_specification_over_several_files(
     options = ("--spec", str(folder))
     assert matched(tmp_path, entry(url=PET, answer={"name": 7}), options=options, spec=None) == 2
     assert printed(capsys)[0]["deviations"][0]["pointer"] == "/name"
+
+
+def test_a_folder_holds_several_documents_and_a_line_names_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "specs"
+    (folder / "orders").mkdir(parents=True)
+    (folder / "pets.yaml").write_text(SPEC)
+    (folder / "orders/swagger.json").write_text(
+        '{"swagger":"2.0","info":{"title":"o","version":"1"},"host":"orders.example",'
+        '"paths":{"/orders":{"get":{"responses":{"200":{"description":"ok"}}}}}}'
+    )
+    (folder / "values.yaml").write_text("replicas: 3")
+    entries = [
+        entry(url=PET, answer={}),
+        entry(url="http://orders.example/orders"),
+        entry(url="http://x.example/"),
+    ]
+    assert matched(tmp_path, *entries, options=("--spec", str(folder)), spec=None) == 0
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [(line["i"], line["spec"], line["operation"]) for line in lines] == [
+        (0, str(folder / "pets.yaml"), "GET /v1/pets/{id}"),
+        (1, str(folder / "orders"), "GET /orders"),
+    ]
+    assert err.splitlines()[-1] == (
+        "2 exchanges: 2 conforming; 1 of other hosts left out (x.example 1):"
+        " --host HOST or --any-host judges them"
+    )
+    several = ("--spec", str(folder), "-o")
+    assert (
+        matched(
+            tmp_path,
+            *entries[:2],
+            entry(url=PET, answer={"name": 7}),
+            options=(*several, "markdown"),
+            spec=None,
+        )
+        == 2
+    )
+    assert capsys.readouterr().out.count(" (pets.yaml)") == 1
+    with pytest.raises(SystemExit):
+        matched(tmp_path, *entries, options=(*several, "sarif"), spec=None)
+    assert "-o sarif takes one specification" in capsys.readouterr().err
+
+
+def test_nothing_judged_for_its_host_is_an_error_not_a_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    staging = entry(url="http://staging.example/v1/pets/7", answer={})
+    assert matched(tmp_path, staging) == 1
+    assert "spectap match: no exchange is of a host" in capsys.readouterr().err
+    assert matched(tmp_path, staging, options=("--host", "staging.example")) == 0
+    assert matched(tmp_path, staging, options=("--any-host",)) == 0
+    assert matched(tmp_path, staging, entry(url=PET), options=("--host", "staging.example"), spec=None) == 0
+    assert "1 exchange; 1 of other hosts left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice, product
 from urllib.parse import urlsplit
 
@@ -29,24 +29,39 @@ def hosts(document: JsonObject) -> list[str]:
     """Hosts, with port where given, of a document's server URLs (OpenAPI 3) or `host` (Swagger 2.0),
     MAX_HOSTS at most; a variable takes its default first, then each value of its `enum`.
     """
-    netlocs = [name for server in array_in(document, "servers") for name in _netlocs(server)]
+    found = netlocs(document)
     host = text_in(document, "host")
-    if host is not None:
-        netlocs.append(_netloc(f"//{host}"))
-    known = (name for name in dict.fromkeys(netlocs) if name and "{" not in name)
+    return [*found, *([_netloc(f"//{host}")] if host is not None else [])][:MAX_HOSTS]
+
+
+def netlocs(node: JsonObject, free: str | None = None) -> list[str]:
+    """Hosts, with port where given, in the `servers` of a document, path or operation, MAX_HOSTS at most.
+    `free` stands for a variable that may have any value; without it, it takes its default.
+    """
+    found = (name for server in array_in(node, "servers") for name in _netlocs(server, free))
+    known = (name for name in dict.fromkeys(found) if name and "{" not in name)
     return [*islice(known, MAX_HOSTS)]
 
 
-def _netlocs(server: Json) -> list[str]:
+def _netlocs(server: Json, free: str | None) -> Iterator[str]:
     url = text_in(server, "url") if isinstance(server, dict) else None
     if url is None or not isinstance(server, dict):
-        return []
+        return
     variables = object_in(server, "variables")
     scheme, mark, rest = url.partition("://")
-    origin = scheme + mark + rest.partition("/")[0]
+    host = rest.partition("/")[0]
+    if free is not None and mark:
+        scheme = "http"  # a variable there would make the URL unreadable
+        freed = {name: free for name, said in variables.items() if not _is_limited(said)}
+        host = _filled(host, freed)
+    origin = scheme + mark + host
     names = [*dict.fromkeys(name for name in _VARIABLE.findall(origin) if name in variables)]
-    choices = islice(product(*(_values(variables[name]) for name in names)), MAX_HOSTS)
-    return [_netloc(_filled(origin, dict(zip(names, chosen, strict=True)))) for chosen in choices]
+    for chosen in islice(product(*(_values(variables[name]) for name in names)), MAX_HOSTS):
+        yield _netloc(_filled(origin, dict(zip(names, chosen, strict=True))))
+
+
+def _is_limited(variable: Json) -> bool:
+    return isinstance(variable, dict) and bool(array_in(variable, "enum"))
 
 
 def _filled(url: str, values: Mapping[str, str]) -> str:
