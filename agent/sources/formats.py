@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from agent.sources import audit, har, pcap, recording, telemetry
+from agent.sources import audit, har, logs, pcap, recording, telemetry
 from agent.sources.content import File, FileContent
 
 HEAD = 64 * 1024
@@ -25,12 +26,17 @@ class FileFormat:
     content: Callable[[File, str, int], FileContent]
 
 
+def _of_log(log: str, file: File, name: str, written_ns: int) -> FileContent:
+    return logs.content(log, file, written_ns)
+
+
 FORMATS: dict[str, FileFormat] = {
     "recording": FileFormat(recording.recognises, recording.content),
     "pcap": FileFormat(pcap.recognises, pcap.content),
     "har": FileFormat(har.recognises, har.content),
     "audit": FileFormat(audit.recognises, audit.content),
     "telemetry": FileFormat(telemetry.recognises, telemetry.content),
+    **{name: FileFormat(partial(logs.recognises, name), partial(_of_log, name)) for name in logs.LOGS},
 }
 """The formats by their names for `--format`."""
 

@@ -18,7 +18,7 @@ from server.agent_program import AgentMissing, agent_program
 
 STOP_S = 10.0  # for the child to end after the request
 
-FORMATS = ("recording", "pcap", "har", "audit", "telemetry")
+FORMATS = ("recording", "pcap", "har", "audit", "telemetry", "kong", "nginx", "apache", "ndjson")
 """The formats of `spectap-agent read --format`; a test compares them."""
 
 _CHOSEN: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
         nargs="+" if needed else "*",
         type=Path,
         metavar="FILE",
-        help="HAR, pcap, audit log, telemetry or recording",
+        help="HAR, pcap, audit log, JSON log of a gateway or web server, telemetry or recording",
     )
     for name, said in _CHOSEN.items():
         parser.add_argument(name, **said)

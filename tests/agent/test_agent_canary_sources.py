@@ -1,4 +1,4 @@
-"""JSON secrets are masked from every source: HTTP/1.1, HTTP/2, HAR, audit logs, telemetry."""
+"""JSON secrets are masked from every source: HTTP/1.1, HTTP/2, HAR, audit logs, telemetry, JSON logs."""
 
 from __future__ import annotations
 
@@ -70,12 +70,35 @@ def _audit_log() -> bytes:
     return "\n".join(map(json.dumps, lines)).encode()
 
 
+def _log(**more: Any) -> bytes:
+    typed = {"content-type": "application/json"}
+    lines = [
+        {"request": {"method": "POST", "url": "http://h/things", "headers": typed, "body": json.dumps(one)}}
+        | {"response": {"status": 400, "headers": typed, "body": one}, **more}
+        for one in DOCUMENTS
+    ]
+    return "\n".join(map(json.dumps, lines)).encode()
+
+
+def _access_log(**more: Any) -> bytes:
+    lines = [
+        {"request_method": "POST", "request_uri": "/things", "status": 400, **more}
+        | {"request_body": json.dumps(one), "response_body": json.dumps(one)}
+        for one in DOCUMENTS
+    ]
+    return "\n".join(map(json.dumps, lines)).encode()
+
+
 SOURCES: dict[str, Callable[[Path], list[Record]]] = {
     "HTTP/1.1": lambda path: _captured([_call(one) for one in DOCUMENTS]),
     "HTTP/2": lambda path: _captured(over_http2([_call(one) for one in DOCUMENTS])),
     "HAR": lambda path: _read(path, _har()),
     "telemetry": lambda path: _read(path, _telemetry()),
     "audit log": lambda path: _read(path, _audit_log()),
+    "NDJSON": lambda path: _read(path, _log()),
+    "Kong": lambda path: _read(path, _log(latencies={"request": 1})),
+    "nginx": lambda path: _read(path, _access_log(remote_addr="10.0.0.7")),
+    "Apache": lambda path: _read(path, _access_log(vhost="h")),
 }
 
 
@@ -96,6 +119,23 @@ def test_a_password_in_the_absolute_path_of_telemetry_is_in_no_record(tmp_path: 
     (record,) = _read(tmp_path / "traffic", telemetry(path=f"https://u:{SECRET}@h/pets/7") + b"\n")
     assert record.request is not None
     assert record.request.path.endswith(b"@h/pets/7")
+    assert found_in({"secret": SECRET.encode()}, {"record": pack_record(record)}) == []
+
+
+@pytest.mark.parametrize("name", ["remote_addr", "vhost"])
+def test_secrets_of_an_access_log_are_in_no_record(name: str, tmp_path: Path) -> None:
+    line = {
+        "request": f"GET http://u:{SECRET}@h/pets?api_key={SECRET} HTTP/1.1",
+        "query": f"token={SECRET}",
+        "http_user_agent": f"curl/8 password={SECRET}",
+        "request_headers": {"Authorization": f"Bearer {SECRET}", "Cookie": f"sid={SECRET}"},
+        "response_headers": {"Set-Cookie": f"sid={SECRET}"},
+        "status": 200,
+        name: "10.0.0.7",
+    }
+    (record,) = _read(tmp_path / "traffic", json.dumps(line).encode())
+    assert record.request is not None
+    assert record.request.path == b"/pets"
     assert found_in({"secret": SECRET.encode()}, {"record": pack_record(record)}) == []
 
 
