@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.analysis.json import JsonObject
     from server.analysis.rebuild.hosts import ByHost
 
+FILE_ENDINGS = (".yaml", ".yml", ".json")
 REPORT_EVERY = 10_000  # records between two progress lines
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -41,9 +42,9 @@ def add_parser(subparsers: Subparsers) -> None:
     option(
         "-o",
         "--output",
-        metavar="FILE",
-        help="output file: YAML, or JSON if the name ends in .json; a name that ends in / is a folder"
-        " for one file per API (default: YAML to standard output)",
+        metavar="FILE|DIR",
+        help="output file: YAML, or JSON if the name ends in .json; for traffic of several APIs a folder,"
+        " with one file for each host (default: YAML to standard output)",
     )
     option(
         "--host", action="append", default=[], metavar="HOST", help="only traffic of this host; repeatable"
@@ -103,10 +104,11 @@ def _counted(records: Iterable[Record]) -> Iterator[Record]:
 
 def _write(parsed: argparse.Namespace, existing: JsonObject | None, learnt: ByHost) -> None:
     output = Path(parsed.output) if parsed.output else None
-    folder = output is not None and (output.is_dir() or parsed.output.endswith("/"))
-    if not folder and len(learnt.learners) > 1:
+    several = len(learnt.learners) > 1
+    folder = output is not None and _is_folder(output, parsed.output, several)
+    if several and not folder:
         hosts = ", ".join(sorted(learnt.learners))
-        raise _Wrong(f"traffic of several APIs: choose with --host, or write all with -o FOLDER/ ({hosts})")
+        raise _Wrong(f"traffic of several APIs: choose with --host, or write all with -o DIR ({hosts})")
     for host in sorted(learnt.learners):
         document = _document(parsed, existing, learnt, host)
         if output is None:
@@ -116,6 +118,15 @@ def _write(parsed: argparse.Namespace, existing: JsonObject | None, learnt: ByHo
         path = output / f"{_UNSAFE.sub('_', host)}.{'json' if parsed.json else 'yaml'}" if folder else output
         _to_file(path, _bytes(document, as_json))
         _log_summary(path, document)
+
+
+def _is_folder(output: Path, written: str, several: bool) -> bool:
+    """Whether -o names a folder: it is one, ends in /, or is a new name without a file's ending for several
+    APIs.
+    """
+    if output.is_dir() or written.endswith("/"):
+        return True
+    return several and not output.exists() and output.suffix not in FILE_ENDINGS
 
 
 def _document(

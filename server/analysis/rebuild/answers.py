@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from agent.wire import Response
 from server.analysis.rebuild.body_values import is_empty, is_unknown
 from server.analysis.rebuild.learn_input import LearnInput
 from server.analysis.rebuild.media import MediaState, MediaTypes
@@ -31,12 +32,14 @@ class StatusAnswers:
         self.media = MediaTypes()
         self.empty = 0
 
-    def learn(self, exchange: LearnInput, headers: dict[str, Value], budget: Budget) -> bool:
+    def learn(
+        self, exchange: LearnInput, response: Response, headers: dict[str, Value], budget: Budget
+    ) -> bool:
         """Learns from one response; False if its content type is beyond the bound."""
         self.times.record(budget.now)
         budget.wire = True
         learn(self.headers, headers, budget)
-        body, content_type = exchange.response.body, exchange.response.content_type
+        body, content_type = response.body, response.content_type
         if is_unknown(body, content_type):
             return True
         if is_empty(body) or exchange.request.method == "HEAD":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from zlib import crc32
 
-from agent.wire import Record, Request, Response
+from agent.wire import FROM_FILES, Record, Request, Response
 from server.analysis.rebuild.body_values import BodyValue, json_of, media_of
 from server.analysis.rebuild.masked import Masked
 from server.analysis.rebuild.shapes.values import Value
@@ -32,13 +32,13 @@ class LearnOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LearnInput:
-    """One exchange with both halves. `hidden` are the indices of segments that are placeholders; `answered`
-    is the response's value, None if it cannot be learned.
+    """One exchange. `hidden` are the indices of segments that are placeholders; `answered` is the response's
+    value, None if it cannot be learned. `response` is None where a file states the request alone.
     """
 
     record: Record
     request: Request
-    response: Response
+    response: Response | None
     segments: tuple[str, ...]
     masked: Masked
     hidden: frozenset[int]
@@ -46,21 +46,22 @@ class LearnInput:
 
     @property
     def accepted(self) -> bool:
-        """Whether the call succeeded."""
-        return 200 <= self.response.status < 400
+        """Whether the call succeeded; so did one that a file documents without its answer."""
+        return self.response is None or 200 <= self.response.status < 400
 
     @property
     def fingerprint(self) -> Fingerprint:
         """A fingerprint of the response: equal for equal structures; None if unknown."""
         if self.answered is None:
-            return media_of(self.response.content_type) or None
+            return None if self.response is None else media_of(self.response.content_type) or None
         return structure_of(self.answered.value)
 
 
 def read(record: Record) -> LearnInput | LearnOutcome:
     """The input from a record, or the reason why it is not used."""
     request, response = record.request, record.response
-    if request is None or response is None or record.completeness == "malformed":
+    documented = response is not None or _is_documented(record)
+    if request is None or not documented or record.completeness == "malformed":
         return LearnOutcome.UNSEEN
     if request.method not in METHODS or _is_no_call(request):
         return LearnOutcome.NO_CALL
@@ -70,8 +71,15 @@ def read(record: Record) -> LearnInput | LearnOutcome:
     if len(segments) > MOST_SEGMENTS:
         return LearnOutcome.TOO_LONG
     masked = Masked(record)
-    answered = json_of(response.body, media_of(response.content_type), "response.body", masked)
+    answered = None
+    if response is not None:
+        answered = json_of(response.body, media_of(response.content_type), "response.body", masked)
     return LearnInput(record, request, response, segments, masked, masked.segments(), answered)
+
+
+def _is_documented(record: Record) -> bool:
+    """Whether a request without an answer is one that a file states; captured, it may be a scanner's."""
+    return record.agent == FROM_FILES and record.completeness == "no-response"
 
 
 def structure_of(value: Value) -> int:

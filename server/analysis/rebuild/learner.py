@@ -64,7 +64,7 @@ class Learner:
             exchange.segments,
             exchange.hidden,
             exchange.fingerprint,
-            exchange.response.status,
+            200 if exchange.response is None else exchange.response.status,
         )
 
     def grouped(self) -> dict[tuple[str, Template], list[PathOperation]]:

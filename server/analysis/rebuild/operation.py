@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from agent.wire import Consumer
+from agent.wire import Consumer, Response
 from server.analysis.rebuild.answers import AnswersByStatus, AnswerState
 from server.analysis.rebuild.body_values import is_empty, is_unknown, sent_value
 from server.analysis.rebuild.learn_input import LearnInput
@@ -76,12 +76,14 @@ class LearntOperation:
         """Learns from one exchange."""
         budget.now = exchange.record.time
         self.times.record(budget.now)
-        if exchange.response.status not in REFUSED:
+        response = exchange.response
+        if response is None or response.status not in REFUSED:
             self._learn_names(exchange, budget)
             self._learn_body(exchange, budget)
             self._count_security(_security_of(exchange.record.consumer), 1)
         self.accepted += exchange.accepted
-        self._learn_answer(exchange, budget)
+        if response is not None:
+            self._learn_answer(exchange, response, budget)
 
     def _learn_names(self, exchange: LearnInput, budget: Budget) -> None:
         request, masked = exchange.request, exchange.masked
@@ -110,15 +112,15 @@ class LearntOperation:
         else:
             self.left_out += times
 
-    def _learn_answer(self, exchange: LearnInput, budget: Budget) -> None:
-        answers = self.answers.of(exchange.response.status)
+    def _learn_answer(self, exchange: LearnInput, response: Response, budget: Budget) -> None:
+        answers = self.answers.of(response.status)
         if answers is None:
             self.left_out += 1
             return
-        headers = headers_of(exchange.response.headers, "response.header", exchange.masked)
+        headers = headers_of(response.headers, "response.header", exchange.masked)
         if exchange.accepted and ("deprecation" in headers or "sunset" in headers):
             self.deprecated += 1
-        if not answers.learn(exchange, headers, budget):
+        if not answers.learn(exchange, response, headers, budget):
             self.left_out += 1
 
     def absorb(self, other: LearntOperation) -> None:

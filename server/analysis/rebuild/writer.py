@@ -91,6 +91,8 @@ class PathsWriter:
 
     def _responses(self, learnt: LearntOperation, name: str) -> JsonObject:
         self._shared.direction = "response"
+        if not learnt.answers.by_status:
+            return {"default": {"description": "The traffic has no response"}}
         return {
             str(status): self._response(status, answers, name)
             for status, answers in sorted(learnt.answers.by_status.items())

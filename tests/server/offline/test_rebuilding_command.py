@@ -78,10 +78,23 @@ def test_several_apis_need_a_choice(rebuild: Any, tmp_path: Path, capsys: pytest
     assert rebuild([*PETS, OTHER], "--host", "bank.example", "-o", str(tmp_path / "bank.yaml")) == 0
     assert [*yaml.safe_load((tmp_path / "bank.yaml").read_text())["paths"]] == ["/accounts"]
     assert rebuild([*PETS, OTHER], "-o", f"{tmp_path}/all/") == 0
-    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [
-        "bank.example.yaml",
-        "shop.example.yaml",
-    ]
+    assert rebuild([*PETS, OTHER], "-o", f"{tmp_path}/apis") == 0
+    for folder in ("all", "apis"):
+        found = sorted(path.name for path in (tmp_path / folder).iterdir())
+        assert found == ["bank.example.yaml", "shop.example.yaml"]
+    assert rebuild([*PETS, OTHER], "-o", f"{tmp_path}/apis.yaml") == 1
+    assert not (tmp_path / "apis.yaml").exists()
+
+
+def test_requests_without_answers_are_documented(rebuild: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = entry("POST", url="http://shop.example/orders?dry=true", body={"sku": "a", "count": 2})
+    del asked["response"], asked["startedDateTime"]
+    assert rebuild([asked]) == 0
+    found = yaml.safe_load(capsys.readouterr().out)
+    validate(found)
+    post = found["paths"]["/orders"]["post"]
+    assert [one["name"] for one in post["parameters"]] == ["dry"]
+    assert set(post["requestBody"]["content"]) == {"application/json"}
 
 
 @pytest.mark.parametrize(
