@@ -14,6 +14,7 @@ from agent.wire.balance import lost as lost
 from agent.wire.batch import EARLIER as EARLIER
 from agent.wire.batch import MAX_BATCH as MAX_BATCH
 from agent.wire.batch import MAX_RECORDS as MAX_RECORDS
+from agent.wire.batch import MAX_VALUES as MAX_VALUES
 from agent.wire.batch import VERSION as VERSION
 from agent.wire.batch import Batch as Batch
 from agent.wire.batch import Capture as Capture

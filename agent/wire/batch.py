@@ -3,13 +3,13 @@
 `decode_batch` accepts this version and those in EARLIER; any other bytes raise WireError. A change that a
 reader must know of needs a new version and a stored batch of the version before (tests/data/wire).
 
-Few bytes, fewer still compressed, can describe millions of values: each list and map outside the records has
-a bound, which is checked before any of its values is made.
+Few bytes, fewer still compressed, can describe millions of values: each list and map has a bound, which is
+checked before any of its values is made, and so has the sum of those in a batch's records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import IO, Annotated, TypeAlias
@@ -18,7 +18,7 @@ import msgpack
 from msgspec import Meta, MsgspecError, Raw, Struct, convert
 from msgspec.msgpack import Decoder, Encoder
 
-from agent.wire.record import Record
+from agent.wire.record import Record, values_of
 from agent.wire.residents import Residents
 
 VERSION = 3
@@ -26,6 +26,10 @@ EARLIER = frozenset({1, 2})
 """Read as VERSION: 2 added `grpc` and `fields_unknown`, 3 `capture`, whose defaults fit what lacks them."""
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
 MAX_RECORDS = 10_000  # of a batch; agents send at most 500
+MAX_VALUES = 800_000
+"""In lists and maps of all records of a batch. The largest, an import's, has 4 MiB and one more record, and a
+header field at least six bytes of it.
+"""
 
 Buckets: TypeAlias = Annotated[dict[str, int], Meta(max_length=1024)]
 Parts: TypeAlias = Annotated[dict[str, Buckets], Meta(max_length=64)]
@@ -167,11 +171,22 @@ def split_batch(raw: bytes) -> tuple[Batch, tuple[bytes, ...]]:
         sent = _ENVELOPES.decode(raw)
     packed = tuple(map(bytes, sent.records))
     with _refusing("record"):  # each keeps its bytes: packing it again costs half as much as reading it
-        records = tuple(map(_RECORDS.decode, packed))
+        records = tuple(_bounded(packed))
     if version in EARLIER:
         packed = tuple(map(pack_record, records))
     head = (VERSION, sent.agent, sent.epoch, sent.seq, sent.ledger)
     return Batch(*head, records, sent.capture, sent.residents, sent.cluster), packed
+
+
+def _bounded(packed: Iterable[bytes]) -> Iterator[Record]:
+    """The records, until they hold too many values. Raises WireError."""
+    room = MAX_VALUES
+    for raw in packed:
+        record = _RECORDS.decode(raw)
+        room -= values_of(record)
+        if room < 0:
+            raise WireError(f"record: those of the batch hold more than {MAX_VALUES} values")
+        yield record
 
 
 def decode_record(raw: bytes) -> Record:

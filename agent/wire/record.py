@@ -10,9 +10,23 @@ was an eighth of the cost of making records.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from typing import Annotated, TypeAlias
 
-Pairs = tuple[tuple[bytes, bytes], ...]
+from msgspec import Meta, Struct, field
+
+MAX_FIELDS = 16_384
+"""Header or trailer fields of a message: agents read 64 KiB of it (agent/http/h1/heads.py), and a field has
+at least four bytes.
+"""
+MAX_MASKS = 256  # agent/redact/mask_log.py; further ones are counted
+MAX_SUB_OPERATIONS = 50  # agent/redact/sub_operations.py
+MAX_TEXTS = 200  # agent/http/ws/texts.py: 100 each way
+MAX_INTERIM = 16  # agent/http/h1/draft.py
+MAX_NAMED = 1024  # labels, facts of a credential, rules of redaction: agents send some dozens
+
+Pairs: TypeAlias = Annotated[tuple[tuple[bytes, bytes], ...], Meta(max_length=MAX_FIELDS)]
+Texts: TypeAlias = Annotated[dict[str, str], Meta(max_length=MAX_NAMED)]
+Counts: TypeAlias = Annotated[dict[str, int], Meta(max_length=MAX_NAMED)]
 FROM_FILES = "file"
 """The agent and node of records whose file names none: their times are what the file says."""
 
@@ -32,7 +46,7 @@ class Endpoint(Struct, frozen=True, gc=False, omit_defaults=True):
     pod: str | None = None
     namespace: str | None = None
     workload: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: Texts = field(default_factory=dict)
     workload_kind: str | None = None
     node: str | None = None
     container: str | None = None
@@ -89,7 +103,7 @@ class Response(Struct, frozen=True, gc=False):
     trailers: Pairs
     body: Body
     content_type: str | None
-    interim: tuple[int, ...] = ()
+    interim: Annotated[tuple[int, ...], Meta(max_length=MAX_INTERIM)] = ()
 
 
 class Timing(Struct, frozen=True, gc=False):
@@ -112,7 +126,7 @@ class Consumer(Struct, frozen=True, gc=False):
     client_name: str | None = None
     test_name: str | None = None
     aggregation: str | None = None
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: Texts = field(default_factory=dict)
 
 
 class Grpc(Struct, frozen=True, gc=False):
@@ -167,7 +181,7 @@ class WebSocket(Struct, frozen=True, gc=False):
     close_code: int | None
     closed_by: str | None
     end: int | None
-    texts: tuple[WebSocketText, ...] = ()
+    texts: Annotated[tuple[WebSocketText, ...], Meta(max_length=MAX_TEXTS)] = ()
 
 
 class SubOperation(Struct, frozen=True, gc=False):
@@ -220,14 +234,31 @@ class Record(Struct, frozen=True, gc=False):
     completeness: str  # one of agent.http.messages.Completeness
     upgraded: str | None = None
     error: str | None = None
-    masks: tuple[Mask, ...] = ()
+    masks: Annotated[tuple[Mask, ...], Meta(max_length=MAX_MASKS)] = ()
     masks_left_out: int = 0  # masks beyond the bound: then nothing below `where` can be validated
-    redactions: dict[str, int] = field(default_factory=dict)
+    redactions: Counts = field(default_factory=dict)
     grpc: Grpc | None = None
     fields_unknown: int = (
         0  # header fields not captured: HPACK entries older than the capture; 1 if none are reported
     )
     via: Endpoint | None = None  # of a client's view through a tunnel: the proxy's end that the server sees
-    sub_operations: tuple[SubOperation, ...] = ()
+    sub_operations: Annotated[tuple[SubOperation, ...], Meta(max_length=MAX_SUB_OPERATIONS)] = ()
     websocket: WebSocket | None = None
     absolute: bool = False  # both ends of the connection number their exchanges as `stream` does
+
+
+def values_of(record: Record) -> int:
+    """How many values its lists and maps hold: what bounds the memory of a batch beside its bytes."""
+    request, response, websocket = record.request, record.response, record.websocket
+    count = len(record.masks) + len(record.redactions) + len(record.sub_operations)
+    count += len(record.consumer.facts)
+    if request is not None:
+        count += len(request.headers) + len(request.trailers)
+    if response is not None:
+        count += len(response.headers) + len(response.trailers) + len(response.interim)
+    if websocket is not None:
+        count += len(websocket.texts)
+    for end in (record.client, record.server, record.via):
+        if end is not None:
+            count += len(end.labels)
+    return count
