@@ -105,6 +105,7 @@ class Jobs:
         now = self._clock()
         unit.watched.expire(now)
         unit.pods.expire(now)
+        unit.routes.expire(now)
         return unit.lone_views.expire(now, MAX_LONE_VIEWS)
 
     def _drop_some(self, unit: Unit, now: int, target: int) -> int:

@@ -4,6 +4,7 @@
 |----------|----------------------------------------|--------------------------------------------------|
 | unlisted | all objects are listed                 | watching from the list's version                 |
 | unlisted | failure                                | unlisted, after a pause                          |
+| both     | the cluster has no such kind (404)     | unlisted, with no objects, after a long pause    |
 | watching | ADDED, MODIFIED, DELETED, BOOKMARK     | watching from the object's version               |
 | watching | the answer ends                        | watching from the same version                   |
 | watching | the version is too old (410)           | unlisted                                         |
@@ -44,6 +45,7 @@ LIST_S = 30.0  # between two pieces of an answer to a list
 CONNECT_S = 5.0
 PAGE = 500  # objects of a list
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.5, 30.0
+ABSENT_S = 60.0  # until a kind that the cluster does not have is looked for again
 STOP_S = 2.0
 KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -56,13 +58,16 @@ KEEPALIVE = (
 
 @dataclass(frozen=True, slots=True)
 class ObjectKind(Generic[T]):
-    """Which objects are followed. `name` is the plural; `path` that of the API; `fields` a field selector."""
+    """Which objects are followed. `name` is the plural; `path` that of the API; `fields` a field selector.
+    `is_optional`: many clusters have no such kind, which is no failure.
+    """
 
     name: str
     path: str
     type: type[T]
     fields: str = ""
     metadata_only: bool = False
+    is_optional: bool = False
 
 
 class Sink(Protocol[T_contra]):
@@ -103,6 +108,10 @@ class _Versioned(Struct):
 
 class _Failure(Exception):
     """The message is a sentence without a subject."""
+
+
+class _Absent(Exception):
+    """The cluster has no such kind."""
 
 
 class _Expired(Exception):
@@ -162,6 +171,8 @@ class Watch(Generic[T]):
         while not self._stopping.is_set():
             try:
                 self._connect()
+            except _Absent:
+                self._absent()
             except _Failure as failure:
                 self._failed(str(failure))
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -178,6 +189,13 @@ class Watch(Generic[T]):
             log.warning("%s; trying again, with what is known so far", sentence)
         self.trouble = sentence
         self._stopping.wait(self._pause(self._failures))
+
+    def _absent(self) -> None:
+        self._version = None
+        self._sink.replace([])
+        self._listed.set()
+        self._well()
+        self._stopping.wait(ABSENT_S)
 
     def _well(self) -> None:
         if self.trouble is not None:
@@ -273,6 +291,8 @@ class Watch(Generic[T]):
         """Raises for any answer but 200."""
         if status == HTTPStatus.GONE:
             raise _Expired
+        if status == HTTPStatus.NOT_FOUND and self._kind.is_optional:
+            raise _Absent
         if status == HTTPStatus.UNAUTHORIZED:
             raise _Failure("does not accept the service account's token (HTTP 401)")
         if status == HTTPStatus.FORBIDDEN:

@@ -55,6 +55,12 @@ class Named(BaseModel):
     version: str
 
 
+class HostRoute(BaseModel):
+    host: str
+    path: str
+    source: str = Field(description="The object of Kubernetes that says so: Ingress or HTTPRoute.")
+
+
 class Api(BaseModel):
     id: str = Field(
         description="Opaque and stable. GET of an earlier id, or of one in `merged`, is redirected to this."
@@ -66,6 +72,9 @@ class Api(BaseModel):
     )
     internal: bool
     hosts: list[str] = Field(description="Names that clients used.")
+    routes: list[HostRoute] = Field(
+        description="Hosts and paths that Ingresses and HTTPRoutes lead to its workload, at most 100."
+    )
     node: str | None
     process: str | None
     executable: str | None

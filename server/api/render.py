@@ -52,6 +52,7 @@ def api(row: rows.ApiRow) -> models.Api:
         kind=row.kind,
         internal=row.internal,
         hosts=[*row.hosts],
+        routes=[models.HostRoute(**dataclasses.asdict(one)) for one in row.routes],
         node=row.node,
         process=row.process,
         executable=row.executable,

@@ -1,4 +1,4 @@
-"""Keeps the store informed of the addresses of the cluster's Services, by two watches."""
+"""Keeps the store informed of the cluster's Services: their addresses, and the hosts that lead to them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from agent.kube.objects import EndpointSlice, KubernetesObject, Service
+from agent.kube.objects import EndpointSlice, HttpRoute, Ingress, KubernetesObject, Service
 from agent.kube.watch import ObjectKind, Watch
 from agent.wire import Residents
 from server.background import BackgroundThread, Pace
+from server.cluster.routes import Exposed, exposed, routes
 from server.cluster.services import KnownService, known_services, residents
 from server.cluster.settings import ClusterSettings
 from server.store.store import Store
@@ -18,6 +19,10 @@ from server.store.unit import Unit
 
 SERVICES = ObjectKind("services", "/api/v1/services", Service)
 SLICES = ObjectKind("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices", EndpointSlice)
+INGRESSES = ObjectKind("ingresses", "/apis/networking.k8s.io/v1/ingresses", Ingress, is_optional=True)
+HTTP_ROUTES = ObjectKind(
+    "httproutes", "/apis/gateway.networking.k8s.io/v1/httproutes", HttpRoute, is_optional=True
+)
 PLACE = "(services)"
 """Takes the place of a node's name in the store."""
 TICK_S = 1.0
@@ -68,7 +73,13 @@ class ServiceNames:
             Watch(settings.access, SERVICES, self.services),
             Watch(settings.access, SLICES, self.slices),
         )
-        self._written: tuple[int, int] | None = None
+        self._ingresses: Kept[Ingress] = Kept()
+        self._http_routes: Kept[HttpRoute] = Kept()
+        self._of_hosts = (
+            Watch(settings.access, INGRESSES, self._ingresses),
+            Watch(settings.access, HTTP_ROUTES, self._http_routes),
+        )
+        self._written: tuple[int, ...] | None = None
         self._written_s = 0.0
         self._thread = BackgroundThread("names of services", self._turn, TICK_S)
         self.threads: tuple[BackgroundThread, ...] = (self._thread,)
@@ -79,29 +90,41 @@ class ServiceNames:
         return all(watch.is_listed for watch in self._watches)
 
     def start(self) -> None:
-        for watch in self._watches:
+        for watch in (*self._watches, *self._of_hosts):
             watch.start()
         self._thread.start()
 
     def stop(self, seconds: float | None = None) -> None:
         """Finishes the current turn, unless that takes longer than `seconds`."""
-        for watch in self._watches:
+        for watch in (*self._watches, *self._of_hosts):
             watch.stop()
         self._thread.stop(seconds)
 
     def _turn(self, asked: set[int]) -> Pace:
-        version, now_s = (self.services.version, self.slices.version), time.monotonic()
+        kinds = (self.services, self.slices, self._ingresses, self._http_routes)
+        version, now_s = tuple(kind.version for kind in kinds), time.monotonic()
         is_due = version != self._written or now_s - self._written_s >= REPEAT_S
         if is_due and self.are_listed:
-            known = known_services(self.services.all(), self.slices.all())
+            slices = self.slices.all()
+            known = known_services(self.services.all(), slices)
+            hosts = exposed(self._ingresses.all(), self._http_routes.all())
             now = self._clock()
-            self._store.write(lambda unit: self._record(unit, known, now)).result()
+            self._store.write(lambda unit: self._record(unit, known, hosts, slices, now)).result()
             self._written, self._written_s = version, now_s
         return Pace.WHEN_ASKED
 
-    def _record(self, unit: Unit, known: Sequence[KnownService], now: int) -> None:
+    def _record(
+        self,
+        unit: Unit,
+        known: Sequence[KnownService],
+        hosts: Sequence[Exposed],
+        slices: Sequence[EndpointSlice],
+        now: int,
+    ) -> None:
         found = tuple(residents(known, self._cluster, unit.pods))
         unit.pods.record(Residents(self._cluster, PLACE, found), now)
+        if all(watch.is_listed or watch.trouble for watch in self._of_hosts):
+            unit.routes.record(self._cluster, routes(hosts, slices, self._cluster, unit.pods), now)
 
 
 class NoServiceNames:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.kube.objects import EndpointSlice, Service
@@ -30,15 +30,35 @@ class KnownService:
 
 def known_services(services: Iterable[Service], slices: Iterable[EndpointSlice]) -> tuple[KnownService, ...]:
     """The Services that have an address, in the order of their names."""
-    behind: dict[Name, list[str]] = {}
-    for one in slices:
-        name = (one.metadata.namespace or "", one.metadata.label(OF_SERVICE) or "")
-        behind.setdefault(name, []).extend(ip for end in one.endpoints or () for ip in end.addresses)
+    behind = addresses_behind(slices)
     found = [_known(one, behind) for one in services]
     return tuple(sorted((one for one in found if one.ips), key=lambda one: (one.namespace, one.name)))
 
 
-def _known(service: Service, behind: dict[Name, list[str]]) -> KnownService:
+def addresses_behind(slices: Iterable[EndpointSlice]) -> Mapping[Name, Sequence[str]]:
+    """The addresses of each Service's pods."""
+    behind: dict[Name, list[str]] = {}
+    for one in slices:
+        name = (one.metadata.namespace or "", one.metadata.label(OF_SERVICE) or "")
+        behind.setdefault(name, []).extend(ip for end in one.endpoints or () for ip in end.addresses)
+    return behind
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    namespace: str
+    workload: str | None
+    kind: str | None
+
+
+def workload_of(ips: Iterable[str], cluster: str | None, pods: KnownPods) -> Workload | None:
+    """That of the pods at all these addresses, if they are of one and all are known."""
+    found = [pods.at(cluster, ip) for ip in ips]
+    workloads = {Workload(pod.namespace, pod.workload, pod.workload_kind) if pod else None for pod in found}
+    return next(iter(workloads)) if len(workloads) == 1 else None
+
+
+def _known(service: Service, behind: Mapping[Name, Sequence[str]]) -> KnownService:
     meta = service.metadata
     name = (meta.namespace or "", meta.name)
     created = meta.creation_timestamp
@@ -69,16 +89,13 @@ def residents(services: Iterable[KnownService], cluster: str | None, pods: Known
     one.
     """
     for one in services:
-        found = [pods.at(cluster, ip) for ip in one.behind]
-        workloads = {(pod.namespace, pod.workload, pod.workload_kind) if pod else None for pod in found}
-        same = next(iter(workloads)) if len(workloads) == 1 else None
-        namespace, workload, kind = same or (one.namespace, None, None)
+        found = workload_of(one.behind, cluster, pods) or Workload(one.namespace, None, None)
         yield Resident(
             ips=one.ips,
             pod=None,
-            namespace=namespace,
-            workload=workload,
-            workload_kind=kind,
+            namespace=found.namespace,
+            workload=found.workload,
+            workload_kind=found.kind,
             service=one.name,
             since=one.since,
         )

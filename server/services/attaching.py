@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.analysis.inventory import name_of
 from server.analysis.specs.document.servers import hosts
 from server.ingest.accept import Acceptor
 from server.services.errors import NoTarget, UnknownApi
 from server.specification import LoadedSpecification
 from server.store.unit import Unit
-from server.store.values import WORKLOAD_PREFIX, Upload
+from server.store.values import WORKLOAD_PREFIX, RoutedWorkload, Upload
 
 
 @dataclass(frozen=True, slots=True)
 class AttachTarget:
     """The API that a specification describes, by id or host. `otherwise` is the host if neither this nor the
-    document names one. `cluster` is that of the host or workload; None means any. `replace` removes all
+    document names one. A host is that of the workload to which Ingresses and HTTPRoutes lead it with the
+    document's base path. `cluster` is that of the host or workload; None means any. `replace` removes all
     others. `unless_same` keeps a stored one in its place that is the same document.
     """
 
@@ -94,4 +97,18 @@ def _target(unit: Unit, specification: LoadedSpecification, target: AttachTarget
     names = names or hosts(specification.document) or ([target.otherwise] if target.otherwise else [])
     if not names:
         raise NoTarget("the document's servers name no host: give host, workload or api")
+    routed = None if target.workload else _routed(unit, names, specification.base_paths, target.cluster)
+    if routed is not None:
+        name = f"{WORKLOAD_PREFIX}{routed.namespace}/{routed.workload}"
+        return unit.apis.declare([name], specification.title, routed.cluster)
     return unit.apis.declare(names, specification.title, target.cluster)
+
+
+def _routed(
+    unit: Unit, names: Sequence[str], base_paths: Sequence[str], cluster: str | None
+) -> RoutedWorkload | None:
+    """The one workload to which Ingresses and HTTPRoutes lead these hosts with these base paths."""
+    found = {
+        unit.routes.leading(name_of(name), base, cluster) for name in names for base in base_paths or ("/",)
+    }
+    return next(iter(found)) if len(found) == 1 else None

@@ -61,6 +61,15 @@ class SpecTitle:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiRoute:
+    """A host and path that lead to an API's workload; `source` is the object that says so."""
+
+    host: str
+    path: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApiRow:
     """`exchanges` and `operations` count calls and called operations, `uncertain` exchanges are counted
     apart; `merged` has the ids of APIs that were merged into this one.
@@ -85,6 +94,7 @@ class ApiRow:
     first_seen: int | None
     last_seen: int | None
     hosts: Sequence[str]
+    routes: Sequence[ApiRoute]
     specs: Sequence[SpecTitle]
     merged: Sequence[str]
 

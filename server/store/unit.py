@@ -21,11 +21,13 @@ from server.store.values import (
     Covered,
     DeliveredStart,
     DeviationDecision,
+    HostRoute,
     Learned,
     Leftover,
     Merge,
     Occurrence,
     RetentionBounds,
+    RoutedWorkload,
     StoredSpec,
     StoredView,
     Upload,
@@ -222,6 +224,21 @@ class KnownPods(Protocol):
         """Removes the pods of nodes that were not reported for hours."""
 
 
+class HostRoutes(Protocol):
+    """The hosts and paths under which workloads are reached, as clusters configure them."""
+
+    def record(self, cluster: str | None, routes: Sequence[HostRoute], now: int) -> None:
+        """These are all routes of a cluster at `now` (ns): others that it had are gone."""
+
+    def leading(self, host: str, path: str, cluster: str | None) -> RoutedWorkload | None:
+        """The workload that gets requests for a path and all below it, by the route with the longest path.
+        None if there is no route, or several workloads share it. `cluster` None means any.
+        """
+
+    def expire(self, now: int) -> None:
+        """Removes the routes of clusters that were not reported for hours."""
+
+
 class Retention(Protocol):
     """Deletes old data, in pieces of work small enough for ingest to continue in between."""
 
@@ -354,6 +371,8 @@ class Unit(Protocol):
     def watched(self) -> WatchedAddresses: ...
     @property
     def pods(self) -> KnownPods: ...
+    @property
+    def routes(self) -> HostRoutes: ...
     @property
     def retention(self) -> Retention: ...
     @property

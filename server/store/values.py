@@ -44,6 +44,24 @@ class Contribution:
         return self.time // HOUR_NS
 
 
+class HostRoute(NamedTuple):
+    """A workload under a host and path; `source` is the object that says so, such as "Ingress shop/web"."""
+
+    host: str
+    path: str
+    source: str
+    namespace: str
+    workload: str
+
+
+class RoutedWorkload(NamedTuple):
+    """The workload that a host and path lead to."""
+
+    cluster: str | None
+    namespace: str
+    workload: str
+
+
 class LoneView(NamedTuple):
     """A view that was settled alone. Its other half is found by mark (analysis/witnesses.py), likeness
     (analysis/likeness.py) or both. `time` is the record's.

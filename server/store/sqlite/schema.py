@@ -370,3 +370,15 @@ def m023_scopes(db: Database) -> None:
     )
     execute("INSERT INTO batches SELECT *, '' FROM batches_unscoped")
     execute("DROP TABLE batches_unscoped")
+
+
+@migrations()
+def m024_routes(db: Database) -> None:
+    """The hosts and paths that lead to workloads. Without a name, a cluster is ''."""
+    db.executescript("""
+    CREATE TABLE routes (
+        cluster TEXT NOT NULL, host TEXT NOT NULL, path TEXT NOT NULL, source TEXT NOT NULL,
+        namespace TEXT NOT NULL, workload TEXT NOT NULL, hour INTEGER NOT NULL,
+        PRIMARY KEY (cluster, host, path, namespace, workload)) WITHOUT ROWID;
+    CREATE INDEX routes_workload ON routes(namespace, workload);
+    """)

@@ -20,6 +20,8 @@ Object = dict[str, Any]
 
 PODS, NAMESPACES = "/api/v1/pods", "/api/v1/namespaces"
 SERVICES, SLICES = "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices"
+INGRESSES = "/apis/networking.k8s.io/v1/ingresses"
+HTTP_ROUTES = "/apis/gateway.networking.k8s.io/v1/httproutes"
 SECRET = "Quokka-Bassoon-8814"
 UID = "12345678-1234-1234-1234-123456789abc"
 
@@ -37,6 +39,10 @@ class Api:
         self.refuses: int | None = None
         """The status of every answer; None to answer as it should."""
         self.token = "a"
+        self.absent: set[str] = set()
+        """Paths of kinds that the cluster does not have."""
+        self.forbidden: set[str] = set()
+        """Those that the service account may not read."""
         self.is_closing = False
         self.watches = 0
         self.changed = threading.Condition()
@@ -94,6 +100,9 @@ class Answers(BaseHTTPRequestHandler):
             self._answer(api.refuses, {"kind": "Status", "code": api.refuses, "message": SECRET})
         elif self.headers["authorization"] != f"Bearer {api.token}":
             self._answer(401, {"kind": "Status", "code": 401})
+        elif parts.path in api.absent | api.forbidden:
+            status = 404 if parts.path in api.absent else 403
+            self._answer(status, {"kind": "Status", "code": status})
         elif query.get("watch") == "true":
             self._watch(parts.path, query)
         elif "limit" not in query:
@@ -278,4 +287,40 @@ def endpoints(
         "addressType": "IPv4",
         "endpoints": [{"addresses": [ip], "conditions": {"ready": ready}} for ip in ips],
         "ports": [{"name": port, "port": number} for port, number in ports.items()],
+    }
+
+
+def ingress(name: str, host: str, created: str = "2026-11-23T12:00:00Z", **paths: str) -> Object:
+    """An Ingress that leads a host to these Services by path; "_" in a keyword is "/"."""
+    meta = {"name": name, "namespace": "shop", "creationTimestamp": created}
+    found = [
+        {
+            "path": path.replace("_", "/"),
+            "pathType": "Prefix",
+            "backend": {"service": {"name": service, "port": {"number": 80}}},
+        }
+        for path, service in paths.items()
+    ]
+    rule = {"host": host, "http": {"paths": found}}
+    return {"metadata": meta, "spec": {"ingressClassName": "nginx", "rules": [rule], "tls": []}}
+
+
+def http_route(
+    name: str, *hosts: str, backends: list[Object], path: str = "/", created: str = "2026-11-23T12:00:00Z"
+) -> Object:
+    """An HTTPRoute with one rule."""
+    return {
+        "metadata": {"name": name, "namespace": "shop", "creationTimestamp": created},
+        "spec": {
+            "parentRefs": [{"name": "gateway"}],
+            "hostnames": [*hosts],
+            "rules": [
+                {
+                    "matches": [{"path": {"type": "PathPrefix", "value": path}}],
+                    "filters": [{"type": "RequestHeaderModifier"}],
+                    "backendRefs": backends,
+                }
+            ],
+        },
+        "status": {"parents": []},
     }

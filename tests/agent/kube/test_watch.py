@@ -11,9 +11,20 @@ from pathlib import Path
 import pytest
 
 from agent.kube import watch as watches
-from agent.kube.objects import KubernetesObject, Pod
+from agent.kube.objects import HttpRoute, KubernetesObject, Pod
 from agent.kube.watch import LEAST_PAUSE_S, MOST_PAUSE_S, ObjectKind, Watch, pause_s
-from tests.agent.kube.api import NAMESPACES, PODS, SECRET, Api, access_to, namespace, pod, serving
+from tests.agent.kube.api import (
+    HTTP_ROUTES,
+    NAMESPACES,
+    PODS,
+    SECRET,
+    Api,
+    access_to,
+    http_route,
+    namespace,
+    pod,
+    serving,
+)
 
 OF_NODE = ObjectKind("pods", PODS, Pod, fields="spec.nodeName=node-1")
 PATIENCE = 60.0
@@ -204,3 +215,27 @@ def test_pauses_grow_and_are_bounded() -> None:
     for failures in (1, 2, 5, 10_000):
         longest = min(MOST_PAUSE_S, LEAST_PAUSE_S * 2 ** min(failures - 1, 10))
         assert longest / 2 <= pause_s(failures) <= longest
+
+
+def test_a_kind_that_the_cluster_does_not_have_is_no_trouble_and_is_found_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watches, "ABSENT_S", 0.01)
+    api, known = Api(), Known()
+    api.absent.add(HTTP_ROUTES)
+    api.put(HTTP_ROUTES, http_route("web", "shop.test", backends=[]))
+    kind = ObjectKind("httproutes", HTTP_ROUTES, HttpRoute, is_optional=True)
+    with serving(api) as url:
+        watch = Watch(access_to(url, tmp_path), kind, known)
+        watch.start()
+        try:
+            until(lambda: known.lists > 1, "looking again")
+            assert watch.is_listed
+            assert (watch.trouble, known.names, caplog.messages) == (None, [], [])
+            api.absent.clear()
+            until(lambda: known.names == ["web"], "the kind")
+            api.absent.add(HTTP_ROUTES)
+            api.end_watches()
+            until(lambda: known.names == [], "the kind's end")
+        finally:
+            watch.stop()

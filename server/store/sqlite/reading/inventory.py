@@ -10,6 +10,7 @@ from server.store.filters import Filters
 from server.store.keys import id_of
 from server.store.parts import StoredPart
 from server.store.rows import (
+    ApiRoute,
     ApiRow,
     Cursor,
     Listed,
@@ -35,6 +36,7 @@ from server.store.values import HOUR_NS, MAX_TITLE
 
 MAX_CONSUMERS = 50  # busiest consumers returned per operation
 MAX_SUB_OPERATIONS = 100  # the same
+MAX_ROUTES = 100  # of an API
 UNUSED = """SELECT number FROM consumers
     WHERE number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
     UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
@@ -114,6 +116,7 @@ class SqliteInventory:
             first_seen=row["first_seen"],
             last_seen=row["last_seen"] or None,
             hosts=self._hosts(number),
+            routes=self._routes(row),
             specs=self._titles(number),
             merged=self._merged(number),
         )
@@ -121,6 +124,14 @@ class SqliteInventory:
     def _hosts(self, api: int) -> Sequence[str]:
         rows = self._db.execute("SELECT host FROM hosts WHERE api = ? ORDER BY host", (api,))
         return [host for (host,) in rows]
+
+    def _routes(self, row: sqlite3.Row) -> Sequence[ApiRoute]:
+        rows = self._db.execute(
+            """SELECT host, path, source FROM routes WHERE cluster = ? AND namespace = ? AND workload = ?
+            ORDER BY host, path LIMIT ?""",
+            (row["cluster"] or "", row["namespace"], row["workload"], MAX_ROUTES),
+        )
+        return [ApiRoute(*found) for found in rows]
 
     def _merged(self, api: int) -> Sequence[str]:
         rows = self._db.execute("SELECT number FROM apis WHERE merged_into = ? ORDER BY number", (api,))

@@ -57,6 +57,7 @@ NAMES = {
     "alone": "views kept for a late other one",
     "watched": "watched addresses",
     "pods": "pods by address",
+    "routes": "hosts that lead to workloads",
     "tokens": "tokens of clusters",
 }
 """The rows of each table, as named in messages."""

@@ -38,6 +38,7 @@ from server.store.sqlite.writing.pods import SqlitePods
 from server.store.sqlite.writing.positions import SqlitePositions
 from server.store.sqlite.writing.retention import SqliteRetention
 from server.store.sqlite.writing.room import SqliteRoom
+from server.store.sqlite.writing.routes import SqliteRoutes
 from server.store.sqlite.writing.samples import SqliteSamples
 from server.store.sqlite.writing.specs import SqliteSpecs
 from server.store.sqlite.writing.tokens import SqliteTokens
@@ -61,6 +62,7 @@ class SqliteUnit:
         self.lone_views = SqliteLoneViews(db, Readable(unreadable))
         self.watched = SqliteWatched(db)
         self.pods = SqlitePods(db)
+        self.routes = SqliteRoutes(db)
         self.retention = SqliteRetention(db)
         self.positions = SqlitePositions(db)
         self.specs = SqliteSpecs(db)
