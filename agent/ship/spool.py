@@ -229,11 +229,16 @@ class Spool:
         _, _, _, records, _, now, _ = row
         with self._disk.transaction(self._epochs, self._settled) as writing:
             writing.epochs[self._epoch] = mine
-            if records:
+            since = max(self._settled, self._in_hand_until)
+            room, most = tables.bytes_of(row), self._config.most_bytes
+            has_room = trim(writing, self._config, self._epochs, since, now, room if room <= most else 0)
+            if records and has_room and room <= most:
                 tables.add(writing.execute, row)
+            elif records:
+                mine = writing.epochs[self._epoch]
+                writing.epochs[self._epoch] = mine.with_counts({Exchanges.SPOOL_FULL: records})
             if self._captures and not self._cleared:
                 tables.set_stopped(writing.execute, None)
-            trim(writing, self._config, self._epochs, max(self._settled, self._in_hand_until), now)
         self._cleared = self._captures
         self._next += records
         return _exchanges(self._epochs.own.ledger) - _exchanges(mine.ledger)

@@ -70,16 +70,16 @@ def _same_server(one: str, other: str | None) -> bool:
     return other is not None and one.partition("://")[2] == other.partition("://")[2]
 
 
-def trim(writing: Writing, config: SpoolConfig, epochs: Epochs, since: int, now: int) -> None:
-    """Drops records from the place `since` on that are too old or exceed the size, oldest first, and counts
-    them.
+def trim(writing: Writing, config: SpoolConfig, epochs: Epochs, since: int, now: int, room: int = 0) -> bool:
+    """Drops records from the place `since` on that are too old, or leave no `room` (bytes) within the size,
+    oldest first, and counts them. Returns whether there is that room.
     """
     oldest = now - config.most_age_s * SECOND
     while row := tables.oldest(writing.execute, since):
         number, epoch, records, at = row
         if at < oldest:
             bucket = Exchanges.SPOOL_EXPIRED
-        elif tables.used_bytes(writing.execute) > config.most_bytes:
+        elif tables.used_bytes(writing.execute) + room > config.most_bytes:
             bucket = Exchanges.SPOOL_FULL
         else:
             break
@@ -88,3 +88,4 @@ def trim(writing: Writing, config: SpoolConfig, epochs: Epochs, since: int, now:
         tables.drop(writing.execute, number)
         before = writing.epochs.get(epoch) or epochs[epoch]
         writing.epochs[epoch] = before.with_counts({bucket: records})
+    return tables.used_bytes(writing.execute) + room <= config.most_bytes

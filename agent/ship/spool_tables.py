@@ -49,6 +49,10 @@ LATER = (
 )
 """Separate, since older files of this format lack them: they have no server, revision 0, and no clean end."""
 
+PAGE, OVERFLOW_HEAD = 4096, 4  # bytes, as https://sqlite.org/fileformat2.html#ovflpgs has them
+POINTERS = PAGE // 5  # pages for which a file with auto_vacuum has one more
+PAGES_BESIDE = 5  # the row's own, those of the tree above it, and the epoch's
+
 _LIMIT = 2**62  # any number, time or size of ours
 
 
@@ -111,6 +115,12 @@ def used_bytes(execute: Execute) -> int:
         execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
     return int((pages - free) * size)
+
+
+def bytes_of(row: Row) -> int:
+    """The most bytes that a row, and what is written beside it, can add to the file."""
+    pages = len(row[-1]) // (PAGE - OVERFLOW_HEAD) + PAGES_BESIDE
+    return (pages + pages // POINTERS) * PAGE
 
 
 def waiting(execute: Execute, since: int = 0) -> dict[str, int]:
