@@ -27,7 +27,8 @@ from server.cluster.spec_annotations import AnnotatedSpec, InPods, Unusable, ann
 from server.fetching import FetchError, fetched
 from server.services.attaching import AttachTarget
 from server.services.errors import InvalidInput
-from server.services.specifications import Sent, Specifications
+from server.services.sent import Sent
+from server.services.specifications import Specifications
 from server.store.store import Store
 
 log = logging.getLogger(__name__)

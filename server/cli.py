@@ -21,6 +21,7 @@ from server.offline import (
     rebuilding,
     specifications,
     tokens,
+    trying,
 )
 
 USAGE = 64  # EX_USAGE of sysexits.h
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rebuilding.add_parser(subparsers)
     specifications.add_parser(subparsers)
     tokens.add_parser(subparsers)
+    trying.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:

@@ -24,7 +24,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
     "spectap-agent": agent.cli.main,
 }
 COMMANDS = {
-    "spectap": ("up", "server", "coverage", "export", "import", "match", "rebuild", "specs", "tokens"),
+    "spectap": ("up", "server", "coverage", "export", "import", "match", "rebuild", "specs", "tokens", "try"),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
 

@@ -19,7 +19,7 @@ from server.analysis.specs.document.bundle import MAX_FILES, bundle, from_memory
 from server.analysis.specs.document.media import MULTIPART, essence
 from server.api.bodies import bounded_body
 from server.api.errors import Problem
-from server.services.specifications import Sent
+from server.services.sent import Sent
 
 MEDIA_TYPES = ("application/yaml", "application/json", "application/zip", "multipart/form-data")
 BODY: dict[str, object] = {"requestBody": {"required": True, "content": {kind: {} for kind in MEDIA_TYPES}}}

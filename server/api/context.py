@@ -25,6 +25,7 @@ from server.services.proposals import Proposals
 from server.services.rebuilding import Rebuilding
 from server.services.specifications import Specifications
 from server.services.tokens import ClusterTokens
+from server.services.tryouts import Tryouts
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Context:
     exchanges: StoredExchanges
     fleet: Fleet
     specifications: Specifications
+    tryouts: Tryouts
     deviations: Deviations
     proposals: Proposals
     coverage: CoverageReports
@@ -68,6 +70,7 @@ class Context:
             exchanges=StoredExchanges(store),
             fleet=Fleet(store),
             specifications=Specifications(store, core.acceptor, core.load, core.jobs.judge_again),
+            tryouts=Tryouts(store, catalogue, core.load),
             deviations=Deviations(store, catalogue, proposals, core.jobs.judge_again),
             proposals=proposals,
             coverage=CoverageReports(store, catalogue, core.load),

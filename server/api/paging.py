@@ -53,6 +53,9 @@ def page(listed: Listed[R], shown: Callable[[R], T]) -> models.Page[T]:
     return models.Page(items=[shown(row) for row in listed.rows], next=following)
 
 
+Since = Annotated[datetime | None, Query(description="RFC 3339; inclusive.")]
+
+
 def narrowed(
     api: Annotated[str | None, Query(description="An API's id.", max_length=100)] = None,
     method: Annotated[str | None, Query(max_length=32)] = None,
@@ -72,7 +75,7 @@ def narrowed(
     image: Annotated[
         str | None, Query(description="An image as pods name it, or its digest.", max_length=600)
     ] = None,
-    since: Annotated[datetime | None, Query(description="RFC 3339; inclusive.")] = None,
+    since: Since = None,
     until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
 ) -> Narrowing:
     """The filters of every list, as a dependency. An empty one, as sent by forms, counts as absent."""
@@ -88,8 +91,8 @@ def narrowed(
         cluster=cluster or None,
         pod=pod or None,
         image=image or None,
-        since=_ns(since),
-        until=_ns(until),
+        since=nanoseconds(since),
+        until=nanoseconds(until),
     )
     return Narrowing(api or None, filters)
 
@@ -106,7 +109,8 @@ StateAsked = Annotated[
 MAX_NS = 2**63 - 1  # the store's largest time: the year 2262
 
 
-def _ns(moment: datetime | None) -> int | None:
+def nanoseconds(moment: datetime | None) -> int | None:
+    """The time in ns, within what the store holds; without a zone it is UTC."""
     if moment is None:
         return None
     if moment.tzinfo is None:

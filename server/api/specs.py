@@ -7,15 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from server.api import models, render
+from server.api import models, render, tryout_models
 from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, check_id
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, Since, decode, nanoseconds, page
 from server.fetching import fetched, usable
 from server.services.attaching import AttachTarget
-from server.services.specifications import Added, Sent
+from server.services.sent import Sent
+from server.services.specifications import Added
+from server.services.tryouts import TryoutReport, TryoutTarget
 
 router = APIRouter(
     prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["specifications"]
@@ -81,6 +83,26 @@ async def fetch_spec(here: Here, ask: models.Fetch) -> Added:
     host = usable(ask.url).netloc.decode()
     target = AttachTarget(ask.api, ask.host, ask.workload, otherwise=host, cluster=ask.cluster or None)
     return await here.write(here.specifications.add, Sent(raw), target, ask.base_path)
+
+
+@router.post("/specs/try", response_model=tryout_models.TryoutReport, openapi_extra=BODY)
+async def try_spec(
+    request: Request,
+    here: Here,
+    host: Host = None,
+    base_path: BasePath = None,
+    api: ApiId = None,
+    root: Root = None,
+    since: Since = None,
+    exchanges: Annotated[
+        int, Query(ge=1, le=100_000, description="The newest stored exchanges that are replayed at most.")
+    ] = 10_000,
+) -> TryoutReport:
+    """Judges an API's stored exchanges by a proposed document: the calls that it would break, their
+    consumers, and the breaking changes of which nobody makes use. Nothing is stored.
+    """
+    target = TryoutTarget(api, host, base_path, nanoseconds(since), exchanges)
+    return await run_in_threadpool(here.tryouts.of, await sent(request, root), target)
 
 
 @router.get("/specs")

@@ -37,7 +37,8 @@ FILTERS = {
 }
 
 
-def _time(text: str) -> str:
+def time_of(text: str) -> str:
+    """An RFC 3339 time, unchanged. Raises ArgumentTypeError."""
     try:
         datetime.fromisoformat(text)
     except ValueError:
@@ -54,7 +55,7 @@ def _status(text: str) -> str:
     return text
 
 
-CHECKS: dict[str, Callable[[str], str]] = {"--status": _status, "--since": _time, "--until": _time}
+CHECKS: dict[str, Callable[[str], str]] = {"--status": _status, "--since": time_of, "--until": time_of}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

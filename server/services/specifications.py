@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.analysis.specs.document.bundle import Bundle
-from server.analysis.specs.model import SpecError
 from server.ingest.accept import Acceptor
 from server.services.attaching import Attached, AttachTarget, attach, detach
 from server.services.errors import NotFound
 from server.services.narrowing import Cursor, number_of
-from server.specification import Load, LoadedSpecification, based
+from server.services.sent import Sent
+from server.specification import Load, LoadedSpecification
 from server.store.rows import Listed, SpecDocument, SpecRow
 from server.store.store import Store
 from server.store.values import MAX_TITLE, Upload
@@ -21,14 +20,6 @@ from server.store.values import MAX_TITLE, Upload
 log = logging.getLogger(__name__)
 
 LOGGED_WARNINGS = 20  # per specification; the response has all
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A document, and its files if there were several."""
-
-    raw: bytes
-    bundle: Bundle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +56,7 @@ class Specifications:
 
         Raises SpecError, UnknownApi and NoTarget.
         """
-        specification = self._understood(sent, base_path)
+        specification = sent.understood(self._load, base_path)
         upload = Upload(sent.raw, target.host.lower() if target.host else None, base_path)
         now = self._clock()
         attached = self._store.write(
@@ -88,12 +79,6 @@ class Specifications:
         log.info("specification %r (%d operations) for API %s", title, count, attached.api)
         for warning in specification.warnings[:LOGGED_WARNINGS]:
             log.warning("specification %s: %r", attached.spec, warning)
-
-    def _understood(self, sent: Sent, base_path: str | None) -> LoadedSpecification:
-        try:
-            return based(self._load, sent.raw, base_path)
-        except SpecError as error:
-            raise (sent.bundle.blame(error) if sent.bundle else error) from None
 
     def remove(self, id: str) -> None:
         """Removes a specification. Counts and exchanges stay; stored exchanges are re-validated soon after.

@@ -39,6 +39,9 @@ class InventoryReader(Protocol):
     def number_of(self, id: str) -> int | None:
         """An API's number by its id, an earlier id, or the id of an API that was merged into it."""
 
+    def at_host(self, host: str) -> Sequence[int]:
+        """The numbers of the APIs at a host, which each has a cluster of its own."""
+
     def name_of(self, api: int) -> str: ...
 
     def api(self, api: int) -> ApiRow | None:

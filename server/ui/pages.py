@@ -19,7 +19,7 @@ from server.api.paging import After, Narrow, StateAsked, decode
 from server.api.paging import page as listed
 from server.services.attaching import AttachTarget
 from server.services.overview import Summary
-from server.services.specifications import Sent
+from server.services.sent import Sent
 from server.ui import decide, login
 from server.ui.door import FOLDER, Page, admin, page, secure
 from server.ui.upload import uploaded

@@ -304,6 +304,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/records",
         "/api/v1/specs",
         "/api/v1/specs/fetch",
+        "/api/v1/specs/try",
         "/api/v1/specs/{id}",
         "/api/v1/tokens",
         "/api/v1/tokens/{id}",

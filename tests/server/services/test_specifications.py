@@ -10,7 +10,8 @@ from server.services.attaching import AttachTarget
 from server.services.errors import NoTarget, NotFound, UnknownApi
 from server.services.inventory import Inventory
 from server.services.narrowing import Narrowing
-from server.services.specifications import Sent, Specifications
+from server.services.sent import Sent
+from server.services.specifications import Specifications
 
 NOWHERE = b"openapi: 3.1.0\ninfo: {title: Shop, version: '1'}\npaths: {}\n"
 SOMEWHERE = NOWHERE + b"servers: [{url: 'http://said.local'}]\n"

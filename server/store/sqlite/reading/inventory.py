@@ -121,6 +121,14 @@ class SqliteInventory:
             merged=self._merged(number),
         )
 
+    def at_host(self, host: str) -> Sequence[int]:
+        rows = self._db.execute(
+            """SELECT api FROM hosts JOIN apis ON apis.number = hosts.api
+            WHERE host = ? AND merged_into IS NULL ORDER BY api""",
+            (host,),
+        )
+        return [api for (api,) in rows]
+
     def _hosts(self, api: int) -> Sequence[str]:
         rows = self._db.execute("SELECT host FROM hosts WHERE api = ? ORDER BY host", (api,))
         return [host for (host,) in rows]

@@ -293,3 +293,12 @@ def test_consumers_are_known_once_bounded_and_go_when_nothing_refers_to_them(ope
     assert first[7] not in unused
     assert opened.do(lambda unit: unit.consumers.drop_unused([*unused, first[7]])) == len(unused)
     assert opened.do(lambda unit: unit.consumers.number(ConsumerKind.USER_AGENT, "agent/7")) == first[7]
+
+
+def test_an_api_is_found_by_its_hosts_and_there_may_be_one_of_each_cluster(opened: OpenStore) -> None:
+    apis = [
+        opened.do(partial(declare, ["shop.local", "store.local"], cluster)) for cluster in ("west", "east")
+    ]
+    with opened.store.reading() as reader:
+        assert reader.inventory.at_host("store.local") == sorted(apis)
+        assert reader.inventory.at_host("elsewhere.local") == []

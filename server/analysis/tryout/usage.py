@@ -1,0 +1,68 @@
+"""Whether anybody uses what a proposed document changes in a way that breaks clients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from server.analysis.json import JsonObject
+from server.analysis.rebuild.versions import diff
+from server.analysis.specs.kinds import Where
+from server.analysis.tryout.tryout import Difference
+from server.analysis.tryout.written_out import written_out
+
+_NAMES = re.compile(r"\{[^{}]*\}")
+_ROUTES = frozenset({"unknown-path", "unknown-method"})
+_RESPONSES = frozenset({Where.STATUS, Where.RESPONSE_BODY, Where.RESPONSE_HEADER})
+
+
+@dataclass(frozen=True, slots=True)
+class BreakingChange:
+    """A change that may break clients: of an operation ("GET /users/{}", without the base path), a part of it
+    ("query limit", "request.body", "response 200 …"; "" is the whole), and what happens to it. `used`: a
+    replayed call breaks there.
+    """
+
+    operation: str
+    part: str
+    what: str
+    used: bool
+
+
+def breaking_changes(
+    present: JsonObject, proposed: JsonObject, broken: Collection[Difference]
+) -> list[BreakingChange]:
+    """The breaking changes between two documents, used ones first. Raises SpecError."""
+    found = [
+        BreakingChange(
+            one.operation,
+            one.part,
+            one.what,
+            any(_is_at(difference, one.operation, one.part) for difference in broken),
+        )
+        for one in diff(written_out(present), written_out(proposed))
+        if one.breaking
+    ]
+    return sorted(found, key=lambda one: (not one.used, one.operation, one.part))
+
+
+def _is_at(difference: Difference, operation: str, part: str) -> bool:
+    method, _, path = operation.partition(" ")
+    called, _, template = difference.operation.partition(" ")
+    if method != called or not _NAMES.sub("{}", template).endswith(
+        path
+    ):  # templates begin with the base path
+        return False
+    return difference.kind in _ROUTES if part == "" else _is_in(difference, part)
+
+
+def _is_in(difference: Difference, part: str) -> bool:
+    first, _, name = part.partition(" ")
+    if first == "response":
+        return difference.where in _RESPONSES
+    if first == "path":
+        return difference.where == Where.PATH
+    if first in ("query", "header", "cookie"):
+        return difference.where == first and difference.place.lstrip("/").startswith(name)
+    return difference.where == first

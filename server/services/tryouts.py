@@ -1,0 +1,179 @@
+"""Tries a proposed document on the stored exchanges of an API. Nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from server.analysis.json import JsonObject
+from server.analysis.specs.document.servers import hosts
+from server.analysis.tryout.tryout import (
+    ConsumerResult,
+    OperationResult,
+    TriedExchange,
+    Tryout,
+    TryoutConsumer,
+)
+from server.analysis.tryout.usage import BreakingChange, breaking_changes
+from server.analysis.views import in_order, most_seen
+from server.ingest.catalogue_editor import CatalogueEditor
+from server.services.errors import InvalidInput, NoTarget, NotFound
+from server.services.narrowing import number_of
+from server.services.sent import Sent
+from server.specification import Load, LoadedSpecification
+from server.store.filters import Filters
+from server.store.keys import id_of
+from server.store.reader import Reader
+from server.store.rows import ExchangeRow, OperationRow
+from server.store.store import Store
+
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TryoutTarget:
+    """The API, by id or one of its hosts; by default the one at a host of the document. `base_path` replaces
+    that of the document's server URLs; only the `limit` newest exchanges at or after `since` (ns) are
+    replayed.
+    """
+
+    api: str | None = None
+    host: str | None = None
+    base_path: str | None = None
+    since: int | None = None
+    limit: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceResult:
+    """A difference that breaks calls; `samples` are ids of exchanges."""
+
+    operation: str
+    kind: str
+    where: str
+    place: str
+    message: str
+    calls: int
+    consumers: int
+    samples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TryoutReport:
+    """What the proposal would do to an API's calls. `counted` are all calls of its operations, `replayed` the
+    stored ones that were judged, `broken` those of them that break; `share` is that of the counted calls, as
+    estimated per operation, None without replayed calls. `changes` are breaking changes against the
+    specification that the API has, if it has one.
+    """
+
+    api: str
+    title: str
+    version: str
+    counted: int
+    replayed: int
+    broken: int
+    share: float | None
+    extrapolated: bool
+    operations: Sequence[OperationResult]
+    consumers: Sequence[ConsumerResult]
+    differences: Sequence[DifferenceResult]
+    unlisted: int
+    changes: Sequence[BreakingChange]
+
+
+class Tryouts:
+    def __init__(self, store: Store, catalogue: CatalogueEditor, load: Load) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._load = load
+
+    def of(self, sent: Sent, target: TryoutTarget) -> TryoutReport:
+        """The effects of a document on an API's calls. Raises SpecError, InvalidInput and NotFound."""
+        proposed = sent.understood(self._load, target.base_path)
+        tryout = Tryout(proposed)
+        with self._store.reading() as reader:
+            api = _api(reader, proposed, target)
+            for row in _rows(reader, Filters(api=api, since=target.since), target.limit):
+                tryout.add(_exchange(row))
+            counted = {row.key: row.count for row in _operations(reader, api)}
+        present = self._present(api, proposed)
+        changes = [] if present is None else breaking_changes(present, proposed.document, tryout.broken)
+        return _report(id_of(api), proposed, tryout, counted, changes)
+
+    def _present(self, api: int, proposed: LoadedSpecification) -> JsonObject | None:
+        """The document that the proposal would replace: of several the one with its base paths."""
+        known = [one.specification for one in self._catalogue.published.of_api(api)]
+        same = [one for one in known if set(one.base_paths) == set(proposed.base_paths)]
+        return next((one.document for one in same or known), None)
+
+
+def _api(reader: Reader, proposed: LoadedSpecification, target: TryoutTarget) -> int:
+    """The number of the target's API. Raises InvalidInput and NotFound."""
+    if target.api is not None:
+        return number_of(reader, target.api)
+    wanted = [target.host.lower()] if target.host else hosts(proposed.document)
+    if not wanted:
+        raise NoTarget("the document's servers name no host: give host or api")
+    found = sorted({number for host in wanted for number in reader.inventory.at_host(host)})
+    if not found:
+        raise NotFound(f"no API is known at {', '.join(wanted)}: give host or api")
+    if len(found) > 1:
+        raise InvalidInput(f"several APIs are at {', '.join(wanted)}: give api, the id of one")
+    return found[0]
+
+
+def _rows(reader: Reader, filters: Filters, limit: int) -> Iterator[ExchangeRow]:
+    after = None
+    while limit > 0:
+        page = reader.exchanges.listed(filters, min(PAGE, limit), after)
+        yield from page.rows
+        limit -= len(page.rows)
+        after = page.next
+        if after is None:
+            return
+
+
+def _operations(reader: Reader, api: int) -> Iterator[OperationRow]:
+    after = None
+    while True:
+        page = reader.inventory.operations(api, Filters(api=api), PAGE, after)
+        yield from page.rows
+        after = page.next
+        if after is None:
+            return
+
+
+def _exchange(row: ExchangeRow) -> TriedExchange:
+    record = most_seen(in_order(row.views))
+    consumer = TryoutConsumer(row.consumer_kind, row.consumer_name)
+    return TriedExchange(row.views[0].id, row.operation or "", consumer, row.deviations.keys(), record)
+
+
+def _report(
+    api: str,
+    proposed: LoadedSpecification,
+    tryout: Tryout,
+    counted: Mapping[str, int],
+    changes: Sequence[BreakingChange],
+) -> TryoutReport:
+    operations = tryout.operations(counted)
+    known = [one for one in operations if one.estimated is not None]
+    calls = sum(one.counted for one in known)
+    return TryoutReport(
+        api=api,
+        title=proposed.title,
+        version=proposed.version,
+        counted=sum(one.counted for one in operations),
+        replayed=tryout.replayed,
+        broken=tryout.breaking,
+        share=sum(one.estimated or 0 for one in known) / calls if calls else None,
+        extrapolated=any(one.extrapolated for one in operations),
+        operations=operations,
+        consumers=tryout.consumers(),
+        differences=[
+            DifferenceResult(*one, found.message, found.calls, len(found.consumers), tuple(found.samples))
+            for one, found in sorted(tryout.broken.items(), key=lambda item: (-item[1].calls, item[0]))
+        ],
+        unlisted=tryout.unlisted,
+        changes=changes,
+    )
