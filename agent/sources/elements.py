@@ -1,7 +1,12 @@
 """The elements of an array in a JSON document of any size, one at a time, as bytes.
 
-The document is never in memory as a whole, and only its brackets and strings are scanned: the caller decodes
-each element, so an invalid one does not affect the others.
+The document is never in memory as a whole. Elements come in one of two ways:
+
+- by far most in bulk: a piece of the document, up to the last place that looks like the space between the
+  first two elements, is split by a JSON decoder in C. What it accepts from the start of an element on is
+  a sequence of whole elements, so a place that only looks like one is noticed;
+- those at the ends of the array, and around anything that is no JSON, one by one, by their brackets and
+  strings alone: the caller decodes each, so an invalid one does not affect the others.
 """
 
 from __future__ import annotations
@@ -9,6 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+
+from msgspec import MsgspecError, Raw
+from msgspec.json import Decoder
 
 MAX_ELEMENT = 24 * 1024 * 1024
 """Bytes of one element: a body of 16 MiB in base64, and its heads."""
@@ -19,7 +28,10 @@ _BEFORE = 64  # bytes before a bracket that may contain the array's name
 _OUTSIDE = re.compile(rb'[^"{}\[\]]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"{}\[\]]*)*', re.DOTALL)
 _INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _STRAY = re.compile(rb'(?:[^\s,"]|"(?:[^"\\]|\\.)*"?)(?:[^,"]|"(?:[^"\\]|\\.)*"?)*', re.DOTALL)
+_NEXT = re.compile(rb'\s*,\s*(\{)\s*"[^"\\]{1,64}"')
 _OPENING, _QUOTE = frozenset(b"{["), ord('"')
+_GUESSES = 4  # at places like the one between two elements, with the first key or without it
+_array_of = Decoder(list[Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,12 @@ def elements_of_stream(read: Callable[[int], bytes]) -> Iterator[Element | Stray
     return _Scan(-1, None).run(read)
 
 
+def _element(raw: bytes) -> Element | Stray:
+    if raw[0] not in _OPENING:
+        return Stray()
+    return Element(raw if len(raw) <= MAX_ELEMENT else None)
+
+
 class _Scan:
     """The state of the scan: `depth` of brackets, inside a string or not, inside the array or not, inside an
     element. The array without a name is known to be there; at depth -1 it is the file.
@@ -75,12 +93,58 @@ class _Scan:
     def run(self, read: Callable[[int], bytes]) -> Iterator[Element | Stray]:
         while piece := read(PIECE):
             self._buffer += piece
-            yield from self._scan()
+            yield from self._next()
             self._forget()
+        yield from self._scan()
         if self._start is not None or self._too_large:
             yield Element(None if self._too_large else bytes(self._buffer[self._start :]))
         if not self._found:
             raise Absent(self._wanted.pattern)
+
+    def _next(self) -> Iterator[Element | Stray]:
+        """What the buffer has in bulk; one by one up to the next element, if the buffer begins inside one."""
+        found = self._bulk()
+        if found:
+            yield from found
+            return
+        tried = False
+        for one in self._scan():
+            yield one
+            if not tried and isinstance(one, Element):
+                tried = True
+                if found := self._bulk():
+                    yield from found
+                    return
+
+    def _bulk(self) -> list[Element | Stray]:
+        """Whole elements from here on, taken from the buffer; none if the scan is inside one, or if there is
+        anything that is no JSON.
+        """
+        buffer = self._buffer
+        if self._in_string or not self._in_array or self._depth != self._array_depth + 1:
+            return []
+        following = _NEXT.match(buffer, self._glued)
+        if following is None:
+            return []
+        start, first = following.start(1), following.end()
+        whole, short = b"}" + following[0], b"}" + bytes(buffer[self._glued : start + 1])
+        for end in chain(self._guesses(whole, first), self._guesses(short, first)):
+            try:
+                found = _array_of(b"[" + bytes(buffer[start:end]) + b"]")
+            except (MsgspecError, RecursionError):
+                continue
+            self._at = self._glued = end
+            return [_element(bytes(one)) for one in found]
+        return []
+
+    def _guesses(self, between: bytes, first: int) -> Iterator[int]:
+        """Where an element may end, from the last place on."""
+        at = len(self._buffer)
+        for _ in range(_GUESSES):
+            at = self._buffer.rfind(between, first, at)
+            if at < 0:
+                return
+            yield at + 1
 
     def _scan(self) -> Iterator[Element | Stray]:
         buffer = self._buffer
@@ -127,9 +191,12 @@ class _Scan:
         self._depth -= 1
         if self._in_array and self._depth == self._array_depth + 1:
             raw = None if self._start is None else bytes(self._buffer[self._start : self._at + 1])
-            yield Element(None if self._too_large else raw)
+            found = Element(None if self._too_large else raw)
             self._start, self._too_large, self._glued = None, False, self._at + 1
-        elif self._in_array and self._depth <= self._array_depth:
+            self._at += 1
+            yield found
+            return
+        if self._in_array and self._depth <= self._array_depth:
             yield from self._between()
             self._in_array = False
         self._at += 1

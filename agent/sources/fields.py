@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Any, NoReturn
 
+from msgspec import MsgspecError
+from msgspec.json import Decoder
+
 from agent.http.messages import Headers
 from agent.sources.reported import EntryError, NotBase64
 
@@ -19,6 +22,7 @@ MAX_BRACKETS = 500_000
 MAX_HEADERS = 1000
 MAX_TIME_NS = 2**62
 
+_decode = Decoder().decode
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?(Z|z|[+-]\d\d:?\d\d)?")
 
 
@@ -27,14 +31,24 @@ def decoded(raw: bytes) -> dict[str, Any]:
     if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
         raise EntryError("too many objects in it")
     try:
-        found = json.loads(raw, parse_constant=_no_constant)
+        found = _decode(raw)
+    except (MsgspecError, UnicodeDecodeError):
+        found = _odd(raw)
+    except RecursionError:
+        raise EntryError("nested too deeply") from None
+    if not isinstance(found, dict):
+        raise EntryError("not a JSON object")
+    return found
+
+
+def _odd(raw: bytes) -> Any:
+    """JSON with halves of surrogate pairs or numbers too large, which the faster decoder refuses."""
+    try:
+        return json.loads(raw, parse_constant=_no_constant)
     except RecursionError:
         raise EntryError("nested too deeply") from None
     except ValueError:
         raise EntryError("not JSON") from None
-    if not isinstance(found, dict):
-        raise EntryError("not a JSON object")
-    return found
 
 
 def _no_constant(_name: str) -> NoReturn:
