@@ -9,7 +9,6 @@ from agent.doctor.files import Mark
 from agent.probes.tls import GO, JAVA, LIBRARIES, SHARED, TITLES, titles
 
 OTHER_END = f"watch the other end if it uses {TITLES}, or let a proxy that does, such as nginx, terminate TLS"
-RESTART = "restart the process, which still runs a file that has since been replaced"
 DYNAMIC = f"use a build that links the distribution's {titles(SHARED)} dynamically, or {OTHER_END}"
 
 

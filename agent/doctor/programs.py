@@ -17,16 +17,16 @@ from agent.cgroup import membership, path_in
 from agent.doctor import files
 from agent.doctor.facts import LibraryView, Program, Sight, printable
 from agent.doctor.files import ProgramFile
-from agent.doctor.libraries import DYNAMIC, MARKED, OTHER_END, RESTART, foreign
+from agent.doctor.libraries import DYNAMIC, MARKED, OTHER_END, foreign
 from agent.doctor.sockets import Descriptors, Socket, Tables, descriptors
-from agent.probes import processes, targets, tls
+from agent.probes import processes, roots, targets, tls
 from agent.probes.processes import PROC
+from agent.probes.targets import MappedFile
 from agent.probes.tls import TlsLibrary
 
 TLS_PORTS = frozenset({443, 6443, 8443})
 """Usual ports of TLS: a program with a connection there contains TLS code."""
 
-DELETED = " (deleted)"
 EBPF = "allow eBPF (see the host's checks)"
 PLAIN = LibraryView("plain", Sight.SEEN, "plain HTTP is captured")
 
@@ -165,39 +165,28 @@ class Survey:
 
     def _libraries(self, pid: int, maps: str) -> Iterator[LibraryView]:
         """Files mapped under a library's name. One without the library's functions only calls another's."""
-        gone, others = set(deleted(maps)), set(foreign(maps).values())
-        for path in targets.mapped_libraries(maps):
-            if path not in others:  # NSS also has a libssl
-                yield from self._mapped(pid, path, path in gone)
+        others = set(foreign(maps).values())
+        for library in targets.mapped_libraries(maps):
+            if library.path not in others:  # NSS also has a libssl
+                yield from self._mapped(pid, library)
 
-    def _mapped(self, pid: int, path: str, gone: bool) -> Iterator[LibraryView]:
+    def _mapped(self, pid: int, mapped: MappedFile) -> Iterator[LibraryView]:
         """One mapped file, classified by its name before it is read."""
-        library = next(tls.named(path))
-        if gone and library.brought:
-            return  # the agent took it back
-        if gone:
-            yield unseen(library, f"its {library.title} was replaced on disk", RESTART, path)
-            return
         try:
-            with open(f"{self._proc}/{pid}/root{path}", "rb") as stream:
+            with roots.opened_mapped(pid, mapped, self._proc) as stream:
                 file = self._inspect(stream)
         except OSError as error:
+            library = next(tls.named(mapped.path))
             cure = "run this as root on the host, or in a pod as daemonset/README.md says"
-            yield unseen(library, f"its {library.title} cannot be read: {error.strerror}", cure, path)
+            yield unseen(library, f"its {library.title} cannot be read: {error.strerror}", cure, mapped.path)
             return
         if file is not None:
-            yield from self._judged(file, path)
+            yield from self._judged(file, mapped.path)
 
     def _linked_in(self, pid: int, program: ProgramFile | None) -> Iterator[LibraryView]:
         if program is None:
             return
-        path = processes.executable(pid, self._proc) or ""
-        if program.functions and is_deleted(pid, self._proc):
-            for library in tls.defining(program.functions):
-                what = f"{library.title} is linked in, and the program was replaced on disk"
-                yield unseen(library, what, RESTART, path)
-            return
-        yield from self._judged(program, path)
+        yield from self._judged(program, processes.executable(pid, self._proc) or "")
 
     def _judged(self, file: ProgramFile, path: str) -> Iterator[LibraryView]:
         """The views of a file with TLS code in it; none if it has none."""
@@ -240,21 +229,6 @@ def ring() -> LibraryView:
     return LibraryView(
         "plain", Sight.UNKNOWN, what, "turn io_uring off in the program, or watch the other end"
     )
-
-
-def deleted(maps: str) -> Iterator[str]:
-    """Paths of mapped files that were deleted or replaced on disk."""
-    for line in maps.splitlines():
-        if line.endswith(DELETED):
-            yield line.split(None, 5)[5].removesuffix(DELETED)
-
-
-def is_deleted(pid: int, proc: Path = PROC) -> bool:
-    """Whether the program file is no longer on disk."""
-    try:
-        return os.readlink(proc / str(pid) / "exe").endswith(DELETED)
-    except OSError:
-        return False
 
 
 def alike(programs: Iterable[Program]) -> Iterator[Program]:

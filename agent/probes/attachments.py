@@ -2,9 +2,10 @@
 
 A file is probed once, however many processes, containers or paths it has: its key is (inode, size, mtime,
 build id), since on overlayfs two containers of one image show different devices for one inode. It stays
-probed for a while after its last process, for the next run of a short program. The first process of a root
-has all libraries of that root probed, before a process maps them. Detaching, which takes the kernel up to
-0.1 s a probe (agent/probes/uprobes.py), is done in small steps, so that it keeps no new process waiting.
+probed for a while after its last process, for the next run of a short program, unless it was deleted. The
+first process of a root has all libraries of that root probed, before a process maps them. Detaching, which
+takes the kernel up to 0.1 s a probe (agent/probes/uprobes.py), is done in small steps, so that it keeps no
+new process waiting.
 """
 
 from __future__ import annotations
@@ -38,13 +39,16 @@ Detach = Callable[[Iterable[int]], object]
 
 @dataclass(slots=True)
 class Attachment:
-    """One probed file, used by `pids`; a `pinned` one stays without any."""
+    """One probed file, used by `pids`; a `pinned` one stays without any. A `deleted` one, which its probes
+    keep on the disk, cannot be run again.
+    """
 
     path: str
     library: str
     handles: Mapping[int, int]
     pids: set[int] = field(default_factory=set)
     pinned: bool = False
+    deleted: bool = False
     idle_ns: int | None = None  # since when no process uses it
     before: Mapping[int, Unprobed] = field(default_factory=dict)  # by process: what had passed by then
 
@@ -69,7 +73,7 @@ class Attachments:
         if own is not None:
             self._roots[own] = None
         for path in roots.libraries(HERE):
-            self._use(HERE, path, None)
+            self._use(path, path, None)
 
     def examine(self, pid: int) -> None:
         """Attaches to this process's executable and libraries: those it has mapped, and, of a root seen for
@@ -80,12 +84,12 @@ class Attachments:
         if not maps:
             return  # a kernel thread, or exited
         self._meet_root(roots.key_of(pid), root, pid)
-        for path in targets.mapped_libraries(maps.decode(errors="surrogateescape")):
-            self._use(root, path, pid)
+        for library in targets.mapped_libraries(maps.decode(errors="surrogateescape")):
+            self._use(f"/proc/{pid}/{library.link}", library.path, pid, through_link=library.is_gone)
         program = processes.executable(pid)
         if program and self._programs.get(pid) != program:
             self._programs[pid] = program
-            self._use(root, program, pid)
+            self._use(f"/proc/{pid}/exe", program, pid, through_link=True)
 
     def users(self) -> set[int]:
         """The processes that were examined and have not been forgotten."""
@@ -101,13 +105,13 @@ class Attachments:
                 attachment.idle_ns = now_ns
 
     def tidy(self, now_ns: int) -> bool:
-        """Detaches by one handle of a file that was idle for GRACE_NS, or for longer than MAX_IDLE others.
-        False if there is none.
+        """Detaches by one handle of a file that was idle for GRACE_NS, or for longer than MAX_IDLE others, or
+        is idle and deleted. False if there is none.
         """
         idle = [(one.idle_ns, key) for key, one in self._files.items() if one.idle_ns is not None]
         idle.sort(key=lambda item: item[0], reverse=True)
         for rank, (since_ns, key) in enumerate(idle):
-            if rank >= MAX_IDLE or now_ns - since_ns >= GRACE_NS:
+            if rank >= MAX_IDLE or now_ns - since_ns >= GRACE_NS or self._files[key].deleted:
                 self._leaving.extend(self._files.pop(key).handles)
         if not self._leaving:
             return False
@@ -144,17 +148,16 @@ class Attachments:
         if key is None or key in self._roots:
             return
         for path in roots.libraries(root):
-            self._use(root, path, pid)
+            self._use(root + path, path, pid)
         if roots.key_of(pid) != key:
             return  # it has gone meanwhile: perhaps not all was there any more
         self._roots[key] = None
         if len(self._roots) > MAX_ROOTS:
             self._roots.popitem(last=False)
 
-    def _use(self, root: str, path: str, pid: int | None) -> None:
-        full = root + path
+    def _use(self, full: str, path: str, pid: int | None, *, through_link: bool = False) -> None:
         try:
-            with roots.opened(full) as file:
+            with roots.opened(full, through_link=through_link) as file:
                 status = os.fstat(file.fileno())
                 key = (status.st_ino, status.st_size, status.st_mtime_ns, elf.build_id(file))
                 if key in self._barren:
@@ -162,15 +165,16 @@ class Attachments:
                 if key not in self._files:
                     self._probe(key, file, path, tls.functions(file))
         except FileNotFoundError:
-            return  # deleted, or never had a path (memfd)
+            return  # deleted, or no longer mapped
         except (OSError, ProgramError) as error:
-            if os.path.exists(full) and len(self.failures) < MAX_FAILURES:
+            if os.path.lexists(full) and len(self.failures) < MAX_FAILURES:
                 self.failures[processes.text_of(path)] = processes.text_of(str(error))
             return
         attachment = self._files.get(key)
         if attachment and pid is None:
             attachment.pinned = True
         elif attachment and pid is not None:
+            attachment.deleted = status.st_nlink == 0
             if pid not in attachment.pids and pid in attachment.before:
                 self._count_unprobed(pid, attachment.before[pid])
             attachment.pids.add(pid)

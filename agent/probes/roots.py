@@ -17,6 +17,7 @@ from typing import IO
 
 from agent.probes import targets
 from agent.probes.processes import PROC
+from agent.probes.targets import MappedFile
 from agent.probes.tls import is_library
 
 LOADER_CACHE = "/etc/ld.so.cache"
@@ -90,15 +91,19 @@ def resolved(root: str, path: str) -> str:
     return "/" + "/".join(done)
 
 
-def opened(path: str) -> IO[bytes]:
-    """A regular file, open for reading; its last component may not be a link. Raises OSError."""
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  # the caller closes it
+def opened_mapped(pid: int, file: MappedFile, proc: Path = PROC) -> IO[bytes]:
+    """A file that a process maps, open for reading. Raises OSError."""
+    return opened(f"{proc}/{pid}/{file.link}", through_link=file.is_gone)
+
+
+def opened(path: str, *, through_link: bool = False) -> IO[bytes]:
+    """A regular file, open for reading; its last component may not be a link, except with `through_link` one
+    of the kernel's own (/proc/PID/exe), which leads to the file whatever its path leads to. Raises OSError.
+    """
+    # Without blocking: a named pipe would block until a writer opens it.
+    how = os.O_NONBLOCK | os.O_CLOEXEC | (0 if through_link else os.O_NOFOLLOW)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | how))  # noqa: SIM115
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
+        return file  # the caller closes it
     file.close()
     raise OSError(f"{path} is no regular file")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens without blocking: a named pipe would block until a writer opens it."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -136,9 +136,11 @@ BORINGSSL = TlsLibrary(
     name="boringssl",
     title="BoringSSL",
     source=4,
-    # gRPC's for Python, Ruby, PHP and C++, Java's bindings, Chromium's network stack.
+    # gRPC's for Python, Ruby, PHP and C++; Java's bindings, Netty's also under the names of those that bring
+    # it along (libio_grpc_netty_shaded_netty_tcnative_linux_x86_64.so); Chromium's network stack.
     files=re.compile(
-        r"/(?:cygrpc\.|(?:lib)?grpc(?:_c)?\.so|libnetty_tcnative|libconscrypt|libcronet|libboringssl)[^/]*$"
+        r"/(?:cygrpc\.|(?:lib)?grpc(?:_c)?\.so|lib(?:\w+_)?netty_tcnative|libconscrypt|libcronet|libboringssl)"
+        r"[^/]*$"
     ),
     find=_in_boringssl,
     hooks={

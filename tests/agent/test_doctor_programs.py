@@ -221,11 +221,16 @@ def test_a_port_of_tls_without_any_known_code_is_unknown(
     assert proc.sights() == {"plain": Sight.SEEN, "tls": Sight.UNKNOWN}
 
 
-def test_a_replaced_library_is_dark_until_the_restart(proc: Proc, plain: Path, libssl: Path) -> None:
-    proc.add(7, plain, maps=(f"{libssl} (deleted)",))
+def test_a_library_that_is_gone_is_judged_by_the_file_that_the_process_still_maps(
+    proc: Proc, plain: Path, libssl: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone" / "libssl.so.3"
+    proc.add(7, plain, maps=(f"{gone} (deleted)",))
+    assert proc.sights()["openssl"] is Sight.DARK
+    (proc.root / "7/map_files").mkdir()
+    (proc.root / "7/map_files/7f00-7f01").symlink_to(libssl)
     openssl = proc.one().views[1]
-    assert (openssl.sight, openssl.path) == (Sight.DARK, str(libssl))
-    assert "restart" in (openssl.cure or "")
+    assert (openssl.sight, openssl.path) == (Sight.SEEN, str(gone))
 
 
 def test_an_unreadable_library_is_dark_with_the_reason(proc: Proc, plain: Path, tmp_path: Path) -> None:

@@ -8,7 +8,15 @@ from tests.cluster.installed import NAMESPACE, Installed
 
 pytestmark = pytest.mark.cluster
 
-NUMBERS = {"DAC_READ_SEARCH": 2, "SYS_PTRACE": 19, "SYS_NICE": 23, "SYSLOG": 34, "PERFMON": 38, "BPF": 39}
+NUMBERS = {
+    "DAC_READ_SEARCH": 2,
+    "SYS_PTRACE": 19,
+    "SYS_NICE": 23,
+    "SYSLOG": 34,
+    "PERFMON": 38,
+    "BPF": 39,
+    "CHECKPOINT_RESTORE": 40,
+}
 """Of include/uapi/linux/capability.h."""
 FILTERED = "2"  # a seccomp profile applies
 
@@ -20,7 +28,7 @@ def status(spectap: Installed, what: str) -> dict[str, str]:
     return {name: text.strip() for name, _, text in (line.partition(":") for line in lines)}
 
 
-def test_the_agent_captures_with_six_capabilities_under_the_runtimes_seccomp_profile(
+def test_the_agent_captures_with_seven_capabilities_under_the_runtimes_seccomp_profile(
     spectap: Installed,
 ) -> None:
     found = status(spectap, "daemonset/spectap-agent")

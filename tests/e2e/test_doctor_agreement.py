@@ -197,7 +197,7 @@ CASES = (
     Case("go", go(go_programs.STRIPPED), GO, GO),
     Case("boringssl", grpc, Word("boringssl"), Word("boringssl")),
     Case("static-stripped", static("-s"), OPENSSL, Word("openssl", "dark")),
-    Case("replaced", replaced, Word("openssl", "dark"), OPENSSL),
+    Case("replaced", replaced, OPENSSL, OPENSSL),
     Case("java", java, Word("java", "dark"), OPENSSL),
 )
 MORE = (

@@ -6,6 +6,9 @@ import mmap
 import os
 import shutil
 import ssl  # noqa: F401  # maps OpenSSL into this process
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from agent.probes import attachments, targets
 from agent.probes.attachments import GRACE_NS, Attachments
 from agent.probes.source import Unprobed
 from tests.agent.probes.unattached import Probes
+from tests.e2e.processes import running
 
 
 def test_a_file_is_probed_once_however_many_processes_hold_it(files: Attachments, probes: Probes) -> None:
@@ -45,7 +49,7 @@ def test_a_program_that_is_restarted_within_that_while_keeps_its_probes(
     files: Attachments, probes: Probes
 ) -> None:
     files.examine(os.getpid())
-    mapped = targets.mapped_libraries(Path("/proc/self/maps").read_text())
+    mapped = [file.path for file in targets.mapped_libraries(Path("/proc/self/maps").read_text())]
     held = {one for one, path in probes.attached.items() if path.endswith(tuple(mapped))}
     assert held
     files.forget(os.getpid(), 1000)
@@ -134,13 +138,53 @@ def test_a_library_whose_path_is_not_utf_8_is_probed_and_named_in_text(
 ) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff"
     os.mkdir(folder)
-    loaded = targets.mapped_libraries(Path("/proc/self/maps").read_text())
-    mapped = next(path for path in loaded if Path(path).name.startswith("libssl.so"))
-    copied = os.fsdecode(folder + b"/libssl.so.3")
-    shutil.copy(mapped, copied)
-    held = os.open(copied, os.O_RDONLY)
-    with mmap.mmap(held, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC):
+    with mapped_copy(os.fsdecode(folder + b"/libssl.so.3")):
         files.examine(os.getpid())
-    os.close(held)
     (named,) = [file.path for file in files.probed() if str(tmp_path) in file.path]
     assert named == f"{tmp_path}/\ufffd/libssl.so.3"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("then", [Path.unlink, lambda path: shutil.copy("/bin/true", f"{path}.new")])
+def test_a_library_that_was_deleted_or_replaced_while_it_is_mapped_is_probed_itself(
+    files: Attachments, probes: Probes, tmp_path: Path, then: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "libssl.so.3"
+    with mapped_copy(str(path)):
+        then(path)
+        if path.exists():
+            Path(f"{path}.new").rename(path)
+        files.examine(os.getpid())
+    assert str(path) in [file.path for file in files.probed()]
+    assert any("/map_files/" in opened for opened in probes.attached.values())
+    files.forget(os.getpid(), 1000)
+    while files.tidy(1001):
+        pass
+    assert str(path) not in [file.path for file in files.probed()]
+    assert probes.attached
+
+
+def test_a_program_that_was_deleted_while_it_runs_is_probed(
+    files: Attachments, probes: Probes, tmp_path: Path
+) -> None:
+    compiler = shutil.which("cc") or pytest.skip("no C compiler")
+    program = tmp_path / "server"
+    source = b"#include <stdio.h>\n#include <unistd.h>\nint SSL_read(void) { return 0; }\n"
+    source += b'int main(void) { puts("up"); fflush(stdout); return pause(); }\n'
+    subprocess.run([compiler, "-x", "c", "-", "-o", program], input=source, check=True)
+    with running("server", [str(program)], tmp_path) as server:
+        server.first_line()
+        program.unlink()
+        files.examine(server.pid)
+    assert str(program) in [file.path for file in files.probed()]
+
+
+@contextmanager
+def mapped_copy(path: str) -> Iterator[None]:
+    """Maps a copy of this process's libssl there as code."""
+    loaded = [file.path for file in targets.mapped_libraries(Path("/proc/self/maps").read_text())]
+    shutil.copy(next(one for one in loaded if Path(one).name.startswith("libssl.so")), path)
+    held = os.open(path, os.O_RDONLY)
+    with mmap.mmap(held, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC):
+        yield
+    os.close(held)

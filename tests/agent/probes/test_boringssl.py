@@ -82,7 +82,7 @@ def test_a_file_that_takes_more_work_than_a_real_one_offers_nothing(
 def test_openssl_is_not_taken_for_it() -> None:
     assert ssl.OPENSSL_VERSION
     mapped = targets.mapped_libraries(Path("/proc/self/maps").read_text())
-    paths = [path for path in mapped if "ssl" in path]
+    paths = [file.path for file in mapped if "ssl" in file.path]
     assert paths
     for path in paths:
         with open(path, "rb") as stream:

@@ -36,12 +36,34 @@ def cache_of(paths: list[str]) -> bytes:
 
 
 def test_libraries_are_found_in_executable_mappings_once_and_in_order() -> None:
-    assert targets.mapped_libraries(MAPS) == [
+    assert [file.path for file in targets.mapped_libraries(MAPS)] == [
         "/usr/lib/x86_64-linux-gnu/libssl.so.3",
         "/opt/app with space/lib/libssl-1a2b3c.so.1.1",
         "/usr/lib/libssl.so.1.1",
         "/usr/lib/python3/lib-dynload/_ssl.cpython-311.so",
     ]
+
+
+def test_a_file_is_reached_by_its_path_or_if_it_is_gone_by_its_mapping() -> None:
+    links = {file.path: file.link for file in targets.mapped_libraries(MAPS)}
+    assert links["/usr/lib/x86_64-linux-gnu/libssl.so.3"] == "root/usr/lib/x86_64-linux-gnu/libssl.so.3"
+    assert links["/usr/lib/libssl.so.1.1"] == "map_files/7f1000100000-7f1000180000"
+
+
+def test_a_file_and_the_one_that_took_its_place_are_two() -> None:
+    both = (
+        "00400000-00500000 r-xp 0 fe:00 1 /lib/libssl.so (deleted)\n7f00-7f01 r-xp 0 fe:00 2 /lib/libssl.so\n"
+    )
+    assert [file.link for file in targets.mapped_libraries(both)] == [
+        "map_files/400000-500000",
+        "root/lib/libssl.so",
+    ]
+
+
+def test_what_an_agent_brought_and_took_back_is_no_library() -> None:
+    stub = "7f00-7f01 r-xp 0 fe:00 1 /tmp/.spectap-java-1a/libspectap_java.so"
+    assert targets.mapped_libraries(f"{stub}\n")
+    assert not targets.mapped_libraries(f"{stub} (deleted)\n")
 
 
 def test_the_loaders_cache_names_every_libssl_and_nothing_else() -> None:
