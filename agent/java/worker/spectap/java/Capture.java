@@ -40,7 +40,6 @@ final class Capture extends Advice.Target {
 
     @Override
     protected void sending(Object socket, byte[] bytes, int offset, int length) {
-        if (offset < 0 || length <= 0 || length > bytes.length - offset) return; // the call itself will complain
         pass(socket, true, ByteBuffer.wrap(bytes, offset, length));
     }
 

@@ -30,7 +30,7 @@ final class Patch implements ClassFileTransformer {
     private static final String RECORD = "(" + BUFFERS + "II" + BUFFERS + "II)" + RESULT;
     private static final Type ADVICE = Type.getObjectType("spectap/java/Advice");
 
-    /** A method, and what is added at its entry and before it returns. */
+    /** A method, and what is added at its entry, or before its only call of the method `before`, and before it returns. */
     private enum Place {
         NEGOTIATED(TLS + "TransportContext", "finishHandshake", "()Ljavax/net/ssl/SSLEngineResult$HandshakeStatus;") {
             @Override
@@ -39,7 +39,8 @@ final class Patch implements ClassFileTransformer {
                 method.advise("negotiated", "(Ljava/lang/Object;)V");
             }
         },
-        SEND(SOCKET + "$AppOutputStream", "write", "([BII)V") {
+        // A first write makes the handshake: what is sent comes after it, as on the wire.
+        SEND(SOCKET + "$AppOutputStream", "write", "([BII)V", "deliver") {
             @Override
             void enter(Advised method) {
                 method.loadOuter(SOCKET);
@@ -89,12 +90,18 @@ final class Patch implements ClassFileTransformer {
         final String type;
         final String name;
         final String descriptor;
+        final String before;
         final int arguments;
 
         Place(String type, String name, String descriptor) {
+            this(type, name, descriptor, null);
+        }
+
+        Place(String type, String name, String descriptor, String before) {
             this.type = type;
             this.name = name;
             this.descriptor = descriptor;
+            this.before = before;
             this.arguments = Type.getArgumentTypes(descriptor).length; // none takes two slots
         }
 
@@ -106,6 +113,7 @@ final class Patch implements ClassFileTransformer {
     private static final class Advised extends AdviceAdapter {
         private final Place place;
         private int positions;
+        private int entered;
 
         Advised(MethodVisitor next, int access, Place place) {
             super(API, next, access, place.name, place.descriptor);
@@ -114,7 +122,24 @@ final class Patch implements ClassFileTransformer {
 
         @Override
         protected void onMethodEnter() {
+            if (place.before == null) enter();
+        }
+
+        @Override
+        public void visitMethodInsn(int opcode, String owner, String name, String descriptor, boolean isInterface) {
+            if (name.equals(place.before)) enter();
+            super.visitMethodInsn(opcode, owner, name, descriptor, isInterface);
+        }
+
+        private void enter() {
+            entered++;
             place.enter(this);
+        }
+
+        @Override
+        public void visitEnd() {
+            if (entered != 1) throw new IllegalStateException(place + " is entered " + entered + " times");
+            super.visitEnd();
         }
 
         @Override
