@@ -23,11 +23,12 @@ SOURCE = re.compile(r"^source = .*\n", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A way to build: a profile of Cargo.toml, and flags of rustc."""
+    """A way to build: a profile and a feature of Cargo.toml, which names the ciphers, and flags of rustc."""
 
     name: str
     profile: str
     flags: str = ""
+    ciphers: str = "ring"
 
     def __str__(self) -> str:
         return self.name
@@ -41,6 +42,7 @@ class Build:
         target = MADE / self.name
         settings = {"CARGO_TARGET_DIR": str(target), "RUSTFLAGS": self.flags}
         argv = [cargo, "build", "--locked", "--profile", self.profile]
+        argv += ["--no-default-features", "--features", self.ciphers]
         subprocess.run(argv, cwd=folder, env=dict(os.environ) | settings, check=True)
         return target / {"dev": "debug"}.get(self.profile, self.profile) / "calls"
 
@@ -68,5 +70,6 @@ OTHERS = (
     Build("debug", "dev"),
     Build("small", "small"),  # for size, with link-time optimisation
     Build("newer-names", "release", "-C symbol-mangling-version=v0"),
+    Build("aws-lc-rs", "release", ciphers="aws-lc-rs"),
 )
 BUILDS = (RELEASE, *OTHERS) if EVERYTHING else (RELEASE,)

@@ -12,6 +12,10 @@ use std::sync::Arc;
 
 use facts::Journal;
 use pinned::Pinned;
+#[cfg(feature = "aws-lc-rs")]
+use rustls::crypto::aws_lc_rs as ciphers;
+#[cfg(not(feature = "aws-lc-rs"))]
+use rustls::crypto::ring as ciphers;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -75,7 +79,7 @@ impl Options {
     }
 
     pub fn client(&self) -> Arc<rustls::ClientConfig> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(ciphers::default_provider());
         let certificate = self.certificates("-ca").remove(0);
         let mut made = rustls::ClientConfig::builder_with_protocol_versions(self.versions())
             .dangerous()
