@@ -53,7 +53,7 @@ struct body {
 	u32 side;
 };
 
-BPF_TABLE("lru_hash", struct body, u64, bodies, BODIES);
+BPF_TABLE("lru_hash", struct body, u64, bodies, SIZED);
 
 /* The high bit of each byte of `word` that is `byte`. */
 static inline u64 bytes_equal(u64 word, u8 byte)

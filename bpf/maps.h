@@ -1,5 +1,5 @@
-/* The structs and maps that several files use. Bounds in capitals that are not defined here are fields of Sizes in
- * agent/probes/programs.py. */
+/* The structs and maps that several files use. The agent makes the maps, and gives those that are SIZED their
+ * real bound: Sizes in agent/probes/programs.py. */
 
 #define AF_UNIX 1
 #define AF_INET 2
@@ -16,6 +16,7 @@
 #define POD_LEFT_OUT 2
 #define OUTSIDE_PROCESSES 4096 /* with TLS that no probed library made */
 #define HELLO_SOCKETS 8192 /* whose handshakes are not over */
+#define SIZED 64
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
 
 #define CONN_FROM_START 1
@@ -178,7 +179,7 @@ struct cgroup {
 	u32 level;
 	u32 excluded;
 };
-BPF_RINGBUF_OUTPUT(events, RING_PAGES);
+BPF_RINGBUF_OUTPUT(events, SIZED);
 BPF_PERCPU_ARRAY(scratches, struct scratch, SCRATCHES);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS); /* by enum counter */
 BPF_ARRAY(settings, u64, SETTINGS);        /* by enum setting; this and all below are written by user space */
@@ -189,9 +190,9 @@ BPF_HASH(except_pids, u32, u8, 1024);
 BPF_HASH(only_names, struct name, u8, 256);
 BPF_ARRAY(cgroups, struct cgroup, CGROUPS_MAX);
 BPF_HASH(pod_cgroups, u64, u8, POD_CGROUPS); /* by cgroup id: POD_CAPTURED or POD_LEFT_OUT */
-BPF_TABLE("lru_hash", u64, struct ignore_rule, ignored, CONNECTIONS); /* by struct sock * or TLS object */
+BPF_TABLE("lru_hash", u64, struct ignore_rule, ignored, SIZED); /* by struct sock * or TLS object */
 
 BPF_TABLE("lru_hash", struct hello_key, struct hello_socket, hello_sockets, HELLO_SOCKETS);
 BPF_TABLE("lru_hash", u32, struct outside_tls, outside_tls, OUTSIDE_PROCESSES); /* by tgid */
-BPF_TABLE("lru_hash", u64, struct conn, conns, CONNECTIONS); /* by struct sock * */
-BPF_TABLE("lru_hash", struct tls_key, struct tls_conn, tls_conns, CONNECTIONS);
+BPF_TABLE("lru_hash", u64, struct conn, conns, SIZED); /* by struct sock * */
+BPF_TABLE("lru_hash", struct tls_key, struct tls_conn, tls_conns, SIZED);

@@ -30,7 +30,7 @@ struct call {
 	u16 in_tls;  /* made by a TLS library or by its callback */
 };
 
-BPF_HASH(calls, u32, struct call, THREADS);
+BPF_HASH(calls, u32, struct call, SIZED);
 
 /* Layouts of the syscalls category: common fields, number, arguments of eight bytes each. */
 struct syscall_enter {

@@ -42,7 +42,7 @@ struct tls_call {
 	u8 padding;
 };
 
-BPF_HASH(tls_calls, u32, struct tls_call, THREADS); /* by thread id, like the next map */
+BPF_HASH(tls_calls, u32, struct tls_call, SIZED); /* by thread id, like the next map */
 BPF_TABLE("lru_hash", u32, struct tls_call, outer_tls_calls, OUTER_CALLS);
 BPF_ARRAY(zero_tls_call, struct tls_call, 1); /* never written; the value of new entries, too large for the stack */
 

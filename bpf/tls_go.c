@@ -71,7 +71,7 @@ struct go_call {
 };
 
 /* In each connection a goroutine waits, as a rule. Those that never return (a panic, a killed process) give way. */
-BPF_TABLE("lru_hash", struct go_call_key, struct go_call, go_calls, GO_CALLS);
+BPF_TABLE("lru_hash", struct go_call_key, struct go_call, go_calls, SIZED);
 
 static inline u64 read_user_u64(u64 address)
 {

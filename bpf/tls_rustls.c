@@ -46,7 +46,7 @@ struct rustls_half {
 	u32 padding;
 };
 
-BPF_TABLE("lru_hash", struct tls_key, struct rustls_half, rustls_halves, CONNECTIONS);
+BPF_TABLE("lru_hash", struct tls_key, struct rustls_half, rustls_halves, SIZED);
 BPF_TABLE("lru_hash", u32, struct rustls_record, rustls_records, PROOFS); /* by thread id */
 
 static inline struct rustls_half *rustls_renewed(struct tls_key *key, u64 next, u32 from_start)

@@ -17,6 +17,7 @@ from agent.probes.perf_event import TRACEFS
 BTF = Path("/sys/kernel/btf/vmlinux")
 KPROBES = "sys/bus/event_source/devices/kprobe/type"
 KPROBE_SWITCHES = ("sys/kernel/debug/kprobes/enabled", "proc/sys/kernel/ftrace_enabled")
+SMALL_RING = bpf_call.MapShape("", bpf_call.RING_BUFFER, 0, 0, os.sysconf("SC_PAGE_SIZE"))
 NEEDED = (
     "sock/inet_sock_set_state",
     "tcp/tcp_destroy_sock",
@@ -110,7 +111,7 @@ def kprobe_refusals(root: Path = Path("/")) -> Iterator[Refusal]:
 def ring_refusal() -> str | None:
     """The kernel's reason if a small ring buffer cannot be made; None if it can."""
     try:
-        os.close(bpf_call.create_ring_buffer(os.sysconf("SC_PAGE_SIZE")))
+        os.close(bpf_call.create_map(SMALL_RING))
     except OSError as error:
         return error.strerror
     return None

@@ -18,7 +18,8 @@ class KernelMap:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.key_bytes, self.value_bytes = bpf_call.sizes(descriptor)
+        shape = bpf_call.shape_of(descriptor)
+        self.key_bytes, self.value_bytes = shape.key_bytes, shape.value_bytes
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
         bpf_call.update(self.descriptor, key, value)

@@ -18,6 +18,7 @@ import platform
 import struct
 
 from agent.probes import bpf_call
+from agent.probes.instructions import CALL, INSTRUCTION, SOURCE_REGISTER
 
 INFO_BYTES = 256  # at least struct bpf_prog_info; older kernels write less
 JITED_LENGTH_AT, JITED_AT = 16, 24  # its members jited_prog_len and jited_prog_insns
@@ -25,9 +26,7 @@ JITED_LENGTH_AT, JITED_AT = 16, 24  # its members jited_prog_len and jited_prog_
 PRIVATE_FRAME = bytes.fromhex("654c030c25")
 """`add r9, gs:[...]` of emit_priv_frame_ptr() in arch/x86/net/bpf_jit_comp.c; r9 holds no BPF register."""
 
-INSTRUCTION = struct.Struct("<BBhi")  # struct bpf_insn
-CALL, TAIL_CALL = 0x85, 12  # BPF_JMP | BPF_CALL, BPF_FUNC_tail_call
-SOURCE_REGISTER = 0xF0  # 0 for a call of a helper
+TAIL_CALL = 12  # BPF_FUNC_tail_call
 
 
 def has_private_stack(program: int, code: bytes) -> bool:

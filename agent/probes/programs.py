@@ -18,12 +18,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
-from agent.probes import bpf_call, btf, private_stack, symbols, tls, uprobes
+from agent.probes import bpf_call, btf, compiler, private_stack, symbols, tls, uprobes
 from agent.probes.backend import SYSCALLS, Backend
 from agent.probes.compiler import FOLDER as FOLDER
-from agent.probes.compiler import Source, ToLoad
+from agent.probes.compiler import CompilerError, Source
 from agent.probes.elf import Function
-from agent.probes.loaded import RAW_PREFIX, Detach, LoadedPrograms
+from agent.probes.loaded import RAW_PREFIX, Detach, LoadedPrograms, ToLoad
 from agent.probes.loaded import ProgramError as ProgramError
 from agent.probes.maps import NAMES, Maps
 from agent.probes.ring import Ring
@@ -64,6 +64,13 @@ class Sizes:
     threads: int = 32_768
     bodies: int = 16_384
     go_calls: int = 65_536
+
+    def entries(self) -> dict[str, int]:
+        """The bounds of all maps that are SIZED in bpf/."""
+        of_connections = dict.fromkeys(("conns", "ignored", "rustls_halves", "tls_conns"), self.connections)
+        of_threads = dict.fromkeys(("calls", "tls_calls"), self.threads)
+        others = {"events": self.ring_bytes, "bodies": self.bodies, "go_calls": self.go_calls}
+        return {**of_connections, **of_threads, **others}
 
 
 def source_text(backend: Backend = SYSCALLS, folder: Path = FOLDER, *, java: bool = True) -> str:
@@ -115,26 +122,28 @@ def below_calls() -> Iterator[str]:
     yield from (f"-D{name}={address}ull" for name, address in symbols.memory_layout().items())
 
 
-def source(sizes: Sizes, cache: Path | None, backend: Backend, attach_type: int, *, java: bool) -> Source:
-    """What is compiled; programs of TLS libraries are loaded for `attach_type`. Raises ProgramError and
-    BtfError.
-    """
+def source(cache: Path | None, backend: Backend, *, java: bool) -> Source:
+    """What is compiled. Raises ProgramError and BtfError."""
     offsets = btf.kernel_offsets(cache)
     if backend.is_below_calls and offsets["O_OPS_SENDPAGE"]:
         raise ProgramError(f"{backend.title} would miss sendfile on this kernel: it is older than 6.5")
     flags = [f"-D{name}={value}" for name, value in offsets.items()]
-    flags += [
-        *(below_calls() if backend.is_below_calls else ()),
-        f"-DRING_PAGES={sizes.ring_bytes // os.sysconf('SC_PAGE_SIZE')}",
-        f"-DCONNECTIONS={sizes.connections}",
-        f"-DTHREADS={sizes.threads}",
-        f"-DBODIES={sizes.bodies}",
-        f"-DGO_CALLS={sizes.go_calls}",
-        *tls.compiler_flags(),
-        "-Wno-unused",
-    ]
-    of_tls = {name: ToLoad(bpf_call.KPROBE, attach_type) for name in tls.programs(java)}
-    return Source(source_text(backend, java=java), flags, [*NAMES], of_tls | of_sockets(backend))
+    flags += [*(below_calls() if backend.is_below_calls else ()), *tls.compiler_flags(), "-Wno-unused"]
+    return Source(source_text(backend, java=java), flags, [*tls.programs(java), *of_sockets(backend)])
+
+
+def loaded(
+    sizes: Sizes, cache: Path | None, backend: Backend, attach_type: int, *, java: bool
+) -> LoadedPrograms:
+    """The maps and programs; those of TLS libraries are loaded for `attach_type`. Raises ProgramError and
+    BtfError.
+    """
+    try:
+        compiled = compiler.compile_apart(source(cache, backend, java=java))
+    except CompilerError as error:
+        raise ProgramError(f"the capture programs cannot be compiled: {error}") from None
+    of_tls = dict.fromkeys(tls.programs(java), ToLoad(bpf_call.KPROBE, attach_type))
+    return LoadedPrograms(compiled, of_tls | of_sockets(backend), sizes.entries())
 
 
 def room_for_probes() -> int:
@@ -156,8 +165,8 @@ class Programs:
     ) -> None:
         self._way = uprobes.way()
         self._tls_programs = tls.programs(java)
-        self._loaded = LoadedPrograms(source(sizes, cache, backend, self._way.attach_type, java=java))
-        self.backend, self.maps = backend, Maps(self._loaded.maps)
+        self._loaded = loaded(sizes, cache, backend, self._way.attach_type, java=java)
+        self.backend, self.maps = backend, Maps({name: self._loaded.maps[name] for name in NAMES})
         self._ring: Ring | None = None
         self._socket_probes: list[Detach] = []
         self._wake = select.epoll()

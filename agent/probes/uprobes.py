@@ -41,7 +41,7 @@ class Probe:
 
 
 class Way(Protocol):
-    """How programs are attached: `attach_type` is what they must be loaded for, -1 for none in particular."""
+    """How programs are attached: `attach_type` is what they must be loaded for, 0 for none in particular."""
 
     attach_type: int
 
@@ -63,7 +63,7 @@ class ByLinks:
 class ByEvents:
     """An event for each place."""
 
-    attach_type = -1
+    attach_type = 0
 
     def attach(self, program: int, places: Places, file: IO[bytes]) -> Iterable[Probe]:
         for offset in places.offsets:
@@ -79,7 +79,7 @@ def way() -> Way:
 def has_links() -> bool:
     """Whether this kernel attaches a program to many places by one link."""
     try:
-        program = bpf_call.load_for_many_uprobes()
+        program = bpf_call.load_program(bpf_call.KPROBE, bpf_call.NOTHING, attach_type=bpf_call.UPROBE_MULTI)
     except OSError:
         return False
     try:

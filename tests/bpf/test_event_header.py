@@ -10,7 +10,7 @@ import pytest
 
 from agent.probes import abi, tls
 from agent.probes.backend import BACKENDS, Backend
-from agent.probes.programs import FOLDER, HEADERS, JAVA, PROGRAMS, source_text
+from agent.probes.programs import FOLDER, HEADERS, JAVA, PROGRAMS, Sizes, source_text
 
 HEADER = FOLDER / "event.h"
 PREFIXES: dict[str, type[IntEnum]] = {
@@ -86,3 +86,11 @@ def test_every_source_is_joined() -> None:
         *PROGRAMS,
         JAVA,
     }
+
+
+def test_the_agent_bounds_every_map_that_leaves_its_bound_to_it() -> None:
+    text = "".join(source_text(backend) for backend in BACKENDS)
+    tables = re.findall(r"^BPF_TABLE\(.*, (\w+), SIZED\);", text, re.M)
+    others = re.findall(r"^BPF_(?!TABLE)\w+\((\w+), (?:.*, )?SIZED\);", text, re.M)
+    assert len(tables) + len(others) == text.count(", SIZED)")
+    assert {*tables, *others} == set(Sizes().entries())

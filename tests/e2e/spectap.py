@@ -22,6 +22,7 @@ from tests.e2e import bpf_programs
 from tests.e2e.observations import AGGREGATION_HEADER, Observation
 from tests.e2e.processes import PATIENCE, Running, free_port, wait_until
 from tests.e2e.seen import Seen, exchange
+from tests.kept import cache_folder
 
 MARGIN = timedelta(seconds=3)  # between the client's and the agent's clock readings for the same call
 PAGE = 200  # items requested of a list at once
@@ -243,7 +244,7 @@ def start_agent(program: list[str], folder: Path, url: str, *options: object, na
     port = free_port()
     argv = [*program, "run", "--server", url, "--log-json", "--status-listen", f"127.0.0.1:{port}"]
     argv += ["--aggregation-header", AGGREGATION_HEADER, "--key-file", str(folder / "agent.key")]
-    argv += ["--spool", str(folder / f"{name}-spool")]
+    argv += ["--spool", str(folder / f"{name}-spool"), "--cache", str(cache_folder())]
     process = Running(f"spectap-{name}", [*argv, *map(str, options)], folder)
     return Agent(process, f"http://127.0.0.1:{port}")
 

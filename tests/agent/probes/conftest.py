@@ -20,9 +20,9 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture(scope="module")
-def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+def watch(listener: socket.socket) -> Iterator[Watch]:
     port = listener.getsockname()[1]
-    with watching(CaptureFilters(only_ports=frozenset({port})), tmp_path_factory.mktemp("cache")) as watch:
+    with watching(CaptureFilters(only_ports=frozenset({port}))) as watch:
         yield watch
 
 

@@ -103,9 +103,7 @@ def test_a_process_is_in_its_cgroup_and_in_all_above(hierarchy: Path) -> None:
 
 
 @pytest.mark.root
-def test_only_what_is_in_a_watched_cgroup_and_in_no_excluded_one_is_told(
-    hierarchy: Path, tmp_path: Path
-) -> None:
+def test_only_what_is_in_a_watched_cgroup_and_in_no_excluded_one_is_told(hierarchy: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         filters = CaptureFilters(
@@ -113,7 +111,7 @@ def test_only_what_is_in_a_watched_cgroup_and_in_no_excluded_one_is_told(
             only_cgroups=(str(hierarchy),),
             except_cgroups=(f"/{hierarchy.name}/in/below",),
         )
-        with watching(filters, tmp_path) as watch:
+        with watching(filters) as watch:
             for folder in (hierarchy.parent, hierarchy / "in" / "below", hierarchy, hierarchy / "in"):
                 call_from(folder, listening)
             inside = 2 * len(TEXT)

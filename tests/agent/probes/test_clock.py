@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import pytest
 
@@ -66,11 +65,11 @@ def test_losing_the_cpu_between_two_readings_is_no_step(caplog: pytest.LogCaptur
 
 
 @pytest.mark.root
-def test_the_live_source_follows_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_live_source_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(HOUR_NS)
     monkeypatch.setattr(kernel, "WallClock", lambda boot: WallClock(boot, machine.wall, machine.monotonic))
     monkeypatch.setattr(kernel, "COUNT_INTERVAL", 1)
-    with watching(CaptureFilters(), tmp_path) as watch:
+    with watching(CaptureFilters()) as watch:
         clocks: list[Clock] = []
 
         def told(count: int) -> bool:

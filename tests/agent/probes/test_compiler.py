@@ -1,67 +1,85 @@
-"""Whatever becomes of the compiler's process, there is an error in one sentence and nothing stays open."""
+"""Whatever becomes of the compiler's process, there is an error in one sentence."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.probes import compiler
-from agent.probes.compiler import CompilerError, Source
+from agent.probes.bpf_call import MapShape
+from agent.probes.compiler import Compiled, CompilerError, Failed, Source
+from agent.probes.instructions import named_maps
 
-SOURCE = Source("int broken(", [], [], {})
+BROKEN = Source("int broken(", [], ["broken"])
+COUNTING = """
+#include <linux/types.h>
+BPF_ARRAY(first, u64, 3);
+BPF_HASH(second, u32, u64, 5);
+int count(void *ctx)
+{
+	int zero = 0;
+	u32 one = 1;
+	u64 *found = first.lookup(&zero);
+	if (found)
+		second.update(&one, found);
+	return 0;
+}
+"""
 ANSWERING = """#!{python}
-import os, socket, sys
-with socket.socket(fileno=int(sys.argv[3])) as agent:
-    while agent.recv(4096):
-        pass
-    socket.send_fds(agent, [b"0"], [0, 1])
-    agent.sendall({answer!r})
+import sys
+sys.stdin.read()
+sys.stdout.buffer.write({answer!r})
 """
 
 
 def answering(path: Path, answer: bytes) -> str:
-    """The path of a compiler that hands over two descriptors with this answer."""
+    """The path of a compiler with this answer."""
     path.write_text(ANSWERING.format(python=sys.executable, answer=answer))
     path.chmod(0o755)
     return str(path)
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         (b"", "the compiler ended with status 0"),
-        (b'{"maps": ["one"', "the compiler gave no answer"),
-        (b'{"maps": 1}', "the compiler gave no answer"),
-        (b'{"maps": ["one"], "programs": ["two", "three"]}', "the compiler ended with status 0"),
-        (b'{"error": "no such thing"}', "no such thing"),
+        (b"\x81", "the compiler gave no answer"),
+        (msgspec.msgpack.encode({"type": "Compiled", "maps": 1}), "the compiler gave no answer"),
+        (msgspec.msgpack.encode(Failed("no such thing")), "no such thing"),
     ],
 )
-def test_an_answer_that_is_none_is_an_error_and_its_descriptors_are_closed(
+def test_an_answer_that_is_none_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, reason: str
 ) -> None:
     monkeypatch.setattr(sys, "executable", answering(tmp_path / "compiler", answer))
-    before = open_files()
     with pytest.raises(CompilerError, match=f"^{reason}"):
-        compiler.load(SOURCE)
-    assert open_files() == before
+        compiler.compile_apart(BROKEN)
 
 
 def test_a_compiler_that_ends_at_once_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    before = open_files()
     with pytest.raises(CompilerError, match=r"^the compiler (?:gave no answer|ended with status 1)"):
-        compiler.load(SOURCE)
-    assert open_files() == before
+        compiler.compile_apart(BROKEN)
 
 
 @pytest.mark.root
-def test_what_cannot_be_compiled_is_an_error() -> None:
+@pytest.mark.parametrize("source", [BROKEN, Source(COUNTING, [], ["count", "other"])])
+def test_what_cannot_be_compiled_is_an_error(source: Source) -> None:
     with pytest.raises(CompilerError):
-        compiler.load(SOURCE)
+        compiler.compile_apart(source)
+
+
+@pytest.mark.root
+def test_code_comes_with_its_maps_by_number_and_with_the_files_of_the_compiler() -> None:
+    found = compiler.compile_apart(Source(COUNTING, [], ["count"]))
+    array, table = (next(shape for shape in found.maps if shape.name == name) for name in ("first", "second"))
+    assert array == MapShape("first", 2, 4, 8, 3)  # BPF_MAP_TYPE_ARRAY
+    assert table == MapShape("second", 1, 4, 8, 5)  # BPF_MAP_TYPE_HASH
+    used = named_maps(found.programs["count"])
+    assert [found.maps[number].name for number in used] == ["first", "second"]
+    assert {Path(file.path).name.split("-")[0].split(".")[0] for file in found.compiler} >= {"libbcc"}
+    assert all(compiler.state_of(file.path) == file for file in found.compiler)
+    assert Compiled(found.maps, found.programs, found.compiler) == found

@@ -80,16 +80,14 @@ def kubepods() -> Iterator[Path]:
 
 
 @pytest.mark.root
-def test_the_kernel_copies_nothing_of_a_pod_that_opted_out_until_it_is_captured_again(
-    kubepods: Path, tmp_path: Path
-) -> None:
+def test_the_kernel_copies_nothing_of_a_pod_that_opted_out_until_it_is_captured_again(kubepods: Path) -> None:
     found = pods_in({path: one for path, one in all_pods().items() if path == kubepods})
     assert set(found) == {UID, OTHER}
     ours, others = kubepods / "burstable" / f"pod{UID}" / "c", kubepods / f"pod{OTHER}" / "c"
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         filters = CaptureFilters(only_ports=frozenset({port}), except_pids=frozenset({os.getpid()}))
-        with watching(filters, tmp_path) as watch:
+        with watching(filters) as watch:
             watch.source.choose(found[UID], False)
             call_from(ours, listening)
             call_from(others, listening)
@@ -102,14 +100,14 @@ def test_the_kernel_copies_nothing_of_a_pod_that_opted_out_until_it_is_captured_
 
 
 @pytest.mark.root
-def test_where_only_pods_are_captured_all_else_stays_in_the_kernel(kubepods: Path, tmp_path: Path) -> None:
+def test_where_only_pods_are_captured_all_else_stays_in_the_kernel(kubepods: Path) -> None:
     everything = all_pods()
     found = pods_in({path: one for path, one in everything.items() if path == kubepods})
     ours, others = kubepods / "burstable" / f"pod{UID}" / "c", kubepods / f"pod{OTHER}" / "c"
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         filters = CaptureFilters(only_ports=frozenset({port}), only_pods=True)
-        with watching(filters, tmp_path) as watch:
+        with watching(filters) as watch:
             watch.source.choose(everything[kubepods], False)
             watch.source.choose(found[UID], True)
             for folder in (kubepods.parent, others, ours):

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from agent.events import Direction
-from agent.probes import compiler, private_stack, programs, tls, uprobes
-from agent.probes.backend import SYSCALLS
+from agent.probes import private_stack, programs, tls, uprobes
 from agent.probes.kernel import CaptureFilters
 from agent.probes.programs import Programs, Sizes
 from tests.agent.probes.verifier import stack_depths
 from tests.agent.probes.watch import connected, watching
+from tests.kept import cache_folder
 
 SMALL = Sizes(ring_bytes=1 << 20, connections=64, threads=64, bodies=64)
 LARGEST = 48  # bytes of stack, which the kernel rounds up to 16; private from 64 on
@@ -73,20 +73,19 @@ def test_a_machine_whose_call_is_not_known_is_an_error(monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> Iterator[Programs]:
-    found = Programs(SMALL, tmp_path, java=True)
+def loaded() -> Iterator[Programs]:
+    found = Programs(SMALL, cache_folder(), java=True)
     yield found
     for _ in found.close():
         pass
 
 
 @pytest.mark.root
-def test_every_uprobe_program_is_small_or_can_make_a_tail_call(tmp_path: Path) -> None:
+def test_every_uprobe_program_is_small_or_can_make_a_tail_call(loaded: Programs) -> None:
     expected = uprobes.way().attach_type
-    _, answer = compiler.compiled(programs.source(SMALL, tmp_path, SYSCALLS, expected, java=True))
     assert tls.PROGRAMS
     for program in tls.PROGRAMS:
-        code = answer.code[program]
+        code = loaded.code(program)
         assert max(stack_depths(code, expected)) <= LARGEST or private_stack.can_tail_call(code), program
 
 
@@ -106,8 +105,8 @@ def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.root
 @pytest.mark.usefixtures("unguarded")
-def test_with_a_program_on_a_private_stack_tls_is_not_probed_and_plain_calls_are_seen(tmp_path: Path) -> None:
-    with watching(CaptureFilters(), tmp_path) as watch, socket.create_server(("127.0.0.1", 0)) as listener:
+def test_with_a_program_on_a_private_stack_tls_is_not_probed_and_plain_calls_are_seen() -> None:
+    with watching(CaptureFilters()) as watch, socket.create_server(("127.0.0.1", 0)) as listener:
         refusal = watch.source.watching.tls_refusal
         if refusal is None:
             pytest.skip("this kernel has no private stacks (Linux 6.13)")

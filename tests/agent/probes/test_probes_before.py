@@ -72,7 +72,7 @@ def test_tls_before_the_probes_is_counted_by_process(tmp_path: Path, monkeypatch
 
     done = threading.Event()
     monkeypatch.setattr(Attachments, "examine", when_late)
-    with serving(make(tmp_path)) as port, watching(CaptureFilters(), tmp_path) as watch:
+    with serving(make(tmp_path)) as port, watching(CaptureFilters()) as watch:
         done.set()
         with subprocess.Popen(
             [sys.executable, "-c", CALLER, str(port), str(SIZE)],

@@ -32,9 +32,9 @@ Step = tuple[Direction, bytes]
 
 
 @pytest.fixture(scope="module")
-def watch(listener: socket.socket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+def watch(listener: socket.socket) -> Iterator[Watch]:
     filters = CaptureFilters(only_ports=frozenset({listener.getsockname()[1]}), body_cap=CAP)
-    with watching(filters, tmp_path_factory.mktemp("cache"), ring_mib=64) as watch:
+    with watching(filters, ring_mib=64) as watch:
         yield watch
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -22,9 +21,9 @@ def is_whole(watch: Watch, port: int, way: Direction, length: int) -> bool:
     return watch.length(port, way) >= length
 
 
-def test_a_connection_by_tcp_fast_open_is_one_at_both_ends(tmp_path: Path) -> None:
+def test_a_connection_by_tcp_fast_open_is_one_at_both_ends() -> None:
     name = f"spectap-fast-{os.getpid()}"
-    with watching(CaptureFilters(only_ports=frozenset({PORT})), tmp_path) as watch:
+    with watching(CaptureFilters(only_ports=frozenset({PORT}))) as watch:
         subprocess.run(["ip", "netns", "add", name], check=True)
         try:
             program = [sys.executable, "-m", "tests.agent.probes.fast_open"]

@@ -38,7 +38,7 @@ def test_a_connection_older_than_its_probes_is_captured_from_its_second_call_on(
     ):
         client.make([echo_call("before")])
         client_pid, server_pid = client.process.pid, server.process.pid
-        with watching(CaptureFilters(only_pids=frozenset({client_pid, server_pid})), tmp_path) as watch:
+        with watching(CaptureFilters(only_pids=frozenset({client_pid, server_pid}))) as watch:
             calls = [client.make([echo_call("late")])[0].id for _ in range(4)]
 
             def seen(pid: int, direction: Direction) -> set[str]:
@@ -60,9 +60,7 @@ def test_a_read_that_gave_way_to_newer_ones_is_counted(tmp_path: Path) -> None:
     with (
         our_programs.server(program, tmp_path, certificate) as server,
         our_programs.client(program, tmp_path, server.port, certificate) as client,
-        watching(
-            CaptureFilters(only_pids=frozenset({server.process.pid})), tmp_path, go_calls=FOLLOWED
-        ) as watch,
+        watching(CaptureFilters(only_pids=frozenset({server.process.pid})), go_calls=FOLLOWED) as watch,
     ):
         for _ in range(2):
             client.make([echo_call("many", number) for number in range(5 * FOLLOWED)])

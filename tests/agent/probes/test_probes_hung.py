@@ -59,7 +59,7 @@ def test_capture_goes_on_beside_a_file_system_that_hangs(
     monkeypatch.setattr(examiner, "SLOW_S", 0.5)
     root = tmp_path / "root"
     (root / "etc").mkdir(parents=True)
-    with watching(CaptureFilters(), tmp_path) as watch, hanging(root / "etc"), rooted(root) as pid:
+    with watching(CaptureFilters()) as watch, hanging(root / "etc"), rooted(root) as pid:
         watch.until(lambda: f"process {pid} " in str(watch.source.watching.hung), "the examination to hang")
         with socket.create_server(("127.0.0.1", 0)) as listener:
             client, server = connected(listener)

@@ -80,23 +80,21 @@ def is_examined(watch: Watch, library: Path) -> bool:
 
 
 @pytest.mark.usefixtures("no_rounds")
-def test_a_library_that_a_running_process_maps_is_probed_without_a_round(
-    library: Path, tmp_path: Path
-) -> None:
-    with later(library) as process, watching(CaptureFilters(), tmp_path) as watch:
+def test_a_library_that_a_running_process_maps_is_probed_without_a_round(library: Path) -> None:
+    with later(library) as process, watching(CaptureFilters()) as watch:
         process.map()
         watch.until(lambda: is_probed(watch, library), "the library is probed")
 
 
 @pytest.mark.usefixtures("no_rounds")
 def test_a_library_is_probed_before_the_events_that_wait_are_parsed(
-    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel, "LOOK_INTERVAL", 0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         filters = CaptureFilters(only_ports=frozenset({port}))
-        with later(library) as process, watching(filters, tmp_path) as watch:
+        with later(library) as process, watching(filters) as watch:
             client, server = connected(listener)
             with client, server:
                 for _ in range(CALLS):

@@ -15,6 +15,7 @@ from agent.probes.elf import Function
 from agent.probes.programs import SPARE_FILES, Programs, Sizes, places, room_for_probes, source_text
 from agent.probes.tls import OPENSSL
 from agent.probes.uprobes import ENTRY, RETURN, Places
+from tests.kept import cache_folder
 
 WRITE = "crypto/tls.(*Conn).Write"
 
@@ -68,9 +69,9 @@ def has_compiler() -> bool:
 
 
 @pytest.mark.root
-def test_without_the_compiler_programs_and_maps_work_and_nothing_stays_open(tmp_path: Path) -> None:
+def test_without_the_compiler_programs_and_maps_work_and_nothing_stays_open() -> None:
     before, had_compiler = open_files(), has_compiler()
-    programs = Programs(SMALL, tmp_path)
+    programs = Programs(SMALL, cache_folder())
     assert has_compiler() is had_compiler, "other tests may compile in this process"
     assert all(programs.load(name) for name in tls.programs(java=False))
     programs.attach_mappings()

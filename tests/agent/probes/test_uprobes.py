@@ -86,8 +86,8 @@ def test_links_are_chosen_where_the_kernel_has_them() -> None:
 
 
 def test_without_the_right_to_load_programs_events_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> int:
+    def refuse(*_: object, **__: object) -> int:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(bpf_call, "load_for_many_uprobes", refuse)
+    monkeypatch.setattr(bpf_call, "load_program", refuse)
     assert isinstance(uprobes.way(), ByEvents)

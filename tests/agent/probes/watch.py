@@ -7,13 +7,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from agent.events import Chunk, Direction, Event, Lost
 from agent.ledger import Bytes
 from agent.probes.backend import KPROBES, SYSCALLS
 from agent.probes.kernel import CaptureFilters, KernelSource
 from agent.probes.programs import Sizes
+from tests.kept import cache_folder
 
 PATIENCE = 60.0
 BACKEND = KPROBES if os.environ.get("SPECTAP_BACKEND") == KPROBES.name else SYSCALLS
@@ -52,12 +52,10 @@ class Watch:
 
 
 @contextmanager
-def watching(
-    filters: CaptureFilters, cache: Path, ring_mib: int = 4, go_calls: int = 1024
-) -> Iterator[Watch]:
+def watching(filters: CaptureFilters, ring_mib: int = 4, go_calls: int = 1024) -> Iterator[Watch]:
     """A source that captures from here on; afterwards nothing stays attached."""
     sizes = Sizes(ring_bytes=ring_mib << 20, connections=1024, threads=1024, go_calls=go_calls)
-    source = KernelSource(filters, sizes, cache, BACKEND)
+    source = KernelSource(filters, sizes, cache_folder(), BACKEND)
     try:
         source.attach()
         yield Watch(source)
