@@ -44,7 +44,8 @@ class Settings:
     status_token: str | None
     key_file: Path
     backend: str | None
-    cache: Path
+    cache: Path | None
+    """What the next start takes from this one; None to keep nothing."""
     ring_bytes: int
     spool: Path
     spool_bytes: int
@@ -100,7 +101,7 @@ def settings(given: argparse.Namespace) -> Settings:
         status_token=checks.token("--status-token-file", options.status_token_file),
         key_file=Path(options.key_file) if options.key_file else state / "fingerprint.key",
         backend=options.backend,
-        cache=Path(options.cache) if options.cache else state / "cache",
+        cache=None if options.no_cache else Path(options.cache or state / "cache"),
         ring_bytes=checks.ring(options.ring_mib),
         spool=Path(options.spool) if options.spool else state / "spool",
         spool_bytes=checks.number("--spool-mib", options.spool_mib, 0, 1024 * 1024) * 1024 * 1024,

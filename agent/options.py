@@ -176,7 +176,13 @@ OPTIONS = (
         "how sockets are observed (default: the first that works here)",
         choices=BACKENDS,
     ),
-    Option("kernel", "--cache", f"cache directory (default {STATE}/cache)", "DIR"),
+    Option(
+        "kernel",
+        "--cache",
+        f"directory of what the next start takes from this one: compiled programs (default {STATE}/cache)",
+        "DIR",
+    ),
+    Option("kernel", "--no-cache", "compile at each start, and keep nothing for the next", flag=True),
     Option(
         "spool",
         "--spool",

@@ -2,7 +2,7 @@
 
 BCC brings clang and LLVM, which keep 30 MiB for good once they have compiled. They are needed for seconds, so
 they end with their process. What they made are instructions and the shapes of maps: the agent makes the maps
-and loads the programs itself (loaded.py).
+and loads the programs itself (loaded.py), and what is kept for the next start (kept_programs.py) is the same.
 
     agent                                   python -m agent.probes.compiler
     ------------------------------------    -------------------------------------------

@@ -18,7 +18,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
-from agent.probes import bpf_call, btf, compiler, private_stack, symbols, tls, uprobes
+from agent.probes import bpf_call, btf, kept_programs, private_stack, symbols, tls, uprobes
 from agent.probes.backend import SYSCALLS, Backend
 from agent.probes.compiler import FOLDER as FOLDER
 from agent.probes.compiler import CompilerError, Source
@@ -139,7 +139,7 @@ def loaded(
     BtfError.
     """
     try:
-        compiled = compiler.compile_apart(source(cache, backend, java=java))
+        compiled = kept_programs.compiled(source(cache, backend, java=java), cache)
     except CompilerError as error:
         raise ProgramError(f"the capture programs cannot be compiled: {error}") from None
     of_tls = dict.fromkeys(tls.programs(java), ToLoad(bpf_call.KPROBE, attach_type))
