@@ -17,7 +17,7 @@ from agent.checks import SettingError
 from agent.commands import doctor_options, read, record, replay
 from agent.config import Settings
 from agent.listening import ListenError
-from agent.logs import start_logging
+from agent.logs import sentence, start_logging
 from agent.options import GROUPS, add_options
 from agent.probes import cgroups
 from agent.redact.key import KeyFileError
@@ -66,8 +66,8 @@ def parser() -> Parser:
         "read",
         help="redacted records from files, to standard output",
         description="Reads files, redacts them and writes the records to standard output as msgpack maps.",
-        epilog="Exit status: 0 all files were read (unreadable entries are counted), 1 a file was not,"
-        " 64 a usage error, 141 the reader closed the pipe.",
+        epilog="Exit status: 0 all files were read (unreadable entries are counted), 1 a file was not"
+        " (the others were), 64 a usage error, 141 the reader closed the pipe.",
     )
     reader.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="HAR, pcap, audit log, telemetry or recording"
@@ -124,13 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except tuple(expected_errors()) as error:
         log.error("%s", sentence(error))
         return EXIT_ERROR
-
-
-def sentence(error: Exception) -> str:
-    """The error as one sentence; for a file, its path comes first."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
 
 
 def leave(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -34,3 +34,10 @@ def start_logging(level: str, as_json: bool) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     for chatty in ("httpcore", "hpack"):  # hpack would log the fields it decodes
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def sentence(error: Exception) -> str:
+    """The error as one sentence; for a file, its path comes first."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -23,7 +23,7 @@ import zstandard
 
 from agent.wire import Capture, CaptureScope, Record, pack_batch, pack_record
 from server.offline import reading, remote
-from server.offline.reading import ReadingError
+from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.remote import AddressError, Remote, RemoteError
 
 AGENT = "import"
@@ -63,7 +63,8 @@ def run(parsed: argparse.Namespace) -> int:
     try:
         with remote.connected(parsed) as server:
             epoch = epoch_of(parsed.files, arguments)
-            counts = send(reading.records(parsed.files, arguments), epoch, server)
+            records = UntilUnreadable(reading.records(parsed.files, arguments))
+            counts = send(records, epoch, server)
     except AddressError as error:
         sys.stderr.write(f"spectap import: {error}\n")
         return EXIT_USAGE
@@ -73,21 +74,32 @@ def run(parsed: argparse.Namespace) -> int:
     known = counts.records - counts.new
     told = {"records": counts.records, "new": counts.new, "known": known}
     text = f"{counts.records:,} records read: {counts.new:,} new, {known:,} already stored"
-    sys.stdout.write((json.dumps(told) if parsed.json else text) + "\n")
-    return 0
+    if counts.records or records.error is None:
+        sys.stdout.write((json.dumps(told) if parsed.json else text) + "\n")
+    if records.error is None:
+        return 0
+    sys.stderr.write(f"spectap import: {records.error}\n")
+    return EXIT_ERROR
 
 
 def epoch_of(files: Sequence[Path], arguments: Sequence[str]) -> str:
-    """The epoch: equal for equal content read in the same way; random if a file can be read only once."""
+    """The epoch: equal for equal content read in the same way; random if a file can be read once at most.
+    Raises ReadingError if there is no file.
+    """
     digest = hashlib.sha256("\0".join((version("spectap"), *arguments)).encode())
-    reading.check(files)
-    for path in files:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return uuid.uuid4().hex
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                digest.update(piece)
-        digest.update(b"\0end of file\0")
+    there, reasons = reading.found(files)
+    if not there:
+        raise ReadingError("; ".join(reasons))
+    try:
+        for path in there:
+            if not stat.S_ISREG(path.stat().st_mode):
+                return uuid.uuid4().hex
+            with path.open("rb") as file:
+                while piece := file.read(PIECE):
+                    digest.update(piece)
+            digest.update(b"\0end of file\0")
+    except OSError:
+        return uuid.uuid4().hex
     return digest.hexdigest()[:32]
 
 

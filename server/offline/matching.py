@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from agent.wire import Record
@@ -14,7 +15,7 @@ from server.analysis.json import JsonObject
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Judgement
 from server.offline import policy, reading, scope, spec
-from server.offline.reading import ReadingError
+from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.reports.failing import DEFAULT, failing
 from server.offline.reports.formats import FORMATS
 from server.offline.reports.locations import SpecFile
@@ -70,7 +71,10 @@ def run(parsed: argparse.Namespace) -> int:
         within = _scope(parsed)
         if len(within.documents) > 1 and chosen in SINGLE:
             parsed.usage_error(f"-o {chosen} takes one specification, and {parsed.spec} holds several")
-        reports = _match(parsed, within, lines=chosen == LINES)
+        records = UntilUnreadable(reading.records(parsed.files, reading.options(parsed)))
+        reports = _match(records, within, lines=chosen == LINES)
+        if records.error is not None and not records.count:
+            raise records.error
         if chosen != LINES:
             for one in within.documents:
                 located = SpecFile(spec.file(one.path), one.specification)
@@ -84,6 +88,9 @@ def run(parsed: argparse.Namespace) -> int:
         return EXIT_ERROR
     counts = sum((report.verdicts for report in reports.values()), Counter[Verdict | None]())
     sys.stderr.write("; ".join(filter(None, (summary(counts), str(within)))) + "\n")
+    if records.error is not None:
+        sys.stderr.write(f"spectap match: {records.error}\n")
+        return EXIT_ERROR
     return EXIT_FOUND if any(report.has(parsed.fail_on) for report in reports.values()) else 0
 
 
@@ -103,13 +110,13 @@ def _scope(parsed: argparse.Namespace) -> TrafficScope:
     return TrafficScope([Document.of(*one) for one in found], parsed.host, parsed.any_host)
 
 
-def _match(parsed: argparse.Namespace, within: TrafficScope, lines: bool) -> dict[Path | None, MatchReport]:
+def _match(records: Iterable[Record], within: TrafficScope, lines: bool) -> dict[Path | None, MatchReport]:
     """Judges every exchange that is not left out; with `lines` prints one for each. Returns a report for each
     specification; one for None without any.
     """
     reports: dict[Path | None, MatchReport]
     reports = {one.path: MatchReport() for one in within.documents} or {None: MatchReport()}
-    for i, record in enumerate(reading.records(parsed.files, reading.options(parsed))):
+    for i, record in enumerate(records):
         found = within.judge(record) if within.documents else None
         if found is None and (within.documents or not within.takes(record)):
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,55 @@ def options(parsed: argparse.Namespace) -> list[str]:
 
 
 def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[Record, None, None]:
-    """The redacted records of these files, in order. Raises ReadingError if one cannot be read.
+    """The redacted records of these files, in order. Raises ReadingError after those of all others if one
+    cannot be read.
 
     The child ends with the generator, however that ends.
     """
-    check(files)
+    there, reasons = found(files)
     try:
-        command = [*agent_program(), "read", *arguments, "--", *map(str, files)]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        if there:
+            yield from _of_child(["read", *arguments, "--", *map(str, there)])
+    except ReadingError as error:
+        reasons.append(str(error))
+    if reasons:
+        raise ReadingError("; ".join(reasons))
+
+
+class UntilUnreadable:
+    """Records up to what cannot be read: `error` says then what that is. `count` is their number."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = records
+        self.count = 0
+        self.error: ReadingError | None = None
+
+    def __iter__(self) -> Iterator[Record]:
+        try:
+            for record in self._records:
+                self.count += 1
+                yield record
+        except ReadingError as error:
+            self.error = error
+
+
+def found(files: Iterable[Path]) -> tuple[list[Path], list[str]]:
+    """The files that are there, and why each of the others is not."""
+    there, reasons = [], []
+    for path in files:
+        try:
+            path.stat()
+            there.append(path)
+        except OSError as error:
+            reasons.append(f"{path}: {error.strerror}")
+    return there, reasons
+
+
+def _of_child(arguments: Sequence[str]) -> Generator[Record, None, None]:
+    try:
+        child = subprocess.Popen(
+            [*agent_program(), *arguments], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
     except (AgentMissing, OSError) as error:
         raise ReadingError(str(error)) from None
     assert child.stdout is not None
@@ -79,19 +120,10 @@ def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[R
         raise ReadingError(_why(status))
 
 
-def check(files: Iterable[Path]) -> None:
-    """Raises ReadingError for the first missing file."""
-    for path in files:
-        try:
-            path.stat()
-        except OSError as error:
-            raise ReadingError(f"{path}: {error.strerror}") from None
-
-
 def _why(status: int) -> str:
     if status < 0:
         return f"spectap-agent was killed by signal {-status} while reading"
-    return "the files could not be read; see the messages of spectap-agent above"
+    return "not all files could be read; see the messages of spectap-agent above"
 
 
 def _stopped(child: subprocess.Popen[bytes]) -> int:

@@ -272,3 +272,20 @@ def test_a_file_in_utf16_is_named_as_such(tmp_path: Path, coding: str) -> None:
     path = file(tmp_path, document(entry()).decode().encode(coding))
     with pytest.raises(FormatError, match="UTF-16; convert it with iconv"):
         records(path)
+
+
+def test_a_file_that_cannot_be_read_holds_up_no_other_and_each_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    good = file(tmp_path, document(entry(status=204)), "good")
+    bad, gone = file(tmp_path, b"neither", "bad"), tmp_path / "gone"
+    files = map(str, (gone, good, bad, good))
+    assert cli.main(["read", *files, "--key-file", str(tmp_path / "key")]) == 1
+    found = [
+        one.response.status for one in read_records(io.BytesIO(capfdbinary.readouterr().out)) if one.response
+    ]
+    assert found == [204, 204]
+    assert [one.getMessage().partition(" (")[0] for one in caplog.records] == [
+        f"{gone}: No such file or directory",
+        f"{bad}: unknown format",
+    ]

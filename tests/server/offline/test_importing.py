@@ -151,6 +151,17 @@ def test_an_address_that_is_none_is_a_usage_error(
     assert "--server takes" in capsys.readouterr().err
 
 
+def test_a_missing_file_holds_up_no_other(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing"
+    assert imported(client, tmp_path, missing, har(tmp_path, 3)) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"records": 3, "new": 3, "known": 0}
+    assert said.err == f"spectap import: {missing}: No such file or directory\n"
+    assert len(client.items("/exchanges")) == 3
+
+
 def test_a_missing_file_is_one_sentence(
     client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -315,3 +315,14 @@ def test_no_output_holds_a_secret(tmp_path: Path, capsys: pytest.CaptureFixture[
     printed = {name: "".join(write(report, file)) for name, write in FORMATS.items()}
     assert {name for name, text in printed.items() if "token" in text} == FORMATS.keys()
     assert [name for name, text in {**printed, "lines": out + err}.items() if SECRET in text] == []
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_what_is_found_in_the_others(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gone = str(tmp_path / "gone.har")
+    found = matched(tmp_path, entry(url=PET, answer={"name": 7}), options=("-o", "jsonl", gone))
+    out, err = capfd.readouterr()
+    assert found == 1
+    assert json.loads(out)["verdict"] == "deviating"
+    assert err == f"1 exchange: 1 deviating\nspectap match: {gone}: No such file or directory\n"

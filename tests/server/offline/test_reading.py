@@ -39,6 +39,21 @@ def test_a_file_that_cannot_be_read_is_an_error_after_what_the_agent_says(
     assert "Is a directory" in capfd.readouterr().err
 
 
+def test_the_other_files_are_read_and_each_unreadable_one_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = file(tmp_path, entry(status=204)), tmp_path / "bad.har"
+    bad.write_text("neither")
+    files = [tmp_path / "none", good, bad, good, tmp_path / "gone"]
+    records = reading.UntilUnreadable(reading.records(files, key(tmp_path)))
+    assert [one.response.status for one in records if one.response] == [204, 204]
+    assert records.count == 2
+    gone = [f"{tmp_path}/{name}: No such file or directory" for name in ("none", "gone")]
+    assert str(records.error).split("; ", 2)[:2] == gone
+    assert "see the messages of spectap-agent above" in str(records.error)
+    assert f"{bad}: unknown format" in capfd.readouterr().err
+
+
 def test_who_has_enough_leaves_no_child_behind(tmp_path: Path) -> None:
     found = reading.records([file(tmp_path, *[entry(answer={"pad": "x" * 1000})] * 2000)], key(tmp_path))
     next(found)
