@@ -318,8 +318,8 @@ class Ledger(BaseModel):
         description="Totals over all agents and their starts, by bucket."
     )
     server: dict[str, int] = Field(
-        description="The outcomes of the records that the server received; of one cluster, their number"
-        " (`received`)."
+        description="The outcomes of the records that the server received; `received` are those of a cluster"
+        " from before outcomes were counted by cluster."
     )
     lag_s: float | None = Field(
         description="The largest lag of an agent that captures, in seconds from the kernel to this database; "

@@ -19,7 +19,7 @@ from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.dating import is_possible, moved, newest_impossible
 from server.ingest.decode import Delivery
 from server.ingest.naming import named
-from server.ingest.outcomes import IN_DOUBT, MISDATED, UNCERTAIN, Left, Received
+from server.ingest.outcomes import IN_DOUBT, MISDATED, UNCERTAIN, Left, Outcomes, Received
 from server.ingest.pairing import Arrival, LateView, Pairing, Settleable, arrived, newest
 from server.ingest.settling import Settling
 from server.specification import Load
@@ -42,7 +42,7 @@ class Acceptor:
 
     def __init__(self, unit: Unit, load: Load, stale: Callable[[int], None] = lambda api: None) -> None:
         self._unit = unit
-        self._counts: Counter[str] = Counter()  # for the server's ledger
+        self._counts = Outcomes()  # for the server's ledger
         self._uncommitted: Counter[str] = Counter()
         self._left_as_counted: set[str] = set()  # ids of exchanges
         self._watermark: int | None = None  # as of the last call of settle_due
@@ -85,18 +85,19 @@ class Acceptor:
         if delivery.batch.residents is not None:
             self._unit.pods.record(delivery.batch.residents, now)
         if self._unit.positions.is_duplicate(batch):
-            self._counts[Received.DUPLICATE_BATCH] += len(batch.records)
+            self._counts.count(Received.DUPLICATE_BATCH, cluster_of(batch), len(batch.records))
         else:
             new = self._new(delivery, now)
             whole = self._pairing.take(new, now)
             second = sum(one.exchange.second is not None or one.late is not None for one in whole)
-            self._counts[Received.STORED] += len(new) - second
-            self._counts[Received.WITNESS] += second
             self._settle(whole)
             passed = newest(new) if batch.records else now - lag_ns(batch)
             cluster = self._unit.positions.record(batch, now)
+            self._counts.count(Received.STORED, cluster, len(new) - second)
+            self._counts.count(Received.WITNESS, cluster, second)
+            self._counts.count(Received.DUPLICATE, cluster, len(batch.records) - len(new))
             self._pairing.holding.record_delivery(batch.agent, batch.epoch, passed, at, cluster)
-        counts = {where.value: self._counts[where] for where in Received}
+        counts = {where.value: self._counts.total(where) for where in Received}
         self.settle_due(now, at, AT_ONCE + len(batch.records))
         return counts
 
@@ -110,19 +111,17 @@ class Acceptor:
     def _finish(self) -> None:
         """Writes all counts of this piece of work."""
         self.settling.flush()
-        self._unit.positions.count(self._counts)
-        self._uncommitted.update({what: self._counts[what] for what in Left})
+        for cluster, counts in self._counts:
+            self._unit.positions.count(counts, cluster)
+        self._uncommitted.update({what: self._counts.total(what) for what in Left})
         self._counts.clear()
 
     def _new(self, delivery: Delivery, now: int) -> list[Arrival]:
         """Assigns numbers to the records that are not stored yet."""
         fresh: dict[str, tuple[Record, bytes]] = {}
         for record, raw in zip(delivery.batch.records, delivery.packed, strict=True):
-            if record.id in fresh:
-                self._counts[Received.DUPLICATE] += 1
             fresh.setdefault(record.id, named(record, raw, self._unit.pods))
         known = self._known(list(fresh), delivery.batch.cluster)
-        self._counts[Received.DUPLICATE] += len(known)
         new = self._dated([one for id, one in fresh.items() if id not in known], now)
         numbers = self._unit.samples.numbers(len(new), now)
         return [arrived(number, *one) for number, one in zip(numbers, new, strict=True)]
@@ -162,7 +161,7 @@ class Acceptor:
 
     def _leave_out_late(self, gone: ExchangeDraft, late: LateView) -> None:
         """Handles the other view of an exchange that is not stored any more: it may still merge APIs."""
-        self._counts[Left.GONE] += 1
+        self._counts.count(Left.GONE, late.record.cluster)
         self._unit.samples.remove_views([late.number])
         try:
             self.settling.find_api([*gone.records, late.record])
@@ -170,7 +169,7 @@ class Acceptor:
             log.error("APIs are not merged: %s", error)
 
     def _leave_out(self, exchange: ExchangeDraft, error: KeyCollision) -> None:
-        self._counts[Left.COLLIDED] += 1
+        self._counts.count(Left.COLLIDED, exchange.records[0].cluster)
         self._pairing.detach(exchange)
         log.error("an exchange is not counted: %s", error)
 
@@ -207,6 +206,11 @@ class Acceptor:
                 self.settling.judge_again(exchange)
         self._finish()
         return len(numbers)
+
+
+def cluster_of(batch: Batch) -> str | None:
+    """The cluster that the batch names, or else its records."""
+    return batch.cluster or (batch.records[0].cluster if batch.records else None)
 
 
 def lag_ns(batch: Batch) -> int:

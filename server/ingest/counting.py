@@ -7,7 +7,6 @@ exchange that is validated again, only the call is subtracted.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 from server.analysis.inventory import caller
@@ -17,7 +16,7 @@ from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.views import duration_of, in_order, server_view, sub_operations
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.covering import Covering
-from server.ingest.outcomes import Left
+from server.ingest.outcomes import Left, Outcomes
 from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
 from server.store.values import Contribution, Occurrence
@@ -26,7 +25,7 @@ from server.store.values import Contribution, Occurrence
 class Counting:
     """Runs on the writer's thread. `counts` receives the deviations that were left out, by Left."""
 
-    def __init__(self, unit: Unit, catalogue: CatalogueEditor, counts: Counter[str]) -> None:
+    def __init__(self, unit: Unit, catalogue: CatalogueEditor, counts: Outcomes) -> None:
         self._unit = unit
         self._catalogue = catalogue
         self._counts = counts
@@ -67,14 +66,17 @@ class Counting:
             exchange.deviations = {
                 identity: message
                 for identity, message in exchange.deviations.items()
-                if self._is_stored(at, identity, message)
+                if self._is_stored(at, identity, message, views[0].cluster)
             }
         if exchange.covered is not None:
             self._unit.coverage.add(exchange.covered)
 
-    def _is_stored(self, at: Occurrence, identity: DeviationIdentity, message: str) -> bool:
+    def _is_stored(
+        self, at: Occurrence, identity: DeviationIdentity, message: str, cluster: str | None
+    ) -> bool:
         stored = self._unit.deviations.add(at, identity, message)
-        self._counts[Left.DEVIATIONS] += not stored
+        if not stored:
+            self._counts.count(Left.DEVIATIONS, cluster)
         return stored
 
     def take_back(self, exchange: ExchangeDraft) -> None:

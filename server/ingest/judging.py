@@ -5,7 +5,6 @@ operation.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 
 from agent.wire import Record
@@ -17,7 +16,7 @@ from server.analysis.views import in_order, most_seen
 from server.catalogue import Ruling
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.covering import Covering
-from server.ingest.outcomes import Left
+from server.ingest.outcomes import Left, Outcomes
 from server.store.draft import ExchangeDraft
 from server.store.unit import Operations
 from server.store.values import Covered
@@ -32,7 +31,7 @@ class ExchangeJudge:
     """Runs on the writer's thread. `counts` receives failures, by Left."""
 
     def __init__(
-        self, catalogue: CatalogueEditor, operations: Operations, covering: Covering, counts: Counter[str]
+        self, catalogue: CatalogueEditor, operations: Operations, covering: Covering, counts: Outcomes
     ) -> None:
         self._catalogue = catalogue
         self._operations = operations
@@ -81,7 +80,7 @@ class ExchangeJudge:
             return self._catalogue.draft.judge(api, record)
         except Exception as error:  # hostile input may fail in any way; the exchange is stored regardless
             log.error("matching failed: %s", type(error).__name__)
-            self._counts[Left.ENGINE] += 1
+            self._counts.count(Left.ENGINE, record.cluster)
             return None
 
     def _covered(self, views: Sequence[Record], api: int, operation: int, judged: Judged) -> Covered | None:
@@ -89,5 +88,5 @@ class ExchangeJudge:
             return self._covering.cover(views, api, operation, judged)
         except Exception as error:  # as above
             log.error("coverage failed: %s", type(error).__name__)
-            self._counts[Left.COVERAGE] += 1
+            self._counts.count(Left.COVERAGE, views[0].cluster)
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 
@@ -34,3 +36,23 @@ class Left(StrEnum):
     COVERAGE = "coverage_failed"
     COLLIDED = "id_collision"  # the exchange is not counted at all: its number collides
     GONE = "exchange_gone"  # the view: its exchange was counted or left out before, and is not stored
+
+
+class Outcomes:
+    """Counts of Received and Left by cluster, None for none, until they are written."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str | None, Counter[str]] = {}
+
+    def count(self, outcome: str, cluster: str | None, number: int = 1) -> None:
+        self._counts.setdefault(cluster, Counter())[outcome] += number
+
+    def total(self, outcome: str) -> int:
+        """Of all clusters."""
+        return sum(counts[outcome] for counts in self._counts.values())
+
+    def __iter__(self) -> Iterator[tuple[str | None, Mapping[str, int]]]:
+        return iter(self._counts.items())
+
+    def clear(self) -> None:
+        self._counts.clear()

@@ -6,7 +6,6 @@ or the specifications change.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from agent.wire import Record
@@ -16,6 +15,7 @@ from server.analysis.views import in_order, server_view
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.counting import Counting
 from server.ingest.judging import ExchangeJudge
+from server.ingest.outcomes import Outcomes
 from server.store.draft import ExchangeDraft
 from server.store.unit import Unit
 from server.store.values import Merge
@@ -27,7 +27,7 @@ class Settling:
     """
 
     def __init__(
-        self, unit: Unit, catalogue: CatalogueEditor, counts: Counter[str], stale: Callable[[int], None]
+        self, unit: Unit, catalogue: CatalogueEditor, counts: Outcomes, stale: Callable[[int], None]
     ) -> None:
         self._unit, self._catalogue, self._stale = unit, catalogue, stale
         self.counting = Counting(unit, catalogue, counts)

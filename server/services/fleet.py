@@ -73,11 +73,16 @@ class Fleet:
             return reader.fleet.agents(limit, after, cluster, node)
 
     def ledger(self, cluster: str | None = None) -> LedgerReport:
-        """Of all agents, or those of a cluster: outcomes of records are not counted by cluster."""
+        """Of all agents, or those of a cluster. What it delivered before outcomes were counted by cluster is
+        RECEIVED.
+        """
         with self._store.reading() as reader:
             found, lag_s = reader.fleet.ledgers(cluster), self._freshness(reader, cluster).lag_s
         seen = found.agents
-        received = found.server if cluster is None else {RECEIVED: found.records}
+        received = dict(found.server)
+        earlier = found.records - sum(received.get(bucket, 0) for bucket in DELIVERED)
+        if cluster is not None and earlier > 0:
+            received[RECEIVED] = earlier
         parts = [(agent, one) for agent, ledger in found.starts for one in balances(ledger)]
         sums = {part: _sum([(agent, one) for agent, one in parts if one.part == part]) for part in TOTALS}
         delivered = sum(received.get(bucket, 0) for bucket in (*DELIVERED, RECEIVED))

@@ -290,7 +290,7 @@ class CaptureRow:
 @dataclass(frozen=True, slots=True)
 class Ledgers:
     """Totals over all agents and starts, or those of one cluster; each start's agent and ledger; the records
-    received from them; and the server's own counts, which are of all clusters.
+    received from them; and the server's own counts, of one cluster only those since it counts by cluster.
     """
 
     agents: AgentLedger

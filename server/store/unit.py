@@ -271,8 +271,8 @@ class Positions(Protocol):
     def delivered(self, since: int) -> Sequence[DeliveredStart]:
         """The starts that delivered at or after a time (ns); the latest last."""
 
-    def count(self, buckets: Mapping[str, int]) -> None:
-        """Adds to the server's own ledger."""
+    def count(self, buckets: Mapping[str, int], cluster: str | None = None) -> None:
+        """Adds to the server's own ledger of a cluster, or of none."""
 
     def forget_starts(self, now: int) -> None:
         """Removes what no longer matters of starts that are over: batches after a day, and after 30 days all

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from server.ingest.covering import Covering
 from server.ingest.decode import Delivery, decode
 from server.ingest.holding import BACKLOG_S
 from server.ingest.judging import ExchangeJudge
+from server.ingest.outcomes import Outcomes
 from server.services.attaching import AttachTarget, attach
 from server.store.sqlite.store import SqliteStore
 from server.store.unit import Unit
@@ -58,7 +58,7 @@ class Ingest:
             if stage == "matching":
                 without = NoCoverage(unit.consumers, acceptor.catalogue)
                 acceptor.settling.judge = ExchangeJudge(
-                    acceptor.catalogue, unit.operations, without, Counter()
+                    acceptor.catalogue, unit.operations, without, Outcomes()
                 )
 
         store.write(prepare).result()

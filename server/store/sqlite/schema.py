@@ -382,3 +382,16 @@ def m024_routes(db: Database) -> None:
         PRIMARY KEY (cluster, host, path, namespace, workload)) WITHOUT ROWID;
     CREATE INDEX routes_workload ON routes(namespace, workload);
     """)
+
+
+@migrations()
+def m025_ledger(db: Database) -> None:
+    """The server's own ledger by cluster: '' for none, and for what was counted until now."""
+    execute = db.conn.execute
+    execute("ALTER TABLE ledger RENAME TO ledger_of_all")
+    execute(
+        """CREATE TABLE ledger (bucket TEXT NOT NULL, count INTEGER NOT NULL,
+        cluster TEXT NOT NULL DEFAULT '', PRIMARY KEY (cluster, bucket)) WITHOUT ROWID"""
+    )
+    execute("INSERT INTO ledger SELECT bucket, count, '' FROM ledger_of_all")
+    execute("DROP TABLE ledger_of_all")

@@ -168,15 +168,21 @@ def test_two_ends_in_two_clusters_are_two_calls_whatever_they_agree_in(
     assert len(client.items("/exchanges")) == 2
 
 
-def test_the_ledger_and_the_lag_are_of_one_cluster_or_of_all(filled: Client) -> None:
+def test_the_ledger_and_the_lag_are_of_one_cluster_or_of_all(
+    filled: Client, agents: Mapping[str, Agent]
+) -> None:
     ledgers = {cluster: filled.get("/ledger", cluster=cluster) for cluster in (EAST, WEST, "north", "")}
     for cluster, paths in PATHS.items():
         calls = 2 * len(paths)
         assert ledgers[cluster]["agents"] == {"exchanges": {"parsed": calls, "shipped": calls}}
-        assert ledgers[cluster]["server"] == {"received": calls}
+        assert ledgers[cluster]["server"] == {"stored": len(paths), "witness": len(paths)}
         for part in ("exchanges", "delivery"):
             balance = ledgers[cluster]["balance"][part]
             assert (balance["total"], balance["settled"], balance["open"]) == (calls, calls, 0)
+    again = [views(n, path)["client"] for n, path in enumerate(PATHS[EAST])]
+    agents[EAST].send(*again)
+    assert filled.get("/ledger", cluster=EAST)["server"]["duplicate"] == len(again)
+    assert filled.get("/ledger", cluster=WEST)["server"] == ledgers[WEST]["server"]
     whole = 2 * sum(map(len, PATHS.values()))
     assert ledgers[""]["balance"]["delivery"]["settled"] == whole
     assert 1 <= ledgers[EAST]["lag_s"] < 5 <= ledgers[WEST]["lag_s"]

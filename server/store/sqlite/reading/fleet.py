@@ -57,9 +57,11 @@ class SqliteFleet:
         records = self._db.execute(
             f"SELECT coalesce(sum(records), 0) FROM epochs WHERE {where}", where.values
         )
-        server = dict(self._db.execute("SELECT bucket, count FROM ledger"))
+        server = self._db.execute(
+            f"SELECT bucket, sum(count) FROM ledger WHERE {where} GROUP BY bucket", where.values
+        )
         agents = {part: dict(counts) for part, counts in totals.items()}
-        return Ledgers(agents, starts, int(records.fetchone()[0]), server)
+        return Ledgers(agents, starts, int(records.fetchone()[0]), dict(server))
 
 
 def _agent(row: sqlite3.Row) -> AgentRow:

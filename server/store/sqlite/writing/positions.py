@@ -107,11 +107,11 @@ class SqlitePositions:
     def forget_starts(self, now: int) -> None:
         forget_starts(self._db, now)
 
-    def count(self, buckets: Mapping[str, int]) -> None:
+    def count(self, buckets: Mapping[str, int], cluster: str | None = None) -> None:
         self._db.executemany(
-            """INSERT INTO ledger VALUES (?, ?)
-            ON CONFLICT (bucket) DO UPDATE SET count = ledger.count + excluded.count""",
-            [(bucket, count) for bucket, count in buckets.items() if count],
+            """INSERT INTO ledger (cluster, bucket, count) VALUES (?, ?, ?)
+            ON CONFLICT (cluster, bucket) DO UPDATE SET count = ledger.count + excluded.count""",
+            [(cluster or "", bucket, count) for bucket, count in buckets.items() if count],
         )
 
 

@@ -238,3 +238,16 @@ def test_the_servers_own_ledger_adds_up(opened: OpenStore) -> None:
     opened.do(lambda unit: unit.positions.count({"stored": 3, "merged": 1}))
     with opened.store.reading() as reader:
         assert reader.fleet.ledgers().server == {"stored": 5, "merged": 1}
+
+
+def stored_two(cluster: str | None, unit: Unit) -> None:
+    unit.positions.count({"stored": 2}, cluster)
+
+
+def test_the_servers_own_ledger_is_of_one_cluster_or_of_all(opened: OpenStore) -> None:
+    for cluster in ("east", "west", "east", None):
+        opened.do(partial(stored_two, cluster))
+    opened.again()
+    with opened.store.reading() as reader:
+        found = {at: reader.fleet.ledgers(at).server for at in ("east", "west", "north", None)}
+    assert found == {"east": {"stored": 4}, "west": {"stored": 2}, "north": {}, None: {"stored": 8}}

@@ -31,7 +31,7 @@ def count(bucket: str) -> Callable[[SqliteUnit], None]:
     """Work that fails if it runs twice."""
 
     def work(unit: SqliteUnit) -> None:
-        unit._db.execute("INSERT INTO ledger VALUES (?, 1)", (bucket,))
+        unit._db.execute("INSERT INTO ledger (bucket, count) VALUES (?, 1)", (bucket,))
 
     return work
 
