@@ -23,6 +23,8 @@ from server.analysis.specs.schemas.validators import Schemas
 from server.analysis.specs.specification import Specification
 
 MAX_WARNINGS = 100
+MAX_ROUTES = 25_000
+"""Operations, each once for every base path; one takes 1 to 13 kB of memory."""
 _REPORTING = ReportingPolicy()
 
 
@@ -56,7 +58,7 @@ def understand(document: JsonObject, policy: ReportingPolicy = _REPORTING) -> Sp
     heirs = inheritance(dialect.document, pointers)
     survey = SchemaSurvey(pointers, dialect.is_31, heirs, warn, dialect.nulls)
     reader = dialect.reader(dialect.document, pointers)
-    described = [*reader.operations()]
+    described = _bounded(reader.operations())
     operations = tuple(operation for operation, _ in described)
     roots = {
         SchemaDirection.REQUEST: [place for operation in operations for place in _sent(operation)],
@@ -80,6 +82,18 @@ def understand(document: JsonObject, policy: ReportingPolicy = _REPORTING) -> Sp
         matcher=Matcher(routes, policy),
         schemas=schemas,
     )
+
+
+def _bounded(found: Iterator[tuple[Operation, tuple[str, ...]]]) -> list[tuple[Operation, tuple[str, ...]]]:
+    """All operations. Raises SpecError as soon as they are too many."""
+    described, routes = [], 0
+    for operation, bases in found:
+        routes += len(bases)
+        if routes > MAX_ROUTES:
+            reason = f"more than {MAX_ROUTES:,} operations, counted once for each base path of its servers"
+            raise SpecError("/paths", f"{reason}: split the document by base path")
+        described.append((operation, bases))
+    return described
 
 
 def _info(document: JsonObject) -> tuple[str, str]:

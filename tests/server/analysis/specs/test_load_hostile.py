@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from server.analysis.specs import load as loading
 from server.analysis.specs.document import text
 from server.analysis.specs.load import load
 from server.analysis.specs.model import SpecError
@@ -173,6 +174,17 @@ def test_templates_made_of_parts_do_not_backtrack() -> None:
     loaded = spec({template: {"get": operation()}, "/" + "{x}/" * 200 + "end": {"get": operation()}})
     assert loaded.match(call(path=b"/" + b"a" * 8000)).verdict == "shadow"
     assert loaded.match(call(path=b"/a" * 200)).verdict == "shadow"
+
+
+def test_operations_beyond_the_bound_are_refused_also_by_many_base_paths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loading, "MAX_ROUTES", 6)
+    paths = {f"/{n}": {"get": operation()} for n in range(6)}
+    assert len(load(json.dumps(document(paths)).encode()).operations) == 6
+    two = [{"url": "/a"}, {"url": "/b"}]
+    for beyond in (document({**paths, "/6": {"get": operation()}}), document(paths, servers=two)):
+        assert "more than 6 operations" in refusal(json.dumps(beyond).encode())
 
 
 def test_many_distinct_paths_leave_no_trace() -> None:
