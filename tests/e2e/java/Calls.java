@@ -213,12 +213,23 @@ public final class Calls {
             throws IOException {
         try (Socket socket = context.getSocketFactory().createSocket(uri.getHost(), uri.getPort())) {
             String head = method + " " + uri.getPath() + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + ID + ": " + id
-                    + "\r\nContent-Type: application/json\r\nContent-Length: " + body.length
-                    + "\r\nConnection: close\r\n\r\n";
+                    + "\r\nContent-Type: application/json\r\nContent-Length: " + body.length + "\r\n\r\n";
             socket.getOutputStream().write(head.getBytes());
             socket.getOutputStream().write(body);
-            String answer = new String(socket.getInputStream().readAllBytes());
-            return Integer.parseInt(answer.split(" ")[1]);
+            InputStream in = socket.getInputStream();
+            int status = Integer.parseInt(line(in).split(" ")[1]);
+            in.readNBytes(length(in));
+            return status;
         }
+    }
+
+    /** Of the body that follows the fields; none of them is kept. */
+    private static int length(InputStream in) throws IOException {
+        int length = 0;
+        for (String field = line(in); !field.isEmpty(); field = line(in)) {
+            String[] parts = field.split(": *", 2);
+            if (parts[0].equalsIgnoreCase("Content-Length")) length = Integer.parseInt(parts[1]);
+        }
+        return length;
     }
 }
