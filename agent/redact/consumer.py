@@ -17,6 +17,8 @@ USER = "user"  # the scheme of a credential whose user a server has authenticate
 ANONYMOUS = "system:anonymous"
 
 _CERTIFICATE = b"x-forwarded-client-cert"
+_SUBJECT, _VERIFIED, _IS_VERIFIED = b"ssl-client-subject-dn", b"ssl-client-verify", b"SUCCESS"
+"""Headers that ingress-nginx sets, and the result of a certificate that it has verified."""
 _FIELD = re.compile(r'(?:^|;)\s*(URI|Subject|DNS)=("(?:[^"\\]|\\.)*"|[^;]*)', re.IGNORECASE)
 
 
@@ -34,7 +36,7 @@ def hints(
     raw = exchange.request
     if raw is None or masked is None:
         return wire.Consumer()
-    name = _client_name(_header(raw.headers, _CERTIFICATE, 16 * MAX_HINT), masker)
+    name = _certified_name(raw.headers, masker)
     if exchange.caller is not None:
         credential = _credential(exchange.caller, key)
         name = _public_name(exchange.caller.user, masker)
@@ -85,14 +87,23 @@ def _header(headers: wire.Pairs, wanted: bytes, limit: int = MAX_HINT) -> str | 
     return None if value is None else value.decode("utf-8", "replace")[:limit]
 
 
-def _client_name(header: str | None, masker: TextMasker) -> str | None:
-    """The name in the last element of Envoy's header, which the nearest proxy has verified."""
-    if header is None:
-        return None
-    last = header[_last_comma(header) + 1 :]
-    fields = {match[1].lower(): match[2].strip('"') for match in _FIELD.finditer(last)}
-    name = fields.get("uri") or fields.get("subject") or fields.get("dns")
+def _certified_name(headers: wire.Pairs, masker: TextMasker) -> str | None:
+    """The name in the client certificate that the nearest proxy has verified, as its headers claim."""
+    certificate = _header(headers, _CERTIFICATE, 16 * MAX_HINT)
+    if certificate is not None:
+        name = _name_in(certificate)
+    else:
+        name = _header(headers, _SUBJECT)
+        if name and first(headers, _VERIFIED) != _IS_VERIFIED:
+            return None
     return masker.text(name)[0][:MAX_HINT] if name else None
+
+
+def _name_in(certificate: str) -> str | None:
+    """The name in the last element of Envoy's header."""
+    last = certificate[_last_comma(certificate) + 1 :]
+    fields = {match[1].lower(): match[2].strip('"') for match in _FIELD.finditer(last)}
+    return fields.get("uri") or fields.get("subject") or fields.get("dns")
 
 
 def _last_comma(text: str) -> int:

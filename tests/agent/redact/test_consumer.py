@@ -151,6 +151,16 @@ def test_the_client_certificates_name_is_that_of_the_nearest_proxy(header: bytes
     assert _consumer((b"x-forwarded-client-cert", header)).client_name == name
 
 
+@pytest.mark.parametrize(
+    ("verified", "name"),
+    [(b"SUCCESS", "CN=ada,O=Example"), (b"FAILED:self-signed certificate", None), (b"NONE", None)],
+)
+def test_the_subject_from_ingress_nginx_counts_if_it_was_verified(verified: bytes, name: str | None) -> None:
+    headers = ((b"SSL-Client-Verify", verified), (b"ssl-client-subject-dn", b"CN=ada,O=Example"))
+    assert _consumer(*headers).client_name == name
+    assert _consumer(*headers[1:]).client_name is None
+
+
 def test_user_agent_test_name_and_aggregation_are_told() -> None:
     agent = b"e2e.test/v1.30 (linux/amd64) kubernetes/abc -- [sig-apps] Deployment should roll [Conformance]"
     consumer = _consumer((b"user-agent", agent), (b"x-test", b"blue"))

@@ -115,6 +115,12 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
         WORDY,
         _header(b"x-forwarded-client-cert", b"Hash=" + WORDY + b";URI=spiffe://a/b"),
     ),
+    "client certificate's subject": (
+        AWS,
+        exchange(
+            request(headers=((b"ssl-client-verify", b"SUCCESS"), (b"ssl-client-subject-dn", b"CN=" + AWS)))
+        ),
+    ),
     "jwt in a link": (SIGNATURE, _answer((b"link", b"<https://x.example/?t=" + JWT + b'>; rel="next"'))),
     "token in a link": (WORDY, _answer((b"link", b"<https://x.example/?token=" + WORDY + b">"))),
     "location user-info": (WORDY, _answer((b"location", b"https://ada:" + WORDY + b"@x.example/"))),
