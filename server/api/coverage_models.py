@@ -64,6 +64,9 @@ class CoveredOperation(CoverageCalls):
     totals: OperationParts
     parameters: dict[str, int]
     fields: dict[str, int] = Field(description="By JSON pointer, with * for items; empty if never called.")
+    unknown: dict[str, int] = Field(
+        description="Parameters and fields that were sent and are not described, of all consumers."
+    )
     consumers: dict[str, CoverageCalls]
 
 
@@ -78,9 +81,19 @@ class Titled(BaseModel):
     version: str
 
 
+class CoverageConfidence(BaseModel):
+    http_bytes: int = Field(description="Of HTTP, seen or not, by the ledgers of the agents.")
+    unseen_bytes: int = Field(description="Of them those that no exchange shows.")
+    unseen_percent: float | None
+    tls_bytes_before_probes: int = Field(description="Of TLS, before its library was captured.")
+
+
 class Coverage(CoverageTotals):
     spec: Titled
     exchanges: int
+    confidence: CoverageConfidence | None = Field(
+        description="What capture missed: what is not covered may have been called there."
+    )
     levels: dict[str, CoverageTotals]
     tags: dict[str, CoverageTotals]
     deprecated: CoverageTotals

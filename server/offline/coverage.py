@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,6 +13,7 @@ from server.offline import reading
 from server.offline.reading import ReadingError
 
 if TYPE_CHECKING:
+    from agent.wire import Record
     from server.analysis.coverage.counts import Counts
     from server.analysis.coverage.documents import CoverageReport, GapReport
     from server.analysis.coverage.outline import Outline
@@ -57,6 +59,11 @@ def add_parser(subparsers: Subparsers) -> None:
         "--by", choices=BY, default="user_agent", help="how consumers are told apart (default: %(default)s)"
     )
     option("--consumer", metavar="PATTERN", help="count consumers of this name only; * and ? are wildcards")
+    option(
+        "--accepted-only",
+        action="store_true",
+        help="count only calls that were answered with 2xx or 3xx: a call that was refused tests little",
+    )
     option("--level", choices=("stable", "beta", "alpha"), help="operations of this level only")
     option("--tag", metavar="TAG", help="operations with this tag only")
     option(
@@ -147,6 +154,8 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
     }
     by = By(parsed.by)
     for record in reading.records(parsed.files, reading.options(parsed)):
+        if parsed.accepted_only and not _is_accepted(record):
+            continue
         for within in scopes:
             found = within.judge(record)
             if found is not None:
@@ -157,6 +166,10 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
         if str(within):
             sys.stderr.write(f"spectap coverage: {within}\n")
     return [*counted.values()]
+
+
+def _is_accepted(record: Record) -> bool:
+    return record.response is not None and record.response.status < HTTPStatus.BAD_REQUEST
 
 
 def _scope(parsed: argparse.Namespace, path: Path) -> TrafficScope:

@@ -9,18 +9,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from server.analysis.coverage.confidence import sentence
 from server.analysis.coverage.documents import CoverageReport, CoverageShare, GapReport, UnknownCalls
-from server.analysis.coverage.table import CoverageRow, rows
+from server.analysis.coverage.table import CoverageRow, few, rows
 
 MAX_UNCALLED = 50
 MAX_UNKNOWN = 20
 MAX_PARTS = 50
 MAX_CONSUMERS = 20
+MAX_NAMED = 3  # consumers of an operation
 PLAIN_WIDTH = 160  # if there is no terminal with a width
 
-Column = Literal["level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "consumers"]
+Column = Literal["level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "unknown"]
 COLUMNS: tuple[Column, ...] = (
-    "level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "consumers",
+    "level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "unknown",
 )  # fmt: skip
 
 
@@ -31,11 +33,13 @@ def show_coverage(coverage: CoverageReport) -> None:
     console.print(_text(f"{spec['title']} {spec['version']}: {coverage['exchanges']} exchanges"))
     console.print(_totals(coverage))
     _show_consumers(console, coverage)
-    table = Table("operation", *COLUMNS, box=None, header_style="bold")
+    console.print(_text(sentence(coverage["confidence"])))
+    table = Table("operation", *COLUMNS, "called by", box=None, header_style="bold")
+    callers = {one["operation"]: few([*one["consumers"]], MAX_NAMED) for one in coverage["operations"]}
     found = sorted(rows(coverage), key=lambda row: (-row["calls"] - row["watch"], row["operation"]))
     for row in found[: sum(map(_is_called, found)) + MAX_UNCALLED]:
         name = row["operation"] + (" (deprecated)" if row["deprecated"] else "")
-        cells = [name, *(str(row[column] or "") for column in COLUMNS)]
+        cells = [name, *(str(row[column] or "") for column in COLUMNS), callers[row["operation"]]]
         table.add_row(*map(_text, cells), style=None if _is_called(row) else "dim")
     console.print(table)
     if table.row_count < len(found):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from server.analysis.coverage.counts import By, Counts
+from server.analysis.coverage.confidence import confidence
+from server.analysis.coverage.counts import UNKNOWN_PARTS, By, Counts
 from server.analysis.coverage.documents import CoverageReport, GapReport
 from server.analysis.coverage.gaps import gaps
 from server.analysis.coverage.outline import Outline
@@ -14,9 +16,13 @@ from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
 from server.specification import Load, LoadedSpecification, based
+from server.store.filters import DeviationsShown, Filters
+from server.store.reader import Reader
+from server.store.rows import DeviationRow
 from server.store.store import Store
 
 MAX_SAMPLES = 10_000  # stored exchanges matched with another document
+PAGE = 500  # deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +50,24 @@ class CoverageReports:
         """The parts of an API's specifications that were exercised, conforming or not, and by whom. Raises
         NotFound.
         """
-        return _report(self._counted(api, scope), scope, consumer)
+        return self._report(self._counted(api, scope), scope, consumer)
 
     def gaps(self, api: int, scope: Scope, used_by: str, not_by: str) -> GapReport:
         """Parts that consumers of one name use and those of another do not, most called first. Raises
         NotFound.
         """
         counted = self._counted(api, scope)
-        return gaps(_report(counted, scope, used_by), _report(counted, scope, not_by))
+        return gaps(self._report(counted, scope, used_by), self._report(counted, scope, not_by))
 
     def of_document(self, api: int, scope: Scope, consumer: str | None, raw: bytes) -> CoverageReport:
         """Coverage of a document, which is not stored, by the newest stored exchanges. Raises SpecError."""
         counted = self._sampled(api, scope.by, based(self._load, raw, None))
-        return _report(counted, scope, consumer)
+        return self._report(counted, scope, consumer)
+
+    def _report(self, counted: Counted, scope: Scope, consumer: str | None) -> CoverageReport:
+        with self._store.reading() as reader:
+            missed = confidence(reader.fleet.ledgers().agents)
+        return report(*counted, level=scope.level, tag=scope.tag, caller=consumer, missed=missed)
 
     def _counted(self, api: int, scope: Scope) -> Counted:
         if scope.spec is not None:
@@ -67,6 +78,9 @@ class CoverageReports:
                 counts.add(one.operation, one.consumer, [one.part], one.count)
             for call in reader.coverage.undescribed(api):
                 counts.add_unknown(call.method, call.template, call.status, call.count)
+            for row in _unknown_parts(reader, api):
+                operation, _, where, place = row.identity
+                counts.add_unknown_part(operation, where, place, row.count)
         counts.exchanges = _exchanges(counts)
         return outline, counts
 
@@ -91,5 +105,12 @@ def _exchanges(counts: Counts) -> int:
     return sum(map(calls, counts.everyone.values())) + sum(one.total() for one in counts.unknown.values())
 
 
-def _report(counted: Counted, scope: Scope, consumer: str | None) -> CoverageReport:
-    return report(*counted, level=scope.level, tag=scope.tag, caller=consumer)
+def _unknown_parts(reader: Reader, api: int) -> Iterator[DeviationRow]:
+    """The deviations that are parameters and fields without a description, ignored ones, too."""
+    filters, after = Filters(api=api, state=DeviationsShown.ALL), None
+    while True:
+        page = reader.deviations.listed(filters, PAGE, after)
+        yield from (one for one in page.rows if one.identity.kind in UNKNOWN_PARTS)
+        after = page.next
+        if after is None:
+            return

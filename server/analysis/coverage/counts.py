@@ -14,9 +14,12 @@ from server.analysis.inventory import MAX_NAME, name_of_process
 from server.analysis.paths import template
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.masks import Masks
+from server.analysis.specs.kinds import Kind
 
 MAX_CALLERS = 2_000  # consumers kept by name; further ones share a count
 MAX_UNKNOWN = 500  # templates of undocumented calls; further ones share a count
+MAX_UNKNOWN_PARTS = 100  # undescribed parameters and fields of an operation; further ones share a count
+UNKNOWN_PARTS = (Kind.UNKNOWN_PARAMETER, Kind.UNKNOWN_FIELD, Kind.UNKNOWN_HEADER)
 OTHER = "(other)"
 NOBODY = "(unknown)"
 
@@ -67,13 +70,16 @@ def _within(namespace: str | None, name: str) -> str:
 
 
 class Counts:
-    """`everyone[operation][part]`, `callers[operation][caller][part]`, `unknown[method, path][status]`."""
+    """`everyone[operation][part]`, `callers[operation][caller][part]`, `unknown[method, path][status]`,
+    `unknown_parts[operation][place]`.
+    """
 
     def __init__(self) -> None:
         self.exchanges = 0
         self.everyone: dict[str, Counter[str]] = {}
         self.callers: dict[str, dict[str, Counter[str]]] = {}
         self.unknown: dict[tuple[str, str], Counter[str]] = {}
+        self.unknown_parts: dict[str, Counter[str]] = {}
         self._known: set[str] = set()
 
     def add(self, operation: str, caller: str | None, parts: Iterable[str], count: int = 1) -> None:
@@ -94,6 +100,12 @@ class Counts:
             key = ("", OTHER)
         self.unknown.setdefault(key, Counter())[status] += count
 
+    def add_unknown_part(self, operation: str, where: str, place: str, count: int = 1) -> None:
+        """Adds a parameter or field that is not described."""
+        known = self.unknown_parts.setdefault(operation, Counter())
+        name = f"{where}{place}" if place.startswith("/") else f"{where}:{place}"
+        known[name if name in known or len(known) < MAX_UNKNOWN_PARTS else OTHER] += count
+
     def add_exchange(
         self, judged: Judged, outline: Outline, by: By, views: Sequence[Record] | None = None
     ) -> PartNames:
@@ -106,6 +118,9 @@ class Counts:
         if judgement.operation is not None and parts:
             self.add(judgement.operation, None, parts)
             self.add(judgement.operation, dict(callers(views or [record])).get(by, NOBODY), parts)
+            for one in judgement.deviations:
+                if one.kind in UNKNOWN_PARTS:
+                    self.add_unknown_part(judgement.operation, one.where, one.place)
         elif record.request is not None:
             request = record.request
             shape = template(request.path, Masks(record).segments())

@@ -56,7 +56,9 @@ class ConsumerCoverage(ConsumerShare):
 
 
 class OperationCoverage(CallCounts):
-    """`fields` is empty if the operation was not called."""
+    """`fields` is empty if the operation was not called. `unknown` has the parameters and fields that were
+    sent and are not described.
+    """
 
     operation: str
     operationId: str | None
@@ -68,6 +70,7 @@ class OperationCoverage(CallCounts):
     totals: PartCounts
     parameters: dict[str, int]
     fields: dict[str, int]
+    unknown: dict[str, int]
     consumers: dict[str, CallCounts]
 
 
@@ -84,9 +87,23 @@ class SpecificationName(TypedDict):
     version: str
 
 
+class Confidence(TypedDict):
+    """What capture missed, of all agents that deliver: bytes of HTTP, those that were not seen, and bytes of
+    TLS before its library was probed. A part that is not covered may have been called there.
+    """
+
+    http_bytes: int
+    unseen_bytes: int
+    unseen_percent: float | None
+    tls_bytes_before_probes: int
+
+
 class CoverageReport(CoverageShare):
+    """`confidence` is null for files: they do not say what they lack."""
+
     spec: SpecificationName
     exchanges: int
+    confidence: Confidence | None
     levels: dict[str, CoverageShare]
     tags: dict[str, CoverageShare]
     deprecated: CoverageShare

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 from server.analysis.coverage.counts import Counts
 from server.analysis.coverage.documents import (
+    Confidence,
     CoverageReport,
     CoverageShare,
     HitCount,
@@ -30,6 +31,7 @@ def report(
     level: str | None = None,
     tag: str | None = None,
     caller: str | None = None,
+    missed: Confidence | None = None,
 ) -> CoverageReport:
     """The coverage, limited to a level, a tag, and consumers whose name matches a pattern (`*`, `?`)."""
     operations = [
@@ -41,6 +43,7 @@ def report(
     return {
         "spec": {"title": outline.title, "version": outline.version},
         "exchanges": counts.exchanges,
+        "confidence": missed,
         **_totals(counted),
         "levels": {
             name: _totals([one for one in counted if one["level"] == name])
@@ -122,6 +125,7 @@ def _operation(outline: Outline, offer: Offer, counts: Counts, caller: str | Non
         },
         "parameters": parameters,
         "fields": fields,
+        "unknown": dict(counts.unknown_parts.get(offer.key, Counter()).most_common()),
         "consumers": {
             name: {"hits": _with(some, HIT), "watch": _with(some, WATCH)}
             for name, some in sorted(named.items(), key=lambda entry: (-calls(entry[1]), entry[0]))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import TypedDict
 
 from server.analysis.coverage.documents import CoverageReport, OperationCoverage
 from server.analysis.coverage.names import NO_ANSWER
 
+MAX_NAMED = 50  # consumers, and undescribed names, of one operation; JSON has all
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 CoverageRow = TypedDict(
@@ -30,7 +32,9 @@ CoverageRow = TypedDict(
         "deviating": int,
         "parameters": str,
         "fields": str,
+        "unknown": str,
         "consumers": int,
+        "called by": str,
     },
 )
 
@@ -59,8 +63,16 @@ def _row(one: OperationCoverage) -> CoverageRow:
         "deviating": one["deviating"],
         "parameters": "{hit}/{total}".format(**one["totals"]["parameters"]),
         "fields": "{hit}/{total}".format(**one["totals"]["fields"]),
+        "unknown": few([*one["unknown"]], MAX_NAMED),
         "consumers": len(one["consumers"]),
+        "called by": few([*one["consumers"]], MAX_NAMED),
     }
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    rest = len(names) - most
+    return "; ".join([*names[:most], *([f"and {rest} more"] if rest > 0 else [])])
 
 
 def csv_text(coverage: CoverageReport) -> str:

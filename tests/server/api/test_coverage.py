@@ -132,6 +132,19 @@ def test_csv_is_the_same_as_a_table(shop: Client) -> None:
     assert (rows[SHOW]["2xx"], rows[SHOW]["fields"]) == ("1", "1/2")
 
 
+def test_confidence_comes_from_the_ledgers_and_unknown_names_from_the_deviations(shop: Client) -> None:
+    api = upload(shop)
+    shop.send(record(0, path="/users/1?loose=1"), record(1, path="/users/2?loose=2"))
+    coverage = shop.get(f"/apis/{api}/coverage")
+    assert coverage["confidence"] == {
+        "http_bytes": 100,
+        "unseen_bytes": 0,
+        "unseen_percent": 0.0,
+        "tls_bytes_before_probes": 0,
+    }
+    assert of(coverage)["unknown"] == {"query:loose": 2}
+
+
 def test_another_release_is_held_against_the_same_traffic_and_not_kept(shop: Client) -> None:
     api = upload(shop)
     shop.send(*both(0), record(1, path="/fresh"))

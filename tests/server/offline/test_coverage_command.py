@@ -91,6 +91,20 @@ def test_csv_has_a_line_an_operation(capsys: pytest.CaptureFixture[str], files: 
     }
 
 
+def test_only_accepted_calls_count_if_asked_for(capsys: pytest.CaptureFixture[str], files: list[str]) -> None:
+    found = as_json(capsys, *files, "--accepted-only")
+    shown = next(one for one in found["operations"] if one["operationId"] == "showPet")
+    assert (shown["hits"], [*shown["consumers"]]) == ({"2xx": 3}, ["shop/2"])
+
+
+def test_the_table_says_who_called_and_that_files_do_not_say_what_they_lack(
+    capsys: pytest.CaptureFixture[str], files: list[str]
+) -> None:
+    shown = printed(capsys, *files)
+    assert "shop/2; e2e" in shown
+    assert "confidence: unknown, since files" in shown
+
+
 def test_the_table_shows_totals_and_operations(capsys: pytest.CaptureFixture[str], files: list[str]) -> None:
     shown = printed(capsys, *files)
     assert "66.67" in shown

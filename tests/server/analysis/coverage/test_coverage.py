@@ -272,3 +272,25 @@ def test_calls_whose_parameter_holds_slashes_count_for_their_operation() -> None
         counts.add_exchange(Judged.by(refs, one), outline, By.USER_AGENT)
     found = of(report(outline, counts), "GET /refs/{ref}")
     assert (found["hits"], found["parameters"]) == ({"2xx": 2}, {"path:ref": 2})
+
+
+def test_parameters_and_fields_that_nothing_describes_are_named_and_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counting, "MAX_UNKNOWN_PARTS", 3)
+    calls = [creating({"id": 1, "bogus": 2}), creating({"id": 1, "bogus": 3, "items": [{"odd": 1}]})]
+    found = of(covered(*calls, listing(query=b"limit=1&loose=2"), *calls), CREATE)["unknown"]
+    assert found == {
+        "request.body/bogus": 4,
+        "response.body/bogus": 4,
+        "request.body/items/*/odd": 2,
+        "(other)": 2,
+    }
+    assert of(covered(listing(query=b"loose=2")), LIST)["unknown"] == {"query:loose": 1}
+
+
+def test_csv_names_the_first_consumers_and_says_how_many_more_there_are() -> None:
+    coverage = covered(*[by_agent(listing(), f"agent/{n:02}") for n in range(53)])
+    (row,) = [one for one in rows(coverage) if one["operation"] == LIST]
+    assert row["called by"].startswith("agent/00; agent/01; ")
+    assert row["called by"].endswith("; agent/49; and 3 more")
