@@ -16,9 +16,10 @@ from tests.conftest import TIERS
 from tests.e2e.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
+IS_DEBIAN = "ID=debian" in Path("/etc/os-release").read_text().splitlines()
 PYTHON = """#!/bin/sh
 lane=host
-case "$*" in *"not (root"*) lane=pure ;; esac
+case "$*" in *"not (root"*) lane=rest ;; esac
 echo $$ > "$STATE/$lane"
 while [ ! -e "$STATE/go" ]; do sleep 0.05; done
 echo "ran $lane: $*"
@@ -65,18 +66,18 @@ def start(tree: Path, failing: str, *words: str, ci: str = "true") -> subprocess
 
 def begun(tree: Path) -> list[int]:
     """The processes of both lanes, which wait."""
-    lanes = [tree / "state" / lane for lane in ("host", "pure")]
+    lanes = [tree / "state" / lane for lane in ("host", "rest")]
     wait_until(lambda: all(lane.exists() and lane.read_text().strip() for lane in lanes), "both lanes")
     return [int(lane.read_text()) for lane in lanes]
 
 
-@pytest.mark.parametrize("failing", ["neither", "host", "pure"])
+@pytest.mark.parametrize("failing", ["neither", "host", "rest"])
 def test_both_lanes_run_at_once_and_either_may_fail(tree: Path, failing: str) -> None:
     with start(tree, failing) as running:
         begun(tree)
         (tree / "state/go").touch()
         output, _ = running.communicate()
-    assert ("ran host" in output, "ran pure" in output) == (True, True)
+    assert ("ran host" in output, "ran rest" in output) == (True, True)
     assert (running.returncode == 0) == (failing == "neither")
     last = output.splitlines()[-2]
     assert (last == f"FAILED tests/test_of_{failing}.py::test_it") == (failing != "neither")
@@ -85,17 +86,22 @@ def test_both_lanes_run_at_once_and_either_may_fail(tree: Path, failing: str) ->
 @pytest.mark.parametrize(("ci", "slow"), [("true", True), ("", False)])
 def test_the_slow_tiers_run_in_ci_only(tree: Path, ci: str, slow: bool) -> None:
     (tree / "state/go").touch()
+    for tier in ("vm", "cluster"):
+        (tree / "tests" / tier).mkdir(parents=True)
     with start(tree, "neither", ci=ci) as running:
         output, _ = running.communicate()
     chosen = {
-        lane: output.split(f"ran {lane}: -m pytest -m ")[1].splitlines()[0] for lane in ("host", "pure")
+        lane: output.split(f"ran {lane}: -m pytest -m ")[1].splitlines()[0] for lane in ("host", "rest")
     }
 
     def runs(lane: str, tier: str) -> bool:
         return bool(eval(chosen[lane], {name: name == tier for name in TIERS}))
 
-    assert [runs("host", tier) for tier in ("root", "compiled")] == [True, slow]
-    assert not any(runs("pure", tier) for tier in ("root", "vm", "compiled", "cluster"))
+    of_host, of_rest = ({tier for tier in ("", *TIERS) if runs(lane, tier)} for lane in chosen)
+    assert of_host - {"cluster"} == {"root"}
+    assert of_rest - {"vm", "browser"} == ({"", "compiled"} if slow else {""})
+    for tier, lane in {"cluster": of_host, "vm": of_rest}.items():
+        assert (tier in lane) == (slow and IS_DEBIAN)
 
 
 def test_with_arguments_there_is_one_lane(tree: Path) -> None:

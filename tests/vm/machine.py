@@ -49,6 +49,7 @@ EMULATION = ("-accel", "tcg,thread=multi", "-cpu", "max")
 
 SHARED = "security_model=passthrough,multidevs=remap"
 MEMORY_MB = 3072
+SECONDS = 1200.0  # at most; a run takes one to four minutes on an idle machine
 CRASH = re.compile(r"^.*(?:BUG:|Oops|general protection fault|Kernel panic|WARNING:).*$", re.MULTILINE)
 
 
@@ -97,7 +98,7 @@ def missing_tools() -> list[str]:
 
 
 def run(
-    kernel: Kernel, command: Sequence[str], append: str = "", seconds: float = 560, root: Path = ROOT
+    kernel: Kernel, command: Sequence[str], append: str = "", seconds: float = SECONDS, root: Path = ROOT
 ) -> Finished:
     """Boots, runs the command in this folder, or in / of another root, and powers off."""
     with tempfile.TemporaryDirectory(prefix="spectap-vm-") as name:

@@ -16,15 +16,13 @@ from tests.vm.machine import Kernel
 
 pytestmark = pytest.mark.vm
 
-SECONDS = 1200.0  # at most; three minutes on an idle machine
-
 
 @pytest.mark.skipif(not EVERYTHING, reason="TIERS=all runs it: the machine takes minutes")
 @pytest.mark.parametrize(("kernel", "mode"), cases(found()[-1:], "lazy"))
 def test_each_essential_call_is_stored_once_from_both_ends(kernel: Kernel, mode: str, tmp_path: Path) -> None:
     program = go_programs.STRIPPED.make(tmp_path)
     command = python("tests.vm.essential_calls", KPROBES.name, str(program))
-    finished = machine.run(kernel, ["sh", "-c", command], append=f"preempt={mode}", seconds=SECONDS)
+    finished = machine.run(kernel, ["sh", "-c", command], append=f"preempt={mode}")
     assert finished.status == 0, finished.output[-3000:] + finished.console[-2000:]
     seen = json.loads(finished.output.splitlines()[-1])
     assert KPROBES.title in seen["backend"]
