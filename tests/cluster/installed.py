@@ -6,25 +6,28 @@ import base64
 import json
 import os
 import shutil
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 from tests.cluster.cluster import RUN, Cluster, built
+from tests.cluster.manifests import write_kustomization
 from tests.cluster.workloads import pod
 from tests.e2e import bpf_programs
 from tests.e2e.processes import PATIENCE, REPOSITORY, wait_until
 
 NAMESPACE = "spectap"
 AGENT = "spectap-agent"
-OVERLAY = REPOSITORY / "tests/cluster/overlay"
+FITTING = "tests/cluster/component"
 SERVER_USER = 10001
 IMAGES = ("agent", "server", "nginx")
-_opener = build_opener(ProxyHandler({}))
+_opener = build_opener(ProxyHandler({}), HTTPSHandler(context=ssl._create_unverified_context()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Installed:
 
     def url(self) -> str:
         spec = self.cluster.get("service", "spectap-server", "--namespace", NAMESPACE)["spec"]
-        return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"
+        (port,) = spec["ports"]
+        return f"{port['appProtocol']}://{spec['clusterIP']}:{port['port']}"
 
     def get(self, path: str, **filters: object) -> Any:
         query = f"?{urlencode(filters)}" if filters else ""
@@ -119,16 +123,17 @@ def images() -> Path:
 
 
 @contextmanager
-def by_kustomize(cluster: Cluster) -> Iterator[Installed]:
-    """As daemonset/README.md says, deleted at the end."""
-    with nothing_left(cluster):
+def by_kustomize(cluster: Cluster, resource: str = "daemonset/base") -> Iterator[Installed]:
+    """The base, or an overlay, as daemonset/README.md says; deleted at the end."""
+    with nothing_left(cluster), TemporaryDirectory() as folder:
+        write_kustomization(Path(folder), resource, [FITTING])
         cluster.kubectl("create", "namespace", NAMESPACE)
         cluster.kubectl("create", "--filename", "-", stdin=cluster.do(REPOSITORY / "daemonset/secrets"))
-        cluster.kubectl("apply", "--kustomize", OVERLAY)
+        cluster.kubectl("apply", "--kustomize", folder)
         try:
             yield ready(cluster)
         finally:
-            cluster.kubectl("delete", "--kustomize", OVERLAY, "--timeout=120s")
+            cluster.kubectl("delete", "--kustomize", folder, "--timeout=120s")
 
 
 @contextmanager

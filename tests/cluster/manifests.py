@@ -33,16 +33,21 @@ def kustomized(tools: Path, folder: Path | None = None, components: Sequence[str
     """The base, with components if a folder for a kustomization of one's own is given."""
     if folder is None:
         return rendered([tools / "kubectl", "kustomize", "daemonset/base"])
-    here = os.path.relpath(REPOSITORY / "daemonset", folder.resolve())
+    write_kustomization(folder, "daemonset/base", [f"daemonset/components/{name}" for name in components])
+    return rendered([tools / "kubectl", "kustomize", folder])
+
+
+def write_kustomization(folder: Path, resource: str, components: Sequence[str]) -> None:
+    """Writes a kustomization of one's own, of folders of this repository."""
+    here = os.path.relpath(REPOSITORY, folder.resolve())
     own = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": "spectap",
-        "resources": [f"{here}/base"],
-        "components": [f"{here}/components/{name}" for name in components],
+        "resources": [f"{here}/{resource}"],
+        "components": [f"{here}/{name}" for name in components],
     }
     (folder / "kustomization.yaml").write_text(json.dumps(own))
-    return rendered([tools / "kubectl", "kustomize", folder])
 
 
 def helmed(tools: Path, *options: str) -> Objects:
