@@ -23,7 +23,8 @@ SERVERS = {
     "front": (NGINX, ["nginx", "-c", "/programs/nginx.conf", "-g", "daemon off;"]),
     "goods": (GO, ["/echo"]),
 }
-CLIENTS = {"cart": (PYTHON, ["sleep", "infinity"]), "till": (GO, ["/echo"])}
+PYTHON_CLIENT = (PYTHON, ["sleep", "infinity"])
+CLIENTS = {"cart": PYTHON_CLIENT, "till": (GO, ["/echo"])}
 PLAIN, TLS = 80, 443  # of the Service
 
 
@@ -58,7 +59,8 @@ class Shop:
             f"{scheme}://{server}:{TLS if scheme == 'https' else PLAIN}/calls/{name}"
             for scheme, name in zip(schemes, ids, strict=True)
         ]
-        program = ["/echo"] if CLIENTS[client][0] == GO else ["python3", "/programs/call.py"]
+        image, _ = CLIENTS.get(client, PYTHON_CLIENT)
+        program = ["/echo"] if image == GO else ["python3", "/programs/call.py"]
         argv = ["exec", "--namespace", NAMESPACE, self.pods[client].name, "--", *program, *urls]
         assert self.cluster.kubectl(*argv).split() == ids
         return ids
@@ -78,14 +80,30 @@ def shop(cluster: Cluster, certificate: Certificate) -> Iterator[Shop]:
     cluster.kubectl("apply", "--filename", "-", stdin="\n---\n".join(map(json.dumps, objects)))
     try:
         names = [*SERVERS, *CLIENTS]
-        for name in names:
-            rollout = ("rollout", "status", "--namespace", NAMESPACE, f"deployment/{name}")
-            cluster.kubectl(*rollout, "--timeout=180s")
-        made = Shop(cluster, {name: pod(cluster, name) for name in names})
+        made = Shop(cluster, {name: started(cluster, name) for name in names})
         wait_until(made.reaches_its_services, "rules of the Services on the node")
         yield made
     finally:
         cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@contextmanager
+def later(shop: Shop, name: str) -> Iterator[Shop]:
+    """The shop with one more client, which starts now."""
+    cluster = shop.cluster
+    made = json.dumps(deployment(name, *PYTHON_CLIENT, port=None))
+    cluster.kubectl("apply", "--filename", "-", stdin=made)
+    try:
+        yield Shop(cluster, {**shop.pods, name: started(cluster, name)})
+    finally:
+        cluster.kubectl("delete", "deployment", name, "--namespace", NAMESPACE, "--wait=false")
+
+
+def started(cluster: Cluster, name: str) -> Pod:
+    """The pod of this deployment, once it is ready."""
+    what = ("--namespace", NAMESPACE, f"deployment/{name}", "--timeout=180s")
+    cluster.kubectl("rollout", "status", *what)
+    return pod(cluster, name)
 
 
 def service(name: str) -> dict[str, object]:
