@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +11,9 @@ from datetime import datetime
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import IO
+
+from msgspec.json import Encoder
 
 from server.offline import remote
 from server.offline.exported import ExportedExchange
@@ -20,6 +21,7 @@ from server.offline.har import entry_of
 from server.offline.remote import AddressError, Remote, RemoteError
 
 EXIT_ERROR, EXIT_USAGE = 1, 64
+_json = Encoder().encode
 FILTERS = {
     "--api": "an API's id",
     "--method": "such as GET",
@@ -82,7 +84,9 @@ def run(parsed: argparse.Namespace) -> int:
     try:
         with remote.connected(parsed) as server:
             found = _begun(exchanges(server, filters))
-            count = write(found, sys.stdout) if parsed.output is None else write_file(found, parsed.output)
+            count = (
+                write(found, sys.stdout.buffer) if parsed.output is None else write_file(found, parsed.output)
+            )
     except AddressError as error:
         sys.stderr.write(f"spectap export: {error}\n")
         return EXIT_USAGE
@@ -107,15 +111,15 @@ def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[ExportedExcha
     yield from server.items("/exchanges", filters)
 
 
-def write(found: Iterator[ExportedExchange], out: TextIO) -> int:
+def write(found: Iterator[ExportedExchange], out: IO[bytes]) -> int:
     """Writes the document; returns its number of entries."""
     creator = {"name": "spectap", "version": version("spectap")}
-    out.write('{"log": {"version": "1.2", "creator": ' + json.dumps(creator) + ', "entries": [')
+    out.write(b'{"log": {"version": "1.2", "creator": ' + _json(creator) + b', "entries": [')
     count = 0
     for exchange in found:
-        out.write((",\n" if count else "\n") + json.dumps(entry_of(exchange)))
+        out.write((b",\n" if count else b"\n") + _json(entry_of(exchange)))
         count += 1
-    out.write("\n]}}\n")
+    out.write(b"\n]}}\n")
     return count
 
 
@@ -123,7 +127,7 @@ def write_file(found: Iterator[ExportedExchange], path: Path) -> int:
     """Like `write`, into a file that appears only when complete."""
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("w") as out:
+        with part.open("wb") as out:
             count = write(found, out)
         part.replace(path)
     finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import parse_qsl, quote
 
@@ -12,7 +14,10 @@ from server.analysis.json import Json, JsonObject
 from server.offline.exported import ExportedExchange, ExportedMessage, ExportedText
 
 SAFE = "".join(chr(byte) for byte in range(0x21, 0x7F))
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
+MINUTES = 1024  # remembered, since neighbouring exchanges share them
 VERSIONS = {"h1": "HTTP/1.1", "h3": "HTTP/3"}
+_PLAIN = re.compile(r"[\x21-\x7e]*")  # what `quote` leaves as it is
 LEFT_OUT = {"masked": "left out by redaction", "unseen": "not seen"}
 UNSEEN: ExportedMessage = {
     "headers": [],
@@ -59,7 +64,13 @@ def _between(first: str | None, second: str | None) -> float:
 
 def _ns(moment: str) -> int:
     whole, _, fraction = moment.removesuffix("Z").partition(".")
-    return int(datetime.fromisoformat(whole + "+00:00").timestamp()) * 1_000_000_000 + int(fraction)
+    return (_minute(whole[:-2]) + int(whole[-2:])) * 1_000_000_000 + int(fraction)
+
+
+@lru_cache(MINUTES)
+def _minute(moment: str) -> int:
+    """Seconds since the epoch at "2026-03-01T12:00:"."""
+    return int(datetime.fromisoformat(f"{moment}00+00:00").timestamp())
 
 
 def _request(exchange: ExportedExchange) -> JsonObject:
@@ -88,7 +99,7 @@ def _response(exchange: ExportedExchange) -> JsonObject:
         content["comment"] = LEFT_OUT[message["state"]]
     return {
         "status": status,
-        "statusText": HTTPStatus(status).phrase if status in set(HTTPStatus) else "",
+        "statusText": PHRASES.get(status, ""),
         "content": content,
         "redirectURL": next((v for n, v in _named(message) if n.lower() == "location"), ""),
         "bodySize": _size(message),
@@ -113,7 +124,10 @@ def _url(exchange: ExportedExchange) -> str:
 
 
 def _escaped(shown: ExportedText | None) -> str:
-    return "" if shown is None else quote(_bytes(shown), safe=SAFE)
+    if shown is None:
+        return ""
+    text = shown.get("text")
+    return text if text is not None and _PLAIN.fullmatch(text) else quote(_bytes(shown), safe=SAFE)
 
 
 def _named(message: ExportedMessage) -> list[tuple[str, str]]:

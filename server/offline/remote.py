@@ -15,11 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from msgspec.json import Decoder
 
 PATIENCE_S = 30.0  # a restarting server is waited for
 PAUSE_S = 0.5
 ANSWER_S = 60.0
 PAGE = 200  # items
+_page = Decoder(dict[str, Any]).decode
 NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 MOST_DETAIL = 500  # characters of the server's message
 CHECK = "check --server and whether the server is running"
@@ -127,7 +129,8 @@ class Remote:
         """All items of a list, page by page. Raises RemoteError."""
         cursor: dict[str, str] = {}
         while True:
-            page = self.get(path, {**params, "limit": str(PAGE), **cursor}).json()
+            answer = self.get(path, {**params, "limit": str(PAGE), **cursor})
+            page = _page(answer.content)
             yield from page["items"]
             if page["next"] is None:
                 return
@@ -138,10 +141,11 @@ class Remote:
         while True:
             try:
                 response = self._sent(request)
-                why = _detail(response) or f"HTTP {response.status_code}"
-                trouble = f"answers HTTP {response.status_code}: {_detail(response) or CHECK}"
                 if response.status_code not in LATER or _is_final(response):
                     return self._good(response)
+                detail = _detail(response)
+                why = detail or f"HTTP {response.status_code}"
+                trouble = f"answers HTTP {response.status_code}: {detail or CHECK}"
             except httpx.HTTPError as error:
                 why = _why(error)
                 trouble = f"cannot be reached ({why}): {CHECK}"
@@ -168,6 +172,8 @@ class Remote:
         return True
 
     def _good(self, response: httpx.Response) -> httpx.Response:
+        if response.is_success:
+            return response
         status, detail = response.status_code, _detail(response)
         says = f" ({detail})" if detail else ""
         if status in (401, 403):
@@ -177,10 +183,8 @@ class Remote:
             )
         if status in (404, 405) or response.is_redirect:
             raise RemoteError(f"{self._shown} is not a spectap server: check --server{says}")
-        if not response.is_success:
-            reason = detail or "no reason given"
-            raise RemoteError(f"the server at {self._shown} refused (HTTP {status}): {reason}")
-        return response
+        reason = detail or "no reason given"
+        raise RemoteError(f"the server at {self._shown} refused (HTTP {status}): {reason}")
 
 
 def _is_final(response: httpx.Response) -> bool:
