@@ -7,6 +7,7 @@ import json
 import re
 from base64 import b64decode
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ MAX_BRACKETS = 500_000
 """Objects and arrays of one entry: decoded, each takes some fifty times its two bytes."""
 
 MAX_HEADERS = 1000
+MAX_REMEMBERED = 1024  # addresses and minutes, since neighbouring entries share them
 MAX_TIME_NS = 2**62
 
 _decode = Decoder().decode
@@ -101,22 +103,31 @@ def base64(found: str) -> bytes:
 
 def headers(value: dict[str, Any], key: str, name: str = "name") -> Headers:
     """Header fields from an array of objects, names in lower case."""
-    found = []
-    for item in parts(value, key)[:MAX_HEADERS]:
-        field, content = item.get(name), item.get("value")
-        if isinstance(field, str) and field and isinstance(content, str):
-            found.append((encoded(field.lower()), encoded(content)))
-    return tuple(found)
+    found = value.get(key)
+    if not isinstance(found, list):
+        return ()
+    pairs = []
+    for item in found[:MAX_HEADERS]:
+        if isinstance(item, dict):
+            field, content = item.get(name), item.get("value")
+            if isinstance(field, str) and field and isinstance(content, str):
+                pairs.append((field.lower().encode("utf-8", "replace"), content.encode("utf-8", "replace")))
+    return tuple(pairs)
 
 
 def ip(found: str) -> str | None:
     """An address in its canonical form: without brackets and zone, IPv4 if mapped into IPv6."""
+    return _ip(found) if 0 < len(found) < 64 else None
+
+
+@lru_cache(MAX_REMEMBERED)
+def _ip(found: str) -> str | None:
     try:
-        known = ip_address(found.strip("[]").partition("%")[0]) if len(found) < 64 else None
+        known = ip_address(found.strip("[]").partition("%")[0])
     except ValueError:
         return None
     mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
-    return None if known is None else str(mapped or known)
+    return str(mapped or known)
 
 
 def time_ns(found: str | None) -> int | None:
@@ -124,11 +135,20 @@ def time_ns(found: str | None) -> int | None:
     match = _TIME.fullmatch(found) if found and len(found) < 64 else None
     if match is None:
         return None
-    zone = match[4].upper().replace("Z", "+00:00") if match[4] else "+00:00"
+    date, clock, fraction, zone = match.groups()
+    minute, second = _minute(date, clock[:5], zone), int(clock[6:])
+    if minute is None or second > 59:
+        return None
+    ns = (minute + second) * 1_000_000_000 + int((fraction or "0")[:9].ljust(9, "0"))
+    return ns if 0 <= ns < MAX_TIME_NS else None
+
+
+@lru_cache(MAX_REMEMBERED)
+def _minute(date: str, clock: str, zone: str | None) -> int | None:
+    """Seconds since the epoch at the start of a minute, such as "12:30"."""
+    zone = zone.upper().replace("Z", "+00:00") if zone else "+00:00"
     try:
-        at = datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}")
-        seconds = int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+        at = datetime.fromisoformat(f"{date}T{clock}:00{zone}")
+        return int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
     except (ValueError, OverflowError):
         return None
-    ns = seconds * 1_000_000_000 + int((match[3] or "0")[:9].ljust(9, "0"))
-    return ns if 0 <= ns < MAX_TIME_NS else None

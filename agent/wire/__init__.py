@@ -25,6 +25,7 @@ from agent.wire.batch import decode_record as decode_record
 from agent.wire.batch import pack_batch as pack_batch
 from agent.wire.batch import pack_head as pack_head
 from agent.wire.batch import pack_record as pack_record
+from agent.wire.batch import read_packed as read_packed
 from agent.wire.batch import read_records as read_records
 from agent.wire.batch import split_batch as split_batch
 from agent.wire.record import FROM_FILES as FROM_FILES

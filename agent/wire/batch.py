@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import IO, Annotated, TypeAlias
+from io import BufferedIOBase
+from typing import Annotated, TypeAlias
 
 import msgpack
-from msgspec import Meta, MsgspecError, Raw, Struct, convert
+from msgspec import Meta, MsgspecError, Raw, Struct
 from msgspec.msgpack import Decoder, Encoder
 
 from agent.wire.record import Record, values_of
@@ -25,6 +26,7 @@ VERSION = 3
 EARLIER = frozenset({1, 2})
 """Read as VERSION: 2 added `grpc` and `fields_unknown`, 3 `capture`, whose defaults fit what lacks them."""
 MAX_BATCH = 32 * 1024 * 1024  # bytes, unpacked
+PIECE = 256 * 1024  # bytes read of a stream of records at once
 MAX_RECORDS = 10_000  # of a batch; agents send at most 500
 MAX_VALUES = 800_000
 """In lists and maps of all records of a batch. The largest, an import's, has 4 MiB and one more record, and a
@@ -195,14 +197,28 @@ def decode_record(raw: bytes) -> Record:
         return _RECORDS.decode(raw)
 
 
-def read_records(stream: IO[bytes]) -> Iterator[Record]:
+def read_records(stream: BufferedIOBase) -> Iterator[Record]:
     """The concatenated records that `spectap-agent read` writes. Raises WireError."""
-    unpacker = msgpack.Unpacker(
-        stream, raw=False, strict_map_key=True, use_list=False, max_buffer_size=MAX_BATCH
-    )
+    return map(decode_record, read_packed(stream))
+
+
+def read_packed(stream: BufferedIOBase) -> Iterator[bytes]:
+    """The same records, still packed, as they are sent on. Raises WireError."""
+    unpacker = msgpack.Unpacker(max_buffer_size=2 * MAX_BATCH)
+    waiting, begins = b"", 0  # bytes from the first record on that was not yet given, and its offset
     with _refusing("record"):
-        for plain in unpacker:
-            yield convert(plain, Record)
+        while piece := stream.read1(PIECE):
+            unpacker.feed(piece)
+            waiting += piece
+            start = begins
+            try:
+                while True:
+                    unpacker.skip()
+                    end = unpacker.tell()
+                    yield waiting[start - begins : end - begins]
+                    start = end
+            except msgpack.OutOfData:
+                waiting, begins = waiting[start - begins :], start
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import zstandard
 
-from agent.wire import Capture, CaptureScope, Record, pack_batch, pack_record
+from agent.wire import Capture, CaptureScope, pack_batch
 from server.offline import reading, remote
 from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.remote import AddressError, Remote, RemoteError
@@ -63,7 +63,7 @@ def run(parsed: argparse.Namespace) -> int:
     try:
         with remote.connected(parsed) as server:
             epoch = epoch_of(parsed.files, arguments)
-            records = UntilUnreadable(reading.records(parsed.files, arguments))
+            records = UntilUnreadable(reading.packed_records(parsed.files, arguments))
             counts = send(records, epoch, server)
     except AddressError as error:
         sys.stderr.write(f"spectap import: {error}\n")
@@ -103,8 +103,8 @@ def epoch_of(files: Sequence[Path], arguments: Sequence[str]) -> str:
     return digest.hexdigest()[:32]
 
 
-def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
-    """Sends all records, batch by batch. Raises RemoteError and what `records` raises."""
+def send(records: Iterable[bytes], epoch: str, server: Remote) -> Imported:
+    """Sends all packed records, batch by batch. Raises RemoteError and what `records` raises."""
     counts = Imported()
     for batch in chain(batches(records), [[]]):  # an empty one says that no more comes
         first = counts.records + 1  # a batch is addressed by its first record
@@ -117,13 +117,13 @@ def send(records: Iterable[Record], epoch: str, server: Remote) -> Imported:
     return counts
 
 
-def batches(records: Iterable[Record]) -> Iterator[list[bytes]]:
-    """Packed records, grouped so that a batch is neither large nor slow to store."""
+def batches(records: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Records, grouped so that a batch is neither large nor slow to store."""
     batch: list[bytes] = []
     size = 0
     for record in records:
-        batch.append(pack_record(record))
-        size += len(batch[-1])
+        batch.append(record)
+        size += len(record)
         if len(batch) >= BATCH_RECORDS or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0

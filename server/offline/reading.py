@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import subprocess
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
-from agent.wire import Record, WireError, read_records
+from agent.wire import Record, WireError, decode_record, read_packed
 from server.agent_options import SHAPES, Passed, declare, given
 from server.agent_program import AgentMissing, agent_program
 
+Item = TypeVar("Item")
 STOP_S = 10.0  # for the child to end after the request
 
 FORMATS = ("recording", "pcap", "har", "audit", "telemetry", "kong", "nginx", "apache", "ndjson")
@@ -61,6 +64,15 @@ def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[R
 
     The child ends with the generator, however that ends.
     """
+    with closing(packed_records(files, arguments)) as packed:
+        try:
+            yield from map(decode_record, packed)
+        except WireError as error:
+            raise _unreadable(error) from None
+
+
+def packed_records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[bytes, None, None]:
+    """The same records as they are sent to a server. Raises ReadingError like `records`."""
     there, reasons = found(files)
     try:
         if there:
@@ -71,15 +83,15 @@ def records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Generator[R
         raise ReadingError("; ".join(reasons))
 
 
-class UntilUnreadable:
+class UntilUnreadable(Generic[Item]):
     """Records up to what cannot be read: `error` says then what that is. `count` is their number."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[Item]) -> None:
         self._records = records
         self.count = 0
         self.error: ReadingError | None = None
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[Item]:
         try:
             for record in self._records:
                 self.count += 1
@@ -100,7 +112,7 @@ def found(files: Iterable[Path]) -> tuple[list[Path], list[str]]:
     return there, reasons
 
 
-def _of_child(arguments: Sequence[str]) -> Generator[Record, None, None]:
+def _of_child(arguments: Sequence[str]) -> Generator[bytes, None, None]:
     try:
         child = subprocess.Popen(
             [*agent_program(), *arguments], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
@@ -110,14 +122,18 @@ def _of_child(arguments: Sequence[str]) -> Generator[Record, None, None]:
     assert child.stdout is not None
     with child.stdout:
         try:
-            yield from read_records(child.stdout)
+            yield from read_packed(cast(BufferedReader, child.stdout))
             status = child.wait()
         except WireError as error:
-            raise ReadingError(f"the output of spectap-agent cannot be read: {error}") from None
+            raise _unreadable(error) from None
         finally:
             _stopped(child)
     if status:
         raise ReadingError(_why(status))
+
+
+def _unreadable(error: WireError) -> ReadingError:
+    return ReadingError(f"the output of spectap-agent cannot be read: {error}")
 
 
 def _why(status: int) -> str:

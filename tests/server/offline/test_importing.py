@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire import Record
+from agent.wire import pack_record
 from server import cli
 from server.config import digest
 from server.offline import importing
 from server.offline.importing import BATCH_RECORDS, epoch_of, send
-from server.offline.reading import records
+from server.offline.reading import packed_records
 from server.offline.remote import Remote, RemoteError
 from tests.har import document, entry
 from tests.server.records import record
@@ -100,8 +100,8 @@ def test_an_import_that_broke_off_goes_on_where_it_did(client: Client, tmp_path:
     class Cut(Exception):
         pass
 
-    def cut() -> Iterator[Record]:
-        for number, one in enumerate(records([path], options)):
+    def cut() -> Iterator[bytes]:
+        for number, one in enumerate(packed_records([path], options)):
             if number == BATCH_RECORDS + 3:
                 raise Cut
             yield one
@@ -110,14 +110,16 @@ def test_an_import_that_broke_off_goes_on_where_it_did(client: Client, tmp_path:
         with pytest.raises(Cut):
             send(cut(), epoch, server)
         assert len(client.items("/exchanges")) == BATCH_RECORDS
-        found = send(records([path], options), epoch, server)
+        found = send(packed_records([path], options), epoch, server)
     assert (found.records, found.new) == (207, 7)
 
 
 def test_all_that_was_imported_is_shown_at_the_end(client: Client) -> None:
     with Remote(str(client.http.base_url), None) as server:
         found = send(
-            [record(n, "client", port=40_000 + n) for n in range(BATCH_RECORDS + 1)], "epoch", server
+            [pack_record(record(n, "client", port=40_000 + n)) for n in range(BATCH_RECORDS + 1)],
+            "epoch",
+            server,
         )
     assert len(client.items("/exchanges")) == found.new == BATCH_RECORDS + 1
 
