@@ -10,6 +10,9 @@ from agent.http.messages import Completeness, Exchange, Request, Response, heade
 MAX_INTERIM = 16
 """Kept 1xx statuses of one response."""
 
+OVERHEAD, FIELD_OVERHEAD = 1024, 160
+"""Bytes of the objects of a request and of each of its fields (CPython), beside their text."""
+
 _BY_SEVERITY = (
     Completeness.COMPLETE,
     Completeness.TRUNCATED,
@@ -38,6 +41,16 @@ class PairDraft:
     response_cut: Completeness = Completeness.COMPLETE
     error: str | None = None
     interim: tuple[int, ...] = ()
+    held: int = 0  # what the pairer has counted of its memory
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory of the request, roughly."""
+        request = self.request
+        if request is None:
+            return OVERHEAD
+        fields = sum(len(name) + len(value) + FIELD_OVERHEAD for name, value in request.headers)
+        return OVERHEAD + fields + len(request.target) + len(request.body.data)
 
     def add_request(self, fact: RequestDone) -> None:
         """Adds the request, which is over."""

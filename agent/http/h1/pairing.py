@@ -45,8 +45,10 @@ from agent.http.h1.facts import (
 )
 from agent.http.messages import Completeness, Exchange, header
 
-MAX_OUTSTANDING = 128
-"""Requests of one connection that wait for a response; beyond the bound the oldest are given up."""
+MAX_OUTSTANDING = 16_384
+"""Requests of one connection that wait for a response; beyond the bound all are given up. Before that, their
+memory may make the table give up the connection (`held_bytes` of agent/streams/table.py).
+"""
 
 
 class Order(Enum):
@@ -64,8 +66,8 @@ class Pairer:
 
     `late`: the connection is older than the source. `fenced` and `response_lost`: the requests or the
     responses are not captured from the first byte of their half, the latter with a gap until `lost_ns`.
-    `upgraded` names the protocol that took over the connection, once one has. `held` counts the body bytes
-    that wait here.
+    `upgraded` names the protocol that took over the connection, once one has. `held` is the memory of what
+    waits here, roughly: bodies, and requests that wait behind another.
     """
 
     def __init__(
@@ -135,7 +137,7 @@ class Pairer:
         draft, self._sending = self._sending, None
         assert draft is not None
         draft.add_request(fact)
-        self.held += len(fact.request.body.data)
+        self._hold(draft, draft.memory if len(self._queue) > 1 else len(fact.request.body.data))
         if draft.response is not None or draft.given_up:
             self._finish(draft)
 
@@ -233,7 +235,7 @@ class Pairer:
         draft, self._current = self._current, None
         assert draft is not None
         draft.add_response(fact)
-        self.held += len(fact.response.body.data)
+        self._hold(draft, len(fact.response.body.data))
         self.upgraded = draft.upgraded
         if draft is not self._sending:
             self._finish(draft)
@@ -284,15 +286,17 @@ class Pairer:
         if draft is not self._sending:
             self._finish(draft)
 
+    def _hold(self, draft: PairDraft, size: int) -> None:
+        draft.held += size
+        self.held += size
+
     def _draft(self, start_ns: int, method: bytes | None, error: str | None = None) -> PairDraft:
         draft = PairDraft(self._ordinal, start_ns, method, self._absolute, error=error)
         self._ordinal += 1
         return draft
 
     def _finish(self, draft: PairDraft, silent: Completeness = Completeness.GAP) -> None:
-        for message in (draft.request, draft.response):
-            if message is not None:
-                self.held -= len(message.body.data)
+        self.held -= draft.held
         if draft.request is None and draft.response is None and draft.error is None:
             return  # only 1xx responses to a request that was not seen
         late = self._late and (self._first_ns is None or draft.start_ns < self._first_ns)

@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.events import Chunk, Tick
-from agent.http.h1.pairing import MAX_OUTSTANDING
+from agent.http.connections import connections
+from agent.http.h1 import pairing
 from agent.http.messages import Completeness
+from agent.ledger import Ledger
+from agent.streams.table import Limits
 from tests.agent.http.talks import C, S, Steps, chunks, tell
 
 MS = 1_000_000
@@ -22,7 +25,7 @@ def ask(n: int) -> bytes:
 
 
 def say(n: int) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nX-N: %d\r\nContent-Length: 1\r\n\r\n%d" % (n, n)
+    return b"HTTP/1.1 200 OK\r\nX-N: %d\r\nContent-Length: %d\r\n\r\n%d" % (n, len(str(n)), n)
 
 
 def story(words: str) -> tuple[Steps, set[int]]:
@@ -127,11 +130,30 @@ def test_a_request_read_after_its_answer_was_told_alone_is_not_given_the_next_an
     assert pairs([q1, a1, q2, a2, *later]) == ["a1", "a2", "a3", "q1", "q2", "q4=a4"]
 
 
-def test_requests_without_answers_are_bounded() -> None:
-    steps = [(C, ask(n)) for n in range(MAX_OUTSTANDING * 3)]
+PIPELINED = 2_000
+
+
+def test_pipelined_requests_are_answered_in_order_however_many_they_are() -> None:
+    steps = [(C, b"".join(map(ask, range(PIPELINED)))), (S, b"".join(map(say, range(PIPELINED))))]
+    assert pairs(chunks(steps)) == sorted(f"q{n}=a{n}" for n in range(PIPELINED))
+
+
+def test_requests_without_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairing, "MAX_OUTSTANDING", 128)
+    steps = [(C, ask(n)) for n in range(128 * 3)]
     told = tell(chunks(steps), closed=False)
     assert len(told.exchanges) == len(steps)
     assert all(x.response is None for x in told.exchanges)
+
+
+def test_the_memory_of_requests_that_wait_behind_others_is_counted() -> None:
+    raw = b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 10_000 + b"\r\n\r\n"
+    table = connections(Limits(), 0, Ledger())
+    for chunk in chunks([(C, raw)] * 100):
+        list(table.feed(chunk))
+    assert table.held > 99 * len(raw)
+    list(table.finish(0))
+    assert table.held == 0
 
 
 def test_a_response_lost_in_the_middle_of_its_head_leaves_the_request_alone() -> None:
