@@ -13,6 +13,7 @@ from typing import NoReturn, TypeAlias
 from server import config, options, up
 from server.config import ConfigError, ServerSettings
 from server.offline import (
+    agents,
     coverage,
     exporting,
     importing,
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     up.add_parser(subparsers)
     add_server(subparsers)
+    agents.add_parser(subparsers)
     coverage.add_parser(subparsers)
     exporting.add_parser(subparsers)
     importing.add_parser(subparsers)

@@ -24,7 +24,10 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
     "spectap-agent": agent.cli.main,
 }
 COMMANDS = {
-    "spectap": ("up", "server", "coverage", "export", "import", "match", "rebuild", "specs", "tokens", "try"),
+    "spectap": (
+        *("up", "server", "agents", "coverage", "export", "import"),
+        *("match", "rebuild", "specs", "tokens", "try"),
+    ),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
 
