@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.analysis.rebuild.templates.template_learner import TemplateLearner
 from tests.bench.templates_traffic import Request, anonymous, successes
+
+_RULE = re.compile(r"\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +45,14 @@ def score(learner: TemplateLearner, requests: Sequence[Request]) -> Score:
     said = {anonymous(template.text) for template in learned.templates}
     f1 = 2 * len(said & true) / (len(said) + len(true))
     return Score(f1, right / total, frozenset(true - said), frozenset(said - true))
+
+
+def f1_of_rules(requests: Sequence[Request]) -> float:
+    """F1 of the rule that numbers and UUIDs are values, and everything else is a word."""
+    every = list(successes(requests))
+    true = {request.template for request in every}
+    said = {
+        "/" + "/".join("{}" if _RULE.fullmatch(word) else word for word in request.segments)
+        for request in every
+    }
+    return 2 * len(said & true) / (len(said) + len(true))

@@ -37,6 +37,9 @@ _MOST_EACH = 5.0
 _MOST_WIDTH = 4.0
 _TELLS = 1.5  # expected values before a word
 _ITEM = frozenset({"PUT", "PATCH", "DELETE"})
+_TRUNK = 0.6  # of the API's calls
+_FIRST = 0.9  # the same, at the place of first words: after the base path or version
+_BREAK = re.compile(r"[-_.]")
 _RUN = re.compile(r"[A-Z]+|[a-z]+|\d+")
 _READABLE = 3.2  # characters of one case in a row, on average; text by people has more
 
@@ -94,7 +97,7 @@ def contexts(root: Node) -> dict[str, int]:
 
 class Level:
     """All words at one place. `before` is the word before it ("" at the root), None for a parameter; `known`
-    are the `contexts` of words.
+    are the `contexts` of words, `calls` all calls of the API.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Level:
         parents: Sequence[Node],
         before: str | None,
         known: Mapping[str, int],
+        calls: int,
     ) -> None:
         self.words = [Word(key, nodes) for key, nodes in sorted(children.items()) if key]
         self.names = [word for word in self.words if not word.fold]
@@ -113,6 +117,7 @@ class Level:
         self._everything = max(sum(parent.total for parent in parents), 1)
         self._collection = any(parent.calls for parent in parents)
         self.calls = sum(word.total for word in self.names)  # of the names only
+        self._share = self.calls / max(calls, 1)
 
     def evidence(self) -> dict[str, dict[str, float]]:
         """The measures of each word by name; folds contribute, but have none themselves."""
@@ -123,13 +128,15 @@ class Level:
         evens = {part: _evenness(self.words, part) for part in PARTS}
         held = Counter(key for word in self.words for key in word.edges if key != OTHER)
         answered = Counter(shape for word in self.words for shape in word.shapes)
+        shared = {word.key: sum(1 for key in word.edges if held[key] >= _FEW) for word in self.names}
         place = self._of_place()
         return {
             word.key: {
                 **place,
                 **self._of_word(word, {part: evens[part][word.key] for part in PARTS}),
                 **self._of_look(word.key),
-                "shared": log(1 + sum(1 for key in word.edges if held[key] >= _FEW)),
+                "shared": log(1 + shared[word.key]),
+                "first": float(self._is_first and not shared[word.key]),
                 "edge_same": self._held_by(word.edges, held),
                 "shape_same": self._held_by(word.shapes, answered),
             }
@@ -139,12 +146,17 @@ class Level:
     def _of_place(self) -> dict[str, float]:
         total, words = max(self.calls, 1), len(self.names)
         once = sum(1 for word in self.names if word.total <= 1)
+        signs = len({sign for word in self.names for sign in (*word.shapes, *word.edges)})
         return {
             "once": once / words,
             "once_calls": once / total,
             "new": words / total,
             "words": min(log(words), _MOST_WORDS),
             "place_calls": min(log(total + 1), _MOST_CALLS),
+            "signs": log(max(signs, 1) / words),
+            "each_sign": log((total + 1) / max(signs, 1)),
+            "each_word": log(total / words),
+            "trunk": float(self._share >= _TRUNK),
             "width": min(log(self._width + 1), _MOST_WIDTH),
             "collection": float(self._collection),
             "plural": float(self._is_plural),
@@ -183,6 +195,8 @@ class Level:
     def _of_look(text: str) -> dict[str, float]:
         return {
             "jumble": _jumble(text),
+            "digit": float(any(map(str.isdigit, text))),
+            "parts": float(len(_BREAK.findall(text))),
             "ends_in_s": float(text.endswith("s")),
         }
 
@@ -190,6 +204,10 @@ class Level:
         """The largest share of the other words here that also have one of these keys."""
         others = max(len(self.words) - 1, 1)
         return max(((holders[key] - 1) / others for key in keys if key != OTHER), default=0.0)
+
+    @property
+    def _is_first(self) -> bool:
+        return self._share >= _FIRST and not self._is_plural
 
     @property
     def _is_plural(self) -> bool:

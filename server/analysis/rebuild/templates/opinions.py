@@ -1,23 +1,34 @@
 """Decides which words at one place are values of a parameter, and which are words of the API.
 
-A word is a value if the weighted sum of its evidence is above zero. There are two opinions: one by the place
-alone, and one when all places have their first.
+A word is a value if the weighted sum of its evidence is above zero. There are three opinions:
+
+| opinion | looks at | decides |
+|---|---|---|
+| first | the place alone | nothing; the others use it |
+| sparse | also the first opinions of all places | while templates have few calls |
+| second | the same | once they have more; about an API's first words never alone |
+
+To the sparse opinion a word is a word of the API until others come that are answered as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from server.analysis.rebuild.templates.evidence import Level, contexts
 from server.analysis.rebuild.templates.nodes import Node, is_fold, suffix_in
 from server.analysis.rebuild.templates.second_opinion import bounded, second
-from server.analysis.rebuild.templates.weights import FIRST, SECOND, weighted
+from server.analysis.rebuild.templates.weights import FIRST, SECOND, SPARSE, weighted
 
 Children = Mapping[str, list[Node]]
 
 _MOST_SUFFIXES = 2
 _FEW = 3
+_LITTLE, _PLENTY = 1.9, 2.8  # calls of a template: up to the one the sparse opinion decides, then the second
+_MOST_COUNTED = 10  # calls of one template, so that a busy one does not stand for all
+_TRUST_AT_FIRST = 0.5  # the largest weight of the second opinion where the API's first words are
 _ENOUGH = 4  # calls at a place; with fewer, words stay words: /users and /health, each called once
 
 
@@ -32,8 +43,9 @@ class Partition:
 class Opinions:
     """Partitions the children of places, by the odds of each word to be a value.
 
-    The first opinion is by the place alone. After `share`, the second also uses the first opinions of similar
-    words, and of the same word at all places after the same word, and the amount of traffic.
+    The first opinion decides until `share`, then the sparse one until `weigh`, then both later ones, weighted
+    by the amount of traffic. These also use the first opinions of similar words, and of the same word at all
+    places after the same word.
     """
 
     def __init__(self, root: Node) -> None:
@@ -41,14 +53,22 @@ class Opinions:
         self._contexts = contexts(root)
         self._found: dict[tuple[str, int, str], float] = {}
         self._rate: float | None = None
+        self._trust = 0.0
 
     def share(self, templates: int) -> None:
         """Ends the first opinions, which gave this number of templates."""
         self._rate = max(self._calls / max(templates, 1), 1.0)
 
+    def weigh(self, calls: Sequence[int]) -> None:
+        """Ends the sparse opinions, which gave templates with these numbers of calls."""
+        amount = fmean(min(times, _MOST_COUNTED) for times in calls) if calls else 0.0
+        self._trust = max(0.0, min(1.0, (amount - _LITTLE) / (_PLENTY - _LITTLE)))
+
     def partition(self, children: Children, parents: list[Node], before: list[str | None]) -> Partition:
         """`before` are the segments before the place, None for a parameter."""
-        odds = self._odds(Level(children, parents, before[-1] if before else "", self._contexts), before)
+        odds = self._odds(
+            Level(children, parents, before[-1] if before else "", self._contexts, self._calls), before
+        )
         if sum(node.total for nodes in children.values() for node in nodes) < _ENOUGH:
             odds = {}
         literals: list[str] = []
@@ -76,7 +96,13 @@ class Opinions:
             for word, odds in first.items()
         }
         further = second(level, first, elsewhere, self._rate)
-        return {word: weighted(SECOND, {**evidence[word], **further[word]}) for word in first}
+        return {word: self._later({**evidence[word], **further[word]}) for word in first}
+
+    def _later(self, measures: Mapping[str, float]) -> float:
+        trust = min(self._trust, _TRUST_AT_FIRST) if measures["first"] else self._trust
+        sparse = weighted(SPARSE, measures) if trust < 1 else 0.0
+        second = weighted(SECOND, measures) if trust else 0.0
+        return (1 - trust) * sparse + trust * second
 
 
 def _place(before: list[str | None]) -> tuple[str, int]:

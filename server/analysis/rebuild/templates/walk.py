@@ -63,10 +63,11 @@ class _Here:
 def walk(root: Node, decisions: Sequence[Decision], fold: bool = False) -> Iterator[Visit]:
     """Every path that had calls. With `fold`, words that are values are folded into one child.
 
-    Walks twice: results for a word at one place help to decide at others.
+    Walks three times: results at one place help to decide at others (opinions.py).
     """
     opinions = Opinions(root)
     opinions.share(sum(1 for _ in _walk(root, decisions, opinions, False)))
+    opinions.weigh([sum(visit.calls.values()) for visit in _walk(root, decisions, opinions, False)])
     yield from _walk(root, decisions, opinions, fold)
 
 

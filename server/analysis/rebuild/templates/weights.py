@@ -1,7 +1,7 @@
-"""The weights of each measure as evidence that a word is a value: two logistic regressions.
+"""The weights of each measure as evidence that a word is a value: three logistic regressions.
 
-They were fitted to traffic generated for published APIs (tests/bench/README.md says how). The second one uses
-the first one's results for all places.
+They were fitted to traffic generated for published APIs (tests/bench/README.md says how). The second and the
+sparse one use the first one's results for all places; the sparse one is for APIs of which little was seen.
 """
 
 from __future__ import annotations
@@ -80,6 +80,40 @@ SECOND = {
     "once_thinned": 1.74,
     "words_rate": -0.18,
     "busiest": -0.46,  # see second_opinion.py
+}
+SPARSE = {
+    "": -2.69,
+    # the place
+    "signs": 1.3,  # different answers and continuations, per word
+    "each_sign": 0.98,  # calls, per answer and continuation
+    "each_word": -0.72,  # calls per word
+    "once": 5.14,
+    "once_calls": -3.69,
+    "new_thinned": 0.06,
+    "trunk": -1.36,  # most of the API lies here
+    "first": -3.0,  # of all, and nothing follows that follows others, too (set by hand)
+    "width": 0.46,
+    "plural": 0.35,
+    # the word
+    "contexts": -1.98,
+    "calls": -0.24,
+    "calls_share": 0.36,
+    "calls_each": -0.76,
+    "item": 0.8,
+    "shapeless": 0.89,
+    "digit": 2.1,  # has one
+    "parts": 0.58,  # separators within it
+    "ends_in_s": -1.43,
+    "jumble": 0.92,
+    "version": -50.0,
+    # how much it is like the other words, and what the first opinions were
+    "shared": 2.66,
+    "edge_same": -1.95,
+    "plural_even": 0.19,
+    "independent": -0.77,
+    "alike": 0.28,
+    "rest": 0.37,
+    "elsewhere": 0.26,
 }
 
 

@@ -18,7 +18,7 @@ def place(calls: dict[str, int], shapes: dict[str, str]) -> Level:
         parent.children[word] = child = Node()
         child.count("GET", shapes.get(word, "same"), times)
     parent.add_up()
-    return Level({word: [node] for word, node in parent.children.items()}, [parent], "zoo", {})
+    return Level({word: [node] for word, node in parent.children.items()}, [parent], "zoo", {}, parent.total)
 
 
 def measures(level: Level, rate: float, first: dict[str, float] | None = None) -> dict[str, Measures]:
@@ -55,7 +55,7 @@ def test_a_word_below_many_values_is_independent_of_them_and_what_belongs_to_one
         for word in ("settings", f"own{number}", f"own{number}"):
             parent.children.setdefault(word, Node()).count("GET", None, 3)
         parent.add_up()
-    evidence = Level(together(parents), parents, None, {}).evidence()
+    evidence = Level(together(parents), parents, None, {}, 270).evidence()
     assert evidence["settings"]["independent"] > 3.0
     assert evidence["own7"]["independent"] == 0.0
 

@@ -61,3 +61,58 @@ def test_a_few_calls_are_no_reason_to_take_words_for_values() -> None:
         "/api/orders",
         "/health",
     }
+
+
+HTTPBIN = """GET /get args
+POST /post form
+PUT /put form
+DELETE /delete form
+PATCH /patch form
+GET /anything all
+GET /anything/foo/bar all
+GET /ip origin
+GET /json slideshow
+GET /xml -
+GET /html -
+GET /headers headers
+GET /uuid uuid
+GET /cookies cookies
+GET /cookies/set/flavour/oat cookies
+GET /bearer token
+GET /status/204 -
+GET /delay/1 form
+GET /base64/aGVsbG8= -
+GET /image/png -
+GET /image/jpeg -
+GET /gzip gzipped
+GET /deflate deflated
+GET /basic-auth/someone/pass token
+GET /cache args
+GET /encoding/utf8 -"""
+"""One call each of operations of a service with words at its root, and the keys of their answers."""
+
+
+def test_words_called_once_each_stay_words_however_many_they_are() -> None:
+    learning = TemplateLearner()
+    for method, path, shape in map(str.split, HTTPBIN.splitlines()):
+        learning.observe(method, segments(path), shape=None if shape == "-" else shape)
+    expected = {path for _, path, _ in map(str.split, HTTPBIN.splitlines())}
+    expected = expected - {"/status/204", "/delay/1"} | {"/status/{statusId}", "/delay/{delayId}"}
+    assert {template.text for template in learning.templates().templates} == expected
+
+
+def test_first_words_that_are_answered_alike_stay_words() -> None:
+    words = ["session", "checkout", "profile", "search", "cart", "items", "orders"]
+    learning = TemplateLearner()
+    for word in words:
+        learning.observe("POST", ("api", "v2", word), shape="ok")
+    assert {template.text for template in learning.templates().templates} == {f"/api/v2/{w}" for w in words}
+
+
+def test_names_after_a_plural_that_are_answered_alike_are_values_soon() -> None:
+    learning = TemplateLearner()
+    for word in ("health", "login", "orders"):
+        learning.observe("GET", (word,), shape=word)
+    for name in ("otter", "falcon", "heron", "badger", "ibex", "lynx"):
+        learning.observe("GET", ("users", name), shape="user")
+    assert "/users/{userName}" in {template.text for template in learning.templates().templates}
