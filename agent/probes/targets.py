@@ -45,11 +45,11 @@ def mapped_libraries(maps: str) -> list[MappedFile]:
     found: dict[tuple[str, bool], MappedFile] = {}
     for line in maps.splitlines():
         fields = line.split(None, 5)
-        if len(fields) < 6 or "x" not in fields[1] or not is_library(fields[5]):
+        if len(fields) < 6 or "x" not in fields[1]:
             continue
         path = fields[5].removesuffix(DELETED)
         gone = path != fields[5]
-        if gone and all(library.brought for library in named(path)):
+        if not is_library(path) or (gone and all(library.brought for library in named(path))):
             continue
         link = map_file(fields[0]) if gone else f"root{path}"
         found.setdefault((path, gone), MappedFile(path, link))

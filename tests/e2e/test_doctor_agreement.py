@@ -130,13 +130,18 @@ def grpc(stage: Stage) -> Played:
     return Played(server.process, None, make, [])
 
 
-def java(stage: Stage) -> Played:
-    java_programs.require()
-    programs = java_programs.Programs.make(stage.folder, stage.certificate)
-    process, port = stage.stack.enter_context(
-        programs.server(java_programs.DISTRIBUTION, "engine", stage.folder)
-    )
-    return stage.call(Echo(process, port, stage.folder), "python")
+def java(how: str) -> Start:
+    """A server in Java of this kind."""
+
+    def start(stage: Stage) -> Played:
+        java_programs.require()
+        programs = java_programs.Programs.make(stage.folder, stage.certificate)
+        process, port = stage.stack.enter_context(
+            programs.server(java_programs.DISTRIBUTION, how, stage.folder)
+        )
+        return stage.call(Echo(process, port, stage.folder), "python")
+
+    return start
 
 
 def static(*flags: str) -> Start:
@@ -198,7 +203,7 @@ CASES = (
     Case("boringssl", grpc, Word("boringssl"), Word("boringssl")),
     Case("static-stripped", static("-s"), OPENSSL, Word("openssl", "dark")),
     Case("replaced", replaced, OPENSSL, OPENSSL),
-    Case("java", java, Word("java", "dark"), OPENSSL),
+    Case("java", java("engine"), Word("java", "dark"), OPENSSL),
 )
 MORE = (
     *(
@@ -217,6 +222,7 @@ MORE = (
     Case("io_uring", io_uring, PLAIN, Word("plain", "unknown")),
     Case("pyopenssl", pyopenssl, OPENSSL, OPENSSL),
     Case("static", static(), OPENSSL, OPENSSL),
+    *(Case(how, java(how), OPENSSL, OPENSSL) for how in ("netty-native",) if java_programs.LIBRARIES),
     *(Case(f"go-{build}", go(build), GO, GO) for build in go_programs.OTHERS),
 )
 CHOSEN = CASES + MORE * EVERYTHING

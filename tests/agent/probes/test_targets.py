@@ -14,7 +14,7 @@ MAPS = """\
 7f1000020000-7f1000080000 r-xp 00020000 fe:00 77 /usr/lib/x86_64-linux-gnu/libssl.so.3
 7f1000090000-7f10000f0000 r-xp 00020000 fe:00 78 /opt/app with space/lib/libssl-1a2b3c.so.1.1
 7f1000100000-7f1000180000 r-xp 00020000 fe:00 79 /usr/lib/libssl.so.1.1 (deleted)
-7f1000190000-7f10001a0000 r-xp 00000000 fe:00 80 /usr/lib/python3/lib-dynload/_ssl.cpython-311.so
+7f1000190000-7f10001a0000 r-xp 00000000 fe:00 80 /usr/lib/python3/lib-dynload/_ssl.cpython-311.so (deleted)
 7f10001b0000-7f10001c0000 r-xp 00000000 fe:00 81 /usr/lib/x86_64-linux-gnu/libcrypto.so.3
 7f10001d0000-7f10001e0000 rwxp 00000000 00:00 0
 7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]

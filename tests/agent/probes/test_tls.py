@@ -78,6 +78,7 @@ def test_what_only_calls_gnutls_is_not_it(path: str, library: TlsLibrary | None)
         "/usr/lib/php/20230831/grpc.so",
         "/opt/vcpkg/lib/libgrpc.so.46",
         "/tmp/libnetty_tcnative_linux_x86_64123.so",
+        "/tmp/libio_grpc_netty_shaded_netty_tcnative_linux_x86_64123.so",
     ],
 )
 def test_what_may_contain_boringssl_is_examined_by_its_content(path: str) -> None:
