@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from agent import config
 from agent.checks import SettingError
-from agent.commands import doctor_options, read, record, replay
+from agent.commands import doctor_options
 from agent.config import Settings
 from agent.listening import ListenError
 from agent.logs import sentence, start_logging
@@ -132,12 +132,18 @@ def leave(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def command(options: argparse.Namespace, settings: Settings, policy: Policy) -> int:
-    """Runs the command. What only one command needs, and is large, is imported by that one."""
+    """Runs the command, which is imported now: what another needs is large."""
     if options.command == "record":
+        from agent.commands import record
+
         return record.run(options.file, settings)
     if options.command == "read":
+        from agent.commands import read
+
         return read.run(options.files, settings, policy)
     if options.command == "replay":
+        from agent.commands import replay
+
         return replay.run(options.file, settings, policy)
     from agent.commands import run
 

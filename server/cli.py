@@ -1,4 +1,7 @@
-"""`spectap`: the server and the other commands. Usage errors exit 64, so that 2 keeps its meaning."""
+"""`spectap`: the server and the other commands. Usage errors exit 64, so that 2 keeps its meaning.
+
+A command's module is imported if that command is asked for: importing all takes half a second of CPU.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,31 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from server import config, options, up
-from server.config import ConfigError, ServerSettings
-from server.offline import (
-    agents,
-    coverage,
-    exporting,
-    importing,
-    matching,
-    policy,
-    rebuilding,
-    specifications,
-    tokens,
-    trying,
-)
+if TYPE_CHECKING:
+    from server.config import ServerSettings
 
 USAGE = 64  # EX_USAGE of sysexits.h
 BROKEN_PIPE = 141  # the shell's status of a program that SIGPIPE ended
+
+COMMANDS = {
+    "up": "server.up",
+    "server": "server.cli",
+    "agents": "server.offline.agents",
+    "coverage": "server.offline.coverage",
+    "export": "server.offline.exporting",
+    "import": "server.offline.importing",
+    "match": "server.offline.matching",
+    "rebuild": "server.offline.rebuilding",
+    "specs": "server.offline.specifications",
+    "tokens": "server.offline.tokens",
+    "try": "server.offline.trying",
+}
+"""The module of each command, whose `add_parser` adds it."""
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -46,17 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"spectap {version('spectap')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    up.add_parser(subparsers)
-    add_server(subparsers)
-    agents.add_parser(subparsers)
-    coverage.add_parser(subparsers)
-    exporting.add_parser(subparsers)
-    importing.add_parser(subparsers)
-    matching.add_parser(subparsers)
-    rebuilding.add_parser(subparsers)
-    specifications.add_parser(subparsers)
-    tokens.add_parser(subparsers)
-    trying.add_parser(subparsers)
+    given = sys.argv[1:] if arguments is None else arguments
+    for name in given[:1] if given and given[0] in COMMANDS else COMMANDS:
+        import_module(COMMANDS[name]).add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
@@ -68,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def add_server(subparsers: Subparsers) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """`spectap server`."""
+    from server import options
+
     parser = subparsers.add_parser(
         "server",
         help="run the analysis server",
@@ -84,6 +85,8 @@ def add_server(subparsers: Subparsers) -> None:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
+    from server.config import ConfigError
+
     try:
         settings = _settings(parsed)
     except ConfigError as error:
@@ -95,6 +98,10 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 
 def _settings(parsed: argparse.Namespace) -> ServerSettings:
+    from server import config
+    from server.config import ServerSettings
+    from server.offline import policy
+
     host, port = config.parse_listen(parsed.listen)
     tokens = [
         path and config.read_token(Path(path)) for path in (parsed.ingest_token_file, parsed.admin_token_file)

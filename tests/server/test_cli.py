@@ -45,3 +45,27 @@ def test_a_reader_that_has_enough_ends_a_command_quietly(command: str, tmp_path:
     ended = subprocess.run(words, stdout=theirs, stderr=subprocess.PIPE, check=False)
     os.close(theirs)
     assert (ended.stderr, ended.returncode) == (b"", ENOUGH)
+
+
+def test_a_command_imports_no_other() -> None:
+    program = "import server.cli, sys; server.cli.main(sys.argv[1:])"
+    script = f"import atexit, sys; atexit.register(lambda: print(*sys.modules)); {program}"
+    words = [sys.executable, "-c", script, "import", "--help"]
+    imported = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    assert "server.offline.importing" in imported
+    assert not {"server.offline.matching", "server.analysis.specs.specification", "fastapi"} & {*imported}
+
+
+def test_every_command_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        server.cli.main(["--help"])
+    told = capsys.readouterr().out
+    assert [name for name in server.cli.COMMANDS if f"\n    {name} " not in told] == []
+
+
+@pytest.mark.parametrize("name", server.cli.COMMANDS)
+def test_every_command_has_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        server.cli.main([name, "--help"])
+    assert end.value.code == 0
+    assert f"spectap {name} " in capsys.readouterr().out

@@ -18,12 +18,14 @@ ROOMS = (
     "agent.http.h2.hpack",
     "agent.streams.table",
     "agent.redact.redactor",
+    "agent.sources.har",
     "agent.events",
 )
 TESTS = (
     "tests/agent/http",
     "tests/agent/streams",
     "tests/agent/redact",
+    "tests/agent/sources/test_har.py",
     "tests/agent/test_agent_recorded_traffic.py",
 )
 
