@@ -59,6 +59,7 @@ class CoveredOperation(CoverageCalls):
     level: str
     tags: list[str]
     deprecated: bool
+    excluded: bool = Field(description="Left out of the totals, by `spectap coverage --exclude` alone.")
     deviating: int
     bodies_unseen: int = Field(description="Exchanges with a body that was not completely captured.")
     totals: OperationParts
@@ -97,6 +98,7 @@ class Coverage(CoverageTotals):
     levels: dict[str, CoverageTotals]
     tags: dict[str, CoverageTotals]
     deprecated: CoverageTotals
+    excluded: CoverageTotals
     consumers: dict[str, CoverageOfConsumer] = Field(description="By name, most calls first.")
     operations: list[CoveredOperation]
     unknown: list[Undescribed]

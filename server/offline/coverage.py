@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.analysis.coverage.counts import Counts
     from server.analysis.coverage.documents import CoverageReport, GapReport
     from server.analysis.coverage.outline import Outline
+    from server.analysis.coverage.report import Callers
     from server.offline.scope import TrafficScope
 
 USAGE = 64
@@ -60,6 +61,19 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     option("--consumer", metavar="PATTERN", help="count consumers of this name only; * and ? are wildcards")
     option(
+        "--consumers-from",
+        type=Path,
+        metavar="FILE",
+        help="count only the consumers that a YAML list names, such as Kubernetes' conformance.yaml",
+    )
+    option(
+        "--exclude",
+        type=Path,
+        metavar="FILE",
+        help="leave out of the totals the operations whose operationId a YAML list has, such as Kubernetes'"
+        " ineligible_endpoints.yaml",
+    )
+    option(
         "--accepted-only",
         action="store_true",
         help="count only calls that were answered with 2xx or 3xx: a call that was refused tests little",
@@ -87,6 +101,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    from server.offline.name_lists import ListError
     from server.offline.scope import OutOfScope
 
     try:
@@ -95,7 +110,7 @@ def _run(parsed: argparse.Namespace) -> int:
     except _Wrong as error:
         sys.stderr.write(f"spectap coverage: {error}\n")
         return error.status
-    except (ReadingError, OutOfScope) as error:
+    except (ReadingError, OutOfScope, ListError) as error:
         sys.stderr.write(f"spectap coverage: {error}\n")
         return 1
     return 0
@@ -109,8 +124,10 @@ def _check(parsed: argparse.Namespace) -> None:
         raise _Wrong("give --spec SPEC and at least one FILE, or --diff USED TESTED", USAGE)
     if gaps and not (parsed.used_by and parsed.not_by):
         raise _Wrong("--used-by and --not-by go together", USAGE)
-    if gaps and parsed.consumer:
-        raise _Wrong("--consumer cannot be combined with --used-by", USAGE)
+    if gaps and (parsed.consumer or parsed.consumers_from):
+        raise _Wrong("--consumer and --consumers-from cannot be combined with --used-by", USAGE)
+    if parsed.consumer and parsed.consumers_from:
+        raise _Wrong("--consumer and --consumers-from cannot be combined", USAGE)
     if parsed.csv and (parsed.diff or gaps):
         raise _Wrong("--csv cannot be combined with --diff or --used-by; use --json", USAGE)
 
@@ -121,24 +138,39 @@ def _print(parsed: argparse.Namespace) -> None:
     elif parsed.used_by:
         _print_gaps(parsed, _gaps(parsed))
     else:
-        _print_coverage(parsed, _reports(parsed, _count(parsed), parsed.consumer))
+        _print_coverage(parsed, _reports(parsed, _count(parsed), _callers(parsed)))
 
 
 def _gaps(parsed: argparse.Namespace) -> list[GapReport]:
     from server.analysis.coverage.gaps import gaps
+    from server.analysis.coverage.report import matching
 
     counted = _count(parsed)
-    used, tested = (_reports(parsed, counted, caller) for caller in (parsed.used_by, parsed.not_by))
+    used, tested = (
+        _reports(parsed, counted, matching(pattern)) for pattern in (parsed.used_by, parsed.not_by)
+    )
     return list(map(gaps, used, tested))
 
 
-def _reports(
-    parsed: argparse.Namespace, counted: list[tuple[Outline, Counts]], caller: str | None
-) -> list[CoverageReport]:
-    from server.analysis.coverage.report import report
+def _callers(parsed: argparse.Namespace) -> Callers | None:
+    """Raises ListError."""
+    from server.analysis.coverage.report import matching
+    from server.offline.name_lists import names_in
 
+    listed = names_in(parsed.consumers_from) if parsed.consumers_from else None
+    return matching(parsed.consumer) if listed is None else listed.__contains__
+
+
+def _reports(
+    parsed: argparse.Namespace, counted: list[tuple[Outline, Counts]], caller: Callers | None
+) -> list[CoverageReport]:
+    """Raises ListError."""
+    from server.analysis.coverage.report import report
+    from server.offline.name_lists import names_in
+
+    left_out = names_in(parsed.exclude) if parsed.exclude else frozenset[str]()
     return [
-        report(outline, counts, level=parsed.level, tag=parsed.tag, caller=caller)
+        report(outline, counts, level=parsed.level, tag=parsed.tag, caller=caller, excluded=left_out)
         for outline, counts in counted
     ]
 

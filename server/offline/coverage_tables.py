@@ -57,6 +57,7 @@ def _totals(coverage: CoverageReport) -> Table:
         ("all", coverage),
         *coverage["levels"].items(),
         ("deprecated", coverage["deprecated"]),
+        ("excluded", coverage["excluded"]),
     ]
     for name, one in named:
         if one["total"]:

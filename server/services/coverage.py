@@ -10,7 +10,7 @@ from server.analysis.coverage.counts import UNKNOWN_PARTS, By, Counts
 from server.analysis.coverage.documents import CoverageReport, GapReport
 from server.analysis.coverage.gaps import gaps
 from server.analysis.coverage.outline import Outline
-from server.analysis.coverage.report import calls, report
+from server.analysis.coverage.report import calls, matching, report
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
@@ -67,7 +67,7 @@ class CoverageReports:
     def _report(self, counted: Counted, scope: Scope, consumer: str | None) -> CoverageReport:
         with self._store.reading() as reader:
             missed = confidence(reader.fleet.ledgers().agents)
-        return report(*counted, level=scope.level, tag=scope.tag, caller=consumer, missed=missed)
+        return report(*counted, level=scope.level, tag=scope.tag, caller=matching(consumer), missed=missed)
 
     def _counted(self, api: int, scope: Scope) -> Counted:
         if scope.spec is not None:

@@ -65,6 +65,7 @@ class OperationCoverage(CallCounts):
     level: str
     tags: list[str]
     deprecated: bool
+    excluded: bool
     deviating: int
     bodies_unseen: int
     totals: PartCounts
@@ -107,6 +108,7 @@ class CoverageReport(CoverageShare):
     levels: dict[str, CoverageShare]
     tags: dict[str, CoverageShare]
     deprecated: CoverageShare
+    excluded: CoverageShare
     consumers: dict[str, ConsumerCoverage]
     operations: list[OperationCoverage]
     unknown: list[UnknownCalls]

@@ -7,7 +7,7 @@ and excluded from the totals. The fields of operations without calls are counted
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from server.analysis.coverage.counts import Counts
@@ -23,6 +23,19 @@ from server.analysis.coverage.names import DEVIATING, FIELD, HIT, PARAMETER, UNS
 from server.analysis.coverage.outline import LEVELS, Offer, Outline
 from server.analysis.coverage.shares import by_consumer, is_hit, percent
 
+Callers = Callable[[str], bool]
+"""Whether a consumer counts, by its name."""
+
+
+def matching(pattern: str | None) -> Callers | None:
+    """The consumers whose name matches a pattern with `*` and `?`; names of tests have brackets, which stand
+    for themselves.
+    """
+    if pattern is None:
+        return None
+    escaped = pattern.replace("[", "[[]")
+    return lambda name: fnmatchcase(name, escaped)
+
 
 def report(
     outline: Outline,
@@ -30,16 +43,19 @@ def report(
     *,
     level: str | None = None,
     tag: str | None = None,
-    caller: str | None = None,
+    caller: Callers | None = None,
+    excluded: Container[str] = (),
     missed: Confidence | None = None,
 ) -> CoverageReport:
-    """The coverage, limited to a level, a tag, and consumers whose name matches a pattern (`*`, `?`)."""
+    """The coverage, limited to a level, a tag, and some consumers. Operations whose operationId is `excluded`
+    are listed and left out of the totals, as deprecated ones are.
+    """
     operations = [
-        _operation(outline, offer, counts, caller)
+        _operation(outline, offer, counts, caller, excluded)
         for offer in outline.offers.values()
         if level in (None, offer.level) and (tag is None or tag in offer.operation.tags)
     ]
-    counted = [one for one in operations if not one["deprecated"]]
+    counted = [one for one in operations if not one["deprecated"] and not one["excluded"]]
     return {
         "spec": {"title": outline.title, "version": outline.version},
         "exchanges": counts.exchanges,
@@ -52,6 +68,7 @@ def report(
         },
         "tags": {name: _totals(some) for name, some in _by_tag(counted).items()},
         "deprecated": _totals([one for one in operations if one["deprecated"]]),
+        "excluded": _totals([one for one in operations if one["excluded"] and not one["deprecated"]]),
         "consumers": by_consumer(counted),
         "operations": operations,
         "unknown": [
@@ -95,14 +112,15 @@ def _by_tag(operations: Iterable[OperationCoverage]) -> dict[str, list[Operation
     return found
 
 
-def _operation(outline: Outline, offer: Offer, counts: Counts, caller: str | None) -> OperationCoverage:
+def _operation(
+    outline: Outline, offer: Offer, counts: Counts, caller: Callers | None, excluded: Container[str]
+) -> OperationCoverage:
     operation = offer.operation
     named = counts.callers.get(offer.key, {})
     if caller is None:
         parts = counts.everyone.get(offer.key, Counter())
     else:
-        pattern = caller.replace("[", "[[]")  # names of tests have brackets: only * and ? are wildcards
-        named = {name: some for name, some in named.items() if fnmatchcase(name, pattern)}
+        named = {name: some for name, some in named.items() if caller(name)}
         parts = sum(named.values(), Counter())
     parameters = {
         name: parts[PARAMETER + name]
@@ -115,6 +133,7 @@ def _operation(outline: Outline, offer: Offer, counts: Counts, caller: str | Non
         "level": offer.level,
         "tags": list(operation.tags),
         "deprecated": operation.deprecated,
+        "excluded": operation.operation_id in excluded,
         "hits": _with(parts, HIT),
         "watch": _with(parts, WATCH),
         "deviating": parts[DEVIATING],

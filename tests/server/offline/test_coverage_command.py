@@ -97,6 +97,19 @@ def test_only_accepted_calls_count_if_asked_for(capsys: pytest.CaptureFixture[st
     assert (shown["hits"], [*shown["consumers"]]) == ({"2xx": 3}, ["shop/2"])
 
 
+def test_lists_choose_consumers_and_leave_operations_out(
+    capsys: pytest.CaptureFixture[str], files: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "out.yaml").write_text("- endpoint: showPet\n")
+    (tmp_path / "who.yaml").write_text("- shop/2\n")
+    chosen = (f"--exclude={tmp_path / 'out.yaml'}", f"--consumers-from={tmp_path / 'who.yaml'}")
+    found = as_json(capsys, *files, *chosen)
+    assert (found["total"], found["hit"], found["excluded"]["hit"]) == (2, 1, 1)
+    assert [*found["consumers"]] == ["shop/2"]
+    assert main([*files, "--exclude", str(tmp_path / "a.har")]) == 1
+    assert "is not a list of names" in capsys.readouterr().err
+
+
 def test_the_table_says_who_called_and_that_files_do_not_say_what_they_lack(
     capsys: pytest.CaptureFixture[str], files: list[str]
 ) -> None:

@@ -17,7 +17,7 @@ from server.analysis.coverage.counts import By, Counts, callers
 from server.analysis.coverage.fields import MAX_FIELDS
 from server.analysis.coverage.outline import Outline, level_of
 from server.analysis.coverage.parts import parts_of
-from server.analysis.coverage.report import report
+from server.analysis.coverage.report import matching, report
 from server.analysis.coverage.table import csv_text, rows
 from server.analysis.specs.judging.judged import Judged
 from tests.server.analysis.coverage.shop import ORDER_FIELDS, by_agent, covered, creating, listing, of, shop
@@ -131,7 +131,7 @@ def test_each_caller_has_its_own_share_of_each_level() -> None:
         name: {level: (share["hit"], share["total"]) for level, share in one["levels"].items()}
         for name, one in found.items()
     } == {"e2e": {"stable": (1, 2), "beta": (1, 1)}, "shop": {"stable": (2, 2), "beta": (0, 1)}}
-    assert list(covered(*calls, caller="e*")["consumers"]) == ["e2e"]
+    assert list(covered(*calls, caller=matching("e*"))["consumers"]) == ["e2e"]
 
 
 def test_a_watch_alone_covers_nothing_of_a_caller() -> None:
@@ -144,13 +144,13 @@ def test_brackets_in_a_pattern_are_part_of_the_name() -> None:
         by_agent(listing(), "e2e", "[sig-node] Pods [Conformance]"),
         by_agent(creating({"id": 1}), "e2e", "C"),
     ]
-    assert covered(*calls, by=By.TEST, caller="[sig-node]*[Conformance]")["hit"] == 1
-    assert covered(*calls, by=By.TEST, caller="[Conformance]")["hit"] == 0
+    assert covered(*calls, by=By.TEST, caller=matching("[sig-node]*[Conformance]"))["hit"] == 1
+    assert covered(*calls, by=By.TEST, caller=matching("[Conformance]"))["hit"] == 0
 
 
 def test_a_pattern_restricts_to_some_callers() -> None:
     calls = [by_agent(listing(), "kubectl/1"), by_agent(creating({"id": 1}), "curl/8")]
-    coverage = covered(*calls, caller="kubectl/*")
+    coverage = covered(*calls, caller=matching("kubectl/*"))
     assert coverage["hit"] == 1
     assert of(coverage, CREATE)["hits"] == {}
     assert of(coverage, LIST)["hits"] == {"2xx": 1}
@@ -294,3 +294,10 @@ def test_csv_names_the_first_consumers_and_says_how_many_more_there_are() -> Non
     (row,) = [one for one in rows(coverage) if one["operation"] == LIST]
     assert row["called by"].startswith("agent/00; agent/01; ")
     assert row["called by"].endswith("; agent/49; and 3 more")
+
+
+def test_excluded_operations_are_listed_and_left_out_of_the_totals() -> None:
+    coverage = covered(listing(), excluded={"listOrders"})
+    assert (coverage["total"], coverage["hit"]) == (2, 0)
+    assert (coverage["excluded"]["total"], coverage["excluded"]["hit"]) == (1, 1)
+    assert of(coverage, LIST)["excluded"]
