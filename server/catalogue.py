@@ -127,7 +127,7 @@ class Catalogue:
             return judgement.verdict
         if judgement.deprecated:
             return Verdict.ZOMBIE
-        return Verdict.UNJUDGED if judgement.why else Verdict.CONFORMING
+        return Verdict.UNJUDGED if judgement.partial else Verdict.CONFORMING
 
 
 EMPTY = Catalogue({}, {}, {}, frozenset())

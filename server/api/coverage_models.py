@@ -61,6 +61,7 @@ class CoveredOperation(CoverageCalls):
     deprecated: bool
     excluded: bool = Field(description="Left out of the totals, by `spectap coverage --exclude` alone.")
     deviating: int
+    refused: int = Field(description="Wrong requests that the server refused as described.")
     bodies_unseen: int = Field(description="Exchanges with a body that was not completely captured.")
     totals: OperationParts
     parameters: dict[str, int]
@@ -74,7 +75,9 @@ class CoveredOperation(CoverageCalls):
 class Undescribed(BaseModel):
     method: str
     path: str
-    hits: dict[str, int]
+    hits: dict[str, int] = Field(
+        description="By status class; probe: the server says that there is no such operation."
+    )
 
 
 class Titled(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from agent.wire import Record
 from server.analysis.coverage.counts import By, callers
 from server.analysis.coverage.names import UNDESCRIBED
-from server.analysis.coverage.parts import parts_of, status_class
+from server.analysis.coverage.parts import parts_of, undescribed_answer
 from server.analysis.inventory import ConsumerKind
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.views import in_order, most_seen
@@ -30,7 +30,7 @@ class Covering:
         describes it, that is its only part.
         """
         if judged.judgement.operation is None:
-            return Covered(operation, (), (UNDESCRIBED + status_class(judged.record),))
+            return Covered(operation, (), (UNDESCRIBED + undescribed_answer(judged),))
         parts = parts_of(judged, self._catalogue.draft.outline(api))
         return Covered(operation, self._consumer_numbers(records), parts) if parts else None
 

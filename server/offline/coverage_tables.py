@@ -11,6 +11,7 @@ from rich.text import Text
 
 from server.analysis.coverage.confidence import sentence
 from server.analysis.coverage.documents import CoverageReport, CoverageShare, GapReport, UnknownCalls
+from server.analysis.coverage.names import PROBE
 from server.analysis.coverage.table import CoverageRow, few, rows
 
 MAX_UNCALLED = 50
@@ -85,12 +86,21 @@ def _show_consumers(console: Console, coverage: CoverageReport) -> None:
 def _show_unknown(console: Console, unknown: list[UnknownCalls]) -> None:
     if not unknown:
         return
-    calls = sum(sum(one["hits"].values()) for one in unknown)
-    console.print(_text(f"calls not described by the specification: {calls}"))
+    calls, probes = (sum(map(count, unknown)) for count in (_calls, _probes))
+    console.print(_text(f"calls not described by the specification: {calls} and {probes} that found nothing"))
+    unknown = [one for one in unknown if _calls(one)]
     for one in unknown[:MAX_UNKNOWN]:
-        console.print(_text(f"  {sum(one['hits'].values())}  {one['method']} {one['path']}"))
+        console.print(_text(f"  {_calls(one)}  {one['method']} {one['path']}"))
     if len(unknown) > MAX_UNKNOWN:
         console.print(_text(f"  and {len(unknown) - MAX_UNKNOWN} more; --json lists all"))
+
+
+def _probes(one: UnknownCalls) -> int:
+    return one["hits"].get(PROBE, 0)
+
+
+def _calls(one: UnknownCalls) -> int:
+    return sum(one["hits"].values()) - _probes(one)
 
 
 def show_gaps(found: GapReport) -> None:

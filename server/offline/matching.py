@@ -12,14 +12,14 @@ from pathlib import Path
 from agent.wire import Record
 from server.analysis.inventory import host_of
 from server.analysis.json import JsonObject
-from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.kinds import KINDS, Fault, Verdict
 from server.analysis.specs.model import Judgement
 from server.offline import policy, reading, scope, spec
 from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.reports.failing import DEFAULT, failing
 from server.offline.reports.formats import FORMATS
 from server.offline.reports.locations import SpecFile
-from server.offline.reports.report import MatchReport, summary
+from server.offline.reports.report import MatchReport, blamed, summary
 from server.offline.scope import Document, OutOfScope, TrafficScope
 
 EXIT_ERROR, EXIT_FOUND = 1, 2
@@ -87,7 +87,8 @@ def run(parsed: argparse.Namespace) -> int:
         sys.stderr.write(f"spectap match: {error}\n")
         return EXIT_ERROR
     counts = sum((report.verdicts for report in reports.values()), Counter[Verdict | None]())
-    sys.stderr.write("; ".join(filter(None, (summary(counts), str(within)))) + "\n")
+    faults = sum((report.faults for report in reports.values()), Counter[tuple[Fault, bool]]())
+    sys.stderr.write("; ".join(filter(None, (summary(counts), blamed(faults), str(within)))) + "\n")
     if records.error is not None:
         sys.stderr.write(f"spectap match: {records.error}\n")
         return EXIT_ERROR
@@ -141,9 +142,16 @@ def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
         "operation": judgement.operation if judgement else None,
         "deprecated": judgement.deprecated if judgement else False,
         "verdict": judgement.verdict if judgement else None,
+        "fault": judgement.fault if judgement else None,
         "why": judgement.why if judgement else None,
         "deviations": [
-            {"kind": one.kind, "where": one.where, "pointer": one.pointer, "message": one.message}
+            {
+                "kind": one.kind,
+                "where": one.where,
+                "pointer": one.pointer,
+                "message": one.message,
+                "severity": KINDS[one.kind].severity,
+            }
             for one in (judgement.deviations if judgement else ())
         ],
     }

@@ -9,7 +9,7 @@ from enum import StrEnum
 from agent.wire import Record
 from server.analysis.coverage.names import PartNames
 from server.analysis.coverage.outline import Outline
-from server.analysis.coverage.parts import parts_of, status_class
+from server.analysis.coverage.parts import parts_of, undescribed_answer
 from server.analysis.inventory import MAX_NAME, name_of_process
 from server.analysis.paths import template
 from server.analysis.specs.judging.judged import Judged
@@ -124,7 +124,7 @@ class Counts:
         elif record.request is not None:
             request = record.request
             shape = template(request.path, Masks(record).segments())
-            self.add_unknown(request.method, shape, status_class(record))
+            self.add_unknown(request.method, shape, undescribed_answer(judged))
         return parts
 
     def _bounded(self, caller: str) -> str:

@@ -67,6 +67,7 @@ class OperationCoverage(CallCounts):
     deprecated: bool
     excluded: bool
     deviating: int
+    refused: int
     bodies_unseen: int
     totals: PartCounts
     parameters: dict[str, int]
@@ -76,7 +77,7 @@ class OperationCoverage(CallCounts):
 
 
 class UnknownCalls(TypedDict):
-    """Calls that no operation describes."""
+    """Calls that no operation describes, by status class; `probe` if the server says that there is none."""
 
     method: str
     path: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from agent.wire import Record
-from server.analysis.coverage.names import DEVIATING, HIT, NO_ANSWER, UNSEEN, WATCH, PartNames
+from server.analysis.coverage.names import DEVIATING, HIT, NO_ANSWER, PROBE, REFUSED, UNSEEN, WATCH, PartNames
 from server.analysis.coverage.outline import Outline
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.specs.judging.parameters import is_on
-from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.kinds import Fault, Verdict
 
 
 def parts_of(judged: Judged, outline: Outline) -> PartNames:
@@ -22,6 +22,8 @@ def parts_of(judged: Judged, outline: Outline) -> PartNames:
     found = [(WATCH if watched else HIT) + status_class(record)]
     if judgement.verdict is Verdict.DEVIATING:
         found.append(DEVIATING)
+    if judgement.fault is Fault.CALLER:
+        found.append(REFUSED)
     found += offered.parameters(request)
     sent = offered.sent.exercised(request.body, request.content_type, bodies)
     found += sent
@@ -31,6 +33,13 @@ def parts_of(judged: Judged, outline: Outline) -> PartNames:
         if answered != (UNSEEN,) or sent != answered:
             found += answered
     return tuple(found)
+
+
+def undescribed_answer(judged: Judged) -> str:
+    """How an undescribed call was answered: `probe` if the server says that there is no such operation, else
+    as `status_class`.
+    """
+    return PROBE if judged.judgement.fault is Fault.CALLER else status_class(judged.record)
 
 
 def status_class(record: Record) -> str:

@@ -19,7 +19,7 @@ from server.analysis.coverage.documents import (
     HitShare,
     OperationCoverage,
 )
-from server.analysis.coverage.names import DEVIATING, FIELD, HIT, PARAMETER, UNSEEN, WATCH
+from server.analysis.coverage.names import DEVIATING, FIELD, HIT, PARAMETER, REFUSED, UNSEEN, WATCH
 from server.analysis.coverage.outline import LEVELS, Offer, Outline
 from server.analysis.coverage.shares import by_consumer, is_hit, percent
 
@@ -137,6 +137,7 @@ def _operation(
         "hits": _with(parts, HIT),
         "watch": _with(parts, WATCH),
         "deviating": parts[DEVIATING],
+        "refused": parts[REFUSED],
         "bodies_unseen": parts[UNSEEN],
         "totals": {
             "parameters": {"total": len(parameters), "hit": _hit(parameters)},

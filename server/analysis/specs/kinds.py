@@ -20,6 +20,14 @@ class Verdict(StrEnum):
     CONFORMING = "conforming"
 
 
+class Fault(StrEnum):
+    """Whose the difference is: judging/fault.py has the table."""
+
+    CALLER = "caller"  # the request was wrong, and the server refused it as it should
+    SERVER_LAX = "server-lax"  # the request was wrong, and the server accepted it
+    SERVER = "server"  # the server answers otherwise than described, or what is not described
+
+
 class Where(StrEnum):
     """The part of the exchange with a deviation."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from server.analysis.specs.deviation import Deviation
-from server.analysis.specs.kinds import Verdict, Where
+from server.analysis.specs.kinds import Fault, Verdict, Where
 
 
 class SpecError(ValueError):
@@ -111,10 +111,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`operation` is an Operation's key, None if none matched; `why` says what could not be validated."""
+    """`operation` is an Operation's key, None if none matched. `fault` says whose the difference is, None if
+    there is none. `why` says what could not be validated, and what of a refused request was wrong; `partial`:
+    something could not be validated.
+    """
 
     operation: str | None
     deprecated: bool
     verdict: Verdict
     why: str | None
     deviations: tuple[Deviation, ...]
+    fault: Fault | None = None
+    partial: bool = False

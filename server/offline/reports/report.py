@@ -9,7 +9,7 @@ from agent.wire import Record
 from server.analysis.paths import template
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.judging.masks import Masks
-from server.analysis.specs.kinds import KINDS, Kind, Severity, Verdict, Where
+from server.analysis.specs.kinds import KINDS, Fault, Kind, Severity, Verdict, Where
 from server.analysis.specs.model import Judgement
 from server.offline.reports.failing import Failing
 
@@ -51,10 +51,13 @@ class ReportRow:
 
 
 class MatchReport:
-    """Collects judgements. `calls` counts the exchanges of each described operation, by verdict."""
+    """Collects judgements. `calls` counts the exchanges of each described operation, by verdict; `faults`
+    counts all, by whether their operation is described.
+    """
 
     def __init__(self) -> None:
         self.verdicts: Counter[Verdict | None] = Counter()
+        self.faults: Counter[tuple[Fault, bool]] = Counter()
         self.calls: dict[str, Counter[Verdict]] = {}
         self.unlisted = 0
         self._verdicts: set[Verdict] = set()
@@ -67,6 +70,8 @@ class MatchReport:
         if judgement is None:
             return
         self._verdicts.add(judgement.verdict)
+        if judgement.fault is not None:
+            self.faults[judgement.fault, judgement.operation is not None] += 1
         if judgement.operation is not None:
             self.calls.setdefault(judgement.operation, Counter())[judgement.verdict] += 1
         for row in _rows(i, record, judgement):
@@ -101,6 +106,17 @@ def summary(verdicts: Counter[Verdict | None]) -> str:
     told = [f"{verdicts[verdict]:,} {verdict}" for verdict in Verdict if verdicts[verdict]]
     text = f"{total:,} exchange{'' if total == 1 else 's'}"
     return f"{text}: {', '.join(told)}" if told else text
+
+
+def blamed(faults: Counter[tuple[Fault, bool]]) -> str:
+    """What was wrong of requests, as a part of a sentence; empty if nothing was."""
+    counted = {
+        "wrong but accepted": faults[Fault.SERVER_LAX, True],
+        "wrong and refused": faults[Fault.CALLER, True],
+        "of nothing that is there": faults[Fault.CALLER, False],
+    }
+    told = [f"{count:,} {name}" for name, count in counted.items() if count]
+    return f"requests: {', '.join(told)}" if told else ""
 
 
 def calls(count: int) -> str:

@@ -70,9 +70,16 @@ def test_a_line_says_what_was_found_of_an_exchange(
         "operation": "GET /v1/pets/{id}",
         "deprecated": False,
         "verdict": "deviating",
+        "fault": "server",
         "why": None,
         "deviations": [
-            {"kind": "type", "where": "response.body", "pointer": "/name", "message": "not of type string"}
+            {
+                "kind": "type",
+                "where": "response.body",
+                "pointer": "/name",
+                "message": "not of type string",
+                "severity": "medium",
+            }
         ],
     }
     assert [(line["i"], line["verdict"], line["deprecated"]) for line in lines] == [

@@ -105,7 +105,7 @@ def hostile(ordinal: int = 0, text: str = CANARY) -> list[Record]:
                 body=body,
                 content_type=text,
             ),
-            response=Response(500, ((raw, raw),), ((raw, raw),), body, f"application/json{text}"),
+            response=Response(200, ((raw, raw),), ((raw, raw),), body, f"application/json{text}"),
             consumer=Consumer(text, text, text, text, text, text, {text: text}),
             completeness=text,
             upgraded=text,

@@ -22,7 +22,6 @@ from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.model import Judgement, Operation
 from server.analysis.specs.routing.routes import Found, Route, Routes
 
-_REFUSALS = frozenset({401, 403, 407})
 _BODILESS = frozenset({204, 205, 304})
 _NOTHING: Texts = {}
 
@@ -42,7 +41,7 @@ class Matcher:
         request = record.request
         if request is None:
             outcome.unseen("the request was not seen")
-            return outcome.judgement(None)
+            return outcome.judgement(None, None)
         method = request.method.upper()
         found = self._routes.find(request.path)
         route = found.route(method) if found else None
@@ -53,7 +52,7 @@ class Matcher:
             outcome.unseen("the response was not seen")
         else:
             self._judge_response(record, request, record.response, route.target, outcome)
-        return outcome.judgement(route.target.operation)
+        return outcome.judgement(route.target.operation, record.response)
 
     def _unrouted(
         self,
@@ -68,19 +67,18 @@ class Matcher:
         """
         if method == "CONNECT":
             outcome.unseen("CONNECT asks a proxy for a tunnel and is part of no API")
-            return outcome.judgement(None)
+            return outcome.judgement(None, None)
         if method == "OPTIONS" and (request.path == b"*" or _is_preflight(request)):
             outcome.unseen("a CORS preflight or a question to the whole server is part of no API")
-            return outcome.judgement(None)
+            return outcome.judgement(None, None)
         if found is not None:
-            outcome.add(Kind.UNKNOWN_METHOD, Where.PATH, "", "the path is described, this method is not")
-            return outcome.judgement(None, shadow=True)
+            message = "the path is described, this method is not"
+            return outcome.undescribed(Kind.UNKNOWN_METHOD, message, request, record.response)
         masked = outcome.masks.segments()
         if (masked or record.masks_left_out) and self._routes.could_find(request.path, masked):
             outcome.unseen("a masked path segment decides which operation this is")
-            return outcome.judgement(None)
-        outcome.add(Kind.UNKNOWN_PATH, Where.PATH, "", "no such path is described")
-        return outcome.judgement(None, shadow=True)
+            return outcome.judgement(None, None)
+        return outcome.undescribed(Kind.UNKNOWN_PATH, "no such path is described", request, record.response)
 
     def _judge_request(
         self,
@@ -139,9 +137,8 @@ class Matcher:
 def _judge_security(
     record: Record, operation: Operation, texts: dict[Where, Texts], outcome: JudgementDraft
 ) -> None:
-    """Adds a deviation for a call without credentials, unless it was rejected."""
-    response = record.response
-    if not operation.security or response is None or response.status in _REFUSALS:
+    """Adds a deviation for a call without credentials."""
+    if not operation.security or record.response is None:
         return
     if record.consumer.client_name is not None:
         return  # a verified name implies a credential that no header shows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from agent.wire import Request, Response
 from server.analysis.specs.deviation import Deviation
+from server.analysis.specs.judging.fault import FaultRuling, settled, settled_undescribed
 from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.judging.policy import ReportingPolicy
@@ -10,6 +12,7 @@ from server.analysis.specs.kinds import Kind, Verdict, Where
 from server.analysis.specs.model import Judgement, Operation
 
 MAX_DEVIATIONS = 100
+NOTHING = FaultRuling((), None)
 
 
 class JudgementDraft:
@@ -44,23 +47,34 @@ class JudgementDraft:
         """Records that something could not be validated."""
         self._unseen[why] = None
 
-    def judgement(self, operation: Operation | None, shadow: bool = False) -> Judgement:
+    def judgement(self, operation: Operation | None, response: Response | None) -> Judgement:
         """By precedence: shadow, deviating, zombie, unjudged, conforming."""
+        status = None if response is None else response.status
+        if self._found or (status is not None and status >= 400):
+            return self._judgement(operation, settled(tuple(self._found.values()), status))
+        return self._judgement(operation, NOTHING)
+
+    def undescribed(self, kind: Kind, message: str, request: Request, response: Response | None) -> Judgement:
+        """The judgement of a call of an unknown path or method."""
+        deviation = Deviation.at(kind, Where.PATH, "", message)
+        status = None if response is None else response.status
+        return self._judgement(None, settled_undescribed(deviation, request, status))
+
+    def _judgement(self, operation: Operation | None, found: FaultRuling) -> Judgement:
         deprecated = operation is not None and operation.deprecated
-        if shadow:
-            verdict = Verdict.SHADOW
-        elif self._found:
-            verdict = Verdict.DEVIATING
+        partial = found.unjudged or bool(self._unseen)
+        if found.deviations:
+            verdict = Verdict.DEVIATING if operation is not None else Verdict.SHADOW
         elif deprecated:
             verdict = Verdict.ZOMBIE
-        elif self._unseen:
-            verdict = Verdict.UNJUDGED
         else:
-            verdict = Verdict.CONFORMING
+            verdict = Verdict.UNJUDGED if partial else Verdict.CONFORMING
         return Judgement(
             operation.key if operation is not None else None,
             deprecated,
             verdict,
-            "; ".join(self._unseen) or None,
-            tuple(self._found.values()),
+            "; ".join(filter(None, (*self._unseen, found.why))) or None,
+            found.deviations,
+            found.fault,
+            partial,
         )

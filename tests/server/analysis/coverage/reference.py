@@ -29,6 +29,7 @@ def parts_by_reference(judged: Judged, specification: Specification) -> set[str]
     kind = "watch" if can_watch and is_on(request.query, "watch") else "hits"
     found = {f"{kind}:{_class(record)}"}
     found |= {"deviating"} if judged.judgement.verdict == "deviating" else set()
+    found |= {"refused"} if judged.judgement.fault == "caller" else set()
     found |= {f"parameter:{one.where}:{one.name}" for one in operation.parameters if _is_sent(one, request)}
     found |= _body(specification, operation.body, request.body, request.content_type, "request.body")
     if record.response is not None and (answer := operation.answer(record.response.status)) is not None:

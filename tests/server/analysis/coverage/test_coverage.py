@@ -188,9 +188,10 @@ def test_a_level_or_a_tag_restricts_what_is_counted() -> None:
 
 
 def test_calls_that_nothing_describes_are_listed_by_template() -> None:
-    coverage = covered(call("GET", b"/admin/17"), call("GET", b"/admin/18", 404))
-    assert coverage["unknown"] == [{"method": "GET", "path": "/admin/{id}", "hits": {"2xx": 1, "4xx": 1}}]
-    assert coverage["exchanges"] == 2
+    coverage = covered(*(call("GET", b"/admin/17", status) for status in (200, 403, 404)))
+    hits = {"2xx": 1, "4xx": 1, "probe": 1}
+    assert coverage["unknown"] == [{"method": "GET", "path": "/admin/{id}", "hits": hits}]
+    assert coverage["exchanges"] == 3
 
 
 def test_unknown_calls_and_callers_are_bounded_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

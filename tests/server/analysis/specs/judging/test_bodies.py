@@ -107,11 +107,14 @@ def test_what_cannot_be_read_within_bounds_is_unjudged(raw: bytes) -> None:
     assert judged(content("application/json", schema=schema), body(raw), None)[0] == "unjudged"
 
 
-def test_a_missing_response_leaves_the_request_judged() -> None:
+def test_a_missing_response_leaves_open_whether_a_wrong_request_was_accepted() -> None:
     record = replace(call(query=b"z=1", completeness="no-response"), response=None)
     judgement = spec({"/x": {"get": operation()}}).match(record)
-    assert judgement.verdict == "deviating"
-    assert judgement.why == "the exchange is no-response; the response was not seen"
+    assert (judgement.verdict, judgement.fault, judgement.deviations) == ("unjudged", None, ())
+    assert judgement.why == (
+        "the exchange is no-response; the response was not seen;"
+        " the request breaks the specification (unknown-parameter in query)"
+    )
 
 
 def test_a_missing_request_is_unjudged() -> None:
