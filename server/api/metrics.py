@@ -21,6 +21,8 @@ from prometheus_client.registry import Collector
 from server.services.errors import StoreUnavailable
 from server.services.freshness import STATES, Freshness
 
+MOST_CLUSTERS = 100  # in one metric
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -76,13 +78,18 @@ class _Agents(Collector):
         lag = GaugeMetricFamily(
             "spectap_server_lag_seconds", "The largest lag of an agent, from the kernel to the database."
         )
+        lags = GaugeMetricFamily(
+            "spectap_server_cluster_lag_seconds", "The largest lag of a cluster's agents.", labels=["cluster"]
+        )
         with suppress(StoreUnavailable):
             found = self.freshness()
             for state in STATES:
                 agents.add_metric([state], found.counts[state])
             if found.lag_s is not None:
                 lag.add_metric([], found.lag_s)
-        yield from (agents, lag)
+            for cluster, lag_s in found.lags(MOST_CLUSTERS).items():
+                lags.add_metric([cluster or ""], lag_s)
+        yield from (agents, lag, lags)
 
 
 class Metrics:

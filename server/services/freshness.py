@@ -13,7 +13,7 @@ An agent that was last heard of more than KNOWN_S ago is forgotten.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.wire import CaptureScope
@@ -49,6 +49,14 @@ class Freshness:
     def lag_s(self) -> float | None:
         """The largest lag of all agents; None if none reports one."""
         return max((one.lag_s for one in self.agents if one.lag_s is not None), default=None)
+
+    def lags(self, most: int) -> Mapping[str | None, float]:
+        """The largest lag in each cluster, None for none; the `most` clusters that are furthest behind."""
+        found: dict[str | None, float] = {}
+        for one in sorted(self.agents, key=lambda one: -(one.lag_s or 0.0)):
+            if one.lag_s is not None and len(found) < most:
+                found.setdefault(one.cluster, one.lag_s)
+        return found
 
     @property
     def counts(self) -> Counter[str]:

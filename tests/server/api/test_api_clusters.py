@@ -191,7 +191,9 @@ def test_the_ledger_and_the_lag_are_of_one_cluster_or_of_all(
 
 
 def test_agents_of_one_name_in_two_clusters_are_two(filled: Client) -> None:
-    assert 'spectap_server_agents{state="everything"} 2.0' in filled.http.get("/metrics").text
+    metrics = filled.http.get("/metrics").text
+    assert 'spectap_server_agents{state="everything"} 2.0' in metrics
+    assert {f'spectap_server_cluster_lag_seconds{{cluster="{name}"}}' in metrics for name in PATHS} == {True}
     assert sorted(one["cluster"] for one in filled.items("/agents", node="node-1")) == [EAST, WEST]
 
 

@@ -64,3 +64,10 @@ def test_the_largest_lag_of_all_agents_counts() -> None:
 def test_why_no_agent_captures_is_said_without_naming_one(rows: list[CaptureRow], why: str | None) -> None:
     found = freshness(rows, NOW).why_no_capture()
     assert found is None if why is None else why in (found or "")
+
+
+def test_the_lag_is_of_each_cluster_and_bounded_to_those_furthest_behind() -> None:
+    lags = [("east", 1.0), ("west", 9.0), ("east", 4.0), (None, 2.0), ("north", None)]
+    found = Freshness([AgentState("a", "everything", lag_s, cluster) for cluster, lag_s in lags])
+    assert found.lags(10) == {"west": 9.0, "east": 4.0, None: 2.0}
+    assert found.lags(2) == {"west": 9.0, "east": 4.0}
