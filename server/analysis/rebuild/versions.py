@@ -15,6 +15,7 @@ from jsonschema_rs import canonicalize
 
 from server.analysis.json import Json, JsonObject, array_in, object_in
 from server.analysis.rebuild.components import PREFIX
+from server.analysis.rebuild.shapes.closed import closed
 
 FIRST = "1.0.0"
 MOST_CHANGES = 500  # reported of one comparison
@@ -83,7 +84,7 @@ class _Document:
 
     def __init__(self, document: JsonObject) -> None:
         self.schemas = object_in(object_in(document, "components"), "schemas")
-        self.closed = {name: _closed(schema) for name, schema in self.schemas.items()}
+        self.closed = {name: closed(object_in(self.schemas, name)) for name in self.schemas}
         self.operations: dict[str, JsonObject] = {}
         paths = object_in(document, "paths")
         for path in paths:
@@ -93,9 +94,9 @@ class _Document:
                     key = f"{method.upper()} {_NAMES.sub('{}', path)}"
                     self.operations[key] = object_in(item, method)
 
-    def whole(self, schema: JsonObject, closed: bool) -> JsonObject:
+    def whole(self, schema: JsonObject, only_named: bool) -> JsonObject:
         """A schema with all schemas it references."""
-        every = self.closed if closed else self.schemas
+        every = self.closed if only_named else self.schemas
         found: JsonObject = {}
         stack: list[Json] = [schema]
         while stack:
@@ -108,22 +109,8 @@ class _Document:
                 stack += node.values()
             elif isinstance(node, list):
                 stack += node
-        root = _closed_object(schema) if closed else schema
+        root = closed(schema) if only_named else schema
         return {**root, "components": {"schemas": found}} if found else root
-
-
-def _closed_object(node: JsonObject) -> JsonObject:
-    """A schema whose objects have only the named fields."""
-    found = {key: _closed(value) for key, value in node.items()}
-    if isinstance(node.get("properties"), dict) and node.get("type") and "additionalProperties" not in node:
-        found["additionalProperties"] = False
-    return found
-
-
-def _closed(node: Json) -> Json:
-    if isinstance(node, list):
-        return [_closed(one) for one in node]
-    return _closed_object(node) if isinstance(node, dict) else node
 
 
 class _Comparison:

@@ -52,6 +52,7 @@ class PathsWriter:
 
     def _operation(self, method: str, template: Template, learnt: LearntOperation) -> JsonObject:
         name, tag = noun_of(template.text), tag_of(template.text)
+        self._shared.noun = name
         self.tags.add(tag)
         found: JsonObject = {"operationId": self._id(method, template.text), "tags": [tag]}
         if learnt.deprecated:

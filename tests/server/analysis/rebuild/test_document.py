@@ -255,9 +255,9 @@ def test_objects_of_several_places_become_one_component() -> None:
     found = rebuilt(
         [call(answer={"items": [user]})] * 10 + [call(path=f"/users/{i}", answer=user) for i in range(10)]
     )
-    assert [*found["components"]["schemas"]] == ["Item"]
+    assert [*found["components"]["schemas"]] == ["User"]
     one = operation(found, "/users/{userId}")["responses"]["200"]["content"]["application/json"]["schema"]
-    assert one == {"$ref": "#/components/schemas/Item"}
+    assert one == {"$ref": "#/components/schemas/User"}
 
 
 def test_a_component_knows_what_lies_within_all_of_its_places() -> None:
