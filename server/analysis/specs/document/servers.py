@@ -13,16 +13,20 @@ from server.analysis.specs.document.pointers import under
 from server.analysis.specs.model import SpecError
 
 MAX_HOSTS = 50  # of one document
+MAX_BASES = 50  # of one document, path or operation
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
 def base_paths(node: JsonObject, place: str, otherwise: tuple[str, ...] = ("",)) -> tuple[str, ...]:
-    """Each distinct base path, without a trailing slash; variables take their defaults. Raises SpecError."""
+    """Each distinct base path, without a trailing slash, MAX_BASES at most; a variable takes its default
+    first, then each value of its `enum`. Raises SpecError.
+    """
     if not node.get("servers"):
         return otherwise
     place = under(place, "servers")
-    bases = [_base(server, under(place, i)) for i, server in enumerate(sequence(node["servers"], place))]
-    return tuple(dict.fromkeys(bases))
+    servers = enumerate(sequence(node["servers"], place))
+    bases = (base for i, server in servers for base in _bases(server, under(place, i)))
+    return tuple(islice(dict.fromkeys(bases), MAX_BASES))
 
 
 def hosts(document: JsonObject) -> list[str]:
@@ -82,21 +86,24 @@ def _netloc(url: str) -> str:
         return ""
 
 
-def _base(server: Json, place: str) -> str:
+def _bases(server: Json, place: str) -> Iterator[str]:
     server = mapping(server, place)
     url = text(server, "url", place)
     variables = mapping(server.get("variables", {}), under(place, "variables"))
-
-    def default(found: re.Match[str]) -> str:
-        at = under(place, "variables", found[1])
-        if found[1] not in variables:
+    for name in _VARIABLE.findall(url):
+        at = under(place, "variables", name)
+        if name not in variables:
             raise SpecError(at, "the server's URL names a variable that is not described")
-        value = mapping(variables[found[1]], at).get("default")
-        if value is None:
+        if mapping(variables[name], at).get("default") is None:
             raise SpecError(under(at, "default"), "missing")
-        return str(value)
+    in_path = {*_VARIABLE.findall(url.partition("://")[2].partition("/")[2] if "://" in url else url)}
+    names = [*dict.fromkeys(_VARIABLE.findall(url))]
+    values = [_values(variables[name])[: None if name in in_path else 1] for name in names]
+    for chosen in islice(product(*values), MAX_BASES):
+        yield _base(_filled(url, dict(zip(names, chosen, strict=True))), place)
 
-    url = _VARIABLE.sub(default, url)
+
+def _base(url: str, place: str) -> str:
     try:
         path = urlsplit(url).path
     except ValueError:

@@ -43,7 +43,7 @@ class Matcher:
             outcome.unseen("the request was not seen")
             return outcome.judgement(None, None)
         method = request.method.upper()
-        found = self._routes.find(request.path)
+        found = self._routes.find_for(request.path, method)
         route = found.route(method) if found else None
         if found is None or route is None:
             return self._unrouted(record, request, method, found, outcome)

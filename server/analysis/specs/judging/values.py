@@ -48,6 +48,11 @@ DELIMITERS = {
 }
 
 
+_COMMAS = ("form", "simple", "cookie")
+_COMMA = re.compile(rb",|%2C", re.IGNORECASE)
+"""Also encoded: many clients encode it, and many servers decode before they split, unlike RFC 6570, 3.2.1."""
+
+
 def plain_readings(text: str, types: frozenset[str]) -> list[Json]:
     """The possible values of one text, without collections; the likeliest first."""
     narrow = scalar(text, types)
@@ -66,6 +71,8 @@ def readings(texts: Sequence[bytes], form: Form, style: str, explode: bool, name
         apart = explode and style in ("form", "cookie")
         parts = texts if apart else [part for text in texts for part in delimiter.split(text)]
         found.append(items_of(parts, form))
+        if not apart and style in _COMMAS and any(_COMMA.search(text) for text in texts):
+            found.append(items_of([part for text in texts for part in _COMMA.split(text)], form))
     if "object" in form.types:
         fields = dict(_fields(delimiter.split(texts[0]), explode))
         if fields:

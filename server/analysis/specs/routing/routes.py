@@ -20,6 +20,10 @@ class Route(Generic[T]):
     target: T
     places: tuple[tuple[int, Partial], ...]
 
+    @property
+    def names(self) -> list[tuple[str, ...]]:
+        return [part.names for _, part in self.places]
+
     def values(self, found: Found[T]) -> Iterator[tuple[str, range, str]]:
         """(parameter, indices of its segments, its text)."""
         if not found.lengths:
@@ -77,6 +81,8 @@ class Routes(Generic[T]):
         if operation.method in routes:
             warn(f"{place}: {operation.method} of an equal path is described before; this one is not used")
         else:
+            if any(other.names != [part.names for _, part in places] for other in routes.values()):
+                warn(f"{place}: another path differs from this one in names of parameters only")
             routes[operation.method] = Route(target, places)
 
     def find(self, path: bytes) -> Found[T] | None:
@@ -88,6 +94,19 @@ class Routes(Generic[T]):
         other = sent[:-1] if sent and not sent[-1] else [*sent, ""]
         routes = self._trie.find(other)
         return self._find_spanning(sent, other) if routes is None else Found(routes, other)
+
+    def find_for(self, path: bytes, method: str) -> Found[T] | None:
+        """The most specific template that fits a path as sent and has the method; else as `find`."""
+        found = self.find(path)
+        if found is None or found.route(method) is not None:
+            return found
+        sent = segments_of(path)
+        for segments in (sent, sent[:-1] if sent and not sent[-1] else [*sent, ""]):
+            for fit in self._trie.find_all(segments):
+                other = Found(fit.leaf, segments, fit.lengths)
+                if other.route(method) is not None:
+                    return other
+        return found
 
     def _find_spanning(self, *forms: list[str]) -> Found[T] | None:
         """The match with spanning parameters; one takes the trailing slash only if nothing else fits."""

@@ -144,6 +144,12 @@ class Trie(Generic[T]):
         """Like `find`, with parameters that take several segments."""
         return next(_spanning(self._root, segments, frozenset()), None) if self._spans else None
 
+    def find_all(self, segments: Sequence[str]) -> Iterator[Fit[T]]:
+        """The leaves of every template that fits, most specific first."""
+        yield from (Fit(leaf, ()) for leaf in _fits(self._root, segments, frozenset()))
+        if self._spans:
+            yield from _spanning(self._root, segments, frozenset())
+
     def find_any(self, segments: Sequence[str]) -> T | None:
         """The result of `find`, else of `find_spanning`."""
         leaf = self.find(segments)

@@ -7,6 +7,7 @@ other direction.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
@@ -25,6 +26,9 @@ _OF_FIELDS = frozenset(
     | {"allOf", "if", "then", "else", "dependentSchemas"}
 )
 _BELOW = ("items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties")
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class TooLarge(Exception):
@@ -101,7 +105,7 @@ class Converter:
     def _reference(self, place: str, meant: _Meant) -> JsonObject:
         part = _Part(place, meant, self._soft)
         if part not in self._names:
-            self._names[part] = f"s{len(self._names)}"
+            self._names[part] = f"s{len(self._names)}.{_UNSAFE.sub('_', component_name(place))}"
             self._pending.append(part)
         if self._current is not None:
             self._users.setdefault(part, set()).add(self._current)
@@ -208,6 +212,8 @@ class Converter:
         self._count()
         hidden = hidden | self._fields.of(node, place).hidden[self._other]
         converted = of_value(node, self._reads, self._bad_patterns, self._doubtful)
+        if self._doubtful and self._is_31 and "$dynamicRef" in node:
+            converted["not"] = True
         self._properties(node, place, hidden, converted)
         self._items(node, place, converted)
         self._conditions(node, place, converted)

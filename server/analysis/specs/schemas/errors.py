@@ -14,6 +14,7 @@ from jsonschema_rs import ValidationError, ValidationErrorKind
 from server.analysis.specs.document.pointers import pointer, under
 from server.analysis.specs.kinds import Kind
 from server.analysis.specs.schemas.convert import NAMED, REFUSED, SchemaDirection
+from server.analysis.specs.schemas.keywords import BASE64
 
 MAX_MESSAGE = 200  # characters
 
@@ -106,7 +107,46 @@ def _converted(error: ValidationError, direction: SchemaDirection) -> Iterator[S
         yield SchemaError(Kind.MISSING_FIELD, pointer([*path, kind.property]), "a required field is missing")
     else:
         found, tell, spans = _TOLD.get(type(kind), _OTHERWISE)
-        yield SchemaError(found, pointer(path), tell(kind)[:MAX_MESSAGE], spans)
+        message = tell(kind) + _closest(error, direction)
+        yield SchemaError(found, pointer(path), message[:MAX_MESSAGE], spans)
+
+
+def _closest(error: ValidationError, direction: SchemaDirection) -> str:
+    """The alternative that fits best, and what in it is wrong, in words of the schema: one of another type or
+    with another constant fits worse than one with more errors.
+    """
+    context = error.kind.context if isinstance(error.kind, (_E.OneOfNotValid, _E.AnyOf)) else ()
+    branches = [(number, branch) for number, branch in enumerate(context, 1) if branch]
+    if len(branches) < 2:
+        return ""
+    here = len(error.instance_path)
+    number, branch = min(branches, key=lambda one: (_unlikeness(one[1], here), one[0]))
+    wrong = min(branch, key=lambda one: len(one.instance_path))
+    said = next(_converted(wrong, direction)).message
+    return f"; closest is {_alternative(number, branch, len(error.evaluation_path))}: {said}{_field(wrong)}"
+
+
+def _unlikeness(branch: Sequence[ValidationError], here: int) -> tuple[bool, int, int]:
+    other_type = any(isinstance(one.kind, _E.Type) and len(one.instance_path) == here for one in branch)
+    constants = sum(isinstance(one.kind, (_E.Constant, _E.Enum)) for one in branch)
+    return other_type, constants, len(branch)
+
+
+def _alternative(number: int, branch: Sequence[ValidationError], above: int) -> str:
+    """The alternative's component, if one of its errors is in that itself; else its number."""
+    for one in branch:
+        below = [*one.evaluation_path[above + 1 :]]
+        if below[:1] == ["$ref"] and below.count("$ref") == 1 and len(one.schema_path) > 1:
+            return str(one.schema_path[1]).partition(".")[2] or f"number {number}"
+    return f"number {number}"
+
+
+def _field(error: ValidationError) -> str:
+    """The field of an error, if the schema names it."""
+    path = [*error.schema_path]
+    if isinstance(error.kind, _E.Required):
+        return f" ({error.kind.property})"
+    return f" ({path[-2]})" if len(path) > 2 and path[-3] == "properties" else ""
 
 
 def _limit(words: str) -> Callable[[Any], str]:
@@ -127,7 +167,11 @@ _TOLD: dict[type, tuple[Kind, Callable[[Any], str], bool]] = {
     _E.Format: (Kind.FORMAT, lambda kind: f"not a valid {kind.format}", False),
     _E.Enum: (Kind.ENUM, lambda kind: f"not one of {_shown(kind.options)}", False),
     _E.Constant: (Kind.ENUM, lambda kind: f"not {_shown(kind.expected_value)}", False),
-    _E.Pattern: (Kind.PATTERN, lambda kind: f"does not match {kind.pattern}", False),
+    _E.Pattern: (
+        Kind.PATTERN,
+        lambda kind: "not base64" if kind.pattern == BASE64 else f"does not match {kind.pattern}",
+        False,
+    ),
     _E.Minimum: (Kind.BOUNDS, _limit("below the minimum of"), False),
     _E.Maximum: (Kind.BOUNDS, _limit("above the maximum of"), False),
     _E.ExclusiveMinimum: (Kind.BOUNDS, _limit("not above"), False),

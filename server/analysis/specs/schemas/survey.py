@@ -113,6 +113,7 @@ class SchemaSurvey:
         self.is_31 = is_31
         self.nulls = nulls
         self._warn = warn
+        self.has_dynamic = False  # whether a schema refers to another by $dynamicRef
         self.has_directions = False  # whether schemas differ for requests and responses
         self._seen: set[str] = set()
         self._patterns: dict[str, bool] = {}
@@ -151,6 +152,7 @@ class SchemaSurvey:
         if pattern is not None:
             self._pattern(pattern, under(place, "pattern"))
         if "$dynamicRef" in node and self.is_31:
+            self.has_dynamic = True
             self._warn(f"{place}: $dynamicRef is not followed; what it describes is not validated")
         yield from self._discriminator(node, place)
         for at in self._below(node, place):

@@ -25,6 +25,7 @@ MAX_ERRORS = 200
 Parts = Mapping[str, JsonObject]
 
 _CANNOT_RUN = "a pattern cannot be run in bounded time"
+_NOT_FOLLOWED = "$dynamicRef is not followed"
 _OUT_OF_RANGE = "a number in it is too large to be validated"
 _TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 
@@ -34,8 +35,9 @@ class Checker:
     """Validates values by one schema. `why` is set if the schema cannot be used.
 
     `soft` also refuses fields that are not named, or of the other direction; `hard` checks only conformity,
-    None if `soft` suffices for that. `sure` also refuses values that an unsupported pattern would have to
-    decide; None if the document has none. All three contain many schemas, this one under `name`.
+    None if `soft` suffices for that. `sure` also refuses values that an unsupported pattern or a
+    `$dynamicRef` would have to decide, which `unsure` says; None if the document has none. All three contain
+    many schemas, this one under `name`.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Checker:
     limits: CostLimits
     why: str | None = None
     sure: Draft202012Validator | None = None
+    unsure: str = _CANNOT_RUN
 
     def conforms(self, value: Json) -> bool:
         """Whether the value has no errors."""
@@ -54,7 +57,7 @@ class Checker:
 
     def doubt(self, value: Json) -> str | None:
         """Why it is uncertain that a conforming value conforms: a pattern for it is unsupported."""
-        return None if self.sure is None or self.sure.is_valid({self.name: value}) else _CANNOT_RUN
+        return None if self.sure is None or self.sure.is_valid({self.name: value}) else self.unsure
 
     def blame(self, value: Json, size: int) -> tuple[list[SchemaError], str | None]:
         """The errors of a non-conforming value of `size` bytes, and why they are uncertain: inside `not` and
@@ -67,7 +70,7 @@ class Checker:
         if self.sure is None or not self.sure.is_valid({self.name: value}):
             return errors, None
         certain = [error for error in errors if error.kind is not Kind.ONE_OF]
-        return certain, _CANNOT_RUN if len(certain) < len(errors) else None
+        return certain, self.unsure if len(certain) < len(errors) else None
 
     def errors(self, value: Json, size: int) -> list[SchemaError]:
         """The errors of a non-conforming value of `size` bytes."""
@@ -179,12 +182,16 @@ class Schemas:
         soft, branching = self._converted(limits, directions[0], soft=True)
         hard = self._converted(branching, directions[0], soft=False)[0] if branching else None
         sure = None
-        if self._surveyed.bad_patterns:
+        if self._surveyed.bad_patterns or self._surveyed.has_dynamic:
             sure = self._converted(limits, directions[0], soft=False, doubtful=True)[0]
+        reasons = {_CANNOT_RUN: bool(self._surveyed.bad_patterns), _NOT_FOLLOWED: self._surveyed.has_dynamic}
+        unsure = ", or ".join(reason for reason, holds in reasons.items() if holds)
         for place, limit in limits.items():
             own = hard if place in branching else None
             for direction in directions:
-                self._checkers[place, direction] = Checker(place, soft, own, direction, limit, sure=sure)
+                self._checkers[place, direction] = Checker(
+                    place, soft, own, direction, limit, sure=sure, unsure=unsure
+                )
 
     def _converted(
         self, places: Iterable[str], direction: SchemaDirection, soft: bool, doubtful: bool = False

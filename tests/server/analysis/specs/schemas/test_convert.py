@@ -123,7 +123,7 @@ TRAPS: list[tuple[str, str, Any, Any, list[str]]] = [
         ["unknown-field"],
     ),
     ("bad-pattern-is-not-judged", V31, {"type": "string", "pattern": "(?=a)b"}, "x", []),
-    ("byte-is-no-format-here", V30, {"type": "string", "format": "byte"}, "****", []),
+    ("byte-is-base64", V30, {"type": "string", "format": "byte"}, "****", ["pattern"]),
 ]
 
 
