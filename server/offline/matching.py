@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.wire import Record
 from server.analysis.inventory import host_of
 from server.analysis.json import JsonObject
-from server.analysis.specs.kinds import KINDS, Fault, Verdict
+from server.analysis.specs.kinds import Fault, Verdict, severity_of
 from server.analysis.specs.model import Judgement
 from server.offline import policy, reading, scope, spec
 from server.offline.reading import ReadingError, UntilUnreadable
@@ -150,7 +150,7 @@ def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
                 "where": one.where,
                 "pointer": one.pointer,
                 "message": one.message,
-                "severity": KINDS[one.kind].severity,
+                "severity": severity_of(one.kind, one.where),
             }
             for one in (judgement.deviations if judgement else ())
         ],

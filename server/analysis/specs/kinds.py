@@ -91,12 +91,15 @@ class Unmentioned(StrEnum):
 class KindRow:
     """The properties of a kind.
 
+    `severity` holds anywhere; `sent` in a request instead, `answered` in an answer, where they are given.
     `hidden_by_mask`: it cannot be checked for a masked value, whose placeholder keeps only type and format.
     `unseen_in`: the parts of an exchange in which uncaptured header fields may explain it. `unmentioned`: the
     policy's setting that decides whether it is reported; None if it always is.
     """
 
     severity: Severity
+    sent: Severity | None = None
+    answered: Severity | None = None
     hidden_by_mask: bool = False
     unseen_in: frozenset[Where] = frozenset()
     unmentioned: Unmentioned | None = None
@@ -111,7 +114,7 @@ KINDS: Mapping[Kind, KindRow] = {
     Kind.UNKNOWN_HEADER: KindRow(Severity.LOW, unmentioned=Unmentioned.HEADERS),
     Kind.UNKNOWN_FIELD: KindRow(Severity.LOW, unmentioned=Unmentioned.FIELDS),
     Kind.UNKNOWN_BODY: KindRow(Severity.MEDIUM),
-    Kind.FORBIDDEN_FIELD: KindRow(Severity.MEDIUM),
+    Kind.FORBIDDEN_FIELD: KindRow(Severity.MEDIUM, answered=Severity.HIGH),
     Kind.MISSING_PARAMETER: KindRow(Severity.MEDIUM, unseen_in=frozenset({Where.HEADER, Where.COOKIE})),
     Kind.MISSING_HEADER: KindRow(Severity.MEDIUM),
     Kind.MISSING_FIELD: KindRow(Severity.MEDIUM),
@@ -119,10 +122,10 @@ KINDS: Mapping[Kind, KindRow] = {
     Kind.MALFORMED_BODY: KindRow(Severity.MEDIUM),
     Kind.MALFORMED_PARAMETER: KindRow(Severity.MEDIUM),
     Kind.TYPE: KindRow(Severity.MEDIUM),
-    Kind.FORMAT: KindRow(Severity.LOW),
+    Kind.FORMAT: KindRow(Severity.LOW, sent=Severity.MEDIUM),
     Kind.ENUM: KindRow(Severity.MEDIUM, hidden_by_mask=True),
-    Kind.BOUNDS: KindRow(Severity.LOW, hidden_by_mask=True),
-    Kind.PATTERN: KindRow(Severity.LOW, hidden_by_mask=True),
+    Kind.BOUNDS: KindRow(Severity.LOW, sent=Severity.MEDIUM, hidden_by_mask=True),
+    Kind.PATTERN: KindRow(Severity.LOW, sent=Severity.MEDIUM, hidden_by_mask=True),
     Kind.ONE_OF: KindRow(Severity.MEDIUM, hidden_by_mask=True),
     Kind.READ_ONLY: KindRow(Severity.MEDIUM),
     Kind.WRITE_ONLY: KindRow(Severity.HIGH),
@@ -131,3 +134,11 @@ KINDS: Mapping[Kind, KindRow] = {
 """A new kind is a row here, code in `judging` that finds it, and a line of the README; possibly changes in
 `amending`.
 """
+
+ANSWER = frozenset({Where.STATUS, Where.RESPONSE_HEADER, Where.RESPONSE_BODY})
+
+
+def severity_of(kind: Kind, where: Where) -> Severity:
+    """The severity of a deviation: what a server accepts unchecked matters more than what it answers."""
+    row = KINDS[kind]
+    return (row.answered if where in ANSWER else row.sent) or row.severity

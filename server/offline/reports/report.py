@@ -9,7 +9,7 @@ from agent.wire import Record
 from server.analysis.paths import template
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.judging.masks import Masks
-from server.analysis.specs.kinds import KINDS, Fault, Kind, Severity, Verdict, Where
+from server.analysis.specs.kinds import Fault, Severity, Verdict, Where, severity_of
 from server.analysis.specs.model import Judgement
 from server.offline.reports.failing import Failing
 
@@ -136,7 +136,7 @@ def _rows(i: int, record: Record, judgement: Judgement) -> list[ReportRow]:
 
     verdict = Verdict.DEVIATING if described else Verdict.SHADOW
     found = [
-        row(one.kind, one.where, one.place, verdict, KINDS[Kind(one.kind)].severity, one.message)
+        row(one.kind, one.where, one.place, verdict, severity_of(one.kind, one.where), one.message)
         for one in judgement.deviations
     ]
     if judgement.deprecated:

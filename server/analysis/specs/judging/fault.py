@@ -24,11 +24,10 @@ from urllib.parse import unquote_to_bytes
 
 from agent.wire import Request
 from server.analysis.specs.deviation import Deviation
-from server.analysis.specs.kinds import Fault, Kind, Where
+from server.analysis.specs.kinds import ANSWER, Fault, Kind, Where
 
 _UNDECIDED = frozenset({401, 403, 407, 429})
 _NO_SUCH_OPERATION = frozenset({404, 405, 501})
-_ANSWER = frozenset({Where.STATUS, Where.RESPONSE_HEADER, Where.RESPONSE_BODY})
 _UNDESCRIBED = frozenset({Kind.UNKNOWN_PATH, Kind.UNKNOWN_METHOD})
 
 
@@ -44,12 +43,12 @@ class FaultRuling:
 
 def fault_of(kind: Kind, where: Where) -> Fault:
     """Whose a reported deviation is."""
-    return Fault.SERVER if where in _ANSWER or kind in _UNDESCRIBED else Fault.SERVER_LAX
+    return Fault.SERVER if where in ANSWER or kind in _UNDESCRIBED else Fault.SERVER_LAX
 
 
 def settled(found: Sequence[Deviation], status: int | None) -> FaultRuling:
     """What the differences of a described call mean; `status` is None if no answer was seen."""
-    answer = tuple(one for one in found if one.where in _ANSWER)
+    answer = tuple(one for one in found if one.where in ANSWER)
     broken = len(answer) < len(found)
     fault = Fault.SERVER if answer else None
     if status is None:
@@ -83,7 +82,7 @@ def is_undecided(status: int) -> bool:
 
 
 def _broken(found: Sequence[Deviation]) -> str:
-    kinds = dict.fromkeys(f"{one.kind} in {one.where}" for one in found if one.where not in _ANSWER)
+    kinds = dict.fromkeys(f"{one.kind} in {one.where}" for one in found if one.where not in ANSWER)
     return f"the request breaks the specification ({', '.join(kinds)})"
 
 
