@@ -15,7 +15,7 @@ from server.analysis.coverage.outline import Outline
 from server.analysis.inventory import host_of, name_of
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.judging.judged import Judged, first_with_operation
-from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.kinds import Fault, Verdict
 from server.analysis.specs.model import Judgement, Operation
 from server.analysis.specs.routing.bases import base_of, closeness, encoded_bases
 from server.specification import LoadedSpecification
@@ -55,6 +55,12 @@ class Ruling:
     @property
     def judgement(self) -> Judgement:
         return self.judged.judgement
+
+    @property
+    def fault(self) -> Fault | None:
+        """The judgement's, unless all its deviations are ignored."""
+        judgement = self.judgement
+        return judgement.fault if self.verdict is judgement.verdict else None
 
 
 @dataclass(frozen=True, slots=True)

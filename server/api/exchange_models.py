@@ -145,7 +145,13 @@ class Exchange(BaseModel):
     api: str
     operation: str | None
     verdict: str | None = Field(description="Null if the API has no specification.")
-    why: str | None
+    why: str | None = Field(
+        description="What could not be checked, and what was wrong with a request that the server refused."
+    )
+    fault: str | None = Field(
+        description="Whose the difference is: caller (a wrong request, refused), server-lax (a wrong request,"
+        " accepted) or server; null if there is none, or it was judged by an earlier version."
+    )
     deprecated: bool
     uncertain: bool = Field(
         description="Whether it may be another exchange, seen from the other end: its only view has no ends."

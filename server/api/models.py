@@ -229,6 +229,8 @@ class Deviation(BaseModel):
     where: str
     pointer: str
     message: str
+    severity: str = Field(description="high, medium or low, by kind and part.")
+    fault: str = Field(description="server-lax: the server accepts what it must not; or server.")
 
 
 class StoredDeviation(Deviation):

@@ -15,6 +15,8 @@ from server.analysis.inventory import host_of
 from server.analysis.latency import quantile
 from server.analysis.likeness import placed
 from server.analysis.specs.deviation import DeviationIdentity
+from server.analysis.specs.judging.fault import fault_of
+from server.analysis.specs.kinds import Kind, Where, severity_of
 from server.analysis.specs.model import Operation
 from server.analysis.views import in_order, most_seen, server_view, sub_operations, websocket
 from server.api import exchange_models, models
@@ -154,10 +156,7 @@ def spec(row: rows.SpecRow) -> models.SpecInfo:
 
 def deviation(row: rows.DeviationRow) -> models.StoredDeviation:
     return models.StoredDeviation(
-        kind=row.identity.kind,
-        where=row.identity.where,
-        pointer=row.identity.place,
-        message=row.message,
+        **_deviation(row.identity, row.message).model_dump(),
         id=row.id,
         state=row.state,
         reason=row.reason,
@@ -226,6 +225,7 @@ def exchange(row: rows.ExchangeRow) -> exchange_models.Exchange:
         operation=row.operation,
         verdict=row.verdict,
         why=row.why,
+        fault=row.fault,
         deprecated=row.deprecated,
         uncertain=row.uncertain,
         deviations=[_deviation(identity, message) for identity, message in row.deviations.items()],
@@ -263,7 +263,15 @@ def _of(views: Sequence[Record], side: str) -> list[Record]:
 
 
 def _deviation(identity: DeviationIdentity, message: str) -> models.Deviation:
-    return models.Deviation(kind=identity.kind, where=identity.where, pointer=identity.place, message=message)
+    kind, where = Kind(identity.kind), Where(identity.where)
+    return models.Deviation(
+        kind=kind,
+        where=where,
+        pointer=identity.place,
+        message=message,
+        severity=severity_of(kind, where),
+        fault=fault_of(kind, where),
+    )
 
 
 def _pairs(pairs: Pairs) -> list[models.Header]:

@@ -43,13 +43,14 @@ class ExchangeJudge:
         views = in_order(exchange.records)
         record = most_seen(views)
         exchange.deviations, exchange.why, exchange.deprecated, exchange.covered = {}, None, False, None
+        exchange.fault = None
         if record.request is None:
             return self._operations.unseen(api), None
         ruling = self._ruling(api, record)
         if ruling is None:
             return self._provisional(api, record), None
         judgement = ruling.judgement
-        exchange.why, exchange.deprecated = judgement.why, judgement.deprecated
+        exchange.why, exchange.deprecated, exchange.fault = judgement.why, judgement.deprecated, ruling.fault
         operation = self._operation(api, record, ruling)
         exchange.covered = self._covered(views, api, operation, ruling.judged)
         key = self._operations.key_of(operation)

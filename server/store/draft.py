@@ -25,6 +25,7 @@ class ExchangeDraft:
     api: int = 0
     duration: int | None = None
     why: str | None = None
+    fault: str | None = None
     deprecated: bool = False
     revision: int = 0
     counted: Contribution | None = None

@@ -170,6 +170,7 @@ class ExchangeRow:
     consumer_name: str
     verdict: str | None
     why: str | None
+    fault: str | None
     deprecated: bool
     duration: int | None
     uncertain: bool

@@ -395,3 +395,9 @@ def m025_ledger(db: Database) -> None:
     )
     execute("INSERT INTO ledger SELECT bucket, count, '' FROM ledger_of_all")
     execute("DROP TABLE ledger_of_all")
+
+
+@migrations()
+def m026_faults(db: Database) -> None:
+    """Whose the difference of an exchange is; NULL of those that were judged before."""
+    db.conn.execute("ALTER TABLE exchanges ADD COLUMN fault TEXT")

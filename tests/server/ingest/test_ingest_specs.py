@@ -63,7 +63,7 @@ def test_a_deviation_is_kept_once_with_count_callers_and_a_sample(client: Client
     )
     assert one["callers"] == [{"kind": "user_agent", "name": "curl/8.0", "count": 3}]
     assert client.get(f"/exchanges/{one['exchange']}")["deviations"] == [
-        {key: one[key] for key in ("kind", "where", "pointer", "message")}
+        {key: one[key] for key in ("kind", "where", "pointer", "message", "severity", "fault")}
     ]
     assert one["first_seen"] < one["last_seen"]
     assert {one["api"] for one in client.items("/deviations", api=api)} == {one["api"]}

@@ -108,6 +108,24 @@ def test_an_apis_page_lists_its_operations_deviations_and_exchanges(client: Clie
     assert "Specification Shop 1.2" in text
 
 
+def test_pages_and_api_say_whose_fault_a_difference_is(client: Client) -> None:
+    filled(client)
+    client.send(*both(7, "/none", status=404))
+    faults = {one["path"]["text"]: (one["verdict"], one["fault"]) for one in client.items("/exchanges")}
+    assert faults["/users/1"] == ("conforming", None)
+    assert faults["/users/2"] == ("deviating", "server-lax")
+    assert faults["/admin"] == ("shadow", "server")
+    assert faults["/none"] == ("unjudged", "caller")
+    found = {one["kind"]: one for one in client.items("/deviations")}
+    assert {kind: (one["fault"], one["severity"]) for kind, one in found.items()} == {
+        "unknown-parameter": ("server-lax", "low"),
+        "unknown-path": ("server", "high"),
+    }
+    assert "low server-lax" in page(client, "/deviations")
+    assert "server-lax" in page(client, f"/deviations/{found['unknown-parameter']['id']}")
+    assert "server-lax" in page(client, f"/exchanges/{found['unknown-parameter']['exchange']}")
+
+
 def test_an_exchanges_page_shows_both_witnesses_and_both_messages(client: Client) -> None:
     filled(client)
     found = next(one for one in client.items("/exchanges") if one["verdict"] == "deviating")

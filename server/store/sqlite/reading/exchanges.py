@@ -89,6 +89,7 @@ class SqliteExchanges:
             consumer_name=row["consumer_name"],
             verdict=row["verdict"],
             why=row["why"],
+            fault=row["fault"],
             deprecated=bool(row["deprecated"]),
             duration=row["duration"],
             uncertain=bool(row["uncertain"]),

@@ -24,7 +24,8 @@ Value = int | str | bytes | None
 
 COLUMNS = (
     "number, time, api, operation, consumer, method, path, status, bucket, duration, verdict, why,"
-    " deprecated, deviations, revision, namespaces, workloads, clusters, pods, images, uncertain, second"
+    " deprecated, deviations, revision, namespaces, workloads, clusters, pods, images, uncertain, fault,"
+    " second"
 )
 MARKS = ", ".join("?" * len(COLUMNS.split(",")))
 IDS_AT_ONCE = 500
@@ -113,8 +114,8 @@ class SqliteSamples:
 
     def mark_judged(self, number: int, revision: int) -> None:
         self._db.execute(
-            """UPDATE exchanges SET verdict = NULL, why = NULL, deviations = NULL, deprecated = 0
-            WHERE number = ?1 AND revision NOT IN (?2, ~?2)""",
+            """UPDATE exchanges SET verdict = NULL, why = NULL, fault = NULL, deviations = NULL,
+            deprecated = 0 WHERE number = ?1 AND revision NOT IN (?2, ~?2)""",
             (number, revision),
         )
         self._db.execute("UPDATE exchanges SET revision = ? WHERE number = ?", (revision, number))
@@ -130,7 +131,7 @@ class SqliteSamples:
 def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
     """Raises ValueError if a view cannot be read: its contribution cannot be subtracted."""
     number, time, api, operation, consumer, _, _, status, bucket, duration, verdict, why, *rest = row
-    deprecated, packed, revision, *_, uncertain, second = rest
+    deprecated, packed, revision, *_, uncertain, fault, second = rest
     if len(records) != (1 if second is None else 2):
         raise ValueError("a view is missing")
     return ExchangeDraft(
@@ -141,6 +142,7 @@ def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
         api=api,
         duration=duration,
         why=why,
+        fault=fault,
         deprecated=bool(deprecated),
         revision=revision if revision >= 0 else ~revision,
         counted=Contribution(
@@ -190,6 +192,7 @@ def _row(one: ExchangeDraft) -> tuple[Value, ...]:
         _lines({end.pod for end in pods}),
         _lines({image for end in pods for image in (end.image, end.digest)}),
         counted.uncertain,
+        one.fault,
         one.second,
     )
 

@@ -28,6 +28,7 @@ def paired(unit: Unit) -> ExchangeDraft:
     unit.samples.add_views([StoredView(draft.second, server.id, draft.number, pack_record(server))])
     draft.deviations = {UNKNOWN_STATUS: "not described"}
     draft.duration, draft.why, draft.deprecated, draft.revision = 5, "a reason", True, 3
+    draft.fault = "caller"
     unit.samples.write([draft])
     return draft
 
@@ -77,7 +78,7 @@ def test_an_exchange_is_read_as_it_was_written_by_the_id_of_either_view(opened: 
     written = opened.do(paired)
     (row,) = opened.exchanges()
     assert (row.number, row.api, row.operation) == (written.number, written.api, "GET /users/1")
-    assert (row.duration, row.why, row.deprecated) == (5, "a reason", True)
+    assert (row.duration, row.why, row.fault, row.deprecated) == (5, "a reason", "caller", True)
     assert (row.deviations, row.views) == ({UNKNOWN_STATUS: "not described"}, written.records)
     assert (row.consumer_kind, row.consumer_name) == (ConsumerKind.USER_AGENT, "curl/8.0")
     with opened.store.reading() as reader:
