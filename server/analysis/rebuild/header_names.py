@@ -1,4 +1,4 @@
-"""Recognises an API's own headers, as opposed to those of HTTP, browsers, proxies and policies."""
+"""Recognises an API's own headers and cookies, as opposed to those of HTTP, proxies and trackers."""
 
 from __future__ import annotations
 
@@ -77,6 +77,22 @@ _OF_PROXIES = re.compile(
     r"|sec-.*|access-control-.*|x-runtime|x-served-by|x-cache.*|x-timer|nel|report-to|proxy-.*|:.*"
     r"|x-original-.*|true-client-ip|x-client-ip|x-cluster-client-ip|grpc-.*|x-requested-with"
 )
+
+_TRACKERS = (
+    r"_ga(_.*)?|_gid|_gat.*|_gac_.*|_gcl_.*|__utm.*|__gads|__gpi|_fbp|_fbc|_hj.*|_clck|_clsk|_uet.*|_pin_.*"
+    r"|_pk_.*|_mkto_trk|__hs.*|hubspotutk|mp_.*_mixpanel|amplitude_.*|ajs_.*|optimizely.*|_vwo.*|intercom-.*"
+    r"|_dd_s|optanon.*|cookieconsent.*|cookielawinfo.*|euconsent.*"
+)
+_BALANCERS = (
+    r"__cf.*|_cf.*|cf_.*|awsalb.*|awselb.*|aws-waf-token|bigipserver.*|ts[0-9a-f]{6,}|arraffinity.*|gclb"
+    r"|incap_ses_.*|visid_incap_.*|nlbi_.*|ak_bmsc|bm_.*|_abck|datadome|serverid|srv_id|ingresscookie"
+)
+_OF_OTHERS = re.compile(f"{_TRACKERS}|{_BALANCERS}", re.IGNORECASE)
+
+
+def is_own_cookie(name: str) -> bool:
+    """Whether a cookie is not one of trackers, consent dialogs, proxies and load balancers (README.md)."""
+    return _OF_OTHERS.fullmatch(name) is None
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,15 @@ _PLAIN_WORDS = re.compile(
     r"(?:api|apis|rest|public|internal|v\d+(?:\.\d+)*(?:(?:alpha|beta)\d*)?)", re.IGNORECASE
 )
 
+_VERBS = {
+    "GET": "Get",
+    "HEAD": "Check",
+    "POST": "Post to",
+    "PUT": "Put",
+    "PATCH": "Change",
+    "DELETE": "Delete",
+}
+
 
 def tag_of(path: str) -> str:
     """The first noun."""
@@ -22,6 +31,15 @@ def noun_of(path: str) -> str:
     """The last noun, in the singular."""
     words = _words(path)
     return singular(BREAK.sub(" ", words[-1]).strip()[:60] or "root") if words else "root"
+
+
+def summary_of(method: str, path: str) -> str:
+    """A few words on what an operation does: "Get order by orderId"."""
+    segments = [segment for segment in path.split("/") if segment]
+    keys = [segment.strip("{}") for segment in segments[-1:] if "{" in segment]
+    words = BREAK.sub(" ", _words(path)[-1]).strip() if _words(path) else "the root"
+    verb = _VERBS.get(method, method.capitalize())
+    return f"{verb} {singular(words)} by {keys[0]}" if keys else f"{verb} {words}"
 
 
 def _words(path: str) -> list[str]:

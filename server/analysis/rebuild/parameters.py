@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from server.analysis.json import JsonObject
 from server.analysis.rebuild.answers import StatusAnswers
+from server.analysis.rebuild.header_names import is_own_cookie
 from server.analysis.rebuild.operation import LearntOperation, Security
 from server.analysis.rebuild.sent import COMMAS
 from server.analysis.rebuild.shapes.model import ObjectField, Shape, Variant
@@ -71,11 +72,18 @@ def parameters(operation: LearntOperation, schemes: set[Security], style: Style)
         secret = {name for _, place, name, _ in schemes if place == where}
         sent = sent_of(shape)
         for name, named in sent.named.items():
-            if name.lower() not in {one.lower() for one in secret} and (where == "query" or _is_plain(name)):
-                yield _parameter(where, name, named, sent, enough, wire)
+            if name.lower() in {one.lower() for one in secret} or not _is_parameter(where, name):
+                continue
+            yield _parameter(where, name, named, sent, enough, wire)
         if sent.free and where == "query":
             rest: JsonObject = {"type": "object", "additionalProperties": {"type": "string"}}
             yield {"name": REST, "in": "query", "style": "form", "explode": True, "schema": rest}
+
+
+def _is_parameter(where: str, name: str) -> bool:
+    if where == "cookie" and not is_own_cookie(name):
+        return False
+    return where == "query" or _is_plain(name)
 
 
 def _is_plain(name: str) -> bool:

@@ -25,7 +25,7 @@ class Schemes:
         return set(operation.security)
 
     def alternatives(self, schemes: set[Security]) -> list[JsonObject]:
-        """The `security` of an operation: any of these suffices. None if no call had credentials."""
+        """The `security` of an operation: any of these suffices. Empty if no call had credentials."""
         found: list[JsonObject] = []
         for scheme in sorted(schemes - {NO_SECURITY}):
             name = self._define(scheme)

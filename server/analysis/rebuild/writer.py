@@ -10,7 +10,7 @@ from server.analysis.json import JsonObject
 from server.analysis.rebuild.answers import StatusAnswers
 from server.analysis.rebuild.components import Components, ObjectCensus
 from server.analysis.rebuild.media import Media, MediaTypes
-from server.analysis.rebuild.nouns import BREAK, noun_of, tag_of
+from server.analysis.rebuild.nouns import BREAK, noun_of, summary_of, tag_of
 from server.analysis.rebuild.operation import LearntOperation
 from server.analysis.rebuild.parameters import described_headers, parameters, schema_of_form
 from server.analysis.rebuild.security import Schemes
@@ -54,7 +54,11 @@ class PathsWriter:
         name, tag = noun_of(template.text), tag_of(template.text)
         self._shared.noun = name
         self.tags.add(tag)
-        found: JsonObject = {"operationId": self._id(method, template.text), "tags": [tag]}
+        found: JsonObject = {
+            "operationId": self._id(method, template.text),
+            "summary": summary_of(method, template.text),
+            "tags": [tag],
+        }
         if learnt.deprecated:
             found["deprecated"] = True
         schemes = self._schemes.of(learnt)
@@ -65,9 +69,7 @@ class PathsWriter:
         if body:
             found["requestBody"] = body
         found["responses"] = self._responses(learnt, name)
-        alternatives = self._schemes.alternatives(schemes)
-        if alternatives:
-            found["security"] = [*alternatives]
+        found["security"] = [*self._schemes.alternatives(schemes)]
         self._add_evidence(found, learnt.times)
         return found
 

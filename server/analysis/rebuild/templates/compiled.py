@@ -95,7 +95,7 @@ def _template(visit: Visit) -> Template:
         if step.is_parameter:
             taken = frozenset(parameter.name for parameter in parameters)
             named = step.name and step.name not in taken
-            name = step.name if named else name_for(before, step.type, taken)
+            name = step.name if named else name_for(before, step.type, step.example, taken)
             parameters.append(TemplateParameter(name, step.type, index, step.values))
             texts.append(f"{{{name}}}{_literal(step.suffix)}")
             before.append(None)

@@ -7,22 +7,38 @@ from collections.abc import Sequence
 
 from server.analysis.rebuild.templates.model import ParameterType
 
+_SAYS_NOTHING = re.compile(r"apis?|rest|v\d+(\.\d+)*((alpha|beta|rc)\d*)?", re.IGNORECASE)
+_IS_NAME = re.compile(
+    r"(.*[a-z])?(Id|Ids|Name|Date|Email|Uuid|Key)|id|uuid|guid|date|name|email|key|slug|code", re.ASCII
+)
 _BREAK = re.compile(r"[^A-Za-z0-9]+")
 
 
-def name_for(before: Sequence[str | None], kind: ParameterType, taken: frozenset[str]) -> str:
-    """A free name. `before` are the segments before the parameter, None for a parameter."""
-    word = next((segment for segment in reversed(before) if segment), "")
-    ending = {ParameterType.DATE: "Date", ParameterType.EMAIL: "Email", ParameterType.STRING: "Name"}.get(
-        kind, "Id"
-    )
-    stem = _camel(_singular(word))
-    name = stem + ending if stem else ending.lower()
+def name_for(before: Sequence[str | None], kind: ParameterType, example: str, taken: frozenset[str]) -> str:
+    """A free name. `before` are the segments before the parameter, None for a parameter; `example` is one of
+    its values.
+    """
+    words = [segment for segment in before if segment and not _SAYS_NOTHING.fullmatch(segment)]
+    name = _named(_camel(_singular(words[-1])) if words else "", _ending(kind, example))
     number = 2
     unique = name
     while unique in taken:
         unique, number = f"{name}{number}", number + 1
     return unique
+
+
+def _ending(kind: ParameterType, example: str) -> str:
+    """What the values are: names that people choose seldom have digits, and keys mostly do."""
+    if kind is ParameterType.STRING:
+        return "Id" if any(map(str.isdigit, example)) else "Name"
+    return {ParameterType.DATE: "Date", ParameterType.EMAIL: "Email"}.get(kind, "Id")
+
+
+def _named(stem: str, ending: str) -> str:
+    """The name of a thing's key: "orderId"; a word that is such a name already stays: "date", "uuid"."""
+    if not stem or stem.lower() == ending.lower():
+        return ending.lower()
+    return stem if _IS_NAME.fullmatch(stem) else stem + ending
 
 
 def _camel(word: str) -> str:

@@ -379,3 +379,35 @@ def test_hostile_paths_end_at_the_bounds() -> None:
 def test_a_document_reads_the_same_as_yaml_and_as_json() -> None:
     found = rebuilt([call(answer=[{"id": 1}])], evidence=True)
     assert yaml.safe_load(to_yaml(found)) == json.loads(to_json(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/orders/17", ["orderId"]),
+        ("/id/17", ["id"]),
+        ("/date/2026-01-31", ["date"]),
+        ("/uuid/0b0f7c1e-2f1c-4d7c-9c52-3d7c5b1d2a10", ["uuid"]),
+        ("/api/v1/17", ["id"]),
+        ("/payments/pay_01hzabcdefghjkmnpq", ["paymentId"]),
+        ("/links/3/0", ["linkId", "linkId2"]),
+    ],
+)
+def test_a_parameter_is_named_after_what_it_holds(path: str, names: list[str]) -> None:
+    (item,) = rebuilt([call(path=path, answer={})])["paths"].values()
+    assert [one["name"] for one in item["get"]["parameters"]] == names
+
+
+def test_an_operation_has_a_summary_and_says_that_it_needs_no_credentials() -> None:
+    found = rebuilt([call(path="/orders/17", answer={}), call("POST", path="/orders", answer={})])
+    assert operation(found, "/orders/{orderId}")["summary"] == "Get order by orderId"
+    assert operation(found, "/orders", "post")["summary"] == "Post to orders"
+    assert operation(found, "/orders", "post")["security"] == []
+
+
+def test_cookies_of_trackers_and_load_balancers_are_no_parameters() -> None:
+    cookie = "_ga=1; __utma=2; AWSALB=3; cf_use_ob=0; BIGipServerpool=4; theme=dark"
+    records = [call(path=USERS, answer=[], headers={"Cookie": cookie})] * 3
+    found = rebuilt(records)
+    assert [one["name"] for one in operation(found, USERS)["parameters"]] == ["theme"]
+    assert deviations(found, records) == []
