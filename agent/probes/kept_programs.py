@@ -81,10 +81,10 @@ def _read(folder: Path, key: bytes) -> Compiled | None:
             descriptor = os.open(_name(key), os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
             with open(descriptor, "rb") as file:
                 _check(os.fstat(descriptor))
-                text = file.read(MOST_BYTES)
-            found = _parsed(key, text)
-            if found is not None:
-                os.utime(_name(key), dir_fd=directory)
+                found = _parsed(key, file.read(MOST_BYTES))
+                if found is not None:
+                    with suppress(OSError):  # it may be there to be read only
+                        os.utime(descriptor)
     except FileNotFoundError:
         return None
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -188,6 +189,21 @@ def test_where_nothing_can_be_written_it_is_compiled_each_time(
         with warned(caplog, "compiled programs are not kept"):
             compiled(SOURCE, occupied)
         assert made.asked == started
+
+
+def test_what_can_only_be_read_is_taken(
+    made: Compiler, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled(SOURCE, folder)
+    caplog.clear()
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    compiled(SOURCE, folder)
+    assert made.asked == 1
+    assert caplog.messages == []
 
 
 def test_the_last_used_files_are_kept(made: Compiler, folder: Path) -> None:
