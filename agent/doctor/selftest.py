@@ -60,7 +60,7 @@ def skipped(protocol: str, why: str, cure: str | None = None) -> Trial:
 def load(cache: Path | None, backend: str | None) -> Tried:
     """Opens the first backend that works, or the one given, disabled, and closes it again."""
     try:
-        source = open_source(Wanted(CaptureFilters(), Sizes(), cache), backend)
+        source = open_source(Wanted(CaptureFilters(load_all=True), Sizes(), cache), backend)
     except SourceError as error:
         return Tried((refused(error),), not_made("not requested"))
     for _ in source.detach():
@@ -138,7 +138,7 @@ class SelfTestRun:
             ports = read_line(server)
             calls = [Call(name, ports[name], uuid.uuid4().hex) for name in PROTOCOLS if name in ports]
             self._say("self-test: loading the capture programs")
-            filters = CaptureFilters(only_ports=frozenset(call.port for call in calls))
+            filters = CaptureFilters(only_ports=frozenset(call.port for call in calls), load_all=True)
             wanted = Wanted(filters, Sizes(), self._cache)
             self._source = source = open_source(wanted, self._backend)
             trials = Trials(calls)

@@ -90,6 +90,8 @@ class CaptureFilters:
     """Only processes in cgroups of pods that are chosen."""
     java: bool = False
     """Whether Java's own TLS is captured."""
+    load_all: bool = False
+    """Whether all programs are loaded at once, to find out whether the kernel takes them."""
 
 
 class KernelSource:
@@ -107,7 +109,7 @@ class KernelSource:
             self._cgroups = cgroups.find_all(filters.only_cgroups, filters.except_cgroups)
         except cgroups.CgroupError as error:
             raise SourceError(str(error)) from None
-        self._programs = Programs(sizes, cache, backend, java=filters.java)
+        self._programs = Programs(sizes, cache, backend, java=filters.java, load_all=filters.load_all)
         self._examiner = Examiner(
             Attachments(self._programs.attach_tls, self._programs.detach, self._programs.maps.outside_tls)
         )

@@ -155,13 +155,27 @@ def room_for_probes() -> int:
     return max(0, soft - SPARE_FILES)
 
 
+def shared_stack(*programs: str) -> str:
+    """Why these are not attached."""
+    return (
+        f"this kernel would run {', '.join(programs)} on a stack that tasks share, which can crash the host"
+    )
+
+
 class Programs:
-    """One agent's loaded programs, and their `maps`. `close` leaves nothing attached. With `java` they
-    include those of Java's own TLS.
+    """One agent's programs, and their `maps`. `close` leaves nothing attached. With `java` they include those
+    of Java's own TLS. tls.first_programs are loaded at once, with `load_all` the others too; else they are
+    loaded with the first file that needs them.
     """
 
     def __init__(
-        self, sizes: Sizes, cache: Path | None, backend: Backend = SYSCALLS, *, java: bool = False
+        self,
+        sizes: Sizes,
+        cache: Path | None,
+        backend: Backend = SYSCALLS,
+        *,
+        java: bool = False,
+        load_all: bool = False,
     ) -> None:
         self._way = uprobes.way()
         self._tls_programs = tls.programs(java)
@@ -174,27 +188,32 @@ class Programs:
         self._room = room_for_probes()
         self._handles = itertools.count(1)
         self._closing = False
-        self._tls_refusal = self._refusal()
+        self._safe: set[str] = set()
+        self._tls_refusal = self._refusal(self._tls_programs if load_all else tls.first_programs(java))
 
     @property
     def tls_refusal(self) -> str | None:
         """A sentence on why no TLS library is probed; None if they are."""
         return self._tls_refusal
 
-    def _refusal(self) -> str | None:
+    def _refusal(self, programs: Iterable[str]) -> str | None:
+        """A sentence on which of these may not be attached; None if all may."""
         try:
-            unsafe = [name for name in self._tls_programs if self._has_private_stack(name)]
-        except (OSError, ProgramError) as error:
+            unsafe = [name for name in programs if not self._is_safe(name)]
+        except ProgramError as error:
             return f"TLS capture disabled: {error}; plain HTTP is captured"
-        if not unsafe:
-            return None
-        return (
-            f"TLS capture disabled: this kernel would run {', '.join(unsafe)} on a stack that tasks share, "
-            "which can crash the host; plain HTTP is captured"
-        )
+        return f"TLS capture disabled: {shared_stack(*unsafe)}; plain HTTP is captured" if unsafe else None
 
-    def _has_private_stack(self, program: str) -> bool:
-        return private_stack.has_private_stack(self.load(program), self.code(program))
+    def _is_safe(self, program: str) -> bool:
+        """Whether the kernel runs a program on its task's stack. Loads it; raises ProgramError."""
+        if program not in self._safe:
+            try:
+                if private_stack.has_private_stack(self.load(program), self.code(program)):
+                    return False
+            except OSError as error:
+                raise ProgramError(f"the stack of {program} is not known: {error.strerror}") from None
+            self._safe.add(program)
+        return True
 
     def code(self, program: str) -> bytes:
         """A program's eBPF instructions, as compiled."""
@@ -231,9 +250,12 @@ class Programs:
         """
         if self._tls_refusal:
             raise ProgramError(self._tls_refusal)
+        all_wanted = [*places(functions)]
+        for program in dict.fromkeys(wanted.program for wanted in all_wanted):
+            self._prepare(program, file)  # all before the first: loading one takes a while
         handles: dict[int, int] = {}
         try:
-            for wanted in places(functions):
+            for wanted in all_wanted:
                 for probe in self._attached(wanted, file):
                     handle = next(self._handles)
                     self._uprobes[handle], handles[handle] = probe, probe.places
@@ -242,14 +264,18 @@ class Programs:
             raise
         return handles
 
+    def _prepare(self, program: str, file: IO[bytes]) -> None:
+        """Loads a program that is to be attached to this file; raises ProgramError if it may not be."""
+        if program not in self._tls_programs:
+            raise ProgramError(f"{file.name} is not captured: {tls.JAVA.cure}")
+        if not self._is_safe(program):
+            raise ProgramError(f"{file.name} is not captured: {shared_stack(program)}")
+
     def _attached(self, wanted: Places, file: IO[bytes]) -> Iterator[Probe]:
         if len(self._uprobes) + len(wanted.offsets) > self._room:
             raise ProgramError(f"{self._attached_places()} probes are attached: {NO_MORE_FILES}")
-        if wanted.program not in self._tls_programs:
-            raise ProgramError(f"{file.name} is not captured: {tls.JAVA.cure}")
-        program = self.load(wanted.program)
         try:
-            for probe in self._way.attach(program, wanted, file):
+            for probe in self._way.attach(self.load(wanted.program), wanted, file):
                 yield probe
                 if self._closing:
                     raise ProgramError("capture is ending")

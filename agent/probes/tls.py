@@ -218,8 +218,16 @@ PLAINTEXT_FUNCTIONS = frozenset(function for function, hook in HOOKS.items() if 
 
 
 def programs(java: bool) -> tuple[str, ...]:
-    """All programs, or those without Java's, which are loaded only where they are asked for."""
-    rows = (library for library in LIBRARIES if java or library is not JAVA)
+    """All programs, or those without Java's, which are there only if they are asked for."""
+    return _programs(library for library in LIBRARIES if java or library is not JAVA)
+
+
+def first_programs(java: bool) -> tuple[str, ...]:
+    """Those that are loaded as capture starts: nearly every host has OpenSSL, and Java's are asked for."""
+    return _programs((OPENSSL, JAVA) if java else (OPENSSL,))
+
+
+def _programs(rows: Iterable[TlsLibrary]) -> tuple[str, ...]:
     return tuple(sorted({name for row in rows for hook in row.hooks.values() for name in hook.programs}))
 
 

@@ -150,7 +150,7 @@ def main() -> None:
         assert GUARD in text
         mock.patch.object(programs, "source_text", return_value=text.replace(GUARD, "")).start()
     copied_libraries()
-    source = KernelSource(CaptureFilters(body_cap=BODY_CAP, java=True), Sizes(), None, BACKEND)
+    source = KernelSource(CaptureFilters(body_cap=BODY_CAP, java=True, load_all=True), Sizes(), None, BACKEND)
     report({"private": check.private})
     account = Account(source.watching.tls_refusal)
     with ExitStack() as stack:

@@ -9,12 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from agent.probes import tls
+from agent.probes import private_stack, tls
 from agent.probes.abi import Counter, Setting
 from agent.probes.elf import Function
-from agent.probes.programs import SPARE_FILES, Programs, Sizes, places, room_for_probes, source_text
+from agent.probes.programs import (
+    SPARE_FILES,
+    ProgramError,
+    Programs,
+    Sizes,
+    places,
+    room_for_probes,
+    source_text,
+)
 from agent.probes.tls import OPENSSL
 from agent.probes.uprobes import ENTRY, RETURN, Places
+from tests.e2e import bpf_programs
 from tests.kept import cache_folder
 
 WRITE = "crypto/tls.(*Conn).Write"
@@ -86,3 +95,38 @@ def test_without_the_compiler_programs_and_maps_work_and_nothing_stays_open() ->
     for _ in programs.close():
         pass
     assert open_files() == before
+
+
+@pytest.mark.root
+def test_programs_of_other_libraries_than_openssl_are_loaded_with_their_first_file(tmp_path: Path) -> None:
+    library = tmp_path / "libgnutls.so.30"
+    library.write_bytes(bytes(4096))
+    programs = Programs(SMALL, cache_folder())
+    before = bpf_programs.loaded()
+    with library.open("rb") as file:
+        handles = programs.attach_tls(file, {"gnutls_record_recv": Function(64)})
+    names = {"gnutls_read", "gnutls_return"}
+    assert len(bpf_programs.loaded() - before) == len(names)
+    loaded = bpf_programs.loaded()
+    assert all(programs.load(name) for name in names | set(tls.first_programs(java=False)))
+    assert bpf_programs.loaded() == loaded
+    assert programs.detach(handles) == 2
+    for _ in programs.close():
+        pass
+
+
+@pytest.mark.root
+def test_a_program_on_a_private_stack_is_not_attached_and_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = Programs(SMALL, cache_folder())
+    assert programs.tls_refusal is None
+    monkeypatch.setattr(private_stack, "has_private_stack", lambda *_: True)
+    path = tmp_path / "library"
+    path.write_bytes(bytes(4096))
+    with path.open("rb") as file:
+        with pytest.raises(ProgramError, match=r"would run gnutls_return on a stack that tasks share"):
+            programs.attach_tls(file, {"gnutls_record_recv": Function(64)})
+        assert programs.detach(programs.attach_tls(file, {"SSL_read": Function(64)})) == 2
+    for _ in programs.close():
+        pass
