@@ -20,6 +20,7 @@ from agent.wire import pack_record
 
 log = logging.getLogger(__name__)
 
+BUFFER = 128 * 1024  # bytes written at once
 EXIT_OK = 0
 EXIT_ERROR = 1
 EXIT_PIPE = 141  # the shell's status of a program that SIGPIPE ended
@@ -30,9 +31,10 @@ def run(files: Iterable[Path], settings: Settings, policy: Policy) -> int:
     the exit status. Raises KeyFileError.
     """
     status = EXIT_OK
+    out = open(sys.stdout.fileno(), "wb", BUFFER, closefd=False)  # noqa: SIM115 (at exit it may be a broken pipe)
     for one in files:
         try:
-            write(one, settings, policy, sys.stdout.buffer)
+            write(one, settings, policy, out)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_PIPE

@@ -78,9 +78,11 @@ def text(value: dict[str, Any], name: str) -> str | None:
 def number(value: dict[str, Any], name: str) -> float | None:
     """A number that is not negative: several formats use -1 for unknown."""
     found = value.get(name)
-    if not isinstance(found, (int, float)) or isinstance(found, bool):
+    if isinstance(found, float):
+        return found if 0 <= found < MAX_TIME_NS else None  # also excludes NaN
+    if found is None or not isinstance(found, int) or found is True or found is False:
         return None
-    return float(found) if 0 <= found < MAX_TIME_NS else None  # also excludes NaN
+    return float(found) if 0 <= found < MAX_TIME_NS else None
 
 
 def size(value: dict[str, Any], name: str) -> int | None:

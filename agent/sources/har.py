@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from agent.http.messages import (
@@ -114,16 +115,17 @@ def _completeness(response: Response | None, bodies: set[BodyState]) -> Complete
 def _moments(entry: dict[str, Any], start: int) -> tuple[int | None, int | None, int | None]:
     """The end of the request, the start and the end of the response; None if not stated."""
     timings = fields.part(entry, "timings")
-    before, sending, waiting, receiving = (
-        [fields.number(timings, name) for name in names]
-        for names in (("blocked", "dns", "connect"), ("send",), ("wait",), ("receive",))
+    total, send, wait = (
+        fields.number(entry, "time"),
+        fields.number(timings, "send"),
+        fields.number(timings, "wait"),
     )
-    total = fields.number(entry, "time")
-    if sending == [None] or waiting == [None]:
+    if send is None or wait is None:
         return None, None, None if total is None else start + _ns(total)
-    sent = start + _ns(*before, *sending)
-    first = sent + _ns(*waiting)
-    return sent, first, first + _ns(*receiving)
+    before = (fields.number(timings, name) for name in ("blocked", "dns", "connect"))
+    sent = start + _ns(*before, send)
+    first = sent + _ns(wait)
+    return sent, first, first + _ns(fields.number(timings, "receive"))
 
 
 def _ns(*milliseconds: float | None) -> int:
@@ -177,7 +179,12 @@ def _plain(headers: Headers) -> Headers:
 
 
 def _version(message: dict[str, Any]) -> bytes:
-    match = _VERSION.match(fields.text(message, "httpVersion") or "")
+    return _version_of(fields.text(message, "httpVersion") or "")
+
+
+@lru_cache(fields.MAX_REMEMBERED)
+def _version_of(written: str) -> bytes:
+    match = _VERSION.match(written)
     if match is None:
         return b"1.1"
     return b"1." + (match[2] or "1").encode() if match[1] in "01" else match[1].encode()
