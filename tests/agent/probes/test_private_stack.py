@@ -72,7 +72,7 @@ def test_a_machine_whose_call_is_not_known_is_an_error(monkeypatch: pytest.Monke
         private_stack.machine_code(0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def loaded() -> Iterator[Programs]:
     found = Programs(SMALL, cache_folder(), java=True)
     yield found

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.probes import private_stack, tls
+from agent.probes import compiler, private_stack, tls
 from agent.probes.abi import Counter, Setting
+from agent.probes.compiler import Compiled, CompilerError, Source
 from agent.probes.elf import Function
 from agent.probes.programs import (
     SPARE_FILES,
@@ -82,7 +83,7 @@ def test_without_the_compiler_programs_and_maps_work_and_nothing_stays_open() ->
     before, had_compiler = open_files(), has_compiler()
     programs = Programs(SMALL, cache_folder())
     assert has_compiler() is had_compiler, "other tests may compile in this process"
-    assert all(programs.load(name) for name in tls.programs(java=False))
+    assert all(programs.load(name) for name in tls.first_programs(java=False))
     programs.attach_mappings()
     programs.attach_sockets()
     programs.maps.set(Setting.BODY_CAP, 5)
@@ -95,6 +96,22 @@ def test_without_the_compiler_programs_and_maps_work_and_nothing_stays_open() ->
     for _ in programs.close():
         pass
     assert open_files() == before
+
+
+@pytest.mark.root
+def test_a_second_start_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in Programs(SMALL, cache_folder()).close():
+        pass
+
+    def refuse(_: Source) -> Compiled:
+        raise CompilerError("it was asked again")
+
+    monkeypatch.setattr(compiler, "compile_apart", refuse)
+    programs = Programs(SMALL, cache_folder())
+    assert programs.attach_sockets() > 0
+    assert programs.tls_refusal is None
+    for _ in programs.close():
+        pass
 
 
 @pytest.mark.root
