@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from server.analysis.tryout.documents import TryoutReport
 from server.api import models, render, tryout_models
 from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
@@ -17,7 +18,7 @@ from server.fetching import fetched, usable
 from server.services.attaching import AttachTarget
 from server.services.sent import Sent
 from server.services.specifications import Added
-from server.services.tryouts import TryoutReport, TryoutTarget
+from server.services.tryouts import TryoutTarget
 
 router = APIRouter(
     prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["specifications"]

@@ -7,10 +7,16 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
 from urllib.parse import urlencode
 
 from server.analysis.specs.model import SpecError
+from server.analysis.tryout.documents import (
+    TriedChange,
+    TriedConsumer,
+    TriedDifference,
+    TriedOperation,
+    TryoutReport,
+)
 from server.offline import remote, spec
 from server.offline.exporting import time_of
 from server.offline.remote import AddressError, RemoteError
@@ -24,57 +30,6 @@ TARGET = {
     "--host": ("HOST", "a host of that API (default: from the document's server URLs)"),
     "--base-path": ("/PATH", "replaces the base path of the document's server URLs"),
 }
-
-
-class TriedOperation(TypedDict):
-    operation: str
-    counted: int
-    replayed: int
-    broken: int
-    estimated: int | None
-    extrapolated: bool
-
-
-class TriedConsumer(TypedDict):
-    kind: str
-    name: str
-    replayed: int
-    broken: int
-    operations: list[str]
-
-
-class TriedDifference(TypedDict):
-    operation: str
-    kind: str
-    where: str
-    place: str
-    message: str
-    calls: int
-    consumers: int
-    samples: list[str]
-
-
-class TriedChange(TypedDict):
-    operation: str
-    part: str
-    what: str
-    used: bool
-
-
-class PrintedTryout(TypedDict):
-    """The response of `POST /specs/try`."""
-
-    title: str
-    version: str
-    counted: int
-    replayed: int
-    broken: int
-    share: float | None
-    extrapolated: bool
-    operations: list[TriedOperation]
-    consumers: list[TriedConsumer]
-    differences: list[TriedDifference]
-    changes: list[TriedChange]
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -124,7 +79,7 @@ def run(parsed: argparse.Namespace) -> int:
         return _fail(f"{parsed.file}: {error}", EXIT_ERROR)
     except (spec.SpecMissing, RemoteError, OSError) as error:
         return _fail(f"{error}", EXIT_ERROR)
-    report: PrintedTryout = answer.json()
+    report: TryoutReport = answer.json()
     if parsed.output == "json":
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
@@ -137,7 +92,7 @@ def _fail(text: str, status: int) -> int:
     return status
 
 
-def _print(report: PrintedTryout) -> None:
+def _print(report: TryoutReport) -> None:
     sys.stdout.writelines(f"{plain(line)}\n" for line in _sentences(report))
     broken = [one for one in report["operations"] if one["broken"]]
     _table(
@@ -156,7 +111,7 @@ def _print(report: PrintedTryout) -> None:
     _table("breaking changes that no replayed call uses", ("operation", "part", "what"), map(_change, unused))
 
 
-def _sentences(report: PrintedTryout) -> Iterator[str]:
+def _sentences(report: TryoutReport) -> Iterator[str]:
     yield (
         f"{report['title']} {report['version']}: {report['broken']:,} of {report['replayed']:,}"
         " replayed calls would break"

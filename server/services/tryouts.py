@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from server.analysis.json import JsonObject
 from server.analysis.specs.document.servers import hosts
-from server.analysis.tryout.tryout import (
-    ConsumerResult,
-    OperationResult,
-    TriedExchange,
-    Tryout,
-    TryoutConsumer,
-)
-from server.analysis.tryout.usage import BreakingChange, breaking_changes
+from server.analysis.tryout.documents import TriedChange, TryoutReport
+from server.analysis.tryout.tryout import TriedExchange, Tryout, TryoutConsumer
+from server.analysis.tryout.usage import breaking_changes
 from server.analysis.views import in_order, most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import InvalidInput, NoTarget, NotFound
@@ -42,43 +37,6 @@ class TryoutTarget:
     base_path: str | None = None
     since: int | None = None
     limit: int = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class DifferenceResult:
-    """A difference that breaks calls; `samples` are ids of exchanges."""
-
-    operation: str
-    kind: str
-    where: str
-    place: str
-    message: str
-    calls: int
-    consumers: int
-    samples: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TryoutReport:
-    """What the proposal would do to an API's calls. `counted` are all calls of its operations, `replayed` the
-    stored ones that were judged, `broken` those of them that break; `share` is that of the counted calls, as
-    estimated per operation, None without replayed calls. `changes` are breaking changes against the
-    specification that the API has, if it has one.
-    """
-
-    api: str
-    title: str
-    version: str
-    counted: int
-    replayed: int
-    broken: int
-    share: float | None
-    extrapolated: bool
-    operations: Sequence[OperationResult]
-    consumers: Sequence[ConsumerResult]
-    differences: Sequence[DifferenceResult]
-    unlisted: int
-    changes: Sequence[BreakingChange]
 
 
 class Tryouts:
@@ -154,26 +112,23 @@ def _report(
     proposed: LoadedSpecification,
     tryout: Tryout,
     counted: Mapping[str, int],
-    changes: Sequence[BreakingChange],
+    changes: list[TriedChange],
 ) -> TryoutReport:
     operations = tryout.operations(counted)
-    known = [one for one in operations if one.estimated is not None]
-    calls = sum(one.counted for one in known)
-    return TryoutReport(
-        api=api,
-        title=proposed.title,
-        version=proposed.version,
-        counted=sum(one.counted for one in operations),
-        replayed=tryout.replayed,
-        broken=tryout.breaking,
-        share=sum(one.estimated or 0 for one in known) / calls if calls else None,
-        extrapolated=any(one.extrapolated for one in operations),
-        operations=operations,
-        consumers=tryout.consumers(),
-        differences=[
-            DifferenceResult(*one, found.message, found.calls, len(found.consumers), tuple(found.samples))
-            for one, found in sorted(tryout.broken.items(), key=lambda item: (-item[1].calls, item[0]))
-        ],
-        unlisted=tryout.unlisted,
-        changes=changes,
-    )
+    known = [one for one in operations if one["estimated"] is not None]
+    calls = sum(one["counted"] for one in known)
+    return {
+        "api": api,
+        "title": proposed.title,
+        "version": proposed.version,
+        "counted": sum(one["counted"] for one in operations),
+        "replayed": tryout.replayed,
+        "broken": tryout.breaking,
+        "share": sum(one["estimated"] or 0 for one in known) / calls if calls else None,
+        "extrapolated": any(one["extrapolated"] for one in operations),
+        "operations": operations,
+        "consumers": tryout.consumers(),
+        "differences": tryout.differences(),
+        "unlisted": tryout.unlisted,
+        "changes": changes,
+    }

@@ -11,6 +11,7 @@ from agent.wire import Record
 from server.analysis.specs.deviation import Deviation, DeviationIdentity
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Judgement
+from server.analysis.tryout.documents import TriedConsumer, TriedDifference, TriedOperation
 
 MAX_SAMPLES = 3  # ids of exchanges for a difference
 MAX_DIFFERENCES = 1_000
@@ -64,32 +65,6 @@ class BrokenCalls:
     samples: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class OperationResult:
-    """An operation's calls. `counted`: all that were counted since the server keeps counts; `replayed`: those
-    that are stored, and were judged by the proposal; `broken` of these. `estimated`: the broken ones among
-    the counted; it is `extrapolated` if fewer were replayed than counted, and None if none was.
-    """
-
-    operation: str
-    counted: int
-    replayed: int
-    broken: int
-    estimated: int | None
-    extrapolated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerResult:
-    """A consumer's replayed calls, and those of them that break, with the operations they are of."""
-
-    kind: str
-    name: str
-    replayed: int
-    broken: int
-    operations: tuple[str, ...]
-
-
 class Tryout:
     """Takes the stored exchanges of an API. Calls that stay as they are, deviating or not, do not break."""
 
@@ -137,21 +112,49 @@ class Tryout:
         """The replayed calls that break."""
         return self._breaking.total()
 
-    def operations(self, counted: Mapping[str, int]) -> list[OperationResult]:
+    def operations(self, counted: Mapping[str, int]) -> list[TriedOperation]:
         """The operations with calls, those with most broken calls first; `counted` are all calls of each."""
         found = [self._operation(key, counted.get(key, 0)) for key in counted.keys() | self._replayed.keys()]
-        return sorted(found, key=lambda one: (-(one.estimated or 0), -one.counted, one.operation))
+        return sorted(found, key=lambda one: (-(one["estimated"] or 0), -one["counted"], one["operation"]))
 
-    def _operation(self, key: str, counted: int) -> OperationResult:
+    def _operation(self, key: str, counted: int) -> TriedOperation:
         replayed, broken = self._replayed[key], self._breaking[key]
         counted = max(counted, replayed)  # counted a moment earlier
-        estimated = round(counted * broken / replayed) if replayed else None
-        return OperationResult(key, counted, replayed, broken, estimated, counted > replayed)
+        return {
+            "operation": key,
+            "counted": counted,
+            "replayed": replayed,
+            "broken": broken,
+            "estimated": round(counted * broken / replayed) if replayed else None,
+            "extrapolated": counted > replayed,
+        }
 
-    def consumers(self) -> list[ConsumerResult]:
+    def consumers(self) -> list[TriedConsumer]:
         """The consumers whose calls break, most affected first."""
-        found = [
-            ConsumerResult(*consumer, self._calls[consumer], broken.total(), tuple(sorted(broken)))
+        found: list[TriedConsumer] = [
+            {
+                "kind": consumer.kind,
+                "name": consumer.name,
+                "replayed": self._calls[consumer],
+                "broken": broken.total(),
+                "operations": sorted(broken),
+            }
             for consumer, broken in self._broken_of.items()
         ]
-        return sorted(found, key=lambda one: (-one.broken, one.kind, one.name))
+        return sorted(found, key=lambda one: (-one["broken"], one["kind"], one["name"]))
+
+    def differences(self) -> list[TriedDifference]:
+        """What breaks calls, the most frequent first."""
+        return [
+            {
+                "operation": one.operation,
+                "kind": one.kind,
+                "where": one.where,
+                "place": one.place,
+                "message": calls.message,
+                "calls": calls.calls,
+                "consumers": len(calls.consumers),
+                "samples": calls.samples,
+            }
+            for one, calls in sorted(self.broken.items(), key=lambda item: (-item[1].calls, item[0]))
+        ]

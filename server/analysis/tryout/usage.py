@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from server.analysis.json import JsonObject
 from server.analysis.rebuild.versions import diff
 from server.analysis.specs.kinds import Where
+from server.analysis.tryout.documents import TriedChange
 from server.analysis.tryout.tryout import Difference
 from server.analysis.tryout.written_out import written_out
 
@@ -17,34 +17,21 @@ _ROUTES = frozenset({"unknown-path", "unknown-method"})
 _RESPONSES = frozenset({Where.STATUS, Where.RESPONSE_BODY, Where.RESPONSE_HEADER})
 
 
-@dataclass(frozen=True, slots=True)
-class BreakingChange:
-    """A change that may break clients: of an operation ("GET /users/{}", without the base path), a part of it
-    ("query limit", "request.body", "response 200 …"; "" is the whole), and what happens to it. `used`: a
-    replayed call breaks there.
-    """
-
-    operation: str
-    part: str
-    what: str
-    used: bool
-
-
 def breaking_changes(
     present: JsonObject, proposed: JsonObject, broken: Collection[Difference]
-) -> list[BreakingChange]:
+) -> list[TriedChange]:
     """The breaking changes between two documents, used ones first. Raises SpecError."""
-    found = [
-        BreakingChange(
-            one.operation,
-            one.part,
-            one.what,
-            any(_is_at(difference, one.operation, one.part) for difference in broken),
-        )
+    found: list[TriedChange] = [
+        {
+            "operation": one.operation,
+            "part": one.part,
+            "what": one.what,
+            "used": any(_is_at(difference, one.operation, one.part) for difference in broken),
+        }
         for one in diff(written_out(present), written_out(proposed))
         if one.breaking
     ]
-    return sorted(found, key=lambda one: (not one.used, one.operation, one.part))
+    return sorted(found, key=lambda one: (not one["used"], one["operation"], one["part"]))
 
 
 def _is_at(difference: Difference, operation: str, part: str) -> bool:

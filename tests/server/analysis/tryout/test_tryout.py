@@ -51,12 +51,17 @@ def test_the_calls_of_an_operation_are_extrapolated_only_where_not_all_were_repl
     tryout = Tryout(proposal(users={"get": {"parameters": [required], "responses": ANSWER}}))
     for i, path in enumerate(["/users?page=1", "/users?page=2", "/users?page=3", "/users"]):
         tryout.add(exchange(path, number=i))
-    found = {one.operation: one for one in tryout.operations({"GET /users": 1000, "GET /silent": 7})}
+    found = {one["operation"]: one for one in tryout.operations({"GET /users": 1000, "GET /silent": 7})}
     users, silent = found["GET /users"], found["GET /silent"]
-    assert (users.replayed, users.broken, users.estimated, users.extrapolated) == (4, 1, 250, True)
-    assert (silent.replayed, silent.estimated, silent.extrapolated) == (0, None, True)
+    assert (users["replayed"], users["broken"], users["estimated"], users["extrapolated"]) == (
+        4,
+        1,
+        250,
+        True,
+    )
+    assert (silent["replayed"], silent["estimated"], silent["extrapolated"]) == (0, None, True)
     (all_of_them,) = tryout.operations({"GET /users": 4})
-    assert (all_of_them.estimated, all_of_them.extrapolated) == (1, False)
+    assert (all_of_them["estimated"], all_of_them["extrapolated"]) == (1, False)
 
 
 def test_consumers_are_listed_with_what_of_theirs_breaks_most_affected_first() -> None:
@@ -64,9 +69,11 @@ def test_consumers_are_listed_with_what_of_theirs_breaks_most_affected_first() -
     calls = [("/users", CURL), ("/orders", CURL), ("/orders", APP), ("/items", APP), ("/users", OTHER)]
     for i, (path, consumer) in enumerate(calls):
         tryout.add(exchange(path, consumer, i))
-    assert [(one.name, one.replayed, one.broken, one.operations) for one in tryout.consumers()] == [
-        ("app", 2, 2, ("GET /items", "GET /orders")),
-        ("curl", 2, 1, ("GET /orders",)),
+    assert [
+        (one["name"], one["replayed"], one["broken"], one["operations"]) for one in tryout.consumers()
+    ] == [
+        ("app", 2, 2, ["GET /items", "GET /orders"]),
+        ("curl", 2, 1, ["GET /orders"]),
     ]
 
 
