@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,17 +21,23 @@ from tests.e2e.processes import REPOSITORY
 
 pytestmark = pytest.mark.cluster
 
+BUILDER = REPOSITORY / "tests/cluster/build-images"
 MOST_MB = {"agent": 400, "server": 200}  # on disk
 OWN = {"agent": "python3-bpfcc", "server": "python3"}
 """What each image has of the distribution."""
 HASHED = 0b01  # in the second word of a compiled file: it states its source's hash, not its time
 
 
+def described(archive: Path) -> dict[str, Any]:
+    """An image's configuration: what it says of itself, its layers, how it was made."""
+    with tarfile.open(archive) as tar:
+        found: dict[str, Any] = json.loads(read(tar, json.loads(read(tar, "manifest.json"))[0]["Config"]))
+    return found
+
+
 def config(name: str) -> dict[str, Any]:
     """What an image says of itself."""
-    with tarfile.open(images() / f"{name}.tar") as archive:
-        described = read(archive, json.loads(read(archive, "manifest.json"))[0]["Config"])
-    found: dict[str, Any] = json.loads(described)["config"]
+    found: dict[str, Any] = described(images() / f"{name}.tar")["config"]
     return found
 
 
@@ -85,3 +94,20 @@ def test_compiled_python_states_no_time(name: str) -> None:
     assert not [
         path for path, content in found.items() if not int.from_bytes(content[4:8], "little") & HASHED
     ]
+
+
+@pytest.mark.skipif(os.environ.get("TIERS") != "all", reason="TIERS=all builds the images a second time")
+def test_two_builds_have_the_same_layers_and_differ_in_names_of_the_builder_only(tmp_path: Path) -> None:
+    subprocess.run([BUILDER, "again", tmp_path], check=True)
+    for name in MOST_MB:
+        first, second = (
+            without_builder(described(folder / f"{name}.tar")) for folder in (images(), tmp_path)
+        )
+        assert second == first, name
+
+
+def without_builder(image: dict[str, Any]) -> dict[str, Any]:
+    """Without what buildah calls the containers and images that it made on the way, and when."""
+    for part in (image["config"], image["container_config"]):
+        del part["Hostname"]
+    return {name: value for name, value in image.items() if name not in ("container", "history", "parent")}
