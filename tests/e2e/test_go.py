@@ -22,7 +22,8 @@ GOROUTINES, CALLS = 200, 600  # on two threads
 
 
 @pytest.fixture(scope="module")
-def spectap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
+def spectap(programs: dict[Build, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
+    """After the programs, whose compiler is of no interest."""
     with watching(tmp_path_factory.mktemp("go")) as started:
         yield started
 

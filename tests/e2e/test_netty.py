@@ -32,7 +32,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate)
 
 
 @pytest.fixture(scope="module")
-def spectap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
+def spectap(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
+    """After the programs, whose compiler is of no interest."""
     with watching(tmp_path_factory.mktemp("netty")) as started:
         yield started
 

@@ -23,7 +23,8 @@ BODY_CAP = 262_144
 
 
 @pytest.fixture(scope="module")
-def spectap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
+def spectap(programs: dict[Build, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
+    """After the programs, whose compiler is of no interest."""
     with watching(tmp_path_factory.mktemp("rustls"), "--body-cap", str(BODY_CAP)) as started:
         yield started
 
