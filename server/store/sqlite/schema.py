@@ -377,8 +377,8 @@ def m024_routes(db: Database) -> None:
     """The hosts and paths that lead to workloads. Without a name, a cluster is ''."""
     db.executescript("""
     CREATE TABLE routes (
-        cluster TEXT NOT NULL, host TEXT NOT NULL, path TEXT NOT NULL, source TEXT NOT NULL,
-        namespace TEXT NOT NULL, workload TEXT NOT NULL, hour INTEGER NOT NULL,
+        cluster TEXT NOT NULL, host TEXT NOT NULL, path TEXT NOT NULL, namespace TEXT NOT NULL,
+        workload TEXT NOT NULL, source TEXT NOT NULL, hour INTEGER NOT NULL,
         PRIMARY KEY (cluster, host, path, namespace, workload)) WITHOUT ROWID;
     CREATE INDEX routes_workload ON routes(namespace, workload);
     """)
@@ -390,10 +390,10 @@ def m025_ledger(db: Database) -> None:
     execute = db.conn.execute
     execute("ALTER TABLE ledger RENAME TO ledger_of_all")
     execute(
-        """CREATE TABLE ledger (bucket TEXT NOT NULL, count INTEGER NOT NULL,
-        cluster TEXT NOT NULL DEFAULT '', PRIMARY KEY (cluster, bucket)) WITHOUT ROWID"""
+        """CREATE TABLE ledger (cluster TEXT NOT NULL DEFAULT '', bucket TEXT NOT NULL,
+        count INTEGER NOT NULL, PRIMARY KEY (cluster, bucket)) WITHOUT ROWID"""
     )
-    execute("INSERT INTO ledger SELECT bucket, count, '' FROM ledger_of_all")
+    execute("INSERT INTO ledger SELECT '', bucket, count FROM ledger_of_all")
     execute("DROP TABLE ledger_of_all")
 
 
