@@ -8,6 +8,10 @@ from collections.abc import Callable
 from server.analysis.specs.judging.policy import ReportingPolicy
 
 _THINGS = ("field", "parameter", "header")
+_PARTS = {
+    "answers": "bodies of answers that are described without one",
+    "credentials": "credentials in calls of operations that are described without any",
+}
 _REPORT, _IGNORE = "report", "ignore"
 
 
@@ -35,6 +39,15 @@ def add_options(
             help=f"never report unknown {thing}s that match this pattern, such as 'x-*'; repeatable",
         )
 
+    for name, what in _PARTS.items():
+        parser.add_argument(
+            f"--unknown-{name}",
+            metavar="report|ignore",
+            type=_whether,
+            default=said(f"unknown_{name}", _IGNORE),
+            help=f"{what} (default: %(default)s)",
+        )
+
 
 def _whether(text: str) -> bool:
     if text not in (_REPORT, _IGNORE):
@@ -48,6 +61,8 @@ def policy(parsed: argparse.Namespace) -> ReportingPolicy:
         fields=parsed.unknown_fields,
         parameters=parsed.unknown_parameters,
         headers=parsed.unknown_headers,
+        answers=parsed.unknown_answers,
+        credentials=parsed.unknown_credentials,
         ignored_fields=tuple(parsed.ignore_field),
         ignored_parameters=tuple(parsed.ignore_parameter),
         ignored_headers=tuple(parsed.ignore_header),

@@ -53,6 +53,8 @@ class Kind(StrEnum):
     UNKNOWN_HEADER = "unknown-header"
     UNKNOWN_FIELD = "unknown-field"
     UNKNOWN_BODY = "unknown-body"
+    UNKNOWN_ANSWER = "unknown-answer"
+    UNKNOWN_CREDENTIALS = "unknown-credentials"
     FORBIDDEN_FIELD = "forbidden-field"
     MISSING_PARAMETER = "missing-parameter"
     MISSING_HEADER = "missing-header"
@@ -85,6 +87,8 @@ class Unmentioned(StrEnum):
     FIELDS = "fields"
     PARAMETERS = "parameters"
     HEADERS = "headers"
+    ANSWERS = "answers"
+    CREDENTIALS = "credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ KINDS: Mapping[Kind, KindRow] = {
     Kind.UNKNOWN_HEADER: KindRow(Severity.LOW, unmentioned=Unmentioned.HEADERS),
     Kind.UNKNOWN_FIELD: KindRow(Severity.LOW, unmentioned=Unmentioned.FIELDS),
     Kind.UNKNOWN_BODY: KindRow(Severity.MEDIUM),
+    Kind.UNKNOWN_ANSWER: KindRow(Severity.LOW, unmentioned=Unmentioned.ANSWERS),
+    Kind.UNKNOWN_CREDENTIALS: KindRow(Severity.LOW, unmentioned=Unmentioned.CREDENTIALS),
     Kind.FORBIDDEN_FIELD: KindRow(Severity.MEDIUM, answered=Severity.HIGH),
     Kind.MISSING_PARAMETER: KindRow(Severity.MEDIUM, unseen_in=frozenset({Where.HEADER, Where.COOKIE})),
     Kind.MISSING_HEADER: KindRow(Severity.MEDIUM),

@@ -68,7 +68,9 @@ def _security(site: Site, words: Words, where: str, pointer: str) -> Iterator[Ch
 
 
 def _nothing(site: Site, words: Words, where: str, pointer: str) -> Iterator[Changes]:
-    """No changes: an unreadable body or parameter conforms to no document."""
+    """No changes: an unreadable body or parameter conforms to no document; what an undescribed answer or
+    credential means, one call does not show.
+    """
     yield from ()
 
 
@@ -82,6 +84,8 @@ OF_OPERATION: Mapping[str, _Amend] = {
     Kind.MISSING_HEADER: _missing_header,
     Kind.MISSING_BODY: _missing_body,
     Kind.SECURITY_UNMET: _security,
+    Kind.UNKNOWN_ANSWER: _nothing,
+    Kind.UNKNOWN_CREDENTIALS: _nothing,
     Kind.MALFORMED_BODY: _nothing,
     Kind.MALFORMED_PARAMETER: _nothing,
 }

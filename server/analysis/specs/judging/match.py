@@ -137,8 +137,13 @@ class Matcher:
 def _judge_security(
     record: Record, operation: Operation, texts: dict[Where, Texts], outcome: JudgementDraft
 ) -> None:
-    """Adds a deviation for a call without credentials."""
-    if not operation.security or record.response is None:
+    """Adds a deviation for a call without credentials, and for one with undescribed ones."""
+    if record.response is None:
+        return
+    if not any(operation.security):
+        if record.consumer.credential_scheme is not None or record.consumer.client_name is not None:
+            message = "credentials where none are described"
+            outcome.add(Kind.UNKNOWN_CREDENTIALS, Where.SECURITY, "", message)
         return
     if record.consumer.client_name is not None:
         return  # a verified name implies a credential that no header shows
@@ -168,8 +173,10 @@ def _judge_response_body(
     elif body.size == 0 and body.state == "complete":
         if _is_whole(record) and not content.may_be_empty:
             outcome.add(Kind.MISSING_BODY, Where.RESPONSE_BODY, "", "an empty body where one is described")
-    else:
+    elif content.bodies:
         judge_body(body, response.content_type, content, outcome)
+    elif body.size:
+        outcome.add(Kind.UNKNOWN_ANSWER, Where.RESPONSE_BODY, "", "a body where none is described")
 
 
 def _judge_names(headers: Pairs, described: Parameters, where: Where, outcome: JudgementDraft) -> None:

@@ -37,6 +37,8 @@ class ReportingPolicy:
     fields: bool = True
     parameters: bool = True
     headers: bool = False
+    answers: bool = False
+    credentials: bool = False
     ignored_fields: tuple[str, ...] = ()
     ignored_parameters: tuple[str, ...] = ()
     ignored_headers: tuple[str, ...] = ()
@@ -48,6 +50,8 @@ class ReportingPolicy:
             Unmentioned.FIELDS: (self.fields, _any(self.ignored_fields)),
             Unmentioned.PARAMETERS: (self.parameters, _any(self.ignored_parameters)),
             Unmentioned.HEADERS: (self.headers, _any([name.lower() for name in self.ignored_headers])),
+            Unmentioned.ANSWERS: (self.answers, None),
+            Unmentioned.CREDENTIALS: (self.credentials, None),
         }
 
     def reports(self, kind: Kind, pointer: str) -> bool:

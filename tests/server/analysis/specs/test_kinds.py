@@ -242,6 +242,21 @@ CASES[Kind.SECURITY_UNMET] = [
     (PROTECTED.match(call(status=401)), [("unknown-status", "status", "401")]),
 ]
 
+ASKING = ReportingPolicy(answers=True, credentials=True)
+PLAIN = spec({"/x": {"get": operation()}}, policy=ASKING)
+CASES[Kind.UNKNOWN_ANSWER] = [
+    (PLAIN.match(call(answer=body({}))), [("unknown-answer", "response.body", "")]),
+    (PLAIN.match(call()), []),
+    (get().match(call(answer=body({}))), []),
+]
+ASKED = spec({"/x": {"get": operation(security=[{"k": []}])}}, policy=ASKING, **KEY)
+CASES[Kind.UNKNOWN_CREDENTIALS] = [
+    (PLAIN.match(call(scheme="bearer")), [("unknown-credentials", "security", "")]),
+    (PLAIN.match(call()), []),
+    (get().match(call(scheme="bearer")), []),
+    (ASKED.match(call(headers=[(b"x-key", b"*")], scheme="bearer")), []),
+]
+
 
 @pytest.mark.parametrize(
     ("judgement", "expected"),

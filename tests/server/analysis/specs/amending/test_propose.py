@@ -128,7 +128,8 @@ def test_under_what_is_proposed_the_call_conforms(kind: Kind, text: Any, record:
 
 def test_each_kind_has_a_proposal_or_is_what_no_document_can_describe() -> None:
     malformed = {Kind.MALFORMED_BODY, Kind.MALFORMED_PARAMETER}
-    assert {kind for kind, _, _ in CASES} == set(Kind) - malformed
+    unclear = {Kind.UNKNOWN_ANSWER, Kind.UNKNOWN_CREDENTIALS}  # one call does not show what they mean
+    assert {kind for kind, _, _ in CASES} == set(Kind) - malformed - unclear
     assert changed(answering({}), call(answer=body(b"{"))) == (["malformed-body"], ["malformed-body"])
 
 
