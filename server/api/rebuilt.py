@@ -45,6 +45,12 @@ def list_versions(
     return page(here.rebuilding.versions(api, limit, decode(cursor)), render.version)
 
 
+@router.post("/reconstructed/versions", status_code=202, responses=MOVED)
+def request_version(here: Here, api: KnownApi) -> None:
+    """Publishes what was learned so far, soon, as 1.0.0 or later; nothing if that is published already."""
+    here.rebuilding.request_version(api)
+
+
 @router.get("/reconstructed/diff", responses=MOVED)
 def get_diff(
     here: Here,

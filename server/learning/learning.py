@@ -30,7 +30,7 @@ PERIOD_S = 2.0  # between reads of new exchanges
 MOST_AT_ONCE = 1_000  # exchanges learned in one period: at most a tenth of a CPU
 MOST_LOOKED_AT = 50_000  # and read
 SAVE_S = 30.0  # between two saves
-PAUSE_S = 30.0  # between versions of an API, multiplied by their number
+PAUSE_S = 30.0  # between drafts of an API's document, multiplied by their number
 
 
 class Learning:
@@ -51,7 +51,7 @@ class Learning:
         self.thread.start(Pace.AT_ONCE, last=self._last_turn)
 
     def publish_soon(self, api: int) -> None:
-        """Publishes an API (its number) soon, because of a person's decision."""
+        """Publishes an API (its number) soon, because of a person's decision or request."""
         self.thread.request(api)
 
     def stop(self, seconds: float | None = None) -> None:

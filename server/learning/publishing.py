@@ -1,4 +1,12 @@
-"""Publishes documents of changed APIs, each at intervals; after a person's decision at once."""
+"""Publishes documents of changed APIs.
+
+| newest version | next version of a changed document |
+|---|---|
+| none | at once, a draft: 0.1.0 |
+| a draft, 0.x | after a pause, 0.(x+1); a day after the first draft 1.0.0 |
+| 1.0.0 or later | a day later |
+| any | at once, 1.0.0 or later, on a person's decision or request |
+"""
 
 from __future__ import annotations
 
@@ -10,7 +18,16 @@ from dataclasses import asdict
 from server.analysis.json import JsonObject, object_in
 from server.analysis.rebuild.decisions import fixed, of_templates, read
 from server.analysis.rebuild.document import DocumentOptions, document
-from server.analysis.rebuild.versions import FIRST, comparable, diff, next_version, versioned
+from server.analysis.rebuild.versions import (
+    FIRST,
+    FIRST_DRAFT,
+    Change,
+    comparable,
+    diff,
+    is_draft,
+    next_version,
+    versioned,
+)
 from server.failures import Failures
 from server.learning.loaded import LoadedApis
 from server.learning.outcomes import LearningStep
@@ -21,14 +38,13 @@ from server.store.store import Store
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE_S = 3600.0
+LONGEST_PAUSE_S = 3600.0  # between drafts
+DAY_NS = 24 * 3600 * 1_000_000_000
 MOST_SERVERS = 3  # URLs named in a document
 
 
 class Publishing:
-    """Owned by the learning thread. `pause`: seconds between an API's versions, multiplied by their
-    number.
-    """
+    """Owned by the learning thread. `pause`: seconds between an API's drafts, multiplied by their number."""
 
     def __init__(
         self, store: Store, loaded: LoadedApis, failures: Failures, clock: Callable[[], int], pause: float
@@ -42,7 +58,7 @@ class Publishing:
         self._asked: set[int] = set()
 
     def request(self, apis: set[int]) -> None:
-        """Publishes these APIs at once, because of a person's decision."""
+        """Publishes these APIs at once, because of a person's decision or request."""
         self._asked |= apis
 
     def publish_due(self) -> None:
@@ -60,13 +76,22 @@ class Publishing:
             self._asked.discard(number)
 
     def _publish(self, number: int) -> None:
-        found, latest, versions = self._document(number)
+        is_asked = number in self._asked
+        latest, versions, is_old = self._published(number)
+        if latest and not is_draft(latest.version) and not is_asked:
+            left = latest.time + DAY_NS - self._clock()
+            if left > 0:
+                self._due[number] = time.monotonic() + left / 1e9
+                return
+        found = self._document(number, latest)
         self._loaded.changed.discard(number)
         self._due[number] = time.monotonic() + min(LONGEST_PAUSE_S, self.pause * (versions + 1))
-        if not found["paths"] or (latest and comparable(latest.document) == comparable(found)):
+        is_same = latest is not None and comparable(latest.document) == comparable(found)
+        is_ready = latest is not None and is_draft(latest.version) and is_asked
+        if not found["paths"] or (is_same and not is_ready):
             return
         changes = diff(latest.document, found) if latest else []
-        version = next_version(latest.version, changes) if latest else FIRST
+        version = _next(latest, changes, is_asked or is_old)
         one = Publication(
             version, self._clock(), versioned(found, version), [asdict(change) for change in changes]
         )
@@ -74,16 +99,31 @@ class Publishing:
         paths = len(object_in(found, "paths"))
         log.info("new document of API %s: version %s, %d paths", id_of(number), version, paths)
 
-    def _document(self, number: int) -> tuple[JsonObject, Publication | None, int]:
-        """An API's current document, the version published last, and the number of versions."""
+    def _published(self, number: int) -> tuple[Publication | None, int, bool]:
+        """The version published last, the number of versions, and whether the first draft is a day old."""
+        with self._store.reading() as reader:
+            latest = reader.lessons.publication(number)
+            first = reader.lessons.publication(number, FIRST_DRAFT)
+            versions = reader.lessons.count(number)
+        return latest, versions, first is not None and self._clock() - first.time >= DAY_NS
+
+    def _document(self, number: int, latest: Publication | None) -> JsonObject:
+        """An API's current document."""
         with self._store.reading() as reader:
             learner = self._loaded.api(reader, number).learner
-            latest = reader.lessons.publication(number)
-            versions = reader.lessons.count(number)
             decided = [read(one.decision) for one in reader.lessons.decisions(number)]
             name = reader.inventory.name_of(number)
             self._loaded.given.pass_to(learner, reader, number)
         learner.decide(of_templates(decided))
         servers = learner.servers.busiest(MOST_SERVERS)
         options = DocumentOptions(name, latest.version if latest else FIRST, servers)
-        return fixed(document(learner, options), decided), latest, versions
+        return fixed(document(learner, options), decided)
+
+
+def _next(latest: Publication | None, changes: list[Change], is_ready: bool) -> str:
+    """The next version; `is_ready`: a draft ends."""
+    if latest is None or is_draft(latest.version):
+        if is_ready:
+            return FIRST
+        return next_version(latest.version, changes) if latest else FIRST_DRAFT
+    return next_version(latest.version, changes)

@@ -18,7 +18,7 @@ MOST_DECISIONS = 1_000  # of one API
 
 
 class Rebuilding:
-    """`publish_soon` is called with an API (its number) after a decision."""
+    """`publish_soon` is called with an API (its number) after a decision or request."""
 
     def __init__(
         self, store: Store, publish_soon: Callable[[int], None], clock: Callable[[], int] = time.time_ns
@@ -63,6 +63,10 @@ class Rebuilding:
         number = self._store.write(lambda unit: unit.lessons.decide(api, decision, now)).result()
         self._publish_soon(api)
         return RebuiltDecision(number, now, decision)
+
+    def request_version(self, api: int) -> None:
+        """Asks for a version of what was learned so far, soon; none if nothing but evidence changed."""
+        self._publish_soon(api)
 
     def withdraw(self, api: int, number: int) -> None:
         """Withdraws a decision. Raises NotFound."""

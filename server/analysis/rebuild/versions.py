@@ -17,7 +17,9 @@ from server.analysis.json import Json, JsonObject, array_in, object_in
 from server.analysis.rebuild.components import PREFIX
 from server.analysis.rebuild.shapes.closed import closed
 
+FIRST_DRAFT = "0.1.0"
 FIRST = "1.0.0"
+MOST_NAMED = 5  # operations named in the change of one that came apart
 MOST_CHANGES = 500  # reported of one comparison
 
 _EVIDENCE = frozenset(("x-spectap", "examples"))
@@ -57,10 +59,16 @@ def versioned(document: JsonObject, version: str) -> JsonObject:
     return {**document, "info": {**object_in(document, "info"), "version": version}}
 
 
+def is_draft(version: str) -> bool:
+    """Whether a version promises nothing yet: 0.x (semver.org, clause 4)."""
+    return version.startswith("0.")
+
+
 def next_version(version: str, changes: list[Change]) -> str:
-    """The version after these changes: a new major one if any breaks."""
+    """The version after these changes: a new major one if any breaks, except of a draft."""
     major, minor, _ = (int(part) for part in version.split("."))
-    return f"{major + 1}.0.0" if any(change.breaking for change in changes) else f"{major}.{minor + 1}.0"
+    breaks = major > 0 and any(change.breaking for change in changes)
+    return f"{major + 1}.0.0" if breaks else f"{major}.{minor + 1}.0"
 
 
 def diff(old: JsonObject, new: JsonObject) -> list[Change]:
@@ -71,12 +79,31 @@ def diff(old: JsonObject, new: JsonObject) -> list[Change]:
         if len(changes) >= MOST_CHANGES:
             break
         if key not in after.operations:
-            changes.append(Change(key, "", "removed", True))
+            changes.append(_gone(key, before, after))
         elif key not in before.operations:
             changes.append(Change(key, "", "added", False))
         else:
             changes += _Comparison(key, before, after).changes()
     return changes[:MOST_CHANGES]
+
+
+def _gone(key: str, before: _Document, after: _Document) -> Change:
+    """What became of an operation. A template that gives words back stands for the same calls as before."""
+    apart = [new for new in sorted(after.operations.keys() - before.operations.keys()) if _fits(key, new)]
+    if not apart:
+        return Change(key, "", "removed", True)
+    named = ", ".join(apart[:MOST_NAMED]) + (
+        f" and {len(apart) - MOST_NAMED} more" * (len(apart) > MOST_NAMED)
+    )
+    return Change(key, "", f"came apart into {named}", False)
+
+
+def _fits(template: str, path: str) -> bool:
+    """Whether an operation is a special case of another: `GET /{}/items` of `GET /{}/{}`."""
+    wide, narrow = template.split("/"), path.split("/")
+    return len(wide) == len(narrow) and all(
+        one == other or one == "{}" for one, other in zip(wide, narrow, strict=True)
+    )
 
 
 class _Document:

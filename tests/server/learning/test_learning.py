@@ -90,22 +90,57 @@ def test_a_version_steps_when_the_shape_changes_and_not_when_it_does_not(tmp_pat
         learning = learning_of(store)
         send(*users(0, 12))
         step(learning)
-        assert newest(store).version == "1.0.0"
+        assert newest(store).version == "0.1.0"
         validate(newest(store).document)
         send(*users(12, 20))
         step(learning)
-        assert newest(store).version == "1.0.0"
+        assert newest(store).version == "0.1.0"
         send(*users(20, 30, name="x"))
         step(learning)
-        assert newest(store).version == "1.1.0"
+        assert newest(store).version == "0.2.0"
         send(call(path="/users/7", answer={"id": "seven"}))
         step(learning)
-        assert newest(store).version == "2.0.0"
+        assert newest(store).version == "0.3.0"
         assert [change["breaking"] for change in newest(store).changes] == [True]
         with store.reading() as reader:
             versions = reader.lessons.versions(USERS, 9, None).rows
-            assert [row.version for row in versions] == ["2.0.0", "1.1.0", "1.0.0"]
-            assert reader.lessons.publication(USERS, "1.0.0") is not None
+            assert [row.version for row in versions] == ["0.3.0", "0.2.0", "0.1.0"]
+            assert reader.lessons.publication(USERS, "0.1.0") is not None
+
+
+def test_a_draft_is_a_version_after_a_day_and_then_there_is_one_a_day_or_when_asked(tmp_path: Path) -> None:
+    hours = 0
+    with opened(tmp_path) as (store, send):
+        learning = Learning(store, clock=lambda: 1 + hours * 3600 * 10**9, pause=0.0)
+
+        def after(passed: int, *records: Record) -> str:
+            nonlocal hours
+            hours += passed
+            send(*records)
+            learning.publishing._due.clear()
+            step(learning)
+            return str(newest(store).version)
+
+        assert after(0, *users(0, 12)) == "0.1.0"
+        assert after(23, *users(20, 30, name="x")) == "0.2.0"
+        assert after(1, *users(30, 40, mail="x")) == "1.0.0"
+        assert after(1, call(path="/users/7", answer={"id": "seven"})) == "1.0.0"
+        assert after(22) == "1.0.0"
+        assert after(1) == "2.0.0"
+        assert after(1, *users(50, 60, city="x")) == "2.0.0"
+        learning.publishing.request({USERS})
+        assert after(0) == "2.1.0"
+
+
+def test_a_request_makes_a_draft_the_first_version_even_unchanged(tmp_path: Path) -> None:
+    with opened(tmp_path) as (store, send):
+        learning = learning_of(store)
+        send(*users(0, 12))
+        step(learning)
+        for _ in range(2):
+            learning.publishing.request({USERS})
+            step(learning)
+            assert newest(store).version == "1.0.0"
 
 
 def test_each_exchange_is_learnt_once_whatever_ends_in_between(tmp_path: Path) -> None:
@@ -334,18 +369,18 @@ def decide(client: Client, api: str, **decision: Any) -> Any:
 def test_the_document_its_versions_and_their_difference_are_served(client: Client) -> None:
     client.send(*users(0, 12))
     api = api_of(client)
-    first = published(client, api, "1.0.0")
+    first = published(client, api, "0.1.0")
     validate(first)
     assert first["servers"] == [{"url": "http://shop.local:8080"}]
     client.send(*[replace(one, id=one.id + "b") for one in users(0, 1, name="x")])
-    published(client, api, "1.1.0")
+    published(client, api, "0.2.0")
     assert "openapi: 3.1" in client.http.get(f"/api/v1/apis/{api}/reconstructed").text
     versions = client.items(f"/apis/{api}/reconstructed/versions", limit=1)
-    assert [one["version"] for one in versions] == ["1.1.0", "1.0.0"]
-    found = client.get(f"/apis/{api}/reconstructed/diff", **{"from": "1.0.0", "to": "1.1.0"})
+    assert [one["version"] for one in versions] == ["0.2.0", "0.1.0"]
+    found = client.get(f"/apis/{api}/reconstructed/diff", **{"from": "0.1.0", "to": "0.2.0"})
     assert found["breaking"] is False
     assert [one["what"] for one in found["changes"]] == ["changed"]
-    back = client.get(f"/apis/{api}/reconstructed/diff", **{"from": "1.1.0", "to": "1.0.0"})
+    back = client.get(f"/apis/{api}/reconstructed/diff", **{"from": "0.2.0", "to": "0.1.0"})
     assert back["breaking"] is True
     page = client.http.get(f"/apis/{api}").text
     assert f"/apis/{api}/reconstructed" in page
@@ -354,7 +389,7 @@ def test_the_document_its_versions_and_their_difference_are_served(client: Clien
 def test_what_a_person_decides_survives_new_traffic(client: Client) -> None:
     client.send(*users(0, 12))
     api = api_of(client)
-    published(client, api, "1.0.0")
+    published(client, api, "0.1.0")
     decide(client, api, kind="rename", place=["users"], name="login")
     decide(
         client,
@@ -370,7 +405,7 @@ def test_what_a_person_decides_survives_new_traffic(client: Client) -> None:
         "both",
     )
     client.send(*[replace(one, id=one.id + "b") for one in users(0, 1, name="x")])
-    wait_for(lambda: '"name": {"type": "string"' in _newest(client, api), "the new field")
+    wait_for(lambda: '"name": {"type": "string"' in _newest(client, api, ask=True), "the new field")
     assert '"/users/{login}"' in _newest(client, api)
     assert '"id": {"type": "string"' in _newest(client, api)
     decided = client.get(f"/apis/{api}/decisions")["items"]
@@ -379,7 +414,10 @@ def test_what_a_person_decides_survives_new_traffic(client: Client) -> None:
     wait_for(lambda: '"/users/{userId}"' in _newest(client, api), "the old name")
 
 
-def _newest(client: Client, api: str) -> str:
+def _newest(client: Client, api: str, ask: bool = False) -> str:
+    if ask:
+        asked = client.http.post(f"/api/v1/apis/{api}/reconstructed/versions")
+        assert asked.status_code == 202, asked.text
     document = client.http.get(f"/api/v1/apis/{api}/reconstructed", params={"format": "json"}).json()
     return json.dumps({path: document["paths"][path] for path in document["paths"]}).replace(
         ' "x-spectap"', ""
@@ -400,7 +438,7 @@ def test_the_paths_of_an_uploaded_specification_come_first(tmp_path: Path, said:
         uploaded = client.http.post("/api/v1/specs?host=shop.local:8080", content=json.dumps(known))
         assert uploaded.status_code == 201
         client.send(*users(0, 3))
-        assert [*published(client, uploaded.json()["api"], "1.0.0")["paths"]] == ["/users/{login}"]
+        assert [*published(client, uploaded.json()["api"], "0.1.0")["paths"]] == ["/users/{login}"]
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,23 @@ def test_evidence_and_examples_are_no_difference() -> None:
 def test_a_breaking_change_makes_a_major_version() -> None:
     assert next_version("1.4.0", diff(answered(TEXT), answered(INTEGER))) == "2.0.0"
     assert next_version("1.4.0", diff(document(), document(deprecated=True))) == "1.5.0"
+    assert next_version("0.4.0", diff(answered(TEXT), answered(INTEGER))) == "0.5.0"
+
+
+def of_paths(*paths: str) -> dict[str, Any]:
+    said = {"responses": {"200": {"description": "OK"}}}
+    return {"openapi": "3.1.1", "info": {}, "paths": {path: {"get": said} for path in paths}}
+
+
+def test_a_template_that_gives_words_back_breaks_nobody() -> None:
+    changes = diff(of_paths("/{name}", "/{a}/{b}"), of_paths("/health", "/login", "/{a}/{b}"))
+    assert [(one.operation, one.what, one.breaking) for one in changes] == [
+        ("GET /health", "added", False),
+        ("GET /login", "added", False),
+        ("GET /{}", "came apart into GET /health, GET /login", False),
+    ]
+
+
+def test_a_path_that_is_gone_breaks_those_who_called_it() -> None:
+    changes = diff(of_paths("/{name}", "/health"), of_paths("/health", "/{name}/more"))
+    assert [one for one in changes if one.breaking and one.what == "removed"] != []
