@@ -44,6 +44,8 @@ class Matcher:
             return outcome.judgement(None, None)
         method = request.method.upper()
         found = self._routes.find_for(request.path, method)
+        if found is None and (masked := outcome.masks.segments()):
+            found = self._routes.find_masked(request.path, masked, method)
         route = found.route(method) if found else None
         if found is None or route is None:
             return self._unrouted(record, request, method, found, outcome)
@@ -196,7 +198,8 @@ def _texts(
     path: dict[str, list[bytes]] = {}
     if parameters.in_path:
         for name, indices, text in route.values(found):
-            path[name] = [text.encode("utf-8", "surrogateescape").replace(b"%", b"%25")]
+            sent = None if text is None else text.encode("utf-8", "surrogateescape").replace(b"%", b"%25")
+            path[name] = [] if sent is None else [sent]
             for index in indices:
                 masks.rename(Where.PATH, str(index), name)
     wanted = parameters.headers

@@ -143,7 +143,7 @@ class Parameters:
         sent = texts.get(parameter.name)
         if sent is None:
             _missing(parameter, outcome)
-        elif described.checker is None or (parameter.allow_empty and sent == [b""]):
+        elif not sent or described.checker is None or (parameter.allow_empty and sent == [b""]):
             pass
         elif parameter.json:
             self._judge_json(described, sent[0], outcome)

@@ -24,13 +24,13 @@ class Route(Generic[T]):
     def names(self) -> list[tuple[str, ...]]:
         return [part.names for _, part in self.places]
 
-    def values(self, found: Found[T]) -> Iterator[tuple[str, range, str]]:
-        """(parameter, indices of its segments, its text)."""
+    def values(self, found: Found[T]) -> Iterator[tuple[str, range, str | None]]:
+        """(parameter, indices of its segments, its text; None if that is masked with what is around it)."""
         if not found.lengths:
             for index, partial in self.places:
-                held = partial.values(found.segments[index]) or ()
-                for name, text in zip(partial.names, held, strict=False):
-                    yield name, range(index, index + 1), text
+                texts = partial.values(found.segments[index])
+                for at, name in enumerate(partial.names):
+                    yield name, range(index, index + 1), None if texts is None else texts[at]
             return
         lengths, more = iter(found.lengths), 0
         for index, partial in self.places:
@@ -115,6 +115,15 @@ class Routes(Generic[T]):
             if fit is not None:
                 return Found(fit.leaf, segments, fit.lengths)
         return None
+
+    def find_masked(self, path: bytes, masked: frozenset[int], method: str) -> Found[T] | None:
+        """The only template that fits whatever the masked segments were, if it has the method and takes them
+        as parameters.
+        """
+        segments = segments_of(path)
+        routes = self._trie.only_fit(segments, masked)
+        found = None if routes is None else Found(routes, segments)
+        return found if found is not None and found.route(method) is not None else None
 
     def could_find(self, path: bytes, masked: frozenset[int]) -> bool:
         """Whether something would fit with other values in the masked segments."""

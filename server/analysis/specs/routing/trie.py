@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -156,6 +157,19 @@ class Trie(Generic[T]):
         fit = self.find_spanning(segments) if leaf is None else None
         return fit.leaf if fit else leaf
 
+    def only_fit(self, segments: Sequence[str], masked: frozenset[int]) -> T | None:
+        """The leaf of the only template that fits, whatever the masked segments were, if it takes these as
+        parameters, of which the suffix may be masked.
+        """
+        found: Iterator[T]
+        if self._spans:
+            found = (fit.leaf for fit in _spanning(self._root, segments, masked))
+        else:
+            found = _fits(self._root, segments, masked)
+        fitting = [*islice(found, 2)]
+        taken = next(_fits(self._root, segments, masked, literally=False), None)
+        return taken if len(fitting) == 1 and taken is fitting[0] else None
+
     def could_fit(self, segments: Sequence[str], masked: frozenset[int]) -> bool:
         """Whether some template fits, whatever the masked segments were."""
         fits = _spanning if self._spans else _fits
@@ -188,8 +202,12 @@ def _bare_child(node: _Node[T], spans: bool) -> _Node[T]:
     return below
 
 
-def _fits(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -> Iterator[T]:
-    """Fitting leaves, most specific first. Depth first, without recursion: paths may be long."""
+def _fits(
+    root: _Node[T], segments: Sequence[str], masked: frozenset[int], literally: bool = True
+) -> Iterator[T]:
+    """Fitting leaves, most specific first. Depth first, without recursion: paths may be long. `literally`:
+    masked segments fit literals, too.
+    """
     stack: list[tuple[_Node[T], int]] = [(root, 0)]
     while stack:
         node, depth = stack.pop()
@@ -197,16 +215,18 @@ def _fits(root: _Node[T], segments: Sequence[str], masked: frozenset[int]) -> It
             if node.leaf is not None:
                 yield node.leaf
             continue
-        for below, _ in reversed(_choices(node, segments[depth], depth in masked)):
+        for below, _ in reversed(_choices(node, segments[depth], depth in masked, literally)):
             stack.append((below, depth + 1))
 
 
-def _choices(node: _Node[T], segment: str, masked: bool) -> list[tuple[_Node[T], bool]]:
+def _choices(
+    node: _Node[T], segment: str, masked: bool, literally: bool = True
+) -> list[tuple[_Node[T], bool]]:
     """The children that take this segment, and whether their parameter may take more."""
     choices: list[tuple[_Node[T], bool]] = []
-    if masked:
+    if masked and literally:
         choices += [(below, False) for below in node.literals.values()]
-    elif segment in node.literals:
+    elif not masked and segment in node.literals:
         choices.append((node.literals[segment], False))
     choices += [
         (below, partial.spans)

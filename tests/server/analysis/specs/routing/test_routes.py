@@ -346,3 +346,20 @@ def test_what_is_left_of_the_path_is_judged_as_one_value() -> None:
     loaded = spec({"/x/{path}": item})
     assert loaded.match(call(path=b"/x/a/b")).verdict == "conforming"
     assert loaded.match(call(path=b"/x/a/c")).verdict == "deviating"
+
+
+def test_a_masked_segment_that_only_one_template_can_take_as_a_parameter_is_judged() -> None:
+    keys = [parameter("sid", "path", {"type": "integer"})]
+    judge = spec(
+        {
+            "/keys/{sid}.json": {"get": operation(parameters=keys)},
+            "/calls/{sid}.json": {"get": operation(parameters=keys)},
+            "/calls/count.json": {"get": operation()},
+        }
+    ).match
+    masks = [Mask("path", "1", "name")]
+    masked = judge(call(path=b"/keys/xxxx", masks=masks))
+    assert (masked.operation, masked.verdict) == ("GET /keys/{sid}.json", "conforming")
+    assert judge(call(path=b"/calls/xxxx", masks=masks)).verdict == "unjudged"
+    assert judge(call("PUT", b"/keys/xxxx", masks=masks)).verdict == "unjudged"
+    assert judge(call(path=b"/keys/xxxx")).verdict == "shadow"
