@@ -27,7 +27,8 @@ from tests.server.running import serving, wait_for
 WHOLE = gzip.decompress((Path(__file__).parents[4] / "data/databases/77cd586.db.gz").read_bytes())
 PAGE = 8192
 MENDED = ("exchanges", "apis", "consumers")
-Rows = dict[str, list[tuple[object, ...]]]
+Rows = dict[str, list[dict[str, object]]]
+"""By table; values by column."""
 
 
 def starts(data: Path) -> bool:
@@ -44,9 +45,10 @@ def starts(data: Path) -> bool:
 
 def rows(path: Path) -> Rows:
     with closing(sqlite3.connect(path)) as db:
+        db.row_factory = sqlite3.Row
         known = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         tables = [table for table in NAMES if table in known]
-        return {table: db.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
+        return {table: [*map(dict, db.execute(f"SELECT * FROM {table}"))] for table in tables}
 
 
 def harmed(whole: bytes, chance: random.Random) -> tuple[bytes, bool]:
@@ -100,8 +102,8 @@ def test_whatever_page_is_damaged_the_rest_is_there_again(
         for one in tables:
             assert one.lost is None or one.kept + one.lost >= len(before[one.table]), one
             if one.lost == 0 and not bits and one.table not in MENDED:
-                widths = zip(after[one.table], before[one.table], strict=True)  # later columns are the last
-                assert [row[: len(old)] for row, old in widths] == before[one.table]
+                pairs = zip(after[one.table], before[one.table], strict=True)  # there are further columns
+                assert [{column: row[column] for column in old} for row, old in pairs] == before[one.table]
     assert starts(tmp_path)
     assert salvage(tmp_path) is None
 
