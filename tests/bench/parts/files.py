@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -149,19 +150,30 @@ def cpu_s(command: Sequence[object]) -> float:
     return _waited(_started(command))
 
 
-def _started(command: Sequence[object]) -> subprocess.Popen[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A command; `found` is its exit status if it found deviations."""
+
+    pid: int
+    command: tuple[str, ...]
+    found: int
+
+
+def _started(command: Sequence[object]) -> _Running:
     named = [str(one) for one in command]
     if named[0] == "spectap":
         named[0] = spectap.command("spectap")
-    return subprocess.Popen(named, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = [(os.POSIX_SPAWN_OPEN, out, os.devnull, os.O_WRONLY, 0) for out in (1, 2)]
+    pid = os.posix_spawnp(named[0], named, os.environ, file_actions=quiet)
+    return _Running(pid, tuple(named), 1 if "drift" in named else 2)
 
 
-def _waited(process: subprocess.Popen[bytes]) -> float:
-    """The CPU of a process and of the children that it waited for; 2 is found deviations, of drift 1."""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1, 2):
-        raise subprocess.CalledProcessError(process.returncode, process.args)
+def _waited(running: _Running) -> float:
+    """The CPU of a process and of the children that it waited for. Raises CalledProcessError."""
+    _, status, used = os.wait4(running.pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, running.found):
+        raise subprocess.CalledProcessError(code, running.command)
     return used.ru_utime + used.ru_stime
 
 
