@@ -23,20 +23,8 @@
  *   UNKNOWN  anything                                      UNKNOWN  all
  */
 
-#define HEAD_MAX 4096 /* bytes of a head that are read */
-#define HEAD_TURNS 640 /* words of eight bytes and lines of a head */
 #define FRAMES_MAX 160 /* frames and buffers of one call */
 #define SKIP_LEAST 512 /* bytes; less is not worth an extra event */
-#define LENGTH_DIGITS 12
-
-#define EACH(byte) (0x0101010101010101ull * (byte))
-#define LOWER EACH(0x20)
-#define WORD(a, b, c, d, e, f, g, h)                                                                       \
-	((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 | (u64)(f) << 40 |     \
-	 (u64)(g) << 48 | (u64)(h) << 56)
-#define LOW_SEVEN 0x00ffffffffffffffull
-#define LOW_FIVE 0x000000ffffffffffull
-#define LOW_SIX 0x0000ffffffffffffull
 
 #define FRAME_HEADER 9
 #define FRAME_DATA 0
@@ -49,24 +37,10 @@
 struct body {
 	u64 connection; /* its address */
 	u64 generation;
-	u32 stream;
-	u32 side;
+	u64 stream; /* and which side, in the upper half */
 };
 
 BPF_TABLE("lru_hash", struct body, u64, bodies, SIZED);
-
-/* The high bit of each byte of `word` that is `byte`. */
-static inline u64 bytes_equal(u64 word, u8 byte)
-{
-	u64 other = word ^ EACH(byte);
-	return ~(((other & EACH(0x7f)) + EACH(0x7f)) | other | EACH(0x7f));
-}
-
-static inline u64 word_at(struct scratch *scratch, u64 at)
-{
-	asm volatile("%0 &= 4095" : "+r"(at));
-	return *(u64 *)(scratch->bytes + at);
-}
 
 /* Skips the bytes between two positions; all others are copied. */
 static inline void leave_out(struct scratch *scratch, u64 from, u64 until)
@@ -76,8 +50,7 @@ static inline void leave_out(struct scratch *scratch, u64 from, u64 until)
 	u32 index = scratch->walk.ranges;
 	if (from < scan->told)
 		from = scan->told;
-	if (until > scan->stop)
-		until = scan->stop;
+	until = lesser(until, scan->stop);
 	if (until <= from || index >= COPY_RANGES_MAX)
 		return;
 	range = &scratch->ranges[index & (COPY_RANGES_MAX - 1)];
@@ -87,87 +60,6 @@ static inline void leave_out(struct scratch *scratch, u64 from, u64 until)
 	if (!index)
 		scratch->walk.copy = range->copy;
 	scratch->walk.ranges = index + 1;
-}
-
-/* Reads the line of a head that begins at `at`, after a line feed. */
-static inline void look_at_line(struct scratch *scratch, u32 at)
-{
-	struct scan *scan = &scratch->scan;
-	u64 name = word_at(scratch, at), rest;
-	u8 first = name;
-	if (!scan->line && (word_at(scratch, at - 10) & LOW_SEVEN) != WORD('H', 'T', 'T', 'P', '/', '1', '.', 0) &&
-	    (word_at(scratch, 0) & LOW_SEVEN) != WORD('H', 'T', 'T', 'P', '/', '1', '.', 0))
-		scan->doubt = 1;
-	if (at == scan->line + 2)
-		scan->end = at;
-	else if (first <= ' ' && first != '\r')
-		scan->doubt = 1; /* a folded line */
-	scan->line = at;
-	name |= LOWER;
-	if (name == WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r'))
-		scan->doubt = 1;
-	if (name != WORD('c', 'o', 'n', 't', 'e', 'n', 't', '-'))
-		return;
-	rest = word_at(scratch, at + 8);
-	if (((rest | LOWER) & LOW_SIX) != WORD('l', 'e', 'n', 'g', 't', 'h', 0, 0))
-		return;
-	if (scan->length_at || (u8)(rest >> 48) != ':')
-		scan->doubt = 1;
-	scan->length_at = at + 15;
-}
-
-/* Finds the end of the head in the first `size` bytes of scratch->bytes, a word at a time. */
-static inline void scan_head(struct scratch *scratch, u32 size)
-{
-	struct scan *scan = &scratch->scan;
-	scan->end = scan->line = scan->length_at = scan->doubt = scan->word = 0;
-	scan->feeds = scan->alone = scan->carry = 0;
-	scan->size = size;
-	for (int i = 0; i < HEAD_TURNS; i++) {
-		u64 feeds = scan->feeds, returns, carry;
-		if (feeds) {
-			u64 below = (feeds & -feeds) - 1; /* the bits of it and of all before it */
-			scan->feeds = feeds & (feeds - 1);
-			if (scan->alone & below)
-				scan->doubt = 1; /* parsers differ on whether it ends a line */
-			look_at_line(scratch, scan->word - 8 + ((below & EACH(1)) * EACH(1) >> 56));
-			if (scan->end || scan->doubt)
-				return;
-			continue;
-		}
-		if (scan->word >= scan->size || scan->alone) {
-			scan->doubt = 1;
-			return;
-		}
-		returns = bytes_equal(word_at(scratch, scan->word), '\r');
-		feeds = bytes_equal(word_at(scratch, scan->word), '\n');
-		scan->word += 8;
-		carry = returns >> 56;
-		returns = returns << 8 | scan->carry;
-		scan->carry = carry;
-		scan->feeds = feeds & returns;
-		scan->alone = feeds ^ returns;
-	}
-}
-
-/* The value of Content-Length; sets scan->doubt if it is not digits only. */
-static inline u64 read_length(struct scratch *scratch)
-{
-	u64 length = 0, at = scratch->scan.length_at;
-	u32 digits = 0;
-	for (int i = 0; i < LENGTH_DIGITS; i++) {
-		u8 byte = word_at(scratch, at + i);
-		if (byte == ' ' && !i)
-			continue;
-		if (byte == '\r' && digits)
-			return length;
-		if (byte < '0' || byte > '9')
-			break;
-		length = length * 10 + byte - '0';
-		digits = 1;
-	}
-	scratch->scan.doubt = 1;
-	return 0;
 }
 
 static inline void stop_tracking(struct body_tracks *tracks)
@@ -220,12 +112,8 @@ static inline void begin_message(struct scratch *scratch, struct body_tracks *tr
 {
 	struct body_track *track = &tracks->half[side];
 	struct scan *scan = &scratch->scan;
-	u64 length, size = scratch->walk.left;
+	u64 length, size = lesser(lesser(scratch->walk.left, scratch->walk.room), HEAD_MAX);
 	int response;
-	if (scratch->walk.room < size)
-		size = scratch->walk.room;
-	if (size > HEAD_MAX)
-		size = HEAD_MAX;
 	BOUND(size);
 	if (read_bytes(&scratch->walk, scratch->bytes, size, scratch->walk.base)) {
 		stop_tracking(tracks);
@@ -256,20 +144,18 @@ static inline u64 allowed(struct scratch *scratch, struct body_track *track, u32
 	u64 *passed, before = 0;
 	key.connection = scratch->head.address;
 	key.generation = scratch->head.generation;
-	key.stream = track->head[5] << 24 | track->head[6] << 16 | track->head[7] << 8 | track->head[8];
-	key.side = side;
+	key.stream = (u32)(track->head[5] << 24 | track->head[6] << 16 | track->head[7] << 8 | track->head[8]) |
+		     (u64)side << 32;
 	passed = bodies.lookup(&key);
-	if (passed)
+	if (passed) {
 		before = *passed;
-	if (track->head[4] & FLAG_END_STREAM) {
-		if (passed)
-			bodies.delete(&key);
-	} else if (passed) {
 		*passed = before + length;
-	} else {
-		bodies.update(&key, &length);
 	}
-	return before < cap ? cap - before : 0;
+	if (track->head[4] & FLAG_END_STREAM)
+		bodies.delete(&key);
+	else if (!passed)
+		bodies.update(&key, &length);
+	return cap - lesser(before, cap);
 }
 
 /* Handles a complete frame header. */
@@ -281,8 +167,7 @@ static inline void begin_frame(struct scratch *scratch, struct body_track *track
 	track->end = track->keep = from + length;
 	if (track->head[3] != FRAME_DATA || length < SKIP_LEAST)
 		return;
-	if (track->head[4] & FLAG_PADDED)
-		from++; /* skips the length of the padding */
+	from += (track->head[4] & FLAG_PADDED) / FLAG_PADDED; /* skips the length of the padding */
 	from += allowed(scratch, track, side, length, cap);
 	if (from + SKIP_LEAST > track->end)
 		return;
@@ -310,11 +195,9 @@ static inline void follow_frames(struct scratch *scratch, struct body_track *tra
 			continue;
 		}
 		size = scan->at < track->end ? track->end - scan->at : FRAME_HEADER - have;
-		if (scan->room < size)
-			size = scan->room;
+		size = lesser(size, scan->room);
 		if (scan->at >= track->end) {
-			if (scan->stop - scan->at < size)
-				size = scan->stop - scan->at;
+			size = lesser(size, scan->stop - scan->at);
 			asm volatile("%0 &= 15" : "+r"(size));
 			asm volatile("%0 &= 15" : "+r"(have));
 			read_bytes(&scratch->walk, track->head + have, size, scan->base);
@@ -333,9 +216,7 @@ static inline void follow_frames(struct scratch *scratch, struct body_track *tra
 /* The protocol of a half by its first bytes. A server begins HTTP/2 with SETTINGS. */
 static inline u8 first_bytes_say(struct scratch *scratch, struct body_track *track)
 {
-	u64 size = scratch->walk.left;
-	if (scratch->walk.room < size)
-		size = scratch->walk.room;
+	u64 size = lesser(scratch->walk.left, scratch->walk.room);
 	if (size < FRAME_HEADER || read_bytes(&scratch->walk, track->head, FRAME_HEADER, scratch->walk.base))
 		return TRACK_HTTP1;
 	if (*(u64 *)track->head == WORD('P', 'R', 'I', ' ', '*', ' ', 'H', 'T')) {

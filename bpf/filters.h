@@ -2,13 +2,15 @@
 
 static inline u64 setting(int index)
 {
-	u64 *value = settings.lookup(&index);
+	KEY(key, index);
+	u64 *value = settings.lookup(key);
 	return value ? *value : 0;
 }
 
 static inline void count(int index, u64 amount)
 {
-	u64 *value = counters.lookup(&index);
+	KEY(key, index);
+	u64 *value = counters.lookup(key);
 	if (value) /* a uprobe can be preempted by another one on its CPU */
 		__sync_fetch_and_add(value, amount);
 }

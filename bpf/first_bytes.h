@@ -63,16 +63,13 @@ static inline u16 first_bytes_rule_out(struct scratch *scratch, struct conn *con
 {
 	struct walk *walk = &scratch->walk;
 	u32 asking = conn->tuple.role == ROLE_CLIENT ? DIRECTION_SENT : DIRECTION_RECEIVED;
-	u64 size = walk->left;
+	u64 size;
 	u8 first;
 	if (!(conn->flags & CONN_FROM_START) || conn->position[direction & 1] || conn->position[asking & 1])
 		return 0;
 	if (!walk->room && walk->iov)
 		next_buffer(walk);
-	if (walk->room < size)
-		size = walk->room;
-	if (size > FIRST_MAX)
-		size = FIRST_MAX;
+	size = lesser(lesser(walk->left, walk->room), FIRST_MAX);
 	BOUND(size);
 	if (!size || read_bytes(walk, scratch->bytes, size, walk->base))
 		return 0;

@@ -119,7 +119,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exec)
 	fill_head(&scratch->head, EVENT_EXEC, SOURCE_SOCKET, 0, 0, 0);
 	size = bpf_probe_read_kernel_str(scratch->bytes, NAME_MAX, (void *)read_u64(ctx->args[2] + O_BPRM_FILENAME));
 	scratch->head.length = size > 0 ? size - 1 : 0;
-	hand_over(scratch, scratch->head.length);
+	submit(scratch, scratch->head.length, BPF_RB_FORCE_WAKEUP); /* a new program is to be examined at once */
 	give_back(scratch);
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #define CHUNK_MAX 16384 /* bytes copied into one event */
 #define PIECES_MAX 64  /* events, hence buffers, of one call; further bytes are sent as a length only */
+#define HEAD_BLOCKS 64 /* of 64 bytes each, of a head */
 #define COPY_RANGES_MAX 32 /* skipped parts of one call */
 #define CGROUPS_MAX 16  /* as in agent/probes/cgroups.py */
 #define POD_LEVELS_MAX 12 /* as in agent/probes/pod_cgroups.py: depth of a pod's cgroup */
@@ -18,6 +19,12 @@
 #define HELLO_SOCKETS 8192 /* whose handshakes are not over */
 #define SIZED 64
 #define SCRATCHES 4     /* a uprobe can be preempted by another one on its CPU */
+
+/* A pointer to a key of four bytes, in eight bytes of stack. Of a slot that was written in part the verifier keeps what
+ * was there before, and walks all that follows once for each such past: that doubled the largest programs. */
+#define KEY(name, number)                 \
+	u64 name##_slot = (u32)(number); \
+	void *name = &name##_slot
 
 #define CONN_FROM_START 1
 #define CONN_FILTERED 2 /* of a TLS library's connection */
@@ -142,14 +149,14 @@ struct scan {
 	u64 stop; /* the position after the call */
 	u64 told; /* the position up to which ranges are planned */
 	u32 end;  /* of an HTTP/1 head; 0 while unknown */
-	u32 line; /* the end of its last line */
+	u32 line; /* the start of the current line */
 	u32 length_at; /* the start of Content-Length's value, 0 for none */
 	u32 doubt;
-	u64 feeds; /* line feeds in the current word that were not handled yet */
-	u64 alone; /* carriage returns and line feeds in it that end no line */
-	u64 carry; /* not 0: the previous word ends with a carriage return */
-	u32 word;  /* offset of the next word */
+	u32 block; /* the current one of `lines` */
 	u32 size;  /* bytes that were read */
+	u64 carry; /* 1 if the previous block ends with a carriage return */
+	u64 feeds; /* whether the last two bytes of the previous block end lines */
+	u64 lines[HEAD_BLOCKS]; /* a bit for each byte of a head's blocks: set where a line ends */
 };
 
 /* An ignored connection: the bytes of this generation are not copied, only counted under `counter`. */

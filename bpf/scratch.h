@@ -4,8 +4,8 @@
 static inline struct scratch *take_scratch(void)
 {
 	for (int i = 0; i < SCRATCHES; i++) {
-		int slot = i;
-		struct scratch *scratch = scratches.lookup(&slot);
+		KEY(slot, i);
+		struct scratch *scratch = scratches.lookup(slot);
 		if (!scratch)
 			return 0;
 		/* Add, then check: a program that runs in between sees more than one and takes the next. */

@@ -22,20 +22,28 @@ static inline void fill_head(struct event *head, u8 kind, u8 source, u64 address
 	}
 }
 
-/* Submits the head and `captured` bytes after it, or counts them if there is no room. */
+/* Submits the head and `captured` bytes after it, or counts an event if there is no room. Returns whether there was.
+ * User space looks every few milliseconds by itself; a wakeup makes it look at once. */
+static inline int submit(struct scratch *scratch, u32 captured, u64 wakeup)
+{
+	u64 size = captured;
+	scratch->head.captured = captured;
+	BOUND(size);
+	if (!events.ringbuf_output(&scratch->head, sizeof(scratch->head) + size, wakeup))
+		return 1;
+	count(COUNT_RING_FULL_EVENTS, 1);
+	return 0;
+}
+
 static inline void hand_over(struct scratch *scratch, u32 captured)
 {
-	struct event *head = &scratch->head;
-	u64 size = captured;
-	head->captured = captured;
-	/* User space looks every few milliseconds by itself, but a new program is to be examined at once. */
-	u64 wakeup = head->kind == EVENT_EXEC ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-	BOUND(size);
-	if (events.ringbuf_output(head, sizeof(*head) + size, wakeup)) {
-		if (head->kind == EVENT_CHUNK)
-			count(COUNT_RING_FULL, head->length);
-		count(COUNT_RING_FULL_EVENTS, 1);
-	}
+	submit(scratch, captured, BPF_RB_NO_WAKEUP);
+}
+
+static inline void hand_over_chunk(struct scratch *scratch, u32 captured)
+{
+	if (!submit(scratch, captured, BPF_RB_NO_WAKEUP))
+		count(COUNT_RING_FULL, scratch->head.length);
 }
 
 /* Submits the bytes of scratch->walk as chunks of scratch->head's connection; returns the position after them. */
@@ -52,20 +60,14 @@ static inline u64 ship(struct scratch *scratch, u64 position)
 			next_buffer(walk);
 		if (!walk->room)
 			continue; /* an empty buffer; the loop is bounded */
-		size = walk->left;
-		if (walk->room < size)
-			size = walk->room;
+		size = lesser(walk->left, walk->room);
 		if (walk->over) {
-			if (walk->over < size)
-				size = walk->over;
+			size = lesser(size, walk->over);
 			walk->over -= size;
 			pass(walk, size);
 			continue;
 		}
-		if (size > CHUNK_MAX)
-			size = CHUNK_MAX;
-		if (walk->copy < size)
-			size = walk->copy;
+		size = lesser(lesser(size, CHUNK_MAX), walk->copy);
 		BOUND(size);
 		copied = read_bytes(walk, scratch->bytes, size, walk->base) == 0 ? size : 0;
 		walk->copy -= size;
@@ -74,7 +76,7 @@ static inline u64 ship(struct scratch *scratch, u64 position)
 		scratch->head.position = position;
 		scratch->head.length = size + walk->over;
 		scratch->head.capped = walk->over && copied == size;
-		hand_over(scratch, copied);
+		hand_over_chunk(scratch, copied);
 		position += size + walk->over;
 		walk->total -= size + walk->over;
 		pass(walk, size);
@@ -83,7 +85,7 @@ static inline u64 ship(struct scratch *scratch, u64 position)
 		scratch->head.position = position;
 		scratch->head.length = walk->total;
 		scratch->head.capped = 0;
-		hand_over(scratch, 0);
+		hand_over_chunk(scratch, 0);
 		position += walk->total;
 	}
 	return position;

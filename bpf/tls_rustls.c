@@ -188,8 +188,8 @@ static inline int rustls_traffic(struct pt_regs *ctx, int is_newer)
 	struct tls_key key = {.tgid = bpf_get_current_pid_tgid() >> 32}, from = {.tgid = key.tgid};
 	struct tls_call call = {
 		.source = SOURCE_RUSTLS, .plaintext = PLAINTEXT_BUFFER, .direction = DIRECTION_RECEIVED};
-	u32 tid = bpf_get_current_pid_tgid();
-	struct rustls_record *record = rustls_records.lookup(&tid);
+	KEY(tid, bpf_get_current_pid_tgid());
+	struct rustls_record *record = rustls_records.lookup(tid);
 	struct rustls_half *half, *other;
 	struct tls_conn *conn = 0;
 	u64 bytes;

@@ -108,7 +108,7 @@ static inline void rustls_search(struct scratch *scratch, u64 context, u64 decry
 			continue;
 		for (u32 at = 2; at < RUSTLS_STATE_WORDS - 3; at++) {
 			if (words[at] == decrypter) {
-				scratch->scan.word = word;
+				scratch->scan.block = word;
 				scratch->scan.at = 8 * at;
 			}
 		}
@@ -127,7 +127,7 @@ static inline void rustls_learn(u64 context, u64 decrypter, u32 tgid)
 	if (!scratch)
 		return;
 	rustls_search(scratch, context, decrypter);
-	found.word = scratch->scan.word;
+	found.word = scratch->scan.block;
 	found.decrypter = scratch->scan.at;
 	give_back(scratch);
 	place = user_u64(context + 8 * found.word) + found.decrypter;
@@ -136,12 +136,14 @@ static inline void rustls_learn(u64 context, u64 decrypter, u32 tgid)
 	if (!found.decrypter || before == after)
 		return;
 	found.encrypter = before ? found.decrypter - 16 : found.decrypter + 16;
-	rustls_layouts.update(&tgid, &found);
+	KEY(process, tgid);
+	rustls_layouts.update(process, &found);
 }
 
 static inline u64 rustls_neighbour(u64 context, u64 decrypter, u32 tgid)
 {
-	struct rustls_layout *layout = rustls_layouts.lookup(&tgid);
+	KEY(process, tgid);
+	struct rustls_layout *layout = rustls_layouts.lookup(process);
 	u64 common;
 	if (!layout)
 		return 0;

@@ -6,6 +6,11 @@
 	if (number > CHUNK_MAX)                              \
 		number = CHUNK_MAX;
 
+static inline u64 lesser(u64 one, u64 other)
+{
+	return one < other ? one : other;
+}
+
 #ifdef ARRAYS_IN_KERNEL
 /* The address at which the kernel itself maps a page, by x86-64's layout of memory (asm/page_64.h, asm/pgtable_64.h). */
 static inline u64 address_of_page(u64 page)

@@ -37,6 +37,7 @@ HEADERS = (
     "conn.h",
     "walk.h",
     "ship.h",
+    "heads.h",
     "bodies.h",
     "first_bytes.h",
     "tls_call.h",

@@ -15,7 +15,7 @@ from agent.events import Direction
 from agent.probes import private_stack, programs, tls, uprobes
 from agent.probes.kernel import CaptureFilters
 from agent.probes.programs import Programs, Sizes
-from tests.agent.probes.verifier import stack_depths
+from tests.agent.probes.verifier import check_margin, stack_depths
 from tests.agent.probes.watch import connected, watching
 from tests.kept import cache_folder
 
@@ -94,6 +94,12 @@ def test_no_uprobe_program_as_loaded_makes_its_frame_on_a_private_stack(loaded: 
     assert loaded.tls_refusal is None
     for program in tls.PROGRAMS:
         assert private_stack.PRIVATE_FRAME not in (private_stack.machine_code(loaded.load(program)) or b"")
+
+
+@pytest.mark.root
+def test_each_program_leaves_half_of_the_verifiers_patience(loaded: Programs) -> None:
+    assert all(loaded.load(program) for program in tls.PROGRAMS)
+    check_margin()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from agent.ledger import Bytes, Ledger
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
 from tests.agent.probes import io_uring
+from tests.agent.probes.verifier import check_margin
 from tests.agent.probes.watch import BACKEND, Watch, connected
 
 pytestmark = pytest.mark.root
@@ -302,6 +303,11 @@ def test_once_the_first_bytes_told_that_it_is_not_http_the_rest_stays_in_the_ker
             watch.source.ignore(ConnectionKey("socket", address, 1), Bytes.NOT_HTTP)
         send_rest(2)
         assert [chunk.data for chunk in told()] == [greeting] * 2
+
+
+@pytest.mark.usefixtures("watch")
+def test_each_program_of_the_backend_leaves_half_of_the_verifiers_patience() -> None:
+    check_margin()
 
 
 def test_unix_sockets_and_udp_are_counted_under_their_own_names(watch: Watch) -> None:
