@@ -3,6 +3,7 @@
  * its calls are (start_walk, first_buffer). System calls within a TLS call carry ciphertext: they only identify the
  * library's socket. */
 
+#define MSG_OOB 1
 #define MSG_PEEK 2
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
@@ -281,8 +282,9 @@ static inline void end_call(struct call *call, u64 result, u64 bytes)
 		proof_by_socket(call->sk, conn, call->direction, first_buffer(call), bytes);
 }
 
-/* Bytes that are peeked at will be read again; an error queue has bytes that were sent already. */
+/* Bytes that are peeked at will be read again; an error queue has bytes that were sent already; and urgent data that is
+ * read apart is no part of what else is read (RFC 6093 section 2). */
 static inline int consumes(u64 flags)
 {
-	return !(flags & (MSG_PEEK | MSG_ERRQUEUE));
+	return !(flags & (MSG_OOB | MSG_PEEK | MSG_ERRQUEUE));
 }

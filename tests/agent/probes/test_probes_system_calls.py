@@ -305,6 +305,31 @@ def test_once_the_first_bytes_told_that_it_is_not_http_the_rest_stays_in_the_ker
         assert [chunk.data for chunk in told()] == [greeting] * 2
 
 
+def test_urgent_data_that_is_read_apart_is_no_part_of_what_is_received(
+    watch: Watch, listener: socket.socket
+) -> None:
+    client, server = connected(listener)
+    with client, server:
+        port = client.getsockname()[1]
+        client.sendall(TEXT[:9])
+        client.send(b"!", socket.MSG_OOB)
+        client.sendall(TEXT[9:])
+        got = receive_all(lambda sock, _: sock.recv(9), server, 9)
+        assert server.recv(1, socket.MSG_OOB) == b"!"
+        got += receive_all(lambda sock, size: sock.recv(size), server, len(TEXT) - 9)
+    assert got == TEXT
+
+    def received() -> list[Chunk]:
+        chunks = (event for event in watch.told if isinstance(event, Chunk))
+        of_server = (chunk for chunk in chunks if chunk.direction is Direction.RECEIVED)
+        return [chunk for chunk in of_server if chunk.peer and chunk.peer.port == port]
+
+    watch.until(lambda: sum(chunk.length for chunk in received()) >= len(TEXT), "what the server received")
+    assert next(chunk.position for chunk in received()) == 0
+    assert b"".join(chunk.data for chunk in received()) == TEXT
+    assert watch.length(port, Direction.SENT) == len(TEXT) + 1
+
+
 @pytest.mark.usefixtures("watch")
 def test_each_program_of_the_backend_leaves_half_of_the_verifiers_patience() -> None:
     check_margin()
