@@ -87,7 +87,8 @@ def _show_unknown(console: Console, unknown: list[UnknownCalls]) -> None:
     if not unknown:
         return
     calls, probes = (sum(map(count, unknown)) for count in (_calls, _probes))
-    console.print(_text(f"calls not described by the specification: {calls} and {probes} that found nothing"))
+    apart = f", and {probes} of nothing that is there" if probes else ""
+    console.print(_text(f"calls not described by the specification: {calls}{apart}"))
     unknown = [one for one in unknown if _calls(one)]
     for one in unknown[:MAX_UNKNOWN]:
         console.print(_text(f"  {_calls(one)}  {one['method']} {one['path']}"))
