@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.bench.figures import Figure, alternating, ratios
 from tests.bench.files_traffic import calls_of, shop, shop_calls, write
-from tests.bench.redocly import redocly
+from tests.bench.linters import redocly
 from tests.bench.templates_corpus import SOURCES, Unavailable, file_of
 from tests.bench.watch import repeated, workplace
 from tests.e2e import spectap
