@@ -5,6 +5,7 @@ Netty unpacks that library into a temporary file, and deletes the file as soon a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,12 @@ def test_each_call_to_a_server_is_stored_once(
         programs.server(DISTRIBUTION, kind, tmp_path) as (server, port),
         services.caller("client", tmp_path, port, certificate=certificate, language=language) as client,
     ):
-        wait_until(lambda: spectap.sees(client.make([echo_call("first", 9)]), {server.pid}), "probes")
+        connections = itertools.count(9)  # one that began before the probes stays unseen for a while
+
+        def seen() -> bool:
+            return spectap.sees(client.make([echo_call("first", next(connections))]), {server.pid})
+
+        wait_until(seen, "probes")
         made = client.make(many(kind))
         stored_once(spectap, port, made, server.pid, protocol, frozenset({"openssl"}))
 
