@@ -189,7 +189,7 @@ def test_versions_and_a_base_that_never_changes_stay_words() -> None:
             dated.observe("GET", ("2010-04-01", word, f"AC{sid:032x}.json"))
             learner.observe("GET", ("api", "v2beta1", word, str(sid)))
     assert text_of(dated, "/2010-04-01/Calls/AC00000000000000000000000000000007.json") == (
-        "/2010-04-01/Calls/{callName}.json"
+        "/2010-04-01/Calls/{callId}.json"
     )
     assert text_of(learner, "/api/v2beta1/Media/7") == "/api/v2beta1/Media/{mediaId}"
 
@@ -244,7 +244,7 @@ def test_a_person_splits_off_a_word_and_a_number() -> None:
     assert [template.text for template in learner.templates().templates] == [
         "/items/404",
         "/items/latest",
-        "/items/{itemName}",
+        "/items/{itemId}",
     ]
 
 
