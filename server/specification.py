@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from server.analysis.json import JsonObject
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.amending.propose import Judging
+from server.analysis.specs.schemas.convert import SchemaDirection
 
 
 class LoadedSpecification(Judging, Protocol):
@@ -19,6 +20,8 @@ class LoadedSpecification(Judging, Protocol):
     def version(self) -> str: ...
     @property
     def warnings(self) -> Sequence[str]: ...
+
+    def fits(self, place: str, value: Json, direction: SchemaDirection) -> bool: ...
 
 
 Load = Callable[[bytes], LoadedSpecification]

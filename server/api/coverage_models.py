@@ -66,6 +66,7 @@ class CoveredOperation(CoverageCalls):
     totals: OperationParts
     parameters: dict[str, int]
     fields: dict[str, int] = Field(description="By JSON pointer, with * for items; empty if never called.")
+    keywords: dict[str, int] | None = Field(description="With `spectap coverage --keywords` alone.")
     unknown: dict[str, int] = Field(
         description="Parameters and fields that were sent and are not described, of all consumers."
     )
@@ -95,6 +96,7 @@ class CoverageConfidence(BaseModel):
 class Coverage(CoverageTotals):
     spec: Titled
     exchanges: int
+    keywords: PartTotals | None = Field(description="With `spectap coverage --keywords` alone.")
     confidence: CoverageConfidence | None = Field(
         description="What capture missed: what is not covered may have been called there."
     )

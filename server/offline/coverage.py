@@ -74,6 +74,11 @@ def add_parser(subparsers: Subparsers) -> None:
         " ineligible_endpoints.yaml",
     )
     option(
+        "--keywords",
+        action="store_true",
+        help="also count statuses, media types, values of enums, alternatives and bounds; takes longer",
+    )
+    option(
         "--accepted-only",
         action="store_true",
         help="count only calls that were answered with 2xx or 3xx: a call that was refused tests little",
@@ -182,7 +187,9 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
 
     scopes = [_scope(parsed, path) for path in parsed.spec]
     counted = {
-        one.path: (Outline([one.specification]), Counts()) for within in scopes for one in within.documents
+        one.path: (Outline([one.specification]), Counts(parsed.keywords))
+        for within in scopes
+        for one in within.documents
     }
     by = By(parsed.by)
     for record in reading.records(parsed.files, reading.options(parsed)):

@@ -33,6 +33,9 @@ def show_coverage(coverage: CoverageReport) -> None:
     spec = coverage["spec"]
     console.print(_text(f"{spec['title']} {spec['version']}: {coverage['exchanges']} exchanges"))
     console.print(_totals(coverage))
+    if (keywords := coverage["keywords"]) is not None:
+        told = f"keywords: {keywords['hit']} of {keywords['total']} ({keywords['percent']}%)"
+        console.print(_text(f"{told}; --json lists them"))
     _show_consumers(console, coverage)
     console.print(_text(sentence(coverage["confidence"])))
     table = Table("operation", *COLUMNS, "called by", box=None, header_style="bold")

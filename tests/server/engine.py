@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.wire import Record
+from server.analysis.json import Json
 from server.analysis.specs.deviation import Deviation
 from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.kinds import Kind, Verdict, Where
 from server.analysis.specs.model import Judgement, Operation, SpecError
+from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.validators import Parts
 
 
@@ -51,6 +53,9 @@ class StandIn:
 
     def parts(self, place: str) -> Parts:
         return {}
+
+    def fits(self, place: str, value: Json, direction: SchemaDirection) -> bool:
+        return False
 
     def match(self, record: Record, bodies: JsonBodies | None = None) -> Judgement:
         assert record.request is not None

@@ -71,10 +71,12 @@ def _within(namespace: str | None, name: str) -> str:
 
 class Counts:
     """`everyone[operation][part]`, `callers[operation][caller][part]`, `unknown[method, path][status]`,
-    `unknown_parts[operation][place]`.
+    `unknown_parts[operation][place]`; and `keywords[operation][name]`, None unless they are asked for, since
+    looking at every value takes several times as long as looking for names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, with_keywords: bool = False) -> None:
+        self.keywords: dict[str, Counter[str]] | None = {} if with_keywords else None
         self.exchanges = 0
         self.everyone: dict[str, Counter[str]] = {}
         self.callers: dict[str, dict[str, Counter[str]]] = {}
@@ -118,6 +120,9 @@ class Counts:
         if judgement.operation is not None and parts:
             self.add(judgement.operation, None, parts)
             self.add(judgement.operation, dict(callers(views or [record])).get(by, NOBODY), parts)
+            if self.keywords is not None:
+                hit = outline.keywords(outline.offers[judgement.operation]).hits(judged)
+                self.keywords.setdefault(judgement.operation, Counter()).update(hit)
             for one in judgement.deviations:
                 if one.kind in UNKNOWN_PARTS:
                     self.add_unknown_part(judgement.operation, one.where, one.place)

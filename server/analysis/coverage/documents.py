@@ -56,8 +56,8 @@ class ConsumerCoverage(ConsumerShare):
 
 
 class OperationCoverage(CallCounts):
-    """`fields` is empty if the operation was not called. `unknown` has the parameters and fields that were
-    sent and are not described.
+    """`fields` is empty if the operation was not called, `keywords` null unless asked for. `unknown` has the
+    parameters and fields that were sent and are not described.
     """
 
     operation: str
@@ -72,6 +72,7 @@ class OperationCoverage(CallCounts):
     totals: PartCounts
     parameters: dict[str, int]
     fields: dict[str, int]
+    keywords: dict[str, int] | None
     unknown: dict[str, int]
     consumers: dict[str, CallCounts]
 
@@ -101,10 +102,11 @@ class Confidence(TypedDict):
 
 
 class CoverageReport(CoverageShare):
-    """`confidence` is null for files: they do not say what they lack."""
+    """`confidence` is null for files: they do not say what they lack. `keywords` is null unless asked for."""
 
     spec: SpecificationName
     exchanges: int
+    keywords: HitShare | None
     confidence: Confidence | None
     levels: dict[str, CoverageShare]
     tags: dict[str, CoverageShare]

@@ -60,7 +60,7 @@ class FieldTree:
         for _ in range(MAX_DEPTH):
             below: list[tuple[Field, str, Parts, frozenset[str]]] = []
             for field, pointer, parts, above in level:
-                for token, child in _children(parts):
+                for token, child in children(parts):
                     at = f"{pointer}/{escape(token)}"
                     if token not in field.fields:
                         if len(self.pointers) == MAX_FIELDS:
@@ -108,7 +108,7 @@ class FieldTree:
         return shape
 
 
-def _children(parts: Parts) -> Iterator[tuple[str, str]]:
+def children(parts: Parts) -> Iterator[tuple[str, str]]:
     """(token, place) of the schemas of fields, additional properties and items."""
     for at, node in parts.items():
         for name in object_in(node, "properties"):

@@ -14,10 +14,13 @@ from typing import Protocol
 
 from server.analysis.coverage.fields import FieldTree
 from server.analysis.coverage.operation import OperationParts
+from server.analysis.coverage.operation_keywords import OperationKeywords
+from server.analysis.json import Json
 from server.analysis.specs.dialects.kubernetes import watch_switch
 from server.analysis.specs.document.media import is_json
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Content, Operation
+from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.validators import Parts
 
 _VERSION = re.compile(r"v\d+(?:(alpha|beta)\d*)?")
@@ -37,6 +40,7 @@ class Said(Protocol):
     def operations(self) -> Sequence[Operation]: ...
 
     def parts(self, place: str) -> Parts: ...
+    def fits(self, place: str, value: Json, direction: SchemaDirection) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Outline:
         self._offered_by: dict[str, int] = {}  # which of the specifications, by operation key
         self._trees: dict[tuple[int, str], FieldTree] = {}
         self._parts: dict[str, OperationParts] = {}
+        self._keywords: dict[str, OperationKeywords] = {}
         self._counts: dict[tuple[int, tuple[str, ...]], int] = {}
         for number, specification in enumerate(specifications):
             for operation in specification.operations:
@@ -88,6 +93,14 @@ class Outline:
         known = self._trees.get((number, place))
         if known is None:
             known = self._trees[number, place] = FieldTree(self._specifications[number], place)
+        return known
+
+    def keywords(self, offer: Offer) -> OperationKeywords:
+        """An operation's keywords, ready to be found in exchanges."""
+        known = self._keywords.get(offer.key)
+        if known is None:
+            said = self._specifications[self._offered_by[offer.key]]
+            known = self._keywords[offer.key] = OperationKeywords(offer.operation, said)
         return known
 
     def field_names(self, offer: Offer) -> list[str]:

@@ -60,6 +60,7 @@ def report(
         "spec": {"title": outline.title, "version": outline.version},
         "exchanges": counts.exchanges,
         "confidence": missed,
+        "keywords": None if counts.keywords is None else _share(map(_keyword_count, counted)),
         **_totals(counted),
         "levels": {
             name: _totals([one for one in counted if one["level"] == name])
@@ -145,12 +146,23 @@ def _operation(
         },
         "parameters": parameters,
         "fields": fields,
+        "keywords": None if counts.keywords is None else _keywords(outline, offer, counts.keywords),
         "unknown": dict(counts.unknown_parts.get(offer.key, Counter()).most_common()),
         "consumers": {
             name: {"hits": _with(some, HIT), "watch": _with(some, WATCH)}
             for name, some in sorted(named.items(), key=lambda entry: (-calls(entry[1]), entry[0]))
         },
     }
+
+
+def _keywords(outline: Outline, offer: Offer, counts: Mapping[str, Counter[str]]) -> dict[str, int]:
+    hit = counts.get(offer.key, Counter())
+    return {name: hit[name] for name in outline.keywords(offer).names}
+
+
+def _keyword_count(one: OperationCoverage) -> HitCount:
+    found = one["keywords"] or {}
+    return {"total": len(found), "hit": _hit(found)}
 
 
 def _hit(parts: Mapping[str, int]) -> int:

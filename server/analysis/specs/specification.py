@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.wire import Record
-from server.analysis.json import JsonObject
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.match import Matcher
 from server.analysis.specs.model import Judgement, Operation
+from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.validators import Parts, Schemas
 
 
@@ -30,6 +31,10 @@ class Specification:
     def parts(self, place: str) -> Parts:
         """Every schema that may apply at a place of an operation, by its own place."""
         return self.schemas.parts(place)
+
+    def fits(self, place: str, value: Json, direction: SchemaDirection) -> bool:
+        """Whether a value conforms to the schema at a place, such as an alternative of another one."""
+        return self.schemas.fits(place, value, direction)
 
     def match(self, record: Record, bodies: JsonBodies | None = None) -> Judgement:
         """The judgement of one record; `bodies` are passed by callers that also read them. Never raises."""

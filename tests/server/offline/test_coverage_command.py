@@ -97,6 +97,16 @@ def test_only_accepted_calls_count_if_asked_for(capsys: pytest.CaptureFixture[st
     assert (shown["hits"], [*shown["consumers"]]) == ({"2xx": 3}, ["shop/2"])
 
 
+def test_keywords_are_counted_and_totalled_if_asked_for(
+    capsys: pytest.CaptureFixture[str], files: list[str]
+) -> None:
+    found = as_json(capsys, *files, "--keywords")
+    shown = next(one for one in found["operations"] if one["operationId"] == "showPet")
+    assert shown["keywords"] == {"status 200": 3, "value query:full true": 4, "value query:full false": 0}
+    assert (found["keywords"]["hit"], found["keywords"]["total"]) == (3, 5)
+    assert "keywords: 3 of 5 (60.0%)" in printed(capsys, *files, "--keywords")
+
+
 def test_lists_choose_consumers_and_leave_operations_out(
     capsys: pytest.CaptureFixture[str], files: list[str], tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ class Schemas:
         self._costs = Costs(surveyed.pointers, self._fields, surveyed.is_31)
         self._checkers: dict[tuple[str, SchemaDirection], Checker] = {}
         self._forms: dict[str, Form] = {}
+        self._fitting: dict[tuple[str, SchemaDirection], Draft202012Validator | None] = {}
         if surveyed.has_directions:
             for direction, places in roots.items():
                 self._add(dict.fromkeys(places), [direction])
@@ -141,6 +142,23 @@ class Schemas:
     def checker(self, place: str, direction: SchemaDirection) -> Checker:
         """The checker of a root."""
         return self._checkers[place, direction]
+
+    def fits(self, place: str, value: Json, direction: SchemaDirection) -> bool:
+        """Whether a value conforms to a schema that is no root, such as an alternative; it is compiled when
+        it is first asked for. False if it cannot be.
+        """
+        if (place, direction) not in self._fitting:
+            self._fitting[place, direction] = self._alone(place, direction)
+        validator = self._fitting[place, direction]
+        return validator is not None and validator.is_valid({place: value})
+
+    def _alone(self, place: str, direction: SchemaDirection) -> Draft202012Validator | None:
+        try:
+            if place not in self._costs.limits([place]):
+                return None
+            return self._converted([place], direction, soft=False)[0]
+        except (TooLarge, RecursionError, ValueError, ReferencingError, SpecError):
+            return None
 
     def form(self, place: str | None) -> Form:
         """The form of the schema at `place`; text if there is none."""
