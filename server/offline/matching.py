@@ -18,13 +18,12 @@ from server.offline import policy, reading, scope, spec
 from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.reports.failing import DEFAULT, failing
 from server.offline.reports.formats import FORMATS
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport, blamed, summary
 from server.offline.scope import Document, OutOfScope, TrafficScope
 
 EXIT_ERROR, EXIT_FOUND = 1, 2
 LINES, TABLE = "jsonl", "table"
-SINGLE = ("json", "sarif", "junit")  # one document each, of one specification
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,16 +68,16 @@ def run(parsed: argparse.Namespace) -> int:
     chosen = _format(parsed)
     try:
         within = _scope(parsed)
-        if len(within.documents) > 1 and chosen in SINGLE:
-            parsed.usage_error(f"-o {chosen} takes one specification, and {parsed.spec} holds several")
         records = UntilUnreadable(reading.records(parsed.files, reading.options(parsed)))
         reports = _match(records, within, lines=chosen == LINES)
         if records.error is not None and not records.count:
             raise records.error
         if chosen != LINES:
-            for one in within.documents:
-                located = SpecFile(spec.file(one.path), one.specification)
-                sys.stdout.writelines(FORMATS[chosen](reports[one.path], located))
+            found = [
+                SpecReport(reports[one.path], SpecFile(spec.file(one.path), one.specification))
+                for one in within.documents
+            ]
+            sys.stdout.writelines(FORMATS[chosen](found))
         sys.stdout.flush()
         within.check()
     except BrokenPipeError:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from server.analysis.json import JsonObject
+from server.analysis.json import Json, JsonObject
 from server.analysis.specs.kinds import Verdict
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport, ReportRow
 
 
-def as_json(report: MatchReport, spec: SpecFile) -> Iterator[str]:
-    """`{"specification", "exchanges", "verdicts", "operations", "deviations", "unlisted"}`."""
-    document: JsonObject = {
+def as_json(found: Sequence[SpecReport]) -> Iterator[str]:
+    """`{"specification", "exchanges", "verdicts", "operations", "deviations", "unlisted"}`; an array of them
+    for several specifications.
+    """
+    documents: list[Json] = [_document(report, spec) for report, spec in found]
+    yield json.dumps(documents[0] if len(documents) == 1 else documents, indent=2) + "\n"
+
+
+def _document(report: MatchReport, spec: SpecFile) -> JsonObject:
+    return {
         "specification": str(spec.path),
         "exchanges": report.verdicts.total(),
         "verdicts": {verdict: report.verdicts[verdict] for verdict in Verdict},
@@ -24,7 +31,6 @@ def as_json(report: MatchReport, spec: SpecFile) -> Iterator[str]:
         "deviations": [_deviation(row, spec) for row in report.rows()],
         "unlisted": report.unlisted,
     }
-    yield json.dumps(document, indent=2) + "\n"
 
 
 def _deviation(row: ReportRow, spec: SpecFile) -> JsonObject:

@@ -1,19 +1,18 @@
-"""The formats of reports, each a function from the counts to text."""
+"""The formats of reports, each a function from the counts of all specifications to text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from server.offline.reports.document import as_json
 from server.offline.reports.github import as_github
 from server.offline.reports.junit import as_junit
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecReport
 from server.offline.reports.markdown import as_markdown
-from server.offline.reports.report import MatchReport
 from server.offline.reports.sarif import as_sarif
 from server.offline.reports.table import as_table
 
-FORMATS: Mapping[str, Callable[[MatchReport, SpecFile], Iterator[str]]] = {
+FORMATS: Mapping[str, Callable[[Sequence[SpecReport]], Iterator[str]]] = {
     "table": as_table,
     "json": as_json,
     "sarif": as_sarif,

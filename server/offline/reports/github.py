@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from server.analysis.specs.kinds import Severity
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport, calls, summary
 from server.offline.tables import plain
 
 LEVELS = {Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "notice"}
 
 
-def as_github(report: MatchReport, spec: SpecFile) -> Iterator[str]:
+def as_github(found: Sequence[SpecReport]) -> Iterator[str]:
     """`::error file=…,line=…,title=…::…`, one line for each deviation."""
+    for report, spec in found:
+        yield from _annotations(report, spec)
+
+
+def _annotations(report: MatchReport, spec: SpecFile) -> Iterator[str]:
     file = os.path.relpath(spec.path)
     for row in report.rows():
         place = f"file={_property(file)},line={spec.line(row)},title={_property(row.rule)}"

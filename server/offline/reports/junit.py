@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport, ReportRow, calls
 
 
-def as_junit(report: MatchReport, spec: SpecFile) -> Iterator[str]:
-    """Described operations without calls are skipped; undocumented calls are cases of their own."""
+def as_junit(found: Sequence[SpecReport]) -> Iterator[str]:
+    """A suite for each specification. Described operations without calls are skipped; undocumented calls are
+    cases of their own.
+    """
+    root = ElementTree.Element("testsuites")
+    root.extend(_suite(report, spec) for report, spec in found)
+    ElementTree.indent(root)
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+    yield ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(report: MatchReport, spec: SpecFile) -> ElementTree.Element:
     failing: dict[str, list[ReportRow]] = {}
     for row in report.rows():
         failing.setdefault(row.operation, []).append(row)
@@ -30,11 +40,7 @@ def as_junit(report: MatchReport, spec: SpecFile) -> Iterator[str]:
             ElementTree.SubElement(case, "skipped", message="no calls")
         elif name in failing:
             _fail(case, failing[name], spec)
-    root = ElementTree.Element("testsuites")
-    root.append(suite)
-    ElementTree.indent(root)
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield ElementTree.tostring(root, encoding="unicode") + "\n"
+    return suite
 
 
 def _fail(case: ElementTree.Element, rows: list[ReportRow], spec: SpecFile) -> None:

@@ -18,7 +18,7 @@ from server.analysis.specs.document.pointers import pointer, under
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Operation
 from server.analysis.specs.specification import Specification
-from server.offline.reports.report import ReportRow
+from server.offline.reports.report import MatchReport, ReportRow
 
 MAX_DEPTH = 5  # /paths/~1pets/get/responses/200
 
@@ -40,6 +40,13 @@ class _Event(NamedTuple):
     what: Literal["object", "array", "end", "scalar"]
     line: int
     text: str = ""
+
+
+class SpecReport(NamedTuple):
+    """What was found by one specification."""
+
+    report: MatchReport
+    spec: SpecFile
 
 
 class SpecFile:

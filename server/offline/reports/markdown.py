@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport, summary
 from server.offline.tables import plain
 
@@ -14,8 +14,14 @@ MAX_LINES = 200  # GitHub takes comments of up to 65,536 characters
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>()#+!|~@-]")
 
 
-def as_markdown(report: MatchReport, spec: SpecFile) -> Iterator[str]:
+def as_markdown(found: Sequence[SpecReport]) -> Iterator[str]:
     """The summary, and a table of deviations."""
+    for number, (report, spec) in enumerate(found):
+        yield "\n" if number else ""
+        yield from _section(report, spec)
+
+
+def _section(report: MatchReport, spec: SpecFile) -> Iterator[str]:
     yield f"**{summary(report.verdicts)}** ({_escaped(spec.path.name)})\n"
     rows = report.rows()
     if not rows:

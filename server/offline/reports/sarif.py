@@ -5,22 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
 from server.analysis.json import Json, JsonObject
 from server.analysis.specs.kinds import KINDS, Severity
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import ZOMBIE, ZOMBIE_MESSAGE, MatchReport, ReportRow
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "note"}
 
 
-def as_sarif(report: MatchReport, spec: SpecFile) -> Iterator[str]:
-    """One log with one run. A fingerprint is the deviation's identity, which outlives edits of the file."""
+def as_sarif(found: Sequence[SpecReport]) -> Iterator[str]:
+    """One log, with a run for each specification. A fingerprint is the deviation's identity, which outlives
+    edits of the file.
+    """
+    runs: list[Json] = [_run(report, spec) for report, spec in found]
+    yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}, indent=2) + "\n"
+
+
+def _run(report: MatchReport, spec: SpecFile) -> JsonObject:
     rows = report.rows()
     rules = list(dict.fromkeys(row.rule for row in rows))
     driver: JsonObject = {
@@ -29,7 +36,8 @@ def as_sarif(report: MatchReport, spec: SpecFile) -> Iterator[str]:
         "rules": [_rule(rule) for rule in rules],
     }
     uri = _uri(spec.path)
-    run: JsonObject = {
+    return {
+        "automationDetails": {"id": f"spectap/{uri}"},
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "results": [_result(row, rules.index(row.rule), uri, spec.line(row)) for row in rows],
@@ -38,7 +46,6 @@ def as_sarif(report: MatchReport, spec: SpecFile) -> Iterator[str]:
             "verdicts": {str(verdict): count for verdict, count in sorted(report.verdicts.items(), key=str)},
         },
     }
-    yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
 def _rule(rule: str) -> JsonObject:

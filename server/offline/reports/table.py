@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport
 from server.offline.tables import plain
 
@@ -17,8 +17,13 @@ MAX_LINES = 100
 PLAIN_WIDTH = 160  # if there is no terminal with a width
 
 
-def as_table(report: MatchReport, spec: SpecFile) -> Iterator[str]:
+def as_table(found: Sequence[SpecReport]) -> Iterator[str]:
     """The first MAX_LINES deviations; the number after # counts exchanges from 0, as in JSON lines."""
+    for report, spec in found:
+        yield from _table(report, spec)
+
+
+def _table(report: MatchReport, spec: SpecFile) -> Iterator[str]:
     rows = report.rows()
     table = Table("severity", "operation", "deviation", "where", "calls", "first", "line", box=None)
     for row in rows[:MAX_LINES]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.wire import Body
 from server.analysis.specs.load import load
-from server.offline.reports.locations import SpecFile
+from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport
 from tests.server.records import record
 
@@ -34,9 +34,7 @@ paths:
 DEVIATING_BODY = Body(11, b'{"name": 7}', "complete")
 
 
-def reported(
-    tmp_path: Path, *paths: str, text: str = SPEC, name: str = "shop.yaml"
-) -> tuple[MatchReport, SpecFile]:
+def reported(tmp_path: Path, *paths: str, text: str = SPEC, name: str = "shop.yaml") -> SpecReport:
     """The report of GETs of these paths: every answer has a name that is not of the specified type."""
     file = tmp_path / name
     file.write_text(text)
@@ -49,4 +47,4 @@ def reported(
             answer = type(one.response)(200, (), (), DEVIATING_BODY, "application/json")
             one = record(i, path=path, response=answer)
         report.add(i, one, specification.match(one))
-    return report, SpecFile(file, specification)
+    return SpecReport(report, SpecFile(file, specification))

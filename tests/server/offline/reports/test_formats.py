@@ -18,7 +18,7 @@ SCHEMA = Path(__file__).parents[3] / "data/sarif/sarif-schema-2.1.0.json"
 
 
 def text(tmp_path: Path, name: str, *paths: str) -> str:
-    return "".join(FORMATS[name](*reported(tmp_path, *paths)))
+    return "".join(FORMATS[name]([reported(tmp_path, *paths)]))
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def test_a_fingerprint_outlives_edits_of_the_file(tmp_path: Path) -> None:
 
     before = fingerprints(text(tmp_path, "sarif", *PATHS))
     after = reported(tmp_path, *reversed(PATHS), text="# moved\n" + (tmp_path / "shop.yaml").read_text())
-    assert sorted(fingerprints("".join(FORMATS["sarif"](*after)))) == sorted(before)
+    assert sorted(fingerprints("".join(FORMATS["sarif"]([after])))) == sorted(before)
     assert len(set(before)) == 3
 
 
@@ -124,3 +124,21 @@ def test_a_hostile_path_is_neither_a_command_nor_markup(tmp_path: Path, name: st
         ElementTree.fromstring(told.encode())
     if name == "markdown":
         assert not [markup for markup in ("<b>", "@all") if markup in told]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_report_may_be_of_several_specifications(tmp_path: Path, name: str) -> None:
+    both = [reported(tmp_path, "/pets/a"), reported(tmp_path, "/nowhere", name="other.yaml")]
+    told = "".join(FORMATS[name](both))
+    assert told.count("other.yaml") >= 1
+    match name:
+        case "json":
+            assert [one["exchanges"] for one in json.loads(told)] == [1, 1]
+        case "sarif":
+            log = json.loads(told)
+            jsonschema_rs.Draft4Validator(json.loads(SCHEMA.read_text())).validate(log)
+            assert [len(run["results"]) for run in log["runs"]] == [1, 1]
+        case "junit":
+            assert len(ElementTree.fromstring(told.encode())) == 2
+        case _:
+            assert "GET /nowhere" in told
