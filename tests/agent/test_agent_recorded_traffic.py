@@ -51,7 +51,8 @@ def read(name: str, folder: Path) -> bytes:
         key.chmod(0o600)
     options = cli.parser().parse_args(["read", str(FOLDER / f"{name}.gz"), "--key-file", str(key)])
     out = io.BytesIO()
-    write(options.files, config.settings(options), Policy(), out)
+    (file,) = options.files
+    write(file, config.settings(options), Policy(), out)
     return out.getvalue()
 
 

@@ -47,7 +47,8 @@ def read(path: Path, key_file: Path) -> bytes:
     parser = cli.parser()
     options = parser.parse_args(["read", str(path), "--key-file", str(key_file)])
     out = io.BytesIO()
-    write(options.files, config.settings(options), Policy(), out)
+    (file,) = options.files
+    write(file, config.settings(options), Policy(), out)
     return out.getvalue()
 
 
