@@ -42,7 +42,8 @@ def show_coverage(coverage: CoverageReport) -> None:
     callers = {one["operation"]: few([*one["consumers"]], MAX_NAMED) for one in coverage["operations"]}
     found = sorted(rows(coverage), key=lambda row: (-row["calls"] - row["watch"], row["operation"]))
     for row in found[: sum(map(_is_called, found)) + MAX_UNCALLED]:
-        name = row["operation"] + (" (deprecated)" if row["deprecated"] else "")
+        marks = [mark for mark in ("deprecated", "excluded") if row[mark]]
+        name = row["operation"] + (f" ({', '.join(marks)})" if marks else "")
         cells = [name, *(str(row[column] or "") for column in COLUMNS), callers[row["operation"]]]
         table.add_row(*map(_text, cells), style=None if _is_called(row) else "dim")
     console.print(table)

@@ -21,6 +21,7 @@ CoverageRow = TypedDict(
         "level": str,
         "tags": str,
         "deprecated": str,
+        "excluded": str,
         "calls": int,
         "1xx": int,
         "2xx": int,
@@ -52,6 +53,7 @@ def _row(one: OperationCoverage) -> CoverageRow:
         "level": one["level"],
         "tags": " ".join(one["tags"]),
         "deprecated": "yes" if one["deprecated"] else "",
+        "excluded": "yes" if one["excluded"] else "",
         "calls": sum(hits.values()),
         "1xx": hits.get("1xx", 0),
         "2xx": hits.get("2xx", 0),
@@ -72,7 +74,7 @@ def _row(one: OperationCoverage) -> CoverageRow:
 def few(names: Sequence[str], most: int) -> str:
     """The first names, and how many more there are."""
     rest = len(names) - most
-    return "; ".join([*names[:most], *([f"and {rest} more"] if rest > 0 else [])])
+    return " | ".join([*names[:most], *([f"and {rest} more"] if rest > 0 else [])])
 
 
 def csv_text(coverage: CoverageReport) -> str:

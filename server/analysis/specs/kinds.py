@@ -128,7 +128,7 @@ KINDS: Mapping[Kind, KindRow] = {
     Kind.MALFORMED_BODY: KindRow(Severity.MEDIUM),
     Kind.MALFORMED_PARAMETER: KindRow(Severity.MEDIUM),
     Kind.TYPE: KindRow(Severity.MEDIUM),
-    Kind.FORMAT: KindRow(Severity.LOW, sent=Severity.MEDIUM),
+    Kind.FORMAT: KindRow(Severity.LOW, sent=Severity.MEDIUM, hidden_by_mask=True),
     Kind.ENUM: KindRow(Severity.MEDIUM, hidden_by_mask=True),
     Kind.BOUNDS: KindRow(Severity.LOW, sent=Severity.MEDIUM, hidden_by_mask=True),
     Kind.PATTERN: KindRow(Severity.LOW, sent=Severity.MEDIUM, hidden_by_mask=True),

@@ -50,6 +50,8 @@ def _is_in(difference: Difference, part: str) -> bool:
         return difference.where in _RESPONSES
     if first == "path":
         return difference.where == Where.PATH
+    if first == "header":
+        name = name.lower()  # as places of headers are written
     if first in ("query", "header", "cookie"):
         return difference.where == first and difference.place.lstrip("/").startswith(name)
     return difference.where == first

@@ -124,7 +124,7 @@ def test_the_table_says_who_called_and_that_files_do_not_say_what_they_lack(
     capsys: pytest.CaptureFixture[str], files: list[str]
 ) -> None:
     shown = printed(capsys, *files)
-    assert "shop/2; e2e" in shown
+    assert "shop/2 | e2e" in shown
     assert "confidence: unknown, since files" in shown
 
 

@@ -4,7 +4,8 @@ The first row that fits counts. "Breaks it": the request differs from the specif
 
 | request | answer | verdict | fault |
 |---|---|---|---|
-| unknown path or method | 404, 405, 501; 400 where no path can be | unjudged: a probe | `caller` |
+| unknown path or method | 404, 405, 410, 501; 400 where no path can be; a redirect to the described path that a tidied one is | unjudged: a probe | `caller` |
+| fits a path by its trailing slash alone, is a HEAD where GET is described, or breaks a path parameter | one of these that is not described | unjudged: a probe | `caller` |
 | any, also of an unknown operation | 401, 403, 407, 429, 5xx | the request is unjudged, the answer judged | `server` if it differs |
 | unknown path or method | anything else | shadow | `server` |
 | any | none seen | the request is unjudged | |
@@ -27,7 +28,8 @@ from server.analysis.specs.deviation import Deviation
 from server.analysis.specs.kinds import ANSWER, Fault, Kind, Where
 
 _UNDECIDED = frozenset({401, 403, 407, 429})
-_NO_SUCH_OPERATION = frozenset({404, 405, 501})
+NO_SUCH_OPERATION = frozenset({404, 405, 410, 501})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNDESCRIBED = frozenset({Kind.UNKNOWN_PATH, Kind.UNKNOWN_METHOD})
 
 
@@ -39,6 +41,9 @@ class FaultRuling:
     fault: Fault | None
     why: str | None = None
     unjudged: bool = False
+
+
+PROBE = FaultRuling((), Fault.CALLER, "no such operation here, and the server says so", unjudged=True)
 
 
 def fault_of(kind: Kind, where: Where) -> Fault:
@@ -66,9 +71,8 @@ def settled(found: Sequence[Deviation], status: int | None) -> FaultRuling:
 
 def settled_undescribed(deviation: Deviation, request: Request, status: int | None) -> FaultRuling:
     """What a call of an unknown path or method means."""
-    if status in _NO_SUCH_OPERATION or (status == 400 and not _is_path(request.path)):
-        why = "no such operation here, and the server says so"
-        return FaultRuling((), Fault.CALLER, why, unjudged=True)
+    if status in NO_SUCH_OPERATION or (status == 400 and not _is_path(request.path)):
+        return PROBE
     if status is not None and is_undecided(status):
         return FaultRuling(
             (), None, f"a {status} leaves open whether there is such an operation", unjudged=True

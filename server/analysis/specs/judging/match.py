@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
+from urllib.parse import urlsplit
+
 from agent.wire import Pairs, Record, Request, Response
 from server.analysis.specs.judging.bodies import judge_body
+from server.analysis.specs.judging.fault import NO_SUCH_OPERATION, REDIRECTS
 from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.judging.outcome import JudgementDraft
@@ -20,7 +24,7 @@ from server.analysis.specs.judging.prepared import PreparedContent, PreparedOper
 from server.analysis.specs.judging.security import is_met
 from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.model import Judgement, Operation
-from server.analysis.specs.routing.routes import Found, Route, Routes
+from server.analysis.specs.routing.routes import Found, Route, Routes, segments_of
 
 _BODILESS = frozenset({204, 205, 304})
 _NOTHING: Texts = {}
@@ -50,11 +54,44 @@ class Matcher:
         if found is None or route is None:
             return self._unrouted(record, request, method, found, outcome)
         self._judge_request(record, request, found, route, outcome)
+        if self._is_refused_as_unknown(request, method, found, route.target, record.response, outcome):
+            return outcome.probe()
         if record.response is None:
             outcome.unseen("the response was not seen")
         else:
             self._judge_response(record, request, record.response, route.target, outcome)
         return outcome.judgement(route.target.operation, record.response)
+
+    def _is_refused_as_unknown(
+        self,
+        request: Request,
+        method: str,
+        found: Found[PreparedOperation],
+        operation: PreparedOperation,
+        response: Response | None,
+        outcome: JudgementDraft,
+    ) -> bool:
+        """Whether a call that fits an operation loosely gets the answer of one that there is not: other
+        routers are stricter about trailing slashes, HEAD and the types of path parameters.
+        """
+        if response is None or operation.answer(response.status) is not None:
+            return False
+        slash = len(found.segments) != len(segments_of(request.path))
+        if response.status in REDIRECTS:
+            return slash and self._tidies_up(request, response)
+        head = method == "HEAD" and operation.operation.method != method
+        loose = slash or head or outcome.breaks(Where.PATH)
+        return loose and response.status in NO_SUCH_OPERATION
+
+    def _tidies_up(self, request: Request, response: Response | None) -> bool:
+        """Whether an answer redirects to the described path that a call's path stands for, without doubled
+        slashes, dot segments and a trailing slash: many routers do so.
+        """
+        if response is None or response.status not in REDIRECTS:
+            return False
+        location = dict(response.headers).get(b"location", b"")
+        path = urlsplit(location).path
+        return _tidy(path) == _tidy(request.path) and self._routes.find(path) is not None
 
     def _unrouted(
         self,
@@ -80,6 +117,8 @@ class Matcher:
         if (masked or record.masks_left_out) and self._routes.could_find(request.path, masked):
             outcome.unseen("a masked path segment decides which operation this is")
             return outcome.judgement(None, None)
+        if self._tidies_up(request, record.response):
+            return outcome.probe()
         return outcome.undescribed(Kind.UNKNOWN_PATH, "no such path is described", request, record.response)
 
     def _judge_request(
@@ -134,6 +173,10 @@ class Matcher:
         headers.judge({Where.RESPONSE_HEADER: texts, Where.QUERY: _NOTHING}, outcome)
         if self._policy.headers:
             _judge_names(response.headers, headers, Where.RESPONSE_HEADER, outcome)
+
+
+def _tidy(path: bytes) -> bytes:
+    return posixpath.normpath(b"/" + path.lstrip(b"/"))
 
 
 def _judge_security(

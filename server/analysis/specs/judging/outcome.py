@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.wire import Request, Response
 from server.analysis.specs.deviation import Deviation
-from server.analysis.specs.judging.fault import FaultRuling, settled, settled_undescribed
+from server.analysis.specs.judging.fault import PROBE, FaultRuling, settled, settled_undescribed
 from server.analysis.specs.judging.json_reading import JsonBodies
 from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.judging.policy import ReportingPolicy
@@ -53,6 +53,14 @@ class JudgementDraft:
         if self._found or (status is not None and status >= 400):
             return self._judgement(operation, settled(tuple(self._found.values()), status))
         return self._judgement(operation, NOTHING)
+
+    def breaks(self, where: Where) -> bool:
+        """Whether a deviation was found in a part of the exchange."""
+        return any(found is where for _, found, _ in self._found)
+
+    def probe(self) -> Judgement:
+        """The judgement of a call for which the server says that there is no such operation."""
+        return self._judgement(None, PROBE)
 
     def undescribed(self, kind: Kind, message: str, request: Request, response: Response | None) -> Judgement:
         """The judgement of a call of an unknown path or method."""

@@ -293,8 +293,8 @@ def test_parameters_and_fields_that_nothing_describes_are_named_and_bounded(
 def test_csv_names_the_first_consumers_and_says_how_many_more_there_are() -> None:
     coverage = covered(*[by_agent(listing(), f"agent/{n:02}") for n in range(53)])
     (row,) = [one for one in rows(coverage) if one["operation"] == LIST]
-    assert row["called by"].startswith("agent/00; agent/01; ")
-    assert row["called by"].endswith("; agent/49; and 3 more")
+    assert row["called by"].startswith("agent/00 | agent/01 | ")
+    assert row["called by"].endswith(" | agent/49 | and 3 more")
 
 
 def test_excluded_operations_are_listed_and_left_out_of_the_totals() -> None:

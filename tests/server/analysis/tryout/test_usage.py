@@ -96,3 +96,11 @@ def test_references_shared_parameters_and_swagger_are_written_out() -> None:
     assert found["paths"]["/x"]["get"]["parameters"] == [LIMIT]
     (change,) = breaking_changes(swagger, document({"/x": {"get": {"responses": OK}}}), [])
     assert change["part"] == "query limit"
+
+
+def test_names_of_headers_are_compared_without_case() -> None:
+    tenant: JsonObject = {"name": "X-Tenant", "in": "header", "required": True, "schema": {}}
+    proposed = document({"/x": {"get": {"parameters": [tenant], "responses": OK}}})
+    broken = [Difference("GET /x", "missing-parameter", Where.HEADER, "x-tenant")]
+    (change,) = breaking_changes(document({"/x": {"get": {"responses": OK}}}), proposed, broken)
+    assert (change["part"], change["used"]) == ("header X-Tenant", True)

@@ -107,3 +107,29 @@ def test_credentials_that_were_not_asked_for_are_a_fault_of_the_server() -> None
 
 def test_every_reported_deviation_has_a_fault() -> None:
     assert {fault_of(kind, where) for kind in KINDS for where in Where} == {"server", "server-lax"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "location", "verdict"),
+    [
+        ("HEAD", b"/pets/7", 405, None, "unjudged"),
+        ("HEAD", b"/pets/7", 418, None, "deviating"),
+        ("GET", b"/pets/7/", 404, None, "unjudged"),
+        ("GET", b"/pets/7", 404, None, "deviating"),
+        ("GET", b"/pets/x", 404, None, "unjudged"),
+        ("GET", b"/pets/x", 410, None, "unjudged"),
+        ("GET", b"/old", 410, None, "unjudged"),
+        ("GET", b"//pets/7", 307, b"/pets/7", "unjudged"),
+        ("GET", b"/../pets/7", 301, b"https://h/pets/7?a=1", "unjudged"),
+        ("GET", b"/pets/7/", 308, b"/pets/7", "unjudged"),
+        ("GET", b"/login", 302, b"/pets/7", "shadow"),
+        ("GET", b"/pets//x/y", 307, b"/pets/x/y", "shadow"),
+        ("GET", b"//pets/7", 200, None, "shadow"),
+    ],
+)
+def test_a_server_that_is_stricter_about_paths_raises_no_alarm(
+    method: str, path: bytes, status: int, location: bytes | None, verdict: str
+) -> None:
+    sent = () if location is None else ((b"location", location),)
+    found_ = judged(path, status, body(b""), method, answer_headers=sent)
+    assert (found_.verdict, found_.fault == "caller") == (verdict, verdict == "unjudged")
