@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,21 @@ class PathItem:
     bases: tuple[str, ...]
 
 
+_ENDS_SPANNING = re.compile(r"/\{[^{}/]*path\}$", re.IGNORECASE)
+"""Templates whose last parameter takes all that follows (routing/routes.py)."""
+
+
+def _continued(path: str, spanning: frozenset[str]) -> frozenset[str]:
+    """The parameters of a template that end a shorter one there, and span segments in both: of
+    `/files/{path}/versions` the path, beside `/files/{path}`.
+    """
+    if not spanning:
+        return spanning
+    ends = [found.end() for found in re.finditer(r"\}(?=/)", path)]
+    shorter = [path[:end] for end in ends if path[:end] in spanning]
+    return frozenset(one.rpartition("{")[2].rstrip("}") for one in shorter)
+
+
 class OperationsReader:
     """Reads operations out of one document."""
 
@@ -58,7 +74,9 @@ class OperationsReader:
     def operations(self) -> Iterator[tuple[Operation, tuple[str, ...]]]:
         """Each operation with its base paths. Raises SpecError."""
         root = self.bases()
-        for path, item in mapping(self._document.get("paths", {}), "/paths").items():
+        paths = mapping(self._document.get("paths", {}), "/paths")
+        spanning = frozenset(filter(_ENDS_SPANNING.search, paths))
+        for path, item in paths.items():
             if path.startswith("x-"):
                 continue
             place = under("/paths", path)
@@ -72,6 +90,7 @@ class OperationsReader:
                 for method, at, operation in self._methods(node, place)
             ]
             spans = frozenset(one.name for operation, _ in found for one in operation.parameters if one.spans)
+            spans |= _continued(path, spanning)
             for operation, bases_of_it in found:
                 yield replace(operation, spans=spans) if spans else operation, bases_of_it
 

@@ -363,3 +363,27 @@ def test_a_masked_segment_that_only_one_template_can_take_as_a_parameter_is_judg
     assert judge(call(path=b"/calls/xxxx", masks=masks)).verdict == "unjudged"
     assert judge(call("PUT", b"/keys/xxxx", masks=masks)).verdict == "unjudged"
     assert judge(call(path=b"/keys/xxxx")).verdict == "shadow"
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (b"/files/a.txt", "GET /files/{path}"),
+        (b"/files/work/a.txt", "GET /files/{path}"),
+        (b"/files/a.txt/versions", "GET /files/{path}/versions"),
+        (b"/files/work/a.txt/versions", "GET /files/{path}/versions"),
+        (b"/files/work/a.txt/versions/7", "GET /files/{path}/versions/{id}"),
+        (b"/other/work/a.txt/versions", None),
+    ],
+)
+def test_a_parameter_that_spans_at_the_end_of_a_template_spans_in_longer_ones(
+    path: bytes, key: str | None
+) -> None:
+    paths = (
+        "/files/{path}",
+        "/files/{path}/versions",
+        "/files/{path}/versions/{id}",
+        "/other/{path}/versions",
+    )
+    loaded = spec({one: {"get": operation()} for one in paths})
+    assert loaded.match(call(path=path)).operation == key
