@@ -1,6 +1,7 @@
 """What was learned of one operation: its requests and responses.
 
-Requests are learned only from accepted calls; responses from all.
+Requests are learned from accepted calls only; responses from all. A request that was refused, or that failed
+in the server, may be wrong, whatever the status: see server/analysis/specs/judging/fault.py.
 """
 
 from __future__ import annotations
@@ -23,9 +24,6 @@ from server.analysis.rebuild.shapes.values import Value
 from server.analysis.rebuild.times import Times, TimesState
 
 MOST_SCHEMES = 12  # authentication schemes of one operation
-
-REFUSED = frozenset({400, 401, 403, 405, 406, 407, 408, 411, 413, 414, 415, 417, 421, 422, 429, 431, 501})
-"""Statuses of refused calls, from whose requests nothing is learned."""
 
 _NOTHING: Mapping[str, Value] = {}
 
@@ -77,11 +75,11 @@ class LearntOperation:
         budget.now = exchange.record.time
         self.times.record(budget.now)
         response = exchange.response
-        if response is None or response.status not in REFUSED:
+        if exchange.accepted:
             self._learn_names(exchange, budget)
             self._learn_body(exchange, budget)
             self._count_security(_security_of(exchange.record.consumer), 1)
-        self.accepted += exchange.accepted
+            self.accepted += 1
         if response is not None:
             self._learn_answer(exchange, response, budget)
 

@@ -93,7 +93,7 @@ class PathOperations:
         if len(self._leaves) >= self._compact_at or self._budget.left < self._shapes // 16:
             if len(self._leaves) < self._compact_at // 4:  # grouping them would not free much room
                 return None
-            self.compact()
+            self._make_room()
             return self._of(exchange)
         operation = self._leaves[leaf] = PathOperation(LearntOperation(), exchange.segments)
         self._budget.left -= 4
@@ -104,6 +104,17 @@ class PathOperations:
             return None
         template = self._settled_by.resolve(exchange.segments)
         return self._settled.get((exchange.request.method, template.text)) if template else None
+
+    def _make_room(self) -> None:
+        """Drops operations that never succeeded, such as a scanner's; groups others if that is too little.
+
+        Grouping is final, and templates may change later: what never succeeded must not cause it.
+        """
+        kept = {id(one) for some in self.grouped().values() for one in some}
+        self._leaves = {leaf: one for leaf, one in self._leaves.items() if id(one) in kept}
+        self._recount()
+        if len(self._leaves) > self._compact_at // 2 or self._budget.left < self._shapes // 8:
+            self.compact()
 
     def compact(self) -> None:
         """Groups operations by the current templates; operations without a template are dropped."""
@@ -145,8 +156,10 @@ class PathOperations:
         _absorb(self._leaves, other._leaves)
         _absorb(self._settled, other._settled)
         self._recount()
-        if other._settled or len(self._leaves) >= MOST_LEAVES:
+        if other._settled:
             self.compact()
+        elif len(self._leaves) >= MOST_LEAVES:
+            self._make_room()
 
     def state(self) -> tuple[list[LeafState], list[SettledState]]:
         """The state, for msgpack."""
