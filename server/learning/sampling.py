@@ -1,4 +1,7 @@
-"""Samples stored exchanges for learning: some of each API, operation and status."""
+"""Samples stored exchanges for learning: some of each API, operation and status.
+
+Accepted ones go first: only they teach what an API accepts, and a scan may be of any number of operations.
+"""
 
 from __future__ import annotations
 
@@ -17,5 +20,10 @@ def sample(found: Iterable[Learnable], most: int) -> list[Learnable]:
         total += 1
     if total <= most:
         return [one for group in groups.values() for one in group]
-    turns = (one for turn in zip_longest(*groups.values()) for one in turn if one is not None)
+    in_turn = sorted(groups.values(), key=lambda group: not _is_accepted(group[0].status))
+    turns = (one for turn in zip_longest(*in_turn) for one in turn if one is not None)
     return [one for one, _ in zip(turns, range(most), strict=False)]
+
+
+def _is_accepted(status: int | None) -> bool:
+    return status is not None and 200 <= status < 400
