@@ -122,3 +122,4 @@ def _answered(operation: Operation) -> Iterator[str]:
 def _places(content: Content) -> Iterator[str]:
     yield from (place for place in content.media.values() if place is not None)
     yield from content.items.values()
+    yield from content.event_data.values()

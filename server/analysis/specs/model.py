@@ -55,15 +55,16 @@ class Encoding:
 class Content:
     """A body by media type (lower case, no parameters; may be a range) → its schema's pointer.
 
-    `encoding` has the serialisation of fields by media type, `items` the schema of each item of a sequence;
-    `headers` are a response's. `stream_switch`: the query parameter that makes it an endless stream of the
-    items; None if there is none.
+    `encoding` has the serialisation of fields by media type, `items` the schema of each item of a sequence,
+    `event_data` that of the JSON in an event's data; `headers` are a response's. `stream_switch`: the query
+    parameter that makes it an endless stream of the items; None if there is none.
     """
 
     media: Mapping[str, str | None]
     required: bool = False
     encoding: Mapping[str, Mapping[str, Encoding]] = field(default_factory=dict)
     items: Mapping[str, str] = field(default_factory=dict)
+    event_data: Mapping[str, str] = field(default_factory=dict)
     headers: tuple[Parameter, ...] = ()
     stream_switch: str | None = None
 

@@ -220,6 +220,7 @@ class OperationsReader:
     def _content(self, node: JsonObject, place: str) -> Content:
         media: dict[str, str | None] = {}
         items: dict[str, str] = {}
+        event_data: dict[str, str] = {}
         encoding: dict[str, dict[str, Encoding]] = {}
         place = under(place, "content")
         content = mapping(node.get("content", {}), place)
@@ -229,10 +230,22 @@ class OperationsReader:
             media[kind] = under(at, "schema") if "schema" in described else None
             if "itemSchema" in described:
                 items[kind] = under(at, "itemSchema")
+                data = self._event_data(items[kind], described["itemSchema"])
+                if data is not None:
+                    event_data[kind] = data
             if "encoding" in described:
                 encoding[kind] = _encoding(described["encoding"], under(at, "encoding"))
         switch = kubernetes.stream_switch(content)
-        return Content(media, encoding=encoding, items=items, stream_switch=switch)
+        return Content(media, encoding=encoding, items=items, event_data=event_data, stream_switch=switch)
+
+    def _event_data(self, place: str, item: Json) -> str | None:
+        """The schema of the JSON in an event's data (OpenAPI 3.2.0, "Special Considerations for Server-Sent
+        Events"); None if there is none.
+        """
+        place, item = self._pointers.resolve(place, item)
+        data = object_in(object_in(item, "properties"), "data") if isinstance(item, dict) else {}
+        place, data = self._pointers.resolved(under(place, "properties", "data"), data)
+        return under(place, "contentSchema") if "contentSchema" in data else None
 
     def _security(self, node: JsonObject, place: str) -> Alternatives:
         owner, place = (node, place) if "security" in node else (self._document, "")

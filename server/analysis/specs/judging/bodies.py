@@ -17,19 +17,12 @@ from server.analysis.specs.judging.markup import NotXml, check_xml
 from server.analysis.specs.judging.outcome import JudgementDraft
 from server.analysis.specs.judging.parameters import query_texts
 from server.analysis.specs.judging.prepared import PreparedBody, PreparedContent
+from server.analysis.specs.judging.sequences import EVENTS, events, is_json_sequence, json_texts
 from server.analysis.specs.judging.values import Unclear, plain_readings
 from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.schemas.cost import MAX_BODY_DEPTH
 from server.analysis.specs.schemas.form import Form
 from server.analysis.specs.schemas.validators import Checker
-
-_SEQUENCES = {
-    **dict.fromkeys(
-        ("application/jsonl", "application/x-ndjson", "application/ndjson", "application/json-lines"),
-        re.compile(rb"\r?\n"),
-    ),
-    "application/json-seq": re.compile(rb"\x1e"),
-}
 
 
 def judge_body(
@@ -69,8 +62,10 @@ class _Reading:
         form, items = self._described.form, self._described.items
         if self._described.is_range and form is not None and form.is_text:
             return  # any text of any type, such as a proxied body
-        if items is not None and kind in _SEQUENCES:
+        if items is not None and is_json_sequence(kind):
             self._sequence(data, kind, items)
+        elif items is not None and kind == EVENTS:
+            self._events(data, items)
         elif is_json(kind):
             self._json(data)
         elif is_xml(kind):
@@ -117,13 +112,13 @@ class _Reading:
             if checker is not None:
                 self._check(checker, value, len(data))
 
-    def _check(self, checker: Checker, value: Json, size: int) -> None:
+    def _check(self, checker: Checker, value: Json, size: int, at: str = "") -> None:
         outcome, where = self._outcome, self._where
         if not self._can_check(checker, size):
             return
         found, why = ([], checker.doubt(value)) if checker.conforms(value) else checker.blame(value, size)
         for error in found:
-            outcome.add(error.kind, where, error.pointer, error.message, error.spans)
+            outcome.add(error.kind, where, at + error.pointer, error.message, error.spans)
         if why is not None:
             self._unseen(why)
 
@@ -139,10 +134,36 @@ class _Reading:
         if not self._can_check(checker, len(data)):
             return
         try:
-            for line in filter(bytes.strip, _SEQUENCES[kind].split(data)):
+            for line in json_texts(data, kind):
                 self._check(checker, json_value(line, checker.limits.depth), len(line))
         except NotJson:
             self._malformed("a sequence of JSON texts")
+        except UnreadableJson:
+            self._unseen("it nests too deeply, or has values that cannot be read, to be validated")
+
+    def _events(self, data: bytes, checker: Checker) -> None:
+        """Validates each event, and data that is JSON by its own schema.
+
+        Other data is a convention of the API, such as `[DONE]`: it is not modelled
+        (OpenAPI's media type registry, "Server-Sent Events").
+        """
+        if not self._can_check(checker, len(data)):
+            return
+        content = self._described.event_data
+        for event in events(data):
+            said = str(event["data"])
+            self._check(checker, event, len(said))
+            if content is not None and said.lstrip()[:1] in ("{", "["):
+                self._event_data(said, content)
+
+    def _event_data(self, said: str, checker: Checker) -> None:
+        try:
+            self._check(checker, json_value(said.encode(), checker.limits.depth), len(said), "/data")
+        except NotJson:
+            if said.lstrip().startswith("{"):
+                self._outcome.add(
+                    Kind.MALFORMED_BODY, self._where, "/data", "the data of an event is not JSON"
+                )
         except UnreadableJson:
             self._unseen("it nests too deeply, or has values that cannot be read, to be validated")
 

@@ -20,12 +20,14 @@ _WHERE = {SchemaDirection.REQUEST: Where.REQUEST_BODY, SchemaDirection.RESPONSE:
 @dataclass(frozen=True, slots=True)
 class PreparedBody:
     """Bodies of one media type, or of a range of types. `form` and `checker` are the schema's, `items` the
-    checker of each item of a sequence; None if there is none. `streams`: it may also be an endless stream.
+    checker of each item of a sequence, `event_data` of the JSON in an event's data; None if there is none.
+    `streams`: it may also be an endless stream.
     """
 
     checker: Checker | None
     form: Form | None
     items: Checker | None
+    event_data: Checker | None
     encoding: Mapping[str, Encoding]
     is_range: bool
     streams: bool
@@ -56,10 +58,12 @@ class PreparedContent:
 
     def _body(self, media: str, place: str | None) -> PreparedBody:
         schemas, items = self._schemas, self._content.items.get(media)
+        data = self._content.event_data.get(media)
         return PreparedBody(
             checker=None if place is None else schemas.checker(place, self._direction),
             form=None if place is None else schemas.form(place),
             items=None if items is None else schemas.checker(items, self._direction),
+            event_data=None if data is None else schemas.checker(data, self._direction),
             encoding=self._content.encoding.get(media, {}),
             is_range="*" in media,
             streams=self._content.stream_switch is not None,
