@@ -55,6 +55,12 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="SPEC",
         help="an existing specification to extend: it is kept as it is, and only new parts are added",
     )
+    option(
+        "--openapi",
+        choices=("3.1", "3.2"),
+        default="3.1",
+        help="version of the document; 3.2 describes items of event streams and JSON lines (default: 3.1)",
+    )
     option("--title", metavar="TEXT", help="title of the document (default: the host)")
     option("--no-evidence", action="store_true", help="leave out counts, times and examples")
     option("--json", action="store_true", help="write JSON")
@@ -139,6 +145,7 @@ def _document(
         title=parsed.title or host,
         servers=learnt.learners[host].servers.busiest(1),
         evidence=not parsed.no_evidence,
+        sequences=parsed.openapi == "3.2",
     )
     found = document(learnt.learners[host], options)
     return extended(existing, found) if existing else found

@@ -1,4 +1,4 @@
-"""The value of a body, for the content types that can be learned: JSON and forms."""
+"""The value of a body, for the content types that can be learned: JSON, sequences and forms."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from agent.wire import Body, Request
+from server.analysis.rebuild.events import events_of
 from server.analysis.rebuild.masked import Masked
 from server.analysis.rebuild.sent import multipart_of, query_of
 from server.analysis.rebuild.shapes.values import Value
 from server.analysis.specs.document.media import FORM, MULTIPART, essence, is_json
 from server.analysis.specs.judging.json_reading import NotJson, UnreadableJson, json_value
+from server.analysis.specs.judging.sequences import EVENTS, is_json_sequence, json_texts
 
 LARGEST_BODY = 8 * 1024 * 1024  # bytes; a larger one is counted, not read
 LONGEST_MEDIA = 100  # characters of a content type
@@ -33,14 +35,18 @@ def media_of(content_type: str | None) -> str:
 
 
 def json_of(body: Body, kind: str, where: str, masked: Masked) -> BodyValue | None:
-    """A body's JSON value; None if it cannot be learned."""
+    """A body's JSON value, of a sequence the list of its items; None if it cannot be learned."""
     data = _whole(body)
-    if data is None or not is_json(kind):
+    if data is None:
         return None
     try:
-        return BodyValue(masked.json(where, json_value(data)))
+        if is_json(kind):
+            return BodyValue(masked.json(where, json_value(data)))
+        if is_json_sequence(kind):
+            return BodyValue([masked.json(where, json_value(text)) for text in json_texts(data, kind)])
     except (NotJson, UnreadableJson):
         return None
+    return BodyValue(events_of(data, where, masked)) if kind == EVENTS else None
 
 
 def sent_value(request: Request, masked: Masked) -> BodyValue | None:

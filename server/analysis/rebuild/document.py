@@ -1,4 +1,4 @@
-"""A learner → an OpenAPI 3.1 document."""
+"""A learner → an OpenAPI document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from server.analysis.json import JsonObject
 from server.analysis.rebuild.components import Components, ObjectCensus, inline_single
 from server.analysis.rebuild.learner import Learner
-from server.analysis.rebuild.modernized import OPENAPI
+from server.analysis.rebuild.modernized import OPENAPI, OPENAPI_WITH_SEQUENCES
 from server.analysis.rebuild.operation import LearntOperation
 from server.analysis.rebuild.path_operations import PathOperation
 from server.analysis.rebuild.security import Schemes
@@ -20,24 +20,28 @@ _ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
 @dataclass(frozen=True, slots=True)
 class DocumentOptions:
-    """Parts of a document that are not learned. `servers` are URLs."""
+    """Parts of a document that are not learned. `servers` are URLs; `sequences`: it is OpenAPI 3.2, which can
+    describe the items of sequences, instead of 3.1.
+    """
 
     title: str
     version: str = "1.0.0"
     servers: Sequence[str] = ()
     evidence: bool = True
+    sequences: bool = False
 
 
 def document(learner: Learner, options: DocumentOptions) -> JsonObject:
     """The learned document; the learner is not changed."""
     operations = _operations(learner)
     census = ObjectCensus()
-    PathsWriter(Style(False, shared=census), census, Schemes()).paths(operations)
+    PathsWriter(Style(False, shared=census), census, Schemes(), options.sequences).paths(operations)
     components, schemes = Components(census), Schemes()
     style = Style(options.evidence, shared=components)
-    writer = PathsWriter(style, components, schemes)
+    writer = PathsWriter(style, components, schemes, options.sequences)
     paths = writer.paths(operations)
-    found: JsonObject = {"openapi": OPENAPI, "info": {"title": options.title, "version": options.version}}
+    openapi = OPENAPI_WITH_SEQUENCES if options.sequences else OPENAPI
+    found: JsonObject = {"openapi": openapi, "info": {"title": options.title, "version": options.version}}
     if options.servers:
         found["servers"] = [{"url": url} for url in options.servers]
     if writer.tags:

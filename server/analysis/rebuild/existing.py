@@ -32,6 +32,10 @@ class _Extension:
         self._ids = [object_in(item, method).get("operationId") for item in items for method in item]
 
     def made(self) -> JsonObject:
+        if str(self._learnt["openapi"]).startswith("3.2") and str(self._document["openapi"]).startswith(
+            "3.1"
+        ):
+            self._document["openapi"] = self._learnt["openapi"]
         _take_components(self._document, self._learnt)
         paths = _object_at(self._document, "paths")
         learnt = object_in(self._learnt, "paths")

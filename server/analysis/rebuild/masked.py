@@ -35,6 +35,10 @@ class Masked:
         """The text; Hidden if it is a placeholder."""
         return Hidden(text) if self._all or name in self._places.get(where, ()) else text
 
+    def hides_any(self, where: str) -> bool:
+        """Whether something in a body is, or may be, a placeholder."""
+        return self._all or where in self._places
+
     def json(self, where: str, value: Value) -> Value:
         """A body's value with placeholders hidden; all of it if masks were left out."""
         pointers = self._places.get(where, ())

@@ -9,6 +9,7 @@ from server.analysis.json import Json, JsonObject
 from server.analysis.specs.dialects.upgrade import openapi
 
 OPENAPI = "3.1.1"
+OPENAPI_WITH_SEQUENCES = "3.2.0"
 
 _MAPS = frozenset(
     {"properties", "patternProperties", "schemas", "parameters", "responses", "requestBodies", "headers"}

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from server.analysis.json import JsonObject
 from server.analysis.rebuild.answers import StatusAnswers
 from server.analysis.rebuild.components import Components, ObjectCensus
+from server.analysis.rebuild.events import event_schema
 from server.analysis.rebuild.media import Media, MediaTypes
 from server.analysis.rebuild.nouns import BREAK, noun_of, summary_of, tag_of
 from server.analysis.rebuild.operation import LearntOperation
@@ -19,6 +20,7 @@ from server.analysis.rebuild.templates.model import Template
 from server.analysis.rebuild.times import Times
 from server.analysis.specs.dialects.openapi import MULTI_SEGMENT
 from server.analysis.specs.document.media import FORM, MULTIPART, is_json
+from server.analysis.specs.judging.sequences import EVENTS, is_json_sequence
 
 ENOUGH_FOR_BODY = 3  # bodies seen before one is required
 
@@ -33,10 +35,13 @@ class WrittenOperation:
 
 
 class PathsWriter:
-    """Writes operations in one style."""
+    """Writes operations in one style. `sequences`: items of sequences are described, as by OpenAPI 3.2."""
 
-    def __init__(self, style: Style, shared: ObjectCensus | Components, schemes: Schemes) -> None:
+    def __init__(
+        self, style: Style, shared: ObjectCensus | Components, schemes: Schemes, sequences: bool = False
+    ) -> None:
         self._style = style
+        self._sequences = sequences
         self._shared = shared
         self._schemes = schemes
         self._ids: set[str] = set()
@@ -122,7 +127,12 @@ class PathsWriter:
             found["schema"] = schema_of_form(media.shape, self._style)
         elif is_json(kind) and media.shape.count:
             found["schema"] = schema(media.shape, name, self._style)
-        elif kind.startswith("text/"):
+        elif self._sequences and (is_json_sequence(kind) or kind == EVENTS) and media.shape.items:
+            items, whole = media.shape.items, kind == EVENTS
+            found["itemSchema"] = (
+                event_schema(items, self._style) if whole else schema(items, name, self._style)
+            )
+        elif kind.startswith("text/") or is_json_sequence(kind):
             found["schema"] = {"type": "string"}
         if self._style.evidence:
             unlearnt: JsonObject = {"unlearnt": media.unlearnt} if media.unlearnt and is_json(kind) else {}

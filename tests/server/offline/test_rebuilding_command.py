@@ -169,3 +169,41 @@ def test_swagger_2_is_extended_as_openapi_3_1_and_that_is_said(
     get = found["paths"]["/{name}"]["get"]
     assert get["responses"]["200"] == {"description": "One."}
     assert [one["name"] for one in get["parameters"]] == ["name", "full"]
+
+
+def test_openapi_32_describes_the_events_of_a_stream(
+    rebuild: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    streamed = entry(url="http://shop.example/feed")
+    streamed["response"]["content"] = {
+        "mimeType": "text/event-stream",
+        "text": "".join(f'id: {n}\ndata: {{"pet": {n}, "token": "tok-{n}-xyzzy"}}\n\n' for n in range(20)),
+    }
+    streamed["response"]["headers"] = [{"name": "content-type", "value": "text/event-stream"}]
+    assert rebuild([streamed], "--openapi", "3.2", "-o", str(tmp_path / "new.json")) == 0
+    text = (tmp_path / "new.json").read_text()
+    found = json.loads(text)
+    validate(found)
+    assert "xyzzy" not in text
+    content = found["paths"]["/feed"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    data = content["itemSchema"]["properties"]["data"]["contentSchema"]["properties"]
+    assert {name: part["type"] for name, part in data.items()} == {"pet": "integer", "token": "string"}
+    capsys.readouterr()
+    matched = ("--spec", str(tmp_path / "new.json"), str(tmp_path / "a.har"))
+    assert main(["match", f"--key-file={tmp_path / 'key'}", *matched]) == 0
+    assert '"deviations": []' in capsys.readouterr().out
+    assert rebuild([streamed]) == 0
+    older = yaml.safe_load(capsys.readouterr().out)
+    described = older["paths"]["/feed"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    assert (older["openapi"], described["schema"]) == ("3.1.1", {"type": "string"})
+
+
+def test_an_extended_document_has_the_version_asked_for(rebuild: Any, tmp_path: Path) -> None:
+    versions = ("3.0.3", "3.1", "3.1.1"), ("3.1.0", "3.1", "3.1.0"), ("3.1.0", "3.2", "3.2.0")
+    for old, version, written in (*versions, ("3.2.1", "3.1", "3.2.1"), ("3.2.1", "3.2", "3.2.1")):
+        (tmp_path / "old.json").write_text(json.dumps(spec_document({"/x": {"get": operation()}}, old)))
+        given = ("--spec", str(tmp_path / "old.json"), "--openapi", version)
+        assert rebuild(PETS, *given, "-o", str(tmp_path / "new.json")) == 0
+        found = json.loads((tmp_path / "new.json").read_text())
+        validate(found)
+        assert found["openapi"] == written

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from openapi_spec_validator import OpenAPIV31SpecValidator
+from openapi_spec_validator import OpenAPIV31SpecValidator, OpenAPIV32SpecValidator
 
 from agent.wire import Body, Consumer, Mask, Record
 from server.analysis.rebuild.document import DocumentOptions, document
@@ -72,15 +72,17 @@ def learnt(records: Iterable[Record]) -> Learner:
     return learner
 
 
-def rebuilt(records: Iterable[Record], *, evidence: bool = False) -> dict[str, Any]:
+def rebuilt(records: Iterable[Record], *, evidence: bool = False, sequences: bool = False) -> dict[str, Any]:
     """The document learned from records; asserts that it conforms to the official meta-schema."""
-    found = document(learnt(records), DocumentOptions("Shop", evidence=evidence))
+    found = document(learnt(records), DocumentOptions("Shop", evidence=evidence, sequences=sequences))
     validate(found)
     return found
 
 
 def validate(found: dict[str, Any]) -> None:
-    errors = [error.message for error in OpenAPIV31SpecValidator(found).iter_errors()]
+    newer = found["openapi"].startswith("3.2")
+    validator = OpenAPIV32SpecValidator if newer else OpenAPIV31SpecValidator
+    errors = [error.message for error in validator(found).iter_errors()]
     assert not errors
 
 
