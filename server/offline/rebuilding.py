@@ -86,6 +86,7 @@ def _learn(parsed: argparse.Namespace, existing: JsonObject | None, records: Ite
     learnt = ByHost(parsed.host, templates_of(existing) if existing else None)
     for record in _counted(records):
         learnt.learn(record)
+    learnt.leave_out_probed()
     if not learnt.learners:
         heard = ", ".join(host for host, _ in learnt.others.most_common(10))
         raise _Wrong(

@@ -22,7 +22,7 @@ class ByHost:
     def __init__(self, wanted: Iterable[str] = (), given: Mapping[str, frozenset[str]] | None = None) -> None:
         self._given = given or {}
         self.learners: dict[str, Learner] = {}
-        self.left_out = 0  # records of hosts beyond the bound
+        self.left_out = 0  # records of hosts beyond the bound, or that accepted no call
         self.others: Counter[str] = Counter()  # records of other hosts than `wanted`
         self._wanted = {host.lower() for host in wanted}
 
@@ -40,6 +40,13 @@ class ByHost:
             learner = self.learners[host] = Learner()
             learner.set_given(self._given)
         learner.learn(record)
+
+    def leave_out_probed(self) -> None:
+        """Leaves out hosts that accepted no call if another did: a scanner's requests may name any host."""
+        probed = {host for host, one in self.learners.items() if not one.grouped()} - self._wanted
+        if len(probed) < len(self.learners):
+            for host in probed:
+                self.left_out += self.learners.pop(host).counts.total()
 
 
 def _host(record: Record) -> str:

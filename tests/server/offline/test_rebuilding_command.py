@@ -62,6 +62,18 @@ def test_audit_events_without_bodies_leave_no_claim_of_any(
     assert "content" not in post["responses"]["201"]
 
 
+def test_hosts_that_accepted_nothing_are_no_apis(rebuild: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    probes = [entry(url=f"http://10.0.0.{n}/.env", status=404) for n in range(3)]
+    assert rebuild([*probes, *PETS]) == 0
+    said = capsys.readouterr()
+    assert yaml.safe_load(said.out)["info"]["title"] == "shop.example"
+    assert "3 records of other hosts were left out" in said.err
+    assert rebuild([*probes, *PETS], "--host", "10.0.0.1") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["paths"] == {}
+    assert rebuild(probes[:1]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["info"]["title"] == "10.0.0.0"
+
+
 def test_json_a_title_and_no_evidence(rebuild: Any, tmp_path: Path) -> None:
     assert rebuild(PETS, "-o", str(tmp_path / "spec.json"), "--title", "Pets", "--no-evidence") == 0
     text = (tmp_path / "spec.json").read_text()
