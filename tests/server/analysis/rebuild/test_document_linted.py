@@ -12,6 +12,7 @@ import pytest
 from server.analysis.rebuild.document import DocumentOptions, document
 from tests.bench.linters import redocly, spectral
 from tests.server.analysis.rebuild.test_components import TRAFFIC
+from tests.server.analysis.rebuild.test_events import LISTS, STREAMS
 from tests.server.analysis.rebuild.traffic import call, learnt
 
 MORE = [
@@ -23,11 +24,13 @@ MORE = [
 pytestmark = pytest.mark.skipif(os.environ.get("TIERS") != "all", reason="TIERS=all fetches the linters")
 
 
-@pytest.fixture
-def written(tmp_path: Path) -> Path:
+@pytest.fixture(params=[False, True])
+def written(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A document in OpenAPI 3.1, and one in 3.2."""
     path = tmp_path / "openapi.json"
-    options = DocumentOptions("Shop", servers=["https://shop.internal"], evidence=True)
-    path.write_text(json.dumps(document(learnt([*TRAFFIC, *MORE]), options)))
+    servers = ["https://shop.internal"]
+    options = DocumentOptions("Shop", servers=servers, evidence=True, sequences=request.param)
+    path.write_text(json.dumps(document(learnt([*TRAFFIC, *MORE, *STREAMS, *LISTS]), options)))
     return path
 
 
