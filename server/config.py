@@ -16,6 +16,7 @@ from server.cluster.settings import ClusterSettings
 from server.tls import TlsFiles
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
+MOST_DAYS = 36_500  # of retention
 DEFAULT_DAYS = 7.0
 DEFAULT_BYTES = 1024**3
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -182,8 +183,8 @@ def checked(settings: ServerSettings) -> ServerSettings:
         )
     if settings.log_level not in LOG_LEVELS:
         raise ConfigError(f"--log-level is one of {', '.join(LOG_LEVELS)}")
-    if settings.retention_days <= 0:
-        raise ConfigError("--retention-days takes a number above 0")
+    if not 0 < settings.retention_days <= MOST_DAYS:
+        raise ConfigError(f"--retention-days takes a number above 0, and {MOST_DAYS:,} at most")
     if settings.retention_bytes < MIN_BYTES:
         raise ConfigError(f"--retention-bytes takes at least {MIN_BYTES}")
     return settings

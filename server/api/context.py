@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 BATCHES_AT_ONCE = 8  # decoded and waiting to be written; more wait as bytes
 WRITES_AT_ONCE = 8  # threads that wait for the writer; the others stay free for reads
+DOCUMENTS_AT_ONCE = 1  # sent specifications that are read: one of 4 MB can take 400 MB meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Context:
     tokens: ClusterTokens
     sessions: Sessions = field(default_factory=Sessions)
     batches_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BATCHES_AT_ONCE))
+    documents_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DOCUMENTS_AT_ONCE))
     writes_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITES_AT_ONCE))
 
     @classmethod
@@ -81,6 +83,11 @@ class Context:
     async def write(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a use case that waits for the writer, on one of WRITES_AT_ONCE threads."""
         async with self.writes_at_once:
+            return await run_in_threadpool(work, *arguments, **named)
+
+    async def read_document(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a use case that reads a sent specification: others wait, as bytes."""
+        async with self.documents_at_once:
             return await run_in_threadpool(work, *arguments, **named)
 
 

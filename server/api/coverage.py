@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from server.analysis.coverage.counts import By
 from server.analysis.coverage.documents import CoverageReport, GapReport
@@ -79,4 +78,4 @@ async def post_coverage(
     stored.
     """
     raw = await bounded_body(request, MAX_SPEC)
-    return await run_in_threadpool(here.coverage.of_document, api, asked, consumer, raw)
+    return await here.read_document(here.coverage.of_document, api, asked, consumer, raw)

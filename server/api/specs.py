@@ -63,7 +63,7 @@ async def post_spec(
     a zip archive, or as a form's files whose names are their paths.
     """
     target = AttachTarget(api=api, host=host, workload=workload, cluster=cluster or None)
-    return await here.write(here.specifications.add, await sent(request, root), target, base_path)
+    return await here.read_document(here.specifications.add, await sent(request, root), target, base_path)
 
 
 @router.put("/apis/{id}/spec", response_model=models.Uploaded, openapi_extra=BODY)
@@ -72,7 +72,7 @@ async def put_spec(
 ) -> Added:
     """Replaces all specifications of an API by this one."""
     target = AttachTarget(api=id, replace=True)
-    return await here.write(here.specifications.add, await sent(request, root), target, base_path)
+    return await here.read_document(here.specifications.add, await sent(request, root), target, base_path)
 
 
 @router.post("/specs/fetch", status_code=201, response_model=models.Uploaded)
@@ -83,7 +83,7 @@ async def fetch_spec(here: Here, ask: models.Fetch) -> Added:
     raw = await run_in_threadpool(fetched, ask.url, MAX_SPEC, ask.token, ask.verify)
     host = usable(ask.url).netloc.decode()
     target = AttachTarget(ask.api, ask.host, ask.workload, otherwise=host, cluster=ask.cluster or None)
-    return await here.write(here.specifications.add, Sent(raw), target, ask.base_path)
+    return await here.read_document(here.specifications.add, Sent(raw), target, ask.base_path)
 
 
 @router.post("/specs/try", response_model=tryout_models.TryoutReport, openapi_extra=BODY)
@@ -103,7 +103,7 @@ async def try_spec(
     consumers, and the breaking changes of which nobody makes use. Nothing is stored.
     """
     target = TryoutTarget(api, host, base_path, nanoseconds(since), exchanges)
-    return await run_in_threadpool(here.tryouts.of, await sent(request, root), target)
+    return await here.read_document(here.tryouts.of, await sent(request, root), target)
 
 
 @router.get("/specs")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from server.offline import reading
 from server.offline.reading import ReadingError
+from server.offline.tables import plain
 
 if TYPE_CHECKING:
     from agent.wire import Record
@@ -113,10 +114,10 @@ def _run(parsed: argparse.Namespace) -> int:
         _check(parsed)
         _print(parsed)
     except _Wrong as error:
-        sys.stderr.write(f"spectap coverage: {error}\n")
+        sys.stderr.write(f"spectap coverage: {plain(str(error))}\n")
         return error.status
     except (ReadingError, OutOfScope, ListError) as error:
-        sys.stderr.write(f"spectap coverage: {error}\n")
+        sys.stderr.write(f"spectap coverage: {plain(str(error))}\n")
         return 1
     return 0
 
@@ -203,7 +204,7 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
     for within in scopes:
         within.check()
         if str(within):
-            sys.stderr.write(f"spectap coverage: {within}\n")
+            sys.stderr.write(f"spectap coverage: {plain(str(within))}\n")
     return [*counted.values()]
 
 

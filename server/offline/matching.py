@@ -21,6 +21,7 @@ from server.offline.reports.formats import FORMATS
 from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport, blamed, summary
 from server.offline.scope import Document, OutOfScope, TrafficScope
+from server.offline.tables import plain
 
 EXIT_ERROR, EXIT_FOUND = 1, 2
 LINES, TABLE = "jsonl", "table"
@@ -83,13 +84,14 @@ def run(parsed: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except (spec.SpecUnusable, ReadingError, OutOfScope, OSError) as error:
-        sys.stderr.write(f"spectap match: {error}\n")
+        sys.stderr.write(f"spectap match: {plain(str(error))}\n")
         return EXIT_ERROR
     counts = sum((report.verdicts for report in reports.values()), Counter[Verdict | None]())
     faults = sum((report.faults for report in reports.values()), Counter[tuple[Fault, bool]]())
-    sys.stderr.write("; ".join(filter(None, (summary(counts), blamed(faults), str(within)))) + "\n")
+    told = "; ".join(filter(None, (summary(counts), blamed(faults), str(within))))
+    sys.stderr.write(f"{plain(told)}\n")
     if records.error is not None:
-        sys.stderr.write(f"spectap match: {records.error}\n")
+        sys.stderr.write(f"spectap match: {plain(str(records.error))}\n")
         return EXIT_ERROR
     return EXIT_FOUND if any(report.has(parsed.fail_on) for report in reports.values()) else 0
 
@@ -126,7 +128,7 @@ def _match(records: Iterable[Record], within: TrafficScope, lines: bool) -> dict
             printed = line(i, record, judgement)
             if found and len(reports) > 1:
                 printed["spec"] = str(found[0].path)
-            sys.stdout.write(json.dumps(printed, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(printed) + "\n")
     return reports
 
 

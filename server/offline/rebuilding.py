@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
+import secrets
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from server.offline import reading
 from server.offline.reading import ReadingError
+from server.offline.tables import plain
 
 if TYPE_CHECKING:
     from agent.wire import Record
@@ -74,7 +77,7 @@ def _run(parsed: argparse.Namespace) -> int:
         learnt = _learn(parsed, existing, reading.records(parsed.files, reading.options(parsed)))
         _write(parsed, existing, learnt)
     except (_Wrong, ReadingError) as error:
-        sys.stderr.write(f"spectap rebuild: {error}\n")
+        sys.stderr.write(f"spectap rebuild: {plain(str(error))}\n")
         return 1
     return 0
 
@@ -116,15 +119,31 @@ def _write(parsed: argparse.Namespace, existing: JsonObject | None, learnt: ByHo
     if several and not folder:
         hosts = ", ".join(sorted(learnt.learners))
         raise _Wrong(f"traffic of several APIs: choose with --host, or write all with -o DIR ({hosts})")
+    names = _file_names(sorted(learnt.learners))
     for host in sorted(learnt.learners):
         document = _document(parsed, existing, learnt, host)
         if output is None:
             sys.stdout.buffer.write(_bytes(document, parsed.json))
             continue
         as_json = parsed.json or output.suffix == ".json"
-        path = output / f"{_UNSAFE.sub('_', host)}.{'json' if parsed.json else 'yaml'}" if folder else output
+        ending = "json" if parsed.json else "yaml"
+        path = output / f"{names[host]}.{ending}" if folder else output.resolve()
         _to_file(path, _bytes(document, as_json))
         _log_summary(path, document)
+
+
+def _file_names(hosts: Iterable[str]) -> dict[str, str]:
+    """A name for each host, of which no two are equal, also where letters count without case."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for host in hosts:
+        name = first = _UNSAFE.sub("_", host).lstrip("-") or "_"
+        number = 2
+        while name.lower() in taken:
+            name, number = f"{first}-{number}", number + 1
+        taken.add(name.lower())
+        found[host] = name
+    return found
 
 
 def _is_folder(output: Path, written: str, several: bool) -> bool:
@@ -179,10 +198,20 @@ def _bytes(document: JsonObject, as_json: bool) -> bytes:
 
 
 def _to_file(path: Path, content: bytes) -> None:
+    """Replaces a file as a whole, so that what was there before stays if this cannot be written; a device or
+    pipe is written to.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+        else:
+            partial.write_bytes(content)
+            partial.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise _Wrong(f"cannot write {path}: {error.strerror}") from None
 
 
@@ -192,4 +221,4 @@ def _log_summary(path: Path, document: JsonObject) -> None:
 
     paths = object_in(document, "paths")
     operations = sum(name in METHODS for item in paths for name in object_in(paths, item))
-    sys.stderr.write(f"{path}: {len(paths)} paths, {operations} operations\n")
+    sys.stderr.write(f"{plain(str(path))}: {len(paths)} paths, {operations} operations\n")

@@ -181,6 +181,8 @@ class Remote:
                 f"the server at {self._shown} rejected the request:"
                 f" give --token-file with a valid token{says}"
             )
+        if status == 404 and _is_problem(response):
+            raise RemoteError(f"the server at {self._shown}: {detail or 'not found'}")
         if status in (404, 405) or response.is_redirect:
             raise RemoteError(f"{self._shown} is not a spectap server: check --server{says}")
         reason = detail or "no reason given"
@@ -189,8 +191,13 @@ class Remote:
 
 def _is_final(response: httpx.Response) -> bool:
     """Whether a 502 is the server's own, about a service it fetched from, and not a gateway's."""
-    kind = response.headers.get("content-type", "")
-    return response.status_code == HTTPStatus.BAD_GATEWAY and kind.startswith("application/problem+json")
+    return response.status_code == HTTPStatus.BAD_GATEWAY and _is_problem(response)
+
+
+def _is_problem(response: httpx.Response) -> bool:
+    """Whether this is a server's own answer (RFC 9457)."""
+    kind: str = response.headers.get("content-type", "")
+    return kind.startswith("application/problem+json")
 
 
 def _why(error: httpx.HTTPError) -> str:

@@ -16,5 +16,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | None]]) ->
 
 
 def plain(text: str | None) -> str:
-    """Text of a server, without terminal commands."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text or "-")
+    """Text from elsewhere on one line, without commands for terminals, nor those that GitHub's runner takes
+    from anywhere in a line (`##[`).
+    """
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text or "-")
+    return shown.replace("##[", "##\N{REPLACEMENT CHARACTER}[")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,9 @@ def test_loopback_may_be_open(host: str) -> None:
 
 
 def test_retention_has_to_leave_something() -> None:
-    with pytest.raises(ConfigError, match="--retention-days"):
-        checked(ServerSettings("::1", 1, Path("."), retention_days=0))
+    for days in (0, -1, math.nan, math.inf, 1e308):
+        with pytest.raises(ConfigError, match="--retention-days"):
+            checked(ServerSettings("::1", 1, Path("."), retention_days=days))
     with pytest.raises(ConfigError, match="--retention-bytes"):
         checked(ServerSettings("::1", 1, Path("."), retention_bytes=1))
 

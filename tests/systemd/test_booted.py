@@ -142,6 +142,6 @@ def test_the_agent_captures_with_what_its_unit_gives(tmp_path: Path) -> None:
         found = systemd.status(AGENT)
         log = systemd.logs()
     assert found["CapBnd"] == found["CapEff"]
-    assert int(found["CapEff"], 16).bit_count() == 6
+    assert int(found["CapEff"], 16).bit_count() == 7
     assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
     assert "packets" not in log

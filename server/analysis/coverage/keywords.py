@@ -18,7 +18,7 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from server.analysis.coverage.fields import ANY, MAX_DEPTH, MAX_VALUES, children
+from server.analysis.coverage.fields import ANY, MAX_DEPTH, MAX_FIELDS, MAX_VALUES, children
 from server.analysis.json import Json, JsonObject, array_in
 from server.analysis.specs.document.pointers import escape, under
 from server.analysis.specs.schemas.convert import SchemaDirection
@@ -62,6 +62,7 @@ class KeywordTree:
     def __init__(self, schemas: KeywordSchemas, place: str, at: str, direction: SchemaDirection) -> None:
         self.names: list[str] = []
         self._root = _Node()
+        room = MAX_FIELDS
         parts = schemas.parts(place)
         level = [(self._root, "", parts, frozenset(parts))]
         for _ in range(MAX_DEPTH):
@@ -70,7 +71,8 @@ class KeywordTree:
                 self._add(node, islice(_keywords(schemas, parts, at + pointer, direction), MAX_KEYWORDS))
                 for token, child in children(parts):
                     inner = schemas.parts(child)
-                    if above.isdisjoint(inner):
+                    if above.isdisjoint(inner) and room:
+                        room -= 1
                         found = node.within.setdefault(token, _Node())
                         below.append((found, f"{pointer}/{escape(token)}", inner, above.union(inner)))
             level = below

@@ -89,4 +89,5 @@ def csv_text(coverage: CoverageReport) -> str:
 
 
 def _defused(text: str) -> str:
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -9,7 +9,7 @@ from server.analysis.json import JsonObject
 from server.analysis.specs.dialects.dialect import dialect_of
 from server.analysis.specs.document.bundle import Read, bundle
 from server.analysis.specs.document.checks import mapping, text
-from server.analysis.specs.document.pointers import Pointers
+from server.analysis.specs.document.pointers import Pointers, under
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.judging.match import Matcher
 from server.analysis.specs.judging.policy import ReportingPolicy
@@ -25,6 +25,7 @@ from server.analysis.specs.specification import Specification
 MAX_WARNINGS = 100
 MAX_ROUTES = 25_000
 """Operations, each once for every base path; one takes 1 to 13 kB of memory."""
+MAX_PARAMETERS = 1_000  # of an operation; each is looked for in every call of it
 _REPORTING = ReportingPolicy()
 
 
@@ -88,6 +89,8 @@ def _bounded(found: Iterator[tuple[Operation, tuple[str, ...]]]) -> list[tuple[O
     """All operations. Raises SpecError as soon as they are too many."""
     described, routes = [], 0
     for operation, bases in found:
+        if len(operation.parameters) > MAX_PARAMETERS:
+            raise SpecError(under("/paths", operation.template), f"more than {MAX_PARAMETERS:,} parameters")
         routes += len(bases)
         if routes > MAX_ROUTES:
             reason = f"more than {MAX_ROUTES:,} operations, counted once for each base path of its servers"

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport, ReportRow, calls
+from server.offline.tables import plain
 
 
 def as_junit(found: Sequence[SpecReport]) -> Iterator[str]:
@@ -55,7 +56,5 @@ def _fail(case: ElementTree.Element, rows: list[ReportRow], spec: SpecFile) -> N
 
 
 def _text(text: str) -> str:
-    """Text without the characters that XML 1.0 cannot hold (section 2.2)."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
+    """Text without the characters that XML 1.0 cannot hold (section 2.2), nor commands."""
+    return "\n".join(plain(line) if line else "" for line in text.split("\n"))

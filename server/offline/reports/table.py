@@ -38,5 +38,8 @@ def _table(report: MatchReport, spec: SpecFile) -> Iterator[str]:
         with console.capture() as captured:
             console.print(table)
         yield captured.get()
-    if len(rows) > MAX_LINES:
-        yield f"and {len(rows) - MAX_LINES:,} more; -o json lists all\n"
+    rest = len(rows) - MAX_LINES
+    if rest > 0:
+        listed = f"-o json lists {len(rows):,}" if report.unlisted else "-o json lists all"
+        more = f", and {report.unlisted:,} deviations not told apart" if report.unlisted else ""
+        yield f"and {rest:,} more; {listed}{more}\n"

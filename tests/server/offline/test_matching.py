@@ -333,3 +333,17 @@ def test_a_file_that_cannot_be_read_does_not_hide_what_is_found_in_the_others(
     assert found == 1
     assert json.loads(out)["verdict"] == "deviating"
     assert err == f"1 exchange: 1 deviating\nspectap match: {gone}: No such file or directory\n"
+
+
+def test_names_of_traffic_are_no_commands_for_terminals_or_runners(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = "http://a\n::stop-commands::tok\x1b[31m\u202e/##[add-mask]x"
+    assert matched(tmp_path, entry(url=PET), entry(url=hostile), entry(url=f"{PET}?##[add-mask]e=1")) in (
+        0,
+        1,
+        2,
+    )
+    out, err = capsys.readouterr()
+    assert "\n::stop" not in out + err
+    assert not [char for char in ("\x1b", "\u202e") if char in out + err]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +221,43 @@ def test_an_extended_document_has_the_version_asked_for(rebuild: Any, tmp_path: 
         found = json.loads((tmp_path / "new.json").read_text())
         validate(found)
         assert found["openapi"] == written
+
+
+def test_hosts_whose_names_become_alike_have_files_of_their_own(rebuild: Any, tmp_path: Path) -> None:
+    alike = [
+        entry(url=f"http://{host}/{n}") for n, host in enumerate(("shop:8080", "shop_8080", "Shop.8080"))
+    ]
+    assert rebuild(alike, "-o", f"{tmp_path}/all/") == 0
+    found = {
+        path.name: yaml.safe_load(path.read_text())["info"]["title"] for path in (tmp_path / "all").iterdir()
+    }
+    assert sorted(found.values()) == ["shop.8080", "shop:8080", "shop_8080"]
+
+
+def test_a_file_that_cannot_be_written_keeps_what_it_held(
+    rebuild: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = tmp_path / "spec.yaml"
+    held.write_text("before")
+
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content if path.suffix == ".har" else content[:3])
+        if path.suffix != ".har":
+            raise OSError(28, "No space left on device")
+        return len(content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert rebuild(PETS, "-o", str(held)) == 1
+    assert held.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir() if "spec.yaml" in path.name] == ["spec.yaml"]
+
+
+def test_a_device_is_written_to_and_not_replaced(rebuild: Any, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        text = pool.submit(pipe.read_text)
+        assert rebuild(PETS, "-o", str(pipe)) == 0
+        assert yaml.safe_load(text.result())["paths"]
+    assert pipe.is_fifo()

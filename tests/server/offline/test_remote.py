@@ -76,6 +76,14 @@ def test_an_earlier_id_is_followed_to_where_the_server_has_it_now(tmp_path: Path
     assert before["id"] != api["id"]
 
 
+def test_what_a_server_does_not_have_is_told_in_its_words() -> None:
+    problem = {"content-type": "application/problem+json"}
+    said = told(404, b'{"detail": "no such API"}', problem)
+    assert said.endswith(": no such API")
+    assert "not a spectap server" not in said
+    assert "is not a spectap server" in told(404, b'{"detail": "no such API"}')
+
+
 def test_a_redirect_to_another_server_is_not_followed() -> None:
     elsewhere = {"location": "http://127.0.0.2:9/api/v1/exchanges"}
     assert "is not a spectap server" in told(308, b"", elsewhere)

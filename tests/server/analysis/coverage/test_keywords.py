@@ -134,6 +134,15 @@ def test_keywords_of_a_schema_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     assert len([name for name in answered({}) if name.startswith(("value", "bound", "branch"))]) <= 2 * 4
 
 
+def test_schemas_that_fan_out_are_followed_as_far_as_fields_are() -> None:
+    wide: dict[str, Any] = {"L8": {"enum": [1]}}
+    for level in range(8):
+        below = {"$ref": f"#/components/schemas/L{level + 1}"}
+        wide[f"L{level}"] = {"properties": {f"p{n}": below for n in range(10)}}
+    specification = answering(wide["L0"], **wide)
+    assert hit(hits(specification, call(answer=body({"p1": {"p2": 3}})))) == STATUS_AND_MEDIA
+
+
 NAMES = st.sampled_from(["state", "tame", "name", "toys", "kind", "meow", "bark"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -266,3 +266,11 @@ def test_slashes_by_the_thousand_are_tried_once_each_where_parameters_may_hold_t
     loaded = spec({f"/{{a+}}/x/{{b+}}{ending}": {"get": operation()} for ending in endings})
     assert loaded.match(call(path=b"/x" * 20_000)).verdict == "shadow"
     assert loaded.match(call(path=b"/x" * 150 + b"/h")).operation == "GET /{a+}/x/{b+}/x/{c+}/h"
+
+
+def test_an_operation_has_a_bounded_number_of_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "MAX_PARAMETERS", 3)
+    parameters = [parameter(f"p{n}", "query", {}) for n in range(4)]
+    assert "more than 3 parameters" in refusal(
+        json.dumps(document({"/x": {"get": operation(parameters=parameters)}})).encode()
+    )
