@@ -165,9 +165,11 @@ class HeaderMasks:
         return placeholders.of_text(value.decode("latin-1")).encode("latin-1")
 
     def _content_type(self, name: str, value: bytes) -> bytes:
-        """Masks all but the boundary, which is random by design, no secret, and needed to read the body."""
+        """Masks all but the boundary of a multipart body, which is random by design, no secret, and needed to
+        read the body.
+        """
         boundary = _BOUNDARY.search(value)
-        if boundary is None:
+        if boundary is None or not value.lstrip().lower().startswith(b"multipart/"):
             return self._by_name(name, value)
         start, end = boundary.span()
         before, after = (self._by_name(name, part) if part else part for part in (value[:start], value[end:]))

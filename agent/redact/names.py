@@ -16,6 +16,7 @@ LAST_WORDS = 16  # the words examined where only the end of a name matters
 CACHED_NAMES = 4096
 CACHED_LENGTH = 64
 
+_NESTING = re.compile(r"[\[\].]+")
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -173,8 +174,14 @@ class Names:
             return None
         if plain in self._mask:
             return "name:policy"
-        found = _classify_words(words(name))
+        found = _classify_words(words(name)) or _classify_words(words(_innermost(name)))
         return found and f"name:{found}"
+
+
+def _innermost(name: str) -> str:
+    """What a nested name ends in: `card` of `filter[card]`, `payment.card` and `a[card][0]`."""
+    parts = [part for part in _NESTING.split(name) if part and not part.isdigit()]
+    return parts[-1] if parts else name
 
 
 def _classify_words(found: list[str]) -> str | None:
@@ -185,7 +192,7 @@ def _classify_words(found: list[str]) -> str | None:
             return _ANYWHERE[word]
     found = found[-LAST_WORDS:]
     while len(found) > 1 and found[-1] in _NEUTRAL:
-        if "".join(found) in _ENDINGS:
+        if "".join(found).endswith(_ENDS):
             break
         found.pop()
     if found[-1] in _LAST:

@@ -135,3 +135,19 @@ def test_each_word_makes_a_text_suspicious_that_has_it_as_a_name() -> None:
     for word in {*names._ANYWHERE, *names._LAST, *names._ENDINGS, *names._WHOLE}:
         assert Names().rule(word) is not None
         assert Names().possible(b'{"x": [{"%s": 1}]}' % "_".join(word.upper()).encode())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["filter[card]", "filter[cardNumber]", "a[b][card]", "payment.card", "payment.card_number", "a[card][0]",
+     "user[pan]", "usage[device_code]"],
+)  # fmt: skip
+def test_a_nested_name_is_known_by_what_it_ends_in(name: str) -> None:
+    assert Names().rule(name) is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["card[color]", "cardigan.size", "filter[postcard]", "[card_count]", "[]", "..."]
+)
+def test_a_nested_name_that_ends_in_something_else_is_not(name: str) -> None:
+    assert Names().rule(name) is None

@@ -108,6 +108,7 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "set-cookie attribute": (WORDY, _answer((b"set-cookie", b"id=1; Odd=" + WORDY))),
     "set-cookie path": (JWT, _answer((b"set-cookie", b"id=1; Path=/" + JWT))),
     "api key": (WORDY, _header(b"x-api-key", WORDY)),
+    "boundary of a text": (AWS, _header(b"content-type", b"text/plain; boundary=" + AWS)),
     "content type": (AWS, _header(b"content-type", b"multipart/form-data; a=" + AWS + b"; boundary=x")),
     "unknown header": (WORDY, _header(b"x-odd", WORDY)),
     "header name": (JWT, _header((b"x-" + JWT).lower(), b"1")),
