@@ -89,10 +89,20 @@ class Cluster:
             return False
         return True
 
+    def is_ready(self) -> bool:
+        """Whether the API server answers."""
+        return self.answers("get", "--raw", "/readyz")
+
     def stop(self, *parts: str) -> None:
         """Stops these parts, whose connections end."""
         for name in parts:
             self.parts[name].stop(STOPPING)
+
+    def kill(self, part: str) -> None:
+        """Kills this part, which can put nothing in order."""
+        process = self.parts[part].process
+        process.kill()
+        process.wait()
 
     def start_again(self, *parts: str) -> None:
         """Starts parts that were stopped."""
@@ -112,6 +122,7 @@ class Cluster:
         self.containers("images", "import", archive)
 
     def containers(self, *argv: object) -> str:
+        """What containerd says, which needs no API server."""
         return self.do("ctr", "--address", self.layout.containerd, "--namespace", NAMESPACE, *argv)
 
 
@@ -199,7 +210,7 @@ def control_plane(cluster: Cluster, port: int, stack: ExitStack) -> None:
         f"--kubelet-client-certificate={who.certificate('kubelet-client')}",
         f"--kubelet-client-key={who.key('kubelet-client')}",
     )
-    server.wait_for(lambda: cluster.answers("get", "--raw", "/readyz"), "the API server")
+    server.wait_for(cluster.is_ready, "the API server")
     loopback = ["--leader-elect=false", "--bind-address=127.0.0.1"]
     start(
         cluster,
