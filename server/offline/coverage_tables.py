@@ -13,6 +13,7 @@ from server.analysis.coverage.confidence import sentence
 from server.analysis.coverage.documents import CoverageReport, CoverageShare, GapReport, UnknownCalls
 from server.analysis.coverage.names import PROBE
 from server.analysis.coverage.table import CoverageRow, few, rows
+from server.analysis.printable import printable
 
 MAX_UNCALLED = 50
 MAX_UNKNOWN = 20
@@ -128,7 +129,7 @@ def show_gaps(found: GapReport) -> None:
 
 def _text(text: str) -> Text:
     """Plain text: names come from the network, and must be neither markup nor terminal commands."""
-    return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+    return Text(printable(text))
 
 
 def _console() -> Console:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from server.analysis.printable import printable
+
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
     """Prints rows below the names of their columns; an absent value is a hyphen."""
@@ -19,5 +21,4 @@ def plain(text: str | None) -> str:
     """Text from elsewhere on one line, without commands for terminals, nor those that GitHub's runner takes
     from anywhere in a line (`##[`).
     """
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text or "-")
-    return shown.replace("##[", "##\N{REPLACEMENT CHARACTER}[")
+    return printable(text or "-").replace("##[", "##\N{REPLACEMENT CHARACTER}[")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from server.analysis.json import Json
+from server.analysis.printable import printable
 
 PLAIN_EVERY_S = 10.0  # between live lines that cannot be rewritten
 CLEAR = "\r\x1b[K"
@@ -86,8 +87,3 @@ def _nowhere(text: str) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def printable(text: str) -> str:
-    """`text` without terminal commands: parts of it come from captured traffic."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from server.analysis.coverage.documents import CoverageReport, OperationCoverage
 from server.analysis.coverage.names import NO_ANSWER
+from server.analysis.printable import printable
 
 MAX_NAMED = 50  # consumers, and undescribed names, of one operation; JSON has all
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -89,5 +90,5 @@ def csv_text(coverage: CoverageReport) -> str:
 
 
 def _defused(text: str) -> str:
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    text = printable(text)
     return f"'{text}" if text.startswith(_FORMULA) else text
