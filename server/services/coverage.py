@@ -15,6 +15,7 @@ from server.analysis.specs.judging.judged import Judged
 from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
+from server.services.narrowing import rows_of
 from server.specification import Load, LoadedSpecification, based
 from server.store.filters import DeviationsShown, Filters
 from server.store.reader import Reader
@@ -107,10 +108,6 @@ def _exchanges(counts: Counts) -> int:
 
 def _unknown_parts(reader: Reader, api: int) -> Iterator[DeviationRow]:
     """The deviations that are parameters and fields without a description, ignored ones, too."""
-    filters, after = Filters(api=api, state=DeviationsShown.ALL), None
-    while True:
-        page = reader.deviations.listed(filters, PAGE, after)
-        yield from (one for one in page.rows if one.identity.kind in UNKNOWN_PARTS)
-        after = page.next
-        if after is None:
-            return
+    filters = Filters(api=api, state=DeviationsShown.ALL)
+    deviations = rows_of(lambda after: reader.deviations.listed(filters, PAGE, after))
+    return (one for one in deviations if one.identity.kind in UNKNOWN_PARTS)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from server.services.errors import UnknownApi
 from server.store.filters import Filters
 from server.store.reader import Reader
-from server.store.rows import Cursor
+from server.store.rows import Cursor, Listed
 
-__all__ = ["Cursor", "Filters", "Narrowing", "number_of"]
+__all__ = ["Cursor", "Filters", "Narrowing", "number_of", "rows_of"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,17 @@ class Narrowing:
             return self.filters
         number = reader.inventory.number_of(self.api)
         return None if number is None else replace(self.filters, api=number)
+
+
+def rows_of(read: Callable[[Cursor | None], Listed[T]]) -> Iterator[T]:
+    """All rows of a list, page by page: `read` returns the page at a cursor."""
+    after = None
+    while True:
+        page = read(after)
+        yield from page.rows
+        after = page.next
+        if after is None:
+            return
 
 
 def number_of(reader: Reader, id: str) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from server.analysis.json import JsonObject
 from server.analysis.specs.document.servers import hosts
@@ -13,13 +14,13 @@ from server.analysis.tryout.usage import breaking_changes
 from server.analysis.views import in_order, most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import InvalidInput, NoTarget, NotFound
-from server.services.narrowing import number_of
+from server.services.narrowing import number_of, rows_of
 from server.services.sent import Sent
 from server.specification import Load, LoadedSpecification
 from server.store.filters import Filters
 from server.store.keys import id_of
 from server.store.reader import Reader
-from server.store.rows import ExchangeRow, OperationRow
+from server.store.rows import ExchangeRow
 from server.store.store import Store
 
 PAGE = 200
@@ -51,9 +52,14 @@ class Tryouts:
         tryout = Tryout(proposed)
         with self._store.reading() as reader:
             api = _api(reader, proposed, target)
-            for row in _rows(reader, Filters(api=api, since=target.since), target.limit):
+            stored = Filters(api=api, since=target.since)
+            newest = rows_of(lambda after: reader.exchanges.listed(stored, PAGE, after))
+            for row in islice(newest, target.limit):
                 tryout.add(_exchange(row))
-            counted = {row.key: row.count for row in _operations(reader, api)}
+            operations = rows_of(
+                lambda after: reader.inventory.operations(api, Filters(api=api), PAGE, after)
+            )
+            counted = {row.key: row.count for row in operations}
         present = self._present(api, proposed)
         changes = [] if present is None else breaking_changes(present, proposed.document, tryout.broken)
         return _report(id_of(api), proposed, tryout, counted, changes)
@@ -78,27 +84,6 @@ def _api(reader: Reader, proposed: LoadedSpecification, target: TryoutTarget) ->
     if len(found) > 1:
         raise InvalidInput(f"several APIs are at {', '.join(wanted)}: give api, the id of one")
     return found[0]
-
-
-def _rows(reader: Reader, filters: Filters, limit: int) -> Iterator[ExchangeRow]:
-    after = None
-    while limit > 0:
-        page = reader.exchanges.listed(filters, min(PAGE, limit), after)
-        yield from page.rows
-        limit -= len(page.rows)
-        after = page.next
-        if after is None:
-            return
-
-
-def _operations(reader: Reader, api: int) -> Iterator[OperationRow]:
-    after = None
-    while True:
-        page = reader.inventory.operations(api, Filters(api=api), PAGE, after)
-        yield from page.rows
-        after = page.next
-        if after is None:
-            return
 
 
 def _exchange(row: ExchangeRow) -> TriedExchange:

@@ -114,7 +114,7 @@ def reconstructed(here: Here, api: KnownApi) -> Response:
 async def upload(request: Request, here: Here, id: str) -> Response:
     form = await uploaded(request)
     target = AttachTarget(api=id, replace=not form.beside)
-    await here.write(here.specifications.add, Sent(form.document), target)
+    await here.read_document(here.specifications.add, Sent(form.document), target)
     return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
 
 
