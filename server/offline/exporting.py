@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from itertools import chain, islice
@@ -17,6 +16,7 @@ from msgspec.json import Encoder
 
 from server.offline import remote
 from server.offline.exported import ExportedExchange
+from server.offline.files import replacing
 from server.offline.har import entry_of
 from server.offline.remote import AddressError, Remote, RemoteError
 
@@ -125,12 +125,5 @@ def write(found: Iterator[ExportedExchange], out: IO[bytes]) -> int:
 
 def write_file(found: Iterator[ExportedExchange], path: Path) -> int:
     """Like `write`, into a file that appears only when complete."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as out:
-            count = write(found, out)
-        part.replace(path)
-    finally:
-        with suppress(OSError):
-            part.unlink()
-    return count
+    with replacing(path) as out:
+        return write(found, out)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import secrets
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from server.offline import reading
+from server.offline.files import replacing
 from server.offline.reading import ReadingError
 from server.offline.tables import plain
 
@@ -198,20 +197,11 @@ def _bytes(document: JsonObject, as_json: bool) -> bytes:
 
 
 def _to_file(path: Path, content: bytes) -> None:
-    """Replaces a file as a whole, so that what was there before stays if this cannot be written; a device or
-    pipe is written to.
-    """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)
-        else:
-            partial.write_bytes(content)
-            partial.replace(path)
+        with replacing(path) as out:
+            out.write(content)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise _Wrong(f"cannot write {path}: {error.strerror}") from None
 
 
