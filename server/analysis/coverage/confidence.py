@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agent.wire import LOSSES
 from server.analysis.coverage.documents import Confidence
 from server.analysis.coverage.shares import percent
 
-UNSEEN = (
-    "late",
-    "uncaptured",
-    "capped",
-    "stepped_down",
-    "sampled_out",
-    "ring_full",
-    "unsynced",
-    "unread_at_exit",
-    "table_full",
-)
+UNSEEN = LOSSES["bytes"] | {"uncaptured", "capped", "unsynced"}
 """The buckets of bytes that belong to HTTP, or may, and were not read (agent/ledger.py)."""
 
 

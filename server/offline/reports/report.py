@@ -148,5 +148,4 @@ def _undocumented(record: Record) -> str:
     """The method and the provisional template of a call that no operation describes."""
     if record.request is None:
         return "?"
-    masked = Masks(record).segments() if any(mask.where == Where.PATH for mask in record.masks) else ()
-    return f"{record.request.method} {template(record.request.path, masked)}"
+    return f"{record.request.method} {template(record.request.path, Masks(record).segments())}"
